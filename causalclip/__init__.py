@@ -1,0 +1,1 @@
+"""CausalCLIP: was this picture generated, and which part of it says so?"""

@@ -1,0 +1,140 @@
+"""The walk through a CLIP image tower that keeps what every patch adds to it.
+
+The residual stream of the CLS token is a sum: what it started with, what each layer's attention adds (itself a sum over
+tokens and heads: weight x value x output projection) and what each MLP adds (Gandelsman et al., ICLR 2024,
+arXiv 2310.05916). The walk runs open_clip's own modules with the attention written out, and keeps the terms.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from open_clip.transformer import VisionTransformer
+from torch import Tensor, nn
+
+EPS = 1e-6
+
+
+def normalise(x: Tensor) -> tuple[Tensor, Tensor]:
+    """LayerNorm over the last axis without weight and bias: (normalised [..., D], its deviation [..., 1])."""
+    centred = x - x.mean(-1, keepdim=True)
+    deviation = (centred.square().mean(-1, keepdim=True) + EPS).sqrt()
+    return centred / deviation, deviation
+
+
+@dataclass(slots=True)
+class Trace:
+    """What one pass keeps. B views, T = 1 + N tokens (CLS first), D width, L layers; all float32.
+
+    cls[l], patches[l]: [B, D] and [B, N, D], the residual stream after layer l (0: before the first).
+    shares[l]: [B, N, D], what each patch adds to the CLS token in layer l + 1, before the output projection.
+    rests[l]: [B, D], what the CLS token itself, biases and the MLP add to it in layer l + 1.
+    """
+
+    cls: list[Tensor] = field(default_factory=list)
+    patches: list[Tensor] = field(default_factory=list)
+    shares: list[Tensor] = field(default_factory=list)
+    rests: list[Tensor] = field(default_factory=list)
+
+
+class Tower(nn.Module):
+    """An open_clip `VisionTransformer` with its normalisation, walked layer by layer.
+
+    Args:
+        visual: open_clip's module: plain residual attention blocks, CLS pooling.
+        mean, std: of the pixels in [0, 1], a channel.
+        dtype: of the matrix products; the residual stream, the norms and the CLS token's own sum stay float32.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        visual: VisionTransformer,
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        if visual.attn_pool is not None or visual.pool_type != "tok":
+            raise ValueError("Only towers that pool by their CLS token can be decomposed; this one does not.")
+        self.visual = visual
+        self.dtype = dtype
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        for block in visual.transformer.resblocks:
+            for linear in (block.attn.out_proj, block.mlp.c_fc, block.mlp.c_proj):
+                linear.to(dtype)
+            block.attn.in_proj_weight.data = block.attn.in_proj_weight.data.to(dtype)
+            block.attn.in_proj_bias.data = block.attn.in_proj_bias.data.to(dtype)
+
+    @property
+    def layers(self) -> int:
+        return len(self.visual.transformer.resblocks)
+
+    @property
+    def width(self) -> int:
+        return int(self.visual.class_embedding.shape[0])
+
+    @property
+    def image_size(self) -> int:
+        return int(self.visual.image_size[0])
+
+    @property
+    def grid(self) -> int:
+        return int(self.visual.grid_size[0])
+
+    def embed_pixels(self, pixels: Tensor) -> Tensor:
+        """float [B, 3, S, S] in [0, 1] -> the tokens before the first layer, [B, T, D]."""
+        return self.visual._embeds((pixels - self.mean) / self.std)
+
+    def forward(self, pixels: Tensor, *, until: int | None = None, shares: bool = False) -> Trace:
+        """Runs the tower on views.
+
+        Args:
+            pixels: float [B, 3, S, S] in [0, 1], S the tower's image size.
+            until: the last layer needed (1 to L); later ones are not computed.
+            shares: keep what every patch adds to the CLS token.
+        """
+        x = self.embed_pixels(pixels)
+        trace = Trace(cls=[x[:, 0]], patches=[x[:, 1:]])
+        for block in self.visual.transformer.resblocks[:until]:
+            x = self._layer(block, x, trace if shares else None)
+            trace.cls.append(x[:, 0])
+            trace.patches.append(x[:, 1:])
+        return trace
+
+    def _layer(self, block: nn.Module, x: Tensor, trace: Trace | None) -> Tensor:
+        B, T, D = x.shape
+        H = block.attn.num_heads
+        qkv = F.linear(block.ln_1(x).to(self.dtype), block.attn.in_proj_weight, block.attn.in_proj_bias)
+        q, k, v = qkv.view(B, T, 3, H, D // H).permute(2, 0, 3, 1, 4)  # each (B, H, T, D/H)
+        out = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(B, T, D)
+        attended = block.ls_1(block.attn.out_proj(out)).float()
+        if trace is not None:
+            attended = self._keep_shares(block, q, k, v, attended, trace)
+        x = x + attended
+        added = block.ls_2(block.mlp(block.ln_2(x).to(self.dtype))).float()
+        if trace is not None:
+            trace.rests[-1] = trace.rests[-1] + added[:, 0]
+        return x + added
+
+    def _keep_shares(self, block: nn.Module, q: Tensor, k: Tensor, v: Tensor, attended: Tensor, trace: Trace) -> Tensor:
+        """Writes the CLS row of the attention as its sum over tokens, in float32, so that the parts add up exactly."""
+        B, H, T, d = v.shape
+        weight = (q[:, :, :1].float() @ k.float().transpose(-1, -2) / d**0.5).softmax(-1)  # (B, H, 1, T)
+        value = (weight.transpose(-1, -2) * v.float()).transpose(1, 2).reshape(B, T, H * d)  # (B, T, D)
+        own = block.ls_1(self.project_share(block, value[:, 0]) + block.attn.out_proj.bias.float())
+        patches = value[:, 1:]
+        trace.shares.append(patches)
+        trace.rests.append(own)
+        cls = own + block.ls_1(self.project_share(block, patches.sum(1)))
+        return torch.cat([cls[:, None], attended[:, 1:]], 1)
+
+    @staticmethod
+    def project_share(block: nn.Module, value: Tensor) -> Tensor:
+        """[..., D] before the output projection -> [..., D] as it is added to the stream, without the bias."""
+        return F.linear(value, block.attn.out_proj.weight.float())
