@@ -1,0 +1,111 @@
+"""Which files are accepted as pictures: formats by content, limits, and the errors for the rest."""
+
+import re
+from typing import Literal
+
+MAX_BYTES = 20 * 2**20  # of the file
+MAX_PIXELS = 50_000_000  # width x height, read from the header
+MIN_SIDE = 64  # pixels on the shorter side
+
+Format = Literal["JPEG", "PNG", "WebP", "AVIF", "HEIC", "TIFF", "GIF"]
+
+EXPORT = "Save or export it as JPEG or PNG and try again."
+
+
+class ImageError(ValueError):
+    """A file that cannot be used as a picture; `str(error)` is a sentence for the user, without the file's name."""
+
+
+class UnsupportedImage(ImageError):
+    """Not an image, or an image of a kind that is not accepted."""
+
+
+class BrokenImage(ImageError):
+    """An image that is cut short or damaged."""
+
+
+class ImageTooLarge(ImageError):
+    """More bytes or more pixels than are accepted."""
+
+
+class ImageTooSmall(ImageError):
+    """Fewer pixels on the shorter side than are needed."""
+
+
+def check_size(width: int, height: int) -> None:
+    """Raise ImageTooLarge or ImageTooSmall if a picture of width x height pixels is not accepted."""
+    if width * height > MAX_PIXELS:
+        raise ImageTooLarge(
+            f"The picture has {width:,} x {height:,} pixels, {width * height / 1e6:,.1f} million; "
+            f"the limit is {MAX_PIXELS / 1e6:g} million. Make it smaller and try again."
+        )
+    if min(width, height) < MIN_SIDE:
+        raise ImageTooSmall(
+            f"The picture has {width:,} x {height:,} pixels; its shorter side must have at least {MIN_SIDE}. "
+            "Use a larger version of it."
+        )
+
+
+def damaged(name: Format) -> BrokenImage:
+    """The error for a file of format `name` that does not decode."""
+    return BrokenImage(f"The {name} file is cut short or damaged, so it cannot be decoded. Download or copy it again.")
+
+
+# Format by content --------------------------------------------------------------------------------
+
+_AVIF_BRANDS = {b"avif", b"avis"}
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
+_MAGIC: tuple[tuple[bytes, Format], ...] = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+)
+_REFUSED = (
+    (re.compile(rb"BM....\0\0\0\0", re.DOTALL), "a BMP picture"),
+    (re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "), "a JPEG XL picture"),
+    (re.compile(rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"), "a JPEG 2000 picture"),
+    (re.compile(rb"8BPS"), "a Photoshop document"),
+    (re.compile(rb"%PDF"), "a PDF document"),
+    (re.compile(rb"PK\x03\x04"), "an archive or an office document"),
+    (re.compile(rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI ", re.DOTALL), "a video or another media file"),
+    (re.compile(rb"\s*<(?:!doctype\s+)?html", re.IGNORECASE), "a web page"),
+)
+_SVG = re.compile(rb"\s*<(?:svg|[?!].*<svg)[\s>]", re.DOTALL | re.IGNORECASE)
+
+
+def sniff(data: bytes) -> Format:
+    """The format of a file by its first bytes; raises UnsupportedImage, which names what it is if that is known."""
+    if not data:
+        raise UnsupportedImage("The file is empty: it holds no bytes. Choose another file, or upload it again.")
+    for magic, name in _MAGIC:
+        if data.startswith(magic):
+            return name
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WebP"
+    brands = _brands(data)
+    if brands & _AVIF_BRANDS:
+        return "AVIF"
+    if brands & _HEIC_BRANDS:
+        return "HEIC"
+    for pattern, what in _REFUSED:
+        if pattern.match(data):
+            raise UnsupportedImage(f"This is {what}, which is not accepted. {EXPORT}")
+    text = data[:4096].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe")  # UTF-16 reads like ASCII then
+    if _SVG.match(text):
+        raise UnsupportedImage(f"This is an SVG drawing, which has no pixels. {EXPORT}")
+    raise UnsupportedImage(
+        "This is not a picture in an accepted format (JPEG, PNG, WebP, AVIF, HEIC, TIFF, GIF), whatever its name says."
+    )
+
+
+def _brands(data: bytes) -> set[bytes]:
+    """Major and compatible brands of an ISO media file; empty for any other file."""
+    if data[4:8] != b"ftyp":
+        return set()
+    end = min(int.from_bytes(data[:4], "big"), len(data), 256)
+    return {data[8:12], *(data[i : i + 4] for i in range(16, end - 3, 4))}
