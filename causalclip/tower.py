@@ -7,6 +7,7 @@ arXiv 2310.05916). The walk runs open_clip's own modules with the attention writ
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -65,15 +66,20 @@ class Tower(nn.Module):
         self.dtype = dtype
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
-        for block in visual.transformer.resblocks:
+        for block in self.blocks:
             for linear in (block.attn.out_proj, block.mlp.c_fc, block.mlp.c_proj):
                 linear.to(dtype)
             block.attn.in_proj_weight.data = block.attn.in_proj_weight.data.to(dtype)
             block.attn.in_proj_bias.data = block.attn.in_proj_bias.data.to(dtype)
 
     @property
+    def blocks(self) -> Any:
+        """open_clip's residual attention blocks, first to last; its types say less of them than is used here."""
+        return self.visual.transformer.resblocks
+
+    @property
     def layers(self) -> int:
-        return len(self.visual.transformer.resblocks)
+        return len(self.blocks)
 
     @property
     def width(self) -> int:
@@ -101,13 +107,13 @@ class Tower(nn.Module):
         """
         x = self.embed_pixels(pixels)
         trace = Trace(cls=[x[:, 0]], patches=[x[:, 1:]])
-        for block in self.visual.transformer.resblocks[:until]:
+        for block in self.blocks[:until]:
             x = self._layer(block, x, trace if shares else None)
             trace.cls.append(x[:, 0])
             trace.patches.append(x[:, 1:])
         return trace
 
-    def _layer(self, block: nn.Module, x: Tensor, trace: Trace | None) -> Tensor:
+    def _layer(self, block: Any, x: Tensor, trace: Trace | None) -> Tensor:
         B, T, D = x.shape
         H = block.attn.num_heads
         qkv = F.linear(block.ln_1(x).to(self.dtype), block.attn.in_proj_weight, block.attn.in_proj_bias)
@@ -122,7 +128,7 @@ class Tower(nn.Module):
             trace.rests[-1] = trace.rests[-1] + added[:, 0]
         return x + added
 
-    def _keep_shares(self, block: nn.Module, q: Tensor, k: Tensor, v: Tensor, attended: Tensor, trace: Trace) -> Tensor:
+    def _keep_shares(self, block: Any, q: Tensor, k: Tensor, v: Tensor, attended: Tensor, trace: Trace) -> Tensor:
         """Writes the CLS row of the attention as its sum over tokens, in float32, so that the parts add up exactly."""
         B, H, T, d = v.shape
         weight = (q[:, :, :1].float() @ k.float().transpose(-1, -2) / d**0.5).softmax(-1)  # (B, H, 1, T)
@@ -135,6 +141,6 @@ class Tower(nn.Module):
         return torch.cat([cls[:, None], attended[:, 1:]], 1)
 
     @staticmethod
-    def project_share(block: nn.Module, value: Tensor) -> Tensor:
+    def project_share(block: Any, value: Tensor) -> Tensor:
         """[..., D] before the output projection -> [..., D] as it is added to the stream, without the bias."""
         return F.linear(value, block.attn.out_proj.weight.float())

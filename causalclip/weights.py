@@ -1,4 +1,4 @@
-"""Model weights on disk: safetensors shards of at most 9 MB, large matrices as int8 with one scale an output channel."""
+"""Model weights on disk: safetensors shards of at most 9 MB, matrices as int8 with one scale an output channel."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ class WeightsMissing(FileNotFoundError):
 
 
 def quantize(weight: Tensor, *, channel: int = 0) -> tuple[Tensor, Tensor]:
-    """float [.., C, ..] -> (int8 of the same shape, float32 scale that broadcasts against it), symmetric per channel."""
+    """float [.., C, ..] -> (int8 of the same shape, float32 scale that broadcasts to it), symmetric per channel."""
     dims = [d for d in range(weight.dim()) if d != channel]
     scale = weight.abs().amax(dims, keepdim=True).clamp_min(1e-12) / 127
     return (weight / scale).round().clamp(-127, 127).to(torch.int8), scale.float()

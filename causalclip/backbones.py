@@ -1,0 +1,95 @@
+"""CLIP image towers through open_clip: the shipped one, any by name, or a folder.
+
+load_tower("clip-vit-b-16")                   the one in assets/models, no network
+load_tower("local-dir:PATH")                  a folder with config.json and *.safetensors in the same format
+load_tower("ViT-L-14-quickgelu/openai")       open_clip's name and checkpoint tag, from the hub or its cache
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
+from open_clip.transformer import VisionTransformer
+from torch import Tensor
+
+from causalclip.tower import Tower
+from causalclip.weights import ASSETS, WeightsMissing, load_weights
+
+DEFAULT = "clip-vit-b-16"
+LOCAL = "local-dir:"
+
+
+def fast_dtype() -> torch.dtype:
+    """bfloat16 where the processor has matrix units for it (AMX) that oneDNN may use, float32 elsewhere."""
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    allowed = not limit or "AMX" in limit or limit in {"ALL", "DEFAULT"}
+    return torch.bfloat16 if allowed and torch.cpu._is_amx_tile_supported() else torch.float32
+
+
+def load_tower(name: str = DEFAULT, *, dtype: torch.dtype | None = None) -> Tower:
+    """Loads an image tower, frozen and in evaluation mode.
+
+    Args:
+        name: a folder of assets/models, `local-dir:PATH`, or `MODEL/TAG` of open_clip.
+        dtype: of its matrix products; None picks the processor's fast one.
+
+    Raises:
+        WeightsMissing: the weights are neither in the folder nor to be had from the hub.
+        ValueError: open_clip does not know the model, or it cannot be decomposed.
+    """
+    dtype = dtype or fast_dtype()
+    folder = Path(name.removeprefix(LOCAL)) if name.startswith(LOCAL) else ASSETS / name
+    if (folder / "config.json").is_file():
+        tower = _from_folder(folder, dtype)
+    elif name.startswith(LOCAL) or "/" not in name:
+        raise WeightsMissing(f"There is no CLIP tower {name!r}: it needs a folder with config.json and *.safetensors.")
+    else:
+        tower = _from_open_clip(name, dtype)
+    return tower.eval().requires_grad_(False)
+
+
+def empty_visual(config: dict[str, Any]) -> VisionTransformer:
+    """open_clip's image tower of a config, on the meta device: its text half is made as small as it can be."""
+    text = CLIPTextCfg(context_length=4, vocab_size=8, width=8, heads=1, layers=1)
+    with torch.device("meta"):
+        vision = CLIPVisionCfg(**config["vision_cfg"])
+        return CLIP(config["embed_dim"], vision, text, quick_gelu=config.get("quick_gelu", False)).visual
+
+
+def _from_folder(folder: Path, dtype: torch.dtype) -> Tower:
+    config = json.loads((folder / "config.json").read_text())
+    visual = empty_visual(config)
+    visual.load_state_dict(load_weights(folder), assign=True)
+    return Tower(visual, mean=config["mean"], std=config["std"], dtype=dtype)
+
+
+def _from_open_clip(name: str, dtype: torch.dtype) -> Tower:
+    model, _, tag = name.partition("/")
+    if open_clip.get_model_config(model) is None:
+        raise ValueError(f"open_clip has no model {model!r}. See open_clip.list_models() for the names.")
+    try:
+        clip = open_clip.create_model(model, pretrained=tag, require_pretrained=True)
+    except (OSError, RuntimeError) as error:  # the hub's errors are OSErrors, a tag without weights is a RuntimeError
+        raise WeightsMissing(
+            f"The weights of {name!r} are not here and the hub cannot be reached. Fetch them on a machine with network "
+            f"access (open_clip.create_model({model!r}, pretrained={tag!r})), or use the shipped {DEFAULT!r}."
+        ) from error
+    mean, std = clip.visual.image_mean, clip.visual.image_std
+    return Tower(clip.visual, mean=mean, std=std, dtype=dtype)
+
+
+def resize_positions(tower: Tower, size: int) -> None:
+    """Lets the tower take views of `size` px: bicubic interpolation of its position embeddings, in place."""
+    state: dict[str, Tensor] = {"visual.positional_embedding": tower.visual.positional_embedding.data}
+    patch = tower.visual.patch_size[0]
+    side = size // patch
+    old = state["visual.positional_embedding"]
+    grid = old[1:].T.reshape(1, -1, tower.grid, tower.grid)
+    grid = torch.nn.functional.interpolate(grid, size=(side, side), mode="bicubic", antialias=True, align_corners=False)
+    new = torch.cat([old[:1], grid.flatten(2)[0].T])
+    tower.visual.positional_embedding = torch.nn.Parameter(new, requires_grad=False)
+    tower.visual.grid_size, tower.visual.image_size = (side, side), (size, size)

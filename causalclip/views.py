@@ -1,0 +1,67 @@
+"""What of a picture the tower sees: the whole, in squares that cover it, and windows at native scale."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+Kind = Literal["whole", "window"]
+WINDOWS = 4
+MAX_SQUARES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A square of the picture that the tower sees at its own input size.
+
+    kind: "whole" (the short side, scaled to the tower's input) or "window" (native scale).
+    box: left, top, right, bottom in picture pixels.
+    """
+
+    kind: Kind
+    box: tuple[float, float, float, float]
+
+
+def plan_views(width: int, height: int, *, size: int = 224, windows: int = WINDOWS) -> list[View]:
+    """The views of a picture of width x height px: at most MAX_SQUARES squares and `windows` windows.
+
+    Squares have the short side and are spread along the long one, so that a picture of aspect up to MAX_SQUARES is
+    covered. Windows of `size` px are spread over the picture; a picture hardly larger than one window gets none.
+    """
+    short, long = min(width, height), max(width, height)
+    squares = min(MAX_SQUARES, math.ceil(long / short - 0.1))
+    views = [View("whole", _square(width, height, short, t)) for t in _spread(squares)]
+    if short >= 1.2 * size:
+        side = max(1, round(math.sqrt(windows)))
+        across, down = (max(1, windows // side), side) if width >= height else (side, max(1, windows // side))
+        for row in _middles(down):
+            for column in _middles(across):
+                left, top = column * (width - size), row * (height - size)
+                views.append(View("window", (left, top, left + size, top + size)))
+    return views
+
+
+def _spread(count: int) -> list[float]:
+    """`count` positions in [0, 1]: the middle, or from end to end."""
+    return [0.5] if count == 1 else [i / (count - 1) for i in range(count)]
+
+
+def _middles(count: int) -> list[float]:
+    """The middles of `count` equal parts of [0, 1]."""
+    return [(i + 0.5) / count for i in range(count)]
+
+
+def _square(width: int, height: int, side: int, position: float) -> tuple[float, float, float, float]:
+    left, top = position * (width - side), position * (height - side)
+    return (left, top, left + side, top + side)
+
+
+def render(pixels: np.ndarray, views: list[View], *, size: int = 224) -> Tensor:
+    """uint8 [H, W, 3] and its views -> float [len(views), 3, size, size] in [0, 1], bicubic with antialias."""
+    picture = Image.fromarray(pixels)
+    shots = [picture.resize((size, size), Image.Resampling.BICUBIC, box=v.box, reducing_gap=3.0) for v in views]
+    return torch.from_numpy(np.stack([np.asarray(s) for s in shots])).permute(0, 3, 1, 2).float() / 255

@@ -1,0 +1,29 @@
+"""Small random towers for tests."""
+
+from typing import Any
+
+import torch
+
+from causalclip.backbones import empty_visual
+from causalclip.tower import Tower
+
+CONFIG: dict[str, Any] = {
+    "embed_dim": 24,
+    "quick_gelu": True,
+    "vision_cfg": {"image_size": 32, "layers": 3, "width": 48, "head_width": 16, "patch_size": 8},
+    "mean": [0.48, 0.46, 0.41],
+    "std": [0.27, 0.26, 0.28],
+}
+
+
+def tiny_tower(*, dtype: torch.dtype = torch.float32, seed: int = 0, **options: Any) -> Tower:
+    """Random weights, 3 layers, 16 patches of 8 px; `options` change the vision config."""
+    config = CONFIG | {"vision_cfg": CONFIG["vision_cfg"] | options}
+    visual = empty_visual(config)
+    g = torch.Generator().manual_seed(seed)
+    state = {name: torch.randn(t.shape, generator=g) * 0.15 for name, t in visual.state_dict().items()}
+    for name in state:
+        if name.endswith("weight") and "ln_" in name:
+            state[name] += 1
+    visual.load_state_dict(state, assign=True)
+    return Tower(visual, mean=config["mean"], std=config["std"], dtype=dtype).eval().requires_grad_(False)
