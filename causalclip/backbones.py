@@ -39,7 +39,7 @@ def load_tower(name: str = DEFAULT, *, dtype: torch.dtype | None = None) -> Towe
 
     Raises:
         WeightsMissing: the weights are neither in the folder nor to be had from the hub.
-        ValueError: open_clip does not know the model, or it cannot be decomposed.
+        ValueError: open_clip does not know the model or its weights, or it cannot be decomposed.
     """
     dtype = dtype or fast_dtype()
     folder = Path(name.removeprefix(LOCAL)) if name.startswith(LOCAL) else ASSETS / name
@@ -71,9 +71,12 @@ def _from_open_clip(name: str, dtype: torch.dtype) -> Tower:
     model, _, tag = name.partition("/")
     if open_clip.get_model_config(model) is None:
         raise ValueError(f"open_clip has no model {model!r}. See open_clip.list_models() for the names.")
+    tags = open_clip.list_pretrained_tags_by_model(model)
+    if tag not in tags and not Path(tag).is_file():
+        raise ValueError(f"open_clip has no weights {tag!r} for {model!r}: use one of {', '.join(tags) or 'none'}.")
     try:
         clip = open_clip.create_model(model, pretrained=tag, require_pretrained=True)
-    except (OSError, RuntimeError) as error:  # the hub's errors are OSErrors, a tag without weights is a RuntimeError
+    except (OSError, RuntimeError) as error:  # the hub's errors are OSErrors; open_clip makes RuntimeErrors of them
         raise WeightsMissing(
             f"The weights of {name!r} are not here and the hub cannot be reached. Fetch them on a machine with network "
             f"access (open_clip.create_model({model!r}, pretrained={tag!r})), or use the shipped {DEFAULT!r}."

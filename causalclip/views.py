@@ -37,10 +37,12 @@ def plan_views(width: int, height: int, *, size: int = 224, windows: int = WINDO
     views = [View("whole", _square(width, height, short, t)) for t in _spread(squares)]
     if short >= 1.2 * size:
         side = max(1, round(math.sqrt(windows)))
-        across, down = (max(1, windows // side), side) if width >= height else (side, max(1, windows // side))
+        few, many = sorted((side, max(1, windows // side)))
+        across, down = (many, few) if width >= height else (few, many)
         for row in _middles(down):
             for column in _middles(across):
-                left, top = column * (width - size), row * (height - size)
+                # Whole pixels: between them, resampling would blur the very traces that a window is there for.
+                left, top = int(column * (width - size)), int(row * (height - size))
                 views.append(View("window", (left, top, left + size, top + size)))
     return views
 

@@ -1,11 +1,14 @@
-"""Small random towers for tests."""
+"""Small random towers for tests, in memory or as a folder."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from causalclip.backbones import empty_visual
 from causalclip.tower import Tower
+from causalclip.weights import save_shards
 
 CONFIG: dict[str, Any] = {
     "embed_dim": 24,
@@ -27,3 +30,15 @@ def tiny_tower(*, dtype: torch.dtype = torch.float32, seed: int = 0, **options: 
             state[name] += 1
     visual.load_state_dict(state, assign=True)
     return Tower(visual, mean=config["mean"], std=config["std"], dtype=dtype).eval().requires_grad_(False)
+
+
+def write_tower(folder: Path) -> str:
+    """Writes `tiny_tower` as a folder of config and shards, and returns the name that loads it."""
+    save_shards(tiny_tower().visual.state_dict(), folder, metadata={"origin": "test"})
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    return f"local-dir:{folder}"
+
+
+def views(count: int = 2, size: int = 32) -> torch.Tensor:
+    """Random pixels for a tower: float [count, 3, size, size] in [0, 1]."""
+    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(0))
