@@ -43,7 +43,7 @@ def read_jpeg(data: bytes) -> Container:
     """The header of a JPEG, and the file without metadata and without what follows the first picture."""
     kept, icc, exif, notes = [b"\xff\xd8"], [], b"", []
     size, bits, scans, body_start, body_end = (0, 0), 8, 0, len(data), len(data)
-    for marker, start, end in _jpeg_segments(data):
+    for marker, start, end in jpeg_segments(data):
         body = data[start + 4 : end]
         if marker == _EOI:
             body_end = end
@@ -74,7 +74,7 @@ def read_jpeg(data: bytes) -> Container:
     return Container(slim, *size, profile=profile, exif=exif, notes=tuple(notes))
 
 
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """(marker, start, end) of every segment up to the end of the first picture."""
     end = 2
     for _ in range(MAX_PARTS):
@@ -100,7 +100,7 @@ def read_png(data: bytes) -> Container:
     """The header of a PNG, and the file with only the chunks that hold the picture, their checksums verified."""
     kept: list[bytes] = [data[:8]]
     found: dict[bytes, bytes] = {}
-    for kind, start, end in _png_chunks(data):
+    for kind, start, end in png_chunks(data):
         if kind in _PNG_KEPT:
             if zlib.crc32(data[start + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
                 raise damaged("PNG")
@@ -119,7 +119,7 @@ def read_png(data: bytes) -> Container:
     return Container(b"".join(kept), width, height, profile, found.get(b"eXIf", b""), bits, notes)
 
 
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """(kind, start, end) of every chunk up to IEND, length and checksum included."""
     start = 8
     for _ in range(MAX_PARTS):

@@ -37,6 +37,7 @@ __all__ = [
     "LoadedImage",
     "UnsupportedImage",
     "load_image",
+    "read_file",
 ]
 
 _IN_PLACE: tuple[Format, ...] = ("JPEG", "PNG", "WebP")
@@ -78,7 +79,7 @@ def load_image(source: str | os.PathLike[str] | bytes) -> LoadedImage:
     Raises an ImageError, whose text is a sentence for the user: UnsupportedImage (not a picture, or not of an accepted
     format, or not readable), BrokenImage (cut short or damaged), ImageTooLarge, ImageTooSmall.
     """
-    data = source if isinstance(source, bytes) else _read(source)
+    data = source if isinstance(source, bytes) else read_file(source)
     if len(data) > MAX_BYTES:
         raise _too_many_bytes()
     name = sniff(data)
@@ -86,8 +87,8 @@ def load_image(source: str | os.PathLike[str] | bytes) -> LoadedImage:
     return LoadedImage(pixels, hashlib.sha256(data).hexdigest(), name, notes, len(data))
 
 
-def _read(path: str | os.PathLike[str]) -> bytes:
-    """The bytes of a regular file, at most one more than MAX_BYTES."""
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a regular file, at most one more than MAX_BYTES; errors as in load_image."""
     try:
         about = os.stat(path)
         if not stat.S_ISREG(about.st_mode):  # a pipe or a device could be read forever

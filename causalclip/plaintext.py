@@ -1,0 +1,32 @@
+"""Text that came out of somebody's file, made fit to be shown: one line, bounded, no invisible characters."""
+
+import unicodedata
+
+LIMIT = 300  # characters
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}  # control, formatting (also what turns the reading direction), unassigned
+
+
+def clean(text: str | bytes, *, limit: int = LIMIT) -> str:
+    """One line of at most `limit` characters; bytes are read as UTF-8, else as Latin-1.
+
+    What is dropped cannot be seen, or would change how the words around it are read. Escaping is left to who draws it.
+    """
+    cut = text[: 8 * limit]
+    if isinstance(cut, bytes):
+        cut = decode(cut)
+    shown = "".join(" " if c.isspace() else c for c in cut if c.isspace() or unicodedata.category(c) not in _HIDDEN)
+    words = " ".join(shown.split())
+    return (
+        words
+        if len(words) <= limit and len(text) <= 8 * limit
+        else words[: limit - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
+    )
+
+
+def decode(text: bytes) -> str:
+    """UTF-8 where it is that, else Latin-1, which every byte is."""
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        # A cut may have split the last character.
+        return text[: error.start].decode("utf-8") if error.start >= len(text) - 3 > 0 else text.decode("latin-1")

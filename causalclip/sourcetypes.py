@@ -1,0 +1,55 @@
+"""IPTC's digital source types: how a file says that its picture came about, in words.
+
+The vocabulary is http://cv.iptc.org/newscodes/digitalsourcetype/ (IPTC Photo Metadata 2025.1); C2PA uses the same.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["generated", "part generated", "captured", "made", "unknown"]
+
+_TYPES: dict[str, tuple[Kind, str]] = {
+    "trainedAlgorithmicMedia": ("generated", "made by a generative AI model"),
+    "compositeWithTrainedAlgorithmicMedia": ("part generated", "edited with, or composed with, generative AI"),
+    "compositeSynthetic": ("part generated", "composed of elements of which some were made by software"),
+    "algorithmicMedia": ("made", "made by an algorithm that was not trained on data"),
+    "algorithmicallyEnhanced": ("made", "changed by an algorithm, without generative AI"),
+    "digitalCapture": ("captured", "captured by a digital camera"),
+    "computationalCapture": ("captured", "captured by a camera that merges several shots"),
+    "negativeFilm": ("captured", "scanned from a film negative"),
+    "positiveFilm": ("captured", "scanned from a film positive"),
+    "print": ("captured", "scanned from a print"),
+    "screenCapture": ("captured", "captured from a screen"),
+    "composite": ("made", "composed of several pictures"),
+    "compositeCapture": ("made", "composed of several captured pictures"),
+    "humanEdits": ("made", "edited by a person"),
+    "minorHumanEdits": ("captured", "captured, with small edits by a person"),
+    "digitalArt": ("made", "drawn by a person with software"),
+    "digitalCreation": ("made", "made by a person with software"),
+    "softwareImage": ("made", "made by software"),
+    "dataDrivenMedia": ("made", "drawn from data"),
+    "virtualRecording": ("made", "recorded in a virtual world"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceType:
+    """A claim about how the picture came about.
+
+    where: "XMP", "Content Credentials" or "Content Credentials of an earlier version or a part".
+    code: of the vocabulary, as found. kind: what it amounts to. words: completes "says that it was ...".
+    """
+
+    where: str
+    code: str
+    kind: Kind
+    words: str
+
+
+def source_type(where: str, value: str) -> SourceType | None:
+    """The claim that a vocabulary address or a bare code makes; None for what is not of the vocabulary."""
+    code = value.strip().rstrip("/").rpartition("/")[2]
+    if code not in _TYPES:
+        return None
+    kind, words = _TYPES[code]
+    return SourceType(where, code, kind, words)
