@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from causalclip.blocks import Text
 from causalclip.plaintext import clean
@@ -19,7 +20,8 @@ class Mark:
     excerpt: str
 
 
-_SETTINGS = re.compile(r"\bSteps: ?\d{1,4}, [^\n]{0,300}?\b(?:Sampler|CFG scale|Seed): ?\S")
+_STEPS = re.compile(r"\bSteps: ?\d{1,4}, ")
+_SETTINGS = re.compile(r"\b(?:Sampler|CFG scale|Seed): ?\S")
 _JOB = re.compile(r"\bJob ID: ?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 _FLAGS = re.compile(r"\s--(?:ar|v|niji|stylize|chaos|sref) ?\d")
 _NAMES = (
@@ -38,6 +40,13 @@ _NAMES = (
 # Names count only where a program or an owner signs: a caption about Midjourney is no mark of it.
 _SIGNED = {"software", "credit", "source", "ai system used", "computer", "camera maker", "generator", "title"}
 
+
+def _has_settings(value: str) -> bool:
+    """Whether a line of the web UI's settings is in a text; of hostile ones, only the first places are looked at."""
+    starts = (found.end() for found in islice(_STEPS.finditer(value), 20))
+    return any(_SETTINGS.search(value[at : at + 300].split("\n", 1)[0]) for at in starts)
+
+
 _RULES: tuple[tuple[str, Callable[[str, str], bool]], ...] = (
     ("SwarmUI", lambda key, value: "sui_image_params" in value[:400]),
     ("InvokeAI", lambda key, value: key in ("invokeai_metadata", "invokeai_graph", "sd-metadata", "dream")),
@@ -47,7 +56,7 @@ _RULES: tuple[tuple[str, Callable[[str, str], bool]], ...] = (
     ("Midjourney", lambda key, value: bool(_JOB.search(value)) or len(_FLAGS.findall(value)) >= 2),
     (
         "Stable Diffusion web UI (Automatic1111, Forge or a program that writes the same)",
-        lambda key, value: key in ("parameters", "comment", "usercomment") and bool(_SETTINGS.search(value)),
+        lambda key, value: key in ("parameters", "comment", "usercomment") and _has_settings(value),
     ),
 )
 

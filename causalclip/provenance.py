@@ -20,7 +20,7 @@ from causalclip.recompression import find_history
 from causalclip.sourcetypes import SourceType
 
 CAVEAT = (
-    "These are claims that are stored in the file. Anybody can remove them, and most of them anybody can write or copy. "
+    "These are claims that are stored in the file. Anybody can remove them, and anybody can write or copy most. "
     "They are not part of the score."
 )
 NOT_READ = "Nothing is read from the metadata of GIF files but Content Credentials."

@@ -188,9 +188,9 @@ HOSTILE = {
 def test_hostile_metadata_takes_little_time_and_space(name: str) -> None:
     container, make = HOSTILE[name]
     data = make()
-    started = time.perf_counter()
+    started = time.process_time()
     p = read_provenance(data, container)  # type: ignore[arg-type]
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
     assert len(json.dumps(p.as_dict())) < 40_000
 
 
