@@ -1,0 +1,1 @@
+"""Attacks on pictures, their purification, and the vision-language models that show what both do."""

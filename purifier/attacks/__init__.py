@@ -1,0 +1,96 @@
+"""Attacks on pictures, in [0, 1] pixel space: each moves a picture, inside a budget, to raise an objective.
+
+    moved = run_attack(Attack("pgd", eps=8), pixels, objective)      float [N, 3, H, W], on 8-bit levels, in budget
+
+An objective is any callable [N, 3, H, W] -> [N] whose rise is the attack's aim (see objectives); an untargeted attack
+raises the loss of what the model says now, a targeted one the likelihood of what it shall say.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from purifier.attacks.apgd import apgd
+from purifier.attacks.budget import LEVELS, Budget, Norm
+from purifier.attacks.gradient import fgsm, mi_fgsm, pgd
+from purifier.attacks.patch import patch
+from purifier.attacks.square import square
+from purifier.attacks.state import Objective, Plan, State
+
+AttackName = Literal["fgsm", "pgd", "mi-fgsm", "apgd", "square", "patch"]
+ATTACKS: dict[str, Callable[[Tensor, Objective, Plan], Iterator[State]]] = {
+    "fgsm": fgsm,
+    "pgd": pgd,
+    "mi-fgsm": mi_fgsm,
+    "apgd": apgd,
+    "square": square,
+    "patch": patch,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """Which attack, how far and how long.
+
+    eps: "linf": the largest change of a value, in 1/255; "l2": the Euclidean length of the change on the [0, 1] scale.
+        A patch has no such bound: it may change what it covers freely.
+    steps: of the gradient, or queries of "square"; "fgsm" takes one whatever is set.
+    step_size: in the unit of eps; None is 2.5 eps / steps (Madry et al., ICLR 2018).
+    area: of a patch, as a share of the picture.
+    """
+
+    name: AttackName = "pgd"
+    eps: float = 8.0
+    norm: Norm = "linf"
+    steps: int = 10
+    step_size: float | None = None
+    area: float = 0.02
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.name not in ATTACKS:
+            raise ValueError(f"There is no attack {self.name!r}; use one of {', '.join(ATTACKS)}.")
+        if self.steps < 1:
+            raise ValueError(f"An attack needs at least one step, not {self.steps}.")
+        if self.name == "square" and self.norm != "linf":
+            raise ValueError("The Square attack is here for linf alone.")
+        if not 0 < self.area <= 0.5:
+            raise ValueError(f"A patch covers a share above 0 and at most 0.5 of the picture, not {self.area}.")
+
+    @property
+    def budget(self) -> Budget:
+        """The ball on the [0, 1] scale."""
+        return Budget(self.eps / LEVELS if self.norm == "linf" else self.eps, self.norm)
+
+    def plan(self) -> Plan:
+        """The same on the [0, 1] scale, with every default filled in."""
+        budget = self.budget
+        size = self.step_size if self.step_size is None or self.norm == "l2" else self.step_size / LEVELS
+        return Plan(budget, self.steps, size or 2.5 * budget.eps / self.steps, self.area, self.seed)
+
+
+def attack_steps(attack: Attack, pixels: Tensor, objective: Objective) -> Iterator[State]:
+    """Yields after every step: how far it is, and the best picture so far (rounded and in budget).
+
+    Args:
+        pixels: float [N, 3, H, W] in [0, 1].
+    """
+    if pixels.dim() != 4 or pixels.shape[1] != 3 or not pixels.is_floating_point():
+        raise ValueError(f"Pixels must be float [N, 3, H, W] in [0, 1], not {pixels.dtype} {tuple(pixels.shape)}.")
+    return ATTACKS[attack.name](pixels.detach(), objective, attack.plan())
+
+
+def run_attack(attack: Attack, pixels: Tensor, objective: Objective) -> Tensor:
+    """The attacked pictures: float [N, 3, H, W] on 8-bit levels, exactly in budget."""
+    return deque(attack_steps(attack, pixels, objective), maxlen=1)[0].rounded()
+
+
+def linf(moved: Tensor, clean: Tensor) -> Tensor:
+    """The largest change of a value of each picture, [N], in 1/255."""
+    return Budget(1.0).spent(moved, clean) * LEVELS
+
+
+__all__ = ["ATTACKS", "Attack", "AttackName", "Objective", "State", "attack_steps", "linf", "run_attack"]

@@ -1,0 +1,52 @@
+"""Moves what the embedded model says: its answer to a question, or its caption."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM, normalise_question
+
+
+@dataclass(frozen=True, slots=True)
+class SaySomething:
+    """Makes the model say something else than `texts` (untargeted), or exactly `texts` (targeted).
+
+    prompts, texts: one a picture. The loss is -log p(text | picture, prompt), or log p for a target.
+    """
+
+    vlm: EmbeddedVLM
+    prompts: tuple[str, ...]
+    texts: tuple[str, ...]
+    targeted: bool = False
+    prefix: Tensor | None = None
+    flat: bool = field(default=False, init=False)
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        likelihood = self.vlm.log_likelihood(pixels, self.prompts, self.texts, prefix=self.prefix)
+        return likelihood if self.targeted else -likelihood
+
+
+def change_answer(
+    vlm: EmbeddedVLM, questions: Sequence[str], answers: Sequence[str], *, prefix: Tensor | None = None
+) -> SaySomething:
+    """Away from what the model answers to each question now."""
+    return SaySomething(vlm, tuple(map(normalise_question, questions)), tuple(answers), prefix=prefix)
+
+
+def force_answer(
+    vlm: EmbeddedVLM, questions: Sequence[str], targets: Sequence[str], *, prefix: Tensor | None = None
+) -> SaySomething:
+    """Towards one answer to each question."""
+    prompts = tuple(map(normalise_question, questions))
+    return SaySomething(vlm, prompts, tuple(targets), targeted=True, prefix=prefix)
+
+
+def change_caption(vlm: EmbeddedVLM, captions: Sequence[str]) -> SaySomething:
+    """Away from what the model says about each picture now."""
+    return SaySomething(vlm, (CAPTION_PROMPT,) * len(captions), tuple(captions))
+
+
+def force_caption(vlm: EmbeddedVLM, targets: Sequence[str]) -> SaySomething:
+    """Towards one caption of each picture."""
+    return SaySomething(vlm, (CAPTION_PROMPT,) * len(targets), tuple(targets), targeted=True)
