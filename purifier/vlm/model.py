@@ -1,0 +1,257 @@
+"""A vision-language model small enough to be shipped: it captions pictures and answers questions about them.
+
+Frozen CLIP ViT-B/16 (original weights) -> patch tokens and embedding -> a small connector -> a small causal language
+model (LLaVA's recipe, arXiv 2304.08485, with ClipCap's prefix of embedding tokens, arXiv 2111.09734).
+
+    model = EmbeddedVLM.from_pretrained()
+    model.answer(pixels, "how many dogs are there?")[0].spoken
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from causalclip.backbones import load_tower
+from causalclip.tower import Tower
+from causalclip.weights import ASSETS, INT8, SCALE, load_weights, quantize, save_shards
+from purifier.vlm.connector import Connector
+from purifier.vlm.features import GRID, LAYERS, clip_features
+from purifier.vlm.interface import CAPTION_PROMPT, Answer, Caption, normalise_question
+from purifier.vlm.trie import AnswerTrie
+from purifier.vlm.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class VLMConfig:
+    """How the model is built and read.
+
+    language: the configuration of a transformers causal language model. tower: CLIP's image tower, by name; layers: of
+    the tower, whose patch tokens are seen; embedding_tokens: how many tokens its embedding becomes. slope, offset: the
+    confidence is sigmoid(slope * log p + offset) of the answer's likelihood p, fitted on held-out questions. threshold:
+    from which confidence on the model is sure.
+    """
+
+    language: dict[str, Any]
+    tower: str = "clip-vit-b-16"
+    layers: tuple[int, ...] = LAYERS
+    embedding_tokens: int = 4
+    dropout: float = 0.1
+    beams: int = 4
+    slope: float = 1.0
+    offset: float = 0.0
+    threshold: float = 0.5
+
+
+class EmbeddedVLM(nn.Module):
+    """The shipped model. Everything from pixels to the likelihood of an answer is differentiable.
+
+    `prefix` of the methods below: learned soft tokens, float [P, D], put before the prompt.
+    """
+
+    def __init__(self, config: VLMConfig, vocabulary: Vocabulary, tower: Tower, *, answers: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.config = config
+        self.vocabulary = vocabulary
+        self.language: Any = AutoModelForCausalLM.from_config(AutoConfig.for_model(**config.language))
+        self.connector = Connector(
+            self.width,
+            layers=len(config.layers),
+            tower_width=tower.width,
+            embedding_width=int(tower.visual.proj.shape[1]),
+            embedding_tokens=config.embedding_tokens,
+            dropout=config.dropout,
+        )
+        self.answers = tuple(answers)
+        self._trie = AnswerTrie((vocabulary.answer(a) for a in self.answers), stop=vocabulary.stop)
+        self._tower = [tower]  # in a list: frozen and shared, no part of this model's own weights
+
+    @property
+    def tower(self) -> Tower:
+        return self._tower[0]
+
+    @property
+    def width(self) -> int:
+        """D, of the language model's embeddings and of a soft prefix."""
+        return int(self.language.config.hidden_size)
+
+    def see(self, pixels: Tensor) -> Tensor:
+        """float [N, 3, H, W] in [0, 1] -> visual tokens [N, V, D].
+
+        Raises:
+            ValueError: the shape or the range is another one.
+        """
+        if pixels.dim() != 4 or pixels.shape[1] != 3 or not pixels.is_floating_point():
+            raise ValueError(f"Pixels must be float [N, 3, H, W] in [0, 1], not {pixels.dtype} {tuple(pixels.shape)}.")
+        visual: Tensor = self.connector(*clip_features(self.tower, pixels, layers=self.config.layers))
+        return visual
+
+    def unseen(self, count: int = 1) -> Tensor:
+        """The visual tokens of no picture (features that are zero), [count, V, D]: what a blind baseline is given."""
+        device = next(self.parameters()).device
+        patches = torch.zeros(count, GRID * GRID, self.tower.width * len(self.config.layers), device=device)
+        visual: Tensor = self.connector(patches, torch.zeros(count, self.tower.visual.proj.shape[1], device=device))
+        return visual
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """The language model's last hidden states [.., D] -> logits [.., vocabulary]."""
+        last: nn.Module = self.language.cls if hasattr(self.language, "cls") else self.language.lm_head
+        logits: Tensor = last(hidden)
+        return logits
+
+    def twin(self, *, dtype: torch.dtype | None = None) -> "EmbeddedVLM":
+        """A copy with weights of its own, on the same tower."""
+        other = EmbeddedVLM(self.config, self.vocabulary, self.tower, answers=self.answers)
+        other.load_state_dict(self.state_dict())
+        return other.to(dtype) if dtype else other
+
+    def log_likelihood(
+        self, pixels: Tensor, prompts: Sequence[str], answers: Sequence[str], *, prefix: Tensor | None = None
+    ) -> Tensor:
+        """log p(answer | picture, prompt) of each picture, [N], summed over the answer's tokens and its end."""
+        return self.score(self.see(pixels), prompts, answers, prefix=prefix)
+
+    def score(
+        self, visual: Tensor, prompts: Sequence[str], answers: Sequence[str], *, prefix: Tensor | None = None
+    ) -> Tensor:
+        """The same from visual tokens [N, V, D]."""
+        _match(visual, prompts)
+        _match(visual, answers)
+        before = [self.vocabulary.prompt(normalise_question(text)) for text in prompts]
+        after = [self.vocabulary.answer(text) for text in answers]
+        embeds, mask = self._inputs(visual, [b + a[:-1] for b, a in zip(before, after, strict=True)], prefix)
+        longest = max(map(len, after))
+        logits = self.language(inputs_embeds=embeds, attention_mask=mask, position_ids=_positions(mask)).logits
+        targets = torch.tensor([[-100] * (longest - len(a)) + a for a in after], device=visual.device)
+        flat = F.cross_entropy(logits[:, -longest:].flatten(0, 1).float(), targets.flatten(), reduction="none")
+        return -flat.view_as(targets).sum(1)
+
+    @torch.no_grad()
+    def answer(self, pixels: Tensor, question: str | Sequence[str], *, prefix: Tensor | None = None) -> list[Answer]:
+        """The best of the known answers to each question, by beam search; greedy free text if none are known."""
+        questions = [question] * len(pixels) if isinstance(question, str) else list(question)
+        return self.answer_seen(self.see(pixels), questions, prefix=prefix)
+
+    @torch.no_grad()
+    def answer_seen(self, visual: Tensor, questions: Sequence[str], *, prefix: Tensor | None = None) -> list[Answer]:
+        """The same from visual tokens."""
+        prompts = [normalise_question(text) for text in questions]
+        found = self._search(visual, prompts, prefix, known=bool(self.answers), limit=12)
+        answers = []
+        for text, score, _ in found:
+            confidence = 1 / (1 + math.exp(-(self.config.slope * score + self.config.offset)))
+            answers.append(Answer(text, confidence, confidence >= self.config.threshold))
+        return answers
+
+    @torch.no_grad()
+    def caption(self, pixels: Tensor, *, prefix: Tensor | None = None) -> list[Caption]:
+        """One sentence a picture, by beam search."""
+        return self.caption_seen(self.see(pixels), prefix=prefix)
+
+    @torch.no_grad()
+    def caption_seen(self, visual: Tensor, *, prefix: Tensor | None = None) -> list[Caption]:
+        """The same from visual tokens."""
+        found = self._search(visual, [CAPTION_PROMPT] * len(visual), prefix, known=False, limit=24)
+        return [Caption(text, math.exp(score / max(1, length))) for text, score, length in found]
+
+    def _search(
+        self, visual: Tensor, prompts: Sequence[str], prefix: Tensor | None, *, known: bool, limit: int
+    ) -> list[tuple[str, float, int]]:
+        """(text, log-likelihood, tokens) of each picture's best beam."""
+        _match(visual, prompts)
+        embeds, mask = self._inputs(visual, [self.vocabulary.prompt(text) for text in prompts], prefix)
+        out = self.language.generate(
+            inputs_embeds=embeds,
+            attention_mask=mask,
+            num_beams=self.config.beams,
+            length_penalty=0.0 if known else 1.0,
+            do_sample=False,
+            max_new_tokens=limit,
+            eos_token_id=self.vocabulary.stop,
+            pad_token_id=self.vocabulary.pad,
+            prefix_allowed_tokens_fn=(lambda _, ids: self._trie.allowed(ids.tolist())) if known else None,
+        )
+        texts = [self.vocabulary.decode(row) for row in out.tolist()]
+        scores = self.score(visual, prompts, texts, prefix=prefix).tolist()
+        return [(t, s, len(self.vocabulary.answer(t))) for t, s in zip(texts, scores, strict=True)]
+
+    def _inputs(self, visual: Tensor, texts: Sequence[list[int]], prefix: Tensor | None) -> tuple[Tensor, Tensor]:
+        """[padding, visual tokens, soft prefix, text] -> embeddings [N, T, D], mask [N, T]; padded on the left."""
+        table = self.language.get_input_embeddings()
+        soft = visual.new_zeros(0, self.width) if prefix is None else prefix
+        if soft.dim() != 2 or soft.shape[1] != self.width:
+            raise ValueError(f"A soft prefix must be [P, {self.width}], not {tuple(soft.shape)}.")
+        longest = max(map(len, texts))
+        rows, masks = [], []
+        for tokens, ids in zip(visual, texts, strict=True):
+            words = table(torch.tensor(ids, device=visual.device))
+            gap = visual.new_zeros(longest - len(ids), self.width)
+            rows.append(torch.cat([gap, tokens, soft, words]))
+            masks.append(torch.arange(len(rows[-1]), device=visual.device) >= len(gap))
+        return torch.stack(rows), torch.stack(masks).long()
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes config.json, tokenizer.json, answers.json and int8 shards; the tower is not part of them."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob("*.safetensors"):
+            old.unlink()
+        stored: dict[str, Tensor] = {}
+        for name, tensor in self._own_state().items():
+            if tensor.dim() == 2 and tensor.numel() >= 1 << 14:
+                stored[name + INT8], stored[name + SCALE] = quantize(tensor)
+            else:
+                stored[name] = tensor
+        save_shards(stored, folder, metadata={"format": "pt"})
+        (folder / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
+        (folder / "answers.json").write_text(json.dumps(self.answers, indent=0) + "\n")
+        self.vocabulary.tokenizer.save(str(folder / "tokenizer.json"))
+
+    def _own_state(self) -> dict[str, Tensor]:
+        """The weights without the copies that are tied to others."""
+        tied = set(getattr(self.language, "all_tied_weights_keys", {}))
+        return {k: v for k, v in self.state_dict().items() if k.removeprefix("language.") not in tied}
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path = ASSETS / "vlm", *, tower: Tower | None = None) -> "EmbeddedVLM":
+        """Loads the model, frozen and in evaluation mode; the tower by its name unless one is given.
+
+        Raises:
+            WeightsMissing: the folder, or the tower's, has no weights.
+        """
+        folder = Path(folder)
+        weights = load_weights(folder)
+        settings = json.loads((folder / "config.json").read_text())
+        config = VLMConfig(**settings | {"layers": tuple(settings["layers"])})
+        answers = json.loads((folder / "answers.json").read_text())
+        vocabulary = Vocabulary.from_file(folder / "tokenizer.json")
+        model = cls(config, vocabulary, tower or load_tower(config.tower), answers=answers)
+        missing, unknown = model.load_state_dict(weights, strict=False)
+        lost = set(missing) & set(model._own_state())
+        if lost or unknown:
+            raise ValueError(
+                f"The weights in {folder.name!r} do not fit its config.json: {sorted(lost)[:3]} {unknown[:3]}."
+            )
+        model.language.tie_weights()
+        return model.eval().requires_grad_(False)
+
+    def with_config(self, **changes: Any) -> "EmbeddedVLM":
+        """Changes how the model is read (beams, slope, offset, threshold), in place."""
+        self.config = replace(self.config, **changes)
+        return self
+
+
+def _positions(mask: Tensor) -> Tensor:
+    return (mask.cumsum(1) - 1).clamp_min(0)
+
+
+def _match(visual: Tensor, texts: Sequence[str]) -> None:
+    if len(visual) != len(texts):
+        raise ValueError(f"There are {len(visual)} pictures but {len(texts)} texts; give one text for each picture.")
