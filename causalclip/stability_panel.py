@@ -40,12 +40,12 @@ def _row(stability: Stability, name: str, probability: float, band: Band, remark
     words = f"{ICON[band]} {band}" + (f", {remark}" if remark else "")
     style = " class='cc-flip'" if remark else ""
     return (
-        f"<tr{style}><th scope='row'>{escape(name)}</th><td>{_chart(stability, probability)}</td>"
+        f"<tr{style}><th scope='row'>{escape(name)}</th><td>{chart(stability, probability)}</td>"
         f"<td>{words}</td><td>{shown(probability)}</td></tr>"
     )
 
 
-def _chart(stability: Stability, probability: float) -> str:
+def chart(stability: Stability, probability: float) -> str:
     """One row of the chart: three bands of equal width, as on the verdict's scale, and the score's mark on them."""
     low, high = stability.low, stability.high
     at = 100 * float(np.interp(probability, [0, low, high, 1], [0, 1 / 3, 2 / 3, 1]))

@@ -1,0 +1,165 @@
+"""Everything that is found out about one picture, in one frozen schema: what the app, API, CLI and report all show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from causalclip.cautions import Caution, find_cautions
+from causalclip.formats import MAX_BYTES, ImageTooLarge, sniff
+from causalclip.images import LoadedImage, load_image
+from causalclip.overlay import shrink
+from causalclip.plaintext import clean
+from causalclip.provenance import Provenance, read_provenance, with_history
+from causalclip.stability import Stability, check_stability
+
+if TYPE_CHECKING:
+    from causalclip.calibration import Band
+    from causalclip.detector import Detection, Detector
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examination:
+    """One picture, examined.
+
+    name: of the file where it is known, cleaned; empty otherwise. sha256: of the file's bytes. perceptual_hash: 64 bits
+    in hexadecimal (imagehash.phash), near for copies of the same picture. file_size: in bytes. notes: what was done to
+    the picture on loading. examined: when, UTC, ISO 8601.
+    """
+
+    name: str
+    sha256: str
+    perceptual_hash: str
+    format: str
+    width: int
+    height: int
+    file_size: int
+    notes: tuple[str, ...]
+    provenance: Provenance
+    detection: Detection
+    cautions: tuple[Caution, ...]
+    stability: Stability
+    examined: str
+
+    @property
+    def band(self) -> Band:
+        """The verdict: the detection's band, or "inconclusive" where that does not survive delivery."""
+        return self.stability.final_band
+
+    @property
+    def tension(self) -> str:
+        """A sentence where the file's own claims and the verdict pull apart; empty where they do not."""
+        return tension(self.provenance, self.band)
+
+    def as_dict(self, *, place: bool = False) -> dict[str, Any]:
+        """Plain JSON types; the place that a file names only where it is asked for."""
+        detection = self.detection
+        return {
+            "name": self.name,
+            "sha256": self.sha256,
+            "perceptual_hash": self.perceptual_hash,
+            "format": self.format,
+            "width": self.width,
+            "height": self.height,
+            "file_size": self.file_size,
+            "notes": list(self.notes),
+            "band": self.band,
+            "probability": detection.probability,
+            "logit": detection.logit,
+            "tension": self.tension,
+            "band_as_it_is": detection.band,
+            "thresholds": {"low": detection.low, "high": detection.high, "middle": self.stability.threshold},
+            "model": {"name": detection.model, "revision": detection.revision},
+            "seconds": detection.seconds,
+            "views": [{"kind": view.kind, "box": list(view.box)} for view in detection.views],
+            "cautions": [asdict(caution) for caution in self.cautions],
+            "stability": self.stability.as_dict(),
+            "provenance": self.provenance.as_dict(place=place),
+            "examined": self.examined,
+        }
+
+
+def examine(data: bytes, detector: Detector, *, name: str = "") -> Examination:
+    """Examines a picture's file, all at once.
+
+    Raises an ImageError for a file that is no picture, is damaged, or is too large or too small.
+    """
+    *_, last = examine_in_steps(data, detector, name=name)
+    assert isinstance(last, Examination)
+    return last
+
+
+Step = Provenance | LoadedImage | tuple[Caution, ...] | Any
+
+
+def examine_in_steps(data: bytes, detector: Detector, *, name: str = "") -> Iterator[Step]:
+    """Yields what is ready, the quickest first: Provenance, LoadedImage, Provenance with the pixels' history, cautions,
+    Detection, Stability, Examination."""
+    if len(data) > MAX_BYTES:  # before anything looks into it
+        raise ImageTooLarge(f"The file has more than {MAX_BYTES >> 20} MB. Save it smaller, as a JPEG, and try again.")
+    provenance = read_provenance(data, sniff(data))
+    yield provenance
+    loaded = load_image(data)
+    yield loaded
+    provenance = with_history(provenance, loaded.pixels)
+    yield provenance
+    cautions = find_cautions(loaded.pixels, provenance)
+    yield cautions
+    detection = detector.predict(loaded.pixels)
+    yield detection
+    stability = check_stability(detector, loaded.pixels, detection)
+    yield stability
+    yield conclude(loaded, provenance, cautions, detection, stability, name=name)
+
+
+def conclude(
+    loaded: LoadedImage,
+    provenance: Provenance,
+    cautions: tuple[Caution, ...],
+    detection: Detection,
+    stability: Stability,
+    *,
+    name: str = "",
+) -> Examination:
+    """Puts the findings together."""
+    return Examination(
+        name=clean(name, limit=120),
+        sha256=loaded.sha256,
+        perceptual_hash=perceptual_hash(loaded.pixels),
+        format=loaded.format,
+        width=loaded.width,
+        height=loaded.height,
+        file_size=loaded.file_size,
+        notes=loaded.notes,
+        provenance=provenance,
+        detection=detection,
+        cautions=cautions,
+        stability=stability,
+        examined=datetime.now(UTC).replace(microsecond=0).isoformat(),
+    )
+
+
+def tension(provenance: Provenance, band: Band) -> str:
+    """What to say where the file's claims and the verdict pull apart; empty where they do not."""
+    generated = provenance.marks or any("generated" in t.kind for t in provenance.all_source_types)
+    captured = any(t.kind == "captured" for t in provenance.all_source_types)
+    if generated and band != "likely generated":
+        return (
+            "The file itself speaks of an image generator, although the traces do not. "
+            "Do not take it for a photograph on the strength of this score."
+        )
+    if captured and not generated and band == "likely generated":
+        return "The file says that it was captured by a camera; the traces say otherwise. The two do not fit together."
+    return ""
+
+
+def perceptual_hash(pixels: np.ndarray) -> str:
+    """imagehash.phash of a picture (uint8 RGB [H, W, 3]), 16 hexadecimal digits."""
+    import imagehash  # brings SciPy's and PyWavelets' slow imports
+
+    return str(imagehash.phash(Image.fromarray(shrink(pixels))))
