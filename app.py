@@ -1,0 +1,139 @@
+"""CausalCLIP's app: `python app.py`, then open the address that it prints.
+
+GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say where it listens; CAUSALCLIP_MODEL names another detector (a folder).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before Gradio is imported
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before PyTorch is: spinning threads crawl on a busy machine
+
+import gradio as gr
+
+from causalclip.card import failure
+from causalclip.examples import write_examples
+from causalclip.tab import build_tab, explain
+
+if TYPE_CHECKING:
+    from causalclip.detector import Detector
+
+ASSETS = Path(__file__).resolve().parent / "assets"
+DETECTOR = os.environ.get("CAUSALCLIP_MODEL", "detector")
+WAITING = 16  # requests in the queue at most; further ones are told to come back
+DELETE = 600, 3000  # every 10 minutes, files older than 50: none lives for more than an hour
+INTRO = """# CausalCLIP
+Was this picture made by an image generator, and where in it is the evidence?"""
+
+
+class LazyDetector:
+    """Loads the detector once, at the first call or in the background, and hands it out to all threads.
+
+    Raises:
+        WeightsMissing: at every call, while the weights are not there.
+    """
+
+    def __init__(self, name: str = DETECTOR) -> None:
+        self.name = name
+        self._lock = threading.Lock()
+        self._detector: Detector | None = None
+        self._tried = threading.Event()
+        self._problem: Exception | None = None
+
+    def __call__(self) -> Detector:
+        with self._lock:
+            if self._detector is None:
+                from causalclip.detector import Detector  # seconds of imports, after the page is up
+
+                self._detector = Detector.from_pretrained(self.name)
+            return self._detector
+
+    def warm_up(self) -> None:
+        """Loads the detector and runs it once: the first prediction of a process is slow."""
+        import numpy as np
+
+        try:
+            self().predict(np.zeros((300, 400, 3), np.uint8))
+            self._problem = None
+        except Exception as error:  # shown on the page; the app goes on without the model
+            self._problem = error
+        finally:
+            self._tried.set()
+
+    def problem(self) -> Exception | None:
+        """Why it cannot be used, once warm_up has tried; waits for that."""
+        self._tried.wait()
+        return self._problem
+
+
+def build(detector: Callable[[], Detector], *, problem: Callable[[], Exception | None] = lambda: None) -> gr.Blocks:
+    """Builds the whole page.
+
+    Args:
+        detector: returns the loaded detector.
+        problem: returns why there is none; asked when a page is opened.
+    """
+    examples = write_examples(Path(tempfile.mkdtemp(prefix="causalclip-")))
+
+    def notice() -> dict[str, Any]:
+        error = problem()
+        return gr.update(visible=error is not None, value=failure(*explain(error)) if error else "")
+
+    def forget(request: gr.Request) -> None:
+        page.state_holder.delete_state(request.session_hash)
+
+    with gr.Blocks(title="CausalCLIP", analytics_enabled=False, delete_cache=DELETE) as page:
+        gr.Markdown(INTRO)
+        banner = gr.HTML(visible=False, elem_id="banner")
+        with gr.Tabs(), gr.Tab("Detect"):
+            build_tab(detector, examples)
+        with gr.Accordion("Privacy, and what this cannot tell you", open=False):
+            gr.Markdown((ASSETS / "privacy.md").read_text(encoding="utf-8"))
+        page.load(notice, None, banner, queue=False, show_progress="hidden", api_visibility="private")
+        page.unload(forget)
+    page.queue(max_size=WAITING, default_concurrency_limit=4)
+    return page
+
+
+def launch(page: gr.Blocks, **options: Any) -> str:
+    """Serves the page in the background and returns its address. `options` are those of gr.Blocks.launch."""
+    _, address, _ = page.launch(
+        prevent_thread_lock=True,
+        quiet=True,
+        share=False,
+        ssr_mode=False,
+        run_history=False,
+        max_file_size="20mb",
+        footer_links=["api", "settings"],
+        theme=_theme(),
+        css_paths=ASSETS / "style.css",
+        js=(ASSETS / "upload.js").read_text(encoding="utf-8"),
+        **options,
+    )
+    return address
+
+
+def _theme() -> gr.themes.Base:
+    """Colours apart from the maps' two; Gradio's own font files, in whole weights (its semi-bold is a subset)."""
+    font = gr.themes.LocalFont("Source Sans Pro", weights=(400, 700))
+    return gr.themes.Default(primary_hue="teal", neutral_hue="stone", font=[font, "system-ui", "sans-serif"])
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.WARNING)
+    detector = LazyDetector()
+    page = build(detector, problem=detector.problem)
+    print(f"CausalCLIP is ready: open {launch(page)}", flush=True)
+    threading.Thread(target=detector.warm_up, daemon=True).start()
+    page.block_thread()
+
+
+if __name__ == "__main__":
+    main()

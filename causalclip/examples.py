@@ -1,0 +1,134 @@
+"""Pictures to try the app with, offline: photographs from scikit-image's wheel, and pictures that the code here makes.
+
+None of them was made by an image generator: they show how the app answers, not how good it is.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+SIZE = 512
+THUMB = 192  # px, the long side of a thumbnail
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A picture's file, a small JPEG of it, and an honest caption."""
+
+    path: Path
+    thumbnail: Path
+    caption: str
+
+
+def write_examples(folder: str | os.PathLike[str]) -> list[Example]:
+    """Writes all examples into `folder` and returns them, photographs first."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    photographs = [_example(_carried(name, folder), f"photograph: {what}") for name, what in _PHOTOGRAPHS.items()]
+    return photographs + [_example(_made(name, make, folder), f"made by code: {name}") for name, make in _MADE.items()]
+
+
+def landscape(*, size: int = SIZE, seed: int = 7) -> np.ndarray:
+    """Ridges of fractal noise under a gradient sky: uint8 [size, size, 3]."""
+    rng = np.random.default_rng(seed)
+    height = np.linspace(0, 1, size)[:, None]
+    sky = np.stack([0.98 - 0.55 * (1 - height), 0.72 - 0.2 * (1 - height), 0.55 + 0.25 * (1 - height)], -1)
+    picture = np.broadcast_to(sky, (size, size, 3)).copy()
+    for depth in np.linspace(0, 1, 5):
+        ridge = 0.42 + 0.42 * depth + (0.06 + 0.1 * (1 - depth)) * _fractal(rng, size, 0.62)
+        shade = np.array([0.62, 0.6, 0.7]) * (1 - depth) + np.array([0.09, 0.13, 0.12]) * depth
+        grain = 1 + 0.12 * depth * rng.standard_normal((size, size, 1))
+        picture = np.where((height > ridge)[..., None], shade * grain, picture)
+    return _to_pixels(gaussian_filter(picture, (0.7, 0.7, 0)))
+
+
+def julia(*, size: int = SIZE, c: complex = -0.79 + 0.155j, steps: int = 120) -> np.ndarray:
+    """A Julia set of z^2 + c, coloured by how fast each point escapes: uint8 [size, size, 3]."""
+    y, x = np.mgrid[-1.0 : 1.0 : size * 1j, -1.45 : 1.45 : size * 1j]
+    z = x + 1j * y
+    escape = np.zeros(z.shape)
+    for _ in range(steps):
+        inside = np.abs(z) < 4
+        z = np.where(inside, z**2 + c, z)
+        escape += inside
+    tone = (escape / steps) ** 0.6
+    turns, phases = np.array([0.9, 0.8, 0.7]), np.array([0.55, 0.4, 0.2])  # of red, green, blue
+    return _to_pixels(0.5 + 0.5 * np.cos(2 * np.pi * (tone[..., None] * turns + phases)))
+
+
+def spheres(*, size: int = SIZE) -> np.ndarray:
+    """Three shaded balls on a table: uint8 [size, size, 3]."""
+    y, x = np.mgrid[1.0 : -1.0 : size * 1j, -1.0 : 1.0 : size * 1j]
+    wood = 0.5 + 0.06 * np.sin(40 * (y + 0.05 * np.sin(9 * x)))
+    table = wood[..., None] * np.array([1.05, 0.75, 0.5])
+    picture = np.where((y < -0.1)[..., None], table, np.array([0.72, 0.77, 0.8]))
+    for ball in _BALLS:
+        picture = _shade(picture, x, y, *ball)
+    return _to_pixels(picture)
+
+
+# x, y, radius, colour: from back to front
+_BALLS = (
+    (-0.5, -0.1, 0.33, (0.75, 0.2, 0.2)),
+    (0.5, 0.0, 0.4, (0.2, 0.45, 0.7)),
+    (0.02, -0.42, 0.28, (0.9, 0.75, 0.25)),
+)
+_LIGHT = np.array([-0.52, 0.73, -0.45])
+
+
+def _shade(
+    picture: np.ndarray, x: np.ndarray, y: np.ndarray, cx: float, cy: float, radius: float, colour: tuple[float, ...]
+) -> np.ndarray:
+    """The picture with one ball and its shadow on the table."""
+    away = ((x - cx - 0.2) / (1.2 * radius)) ** 2 + ((y - cy + 0.95 * radius) / (0.3 * radius)) ** 2
+    picture = picture * (1 - 0.6 * np.exp(-1.5 * away) * (y < 0))[..., None]
+    dx, dy = (x - cx) / radius, (y - cy) / radius
+    normal = np.stack([dx, dy, -np.sqrt(np.clip(1 - dx**2 - dy**2, 0, None))], -1)
+    facing = np.clip(normal @ _LIGHT, 0, None)[..., None]
+    ball = np.array(colour) * (0.25 + 0.8 * facing) + 0.7 * facing**40
+    return np.where((dx**2 + dy**2 < 1)[..., None], ball, picture)
+
+
+def _fractal(rng: np.random.Generator, size: int, roughness: float) -> np.ndarray:
+    """A line of `size` heights about 0: octaves of smoothed noise."""
+    line = np.zeros(size)
+    for octave in range(7):
+        knots = rng.standard_normal(2 ** (octave + 1) + 2)
+        line += roughness**octave * np.interp(np.linspace(0, len(knots) - 1, size), np.arange(len(knots)), knots)
+    return line / 2.5
+
+
+def _to_pixels(picture: np.ndarray) -> np.ndarray:
+    return (np.clip(picture, 0, 1) * 255).round().astype(np.uint8)
+
+
+def _carried(name: str, folder: Path) -> Path:
+    """A copy of one of the wheel's own files; read as a file, because scikit-image's loaders may ask the network."""
+    with as_file(files("skimage") / "data" / name) as source:
+        return Path(shutil.copy(source, folder / name))
+
+
+def _made(name: str, make: Callable[[], np.ndarray], folder: Path) -> Path:
+    path = folder / f"{name}.png"
+    Image.fromarray(make()).save(path)
+    return path
+
+
+def _example(path: Path, caption: str) -> Example:
+    thumbnail = path.with_name(f"{path.stem}-small.jpg")
+    with Image.open(path) as picture:
+        picture.thumbnail((THUMB, THUMB))
+        picture.convert("RGB").save(thumbnail, quality=85)
+    return Example(path, thumbnail, caption)
+
+
+# Public domain (NASA, SpaceX) or CC0 (Stefan van der Walt, Rachel Michetti), see skimage.data.
+_PHOTOGRAPHS = {"astronaut.png": "astronaut", "chelsea.png": "cat", "coffee.png": "coffee", "rocket.jpg": "rocket"}
+_MADE: dict[str, Callable[[], np.ndarray]] = {"landscape": landscape, "fractal": julia, "rendering": spheres}

@@ -1,0 +1,59 @@
+"""Files between the browser and this code: an upload comes in untouched, a drawing goes out lossless.
+
+Listeners on `picture_input` need `preprocess=False`, and get a payload for `upload_path`. Gradio's own preprocessing
+opens the upload with Pillow, which refuses HEIC and whose errors hold the file's name; only causalclip.images may.
+"""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+UNREADABLE = "This file could not be read"
+
+
+def picture_input(**options: Any) -> gr.Image:
+    """An image field for uploads alone: a client of the API that sends an address is refused, nothing is fetched."""
+    field = gr.Image(type="filepath", image_mode=None, sources=["upload", "clipboard"], **options)
+    keep = field.async_move_resource_to_block_cache
+
+    async def keep_upload(path: Any) -> str | None:
+        if "://" in str(path):
+            raise _refusal("Addresses are not fetched. Upload the file itself.")
+        return await keep(path)
+
+    field.async_move_resource_to_block_cache = keep_upload  # type: ignore[method-assign, assignment]
+    return field
+
+
+def upload_path(payload: Mapping[str, Any] | None) -> str | None:
+    """The path of an upload; None for an empty field.
+
+    Raises:
+        gr.Error: it is no upload. Gradio checks that only of payloads that are marked as files, and a client need not
+            mark its own.
+    """
+    if payload is None:
+        return None
+    path = payload.get("path")
+    if not isinstance(path, str) or not Path(path).resolve().is_relative_to(
+        Path(gr.utils.get_upload_folder()).resolve()
+    ):
+        raise _refusal("Send the picture as an uploaded file.")
+    return path
+
+
+def save_png(image: Image.Image, name: str) -> str:
+    """Writes a picture where Gradio serves and later deletes it, with the fastest compression; returns its path."""
+    folder = gr.utils.get_upload_folder()
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    path = Path(tempfile.mkdtemp(dir=folder)) / f"{name}.png"
+    image.save(path, compress_level=1)
+    return str(path)
+
+
+def _refusal(sentence: str) -> gr.Error:
+    return gr.Error(sentence, title=UNREADABLE, print_exception=False)
