@@ -1,0 +1,140 @@
+"""The command line: one line a picture, exit codes, folders, and what cannot be read."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from causalclip.cli import app
+from tests.causalclip.detectors import saved_detector
+from tests.causalclip.pictures import encode, photo
+
+FIELDS = {"path", "sha256", "width", "height", "probability", "logit", "band", "model", "seconds", "notes"}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("detector")
+    saved_detector(folder)
+    return str(folder / "model")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two pictures, one of them in a sub-folder, and a hidden file."""
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "a.jpg").write_bytes(encode(photo(160, 120), "JPEG"))
+    (tmp_path / "deep" / "er" / "b.png").write_bytes(encode(photo(90, 100), "PNG"))
+    (tmp_path / ".hidden.jpg").write_bytes(b"nothing")
+    return tmp_path
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def lines(result: Result) -> list[dict]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_json_is_one_line_a_picture(folder: Path, model: str) -> None:
+    result = run("detect", folder, "--json", "--model", model)
+    assert result.exit_code == 0, result.output
+    first, second = lines(result)
+    assert first.keys() == second.keys() == FIELDS
+    assert [first["path"], second["path"]] == [str(folder / "a.jpg"), str(folder / "deep" / "er" / "b.png")]
+    assert (first["width"], first["height"], first["model"]) == (160, 120, "model")
+    assert len(first["sha256"]) == 64
+    assert first["band"] in {"likely generated", "inconclusive", "likely not generated"}
+    assert 0 <= first["probability"] <= 1
+
+
+def test_what_cannot_be_read_is_said_and_the_others_are_judged(folder: Path, model: str) -> None:
+    (folder / "broken.jpg").write_bytes((folder / "a.jpg").read_bytes()[:900])
+    (folder / "notes.txt").write_text("not a picture")
+    result = run("detect", folder, folder / "gone.jpg", "--json", "--model", model)
+    assert result.exit_code == 2
+    rows = {Path(row["path"]).name: row for row in lines(result)}
+    assert set(rows) == {"a.jpg", "b.png", "broken.jpg", "notes.txt", "gone.jpg"}
+    assert all(rows[name].keys() == {"path", "error"} for name in ("broken.jpg", "notes.txt", "gone.jpg"))
+    assert "cut short" in rows["broken.jpg"]["error"]
+    assert rows["b.png"].keys() == FIELDS
+
+
+def test_words_for_people(folder: Path, model: str) -> None:
+    (folder / "empty.png").write_bytes(b"")
+    result = run("detect", folder, "--model", model)
+    assert result.exit_code == 2
+    first, second, third = result.stdout.splitlines()
+    assert first.startswith(f"{folder / 'a.jpg'}: ")
+    assert "probability 0." in first
+    assert "b.png" in second
+    assert third.endswith("not read. The file is empty: it holds no bytes. Choose another file, or upload it again.")
+
+
+def test_maps_are_named_by_picture_and_hash(folder: Path, model: str, tmp_path: Path) -> None:
+    out = tmp_path / "maps" / "new"
+    result = run("detect", folder / "a.jpg", "--json", "--model", model, "--heatmap-dir", out)
+    assert result.exit_code == 0, result.output
+    (row,) = lines(result)
+    (file,) = out.iterdir()
+    assert file.name == f"a-{row['sha256'][:8]}.png"
+    with Image.open(file) as picture:
+        assert picture.format == "PNG"
+        assert np.asarray(picture).std() > 5
+
+
+def test_nothing_to_judge_is_an_error(tmp_path: Path, model: str) -> None:
+    result = run("detect", tmp_path, "--model", model)
+    assert result.exit_code == 2
+    assert "no picture" in result.stderr
+
+
+def test_a_missing_model_is_an_error_in_one_sentence(folder: Path) -> None:
+    result = run("detect", folder / "a.jpg", "--model", "no-such-model")
+    assert result.exit_code == 1
+    assert result.stderr.strip() == (
+        "There is no detector 'no-such-model': it needs a folder with config.json and head.safetensors."
+    )
+
+
+def test_names_that_are_no_text(tmp_path: Path, model: str) -> None:
+    name = os.fsdecode(b"odd-\xff.jpg")
+    (tmp_path / name).write_bytes(encode(photo(90, 100), "JPEG"))
+    assert run("detect", tmp_path, "--model", model).exit_code == 0
+    (row,) = lines(run("detect", tmp_path, "--json", "--model", model))
+    assert row["path"] == str(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("rows", "config", "words"),
+    [
+        ("path,label,source\na.jpg,real,s\n", "{}", "missing: split"),
+        ("path,label,source,split\na.jpg,real,s,train\n", '{"nonsense": 1}', "nonsense"),
+        ("path,label,source,split\na.jpg,real,s,train\n", "{", "Expecting property name"),
+    ],
+)
+def test_train_says_what_is_wrong_before_it_starts(rows: str, config: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text(rows)
+    (tmp_path / "c.json").write_text(config)
+    result = run(
+        *("train", "--manifest", tmp_path / "m.csv", "--root", tmp_path, "--out", tmp_path / "out"),
+        *("--config", tmp_path / "c.json"),
+    )
+    assert result.exit_code == 1
+    assert words in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_evaluate_needs_both_classes(tmp_path: Path, model: str) -> None:
+    (tmp_path / "m.csv").write_text("path,label,source,split\na.jpg,real,s,test\n")
+    result = run(
+        *("evaluate", "--model", model, "--manifest", tmp_path / "m.csv", "--root", tmp_path),
+        *("--out", tmp_path / "report.json"),
+    )
+    assert result.exit_code == 1
+    assert "needs real and generated pictures" in result.stderr
