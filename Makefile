@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= ../shared/data
 
-.PHONY: app test benchmark-latency benchmark-detection
+.PHONY: app test evaluate benchmark-latency benchmark-detection screenshot
 
 app: .venv/.app
 	$(BIN)/python app.py
@@ -14,11 +14,18 @@ test: .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/pytest
 
+evaluate: .venv/.dev
+	$(BIN)/python -m causalclip evaluate --model detector --manifest $(DATA)/forensics/manifest.csv \
+		--root $(DATA)/forensics --out benchmarks/detection/test.json
+
 benchmark-latency: .venv/.dev
 	$(BIN)/python benchmarks/latency.py
 
 benchmark-detection: .venv/.dev
-	$(BIN)/python benchmarks/detection.py --data $(DATA)/forensics
+	$(BIN)/python -m benchmarks.detection.ladder --data $(DATA)/forensics
+
+screenshot: .venv/.dev
+	$(BIN)/python scripts/screenshot.py
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
