@@ -1,0 +1,41 @@
+"""The bridge from an adversarial picture to the clean one that the purifier learns to walk.
+
+A straight bridge (rectified flow, Liu et al., ICLR 2023, arXiv 2209.03003; flow matching between paired endpoints,
+Lipman et al., arXiv 2210.02747), with x the clean picture, x' the adversarial one, d = x' - x, and z ~ N(0, 1):
+
+    x_t = x + t (d + s z)            t = 1: x' + s z, the (noised) adversarial picture      t = 0: x, the clean one
+    v   = d x_t / d t = d + s z      what the network is trained to say of x_t, by squared error
+    x   = x_t - t v                  exact for the true v: the one-step estimate
+    x_{t - h} = x_t - h v(x_t, t)    Euler steps (FlowMatchEulerDiscreteScheduler), deterministic
+
+CoDefend's own losses are not public. ADBM (ICLR 2025) bridges the same two ends along a diffusion; there the walk must
+start from a noised picture. Here the noise level s may be 0, so that a clean picture can be left as it is; s above 0 is
+what ADBM's start has: the adversarial picture under noise.
+"""
+
+import torch
+from torch import Tensor
+
+
+def bridge_point(clean: Tensor, moved: Tensor, t: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """A point on the bridge and its velocity.
+
+    Args:
+        clean, moved: [N, 3, H, W], both ends. t: [N] in [0, 1]. noise: [N, 3, H, W], s z of the equations.
+
+    Returns:
+        x_t and v, [N, 3, H, W] each.
+    """
+    velocity = moved - clean if noise is None else moved - clean + noise
+    return clean + t.view(-1, 1, 1, 1) * velocity, velocity
+
+
+def clean_estimate(point: Tensor, velocity: Tensor, t: Tensor) -> Tensor:
+    """The clean end that a point [N, 3, H, W] at time t [N] and its velocity lead to: x_t - t v."""
+    return point - t.view(-1, 1, 1, 1) * velocity
+
+
+def draw_times(count: int, generator: torch.Generator, *, at_start: float = 0.5) -> Tensor:
+    """[N] in (0, 1]: exactly 1, where inference starts, with the chance `at_start`, else uniform."""
+    uniform = 1 - torch.rand(count, generator=generator)
+    return torch.where(torch.rand(count, generator=generator) < at_start, torch.ones(count), uniform)

@@ -1,0 +1,208 @@
+"""The purifier: a diffusion pipeline that walks a picture from where an attack moved it back to where it was.
+
+    purifier = PurifierPipeline.from_pretrained(ASSETS / "purifier")
+    purified = purifier(pixels).images        float [N, 3, H, W] in [0, 1], on 8-bit levels, the same size
+
+It predicts what was added, not the picture: what it does not take for an attack stays as it is.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler, UNet2DModel
+from diffusers.utils import BaseOutput, logging
+from torch import Tensor
+
+from causalclip.backbones import fast_dtype
+from causalclip.weights import ASSETS, WeightsMissing
+from purifier.attacks.budget import LEVELS, to_levels
+from purifier.tiles import apply_tiled
+
+DEFAULT = ASSETS / "purifier"
+STEPS = 1
+MAX_STEPS = 5
+SHARD = "8MB"
+
+
+@dataclass
+class PurifierOutput(BaseOutput):
+    """images: float [N, 3, H, W] in [0, 1], on 8-bit levels."""
+
+    images: Tensor
+
+
+class PurifierPipeline(DiffusionPipeline):
+    """A U-Net on pixels, folded by `fold` (pixel-unshuffle), and the scheduler of its steps (see bridge).
+
+    Args:
+        unet: in and out 3 fold^2 channels; its output times `scale` is the velocity.
+        tile, overlap: of pictures with a side above `tile` px.
+        coarse: pictures whose short side is at least 1.5 times as long are first purified at this short side, and the
+            correction is enlarged: an attack made at the size that CLIP sees is as coarse as that.
+    """
+
+    unet: UNet2DModel
+    scheduler: FlowMatchEulerDiscreteScheduler
+
+    def __init__(
+        self,
+        unet: UNet2DModel,
+        scheduler: FlowMatchEulerDiscreteScheduler,
+        fold: int = 4,
+        scale: float = 0.05,
+        tile: int = 512,
+        overlap: int = 48,
+        coarse: int = 256,
+    ) -> None:
+        super().__init__()
+        self.register_modules(unet=unet, scheduler=scheduler)
+        self.register_to_config(fold=fold, scale=scale, tile=tile, overlap=overlap, coarse=coarse)
+        self.set_progress_bar_config(disable=True)
+
+    @property
+    def multiple(self) -> int:
+        """The network takes sides that are multiples of this, in px."""
+        return int(self.config["fold"] * 2 ** (len(self.unet.config["block_out_channels"]) - 1))
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        pixels: Tensor,
+        num_inference_steps: int = STEPS,
+        noise: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> PurifierOutput:
+        """Purifies pictures.
+
+        Args:
+            pixels: float [N, 3, H, W] in [0, 1], any size.
+            num_inference_steps: 1 to 5; the same picture always gives the same result.
+            noise: standard deviation, in 1/255, of Gaussian noise that is added first and removed with the rest;
+                `generator` seeds it.
+
+        Raises:
+            ValueError: the pixels' shape or type, the steps or the noise are others.
+        """
+        return PurifierOutput(images=to_levels(self.purify(pixels, num_inference_steps, noise, generator)))
+
+    def purify(
+        self, pixels: Tensor, steps: int = STEPS, noise: float = 0.0, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """The same without rounding, and differentiable: what an adaptive attacker has."""
+        _check(pixels, steps, noise)
+        side = min(pixels.shape[-2:])
+        if noise:
+            drawn = torch.randn(pixels.shape, generator=generator, dtype=pixels.dtype)
+            pixels = pixels + noise / LEVELS * drawn.to(pixels.device)
+        if side >= 1.5 * self.config["coarse"]:
+            small = _resize(pixels, self.config["coarse"] / side)
+            correction = self._walk(small, steps) - small
+            pixels = pixels + F.interpolate(correction, pixels.shape[-2:], mode="bicubic", align_corners=False)
+        return self._walk(pixels, steps).clamp(0, 1)
+
+    def _walk(self, pixels: Tensor, steps: int) -> Tensor:
+        """Euler steps from t = 1 to t = 0."""
+        scheduler = FlowMatchEulerDiscreteScheduler.from_config(self.scheduler.config)  # its own: threads share `self`
+        scheduler.set_timesteps(sigmas=np.linspace(1, 0, steps + 1)[:-1].tolist())
+        x = pixels
+        for t in scheduler.timesteps:
+            x = scheduler.step(self.velocity(x, t / scheduler.config["num_train_timesteps"]), t, x).prev_sample
+        return x
+
+    def velocity(self, pixels: Tensor, t: Tensor) -> Tensor:
+        """v of the bridge at pixels [N, 3, H, W] and times t ([N] or scalar, in [0, 1])."""
+
+        def network(part: Tensor) -> Tensor:
+            folded = F.pixel_unshuffle(part * 2 - 1, self.config["fold"])
+            with torch.autocast(part.device.type, torch.bfloat16, enabled=fast_dtype() is torch.bfloat16):
+                out = self.unet(folded, t * 1000).sample
+            return F.pixel_shuffle(out.float(), self.config["fold"]) * self.config["scale"]
+
+        sizes = {name: self.config[name] for name in ("tile", "overlap")}
+        return apply_tiled(network, pixels, multiple=self.multiple, **sizes)
+
+    def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
+        """Writes model_index.json, the scheduler's config and the network, in half precision, in shards below 9 MB."""
+        kept = {name: p.data for name, p in self.unet.named_parameters()}
+        try:
+            self.unet.half()
+            super().save_pretrained(save_directory, max_shard_size=SHARD, **options)
+        finally:
+            self.unet.float()
+            for name, p in self.unet.named_parameters():
+                p.data = kept[name]
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path = DEFAULT, **options: Any) -> "PurifierPipeline":
+        """Loads a folder that save_pretrained wrote, frozen, in float32.
+
+        Raises:
+            WeightsMissing: there is none.
+        """
+        if not (Path(folder) / "model_index.json").is_file():
+            name = Path(folder).name
+            raise WeightsMissing(f"There is no purifier {name!r}. Train one: python -m purifier train.")
+        with _quiet():
+            loaded: PurifierPipeline = super().from_pretrained(
+                str(folder), dtype=torch.float32, low_cpu_mem_usage=False, local_files_only=True, **options
+            )
+        loaded.unet.eval().requires_grad_(False)
+        return loaded
+
+
+def new_pipeline(
+    *, channels: tuple[int, ...] = (48, 96, 160), layers: int = 1, fold: int = 4, seed: int = 0, **options: Any
+) -> PurifierPipeline:
+    """An untrained purifier, which leaves every picture as it is: its last layer is zero.
+
+    Without attention, so that what is said of a tile does not depend on what is far away.
+
+    Args:
+        channels: of the U-Net's levels. layers: residual blocks a level. options: of PurifierPipeline.
+    """
+    torch.manual_seed(seed)
+    unet = UNet2DModel(
+        in_channels=3 * fold**2,
+        out_channels=3 * fold**2,
+        layers_per_block=layers,
+        block_out_channels=channels,
+        down_block_types=("DownBlock2D",) * len(channels),
+        up_block_types=("UpBlock2D",) * len(channels),
+        add_attention=False,
+        norm_num_groups=8,
+    )
+    torch.nn.init.zeros_(unet.conv_out.weight)
+    torch.nn.init.zeros_(unet.conv_out.bias)
+    return PurifierPipeline(unet, FlowMatchEulerDiscreteScheduler(), fold=fold, **options)
+
+
+def _resize(pixels: Tensor, factor: float) -> Tensor:
+    size = [max(1, round(side * factor)) for side in pixels.shape[-2:]]
+    return F.interpolate(pixels, size, mode="bicubic", antialias=True, align_corners=False)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the progress bars that diffusers draws while it loads."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _check(pixels: Tensor, steps: int, noise: float) -> None:
+    if pixels.dim() != 4 or pixels.shape[1] != 3 or not pixels.is_floating_point():
+        raise ValueError(f"Pixels must be float [N, 3, H, W] in [0, 1], not {pixels.dtype} {tuple(pixels.shape)}.")
+    if not 1 <= steps <= MAX_STEPS:
+        raise ValueError(f"The purifier takes 1 to {MAX_STEPS} steps, not {steps}.")
+    if not 0 <= noise <= 64:
+        raise ValueError(f"The noise is a standard deviation from 0 to 64 (in 1/255), not {noise}.")

@@ -1,0 +1,1 @@
+"""Training the purifier; never imported by the app."""
