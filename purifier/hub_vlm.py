@@ -11,7 +11,7 @@ question says that it cannot.
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from PIL import Image
@@ -81,6 +81,18 @@ class HubVLM:
         self.model = model.eval().requires_grad_(False)
         self.processor = processor
         self.prefix = prefix
+
+    def with_prefix(self, prefix: str) -> Self:
+        """The same model with another text before every prompt."""
+        return type(self)(self.model, self.processor, prefix=prefix)
+
+    def caption(self, pixels: Tensor) -> list[Caption]:
+        """One caption a picture."""
+        raise NotImplementedError
+
+    def answer(self, pixels: Tensor, question: str | Sequence[str]) -> list[Answer]:
+        """One answer a picture."""
+        raise NotImplementedError
 
     def _said(self, text: str) -> str:
         """A prompt with the prefix before it."""

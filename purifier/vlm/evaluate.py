@@ -96,7 +96,7 @@ def _see(model: EmbeddedVLM, root: Path, names: Sequence[str]) -> dict[str, Tens
 
 
 def _nothing(model: EmbeddedVLM, names: Sequence[str]) -> dict[str, Tensor]:
-    """What a blind model was trained on: features that are all zero."""
+    """What a blind model was trained on: no visual tokens at all."""
     with torch.inference_mode():
         return dict.fromkeys(names, model.unseen()[0])
 

@@ -23,7 +23,7 @@ from causalclip.backbones import load_tower
 from causalclip.tower import Tower
 from causalclip.weights import ASSETS, INT8, SCALE, load_weights, quantize, save_shards
 from purifier.vlm.connector import Connector
-from purifier.vlm.features import GRID, LAYERS, clip_features
+from purifier.vlm.features import LAYERS, clip_features
 from purifier.vlm.interface import CAPTION_PROMPT, Answer, Caption, normalise_question
 from purifier.vlm.trie import AnswerTrie
 from purifier.vlm.vocabulary import Vocabulary
@@ -94,11 +94,8 @@ class EmbeddedVLM(nn.Module):
         return visual
 
     def unseen(self, count: int = 1) -> Tensor:
-        """The visual tokens of no picture (features that are zero), [count, V, D]: what a blind baseline is given."""
-        device = next(self.parameters()).device
-        patches = torch.zeros(count, GRID * GRID, self.tower.width * len(self.config.layers), device=device)
-        visual: Tensor = self.connector(patches, torch.zeros(count, self.tower.visual.proj.shape[1], device=device))
-        return visual
+        """The visual tokens of no picture, [count, 0, D]: what a blind baseline is given."""
+        return self.language.get_input_embeddings().weight.new_zeros(count, 0, self.width)
 
     def head(self, hidden: Tensor) -> Tensor:
         """The language model's last hidden states [.., D] -> logits [.., vocabulary]."""

@@ -1,0 +1,23 @@
+"""Defence prompts: what a language model reads before every question so that an attacked picture misleads it less.
+
+    prompted = SoftPrompt.from_pretrained().applied_to(vlm)      learned soft tokens, for the embedded model
+    load_vlm(name, prefix=search_text_prefix(...).text)          searched words, for models of the hub
+
+Both are found once (`python -m purifier optimise-prompt`) and frozen; the model's own weights are never touched.
+"""
+
+from purifier.prompts.optimise import optimise_prompt
+from purifier.prompts.search import PHRASES, Found, search_text_prefix
+from purifier.prompts.soft import PromptedVLM, SoftPrompt
+from purifier.prompts.train import PromptConfig, train_soft_prompt
+
+__all__ = [
+    "PHRASES",
+    "Found",
+    "PromptConfig",
+    "PromptedVLM",
+    "SoftPrompt",
+    "optimise_prompt",
+    "search_text_prefix",
+    "train_soft_prompt",
+]
