@@ -59,23 +59,17 @@ class Examination:
     def as_dict(self, *, place: bool = False) -> dict[str, Any]:
         """Plain JSON types; the place that a file names only where it is asked for."""
         detection = self.detection
-        return {
+        return detection.summary() | {
             "name": self.name,
             "sha256": self.sha256,
             "perceptual_hash": self.perceptual_hash,
             "format": self.format,
-            "width": self.width,
-            "height": self.height,
             "file_size": self.file_size,
             "notes": list(self.notes),
             "band": self.band,
-            "probability": detection.probability,
-            "logit": detection.logit,
             "tension": self.tension,
             "band_as_it_is": detection.band,
-            "thresholds": {"low": detection.low, "high": detection.high, "middle": self.stability.threshold},
-            "model": {"name": detection.model, "revision": detection.revision},
-            "seconds": detection.seconds,
+            "threshold": self.stability.threshold,
             "views": [{"kind": view.kind, "box": list(view.box)} for view in detection.views],
             "cautions": [asdict(caution) for caution in self.cautions],
             "stability": self.stability.as_dict(),

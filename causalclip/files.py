@@ -5,7 +5,7 @@ opens the upload with Pillow, which refuses HEIC and whose errors hold the file'
 """
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,18 @@ UNREADABLE = "This file could not be read"
 def picture_input(**options: Any) -> gr.Image:
     """An image field for uploads alone: a client of the API that sends an address is refused, nothing is fetched."""
     field = gr.Image(type="filepath", image_mode=None, sources=["upload", "clipboard"], **options)
+    _refuse_addresses(field)
+    return field
+
+
+def files_input(**options: Any) -> gr.File:
+    """A field for several files, for uploads alone as `picture_input` is."""
+    field = gr.File(type="filepath", file_count="multiple", **options)
+    _refuse_addresses(field)
+    return field
+
+
+def _refuse_addresses(field: gr.components.Component) -> None:
     keep = field.async_move_resource_to_block_cache
 
     async def keep_upload(path: Any) -> str | None:
@@ -26,7 +38,6 @@ def picture_input(**options: Any) -> gr.Image:
         return await keep(path)
 
     field.async_move_resource_to_block_cache = keep_upload  # type: ignore[method-assign, assignment]
-    return field
 
 
 def upload_path(payload: Mapping[str, Any] | None) -> str | None:
@@ -46,11 +57,22 @@ def upload_path(payload: Mapping[str, Any] | None) -> str | None:
     return path
 
 
-def save_png(image: Image.Image, name: str) -> str:
-    """Writes a picture where Gradio serves and later deletes it, with the fastest compression; returns its path."""
+def upload_paths(payload: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None) -> list[str]:
+    """The paths of all uploads of a `files_input`; raises as `upload_path` does."""
+    entries = [payload] if isinstance(payload, Mapping) else payload or []
+    return [path for path in map(upload_path, entries) if path]
+
+
+def new_folder() -> Path:
+    """An empty folder where Gradio serves files and later deletes them."""
     folder = gr.utils.get_upload_folder()
     Path(folder).mkdir(parents=True, exist_ok=True)
-    path = Path(tempfile.mkdtemp(dir=folder)) / f"{name}.png"
+    return Path(tempfile.mkdtemp(dir=folder))
+
+
+def save_png(image: Image.Image, name: str) -> str:
+    """Writes a picture where Gradio serves and later deletes it, with the fastest compression; returns its path."""
+    path = new_folder() / f"{name}.png"
     image.save(path, compress_level=1)
     return str(path)
 

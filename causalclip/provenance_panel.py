@@ -27,24 +27,33 @@ SHOWN = 24  # fields of metadata
 
 
 def panel(provenance: Provenance) -> str:
-    """The claims in words, weightiest first; the place only after a click."""
+    """The weightiest claim and the state of the credentials; the rest, and the place apart, after a click."""
+    words, tone = CHIP[provenance.credentials.state]
     parts = [
         "<h2>What the file says about itself</h2>",
         f"<p><b>{escape(provenance.summary())}</b></p>",
+        f"<p><span class='cc-chip cc-chip-{tone}'>Content Credentials: {words}</span></p>",
+        f"<details><summary>All that it says ({_count(provenance)})</summary>",
         _credentials(provenance),
         _marks(provenance),
         _compression(provenance),
         _fields(provenance),
-        _place(provenance),
         "".join(f"<p class='cc-small'>{escape(note)}</p>" for note in provenance.notes),
+        "</details>",
+        _place(provenance),
         f"<p class='cc-small'>{CAVEAT}</p>",
     ]
     return f"<section class='cc-panel' aria-label='Provenance'>{''.join(parts)}</section>"
 
 
+def _count(provenance: Provenance) -> str:
+    claims = len(provenance.credentials.source_types) + len(provenance.source_types) + len(provenance.marks)
+    words = [f"{n} {what}{'' if n == 1 else 's'}" for n, what in ((claims, "claim"), (len(provenance.fields), "field"))]
+    return ", ".join(words)
+
+
 def _credentials(provenance: Provenance) -> str:
     credentials = provenance.credentials
-    words, tone = CHIP[credentials.state]
     rows = [
         (SIGNER.get(credentials.state, "Signer"), credentials.signer),
         ("Written by", credentials.generator),
@@ -53,8 +62,7 @@ def _credentials(provenance: Provenance) -> str:
         *((t.where, f"says that it was {t.words}") for t in credentials.source_types),
         ("What failed", ", ".join(credentials.problems)),
     ]
-    head = f"<p><span class='cc-chip cc-chip-{tone}'>Content Credentials: {words}</span></p>"
-    return f"{head}<p>{escape(credentials.sentence)}</p>{_table(rows)}"
+    return f"<p>{escape(credentials.sentence)}</p>{_table(rows)}"
 
 
 def _marks(provenance: Provenance) -> str:
@@ -75,7 +83,7 @@ def _fields(provenance: Provenance) -> str:
     rows = [(f"{f.name} ({f.where})", f.value) for f in provenance.fields[:SHOWN]]
     more = len(provenance.fields) - len(rows)
     left = f"<p class='cc-small'>{more} more are in the report.</p>" if more > 0 else ""
-    return f"<details><summary>Metadata ({len(provenance.fields)} entries)</summary>{_table(rows)}{left}</details>"
+    return _table(rows) + left
 
 
 def _place(provenance: Provenance) -> str:
