@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causalclip.archives import MAX_PICTURES, ArchiveError, Member, is_zip, read_zip
-from causalclip.examination import Examination, examine_in_steps
+from causalclip.examination import Examination, examine
 from causalclip.formats import ImageError
-from causalclip.images import LoadedImage, read_file
+from causalclip.images import read_file
 from causalclip.plaintext import clean
 
 if TYPE_CHECKING:
@@ -65,11 +65,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A row with what it rests on; without, for a file that was refused. pixels: uint8 RGB [H, W, 3]."""
+    """A row with what it rests on; without, for a file that was refused."""
 
     row: Row
     examination: Examination | None
-    pixels: Any = None
 
 
 def collect(paths: Iterable[str | Path]) -> Iterator[Member]:
@@ -113,21 +112,14 @@ def examine_all(members: Iterable[Member], detector: Detector) -> Iterator[Done]
             yield Done(Row(number, name, "not examined", problem=str(content)), None)
             continue
         try:
-            loaded, examination = _examine(content, detector, name)
+            examination = examine(content, detector, name=name)
         except ImageError as error:
             yield Done(Row(number, name, "not examined", problem=str(error)), None)
         except Exception as error:  # ours, not the file's: said in its row, logged without its name
             log.error("A picture of a batch was not examined: %s", type(error).__name__)
             yield Done(Row(number, name, "not examined", problem=OURS), None)
         else:
-            yield Done(row(number, examination), examination, loaded.pixels)
-
-
-def _examine(data: bytes, detector: Detector, name: str) -> tuple[LoadedImage, Examination]:
-    _, loaded, *_, last = examine_in_steps(data, detector, name=name)
-    assert isinstance(loaded, LoadedImage)
-    assert isinstance(last, Examination)
-    return loaded, last
+            yield Done(row(number, examination), examination)
 
 
 def row(number: int, x: Examination) -> Row:
@@ -169,7 +161,7 @@ def zip_reports(path: str | Path, rows: Iterable[Row], reports: Iterable[tuple[s
             archive.writestr(name, text)
 
 
-def report_name(number: int, name: str, ending: str) -> str:
-    """A file name for a report: a number, and what is plain of the picture's own name."""
+def report_stem(number: int, name: str) -> str:
+    """A report's file name without its ending: a number, and what is plain of the picture's own name."""
     stem = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in Path(name).stem).strip("-")[:40]
-    return f"{number:02d}-{stem or 'picture'}.{ending}"
+    return f"{number:02d}-{stem or 'picture'}"

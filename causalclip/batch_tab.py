@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from causalclip.archives import MAX_PICTURES
-from causalclip.batch import COLUMNS, Done, Row, as_csv, collect, examine_all, report_name, zip_reports
+from causalclip.batch import COLUMNS, Done, Row, as_csv, collect, examine_all, report_stem, zip_reports
 from causalclip.files import files_input, new_folder, upload_paths
 from causalclip.tab import PRIVATE, explain
 
@@ -148,14 +148,11 @@ def _write(batch: Batch, done: Done) -> None:
     (batch.folder / "results.csv").write_text(as_csv(batch.rows), encoding="utf-8", newline="")
     if done.examination is None:
         return
-    from causalclip.report import as_html, as_json, draw_maps, draw_thumbnail  # matplotlib is slow to import
+    from causalclip.report import save_reports
 
     folder = batch.folder / "reports"
     folder.mkdir(exist_ok=True)
-    maps = draw_maps(done.pixels, done.examination)
-    html = as_html(done.examination, maps=maps, thumbnail=draw_thumbnail(done.pixels))
-    for ending, text in (("html", html), ("json", as_json(done.examination, maps=maps))):
-        (folder / report_name(done.row.number, done.row.name, ending)).write_text(text, encoding="utf-8")
+    save_reports(done.examination, folder, report_stem(done.row.number, done.row.name))
 
 
 def _cells(row: Row) -> list[Any]:

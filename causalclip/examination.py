@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -29,7 +28,7 @@ class Examination:
 
     name: of the file where it is known, cleaned; empty otherwise. sha256: of the file's bytes. perceptual_hash: 64 bits
     in hexadecimal (imagehash.phash), near for copies of the same picture. file_size: in bytes. notes: what was done to
-    the picture on loading. examined: when, UTC, ISO 8601.
+    the picture on loading. examined: when, UTC, ISO 8601. pixels: uint8 RGB [H, W, 3], as LoadedImage's.
     """
 
     name: str
@@ -45,6 +44,7 @@ class Examination:
     cautions: tuple[Caution, ...]
     stability: Stability
     examined: str
+    pixels: np.ndarray
 
     @property
     def band(self) -> Band:
@@ -79,48 +79,39 @@ class Examination:
 
 
 def examine(data: bytes, detector: Detector, *, name: str = "") -> Examination:
-    """Examines a picture's file, all at once.
+    """Examines a picture's file, all at once; the four steps are for who shows each when it is ready.
 
     Raises an ImageError for a file that is no picture, is damaged, or is too large or too small.
     """
-    *_, last = examine_in_steps(data, detector, name=name)
-    assert isinstance(last, Examination)
-    return last
+    provenance = read_claims(data)
+    loaded = load_image(data)
+    provenance, cautions = look_closer(loaded, provenance)
+    return conclude(detector, loaded, provenance, cautions, detector.predict(loaded.pixels), name=name)
 
 
-Step = Provenance | LoadedImage | tuple[Caution, ...] | Any
-
-
-def examine_in_steps(data: bytes, detector: Detector, *, name: str = "") -> Iterator[Step]:
-    """Yields what is ready, the quickest first: Provenance, LoadedImage, Provenance with the pixels' history, cautions,
-    Detection, Stability, Examination."""
+def read_claims(data: bytes) -> Provenance:
+    """What the file says about itself, before it is decoded; raises as `examine` does, but not on what is damaged."""
     if len(data) > MAX_BYTES:  # before anything looks into it
         raise ImageTooLarge(f"The file has more than {MAX_BYTES >> 20} MB. Save it smaller, as a JPEG, and try again.")
-    provenance = read_provenance(data, sniff(data))
-    yield provenance
-    loaded = load_image(data)
-    yield loaded
+    return read_provenance(data, sniff(data))
+
+
+def look_closer(loaded: LoadedImage, provenance: Provenance) -> tuple[Provenance, tuple[Caution, ...]]:
+    """The provenance with what the pixels say of an earlier compression, and the weak spots that are recognised."""
     provenance = with_history(provenance, loaded.pixels)
-    yield provenance
-    cautions = find_cautions(loaded.pixels, provenance)
-    yield cautions
-    detection = detector.predict(loaded.pixels)
-    yield detection
-    stability = check_stability(detector, loaded.pixels, detection)
-    yield stability
-    yield conclude(loaded, provenance, cautions, detection, stability, name=name)
+    return provenance, find_cautions(loaded.pixels, provenance)
 
 
 def conclude(
+    detector: Detector,
     loaded: LoadedImage,
     provenance: Provenance,
     cautions: tuple[Caution, ...],
     detection: Detection,
-    stability: Stability,
     *,
     name: str = "",
 ) -> Examination:
-    """Puts the findings together."""
+    """Checks whether the verdict survives delivery, and puts the findings together."""
     return Examination(
         name=clean(name, limit=120),
         sha256=loaded.sha256,
@@ -133,8 +124,9 @@ def conclude(
         provenance=provenance,
         detection=detection,
         cautions=cautions,
-        stability=stability,
+        stability=check_stability(detector, loaded.pixels, detection),
         examined=datetime.now(UTC).replace(microsecond=0).isoformat(),
+        pixels=loaded.pixels,
     )
 
 

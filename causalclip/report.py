@@ -55,12 +55,12 @@ def as_json(examination: Examination, *, maps: dict[str, str]) -> str:
     return json.dumps(content(examination, maps=maps), indent=2, ensure_ascii=False) + "\n"
 
 
-def as_html(examination: Examination, *, maps: dict[str, str], thumbnail: str = "") -> str:
-    """The report as one HTML file. thumbnail: a data address of the picture itself."""
+def as_html(examination: Examination, *, maps: dict[str, str]) -> str:
+    """The report as one HTML file, with the picture itself in small."""
     return _template().render(
         content(examination, maps=maps),
         x=examination,
-        thumbnail=thumbnail,
+        thumbnail=draw_thumbnail(examination.pixels),
         tone=TONE[examination.band],
         icon=ICON[examination.band],
         meaning=MEANING[examination.band],
@@ -88,11 +88,20 @@ def content(examination: Examination, *, maps: dict[str, str]) -> dict[str, Any]
     }
 
 
-def draw_maps(pixels: np.ndarray, examination: Examination) -> dict[str, str]:
-    """{"causal": data address of a PNG, "non_causal": ...}, over the picture (uint8 RGB [H, W, 3])."""
+def save_reports(examination: Examination, folder: Path, stem: str) -> tuple[Path, Path]:
+    """Writes stem.html and stem.json into a folder, with maps; returns their paths."""
+    maps = draw_maps(examination)
+    html, plain = folder / f"{stem}.html", folder / f"{stem}.json"
+    html.write_text(as_html(examination, maps=maps), encoding="utf-8")
+    plain.write_text(as_json(examination, maps=maps), encoding="utf-8")
+    return html, plain
+
+
+def draw_maps(examination: Examination) -> dict[str, str]:
+    """{"causal": data address of a PNG, "non_causal": ...}, over the picture."""
     from causalclip.overlay import draw_map, prepare  # matplotlib is slow to import
 
-    drawing = prepare(pixels, examination.detection)
+    drawing = prepare(examination.pixels, examination.detection)
     return {
         "causal": _address(draw_map(drawing, "causal"), "PNG"),
         "non_causal": _address(draw_map(drawing, "non_causal"), "PNG"),

@@ -10,7 +10,7 @@ import pytest
 
 from causalclip import archives
 from causalclip.archives import ArchiveError, read_zip
-from causalclip.batch import COLUMNS, Row, as_csv, collect, examine_all, report_name, zip_reports
+from causalclip.batch import COLUMNS, Row, as_csv, collect, examine_all, report_stem, zip_reports
 from causalclip.formats import ImageError
 from tests.causalclip.detectors import tiny_detector
 from tests.causalclip.pictures import encode, photo
@@ -126,7 +126,7 @@ def test_a_bad_file_costs_its_row_only(tmp_path: Path) -> None:
     good = done[1]
     assert good.examination is not None
     assert (good.row.answer, good.row.sha256) == (good.examination.band, good.examination.sha256)
-    assert good.pixels.shape == photo().shape
+    assert good.examination.pixels.shape == photo().shape
 
 
 def test_rows_come_one_by_one(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_csv_runs_no_formula(name: str) -> None:
 
 def test_reports_are_zipped_with_the_table(tmp_path: Path) -> None:
     rows = [Row(1, "../../evil\x00.png", "inconclusive", 0.5)]
-    names = [report_name(1, rows[0].name, "html"), report_name(2, "..", "json")]
+    names = [report_stem(1, rows[0].name) + ".html", report_stem(2, "..") + ".json"]
     assert names == ["01-evil.html", "02-picture.json"]
     zip_reports(tmp_path / "all.zip", rows, [(name, "content") for name in names])
     with zipfile.ZipFile(tmp_path / "all.zip") as archive:
