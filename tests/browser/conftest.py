@@ -1,0 +1,62 @@
+"""A real browser, and pictures to give to it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.causalclip.pictures import encode, photo
+from tests.conftest import CHROMIUM
+
+PATIENCE = 60_000  # ms, on a busy machine
+expect.set_options(timeout=PATIENCE)
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, tiny_app: str) -> Iterator[Open]:
+    """Opens the app in a window of its own; a fault in the page's scripts fails the test."""
+    faults: list[str] = []
+    contexts = []
+
+    def start(address: str = tiny_app, *, width: int = 1440, dark: bool = False) -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light", reduced_motion="reduce"
+        )
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE)
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(address)
+        expect(page.locator("#status h2")).to_contain_text("No picture yet")
+        return page
+
+    yield start
+    for context in contexts:
+        context.close()
+    assert not faults
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Pictures by kind: whole ones of two sizes, and one that is cut short."""
+    folder = tmp_path_factory.mktemp("pictures")
+    pictures = {
+        "photo.jpg": encode(photo(640, 480), "JPEG"),
+        "phone.heic": encode(photo(320, 240), "HEIC"),
+        "broken.jpg": encode(photo(640, 480), "JPEG")[:2000],
+        "long.png": encode(photo(1200, 100), "PNG"),
+    }
+    for name, data in pictures.items():
+        (folder / name).write_bytes(data)
+    return {name: folder / name for name in pictures}

@@ -1,0 +1,205 @@
+"""The Detect tab as a person meets it: from a picture to its verdict and maps, by mouse and by keyboard."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+import app
+from tests.browser.conftest import Open
+
+VERDICTS = ("Likely generated", "Inconclusive", "Likely not generated")
+
+
+def give(page: Page, file: Path) -> None:
+    page.locator("#picture input[type=file]").set_input_files(file)
+
+
+def verdict(page: Page) -> str:
+    """Waits for the answer and its maps; returns the card's title without its icon."""
+    expect(page.locator("#status .cc-scale")).to_be_visible()
+    expect(page.locator("#causal-map img")).to_be_visible()
+    expect(page.locator("#non-causal-map img")).to_be_visible()
+    return page.locator("#status h2").inner_text().strip("\N{BLACK UP-POINTING TRIANGLE}▼◆ \n")
+
+
+def drawn(page: Page, name: str) -> bool:
+    """Whether the picture has arrived and has pixels."""
+    image = page.locator(f"#{name} img").first
+    return bool(image.evaluate("async (i) => { await i.decode(); return i.naturalWidth > 300; }"))
+
+
+def overflow(page: Page) -> int:
+    """Pixels by which the page, or what a reader must see of it, reaches beyond the window.
+
+    The page alone says too little: what a parent cuts off does not widen it.
+    """
+    return int(
+        page.evaluate("""() => {
+          const shown = document.querySelectorAll("#picture, .cc-card, .cc-scale, .cc-facts, .cc-table, .cc-shelf, "
+            + "#causal-map, #non-causal-map, #opacity, #mask, .cc-small, .label-wrap");
+          const right = [...shown].filter((e) => e.checkVisibility()).map((e) => e.getBoundingClientRect().right);
+          const left = [...shown].filter((e) => e.checkVisibility()).map((e) => -e.getBoundingClientRect().left);
+          const window = document.documentElement.clientWidth;
+          const page = document.documentElement.scrollWidth - window;
+          return Math.ceil(Math.max(page, ...right.map((x) => x - window), ...left));
+        }""")
+    )
+
+
+def test_from_a_picture_to_verdict_and_maps(open_page: Open, files: dict[str, Path]) -> None:
+    page = open_page()
+    give(page, files["photo.jpg"])
+    assert verdict(page) in VERDICTS
+    card = page.locator("#status .cc-card")
+    text = card.inner_text()
+    assert "Thresholds" not in text  # they are in words and on the scale
+    assert "0.30" in text
+    assert "0.70" in text
+    assert "can be wrong" in text
+    assert text.index("score") > len(page.locator("#status h2").inner_text())  # words before numbers
+    assert drawn(page, "causal-map")
+    assert drawn(page, "non-causal-map")
+    assert "Causal map over the picture" in page.locator("#causal-map img").first.get_attribute("alt")
+    assert page.locator("#causal-map img").first.get_attribute("src").endswith(".png")
+    facts = page.locator("#facts")
+    expect(facts).to_contain_text("640 × 480 pixels, JPEG")
+    expect(facts).to_contain_text("tiny, revision test")
+
+
+def test_details_open_on_demand(open_page: Open, files: dict[str, Path]) -> None:
+    page = open_page()
+    give(page, files["photo.jpg"])
+    verdict(page)
+    page.get_by_role("button", name="The map in words and numbers").click()
+    table = page.locator("#regions table")
+    expect(table).to_be_visible()
+    numbers = [float(t.replace("\N{MINUS SIGN}", "-")) for t in table.locator("td:last-child").all_inner_texts()]
+    assert sum(numbers[:-1]) == pytest.approx(numbers[-1], abs=0.05)  # rounded
+    page.get_by_role("button", name="The channel mask").click()
+    expect(page.locator("#mask img")).to_be_visible()
+    assert drawn(page, "mask")
+
+
+def test_opacity_redraws_the_maps(open_page: Open, files: dict[str, Path]) -> None:
+    page = open_page()
+    give(page, files["photo.jpg"])
+    verdict(page)
+    before = page.locator("#causal-map img").first.get_attribute("src")
+    slider = page.locator("#opacity input[type=range]")
+    slider.focus()
+    slider.press("Home")
+    slider.dispatch_event("pointerup")
+    expect(page.locator("#causal-map img").first).not_to_have_attribute("src", before or "")
+    assert drawn(page, "causal-map")
+
+
+def test_a_broken_file_is_explained_and_nothing_old_stays(open_page: Open, files: dict[str, Path]) -> None:
+    page = open_page()
+    give(page, files["photo.jpg"])
+    verdict(page)
+    page.locator("#picture").get_by_role("button", name="Remove Image").click()
+    expect(page.locator("#status h2")).to_contain_text("No picture yet")
+    expect(page.locator("#causal-map")).to_be_hidden()
+    give(page, files["broken.jpg"])
+    expect(page.locator("#status h2")).to_contain_text("This file could not be read")
+    expect(page.locator("#status")).to_contain_text("cut short or damaged")
+    expect(page.locator("#causal-map")).to_be_hidden()
+    assert "broken" not in page.locator("#status").inner_text().lower()
+    give(page, files["photo.jpg"])  # and the next one is judged as if nothing had been
+    assert verdict(page) in VERDICTS
+
+
+def test_a_heic_is_judged_and_shown(open_page: Open, files: dict[str, Path]) -> None:
+    """Browsers do not show HEIC: what was decoded stands in the field instead."""
+    page = open_page()
+    give(page, files["phone.heic"])
+    assert verdict(page) in VERDICTS
+    expect(page.locator("#facts")).to_contain_text("HEIC")
+    assert page.locator("#picture img").evaluate("async (i) => { await i.decode(); return i.naturalWidth; }") == 320
+
+
+def test_file_names_stay_in_the_browser(open_page: Open, files: dict[str, Path], uploads: Path, tmp_path: Path) -> None:
+    named = tmp_path / "my-source-in-the-ministry.jpg"
+    named.write_bytes(files["photo.jpg"].read_bytes())
+    page = open_page()
+    give(page, named)
+    verdict(page)
+    assert not list(uploads.rglob("*ministry*"))
+    assert "ministry" not in page.content()
+
+
+def test_an_example_is_judged(open_page: Open) -> None:
+    page = open_page()
+    examples = page.locator("#examples button")
+    assert examples.count() >= 6
+    examples.last.click()
+    assert verdict(page) in VERDICTS
+    expect(page.locator("#facts")).to_contain_text("512 × 512 pixels, PNG")
+
+
+def test_by_keyboard_alone(open_page: Open, files: dict[str, Path]) -> None:
+    """An example is reached by Tab and judged by Enter; the details are opened the same way."""
+    page = open_page()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.closest('#examples') !== null"):
+            break
+    focused = page.locator("#examples button:focus")
+    expect(focused).to_have_count(1)
+    assert focused.evaluate("e => getComputedStyle(e).outlineStyle") != "none"  # and it is seen where one is
+    page.keyboard.press("Enter")
+    assert verdict(page) in VERDICTS
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.innerText.includes('The map in words')"):
+            break
+    page.keyboard.press("Enter")
+    expect(page.locator("#regions table")).to_be_visible()
+
+
+def test_the_file_chooser_opens_by_keyboard(open_page: Open, files: dict[str, Path]) -> None:
+    page = open_page()
+    page.wait_for_timeout(2000)  # until the field listens, which nothing on the page shows
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.closest('#picture') !== null"):
+            break
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(files["photo.jpg"])
+    assert verdict(page) in VERDICTS
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_accessible_and_within_the_window(open_page: Open, files: dict[str, Path], width: int, dark: bool) -> None:
+    page = open_page(width=width, dark=dark)
+    assert overflow(page) <= 0
+    give(page, files["long.png"])
+    verdict(page)
+    page.get_by_role("button", name="The map in words and numbers").click()
+    page.get_by_role("button", name="The channel mask").click()
+    expect(page.locator("#mask img")).to_be_visible()
+    assert overflow(page) <= 0
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(int(c) for c in background[4:-1].split(",")[:3]) < 200) == dark
+    found = Axe().run(page).response["violations"]
+    serious = [
+        (v["id"], [n["html"][:200] for n in v["nodes"]]) for v in found if v["impact"] in ("serious", "critical")
+    ]
+    assert not serious
+
+
+def test_a_missing_model_is_said_on_the_page(open_page: Open) -> None:
+    from causalclip.weights import WeightsMissing
+
+    def missing() -> Any:
+        raise WeightsMissing("There is no detector 'x': it needs a folder.")
+
+    served = app.build(missing, problem=lambda: WeightsMissing("There is no detector 'x': it needs a folder."))
+    page = open_page(app.launch(served))
+    expect(page.locator("#banner")).to_contain_text("The model's weights are missing")
+    served.close(verbose=False)
