@@ -22,7 +22,7 @@ benchmark-latency: .venv/.dev
 	$(BIN)/python benchmarks/latency.py
 
 benchmark-detection: .venv/.dev
-	$(BIN)/python -m benchmarks.detection.ladder --data $(DATA)/forensics
+	$(BIN)/python -m benchmarks.detection --data $(DATA)/forensics
 
 screenshot: .venv/.dev
 	$(BIN)/python scripts/screenshot.py

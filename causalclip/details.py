@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from causalclip.heatmap import lay, placed, seen, unplaced
 
 if TYPE_CHECKING:
-    from causalclip.detector import Detection
+    from causalclip.detector import Detection, SeenView
     from causalclip.examples import Example
     from causalclip.images import LoadedImage
 
@@ -79,12 +80,17 @@ def _seen(detection: Detection) -> str:
     windows = [v for v in detection.views if v.kind == "window"]
     words = "the whole, in one square" if squares == 1 else f"the whole, in {squares} squares"
     if windows:
-        side = round(windows[0].box[2] - windows[0].box[0])
-        words += f"; close up, in {len(windows)} windows of {side} × {side} pixels (corners marked on the map)"
+        words += f"; close up, in {_windows(windows)} (corners marked on the map)"
     else:
         words += "; no close-up windows: the picture is too small for them"
     missed = 1 - float(seen(detection, columns=200, rows=200).mean())
     return words + (f". {missed:.0%} of the picture was not seen (hatched on the map)" if missed > 0.005 else "")
+
+
+def _windows(views: Sequence[SeenView]) -> str:
+    """How many windows of which size."""
+    sides = Counter(round(view.box[2] - view.box[0]) for view in views)
+    return " and ".join(f"{n} windows of {side} × {side} pixels" for side, n in sorted(sides.items()))
 
 
 def _place(ninth: int) -> str:

@@ -105,7 +105,11 @@ class Tower(nn.Module):
             until: the last layer needed (1 to L); later ones are not computed.
             shares: keep what every patch adds to the CLS token.
         """
-        x = self.embed_pixels(pixels)
+        return self.walk(self.embed_pixels(pixels), until=until, shares=shares)
+
+    def walk(self, tokens: Tensor, *, until: int | None = None, shares: bool = False) -> Trace:
+        """As forward, from the tokens [B, T, D] before the first layer; any number of patches."""
+        x = tokens
         trace = Trace(cls=[x[:, 0]], patches=[x[:, 1:]])
         for block in self.blocks[:until]:
             x = self._layer(block, x, trace if shares else None)

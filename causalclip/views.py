@@ -1,4 +1,4 @@
-"""What of a picture the tower sees: the whole, in squares that cover it, and windows at native scale."""
+"""What of a picture the tower sees: the whole, in squares that cover it, and windows at native and half scale."""
 
 import math
 from dataclasses import dataclass
@@ -12,13 +12,14 @@ from torch import Tensor
 Kind = Literal["whole", "window"]
 WINDOWS = 4
 MAX_SQUARES = 3
+SCALES = 1, 2  # of the windows: native, and half of it, where more of a large picture is seen
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """A square of the picture that the tower sees at its own input size.
 
-    kind: "whole" (the short side, scaled to the tower's input) or "window" (native scale).
+    kind: "whole" (the short side, scaled to the tower's input) or "window" (native scale, or half of it).
     box: left, top, right, bottom in picture pixels.
     """
 
@@ -27,23 +28,33 @@ class View:
 
 
 def plan_views(width: int, height: int, *, size: int = 224, windows: int = WINDOWS) -> list[View]:
-    """The views of a picture of width x height px: at most MAX_SQUARES squares and `windows` windows.
+    """The views of a picture of width x height px.
 
+    At most MAX_SQUARES squares, `windows` windows at native scale, and half as many at half scale, of twice the side.
     Squares have the short side and are spread along the long one, so that a picture of aspect up to MAX_SQUARES is
-    covered. Windows of `size` px are spread over the picture; a picture hardly larger than one window gets none.
+    covered. Windows are spread over the picture; one that is hardly larger than a window gets none.
     """
     short, long = min(width, height), max(width, height)
     squares = min(MAX_SQUARES, math.ceil(long / short - 0.1))
     views = [View("whole", _square(width, height, short, t)) for t in _spread(squares)]
-    if short >= 1.2 * size:
-        side = max(1, round(math.sqrt(windows)))
-        few, many = sorted((side, max(1, windows // side)))
-        across, down = (many, few) if width >= height else (few, many)
-        for row in _middles(down):
-            for column in _middles(across):
-                # Whole pixels: between them, resampling would blur the very traces that a window is there for.
-                left, top = int(column * (width - size)), int(row * (height - size))
-                views.append(View("window", (left, top, left + size, top + size)))
+    for scale in SCALES:
+        views += _windows(width, height, side=size * scale, count=windows // scale)
+    return views
+
+
+def _windows(width: int, height: int, *, side: int, count: int) -> list[View]:
+    """`count` windows with a side of `side` px, spread over a picture that is larger than one by a fifth at least."""
+    if min(width, height) < 1.2 * side:
+        return []
+    side_count = max(1, round(math.sqrt(count)))
+    few, many = sorted((side_count, max(1, count // side_count)))
+    across, down = (many, few) if width >= height else (few, many)
+    views = []
+    for row in _middles(down):
+        for column in _middles(across):
+            # Whole pixels: between them, resampling would blur the very traces that a window is there for.
+            left, top = int(column * (width - side)), int(row * (height - side))
+            views.append(View("window", (left, top, left + side, top + side)))
     return views
 
 

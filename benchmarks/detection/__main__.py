@@ -1,0 +1,87 @@
+"""Every table of the detector in one command: python -m benchmarks.detection --data ../shared/data/forensics
+
+Writes test.json, controls.json, robustness.json, splices.json, ladder.json and ladder.png beside this file, and prints
+the tables. --only takes some of them; --pictures bounds the robustness table (each picture is judged 12 times there).
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.detection import ladder, splices
+from benchmarks.detection.controls import by_set, content_held_fixed, run_controls
+from benchmarks.detection.figure import draw_ladder
+from benchmarks.detection.robustness import run_robustness, sample
+from causalclip.data import read_manifest
+from causalclip.detector import Detector
+from causalclip.measure import read_split, score_split, tabulate
+
+HERE = Path(__file__).resolve().parent
+TABLES = "test", "controls", "robustness", "splices", "ladder"
+
+
+def write(name: str, report: dict[str, Any]) -> None:
+    (HERE / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n")
+    print(f"{name}.json is written.", flush=True)
+
+
+def run_test(detector: Detector, data: Path) -> None:
+    """The headline on `test`, by set, by source and site by site, and the controls with content held fixed."""
+    records = read_split(data / "manifest.csv", "test")
+    scores = score_split(detector, records, data)
+    about = {"model": detector.name, "revision": detector.config.revision}
+    write("test", about | tabulate(scores, threshold=detector.config.calibration.threshold))
+    train = [r for r in read_manifest(data / "manifest.csv") if r.split == "train" and r.view == "whole"]
+    report, content = run_controls(train, records, data)
+    report["this detector"] = by_set(records, scores.probability)
+    report["content held fixed, broad"] = {
+        "this detector": content_held_fixed(records, content, scores.probability),
+        "content alone": content_held_fixed(records, content, content),
+        "a coin": content_held_fixed(records, content, np.random.default_rng(0).random(len(records))),
+    }
+    write("controls", report)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--model", default="detector")
+    parser.add_argument("--only", nargs="+", choices=TABLES, default=TABLES)
+    parser.add_argument("--pictures", type=int, default=None, help="of the robustness table; all of them by default")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--cache", type=Path, default=Path(".cache/features"))
+    options = parser.parse_args()
+    if not (options.data / "manifest.csv").is_file():
+        parser.error(
+            f"There is no manifest.csv in {options.data}: this benchmark needs the data that is described there."
+        )
+    detector = Detector.from_pretrained(options.model)
+    records = read_split(options.data / "manifest.csv", "test")
+    steps: dict[str, Callable[[], None]] = {
+        "test": lambda: run_test(detector, options.data),
+        "robustness": lambda: write(
+            "robustness", run_robustness(detector, sample(records, options.pictures), options.data)
+        ),
+        "splices": lambda: write(
+            "splices", splices.run(detector, splices.make_splices(records, options.data, count=200))
+        ),
+        "ladder": lambda: climb(options),
+    }
+    for name, step in steps.items():
+        if name in options.only or (name == "test" and "controls" in options.only):
+            step()
+
+
+def climb(options: argparse.Namespace) -> None:
+    report = ladder.run(options.data, cache=options.cache, seeds=options.seeds)
+    write("ladder", report)
+    print(ladder.table(report))
+    draw_ladder(report).save(HERE / "ladder.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""The experiment log: an idea a line, judged on held-out families and sites of `train`, never on `test`.
+
+    python -m benchmarks.detection.experiments --data ../shared/data/forensics [--only NAME ...]
+
+Every run trains a head a kind of view on four of five folds of families and sites (causalclip.data.assign_folds) and
+judges the fifth, whole picture and window fused; AUC inside each fold, then the mean: on the files as they are (clean),
+after a light and after a heavy random delivery. A line a run is appended to log.jsonl. Frozen features are cached.
+"""
+
+import argparse
+import json
+import time
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from causalclip.data import Record, read_manifest
+from causalclip.features import Features, compute_features
+from causalclip.losses import LossWeights
+from causalclip.recipe import CAUSAL, KINDS, PARTS, Problem, by_picture, fit, fold_auc, fuse, problem
+from causalclip.train import TrainConfig
+
+LOG = Path(__file__).resolve().parent / "log.jsonl"
+FOLDS = 5
+COPIES = {"clean": 0, "light": 2, "worn": 1}  # which cached copy of causalclip.features is which
+WIDE = ("cls:6", "cls:7", "cls:8", "cls:9", "cls:10", "cls:11", "patch:5", "patch:6", "patch:7")
+EARLY = ("cls:5", "cls:6", "cls:7", "cls:8", "cls:9", "patch:5", "patch:6")
+REFERENCE = ("cls:7", "cls:8", "cls:10", "cls:11", "patch:4", "patch:5", "patch:6")
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """parts: of the embedding. copies: trained on. head: "ridge", "rbf" or a TrainConfig. strength: of the ridge.
+    width: of the Gaussian kernel, as a share of the embedding's own squared scale. share: of the window in the sum."""
+
+    parts: tuple[str, ...] = PARTS
+    copies: tuple[int, ...] = (0,)
+    head: TrainConfig | str = "ridge"
+    strength: float = 1.0
+    width: float = 0.3
+    share: float = 0.5
+
+
+LINEAR = TrainConfig(masked=False, weights=LossWeights(smoothing=0.1))
+EXPERIMENTS = {
+    "embedding alone, ridge": Experiment(("embedding",)),
+    "reference layers, ridge": Experiment(REFERENCE),
+    "layers 5 to 9, ridge": Experiment(EARLY),
+    "nine parts, ridge": Experiment(WIDE),
+    "six parts, ridge": Experiment(),
+    "six parts, ridge, weaker": Experiment(strength=0.3),
+    "six parts, ridge, stronger": Experiment(strength=10.0),
+    "six parts, ridge, whole picture alone": Experiment(share=0.0),
+    "six parts, ridge, window alone": Experiment(share=1.0),
+    "six parts, Gaussian kernel": Experiment(head="rbf", strength=0.1),
+    "patches alone (5, 6), ridge": Experiment(("patch:5", "patch:6")),
+    "CLS alone (6, 8, 10, 11), ridge": Experiment(("cls:6", "cls:8", "cls:10", "cls:11")),
+    "six parts, linear, clean": Experiment(head=LINEAR),
+    "six parts, linear, clean and light": Experiment(copies=(0, 2), head=LINEAR),
+    "six parts, linear, clean, light and worn": Experiment(copies=(0, 1, 2), head=LINEAR),
+    "six parts, causal, clean and light": Experiment(copies=(0, 2), head=TrainConfig(weights=CAUSAL)),
+    "six parts, causal, clean, light and worn": Experiment(copies=(0, 1, 2), head=TrainConfig(weights=CAUSAL)),
+}
+
+
+def held_out(experiment: Experiment, data: Problem) -> np.ndarray:
+    """[3, N]: scores of the clean, light and worn copies by heads that saw neither family nor site."""
+    judge = _fitted if isinstance(experiment.head, TrainConfig) else _kernel
+    return judge(experiment, data)
+
+
+def _fitted(experiment: Experiment, data: Problem) -> np.ndarray:
+    assert isinstance(experiment.head, TrainConfig)
+    seen = replace(data, features=data.features[list(experiment.copies)])
+    scores = np.zeros((len(COPIES), len(data.labels)))
+    for fold in range(FOLDS):
+        head, rows = fit(seen, experiment.head, leave_out=fold), data.fold == fold
+        with torch.inference_mode():
+            scores[:, rows] = [head(data.features[c][rows].float()).logit.numpy() for c in COPIES.values()]
+    return scores
+
+
+def _kernel(experiment: Experiment, data: Problem) -> np.ndarray:
+    """Weighted kernel ridge regression on +1 and -1, centred, in the dual: a fold is one linear system."""
+    known = data.features[experiment.copies[0]].float()
+    shift, scale = known.mean(0), known.std(0) + 1e-6
+    known = (known - shift) / scale
+    target, root = data.labels.numpy() * 2.0 - 1, np.sqrt(data.weight.double().numpy())
+    own = _gram(known, known, experiment)
+    scores = np.zeros((len(COPIES), len(target)))
+    asked = [
+        own if c == experiment.copies[0] else _gram((data.features[c].float() - shift) / scale, known, experiment)
+        for c in COPIES.values()
+    ]
+    for fold in range(FOLDS):
+        train, test = np.flatnonzero(data.fold != fold), np.flatnonzero(data.fold == fold)
+        w = root[train]
+        mean = w / np.linalg.norm(w)
+        centre = np.eye(len(train)) - np.outer(mean, mean)
+        K = centre @ (own[np.ix_(train, train)] * np.outer(w, w)) @ centre
+        solved = centre @ np.linalg.solve(K + experiment.strength * np.eye(len(train)), centre @ (target[train] * w))
+        for row, gram in enumerate(asked):
+            scores[row, test] = gram[np.ix_(test, train)] @ (solved * w)
+    return scores
+
+
+def _gram(a: Tensor, b: Tensor, experiment: Experiment) -> np.ndarray:
+    inner = (a @ b.T).double().numpy() / a.shape[1]
+    if experiment.head == "ridge":
+        return inner
+    norms = [x.square().sum(1).double().numpy() / x.shape[1] for x in (a, b)]
+    return np.exp(-experiment.width * (norms[0][:, None] + norms[1][None] - 2 * inner))
+
+
+def run(experiment: Experiment, records: list[Record], features: Features) -> dict[str, Any]:
+    """AUC of each set under each copy, and fold by fold as the files are."""
+    problems = {kind: problem(records, features, experiment.parts, kind, folds=FOLDS) for kind in KINDS}
+    scores = {kind: held_out(experiment, data) for kind, data in problems.items()}
+    whole = problems["whole"]
+    raw = fuse(scores["whole"], scores["window"], by_picture(problems), experiment.share)
+    labels, sets = whole.labels.numpy(), np.array([r.set for r in whole.records])
+    report: dict[str, Any] = {}
+    for name in ("broad", "alike"):
+        inside = sets == name
+        report[name] = {copy: round(fold_auc(labels, raw[i], whole.fold, inside), 4) for i, copy in enumerate(COPIES)}
+        report[name]["folds"] = [
+            round(fold_auc(labels, raw[0], whole.fold, inside & (whole.fold == f)), 3) for f in range(FOLDS)
+        ]
+    return report
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--only", nargs="+", default=list(EXPERIMENTS), choices=list(EXPERIMENTS))
+    parser.add_argument("--cache", type=Path, default=Path(".cache/features"))
+    options = parser.parse_args()
+    records = [r for r in read_manifest(options.data / "manifest.csv") if r.split == "train"]
+    features = compute_features(records, options.data, backbone="clip-vit-b-16", copies=3, cache=options.cache)
+    for name in options.only:
+        started = time.time()
+        report = run(EXPERIMENTS[name], records, features)
+        line = {"date": date.today().isoformat(), "name": name, "seed": 0} | report
+        line |= {"seconds": round(time.time() - started), "config": asdict(EXPERIMENTS[name])}
+        with LOG.open("a") as log:
+            log.write(json.dumps(line) + "\n")
+        print(f"{name}: {json.dumps(report)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""What each piece of the method adds, on the same features and data.
+
+Two protocols. P1, the paper's: trained on one series of generators (Stable Diffusion) and the real pictures, tested on
+every other generator. P2, the shipped model's: trained on all of `train`, tested on `test` (unseen generators).
+Three seeds; mean and half the range between seeds, with a bootstrap interval over pictures for the first seed.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import average_precision_score, roc_auc_score
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from benchmarks.detection.views import SplitFeatures, split_features
+from causalclip.data import Record, read_manifest
+from causalclip.evaluation import balanced_accuracy, bootstrap
+from causalclip.features import Features, compute_features
+from causalclip.losses import LossWeights
+from causalclip.measure import read_split
+from causalclip.model import CausalHead, HeadOutput
+from causalclip.recipe import CAUSAL, KINDS, PARTS, Problem, Recipe, balance, fit, problem
+from causalclip.train import TrainConfig
+from causalclip.views import Kind
+
+PLAIN = LossWeights(smoothing=CAUSAL.smoothing)
+SERIES = {"sd1", "sd2", "sdxl"}  # P1's one series of generators
+
+
+class MlpHead(CausalHead):
+    """The control that the paper lacks: a plain MLP of the same size on the same embedding, nothing else."""
+
+    def __init__(self, width: int, *, hidden: int = 64) -> None:
+        super().__init__(width, hidden=hidden, masked=False)
+        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(0.2), nn.Linear(hidden, 1))
+
+    def forward(self, embedding: Tensor, *, tau: float | None = None) -> HeadOutput:
+        E = (embedding - self.shift) / self.scale
+        ones = torch.ones_like(E)
+        return HeadOutput(self.mlp(E).squeeze(1), ones, E, 0 * E)
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """name; parts of the embedding; copies of augmented views; loss weights; which head."""
+
+    name: str
+    parts: tuple[str, ...] = PARTS
+    copies: int = 4
+    weights: LossWeights = PLAIN
+    head: str = "mask"
+    kinds: tuple[Kind, ...] = KINDS
+
+
+def rungs() -> list[Rung]:
+    """Bottom to top; each adds one piece to the one before it."""
+    independent = replace(PLAIN, sparsity=CAUSAL.sparsity, independence=CAUSAL.independence)
+    adversary = replace(independent, adversary=CAUSAL.adversary)
+    consistent = replace(adversary, consistency=CAUSAL.consistency, drop=CAUSAL.drop)
+    return [
+        Rung(
+            "linear probe on the embedding (UniversalFakeDetect's recipe)",
+            ("embedding",),
+            1,
+            LossWeights(),
+            "linear",
+            ("whole",),
+        ),
+        Rung("linear probe, several layers", head="linear"),
+        Rung("MLP", head="mlp"),
+        Rung("+ mask", weights=replace(PLAIN, sparsity=CAUSAL.sparsity)),
+        Rung("+ nHSIC", weights=independent),
+        Rung("+ adversary", weights=adversary),
+        Rung("+ counterfactual consistency", weights=consistent),
+        Rung("+ counterfactual pairs", weights=replace(consistent, pairs=0.1)),
+    ]
+
+
+def build(rung: Rung, width: int, config: TrainConfig) -> CausalHead:
+    if rung.head == "mlp":
+        return MlpHead(width, hidden=config.hidden)
+    return CausalHead(width, hidden=config.hidden, masked=rung.head == "mask")
+
+
+@torch.inference_mode()
+def judge(heads: Mapping[Kind, CausalHead], views: SplitFeatures, rung: Rung, *, share: float) -> np.ndarray:
+    """Raw logits [N] of a split's pictures."""
+    x = views.take(rung.parts)
+    logits = {k: np.concatenate([h(part.float()).logit.numpy() for part in x.split(512)]) for k, h in heads.items()}
+    return views.pool(
+        logits["whole"], logits.get("window", logits["whole"]), share=share if "window" in logits else 0.0
+    )
+
+
+def measures(labels: np.ndarray, raw: np.ndarray, inside: np.ndarray) -> dict[str, float]:
+    y, s = labels[inside], raw[inside]
+    return {
+        "auc": float(roc_auc_score(y, s)),
+        "ap": float(average_precision_score(y, s)),
+        "balanced_accuracy": balanced_accuracy(y, s, 0.0),
+    }
+
+
+def run_rung(
+    rung: Rung,
+    recipe: Recipe,
+    train: list[Record],
+    features: Features,
+    test: list[Record],
+    views: SplitFeatures,
+    *,
+    keep: Callable[[Record], bool],
+    seeds: int,
+) -> dict[str, Any]:
+    """One rung under one protocol: `keep` says which training records are used."""
+    labels = np.array([r.label for r in test])
+    groups = {name: np.array([name == "all" or r.set == name for r in test]) for name in ("broad", "alike", "all")}
+    results = []
+    for seed in range(seeds):
+        config = replace(recipe.head, weights=rung.weights, seed=seed)
+        heads: dict[Kind, CausalHead] = {}
+        for kind in rung.kinds:
+            data = restrict(problem(train, features, rung.parts, kind, folds=recipe.folds), keep, rung.copies)
+            head = build(rung, data.features.shape[2], config)
+            heads[kind] = fit(data, config, head=head)
+        raw = judge(heads, views, rung, share=recipe.window_share)
+        results.append({name: measures(labels, raw, inside) for name, inside in groups.items()})
+        if seed == 0:
+            first = {n: bootstrap(roc_auc_score, labels[i], raw[i], rounds=300) for n, i in groups.items()}
+    report: dict[str, Any] = {"name": rung.name}
+    for name in groups:
+        columns = {m: np.array([r[name][m] for r in results]) for m in results[0][name]}
+        report[name] = {
+            m: {"mean": float(v.mean()), "spread": float((v.max() - v.min()) / 2)} for m, v in columns.items()
+        }
+        report[name]["auc_interval"] = first[name]
+    return report
+
+
+def restrict(data: Problem, keep: Callable[[Record], bool], copies: int) -> Problem:
+    """Only the records that a protocol trains on, and the first few copies."""
+    rows = np.array([i for i, r in enumerate(data.records) if keep(r)])
+    place = np.full(len(data.records), -1)
+    place[rows] = np.arange(len(rows))
+    pairs = place[data.pairs]
+    records = tuple(data.records[i] for i in rows)
+    return Problem(
+        records=records,
+        features=data.features[:copies, rows],
+        labels=data.labels[rows],
+        weight=balance(records),
+        fold=data.fold[rows],
+        pairs=pairs[(pairs >= 0).all(1)],
+    )
+
+
+def table(report: dict[str, Any]) -> str:
+    lines = []
+    for protocol, rows in report.items():
+        lines += [
+            f"**{protocol}**",
+            "",
+            "| rung | broad AUC | alike AUC | all: AUC | AP | balanced accuracy |",
+            "|---|---|---|---|---|---|",
+        ]
+        for row in rows:
+            cell = lambda s, m, row=row: f"{row[s][m]['mean']:.3f} ± {row[s][m]['spread']:.3f}"  # noqa: E731
+            cells = [cell(s, "auc") for s in ("broad", "alike", "all")]
+            cells += [cell("all", m) for m in ("ap", "balanced_accuracy")]
+            lines.append(f"| {' | '.join([row['name'], *cells])} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def run(data: Path, *, cache: Path, seeds: int = 3, backbone: str = "clip-vit-b-16") -> dict[str, Any]:
+    """Every rung under both protocols."""
+    manifest = data / "manifest.csv"
+    recipe = Recipe()
+    train = [r for r in read_manifest(manifest) if r.split == "train"]
+    features = compute_features(train, data, backbone=backbone, copies=recipe.copies, cache=cache)
+    test = read_split(manifest, "test")
+    views = split_features(test, data, backbone=backbone, cache=cache)
+    others = np.array([not (r.label and r.family in SERIES) for r in test])
+    unseen = [r for r, other in zip(test, others, strict=True) if other]
+
+    def climb(keep: Callable[[Record], bool], pictures: list[Record], seen: SplitFeatures) -> list[dict[str, Any]]:
+        return [run_rung(r, recipe, train, features, pictures, seen, keep=keep, seeds=seeds) for r in tqdm(rungs())]
+
+    return {
+        "P2: trained on all of train": climb(lambda r: True, test, views),
+        "P1: trained on Stable Diffusion and real pictures only": climb(
+            lambda r: not r.label or r.family in SERIES, unseen, only(views, others)
+        ),
+    }
+
+
+def only(views: SplitFeatures, pictures: np.ndarray) -> SplitFeatures:
+    """The views of some pictures, renumbered."""
+    rows = pictures[views.picture]
+    number = np.cumsum(pictures) - 1
+    return SplitFeatures(views.features[rows], number[views.picture[rows]], views.window[rows], views.columns)

@@ -1,0 +1,94 @@
+"""Features of a split's pictures as the detector sees them (squares and native windows), computed once and kept.
+
+With them every rung of the ladder is judged in seconds on the same views.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import cpu_count, get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from causalclip.backbones import load_tower
+from causalclip.data import Record
+from causalclip.embedding import embed, part_widths
+from causalclip.features import all_parts
+from causalclip.tower import Tower
+from causalclip.views import plan_views, render
+
+_tower: Tower | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SplitFeatures:
+    """features: half [V, D], every part of every view. picture: [V], its record. window: bool [V]."""
+
+    features: np.ndarray
+    picture: np.ndarray
+    window: np.ndarray
+    columns: dict[str, np.ndarray]
+
+    def take(self, parts: Sequence[str]) -> torch.Tensor:
+        return torch.from_numpy(self.features[:, np.concatenate([self.columns[p] for p in parts])])
+
+    def pool(self, whole: np.ndarray, window: np.ndarray, *, share: float) -> np.ndarray:
+        """Logits of every view by each head, [V] and [V] -> [N]: squares and windows averaged, then weighted."""
+        count = int(self.picture.max()) + 1
+        means = []
+        for kind, logits in ((False, whole), (True, window)):
+            rows = self.window == kind
+            total = np.bincount(self.picture[rows], logits[rows], count)
+            means.append((total, np.bincount(self.picture[rows], minlength=count)))
+        (w, nw), (n, nn) = means
+        squares = w / nw
+        return np.where(nn > 0, (1 - share) * squares + share * n / np.maximum(nn, 1), squares)
+
+
+def _one(job: tuple[str, str, str]) -> None:
+    """Features of one picture's views, written to its target."""
+    global _tower
+    backbone, source, target = job
+    if _tower is None:
+        torch.set_num_threads(1)
+        _tower = load_tower(backbone)
+    with Image.open(source) as file:
+        pixels = np.asarray(file.convert("RGB"))
+    views = plan_views(pixels.shape[1], pixels.shape[0], size=_tower.image_size)
+    parts = all_parts(_tower.layers)
+    with torch.inference_mode():
+        features = embed(_tower(render(pixels, views, size=_tower.image_size)), parts, _tower).half().numpy()
+    partial = Path(target).with_suffix(".partial.npz")
+    np.savez(
+        partial,
+        features=features,
+        window=[v.kind == "window" for v in views],
+        parts=parts,
+        widths=part_widths(parts, _tower),
+    )
+    partial.rename(target)
+
+
+def split_features(records: Sequence[Record], root: Path, *, backbone: str, cache: Path) -> SplitFeatures:
+    """Every record's views, from the cache where they are there."""
+    folder = cache / ("views-" + hashlib.sha256(backbone.encode()).hexdigest()[:8])
+    folder.mkdir(parents=True, exist_ok=True)
+    targets = [folder / (hashlib.sha256(r.path.encode()).hexdigest()[:20] + ".npz") for r in records]
+    jobs = [(backbone, str(root / r.path), str(t)) for r, t in zip(records, targets, strict=True) if not t.exists()]
+    if jobs:
+        with ProcessPoolExecutor(cpu_count(), mp_context=get_context("spawn")) as pool:
+            list(tqdm(pool.map(_one, jobs, chunksize=4), total=len(jobs), desc="views", unit="picture"))
+    files = [np.load(t) for t in targets]
+    ends = np.cumsum(files[0]["widths"])
+    columns = {str(p): np.arange(e - w, e) for p, e, w in zip(files[0]["parts"], ends, files[0]["widths"], strict=True)}
+    return SplitFeatures(
+        features=np.concatenate([f["features"] for f in files]),
+        picture=np.repeat(np.arange(len(files)), [len(f["window"]) for f in files]),
+        window=np.concatenate([f["window"] for f in files]),
+        columns=columns,
+    )

@@ -1,0 +1,279 @@
+"""Detector.from_pretrained(...).predict(picture) -> Detection: what every door (app, CLI, API) shows."""
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from causalclip.backbones import load_tower
+from causalclip.calibration import Band, Calibration, sigmoid
+from causalclip.embedding import contributions, embed, last_layer, part_widths
+from causalclip.model import CausalHead
+from causalclip.quality import compression
+from causalclip.tower import Tower, Trace
+from causalclip.views import Kind, View, plan_views, render
+from causalclip.weights import ASSETS, WeightsMissing
+
+DEFAULT = "detector"
+
+
+@dataclass(frozen=True, slots=True)
+class SeenView:
+    """One view and its share of the verdict, in calibrated log-odds.
+
+    kind: "whole" or "window". box: left, top, right, bottom in picture pixels.
+    causal: float32 [g, g], what each patch adds to Detection.logit through the causal part, against a patch of the
+        average training picture (these are the evidence).
+    non_causal: float32 [g, g], what it would have added with 1 - mask in place of the mask.
+    rest: what this view adds that belongs to no patch.
+    mask: float32 [D] in [0, 1], the share of each dimension that was let through.
+    channels: float32 [D], what each dimension adds to Detection.logit, against the average training picture; with the
+        view's `bias` they add up to its part of the logit, as causal and rest do.
+    """
+
+    kind: Kind
+    box: tuple[float, float, float, float]
+    causal: np.ndarray
+    non_causal: np.ndarray
+    rest: float
+    mask: np.ndarray
+    channels: np.ndarray
+    bias: float
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """The verdict on one picture.
+
+    probability: calibrated, in [0, 1], that it was generated. logit: its log-odds.
+    band: in words, by the thresholds low and high (probabilities) that are stored with the model.
+    views: with the shares; sum of all `causal` and all `rest`, plus `rest` here, is the logit.
+    rest: the calibration's own offset. compression: estimated from the pixels, see causalclip.quality.
+    parts: names of the embedding's parts, and how many dimensions each has.
+    model, revision: which model judged. seconds: the time that it took.
+    """
+
+    probability: float
+    logit: float
+    band: Band
+    low: float
+    high: float
+    width: int
+    height: int
+    views: tuple[SeenView, ...]
+    rest: float
+    compression: tuple[float, ...]
+    parts: tuple[tuple[str, int], ...]
+    model: str
+    revision: str
+    seconds: float
+
+    def summary(self) -> dict[str, Any]:
+        """The plain numbers, without arrays: what the CLI and the API print."""
+        names = ("width", "height", "probability", "logit", "band", "low", "high", "model", "revision", "seconds")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A Detection's probability, logit and band alone."""
+
+    probability: float
+    logit: float
+    band: Band
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorConfig:
+    """What is stored beside the heads.
+
+    parts: of the embedding (causalclip.embedding). share: each view kind's weight in the raw logit, when both are seen.
+    windows: how many native windows at most.
+    """
+
+    backbone: str
+    parts: tuple[str, ...]
+    share: dict[Kind, float]
+    windows: int
+    calibration: Calibration
+    hidden: int = 64
+    masked: bool = True
+    revision: str = "unreleased"
+
+
+class Detector:
+    """Tower, one causal head a kind of view, and calibration.
+
+    Args:
+        tower: frozen.
+        heads: one for "whole" and one for "window".
+    """
+
+    def __init__(
+        self, tower: Tower, heads: dict[Kind, CausalHead], config: DetectorConfig, *, name: str = DEFAULT
+    ) -> None:
+        self.tower, self.heads, self.config, self.name = tower, heads, config, name
+        for head in heads.values():
+            head.eval().requires_grad_(False)
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path = DEFAULT, *, dtype: torch.dtype | None = None) -> "Detector":
+        """Loads a folder that `python -m causalclip train` wrote, or one of assets/models by name.
+
+        Raises:
+            WeightsMissing: there is no such detector, or its tower is out of reach.
+        """
+        folder = Path(path) if Path(path).is_dir() else ASSETS / str(path)
+        if not (folder / "config.json").is_file():
+            raise WeightsMissing(
+                f"There is no detector {str(path)!r}: it needs a folder with config.json and head.safetensors."
+            )
+        raw = json.loads((folder / "config.json").read_text())
+        calibration = Calibration(**{**raw["calibration"], "quality": tuple(raw["calibration"]["quality"])})
+        config = DetectorConfig(**{**raw, "parts": tuple(raw["parts"]), "calibration": calibration})
+        tower = load_tower(config.backbone, dtype=dtype)
+        heads = _empty_heads(tower, config)
+        weights = load_file(folder / "head.safetensors")
+        for kind, head in heads.items():
+            head.load_state_dict(
+                {k.removeprefix(f"{kind}."): v.float() for k, v in weights.items() if k.startswith(f"{kind}.")}
+            )
+        return cls(tower, heads, config, name=folder.name)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes config.json and head.safetensors (half precision)."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = {
+            f"{kind}.{k}": v.half().contiguous()
+            for kind, head in self.heads.items()
+            for k, v in head.state_dict().items()
+        }
+        save_file(weights, folder / "head.safetensors")
+        (folder / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
+
+    @torch.inference_mode()
+    def predict(self, pixels: np.ndarray) -> Detection:
+        """Judges one picture: uint8 RGB [H, W, 3] (see causalclip.images.load_image)."""
+        started = time.perf_counter()
+        parts = self.config.parts
+        views, trace, embedding, quality = self._see(pixels, shares=True)
+        judged = self._judge(views, embedding)
+        verdict = self._verdict(judged, quality)
+        return Detection(
+            probability=verdict.probability,
+            logit=verdict.logit,
+            band=verdict.band,
+            low=self.config.calibration.low,
+            high=self.config.calibration.high,
+            width=pixels.shape[1],
+            height=pixels.shape[0],
+            views=self._explain(trace, views, judged),
+            rest=self.config.calibration.shift(quality),
+            compression=tuple(float(q) for q in quality),
+            parts=tuple(zip(parts, part_widths(parts, self.tower), strict=True)),
+            model=self.name,
+            revision=self.config.revision,
+            seconds=time.perf_counter() - started,
+        )
+
+    @torch.inference_mode()
+    def judge(self, pixels: np.ndarray, *, windows: int | None = None) -> "Verdict":
+        """The verdict of `predict` without its explanation, for tables and for pictures that are only compared.
+
+        windows: at most so many, where that is fewer than the detector's own number; faster, and less sure.
+        """
+        views, _, embedding, quality = self._see(pixels, shares=False, windows=windows)
+        return self._verdict(self._judge(views, embedding), quality)
+
+    def _see(
+        self, pixels: np.ndarray, *, shares: bool, windows: int | None = None
+    ) -> tuple[list[View], Trace, Tensor, np.ndarray]:
+        size, most = self.tower.image_size, self.config.windows
+        windows = most if windows is None else min(windows, most)
+        views = plan_views(pixels.shape[1], pixels.shape[0], size=size, windows=windows)
+        until = last_layer(self.config.parts, self.tower)
+        trace = self.tower(render(pixels, views, size=size), until=until, shares=shares)
+        return views, trace, embed(trace, self.config.parts, self.tower), compression(pixels)
+
+    def _verdict(self, judged: "_Judged", quality: np.ndarray) -> "Verdict":
+        calibration = self.config.calibration
+        logit = calibration.shift(quality) + float(judged.channels.sum() + judged.bias.sum())
+        probability = sigmoid(logit)
+        return Verdict(probability, logit, calibration.band(probability))
+
+    def view_weights(self, views: list[View]) -> Tensor:
+        """[V]: each view's weight in the raw logit. Kinds have their shares (all of it where one is missing)."""
+        counts = {kind: sum(v.kind == kind for v in views) for kind in self.heads}
+        total = sum(self.config.share[k] for k, n in counts.items() if n)
+        return torch.tensor([self.config.share[v.kind] / total / counts[v.kind] for v in views])
+
+    def _judge(self, views: list[View], embedding: Tensor) -> "_Judged":
+        """Every view by the head of its kind, in calibrated log-odds."""
+        weight = self.view_weights(views) * self.config.calibration.scale
+        mask, causal, non_causal, channels, neutral = torch.zeros(5, *embedding.shape)
+        bias, offset = torch.zeros(2, len(views))
+        judged = _Judged(mask, causal, non_causal, channels, neutral, bias, offset)
+        for kind, head in self.heads.items():
+            rows = [i for i, v in enumerate(views) if v.kind == kind]
+            if not rows:
+                continue
+            out = head(embedding[rows])
+            w = weight[rows, None]
+            judged.mask[rows] = out.mask
+            judged.causal[rows] = head.direction(out.mask) * w
+            judged.non_causal[rows] = head.direction(1 - out.mask) * w
+            judged.channels[rows] = head.verdict.weight[0] * out.causal * w
+            judged.neutral[rows] = head.patch_shift
+            judged.bias[rows] = head.verdict.bias * weight[rows]
+            judged.offset[rows] = head.offset(out.mask) * weight[rows]
+        return judged
+
+    def _explain(self, trace: Trace, views: list[View], judged: "_Judged") -> tuple[SeenView, ...]:
+        parts, g = self.config.parts, self.tower.grid
+        causal, rest = contributions(trace, parts, self.tower, judged.causal)
+        non_causal, _ = contributions(trace, parts, self.tower, judged.non_causal)
+        usual = (judged.causal * judged.neutral).sum(1)  # what the patches of the average picture add
+        causal = causal - usual[:, None] / g**2
+        non_causal = non_causal - (judged.non_causal * judged.neutral).sum(1, keepdim=True) / g**2
+        rest = rest + usual + judged.offset
+        return tuple(
+            SeenView(
+                kind=view.kind,
+                box=view.box,
+                causal=causal[i].view(g, g).numpy(),
+                non_causal=non_causal[i].view(g, g).numpy(),
+                rest=float(rest[i]),
+                mask=judged.mask[i].numpy(),
+                channels=judged.channels[i].numpy(),
+                bias=float(judged.bias[i]),
+            )
+            for i, view in enumerate(views)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """[V, D] each: mask, what one unit of each dimension adds (causal, non_causal), what it adds here (channels), and
+    the patches' total on the average picture (neutral); bias and offset [V]: the logit is sum(channels) + bias, and
+    also causal . embedding + offset."""
+
+    mask: Tensor
+    causal: Tensor
+    non_causal: Tensor
+    channels: Tensor
+    neutral: Tensor
+    bias: Tensor
+    offset: Tensor
+
+
+def _empty_heads(tower: Tower, config: DetectorConfig) -> dict[Kind, CausalHead]:
+    width = sum(part_widths(config.parts, tower))
+    kinds: tuple[Kind, ...] = ("whole", "window")
+    return {kind: CausalHead(width, hidden=config.hidden, masked=config.masked) for kind in kinds}

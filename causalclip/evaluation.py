@@ -1,0 +1,90 @@
+"""The measures of method.md, from scores and labels alone. Offline: needs requirements-dev.txt."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+
+Report = dict[str, float]
+
+
+def true_positive_rate(labels: np.ndarray, scores: np.ndarray, *, false_positive_rate: float) -> float:
+    """The largest share of generated pictures found with at most `false_positive_rate` of the real ones flagged."""
+    fpr, tpr, _ = roc_curve(labels, scores)
+    return float(tpr[fpr <= false_positive_rate].max())
+
+
+def balanced_accuracy(labels: np.ndarray, scores: np.ndarray, threshold: float) -> float:
+    """Mean of the accuracy on real and on generated pictures when a score at or above `threshold` says generated."""
+    called = scores >= threshold
+    return float((called[labels == 1].mean() + (~called[labels == 0]).mean()) / 2)
+
+
+def calibration_error(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 15) -> float:
+    """Expected calibration error: |mean probability - share generated| in equal-width bins, weighted by their size."""
+    index = np.minimum((probabilities * bins).astype(int), bins - 1)
+    error = 0.0
+    for b in range(bins):
+        inside = index == b
+        if inside.any():
+            error += inside.mean() * abs(probabilities[inside].mean() - labels[inside].mean())
+    return float(error)
+
+
+def summarise(labels: np.ndarray, probabilities: np.ndarray, *, threshold: float = 0.5) -> Report:
+    """Every measure that a table must report.
+
+    Args:
+        labels: [N], 1 generated, 0 real; both must occur.
+        probabilities: [N] in [0, 1].
+        threshold: the calibrated one; balanced accuracy is given there and at 0.5.
+    """
+    called = probabilities >= threshold
+    return {
+        "pictures": len(labels),
+        "auc": float(roc_auc_score(labels, probabilities)),
+        "ap": float(average_precision_score(labels, probabilities)),
+        "balanced_accuracy_at_0.5": balanced_accuracy(labels, probabilities, 0.5),
+        "balanced_accuracy": balanced_accuracy(labels, probabilities, threshold),
+        "real_accuracy": float((~called[labels == 0]).mean()),
+        "generated_accuracy": float(called[labels == 1].mean()),
+        "tpr_at_1_fpr": true_positive_rate(labels, probabilities, false_positive_rate=0.01),
+        "tpr_at_5_fpr": true_positive_rate(labels, probabilities, false_positive_rate=0.05),
+        "ece": calibration_error(labels, probabilities),
+    }
+
+
+def bootstrap(
+    measure: Callable[[np.ndarray, np.ndarray], float],
+    labels: np.ndarray,
+    scores: np.ndarray,
+    *,
+    rounds: int = 1000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """95 % interval of a measure over pictures, resampled within each class."""
+    rng = np.random.default_rng(seed)
+    classes = [np.flatnonzero(labels == c) for c in (0, 1)]
+    values = []
+    for _ in range(rounds):
+        pick = np.concatenate([rng.choice(c, len(c)) for c in classes])
+        values.append(measure(labels[pick], scores[pick]))
+    return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))
+
+
+def by_group(
+    labels: np.ndarray, probabilities: np.ndarray, groups: Sequence[str], *, threshold: float
+) -> dict[str, Report]:
+    """Per source: how many, the mean probability, and the share that is judged rightly at the threshold."""
+    names = np.asarray(groups)
+    report = {}
+    for name in sorted(set(groups)):
+        inside = names == name
+        right = (probabilities[inside] >= threshold) == (labels[inside] == 1)
+        report[name] = {
+            "pictures": int(inside.sum()),
+            "generated": int(labels[inside].sum()),
+            "mean_probability": float(probabilities[inside].mean()),
+            "accuracy": float(right.mean()),
+        }
+    return report

@@ -1,0 +1,96 @@
+"""Fits a causal head on frozen features. Offline; the app never imports this."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from causalclip.losses import LossWeights, causal_loss
+from causalclip.model import CausalHead
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """How a head is fitted.
+
+    epochs: passes over the pictures; each pass takes one of their cached copies at random. batch: pictures a step.
+    rate, decay: of AdamW; the decay acts on the verdict's and the mask's matrices.
+    hidden: of the mask's MLP. masked: False is the linear probe.
+    tau_start, tau_end: temperature of the mask, annealed geometrically.
+    average: share of the steps, at the end, whose weights are averaged.
+    """
+
+    epochs: int = 40
+    batch: int = 256
+    rate: float = 1e-3
+    decay: float = 1e-2
+    hidden: int = 64
+    masked: bool = True
+    tau_start: float = 2.0
+    tau_end: float = 0.5
+    average: float = 0.3
+    pairs_a_step: int = 32
+    weights: LossWeights = field(default_factory=LossWeights)
+    seed: int = 0
+
+
+def temperature(config: TrainConfig, progress: float) -> float:
+    """Geometric annealing: tau_start at progress 0, tau_end at 1."""
+    return float(config.tau_start * (config.tau_end / config.tau_start) ** progress)
+
+
+def fit_head(
+    head: CausalHead,
+    features: Tensor,
+    labels: Tensor,
+    *,
+    config: TrainConfig,
+    sample_weight: Tensor | None = None,
+    pairs: Tensor | None = None,
+    patch_total: Tensor | None = None,
+) -> CausalHead:
+    """Fits the head in place, seeded, and returns it in evaluation mode.
+
+    Args:
+        features: float [N, D] or, with K augmented copies of each picture, [K, N, D]; may be half precision.
+        labels: [N], 1 generated, 0 real. sample_weight: [N], mean about 1.
+        pairs: long [P, 2], rows of (real, its generated twin), for the pair loss.
+        patch_total: see CausalHead.standardise_by.
+    """
+    torch.manual_seed(config.seed)
+    copies = features[None] if features.dim() == 2 else features
+    head.standardise_by(copies.flatten(0, 1).float(), patch_total)
+    head.tau.fill_(config.tau_end)
+    matrices = [p for p in head.parameters() if p.dim() > 1]
+    others = [p for p in head.parameters() if p.dim() <= 1]
+    optimiser = torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": config.decay}, {"params": others, "weight_decay": 0.0}], lr=config.rate
+    )
+    N = len(labels)
+    steps = config.epochs * -(-N // config.batch)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    average = torch.optim.swa_utils.AveragedModel(head)
+    head.train()
+    order = torch.empty(0, dtype=torch.long)
+    for step in range(steps):
+        if len(order) < config.batch:
+            order = torch.cat([order, torch.randperm(N)])
+        rows, order = order[: config.batch], order[config.batch :]
+        twins = None
+        if pairs is not None and len(pairs) and config.weights.pairs:
+            drawn = pairs[torch.randint(len(pairs), (config.pairs_a_step,))]
+            twins = torch.arange(2 * len(drawn)).view(2, -1).T + len(rows)
+            rows = torch.cat([rows, drawn[:, 0], drawn[:, 1]])
+        x = copies[torch.randint(len(copies), (len(rows),)), rows].float()
+        weight = None if sample_weight is None else sample_weight[rows]
+        tau = temperature(config, step / steps)
+        loss, _ = causal_loss(head, x, labels[rows], weights=config.weights, tau=tau, sample_weight=weight, pairs=twins)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        if step >= (1 - config.average) * steps:
+            average.update_parameters(head)
+    if config.average:
+        head.load_state_dict(average.module.state_dict())
+    return head.eval()
