@@ -28,6 +28,7 @@ DEFAULT = ASSETS / "purifier"
 STEPS = 1
 MAX_STEPS = 5
 SHARD = "8MB"
+FINE = 8.0
 
 
 @dataclass
@@ -41,29 +42,32 @@ class PurifierPipeline(DiffusionPipeline):
     """A U-Net on pixels, folded by `fold` (pixel-unshuffle), and the scheduler of its steps (see bridge).
 
     Args:
-        unet: in and out 3 fold^2 channels; its output times `scale` is the velocity.
+        unet: takes the picture and, FINE times enlarged, its fine detail, 6 fold^2 channels; its output, 3 fold^2
+            channels, times `scale` is the velocity.
         tile, overlap: of pictures with a side above `tile` px.
         coarse: pictures whose short side is at least 1.5 times as long are first purified at this short side, and the
             correction is enlarged: an attack made at the size that CLIP sees is as coarse as that.
     """
 
-    unet: UNet2DModel
-    scheduler: FlowMatchEulerDiscreteScheduler
+    unet: Any  # a UNet2DModel; diffusers builds its classes at run time, type checkers see stand-ins
+    scheduler: Any
+    config: Any
 
     def __init__(
         self,
         unet: UNet2DModel,
         scheduler: FlowMatchEulerDiscreteScheduler,
-        fold: int = 4,
+        fold: int = 2,
         scale: float = 0.05,
         tile: int = 512,
         overlap: int = 48,
         coarse: int = 256,
     ) -> None:
         super().__init__()
-        self.register_modules(unet=unet, scheduler=scheduler)
-        self.register_to_config(fold=fold, scale=scale, tile=tile, overlap=overlap, coarse=coarse)
-        self.set_progress_bar_config(disable=True)
+        self.register_modules(unet=unet, scheduler=scheduler)  # type: ignore[attr-defined]
+        sizes = {"fold": fold, "scale": scale, "tile": tile, "overlap": overlap, "coarse": coarse}
+        self.register_to_config(**sizes)  # type: ignore[attr-defined]
+        self.set_progress_bar_config(disable=True)  # type: ignore[attr-defined]
 
     @property
     def multiple(self) -> int:
@@ -108,7 +112,9 @@ class PurifierPipeline(DiffusionPipeline):
 
     def _walk(self, pixels: Tensor, steps: int) -> Tensor:
         """Euler steps from t = 1 to t = 0."""
-        scheduler = FlowMatchEulerDiscreteScheduler.from_config(self.scheduler.config)  # its own: threads share `self`
+        scheduler: Any = FlowMatchEulerDiscreteScheduler.from_config(
+            self.scheduler.config
+        )  # its own: threads share `self`
         scheduler.set_timesteps(sigmas=np.linspace(1, 0, steps + 1)[:-1].tolist())
         x = pixels
         for t in scheduler.timesteps:
@@ -119,7 +125,7 @@ class PurifierPipeline(DiffusionPipeline):
         """v of the bridge at pixels [N, 3, H, W] and times t ([N] or scalar, in [0, 1])."""
 
         def network(part: Tensor) -> Tensor:
-            folded = F.pixel_unshuffle(part * 2 - 1, self.config["fold"])
+            folded = F.pixel_unshuffle(torch.cat([part * 2 - 1, FINE * fine_detail(part)], 1), self.config["fold"])
             with torch.autocast(part.device.type, torch.bfloat16, enabled=fast_dtype() is torch.bfloat16):
                 out = self.unet(folded, t * 1000).sample
             return F.pixel_shuffle(out.float(), self.config["fold"]) * self.config["scale"]
@@ -132,7 +138,7 @@ class PurifierPipeline(DiffusionPipeline):
         kept = {name: p.data for name, p in self.unet.named_parameters()}
         try:
             self.unet.half()
-            super().save_pretrained(save_directory, max_shard_size=SHARD, **options)
+            super().save_pretrained(save_directory, max_shard_size=SHARD, **options)  # type: ignore[misc]
         finally:
             self.unet.float()
             for name, p in self.unet.named_parameters():
@@ -157,7 +163,7 @@ class PurifierPipeline(DiffusionPipeline):
 
 
 def new_pipeline(
-    *, channels: tuple[int, ...] = (48, 96, 160), layers: int = 1, fold: int = 4, seed: int = 0, **options: Any
+    *, channels: tuple[int, ...] = (32, 64, 128), layers: int = 1, fold: int = 2, seed: int = 0, **options: Any
 ) -> PurifierPipeline:
     """An untrained purifier, which leaves every picture as it is: its last layer is zero.
 
@@ -167,8 +173,8 @@ def new_pipeline(
         channels: of the U-Net's levels. layers: residual blocks a level. options: of PurifierPipeline.
     """
     torch.manual_seed(seed)
-    unet = UNet2DModel(
-        in_channels=3 * fold**2,
+    unet: Any = UNet2DModel(
+        in_channels=6 * fold**2,
         out_channels=3 * fold**2,
         layers_per_block=layers,
         block_out_channels=channels,
@@ -180,6 +186,11 @@ def new_pipeline(
     torch.nn.init.zeros_(unet.conv_out.weight)
     torch.nn.init.zeros_(unet.conv_out.bias)
     return PurifierPipeline(unet, FlowMatchEulerDiscreteScheduler(), fold=fold, **options)
+
+
+def fine_detail(pixels: Tensor) -> Tensor:
+    """What each value differs by from the mean of its 3 x 3 px: where a perturbation is large against the content."""
+    return pixels - F.avg_pool2d(F.pad(pixels, (1, 1, 1, 1), mode="replicate"), 3, 1)
 
 
 def _resize(pixels: Tensor, factor: float) -> Tensor:

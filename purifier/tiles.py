@@ -31,10 +31,9 @@ def apply_tiled(network: Network, pixels: Tensor, *, tile: int, overlap: int, mu
         for left in lefts:
             ramp = _ramp(h, overlap, top > 0, top + h < pixels.shape[-2])[:, None]
             ramp = (ramp * _ramp(w, overlap, left > 0, left + w < pixels.shape[-1])).to(pixels)
-            seen = network(pixels[..., top : top + h, left : left + w]) * ramp
-            edges = (left, pixels.shape[-1] - left - w, top, pixels.shape[-2] - top - h)
-            total = total + F.pad(seen, edges)
-            weight = weight + F.pad(ramp, edges)
+            place = (..., slice(top, top + h), slice(left, left + w))
+            total[place] += network(pixels[place]) * ramp
+            weight[place] += ramp
     return (total / weight)[..., :height, :width]
 
 

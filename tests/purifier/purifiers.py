@@ -1,10 +1,14 @@
-"""A small random purifier for tests."""
+"""Small random models for tests: the purifier, and all that the tab and the commands need."""
 
 from typing import Any
 
 import torch
 
+from purifier.models import Models
 from purifier.pipeline import PurifierPipeline, new_pipeline
+from purifier.prompts import SoftPrompt
+from tests.causalclip.detectors import tiny_detector
+from tests.purifier.models import tiny_vlm
 
 
 def tiny_purifier(*, seed: int = 0, **options: Any) -> PurifierPipeline:
@@ -14,3 +18,16 @@ def tiny_purifier(*, seed: int = 0, **options: Any) -> PurifierPipeline:
     torch.nn.init.normal_(pipeline.unet.conv_out.weight, std=0.1, generator=torch.Generator().manual_seed(seed))
     pipeline.unet.eval().requires_grad_(False)
     return pipeline
+
+
+def tiny_models(**replaced: Any) -> Models:
+    """Every model small and random; the prompt is three random soft tokens. `replaced`: loaders of Models."""
+    vlm = tiny_vlm()
+    prefix = torch.randn(3, vlm.width, generator=torch.Generator().manual_seed(0))
+    loaders: dict[str, Any] = {
+        "vlm": lambda: vlm,
+        "purifier": tiny_purifier,
+        "prompted": lambda: SoftPrompt(prefix).applied_to(vlm),
+        "detector": tiny_detector,
+    }
+    return Models(**loaders | replaced)

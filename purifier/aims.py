@@ -1,0 +1,125 @@
+"""What an attack is to reach on one picture: its objective, and whether it was reached, in words."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from purifier.attacks import Objective
+from purifier.models import Models
+from purifier.objectives import (
+    FlipVerdict,
+    MoveFeatures,
+    change_answer,
+    change_caption,
+    force_answer,
+    force_caption,
+    language_tokens,
+)
+from purifier.pixels import to_array
+from purifier.vlm import normalise_question
+
+GENERATED, NOT_GENERATED = "generated", "not generated"
+
+
+class AimError(ValueError):
+    """The attack cannot be made as asked; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """objective: to be raised. say: what the model says of a picture [1, 3, H, W] in this respect. before: what it said
+    of the clean one. target: what it shall say; None is anything else.
+    """
+
+    objective: Objective
+    say: Callable[[Tensor], str]
+    before: str
+    target: str | None = None
+
+    def reached(self, now: str) -> bool:
+        """Whether saying `now` is a success."""
+        return now == self.target if self.target is not None else now != self.before
+
+
+def make_aim(
+    models: Models, clean: Tensor, objective: str, *, question: str | None = None, target: str | None = None
+) -> Aim:
+    """The aim of an attack on a picture [1, 3, H, W].
+
+    Args:
+        objective: "answer" (needs a question), "caption", "features" or "detector".
+        target: what shall be said instead; None is anything else.
+
+    Raises:
+        AimError: the question or the target is missing or cannot be.
+    """
+    if objective not in _AIMS:
+        raise AimError(f"There is no objective {objective!r}; use one of {', '.join(_AIMS)}.")
+    return _AIMS[objective](models, clean, question, target)
+
+
+def _answer(models: Models, clean: Tensor, question: str | None, target: str | None) -> Aim:
+    if not question or not question.strip():
+        raise AimError("An attack on an answer needs a question. Type one, such as: how many people are there?")
+    asked, vlm = normalise_question(question), models.vlm
+
+    def say(pixels: Tensor) -> str:
+        return vlm.answer(pixels, asked)[0].text
+
+    before = say(clean)
+    if target is None:
+        return Aim(change_answer(vlm, [asked], [before]), say, before)
+    wanted = " ".join(target.lower().split())
+    if vlm.answers and wanted not in vlm.answers:
+        raise AimError(f"{target!r} is none of the {len(vlm.answers)} answers that the model can give. Choose another.")
+    if wanted == before:
+        raise AimError(f"The model already answers {before!r}. Choose another answer to aim at.")
+    return Aim(force_answer(vlm, [asked], [wanted]), say, before, wanted)
+
+
+def _caption(models: Models, clean: Tensor, question: str | None, target: str | None) -> Aim:
+    vlm = models.vlm
+
+    def say(pixels: Tensor) -> str:
+        return vlm.caption(pixels)[0].text
+
+    before = say(clean)
+    if target is None:
+        return Aim(change_caption(vlm, [before]), say, before)
+    wanted = " ".join(target.lower().split())
+    return Aim(force_caption(vlm, [wanted]), say, before, wanted)
+
+
+def _features(models: Models, clean: Tensor, question: str | None, target: str | None) -> Aim:
+    """CLIP's features have no words: what the model says of the picture tells whether they moved far enough."""
+    if target is not None:
+        raise AimError("An attack on the features moves them anywhere: leave the target out, or attack the caption.")
+    aim = _answer(models, clean, question, None) if question else _caption(models, clean, None, None)
+    see = language_tokens(models.vlm.tower, layers=models.vlm.config.layers)
+    return Aim(MoveFeatures(see, clean), aim.say, aim.before)
+
+
+def _detector(models: Models, clean: Tensor, question: str | None, target: str | None) -> Aim:
+    detector = models.detector
+    if target not in {None, GENERATED, NOT_GENERATED}:
+        raise AimError(f"The detector's verdict can be {GENERATED!r} or {NOT_GENERATED!r}, not {target!r}.")
+
+    def say(pixels: Tensor) -> str:
+        return GENERATED if detector.judge(to_array(pixels)).logit > 0 else NOT_GENERATED
+
+    with torch.no_grad():
+        before = say(clean)
+    other = NOT_GENERATED if before == GENERATED else GENERATED
+    if target == before:
+        raise AimError(f"The detector already says {before!r}. Aim at {other!r}.")
+    return Aim(FlipVerdict(detector, clean, target=other), say, before, other)
+
+
+_AIMS: dict[str, Callable[[Models, Tensor, str | None, str | None], Aim]] = {
+    "answer": _answer,
+    "caption": _caption,
+    "features": _features,
+    "detector": _detector,
+}

@@ -1,0 +1,163 @@
+"""python -m purifier purify | attack | ask | caption | train | evaluate | optimise-prompt"""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from causalclip.images import ImageError, load_image
+from causalclip.weights import WeightsMissing
+from purifier import cli_train
+from purifier.models import Models
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.command("train")(cli_train.train)
+app.command("evaluate")(cli_train.evaluate)
+app.command("optimise-prompt")(cli_train.optimise)
+REFUSED = 2  # exit code: a picture could not be read
+
+In = Annotated[Path, typer.Argument(metavar="IN", help="A picture: JPEG, PNG, WebP, AVIF, HEIC, TIFF or GIF.")]
+Out = Annotated[Path, typer.Option("-o", "--out", help="Where the result goes, as PNG.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON.")]
+Vlm = Annotated[str, typer.Option(help="embedded, a model of the hub, or a folder.")]
+Prompt = Annotated[bool, typer.Option(help="Put the learned defence prompt before the question.")]
+
+
+def load_models() -> Models:
+    """The shipped models, each loaded when it is first used."""
+    return Models()
+
+
+@app.callback()
+def _settings() -> None:
+    """Attack a picture, purify it, and ask what a vision-language model sees in it."""
+
+
+@app.command()
+def purify(
+    picture: In,
+    out: Out,
+    steps: Annotated[int, typer.Option(min=1, max=5, help="Steps of the purifier; always the same result.")] = 1,
+    noise: Annotated[float, typer.Option(min=0, max=64, help="Noise that is added first, in 1/255.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Take an attack out of a picture; a clean one stays nearly as it is."""
+    import torch
+
+    from purifier.pixels import save_exact, to_tensor
+
+    with _sentences():
+        pixels = to_tensor(load_image(picture).pixels)
+        purifier, started = load_models().purifier, time.perf_counter()
+        cleaned = purifier(pixels, steps, noise, torch.Generator().manual_seed(seed)).images
+        seconds = time.perf_counter() - started
+        save_exact(cleaned, out)
+    changed = float((cleaned - pixels).abs().mean() * 255)
+    row = {"out": str(out), "seconds": round(seconds, 3), "steps": steps, "mean_change": round(changed, 3)}
+    _print(row, f"{out}: purified in {seconds:.2f} s; values changed by {changed:.1f} of 255 on average.", as_json)
+
+
+@app.command()
+def attack(
+    picture: In,
+    out: Out,
+    kind: Annotated[str, typer.Option("--attack", help="fgsm, pgd, mi-fgsm, apgd, square or patch.")] = "pgd",
+    eps: Annotated[float, typer.Option(help="The budget: in 1/255 for linf, a length on the [0, 1] scale for l2.")] = 8,
+    norm: Annotated[str, typer.Option(help="linf or l2.")] = "linf",
+    steps: Annotated[int, typer.Option(min=1, help="Of the attack; queries of square.")] = 20,
+    objective: Annotated[
+        str | None,
+        typer.Option(help="answer, caption, features or detector; answer if there is a question, else caption."),
+    ] = None,
+    question: Annotated[str | None, typer.Option(help="Whose answer is attacked.")] = None,
+    target: Annotated[str | None, typer.Option(help="What shall be said instead; without it, anything else.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same picture.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Move a picture inside a budget so that a model is misled."""
+    from purifier.aims import make_aim
+    from purifier.attacks import Attack, linf, run_attack
+    from purifier.pixels import save_exact, to_tensor
+
+    with _sentences():
+        clean = to_tensor(load_image(picture).pixels)
+        chosen = Attack(kind, eps=eps, norm=norm, steps=steps, seed=seed)  # type: ignore[arg-type]
+        goal = objective or ("answer" if question else "caption")
+        aim = make_aim(load_models(), clean, goal, question=question, target=target)
+        started = time.perf_counter()
+        moved = run_attack(chosen, clean, aim.objective)
+        seconds = time.perf_counter() - started
+        save_exact(moved, out)
+        after = aim.say(moved)
+    row = {
+        "out": str(out),
+        "success": aim.reached(after),
+        "linf": round(float(linf(moved, clean)), 2),
+        "before": aim.before,
+        "after": after,
+        "seconds": round(seconds, 3),
+    }
+    done = "misled" if row["success"] else "not misled"
+    said = f"{out}: {done}. Before: {aim.before}. Now: {after}. Values changed by at most {row['linf']:g} of 255."
+    _print(row, said, as_json)
+
+
+@app.command()
+def ask(
+    picture: In,
+    question: Annotated[str, typer.Argument(help="What to ask about it.")],
+    vlm: Vlm = "embedded",
+    prompt: Prompt = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a vision-language model about a picture."""
+    from purifier.pixels import to_tensor
+
+    with _sentences():
+        pixels = to_tensor(load_image(picture).pixels)
+        answer = _speaker(vlm, prompt=prompt).answer(pixels, question)[0]
+    row = {"answer": answer.text, "confidence": round(answer.confidence, 4), "sure": answer.sure}
+    _print(row, answer.spoken, as_json)
+
+
+@app.command()
+def caption(picture: In, vlm: Vlm = "embedded", prompt: Prompt = False, as_json: AsJson = False) -> None:
+    """Say in one sentence what a picture shows."""
+    from purifier.pixels import to_tensor
+
+    with _sentences():
+        pixels = to_tensor(load_image(picture).pixels)
+        said = _speaker(vlm, prompt=prompt).caption(pixels)[0]
+    _print({"caption": said.text, "confidence": round(said.confidence, 4)}, said.text, as_json)
+
+
+def _speaker(name: str, *, prompt: bool) -> Any:
+    from purifier.hub_vlm import EMBEDDED, load_vlm
+
+    if name == EMBEDDED:
+        return load_models().speaker(prompt=prompt)
+    if prompt:
+        raise ValueError("The learned prompt is for the embedded model. Leave out --prompt, or --vlm.")
+    return load_vlm(name)
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """Errors that are written for users end the command with their sentence: code 2 for refused pictures, else 1."""
+    try:
+        yield
+    except ImageError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(REFUSED) from None
+    except (WeightsMissing, ValueError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+def _print(row: dict[str, Any], words: str, as_json: bool) -> None:
+    typer.echo(json.dumps(row) if as_json else words)

@@ -1,0 +1,100 @@
+"""The commands that need the data: train, evaluate, optimise-prompt."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Data = Annotated[Path | None, typer.Option(help="A folder with flickr8k.jsonl, coco.jsonl, daquar.jsonl.")]
+Forensics = Annotated[Path | None, typer.Option(help="A folder with manifest.csv, of real and generated pictures.")]
+
+
+def train(
+    out: Annotated[Path, typer.Option(help="Where the purifier and its card go.")],
+    data: Data = None,
+    forensics: Forensics = None,
+    config: Annotated[
+        Path | None, typer.Option(help="JSON: {pairs: ..., train: ...}, settings of PairsConfig and TrainConfig.")
+    ] = None,
+    batches: Annotated[int, typer.Option(min=3, help="Of adversarial pairs, made first and kept.")] = 300,
+    cache: Annotated[
+        Path, typer.Option(help="Of the pairs, the checkpoint and the log; a stopped run goes on.")
+    ] = Path(".cache/purifier"),
+) -> None:
+    """Train a purifier on adversarial pairs, made against CLIP, the language model and the detector."""
+    from purifier.train import train_purifier
+    from purifier.train.sources import training_sources
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    settings = json.loads(config.read_text()) if config else {}
+    try:
+        sources = training_sources(data, forensics)
+    except FileNotFoundError as error:
+        _stop(error)
+    train_purifier(sources, out, settings=settings, batches=batches, cache=cache)
+
+
+def evaluate(
+    out: Annotated[Path, typer.Option(help="A JSON file; the table is printed, and written beside it as Markdown.")],
+    data: Data = None,
+    forensics: Forensics = None,
+    pictures: Annotated[int, typer.Option(min=2)] = 200,
+    costly: Annotated[int, typer.Option(min=1, help="Pictures for adaptive attacks and Square.")] = 100,
+    seeds: Annotated[int, typer.Option(min=1, help="Repetitions, with other questions and starts.")] = 3,
+    rows: Annotated[str, typer.Option(help="Which, by a comma; empty for all.")] = "",
+    columns: Annotated[str, typer.Option(help="Which, by a comma; empty for all.")] = "",
+    compared: Annotated[Path, typer.Option(help="A folder with the compared recipes: regression, noise.")] = Path(
+        ".cache/purifier"
+    ),
+) -> None:
+    """Measure defences against attacks: the table of the README."""
+    from purifier.evaluation import EvaluationConfig, evaluate_defences, markdown
+
+    chosen = EvaluationConfig(
+        pictures=pictures, costly=costly, seeds=seeds, rows=_list(rows), columns=_list(columns), compared=str(compared)
+    )
+    try:
+        report = evaluate_defences(chosen, data=data, forensics=forensics, log=typer.echo)
+    except (FileNotFoundError, ValueError) as error:
+        _stop(error)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(report, indent=2) + "\n")
+    out.with_suffix(".md").write_text(markdown(report))
+    typer.echo(markdown(report))
+
+
+def optimise(
+    out: Annotated[Path, typer.Option(help="Where the prompt and its card go.")],
+    data: Data = None,
+    vlm: Annotated[str, typer.Option(help="embedded, a model of the hub, or a folder.")] = "embedded",
+    config: Annotated[Path | None, typer.Option(help="JSON with settings of PromptConfig.")] = None,
+) -> None:
+    """Find a defence prompt: soft tokens for the embedded model, words for one of the hub."""
+    from causalclip.weights import WeightsMissing
+    from purifier.hub_vlm import EMBEDDED, load_vlm
+    from purifier.models import Models
+    from purifier.prompts import PromptConfig, optimise_prompt
+
+    try:
+        if data is None:
+            raise FileNotFoundError("Give the pictures to learn from: --data, a folder with flickr8k.jsonl and so on.")
+        settings = PromptConfig(**json.loads(config.read_text())) if config else PromptConfig()
+        purifier = Models().purifier
+        model: Any = None if vlm == EMBEDDED else load_vlm(vlm)
+        numbers = optimise_prompt(
+            data, out, config=settings, model=model, purify=lambda pixels: purifier(pixels).images
+        )
+    except (WeightsMissing, FileNotFoundError, ValueError) as error:
+        _stop(error)
+    typer.echo(json.dumps(numbers))
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _stop(error: Exception) -> Any:
+    typer.echo(str(error), err=True)
+    raise typer.Exit(1) from None

@@ -1,0 +1,56 @@
+"""The columns of the table: who attacks, knowing what."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from purifier.attacks import Attack
+from purifier.attacks.state import Objective
+from purifier.attacks.wrappers import Averaged, Through, bpda
+from purifier.evaluation.rows import Row
+
+DRAWS = 4  # of EOT, where a defence draws noise
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """attack: None is the clean picture. threat: in words. adaptive: made against each row anew, knowing or asking it;
+    else once, against the model without a defence. seen: whether the purifier was trained on this attack.
+    """
+
+    name: str
+    threat: str
+    attack: Attack | None = None
+    adaptive: bool = False
+    backward: str = ""  # "bpda": the defence's gradient is taken as the identity
+    seen: bool = False
+
+
+GREY = "grey box: knows the model, not the defence"
+COLUMNS = (
+    Column("clean", "no attack"),
+    Column("PGD 8/255", GREY, Attack("pgd", eps=8, steps=10), seen=True),
+    Column("PGD 4/255", GREY, Attack("pgd", eps=4, steps=10), seen=True),
+    Column("MI-FGSM 8/255", GREY, Attack("mi-fgsm", eps=8, steps=10), seen=True),
+    Column("APGD 8/255", GREY, Attack("apgd", eps=8, steps=10)),
+    Column("PGD l2 4.0", GREY, Attack("pgd", eps=4, norm="l2", steps=10)),
+    Column("patch 2 %", GREY, Attack("patch", steps=20)),
+    Column("BPDA + EOT 4/255", "adaptive: gradient around the defence", Attack("pgd", eps=4, steps=20), True, "bpda"),
+    Column("full-gradient PGD-40 4/255", "adaptive: gradient through all", Attack("pgd", eps=4, steps=40), True),
+    Column("full-gradient APGD 4/255", "adaptive: gradient through all", Attack("apgd", eps=4, steps=40), True),
+    Column("Square 8/255", "black box: asks the defended model", Attack("square", eps=8, steps=100), True),
+)
+
+
+def seen_by(column: Column, row: Row, objective: Objective) -> Objective | None:
+    """The objective as this attacker sees it; None where the attack does not apply (no gradient to follow)."""
+    attack = column.attack
+    if attack is None or not column.adaptive or row.name == "no defence":
+        return objective
+    if column.backward == "bpda" or not row.smooth:
+        if attack.name != "square" and column.backward != "bpda":
+            return None  # a full gradient that is zero everywhere; BPDA is the attack on this row
+        defence: Callable = bpda(row.defend)
+    else:
+        defence = row.defend
+    through = Through(objective, defence)
+    return Averaged(through, DRAWS) if row.random and attack.name != "square" else through

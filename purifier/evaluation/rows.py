@@ -1,0 +1,85 @@
+"""The rows of the table: what a picture goes through before the model sees it."""
+
+import io
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageFilter
+from torch import Tensor
+
+from causalclip.weights import WeightsMissing
+from purifier.models import Models
+from purifier.pipeline import PurifierPipeline
+from purifier.pixels import to_array
+
+JPEG = 75
+NOISE = 12.0  # of the unsupervised row, in 1/255: what hides a perturbation of 8/255 under it
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """defend: float [N, 3, H, W] in [0, 1] -> the same, not rounded. smooth: whether it has a gradient of its own.
+    random: whether it draws noise. speaker: the model that answers behind it.
+    """
+
+    name: str
+    defend: Callable[[Tensor], Tensor]
+    smooth: bool
+    random: bool
+    speaker: Any
+
+
+def build_rows(models: Models, *, compared: Path | None) -> list[Row]:
+    """Every row whose models are here: the compared recipes are left out where `compared` does not hold them."""
+    vlm, ours = models.vlm, models.purifier
+    rows = [
+        Row("no defence", lambda x: x, True, False, vlm),
+        Row("JPEG 75", jpeg, False, False, vlm),
+        Row("median blur", median, False, False, vlm),
+    ]
+    if other := _compared(compared, "noise"):
+        rows.append(Row("unsupervised", _noised(other), True, True, vlm))
+    if other := _compared(compared, "regression"):
+        rows.append(Row("one-step regression", other.purify, True, False, vlm))
+    rows.append(Row("ours, 1 step", lambda x: ours.purify(x, 1), True, False, vlm))
+    rows.append(Row("ours, 4 steps", lambda x: ours.purify(x, 4), True, False, vlm))
+    with suppress(WeightsMissing):  # no prompt was trained
+        rows.append(Row("ours, 1 step, prompt", lambda x: ours.purify(x, 1), True, False, models.prompted))
+    return rows
+
+
+def jpeg(pixels: Tensor) -> Tensor:
+    """A JPEG round trip at quality 75."""
+
+    def through(picture: Image.Image) -> Image.Image:
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=JPEG)
+        return Image.open(buffer).convert("RGB")
+
+    return _by_picture(pixels, through)
+
+
+def median(pixels: Tensor) -> Tensor:
+    """The median of each 3 x 3 px."""
+    return _by_picture(pixels, lambda picture: picture.filter(ImageFilter.MedianFilter(3)))
+
+
+def _by_picture(pixels: Tensor, change: Callable[[Image.Image], Image.Image]) -> Tensor:
+    changed = [np.asarray(change(Image.fromarray(to_array(pixels[i : i + 1])))) for i in range(len(pixels))]
+    return torch.from_numpy(np.stack(changed)).permute(0, 3, 1, 2).to(pixels) / 255
+
+
+def _noised(pipeline: PurifierPipeline) -> Callable[[Tensor], Tensor]:
+    """DiffPure's recipe with this network: add noise, then take it away."""
+    return lambda pixels: pipeline.purify(pixels, 1, NOISE, torch.default_generator)
+
+
+def _compared(folder: Path | None, name: str) -> PurifierPipeline | None:
+    if folder is None or not (folder / name / "model" / "model_index.json").is_file():
+        return None
+    return PurifierPipeline.from_pretrained(folder / name / "model")

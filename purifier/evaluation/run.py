@@ -1,0 +1,128 @@
+"""Runs the table: every row against every column, on the same pictures."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from purifier.attacks import run_attack
+from purifier.attacks.budget import to_levels
+from purifier.evaluation.columns import COLUMNS, Column, seen_by
+from purifier.evaluation.metrics import Outcome, summarise
+from purifier.evaluation.rows import Row, build_rows
+from purifier.evaluation.samples import Sample, load_samples
+from purifier.evaluation.verdicts import detector_on_purified
+from purifier.models import Models
+from purifier.objectives import change_answer
+from purifier.vlm.data import normalise_answer
+
+Log = Callable[[str], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationConfig:
+    """pictures: of cheap columns. costly: of adaptive ones. seeds: repetitions, each with other questions and starts;
+    adaptive columns take the first alone. rows, columns: names; empty for all. captions: whether to caption too.
+    compared: the folder of the compared recipes' models. verdicts: pictures, of each kind, shown to the detector.
+    """
+
+    pictures: int = 200
+    costly: int = 100
+    seeds: int = 3
+    rows: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    captions: bool = True
+    compared: str = ".cache/purifier"
+    verdicts: int = 100
+
+
+def evaluate_defences(
+    config: EvaluationConfig,
+    *,
+    data: Path | None,
+    forensics: Path | None = None,
+    models: Models | None = None,
+    log: Log = lambda _: None,
+) -> dict[str, Any]:
+    """The whole report: `settings`, `cells` (a list, one a row and column), `detector` (None without `forensics`).
+
+    Raises:
+        FileNotFoundError: the data is missing, or a model's weights are.
+        ValueError: a row or a column is unknown.
+    """
+    if data is None:
+        raise FileNotFoundError("Give the pictures to measure on: --data, a folder with coco.jsonl and daquar.jsonl.")
+    models = models or Models()
+    rows = _chosen(build_rows(models, compared=Path(config.compared)), config.rows, "row")
+    columns = _chosen(COLUMNS, config.columns, "column")
+    outcomes: dict[tuple[str, str], list[Outcome]] = {}
+    for seed in range(config.seeds):
+        samples = load_samples(data, count=config.pictures, seed=seed)
+        for i, sample in enumerate(samples):
+            log(f"seed {seed}, picture {i + 1} of {len(samples)}")
+            for column in columns:
+                if column.adaptive and (seed > 0 or i >= config.costly):
+                    continue
+                for row, outcome in _column(models, sample, column, rows, seed, captions=config.captions):
+                    outcomes.setdefault((row, column.name), []).append(outcome)
+    cells = [
+        {"row": row, "column": column} | summarise(found, seeds=1 if _named(column).adaptive else config.seeds)
+        for (row, column), found in outcomes.items()
+    ]
+    verdicts = detector_on_purified(models, forensics, config.verdicts) if forensics and config.verdicts else None
+    threats = {c.name: {"threat": c.threat, "trained on": c.seen} for c in columns}
+    return {"settings": asdict(config), "threats": threats, "cells": cells, "detector": verdicts}
+
+
+def _column(models: Models, sample: Sample, column: Column, rows: list[Row], seed: int, *, captions: bool) -> Any:
+    """(row's name, outcome) of every row to which the column applies."""
+    vlm, moved = models.vlm, None
+    answer = vlm.answer(sample.pixels, sample.question)[0].text
+    for row in rows:
+        objective = change_answer(vlm, [sample.question], [answer], prefix=getattr(row.speaker, "prefix", None))
+        seen = seen_by(column, row, objective)
+        if seen is None:
+            continue
+        if moved is None or column.adaptive:
+            plain = seen if column.adaptive else change_answer(vlm, [sample.question], [answer])
+            moved = _attacked(column, sample.pixels, plain, seed)
+        yield row.name, _outcome(row, sample, moved, answer, captions=captions)
+
+
+def _attacked(column: Column, pixels: Tensor, objective: Any, seed: int) -> Tensor:
+    return pixels if column.attack is None else run_attack(replace(column.attack, seed=seed), pixels, objective)
+
+
+@torch.no_grad()
+def _outcome(row: Row, sample: Sample, moved: Tensor, clean_answer: str, *, captions: bool) -> Outcome:
+    started = time.perf_counter()
+    shown = to_levels(row.defend(moved))
+    seconds = time.perf_counter() - started
+    visual = row.speaker.see(shown)
+    said = row.speaker.answer_seen(visual, [sample.question])[0].text
+    caption = row.speaker.caption_seen(visual)[0].text if captions and sample.captions else None
+    return Outcome(
+        agrees=said == clean_answer,
+        right=normalise_answer(said) == normalise_answer(sample.answer),
+        caption=caption,
+        references=sample.captions,
+        shown=shown,
+        clean=sample.pixels,
+        seconds=seconds,
+    ).measured()
+
+
+def _chosen(things: Any, names: tuple[str, ...], what: str) -> list[Any]:
+    known = [thing.name for thing in things]
+    for name in names:
+        if name not in known:
+            raise ValueError(f"There is no {what} {name!r}. There are: {', '.join(known)}.")
+    return [thing for thing in things if not names or thing.name in names]
+
+
+def _named(column: str) -> Column:
+    return next(c for c in COLUMNS if c.name == column)

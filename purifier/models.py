@@ -1,0 +1,89 @@
+"""The models that attacks, purification and questions need, each loaded once and only when it is used."""
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from causalclip.detector import Detector
+    from purifier.pipeline import PurifierPipeline
+    from purifier.prompts import PromptedVLM
+    from purifier.vlm import EmbeddedVLM
+
+
+class Models:
+    """Lazy, and safe to share between threads. Every property may raise WeightsMissing.
+
+    Args:
+        vlm, purifier, prompted, detector: what loads each; None loads the shipped one.
+    """
+
+    def __init__(
+        self,
+        *,
+        vlm: "Callable[[], EmbeddedVLM] | None" = None,
+        purifier: "Callable[[], PurifierPipeline] | None" = None,
+        prompted: "Callable[[], PromptedVLM] | None" = None,
+        detector: "Callable[[], Detector] | None" = None,
+    ) -> None:
+        self._load: dict[str, Callable[[], Any]] = {
+            "vlm": vlm or _load_vlm,
+            "purifier": purifier or _load_purifier,
+            "prompted": prompted or self._load_prompted,
+            "detector": detector or _load_detector,
+        }
+        self._loaded: dict[str, Any] = {}
+        self._lock = threading.RLock()
+
+    @property
+    def vlm(self) -> "EmbeddedVLM":
+        """The embedded vision-language model."""
+        return self._get("vlm")
+
+    @property
+    def purifier(self) -> "PurifierPipeline":
+        """The shipped purifier."""
+        return self._get("purifier")
+
+    @property
+    def prompted(self) -> "PromptedVLM":
+        """The embedded model behind the learned defence prompt."""
+        return self._get("prompted")
+
+    @property
+    def detector(self) -> "Detector":
+        """The detector of generated pictures."""
+        return self._get("detector")
+
+    def speaker(self, *, prompt: bool) -> "EmbeddedVLM | PromptedVLM":
+        """The model that answers: behind the defence prompt, or as it is."""
+        return self.prompted if prompt else self.vlm
+
+    def _get(self, name: str) -> Any:
+        with self._lock:
+            if name not in self._loaded:
+                self._loaded[name] = self._load[name]()
+            return self._loaded[name]
+
+    def _load_prompted(self) -> "PromptedVLM":
+        from purifier.prompts import SoftPrompt
+
+        return SoftPrompt.from_pretrained().applied_to(self.vlm)
+
+
+def _load_vlm() -> "EmbeddedVLM":
+    from purifier.vlm import EmbeddedVLM  # seconds of imports, when the model is first used
+
+    return EmbeddedVLM.from_pretrained()
+
+
+def _load_purifier() -> "PurifierPipeline":
+    from purifier.pipeline import PurifierPipeline
+
+    return PurifierPipeline.from_pretrained()
+
+
+def _load_detector() -> "Detector":
+    from causalclip.detector import Detector
+
+    return Detector.from_pretrained()

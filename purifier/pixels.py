@@ -1,0 +1,41 @@
+"""Between the pictures that are loaded and saved (uint8) and the ones that models take (float in [0, 1])."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from causalclip.images import ImageTooLarge
+
+MAX_PIXELS = 12_000_000  # what a purification holds in memory grows with it
+
+
+def to_tensor(pixels: np.ndarray) -> Tensor:
+    """uint8 [H, W, 3] -> float [1, 3, H, W] in [0, 1].
+
+    Raises:
+        ImageTooLarge: more than MAX_PIXELS pixels.
+    """
+    if pixels.shape[0] * pixels.shape[1] > MAX_PIXELS:
+        limit = f"{MAX_PIXELS / 1e6:g} million"
+        raise ImageTooLarge(f"Pictures of at most {limit} pixels are taken here. Make it smaller and try again.")
+    return torch.from_numpy(np.array(pixels)).permute(2, 0, 1).float()[None] / 255
+
+
+def to_array(pixels: Tensor) -> np.ndarray:
+    """float [1, 3, H, W] in [0, 1] -> uint8 [H, W, 3], rounded to the nearest level."""
+    levels = (pixels[0].detach().clamp(0, 1) * 255).round().to(torch.uint8)
+    return np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
+
+
+def save_exact(pixels: Tensor, path: Path) -> None:
+    """Writes a PNG, which keeps every value.
+
+    Raises:
+        ValueError: the file's name ends in something else; another format would change what was made.
+    """
+    if path.suffix.lower() != ".png":
+        raise ValueError("Name the result .png: other formats change pixels, and with them what an attack has done.")
+    Image.fromarray(to_array(pixels)).save(path, "PNG", compress_level=1)

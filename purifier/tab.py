@@ -1,0 +1,251 @@
+"""The Purify tab: components and callbacks. The models come in lazily, the words from tab_words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from PIL import Image
+
+from causalclip.files import picture_input, save_png, upload_path
+from causalclip.images import load_image
+from causalclip.tab import MODEL_QUEUE, PLACEHOLDER, PRIVATE, PROMISE, explain
+from purifier import tab_words as words
+from purifier.models import Models
+
+if TYPE_CHECKING:
+    from purifier.exhibit import Exhibit, Wish
+
+OBJECTIVES = [
+    ("The answer to the question", "answer"),
+    ("The caption", "caption"),
+    ("What CLIP sees", "features"),
+    ("The detector's verdict", "detector"),
+]
+ATTACKS = [
+    ("PGD", "pgd"),
+    ("APGD", "apgd"),
+    ("MI-FGSM", "mi-fgsm"),
+    ("FGSM, one step", "fgsm"),
+    ("Square, black box", "square"),
+    ("A patch", "patch"),
+]
+COLUMNS = (
+    ("clean", "Clean: the picture before the attack"),
+    ("adversarial", "Attacked, or as it was given"),
+    ("purified", "Purified"),
+)
+CHANGES = (
+    ("attack-change", "What the attack changed, 10 times amplified"),
+    ("purifier-change", "What purification changed, 10 times amplified"),
+)
+
+Updates = dict[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PurifyTab:
+    """The tab's components and callbacks.
+
+    wishes: question, steps, prompt, then attack, eps, attack steps, objective, target. pictures, said: by column.
+    """
+
+    models: Models
+    picture: gr.Image
+    wishes: list[Any]
+    status: gr.HTML
+    results: gr.Column
+    columns: dict[str, gr.Column]
+    pictures: dict[str, gr.Image]
+    said: dict[str, gr.HTML]
+    slider: gr.ImageSlider
+    changes: dict[str, gr.Image]
+
+    @property
+    def shown(self) -> list[Any]:
+        """Everything that a run may change."""
+        parts: list[dict[str, Any]] = [self.columns, self.pictures, self.said, self.changes]
+        return [self.status, self.results, self.slider, *(c for part in parts for c in part.values())]
+
+    def run_given(self, payload: dict[str, Any] | None, *settings: Any) -> Iterator[Updates]:
+        """Purifies the picture as it was given."""
+        yield from self._run(payload, settings, attacked=False)
+
+    def run_attacked(self, payload: dict[str, Any] | None, *settings: Any) -> Iterator[Updates]:
+        """Attacks the picture first."""
+        yield from self._run(payload, settings, attacked=True)
+
+    def _run(self, payload: dict[str, Any] | None, settings: Any, *, attacked: bool) -> Iterator[Updates]:
+        path = upload_path(payload)
+        if path is None:
+            yield self.cleared()
+            return
+        yield self.cleared(words.working(None))
+        try:
+            yield from self._stages(path, settings, attacked=attacked)
+        except Exception as error:
+            yield self.cleared(words.failure(*reason(error)))
+
+    def _stages(self, path: str, settings: Any, *, attacked: bool) -> Iterator[Updates]:
+        pixels = load_image(path).pixels
+        from purifier.exhibit import exhibit  # here, because it brings PyTorch, which the page need not wait for
+
+        drawn: set[str] = set()
+        for shown in exhibit(self.models, pixels, _wish(settings, attacked=attacked)):
+            updates: Updates = {self.status: words.result(shown) if shown.complete else words.working(shown)}
+            for name in [n for n in shown.said if n not in drawn]:
+                drawn.add(name)
+                updates |= self._column(shown, name)
+            yield updates
+        yield self._compared(shown)
+
+    def _column(self, shown: Exhibit, name: Any) -> Updates:
+        file = save_png(Image.fromarray(shown.pictures[name]), name)
+        alt = f"{dict(COLUMNS)[name]}. The model says: {shown.said[name].caption}"
+        return {
+            self.results: gr.update(visible=True),
+            self.columns[name]: gr.update(visible=True),
+            self.pictures[name]: gr.update(value=file, alt_text=alt),
+            self.said[name]: words.said(shown, name),
+        }
+
+    def _compared(self, shown: Exhibit) -> Updates:
+        from purifier.exhibit import difference
+
+        moved, purified, clean = (shown.pictures.get(n) for n in ("adversarial", "purified", "clean"))
+        assert moved is not None
+        assert purified is not None
+        both = tuple(save_png(Image.fromarray(x), n) for x, n in ((moved, "adversarial"), (purified, "purified")))
+        by_purifier = save_png(Image.fromarray(difference(purified, moved)), "purifier-change")
+        updates: Updates = {
+            self.slider: gr.update(value=both, visible=True),
+            self.changes["purifier-change"]: by_purifier,
+        }
+        if clean is not None:
+            by_attack = save_png(Image.fromarray(difference(moved, clean)), "attack-change")
+            updates[self.changes["attack-change"]] = gr.update(value=by_attack, visible=True)
+        return updates
+
+    def cleared(self, status: str | None = None) -> Updates:
+        """No result: nothing of an older picture may stay beside a newer one."""
+        hidden = gr.update(visible=False)
+        return {
+            self.status: status or words.waiting(),
+            self.results: hidden,
+            **dict.fromkeys(self.columns.values(), hidden),
+            **dict.fromkeys(self.pictures.values()),
+            **dict.fromkeys(self.said.values(), ""),
+            self.slider: gr.update(value=None, visible=False),
+            self.changes["purifier-change"]: None,
+            self.changes["attack-change"]: gr.update(value=None, visible=False),
+        }
+
+    def stopped(self) -> Updates:
+        """After the stop button."""
+        return self.cleared(words.stopped())
+
+
+def reason(error: Exception) -> tuple[str, str]:
+    """A title and a sentence for the user."""
+    from purifier.aims import AimError
+
+    return ("This cannot be done", str(error)) if isinstance(error, AimError) else explain(error)
+
+
+def _wish(settings: Any, *, attacked: bool) -> Wish:
+    from purifier.exhibit import Wish, make_attack
+
+    question, steps, prompt, attack, eps, attack_steps, objective, target = settings
+    question = str(question or "").strip()
+    if objective == "answer" and not question:
+        objective = "caption"
+    made = make_attack(attack, eps, attack_steps) if attacked else None
+    return Wish(question, int(steps), bool(prompt), made, objective, str(target or "").strip() or None)
+
+
+def build_tab(models: Models) -> PurifyTab:
+    """Builds the tab inside the current Blocks and wires it."""
+    with gr.Row(elem_classes="cc-columns"):
+        with gr.Column(scale=4, min_width=300):
+            picture = picture_input(
+                buttons=["fullscreen"],
+                label="Picture, clean or already attacked",
+                placeholder=PLACEHOLDER,
+                alt_text="The picture to be purified",
+                height=260,
+                elem_id="purify-picture",
+            )
+            gr.HTML(f"<p class='cc-small'>{PROMISE}</p>")
+            wishes, buttons = _controls()
+        with gr.Column(scale=7, min_width=300):
+            tab = _outputs(models, picture, wishes)
+    _wire(tab, *buttons)
+    return tab
+
+
+def _controls() -> tuple[list[Any], tuple[gr.Button, gr.Button, gr.Button]]:
+    question = gr.Textbox(
+        label="Question (optional)", placeholder="how many people are there?", max_length=200, elem_id="purify-question"
+    )
+    with gr.Row():
+        purify = gr.Button("Purify", variant="primary", elem_id="purify-run")
+        both = gr.Button("Attack, then purify", elem_id="purify-attack")
+        stop = gr.Button("Stop", variant="stop", elem_id="purify-stop", min_width=80)
+    with gr.Accordion("The attack", open=False):
+        objective = gr.Dropdown(OBJECTIVES, value="answer", label="What shall change", elem_id="purify-objective")
+        target = gr.Textbox(label="To exactly this (optional)", placeholder="two", max_length=200)
+        attack = gr.Dropdown(ATTACKS, value="pgd", label="Attack")
+        eps = gr.Slider(1, 16, 8, step=1, label="Largest change of a value, of 255", buttons=[])
+        attack_steps = gr.Slider(1, 100, 20, step=1, label="Steps of the attack", buttons=[])
+    with gr.Accordion("The purifier", open=False):
+        steps = gr.Slider(1, 5, 1, step=1, label="Steps of the purifier", buttons=[])
+        prompt = gr.Checkbox(label="Defence prompt before the question", value=False)
+    return [question, steps, prompt, attack, eps, attack_steps, objective, target], (purify, both, stop)
+
+
+def _outputs(models: Models, picture: gr.Image, wishes: list[Any]) -> PurifyTab:
+    status = gr.HTML(words.waiting(), elem_id="purify-status")
+    columns, pictures, said = {}, {}, {}
+    with gr.Column(visible=False, elem_id="purify-results") as results:
+        with gr.Row():
+            for name, label in COLUMNS:
+                with gr.Column(visible=False, min_width=200) as columns[name]:
+                    pictures[name] = _output(label, f"purify-{name}")
+                    said[name] = gr.HTML(elem_id=f"purify-{name}-said")
+        slider = gr.ImageSlider(
+            type="filepath",
+            format="png",
+            label="Attacked, or as given | purified",
+            interactive=False,
+            visible=False,
+            elem_id="purify-slider",
+        )
+        with gr.Accordion("What was changed", open=False):
+            gr.HTML("<p class='cc-small'>Mid-grey is no change. The scale is always the same.</p>")
+            with gr.Row():
+                changes = {name: _output(label, f"purify-{name}") for name, label in CHANGES}
+    return PurifyTab(models, picture, wishes, status, results, columns, pictures, said, slider, changes)
+
+
+def _output(label: str, name: str) -> gr.Image:
+    fixed: dict[str, Any] = {"format": "png", "type": "filepath", "interactive": False, "min_width": 200}
+    return gr.Image(label=label, buttons=["download", "fullscreen"], elem_id=name, alt_text=label, **fixed)
+
+
+def _wire(tab: PurifyTab, purify: gr.Button, both: gr.Button, stop: gr.Button) -> None:
+    from purifier.tab_api import add_endpoints
+
+    run: dict[str, Any] = {
+        "inputs": [tab.picture, *tab.wishes],
+        "outputs": tab.shown,
+        "preprocess": False,
+        "trigger_mode": "once",
+        **PRIVATE,
+        **MODEL_QUEUE,
+    }
+    events: Any = [purify.click(tab.run_given, **run), both.click(tab.run_attacked, **run)]
+    stop.click(tab.stopped, None, tab.shown, cancels=events, queue=False, **PRIVATE)
+    tab.picture.clear(tab.cleared, None, tab.shown, cancels=events, queue=False, **PRIVATE)
+    add_endpoints(tab)

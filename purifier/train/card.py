@@ -1,0 +1,60 @@
+"""The README.md of a trained purifier: what it is, what it was trained on, how it did on held-out pairs, its limits."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+from safetensors import safe_open
+
+from purifier.pipeline import PurifierPipeline
+from purifier.train.config import TrainConfig
+from purifier.train.loop import pair_files
+
+
+def write_card(out: Path, pipeline: PurifierPipeline, pairs: Path, log: Path, config: TrainConfig) -> None:
+    """Writes out/README.md from the pairs' own records and the last line of the log."""
+    drawn = []
+    for path in pair_files(pairs)[config.held :]:
+        with safe_open(path, "pt") as file:
+            drawn.append((json.loads(file.metadata()["drawn"]), file.get_slice("clean").get_shape()[0]))
+    last = json.loads(log.read_text().splitlines()[-1])
+    parameters = sum(p.numel() for p in pipeline.unet.parameters()) / 1e6
+    counts = {
+        name: ", ".join(f"{k} {n}" for k, n in Counter(str(d[name]) for d, _ in drawn).most_common())
+        for name in ("attack", "objective")
+    }
+    pictures = sum(n for _, n in drawn)
+    (out / "README.md").write_text(f"""---
+license: other
+license_name: weights-of-mixed-data
+library_name: diffusers
+tags: [adversarial-purification, image-to-image]
+---
+# Purifier
+
+A U-Net of {parameters:.1f} million parameters on pixels folded by {pipeline.config["fold"]}, and the
+scheduler of its steps. It walks a straight bridge from an attacked picture to the clean one (the equations are in
+`purifier/bridge.py`), in 1 to 5 deterministic steps. CoDefend (arXiv 2510.11096) is the idea; its losses are not
+public, so that the bridge is ours, after ADBM (ICLR 2025) and rectified flow.
+
+## Trained on
+{pictures} attacked pictures of the training splits, {config.steps} steps of {config.batch}; {config.guided:.0%} of the
+steps after the first {config.guide_from:.0%} were guided by CLIP's features.
+Attacks, in batches: {counts["attack"]}. What they attacked: {counts["objective"]}.
+Never trained on: APGD, Square, patches, anything bounded in l2.
+
+## On {config.held} held-out batches of pairs, one step
+| | |
+|---|---|
+| PSNR of attacked pictures to the clean ones | {last["psnr_attacked"]:.1f} dB |
+| after purification | {last["psnr"]:.1f} dB |
+| of clean pictures that were purified | {last["psnr_clean"]:.1f} dB |
+| what is left of the shift of CLIP's embedding | {last["shift"]:.2f} |
+| shift of clean pictures by purification, in the same unit | {last["shift_clean"]:.2f} |
+
+What it does for answers and captions, against which attacker, is in benchmarks/purification.
+
+## Limits
+It was trained against attacks that do not know it. An attacker who does can follow the gradient through it; the table
+in benchmarks/purification says what is left then. A purified photo may read as generated to a detector.
+""")

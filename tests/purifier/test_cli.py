@@ -1,0 +1,127 @@
+"""The commands on tiny models: one line of JSON, exact PNG files, exit codes, sentences."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from causalclip.weights import WeightsMissing
+from purifier import cli
+from tests.causalclip.pictures import encode, photo
+from tests.purifier.purifiers import tiny_models
+
+
+@pytest.fixture(scope="module", autouse=True)
+def models() -> None:
+    tiny = tiny_models()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli, "load_models", lambda: tiny)
+        yield
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "a.png"
+    path.write_bytes(encode(photo(96, 72), "PNG"))
+    return path
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(cli.app, [str(a) for a in arguments])
+
+
+def row(result: Result) -> dict:
+    assert result.exit_code == 0, result.output
+    assert len(result.stdout.splitlines()) == 1
+    return json.loads(result.stdout)
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as file:
+        assert file.format == "PNG"
+        return np.array(file.convert("RGB"))
+
+
+def test_purify_writes_a_png_of_the_same_size(picture: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    said = row(run("purify", picture, "-o", out, "--steps", 2, "--json"))
+    assert set(said) == {"out", "seconds", "steps", "mean_change"}
+    assert pixels(out).shape == (72, 96, 3)
+    assert np.abs(pixels(out).astype(int) - pixels(picture)).mean() == pytest.approx(said["mean_change"], abs=1e-3)
+
+
+@pytest.mark.parametrize("objective", ["answer", "caption", "features", "detector"])
+def test_an_attack_stays_in_its_budget_in_the_file(picture: Path, tmp_path: Path, objective: str) -> None:
+    out = tmp_path / "out.png"
+    options = ["--eps", 6, "--steps", 3, "--objective", objective, "--question", "Is there a dog?", "--seed", 1]
+    said = row(run("attack", picture, "-o", out, *options, "--json"))
+    assert {"out", "seconds", "success", "linf", "before", "after"} == set(said)
+    change = np.abs(pixels(out).astype(int) - pixels(picture))
+    assert 0 < change.max() == said["linf"] <= 6
+    assert said["success"] == (said["before"] != said["after"])
+    again = tmp_path / "again.png"
+    row(run("attack", picture, "-o", again, *options, "--json"))
+    assert out.read_bytes() == again.read_bytes()
+
+
+def test_without_a_question_the_caption_is_attacked(picture: Path, tmp_path: Path) -> None:
+    result = run("attack", picture, "-o", tmp_path / "out.png", "--steps", 1)
+    assert result.exit_code == 0
+    assert "Values changed by at most 8 of 255" in result.stdout
+
+
+def test_ask_and_caption(picture: Path) -> None:
+    said = row(run("ask", picture, "Is there a dog?", "--json"))
+    assert set(said) == {"answer", "confidence", "sure"}
+    assert 0 <= said["confidence"] <= 1
+    assert set(row(run("ask", picture, "Is there a dog?", "--prompt", "--json"))) == set(said)
+    assert row(run("caption", picture, "--json"))["caption"]
+    assert run("caption", picture).stdout.strip() == row(run("caption", picture, "--json"))["caption"]
+
+
+@pytest.mark.parametrize("command", [["purify", "-o", "o.png"], ["attack", "-o", "o.png"], ["ask", "q?"], ["caption"]])
+def test_refused_pictures_give_a_sentence_and_code_2(tmp_path: Path, command: list[str]) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(encode(photo(96, 72), "JPEG")[:300])
+    for path in (broken, tmp_path / "missing.png"):
+        result = run(command[0], path, *command[1:])
+        assert result.exit_code == cli.REFUSED
+        assert result.stderr.strip().endswith(".")
+        assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["attack", "-o", "o.png", "--objective", "answer"], "needs a question"),
+        (["attack", "-o", "o.png", "--attack", "magic"], "no attack 'magic'"),
+        (["attack", "-o", "o.png", "--eps", "-1"], "budget"),
+        (["attack", "-o", "o.jpg", "--steps", "1"], "Name the result .png"),
+        (["purify", "-o", "o.webp"], "Name the result .png"),
+        (["ask", "  "], "question is empty"),
+        (["ask", "what?", "--prompt", "--vlm", "some/model"], "for the embedded model"),
+    ],
+)
+def test_what_cannot_be_done_is_a_sentence_and_code_1(picture: Path, arguments: list[str], sentence: str) -> None:
+    result = run(arguments[0], picture, *arguments[1:])
+    assert result.exit_code == 1
+    assert sentence in result.stderr
+
+
+def test_missing_weights_are_said(picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> None:
+        raise WeightsMissing("There is no purifier.")
+
+    monkeypatch.setattr(cli, "load_models", lambda: tiny_models(purifier=missing))
+    result = run("purify", picture, "-o", tmp_path / "o.png")
+    assert (result.exit_code, result.stderr.strip()) == (1, "There is no purifier.")
+
+
+def test_training_and_measuring_say_which_data_they_need(tmp_path: Path) -> None:
+    for arguments in (["train", "--out", tmp_path / "m"], ["train", "--out", tmp_path / "m", "--data", tmp_path]):
+        assert run(*arguments).exit_code == 1
+    assert "--data" in run("evaluate", "--out", tmp_path / "r.json").stderr
+    assert "--data" in run("optimise-prompt", "--out", tmp_path / "p").stderr
