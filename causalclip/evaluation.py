@@ -31,6 +31,29 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray, *, bins: in
     return float(error)
 
 
+def roc_points(labels: np.ndarray, scores: np.ndarray, *, most: int = 100) -> list[tuple[float, float]]:
+    """Corners of the ROC curve as (false positive rate, true positive rate), from (0, 0) to (1, 1); at most `most`."""
+    fpr, tpr, _ = roc_curve(labels, scores)
+    kept = np.unique(np.linspace(0, len(fpr) - 1, min(most, len(fpr))).round().astype(int))
+    return [(round(float(fpr[i]), 5), round(float(tpr[i]), 5)) for i in kept]
+
+
+def reliability(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 15) -> list[Report]:
+    """The bins of `calibration_error` that hold pictures: how many, their mean probability, how many are generated."""
+    index = np.minimum((probabilities * bins).astype(int), bins - 1)
+    rows = []
+    for b in np.unique(index):
+        inside = index == b
+        rows.append(
+            {
+                "pictures": int(inside.sum()),
+                "mean_probability": float(probabilities[inside].mean()),
+                "generated": int(labels[inside].sum()),
+            }
+        )
+    return rows
+
+
 def summarise(labels: np.ndarray, probabilities: np.ndarray, *, threshold: float = 0.5) -> Report:
     """Every measure that a table must report.
 

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tqdm import tqdm
 
 from causalclip.data import Record, read_manifest
 from causalclip.detector import Detector
-from causalclip.evaluation import bootstrap, by_group, summarise
+from causalclip.evaluation import bootstrap, by_group, reliability, roc_points, summarise
 
 Change = Callable[[Image.Image], Image.Image]
 
@@ -68,15 +69,17 @@ def score_split(
 
 
 def tabulate(scores: Scores, *, threshold: float) -> dict[str, Any]:
-    """Every table of one run: a row a set with intervals, band shares, sources, and AUC site by site."""
+    """Every table of one run: a row a set with intervals, band shares and curves, sources, and AUC site by site."""
     sets = [*sorted({r.set for r in scores.records} - {"all"}), "all"]
-    report: dict[str, Any] = {"sets": sets, "threshold": threshold}
+    report: dict[str, Any] = {"date": date.today().isoformat(), "sets": sets, "threshold": threshold}
     for name in sets:
         inside = scores.of(name)
         labels, probability = scores.labels[inside], scores.probability[inside]
         report[name] = summarise(labels, probability, threshold=threshold) | {
             "auc_interval": bootstrap(roc_auc_score, labels, probability, rounds=500),
             "bands": _band_shares(labels, np.array(scores.bands)[inside]),
+            "roc": roc_points(labels, probability),
+            "reliability": reliability(labels, probability),
         }
     groups = [r.source for r in scores.records]
     report["sources"] = by_group(scores.labels, scores.probability, groups, threshold=threshold)

@@ -7,6 +7,7 @@ the tables. --only takes some of them; --pictures bounds the robustness table (e
 import argparse
 import json
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ TABLES = "test", "controls", "robustness", "splices", "ladder"
 
 
 def write(name: str, report: dict[str, Any]) -> None:
-    (HERE / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n")
+    about = {"date": date.today().isoformat(), "data": "forensics, test split"}
+    (HERE / f"{name}.json").write_text(json.dumps(about | report, indent=2) + "\n")
     print(f"{name}.json is written.", flush=True)
 
 

@@ -11,6 +11,8 @@ from causalclip.evaluation import (
     bootstrap,
     by_group,
     calibration_error,
+    reliability,
+    roc_points,
     summarise,
     true_positive_rate,
 )
@@ -51,6 +53,25 @@ def test_calibration_error_equals_torchmetrics() -> None:
     assert calibration_error(labels, p) == pytest.approx(float(theirs), abs=1e-6)
     assert calibration_error(np.array([0, 1]), np.array([0.0, 1.0])) == 0
     assert calibration_error(np.array([1, 0]), np.array([0.0, 1.0])) == 1
+
+
+def test_few_corners_of_the_roc_curve_keep_its_area() -> None:
+    labels, p = scores()
+    points = np.array(roc_points(labels, p, most=40))
+    assert len(points) <= 40
+    assert points[0].tolist() == [0, 0]
+    assert points[-1].tolist() == [1, 1]
+    assert (np.diff(points, axis=0) >= 0).all()
+    assert np.trapezoid(points[:, 1], points[:, 0]) == pytest.approx(roc_auc_score(labels, p), abs=0.01)
+
+
+def test_reliability_bins_are_those_of_the_calibration_error() -> None:
+    labels, p = scores()
+    rows = reliability(labels, p)
+    assert sum(row["pictures"] for row in rows) == len(labels)
+    assert sum(row["generated"] for row in rows) == labels.sum()
+    gaps = [r["pictures"] * abs(r["mean_probability"] - r["generated"] / r["pictures"]) for r in rows]
+    assert sum(gaps) / len(labels) == pytest.approx(calibration_error(labels, p))
 
 
 def test_intervals_hold_the_value_and_are_seeded() -> None:
