@@ -1,6 +1,7 @@
 """CausalCLIP's app: `python app.py`, then open the address that it prints.
 
 GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say where it listens; CAUSALCLIP_MODEL names another detector (a folder).
+GRADIO_TEMP_DIR says where uploads are kept, CAUSALCLIP_KEPT for how many seconds.
 """
 
 from __future__ import annotations
@@ -10,16 +11,25 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before Gradio is imported
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before PyTorch is: spinning threads crawl on a busy machine
 
+from causalclip.room import Room, claim
+
+if __name__ == "__main__":
+    ROOM = claim()  # before Gradio is imported: parts of it read only then where to write
+
 import gradio as gr
 
+from causalclip import sessions
+from causalclip.batch_tab import build_batch_tab
 from causalclip.card import failure
 from causalclip.examples import write_examples
+from causalclip.sweeper import Sweeper
 from causalclip.tab import build_tab, explain
 
 if TYPE_CHECKING:
@@ -28,7 +38,7 @@ if TYPE_CHECKING:
 ASSETS = Path(__file__).resolve().parent / "assets"
 DETECTOR = os.environ.get("CAUSALCLIP_MODEL", "detector")
 WAITING = 16  # requests in the queue at most; further ones are told to come back
-DELETE = 600, 3000  # every 10 minutes, files older than 50: none lives for more than an hour
+LONGEST = 3000  # seconds that a file is kept at most: with the rounds between sweeps, none lives for an hour
 INTRO = """# CausalCLIP
 Was this picture made by an image generator, and where in it is the evidence?"""
 
@@ -73,27 +83,38 @@ class LazyDetector:
         return self._problem
 
 
-def build(detector: Callable[[], Detector], *, problem: Callable[[], Exception | None] = lambda: None) -> gr.Blocks:
+def build(
+    detector: Callable[[], Detector],
+    *,
+    problem: Callable[[], Exception | None] = lambda: None,
+    examples_folder: Path | None = None,
+) -> gr.Blocks:
     """Builds the whole page.
 
     Args:
         detector: returns the loaded detector.
         problem: returns why there is none; asked when a page is opened.
+        examples_folder: where the examples are written; a new folder by default.
     """
-    examples = write_examples(Path(tempfile.mkdtemp(prefix="causalclip-")))
+    examples = write_examples(examples_folder or Path(tempfile.mkdtemp(prefix="causalclip-examples-")))
 
     def notice() -> dict[str, Any]:
         error = problem()
         return gr.update(visible=error is not None, value=failure(*explain(error)) if error else "")
 
     def forget(request: gr.Request) -> None:
-        page.state_holder.delete_state(request.session_hash)
+        if request.session_hash:
+            sessions.forget_state(page, request.session_hash)
+            sessions.forget(request.session_hash)
 
-    with gr.Blocks(title="CausalCLIP", analytics_enabled=False, delete_cache=DELETE) as page:
+    with gr.Blocks(title="CausalCLIP", analytics_enabled=False) as page:
         gr.Markdown(INTRO)
         banner = gr.HTML(visible=False, elem_id="banner")
-        with gr.Tabs(), gr.Tab("Detect"):
-            build_tab(detector, examples)
+        with gr.Tabs():
+            with gr.Tab("Detect"):
+                build_tab(detector, examples)
+            with gr.Tab("Batch"):
+                build_batch_tab(detector)
         with gr.Accordion("Privacy, and what this cannot tell you", open=False):
             gr.Markdown((ASSETS / "privacy.md").read_text(encoding="utf-8"))
         page.load(notice, None, banner, queue=False, show_progress="hidden", api_visibility="private")
@@ -113,7 +134,7 @@ def launch(page: gr.Blocks, **options: Any) -> str:
         max_file_size="20mb",
         footer_links=["api", "settings"],
         theme=_theme(),
-        css_paths=ASSETS / "style.css",
+        css_paths=[ASSETS / "style.css", ASSETS / "evidence.css"],
         js=(ASSETS / "upload.js").read_text(encoding="utf-8"),
         **options,
     )
@@ -126,14 +147,21 @@ def _theme() -> gr.themes.Base:
     return gr.themes.Default(primary_hue="teal", neutral_hue="stone", font=[font, "system-ui", "sans-serif"])
 
 
-def main() -> None:
+def main(room: Room) -> None:
     logging.basicConfig(level=logging.WARNING)
     detector = LazyDetector()
-    page = build(detector, problem=detector.problem)
+    page = build(detector, problem=detector.problem, examples_folder=room.examples)
+    keep(page, room).start()
     print(f"CausalCLIP is ready: open {launch(page)}", flush=True)
     threading.Thread(target=detector.warm_up, daemon=True).start()
     page.block_thread()
 
 
+def keep(page: gr.Blocks, room: Room) -> Sweeper:
+    """Keeps the promise that nothing of a picture outlives the hour, on disk or in memory; to be started."""
+    limit = min(float(os.environ.get("CAUSALCLIP_KEPT", LONGEST)), LONGEST)
+    return Sweeper(room.folder, limit=limit, spare=[room.examples], chores=[partial(sessions.forget_idle, page)])
+
+
 if __name__ == "__main__":
-    main()
+    main(ROOM)

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from causalclip.archives import MAX_PICTURES
-from causalclip.batch import COLUMNS, Done, Row, as_csv, collect, examine_all, report_stem, zip_reports
+from causalclip.batch import Done, Row, as_csv, collect, examine_all, report_stem, zip_reports
+from causalclip.batch_table import SORT, draw_table
 from causalclip.files import files_input, new_folder, upload_paths
-from causalclip.tab import PRIVATE, explain
+from causalclip.problems import explain
+from causalclip.tab import PRIVATE
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
 
 KEPT = 3600  # seconds that a session's rows are kept at most
 ENDINGS = [".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".tif", ".tiff", ".gif", ".zip"]
-SHOWN = ("number", "name", "answer", "score", "survives", "cautions", "claims", "problem")
-WIDTHS: list[str | int] = ["4rem", "12rem", "10rem", "5rem", "10rem", "10rem", "20rem", "16rem"]
 INTRO = (
     f"Up to {MAX_PICTURES} pictures, or a zip of them, one after the other. Each is examined as in the Detect tab; "
     "one that cannot be read costs its own row only. Unlike there, the names of the files go to this server, so that "
@@ -48,7 +48,7 @@ class BatchTab:
     start: gr.Button
     stop: gr.Button
     status: gr.HTML
-    table: gr.Dataframe
+    table: gr.HTML
     table_file: gr.DownloadButton
     reports: gr.DownloadButton
     batch: gr.State
@@ -95,7 +95,7 @@ class BatchTab:
     def _running(self, batch: Batch) -> Updates:
         return {
             self.status: _say("Looking at the first picture."),
-            self.table: gr.update(value=[], visible=True),
+            self.table: "",
             self.batch: batch,
             self.start: gr.update(interactive=False),
             self.stop: gr.update(visible=True),
@@ -105,7 +105,7 @@ class BatchTab:
     def _shown(self, batch: Batch) -> Updates:
         return {
             self.status: _say(f"{len(batch.rows)} done so far."),
-            self.table: [_cells(row) for row in batch.rows],
+            self.table: draw_table(batch.rows),
             self.table_file: gr.update(value=str(batch.folder / "results.csv"), visible=True),
             self.batch: batch,
         }
@@ -113,23 +113,13 @@ class BatchTab:
 
 def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
     """Builds the tab inside the current Blocks and wires it."""
-    gr.HTML(f"<p class='cc-small'>{INTRO}</p>")
+    gr.HTML(f"<p class='cc-small'>{INTRO}</p>", elem_id="batch-intro")
     files = files_input(label="Pictures, or a zip of them", file_types=ENDINGS, height=200, elem_id="batch-files")
     with gr.Row():
         start = gr.Button("Examine all", variant="primary", elem_id="batch-start")
         stop = gr.Button("Stop, and keep what is done", visible=False, elem_id="batch-stop")
     status = gr.HTML(_say(""), elem_id="batch-status")
-    table = gr.Dataframe(
-        headers=[COLUMNS[name] for name in SHOWN],
-        datatype=["number", "str", "str", "number", "str", "str", "str", "str"],
-        interactive=False,
-        visible=False,
-        wrap=True,
-        column_widths=WIDTHS,
-        max_height=600,
-        label="Results: sort by any column",
-        elem_id="batch-table",
-    )
+    table = gr.HTML(js_on_load=SORT, elem_id="batch-table")
     with gr.Row():
         table_file = gr.DownloadButton("Download the table (CSV)", visible=False, elem_id="batch-csv")
         reports = gr.DownloadButton("Download all reports (zip)", visible=False, elem_id="batch-reports")
@@ -153,10 +143,6 @@ def _write(batch: Batch, done: Done) -> None:
     folder = batch.folder / "reports"
     folder.mkdir(exist_ok=True)
     save_reports(done.examination, folder, report_stem(done.row.number, done.row.name))
-
-
-def _cells(row: Row) -> list[Any]:
-    return [getattr(row, name) for name in SHOWN]
 
 
 def _say(sentence: str, *, trouble: bool = False) -> str:

@@ -13,7 +13,9 @@ import numpy as np
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band
+    from causalclip.cautions import Caution
     from causalclip.detector import Detection
+    from causalclip.stability import Stability
 
 TONE: dict[Band, str] = {
     "likely not generated": "not-generated",
@@ -39,6 +41,11 @@ MEANING: dict[Band, str] = {
         "That does not make it authentic: it may be edited, staged, or from a generator that leaves other traces."
     ),
 }
+UNSTABLE = (
+    "The answer does not survive what happens to pictures on their way. "
+    "Count this neither for nor against the picture; look for other evidence."
+)
+UNCHECKED = "Being checked now: whether this answer survives what happens to pictures on their way."
 CAUTION = (
     "The detector can be wrong, and it has not seen every generator. Small, heavily compressed or retouched pictures, "
     "drawings and screenshots are known to mislead such detectors. Treat this as one clue among others."
@@ -65,9 +72,24 @@ def failure(title: str, sentence: str) -> str:
     return _card("error", "!", title, f"<p>{escape(sentence)}</p>")
 
 
-def verdict(detection: Detection, notes: Sequence[str] = ()) -> str:
-    """The band, what it means and does not mean, the score against the thresholds, and the loader's notes."""
-    band = detection.band
+def verdict(
+    detection: Detection,
+    notes: Sequence[str] = (),
+    *,
+    cautions: Sequence[Caution] = (),
+    stability: Stability | None = None,
+    tension: str = "",
+) -> str:
+    """The band, what it means and does not mean, the score against the thresholds, and the loader's notes.
+
+    Args:
+        cautions: weak spots that were recognised in this picture.
+        stability: makes an answer inconclusive that does not survive delivery; None while that is being checked.
+        tension: a sentence where the file's own claims pull another way.
+    """
+    band = stability.final_band if stability else detection.band
+    flipped = stability is not None and bool(stability.flips)
+    reasons = [tension, stability.sentence if stability and flipped else "", "" if stability else UNCHECKED]
     _, low, high = _scores(detection)
     rule = (
         f"The score runs from 0 to 1. At or above <b>{high}</b> the answer is likely generated, at or below "
@@ -75,10 +97,18 @@ def verdict(detection: Detection, notes: Sequence[str] = ()) -> str:
     )
     said = "".join(f"<li>{escape(note)}</li>" for note in notes)
     body = (
-        f"<p>{MEANING[band]}</p>{_scale(detection)}<p class='cc-small'>{rule}</p><p class='cc-small'>{CAUTION}</p>"
+        f"<p>{UNSTABLE if flipped else MEANING[band]}</p>{''.join(f'<p><b>{escape(r)}</b></p>' for r in reasons if r)}"
+        f"{_scale(detection)}{_cautions(cautions)}<p class='cc-small'>{rule}</p><p class='cc-small'>{CAUTION}</p>"
         + (f"<ul class='cc-notes'>{said}</ul>" if said else "")
     )
     return _card(TONE[band], ICON[band], band.capitalize(), body)
+
+
+def _cautions(cautions: Sequence[Caution]) -> str:
+    if not cautions:
+        return ""
+    said = "".join(f"<li>{escape(caution.sentence)}</li>" for caution in cautions)
+    return f"<div class='cc-cautions'><h3>Be careful with this one</h3><ul>{said}</ul></div>"
 
 
 def _card(tone: str, icon: str, title: str, body: str) -> str:

@@ -20,6 +20,14 @@ NOTE = (
 )
 
 
+def waiting() -> str:
+    """The panel while the deliveries are judged."""
+    return (
+        "<section class='cc-panel' aria-label='Stability'><h2>Does the answer survive the way pictures travel?</h2>"
+        "<p>Being checked now.</p></section>"
+    )
+
+
 def panel(stability: Stability) -> str:
     """The sentence, the chart with the bands behind it, and what it does not show."""
     rows = [("as it is", stability.probability, stability.band, "")]

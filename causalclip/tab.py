@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,18 +9,22 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from PIL import Image
 
-from causalclip import card, details
+from causalclip import card, details, provenance_panel, searches, stability_panel
+from causalclip.api import add_endpoints
+from causalclip.cautions import Caution
+from causalclip.examination import Examination, conclude, look_closer, read_claims, tension
 from causalclip.examples import Example
-from causalclip.files import UNREADABLE, picture_input, save_png, upload_path
+from causalclip.files import new_folder, picture_input, save_png, upload_path
 from causalclip.heatmap import Which
-from causalclip.images import ImageError, LoadedImage, load_image
+from causalclip.images import ImageError, LoadedImage, load_image, read_file
 from causalclip.maskgrid import draw_mask, mask_words
 from causalclip.overlay import Drawing, draw_map, prepare, shrink
+from causalclip.problems import explain
+from causalclip.provenance import Provenance
+from causalclip.report import save_reports
 
 if TYPE_CHECKING:
-    from causalclip.detector import Detector
-
-log = logging.getLogger(__name__)
+    from causalclip.detector import Detection, Detector
 
 KEPT = 3600  # seconds that a session's drawing is kept at most
 OPACITY = 0.8
@@ -56,6 +58,7 @@ class DetectTab:
 
     detector: Callable[[], Detector]
     picture: gr.Image
+    provenance: gr.HTML
     status: gr.HTML
     results: gr.Column
     causal: gr.Image
@@ -63,30 +66,50 @@ class DetectTab:
     opacity: gr.Slider
     regions: gr.HTML
     mask: gr.Image
+    stability: gr.HTML
+    reports: gr.Row
+    report_html: gr.DownloadButton
+    report_json: gr.DownloadButton
     facts: gr.HTML
     drawing: gr.State
 
     def run(self, path: str | None) -> Iterator[Updates]:
-        """Judges a picture and yields what is ready: the verdict, the causal map, the rest."""
+        """Examines a picture and yields what is ready: provenance, verdict, maps, stability, report."""
         if path is None:
             yield self.cleared()
             return
         yield self.cleared(card.looking())
         try:
-            yield from self._stages(load_image(path))
+            yield from self._stages(read_file(path))
         except Exception as error:
             failed = self.cleared(card.failure(*explain(error)))
             yield failed | ({self.picture: None} if isinstance(error, ImageError) else {})
 
-    def _stages(self, loaded: LoadedImage) -> Iterator[Updates]:
-        detection = self.detector().predict(loaded.pixels)
-        first: Updates = {
-            self.status: card.verdict(detection, loaded.notes),
+    def _stages(self, data: bytes) -> Iterator[Updates]:
+        provenance = read_claims(data)
+        yield {self.provenance: _panel(provenance)}
+        loaded = load_image(data)
+        if loaded.format in UNSHOWN:
+            yield {self.picture: save_png(Image.fromarray(shrink(loaded.pixels)), "decoded")}
+        provenance, cautions = look_closer(loaded, provenance)
+        detector = self.detector()
+        detection = detector.predict(loaded.pixels)
+        yield self._verdict(loaded, provenance, cautions, detection)
+        yield from self._maps(loaded, detection)
+        yield self._conclusion(conclude(detector, loaded, provenance, cautions, detection))
+
+    def _verdict(
+        self, loaded: LoadedImage, provenance: Provenance, cautions: tuple[Caution, ...], detection: Detection
+    ) -> Updates:
+        """The first answer, not yet checked for stability."""
+        said = tension(provenance, detection.band)
+        return {
+            self.status: card.verdict(detection, loaded.notes, cautions=cautions, tension=said),
+            self.provenance: _panel(provenance),
             self.facts: details.facts(detection, loaded),
         }
-        if loaded.format in UNSHOWN:
-            first[self.picture] = save_png(Image.fromarray(shrink(loaded.pixels)), "decoded")
-        yield first
+
+    def _maps(self, loaded: LoadedImage, detection: Detection) -> Iterator[Updates]:
         drawing = prepare(loaded.pixels, detection)
         yield {
             self.results: gr.update(visible=True),
@@ -100,14 +123,30 @@ class DetectTab:
             self.mask: gr.update(value=save_png(draw_mask(detection), "mask"), alt_text=mask_words(detection)),
         }
 
+    def _conclusion(self, x: Examination) -> Updates:
+        """The answer that counts, stability, and the report."""
+        html, plain = save_reports(x, new_folder(), f"causalclip-report-{x.sha256[:12]}")
+        return {
+            self.status: card.verdict(
+                x.detection, x.notes, cautions=x.cautions, stability=x.stability, tension=x.tension
+            ),
+            self.stability: stability_panel.panel(x.stability),
+            self.reports: gr.update(visible=True),
+            self.report_html: str(html),
+            self.report_json: str(plain),
+        }
+
     def cleared(self, status: str | None = None) -> Updates:
         """No result: nothing of an older picture may stay beside a newer one."""
         return {
             self.status: status or card.waiting(),
+            self.provenance: gr.update(value="", visible=False),
             self.results: gr.update(visible=False),
-            self.regions: "",
-            self.facts: "",
+            self.reports: gr.update(visible=False),
+            self.stability: stability_panel.waiting(),
+            **dict.fromkeys((self.regions, self.facts), ""),
             **dict.fromkeys((self.causal, self.non_causal, self.mask, self.drawing)),
+            **dict.fromkeys((self.report_html, self.report_json)),
         }
 
     def redraw(self, drawing: Drawing | None, opacity: float) -> tuple[Any, Any]:
@@ -121,38 +160,6 @@ class DetectTab:
         """`run` for what the field holds."""
         yield from self.run(upload_path(payload))
 
-    def api(self, picture: dict[str, Any] | None) -> dict[str, Any]:
-        """Judges one picture file (JPEG, PNG, WebP, AVIF, HEIC, TIFF or GIF; at most 20 MB and 50 million pixels).
-
-        Returns its probability of being generated, the band in words with its thresholds, and what was read.
-        """
-        path = upload_path(picture)
-        if path is None:
-            raise gr.Error("Send a picture.", title=UNREADABLE, print_exception=False)
-        try:
-            loaded = load_image(path)
-            detection = self.detector().predict(loaded.pixels)
-        except Exception as error:
-            title, sentence = explain(error)
-            raise gr.Error(sentence, title=title, print_exception=False) from None
-        return detection.summary() | {"sha256": loaded.sha256, "format": loaded.format, "notes": list(loaded.notes)}
-
-
-def explain(error: Exception) -> tuple[str, str]:
-    """A title and a sentence for the user.
-
-    What is not the user's doing is logged without its message, which may hold a file's name.
-    """
-    from causalclip.weights import WeightsMissing  # here, because it brings PyTorch, which the page need not wait for
-
-    if isinstance(error, ImageError):
-        return UNREADABLE, str(error)
-    if isinstance(error, WeightsMissing):
-        return "The model's weights are missing", str(error)
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    log.error("A picture was not judged: %s\n%s", type(error).__name__, frames)
-    return "Something went wrong here", "The picture could not be judged, and that is not its fault. Please try again."
-
 
 def build_tab(detector: Callable[[], Detector], examples: Sequence[Example]) -> DetectTab:
     """Builds the tab inside the current Blocks and wires it."""
@@ -162,6 +169,7 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example]) -> 
             gr.HTML(f"<p class='cc-small'>{PROMISE}</p>", elem_id="promise")
             shelf = gr.HTML(details.shelf(examples), js_on_load=PICK, elem_id="examples")
         with gr.Column(scale=7, min_width=300):
+            provenance = gr.HTML(visible=False, elem_id="provenance")
             status = gr.HTML(card.waiting(), elem_id="status")
             with gr.Column(visible=False, elem_id="results") as results:
                 with gr.Row():
@@ -175,15 +183,22 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example]) -> 
                 with gr.Accordion("The channel mask", open=False):
                     gr.Markdown(MASK)
                     mask = _output("Channel mask", "mask", show_label=False)
+                stability = gr.HTML(stability_panel.waiting(), elem_id="stability")
+                with gr.Row(visible=False) as reports:
+                    report_html = gr.DownloadButton("Download the report (HTML)", elem_id="report-html")
+                    report_json = gr.DownloadButton("Download it as JSON", elem_id="report-json")
+                gr.HTML(searches.links(), elem_id="searches")
             facts = gr.HTML(elem_id="facts")
     drawing = gr.State(time_to_live=KEPT)
-    tab = DetectTab(detector, picture, status, results, causal, non_causal, opacity, regions, mask, facts, drawing)
+    outputs = (provenance, status, results, causal, non_causal, opacity, regions, mask)
+    tab = DetectTab(detector, picture, *outputs, stability, reports, report_html, report_json, facts, drawing)
     _wire(tab, shelf, examples)
     return tab
 
 
 def _wire(tab: DetectTab, shelf: gr.HTML, examples: Sequence[Example]) -> None:
     shown: Any = [tab.status, tab.results, tab.causal, tab.non_causal, tab.regions, tab.mask, tab.facts, tab.drawing]
+    shown += [tab.provenance, tab.stability, tab.reports, tab.report_html, tab.report_json]
 
     def try_example(event: gr.EventData) -> Iterator[Updates]:
         path = str(examples[event.index].path)
@@ -196,8 +211,7 @@ def _wire(tab: DetectTab, shelf: gr.HTML, examples: Sequence[Example]) -> None:
     tab.picture.clear(tab.cleared, None, shown, queue=False, **PRIVATE)
     maps = [tab.causal, tab.non_causal]
     tab.opacity.release(tab.redraw, [tab.drawing, tab.opacity], maps, trigger_mode="always_last", **PRIVATE)
-    answer = gr.JSON(visible=False)
-    gr.on([], tab.api, tab.picture, answer, preprocess=False, api_name="detect", **MODEL_QUEUE)
+    add_endpoints(tab.detector, tab.picture, queue=MODEL_QUEUE)
 
 
 def _picture() -> gr.Image:
@@ -209,6 +223,10 @@ def _picture() -> gr.Image:
         height=300,
         elem_id="picture",
     )
+
+
+def _panel(provenance: Provenance) -> Any:
+    return gr.update(value=provenance_panel.panel(provenance), visible=True)
 
 
 def _output(label: str, name: str, **options: Any) -> gr.Image:

@@ -60,9 +60,30 @@ def test_a_picture_gets_its_verdict(client: Client, tmp_path: Path, kind: str) -
     assert answer["low"] < answer["high"]
 
 
-def test_only_the_documented_endpoint_is_public(client: Client) -> None:
+def test_endpoints_share_one_schema(client: Client, tmp_path: Path) -> None:
+    file = picture(tmp_path)
+    whole, claims = (client.predict(file, api_name=name) for name in ("/detect", "/provenance"))
+    report = Path(client.predict(file, api_name="/report")).read_text(encoding="utf-8")
+    assert set(claims) | {"earlier_quality"} == set(whole["provenance"])
+    assert claims["credentials"] == whole["provenance"]["credentials"]
+    assert claims["jpeg"]["quality"] == 97
+    assert whole["band"] == whole["stability"]["final_band"]
+    assert [row["name"] for row in whole["stability"]["rows"]][:4] == ["JPEG 90", "JPEG 70", "WebP 80", "0.75x"]
+    for value in (whole["sha256"], whole["perceptual_hash"], whole["provenance"]["summary"]):
+        assert value in report
+    assert NAME not in report
+    assert NAME not in json.dumps(whole)
+
+
+@pytest.mark.parametrize("name", ["/provenance", "/report"])
+def test_every_endpoint_explains_a_broken_file(client: Client, tmp_path: Path, name: str) -> None:
+    with pytest.raises(Exception, match="empty"):
+        client.predict(picture(tmp_path, cut=0), api_name=name)
+
+
+def test_only_the_documented_endpoints_are_public(client: Client) -> None:
     endpoints = client.view_api(return_format="dict", print_info=False)
-    assert list(endpoints["named_endpoints"]) == ["/detect"]
+    assert list(endpoints["named_endpoints"]) == ["/detect", "/report", "/provenance"]
     assert not endpoints["unnamed_endpoints"]
 
 

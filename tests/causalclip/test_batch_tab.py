@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from causalclip.batch import Row
 from causalclip.batch_tab import BatchTab, build_batch_tab
+from causalclip.batch_table import draw_table
 from causalclip.files import new_folder
 from causalclip.searches import SITES, links
 from causalclip.weights import WeightsMissing
@@ -33,6 +36,12 @@ def upload(**files: bytes) -> list[dict[str, str]]:
     return [{"path": str(path)} for path in sorted(folder.iterdir())]
 
 
+def rows(table: str) -> list[list[str]]:
+    """The cells of an HTML table's body."""
+    body = table.partition("<tbody>")[2]
+    return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr>(.*?)</tr>", body)]
+
+
 def sentence(tab: BatchTab, updates: dict[Any, Any]) -> str:
     return str(updates[tab.status])
 
@@ -40,7 +49,7 @@ def sentence(tab: BatchTab, updates: dict[Any, Any]) -> str:
 def test_rows_come_one_by_one_and_a_bad_file_costs_its_row(tab: BatchTab) -> None:
     payload = upload(a_png=encode(photo(), "PNG"), b_jpg=b"\xff\xd8\xff broken", c_png=encode(photo(90, 80), "PNG"))
     updates = list(tab.run(payload))
-    tables = [u[tab.table] for u in updates if isinstance(u.get(tab.table), list)]
+    tables = [rows(u[tab.table]) for u in updates if u.get(tab.table)]
     assert [len(t) for t in tables] == [1, 2, 3]
     assert [row[1] for row in tables[-1]] == ["a.png", "b.jpg", "c.png"]
     assert tables[-1][1][2] == "not examined"
@@ -85,6 +94,14 @@ def test_missing_weights_are_explained() -> None:
         tab = build_batch_tab(missing)
     said = list(tab.run(upload(a_png=encode(photo(), "PNG"))))[-2]
     assert "There is no detector." in sentence(tab, said)
+
+
+def test_names_are_escaped() -> None:
+    drawn = draw_table([Row(1, "<img src=x onerror=alert(1)>", "inconclusive", 0.51234, claims="'>&")])
+    assert "<img" not in drawn
+    assert rows(drawn)[0][1] == "&lt;img src=x onerror=alert(1)&gt;"
+    assert "data-value='0.51234'>0.51<" in drawn
+    assert draw_table([]) == ""
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "https://example.org/a.png", "../../etc/passwd", 7])

@@ -6,8 +6,10 @@ import re
 import pytest
 
 from causalclip.calibration import Calibration
-from causalclip.card import MEANING, failure, looking, verdict, waiting
+from causalclip.card import MEANING, UNCHECKED, failure, looking, verdict, waiting
+from causalclip.cautions import Caution
 from causalclip.detector import Detection
+from causalclip.stability import Delivered, Stability
 from tests.causalclip.detectors import tiny_detector
 from tests.causalclip.pictures import photo
 
@@ -79,3 +81,38 @@ def test_notes_and_errors_are_escaped_and_announced(detection: Detection) -> Non
     for card in (waiting(), looking(), failure("a", "b"), html):
         assert "role='status'" in card
         assert "aria-live='polite'" in card
+
+
+# Stability, cautions and claims beside the verdict ------------------------------------------------
+
+
+def stable(detection: Detection, *, flipped: bool) -> Stability:
+    row = Delivered("JPEG 70", 0.4, -0.4, "inconclusive", mild=True, flips=flipped)
+    final = "inconclusive" if flipped else detection.band
+    p, low, high = detection.probability, detection.low, detection.high
+    return Stability(p, detection.band, final, low, high, 0.5, (row,), False, 0.1)
+
+
+def test_an_answer_that_does_not_survive_is_inconclusive_and_says_why(detection: Detection) -> None:
+    sure = scored(detection, 0.9)
+    first, held, lost = (
+        verdict(sure, stability=s) for s in (None, stable(sure, flipped=False), stable(sure, flipped=True))
+    )
+    assert "<h2><span class='cc-icon' aria-hidden='true'>▲</span>Likely generated</h2>" in first
+    assert UNCHECKED in first
+    assert "Likely generated</h2>" in held
+    assert UNCHECKED not in held
+    assert "Inconclusive</h2>" in lost
+    assert "cc-card cc-inconclusive" in lost
+    assert "saved as JPEG of quality 70" in text(lost)
+    assert "As it is, it would be likely generated" in text(lost)
+    assert MEANING["likely generated"] not in text(lost)
+
+
+def test_cautions_and_claims_stand_beside_the_verdict(detection: Detection) -> None:
+    cautions = (Caution("small", "Too <small>."), Caution("dark", "Too dark."))
+    drawn = verdict(detection, cautions=cautions, tension="The file says & the traces do not.")
+    assert "Too &lt;small&gt;." in drawn
+    assert "Too dark." in drawn
+    assert "The file says &amp; the traces do not." in drawn
+    assert "Be careful with this one" not in verdict(detection)

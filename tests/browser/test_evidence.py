@@ -1,0 +1,143 @@
+"""What a journalist does: from an upload to a report in hand, and many pictures at once."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Open
+from tests.browser.test_detect import VERDICTS, give, overflow, verdict
+from tests.causalclip.metadata_files import exif_block, jpeg_exif
+from tests.causalclip.pictures import encode, photo
+from tests.causalclip.signing import created, make_authority, sign
+
+EVIL = b"<script>document.title='taken'</script>"
+
+
+@pytest.fixture(scope="session")
+def claiming(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture that says a lot about itself: signed as generated, a camera's EXIF with a script in it, a place."""
+    exif = exif_block({272: b"EOS R5", 315: EVIL}, gps=(48.8584, 2.2945))
+    plain = jpeg_exif(exif)
+    path = tmp_path_factory.mktemp("claims") / "claims.jpg"
+    path.write_bytes(sign(plain, make_authority(), created("trainedAlgorithmicMedia")))
+    return path
+
+
+def concluded(page: Page) -> str:
+    """Waits for the answer that counts; returns the card's title."""
+    title = verdict(page)
+    expect(page.locator("#stability table")).to_be_visible()
+    expect(page.locator("#report-html")).to_be_visible()
+    return page.locator("#status h2").inner_text().strip("▲▼◆ \n") or title
+
+
+def test_from_upload_to_report(open_page: Open, claiming: Path, tmp_path: Path) -> None:
+    page = open_page()
+    give(page, claiming)
+    said = concluded(page)
+    assert said in VERDICTS
+    provenance = page.locator("#provenance")
+    expect(provenance).to_contain_text("The file itself says that the picture was made by a generative AI model.")
+    expect(provenance).to_contain_text("intact, signer unknown")
+    expect(provenance.locator("text=48.858")).to_be_hidden()
+    provenance.get_by_text("The file says where it was taken").click()
+    expect(provenance.locator("text=48.858")).to_be_visible()
+    assert page.title() != "taken"
+    expect(page.locator("#status")).not_to_contain_text("Being checked now")
+    with page.expect_download() as download:
+        page.locator("#report-html").click()
+    report = tmp_path / download.value.suggested_filename
+    download.value.save_as(report)
+    assert report.name.startswith("causalclip-report-")
+    with page.expect_download() as download:
+        page.locator("#report-json").click()
+    plain = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+    assert plain["examination"]["band"].capitalize() == said
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(report.as_uri())
+    expect(page.locator("h2").first).to_contain_text(said)
+    expect(page.locator("body")).to_contain_text(plain["examination"]["sha256"])
+    assert page.title().startswith("Report: ")
+    assert all(url.startswith(("file:", "data:")) for url in asked)
+    assert all(page.locator("img").evaluate_all("images => images.map(i => i.complete && i.naturalWidth > 100)"))
+    assert overflow(page) <= 0
+
+
+def test_nothing_of_an_older_picture_stays(open_page: Open, claiming: Path, files: dict[str, Path]) -> None:
+    page = open_page()
+    give(page, claiming)
+    concluded(page)
+    page.locator("#picture").get_by_role("button", name="Remove Image").click()
+    expect(page.locator("#status h2")).to_contain_text("No picture yet")
+    for name in ("#provenance", "#stability", "#report-html"):
+        expect(page.locator(name)).to_be_hidden()
+    give(page, files["broken.jpg"])
+    expect(page.locator("#status h2")).to_contain_text("This file could not be read")
+    expect(page.locator("#provenance")).to_be_hidden()
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> list[Path]:
+    (tmp_path / "one.jpg").write_bytes(encode(photo(320, 240), "JPEG"))
+    (tmp_path / "broken.jpg").write_bytes(encode(photo(320, 240), "JPEG")[:900])
+    (tmp_path / "=cmd.png").write_bytes(encode(photo(200, 300), "PNG"))
+    return [tmp_path / name for name in ("one.jpg", "broken.jpg", "=cmd.png")]
+
+
+def test_batch_with_a_bad_file(open_page: Open, many: list[Path]) -> None:
+    page = open_page()
+    page.get_by_role("tab", name="Batch").click()
+    page.locator("#batch-files input[type=file]").set_input_files(many)
+    expect(page.locator("#batch-files")).to_contain_text("broken")
+    page.locator("#batch-start").click()
+    expect(page.locator("#batch-status")).to_contain_text("2 examined, 1 could not be")
+    table = page.locator("#batch-table")
+    expect(table).to_contain_text("not examined")
+    expect(table).to_contain_text("cut short or damaged")
+    expect(page.locator("#batch-stop")).to_be_hidden()
+    names = table.locator("tbody th")
+    assert [n.split(".")[0] for n in names.all_inner_texts()] == ["one", "broken", "=cmd"]
+    table.get_by_role("button", name="File", exact=True).press("Enter")
+    assert [n.split(".")[0] for n in names.all_inner_texts()] == ["=cmd", "broken", "one"]
+    table.get_by_role("button", name="File", exact=True).press("Enter")
+    assert [n.split(".")[0] for n in names.all_inner_texts()] == ["one", "broken", "=cmd"]
+    with page.expect_download() as download:
+        page.locator("#batch-csv").click()
+    text = Path(download.value.path()).read_text(encoding="utf-8-sig")
+    assert len(text.splitlines()) == 4
+    assert "\n=" not in text.replace(",=", "\n=")
+    with page.expect_download() as download:
+        page.locator("#batch-reports").click()
+    with zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes())) as archive:
+        assert len([n for n in archive.namelist() if n.endswith(".html")]) == 2
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_evidence_is_accessible_and_fits(
+    open_page: Open, claiming: Path, many: list[Path], width: int, dark: bool
+) -> None:
+    page = open_page(width=width, dark=dark)
+    give(page, claiming)
+    concluded(page)
+    for summary in page.locator("#provenance summary").all():
+        summary.click()
+    assert overflow(page) <= 0
+    assert not serious(page)
+    page.get_by_role("tab", name="Batch").click()
+    page.locator("#batch-files input[type=file]").set_input_files(many)
+    page.locator("#batch-start").click()
+    expect(page.locator("#batch-status")).to_contain_text("could not be")
+    assert overflow(page) <= 0
+    assert not serious(page)
+
+
+def serious(page: Page) -> list[tuple[str, list[str]]]:
+    found = Axe().run(page).response["violations"]
+    return [(v["id"], [n["html"][:200] for n in v["nodes"]]) for v in found if v["impact"] in ("serious", "critical")]
