@@ -4,13 +4,16 @@ Listeners on `picture_input` need `preprocess=False`, and get a payload for `upl
 opens the upload with Pillow, which refuses HEIC and whose errors hold the file's name; only causalclip.images may.
 """
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from PIL import Image
+
+from causalclip.sessions import new_folder, note_upload
+
+__all__ = ["UNREADABLE", "files_input", "new_folder", "picture_input", "save_png", "upload_path", "upload_paths"]
 
 UNREADABLE = "This file could not be read"
 
@@ -44,8 +47,8 @@ def upload_path(payload: Mapping[str, Any] | None) -> str | None:
     """The path of an upload; None for an empty field.
 
     Raises:
-        gr.Error: it is no upload. Gradio checks that only of payloads that are marked as files, and a client need not
-            mark its own.
+        gr.Error: it is no upload, or has been deleted. Gradio checks that only of payloads that are marked as files,
+            and a client need not mark its own.
     """
     if payload is None:
         return None
@@ -54,6 +57,9 @@ def upload_path(payload: Mapping[str, Any] | None) -> str | None:
         Path(gr.utils.get_upload_folder()).resolve()
     ):
         raise _refusal("Send the picture as an uploaded file.")
+    if not Path(path).is_file():
+        raise _refusal("The picture is no longer kept. Add it again.")
+    note_upload(path)
     return path
 
 
@@ -63,15 +69,8 @@ def upload_paths(payload: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None
     return [path for path in map(upload_path, entries) if path]
 
 
-def new_folder() -> Path:
-    """An empty folder where Gradio serves files and later deletes them."""
-    folder = gr.utils.get_upload_folder()
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(dir=folder))
-
-
 def save_png(image: Image.Image, name: str) -> str:
-    """Writes a picture where Gradio serves and later deletes it, with the fastest compression; returns its path."""
+    """Writes a picture where Gradio serves it, with the fastest compression; returns its path."""
     path = new_folder() / f"{name}.png"
     image.save(path, compress_level=1)
     return str(path)

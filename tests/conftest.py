@@ -111,7 +111,7 @@ def real_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:
         address = f"http://127.0.0.1:{port}/"
-        _wait_for(address, process, output)
+        wait_for(address, process, output)
         times = psutil.Process(process.pid).cpu_times()
         yield Served(address, output, traffic, times.user + times.system, process.pid)
     finally:
@@ -119,8 +119,8 @@ def real_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         process.wait(20)
 
 
-def _wait_for(address: str, process: subprocess.Popen[bytes], output: Path) -> None:
-    for _ in range(240):
+def wait_for(address: str, process: subprocess.Popen[bytes], output: Path) -> None:
+    for _ in range(600):
         if address in output.read_text():
             return
         try:

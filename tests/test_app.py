@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import httpx
 import psutil
 import pytest
@@ -19,6 +20,7 @@ import app
 from causalclip.card import failure
 from causalclip.images import BrokenImage
 from causalclip.tab import explain
+from causalclip.room import Room
 from causalclip.weights import WeightsMissing
 from tests.causalclip.detectors import tiny_detector
 from tests.causalclip.pictures import encode, photo
@@ -243,21 +245,15 @@ def test_a_detector_that_cannot_be_loaded_is_a_problem_to_show() -> None:
 # What is kept, logged and sent --------------------------------------------------------------------
 
 
-def test_uploads_are_deleted(serve: Any, uploads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "DELETE", (1, 1))
-    detector = tiny_detector()
-    client = Client(serve(lambda: detector), verbose=False)
-    answer = client.predict(picture(tmp_path, name="to-be-deleted.jpg"), api_name="/detect")
-    assert "band" in answer
-    deadline = time.monotonic() + 30
-    while list(uploads.rglob("to-be-deleted.jpg")) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert not list(uploads.rglob("to-be-deleted.jpg"))
-
-
-def test_nothing_lives_longer_than_an_hour() -> None:
-    frequency, age = app.DELETE
-    assert frequency + age <= 3600
+def test_nothing_lives_longer_than_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the environment asks for. That files go is tested in tests/browser/test_keeping.py."""
+    room = Room(tmp_path)
+    for asked, limit in ((None, app.LONGEST), ("60", 60), ("999999", app.LONGEST)):
+        monkeypatch.setenv("CAUSALCLIP_KEPT", asked) if asked else monkeypatch.delenv("CAUSALCLIP_KEPT", raising=False)
+        sweeper = app.keep(gr.Blocks(), room)
+        assert sweeper.limit == limit
+        assert sweeper.limit + 2 * sweeper.period < 3600
+    room.close()
 
 
 def test_a_picture_causes_no_traffic_and_no_trace_in_the_log(real_app: Served, tmp_path: Path) -> None:

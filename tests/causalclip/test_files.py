@@ -19,9 +19,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_an_upload_is_its_path_and_an_empty_field_is_none(folder: Path) -> None:
-    file = str(folder / "ab" / "picture.jpg")
-    assert upload_path({"path": file, "meta": {"_type": "gradio.FileData"}}) == file
+    file = folder / "ab" / "picture.jpg"
+    file.parent.mkdir()
+    file.touch()
+    assert upload_path({"path": str(file), "meta": {"_type": "gradio.FileData"}}) == str(file)
     assert upload_path(None) is None
+
+
+def test_an_upload_that_was_deleted_is_said_to_be(folder: Path) -> None:
+    with pytest.raises(gr.Error, match="no longer kept"):
+        upload_path({"path": str(folder / "picture.jpg")})
 
 
 @pytest.mark.parametrize(

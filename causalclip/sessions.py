@@ -1,0 +1,88 @@
+"""Which files belong to which open page, so that they go when it is closed.
+
+The file system is the register: every session has a folder, which holds what is derived from its pictures and a note of
+every upload that it uses. Two pages that upload the same bytes share one file; it goes with the last of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
+
+import gradio as gr
+from gradio.context import LocalContext
+
+_NOTE = "uses-"
+
+
+def uploads() -> Path:
+    """The folder where Gradio keeps and serves files."""
+    return Path(gr.utils.get_upload_folder())
+
+
+def new_folder() -> Path:
+    """An empty folder for derived files, which Gradio serves: with the session's own, if an event is being answered."""
+    session = _current()
+    parent = _folder(session) if session else uploads()
+    parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(dir=parent))
+
+
+def note_upload(path: str) -> None:
+    """Notes that the session whose event is being answered uses this upload."""
+    session = _current()
+    if session is None:
+        return
+    folder = _folder(session)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = str(Path(path).resolve())  # one note for one file, however a client spells it
+    (folder / f"{_NOTE}{_digest(path)}").write_bytes(_bytes(path))
+
+
+def forget(session: str) -> None:
+    """Deletes a session's uploads and everything derived from them; uploads that another session uses stay."""
+    folder = _folder(session)
+    for note in folder.glob(f"{_NOTE}*"):
+        with contextlib.suppress(OSError):  # swept already, or soon
+            path = Path(note.read_bytes().decode("utf-8", "surrogatepass"))
+            note.unlink()
+            if not any(uploads().glob(f"session-*/{note.name}")):
+                path.unlink()
+                path.parent.rmdir()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def forget_state(page: gr.Blocks, session: str) -> None:
+    """Drops what is kept of a session in memory: drawings, and the answers that Gradio keeps for it."""
+    page.state_holder.delete_state(session)
+    page.state_holder.session_data.pop(session, None)
+    page.state_holder.time_last_used.pop(session, None)
+
+
+def forget_idle(page: gr.Blocks, seconds: float) -> None:
+    """`forget_state` for all sessions that have not been used for so long."""
+    then = datetime.datetime.now() - datetime.timedelta(seconds=seconds)
+    for session, used in list(page.state_holder.time_last_used.items()):
+        if used < then:
+            forget_state(page, session)
+
+
+def _current() -> str | None:
+    request = LocalContext.request.get(None)
+    return request.session_hash if request else None
+
+
+def _folder(session: str) -> Path:
+    return uploads() / f"session-{_digest(session)}"  # the name comes from a client, and may be any text
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(_bytes(text)).hexdigest()[:32]
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")  # JSON may hold what UTF-8 does not
