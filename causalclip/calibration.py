@@ -77,6 +77,13 @@ def choose_bands(
 
     `false_alarms` is set below what is promised, because unseen sources are harder than held-out ones.
     """
-    high = float(np.quantile(probabilities[labels == 0], 1 - false_alarms, method="higher"))
-    low = float(np.quantile(probabilities[labels == 1], misses, method="lower"))
-    return (low, high) if low < high else (min(low, high), max(low, high))
+    real, generated = np.sort(probabilities[labels == 0]), np.sort(probabilities[labels == 1])
+    # Just beyond the first picture too many, which ties may share: a threshold belongs to its outer band.
+    high = float(np.nextafter(real[-1 - _share(false_alarms, real)], np.inf))
+    low = float(np.nextafter(generated[_share(misses, generated)], -np.inf))
+    return min(low, high), max(low, high)
+
+
+def _share(share: float, values: np.ndarray) -> int:
+    """How many of the values that is, rounded down; less than all."""
+    return min(int(share * len(values) + 1e-9), len(values) - 1)
