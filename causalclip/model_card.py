@@ -115,6 +115,10 @@ Collapse would show as a density of 0 or 1, or a variance of 0.
 |---|---|---|---|---|---|---|
 {masks}
 
+## On `test`, whose generators and sites are not in `train`
+<!-- measured: written by `python -m benchmarks.readme` -->
+<!-- end of the measured part -->
+
 ## Limits
 It has not seen every generator, and generators change. A score is one clue, not proof. Small, heavily recompressed or
 retouched pictures, drawings, screenshots of text and night shots are judged less well. Not for identity documents.

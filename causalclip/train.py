@@ -18,9 +18,10 @@ class TrainConfig:
     hidden: of the mask's MLP. masked: False is the linear probe.
     tau_start, tau_end: temperature of the mask, annealed geometrically.
     average: share of the steps, at the end, whose weights are averaged.
+    mixup: of embeddings and labels, alpha of the Beta distribution; 0 mixes nothing.
     """
 
-    epochs: int = 40
+    epochs: int = 12
     batch: int = 256
     rate: float = 1e-3
     decay: float = 1e-2
@@ -30,6 +31,7 @@ class TrainConfig:
     tau_end: float = 0.5
     average: float = 0.3
     pairs_a_step: int = 32
+    mixup: float = 0.0
     weights: LossWeights = field(default_factory=LossWeights)
     seed: int = 0
 
@@ -37,6 +39,14 @@ class TrainConfig:
 def temperature(config: TrainConfig, progress: float) -> float:
     """Geometric annealing: tau_start at progress 0, tau_end at 1."""
     return float(config.tau_start * (config.tau_end / config.tau_start) ** progress)
+
+
+def mix(x: Tensor, y: Tensor, weight: Tensor | None, *, alpha: float) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Every sample with another one, in the same shares (mixup, arXiv 1710.09412): x [B, D], y [B], weight [B]."""
+    share = float(torch.distributions.Beta(alpha, alpha).sample())
+    other = torch.randperm(len(x))
+    blend = lambda v: share * v + (1 - share) * v[other]  # noqa: E731
+    return blend(x), blend(y), None if weight is None else blend(weight)
 
 
 def fit_head(
@@ -81,10 +91,12 @@ def fit_head(
             drawn = pairs[torch.randint(len(pairs), (config.pairs_a_step,))]
             twins = torch.arange(2 * len(drawn)).view(2, -1).T + len(rows)
             rows = torch.cat([rows, drawn[:, 0], drawn[:, 1]])
-        x = copies[torch.randint(len(copies), (len(rows),)), rows].float()
+        x, y = copies[torch.randint(len(copies), (len(rows),)), rows].float(), labels[rows]
         weight = None if sample_weight is None else sample_weight[rows]
+        if config.mixup and twins is None:
+            x, y, weight = mix(x, y, weight, alpha=config.mixup)
         tau = temperature(config, step / steps)
-        loss, _ = causal_loss(head, x, labels[rows], weights=config.weights, tau=tau, sample_weight=weight, pairs=twins)
+        loss, _ = causal_loss(head, x, y, weights=config.weights, tau=tau, sample_weight=weight, pairs=twins)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

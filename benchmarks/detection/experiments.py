@@ -46,6 +46,8 @@ class Experiment:
     share: float = 0.5
 
 
+ALL = 0, 1, 2
+WHOLE_LOSS = TrainConfig(weights=CAUSAL)
 LINEAR = TrainConfig(masked=False, weights=LossWeights(smoothing=0.1))
 EXPERIMENTS = {
     "embedding alone, ridge": Experiment(("embedding",)),
@@ -60,11 +62,19 @@ EXPERIMENTS = {
     "six parts, Gaussian kernel": Experiment(head="rbf", strength=0.1),
     "patches alone (5, 6), ridge": Experiment(("patch:5", "patch:6")),
     "CLS alone (6, 8, 10, 11), ridge": Experiment(("cls:6", "cls:8", "cls:10", "cls:11")),
-    "six parts, linear, clean": Experiment(head=LINEAR),
-    "six parts, linear, clean and light": Experiment(copies=(0, 2), head=LINEAR),
-    "six parts, linear, clean, light and worn": Experiment(copies=(0, 1, 2), head=LINEAR),
-    "six parts, causal, clean and light": Experiment(copies=(0, 2), head=TrainConfig(weights=CAUSAL)),
-    "six parts, causal, clean, light and worn": Experiment(copies=(0, 1, 2), head=TrainConfig(weights=CAUSAL)),
+    "six parts, linear, clean, 40 epochs": Experiment(head=replace(LINEAR, epochs=40)),
+    "six parts, linear, clean and light, 40 epochs": Experiment(copies=(0, 2), head=replace(LINEAR, epochs=40)),
+    "six parts, linear, all copies, 40 epochs": Experiment(copies=ALL, head=replace(LINEAR, epochs=40)),
+    "six parts, linear, all copies": Experiment(copies=ALL, head=LINEAR),
+    "six parts, causal, clean and light, 40 epochs": Experiment(copies=(0, 2), head=replace(WHOLE_LOSS, epochs=40)),
+    "six parts, causal, all copies": Experiment(copies=ALL, head=WHOLE_LOSS),
+    "six parts, causal, all copies, sparsity 0.02, rate 5e-4": Experiment(
+        copies=ALL, head=replace(WHOLE_LOSS, weights=replace(CAUSAL, sparsity=0.02), rate=5e-4)
+    ),
+    "six parts, causal, all copies, mixup 0.4": Experiment(copies=ALL, head=replace(WHOLE_LOSS, epochs=15, mixup=0.4)),
+    "six parts, causal, all copies, mixup 1, sparsity 0.2": Experiment(
+        copies=ALL, head=replace(WHOLE_LOSS, weights=replace(CAUSAL, sparsity=0.2), epochs=15, mixup=1.0)
+    ),
 }
 
 

@@ -6,7 +6,10 @@ Three seeds; mean and half the range between seeds, with a bootstrap interval ov
 """
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,9 @@ from causalclip.train import TrainConfig
 from causalclip.views import Kind
 
 PLAIN = LossWeights(smoothing=CAUSAL.smoothing)
+P1 = "P1: trained on Stable Diffusion and real pictures only"
+P2 = "P2: trained on all of train"
+PROTOCOLS = P2, P1
 SERIES = {"sd1", "sd2", "sdxl"}  # P1's one series of generators
 
 
@@ -176,26 +182,31 @@ def table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def is_paper_series(record: Record) -> bool:
+    """What P1 trains on: one series of generators, and the real pictures."""
+    return not record.label or record.family in SERIES
+
+
 def run(data: Path, *, cache: Path, seeds: int = 3, backbone: str = "clip-vit-b-16") -> dict[str, Any]:
-    """Every rung under both protocols."""
-    manifest = data / "manifest.csv"
-    recipe = Recipe()
+    """Every rung under both protocols, a process each."""
+    climb = partial(_climb, data=data, cache=cache, seeds=seeds, backbone=backbone)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        return dict(zip(PROTOCOLS, pool.map(climb, PROTOCOLS), strict=True))
+
+
+def _climb(protocol: str, *, data: Path, cache: Path, seeds: int, backbone: str) -> list[dict[str, Any]]:
+    torch.set_num_threads(1)
+    manifest, recipe = data / "manifest.csv", Recipe()
     train = [r for r in read_manifest(manifest) if r.split == "train"]
     features = compute_features(train, data, backbone=backbone, copies=recipe.copies, cache=cache)
     test = read_split(manifest, "test")
     views = split_features(test, data, backbone=backbone, cache=cache)
-    others = np.array([not (r.label and r.family in SERIES) for r in test])
-    unseen = [r for r, other in zip(test, others, strict=True) if other]
-
-    def climb(keep: Callable[[Record], bool], pictures: list[Record], seen: SplitFeatures) -> list[dict[str, Any]]:
-        return [run_rung(r, recipe, train, features, pictures, seen, keep=keep, seeds=seeds) for r in tqdm(rungs())]
-
-    return {
-        "P2: trained on all of train": climb(lambda r: True, test, views),
-        "P1: trained on Stable Diffusion and real pictures only": climb(
-            lambda r: not r.label or r.family in SERIES, unseen, only(views, others)
-        ),
-    }
+    keep: Callable[[Record], bool] = lambda r: True  # noqa: E731
+    if protocol == P1:
+        unseen = np.array([not (r.label and r.family in SERIES) for r in test])
+        test, views, keep = [r for r, u in zip(test, unseen, strict=True) if u], only(views, unseen), is_paper_series
+    bar = tqdm(rungs(), desc=protocol[:2])
+    return [run_rung(r, recipe, train, features, test, views, keep=keep, seeds=seeds) for r in bar]
 
 
 def only(views: SplitFeatures, pictures: np.ndarray) -> SplitFeatures:
