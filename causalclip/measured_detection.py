@@ -96,7 +96,7 @@ def sources(test: Report) -> str:
         words = [f"{escape(n)} ({_right(found[n])} of {found[n]['pictures']})" for n in order[:3]]
         rows = [_source(name, found[name]) for name in order]
         pieces.append(
-            f"<div><p>Of {len(found)} sources of {kind} pictures, judged worst: {', '.join(words)}.</p>"
+            f"<div><p>Sources of {kind} pictures: {len(found)}. Judged worst: {', '.join(words)}.</p>"
             + table(f"{kind.capitalize()} pictures judged rightly", ["source", "share", "right", "of"], rows)
             + "</div>"
         )

@@ -1,0 +1,43 @@
+""" "How good is it?" as a reader meets it: drawn when it is opened, readable in light and dark, within a phone."""
+
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from causalclip import measured
+from tests.browser.conftest import Open
+from tests.causalclip.measured_files import write_reports
+
+BEYOND = """() => [...document.querySelectorAll(".cc-measured *")].filter(
+  (e) => e.checkVisibility() && e.getBoundingClientRect().right > document.documentElement.clientWidth + 1
+).map((e) => e.outerHTML.slice(0, 100))"""
+
+
+def open_tab(page: Page, name: str) -> None:
+    """Opens a tab by its name; on a phone it may stand in the menu of those that do not fit."""
+    tab = page.get_by_role("tab", name=name)
+    if not tab.is_visible():
+        page.locator(".overflow-menu button").first.click()
+        page.locator(".overflow-dropdown").get_by_text(name).click()
+    else:
+        tab.click()
+
+
+@pytest.mark.parametrize(("width", "dark"), [(390, False), (1440, True)], ids=["phone, light", "desk, dark"])
+def test_what_was_measured(
+    open_page: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int, dark: bool
+) -> None:
+    monkeypatch.setattr(measured, "BENCHMARKS", write_reports(tmp_path))
+    page = open_page(width=width, dark=dark)
+    expect(page.locator("#measured section")).to_have_count(0)
+    open_tab(page, "How good is it?")
+    expect(page.locator("#measured section")).to_have_count(len(measured.SECTIONS) + 1)
+    expect(page.locator("#measured")).not_to_contain_text("Not measured yet")
+    assert page.locator("#measured svg[role=img]").count() >= 6
+    assert page.evaluate(BEYOND) == []
+    page.get_by_role("link", name="What is not known").click()
+    expect(page.locator("#measured-unknown")).to_be_in_viewport()
+    found = Axe().run(page).response["violations"]
+    assert not [v["id"] for v in found if v["impact"] in ("serious", "critical")]
