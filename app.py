@@ -29,6 +29,7 @@ from causalclip import sessions
 from causalclip.batch_tab import build_batch_tab
 from causalclip.card import failure
 from causalclip.examples import write_examples
+from causalclip.measured_tab import build_measured_tab
 from causalclip.sweeper import Sweeper
 from causalclip.tab import build_tab, explain
 
@@ -115,6 +116,8 @@ def build(
                 build_tab(detector, examples)
             with gr.Tab("Batch"):
                 build_batch_tab(detector)
+            with gr.Tab("How good is it?") as measured:
+                build_measured_tab(measured)
         with gr.Accordion("Privacy, and what this cannot tell you", open=False):
             gr.Markdown((ASSETS / "privacy.md").read_text(encoding="utf-8"))
         page.load(notice, None, banner, queue=False, show_progress="hidden", api_visibility="private")
@@ -134,7 +137,7 @@ def launch(page: gr.Blocks, **options: Any) -> str:
         max_file_size="20mb",
         footer_links=["api", "settings"],
         theme=_theme(),
-        css_paths=[ASSETS / "style.css", ASSETS / "evidence.css"],
+        css_paths=[ASSETS / f"{name}.css" for name in ("style", "evidence", "reviewer")],
         js=(ASSETS / "upload.js").read_text(encoding="utf-8"),
         **options,
     )
