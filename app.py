@@ -163,7 +163,8 @@ def main(room: Room) -> None:
 def keep(page: gr.Blocks, room: Room) -> Sweeper:
     """Keeps the promise that nothing of a picture outlives the hour, on disk or in memory; to be started."""
     limit = min(float(os.environ.get("CAUSALCLIP_KEPT", LONGEST)), LONGEST)
-    return Sweeper(room.folder, limit=limit, spare=[room.examples], chores=[partial(sessions.forget_idle, page)])
+    chores = partial(sessions.forget_idle, page, limit), sessions.forget_closed
+    return Sweeper(room.folder, limit=limit, spare=[room.examples], chores=chores)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import atexit
 import os
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -41,7 +40,7 @@ class Room:
         self.examples.mkdir()
 
     def settle(self) -> None:
-        """Has Gradio and `tempfile` write here, and the room deleted when the process ends, by SIGTERM too.
+        """Has Gradio and `tempfile` write here, and the room deleted when the process ends, by SIGTERM or Ctrl-C too.
 
         Before Gradio is imported: it reads GRADIO_TEMP_DIR then.
         """
@@ -49,11 +48,18 @@ class Room:
         tempfile.tempdir = str(self.folder)
         atexit.register(self.close)
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, self._leave)
+
+    def _leave(self, number: int, frame: object) -> None:
+        """Ends the process at once: a regular exit waits for threads that may wait for the browser."""
+        self.close()
+        os._exit(128 + number)
 
     def close(self) -> None:
         """Deletes the room and all that is in it."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for _ in range(3):  # threads may still write
+            shutil.rmtree(self.folder, ignore_errors=True)
         self._lock.release()
         Path(self._lock.lock_file).unlink(missing_ok=True)
 

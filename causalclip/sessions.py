@@ -16,7 +16,7 @@ from pathlib import Path
 import gradio as gr
 from gradio.context import LocalContext
 
-_NOTE = "uses-"
+_NOTE, _CLOSED = "uses-", "closed-"
 
 
 def uploads() -> Path:
@@ -39,13 +39,19 @@ def note_upload(path: str) -> None:
         return
     folder = _folder(session)
     folder.mkdir(parents=True, exist_ok=True)
+    _closed(session).unlink(missing_ok=True)  # a page that was out of reach, and is back
     path = str(Path(path).resolve())  # one note for one file, however a client spells it
     (folder / f"{_NOTE}{_digest(path)}").write_bytes(_bytes(path))
 
 
 def forget(session: str) -> None:
-    """Deletes a session's uploads and everything derived from them; uploads that another session uses stay."""
+    """Deletes a session's uploads and everything derived from them; uploads that another session uses stay.
+
+    What a run that still goes on derives later is left to `forget_closed`.
+    """
     folder = _folder(session)
+    with contextlib.suppress(FileNotFoundError):  # nothing was ever uploaded
+        _closed(session).touch()
     for note in folder.glob(f"{_NOTE}*"):
         with contextlib.suppress(OSError):  # swept already, or soon
             path = Path(note.read_bytes().decode("utf-8", "surrogatepass"))
@@ -54,6 +60,12 @@ def forget(session: str) -> None:
                 path.unlink()
                 path.parent.rmdir()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def forget_closed() -> None:
+    """Deletes what runs have derived after their page was closed."""
+    for mark in uploads().glob(f"{_CLOSED}*"):
+        shutil.rmtree(uploads() / mark.name.replace(_CLOSED, "session-", 1), ignore_errors=True)
 
 
 def forget_state(page: gr.Blocks, session: str) -> None:
@@ -78,6 +90,10 @@ def _current() -> str | None:
 
 def _folder(session: str) -> Path:
     return uploads() / f"session-{_digest(session)}"  # the name comes from a client, and may be any text
+
+
+def _closed(session: str) -> Path:
+    return uploads() / f"{_CLOSED}{_digest(session)}"
 
 
 def _digest(text: str) -> str:

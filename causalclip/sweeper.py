@@ -13,7 +13,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection
-from functools import partial
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -64,7 +63,7 @@ class Sweeper:
     """Sweeps a folder again and again until it is stopped.
 
     limit: seconds that a file may live; it is gone after limit + `period` at most.
-    chores: called after every round with `limit`, for what is kept in memory; an error in one ends nothing.
+    chores: called after every round; an error in one ends nothing.
     """
 
     def __init__(
@@ -73,7 +72,7 @@ class Sweeper:
         *,
         limit: float,
         spare: Collection[Path] = (),
-        chores: Collection[Callable[[float], None]] = (),
+        chores: Collection[Callable[[], None]] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.folder, self.limit, self.spare, self.chores = folder, limit, tuple(spare), tuple(chores)
@@ -95,7 +94,7 @@ class Sweeper:
         """One round, now."""
         self._try(lambda: sweep(self.folder, older_than=self.limit, now=self._clock(), spare=self.spare))
         for chore in self.chores:
-            self._try(partial(chore, self.limit))
+            self._try(chore)
 
     def _try(self, task: Callable[[], None]) -> None:
         try:

@@ -19,8 +19,8 @@ from gradio_client import Client, handle_file
 import app
 from causalclip.card import failure
 from causalclip.images import BrokenImage
-from causalclip.tab import explain
 from causalclip.room import Room
+from causalclip.tab import explain
 from causalclip.weights import WeightsMissing
 from tests.causalclip.detectors import tiny_detector
 from tests.causalclip.pictures import encode, photo

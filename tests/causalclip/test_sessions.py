@@ -11,7 +11,7 @@ import pytest
 from gradio.context import LocalContext
 
 from causalclip.files import upload_path
-from causalclip.sessions import forget, forget_idle, new_folder
+from causalclip.sessions import forget, forget_closed, forget_idle, new_folder
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +40,11 @@ def upload(folder: Path, name: str) -> Path:
     return path
 
 
+def left(folder: Path) -> list[Path]:
+    """Everything but the marks of closed sessions, which are empty files."""
+    return [path for path in folder.rglob("*") if not path.name.startswith("closed-")]
+
+
 def use(path: Path) -> Path:
     """An event that reads an upload and derives a file."""
     assert upload_path({"path": str(path)}) == str(path)
@@ -57,7 +62,7 @@ def test_upload_and_derived_files_go_and_those_of_others_stay(folder: Path, answ
     assert not any(path.exists() for path in mine)
     assert all(path.exists() for path in yours)
     forget("two")
-    assert not list(folder.iterdir())
+    assert not left(folder)
 
 
 def test_a_file_that_two_sessions_use_goes_with_the_last(folder: Path, answer: Any) -> None:
@@ -70,7 +75,28 @@ def test_a_file_that_two_sessions_use_goes_with_the_last(folder: Path, answer: A
     assert path.exists()
     assert derived.exists()
     forget("two")
-    assert not list(folder.iterdir())
+    assert not left(folder)
+
+
+def test_what_a_run_derives_after_its_page_was_closed_goes_too(folder: Path, answer: Any) -> None:
+    answer("one")
+    use(upload(folder, "a"))
+    forget("one")
+    late = new_folder()  # the run goes on
+    answer("two")
+    other = use(upload(folder, "b"))
+    forget_closed()
+    assert not late.exists()
+    assert other.exists()
+
+
+def test_a_page_that_comes_back_is_open_again(folder: Path, answer: Any) -> None:
+    answer("one")
+    use(upload(folder, "a"))
+    forget("one")
+    derived = use(upload(folder, "b"))
+    forget_closed()
+    assert derived.exists()
 
 
 def test_without_a_session_there_is_still_a_folder(folder: Path, answer: Any) -> None:

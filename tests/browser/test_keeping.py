@@ -1,0 +1,67 @@
+"""What is kept of a picture, and for how long: the promise that the page makes, on the app as a user starts it."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from gradio_client import Client, handle_file
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Open
+from tests.browser.test_detect import give, verdict
+from tests.keeping import Keeper, keeper, until
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keeper]:
+    with keeper(tmp_path_factory.mktemp("short-lived")) as app:
+        yield app
+
+
+def test_upload_and_drawings_are_deleted_while_the_page_is_open(
+    open_page: Open, files: dict[str, Path], served: Keeper
+) -> None:
+    """Of a person with a browser, and of a client of the API."""
+    client = Client(served.address, verbose=False)
+    client.predict(handle_file(str(files["photo.jpg"])), api_name="/detect")
+    assert "photo.jpg" in served.seen
+    page = open_page(served.address)
+    give(page, files["phone.heic"])
+    verdict(page)
+    assert {"picture.heic", "decoded.png", "causal-map.png", "non-causal-map.png"} <= served.seen
+    assert until(lambda: not served.private()), served.private()
+    assert page.locator("#status .cc-scale").is_visible()  # and it is still open
+
+
+def test_examples_outlive_what_is_deleted(open_page: Open, served: Keeper) -> None:
+    page = open_page(served.address)
+    page.locator("#examples button").last.click()
+    verdict(page)
+
+
+def test_all_goes_when_the_server_is_stopped(open_page: Open, files: dict[str, Path], served: Keeper) -> None:
+    page = open_page(served.address)
+    give(page, files["photo.jpg"])
+    verdict(page)
+    served.process.send_signal(signal.SIGTERM)
+    served.process.wait(30)
+    assert not list(served.base.rglob("*"))
+
+
+def test_closing_the_page_deletes_at_once(open_page: Open, files: dict[str, Path], uploads: Path) -> None:
+    """In an app that keeps files for long: what goes, goes because the page was closed. Other pages lose nothing."""
+    before = set(uploads.rglob("*"))
+    first, second = open_page(), open_page()
+    give(first, files["photo.jpg"])
+    verdict(first)
+    expect(first.locator("#report-html")).to_be_visible()  # the run is over
+    ours = set(uploads.rglob("*")) - before
+    give(second, files["long.png"])
+    verdict(second)
+    theirs = {path for path in set(uploads.rglob("*")) - before - ours if path.is_file()}
+    assert {"picture.jpg", "causal-map.png"} <= {path.name for path in ours}
+    first.close()
+    until(lambda: not any(path.exists() for path in ours))
+    assert not [path for path in ours if path.exists()]
+    assert all(path.exists() for path in theirs)
