@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # importing the detector takes seconds, which the page need n
 
 MILD = ("JPEG 90", "JPEG 70", "WebP 80", "0.75x")  # what most sites do to a picture; an answer must survive these
 STRONG = ("JPEG 50", "0.5x", "crop 75 %", "screenshot")
-WINDOWS = 2  # per delivery
+WINDOWS = 1  # per delivery and scale
 MAX_PIXELS = 4_000_000  # of what is re-encoded: of larger pictures the middle, at its own scale
 WORDS = {
     "JPEG 90": "saved as JPEG of quality 90",

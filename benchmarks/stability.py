@@ -1,0 +1,123 @@
+"""What the stability check does to verdicts, and what fewer windows cost: python benchmarks/stability.py
+
+Writes benchmarks/stability.json. On real and generated pictures of the test split of --data: how often a mild delivery
+flips the answer, the bands before and after; and how far each delivered score lies from the score by the full number
+of windows. Also the time for a picture of 1,024 x 768 pixels.
+"""
+
+import argparse
+import csv
+import json
+import platform
+import random
+import sys
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from causalclip.calibration import sigmoid  # noqa: E402
+from causalclip.delivery import DELIVERIES  # noqa: E402
+from causalclip.detector import Detector  # noqa: E402
+from causalclip.images import load_image  # noqa: E402
+from causalclip.stability import WINDOWS, Stability, check_stability  # noqa: E402
+
+
+def choose(data: Path, count: int) -> list[dict[str, str]]:
+    """`count` pictures of each label from the test split, by a seed."""
+    with (data / "manifest.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
+    random.Random(0).shuffle(rows)
+    return [row for label in ("real", "fake") for row in [r for r in rows if r["label"] == label][:count]]
+
+
+def by_all_windows(detector: Detector, pixels: np.ndarray, stability: Stability) -> list[tuple[float, bool]]:
+    """(difference of probability, same band) of every delivery, against the full number of windows."""
+    picture, calibration, pairs = Image.fromarray(pixels), detector.config.calibration, []
+    for row in stability.rows:
+        full = sigmoid(detector.judge(np.asarray(DELIVERIES[row.name](picture))).logit)
+        pairs.append((abs(full - row.probability), calibration.band(full) == row.band))
+    return pairs
+
+
+def timing(detector: Detector, *, repeats: int = 3) -> dict[str, float]:
+    """Seconds and processor seconds for a photograph of 1,024 x 768 pixels, the best of some."""
+    import skimage.data
+
+    photo = Image.fromarray(skimage.data.astronaut()).resize((1024, 768), Image.Resampling.BICUBIC)
+    pixels = np.asarray(photo)
+    detection = detector.predict(pixels)
+    best = [float("inf")] * 2
+    for _ in range(repeats):
+        wall, cpu = time.perf_counter(), time.process_time()
+        check_stability(detector, pixels, detection)
+        best = [min(best[0], time.perf_counter() - wall), min(best[1], time.process_time() - cpu)]
+    return {"seconds": round(best[0], 2), "processor seconds": round(best[1], 2)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "forensics")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "stability.json")
+    parser.add_argument("--count", type=int, default=100, help="of each label")
+    parser.add_argument("--compare", type=int, default=20, help="of each label are judged by all windows, too")
+    parser.add_argument("--model", default="detector")
+    arguments = parser.parse_args()
+    if not (arguments.data / "manifest.csv").is_file():
+        sys.exit(f"There is no manifest.csv in {arguments.data}: say where the data is with --data.")
+    detector = Detector.from_pretrained(arguments.model)
+    report = measure(detector, arguments.data, count=arguments.count, compare=arguments.compare)
+    arguments.out.write_text(json.dumps(report, indent=2) + "\n")
+    print(json.dumps(report, indent=2))
+
+
+def measure(detector: Detector, data: Path, *, count: int, compare: int) -> dict[str, Any]:
+    found: dict[str, list[Stability]] = {"real": [], "fake": []}
+    pairs: list[tuple[float, bool]] = []
+    for row in choose(data, count):
+        pixels = load_image(data / row["path"]).pixels
+        stability = check_stability(detector, pixels)
+        found[row["label"]].append(stability)
+        if len(found[row["label"]]) <= compare:
+            pairs += by_all_windows(detector, pixels, stability)
+    differences = np.array([d for d, _ in pairs])
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "model": detector.name,
+        "revision": detector.config.revision,
+        "data": f"forensics, test split, {count} of each label by a seed",
+        "machine": platform.processor() or platform.machine(),
+        "1024 x 768": timing(detector),
+        "real": summary(found["real"]),
+        "generated": summary(found["fake"]),
+        "fewer windows": {
+            "windows": WINDOWS,
+            "deliveries compared": len(pairs),
+            "mean difference of probability": round(float(differences.mean()), 4),
+            "95 % below": round(float(np.quantile(differences, 0.95)), 4),
+            "same band": round(float(np.mean([same for _, same in pairs])), 4),
+        },
+    }
+
+
+def summary(rows: list[Stability]) -> dict[str, Any]:
+    before, after = Counter(s.band for s in rows), Counter(s.final_band for s in rows)
+    by_delivery = Counter(row.name for s in rows for row in s.rows if row.flips)
+    return {
+        "pictures": len(rows),
+        "flipped by a mild delivery": round(float(np.mean([bool(s.flips) for s in rows])), 4),
+        "bands before": {band: round(n / len(rows), 4) for band, n in before.items()},
+        "bands after": {band: round(n / len(rows), 4) for band, n in after.items()},
+        "flips": {name: round(n / len(rows), 4) for name, n in by_delivery.items()},
+    }
+
+
+if __name__ == "__main__":
+    main()
