@@ -32,11 +32,11 @@ class TrainConfig:
     """
 
     seed: int = 0
-    epochs: int = 8
+    epochs: int = 7
     batch: int = 16
     texts: int = 12
-    lr: float = 2e-4
-    lr_new: float = 6e-4
+    lr: float = 3e-4
+    lr_new: float = 1e-3
     decay: float = 0.05
     smoothing: float = 0.1
     dropout: float = 0.1

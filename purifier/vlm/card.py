@@ -32,9 +32,13 @@ research. No picture or caption is in these files. {settings}
 
 ## Measured on `test`
 """
+BLIND = "* The blind baseline is the same model trained without the picture.\n"
+NO_BLIND = (
+    "* The blind baseline (the same model trained without the picture) has not been measured for these weights.\n"
+)
 TAIL = """
-* The blind baseline is the same model trained without the picture; the majority is the most frequent training answer to
-  that type of question. Answers match exactly: lower case, `_` as a space, the members of a list in any order.
+{blind}* The majority is the most frequent training answer to that type of question. Answers match exactly: lower case,
+  `_` as a space, the members of a list in any order.
 * DAQUAR's official split is by question: most test pictures also have training questions, so its test flatters every
   model that sees the picture. The row for pictures without training questions (all theirs were held out) does not.
 * Intervals are 95 %, bootstrapped over questions or pictures.
@@ -75,11 +79,19 @@ def write_card(
         _caption_table(results["captions"]),
         "\n",
         _answer_table(results["answers"]),
-        TAIL.format(threshold=model.config.threshold, sure=_sure_words(results["sure"])),
+        TAIL.format(
+            blind=BLIND if _has_blind(results) else NO_BLIND,
+            threshold=model.config.threshold,
+            sure=_sure_words(results["sure"]),
+        ),
     ]
     path = folder / "README.md"
     path.write_text("".join(parts))
     return path
+
+
+def _has_blind(results: dict[str, Any]) -> bool:
+    return all("blind" in row for row in results["answers"].values())
 
 
 def _caption_table(rows: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from causalclip.weights import ASSETS
 from purifier.vlm.boxes import KINDS
+from purifier.vlm.cache import FeatureCache
 from purifier.vlm.calibration import fit_confidence
 from purifier.vlm.data import (
     Picture,
@@ -39,18 +40,24 @@ from purifier.vlm.interface import Answer
 from purifier.vlm.metrics import bleu4, cider, interval
 from purifier.vlm.model import EmbeddedVLM
 
-BATCH = 16
+BATCH = 32
 GROUPS = {"human": "daquar, all", "boxes": "boxes, all"}
 UNSEEN = "daquar, pictures without training questions"
 
 
 def evaluate_vlm(
-    model: EmbeddedVLM, data_root: Path, *, blind: EmbeddedVLM | None = None, split: Split = "test"
+    model: EmbeddedVLM,
+    data_root: Path,
+    *,
+    blind: EmbeddedVLM | None = None,
+    split: Split = "test",
+    cache: Path | None = None,
 ) -> dict[str, Any]:
     """Every number of the model card.
 
     Args:
         blind: the baseline; without it its columns are missing from the table.
+        cache: a folder of CLIP's features, as training makes it; without it the pictures are seen anew.
 
     Returns:
         `captions`: set -> CIDEr, its 95 % interval, BLEU-4, pictures; `answers`: type -> questions, accuracy, its
@@ -61,7 +68,7 @@ def evaluate_vlm(
     asked += [(p.name, Text(q.question, q.answer, UNSEEN)) for p in pictures for q in p.questions if q.unseen]
     captioned = [p for p in pictures if p.captions and p.split == split]
     names = sorted({name for name, _ in asked} | {p.name for p in captioned})
-    seen = _see(model, data_root, names)
+    seen = _see(model, data_root, names, pictures, cache)
     given = _answers(model, seen, asked)
     guesses = None if blind is None else _answers(blind, _nothing(blind, names), asked)
     return {
@@ -72,11 +79,11 @@ def evaluate_vlm(
     }
 
 
-def calibrate(model: EmbeddedVLM, data_root: Path) -> EmbeddedVLM:
+def calibrate(model: EmbeddedVLM, data_root: Path, *, cache: Path | None = None) -> EmbeddedVLM:
     """Fits the model's confidence on the validation questions, in place."""
     pictures = load_pictures(data_root)
     asked = fixed_questions(pictures, class_frequency(pictures), split="val")
-    seen = _see(model, data_root, sorted({name for name, _ in asked}))
+    seen = _see(model, data_root, sorted({name for name, _ in asked}), pictures, cache)
     plain = model.with_config(slope=1.0, offset=0.0)
     given = _answers(plain, seen, asked)
     scores = [math.log(a.confidence / (1 - a.confidence)) for a in given]  # the inverse of the sigmoid: log p
@@ -84,14 +91,23 @@ def calibrate(model: EmbeddedVLM, data_root: Path) -> EmbeddedVLM:
     return model.with_config(slope=round(fitted.slope, 4), offset=round(fitted.offset, 4))
 
 
-def _see(model: EmbeddedVLM, root: Path, names: Sequence[str]) -> dict[str, Tensor]:
+def _see(
+    model: EmbeddedVLM, root: Path, names: Sequence[str], pictures: Sequence[Picture], cache: Path | None
+) -> dict[str, Tensor]:
     """Visual tokens [V, D] of each picture."""
+    kept = None
+    if cache is not None:
+        everything = [p.name for p in pictures]
+        kept = FeatureCache.build(model.tower, root, everything, cache, views=1, layers=model.config.layers)
     seen: dict[str, Tensor] = {}
     with torch.inference_mode():
         for start in range(0, len(names), BATCH):
             part = names[start : start + BATCH]
-            pixels = torch.stack([render_view(read_pixels(root / name), View()) for name in part])
-            seen.update(zip(part, model.see(pixels), strict=True))
+            if kept is not None:
+                visual = model.connector(*kept.take([(name, 0) for name in part]))
+            else:
+                visual = model.see(torch.stack([render_view(read_pixels(root / name), View()) for name in part]))
+            seen.update(zip(part, visual, strict=True))
     return seen
 
 
@@ -191,11 +207,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", type=Path, default=ASSETS / "vlm")
     parser.add_argument("--blind", type=Path, help="folder of the same model trained without pictures")
     parser.add_argument("--split", choices=("val", "test"), default="test")
+    parser.add_argument("--cache", type=Path, help="folder of CLIP's features, made if needed, such as .cache/vlm")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/vlm/results.json"))
     args = parser.parse_args(argv)
     model = EmbeddedVLM.from_pretrained(args.model)
     blind = EmbeddedVLM.from_pretrained(args.blind, tower=model.tower) if args.blind else None
-    results = evaluate_vlm(model, args.data, blind=blind, split=args.split)
+    results = evaluate_vlm(model, args.data, blind=blind, split=args.split, cache=args.cache)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))

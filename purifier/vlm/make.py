@@ -46,13 +46,14 @@ def make_vlm(
         settings: a sentence for the card on how the settings were chosen.
     """
     config = config or TrainConfig()
-    model = calibrate(train_vlm(data_root, out, config=config, warm_start=warm_start, cache=cache), data_root)
+    model = train_vlm(data_root, out, config=config, warm_start=warm_start, cache=cache)
+    calibrate(model, data_root, cache=cache)
     model.save_pretrained(out)
     blind_folder = cache / f"{out.name}-blind"
     blind_config = replace(config, blind=True)
     blind = train_vlm(data_root, blind_folder, config=blind_config, warm_start=warm_start, cache=cache)
     shipped = EmbeddedVLM.from_pretrained(out, tower=model.tower)
-    measured = evaluate_vlm(shipped, data_root, blind=blind)
+    measured = evaluate_vlm(shipped, data_root, blind=blind, cache=cache)
     results.parent.mkdir(parents=True, exist_ok=True)
     results.write_text(json.dumps(measured, indent=2) + "\n")
     warm = "" if warm_start is None else WARM_WORDS
@@ -71,11 +72,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--views", type=int, default=default.views, help="augmented views of each picture, 1 to 6")
     parser.add_argument("--seed", type=int, default=default.seed)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--settings", default="", help="a sentence for the card on how the settings were chosen")
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(args.threads)
     config = TrainConfig(epochs=args.epochs, views=args.views, seed=args.seed)
-    print(json.dumps(make_vlm(args.data, args.out, config=config, warm_start=args.warm_start), indent=2))
+    measured = make_vlm(args.data, args.out, config=config, warm_start=args.warm_start, settings=args.settings)
+    print(json.dumps(measured, indent=2))
 
 
 if __name__ == "__main__":
