@@ -50,7 +50,7 @@ def validation_report(
         report[name] = {"auc": float(np.mean([p[0] for p in per_fold]))}
         if len(raw) > 1:
             report[name]["auc_delivered"] = float(np.mean([np.mean(p[1:]) for p in per_fold]))
-    probability = 1 / (1 + np.exp(-(config.calibration.scale * raw[0] + config.calibration.offset)))
+    probability = 1 / (1 + np.exp(-(config.calibration.scale * raw.mean(0) + config.calibration.offset)))
     report["ece"] = calibration_error(labels, probability)
     return report
 

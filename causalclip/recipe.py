@@ -184,21 +184,17 @@ def calibrate(labels: np.ndarray, raw: np.ndarray, weight: np.ndarray, quality: 
     """From held-out logits: the score, then the bands and the threshold.
 
     Args:
-        labels, weight: [N]. raw: [K, N], copy 0 as the files are, later ones worn. quality: [N, Q], of copy 0.
+        labels, weight, raw: [N]. quality: [N, Q], estimated compression.
     """
-    target, w = np.tile(labels, len(raw)), np.tile(weight, len(raw))
-    scale, offset = fit_logistic(raw.ravel()[:, None], target, weight=w)
+    scale, offset = fit_logistic(raw[:, None], labels, weight=weight)
     usual = quality.mean(0)
-    # Compression moves the score only as far as it must: the raw logit's scale is kept, from all copies.
-    shift = fit_logistic(quality - usual, labels, weight=weight, ridge=0.02, given=scale * raw[0] + offset)[:-1]
+    # Compression moves the score only as far as it must: the raw logit's scale is kept.
+    shift = fit_logistic(quality - usual, labels, weight=weight, ridge=0.02, given=scale * raw + offset)[:-1]
     offset -= float(shift @ usual)
-    logits = scale * raw + offset
-    logits[0] += quality @ shift
-    logits[1:] += usual @ shift
-    probability = 1 / (1 + np.exp(-logits.ravel()))
-    low, high = choose_bands(target, probability)
+    probability = 1 / (1 + np.exp(-(scale * raw + offset + quality @ shift)))
+    low, high = choose_bands(labels, probability)
     grid = np.quantile(probability, np.linspace(0.05, 0.95, 91))
-    best = grid[int(np.argmax([weighted_accuracy(target, probability >= t, w) for t in grid]))]
+    best = grid[int(np.argmax([weighted_accuracy(labels, probability >= t, weight) for t in grid]))]
     return Calibration(
         scale=float(scale),
         offset=float(offset),
@@ -228,7 +224,8 @@ def train_detector(
     raw = fuse(held_out["whole"], held_out["window"], rows, recipe.window_share)
     labels, weight = problems["whole"].labels.numpy(), problems["whole"].weight.numpy()
     quality = qualities(problems, rows, root)
-    calibration = calibrate(labels, raw, weight, quality)
+    # The detector averages several views of a kind. So do the copies of a picture here, or its score would be timid.
+    calibration = calibrate(labels, raw.mean(0), weight, quality)
     tower = load_tower(backbone)
     heads = {}
     for kind, data in problems.items():
