@@ -87,7 +87,7 @@ def killed_after_the_first_piece(workshop: Path) -> dict[Path, int]:
     command = [sys.executable, "-m", "causalclip", *train(workshop)]
     run = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stderr=subprocess.DEVNULL)
     try:
-        for _ in range(1200):
+        for _ in range(6000):  # a busy machine takes minutes to start
             if kept(workshop) or run.poll() is not None:
                 break
             time.sleep(0.1)
