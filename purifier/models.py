@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -87,3 +88,9 @@ def _load_detector() -> "Detector":
     from causalclip.detector import Detector
 
     return Detector.from_pretrained()
+
+
+def shipped() -> bool:
+    """Whether the weights of everything that the Purify tab needs are in assets/models; loads nothing."""
+    folder = Path(__file__).resolve().parent.parent / "assets" / "models"
+    return (folder / "purifier" / "model_index.json").is_file() and (folder / "vlm" / "config.json").is_file()

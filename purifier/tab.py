@@ -32,11 +32,12 @@ ATTACKS = [
     ("Square, black box", "square"),
     ("A patch", "patch"),
 ]
-COLUMNS = (
-    ("clean", "Clean: the picture before the attack"),
-    ("adversarial", "Attacked, or as it was given"),
-    ("purified", "Purified"),
-)
+COLUMNS = (("clean", "Clean"), ("adversarial", "Attacked, or as given"), ("purified", "Purified"))
+ALT = {
+    "clean": "The picture before the attack",
+    "adversarial": "The picture as attacked or as given",
+    "purified": "The picture after purification",
+}
 CHANGES = (
     ("attack-change", "What the attack changed, 10 times amplified"),
     ("purifier-change", "What purification changed, 10 times amplified"),
@@ -103,7 +104,7 @@ class PurifyTab:
 
     def _column(self, shown: Exhibit, name: Any) -> Updates:
         file = save_png(Image.fromarray(shown.pictures[name]), name)
-        alt = f"{dict(COLUMNS)[name]}. The model says: {shown.said[name].caption}"
+        alt = f"{ALT[name]}. The model says: {shown.said[name].caption}"
         return {
             self.results: gr.update(visible=True),
             self.columns[name]: gr.update(visible=True),
@@ -189,10 +190,10 @@ def _controls() -> tuple[list[Any], tuple[gr.Button, gr.Button, gr.Button]]:
     question = gr.Textbox(
         label="Question (optional)", placeholder="how many people are there?", max_length=200, elem_id="purify-question"
     )
+    purify = gr.Button("Purify", variant="primary", elem_id="purify-run")
     with gr.Row():
-        purify = gr.Button("Purify", variant="primary", elem_id="purify-run")
-        both = gr.Button("Attack, then purify", elem_id="purify-attack")
-        stop = gr.Button("Stop", variant="stop", elem_id="purify-stop", min_width=80)
+        both = gr.Button("Attack, then purify", elem_id="purify-attack", min_width=190)
+        stop = gr.Button("Stop", elem_id="purify-stop", min_width=80)
     with gr.Accordion("The attack", open=False):
         objective = gr.Dropdown(OBJECTIVES, value="answer", label="What shall change", elem_id="purify-objective")
         target = gr.Textbox(label="To exactly this (optional)", placeholder="two", max_length=200)
@@ -220,6 +221,7 @@ def _outputs(models: Models, picture: gr.Image, wishes: list[Any]) -> PurifyTab:
             label="Attacked, or as given | purified",
             interactive=False,
             visible=False,
+            height=340,
             elem_id="purify-slider",
         )
         with gr.Accordion("What was changed", open=False):

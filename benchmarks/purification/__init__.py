@@ -1,0 +1,1 @@
+"""What the purifier costs and what it keeps: the scripts behind the tables of the README."""
