@@ -192,6 +192,24 @@ class Detector:
         views, _, embedding, quality = self._see(pixels, shares=False, windows=windows)
         return self._verdict(self._judge(views, embedding), quality)
 
+    @torch.inference_mode()
+    def explain_channel(self, pixels: np.ndarray, channel: int) -> tuple[SeenView, ...]:
+        """The same views as `predict`'s, with one dimension of the embedding alone: where its contribution comes from.
+
+        In each view, `causal` and `rest` add up to channels[channel]; every other channel and the bias are 0.
+
+        Raises:
+            IndexError: the embedding has no such dimension.
+        """
+        views, trace, embedding, _ = self._see(pixels, shares=True)
+        whole = self._judge(views, embedding)
+        chosen = torch.zeros(embedding.shape[1])
+        chosen[channel] = 1
+        causal, channels = whole.causal * chosen, whole.channels * chosen
+        offset = (channels - causal * embedding).sum(1)
+        alone = _Judged(whole.mask, causal, whole.non_causal * chosen, channels, whole.neutral, 0 * whole.bias, offset)
+        return self._explain(trace, views, alone)
+
     def _see(
         self, pixels: np.ndarray, *, shares: bool, windows: int | None = None
     ) -> tuple[list[View], Trace, Tensor, np.ndarray]:
