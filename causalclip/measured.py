@@ -54,6 +54,7 @@ SECTIONS = (
     Section("Source by source", TEST, detection.sources),
     Section("Site by site", TEST, detection.sites),
     Section("What it must not rest on", "detection/controls.json", checks.controls),
+    Section("Another detector", "detection/peer.json", checks.peer),
     Section("As pictures travel", ROBUST, checks.travels),
     Section("Answers that do not survive", ROBUST, checks.overturned),
     Section("Whether the maps are right", "detection/splices.json", checks.maps),

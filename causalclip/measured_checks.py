@@ -28,6 +28,13 @@ def controls(report: Report) -> str:
     return words + table(caption, ["judge", "AUC", "many generators", "like content"], rows)
 
 
+def peer(report: Report) -> str:
+    """Another detector on the same pictures."""
+    rows = [[set_name(n), marks([Mark(v)], Axis("AUC"), line=0.5), f"{v:.3f}"] for n, v in report["auc"].items()]
+    words = f"<p>{escape(report['name'])}, a detector that can be installed, on the same pictures.</p>"
+    return words + table(f"AUC from 0 to 1; {HALF}", ["pictures", "AUC", "AUC"], rows)
+
+
 def travels(report: Report) -> str:
     """AUC after each change, as curves where the change has a strength, and all of them as a table."""
     auc = report["auc"]

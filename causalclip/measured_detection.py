@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from causalclip.card import TONE
 from causalclip.measured_charts import Axis, Mark, Series, bar, marks, plot, stack, table, wilson
 from causalclip.measured_words import AUC, HALF, SETS_WORDS, Report, percent, set_name, sets_of, side_by_side
 
+if TYPE_CHECKING:
+    from causalclip.calibration import Band
+
 
 def answers(test: Report) -> str:
     """Shares of each answer, real and generated apart."""
-    words = "".join(f"<p>{_answered(kind, test['all']['bands'])}</p>" for kind in ("real", "generated"))
+    words = "".join(f"<p>{_answered(kind, test['all'])}</p>" for kind in ("real", "generated"))
     rows = []
     for name in sets_of(test):
         for kind in ("real", "generated"):
@@ -123,10 +126,18 @@ def sites(test: Report) -> str:
     return words + table(f"AUC from 0 to 1; {HALF}", ["site", "AUC", "AUC"], rows)
 
 
-def _answered(kind: str, bands: dict[str, dict[str, float]]) -> str:
-    said = [f"{percent(bands[band][kind])} <b>{band}</b>" for band in reversed(TONE)]
-    wrong = "likely generated" if kind == "real" else "likely not generated"
-    return f"Of the {kind} pictures, {said[0]}, {said[1]}, {said[2]}. The wrong ones are those called {wrong}."
+def _answered(kind: str, whole: dict[str, Any]) -> str:
+    """The three shares, and how sure the wrong one is: none of a few hundred is not never."""
+    shares = {band: whole["bands"][band][kind] for band in reversed(TONE)}
+    generated = sum(row["generated"] for row in whole["reliability"])
+    count = generated if kind == "generated" else whole["pictures"] - generated
+    wrong: Band = "likely generated" if kind == "real" else "likely not generated"
+    low, high = wilson(shares[wrong] * count, count)
+    said = ", ".join(f"{percent(share)} <b>{band}</b>" for band, share in shares.items())
+    return (
+        f"Of the {count:,} {kind} pictures, {said}. Wrong are those called {wrong}: "
+        f"{round(shares[wrong] * count)} of {count:,}, which fits a share of {100 * low:.1f} to {100 * high:.1f} %."
+    )
 
 
 def _source(name: str, row: dict[str, Any]) -> list[str]:

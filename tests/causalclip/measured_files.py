@@ -20,6 +20,7 @@ def reports() -> dict[str, dict[str, Any]]:
     return {
         "detection/test.json": {"model": "tiny", "revision": "r1", "split": "test"} | tabulate(scores(), threshold=0.5),
         "detection/controls.json": about | _controls(),
+        "detection/peer.json": about | {"name": "another 1.0", "auc": {"alike": 0.456, "broad": 0.654}},
         "detection/robustness.json": about | _robustness(),
         "detection/splices.json": about | _splices(),
         "detection/ladder.json": about | {name: _rungs() for name in ("P2: all of train", "P1: one series")},

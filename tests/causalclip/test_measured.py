@@ -50,11 +50,17 @@ def test_every_section_is_drawn_from_its_file(tmp_path: Path) -> None:
     assert "0.789" in said  # content held fixed
     assert "goes from 0.900 to 0.740" in said  # the worst change
     assert "71 of 100 pairs" in said
+    assert "another 1.0" in said
     assert "0.820 ± 0.004" in said
     assert "without a defence 20 % of the answers stay, at best 60 % (ours, 1 step)" in said
     assert "model tiny, revision r1" in said
     assert "Measured on 2026-01-02; made-up pictures" in said
     assert "Date not recorded" in said  # of the file that has none
+
+
+def test_none_of_a_few_is_not_never(tmp_path: Path) -> None:
+    """tabulate's pictures get no answer "likely not generated" at all."""
+    assert "0 of 40, which fits a share of 0.0 to 8.8 %" in text(page(write_reports(tmp_path)))
 
 
 def test_numbers_follow_the_file(tmp_path: Path) -> None:
