@@ -118,8 +118,7 @@ def test_batch_with_a_bad_file(open_page: Open, many: list[Path]) -> None:
         assert len([n for n in archive.namelist() if n.endswith(".html")]) == 2
 
 
-@pytest.mark.parametrize("width", [390, 1440])
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(("width", "dark"), [(390, True), (1440, False)])
 def test_evidence_is_accessible_and_fits(
     open_page: Open, claiming: Path, many: list[Path], width: int, dark: bool
 ) -> None:
