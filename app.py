@@ -32,6 +32,8 @@ from causalclip.examples import write_examples
 from causalclip.measured_tab import build_measured_tab
 from causalclip.sweeper import Sweeper
 from causalclip.tab import build_tab, explain
+from purifier.models import Models, shipped
+from purifier.tab import build_tab as build_purify_tab
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
@@ -89,6 +91,7 @@ def build(
     *,
     problem: Callable[[], Exception | None] = lambda: None,
     examples_folder: Path | None = None,
+    models: Models | None = None,
 ) -> gr.Blocks:
     """Builds the whole page.
 
@@ -96,6 +99,7 @@ def build(
         detector: returns the loaded detector.
         problem: returns why there is none; asked when a page is opened.
         examples_folder: where the examples are written; a new folder by default.
+        models: of the Purify tab; without them there is no such tab.
     """
     examples = write_examples(examples_folder or Path(tempfile.mkdtemp(prefix="causalclip-examples-")))
 
@@ -116,6 +120,9 @@ def build(
                 build_tab(detector, examples)
             with gr.Tab("Batch"):
                 build_batch_tab(detector)
+            if models is not None:
+                with gr.Tab("Purify"):
+                    build_purify_tab(models)
             with gr.Tab("How good is it?") as measured:
                 build_measured_tab(measured)
         with gr.Accordion("Privacy, and what this cannot tell you", open=False):
@@ -137,7 +144,7 @@ def launch(page: gr.Blocks, **options: Any) -> str:
         max_file_size="20mb",
         footer_links=["api", "settings"],
         theme=_theme(),
-        css_paths=[ASSETS / f"{name}.css" for name in ("style", "evidence", "reviewer")],
+        css_paths=[ASSETS / f"{name}.css" for name in ("style", "evidence", "reviewer", "purify")],
         js=(ASSETS / "upload.js").read_text(encoding="utf-8"),
         **options,
     )
@@ -153,7 +160,8 @@ def _theme() -> gr.themes.Base:
 def main(room: Room) -> None:
     logging.basicConfig(level=logging.WARNING)
     detector = LazyDetector()
-    page = build(detector, problem=detector.problem, examples_folder=room.examples)
+    models = Models(detector=detector) if shipped() else None
+    page = build(detector, problem=detector.problem, examples_folder=room.examples, models=models)
     keep(page, room).start()
     print(f"CausalCLIP is ready: open {launch(page)}", flush=True)
     threading.Thread(target=detector.warm_up, daemon=True).start()

@@ -60,14 +60,12 @@ class DetectTab:
     picture: gr.Image
     provenance: gr.HTML
     status: gr.HTML
-    results: gr.Column
     causal: gr.Image
     non_causal: gr.Image
     opacity: gr.Slider
     regions: gr.HTML
     mask: gr.Image
     stability: gr.HTML
-    reports: gr.Row
     report_html: gr.DownloadButton
     report_json: gr.DownloadButton
     facts: gr.HTML
@@ -87,7 +85,7 @@ class DetectTab:
 
     def _stages(self, data: bytes) -> Iterator[Updates]:
         provenance = read_claims(data)
-        yield {self.provenance: _panel(provenance)}
+        yield {self.provenance: provenance_panel.panel(provenance)}
         loaded = load_image(data)
         if loaded.format in UNSHOWN:
             yield {self.picture: save_png(Image.fromarray(shrink(loaded.pixels)), "decoded")}
@@ -105,14 +103,13 @@ class DetectTab:
         said = tension(provenance, detection.band)
         return {
             self.status: card.verdict(detection, loaded.notes, cautions=cautions, tension=said),
-            self.provenance: _panel(provenance),
+            self.provenance: provenance_panel.panel(provenance),
             self.facts: details.facts(detection, loaded),
         }
 
     def _maps(self, loaded: LoadedImage, detection: Detection) -> Iterator[Updates]:
         drawing = prepare(loaded.pixels, detection)
         yield {
-            self.results: gr.update(visible=True),
             self.causal: gr.update(value=_map_file(drawing, "causal", OPACITY), alt_text=details.map_words(detection)),
             self.regions: details.regions(detection),
             self.opacity: OPACITY,
@@ -131,7 +128,6 @@ class DetectTab:
                 x.detection, x.notes, cautions=x.cautions, stability=x.stability, tension=x.tension
             ),
             self.stability: stability_panel.panel(x.stability),
-            self.reports: gr.update(visible=True),
             self.report_html: str(html),
             self.report_json: str(plain),
         }
@@ -140,9 +136,7 @@ class DetectTab:
         """No result: nothing of an older picture may stay beside a newer one."""
         return {
             self.status: status or card.waiting(),
-            self.provenance: gr.update(value="", visible=False),
-            self.results: gr.update(visible=False),
-            self.reports: gr.update(visible=False),
+            self.provenance: "",
             self.stability: stability_panel.waiting(),
             **dict.fromkeys((self.regions, self.facts), ""),
             **dict.fromkeys((self.causal, self.non_causal, self.mask, self.drawing)),
@@ -169,9 +163,10 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example]) -> 
             gr.HTML(f"<p class='cc-small'>{PROMISE}</p>", elem_id="promise")
             shelf = gr.HTML(details.shelf(examples), js_on_load=PICK, elem_id="examples")
         with gr.Column(scale=7, min_width=300):
-            provenance = gr.HTML(visible=False, elem_id="provenance")
+            provenance = gr.HTML(elem_id="provenance")
             status = gr.HTML(card.waiting(), elem_id="status")
-            with gr.Column(visible=False, elem_id="results") as results:
+            # assets/evidence.css shows it while there is a verdict: what is hidden and shown at once may stay hidden.
+            with gr.Column(elem_id="results"):
                 with gr.Row():
                     causal = _output(CAUSAL, "causal-map", min_width=260)
                     non_causal = _output(NON_CAUSAL, "non-causal-map", min_width=260, alt_text=SAME_SCALE)
@@ -184,21 +179,21 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example]) -> 
                     gr.Markdown(MASK)
                     mask = _output("Channel mask", "mask", show_label=False)
                 stability = gr.HTML(stability_panel.waiting(), elem_id="stability")
-                with gr.Row(visible=False) as reports:
+                with gr.Row(elem_id="reports"):
                     report_html = gr.DownloadButton("Download the report (HTML)", elem_id="report-html")
                     report_json = gr.DownloadButton("Download it as JSON", elem_id="report-json")
                 gr.HTML(searches.links(), elem_id="searches")
             facts = gr.HTML(elem_id="facts")
     drawing = gr.State(time_to_live=KEPT)
-    outputs = (provenance, status, results, causal, non_causal, opacity, regions, mask)
-    tab = DetectTab(detector, picture, *outputs, stability, reports, report_html, report_json, facts, drawing)
+    outputs = (provenance, status, causal, non_causal, opacity, regions, mask)
+    tab = DetectTab(detector, picture, *outputs, stability, report_html, report_json, facts, drawing)
     _wire(tab, shelf, examples)
     return tab
 
 
 def _wire(tab: DetectTab, shelf: gr.HTML, examples: Sequence[Example]) -> None:
-    shown: Any = [tab.status, tab.results, tab.causal, tab.non_causal, tab.regions, tab.mask, tab.facts, tab.drawing]
-    shown += [tab.provenance, tab.stability, tab.reports, tab.report_html, tab.report_json]
+    shown: Any = [tab.status, tab.causal, tab.non_causal, tab.regions, tab.mask, tab.facts, tab.drawing]
+    shown += [tab.provenance, tab.stability, tab.report_html, tab.report_json]
 
     def try_example(event: gr.EventData) -> Iterator[Updates]:
         path = str(examples[event.index].path)
@@ -206,9 +201,12 @@ def _wire(tab: DetectTab, shelf: gr.HTML, examples: Sequence[Example]) -> None:
         yield from tab.run(path)
 
     judge: dict[str, Any] = {"outputs": [tab.picture, tab.opacity, *shown], **PRIVATE, **MODEL_QUEUE}
-    tab.picture.upload(tab.run_upload, tab.picture, preprocess=False, trigger_mode="always_last", **judge)
-    shelf.click(try_example, None, trigger_mode="always_last", **judge)
-    tab.picture.clear(tab.cleared, None, shown, queue=False, **PRIVATE)
+    runs: list[Any] = [
+        tab.picture.upload(tab.run_upload, tab.picture, preprocess=False, trigger_mode="always_last", **judge),
+        shelf.click(try_example, None, trigger_mode="always_last", **judge),
+    ]
+    # A run that goes on would write its result over the cleared page.
+    tab.picture.clear(tab.cleared, None, shown, queue=False, cancels=runs, **PRIVATE)
     maps = [tab.causal, tab.non_causal]
     tab.opacity.release(tab.redraw, [tab.drawing, tab.opacity], maps, trigger_mode="always_last", **PRIVATE)
     add_endpoints(tab.detector, tab.picture, queue=MODEL_QUEUE)
@@ -223,10 +221,6 @@ def _picture() -> gr.Image:
         height=300,
         elem_id="picture",
     )
-
-
-def _panel(provenance: Provenance) -> Any:
-    return gr.update(value=provenance_panel.panel(provenance), visible=True)
 
 
 def _output(label: str, name: str, **options: Any) -> gr.Image:

@@ -34,14 +34,16 @@ def drawn(page: Page, name: str) -> bool:
 def overflow(page: Page) -> int:
     """Pixels by which the page, or what a reader must see of it, reaches beyond the window.
 
-    The page alone says too little: what a parent cuts off does not widen it.
+    The page alone says too little: what a parent cuts off does not widen it. What scrolls by itself may be wide.
     """
     return int(
         page.evaluate("""() => {
-          const shown = document.querySelectorAll("#picture, .cc-card, .cc-scale, .cc-facts, .cc-table, .cc-shelf, "
+          const shown = document.querySelectorAll("#picture, .cc-card, .cc-scale, .cc-facts, "
+            + ".cc-table, .cc-shelf, .cc-wide, "
             + "#causal-map, #non-causal-map, #opacity, #mask, .cc-small, .label-wrap");
-          const right = [...shown].filter((e) => e.checkVisibility()).map((e) => e.getBoundingClientRect().right);
-          const left = [...shown].filter((e) => e.checkVisibility()).map((e) => -e.getBoundingClientRect().left);
+          const seen = [...shown].filter((e) => e.checkVisibility() && !e.parentElement.closest(".cc-wide"));
+          const right = seen.map((e) => e.getBoundingClientRect().right);
+          const left = seen.map((e) => -e.getBoundingClientRect().left);
           const window = document.documentElement.clientWidth;
           const page = document.documentElement.scrollWidth - window;
           return Math.ceil(Math.max(page, ...right.map((x) => x - window), ...left));

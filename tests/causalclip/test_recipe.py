@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -97,13 +98,22 @@ def killed_after_the_first_piece(workshop: Path) -> dict[Path, int]:
     return kept(workshop)
 
 
+class Inside(ThreadPoolExecutor):
+    """A pool in this process: the killed run has used the real one, whose processes are slow to start."""
+
+    def __init__(self, workers: int, mp_context: object) -> None:
+        super().__init__(1)
+
+
 @pytest.fixture(scope="module")
 def trained(workshop: Path) -> Path:
     """The folder of a detector whose training was killed once, and then run to its end."""
     before = killed_after_the_first_piece(workshop)
     assert before
     assert not (workshop / "model" / "config.json").exists()
-    result = CliRunner().invoke(app, train(workshop), catch_exceptions=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("causalclip.features.ProcessPoolExecutor", Inside)
+        result = CliRunner().invoke(app, train(workshop), catch_exceptions=False)
     assert result.exit_code == 0, result.output
     after = kept(workshop)
     assert len(after) > len(before)

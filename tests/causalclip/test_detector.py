@@ -1,0 +1,137 @@
+"""The detector: every share adds up to the logit, the same picture gets the same answer, files keep everything."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from causalclip.calibration import sigmoid
+from causalclip.detector import Detection, Detector
+from causalclip.heatmap import placed, unplaced
+from causalclip.weights import WeightsMissing
+from tests.causalclip.detectors import saved_detector, tiny_detector
+from tests.causalclip.pictures import photo
+
+SIZES = [(160, 120), (64, 64), (120, 400), (36, 33), (700, 90)]
+
+
+def added(detection: Detection) -> float:
+    """All that the logit is made of, by place."""
+    return sum(float(v.causal.sum(dtype=np.float64)) + v.rest for v in detection.views) + detection.rest
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_contributions_and_rest_are_the_logit(size: tuple[int, int], seed: int) -> None:
+    detection = tiny_detector(seed=seed).predict(photo(*size))
+    assert added(detection) == pytest.approx(detection.logit, abs=1e-4)
+    assert placed(detection.views) + unplaced(detection) == pytest.approx(detection.logit, abs=1e-6)
+    by_channel = sum(float(v.channels.sum(dtype=np.float64)) + v.bias for v in detection.views) + detection.rest
+    assert by_channel == pytest.approx(detection.logit, abs=1e-4)
+
+
+def test_the_shipped_detector_adds_up() -> None:
+    """On real weights, in the processor's own precision."""
+    detection = Detector.from_pretrained().predict(photo(320, 300))
+    assert added(detection) == pytest.approx(detection.logit, abs=1e-4)
+    assert {v.kind for v in detection.views} == {"whole", "window"}
+    assert all(v.causal.shape == (14, 14) for v in detection.views)
+    assert 0 <= detection.low < detection.high <= 1
+
+
+def test_non_causal_shares_are_of_what_the_mask_held_back() -> None:
+    detector = tiny_detector()
+    for head in detector.heads.values():
+        torch.nn.init.zeros_(head.mask.mlp[2].weight)
+        torch.nn.init.constant_(head.mask.mlp[2].bias, 50.0)  # everything is let through
+    open_ = detector.predict(photo(160, 120))
+    assert all(np.abs(v.non_causal).max() < 1e-6 for v in open_.views)
+    assert all(v.mask.min() > 0.999 for v in open_.views)
+    for head in detector.heads.values():
+        torch.nn.init.constant_(head.mask.mlp[2].bias, -50.0)  # nothing is
+    shut = detector.predict(photo(160, 120))
+    assert all(np.abs(v.causal).max() < 1e-6 for v in shut.views)
+    for a, b in zip(open_.views, shut.views, strict=True):
+        assert np.allclose(a.causal, b.non_causal, atol=1e-5)
+
+
+def test_the_same_picture_gets_the_same_answer() -> None:
+    detector = tiny_detector()
+    first, second = detector.predict(photo(160, 120)), detector.predict(photo(160, 120))
+    assert first.logit == second.logit
+    assert np.array_equal(first.views[0].causal, second.views[0].causal)
+    assert detector.predict(photo(160, 121)).logit != first.logit
+
+
+def test_judge_is_predict_without_the_explanation() -> None:
+    detector = tiny_detector()
+    for size in SIZES:
+        full, short = detector.predict(photo(*size)), detector.judge(photo(*size))
+        assert short.logit == pytest.approx(full.logit, abs=1e-4)
+        assert short.band == full.band
+
+
+def test_probability_band_and_thresholds_belong_together() -> None:
+    detector = tiny_detector()
+    seen = set()
+    for seed in range(12):
+        noise = np.random.default_rng(seed).integers(0, 256, (80, 100, 3), np.uint8)
+        detection = detector.predict(noise // (1 + seed % 4))
+        assert detection.probability == pytest.approx(sigmoid(detection.logit))
+        assert detection.band == detector.config.calibration.band(detection.probability)
+        assert (detection.low, detection.high) == (0.3, 0.7)
+        seen.add(round(detection.probability, 3))
+    assert len(seen) > 6
+
+
+def test_the_picture_is_not_changed_and_may_be_read_only() -> None:
+    pixels = photo(160, 120)
+    pixels.setflags(write=False)
+    tiny_detector().predict(pixels)
+    assert np.array_equal(pixels, photo(160, 120))
+
+
+def test_views_count_by_their_kinds_share() -> None:
+    detector = tiny_detector()
+    detection = detector.predict(photo(160, 120))
+    weight = detector.view_weights(list(detection.views))
+    for kind, share in detector.config.share.items():
+        assert float(sum(weight[i] for i, v in enumerate(detection.views) if v.kind == kind)) == pytest.approx(share)
+    small = detector.predict(photo(37, 35))
+    assert {v.kind for v in small.views} == {"whole"}
+    assert float(detector.view_weights(list(small.views)).sum()) == pytest.approx(1)
+
+
+def test_save_and_load_keep_everything(tmp_path: Path) -> None:
+    detector = saved_detector(tmp_path)
+    loaded = Detector.from_pretrained(tmp_path / "model", dtype=torch.float32)
+    assert loaded.config == detector.config
+    before, after = detector.predict(photo(160, 120)), loaded.predict(photo(160, 120))
+    assert after.logit == pytest.approx(before.logit, abs=5e-3)  # the head is stored in half precision
+    assert (after.model, after.revision, after.parts) == ("model", before.revision, before.parts)
+    loaded.save_pretrained(tmp_path / "again")
+    again = Detector.from_pretrained(tmp_path / "again", dtype=torch.float32)
+    assert again.predict(photo(160, 120)).logit == after.logit  # and saved once more, nothing is lost
+
+
+@pytest.mark.parametrize("name", ["no-such-detector", "nowhere/at/all"])
+def test_a_missing_detector_says_what_it_needs(name: str) -> None:
+    with pytest.raises(WeightsMissing, match=r"config\.json and head\.safetensors"):
+        Detector.from_pretrained(name)
+
+
+def test_a_missing_tower_is_missing_weights(tmp_path: Path) -> None:
+    saved_detector(tmp_path)
+    for shard in (tmp_path / "tower").iterdir():
+        shard.unlink()
+    with pytest.raises(WeightsMissing, match="no CLIP tower"):
+        Detector.from_pretrained(tmp_path / "model")
+
+
+def test_summary_is_plain_numbers() -> None:
+    summary = tiny_detector().predict(photo(160, 120)).summary()
+    assert json.loads(json.dumps(summary)) == summary
+    assert (summary["width"], summary["height"]) == (160, 120)
+    assert {"probability", "logit", "band", "low", "high", "model", "revision", "seconds"} <= summary.keys()
