@@ -56,6 +56,15 @@ def sites(test: dict[str, Any]) -> str:
     return table(["site of `alike`, content held fixed by its owner", "AUC"], rows)
 
 
+def sources(test: dict[str, Any]) -> str:
+    rows = [
+        [name, "generated" if s["generated"] else "real", str(s["pictures"]), percent(s["accuracy"])]
+        for name, s in sorted(test["sources"].items(), key=lambda item: item[1]["accuracy"])
+    ]
+    head = ["source, hardest first", "class", "pictures", "right at the calibrated threshold"]
+    return f"<details><summary>All {len(rows)} sources</summary>\n\n{table(head, rows)}\n\n</details>"
+
+
 def controls(report: dict[str, Any]) -> str:
     fixed = report["content held fixed, broad"]
     rows = [
@@ -68,6 +77,11 @@ def controls(report: dict[str, Any]) -> str:
         ]
     ]
     return table(["AUC on `test`", "broad", "alike", "broad, content held fixed"], rows)
+
+
+def peer(report: dict[str, Any]) -> str:
+    row = [report["name"], *(f"{report['auc'][name]:.3f}" for name in ("broad", "alike"))]
+    return table(["AUC on `test`", "broad", "alike"], [row])
 
 
 def robustness(report: dict[str, Any]) -> str:
@@ -130,7 +144,9 @@ SECTIONS: list[tuple[str, str, Callable[[dict[str, Any]], str]]] = [
     ),
     ("detection/test.json", "What it answers", bands),
     ("detection/test.json", "Site by site", sites),
+    ("detection/test.json", "By source", sources),
     ("detection/controls.json", "Controls: what the verdict must not rest on", controls),
+    ("detection/peer.json", "The detector that can be installed today, on the same pictures", peer),
     ("detection/robustness.json", "As pictures travel", robustness),
     ("detection/robustness.json", "Answers that do not survive mild re-encoding become inconclusive", overturned),
     ("detection/splices.json", "Are the maps right?", maps),

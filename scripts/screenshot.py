@@ -29,7 +29,7 @@ def take(address: str, *, example: int, width: int, dark: bool) -> Image.Image:
         page.set_default_timeout(120_000)
         page.goto(address)
         page.locator("#examples button").nth(example).click()
-        page.locator("#mask img").wait_for(state="attached")
+        page.locator("#stability table").wait_for()
         page.locator("#non-causal-map img").wait_for()
         page.wait_for_timeout(2000)  # fonts and layout
         shot = page.screenshot(full_page=True)
