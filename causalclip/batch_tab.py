@@ -20,7 +20,7 @@ from causalclip.tab import PRIVATE
 if TYPE_CHECKING:
     from causalclip.detector import Detector
 
-KEPT = 3600  # seconds that a session's rows are kept at most
+KEPT = 3000  # seconds that a session's rows are kept at most
 ENDINGS = [".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".tif", ".tiff", ".gif", ".zip"]
 INTRO = (
     f"Up to {MAX_PICTURES} pictures, or a zip of them, one after the other. Each is examined as in the Detect tab; "

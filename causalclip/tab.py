@@ -26,7 +26,7 @@ from causalclip.report import save_reports
 if TYPE_CHECKING:
     from causalclip.detector import Detection, Detector
 
-KEPT = 3600  # seconds that a session's drawing is kept at most
+KEPT = 3000  # seconds that a session's drawing is kept at most
 OPACITY = 0.8
 UNSHOWN = {"HEIC", "TIFF"}  # formats that browsers do not show
 PLACEHOLDER = """Drop a picture here, paste one, or click to choose
