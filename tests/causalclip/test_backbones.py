@@ -107,7 +107,9 @@ def test_no_bfloat16_where_matrix_units_may_not_be_used(limit: str, monkeypatch:
     assert fast_dtype() == torch.float32
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-    assert fast_dtype() == torch.float32
+    for has, dtype in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda has=has: has)
+        assert fast_dtype() == dtype
 
 
 # What is shipped ----------------------------------------------------------------------------------
