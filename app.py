@@ -29,6 +29,7 @@ from causalclip import sessions
 from causalclip.batch_tab import build_batch_tab
 from causalclip.card import failure
 from causalclip.examples import write_examples
+from causalclip.explorer_tab import build_explorer_tab
 from causalclip.measured_tab import build_measured_tab
 from causalclip.sweeper import Sweeper
 from causalclip.tab import build_tab, explain
@@ -123,6 +124,8 @@ def build(
             if models is not None:
                 with gr.Tab("Purify"):
                     build_purify_tab(models)
+            with gr.Tab("Explore"):
+                build_explorer_tab(detector)
             with gr.Tab("How good is it?") as measured:
                 build_measured_tab(measured)
         with gr.Accordion("Privacy, and what this cannot tell you", open=False):

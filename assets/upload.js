@@ -3,7 +3,8 @@
   // gets one, and the server says what is wrong with a file that is no picture. Files are also renamed, so that the name
   // that a person gave a picture never leaves the browser.
   const types = { avif: "image/avif", heic: "image/heic", heif: "image/heif", tif: "image/tiff", tiff: "image/tiff" };
-  const field = () => document.querySelector("#picture input[type=file]");
+  const place = ".cc-picture";
+  const inputOf = (element) => element && element.querySelector("input[type=file]");
 
   const plain = (file) => {
     const ending = (file.name.split(".").pop() || "").toLowerCase().replace(/[^a-z0-9]/g, "");
@@ -17,8 +18,7 @@
     input.files = transfer.files;
   };
 
-  const offer = (event, files) => {
-    const input = field();
+  const offer = (event, files, input) => {
     if (!input || !files || !files.length) return;
     event.preventDefault();
     event.stopImmediatePropagation();
@@ -26,15 +26,17 @@
     input.dispatchEvent(new Event("change", { bubbles: true }));
   };
 
-  const inField = (event) => event.target instanceof Element && event.target.closest("#picture");
+  const fieldOf = (event) => event.target instanceof Element && event.target.closest(place);
+  // What is pasted goes to the first empty field that is in sight.
+  const empty = () => [...document.querySelectorAll(place)].filter((e) => e.checkVisibility()).map(inputOf).find(Boolean);
   document.addEventListener(
     "change",
     (event) => {
       const input = event.target;
-      if (input === field() && input.files.length && input.files[0].name !== plain(input.files[0]).name) fill(input, input.files);
+      if (input === inputOf(fieldOf(event)) && input.files.length && input.files[0].name !== plain(input.files[0]).name) fill(input, input.files);
     },
     true,
   );
-  document.addEventListener("drop", (event) => inField(event) && offer(event, event.dataTransfer.files), true);
-  document.addEventListener("paste", (event) => offer(event, event.clipboardData.files), true);
+  document.addEventListener("drop", (event) => offer(event, event.dataTransfer.files, inputOf(fieldOf(event))), true);
+  document.addEventListener("paste", (event) => offer(event, event.clipboardData.files, empty()), true);
 }

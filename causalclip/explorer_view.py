@@ -21,6 +21,12 @@ ORDERS: dict[Order, str] = {
 }
 
 
+def answer(detection: Detection) -> str:
+    """The answer in a sentence."""
+    said = f"<b>{detection.band.capitalize()}</b>, score {score(detection.probability)}"
+    return f"<p>{said}, before the stability check.</p>"
+
+
 def channels(detection: Detection) -> str:
     """The strongest channels and what each adds; with all others and the rest they are the logit."""
     top = top_channels(detection)
@@ -34,7 +40,7 @@ def channels(detection: Detection) -> str:
     ]
     towards = sum(channel.contribution > 0 for channel in top)
     words = (
-        f"<p>{_answer(detection)} Of the {len(top)} strongest channels, {towards} push towards generated and "
+        f"<p>Of the {len(top)} strongest channels, {towards} push towards generated and "
         f"{len(top) - towards} towards not generated. A channel is one dimension of CLIP's embedding; it has no name, "
         "and what it adds is counted from the average training picture.</p>"
     )
@@ -95,10 +101,6 @@ def _row(channel: Channel) -> list[str]:
     side = "b" if channel.contribution > 0 else "c"
     chart = marks([Mark(channel.contribution, side)], Axis("", -PUSH, PUSH), line=0.0)
     return [escape(channel.name), chart, f"{channel.mask:.0%}", _signed(channel.contribution, 3)]
-
-
-def _answer(detection: Detection) -> str:
-    return f"<b>{detection.band.capitalize()}</b>, score {score(detection.probability)}, before the stability check."
 
 
 def _from_to(detection: Detection, left: float) -> str:

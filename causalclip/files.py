@@ -19,8 +19,13 @@ UNREADABLE = "This file could not be read"
 
 
 def picture_input(**options: Any) -> gr.Image:
-    """An image field for uploads alone: a client of the API that sends an address is refused, nothing is fetched."""
-    field = gr.Image(type="filepath", image_mode=None, sources=["upload", "clipboard"], **options)
+    """An image field for uploads alone, whose files assets/upload.js renames before they leave the browser.
+
+    A client of the API that sends an address is refused: nothing is fetched.
+    """
+    field = gr.Image(
+        type="filepath", image_mode=None, sources=["upload", "clipboard"], elem_classes="cc-picture", **options
+    )
     _refuse_addresses(field)
     return field
 

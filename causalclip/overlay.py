@@ -63,6 +63,7 @@ def draw_map(
     *,
     opacity: float = 0.8,
     smooth: bool = True,
+    frame: bool = True,
     scale: float = SCALE,
 ) -> Image.Image:
     """The map over its picture, with the frame of what was seen and a colour bar below: an RGB picture.
@@ -71,6 +72,7 @@ def draw_map(
         which: "causal" or "non_causal"; both on the same scale.
         opacity: of the strongest colour, in [0, 1].
         smooth: interpolated, or patch by patch.
+        frame: mark the corners of the windows.
         scale: log-odds per patch at the ends of the colour map; the same for every picture.
     """
     rows, columns = drawing.grey.shape
@@ -82,7 +84,8 @@ def draw_map(
     base = _dim(drawing.grey).convert("RGB")
     over = Image.composite(colour.convert("RGB"), base, index.point(_alpha(opacity)))
     _hatch_unseen(over, drawing.detection)
-    _mark_windows(over, drawing.detection)
+    if frame:
+        _mark_windows(over, drawing.detection)
     return _with_bar(over, scale)
 
 

@@ -11,12 +11,16 @@ import datetime
 import hashlib
 import shutil
 import tempfile
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import gradio as gr
 from gradio.context import LocalContext
 
 _NOTE, _CLOSED = "uses-", "closed-"
+_turns: dict[tuple[str, str], object] = {}  # (session, part of the page) -> its newest run
+_turning = threading.Lock()
 
 
 def uploads() -> Path:
@@ -42,6 +46,18 @@ def note_upload(path: str) -> None:
     _closed(session).unlink(missing_ok=True)  # a page that was out of reach, and is back
     path = str(Path(path).resolve())  # one note for one file, however a client spells it
     (folder / f"{_NOTE}{_digest(path)}").write_bytes(_bytes(path))
+
+
+def take_turn(part: str) -> Callable[[], bool]:
+    """Makes what answers the current event the newest run of its session in a part of the page.
+
+    Returns:
+        Whether it still is: an older run must show nothing more, as its picture is no longer on the page.
+    """
+    key, mine = (_current() or "", part), object()
+    with _turning:
+        _turns[key] = mine
+    return lambda: _turns.get(key) is mine
 
 
 def forget(session: str) -> None:
@@ -73,6 +89,9 @@ def forget_state(page: gr.Blocks, session: str) -> None:
     page.state_holder.delete_state(session)
     page.state_holder.session_data.pop(session, None)
     page.state_holder.time_last_used.pop(session, None)
+    with _turning:
+        for key in [key for key in _turns if key[0] == session]:
+            del _turns[key]
 
 
 def forget_idle(page: gr.Blocks, seconds: float) -> None:

@@ -22,6 +22,7 @@ from causalclip.overlay import Drawing, draw_map, prepare, shrink
 from causalclip.problems import explain
 from causalclip.provenance import Provenance
 from causalclip.report import save_reports
+from causalclip.sessions import take_turn
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection, Detector
@@ -43,6 +44,7 @@ PICK = """element.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button) trigger("click", { index: Number(button.dataset.index) });
 });"""
+PART = "detect"
 MODEL_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
@@ -73,6 +75,13 @@ class DetectTab:
 
     def run(self, path: str | None) -> Iterator[Updates]:
         """Examines a picture and yields what is ready: provenance, verdict, maps, stability, report."""
+        newest = take_turn(PART)
+        for updates in self._answer(path):
+            if not newest():  # the page has been cleared, or has another picture
+                return
+            yield updates
+
+    def _answer(self, path: str | None) -> Iterator[Updates]:
         if path is None:
             yield self.cleared()
             return
@@ -143,6 +152,11 @@ class DetectTab:
             **dict.fromkeys((self.report_html, self.report_json)),
         }
 
+    def clear(self) -> Updates:
+        """`cleared`, for good: a run that still goes on shows nothing more."""
+        take_turn(PART)
+        return self.cleared()
+
     def redraw(self, drawing: Drawing | None, opacity: float) -> tuple[Any, Any]:
         """Both maps at another opacity, without the model."""
         if drawing is None:
@@ -201,12 +215,10 @@ def _wire(tab: DetectTab, shelf: gr.HTML, examples: Sequence[Example]) -> None:
         yield from tab.run(path)
 
     judge: dict[str, Any] = {"outputs": [tab.picture, tab.opacity, *shown], **PRIVATE, **MODEL_QUEUE}
-    runs: list[Any] = [
-        tab.picture.upload(tab.run_upload, tab.picture, preprocess=False, trigger_mode="always_last", **judge),
-        shelf.click(try_example, None, trigger_mode="always_last", **judge),
-    ]
-    # A run that goes on would write its result over the cleared page.
-    tab.picture.clear(tab.cleared, None, shown, queue=False, cancels=runs, **PRIVATE)
+    # Every picture gets its run, even while an older one goes on: `take_turn` silences that one.
+    tab.picture.upload(tab.run_upload, tab.picture, preprocess=False, trigger_mode="multiple", **judge)
+    shelf.click(try_example, None, trigger_mode="multiple", **judge)
+    tab.picture.clear(tab.clear, None, shown, queue=False, **PRIVATE)
     maps = [tab.causal, tab.non_causal]
     tab.opacity.release(tab.redraw, [tab.drawing, tab.opacity], maps, trigger_mode="always_last", **PRIVATE)
     add_endpoints(tab.detector, tab.picture, queue=MODEL_QUEUE)

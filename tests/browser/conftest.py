@@ -15,6 +15,17 @@ expect.set_options(timeout=PATIENCE)
 Open = Callable[..., Page]
 
 
+def open_tab(page: Page, name: str) -> None:
+    """Opens a tab by its name; on a phone it may stand in the menu of those that do not fit."""
+    tab, menu = page.get_by_role("tab", name=name), page.locator(".overflow-menu > button").first
+    expect(tab.or_(menu).filter(visible=True).first).to_be_visible()
+    page.wait_for_timeout(300)  # the tabs are measured and moved into the menu after they are first shown
+    if not tab.is_visible():
+        menu.click()
+        tab = page.locator(".overflow-dropdown").get_by_text(name)
+    tab.click()
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:

@@ -4,25 +4,15 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from causalclip import measured
-from tests.browser.conftest import Open
+from tests.browser.conftest import Open, open_tab
 from tests.causalclip.measured_files import write_reports
 
 BEYOND = """() => [...document.querySelectorAll(".cc-measured *")].filter(
   (e) => e.checkVisibility() && e.getBoundingClientRect().right > document.documentElement.clientWidth + 1
 ).map((e) => e.outerHTML.slice(0, 100))"""
-
-
-def open_tab(page: Page, name: str) -> None:
-    """Opens a tab by its name; on a phone it may stand in the menu of those that do not fit."""
-    tab = page.get_by_role("tab", name=name)
-    if not tab.is_visible():
-        page.locator(".overflow-menu button").first.click()
-        page.locator(".overflow-dropdown").get_by_text(name).click()
-    else:
-        tab.click()
 
 
 @pytest.mark.parametrize(("width", "dark"), [(390, False), (1440, True)], ids=["phone, light", "desk, dark"])

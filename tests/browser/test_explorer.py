@@ -1,0 +1,85 @@
+"""The Explore tab as a reviewer meets it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Open, open_tab
+
+BEYOND = """() => [...document.querySelectorAll(".cc-pane *, .cc-settings *")].filter(
+  (e) => e.checkVisibility() && !e.closest(".image-container") && !e.closest(".cc-wide")
+    && e.getBoundingClientRect().right > document.documentElement.clientWidth + 1
+).map((e) => e.outerHTML.slice(0, 100))"""
+
+
+def explore(page: Page, name: str, file: Path) -> None:
+    page.locator(f"#{name} input[type=file]").set_input_files(file)
+    expect(page.locator(f"#{name}-channels table")).to_be_visible()
+    expect(page.locator(f"#{name}-map img")).to_be_visible()
+
+
+def source(page: Page, name: str = "explore-a") -> str:
+    return page.locator(f"#{name}-map img").first.get_attribute("src") or ""
+
+
+def choose(page: Page, name: str, option: str) -> None:
+    page.locator(f"#{name} input").click()
+    page.get_by_role("option", name=option).first.click()
+
+
+def test_two_pictures_side_by_side(open_page: Open, files: dict[str, Path], tmp_path: Path) -> None:
+    page = open_page()
+    open_tab(page, "Explore")
+    expect(page.locator("#explore-a-removal")).to_be_hidden()
+    explore(page, "explore-a", files["photo.jpg"])
+    explore(page, "explore-b", files["phone.heic"])
+    before = source(page), source(page, "explore-b")
+    choose(page, "explore-which", "Causal minus")
+    for name, old in zip(("explore-a", "explore-b"), before, strict=True):
+        expect(page.locator(f"#{name}-map img").first).not_to_have_attribute("src", old)
+    with page.expect_download() as download:
+        page.locator("#explore-a-npz").click()
+    download.value.save_as(tmp_path / "maps.npz")
+    held = np.load(tmp_path / "maps.npz")
+    added = held["view_channels"].sum() + held["view_bias"].sum() + held["rest"]
+    assert float(added) == pytest.approx(float(held["logit"]), abs=1e-4)
+
+
+def test_one_channel_and_removal(open_page: Open, files: dict[str, Path]) -> None:
+    page = open_page()
+    open_tab(page, "Explore")
+    explore(page, "explore-a", files["photo.jpg"])
+    before = source(page)
+    choose(page, "explore-a-channel", "no.")
+    expect(page.locator("#explore-a-map img").first).not_to_have_attribute("src", before)
+    expect(page.locator("#explore-a-removal")).to_contain_text("No channel is removed")
+    slider = page.locator("#explore-count input[type=range]")
+    slider.focus()
+    for _ in range(3):
+        slider.press("ArrowRight")
+    slider.dispatch_event("pointerup")
+    expect(page.locator("#explore-a-removal")).to_contain_text("Without the 3 channels that push hardest")
+
+
+def test_a_broken_file_leaves_no_old_result(open_page: Open, files: dict[str, Path]) -> None:
+    page = open_page()
+    open_tab(page, "Explore")
+    explore(page, "explore-a", files["photo.jpg"])
+    page.locator("#explore-a").get_by_role("button", name="Remove Image").click()
+    expect(page.locator("#explore-a-map")).to_be_hidden()
+    page.locator("#explore-a input[type=file]").set_input_files(files["broken.jpg"])
+    expect(page.locator("#explore-a-answer")).to_contain_text("cut short or damaged")
+    expect(page.locator("#explore-a-map")).to_be_hidden()
+
+
+@pytest.mark.parametrize(("width", "dark"), [(390, True), (1440, False)], ids=["phone, dark", "desk, light"])
+def test_it_fits_and_can_be_read(open_page: Open, files: dict[str, Path], width: int, dark: bool) -> None:
+    page = open_page(width=width, dark=dark)
+    open_tab(page, "Explore")
+    explore(page, "explore-a", files["photo.jpg"])
+    assert page.evaluate(BEYOND) == []
+    found = Axe().run(page).response["violations"]
+    assert not [v["id"] for v in found if v["impact"] in ("serious", "critical")]
