@@ -13,7 +13,7 @@ from torch import Tensor
 
 from causalclip.backbones import load_tower
 from causalclip.calibration import Band, Calibration, sigmoid
-from causalclip.embedding import contributions, embed, last_layer, part_widths
+from causalclip.embedding import contributions, embed, needs, part_widths
 from causalclip.model import CausalHead
 from causalclip.quality import compression
 from causalclip.tower import Tower, Trace
@@ -216,8 +216,8 @@ class Detector:
         size, most = self.tower.image_size, self.config.windows
         windows = most if windows is None else min(windows, most)
         views = plan_views(pixels.shape[1], pixels.shape[0], size=size, windows=windows)
-        until = last_layer(self.config.parts, self.tower)
-        trace = self.tower(render(pixels, views, size=size), until=until, shares=shares)
+        needed = needs(self.config.parts, self.tower)
+        trace = self.tower(render(pixels, views, size=size), shares=shares, **needed)
         return views, trace, embed(trace, self.config.parts, self.tower), compression(pixels)
 
     def _verdict(self, judged: "_Judged", quality: np.ndarray) -> "Verdict":

@@ -11,6 +11,7 @@ The normalisations are linear once their deviation is known, so each part is a s
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,9 +35,11 @@ def parse_part(part: str, tower: Tower) -> tuple[str, int]:
     return kind, int(layer)
 
 
-def last_layer(parts: Sequence[str], tower: Tower) -> int:
-    """The last layer that the parts need."""
-    return max(parse_part(p, tower)[1] for p in parts)
+def needs(parts: Sequence[str], tower: Tower) -> dict[str, Any]:
+    """What of the tower's `forward` the parts need: its arguments `until` and `patches`."""
+    parsed = [parse_part(p, tower) for p in parts]
+    until = max(layer for _, layer in parsed)
+    return {"until": until, "patches": ("patch", until) in parsed}
 
 
 def part_widths(parts: Sequence[str], tower: Tower) -> list[int]:
@@ -86,7 +89,7 @@ def contributions(trace: Trace, parts: Sequence[str], tower: Tower, direction: T
         total = total + pull[layer]
         block = tower.blocks[layer - 1]
         back = block.ls_1(total) @ block.attn.out_proj.weight.float()  # (B, D), before the output projection
-        patches = patches + (trace.shares[layer - 1] @ back[:, :, None])[..., 0]
+        patches = patches + trace.shares[layer - 1].along(back)
         rest = rest + (trace.rests[layer - 1] * total).sum(1)
     return patches, rest + (trace.cls[0] * total).sum(1)
 
@@ -94,8 +97,8 @@ def contributions(trace: Trace, parts: Sequence[str], tower: Tower, direction: T
 def patch_total(trace: Trace, parts: Sequence[str], tower: Tower) -> Tensor:
     """The sum of all patches' shares of the embedding, [B, D]; what is left of `embed` is the rest."""
     added = [torch.zeros_like(trace.cls[0])]  # by all patches to the CLS token, up to each layer
-    for share, block in zip(trace.shares, tower.blocks, strict=False):
-        added.append(added[-1] + block.ls_1(tower.project_share(block, share.sum(1))))
+    for shares, block in zip(trace.shares, tower.blocks, strict=False):
+        added.append(added[-1] + block.ls_1(tower.project_share(block, shares.total())))
     columns = []
     for part in parts:
         kind, layer = parse_part(part, tower)

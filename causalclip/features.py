@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from causalclip.backbones import load_tower
 from causalclip.data import Record, training_view
-from causalclip.embedding import EMBEDDING, embed, last_layer, part_widths, patch_total
+from causalclip.embedding import EMBEDDING, embed, needs, part_widths, patch_total
 from causalclip.tower import Tower
 
 STRENGTHS = 0.3, 1.0  # of the delivery, of even and odd copies: a detector must know both clean and worn pictures
@@ -105,7 +105,7 @@ def neutral_patches(
             with Image.open(Path(root) / record.path) as file:
                 view = training_view(file.convert("RGB"), record.kind, size=tower.image_size, rng=None)
             pixels = torch.from_numpy(np.array(view)).permute(2, 0, 1)[None].float() / 255
-            totals.append(patch_total(tower(pixels, until=last_layer(parts, tower), shares=True), parts, tower))
+            totals.append(patch_total(tower(pixels, shares=True, **needs(parts, tower)), parts, tower))
     return torch.cat(totals)
 
 

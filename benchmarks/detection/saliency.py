@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from causalclip.detector import Detector
-from causalclip.embedding import embed, last_layer
+from causalclip.embedding import embed, needs
 from causalclip.heatmap import canvas_size
 from causalclip.tower import Tower, Trace
 from causalclip.views import View, plan_views, render
@@ -38,7 +38,7 @@ def gradient_times_input(detector: Detector, pixels: np.ndarray, *, side: int) -
     views, x = _views(detector, pixels)
     x.requires_grad_()
     parts = detector.config.parts
-    E = embed(detector.tower(x, until=last_layer(parts, detector.tower)), parts, detector.tower)
+    E = embed(detector.tower(x, **needs(parts, detector.tower)), parts, detector.tower)
     weight = detector.view_weights(views)
     logit = torch.stack(
         [w * detector.heads[v.kind](E[i : i + 1]).logit[0] for i, (v, w) in enumerate(zip(views, weight, strict=True))]
@@ -52,13 +52,13 @@ def gradient_times_input(detector: Detector, pixels: np.ndarray, *, side: int) -
 class _Recorder(Tower):
     """A tower that keeps each layer's attention, averaged over heads: [B, T, T]."""
 
-    def _layer(self, block: Any, x: Tensor, trace: Trace | None) -> Tensor:
+    def _layer(self, block: Any, x: Tensor, trace: Trace | None, **options: Any) -> Tensor:
         B, T, D = x.shape
         H = block.attn.num_heads
         qkv = F.linear(block.ln_1(x).to(self.dtype), block.attn.in_proj_weight, block.attn.in_proj_bias)
         q, k, _ = qkv.view(B, T, 3, H, D // H).permute(2, 0, 3, 1, 4).float()
         self.__dict__["attention"].append((q @ k.transpose(-1, -2) / (D // H) ** 0.5).softmax(-1).mean(1))
-        return super()._layer(block, x, trace)
+        return super()._layer(block, x, trace, **options)
 
 
 @torch.inference_mode()
@@ -68,7 +68,7 @@ def attention_rollout(detector: Detector, pixels: np.ndarray, *, side: int) -> n
     tower: Any = copy.copy(detector.tower)
     tower.__class__ = _Recorder
     object.__setattr__(tower, "attention", [])
-    tower(x, until=last_layer(detector.config.parts, detector.tower))
+    tower(x, **needs(detector.config.parts, detector.tower))
     kept: list[Tensor] = tower.attention
     rolled = torch.eye(kept[0].shape[-1]).expand(len(views), -1, -1)
     for attention in kept:

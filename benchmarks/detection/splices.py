@@ -121,11 +121,11 @@ def curves(detector: Detector, pixels: np.ndarray, *, steps: int = 8, rng: np.ra
 @torch.inference_mode()
 def whole_logits(detector: Detector, squares: np.ndarray) -> np.ndarray:
     """uint8 [B, 224, 224, 3] -> raw logits [B] of the head for whole pictures."""
-    from causalclip.embedding import embed, last_layer
+    from causalclip.embedding import embed, needs
 
     pixels: Tensor = torch.from_numpy(squares).permute(0, 3, 1, 2).float() / 255
     parts = detector.config.parts
-    trace = detector.tower(pixels, until=last_layer(parts, detector.tower))
+    trace = detector.tower(pixels, **needs(parts, detector.tower))
     return detector.heads["whole"](embed(trace, parts, detector.tower)).logit.numpy()
 
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from causalclip.embedding import embed, last_layer
+from causalclip.embedding import embed, needs
 from causalclip.quality import compression
 from causalclip.views import View, plan_views
 
@@ -26,7 +26,7 @@ def detector_logit(detector: "Detector", pixels: Tensor) -> Tensor:
     config = detector.config
     views = plan_views(width, height, size=detector.tower.image_size, windows=config.windows)
     shots = torch.cat([_render(pixels, view, detector.tower.image_size) for view in views])  # (V N, 3, S, S)
-    trace = detector.tower(shots, until=last_layer(config.parts, detector.tower))
+    trace = detector.tower(shots, **needs(config.parts, detector.tower))
     embedding = embed(trace, config.parts, detector.tower).unflatten(0, (len(views), -1))  # (V, N, D)
     logit = torch.stack([_shift(detector, picture) for picture in pixels])
     for view, weight, seen in zip(views, detector.view_weights(views), embedding, strict=True):

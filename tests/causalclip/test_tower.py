@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from causalclip.embedding import embed, last_layer
+from causalclip.embedding import contributions, embed, needs
 from causalclip.tower import Tower, normalise
 from tests.causalclip.towers import tiny_tower, views
 
@@ -35,7 +35,8 @@ def test_shares_are_local_where_attention_is_blocked() -> None:
     y[:, :, :8, :8] = 1 - y[:, :, :8, :8]
     with torch.inference_mode():
         a, b = tower(x, shares=True), tower(y, shares=True)
-        change = (a.shares[0] - b.shares[0]).norm(dim=-1)[0]
+        one, other = ((t.shares[0].weight[..., None] * t.shares[0].value)[0, :, 1:] for t in (a, b))
+        change = (one - other).norm(dim=(0, 2))
     assert change.argmax() == 0
     assert change[0] > 3 * change[1:].max()
 
@@ -49,8 +50,22 @@ def test_views_do_not_see_each_other() -> None:
 
 def test_only_the_layers_that_are_needed_are_run() -> None:
     tower = tiny_tower()
-    assert last_layer(("cls:1", "patch:2"), tower) == 2
+    assert needs(("cls:1", "patch:2"), tower) == {"until": 2, "patches": True}
+    assert needs(("cls:2", "patch:1"), tower) == {"until": 2, "patches": False}
     assert len(tower(views(), until=2).cls) == 3
+
+
+def test_without_its_patches_the_last_layer_says_the_same_of_the_cls_token() -> None:
+    tower, parts = tiny_tower(), ("cls:2", "patch:1")
+    with torch.inference_mode():
+        whole, alone = (tower(views(), until=2, shares=True, patches=patches) for patches in (True, False))
+    assert torch.allclose(alone.cls[-1], whole.cls[-1], atol=1e-5)
+    assert alone.patches[-1].shape[1] == 0
+    direction = torch.randn(2, 96, generator=torch.Generator().manual_seed(0))
+    for ours, theirs in zip(
+        contributions(alone, parts, tower, direction), contributions(whole, parts, tower, direction), strict=True
+    ):
+        assert torch.allclose(ours, theirs, atol=1e-4)
 
 
 def test_normalise_is_layer_norm_without_weights() -> None:
