@@ -144,6 +144,7 @@ def launch(page: gr.Blocks, **options: Any) -> str:
         share=False,
         ssr_mode=False,
         run_history=False,
+        mcp_server=True,
         max_file_size="20mb",
         footer_links=["api", "settings"],
         theme=_theme(),

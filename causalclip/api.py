@@ -28,6 +28,8 @@ class Endpoints:
     def detect(self, picture: Upload) -> dict[str, Any]:
         """Examines one picture file (JPEG, PNG, WebP, AVIF, HEIC, TIFF or GIF; at most 20 MB and 50 million pixels).
 
+        picture: over MCP a data URL (data:image/jpeg;base64,...) or the address of what was uploaded to this app;
+        nothing is fetched from anywhere else.
         Returns the band in words (inconclusive where the answer does not survive re-encoding), the calibrated
         probability of being generated with its thresholds, stability, provenance, cautions, and what was read.
         """
@@ -36,13 +38,17 @@ class Endpoints:
     def provenance(self, picture: Upload) -> dict[str, Any]:
         """Reads what one picture file says about itself, without judging it.
 
+        picture: as for detect.
         Returns Content Credentials, metadata, marks of generators and JPEG quality: claims, which can be forged or
         stripped. A place is left out.
         """
         return _answer(lambda: read_claims(_sent(picture)).as_dict())
 
     def report(self, picture: Upload) -> str:
-        """Examines one picture file and returns the report with its maps, as one self-contained HTML file."""
+        """Examines one picture file and returns the report with its maps, as one self-contained HTML file.
+
+        picture: as for detect.
+        """
         from causalclip.report import save_reports
 
         x = self._examined(picture)

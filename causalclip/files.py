@@ -4,9 +4,11 @@ Listeners on `picture_input` need `preprocess=False`, and get a payload for `upl
 opens the upload with Pillow, which refuses HEIC and whose errors hold the file's name; only causalclip.images may.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import gradio as gr
 from PIL import Image
@@ -15,6 +17,7 @@ from causalclip.sessions import new_folder, note_upload
 
 __all__ = ["UNREADABLE", "files_input", "new_folder", "picture_input", "save_png", "upload_path", "upload_paths"]
 
+_OWN_UPLOAD = re.compile(r"https?://[^/?#]+/(?:[^?#]*/)?gradio_api/file=(/[^?#]*)")
 UNREADABLE = "This file could not be read"
 
 
@@ -41,6 +44,9 @@ def _refuse_addresses(field: gr.components.Component) -> None:
     keep = field.async_move_resource_to_block_cache
 
     async def keep_upload(path: Any) -> str | None:
+        uploaded = _OWN_UPLOAD.fullmatch(str(path))
+        if uploaded and _is_upload(unquote(uploaded[1])):  # how an upload is named over MCP: it is here already
+            return unquote(uploaded[1])
         if "://" in str(path):
             raise _refusal("Addresses are not fetched. Upload the file itself.")
         return await keep(path)
@@ -58,14 +64,17 @@ def upload_path(payload: Mapping[str, Any] | None) -> str | None:
     if payload is None:
         return None
     path = payload.get("path")
-    if not isinstance(path, str) or not Path(path).resolve().is_relative_to(
-        Path(gr.utils.get_upload_folder()).resolve()
-    ):
+    if not isinstance(path, str) or not _is_upload(path):
         raise _refusal("Send the picture as an uploaded file.")
     if not Path(path).is_file():
         raise _refusal("The picture is no longer kept. Add it again.")
     note_upload(path)
     return path
+
+
+def _is_upload(path: str) -> bool:
+    """Whether the path lies where uploads are kept, however it is spelt."""
+    return Path(path).resolve().is_relative_to(Path(gr.utils.get_upload_folder()).resolve())
 
 
 def upload_paths(payload: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None) -> list[str]:

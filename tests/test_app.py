@@ -1,5 +1,8 @@
 """The app over HTTP: what the API answers, what it refuses, and what it keeps to itself."""
 
+import asyncio
+import base64
+import hashlib
 import json
 import os
 import subprocess
@@ -94,6 +97,49 @@ def test_a_broken_file_gets_a_sentence_without_its_name(client: Client, tmp_path
     with pytest.raises(Exception, match=words) as caught:
         client.predict(picture(tmp_path, cut=cut), api_name="/detect")
     assert NAME not in str(caught.value)
+
+
+# Tools for agents (MCP) ---------------------------------------------------------------------------
+
+
+def ask_tools(address: str, *calls: tuple[str, str]) -> tuple[set[str], list[Any]]:
+    """The names of the tools, and what each call (tool, picture) returns."""
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamablehttp_client
+
+    async def ask() -> tuple[set[str], list[Any]]:
+        async with (
+            streamablehttp_client(f"{address}gradio_api/mcp/") as (read, write, _),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            tools = (await session.list_tools()).tools
+            assert all("picture" in tool.inputSchema["properties"] for tool in tools)
+            answers = [await session.call_tool(tool, {"picture": given}) for tool, given in calls]
+            return {tool.name for tool in tools}, answers
+
+    return asyncio.run(ask())
+
+
+def test_agents_get_the_same_tools_and_the_same_refusals(real_app: Served, tmp_path: Path, secret: Path) -> None:
+    data = encode(photo(320, 240), "JPEG")
+    inline = f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+    [path] = httpx.post(f"{real_app.address}gradio_api/upload", files={"files": ("x.jpg", data, "image/jpeg")}).json()
+    own = f"{real_app.address}gradio_api/file={path}"
+    foreign = f"{real_app.address}gradio_api/file={secret}"
+    names, answers = ask_tools(
+        real_app.address,
+        ("detect", inline),
+        ("provenance", own),
+        ("detect", "http://192.0.2.1/x.jpg"),
+        ("detect", foreign),
+        ("detect", str(secret)),
+    )
+    assert {"detect", "provenance", "report"} <= names
+    assert hashlib.sha256(data).hexdigest() in answers[0].content[0].text
+    assert "credentials" in answers[1].content[0].text
+    assert [answer.isError for answer in answers] == [False, False, True, True, True]
+    assert real_app.traffic.read_text().splitlines() == ["watching"]
 
 
 # Refusals -----------------------------------------------------------------------------------------
