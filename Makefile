@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= ../shared/data
 
-.PHONY: app test evaluate benchmark-latency benchmark-detection screenshot
+.PHONY: app test evaluate benchmark-latency benchmark-detection benchmark-load screenshot space
 
 app: .venv/.app
 	$(BIN)/python app.py
@@ -23,6 +23,12 @@ benchmark-latency: .venv/.dev
 
 benchmark-detection: .venv/.dev
 	$(BIN)/python -m benchmarks.detection --data $(DATA)/forensics
+
+benchmark-load: .venv/.dev
+	$(BIN)/python benchmarks/load.py
+
+space:
+	$(PYTHON) scripts/space.py
 
 screenshot: .venv/.dev
 	$(BIN)/python scripts/screenshot.py

@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from functools import partial
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,9 @@ WAITING = 16  # requests in the queue at most; further ones are told to come bac
 LONGEST = 3000  # seconds that a file is kept at most: with the rounds between sweeps, none lives for an hour
 INTRO = """# CausalCLIP
 Was this picture made by an image generator, and where in it is the evidence?"""
+FOOTER = (
+    "Pictures are read on this server alone and deleted within the hour; it knows no accounts and keeps no history."
+)
 
 
 class LazyDetector:
@@ -104,9 +108,13 @@ def build(
     """
     examples = write_examples(examples_folder or Path(tempfile.mkdtemp(prefix="causalclip-examples-")))
 
-    def notice() -> dict[str, Any]:
+    def notice() -> tuple[dict[str, Any], str]:
         error = problem()
-        return gr.update(visible=error is not None, value=failure(*explain(error)) if error else "")
+        if error:
+            return gr.update(visible=True, value=failure(*explain(error))), ""
+        model = detector()
+        said = f"Detector {model.name}, revision {model.config.revision}, on {model.config.backbone}."
+        return gr.update(visible=False), f"<p class='cc-small'>{escape(said)} {FOOTER}</p>"
 
     def forget(request: gr.Request) -> None:
         if request.session_hash:
@@ -130,7 +138,8 @@ def build(
                 build_measured_tab(measured)
         with gr.Accordion("Privacy, and what this cannot tell you", open=False):
             gr.Markdown((ASSETS / "privacy.md").read_text(encoding="utf-8"))
-        page.load(notice, None, banner, queue=False, show_progress="hidden", api_visibility="private")
+        footer = gr.HTML(elem_id="footer")
+        page.load(notice, None, [banner, footer], queue=False, show_progress="hidden", api_visibility="private")
         page.unload(forget)
     page.queue(max_size=WAITING, default_concurrency_limit=4)
     return page

@@ -1,0 +1,29 @@
+"""What is pushed to a Space is whole and small enough."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts import space
+
+
+def test_the_assembled_space_builds_its_page(tmp_path: Path) -> None:
+    """In a folder of its own, with nothing of this repository on the path."""
+    files = space.assemble(tmp_path / "space")
+    assert Path("app.py") in files
+    assert any(path.suffix == ".safetensors" for path in files)
+    assert not any(path.parts[0] in {"tests", "scripts"} for path in files)
+    assert max((tmp_path / "space" / path).stat().st_size for path in files) <= space.LARGEST
+    code = "import app; print(len(app.build(lambda: None).fns))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path / "space", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 10
+
+
+def test_a_file_that_is_too_large_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(space, "LARGEST", 1_000_000)
+    with pytest.raises(space.SpaceError, match=r"assets/models/.+safetensors"):
+        space.assemble(tmp_path / "space")
+    assert not (tmp_path / "space").exists()
