@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,11 +37,16 @@ def detect(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     model: Annotated[str, typer.Option(help="A folder, or a name in assets/models.")] = DEFAULT,
     heatmap_dir: Annotated[Path | None, typer.Option(help="Write each picture's causal map there, as PNG.")] = None,
+    report_dir: Annotated[
+        Path | None,
+        typer.Option(help="Write each picture's report there, as HTML and JSON; the verdict is then the report's own."),
+    ] = None,
 ) -> None:
     """Judge pictures. Exit code 0 if all were read, 2 if any was refused."""
     detector = _load(model)
-    if heatmap_dir:
-        heatmap_dir.mkdir(parents=True, exist_ok=True)
+    for folder in (heatmap_dir, report_dir):
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)
     files = list(_walk(paths))
     refused = not files
     for path in tqdm(files, unit="picture", disable=None if len(files) > 1 else True):
@@ -50,10 +56,11 @@ def detect(
             refused = True
             _print({"path": str(path), "error": str(error)}, as_json=as_json)
             continue
-        detection = detector.predict(image.pixels)
+        stem = f"{path.stem}-{image.sha256[:8]}"
+        detection = _reported(path, detector, report_dir, stem) if report_dir else detector.predict(image.pixels)
         _print(_row(path, image, detection), as_json=as_json)
         if heatmap_dir:
-            _save_map(image, detection, heatmap_dir / f"{path.stem}-{image.sha256[:8]}.png")
+            _save_map(image, detection, heatmap_dir / f"{stem}.png")
     if not files:
         typer.echo("There is no picture there.", err=True)
     raise typer.Exit(REFUSED if refused else 0)
@@ -151,3 +158,13 @@ def _save_map(image: LoadedImage, detection: Detection, path: Path) -> None:
     from causalclip.overlay import draw_map, prepare  # matplotlib is slow to import
 
     draw_map(prepare(image.pixels, detection)).save(path)
+
+
+def _reported(path: Path, detector: Detector, folder: Path, stem: str) -> Detection:
+    """Writes the report; returns its detection, inconclusive where the answer does not survive re-encoding."""
+    from causalclip.examination import examine  # C2PA and matplotlib are slow to import
+    from causalclip.report import save_reports
+
+    x = examine(path.read_bytes(), detector, name=path.name)
+    save_reports(x, folder, stem)
+    return replace(x.detection, band=x.band)

@@ -53,6 +53,16 @@ def test_json_is_one_line_a_picture(folder: Path, model: str) -> None:
     assert 0 <= first["probability"] <= 1
 
 
+def test_reports_say_what_the_line_says(folder: Path, model: str, tmp_path: Path) -> None:
+    result = run("detect", folder / "a.jpg", "--json", "--model", model, "--report-dir", tmp_path / "reports")
+    assert result.exit_code == 0, result.output
+    [line] = lines(result)
+    [html] = (tmp_path / "reports").glob("*.html")
+    report = json.loads(html.with_suffix(".json").read_text())["examination"]
+    assert (report["band"], report["sha256"]) == (line["band"], line["sha256"])
+    assert line["sha256"] in html.read_text()
+
+
 def test_what_cannot_be_read_is_said_and_the_others_are_judged(folder: Path, model: str) -> None:
     (folder / "broken.jpg").write_bytes((folder / "a.jpg").read_bytes()[:900])
     (folder / "notes.txt").write_text("not a picture")
