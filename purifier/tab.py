@@ -10,7 +10,8 @@ import gradio as gr
 from PIL import Image
 
 from causalclip.files import picture_input, save_png, upload_path
-from causalclip.images import load_image
+from causalclip.images import ImageError, load_image
+from causalclip.sessions import take_turn
 from causalclip.tab import MODEL_QUEUE, PLACEHOLDER, PRIVATE, PROMISE, explain
 from purifier import tab_words as words
 from purifier.models import Models
@@ -18,6 +19,7 @@ from purifier.models import Models
 if TYPE_CHECKING:
     from purifier.exhibit import Exhibit, Wish
 
+PART = "purify"
 OBJECTIVES = [
     ("The answer to the question", "answer"),
     ("The caption", "caption"),
@@ -57,8 +59,6 @@ class PurifyTab:
     picture: gr.Image
     wishes: list[Any]
     status: gr.HTML
-    results: gr.Column
-    columns: dict[str, gr.Column]
     pictures: dict[str, gr.Image]
     said: dict[str, gr.HTML]
     slider: gr.ImageSlider
@@ -67,8 +67,8 @@ class PurifyTab:
     @property
     def shown(self) -> list[Any]:
         """Everything that a run may change."""
-        parts: list[dict[str, Any]] = [self.columns, self.pictures, self.said, self.changes]
-        return [self.status, self.results, self.slider, *(c for part in parts for c in part.values())]
+        parts: list[dict[str, Any]] = [self.pictures, self.said, self.changes]
+        return [self.status, self.slider, *(c for part in parts for c in part.values())]
 
     def run_given(self, payload: dict[str, Any] | None, *settings: Any) -> Iterator[Updates]:
         """Purifies the picture as it was given."""
@@ -79,6 +79,13 @@ class PurifyTab:
         yield from self._run(payload, settings, attacked=True)
 
     def _run(self, payload: dict[str, Any] | None, settings: Any, *, attacked: bool) -> Iterator[Updates]:
+        newest = take_turn(PART)
+        for updates in self._answer(payload, settings, attacked=attacked):
+            if not newest():  # stopped, cleared, or asked anew
+                return
+            yield updates
+
+    def _answer(self, payload: dict[str, Any] | None, settings: Any, *, attacked: bool) -> Iterator[Updates]:
         path = upload_path(payload)
         if path is None:
             yield self.cleared()
@@ -87,7 +94,8 @@ class PurifyTab:
         try:
             yield from self._stages(path, settings, attacked=attacked)
         except Exception as error:
-            yield self.cleared(words.failure(*reason(error)))
+            failed = self.cleared(words.failure(*reason(error)))
+            yield failed | ({self.picture: None} if isinstance(error, ImageError) else {})
 
     def _stages(self, path: str, settings: Any, *, attacked: bool) -> Iterator[Updates]:
         pixels = load_image(path).pixels
@@ -106,8 +114,6 @@ class PurifyTab:
         file = save_png(Image.fromarray(shown.pictures[name]), name)
         alt = f"{ALT[name]}. The model says: {shown.said[name].caption}"
         return {
-            self.results: gr.update(visible=True),
-            self.columns[name]: gr.update(visible=True),
             self.pictures[name]: gr.update(value=file, alt_text=alt),
             self.said[name]: words.said(shown, name),
         }
@@ -120,31 +126,28 @@ class PurifyTab:
         assert purified is not None
         both = tuple(save_png(Image.fromarray(x), n) for x, n in ((moved, "adversarial"), (purified, "purified")))
         by_purifier = save_png(Image.fromarray(difference(purified, moved)), "purifier-change")
-        updates: Updates = {
-            self.slider: gr.update(value=both, visible=True),
-            self.changes["purifier-change"]: by_purifier,
-        }
+        updates: Updates = {self.slider: both, self.changes["purifier-change"]: by_purifier}
         if clean is not None:
             by_attack = save_png(Image.fromarray(difference(moved, clean)), "attack-change")
-            updates[self.changes["attack-change"]] = gr.update(value=by_attack, visible=True)
+            updates[self.changes["attack-change"]] = by_attack
         return updates
 
     def cleared(self, status: str | None = None) -> Updates:
         """No result: nothing of an older picture may stay beside a newer one."""
-        hidden = gr.update(visible=False)
         return {
             self.status: status or words.waiting(),
-            self.results: hidden,
-            **dict.fromkeys(self.columns.values(), hidden),
-            **dict.fromkeys(self.pictures.values()),
             **dict.fromkeys(self.said.values(), ""),
-            self.slider: gr.update(value=None, visible=False),
-            self.changes["purifier-change"]: None,
-            self.changes["attack-change"]: gr.update(value=None, visible=False),
+            **dict.fromkeys([*self.pictures.values(), *self.changes.values(), self.slider]),
         }
 
+    def clear(self) -> Updates:
+        """`cleared`, for good: a run that still goes on shows nothing more."""
+        take_turn(PART)
+        return self.cleared()
+
     def stopped(self) -> Updates:
-        """After the stop button."""
+        """After the stop button: the run ends at its next step."""
+        take_turn(PART)
         return self.cleared(words.stopped())
 
 
@@ -208,11 +211,12 @@ def _controls() -> tuple[list[Any], tuple[gr.Button, gr.Button, gr.Button]]:
 
 def _outputs(models: Models, picture: gr.Image, wishes: list[Any]) -> PurifyTab:
     status = gr.HTML(words.waiting(), elem_id="purify-status")
-    columns, pictures, said = {}, {}, {}
-    with gr.Column(visible=False, elem_id="purify-results") as results:
+    pictures, said = {}, {}
+    # assets/purify.css shows each part while it has something to say: what is hidden and shown at once may stay hidden.
+    with gr.Column(elem_id="purify-results"):
         with gr.Row():
             for name, label in COLUMNS:
-                with gr.Column(visible=False, min_width=200) as columns[name]:
+                with gr.Column(min_width=200, elem_classes="cc-column"):
                     pictures[name] = _output(label, f"purify-{name}")
                     said[name] = gr.HTML(elem_id=f"purify-{name}-said")
         slider = gr.ImageSlider(
@@ -220,7 +224,6 @@ def _outputs(models: Models, picture: gr.Image, wishes: list[Any]) -> PurifyTab:
             format="png",
             label="Attacked, or as given | purified",
             interactive=False,
-            visible=False,
             height=340,
             elem_id="purify-slider",
         )
@@ -228,7 +231,7 @@ def _outputs(models: Models, picture: gr.Image, wishes: list[Any]) -> PurifyTab:
             gr.HTML("<p class='cc-small'>Mid-grey is no change. The scale is always the same.</p>")
             with gr.Row():
                 changes = {name: _output(label, f"purify-{name}") for name, label in CHANGES}
-    return PurifyTab(models, picture, wishes, status, results, columns, pictures, said, slider, changes)
+    return PurifyTab(models, picture, wishes, status, pictures, said, slider, changes)
 
 
 def _output(label: str, name: str) -> gr.Image:
@@ -241,13 +244,14 @@ def _wire(tab: PurifyTab, purify: gr.Button, both: gr.Button, stop: gr.Button) -
 
     run: dict[str, Any] = {
         "inputs": [tab.picture, *tab.wishes],
-        "outputs": tab.shown,
+        "outputs": [tab.picture, *tab.shown],
         "preprocess": False,
-        "trigger_mode": "once",
+        "trigger_mode": "multiple",
         **PRIVATE,
         **MODEL_QUEUE,
     }
-    events: Any = [purify.click(tab.run_given, **run), both.click(tab.run_attacked, **run)]
-    stop.click(tab.stopped, None, tab.shown, cancels=events, queue=False, **PRIVATE)
-    tab.picture.clear(tab.cleared, None, tab.shown, cancels=events, queue=False, **PRIVATE)
+    purify.click(tab.run_given, **run)
+    both.click(tab.run_attacked, **run)
+    stop.click(tab.stopped, None, tab.shown, queue=False, **PRIVATE)
+    tab.picture.clear(tab.clear, None, tab.shown, queue=False, **PRIVATE)
     add_endpoints(tab)

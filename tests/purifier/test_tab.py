@@ -160,18 +160,18 @@ def test_attack_and_purify_fill_three_columns_exactly(tab: PurifyTab, inside: Pa
         file = last[tab.pictures[name]]["value"]
         assert file.endswith(".png")
         assert np.array(Image.open(file)).shape == (72, 96, 3)
-        assert last[tab.columns[name]]["visible"]
+        assert "<dt>Caption</dt>" in last[tab.said[name]]
     assert np.array_equal(np.array(Image.open(last[tab.pictures["clean"]]["value"])), photo(96, 72))
-    assert len(last[tab.slider]["value"]) == 2
-    assert last[tab.changes["attack-change"]]["visible"]
+    assert len(last[tab.slider]) == 2
+    assert all(last[change].endswith(".png") for change in tab.changes.values())
 
 
 def test_without_an_attack_there_is_no_clean_column(tab: PurifyTab, inside: Path) -> None:
     last: dict[Any, Any] = {}
     for updates in tab.run_given(payload(inside), *settings()):
         last |= updates
-    assert not last[tab.columns["clean"]]["visible"]
-    assert last[tab.changes["attack-change"]]["value"] is None
+    assert last[tab.said["clean"]] == ""
+    assert last[tab.changes["attack-change"]] is None
     assert "Purified:" in last[tab.status]
 
 
@@ -190,6 +190,13 @@ def test_what_cannot_be_done_is_a_sentence_and_leaves_nothing(
     *_, last = tab.run_attacked(payload(inside, data), *settings(**options))
     assert sentence in last[tab.status]
     assert last[tab.pictures["clean"]] is None
+
+
+def test_after_a_stop_the_run_shows_nothing_more(tab: PurifyTab, inside: Path) -> None:
+    running = tab.run_attacked(payload(inside), *settings())
+    next(running)
+    assert "Stopped" in tab.stopped()[tab.status]
+    assert not list(running)
 
 
 def test_missing_weights_are_a_sentence() -> None:
