@@ -74,11 +74,17 @@ class LazyDetector:
             return self._detector
 
     def warm_up(self) -> None:
-        """Loads the detector and runs it once: the first prediction of a process is slow."""
-        import numpy as np
+        """Loads the detector and examines a picture once: the first examination of a process is slow."""
+        from io import BytesIO
+
+        from PIL import Image
+
+        from causalclip.examination import examine
 
         try:
-            self().predict(np.zeros((300, 400, 3), np.uint8))
+            file = BytesIO()
+            Image.new("RGB", (400, 300)).save(file, "PNG")
+            examine(file.getvalue(), self())
             self._problem = None
         except Exception as error:  # shown on the page; the app goes on without the model
             self._problem = error
