@@ -46,9 +46,7 @@ WAITING = 16  # requests in the queue at most; further ones are told to come bac
 LONGEST = 3000  # seconds that a file is kept at most: with the rounds between sweeps, none lives for an hour
 INTRO = """# CausalCLIP
 Was this picture made by an image generator, and where in it is the evidence?"""
-FOOTER = (
-    "Pictures are read on this server alone and deleted within the hour; it knows no accounts and keeps no history."
-)
+FOOTER = "Pictures are read on this server alone and deleted within the hour; no history is kept."
 
 
 class LazyDetector:

@@ -19,6 +19,11 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.purification import speed  # noqa: E402
+from purifier.models import shipped  # noqa: E402
+
 SIZE = (1024, 768)
 SETTINGS = {"as it is": {}, "AVX2": {"ONEDNN_MAX_CPU_ISA": "AVX2"}}
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
@@ -101,7 +106,8 @@ def table(report: dict[str, Any]) -> str:
         lines.append(f"| {name} | {r['dtype']} | {times} | {r['peak_mb']:.0f} |")
     cpu = report["processor"]
     where = f"{cpu['name']}, {cpu['cores']} cores ({', '.join(cpu['flags'])}); a 1,024 x 768 JPEG, file to drawn map."
-    return "\n".join([*lines, "", where + f" App ready {report['app_ready']:.1f} s after `python app.py`."])
+    purified = ["", speed.table(report["purification"])] if report.get("purification") else []
+    return "\n".join([*lines, *purified, "", where + f" App ready {report['app_ready']:.1f} s after `python app.py`."])
 
 
 def main() -> None:
@@ -116,7 +122,8 @@ def main() -> None:
         picture = Path(folder) / "picture.jpg"
         make_picture(picture)
         rows = {name: run_row(picture, environment) for name, environment in SETTINGS.items()}
-    report = {"processor": processor(), "rows": rows, "app_ready": app_ready()}
+    purification = speed.measure_all() if shipped() else []
+    report = {"processor": processor(), "rows": rows, "purification": purification, "app_ready": app_ready()}
     options.out.write_text(json.dumps(report, indent=2) + "\n")
     print(table(report))
 

@@ -140,6 +140,32 @@ def latency(report: dict[str, Any]) -> str:
     return latency_table(report)
 
 
+def language(report: dict[str, Any]) -> str:
+    from purifier.vlm.card import answer_table, caption_table
+
+    return f"{caption_table(report['captions'])}\n{answer_table(report['answers'])}".rstrip()
+
+
+def purification(report: dict[str, Any]) -> str:
+    from purifier.evaluation import markdown
+
+    return markdown(report).replace("## ", "#### ").rstrip()
+
+
+def load(report: dict[str, Any]) -> str:
+    rows = [[name, str(count)] for name, count in report["outcomes"].items()]
+    killed = report["killed"]
+    words = (
+        f"{report['clients']} clients for {report['minutes']:g} minutes on {report['processor']['name']}: half of the "
+        f"answers within {report['p50_s']:.1f} s, 95 % within {report['p95_s']:.1f} s; {report['warm_mb']:,} MB once "
+        f"warm, {report['peak_mb']:,} MB at most, growth after that {100 * report['growth']:+.1f} %. Killed while at "
+        f"work: {killed['files_left_by_the_kill']} files were left, and "
+        f"{'none' if killed['folders_after_restart'] == 1 else 'some'} after the next start, which "
+        f"{'answered' if killed['answers_after'] else 'did not answer'}."
+    )
+    return f"{table(['what a request came to', 'requests'], rows)}\n\n{words}"
+
+
 SECTIONS: list[tuple[str, str, Callable[[dict[str, Any]], str]]] = [
     (
         "detection/test.json",
@@ -155,6 +181,9 @@ SECTIONS: list[tuple[str, str, Callable[[dict[str, Any]], str]]] = [
     ("detection/robustness.json", "Answers that do not survive mild re-encoding become inconclusive", overturned),
     ("detection/splices.json", "Are the maps right?", maps),
     ("detection/ladder.json", "The ladder: what each piece of the method adds", ladder),
+    ("vlm/results.json", "What the vision-language model knows, on `test`", language),
+    ("purification/defences.json", "Purification, under each threat model", purification),
+    ("load.json", "Many people at once (`make benchmark-load`)", load),
     ("latency.json", "Speed (`make benchmark-latency`)", latency),
 ]
 

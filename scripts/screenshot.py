@@ -1,36 +1,89 @@
-"""Takes the README's picture of the app, with the shipped detector: python scripts/screenshot.py [--example 2]
+"""Takes the pictures of the app's screens in docs/, with the shipped models: python scripts/screenshot.py [NAME ...]
 
-Needs requirements-dev.txt and Chromium.
+Needs requirements-dev.txt and Chromium. Screens: app, batch, explore, purify, measured.
 """
 
 import argparse
 import io
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 from app import LazyDetector, build, launch  # noqa: E402
+from causalclip.examples import write_examples  # noqa: E402
+from purifier.models import Models, shipped  # noqa: E402
 
 MAX_BYTES = 500_000
+WIDTH = 1280
 
 
-def take(address: str, *, example: int, width: int, dark: bool) -> Image.Image:
-    """The page at `address` once the example has been judged, from the top to the end of its maps."""
+def detect(page: Page, files: list[Path]) -> None:
+    """A judged example."""
+    page.locator("#examples button").nth(1).click()
+    page.locator("#stability table").wait_for()
+    page.locator("#non-causal-map img").wait_for()
+
+
+def batch(page: Page, files: list[Path]) -> None:
+    """Three pictures and a broken one."""
+    broken = files[0].with_name("cut-short.jpg")
+    broken.write_bytes(files[0].read_bytes()[:900])
+    page.get_by_role("tab", name="Batch").click()
+    page.locator("#batch-files input[type=file]").set_input_files([*files[:3], broken])
+    page.locator("#batch-start").click()
+    page.locator("#batch-status").get_by_text("Finished").wait_for()
+
+
+def explore(page: Page, files: list[Path]) -> None:
+    """Two pictures side by side."""
+    page.get_by_role("tab", name="Explore").click()
+    for name, file in zip(("explore-a", "explore-b"), files, strict=False):
+        page.locator(f"#{name} input[type=file]").set_input_files(file)
+        page.locator(f"#{name}-map img").wait_for()
+
+
+def purify(page: Page, files: list[Path]) -> None:
+    """An attacked and purified picture."""
+    page.get_by_role("tab", name="Purify").click()
+    page.locator("#purify-picture input[type=file]").set_input_files(files[2])
+    page.locator("#purify-question").locator("textarea, input").fill("what is on the table ?")
+    page.locator("#purify-attack").click()
+    page.locator("#purify-status").get_by_text("Purified in").wait_for()
+    page.locator("#purify-slider img").first.wait_for()
+
+
+def measured(page: Page, files: list[Path]) -> None:
+    """What was measured."""
+    page.get_by_role("tab", name="How good is it?").click()
+    page.locator("#measured section").first.wait_for()
+
+
+SCREENS: dict[str, Callable[[Page, list[Path]], None]] = {
+    "app": detect,
+    "batch": batch,
+    "explore": explore,
+    "purify": purify,
+    "measured": measured,
+}
+
+
+def take(address: str, show: Callable[[Page, list[Path]], None], files: list[Path], *, dark: bool) -> Image.Image:
+    """The page at `address` once `show` has brought it to a screen, from top to end."""
     with sync_playwright() as playwright:
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         scheme = "dark" if dark else "light"
-        page = browser.new_page(viewport={"width": width, "height": 1000}, color_scheme=scheme)  # type: ignore[arg-type]
+        page = browser.new_page(viewport={"width": WIDTH, "height": 1000}, color_scheme=scheme)  # type: ignore[arg-type]
         page.set_default_timeout(120_000)
         page.goto(address)
-        page.locator("#examples button").nth(example).click()
-        page.locator("#stability table").wait_for()
-        page.locator("#non-causal-map img").wait_for()
+        page.locator("#status h2").wait_for()
+        show(page, files)
         page.wait_for_timeout(2000)  # fonts and layout
         shot = page.screenshot(full_page=True)
         browser.close()
@@ -39,18 +92,26 @@ def take(address: str, *, example: int, width: int, dark: bool) -> Image.Image:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--example", type=int, default=1, help="which of the page's examples, from 0")
-    parser.add_argument("--width", type=int, default=1280)
+    parser.add_argument("names", nargs="*", choices=[[], *SCREENS], help="which screens; all by default")
     parser.add_argument("--dark", action="store_true")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "app.png")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs")
     options = parser.parse_args()
-    page = build(LazyDetector())
-    picture = take(launch(page), example=options.example, width=options.width, dark=options.dark)
-    page.close(verbose=False)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    picture.quantize(256, dither=Image.Dither.NONE).save(options.out, optimize=True)
-    if options.out.stat().st_size > MAX_BYTES:
-        sys.exit(f"The picture has more than {MAX_BYTES // 1000} kB; choose another example.")
+    detector = LazyDetector()
+    page = build(detector, models=Models(detector=detector) if shipped() else None)
+    address = launch(page)
+    options.out.mkdir(parents=True, exist_ok=True)
+    folder = options.out / "examples"
+    try:
+        files = [example.path for example in write_examples(folder)]
+        for name in options.names or [name for name in SCREENS if name != "purify" or shipped()]:
+            picture = take(address, SCREENS[name], files, dark=options.dark)
+            file = options.out / f"{name}.png"
+            picture.quantize(128, dither=Image.Dither.NONE).save(file, optimize=True)
+            if file.stat().st_size > MAX_BYTES:
+                sys.exit(f"{file.name} has more than {MAX_BYTES // 1000} kB.")
+    finally:
+        shutil.rmtree(folder)
+        page.close(verbose=False)
 
 
 if __name__ == "__main__":

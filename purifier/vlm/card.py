@@ -76,9 +76,9 @@ def write_card(
             warm=f" {warm}" if warm else "",
             settings=settings,
         ),
-        _caption_table(results["captions"]),
+        caption_table(results["captions"]),
         "\n",
-        _answer_table(results["answers"]),
+        answer_table(results["answers"]),
         TAIL.format(
             blind=BLIND if _has_blind(results) else NO_BLIND,
             threshold=model.config.threshold,
@@ -94,7 +94,8 @@ def _has_blind(results: dict[str, Any]) -> bool:
     return all("blind" in row for row in results["answers"].values())
 
 
-def _caption_table(rows: dict[str, Any]) -> str:
+def caption_table(rows: dict[str, Any]) -> str:
+    """Captions by collection, as Markdown."""
     lines = ["| captions | pictures | CIDEr | 95 % | BLEU-4 |\n|---|---|---|---|---|\n"]
     for name, row in rows.items():
         low, high = row["cider_interval"]
@@ -104,7 +105,8 @@ def _caption_table(rows: dict[str, Any]) -> str:
     return "".join(lines)
 
 
-def _answer_table(rows: dict[str, Any]) -> str:
+def answer_table(rows: dict[str, Any]) -> str:
+    """Answers by type of question, beside what needs no picture, as Markdown."""
     lines = ["| questions | number | accuracy | 95 % | blind | majority |\n|---|---|---|---|---|---|\n"]
     for name, row in rows.items():
         low, high = row["interval"]
