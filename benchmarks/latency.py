@@ -2,6 +2,7 @@
 
 Each row is a process of its own, on two threads: once as the processor is, once held to AVX2, which is what an ordinary
 machine has. Cold is the whole process, from the interpreter's start to the first map; warm is the median of 9 more.
+The file keeps the latest record of every processor that it was run on.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -98,16 +100,28 @@ def processor() -> dict[str, Any]:
     return {"name": name, "flags": [f for f in FLAGS if f in flags], "cores": os.cpu_count()}
 
 
-def table(report: dict[str, Any]) -> str:
+def table(report: list[dict[str, Any]]) -> str:
+    """A table a machine, the latest first."""
+    return "\n\n".join(_machine(record) for record in report)
+
+
+def _machine(record: dict[str, Any]) -> str:
     head = ("processor held to", "matrices in", "warm, s", "slowest of 9, s", "whole process, s", "peak memory, MB")
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    for name, r in report["rows"].items():
+    for name, r in record["rows"].items():
         times = f"{r['warm']:.2f} | {r['warm_worst']:.2f} | {r['process']:.1f}"
         lines.append(f"| {name} | {r['dtype']} | {times} | {r['peak_mb']:.0f} |")
-    cpu = report["processor"]
+    purified = ["", speed.table(record["purification"])] if record["purification"] else []
+    cpu = record["processor"]
     where = f"{cpu['name']}, {cpu['cores']} cores ({', '.join(cpu['flags'])}); a 1,024 x 768 JPEG, file to drawn map."
-    purified = ["", speed.table(report["purification"])] if report.get("purification") else []
-    return "\n".join([*lines, *purified, "", where + f" App ready {report['app_ready']:.1f} s after `python app.py`."])
+    when = f"App ready {record['app_ready']:.1f} s after `python app.py`. Measured on {record['date']}."
+    return "\n".join([f"**{cpu['name']}**", "", *lines, *purified, "", f"{where} {when}"])
+
+
+def kept(record: dict[str, Any], path: Path) -> list[dict[str, Any]]:
+    """This machine's record before those of other machines that the file holds."""
+    others = json.loads(path.read_text()) if path.is_file() else []
+    return [record, *(other for other in others if other["processor"] != record["processor"])]
 
 
 def main() -> None:
@@ -123,7 +137,8 @@ def main() -> None:
         make_picture(picture)
         rows = {name: run_row(picture, environment) for name, environment in SETTINGS.items()}
     purification = speed.measure_all() if shipped() else []
-    report = {"processor": processor(), "rows": rows, "purification": purification, "app_ready": app_ready()}
+    record = {"date": datetime.now(UTC).date().isoformat(), "processor": processor(), "rows": rows}
+    report = kept(record | {"purification": purification, "app_ready": app_ready()}, options.out)
     options.out.write_text(json.dumps(report, indent=2) + "\n")
     print(table(report))
 

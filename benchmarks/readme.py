@@ -134,7 +134,7 @@ def ladder(report: dict[str, Any]) -> str:
     return "\n\n".join(pieces)
 
 
-def latency(report: dict[str, Any]) -> str:
+def latency(report: Any) -> str:
     from benchmarks.latency import table as latency_table
 
     return latency_table(report)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,8 @@ def evaluate_defences(
     models: Models | None = None,
     log: Log = lambda _: None,
 ) -> dict[str, Any]:
-    """The whole report: `settings`, `cells` (a list, one a row and column), `detector` (None without `forensics`).
+    """The whole report: `date`, `data`, `settings`, `threats`, `cells` (a list, one a row and column), `detector` (None
+    without `forensics`).
 
     Raises:
         FileNotFoundError: the data is missing, or a model's weights are.
@@ -75,7 +77,14 @@ def evaluate_defences(
     ]
     verdicts = detector_on_purified(models, forensics, config.verdicts) if forensics and config.verdicts else None
     threats = {c.name: {"threat": c.threat, "trained on": c.seen} for c in columns}
-    return {"settings": asdict(config), "threats": threats, "cells": cells, "detector": verdicts}
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "data": f"{data.name}, test splits",
+        "settings": asdict(config),
+        "threats": threats,
+        "cells": cells,
+        "detector": verdicts,
+    }
 
 
 def _column(models: Models, sample: Sample, column: Column, rows: list[Row], seed: int, *, captions: bool) -> Any:
