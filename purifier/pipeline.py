@@ -6,11 +6,11 @@
 It predicts what was added, not the picture: what it does not take for an attack stays as it is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -22,13 +22,19 @@ from torch import Tensor
 from causalclip.backbones import fast_dtype
 from causalclip.weights import ASSETS, WeightsMissing
 from purifier.attacks.budget import LEVELS, to_levels
+from purifier.filters import fine_detail, low_pass, resize
+from purifier.gate import Gate
 from purifier.tiles import apply_tiled
+
+Velocity = Callable[[Tensor, Tensor], Tensor]
 
 DEFAULT = ASSETS / "purifier"
 STEPS = 1
 MAX_STEPS = 5
 SHARD = "8MB"
 FINE = 8.0
+UNTOUCHED = 0.02  # of the gate: below it a picture stays as it is, exactly
+SEEN = 224  # px of the short side at which the restorer works: what the language model sees
 
 
 @dataclass
@@ -42,14 +48,20 @@ class PurifierPipeline(DiffusionPipeline):
     """A U-Net on pixels, folded by `fold` (pixel-unshuffle), and the scheduler of its steps (see bridge).
 
     Args:
-        unet: takes the picture and, FINE times enlarged, its fine detail, 6 fold^2 channels; its output, 3 fold^2
-            channels, times `scale` is the velocity.
+        unet: finds the perturbation; takes the picture and, FINE times enlarged, its fine detail, 6 fold^2 channels;
+            its output, 3 fold^2 channels, times `scale` is the velocity.
+        restorer: a second network of the same form, with `restorer_scale`. Where the gate takes the picture for
+            attacked, it walks from the low-passed picture (filters.low_pass) to the clean one: an attack on CLIP
+            survives at a tenth of its size, so that it must be thrown away with the detail, and detail be made anew.
+        gate: settings of a Gate. Without restorer and gate the first network's walk is the answer.
         tile, overlap: of pictures with a side above `tile` px.
         coarse: pictures whose short side is at least 1.5 times as long are first purified at this short side, and the
             correction is enlarged: an attack made at the size that CLIP sees is as coarse as that.
     """
 
+    _optional_components: ClassVar = ["restorer"]
     unet: Any  # a UNet2DModel; diffusers builds its classes at run time, type checkers see stand-ins
+    restorer: Any
     scheduler: Any
     config: Any
 
@@ -57,15 +69,19 @@ class PurifierPipeline(DiffusionPipeline):
         self,
         unet: UNet2DModel,
         scheduler: FlowMatchEulerDiscreteScheduler,
+        restorer: UNet2DModel | None = None,
+        gate: dict[str, Any] | None = None,
         fold: int = 2,
         scale: float = 0.05,
+        restorer_scale: float = 0.2,
         tile: int = 512,
         overlap: int = 48,
         coarse: int = 256,
     ) -> None:
         super().__init__()
-        self.register_modules(unet=unet, scheduler=scheduler)  # type: ignore[attr-defined]
-        sizes = {"fold": fold, "scale": scale, "tile": tile, "overlap": overlap, "coarse": coarse}
+        self.register_modules(unet=unet, scheduler=scheduler, restorer=restorer)  # type: ignore[attr-defined]
+        sizes: dict[str, Any] = {"gate": gate, "fold": fold, "scale": scale, "restorer_scale": restorer_scale}
+        sizes |= {"tile": tile, "overlap": overlap, "coarse": coarse}
         self.register_to_config(**sizes)  # type: ignore[attr-defined]
         self.set_progress_bar_config(disable=True)  # type: ignore[attr-defined]
 
@@ -100,17 +116,35 @@ class PurifierPipeline(DiffusionPipeline):
     ) -> Tensor:
         """The same without rounding, and differentiable: what an adaptive attacker has."""
         _check(pixels, steps, noise)
-        side = min(pixels.shape[-2:])
         if noise:
             drawn = torch.randn(pixels.shape, generator=generator, dtype=pixels.dtype)
             pixels = pixels + noise / LEVELS * drawn.to(pixels.device)
-        if side >= 1.5 * self.config["coarse"]:
-            small = _resize(pixels, self.config["coarse"] / side)
-            correction = self._walk(small, steps) - small
-            pixels = pixels + F.interpolate(correction, pixels.shape[-2:], mode="bicubic", align_corners=False)
-        return self._walk(pixels, steps).clamp(0, 1)
+        cleaned = self.without_perturbation(pixels, steps)
+        if self.restorer is None or self.config["gate"] is None:
+            return cleaned.clamp(0, 1)
+        share = Gate(**self.config["gate"])(pixels, pixels - cleaned).view(-1, 1, 1, 1)
+        if not torch.is_grad_enabled() and bool((share < UNTOUCHED).all()):
+            return pixels.clamp(0, 1)
+        return (pixels + share * (self._restored(cleaned, steps) - pixels)).clamp(0, 1)
 
-    def _walk(self, pixels: Tensor, steps: int) -> Tensor:
+    def without_perturbation(self, pixels: Tensor, steps: int = STEPS) -> Tensor:
+        """The first network's walk alone, not rounded: float [N, 3, H, W] -> the same."""
+        side = min(pixels.shape[-2:])
+        if side >= 1.5 * self.config["coarse"]:
+            small = resize(pixels, self.config["coarse"] / side)
+            correction = self._walk(small, steps, self.velocity) - small
+            pixels = pixels + F.interpolate(correction, pixels.shape[-2:], mode="bicubic", align_corners=False)
+        return self._walk(pixels, steps, self.velocity)
+
+    def _restored(self, pixels: Tensor, steps: int) -> Tensor:
+        """The second network's walk from the low-passed picture, at the size of SEEN, enlarged to the picture's own."""
+        small = resize(pixels, SEEN / min(pixels.shape[-2:]))
+        walked = self._walk(low_pass(small), steps, self.restorer_velocity)
+        if walked.shape == pixels.shape:
+            return walked
+        return F.interpolate(walked, pixels.shape[-2:], mode="bicubic", align_corners=False)
+
+    def _walk(self, pixels: Tensor, steps: int, velocity: Velocity) -> Tensor:
         """Euler steps from t = 1 to t = 0."""
         scheduler: Any = FlowMatchEulerDiscreteScheduler.from_config(
             self.scheduler.config
@@ -118,31 +152,40 @@ class PurifierPipeline(DiffusionPipeline):
         scheduler.set_timesteps(sigmas=np.linspace(1, 0, steps + 1)[:-1].tolist())
         x = pixels
         for t in scheduler.timesteps:
-            x = scheduler.step(self.velocity(x, t / scheduler.config["num_train_timesteps"]), t, x).prev_sample
+            x = scheduler.step(velocity(x, t / scheduler.config["num_train_timesteps"]), t, x).prev_sample
         return x
 
     def velocity(self, pixels: Tensor, t: Tensor) -> Tensor:
         """v of the bridge at pixels [N, 3, H, W] and times t ([N] or scalar, in [0, 1])."""
+        return self._velocity(self.unet, self.config["scale"], pixels, t)
 
+    def restorer_velocity(self, pixels: Tensor, t: Tensor) -> Tensor:
+        """The same of the second network's bridge."""
+        return self._velocity(self.restorer, self.config["restorer_scale"], pixels, t)
+
+    def _velocity(self, unet: Any, scale: float, pixels: Tensor, t: Tensor) -> Tensor:
         def network(part: Tensor) -> Tensor:
             folded = F.pixel_unshuffle(torch.cat([part * 2 - 1, FINE * fine_detail(part)], 1), self.config["fold"])
             with torch.autocast(part.device.type, torch.bfloat16, enabled=fast_dtype() is torch.bfloat16):
-                out = self.unet(folded, t * 1000).sample
-            return F.pixel_shuffle(out.float(), self.config["fold"]) * self.config["scale"]
+                out = unet(folded, t * 1000).sample
+            return F.pixel_shuffle(out.float(), self.config["fold"]) * scale
 
         sizes = {name: self.config[name] for name in ("tile", "overlap")}
         return apply_tiled(network, pixels, multiple=self.multiple, **sizes)
 
     def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
         """Writes model_index.json, the scheduler's config and the network, in half precision, in shards below 9 MB."""
-        kept = {name: p.data for name, p in self.unet.named_parameters()}
+        networks = [network for network in (self.unet, self.restorer) if network is not None]
+        kept = [(p, p.data) for network in networks for p in network.parameters()]
         try:
-            self.unet.half()
+            for network in networks:
+                network.half()
             super().save_pretrained(save_directory, max_shard_size=SHARD, **options)  # type: ignore[misc]
         finally:
-            self.unet.float()
-            for name, p in self.unet.named_parameters():
-                p.data = kept[name]
+            for network in networks:
+                network.float()
+            for p, data in kept:
+                p.data = data
 
     @classmethod
     def from_pretrained(cls, folder: str | Path = DEFAULT, **options: Any) -> "PurifierPipeline":
@@ -158,7 +201,9 @@ class PurifierPipeline(DiffusionPipeline):
             loaded: PurifierPipeline = super().from_pretrained(
                 str(folder), dtype=torch.float32, low_cpu_mem_usage=False, local_files_only=True, **options
             )
-        loaded.unet.eval().requires_grad_(False)
+        for network in (loaded.unet, loaded.restorer):
+            if network is not None:
+                network.eval().requires_grad_(False)
         return loaded
 
 
@@ -186,16 +231,6 @@ def new_pipeline(
     torch.nn.init.zeros_(unet.conv_out.weight)
     torch.nn.init.zeros_(unet.conv_out.bias)
     return PurifierPipeline(unet, FlowMatchEulerDiscreteScheduler(), fold=fold, **options)
-
-
-def fine_detail(pixels: Tensor) -> Tensor:
-    """What each value differs by from the mean of its 3 x 3 px: where a perturbation is large against the content."""
-    return pixels - F.avg_pool2d(F.pad(pixels, (1, 1, 1, 1), mode="replicate"), 3, 1)
-
-
-def _resize(pixels: Tensor, factor: float) -> Tensor:
-    size = [max(1, round(side * factor)) for side in pixels.shape[-2:]]
-    return F.interpolate(pixels, size, mode="bicubic", antialias=True, align_corners=False)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from causalclip.weights import WeightsMissing
+from purifier.filters import COARSE, low_pass
 from purifier.models import Models
 from purifier.pipeline import PurifierPipeline
 from purifier.pixels import to_array
@@ -41,6 +42,7 @@ def build_rows(models: Models, *, compared: Path | None) -> list[Row]:
         Row("no defence", lambda x: x, True, False, vlm),
         Row("JPEG 75", jpeg, False, False, vlm),
         Row("median blur", median, False, False, vlm),
+        Row(f"low pass, {COARSE} px", low_pass, True, False, vlm),
     ]
     if other := _compared(compared, "noise"):
         rows.append(Row("unsupervised", _noised(other), True, True, vlm))

@@ -4,6 +4,7 @@ train_purifier(training_sources(vlm_data, forensics), Path("assets/models/purifi
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,12 @@ from causalclip.weights import WeightsMissing
 from purifier.pipeline import PurifierPipeline, new_pipeline
 from purifier.train.card import write_card
 from purifier.train.config import TrainConfig
+from purifier.train.gate import fit_gate
 from purifier.train.loop import fit
 from purifier.train.pairs import PairMaker, PairsConfig, Source, make_pairs
 from purifier.vlm import EmbeddedVLM
+
+RESTORER_SCALE = 0.2
 
 
 def train_purifier(
@@ -31,11 +35,12 @@ def train_purifier(
     """Makes the pairs that are missing, trains, and writes the pipeline with its card to `out`.
 
     Args:
-        settings: "pairs": of PairsConfig, "train": of TrainConfig, "network": of new_pipeline.
+        settings: "pairs": of PairsConfig, "train": of TrainConfig, "network": of new_pipeline, "restorer": of the
+            second network's TrainConfig; without it there is none, and no gate.
         batches: of pairs. cache: of pairs, and in a folder named as `out` of the checkpoint and the log.
     """
-    chosen = {name: dict((settings or {}).get(name, {})) for name in ("pairs", "train", "network")}
-    tower, config = load_tower(), TrainConfig(**chosen["train"])
+    chosen = {name: dict((settings or {}).get(name, {})) for name in ("pairs", "train", "network", "restorer")}
+    tower, config, pairs = load_tower(), TrainConfig(**chosen["train"]), cache / "pairs"
     maker = PairMaker(
         sources,
         PairsConfig(**chosen["pairs"]),
@@ -43,12 +48,25 @@ def train_purifier(
         vlm=_if_there(EmbeddedVLM.from_pretrained),
         detector=_if_there(Detector.from_pretrained),
     )
-    for _ in tqdm(make_pairs(maker, cache / "pairs", batches=batches), total=batches, unit="batch of pairs"):
+    for _ in tqdm(make_pairs(maker, pairs, batches=batches), total=batches, unit="batch of pairs"):
         pass
-    pipeline = new_pipeline(**chosen["network"])
-    fit(pipeline, cache / "pairs", cache / out.name, config, tower=tower)
+    pipeline, seen = new_pipeline(**chosen["network"]), {}
+    fit(pipeline, pairs, cache / out.name, config, tower=tower)
+    if config.kind == "bridge" and chosen["restorer"]:
+        second = new_pipeline(**chosen["network"] | {"scale": RESTORER_SCALE, "seed": 1})
+        restorer = TrainConfig(**{"kind": "restorer"} | chosen["restorer"])
+        fit(second, pairs, cache / f"{out.name}-restorer", restorer, tower=tower)
+        gate, seen = fit_gate(pipeline, pairs, sources)
+        pipeline = PurifierPipeline(
+            pipeline.unet,
+            pipeline.scheduler,
+            restorer=second.unet,
+            gate=asdict(gate),
+            fold=pipeline.config["fold"],
+            restorer_scale=RESTORER_SCALE,
+        )
     pipeline.save_pretrained(out)
-    write_card(out, pipeline, cache / "pairs", cache / out.name / "train.jsonl", config)
+    write_card(out, pipeline, pairs, cache / out.name / "train.jsonl", config, gate=seen)
     return pipeline
 
 

@@ -10,19 +10,21 @@ from purifier.vlm.features import LAYERS
 class TrainConfig:
     """Settings of a run.
 
-    kind: "bridge" is ours. "regression" and "noise" are what it is compared with, on the same network: one step from
-        the adversarial picture to the clean one by squared error alone, and the removal of Gaussian noise without ever
-        seeing an attack (DiffPure's recipe).
+    kind: "bridge" is ours; "restorer" is its second network, whose bridge starts from the low-passed picture.
+        "regression" and "noise" are what it is compared with, on the first network: one step from the adversarial
+        picture to the clean one by squared error alone, and the removal of Gaussian noise without ever seeing an attack
+        (DiffPure's recipe).
     steps: of the optimiser. batch: pictures a step. crop: px, where CLIP does not guide.
     guided: the share of steps that CLIP guides (they cost ten times as much), after the first `guide_from` of the run;
         guidance: its weight.
     clean: the share of pictures that come in clean. noisy: the share with Gaussian noise, up to `noise` (1/255).
     decay: the last share of the run, over which the learning rate falls to 0. average: of the weights.
     check: every how many steps it is measured on held-out pairs, the first `held` files, and saved.
+    stop_after: end after so many steps, with the learning rate where it is then.
     layers: of CLIP, that guide beside its embedding.
     """
 
-    kind: Literal["bridge", "regression", "noise"] = "bridge"
+    kind: Literal["bridge", "restorer", "regression", "noise"] = "bridge"
     steps: int = 3000
     batch: int = 6
     crop: int = 160
@@ -37,5 +39,6 @@ class TrainConfig:
     average: float = 0.995
     check: int = 100
     held: int = 2
+    stop_after: int | None = None
     layers: tuple[int, ...] = LAYERS
     seed: int = 0

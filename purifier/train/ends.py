@@ -7,6 +7,7 @@ from torch import Tensor
 
 from purifier.attacks.budget import LEVELS
 from purifier.bridge import draw_times
+from purifier.filters import low_pass
 from purifier.train.config import TrainConfig
 from purifier.train.loss import Ends, Seen
 from purifier.train.pairs import Pairs
@@ -16,7 +17,7 @@ def cropped_ends(pairs: Pairs, rng: random.Random, config: TrainConfig) -> Ends:
     """Random crops, turned and mirrored, of random states of the attack, the perturbation scaled by 0.5 to 1.25."""
     generator = torch.Generator().manual_seed(rng.randrange(1 << 40))
     rows = [rng.randrange(len(pairs.clean)) for _ in range(config.batch)]
-    crops = [_crop(pairs, row, rng.randrange(len(pairs.moved)), rng, config.crop) for row in rows]
+    crops = [_crop(pairs, row, rng.randrange(len(pairs.moved)), rng, config) for row in rows]
     clean, moved = torch.stack(crops, 1)  # (N, 3, h, w) each
     scale = 0.5 + 0.75 * _uniform(config.batch, generator)
     scale = scale * (_uniform(config.batch, generator) >= config.clean)
@@ -25,6 +26,8 @@ def cropped_ends(pairs: Pairs, rng: random.Random, config: TrainConfig) -> Ends:
     t = draw_times(config.batch, generator)
     if config.kind == "regression":
         noise, t = torch.zeros_like(noise), torch.ones_like(t)
+    if config.kind == "restorer":  # what is left of the attack is the start's, whatever its size
+        scale, noise = torch.ones_like(scale), torch.zeros_like(noise)
     if config.kind == "noise":
         spread = config.noise / LEVELS * _uniform(config.batch, generator)
         scale, noise = torch.zeros_like(scale), torch.randn(clean.shape, generator=generator) * spread
@@ -38,6 +41,8 @@ def whole_ends(pairs: Pairs, rng: random.Random, config: TrainConfig) -> tuple[E
     untouched = torch.tensor([rng.random() < config.clean for _ in range(count)])
     clean, moved = _float(pairs.clean[rows]), _float(pairs.moved[-1][rows])
     moved = torch.where(untouched.view(-1, 1, 1, 1), clean, moved)
+    if config.kind == "restorer":
+        moved = low_pass(moved)
     clean_seen = _rows(pairs.clean_seen, rows)
     moved_seen = [
         torch.where(untouched.view(-1, *[1] * (a.dim() - 1)), a, b)
@@ -47,13 +52,15 @@ def whole_ends(pairs: Pairs, rng: random.Random, config: TrainConfig) -> tuple[E
     return ends, clean_seen, (moved_seen[0], moved_seen[1])
 
 
-def _crop(pairs: Pairs, row: int, state: int, rng: random.Random, side: int) -> Tensor:
+def _crop(pairs: Pairs, row: int, state: int, rng: random.Random, config: TrainConfig) -> Tensor:
     """The same crop of both ends, [2, 3, side, side]."""
-    clean, moved = pairs.clean[row], pairs.moved[state, row]
-    side = min(side, *clean.shape[-2:])
+    clean, moved = _float(pairs.clean[row]), _float(pairs.moved[state, row])
+    if config.kind == "restorer":
+        moved = low_pass((clean if rng.random() < config.clean else moved)[None])[0]
+    side = min(config.crop, *clean.shape[-2:])
     top, left = (rng.randrange(size - side + 1) for size in clean.shape[-2:])
     turns, mirrored = rng.randrange(4), rng.random() < 0.5
-    both = _float(torch.stack([clean, moved])[..., top : top + side, left : left + side])
+    both = torch.stack([clean, moved])[..., top : top + side, left : left + side]
     both = torch.rot90(both, turns, (-2, -1))
     return both.flip(-1) if mirrored else both
 

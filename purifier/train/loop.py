@@ -36,7 +36,8 @@ def fit(pipeline: PurifierPipeline, folder: Path, out: Path, config: TrainConfig
     average = copy.deepcopy(unet)
     optimizer = torch.optim.AdamW(unet.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=1e-4)
     guidance, seen = Guidance(tower, layers=config.layers), _Means()
-    for step in range(_resume(out, unet, average, optimizer), config.steps):
+    last = config.stop_after or config.steps
+    for step in range(_resume(out, unet, average, optimizer), last):
         loss = _loss(pipeline, pair_files(folder)[config.held :], step, guidance, config, seen)
         optimizer.param_groups[0]["lr"] = _rate(step, config)
         optimizer.zero_grad(set_to_none=True)
@@ -44,7 +45,7 @@ def fit(pipeline: PurifierPipeline, folder: Path, out: Path, config: TrainConfig
         nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
         optimizer.step()
         _blend(average, unet, config.average, step)
-        if (step + 1) % config.check == 0 or step + 1 == config.steps:
+        if (step + 1) % config.check == 0 or step + 1 == last:
             pipeline.unet = average
             held = validate(pipeline, pair_files(folder)[: config.held], tower=tower)
             pipeline.unet = unet
@@ -71,7 +72,11 @@ def _loss(
         raise FileNotFoundError("There are no pairs to train on. Make some first: python -m purifier train makes them.")
     rng = random.Random(f"{config.seed}:{step}")
     pairs = load_pairs(rng.choice(files))
-    guided = config.kind == "bridge" and step >= config.guide_from * config.steps and rng.random() < config.guided
+    guided = (
+        config.kind in {"bridge", "restorer"}
+        and step >= config.guide_from * config.steps
+        and rng.random() < config.guided
+    )
     if not guided:
         loss, _ = bridge_loss(pipeline, cropped_ends(pairs, rng, config))
         return seen.add("loss", loss)

@@ -1,0 +1,103 @@
+"""The gate and the second network: what is clean stays, what is attacked is made anew."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from purifier.attacks.budget import to_levels
+from purifier.filters import fine_detail, low_pass
+from purifier.gate import STATISTICS, Gate, statistics
+from purifier.pipeline import PurifierPipeline, new_pipeline
+from tests.purifier.purifiers import tiny_purifier
+
+OPEN, SHUT = 50.0, -50.0
+
+
+def pixels(height: int = 64, width: int = 90, *, count: int = 1) -> Tensor:
+    return to_levels(torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(0)))
+
+
+def gate(bias: float) -> Gate:
+    zeros = (0.0,) * STATISTICS
+    return Gate(mean=zeros, deviation=(1.0,) * STATISTICS, weight=zeros, bias=bias, false_alarms=0.01)
+
+
+def gated(bias: float) -> PurifierPipeline:
+    first, second = tiny_purifier(), tiny_purifier(seed=1)
+    sizes = {name: first.config[name] for name in ("tile", "overlap", "coarse")}
+    return PurifierPipeline(first.unet, first.scheduler, restorer=second.unet, gate=asdict(gate(bias)), **sizes)
+
+
+def test_low_pass_keeps_what_is_coarse_and_nothing_else() -> None:
+    flat = torch.full((1, 3, 80, 120), 0.3)
+    assert torch.allclose(low_pass(flat, 10), flat, atol=1e-5)
+    checks = ((torch.arange(80)[:, None] + torch.arange(120)) % 2).float().expand(1, 3, 80, 120)
+    assert low_pass(checks, 10).shape == checks.shape
+    assert (low_pass(checks, 10) - 0.5).abs().max() < 0.02
+    assert fine_detail(flat).abs().max() < 1e-6
+
+
+def test_statistics_by_hand() -> None:
+    x, e = pixels(), torch.full((1, 3, 64, 90), 2 / 255)
+    found = statistics(x, e)[0]
+    assert found.shape == (STATISTICS,)
+    assert float(found[0].exp()) == pytest.approx(2, rel=1e-3)  # root of the mean square
+    assert float(found[3]) == pytest.approx(1, rel=1e-3)  # the same from pixel to pixel
+    assert float(found[5]) == pytest.approx(1, rel=1e-3)  # and from channel to channel
+    noise = torch.randn(1, 3, 256, 256, generator=torch.Generator().manual_seed(1)) * 5 / 255
+    free = statistics(pixels(256, 256), noise)[0]
+    assert abs(float(free[3])) < 0.02
+    assert float(free[6].exp()) == pytest.approx(3, rel=0.05)  # kurtosis of a normal distribution
+
+
+def test_a_picture_without_any_detail_has_finite_statistics_and_gradients() -> None:
+    x = torch.full((1, 3, 64, 64), 0.5, requires_grad=True)
+    found = statistics(x, x * 0)
+    assert torch.isfinite(found).all()
+    (gradient,) = torch.autograd.grad(found.sum(), x)
+    assert torch.isfinite(gradient).all()
+
+
+def test_the_gate_opens_with_its_regression() -> None:
+    x, e = pixels(count=2), pixels(count=2) / 50
+    weighted = replace(gate(0.0), weight=(1.0,) + (0.0,) * (STATISTICS - 1))
+    small, large = weighted(x, e / 100), weighted(x, e)
+    assert (small < large).all()
+    assert torch.allclose(gate(0.0)(x, e), torch.full((2,), 0.5))
+
+
+def test_what_is_taken_for_clean_stays_to_the_bit() -> None:
+    assert torch.equal(gated(SHUT)(pixels()).images, pixels())
+
+
+def test_what_is_taken_for_attacked_holds_nothing_of_its_fine_detail() -> None:
+    """Before any training, which leaves the low-passed picture as it is."""
+    fresh = new_pipeline(channels=(8, 16), coarse=32)
+    purifier = PurifierPipeline(fresh.unet, fresh.scheduler, restorer=fresh.unet, gate=asdict(gate(OPEN)), coarse=32)
+    x = pixels(60, 60) * 0.2 + 0.4
+    checks = ((torch.arange(60)[:, None] + torch.arange(60)) % 2).float() - 0.5
+    a, b = (purifier.purify(x + s * checks * 16 / 255) for s in (-1, 1))
+    assert (a - b).abs().max() < 2 / 255  # of 32
+    assert not torch.equal(a, x)
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_gated_it_is_deterministic_and_differentiable(steps: int) -> None:
+    purifier = gated(0.0)
+    assert torch.equal(purifier(pixels(), steps).images, purifier(pixels(), steps).images)
+    x = (pixels() * 0.8 + 0.1).requires_grad_(True)
+    (gradient,) = torch.autograd.grad(purifier.purify(x, steps).sum(), x)
+    assert (gradient != 0).float().mean() > 0.99
+
+
+def test_saving_keeps_the_second_network_and_the_gate(tmp_path: Path) -> None:
+    purifier = gated(0.3)
+    purifier.save_pretrained(tmp_path)
+    again = PurifierPipeline.from_pretrained(tmp_path)
+    kept = Gate(**again.config["gate"])
+    assert (tuple(kept.weight), kept.bias) == (gate(0.3).weight, 0.3)
+    assert (again(pixels()).images - purifier(pixels()).images).abs().mean() < 1 / 255  # half precision
+    assert not any(p.requires_grad for p in again.restorer.parameters())
