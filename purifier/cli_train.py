@@ -43,8 +43,8 @@ def evaluate(
     pictures: Annotated[int, typer.Option(min=2)] = 200,
     costly: Annotated[int, typer.Option(min=1, help="Pictures for adaptive attacks and Square.")] = 100,
     seeds: Annotated[int, typer.Option(min=1, help="Repetitions, with other questions and starts.")] = 3,
-    rows: Annotated[str, typer.Option(help="Which, by a comma; empty for all.")] = "",
-    columns: Annotated[str, typer.Option(help="Which, by a comma; empty for all.")] = "",
+    rows: Annotated[str, typer.Option(help="Which, with ; between them; empty for all.")] = "",
+    columns: Annotated[str, typer.Option(help="Which, with ; between them; empty for all.")] = "",
     compared: Annotated[Path, typer.Option(help="A folder with the compared recipes: regression, noise.")] = Path(
         ".cache/purifier"
     ),
@@ -92,7 +92,7 @@ def optimise(
 
 
 def _list(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    return tuple(part.strip() for part in text.split(";") if part.strip())
 
 
 def _stop(error: Exception) -> Any:

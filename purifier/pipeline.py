@@ -50,10 +50,11 @@ class PurifierPipeline(DiffusionPipeline):
     Args:
         unet: finds the perturbation; takes the picture and, FINE times enlarged, its fine detail, 6 fold^2 channels;
             its output, 3 fold^2 channels, times `scale` is the velocity.
-        restorer: a second network of the same form, with `restorer_scale`. Where the gate takes the picture for
-            attacked, it walks from the low-passed picture (filters.low_pass) to the clean one: an attack on CLIP
-            survives at a tenth of its size, so that it must be thrown away with the detail, and detail be made anew.
-        gate: settings of a Gate. Without restorer and gate the first network's walk is the answer.
+        gate: settings of a Gate. What it takes for clean stays as it is. Of what it takes for attacked the detail is
+            thrown away (filters.low_pass), as an attack on CLIP survives at a tenth of its size. Without a gate the
+            first network's walk is the answer.
+        restorer: a second network of the same form, with `restorer_scale`, that walks from the low-passed picture to a
+            sharp one; None leaves it low-passed.
         tile, overlap: of pictures with a side above `tile` px.
         coarse: pictures whose short side is at least 1.5 times as long are first purified at this short side, and the
             correction is enlarged: an attack made at the size that CLIP sees is as coarse as that.
@@ -120,7 +121,7 @@ class PurifierPipeline(DiffusionPipeline):
             drawn = torch.randn(pixels.shape, generator=generator, dtype=pixels.dtype)
             pixels = pixels + noise / LEVELS * drawn.to(pixels.device)
         cleaned = self.without_perturbation(pixels, steps)
-        if self.restorer is None or self.config["gate"] is None:
+        if self.config["gate"] is None:
             return cleaned.clamp(0, 1)
         share = Gate(**self.config["gate"])(pixels, pixels - cleaned).view(-1, 1, 1, 1)
         if not torch.is_grad_enabled() and bool((share < UNTOUCHED).all()):
@@ -137,9 +138,9 @@ class PurifierPipeline(DiffusionPipeline):
         return self._walk(pixels, steps, self.velocity)
 
     def _restored(self, pixels: Tensor, steps: int) -> Tensor:
-        """The second network's walk from the low-passed picture, at the size of SEEN, enlarged to the picture's own."""
-        small = resize(pixels, SEEN / min(pixels.shape[-2:]))
-        walked = self._walk(low_pass(small), steps, self.restorer_velocity)
+        """The low-passed picture, and the second network's walk from there; at the size of SEEN, then enlarged."""
+        start = low_pass(resize(pixels, SEEN / min(pixels.shape[-2:])))
+        walked = start if self.restorer is None else self._walk(start, steps, self.restorer_velocity)
         if walked.shape == pixels.shape:
             return walked
         return F.interpolate(walked, pixels.shape[-2:], mode="bicubic", align_corners=False)

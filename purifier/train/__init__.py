@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from causalclip.backbones import load_tower
 from causalclip.detector import Detector
+from causalclip.tower import Tower
 from causalclip.weights import WeightsMissing
 from purifier.pipeline import PurifierPipeline, new_pipeline
 from purifier.train.card import write_card
@@ -36,7 +37,7 @@ def train_purifier(
 
     Args:
         settings: "pairs": of PairsConfig, "train": of TrainConfig, "network": of new_pipeline, "restorer": of the
-            second network's TrainConfig; without it there is none, and no gate.
+            second network's TrainConfig; without it there is none.
         batches: of pairs. cache: of pairs, and in a folder named as `out` of the checkpoint and the log.
     """
     chosen = {name: dict((settings or {}).get(name, {})) for name in ("pairs", "train", "network", "restorer")}
@@ -52,15 +53,13 @@ def train_purifier(
         pass
     pipeline, seen = new_pipeline(**chosen["network"]), {}
     fit(pipeline, pairs, cache / out.name, config, tower=tower)
-    if config.kind == "bridge" and chosen["restorer"]:
-        second = new_pipeline(**chosen["network"] | {"scale": RESTORER_SCALE, "seed": 1})
-        restorer = TrainConfig(**{"kind": "restorer"} | chosen["restorer"])
-        fit(second, pairs, cache / f"{out.name}-restorer", restorer, tower=tower)
+    if config.kind == "bridge":
+        restorer = _train_restorer(chosen, pairs, cache / f"{out.name}-restorer", tower) if chosen["restorer"] else None
         gate, seen = fit_gate(pipeline, pairs, sources)
         pipeline = PurifierPipeline(
             pipeline.unet,
             pipeline.scheduler,
-            restorer=second.unet,
+            restorer=restorer,
             gate=asdict(gate),
             fold=pipeline.config["fold"],
             restorer_scale=RESTORER_SCALE,
@@ -68,6 +67,12 @@ def train_purifier(
     pipeline.save_pretrained(out)
     write_card(out, pipeline, pairs, cache / out.name / "train.jsonl", config, gate=seen)
     return pipeline
+
+
+def _train_restorer(chosen: Mapping[str, Mapping[str, Any]], pairs: Path, folder: Path, tower: Tower) -> Any:
+    second = new_pipeline(**dict(chosen["network"]) | {"scale": RESTORER_SCALE, "seed": 1})
+    fit(second, pairs, folder, TrainConfig(**{"kind": "restorer"} | dict(chosen["restorer"])), tower=tower)
+    return second.unet
 
 
 def _if_there(load: Any) -> Any:

@@ -56,7 +56,7 @@ public, so that the bridge is ours, after ADBM (ICLR 2025) and rectified flow.
 Attacks, in batches: {counts["attack"]}. What they attacked: {counts["objective"]}.
 Never trained on: APGD, Square, patches, anything bounded in l2.
 
-## The first network alone, on {config.held} held-out batches of pairs, one step
+## The network alone, before the gate, on {config.held} held-out batches of pairs, one step
 | | |
 |---|---|
 | PSNR of attacked pictures to the clean ones | {last["psnr_attacked"]:.1f} dB |
@@ -74,15 +74,20 @@ in benchmarks/purification says what is left then. A purified photo may read as 
 
 
 def _second(pipeline: PurifierPipeline, gate: Mapping[str, float]) -> str:
-    if pipeline.restorer is None:
+    if not gate:
         return ""
+    then = (
+        "It comes back blurred."
+        if pipeline.restorer is None
+        else "A second network of the same form walks from there back to a sharp picture; what it draws is a guess."
+    )
     return f"""
-An attack on CLIP survives at a tenth of its size, so that taking it out is not enough. Where a gate (a logistic
-regression on {STATISTICS} statistics of what the first network finds; it purifies {gate["clean"]:.1%} of held-out clean
-pictures and {gate["attacked"]:.1%} of attacked ones) takes a picture for attacked, its detail is thrown away down to
-{COARSE} px of the short side, and a second network of the same form walks from there back to a sharp picture. What it
-draws is a guess: fine detail of a purified picture, text and faces above all, proves nothing. A picture that the gate
-takes for clean comes back unchanged, to the bit.
+An attack on CLIP survives at a tenth of its size, so that taking it out is not enough. A gate (a logistic regression on
+{STATISTICS} statistics of what the network finds) opens for {gate["clean"]:.1%} of held-out clean pictures and for
+{gate["attacked"]:.1%} of attacked ones. Of a picture for which it opens, the detail is thrown away down to {COARSE} px
+of the short side. {then}
+Fine detail of a purified picture, text and faces above all, proves nothing. A picture that the gate takes for clean
+comes back unchanged, to the bit.
 """
 
 
