@@ -3,9 +3,13 @@
 import pytest
 import skimage.data
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from causalclip.weights import ASSETS
+from purifier.attacks import Attack, run_attack
+from purifier.objectives import change_answer
+from purifier.pipeline import PurifierPipeline
 from purifier.pixels import to_tensor
 from purifier.vlm import EmbeddedVLM
 
@@ -13,6 +17,11 @@ from purifier.vlm import EmbeddedVLM
 @pytest.fixture(scope="module")
 def vlm() -> EmbeddedVLM:
     return EmbeddedVLM.from_pretrained()
+
+
+@pytest.fixture(scope="module")
+def purifier() -> PurifierPipeline:
+    return PurifierPipeline.from_pretrained()
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +47,22 @@ def test_it_says_the_same_again_and_is_not_sure_of_nonsense(vlm: EmbeddedVLM, ca
     [answer] = vlm.answer(torch.full((1, 3, 224, 224), 0.5), question)
     assert not answer.sure
     assert "not sure" in answer.spoken
+
+
+def test_clean_photographs_come_back_to_the_bit(purifier: PurifierPipeline) -> None:
+    for photo in (skimage.data.chelsea(), skimage.data.coffee()[:300, :400], skimage.data.rocket()):
+        pixels = to_tensor(photo)
+        assert torch.equal(purifier(pixels).images, pixels)
+
+
+def test_an_attack_changes_the_answer_and_purification_changes_it_back(
+    vlm: EmbeddedVLM, purifier: PurifierPipeline, cat: Tensor
+) -> None:
+    small = F.interpolate(cat, (224, 336), mode="bicubic", antialias=True).clamp(0, 1)
+    question = ["what animal is it ?"]
+    attack = Attack("pgd", eps=8, steps=6)
+    moved = run_attack(attack, small, change_answer(vlm, question, [vlm.answer(small, question)[0].text]))
+    said = [vlm.answer(x, question)[0].text for x in (small, moved, purifier(moved).images)]
+    assert said[0] == "cat"
+    assert said[1] != "cat"
+    assert said[2] == "cat"
