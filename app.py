@@ -177,7 +177,7 @@ def _theme() -> gr.themes.Base:
 def main(room: Room) -> None:
     logging.basicConfig(level=logging.WARNING)
     detector = LazyDetector()
-    models = Models(detector=detector) if shipped() else None
+    models = Models(detector=detector, wait=detector.problem) if shipped() else None
     page = build(detector, problem=detector.problem, examples_folder=room.examples, models=models)
     keep(page, room).start()
     print(f"CausalCLIP is ready: open {launch(page)}", flush=True)

@@ -17,6 +17,8 @@ class Models:
 
     Args:
         vlm, purifier, prompted, detector: what loads each; None loads the shipped one.
+        wait: returns once other threads have imported what they need: libraries that import lazily fail where two
+            threads import them at once.
     """
 
     def __init__(
@@ -26,7 +28,9 @@ class Models:
         purifier: "Callable[[], PurifierPipeline] | None" = None,
         prompted: "Callable[[], PromptedVLM] | None" = None,
         detector: "Callable[[], Detector] | None" = None,
+        wait: Callable[[], Any] = lambda: None,
     ) -> None:
+        self.wait = wait
         self._load: dict[str, Callable[[], Any]] = {
             "vlm": vlm or _load_vlm,
             "purifier": purifier or _load_purifier,

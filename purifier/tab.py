@@ -99,6 +99,7 @@ class PurifyTab:
 
     def _stages(self, path: str, settings: Any, *, attacked: bool) -> Iterator[Updates]:
         pixels = load_image(path).pixels
+        self.models.wait()
         from purifier.exhibit import exhibit  # here, because it brings PyTorch, which the page need not wait for
 
         drawn: set[str] = set()

@@ -58,7 +58,7 @@ class PurifyApi:
 
         Returns the purified picture as PNG, and its size and the seconds that it took.
         """
-        with _sentences():
+        with _sentences(self.models):
             pixels = _pixels(picture)
             started = time.perf_counter()
             purified = self.models.purifier(pixels, int(steps)).images
@@ -82,7 +82,7 @@ class PurifyApi:
         answer (needs a question), caption, features or detector. target: what shall be said; empty is anything else.
         Stops after 20 seconds at most. Returns the attacked picture as PNG; success, before, after, linf, steps done.
         """
-        with _sentences():
+        with _sentences(self.models):
             return self._attack(_pixels(picture), attack, eps, steps, objective, question, target, seed)
 
     def _attack(self, pixels: Tensor, attack: str, eps: float, steps: float, *aimed: Any) -> tuple[str, dict[str, Any]]:
@@ -104,7 +104,7 @@ class PurifyApi:
 
         Returns its caption, and where there is a question its answer, confidence, and whether it is sure.
         """
-        with _sentences():
+        with _sentences(self.models):
             pixels, speaker = _pixels(picture), self.models.speaker(prompt=bool(prompt))
             said: dict[str, Any] = {"caption": speaker.caption(pixels)[0].text}
             if question.strip():
@@ -114,9 +114,11 @@ class PurifyApi:
 
 
 @contextmanager
-def _sentences() -> Iterator[None]:
+def _sentences(models: Models) -> Iterator[None]:
+    """Errors as sentences, after the models may be used."""
     from purifier.tab import reason
 
+    models.wait()
     try:
         yield
     except gr.Error:

@@ -52,7 +52,7 @@ def test_from_attack_to_purified(open_page: Open, real_app: Served, photo: Path,
     assert np.array_equal(clean, np.asarray(Image.open(photo)))
     assert 0 < np.abs(clean - moved).max() <= 8
     found = Axe().run(page).response["violations"]
-    assert not [v["id"] for v in found if v["impact"] in ("serious", "critical")]
+    assert not [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in ("serious", "critical")]
 
 
 def test_a_given_picture_on_a_phone_and_a_broken_one(
