@@ -94,7 +94,14 @@ def _load_detector() -> "Detector":
     return Detector.from_pretrained()
 
 
+MODELS = Path(__file__).resolve().parent.parent / "assets" / "models"
+
+
 def shipped() -> bool:
     """Whether the weights of everything that the Purify tab needs are in assets/models; loads nothing."""
-    folder = Path(__file__).resolve().parent.parent / "assets" / "models"
-    return (folder / "purifier" / "model_index.json").is_file() and (folder / "vlm" / "config.json").is_file()
+    return (MODELS / "purifier" / "model_index.json").is_file() and (MODELS / "vlm" / "config.json").is_file()
+
+
+def prompt_shipped() -> bool:
+    """Whether a defence prompt is there, too."""
+    return (MODELS / "vlm-prompt").is_dir()

@@ -14,7 +14,7 @@ from causalclip.images import ImageError, load_image
 from causalclip.sessions import take_turn
 from causalclip.tab import MODEL_QUEUE, PLACEHOLDER, PRIVATE, PROMISE, explain
 from purifier import tab_words as words
-from purifier.models import Models
+from purifier.models import Models, prompt_shipped
 
 if TYPE_CHECKING:
     from purifier.exhibit import Exhibit, Wish
@@ -206,7 +206,7 @@ def _controls() -> tuple[list[Any], tuple[gr.Button, gr.Button, gr.Button]]:
         attack_steps = gr.Slider(1, 100, 20, step=1, label="Steps of the attack", buttons=[])
     with gr.Accordion("The purifier", open=False):
         steps = gr.Slider(1, 5, 1, step=1, label="Steps of the purifier", buttons=[])
-        prompt = gr.Checkbox(label="Defence prompt before the question", value=False)
+        prompt = gr.Checkbox(label="Defence prompt before the question", value=False, visible=prompt_shipped())
     return [question, steps, prompt, attack, eps, attack_steps, objective, target], (purify, both, stop)
 
 

@@ -68,7 +68,7 @@ _ATTACKED = {
     ),
     (True, False): (
         "The attack changed the {}, and purification did not bring it back",
-        "More steps, or the defence prompt, may help; often nothing here does.",
+        "More steps may help; often nothing here does.",
     ),
     (False, True): (
         "The attack did not change the {}",
