@@ -51,7 +51,7 @@ def train_purifier(
     )
     for _ in tqdm(make_pairs(maker, pairs, batches=batches), total=batches, unit="batch of pairs"):
         pass
-    pipeline, seen = new_pipeline(**chosen["network"]), {}
+    pipeline, seen = new_pipeline(**chosen["network"]), dict[str, float]()
     fit(pipeline, pairs, cache / out.name, config, tower=tower)
     if config.kind == "bridge":
         restorer = _train_restorer(chosen, pairs, cache / f"{out.name}-restorer", tower) if chosen["restorer"] else None
