@@ -51,7 +51,7 @@ class PurifierPipeline(DiffusionPipeline):
         unet: finds the perturbation; takes the picture and, FINE times enlarged, its fine detail, 6 fold^2 channels;
             its output, 3 fold^2 channels, times `scale` is the velocity.
         gate: settings of a Gate. What it takes for clean stays as it is. Of what it takes for attacked the detail is
-            thrown away (filters.low_pass), as an attack on CLIP survives at a tenth of its size. Without a gate the
+            thrown away (filters.low_pass), as an attack on CLIP survives at a quarter of its size. Without a gate the
             first network's walk is the answer.
         restorer: a second network of the same form, with `restorer_scale`, that walks from the low-passed picture to a
             sharp one; None leaves it low-passed.

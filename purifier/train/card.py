@@ -82,8 +82,8 @@ def _second(pipeline: PurifierPipeline, gate: Mapping[str, float]) -> str:
         else "A second network of the same form walks from there back to a sharp picture; what it draws is a guess."
     )
     return f"""
-An attack on CLIP survives at a tenth of its size, so that taking it out is not enough. A gate (a logistic regression on
-{STATISTICS} statistics of what the network finds) opens for {gate["clean"]:.1%} of held-out clean pictures and for
+An attack on CLIP survives at a quarter of its size, so that taking most of it out is not enough. A gate (a logistic
+regression on {STATISTICS} statistics of what the network finds) opens for {gate["clean"]:.1%} of held-out clean pictures and for
 {gate["attacked"]:.1%} of attacked ones. Of a picture for which it opens, the detail is thrown away down to {COARSE} px
 of the short side. {then}
 Fine detail of a purified picture, text and faces above all, proves nothing. A picture that the gate takes for clean
