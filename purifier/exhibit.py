@@ -67,6 +67,12 @@ class Exhibit:
     seconds: float = 0.0
 
     @property
+    def unchanged(self) -> bool:
+        """Whether purification left the picture as it was, to the bit."""
+        given, purified = self.pictures.get("adversarial"), self.pictures.get("purified")
+        return given is not None and purified is not None and np.array_equal(given, purified)
+
+    @property
     def complete(self) -> bool:
         return "purified" in self.said
 

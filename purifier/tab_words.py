@@ -14,7 +14,7 @@ NOTE = (
     "An attacked picture comes back blurred, as the detail that an attack lives in is thrown away. A picture that is "
     "taken for clean comes back unchanged. "
     "A purified photo may read as generated to the detector. Judge the file that you were given, not the purified one. "
-    "The attacks here do not know the purifier; one that does is harder to undo (the README has the numbers)."
+    "The attacks here do not know the purifier; one that does gets past it (the README has the numbers)."
 )
 SMALL = "The model is small and often wrong about clean pictures too: compare its answers, do not trust them."
 
@@ -45,7 +45,10 @@ def result(shown: Exhibit) -> str:
     assert moved is not None
     assert purified is not None
     what = "answer" if moved.answer else "caption"
-    if clean is None:
+    if clean is None and shown.unchanged:
+        title = "Taken for clean: the picture comes back unchanged"
+        more = "The purifier found no attack. It may miss a weak one, and one that was made against the purifier."
+    elif clean is None:
         same = moved.compared == purified.compared
         title = f"Purified: the {what} stayed the same" if same else f"Purified: the {what} is another one now"
         more = (
@@ -68,7 +71,7 @@ _ATTACKED = {
     ),
     (True, False): (
         "The attack changed the {}, and purification did not bring it back",
-        "More steps may help; often nothing here does.",
+        "What is left of the picture is read in another way, or the attack is still in it.",
     ),
     (False, True): (
         "The attack did not change the {}",

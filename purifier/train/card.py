@@ -83,9 +83,9 @@ def _second(pipeline: PurifierPipeline, gate: Mapping[str, float]) -> str:
     )
     return f"""
 An attack on CLIP survives at a quarter of its size, so that taking most of it out is not enough. A gate (a logistic
-regression on {STATISTICS} statistics of what the network finds) opens for {gate["clean"]:.1%} of held-out clean
-pictures and for {gate["attacked"]:.1%} of attacked ones. Of a picture for which it opens, the detail is thrown
-away down to {COARSE} px of the short side. {then}
+regression on {STATISTICS} statistics of what the network finds) opens for {gate["attacked"]:.1%} of held-out attacked
+pictures, at the threshold where it opens for {gate["clean"]:.1%} of held-out clean ones. Of a picture for which
+it opens, the detail is thrown away down to {COARSE} px of the short side. {then}
 Fine detail of a purified picture, text and faces above all, proves nothing. A picture that the gate takes for clean
 comes back unchanged, to the bit.
 """

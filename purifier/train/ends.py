@@ -26,7 +26,7 @@ def cropped_ends(pairs: Pairs, rng: random.Random, config: TrainConfig) -> Ends:
     t = draw_times(config.batch, generator)
     if config.kind == "regression":
         noise, t = torch.zeros_like(noise), torch.ones_like(t)
-    if config.kind == "restorer":  # what is left of the attack is the start's, whatever its size
+    if config.kind == "restorer":  # its start is the low-passed picture itself
         scale, noise = torch.ones_like(scale), torch.zeros_like(noise)
     if config.kind == "noise":
         spread = config.noise / LEVELS * _uniform(config.batch, generator)

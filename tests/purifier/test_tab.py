@@ -17,6 +17,7 @@ from purifier import exhibit as stages
 from purifier import tab_words as words
 from purifier.aims import AimError
 from purifier.exhibit import Exhibit, Said, Wish, difference, exhibit, make_attack
+from purifier.pipeline import new_pipeline
 from purifier.tab import PurifyTab, build_tab, reason
 from tests.causalclip.pictures import encode, photo
 from tests.purifier.purifiers import tiny_models
@@ -190,6 +191,14 @@ def test_what_cannot_be_done_is_a_sentence_and_leaves_nothing(
     *_, last = tab.run_attacked(payload(inside, data), *settings(**options))
     assert sentence in last[tab.status]
     assert last[tab.pictures["clean"]] is None
+
+
+def test_a_picture_that_is_left_as_it_is_is_said_to_be(inside: Path) -> None:
+    page_models = tiny_models(purifier=lambda: new_pipeline(channels=(8, 16), coarse=32))
+    with gr.Blocks():
+        untouched = build_tab(page_models)
+    *_, before, _ = untouched.run_given(payload(inside), *settings())
+    assert "comes back unchanged" in before[untouched.status]
 
 
 def test_after_a_stop_the_run_shows_nothing_more(tab: PurifyTab, inside: Path) -> None:
