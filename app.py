@@ -32,6 +32,7 @@ from causalclip.card import failure
 from causalclip.examples import write_examples
 from causalclip.explorer_tab import build_explorer_tab
 from causalclip.measured_tab import build_measured_tab
+from causalclip.memory import give_back
 from causalclip.sweeper import Sweeper
 from causalclip.tab import build_tab, explain
 from purifier.models import Models, shipped
@@ -188,7 +189,7 @@ def main(room: Room) -> None:
 def keep(page: gr.Blocks, room: Room) -> Sweeper:
     """Keeps the promise that nothing of a picture outlives the hour, on disk or in memory; to be started."""
     limit = min(float(os.environ.get("CAUSALCLIP_KEPT", LONGEST)), LONGEST)
-    chores = partial(sessions.forget_idle, page, limit), sessions.forget_closed
+    chores = partial(sessions.forget_idle, page, limit), sessions.forget_closed, give_back
     return Sweeper(room.folder, limit=limit, spare=[room.examples], chores=chores)
 
 

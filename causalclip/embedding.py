@@ -99,20 +99,48 @@ def patch_total(trace: Trace, parts: Sequence[str], tower: Tower) -> Tensor:
     added = [torch.zeros_like(trace.cls[0])]  # by all patches to the CLS token, up to each layer
     for shares, block in zip(trace.shares, tower.blocks, strict=False):
         added.append(added[-1] + block.ls_1(tower.project_share(block, shares.total())))
+    return torch.cat(
+        [
+            normalise(trace.patches[layer])[0].mean(1) if kind == "patch" else _share(part, added[layer], trace, tower)
+            for part, (kind, layer) in ((part, parse_part(part, tower)) for part in parts)
+        ],
+        1,
+    )
+
+
+def cell_embeddings(trace: Trace, parts: Sequence[str], tower: Tower, *, cells: int) -> Tensor:
+    """The embedding as it would be if every patch were like those of one cell, [B, cells ** 2, D].
+
+    The tower's patches fall into `cells` x `cells` cells. The mean over cells is the embedding itself, because it is a
+    sum over patches plus a rest: so a verdict that is linear in it can be learned, and asked, place by place.
+
+    Args:
+        trace: of a pass with `shares=True`.
+    """
+    N = trace.patches[0].shape[1]
+    added = [torch.zeros_like(trace.patches[0])]  # by each patch to the CLS token, up to each layer
+    for shares, block in zip(trace.shares, tower.blocks, strict=False):
+        added.append(added[-1] + block.ls_1(tower.project_share(block, shares.each())))
     columns = []
     for part in parts:
         kind, layer = parse_part(part, tower)
-        if kind == "patch":
-            columns.append(normalise(trace.patches[layer])[0].mean(1))
-            continue
-        centred = added[layer] - added[layer].mean(1, keepdim=True)
-        if kind == "cls":
-            columns.append(centred / normalise(trace.cls[layer])[1])
-        else:
-            norm = tower.visual.ln_post
-            deviation = (trace.cls[layer].var(1, unbiased=False, keepdim=True) + norm.eps).sqrt()
-            columns.append((centred / deviation * norm.weight) @ tower.visual.proj)
-    return torch.cat(columns, 1)
+        own = normalise(trace.patches[layer])[0] if kind == "patch" else N * _share(part, added[layer], trace, tower)
+        columns.append(own)
+    each = torch.cat(columns, 2).transpose(1, 2).unflatten(2, (tower.grid, tower.grid))
+    pooled = torch.nn.functional.adaptive_avg_pool2d(each, cells).flatten(2).transpose(1, 2)
+    return pooled - each.flatten(2).mean(2)[:, None] + embed(trace, parts, tower)[:, None]
+
+
+def _share(part: str, added: Tensor, trace: Trace, tower: Tower) -> Tensor:
+    """What is `added` [B, ..., D] to the CLS token -> what that adds to the part, its deviation held fixed."""
+    kind, layer = parse_part(part, tower)
+    one = [1] * (added.dim() - 1)
+    centred = added - added.mean(-1, keepdim=True)
+    if kind == "cls":
+        return centred / normalise(trace.cls[layer])[1].view(-1, *one)
+    norm = tower.visual.ln_post
+    deviation = (trace.cls[layer].var(1, unbiased=False) + norm.eps).sqrt().view(-1, *one)
+    return (centred / deviation * norm.weight) @ tower.visual.proj
 
 
 def _through_ln_post(tower: Tower, cls: Tensor, d: Tensor) -> tuple[Tensor, Tensor]:

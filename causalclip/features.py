@@ -1,11 +1,13 @@
 """Frozen features of a manifest's pictures, computed once and kept: every part of every layer. Offline."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing import cpu_count, get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,23 +59,36 @@ def compute_features(
             files.append(target)
             if not target.exists():
                 jobs.append(Job(backbone, str(root), tuple(records[first : first + CHUNK]), first, copy, str(target)))
-    if jobs:
-        # Started afresh: a forked child would inherit the threads of the parent's torch, and hang.
-        with ProcessPoolExecutor(cpu_count(), mp_context=get_context("spawn")) as pool:
-            list(tqdm(pool.map(run_job, jobs), total=len(jobs), desc="features", unit=f"x{CHUNK}"))
+    in_processes(run_job, jobs, label="features", unit=f"x{CHUNK}")
     return Features(files, copies=copies, count=len(records))
 
 
-_tower: Tower | None = None  # of a worker process
+def in_processes(work: Callable[[Any], None], jobs: Sequence[Any], *, label: str, unit: str) -> None:
+    """Does the jobs, a process a processor; each writes its own result."""
+    if jobs:
+        # Started afresh: a forked child would inherit the threads of the parent's torch, and hang.
+        with ProcessPoolExecutor(cpu_count(), mp_context=get_context("spawn")) as pool:
+            list(tqdm(pool.map(work, jobs), total=len(jobs), desc=label, unit=unit))
+
+
+@cache
+def process_tower(backbone: str) -> Tower:
+    """The tower of a worker process, on one thread."""
+    torch.set_num_threads(1)
+    return load_tower(backbone)
+
+
+def write_whole(target: str | Path, **arrays: Any) -> None:
+    """np.savez under another name first, so that a killed run leaves no half file."""
+    partial = Path(target).with_suffix(".partial.npz")
+    np.savez(partial, **arrays)
+    partial.rename(target)
 
 
 def run_job(job: Job) -> None:
-    """Computes one chunk and writes it, under another name first so that a killed run leaves no half file."""
-    global _tower
-    if _tower is None:
-        torch.set_num_threads(1)
-        _tower = load_tower(job.backbone)
-    parts = all_parts(_tower.layers)
+    """Computes one chunk and writes it."""
+    tower = process_tower(job.backbone)
+    parts = all_parts(tower.layers)
     columns = []
     for at in range(0, len(job.records), 8):
         shots = []
@@ -82,14 +97,11 @@ def run_job(job: Job) -> None:
             strength = STRENGTHS[job.copy % 2]
             with Image.open(Path(job.root) / record.path) as file:
                 picture = file.convert("RGB")
-            shots.append(training_view(picture, record.kind, size=_tower.image_size, rng=rng, strength=strength))
+            shots.append(training_view(picture, record.kind, size=tower.image_size, rng=rng, strength=strength))
         pixels = torch.from_numpy(np.stack([np.asarray(s) for s in shots])).permute(0, 3, 1, 2).float() / 255
         with torch.inference_mode():
-            columns.append(embed(_tower(pixels), parts, _tower).half().numpy())
-    target = Path(job.target)
-    partial = target.with_suffix(".partial.npz")
-    np.savez(partial, features=np.concatenate(columns), parts=parts, widths=part_widths(parts, _tower))
-    partial.rename(target)
+            columns.append(embed(tower(pixels), parts, tower).half().numpy())
+    write_whole(job.target, features=np.concatenate(columns), parts=parts, widths=part_widths(parts, tower))
 
 
 @torch.inference_mode()

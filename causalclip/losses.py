@@ -1,6 +1,9 @@
 """The training objective of CausalCLIP (arXiv 2512.13285), with every term to be switched off for the ladder.
 
 L = BCE(h(Zc), y) + a BCE(d(GRL(Znc)), y) + l1 mean|M| + l2 nHSIC(Zc, Znc) + b KL(h(Zc) || h(Zc (1 - B)))
+
+and two terms of ours, on counterfactuals: a picture and its generated twin, and places in a picture of which it is
+known whether they were generated.
 """
 
 from dataclasses import dataclass
@@ -51,7 +54,8 @@ def pair_loss(logits: Tensor, pairs: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class LossWeights:
-    """adversary: a. sparsity: l1. independence: l2. consistency: b. drop: P(B = 1). pairs: of the pair loss."""
+    """adversary: a. sparsity: l1. independence: l2. consistency: b. drop: P(B = 1). pairs: of the pair loss.
+    places: of the verdict place by place, on splices."""
 
     adversary: float = 0.0
     sparsity: float = 0.0
@@ -59,6 +63,7 @@ class LossWeights:
     consistency: float = 0.0
     drop: float = 0.2
     pairs: float = 0.0
+    places: float = 0.0
     smoothing: float = 0.0
 
 
@@ -71,12 +76,14 @@ def causal_loss(
     tau: float | None = None,
     sample_weight: Tensor | None = None,
     pairs: Tensor | None = None,
+    places: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
     """The objective on a batch.
 
     Args:
         embedding: [B, D]. labels: [B], 1 generated, 0 real. sample_weight: [B], mean about 1.
         pairs: long [K, 2], see `pair_loss`.
+        places: ([S, C, D], [S, C]), splices and how much of each of their cells is generated.
 
     Returns:
         The scalar loss, and its terms as floats (with the adversary's accuracy) to be logged.
@@ -98,4 +105,9 @@ def causal_loss(
         terms["consistency"] = weights.consistency * bernoulli_kl(out.logit, head.score(out.causal * keep))
     if weights.pairs and pairs is not None:
         terms["pairs"] = weights.pairs * pair_loss(out.logit, pairs)
+    if weights.places and places is not None:
+        cells, generated = places
+        terms["places"] = weights.places * F.binary_cross_entropy_with_logits(
+            head.local_logits(cells, tau=tau), generated * (1 - weights.smoothing) + 0.5 * weights.smoothing
+        )
     return torch.stack(list(terms.values())).sum(), {k: float(v.detach()) for k, v in terms.items()} | log

@@ -56,6 +56,7 @@ SECTIONS = (
     Section("What it must not rest on", "detection/controls.json", checks.controls),
     Section("Another detector", "detection/peer.json", checks.peer),
     Section("As pictures travel", ROBUST, checks.travels),
+    Section("Cut to other shapes", ROBUST, checks.shapes, "shapes"),
     Section("Answers that do not survive", ROBUST, checks.overturned),
     Section("Whether the maps are right", "detection/splices.json", checks.maps),
     Section("What each piece of the method adds", "detection/ladder.json", checks.ladder),

@@ -64,6 +64,27 @@ def travels(report: Report) -> str:
     return words + side_by_side(*(f for f in figures if f)) + whole
 
 
+def shapes(report: Report) -> str:
+    """AUC of the same pictures cut to other shapes: whether the verdict rests on aspect."""
+    rows = [
+        [
+            escape(name),
+            marks([Mark(v["broad"], "a"), Mark(v["alike"], "b")], AUC),
+            f"{v['broad']:.3f}",
+            f"{v['alike']:.3f}",
+        ]
+        for name, v in report["shapes"].items()
+    ]
+    words = (
+        "<p>Generated pictures are often squares, so that a judge who only knows the shape does well on this test. "
+        "This detector must not: the same pictures, cut to one shape or to the other kind's shape.</p>"
+    )
+    caption = (
+        f"AUC from 0.5 to 1, {report['pictures_of_shapes']:,} pictures. {legend(['many generators', 'like content'])}"
+    )
+    return words + table(caption, ["shape", "AUC", "many generators", "like content"], rows)
+
+
 def overturned(report: Report) -> str:
     """What the stability check does to the answers."""
     rows = [
@@ -84,11 +105,16 @@ def maps(report: Report) -> str:
     words = (
         f"<p>A generated region was pasted into {report['splices']:,} photographs. Take one spot inside the region and "
         f"one outside: the causal map ranks the inner one higher in {100 * auc['causal']['mean']:.0f} of 100 pairs. "
-        "A coin gets 50. A map is a hint where to look, not an outline of what was changed.</p>"
+        "A coin gets 50. A map is a hint where to look, not an outline of what was changed. The last rows say how far "
+        "it is drawn to whatever was pasted: 0.5 would be not at all.</p>"
     )
     rows = [
         [escape(n.replace("_", "-")), marks([Mark(v["mean"])], Axis("AUC"), line=0.5), f"{v['mean']:.3f}", str(v["n"])]
         for n, v in auc.items()
+    ]
+    rows += [
+        [escape(f"causal, {n}"), marks([Mark(v["mean"])], Axis("AUC"), line=0.5), f"{v['mean']:.3f}", str(v["n"])]
+        for n, v in report["controls"].items()
     ]
     note = (
         f"<p class='cc-small'>Mean log-odds for the verdict while the strongest patches are blurred out: "

@@ -64,6 +64,20 @@ class CausalHead(nn.Module):
         causal = M * E
         return HeadOutput(self.score(causal), M, causal, (1 - M) * E)
 
+    def local_logits(self, cells: Tensor, *, tau: float | None = None) -> Tensor:
+        """The verdict place by place, under the one mask of the whole view.
+
+        Args:
+            cells: [B, C, D], see causalclip.embedding.cell_embeddings.
+
+        Returns:
+            [B, C]: the logit if the view were like each cell alone; their mean is the view's own logit.
+        """
+        E = (cells - self.shift) / self.scale
+        if self.mask is not None:
+            E = E * self.mask(E.mean(1), tau=self.tau if tau is None else tau)[:, None]
+        return self.verdict(E).squeeze(2)
+
     def score(self, causal: Tensor) -> Tensor:
         """Zc [B, D] -> logit [B]."""
         return self.verdict(causal).squeeze(1)

@@ -96,6 +96,8 @@ A re-implementation of CausalCLIP's method (arXiv 2512.13285) on another tower a
 {count_table(records)}
 
 Several sources are non-commercial or for research only; pictures are not part of this repository.
+Where evidence is, the heads also learned from splices of these pictures: generated regions in photographs, photographs
+in photographs and in generated pictures, each place labelled by what is generated.
 
 ## Held-out families of generators, sites and collections
 AUC inside each fold of the training data, mean over folds; delivered: after random re-encoding and rescaling.

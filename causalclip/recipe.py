@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +22,15 @@ from causalclip.losses import LossWeights
 from causalclip.model import CausalHead
 from causalclip.model_card import mask_report, model_card, validation_report
 from causalclip.quality import compression
+from causalclip.splicing import Cells, Wanted, compute_cells
 from causalclip.train import TrainConfig, fit_head
 from causalclip.views import Kind
 
 KINDS: tuple[Kind, ...] = ("whole", "window")
 PARTS = ("cls:6", "cls:8", "cls:10", "cls:11", "patch:5", "patch:6")
-CAUSAL = LossWeights(adversary=0.1, sparsity=0.1, independence=0.1, consistency=0.2, drop=0.2, smoothing=0.1)
+CAUSAL = LossWeights(
+    adversary=0.1, sparsity=0.1, independence=0.1, consistency=0.2, drop=0.2, places=1.0, smoothing=0.1
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class Recipe:
 
     parts: of the embedding (causalclip.embedding). copies: cached views a file. folds: of held-out groups.
     window_share: weight of the windows in the raw logit. windows: native windows at inference.
+    splices: of training pictures, for each kind of view, that teach where the evidence is.
     """
 
     parts: tuple[str, ...] = PARTS
@@ -43,7 +47,8 @@ class Recipe:
     folds: int = 5
     window_share: float = 0.5
     windows: int = 4
-    head: TrainConfig = field(default_factory=lambda: TrainConfig(weights=CAUSAL))
+    splices: int = 1500
+    head: TrainConfig = field(default_factory=lambda: TrainConfig(rate=3e-4, mask_rate=3e-3, ridge=1.0, weights=CAUSAL))
     revision: str = "1"
 
     @classmethod
@@ -58,12 +63,12 @@ class Recipe:
         weights = LossWeights(**{**asdict(CAUSAL), **head.pop("weights", {})})
         if "parts" in raw:
             raw["parts"] = tuple(raw["parts"])
-        return cls(head=TrainConfig(weights=weights, **head), **raw)
+        return cls(head=replace(cls().head, weights=weights, **head), **raw)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One view kind's training set: features [K, N, D] (half), labels, weights, folds [N], pairs [P, 2]."""
+    """One view kind's training set: features [K, N, D] (half), labels, weights, folds [N], pairs [P, 2], splices."""
 
     records: tuple[Record, ...]
     features: Tensor
@@ -71,6 +76,7 @@ class Problem:
     weight: Tensor
     fold: np.ndarray
     pairs: np.ndarray
+    cells: Cells | None = None
 
 
 def balance(records: Sequence[Record]) -> Tensor:
@@ -96,6 +102,24 @@ def problem(records: Sequence[Record], features: Features, parts: Sequence[str],
     )
 
 
+def with_splices(
+    problems: dict[Kind, Problem],
+    records: Sequence[Record],
+    root: str | Path,
+    recipe: Recipe,
+    *,
+    backbone: str,
+    cache: str | Path,
+) -> dict[Kind, Problem]:
+    """The same problems with splices of their pictures (causalclip.splicing)."""
+    fold_of = assign_folds(records, folds=recipe.folds)
+    spliced = {}
+    for kind, data in problems.items():
+        what = Wanted(backbone, recipe.parts, kind, recipe.splices)
+        spliced[kind] = replace(data, cells=compute_cells(records, fold_of, root, what, cache=cache))
+    return spliced
+
+
 def fit(
     data: Problem,
     config: TrainConfig,
@@ -110,6 +134,10 @@ def fit(
     place[rows] = np.arange(len(rows))
     pairs = place[data.pairs]
     pairs = torch.from_numpy(pairs[(pairs >= 0).all(1)])
+    places = None
+    if data.cells is not None and config.weights.places:
+        known = torch.from_numpy(np.flatnonzero(data.cells.fold != leave_out))
+        places = data.cells.features[known], data.cells.labels[known]
     torch.manual_seed(config.seed)  # of its first weights, too
     head = head or CausalHead(data.features.shape[2], hidden=config.hidden, masked=config.masked)
     weight = data.weight[rows]
@@ -120,6 +148,7 @@ def fit(
         config=config,
         sample_weight=weight / weight.mean(),
         pairs=pairs,
+        places=places,
         patch_total=neutral,
     )
 
@@ -219,6 +248,7 @@ def train_detector(
     records = [r for r in read_manifest(manifest) if r.split == "train"]
     features = compute_features(records, root, backbone=backbone, copies=recipe.copies, cache=cache)
     problems = {k: problem(records, features, recipe.parts, k, folds=recipe.folds) for k in KINDS}
+    problems = with_splices(problems, records, root, recipe, backbone=backbone, cache=cache)
     held_out = {k: held_out_logits(p, recipe.head, keep=out / "checkpoints" / k) for k, p in problems.items()}
     rows = by_picture(problems)
     raw = fuse(held_out["whole"], held_out["window"], rows, recipe.window_share)

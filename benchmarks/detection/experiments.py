@@ -17,15 +17,31 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from causalclip.data import Record, read_manifest
 from causalclip.features import Features, compute_features
 from causalclip.losses import LossWeights
-from causalclip.recipe import CAUSAL, KINDS, PARTS, Problem, by_picture, fit, fold_auc, fuse, problem
+from causalclip.recipe import (
+    CAUSAL,
+    KINDS,
+    PARTS,
+    Problem,
+    Recipe,
+    by_picture,
+    fit,
+    fold_auc,
+    fuse,
+    problem,
+    with_splices,
+)
+from causalclip.splicing import Cells
 from causalclip.train import TrainConfig
 
+PASTED = "generated in photo", "photo in photo", "photo in generated", "generated in generated"  # of MIXTURE
 LOG = Path(__file__).resolve().parent / "log.jsonl"
+BACKBONE = "clip-vit-b-16"
 FOLDS = 5
 COPIES = {"clean": 0, "light": 2, "worn": 1}  # which cached copy of causalclip.features is which
 WIDE = ("cls:6", "cls:7", "cls:8", "cls:9", "cls:10", "cls:11", "patch:5", "patch:6", "patch:7")
@@ -47,7 +63,8 @@ class Experiment:
 
 
 ALL = 0, 1, 2
-WHOLE_LOSS = TrainConfig(weights=CAUSAL)
+PAPER = replace(CAUSAL, places=0.0)
+WHOLE_LOSS = TrainConfig(weights=PAPER)
 LINEAR = TrainConfig(masked=False, weights=LossWeights(smoothing=0.1))
 EXPERIMENTS = {
     "embedding alone, ridge": Experiment(("embedding",)),
@@ -69,30 +86,62 @@ EXPERIMENTS = {
     "six parts, causal, clean and light, 40 epochs": Experiment(copies=(0, 2), head=replace(WHOLE_LOSS, epochs=40)),
     "six parts, causal, all copies": Experiment(copies=ALL, head=WHOLE_LOSS),
     "six parts, causal, all copies, sparsity 0.02, rate 5e-4": Experiment(
-        copies=ALL, head=replace(WHOLE_LOSS, weights=replace(CAUSAL, sparsity=0.02), rate=5e-4)
+        copies=ALL, head=replace(WHOLE_LOSS, weights=replace(PAPER, sparsity=0.02), rate=5e-4)
     ),
     "six parts, causal, all copies, mixup 0.4": Experiment(copies=ALL, head=replace(WHOLE_LOSS, epochs=15, mixup=0.4)),
     "six parts, causal, all copies, mixup 1, sparsity 0.2": Experiment(
-        copies=ALL, head=replace(WHOLE_LOSS, weights=replace(CAUSAL, sparsity=0.2), epochs=15, mixup=1.0)
+        copies=ALL, head=replace(WHOLE_LOSS, weights=replace(PAPER, sparsity=0.2), epochs=15, mixup=1.0)
+    ),
+    "six parts, causal, all copies, places": Experiment(copies=ALL, head=TrainConfig(weights=CAUSAL)),
+    "from least squares, causal, places 0.3, rate 3e-4, 6 epochs": Experiment(
+        copies=ALL, head=TrainConfig(ridge=1.0, rate=3e-4, epochs=6, weights=replace(CAUSAL, places=0.3))
+    ),
+    "from least squares, causal, places 0.3, rate 1e-4, 6 epochs": Experiment(
+        copies=ALL, head=TrainConfig(ridge=1.0, rate=1e-4, epochs=6, weights=replace(CAUSAL, places=0.3))
+    ),
+    "from least squares, causal, places, mask rate 3e-3": Experiment(
+        copies=ALL, head=TrainConfig(ridge=1.0, rate=3e-4, mask_rate=3e-3, weights=CAUSAL)
     ),
 }
 
 
-def held_out(experiment: Experiment, data: Problem) -> np.ndarray:
-    """[3, N]: scores of the clean, light and worn copies by heads that saw neither family nor site."""
-    judge = _fitted if isinstance(experiment.head, TrainConfig) else _kernel
-    return judge(experiment, data)
+def held_out(experiment: Experiment, data: Problem) -> tuple[np.ndarray, dict[str, float]]:
+    """([3, N] scores of the clean, light and worn copies, mean AUC of maps of splices), by heads that saw neither
+    family nor site."""
+    return _fitted(experiment, data) if isinstance(experiment.head, TrainConfig) else (_kernel(experiment, data), {})
 
 
-def _fitted(experiment: Experiment, data: Problem) -> np.ndarray:
+def _fitted(experiment: Experiment, data: Problem) -> tuple[np.ndarray, dict[str, float]]:
     assert isinstance(experiment.head, TrainConfig)
     seen = replace(data, features=data.features[list(experiment.copies)])
     scores = np.zeros((len(COPIES), len(data.labels)))
+    maps = np.zeros((len(data.cells.fold), data.cells.labels.shape[1])) if data.cells else np.zeros((0, 1))
     for fold in range(FOLDS):
         head, rows = fit(seen, experiment.head, leave_out=fold), data.fold == fold
         with torch.inference_mode():
             scores[:, rows] = [head(data.features[c][rows].float()).logit.numpy() for c in COPIES.values()]
-    return scores
+            if data.cells:
+                inside = data.cells.fold == fold
+                maps[inside] = head.local_logits(data.cells.features[torch.from_numpy(inside)].float()).numpy()
+    return scores, map_aucs(data.cells, maps) if data.cells else {}
+
+
+def map_aucs(cells: Cells, maps: np.ndarray) -> dict[str, float]:
+    """Mean AUC of maps [S, C] against the pasted region: high is right for a generated one in a photograph, low for a
+    photograph in a generated picture, and a half where both are of a kind."""
+    report = {}
+    for which, (name, pasted) in enumerate(zip(PASTED, _numpy(cells), strict=True)):
+        values = [
+            roc_auc_score(mask > 0.5, row)
+            for mask, row in zip(pasted, maps[cells.mixture == which], strict=True)
+            if 0 < (mask > 0.5).sum() < len(mask)
+        ]
+        report[name] = round(float(np.mean(values)), 3)
+    return report
+
+
+def _numpy(cells: Cells) -> list[np.ndarray]:
+    return [cells.pasted[torch.from_numpy(cells.mixture == which)].numpy() for which in range(len(PASTED))]
 
 
 def _kernel(experiment: Experiment, data: Problem) -> np.ndarray:
@@ -127,14 +176,20 @@ def _gram(a: Tensor, b: Tensor, experiment: Experiment) -> np.ndarray:
     return np.exp(-experiment.width * (norms[0][:, None] + norms[1][None] - 2 * inner))
 
 
-def run(experiment: Experiment, records: list[Record], features: Features) -> dict[str, Any]:
-    """AUC of each set under each copy, and fold by fold as the files are."""
+def run(
+    experiment: Experiment, records: list[Record], features: Features, *, root: Path, cache: Path
+) -> dict[str, Any]:
+    """AUC of each set under each copy, and fold by fold as the files are; AUC of the maps of splices, a view kind."""
     problems = {kind: problem(records, features, experiment.parts, kind, folds=FOLDS) for kind in KINDS}
-    scores = {kind: held_out(experiment, data) for kind, data in problems.items()}
+    if isinstance(experiment.head, TrainConfig):
+        recipe = Recipe(parts=experiment.parts, folds=FOLDS)
+        problems = with_splices(problems, records, root, recipe, backbone=BACKBONE, cache=cache)
+    judged = {kind: held_out(experiment, data) for kind, data in problems.items()}
+    scores = {kind: s for kind, (s, _) in judged.items()}
     whole = problems["whole"]
     raw = fuse(scores["whole"], scores["window"], by_picture(problems), experiment.share)
     labels, sets = whole.labels.numpy(), np.array([r.set for r in whole.records])
-    report: dict[str, Any] = {}
+    report: dict[str, Any] = {"maps": {kind: maps for kind, (_, maps) in judged.items() if maps}}
     for name in ("broad", "alike"):
         inside = sets == name
         report[name] = {copy: round(fold_auc(labels, raw[i], whole.fold, inside), 4) for i, copy in enumerate(COPIES)}
@@ -151,10 +206,10 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(".cache/features"))
     options = parser.parse_args()
     records = [r for r in read_manifest(options.data / "manifest.csv") if r.split == "train"]
-    features = compute_features(records, options.data, backbone="clip-vit-b-16", copies=3, cache=options.cache)
+    features = compute_features(records, options.data, backbone=BACKBONE, copies=3, cache=options.cache)
     for name in options.only:
         started = time.time()
-        report = run(EXPERIMENTS[name], records, features)
+        report = run(EXPERIMENTS[name], records, features, root=options.data, cache=options.cache)
         line = {"date": date.today().isoformat(), "name": name, "seed": 0} | report
         line |= {"seconds": round(time.time() - started), "config": asdict(EXPERIMENTS[name])}
         with LOG.open("a") as log:

@@ -7,7 +7,7 @@ Three seeds; mean and half the range between seeds, with a bootstrap interval ov
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,6 +19,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from benchmarks.detection.npr import fit_npr, npr_logits
 from benchmarks.detection.views import SplitFeatures, split_features
 from causalclip.data import Record, read_manifest
 from causalclip.evaluation import balanced_accuracy, bootstrap
@@ -26,7 +27,7 @@ from causalclip.features import Features, compute_features
 from causalclip.losses import LossWeights
 from causalclip.measure import read_split
 from causalclip.model import CausalHead, HeadOutput
-from causalclip.recipe import CAUSAL, KINDS, PARTS, Problem, Recipe, balance, fit, problem
+from causalclip.recipe import CAUSAL, KINDS, PARTS, Problem, Recipe, balance, fit, problem, with_splices
 from causalclip.train import TrainConfig
 from causalclip.views import Kind
 
@@ -52,13 +53,14 @@ class MlpHead(CausalHead):
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """name; parts of the embedding; copies of augmented views; loss weights; which head."""
+    """name; parts of the embedding; copies of augmented views; loss weights; which head, and how else it is fitted."""
 
     name: str
     parts: tuple[str, ...] = PARTS
     copies: int = 4
     weights: LossWeights = PLAIN
     head: str = "mask"
+    changes: dict[str, Any] = field(default_factory=dict)
     kinds: tuple[Kind, ...] = KINDS
 
 
@@ -74,15 +76,16 @@ def rungs() -> list[Rung]:
             1,
             LossWeights(),
             "linear",
-            ("whole",),
+            kinds=("whole",),
         ),
         Rung("linear probe, several layers", head="linear"),
-        Rung("MLP", head="mlp"),
+        Rung("MLP", head="mlp", changes={"rate": 1e-3, "ridge": 0.0}),
         Rung("+ mask", weights=replace(PLAIN, sparsity=CAUSAL.sparsity)),
         Rung("+ nHSIC", weights=independent),
         Rung("+ adversary", weights=adversary),
         Rung("+ counterfactual consistency", weights=consistent),
         Rung("+ counterfactual pairs", weights=replace(consistent, pairs=0.1)),
+        Rung("+ places in splices, without pairs (shipped)", weights=replace(consistent, places=CAUSAL.places)),
     ]
 
 
@@ -111,33 +114,59 @@ def measures(labels: np.ndarray, raw: np.ndarray, inside: np.ndarray) -> dict[st
     }
 
 
-def run_rung(
-    rung: Rung,
-    recipe: Recipe,
-    train: list[Record],
-    features: Features,
-    test: list[Record],
-    views: SplitFeatures,
-    *,
-    keep: Callable[[Record], bool],
-    seeds: int,
-) -> dict[str, Any]:
-    """One rung under one protocol: `keep` says which training records are used."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Ground:
+    """What the rungs of one protocol stand on: its training records (all view kinds) among those of the features, and
+    its test records with their views."""
+
+    root: Path
+    cache: Path
+    backbone: str
+    records: list[Record]
+    features: Features
+    keep: Callable[[Record], bool]
+    test: list[Record]
+    views: SplitFeatures
+
+    @property
+    def kept(self) -> list[Record]:
+        return [r for r in self.records if self.keep(r)]
+
+
+def run_rung(rung: Rung, recipe: Recipe, ground: Ground, *, seeds: int) -> dict[str, Any]:
+    """One rung under one protocol."""
+    problems = {
+        k: restrict(problem(ground.records, ground.features, rung.parts, k, folds=recipe.folds), ground.keep, rung)
+        for k in rung.kinds
+    }
+    if rung.weights.places:
+        problems = with_splices(
+            problems, ground.kept, ground.root, recipe, backbone=ground.backbone, cache=ground.cache
+        )
+    raws = []
+    for seed in range(seeds):
+        config = replace(recipe.head, weights=rung.weights, seed=seed, **rung.changes)
+        heads = {
+            kind: fit(data, config, head=build(rung, data.features.shape[2], config)) for kind, data in problems.items()
+        }
+        raws.append(judge(heads, ground.views, rung, share=recipe.window_share))
+    return summary(rung.name, ground.test, raws)
+
+
+def run_npr(ground: Ground, *, seeds: int) -> dict[str, Any]:
+    """NPR's recipe on the same pictures: its network sees native windows alone."""
+    crops = [r for r in ground.kept if r.kind == "window"]
+    raws = [npr_logits(fit_npr(crops, ground.root, seed=seed), ground.test, ground.root) for seed in range(seeds)]
+    return summary("NPR's residual and small ResNet, no CLIP", ground.test, raws)
+
+
+def summary(name: str, test: list[Record], raws: list[np.ndarray]) -> dict[str, Any]:
+    """A row of the ladder from the raw logits [N] of every seed."""
     labels = np.array([r.label for r in test])
     groups = {name: np.array([name == "all" or r.set == name for r in test]) for name in ("broad", "alike", "all")}
-    results = []
-    for seed in range(seeds):
-        config = replace(recipe.head, weights=rung.weights, seed=seed)
-        heads: dict[Kind, CausalHead] = {}
-        for kind in rung.kinds:
-            data = restrict(problem(train, features, rung.parts, kind, folds=recipe.folds), keep, rung.copies)
-            head = build(rung, data.features.shape[2], config)
-            heads[kind] = fit(data, config, head=head)
-        raw = judge(heads, views, rung, share=recipe.window_share)
-        results.append({name: measures(labels, raw, inside) for name, inside in groups.items()})
-        if seed == 0:
-            first = {n: bootstrap(roc_auc_score, labels[i], raw[i], rounds=300) for n, i in groups.items()}
-    report: dict[str, Any] = {"name": rung.name}
+    results = [{name: measures(labels, raw, inside) for name, inside in groups.items()} for raw in raws]
+    first = {n: bootstrap(roc_auc_score, labels[i], raws[0][i], rounds=300) for n, i in groups.items()}
+    report: dict[str, Any] = {"name": name}
     for name in groups:
         columns = {m: np.array([r[name][m] for r in results]) for m in results[0][name]}
         report[name] = {
@@ -147,8 +176,8 @@ def run_rung(
     return report
 
 
-def restrict(data: Problem, keep: Callable[[Record], bool], copies: int) -> Problem:
-    """Only the records that a protocol trains on, and the first few copies."""
+def restrict(data: Problem, keep: Callable[[Record], bool], rung: Rung) -> Problem:
+    """Only the records that a protocol trains on, and the copies that a rung does."""
     rows = np.array([i for i, r in enumerate(data.records) if keep(r)])
     place = np.full(len(data.records), -1)
     place[rows] = np.arange(len(rows))
@@ -156,7 +185,7 @@ def restrict(data: Problem, keep: Callable[[Record], bool], copies: int) -> Prob
     records = tuple(data.records[i] for i in rows)
     return Problem(
         records=records,
-        features=data.features[:copies, rows],
+        features=data.features[: rung.copies, rows],
         labels=data.labels[rows],
         weight=balance(records),
         fold=data.fold[rows],
@@ -205,12 +234,14 @@ def _climb(protocol: str, *, data: Path, cache: Path, seeds: int, backbone: str)
     if protocol == P1:
         unseen = np.array([not (r.label and r.family in SERIES) for r in test])
         test, views, keep = [r for r, u in zip(test, unseen, strict=True) if u], only(views, unseen), is_paper_series
-    bar = tqdm(rungs(), desc=protocol[:2])
-    return [run_rung(r, recipe, train, features, test, views, keep=keep, seeds=seeds) for r in bar]
+    ground = Ground(data, cache, backbone, train, features, keep, test, views)
+    clip = [run_rung(rung, recipe, ground, seeds=seeds) for rung in tqdm(rungs(), desc=protocol[:2])]
+    return [run_npr(ground, seeds=seeds), *clip]
 
 
 def only(views: SplitFeatures, pictures: np.ndarray) -> SplitFeatures:
     """The views of some pictures, renumbered."""
     rows = pictures[views.picture]
     number = np.cumsum(pictures) - 1
-    return SplitFeatures(views.features[rows], number[views.picture[rows]], views.window[rows], views.columns)
+    quality = views.quality[pictures]
+    return SplitFeatures(views.features[rows], number[views.picture[rows]], views.window[rows], quality, views.columns)

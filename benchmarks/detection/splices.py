@@ -1,18 +1,17 @@
 """Are the maps right? Photographs with a generated region pasted in by a seed, and the maps against the known mask.
 
 Reported: the mean AUC of the causal map against the mask (and of the non-causal map, gradient x input, attention
-rollout, and a detector with randomised weights), and deletion and insertion curves against random order.
+rollout, a detector with randomised weights, and a map that is bright in the middle), the same where a photograph was
+pasted, and deletion and insertion curves against random order.
 """
 
-import io
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageFilter
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from tqdm import tqdm
@@ -21,63 +20,23 @@ from benchmarks.detection.saliency import attention_rollout, gradient_times_inpu
 from causalclip.data import Record
 from causalclip.detector import Detector
 from causalclip.heatmap import picture_map, seen
+from causalclip.splicing import Splice, is_photograph, make_splice
 
 SIDE = 128  # cells on the long side of the compared maps
 
 
-@dataclass(frozen=True, slots=True)
-class Splice:
-    """pixels: uint8 [H, W, 3], re-encoded once after pasting. mask: bool [H, W], what was generated."""
+def make_splices(
+    records: list[Record], root: Path, *, count: int, seed: int = 0, host: int = 0, guest: int = 1
+) -> list[Splice]:
+    """`count` splices of the split's photographs (no art) and generated pictures, drawn by the seed.
 
-    pixels: np.ndarray
-    mask: np.ndarray
-
-
-def region(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
-    """A rectangle, an ellipse or a polygon of 10 to 40 % of the picture: bool [H, W]."""
-    while True:
-        canvas = Image.new("L", (width, height))
-        draw = ImageDraw.Draw(canvas)
-        w, h = rng.uniform(0.3, 0.75) * width, rng.uniform(0.3, 0.75) * height
-        x, y = rng.uniform(0, width - w), rng.uniform(0, height - h)
-        shape = rng.integers(3)
-        if shape == 0:
-            draw.rectangle((x, y, x + w, y + h), fill=255)
-        elif shape == 1:
-            draw.ellipse((x, y, x + w, y + h), fill=255)
-        else:
-            angles = np.sort(rng.uniform(0, 2 * np.pi, 8))
-            radii = rng.uniform(0.6, 1, 8)
-            corners = [
-                (x + w / 2 * (1 + r * np.cos(a)), y + h / 2 * (1 + r * np.sin(a)))
-                for a, r in zip(angles, radii, strict=True)
-            ]
-            draw.polygon(corners, fill=255)
-        mask = np.asarray(canvas) > 127
-        if 0.1 <= mask.mean() <= 0.4:
-            return mask
-
-
-def make_splice(real: Image.Image, generated: Image.Image, rng: np.random.Generator) -> Splice:
-    """The region of `generated`, scaled to cover the photograph, pasted with a soft edge, then JPEG 85 to 95."""
-    scale = max(real.width / generated.width, real.height / generated.height)
-    size = (max(real.width, round(generated.width * scale)), max(real.height, round(generated.height * scale)))
-    cover = generated.resize(size, Image.Resampling.LANCZOS).crop((0, 0, real.width, real.height))
-    mask = region(real.width, real.height, rng)
-    soft = Image.fromarray((mask * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(1))
-    buffer = io.BytesIO()
-    Image.composite(cover, real, soft).save(buffer, "JPEG", quality=int(rng.integers(85, 96)))
-    return Splice(np.asarray(Image.open(buffer).convert("RGB")), mask)
-
-
-def make_splices(records: list[Record], root: Path, *, count: int, seed: int = 0) -> list[Splice]:
-    """`count` splices of the split's photographs (no art) and generated pictures, drawn by the seed."""
+    host, guest: 1 for a generated picture, 0 for a photograph.
+    """
     rng = np.random.default_rng(seed)
-    real = [r for r in records if not r.label and "art" not in r.source]
-    generated = [r for r in records if r.label]
+    pools = [r for r in records if is_photograph(r)], [r for r in records if r.label]
     opened: Callable[[Record], Image.Image] = lambda r: Image.open(root / r.path).convert("RGB")  # noqa: E731
     pick = lambda rows: rows[int(rng.integers(len(rows)))]  # noqa: E731
-    return [make_splice(opened(pick(real)), opened(pick(generated)), rng) for _ in range(count)]
+    return [make_splice(opened(pick(pools[host])), opened(pick(pools[guest])), rng) for _ in range(count)]
 
 
 def map_auc(levels: np.ndarray, splice: Splice, visible: np.ndarray) -> float:
@@ -129,14 +88,17 @@ def whole_logits(detector: Detector, squares: np.ndarray) -> np.ndarray:
     return detector.heads["whole"](embed(trace, parts, detector.tower)).logit.numpy()
 
 
-def run(detector: Detector, splices: list[Splice], *, compared: int = 60, curve_pictures: int = 40) -> dict[str, Any]:
-    """Every measure; the slow comparisons and the curves on the first few splices."""
-    random = randomised(detector)
+def run(
+    detector: Detector, records: list[Record], root: Path, *, count: int = 200, compared: int = 60
+) -> dict[str, Any]:
+    """Every measure; the slow comparisons, the controls and the curves on fewer splices."""
+    splices, random = make_splices(records, root, count=count), randomised(detector)
     aucs: dict[str, list[float]] = {}
     for i, splice in enumerate(tqdm(splices, desc="splices")):
         detection = detector.predict(splice.pixels)
         maps = {w: picture_map(detection, w, side=SIDE) for w in ("causal", "non_causal")}
         visible = seen(detection, columns=maps["causal"].shape[1], rows=maps["causal"].shape[0])
+        maps["bright in the middle, whatever is there"] = middle(*maps["causal"].shape)
         if i < compared:
             maps["randomised weights"] = picture_map(random.predict(splice.pixels), side=SIDE)
             maps["gradient x input"] = gradient_times_input(detector, splice.pixels, side=SIDE)
@@ -144,11 +106,39 @@ def run(detector: Detector, splices: list[Splice], *, compared: int = 60, curve_
         for name, levels in maps.items():
             aucs.setdefault(name, []).append(map_auc(levels, splice, visible))
     rng = np.random.default_rng(0)
-    walked = [curves(detector, s.pixels, rng=rng) for s in tqdm(splices[:curve_pictures], desc="curves")]
-    report: dict[str, Any] = {"splices": len(splices), "curve_pictures": len(walked)}
-    report["auc"] = {
-        n: {"mean": float(np.nanmean(v)), "n": len(v), "share_above_half": float(np.mean(np.array(v) > 0.5))}
-        for n, v in aucs.items()
+    walked = [curves(detector, s.pixels, rng=rng) for s in tqdm(splices[: compared * 2 // 3], desc="curves")]
+    return {
+        "splices": len(splices),
+        "curve_pictures": len(walked),
+        "auc": {n: summary(v) for n, v in aucs.items()},
+        "controls": controls(detector, records, root, count=compared),
+        "curves": {name: float(np.mean([w[name] for w in walked])) for name in walked[0]},
     }
-    report["curves"] = {name: float(np.mean([w[name] for w in walked])) for name in walked[0]}
+
+
+def controls(detector: Detector, records: list[Record], root: Path, *, count: int) -> dict[str, Any]:
+    """The causal map where something else was pasted: it is to show what was generated, not what was pasted."""
+    report = {}
+    for name, host in (("a photograph pasted into a photograph", 0), ("a photograph pasted into a generated one", 1)):
+        values = []
+        for splice in tqdm(make_splices(records, root, count=count, seed=1, host=host, guest=0), desc=name):
+            detection = detector.predict(splice.pixels)
+            levels = picture_map(detection, side=SIDE)
+            visible = seen(detection, columns=levels.shape[1], rows=levels.shape[0])
+            values.append(map_auc(levels, splice, visible))
+        report[name] = summary(values)
     return report
+
+
+def middle(rows: int, columns: int) -> np.ndarray:
+    """A map that knows nothing but that pasted regions rarely touch the edge: [rows, columns]."""
+    y, x = np.linspace(-1, 1, rows)[:, None], np.linspace(-1, 1, columns)
+    return -(x**2 + y**2)
+
+
+def summary(values: list[float]) -> dict[str, float]:
+    return {
+        "mean": float(np.nanmean(values)),
+        "n": len(values),
+        "share_above_half": float(np.mean(np.array(values) > 0.5)),
+    }

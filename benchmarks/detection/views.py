@@ -1,6 +1,6 @@
 """Features of a split's pictures as the detector sees them (squares and native windows), computed once and kept.
 
-With them every rung of the ladder is judged in seconds on the same views.
+With them every rung of the ladder, and every detector on the same tower, is judged in seconds on the same views.
 """
 
 import hashlib
@@ -15,10 +15,14 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
+from benchmarks.detection.changes import AS_IT_IS, CHANGES
 from causalclip.backbones import load_tower
 from causalclip.data import Record
+from causalclip.detector import Detector
 from causalclip.embedding import embed, part_widths
-from causalclip.features import all_parts
+from causalclip.features import VERSION, all_parts
+from causalclip.measure import Scores
+from causalclip.quality import compression
 from causalclip.tower import Tower
 from causalclip.views import plan_views, render
 
@@ -27,11 +31,13 @@ _tower: Tower | None = None
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SplitFeatures:
-    """features: half [V, D], every part of every view. picture: [V], its record. window: bool [V]."""
+    """features: half [V, D], every part of every view. picture: [V], its record. window: bool [V].
+    quality: [N, Q], estimated compression of every picture."""
 
     features: np.ndarray
     picture: np.ndarray
     window: np.ndarray
+    quality: np.ndarray
     columns: dict[str, np.ndarray]
 
     def take(self, parts: Sequence[str]) -> torch.Tensor:
@@ -50,15 +56,25 @@ class SplitFeatures:
         return np.where(nn > 0, (1 - share) * squares + share * n / np.maximum(nn, 1), squares)
 
 
-def _one(job: tuple[str, str, str]) -> None:
-    """Features of one picture's views, written to its target."""
+@torch.inference_mode()
+def probabilities(detector: Detector, views: SplitFeatures) -> np.ndarray:
+    """What the detector says of every picture, [N]: its own answer but for the features' half precision."""
+    x = views.take(detector.config.parts)
+    logits = {k: np.concatenate([h(rows.float()).logit for rows in x.split(512)]) for k, h in detector.heads.items()}
+    raw = views.pool(logits["whole"], logits["window"], share=detector.config.share["window"])
+    calibration = detector.config.calibration
+    return 1 / (1 + np.exp(-(calibration.scale * raw + [calibration.shift(q) for q in views.quality])))
+
+
+def _one(job: tuple[str, str, str, str]) -> None:
+    """Features of one picture's views after a change, written to their target."""
     global _tower
-    backbone, source, target = job
+    backbone, source, change, target = job
     if _tower is None:
         torch.set_num_threads(1)
         _tower = load_tower(backbone)
     with Image.open(source) as file:
-        pixels = np.asarray(file.convert("RGB"))
+        pixels = np.asarray(CHANGES[change](file.convert("RGB")))
     views = plan_views(pixels.shape[1], pixels.shape[0], size=_tower.image_size)
     parts = all_parts(_tower.layers)
     with torch.inference_mode():
@@ -68,21 +84,25 @@ def _one(job: tuple[str, str, str]) -> None:
         partial,
         features=features,
         window=[v.kind == "window" for v in views],
+        quality=compression(pixels),
         parts=parts,
         widths=part_widths(parts, _tower),
     )
     partial.rename(target)
 
 
-def split_features(records: Sequence[Record], root: Path, *, backbone: str, cache: Path) -> SplitFeatures:
-    """Every record's views, from the cache where they are there."""
-    folder = cache / ("views-" + hashlib.sha256(backbone.encode()).hexdigest()[:8])
+def split_features(
+    records: Sequence[Record], root: Path, *, backbone: str, cache: Path, change: str = AS_IT_IS
+) -> SplitFeatures:
+    """Every record's views after a change (a name of CHANGES), from the cache where they are there."""
+    folder = cache / ("views-" + hashlib.sha256(repr((VERSION, backbone, change)).encode()).hexdigest()[:8])
     folder.mkdir(parents=True, exist_ok=True)
     targets = [folder / (hashlib.sha256(r.path.encode()).hexdigest()[:20] + ".npz") for r in records]
-    jobs = [(backbone, str(root / r.path), str(t)) for r, t in zip(records, targets, strict=True) if not t.exists()]
+    missing = [(r, t) for r, t in zip(records, targets, strict=True) if not t.exists()]
+    jobs = [(backbone, str(root / r.path), change, str(t)) for r, t in missing]
     if jobs:
         with ProcessPoolExecutor(cpu_count(), mp_context=get_context("spawn")) as pool:
-            list(tqdm(pool.map(_one, jobs, chunksize=4), total=len(jobs), desc="views", unit="picture"))
+            list(tqdm(pool.map(_one, jobs, chunksize=4), total=len(jobs), desc=change, unit="picture"))
     files = [np.load(t) for t in targets]
     ends = np.cumsum(files[0]["widths"])
     columns = {str(p): np.arange(e - w, e) for p, e, w in zip(files[0]["parts"], ends, files[0]["widths"], strict=True)}
@@ -90,5 +110,13 @@ def split_features(records: Sequence[Record], root: Path, *, backbone: str, cach
         features=np.concatenate([f["features"] for f in files]),
         picture=np.repeat(np.arange(len(files)), [len(f["window"]) for f in files]),
         window=np.concatenate([f["window"] for f in files]),
+        quality=np.stack([f["quality"] for f in files]),
         columns=columns,
     )
+
+
+def score(detector: Detector, records: Sequence[Record], root: Path, *, cache: Path, change: str = AS_IT_IS) -> Scores:
+    """What the detector says of the records after a change, by their cached views."""
+    views = split_features(records, root, backbone=detector.config.backbone, cache=cache, change=change)
+    probability = probabilities(detector, views)
+    return Scores(tuple(records), probability, tuple(detector.config.calibration.band(p) for p in probability))

@@ -53,13 +53,16 @@ def _controls() -> dict[str, Any]:
 def _robustness() -> dict[str, Any]:
     auc = {name: dict.fromkeys(SETS, 0.9 - i / 50) for i, name in enumerate(CHANGES)}
     shares = {band: {"as it is": 0.3, "after the check": 0.25} for band in BANDS}
-    return {"pictures": 321, "auc": auc, "overturned": {"real": shares, "generated": shares}}
+    cut = {name: {"broad": 0.9, "alike": 0.8, "all": 0.85} for name in ("as it is", "all cropped to 4:3")}
+    overturned = {"real": shares, "generated": shares}
+    return {"pictures": 321, "auc": auc, "overturned": overturned, "pictures_of_shapes": 654, "shapes": cut}
 
 
 def _splices() -> dict[str, Any]:
     auc = {n: {"mean": 0.71, "n": 60, "share_above_half": 0.8} for n in ("causal", "non_causal", "gradient x input")}
     curves = {"deletion": 0.1, "deletion_random": 0.2, "insertion": 0.4, "insertion_random": 0.3}
-    return {"splices": 60, "curve_pictures": 40, "auc": auc, "curves": curves}
+    pasted = {"a photograph pasted into a photograph": {"mean": 0.55, "n": 20, "share_above_half": 0.6}}
+    return {"splices": 60, "curve_pictures": 40, "auc": auc, "controls": pasted, "curves": curves}
 
 
 def _rungs() -> list[dict[str, Any]]:

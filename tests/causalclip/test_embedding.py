@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from causalclip.embedding import contributions, embed, parse_part, part_widths, patch_total
+from causalclip.embedding import cell_embeddings, contributions, embed, parse_part, part_widths, patch_total
 from tests.causalclip.towers import tiny_tower, views
 
 PARTS = ("embedding", "cls:1", "cls:3", "patch:2", "patch:3")
@@ -60,6 +60,22 @@ def test_a_share_is_the_effect_of_a_patch_on_a_patch_mean() -> None:
         ]
     changed = (shares[0] - shares[1]).abs()[0] > 1e-5
     assert changed.nonzero().flatten().tolist() == [6]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_cells_are_what_their_patches_add(part: str) -> None:
+    """The mean over cells is the embedding; how far a cell is from it, is what its patches add above the average."""
+    tower = tiny_tower()
+    with torch.inference_mode():
+        trace = tower(views(), shares=True)
+        E = embed(trace, (part,), tower)
+        cells = cell_embeddings(trace, (part,), tower, cells=2)
+        assert torch.allclose(cells.mean(1), E, atol=1e-4)
+        direction = torch.randn(E.shape, generator=torch.Generator().manual_seed(0))
+        patches, _ = contributions(trace, (part,), tower, direction)
+        expected = torch.nn.functional.avg_pool2d(patches.view(2, 1, 4, 4), 2).flatten(1) * 16
+        local = (cells * direction[:, None]).sum(2)
+        assert torch.allclose(local - local.mean(1, keepdim=True), expected - expected.mean(1, keepdim=True), atol=1e-3)
 
 
 @pytest.mark.parametrize("part", ["cls:0", "cls:4", "patch:x", "text", ""])

@@ -84,3 +84,24 @@ def test_gradients_reach_every_parameter() -> None:
     for name, parameter in head.named_parameters():
         assert torch.isfinite(parameter.grad).all(), name
         assert parameter.grad.abs().sum() > 0, name
+
+
+def test_places_teach_where_a_generated_part_is() -> None:
+    """The term is the mean cross-entropy of the cells' own verdicts, and its gradient reaches verdict and mask."""
+    torch.manual_seed(0)
+    x, y = batch()
+    head = CausalHead(12, hidden=4)
+    torch.nn.init.normal_(head.verdict.weight)
+    torch.nn.init.normal_(head.mask.mlp[-1].weight)
+    cells, generated = torch.randn(5, 9, 12), torch.rand(5, 9)
+    weights = LossWeights(places=2.0)
+    head.eval()
+    loss, terms = causal_loss(head, x, y, weights=weights, places=(cells, generated))
+    local = head.local_logits(cells)
+    assert torch.allclose(local.mean(1), head(cells.mean(1)).logit, atol=1e-5)
+    by_hand = -(generated * local.sigmoid().log() + (1 - generated) * (1 - local.sigmoid()).log()).mean()
+    assert terms["places"] == pytest.approx(2 * float(by_hand), rel=1e-4)
+    (loss - terms["verdict"]).backward()
+    assert head.verdict.weight.grad.abs().sum() > 0
+    assert head.mask.mlp[-1].weight.grad.abs().sum() > 0
+    assert "places" not in causal_loss(head, x, y, weights=LossWeights(), places=(cells, generated))[1]

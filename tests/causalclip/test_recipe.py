@@ -27,6 +27,7 @@ CONFIG = {
     "copies": 2,
     "folds": 2,
     "window_share": 0.3,
+    "splices": 8,
     "revision": "of a test",
     "head": {"epochs": 8, "batch": 32, "hidden": 8, "rate": 0.01},
 }

@@ -1,0 +1,31 @@
+"""What is done to test pictures before they are judged: the deliveries of method.md, and other shapes."""
+
+from collections.abc import Callable
+
+from PIL import Image
+
+from causalclip.delivery import DELIVERIES
+
+AS_IT_IS = "as it is"
+ASPECT = 4 / 3  # the common one
+
+
+def crop_to(picture: Image.Image, aspect: float) -> Image.Image:
+    """The largest middle part with this aspect (width by height)."""
+    width, height = picture.size
+    w, h = min(width, round(height * aspect)), min(height, round(width / aspect))
+    left, top = (width - w) // 2, (height - h) // 2
+    return picture.crop((left, top, left + w, top + h))
+
+
+def swap_shape(picture: Image.Image) -> Image.Image:
+    """Squares become 3:2, everything longer becomes a square."""
+    ratio = picture.width / picture.height
+    return crop_to(picture, 1.0 if max(ratio, 1 / ratio) > 1.2 else 1.5)
+
+
+SHAPES: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "all cropped to 4:3": lambda p: crop_to(p, ASPECT),
+    "squares to 3:2, others to squares": swap_shape,
+}
+CHANGES = DELIVERIES | SHAPES
