@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # importing the detector takes seconds, and only its results 
 
 Which = Literal["causal", "non_causal"]
 Unit = Literal["area", "patch"]
+SPREAD = 0.08  # of the long side; chosen on splices of training pictures, where it gives the map 0.08 more AUC
 SIDE = 512  # cells on the long side of a map, so that a large picture costs no more than a small one
 
 
@@ -38,16 +39,24 @@ def picture_map(
         which: "causal" is the evidence; "non_causal" is what would have been added with 1 - mask in place of the mask.
         side: cells on the long side.
         unit: "area" (100 * map.mean() is the sum of all contributions) or "patch".
-        smooth: interpolate between patches; the integral stays.
+        smooth: averaged over the neighbourhood (a Gaussian of SPREAD of the long side), because what one patch adds is
+            noisy; the integral stays.
     """
     columns, rows = canvas_size(detection.width, detection.height, side=side)
-    laid = lay(detection, which, columns=columns, rows=rows, unit=unit, smooth=smooth)
+    laid = lay(detection, which, columns=columns, rows=rows, unit=unit)
+    if smooth:
+        laid = blur(laid)
     return laid * (columns * rows / 100) if unit == "area" else laid
 
 
-def lay(
-    detection: Detection, which: Which, *, columns: int, rows: int, unit: Unit = "area", smooth: bool = False
-) -> np.ndarray:
+def blur(levels: np.ndarray) -> np.ndarray:
+    """Every cell of a map averaged with its neighbourhood; the sum stays."""
+    from scipy.ndimage import gaussian_filter  # a fifth of a second, which the page need not wait for
+
+    return np.asarray(gaussian_filter(levels, SPREAD * max(levels.shape), mode="reflect"))  # or edges would fade
+
+
+def lay(detection: Detection, which: Which, *, columns: int, rows: int, unit: Unit = "area") -> np.ndarray:
     """Lays all views' contributions on a grid over the picture: float32 [rows, columns].
 
     With unit "area", each cell holds what falls into it, so that the grid adds up to the sum of all contributions.
@@ -57,8 +66,8 @@ def lay(
     for view in detection.views:
         patches: np.ndarray = getattr(view, which)
         left, top, right, bottom = view.box
-        down = _axis(top * zoom_y, bottom * zoom_y, rows, len(patches), unit, smooth)
-        across = _axis(left * zoom_x, right * zoom_x, columns, len(patches), unit, smooth)
+        down = _axis(top * zoom_y, bottom * zoom_y, rows, len(patches), unit)
+        across = _axis(left * zoom_x, right * zoom_x, columns, len(patches), unit)
         y, x = _touched(down), _touched(across)
         canvas[y, x] += down[y] @ patches @ across[x].T  # (rows, g) (g, g) (g, columns)
     return canvas
@@ -83,7 +92,7 @@ def unplaced(detection: Detection) -> float:
     return detection.logit - placed(detection.views)
 
 
-def _axis(start: float, stop: float, cells: int, patches: int, unit: Unit, smooth: bool) -> np.ndarray:
+def _axis(start: float, stop: float, cells: int, patches: int, unit: Unit) -> np.ndarray:
     """[cells, patches]: how much of each patch between start and stop (in cells) each cell takes.
 
     "area": the columns add up to 1, for a box inside the picture. "patch": the rows do, where a cell is covered.
@@ -92,11 +101,6 @@ def _axis(start: float, stop: float, cells: int, patches: int, unit: Unit, smoot
     cell = np.arange(cells)[:, None]
     overlap = np.minimum(cell + 1, edges[1:]) - np.maximum(cell, edges[:-1])
     weight = np.maximum(overlap, 0.0)
-    width = (stop - start) / patches
-    if smooth and width >= 2:  # finer patches than that need no smoothing
-        position = np.clip((cell + 0.5 - start) / width - 0.5, 0, patches - 1)  # in patches, at the cell's middle
-        tent = np.maximum(1 - np.abs(position - np.arange(patches)), 0.0)
-        weight = tent * weight.sum(1, keepdims=True)
     return weight / weight.sum(0) if unit == "area" else weight
 
 

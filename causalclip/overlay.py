@@ -19,8 +19,9 @@ from causalclip.heatmap import Which, canvas_size, picture_map, seen
 if TYPE_CHECKING:
     from causalclip.detector import Detection
 
-SCALE = 0.02  # log-odds per patch at the ends of the colour map: 99 % of what real pictures show is inside
+SCALE = 0.015  # log-odds per patch at the ends of the colour map: nine tenths of what pictures show, smooth, is inside
 COLOURS = "PuOr_r"  # diverging, told apart with any colour vision: purple below 0, orange above
+CELLS, SMOOTH = 512, 128  # on the long side of a map patch by patch, and of a smooth one, which needs fewer
 SIDE = 1024, 512  # the drawn picture's long side at most and at least, in pixels
 PAPER, INK, FAINT = (250, 250, 249), (28, 25, 23), (120, 113, 108)
 
@@ -71,12 +72,12 @@ def draw_map(
     Args:
         which: "causal" or "non_causal"; both on the same scale.
         opacity: of the strongest colour, in [0, 1].
-        smooth: interpolated, or patch by patch.
+        smooth: averaged over the neighbourhood, or patch by patch.
         frame: mark the corners of the windows.
         scale: log-odds per patch at the ends of the colour map; the same for every picture.
     """
     rows, columns = drawing.grey.shape
-    levels = picture_map(drawing.detection, which, unit="patch", smooth=smooth)
+    levels = picture_map(drawing.detection, which, unit="patch", smooth=smooth, side=SMOOTH if smooth else CELLS)
     index = Image.fromarray(np.clip(levels * (127.5 / scale) + 127.5, 0, 255).astype(np.uint8))
     index = index.resize((columns, rows), Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST)
     colour = index.copy()

@@ -1,8 +1,8 @@
 """Are the maps right? Photographs with a generated region pasted in by a seed, and the maps against the known mask.
 
 Reported: the mean AUC of the causal map against the mask (and of the non-causal map, gradient x input, attention
-rollout, a detector with randomised weights, and a map that is bright in the middle), the same where a photograph was
-pasted, and deletion and insertion curves against random order.
+rollout, a detector with randomised weights, and a map that is bright in the middle), as the app draws them, smooth; the
+same where a photograph was pasted; and deletion and insertion curves of single patches against random order.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from tqdm import tqdm
 from benchmarks.detection.saliency import attention_rollout, gradient_times_input, randomised
 from causalclip.data import Record
 from causalclip.detector import Detector
-from causalclip.heatmap import picture_map, seen
+from causalclip.heatmap import blur, picture_map, seen
 from causalclip.splicing import Splice, is_photograph, make_splice
 
 SIDE = 128  # cells on the long side of the compared maps
@@ -96,13 +96,14 @@ def run(
     aucs: dict[str, list[float]] = {}
     for i, splice in enumerate(tqdm(splices, desc="splices")):
         detection = detector.predict(splice.pixels)
-        maps = {w: picture_map(detection, w, side=SIDE) for w in ("causal", "non_causal")}
+        maps = {w: picture_map(detection, w, side=SIDE, smooth=True) for w in ("causal", "non_causal")}
+        maps["causal, patch by patch"] = picture_map(detection, side=SIDE)
         visible = seen(detection, columns=maps["causal"].shape[1], rows=maps["causal"].shape[0])
         maps["bright in the middle, whatever is there"] = middle(*maps["causal"].shape)
         if i < compared:
-            maps["randomised weights"] = picture_map(random.predict(splice.pixels), side=SIDE)
-            maps["gradient x input"] = gradient_times_input(detector, splice.pixels, side=SIDE)
-            maps["attention rollout"] = attention_rollout(detector, splice.pixels, side=SIDE)
+            maps["randomised weights"] = picture_map(random.predict(splice.pixels), side=SIDE, smooth=True)
+            maps["gradient x input"] = blur(gradient_times_input(detector, splice.pixels, side=SIDE))
+            maps["attention rollout"] = blur(attention_rollout(detector, splice.pixels, side=SIDE))
         for name, levels in maps.items():
             aucs.setdefault(name, []).append(map_auc(levels, splice, visible))
     rng = np.random.default_rng(0)
@@ -123,7 +124,7 @@ def controls(detector: Detector, records: list[Record], root: Path, *, count: in
         values = []
         for splice in tqdm(make_splices(records, root, count=count, seed=1, host=host, guest=0), desc=name):
             detection = detector.predict(splice.pixels)
-            levels = picture_map(detection, side=SIDE)
+            levels = picture_map(detection, side=SIDE, smooth=True)
             visible = seen(detection, columns=levels.shape[1], rows=levels.shape[0])
             values.append(map_auc(levels, splice, visible))
         report[name] = summary(values)

@@ -139,7 +139,7 @@ def test_the_non_causal_map_is_drawn_from_its_own_numbers_on_the_same_scale():
 
 
 def test_the_scale_is_fixed_not_the_pictures_own():
-    weak, strong, stronger = (middle(uniform(v)) for v in (0.002, 0.02, 0.2))
+    weak, strong, stronger = (middle(uniform(v)) for v in (0.0015, 0.015, 0.15))
     tint = [np.ptp(colour) for colour in (weak, strong)]
     assert tint[0] < 0.4 * tint[1]
     np.testing.assert_array_equal(strong, stronger)
