@@ -79,7 +79,7 @@ def rungs() -> list[Rung]:
             kinds=("whole",),
         ),
         Rung("linear probe, several layers", head="linear"),
-        Rung("MLP", head="mlp", changes={"rate": 1e-3, "ridge": 0.0}),
+        Rung("MLP", head="mlp", changes={"ridge": 0.0}),
         Rung("+ mask", weights=replace(PLAIN, sparsity=CAUSAL.sparsity)),
         Rung("+ nHSIC", weights=independent),
         Rung("+ adversary", weights=adversary),
