@@ -196,6 +196,20 @@ def load(report: dict[str, Any]) -> str:
     return f"{table(['what a request came to', 'requests'], rows)}\n\n{words}"
 
 
+def stability(report: dict[str, Any]) -> str:
+    seconds, fewer = report["1024 x 768"]["seconds"], report["fewer windows"]
+    rows = [
+        [kind, str(r["pictures"]), percent(r["flipped by a mild delivery"]), percent(r["bands after"]["inconclusive"])]
+        for kind, r in ((k, report[k]) for k in ("real", "generated"))
+    ]
+    words = (
+        f"{seconds:.2f} s for eight changes of a 1,024 x 768 picture (aim 2 s). Changes are judged by fewer windows than "
+        f"the verdict; by all of them, {percent(fewer['same band'])} of the answers would be the same."
+    )
+    head = ["pictures of `test`", "count", "score crosses the middle after a mild change", "inconclusive in the end"]
+    return f"{table(head, rows)}\n\n{words}"
+
+
 SECTIONS: list[tuple[str, str, Callable[[dict[str, Any]], str]]] = [
     (
         "detection/test.json",
@@ -210,6 +224,7 @@ SECTIONS: list[tuple[str, str, Callable[[dict[str, Any]], str]]] = [
     ("detection/robustness.json", "As pictures travel", robustness),
     ("detection/robustness.json", "Cut to other shapes: the verdict must not rest on aspect", shapes),
     ("detection/robustness.json", "Answers that do not survive mild re-encoding become inconclusive", overturned),
+    ("stability.json", "The stability check, as the app makes it", stability),
     ("detection/splices.json", "Are the maps right?", maps),
     ("detection/ladder.json", "The ladder: what each piece of the method adds", ladder),
     ("vlm/results.json", "What the vision-language model knows, on `test`", language),
