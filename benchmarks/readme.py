@@ -203,8 +203,8 @@ def stability(report: dict[str, Any]) -> str:
         for kind, r in ((k, report[k]) for k in ("real", "generated"))
     ]
     words = (
-        f"{seconds:.2f} s for eight changes of a 1,024 x 768 picture (aim 2 s). Changes are judged by fewer windows than "
-        f"the verdict; by all of them, {percent(fewer['same band'])} of the answers would be the same."
+        f"{seconds:.2f} s for eight changes of a 1,024 x 768 picture (aim 2 s). Changes are judged by fewer windows "
+        f"than the verdict; by all of them, {percent(fewer['same band'])} of the answers would be the same."
     )
     head = ["pictures of `test`", "count", "score crosses the middle after a mild change", "inconclusive in the end"]
     return f"{table(head, rows)}\n\n{words}"
