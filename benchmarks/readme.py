@@ -140,6 +140,8 @@ def maps(report: dict[str, Any]) -> str:
     rows = [[name, f"{v['mean']:.3f}", str(v["n"])] for name, v in report["auc"].items()]
     c = report["curves"]
     words = (
+        "Where a photograph was pasted into a photograph, 0.5 is right; into a generated picture, 0 is. Pasted regions "
+        "rarely touch the edge, so that a map that is only bright in the middle does well. "
         f"Deletion (smaller is better): {c['deletion']:.2f} against {c['deletion_random']:.2f} in random order; "
         f"insertion (larger is better): {c['insertion']:.2f} against {c['insertion_random']:.2f} (mean logit, "
         f"{report['curve_pictures']} pictures)."

@@ -19,7 +19,7 @@ from causalclip.heatmap import Which, canvas_size, picture_map, seen
 if TYPE_CHECKING:
     from causalclip.detector import Detection
 
-SCALE = 0.015  # log-odds per patch at the ends of the colour map: nine tenths of what pictures show, smooth, is inside
+SCALE = 0.015  # log-odds per patch at the ends of the colour map: most (0.9) of what pictures show, smooth, is inside
 COLOURS = "PuOr_r"  # diverging, told apart with any colour vision: purple below 0, orange above
 CELLS, SMOOTH = 512, 128  # on the long side of a map patch by patch, and of a smooth one, which needs fewer
 SIDE = 1024, 512  # the drawn picture's long side at most and at least, in pixels
