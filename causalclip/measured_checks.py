@@ -107,7 +107,8 @@ def maps(report: Report) -> str:
         f"one outside: the causal map ranks the inner one higher in {100 * auc['causal']['mean']:.0f} of 100 pairs. "
         "A coin gets 50. A map is a hint where to look, not an outline of what was changed. The last rows are for "
         "photographs that were pasted: in a photograph, 0.5 is right, as neither is generated; in a generated "
-        "picture, 0 is. A map that is only bright in the middle does well here, because pasted regions rarely touch the edge.</p>"
+        "picture, 0 is. A map that is only bright in the middle does well here, because pasted regions "
+        "rarely touch the edge.</p>"
     )
     rows = [
         [escape(n.replace("_", "-")), marks([Mark(v["mean"])], Axis("AUC"), line=0.5), f"{v['mean']:.3f}", str(v["n"])]
