@@ -32,7 +32,7 @@ from causalclip.card import failure
 from causalclip.examples import write_examples
 from causalclip.explorer_tab import build_explorer_tab
 from causalclip.measured_tab import build_measured_tab
-from causalclip.memory import give_back
+from causalclip.memory import give_back, share_arenas
 from causalclip.sweeper import Sweeper
 from causalclip.tab import build_tab, explain
 from purifier.models import Models, shipped
@@ -177,6 +177,7 @@ def _theme() -> gr.themes.Base:
 
 def main(room: Room) -> None:
     logging.basicConfig(level=logging.WARNING)
+    share_arenas()
     detector = LazyDetector()
     models = Models(detector=detector, wait=detector.problem) if shipped() else None
     page = build(detector, problem=detector.problem, examples_folder=room.examples, models=models)

@@ -98,7 +98,7 @@ def exhibit(models: Models, pixels: np.ndarray, wish: Wish) -> Iterator[Exhibit]
     _add(shown, "adversarial", moved, models)
     yield shown
     started = time.perf_counter()
-    purified = models.purifier(moved, wish.steps).images
+    purified = models.purify(moved, wish.steps)
     shown.seconds = time.perf_counter() - started
     _add(shown, "purified", purified, models)
     yield shown

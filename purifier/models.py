@@ -5,7 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from purifier.zerogpu import on_a_lent_card
+
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from causalclip.detector import Detector
     from purifier.pipeline import PurifierPipeline
     from purifier.prompts import PromptedVLM
@@ -39,6 +43,19 @@ class Models:
         }
         self._loaded: dict[str, Any] = {}
         self._lock = threading.RLock()
+        self._purify = on_a_lent_card(self._purify_here)
+
+    def purify(self, pixels: "Tensor", steps: int) -> "Tensor":
+        """The shipped purifier's picture, as PurifierPipeline gives it; on a graphics card where the host lends one."""
+        return self._purify(pixels, steps)
+
+    def _purify_here(self, pixels: "Tensor", steps: int) -> "Tensor":
+        import torch  # seconds of imports, when a model is first used
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        pipeline: Any = self.purifier  # diffusers' own methods are not typed
+        purified: Tensor = pipeline.to(device)(pixels.to(device), steps).images.cpu()
+        return purified
 
     @property
     def vlm(self) -> "EmbeddedVLM":

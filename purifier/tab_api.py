@@ -61,7 +61,7 @@ class PurifyApi:
         with _sentences(self.models):
             pixels = _pixels(picture)
             started = time.perf_counter()
-            purified = self.models.purifier(pixels, int(steps)).images
+            purified = self.models.purify(pixels, int(steps))
             facts = {"seconds": round(time.perf_counter() - started, 3), "steps": int(steps)}
             return _file(purified, "purified"), facts
 

@@ -65,6 +65,7 @@ class Experiment:
 ALL = 0, 1, 2
 PAPER = replace(CAUSAL, places=0.0)
 WHOLE_LOSS = TrainConfig(weights=PAPER)
+FROM_RIDGE = TrainConfig(ridge=1.0, rate=3e-4, mask_rate=3e-3, weights=CAUSAL)
 LINEAR = TrainConfig(masked=False, weights=LossWeights(smoothing=0.1))
 EXPERIMENTS = {
     "embedding alone, ridge": Experiment(("embedding",)),
@@ -99,8 +100,15 @@ EXPERIMENTS = {
     "from least squares, causal, places 0.3, rate 1e-4, 6 epochs": Experiment(
         copies=ALL, head=TrainConfig(ridge=1.0, rate=1e-4, epochs=6, weights=replace(CAUSAL, places=0.3))
     ),
-    "from least squares, causal, places, mask rate 3e-3": Experiment(
-        copies=ALL, head=TrainConfig(ridge=1.0, rate=3e-4, mask_rate=3e-3, weights=CAUSAL)
+    "from least squares, causal, places, mask rate 3e-3": Experiment(copies=ALL, head=FROM_RIDGE),
+    "from least squares, causal, places 0.3, mask rate 3e-3": Experiment(
+        copies=ALL, head=replace(FROM_RIDGE, weights=replace(CAUSAL, places=0.3))
+    ),
+    "from least squares, causal, places 0.1, mask rate 3e-3": Experiment(
+        copies=ALL, head=replace(FROM_RIDGE, weights=replace(CAUSAL, places=0.1))
+    ),
+    "from least squares, causal, no places, mask rate 3e-3": Experiment(
+        copies=ALL, head=replace(FROM_RIDGE, weights=PAPER)
     ),
 }
 
