@@ -48,15 +48,22 @@ def evaluate(
     compared: Annotated[Path, typer.Option(help="A folder with the compared recipes: regression, noise.")] = Path(
         ".cache/purifier"
     ),
+    cache: Annotated[Path, typer.Option(help="Of what was measured; a stopped run goes on.")] = Path(
+        ".cache/purifier/measured"
+    ),
 ) -> None:
     """Measure defences against attacks: the table of the README."""
     from purifier.evaluation import EvaluationConfig, evaluate_defences, markdown
+    from purifier.evaluation.kept import fingerprint
+    from purifier.evaluation.rows import COMPARED
+    from purifier.models import MODELS
 
     chosen = EvaluationConfig(
         pictures=pictures, costly=costly, seeds=seeds, rows=_list(rows), columns=_list(columns), compared=str(compared)
     )
+    of = [*(MODELS / name for name in ("vlm", "vlm-prompt", "purifier")), *(compared / n / "model" for n in COMPARED)]
     try:
-        report = evaluate_defences(chosen, data=data, forensics=forensics, log=typer.echo)
+        report = evaluate_defences(chosen, data=data, forensics=forensics, keep=cache / fingerprint(of), log=typer.echo)
     except (FileNotFoundError, ValueError) as error:
         _stop(error)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from purifier.pipeline import PurifierPipeline
 from purifier.pixels import to_array
 
 JPEG = 75
+COMPARED = "noise", "regression"
 NOISE = 12.0  # of the unsupervised row, in 1/255: what hides a perturbation of 8/255 under it
 
 

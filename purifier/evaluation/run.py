@@ -13,6 +13,7 @@ from torch import Tensor
 from purifier.attacks import run_attack
 from purifier.attacks.budget import to_levels
 from purifier.evaluation.columns import COLUMNS, Column, seen_by
+from purifier.evaluation.kept import Kept
 from purifier.evaluation.metrics import Outcome, summarise
 from purifier.evaluation.rows import Row, build_rows
 from purifier.evaluation.samples import Sample, load_samples
@@ -47,10 +48,11 @@ def evaluate_defences(
     data: Path | None,
     forensics: Path | None = None,
     models: Models | None = None,
+    keep: Path | None = None,
     log: Log = lambda _: None,
 ) -> dict[str, Any]:
     """The whole report: `date`, `data`, `settings`, `threats`, `cells` (a list, one a row and column), `detector` (None
-    without `forensics`).
+    without `forensics`). What is measured stays in `keep`, and is not measured again.
 
     Raises:
         FileNotFoundError: the data is missing, or a model's weights are.
@@ -62,6 +64,7 @@ def evaluate_defences(
     rows = _chosen(build_rows(models, compared=Path(config.compared)), config.rows, "row")
     columns = _chosen(COLUMNS, config.columns, "column")
     outcomes: dict[tuple[str, str], list[Outcome]] = {}
+    kept = Kept(keep)
     for seed in range(config.seeds):
         samples = load_samples(data, count=config.pictures, seed=seed)
         for i, sample in enumerate(samples):
@@ -69,8 +72,14 @@ def evaluate_defences(
             for column in columns:
                 if column.adaptive and (seed > 0 or i >= config.costly):
                     continue
-                for row, outcome in _column(models, sample, column, rows, seed, captions=config.captions):
-                    outcomes.setdefault((row, column.name), []).append(outcome)
+                known = kept.get(column.name, seed, sample.name)
+                missing = [row for row in rows if row.name not in known]
+                if found := _column(models, sample, column, missing, seed, captions=config.captions):
+                    kept.put(column.name, seed, sample.name, found)
+                known = known | found
+                for row in rows:
+                    if row.name in known:
+                        outcomes.setdefault((row.name, column.name), []).append(known[row.name])
     cells = [
         {"row": row, "column": column} | summarise(found, seeds=1 if _named(column).adaptive else config.seeds)
         for (row, column), found in outcomes.items()
@@ -87,10 +96,13 @@ def evaluate_defences(
     }
 
 
-def _column(models: Models, sample: Sample, column: Column, rows: list[Row], seed: int, *, captions: bool) -> Any:
-    """(row's name, outcome) of every row to which the column applies."""
+def _column(
+    models: Models, sample: Sample, column: Column, rows: list[Row], seed: int, *, captions: bool
+) -> dict[str, Outcome]:
+    """The outcome of every row to which the column applies, by name."""
     vlm, moved = models.vlm, None
     answer = vlm.answer(sample.pixels, sample.question)[0].text
+    behind: list[tuple[Row, Tensor]] = []
     for row in rows:
         objective = change_answer(vlm, [sample.question], [answer], prefix=getattr(row.speaker, "prefix", None))
         seen = seen_by(column, row, objective)
@@ -99,7 +111,8 @@ def _column(models: Models, sample: Sample, column: Column, rows: list[Row], see
         if moved is None or column.adaptive:
             plain = seen if column.adaptive else change_answer(vlm, [sample.question], [answer])
             moved = _attacked(column, sample.pixels, plain, seed)
-        yield row.name, _outcome(row, sample, moved, answer, captions=captions)
+        behind.append((row, moved))
+    return _outcomes(behind, sample, answer, captions=captions)
 
 
 def _attacked(column: Column, pixels: Tensor, objective: Any, seed: int) -> Tensor:
@@ -107,22 +120,32 @@ def _attacked(column: Column, pixels: Tensor, objective: Any, seed: int) -> Tens
 
 
 @torch.no_grad()
-def _outcome(row: Row, sample: Sample, moved: Tensor, clean_answer: str, *, captions: bool) -> Outcome:
-    started = time.perf_counter()
-    shown = to_levels(row.defend(moved))
-    seconds = time.perf_counter() - started
-    visual = row.speaker.see(shown)
-    said = row.speaker.answer_seen(visual, [sample.question])[0].text
-    caption = row.speaker.caption_seen(visual)[0].text if captions and sample.captions else None
-    return Outcome(
-        agrees=said == clean_answer,
-        right=normalise_answer(said) == normalise_answer(sample.answer),
-        caption=caption,
-        references=sample.captions,
-        shown=shown,
-        clean=sample.pixels,
-        seconds=seconds,
-    ).measured()
+def _outcomes(
+    behind: list[tuple[Row, Tensor]], sample: Sample, clean_answer: str, *, captions: bool
+) -> dict[str, Outcome]:
+    """Defends each row's picture, and lets each model speak once about all that it is shown."""
+    shown, seconds = {}, {}
+    for row, moved in behind:
+        started = time.perf_counter()
+        shown[row.name] = to_levels(row.defend(moved))
+        seconds[row.name] = time.perf_counter() - started
+    outcomes = {}
+    for speaker in {id(row.speaker): row.speaker for row, _ in behind}.values():
+        names = [row.name for row, _ in behind if row.speaker is speaker]
+        visual = speaker.see(torch.cat([shown[name] for name in names]))
+        answers = [a.text for a in speaker.answer_seen(visual, [sample.question] * len(names))]
+        told = [c.text for c in speaker.caption_seen(visual)] if captions and sample.captions else [None] * len(names)
+        for name, said, caption in zip(names, answers, told, strict=True):
+            outcomes[name] = Outcome(
+                agrees=said == clean_answer,
+                right=normalise_answer(said) == normalise_answer(sample.answer),
+                caption=caption,
+                references=sample.captions,
+                shown=shown[name],
+                clean=sample.pixels,
+                seconds=seconds[name],
+            ).measured()
+    return outcomes
 
 
 def _chosen(things: Any, names: tuple[str, ...], what: str) -> list[Any]:

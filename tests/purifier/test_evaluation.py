@@ -12,6 +12,7 @@ from PIL import Image
 from purifier.attacks.wrappers import Averaged, Through
 from purifier.evaluation import EvaluationConfig, evaluate_defences, markdown, run
 from purifier.evaluation.columns import COLUMNS, seen_by
+from purifier.evaluation.kept import fingerprint
 from purifier.evaluation.metrics import Outcome, summarise
 from purifier.evaluation.rows import Row, build_rows, jpeg, median
 from purifier.evaluation.samples import load_samples
@@ -96,6 +97,27 @@ def test_every_cell_is_there_with_its_numbers(report: dict) -> None:
     assert set(report["detector"]) == {"real", "fake"}
     assert {"before", "after", "n"} == set(report["detector"]["real"])
     json.dumps(report)
+
+
+def test_what_was_measured_is_not_measured_again(data: Path, models: Models, tmp_path: Path) -> None:
+    config = EvaluationConfig(pictures=2, seeds=1, columns=("clean",), rows=("no defence", "JPEG 75"), verdicts=0)
+    whole = evaluate_defences(config, data=data, models=models, keep=tmp_path)
+    calls = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "_outcomes", lambda behind, *_, **__: calls.extend(behind) or {})
+        assert evaluate_defences(config, data=data, models=models, keep=tmp_path) == whole
+        assert not calls
+        evaluate_defences(replace(config, rows=("no defence", "median blur")), data=data, models=models, keep=tmp_path)
+    assert [row.name for row, _ in calls] == ["median blur"] * 2
+
+
+def test_other_weights_have_another_fingerprint(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    before = fingerprint([tmp_path])
+    (tmp_path / "README.md").write_text("words")
+    assert fingerprint([tmp_path]) == before
+    (tmp_path / "config.json").write_text("[]")
+    assert fingerprint([tmp_path]) != before
 
 
 def test_the_table_says_what_was_run(report: dict) -> None:

@@ -1,0 +1,60 @@
+"""What was measured before: a run that was stopped, or that gets more columns, goes on where it was."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from purifier.evaluation.metrics import Outcome
+
+
+class Kept:
+    """Outcomes on disk: a file a column, a line a picture and seed. Runs of different columns may share a folder.
+
+    Args:
+        folder: made if needed; None keeps nothing.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+        self._columns: dict[str, dict[str, dict[str, Outcome]]] = {}
+
+    def get(self, column: str, seed: int, picture: str) -> dict[str, Outcome]:
+        """Row's name -> outcome, of those that were measured."""
+        if column not in self._columns:
+            self._columns[column] = self._read(column)
+        return self._columns[column].get(f"{seed} {picture}", {})
+
+    def put(self, column: str, seed: int, picture: str, outcomes: dict[str, Outcome]) -> None:
+        """Adds to what is known of this picture."""
+        self._columns[column].setdefault(f"{seed} {picture}", {}).update(outcomes)
+        if self.folder is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        line = {"key": f"{seed} {picture}", "rows": {row: asdict(o) for row, o in outcomes.items()}}
+        with self._file(column).open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def _read(self, column: str) -> dict[str, dict[str, Outcome]]:
+        found: dict[str, dict[str, Outcome]] = {}
+        if self.folder is not None and self._file(column).is_file():
+            for line in self._file(column).read_text().splitlines():
+                known = json.loads(line)
+                rows = {row: Outcome(**o | {"references": tuple(o["references"])}) for row, o in known["rows"].items()}
+                found.setdefault(known["key"], {}).update(rows)
+        return found
+
+    def _file(self, column: str) -> Path:
+        assert self.folder is not None
+        return self.folder / f"{hashlib.sha256(column.encode()).hexdigest()[:12]}.jsonl"
+
+
+def fingerprint(folders: Iterable[Path]) -> str:
+    """Of the weights and settings in these folders: other models are measured anew."""
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in {".json", ".safetensors"}:
+                digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
