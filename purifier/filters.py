@@ -1,9 +1,17 @@
-"""Fixed filters that the purifier's networks see a picture through."""
+"""Fixed filters: what the purifier's network sees a picture through, and what takes out what the network leaves."""
 
+import io
+from functools import cache
+
+import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 COARSE = 40  # px of the short side
+QUALITY = 10  # of JPEG's tables, for `quantise`
+BLOCK = 8  # px, of JPEG's transform
+SHIFTS = ((0, 0), (4, 4), (2, 6), (6, 2), (1, 3), (5, 7), (3, 1), (7, 5))  # of its grid, evenly spread over a block
 
 
 def fine_detail(pixels: Tensor) -> Tensor:
@@ -23,3 +31,69 @@ def resize(pixels: Tensor, factor: float) -> Tensor:
         return pixels
     size = [max(1, round(side * factor)) for side in pixels.shape[-2:]]
     return F.interpolate(pixels, size, mode="bicubic", antialias=True, align_corners=False)
+
+
+def quantise(pixels: Tensor, quality: int = QUALITY, shifts: tuple[tuple[int, int], ...] = SHIFTS) -> Tensor:
+    """What JPEG at a low quality leaves of a picture, the mean over `shifts` of its grid of blocks.
+
+    Small coefficients, where a perturbation lives, become 0; edges, which are large ones, stay sharp. The mean takes
+    away the blocks (Nosratinia, Denoising of JPEG images by re-application of JPEG, 2001). The gradient goes straight
+    through the rounding: the true one is 0 nearly everywhere, and would only hide what an attacker can do.
+
+    Args:
+        pixels: float [N, 3, H, W] in [0, 1], sides above 16 px.
+    """
+    height, width = pixels.shape[-2:]
+    total = torch.zeros_like(pixels)
+    for down, right in shifts:
+        below, beside = (-(side + shift) % (2 * BLOCK) for side, shift in ((height, down), (width, right)))
+        padded = F.pad(pixels, (right, beside, down, below), mode="reflect")
+        total = total + _through_jpeg(padded, quality)[..., down : down + height, right : right + width]
+    return (total / len(shifts)).clamp(0, 1)
+
+
+def _through_jpeg(pixels: Tensor, quality: int) -> Tensor:
+    """One JPEG round trip with colours at half resolution, sides multiples of 16 px; not clipped."""
+    luma, chroma = (torch.tensor(table, device=pixels.device) for table in _tables(quality))
+    to_colours = pixels.new_tensor(_YCBCR)
+    y, colours = torch.einsum("cd,ndhw->nchw", to_colours, pixels * 255).split((1, 2), 1)
+    y = _blocks(y - 128, luma) + 128
+    small = _blocks(F.avg_pool2d(colours, 2).flatten(0, 1)[:, None], chroma).view(len(pixels), 2, *_half(pixels))
+    colours = F.interpolate(small, scale_factor=2, mode="bilinear", align_corners=False)
+    back = torch.linalg.inv(to_colours)
+    return torch.einsum("cd,ndhw->nchw", back, torch.cat([y, colours], 1)) / 255
+
+
+def _half(pixels: Tensor) -> tuple[int, int]:
+    return pixels.shape[-2] // 2, pixels.shape[-1] // 2
+
+
+def _blocks(plane: Tensor, table: Tensor) -> Tensor:
+    """[N, 1, H, W] -> the same after its blocks' coefficients were rounded to multiples of the table's values."""
+    waves = _cosines().to(plane)
+    blocks = F.pixel_unshuffle(plane, BLOCK).movedim(1, -1)  # [N, H / 8, W / 8, 64]
+    found = blocks @ waves.T / table
+    rounded = found + (found.round() - found).detach()
+    return F.pixel_shuffle((rounded * table @ waves).movedim(-1, 1), BLOCK)
+
+
+@cache
+def _cosines() -> Tensor:
+    """The orthonormal basis of the 8 x 8 DCT-II, [64, 64]: a row a coefficient, both in JPEG's order of rows."""
+    k = torch.arange(BLOCK, dtype=torch.float64)
+    waves = torch.cos(torch.pi * (k + 0.5) * k[:, None] / BLOCK) * (2 / BLOCK) ** 0.5
+    waves[0] /= 2**0.5
+    return torch.kron(waves, waves).float()
+
+
+@cache
+def _tables(quality: int) -> tuple[list[float], list[float]]:
+    """libjpeg's tables of this quality, for brightness and for colour, as it writes them."""
+    file = io.BytesIO()
+    Image.new("RGB", (BLOCK, BLOCK)).save(file, "JPEG", quality=quality)
+    found: dict[int, list[int]] = Image.open(file).quantization  # type: ignore[attr-defined]
+    return [float(v) for v in found[0]], [float(v) for v in found[1]]
+
+
+# of JFIF: brightness, and two colours around 0
+_YCBCR = ((0.299, 0.587, 0.114), (-0.168735892, -0.331264108, 0.5), (0.5, -0.418687589, -0.081312411))

@@ -6,11 +6,11 @@
 It predicts what was added, not the picture: what it does not take for an attack stays as it is.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,11 +22,9 @@ from torch import Tensor
 from causalclip.backbones import fast_dtype
 from causalclip.weights import ASSETS, WeightsMissing
 from purifier.attacks.budget import LEVELS, to_levels
-from purifier.filters import fine_detail, low_pass, resize
+from purifier.filters import fine_detail, quantise, resize
 from purifier.gate import Gate
 from purifier.tiles import apply_tiled
-
-Velocity = Callable[[Tensor, Tensor], Tensor]
 
 DEFAULT = ASSETS / "purifier"
 STEPS = 1
@@ -34,7 +32,7 @@ MAX_STEPS = 5
 SHARD = "8MB"
 FINE = 8.0
 UNTOUCHED = 0.02  # of the gate: below it a picture stays as it is, exactly
-SEEN = 224  # px of the short side at which the restorer works: what the language model sees
+SEEN = 224  # px of the short side at which pictures are quantised: what the language model sees
 
 
 @dataclass
@@ -50,19 +48,15 @@ class PurifierPipeline(DiffusionPipeline):
     Args:
         unet: finds the perturbation; takes the picture and, FINE times enlarged, its fine detail, 6 fold^2 channels;
             its output, 3 fold^2 channels, times `scale` is the velocity.
-        gate: settings of a Gate. What it takes for clean stays as it is. Of what it takes for attacked the detail is
-            thrown away (filters.low_pass), as an attack on CLIP survives at a quarter of its size. Without a gate the
-            first network's walk is the answer.
-        restorer: a second network of the same form, with `restorer_scale`, that walks from the low-passed picture to a
-            sharp one; None leaves it low-passed.
+        gate: settings of a Gate. What it takes for clean stays as it is. What it takes for attacked is also quantised
+            (filters.quantise), as an attack on CLIP survives at a quarter of its size. Without a gate the network's
+            walk is the answer.
         tile, overlap: of pictures with a side above `tile` px.
         coarse: pictures whose short side is at least 1.5 times as long are first purified at this short side, and the
             correction is enlarged: an attack made at the size that CLIP sees is as coarse as that.
     """
 
-    _optional_components: ClassVar = ["restorer"]
     unet: Any  # a UNet2DModel; diffusers builds its classes at run time, type checkers see stand-ins
-    restorer: Any
     scheduler: Any
     config: Any
 
@@ -70,19 +64,17 @@ class PurifierPipeline(DiffusionPipeline):
         self,
         unet: UNet2DModel,
         scheduler: FlowMatchEulerDiscreteScheduler,
-        restorer: UNet2DModel | None = None,
         gate: dict[str, Any] | None = None,
         fold: int = 2,
         scale: float = 0.05,
-        restorer_scale: float = 0.2,
         tile: int = 512,
         overlap: int = 48,
         coarse: int = 256,
     ) -> None:
         super().__init__()
-        self.register_modules(unet=unet, scheduler=scheduler, restorer=restorer)  # type: ignore[attr-defined]
-        sizes: dict[str, Any] = {"gate": gate, "fold": fold, "scale": scale, "restorer_scale": restorer_scale}
-        sizes |= {"tile": tile, "overlap": overlap, "coarse": coarse}
+        self.register_modules(unet=unet, scheduler=scheduler)  # type: ignore[attr-defined]
+        sizes: dict[str, Any] = {"tile": tile, "overlap": overlap, "coarse": coarse}
+        sizes |= {"gate": gate, "fold": fold, "scale": scale}
         self.register_to_config(**sizes)  # type: ignore[attr-defined]
         self.set_progress_bar_config(disable=True)  # type: ignore[attr-defined]
 
@@ -126,26 +118,18 @@ class PurifierPipeline(DiffusionPipeline):
         share = Gate(**self.config["gate"])(pixels, pixels - cleaned).view(-1, 1, 1, 1)
         if not torch.is_grad_enabled() and bool((share < UNTOUCHED).all()):
             return pixels.clamp(0, 1)
-        return (pixels + share * (self._restored(cleaned, steps) - pixels)).clamp(0, 1)
+        return (pixels + share * (_quantised(cleaned.clamp(0, 1)) - pixels)).clamp(0, 1)
 
     def without_perturbation(self, pixels: Tensor, steps: int = STEPS) -> Tensor:
-        """The first network's walk alone, not rounded: float [N, 3, H, W] -> the same."""
+        """The network's walk alone, not rounded: float [N, 3, H, W] -> the same."""
         side = min(pixels.shape[-2:])
         if side >= 1.5 * self.config["coarse"]:
             small = resize(pixels, self.config["coarse"] / side)
-            correction = self._walk(small, steps, self.velocity) - small
+            correction = self._walk(small, steps) - small
             pixels = pixels + F.interpolate(correction, pixels.shape[-2:], mode="bicubic", align_corners=False)
-        return self._walk(pixels, steps, self.velocity)
+        return self._walk(pixels, steps)
 
-    def _restored(self, pixels: Tensor, steps: int) -> Tensor:
-        """The low-passed picture, and the second network's walk from there; at the size of SEEN, then enlarged."""
-        start = low_pass(resize(pixels, SEEN / min(pixels.shape[-2:])))
-        walked = start if self.restorer is None else self._walk(start, steps, self.restorer_velocity)
-        if walked.shape == pixels.shape:
-            return walked
-        return F.interpolate(walked, pixels.shape[-2:], mode="bicubic", align_corners=False)
-
-    def _walk(self, pixels: Tensor, steps: int, velocity: Velocity) -> Tensor:
+    def _walk(self, pixels: Tensor, steps: int) -> Tensor:
         """Euler steps from t = 1 to t = 0."""
         scheduler: Any = FlowMatchEulerDiscreteScheduler.from_config(
             self.scheduler.config
@@ -153,38 +137,29 @@ class PurifierPipeline(DiffusionPipeline):
         scheduler.set_timesteps(sigmas=np.linspace(1, 0, steps + 1)[:-1].tolist())
         x = pixels
         for t in scheduler.timesteps:
-            x = scheduler.step(velocity(x, t / scheduler.config["num_train_timesteps"]), t, x).prev_sample
+            x = scheduler.step(self.velocity(x, t / scheduler.config["num_train_timesteps"]), t, x).prev_sample
         return x
 
     def velocity(self, pixels: Tensor, t: Tensor) -> Tensor:
         """v of the bridge at pixels [N, 3, H, W] and times t ([N] or scalar, in [0, 1])."""
-        return self._velocity(self.unet, self.config["scale"], pixels, t)
 
-    def restorer_velocity(self, pixels: Tensor, t: Tensor) -> Tensor:
-        """The same of the second network's bridge."""
-        return self._velocity(self.restorer, self.config["restorer_scale"], pixels, t)
-
-    def _velocity(self, unet: Any, scale: float, pixels: Tensor, t: Tensor) -> Tensor:
         def network(part: Tensor) -> Tensor:
             folded = F.pixel_unshuffle(torch.cat([part * 2 - 1, FINE * fine_detail(part)], 1), self.config["fold"])
             with torch.autocast(part.device.type, torch.bfloat16, enabled=fast_dtype() is torch.bfloat16):
-                out = unet(folded, t * 1000).sample
-            return F.pixel_shuffle(out.float(), self.config["fold"]) * scale
+                out = self.unet(folded, t * 1000).sample
+            return F.pixel_shuffle(out.float(), self.config["fold"]) * self.config["scale"]
 
         sizes = {name: self.config[name] for name in ("tile", "overlap")}
         return apply_tiled(network, pixels, multiple=self.multiple, **sizes)
 
     def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
         """Writes model_index.json, the scheduler's config and the network, in half precision, in shards below 9 MB."""
-        networks = [network for network in (self.unet, self.restorer) if network is not None]
-        kept = [(p, p.data) for network in networks for p in network.parameters()]
+        kept = [(p, p.data) for p in self.unet.parameters()]
         try:
-            for network in networks:
-                network.half()
+            self.unet.half()
             super().save_pretrained(save_directory, max_shard_size=SHARD, **options)  # type: ignore[misc]
         finally:
-            for network in networks:
-                network.float()
+            self.unet.float()
             for p, data in kept:
                 p.data = data
 
@@ -202,9 +177,7 @@ class PurifierPipeline(DiffusionPipeline):
             loaded: PurifierPipeline = super().from_pretrained(
                 str(folder), dtype=torch.float32, low_cpu_mem_usage=False, local_files_only=True, **options
             )
-        for network in (loaded.unet, loaded.restorer):
-            if network is not None:
-                network.eval().requires_grad_(False)
+        loaded.unet.eval().requires_grad_(False)
         return loaded
 
 
@@ -232,6 +205,14 @@ def new_pipeline(
     torch.nn.init.zeros_(unet.conv_out.weight)
     torch.nn.init.zeros_(unet.conv_out.bias)
     return PurifierPipeline(unet, FlowMatchEulerDiscreteScheduler(), fold=fold, **options)
+
+
+def _quantised(pixels: Tensor) -> Tensor:
+    """`quantise` at the size of SEEN, then enlarged again."""
+    coarse = quantise(resize(pixels, SEEN / min(pixels.shape[-2:])))
+    if coarse.shape == pixels.shape:
+        return coarse
+    return F.interpolate(coarse, pixels.shape[-2:], mode="bicubic", align_corners=False)
 
 
 @contextmanager

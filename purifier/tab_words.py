@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from purifier.exhibit import Exhibit, Which
 
 NOTE = (
-    "An attacked picture comes back blurred, as the detail that an attack lives in is thrown away. A picture that is "
-    "taken for clean comes back unchanged. "
+    "An attacked picture comes back coarser, as the faint detail that an attack lives in is thrown away. A picture "
+    "that is taken for clean comes back unchanged. "
     "A purified photo may read as generated to the detector. Judge the file that you were given, not the purified one. "
     "The attacks here do not know the purifier; one that does gets past it (the README has the numbers)."
 )

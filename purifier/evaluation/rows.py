@@ -13,12 +13,11 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from causalclip.weights import WeightsMissing
-from purifier.filters import COARSE, low_pass
+from purifier.filters import COARSE, QUALITY, low_pass
 from purifier.models import Models
 from purifier.pipeline import PurifierPipeline
 from purifier.pixels import to_array
 
-JPEG = 75
 COMPARED = "noise", "regression"
 NOISE = 12.0  # of the unsupervised row, in 1/255: what hides a perturbation of 8/255 under it
 
@@ -42,6 +41,7 @@ def build_rows(models: Models, *, compared: Path | None) -> list[Row]:
     rows = [
         Row("no defence", lambda x: x, True, False, vlm),
         Row("JPEG 75", jpeg, False, False, vlm),
+        Row(f"JPEG {QUALITY}", lambda x: jpeg(x, QUALITY), False, False, vlm),
         Row("median blur", median, False, False, vlm),
         Row(f"low pass, {COARSE} px", low_pass, True, False, vlm),
     ]
@@ -56,12 +56,12 @@ def build_rows(models: Models, *, compared: Path | None) -> list[Row]:
     return rows
 
 
-def jpeg(pixels: Tensor) -> Tensor:
-    """A JPEG round trip at quality 75."""
+def jpeg(pixels: Tensor, quality: int = 75) -> Tensor:
+    """A JPEG round trip."""
 
     def through(picture: Image.Image) -> Image.Image:
         buffer = io.BytesIO()
-        picture.save(buffer, "JPEG", quality=JPEG)
+        picture.save(buffer, "JPEG", quality=quality)
         return Image.open(buffer).convert("RGB")
 
     return _by_picture(pixels, through)

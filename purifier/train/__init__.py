@@ -12,7 +12,6 @@ from tqdm import tqdm
 
 from causalclip.backbones import load_tower
 from causalclip.detector import Detector
-from causalclip.tower import Tower
 from causalclip.weights import WeightsMissing
 from purifier.pipeline import PurifierPipeline, new_pipeline
 from purifier.train.card import write_card
@@ -21,8 +20,6 @@ from purifier.train.gate import fit_gate
 from purifier.train.loop import fit
 from purifier.train.pairs import PairMaker, PairsConfig, Source, make_pairs
 from purifier.vlm import EmbeddedVLM
-
-RESTORER_SCALE = 0.2
 
 
 def train_purifier(
@@ -36,11 +33,10 @@ def train_purifier(
     """Makes the pairs that are missing, trains, and writes the pipeline with its card to `out`.
 
     Args:
-        settings: "pairs": of PairsConfig, "train": of TrainConfig, "network": of new_pipeline, "restorer": of the
-            second network's TrainConfig; without it there is none.
+        settings: "pairs": of PairsConfig, "train": of TrainConfig, "network": of new_pipeline.
         batches: of pairs. cache: of pairs, and in a folder named as `out` of the checkpoint and the log.
     """
-    chosen = {name: dict((settings or {}).get(name, {})) for name in ("pairs", "train", "network", "restorer")}
+    chosen = {name: dict((settings or {}).get(name, {})) for name in ("pairs", "train", "network")}
     tower, config, pairs = load_tower(), TrainConfig(**chosen["train"]), cache / "pairs"
     maker = PairMaker(
         sources,
@@ -54,25 +50,16 @@ def train_purifier(
     pipeline, seen = new_pipeline(**chosen["network"]), dict[str, float]()
     fit(pipeline, pairs, cache / out.name, config, tower=tower)
     if config.kind == "bridge":
-        restorer = _train_restorer(chosen, pairs, cache / f"{out.name}-restorer", tower) if chosen["restorer"] else None
         gate, seen = fit_gate(pipeline, pairs, sources)
         pipeline = PurifierPipeline(
             pipeline.unet,
             pipeline.scheduler,
-            restorer=restorer,
             gate=asdict(gate),
             fold=pipeline.config["fold"],
-            restorer_scale=RESTORER_SCALE,
         )
     pipeline.save_pretrained(out)
     write_card(out, pipeline, pairs, cache / out.name / "train.jsonl", config, gate=seen)
     return pipeline
-
-
-def _train_restorer(chosen: Mapping[str, Mapping[str, Any]], pairs: Path, folder: Path, tower: Tower) -> Any:
-    second = new_pipeline(**dict(chosen["network"]) | {"scale": RESTORER_SCALE, "seed": 1})
-    fit(second, pairs, folder, TrainConfig(**{"kind": "restorer"} | dict(chosen["restorer"])), tower=tower)
-    return second.unet
 
 
 def _if_there(load: Any) -> Any:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from safetensors import safe_open
 
-from purifier.filters import COARSE
+from purifier.filters import QUALITY
 from purifier.gate import STATISTICS
 from purifier.pipeline import PurifierPipeline
 from purifier.train.config import TrainConfig
@@ -49,7 +49,7 @@ scheduler of its steps. It walks a straight bridge from an attacked picture to t
 `purifier/bridge.py`), in 1 to 5 deterministic steps. CoDefend (arXiv 2510.11096) is the idea; its losses are not
 public, so that the bridge is ours, after ADBM (ICLR 2025) and rectified flow.
 
-{_second(pipeline, gate)}
+{_gate(gate)}
 ## Trained on
 {pictures} attacked pictures of the training splits, {_steps(config)} steps of {config.batch};
 {config.guided:.0%} of the steps after the first {config.guide_from:.0%} were guided by CLIP's features.
@@ -73,19 +73,15 @@ in benchmarks/purification says what is left then. A purified photo may read as 
 """)
 
 
-def _second(pipeline: PurifierPipeline, gate: Mapping[str, float]) -> str:
+def _gate(gate: Mapping[str, float]) -> str:
     if not gate:
         return ""
-    then = (
-        "It comes back blurred."
-        if pipeline.restorer is None
-        else "A second network of the same form walks from there back to a sharp picture; what it draws is a guess."
-    )
     return f"""
 An attack on CLIP survives at a quarter of its size, so that taking most of it out is not enough. A gate (a logistic
 regression on {STATISTICS} statistics of what the network finds) opens for {gate["attacked"]:.1%} of held-out attacked
-pictures, at the threshold where it opens for {gate["clean"]:.1%} of held-out clean ones. Of a picture for which
-it opens, the detail is thrown away down to {COARSE} px of the short side. {then}
+pictures, at the threshold where it opens for {gate["clean"]:.1%} of held-out clean ones. A picture for which
+it opens is also quantised as JPEG at quality {QUALITY} would, at 224 px of its short side, eight times on shifted
+grids, of which the mean is taken: faint detail goes, edges stay.
 Fine detail of a purified picture, text and faces above all, proves nothing. A picture that the gate takes for clean
 comes back unchanged, to the bit.
 """

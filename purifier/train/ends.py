@@ -7,7 +7,6 @@ from torch import Tensor
 
 from purifier.attacks.budget import LEVELS
 from purifier.bridge import draw_times
-from purifier.filters import low_pass
 from purifier.train.config import TrainConfig
 from purifier.train.loss import Ends, Seen
 from purifier.train.pairs import Pairs
@@ -26,8 +25,6 @@ def cropped_ends(pairs: Pairs, rng: random.Random, config: TrainConfig) -> Ends:
     t = draw_times(config.batch, generator)
     if config.kind == "regression":
         noise, t = torch.zeros_like(noise), torch.ones_like(t)
-    if config.kind == "restorer":  # its start is the low-passed picture itself
-        scale, noise = torch.ones_like(scale), torch.zeros_like(noise)
     if config.kind == "noise":
         spread = config.noise / LEVELS * _uniform(config.batch, generator)
         scale, noise = torch.zeros_like(scale), torch.randn(clean.shape, generator=generator) * spread
@@ -41,8 +38,6 @@ def whole_ends(pairs: Pairs, rng: random.Random, config: TrainConfig) -> tuple[E
     untouched = torch.tensor([rng.random() < config.clean for _ in range(count)])
     clean, moved = _float(pairs.clean[rows]), _float(pairs.moved[-1][rows])
     moved = torch.where(untouched.view(-1, 1, 1, 1), clean, moved)
-    if config.kind == "restorer":
-        moved = low_pass(moved)
     clean_seen = _rows(pairs.clean_seen, rows)
     moved_seen = [
         torch.where(untouched.view(-1, *[1] * (a.dim() - 1)), a, b)
@@ -55,8 +50,6 @@ def whole_ends(pairs: Pairs, rng: random.Random, config: TrainConfig) -> tuple[E
 def _crop(pairs: Pairs, row: int, state: int, rng: random.Random, config: TrainConfig) -> Tensor:
     """The same crop of both ends, [2, 3, side, side]."""
     clean, moved = _float(pairs.clean[row]), _float(pairs.moved[state, row])
-    if config.kind == "restorer":
-        moved = low_pass((clean if rng.random() < config.clean else moved)[None])[0]
     side = min(config.crop, *clean.shape[-2:])
     top, left = (rng.randrange(size - side + 1) for size in clean.shape[-2:])
     turns, mirrored = rng.randrange(4), rng.random() < 0.5

@@ -72,11 +72,7 @@ def _loss(
         raise FileNotFoundError("There are no pairs to train on. Make some first: python -m purifier train makes them.")
     rng = random.Random(f"{config.seed}:{step}")
     pairs = load_pairs(rng.choice(files))
-    guided = (
-        config.kind in {"bridge", "restorer"}
-        and step >= config.guide_from * config.steps
-        and rng.random() < config.guided
-    )
+    guided = config.kind == "bridge" and step >= config.guide_from * config.steps and rng.random() < config.guided
     if not guided:
         loss, _ = bridge_loss(pipeline, cropped_ends(pairs, rng, config))
         return seen.add("loss", loss)

@@ -168,7 +168,8 @@ def test_rows_whose_models_are_missing_are_left_out(models: Models) -> None:
         raise WeightsMissing("no prompt")
 
     names = [row.name for row in build_rows(tiny_models(prompted=missing), compared=None)]
-    assert names == ["no defence", "JPEG 75", "median blur", "low pass, 40 px", "ours, 1 step", "ours, 4 steps"]
+    filters = ["JPEG 75", "JPEG 10", "median blur", "low pass, 40 px"]
+    assert names == ["no defence", *filters, "ours, 1 step", "ours, 4 steps"]
     assert build_rows(models, compared=None)[-1].name == "ours, 1 step, prompt"
 
 

@@ -1,16 +1,21 @@
-"""The gate and the second network: what is clean stays, what is attacked is made anew."""
+"""The gate and what is behind it: what is clean stays, what is attacked loses its faint detail."""
 
+import io
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from purifier.attacks.budget import to_levels
-from purifier.filters import fine_detail, low_pass
+from purifier.filters import fine_detail, low_pass, quantise
 from purifier.gate import STATISTICS, Gate, statistics
 from purifier.pipeline import PurifierPipeline, new_pipeline
+from purifier.pixels import to_tensor
+from tests.causalclip.pictures import photo
 from tests.purifier.purifiers import tiny_purifier
 
 OPEN, SHUT = 50.0, -50.0
@@ -26,9 +31,9 @@ def gate(bias: float) -> Gate:
 
 
 def gated(bias: float) -> PurifierPipeline:
-    first, second = tiny_purifier(), tiny_purifier(seed=1)
-    sizes = {name: first.config[name] for name in ("tile", "overlap", "coarse")}
-    return PurifierPipeline(first.unet, first.scheduler, restorer=second.unet, gate=asdict(gate(bias)), **sizes)
+    plain = tiny_purifier()
+    sizes = {name: plain.config[name] for name in ("tile", "overlap", "coarse")}
+    return PurifierPipeline(plain.unet, plain.scheduler, gate=asdict(gate(bias)), **sizes)
 
 
 def test_low_pass_keeps_what_is_coarse_and_nothing_else() -> None:
@@ -73,12 +78,32 @@ def test_what_is_taken_for_clean_stays_to_the_bit() -> None:
     assert torch.equal(gated(SHUT)(pixels()).images, pixels())
 
 
-def test_what_is_taken_for_attacked_holds_nothing_of_its_fine_detail() -> None:
-    """Before any training, which leaves the low-passed picture as it is."""
+@pytest.mark.parametrize("quality", [10, 40])
+def test_quantised_as_jpeg_does_it(quality: int) -> None:
+    shot = photo(160, 96)
+    file = io.BytesIO()
+    Image.fromarray(shot).save(file, "JPEG", quality=quality)
+    theirs = to_tensor(np.array(Image.open(file).convert("RGB")))
+    ours = quantise(to_tensor(shot), quality, ((0, 0),))
+    assert (ours - theirs).abs().mean() < 1.5 / 255  # their rounding to 8 bits between the steps
+    assert (ours - to_tensor(shot)).abs().mean() > 2 * (ours - theirs).abs().mean()
+
+
+def test_quantising_on_many_grids_leaves_no_blocks_and_every_size() -> None:
+    smooth = torch.linspace(0.2, 0.7, 90).expand(1, 3, 70, 90)
+    once, mean = quantise(smooth, shifts=((0, 0),)), quantise(smooth)
+    jump = lambda x: float((x[..., 1:] - x[..., :-1]).abs().max())  # noqa: E731
+    assert mean.shape == smooth.shape
+    assert jump(mean) < jump(once) / 2
+    assert (mean - smooth).abs().mean() < (once - smooth).abs().mean()
+
+
+def test_what_is_taken_for_attacked_holds_nothing_of_its_faint_detail() -> None:
+    """Before any training, which leaves the picture to the quantisation alone."""
     fresh = new_pipeline(channels=(8, 16), coarse=32)
-    purifier = PurifierPipeline(fresh.unet, fresh.scheduler, restorer=fresh.unet, gate=asdict(gate(OPEN)), coarse=32)
-    x = pixels(60, 60) * 0.2 + 0.4
-    checks = ((torch.arange(60)[:, None] + torch.arange(60)) % 2).float() - 0.5
+    purifier = PurifierPipeline(fresh.unet, fresh.scheduler, gate=asdict(gate(OPEN)), coarse=32)
+    x = torch.linspace(0.3, 0.6, 224).expand(1, 3, 224, 224)
+    checks = ((torch.arange(224)[:, None] + torch.arange(224)) % 2).float() - 0.5
     a, b = (purifier.purify(x + s * checks * 16 / 255) for s in (-1, 1))
     assert (a - b).abs().max() < 2 / 255  # of 32
     assert not torch.equal(a, x)
@@ -93,11 +118,10 @@ def test_gated_it_is_deterministic_and_differentiable(steps: int) -> None:
     assert (gradient != 0).float().mean() > 0.99
 
 
-def test_saving_keeps_the_second_network_and_the_gate(tmp_path: Path) -> None:
+def test_saving_keeps_the_gate(tmp_path: Path) -> None:
     purifier = gated(0.3)
     purifier.save_pretrained(tmp_path)
     again = PurifierPipeline.from_pretrained(tmp_path)
     kept = Gate(**again.config["gate"])
     assert (tuple(kept.weight), kept.bias) == (gate(0.3).weight, 0.3)
     assert (again(pixels()).images - purifier(pixels()).images).abs().mean() < 1 / 255  # half precision
-    assert not any(p.requires_grad for p in again.restorer.parameters())
