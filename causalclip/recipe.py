@@ -29,7 +29,7 @@ from causalclip.views import Kind
 KINDS: tuple[Kind, ...] = ("whole", "window")
 PARTS = ("cls:6", "cls:8", "cls:10", "cls:11", "patch:5", "patch:6")
 CAUSAL = LossWeights(
-    adversary=0.1, sparsity=0.1, independence=0.1, consistency=0.2, drop=0.2, places=1.0, smoothing=0.1
+    adversary=0.1, sparsity=0.1, independence=0.1, consistency=0.2, drop=0.2, places=0.3, smoothing=0.1
 )
 
 

@@ -61,7 +61,7 @@ def evaluate(
     chosen = EvaluationConfig(
         pictures=pictures, costly=costly, seeds=seeds, rows=_list(rows), columns=_list(columns), compared=str(compared)
     )
-    of = [*(MODELS / name for name in ("vlm", "vlm-prompt", "purifier")), *(compared / n / "model" for n in COMPARED)]
+    of = [*(MODELS / name for name in ("vlm", "vlm-prompt", "purifier")), *(compared / n for n in COMPARED)]
     try:
         report = evaluate_defences(chosen, data=data, forensics=forensics, keep=cache / fingerprint(of), log=typer.echo)
     except (FileNotFoundError, ValueError) as error:

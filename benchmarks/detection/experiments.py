@@ -65,7 +65,8 @@ class Experiment:
 ALL = 0, 1, 2
 PAPER = replace(CAUSAL, places=0.0)
 WHOLE_LOSS = TrainConfig(weights=PAPER)
-FROM_RIDGE = TrainConfig(ridge=1.0, rate=3e-4, mask_rate=3e-3, weights=CAUSAL)
+PLACES = replace(CAUSAL, places=1.0)
+FROM_RIDGE = TrainConfig(ridge=1.0, rate=3e-4, mask_rate=3e-3, weights=PLACES)
 LINEAR = TrainConfig(masked=False, weights=LossWeights(smoothing=0.1))
 EXPERIMENTS = {
     "embedding alone, ridge": Experiment(("embedding",)),
@@ -93,7 +94,7 @@ EXPERIMENTS = {
     "six parts, causal, all copies, mixup 1, sparsity 0.2": Experiment(
         copies=ALL, head=replace(WHOLE_LOSS, weights=replace(PAPER, sparsity=0.2), epochs=15, mixup=1.0)
     ),
-    "six parts, causal, all copies, places": Experiment(copies=ALL, head=TrainConfig(weights=CAUSAL)),
+    "six parts, causal, all copies, places": Experiment(copies=ALL, head=TrainConfig(weights=PLACES)),
     "from least squares, causal, places 0.3, rate 3e-4, 6 epochs": Experiment(
         copies=ALL, head=TrainConfig(ridge=1.0, rate=3e-4, epochs=6, weights=replace(CAUSAL, places=0.3))
     ),

@@ -83,6 +83,6 @@ def _noised(pipeline: PurifierPipeline) -> Callable[[Tensor], Tensor]:
 
 
 def _compared(folder: Path | None, name: str) -> PurifierPipeline | None:
-    if folder is None or not (folder / name / "model" / "model_index.json").is_file():
+    if folder is None or not (folder / name / "model_index.json").is_file():
         return None
-    return PurifierPipeline.from_pretrained(folder / name / "model")
+    return PurifierPipeline.from_pretrained(folder / name)

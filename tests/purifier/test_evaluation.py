@@ -58,7 +58,7 @@ def models() -> Models:
 @pytest.fixture(scope="module")
 def report(data: Path, forensics: Path, models: Models, tmp_path_factory: pytest.TempPathFactory) -> dict:
     compared = tmp_path_factory.mktemp("compared")
-    tiny_purifier(seed=1).save_pretrained(compared / "noise" / "model")
+    tiny_purifier(seed=1).save_pretrained(compared / "noise")
     short = [replace(c, attack=c.attack and replace(c.attack, steps=2)) for c in COLUMNS]
     config = EvaluationConfig(
         pictures=2,
