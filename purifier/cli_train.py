@@ -40,7 +40,7 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="A JSON file; the table is printed, and written beside it as Markdown.")],
     data: Data = None,
     forensics: Forensics = None,
-    pictures: Annotated[int, typer.Option(min=2)] = 200,
+    pictures: Annotated[int, typer.Option(help="Of each seed; 0 only prints what was measured before.")] = 200,
     costly: Annotated[int, typer.Option(min=1, help="Pictures for adaptive attacks and Square.")] = 100,
     seeds: Annotated[int, typer.Option(min=1, help="Repetitions, with other questions and starts.")] = 3,
     rows: Annotated[str, typer.Option(help="Which, with ; between them; empty for all.")] = "",

@@ -22,13 +22,17 @@ class Kept:
 
     def get(self, column: str, seed: int, picture: str) -> dict[str, Outcome]:
         """Row's name -> outcome, of those that were measured."""
+        return self.all(column).get(f"{seed} {picture}", {})
+
+    def all(self, column: str) -> dict[str, dict[str, Outcome]]:
+        """The same of every seed and picture, by "SEED PICTURE"."""
         if column not in self._columns:
             self._columns[column] = self._read(column)
-        return self._columns[column].get(f"{seed} {picture}", {})
+        return self._columns[column]
 
     def put(self, column: str, seed: int, picture: str, outcomes: dict[str, Outcome]) -> None:
         """Adds to what is known of this picture."""
-        self._columns[column].setdefault(f"{seed} {picture}", {}).update(outcomes)
+        self.all(column).setdefault(f"{seed} {picture}", {}).update(outcomes)
         if self.folder is None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)

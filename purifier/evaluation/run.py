@@ -1,8 +1,8 @@
 """Runs the table: every row against every column, on the same pictures."""
 
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -51,8 +51,8 @@ def evaluate_defences(
     keep: Path | None = None,
     log: Log = lambda _: None,
 ) -> dict[str, Any]:
-    """The whole report: `date`, `data`, `settings`, `threats`, `cells` (a list, one a row and column), `detector` (None
-    without `forensics`). What is measured stays in `keep`, and is not measured again.
+    """The whole report: `date`, `data`, `threats`, `cells` (a list, one a row and column), `detector` (None without
+    `forensics`). What is measured stays in `keep` and is not measured again; the report is of all that is there.
 
     Raises:
         FileNotFoundError: the data is missing, or a model's weights are.
@@ -63,7 +63,6 @@ def evaluate_defences(
     models = models or Models()
     rows = _chosen(build_rows(models, compared=Path(config.compared)), config.rows, "row")
     columns = _chosen(COLUMNS, config.columns, "column")
-    outcomes: dict[tuple[str, str], list[Outcome]] = {}
     kept = Kept(keep)
     for seed in range(config.seeds):
         samples = load_samples(data, count=config.pictures, seed=seed)
@@ -74,22 +73,15 @@ def evaluate_defences(
                     continue
                 known = kept.get(column.name, seed, sample.name)
                 missing = [row for row in rows if row.name not in known]
-                if found := _column(models, sample, column, missing, seed, captions=config.captions):
+                found = _column(models, sample, column, missing, seed, captions=config.captions)
+                if found:
                     kept.put(column.name, seed, sample.name, found)
-                known = known | found
-                for row in rows:
-                    if row.name in known:
-                        outcomes.setdefault((row.name, column.name), []).append(known[row.name])
-    cells = [
-        {"row": row, "column": column} | summarise(found, seeds=1 if _named(column).adaptive else config.seeds)
-        for (row, column), found in outcomes.items()
-    ]
+    cells = [cell for column in columns for cell in _cells(column.name, rows, kept)]
     verdicts = detector_on_purified(models, forensics, config.verdicts) if forensics and config.verdicts else None
     threats = {c.name: {"threat": c.threat, "trained on": c.seen} for c in columns}
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "data": f"{data.name}, test splits",
-        "settings": asdict(config),
         "threats": threats,
         "cells": cells,
         "detector": verdicts,
@@ -148,13 +140,19 @@ def _outcomes(
     return outcomes
 
 
+def _cells(column: str, rows: list[Row], kept: Kept) -> Iterator[dict[str, Any]]:
+    """One for every row of which anything is known."""
+    known = kept.all(column)
+    for row in rows:
+        found = {key: outcomes[row.name] for key, outcomes in known.items() if row.name in outcomes}
+        if found:
+            seeds = len({key.split()[0] for key in found})
+            yield {"row": row.name, "column": column} | summarise(list(found.values()), seeds=seeds)
+
+
 def _chosen(things: Any, names: tuple[str, ...], what: str) -> list[Any]:
     known = [thing.name for thing in things]
     for name in names:
         if name not in known:
             raise ValueError(f"There is no {what} {name!r}. There are: {', '.join(known)}.")
     return [thing for thing in things if not names or thing.name in names]
-
-
-def _named(column: str) -> Column:
-    return next(c for c in COLUMNS if c.name == column)
