@@ -45,9 +45,9 @@ def evaluate(
     seeds: Annotated[int, typer.Option(min=1, help="Repetitions, with other questions and starts.")] = 3,
     rows: Annotated[str, typer.Option(help="Which, with ; between them; empty for all.")] = "",
     columns: Annotated[str, typer.Option(help="Which, with ; between them; empty for all.")] = "",
-    compared: Annotated[Path, typer.Option(help="A folder with the compared recipes: regression, noise.")] = Path(
-        ".cache/purifier"
-    ),
+    compared: Annotated[
+        Path, typer.Option(help="A folder with the compared recipes, noise and regression; others need another cache.")
+    ] = Path(".cache/purifier"),
     cache: Annotated[Path, typer.Option(help="Of what was measured; a stopped run goes on.")] = Path(
         ".cache/purifier/measured"
     ),
@@ -55,13 +55,12 @@ def evaluate(
     """Measure defences against attacks: the table of the README."""
     from purifier.evaluation import EvaluationConfig, evaluate_defences, markdown
     from purifier.evaluation.kept import fingerprint
-    from purifier.evaluation.rows import COMPARED
     from purifier.models import MODELS
 
     chosen = EvaluationConfig(
         pictures=pictures, costly=costly, seeds=seeds, rows=_list(rows), columns=_list(columns), compared=str(compared)
     )
-    of = [*(MODELS / name for name in ("vlm", "vlm-prompt", "purifier")), *(compared / n for n in COMPARED)]
+    of = (MODELS / name for name in ("vlm", "vlm-prompt", "purifier"))
     try:
         report = evaluate_defences(chosen, data=data, forensics=forensics, keep=cache / fingerprint(of), log=typer.echo)
     except (FileNotFoundError, ValueError) as error:

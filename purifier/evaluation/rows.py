@@ -18,7 +18,6 @@ from purifier.models import Models
 from purifier.pipeline import PurifierPipeline
 from purifier.pixels import to_array
 
-COMPARED = "noise", "regression"
 NOISE = 12.0  # of the unsupervised row, in 1/255: what hides a perturbation of 8/255 under it
 
 
