@@ -70,14 +70,13 @@ def _half(pixels: Tensor) -> tuple[int, int]:
 
 def _blocks(plane: Tensor, table: Tensor) -> Tensor:
     """[N, 1, H, W] -> the same after its blocks' coefficients were rounded to multiples of the table's values."""
-    waves = _cosines().to(plane)
+    waves = _WAVES.to(plane)
     blocks = F.pixel_unshuffle(plane, BLOCK).movedim(1, -1)  # [N, H / 8, W / 8, 64]
     found = blocks @ waves.T / table
     rounded = found + (found.round() - found).detach()
     return F.pixel_shuffle((rounded * table @ waves).movedim(-1, 1), BLOCK)
 
 
-@cache
 def _cosines() -> Tensor:
     """The orthonormal basis of the 8 x 8 DCT-II, [64, 64]: a row a coefficient, both in JPEG's order of rows."""
     k = torch.arange(BLOCK, dtype=torch.float64)
@@ -95,5 +94,6 @@ def _tables(quality: int) -> tuple[list[float], list[float]]:
     return [float(v) for v in found[0]], [float(v) for v in found[1]]
 
 
+_WAVES = _cosines()
 # of JFIF: brightness, and two colours around 0
 _YCBCR = ((0.299, 0.587, 0.114), (-0.168735892, -0.331264108, 0.5), (0.5, -0.418687589, -0.081312411))
