@@ -1,4 +1,4 @@
-"""The commands that need the data: train, evaluate, optimise-prompt."""
+"""The commands that need the data: train, refit-gate, evaluate, optimise-prompt."""
 
 import json
 import logging
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from causalclip.weights import WeightsMissing
 
 Data = Annotated[Path | None, typer.Option(help="A folder with flickr8k.jsonl, coco.jsonl, daquar.jsonl.")]
 Forensics = Annotated[Path | None, typer.Option(help="A folder with manifest.csv, of real and generated pictures.")]
@@ -34,6 +36,25 @@ def train(
     except FileNotFoundError as error:
         _stop(error)
     train_purifier(sources, out, settings=settings, batches=batches, cache=cache)
+
+
+def refit(
+    folder: Annotated[Path, typer.Option(help="Of a trained purifier; its gate and card are written anew.")],
+    data: Data = None,
+    forensics: Forensics = None,
+    config: Annotated[Path | None, typer.Option(help="JSON: {gate: ...}, settings of PairsConfig.")] = None,
+    batches: Annotated[int, typer.Option(min=3, help="Of adversarial pairs, made first and kept.")] = 100,
+    cache: Annotated[Path, typer.Option(help="Of the pairs; a stopped run goes on.")] = Path(".cache/purifier"),
+) -> None:
+    """Fit the gate of a trained purifier anew: what it takes for attacked."""
+    from purifier.train import refit_gate
+    from purifier.train.sources import training_sources
+
+    settings = json.loads(config.read_text()) if config else {}
+    try:
+        refit_gate(training_sources(data, forensics), folder, settings=settings, batches=batches, cache=cache)
+    except (FileNotFoundError, WeightsMissing) as error:
+        _stop(error)
 
 
 def evaluate(
@@ -78,7 +99,6 @@ def optimise(
     config: Annotated[Path | None, typer.Option(help="JSON with settings of PromptConfig.")] = None,
 ) -> None:
     """Find a defence prompt: soft tokens for the embedded model, words for one of the hub."""
-    from causalclip.weights import WeightsMissing
     from purifier.hub_vlm import EMBEDDED, load_vlm
     from purifier.models import Models
     from purifier.prompts import PromptConfig, optimise_prompt

@@ -1,12 +1,14 @@
-"""How sure the purifier is that a picture was attacked, from what its first network would take out of it.
+"""How sure the purifier is that a picture was attacked, from the picture and what its network would take out of it.
 
 A perturbation has statistics of its own: how large it is against the picture's own fine detail, how it hangs together
-from pixel to pixel and from channel to channel. A logistic regression on eleven of them, fitted to attacked and clean
-training pictures, decides whether a picture is left as it is. It is differentiable, so that an attacker may use it.
+from pixel to pixel and from channel to channel, whether it is everywhere (as noise is) or in one place (as a patch is).
+A small network with one hidden layer, fitted to attacked and clean training pictures, decides by them whether a picture
+is left as it is. It is differentiable, so that an attacker may use it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -16,19 +18,21 @@ from torch import Tensor
 from purifier.attacks.budget import LEVELS
 from purifier.filters import fine_detail
 
-STATISTICS = 11
+STATISTICS = 27
+CELLS = 14  # a side, of the grid in which places are compared
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """mean, deviation: of the statistics on the pictures that it was fitted to. weight, bias: of the regression, whose
-    0 lies where `false_alarms` of clean held-out pictures lie above it. sharpness: times the log-odds, so that most
-    pictures are let through whole or not at all."""
+    """mean, deviation: of the statistics on the pictures that it was fitted to, [STATISTICS]. hidden: of the network,
+    a row a unit, its weights and then its bias; weight: of the units, and then the bias of their sum, whose 0 lies
+    where `false_alarms` of clean held-out pictures lie above it. sharpness: times the log-odds, so that most pictures
+    are let through whole or not at all."""
 
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
+    hidden: tuple[tuple[float, ...], ...]
     weight: tuple[float, ...]
-    bias: float
     false_alarms: float
     sharpness: float = 4.0
 
@@ -36,7 +40,13 @@ class Gate:
         """[N] in (0, 1): how much each picture is purified; see `statistics`."""
         found = statistics(pixels, removed)
         scaled = (found - found.new_tensor(self.mean)) / found.new_tensor(self.deviation)
-        return torch.sigmoid(self.sharpness * (scaled @ found.new_tensor(self.weight) + self.bias))
+        units = F.relu(_affine(scaled, found.new_tensor(self.hidden)))
+        return torch.sigmoid(self.sharpness * _affine(units, found.new_tensor([self.weight]))[:, 0])
+
+
+def _affine(x: Tensor, rows: Tensor) -> Tensor:
+    """[N, D] -> [N, R] by rows [R, D + 1] of weights and a bias."""
+    return x @ rows[:, :-1].T + rows[:, -1]
 
 
 def statistics(pixels: Tensor, removed: Tensor) -> Tensor:
@@ -60,7 +70,25 @@ def statistics(pixels: Tensor, removed: Tensor) -> Tensor:
         _size(F.avg_pool2d(e, 4)).log(),
         _size(F.avg_pool2d(g, 2)).log(),
     ]
+    for values in (e, g, _colour(e), _colour(g)):
+        found += _by_place(values)
     return torch.stack(found, 1)
+
+
+def _by_place(values: Tensor) -> Iterator[Tensor]:
+    """How large values [N, 3, H, W] are in the cells of a grid, each [N]: on average, where they are largest, by how
+    much that stands out, and where they are small."""
+    cells = F.adaptive_avg_pool2d(values.square().mean(1, keepdim=True), CELLS).flatten(1).add(1e-6).sqrt()
+    top = cells.topk(3, 1).values.mean(1).log()
+    yield cells.mean(1).log()
+    yield top
+    yield top - (cells.median(1).values + 1e-2).log()
+    yield (cells.quantile(0.1, 1) + 1e-2).log()
+
+
+def _colour(values: Tensor) -> Tensor:
+    """Without what the three channels share."""
+    return values - values.mean(1, keepdim=True)
 
 
 def _mean(x: Tensor) -> Tensor:

@@ -50,7 +50,7 @@ class PurifierPipeline(DiffusionPipeline):
             its output, 3 fold^2 channels, times `scale` is the velocity.
         gate: settings of a Gate. What it takes for clean stays as it is. What it takes for attacked is also quantised
             (filters.quantise), as an attack on CLIP survives at a quarter of its size. Without a gate the network's
-            walk is the answer.
+            walk is the answer. It decides by one step, however many are walked.
         tile, overlap: of pictures with a side above `tile` px.
         coarse: pictures whose short side is at least 1.5 times as long are first purified at this short side, and the
             correction is enlarged: an attack made at the size that CLIP sees is as coarse as that.
@@ -112,22 +112,30 @@ class PurifierPipeline(DiffusionPipeline):
         if noise:
             drawn = torch.randn(pixels.shape, generator=generator, dtype=pixels.dtype)
             pixels = pixels + noise / LEVELS * drawn.to(pixels.device)
-        cleaned = self.without_perturbation(pixels, steps)
+        looked, found = self.look(pixels)
         if self.config["gate"] is None:
-            return cleaned.clamp(0, 1)
-        share = Gate(**self.config["gate"])(pixels, pixels - cleaned).view(-1, 1, 1, 1)
+            return self._without(pixels, found, steps).clamp(0, 1)
+        share = Gate(**self.config["gate"])(looked, found).view(-1, 1, 1, 1)
         if not torch.is_grad_enabled() and bool((share < UNTOUCHED).all()):
             return pixels.clamp(0, 1)
-        return (pixels + share * (_quantised(cleaned.clamp(0, 1)) - pixels)).clamp(0, 1)
+        cleaned = self._without(pixels, found, steps).clamp(0, 1)
+        return (pixels + share * (_quantised(cleaned) - pixels)).clamp(0, 1)
 
     def without_perturbation(self, pixels: Tensor, steps: int = STEPS) -> Tensor:
         """The network's walk alone, not rounded: float [N, 3, H, W] -> the same."""
+        return self._without(pixels, self.look(pixels)[1], steps)
+
+    def look(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """What the gate decides by: the pictures, large ones at `coarse`, and what one step would take out of them."""
         side = min(pixels.shape[-2:])
-        if side >= 1.5 * self.config["coarse"]:
-            small = resize(pixels, self.config["coarse"] / side)
-            correction = self._walk(small, steps) - small
-            pixels = pixels + F.interpolate(correction, pixels.shape[-2:], mode="bicubic", align_corners=False)
-        return self._walk(pixels, steps)
+        looked = resize(pixels, self.config["coarse"] / side) if side >= 1.5 * self.config["coarse"] else pixels
+        return looked, looked - self._walk(looked, 1)
+
+    def _without(self, pixels: Tensor, found: Tensor, steps: int) -> Tensor:
+        """The pictures after the walk; `found` is what `look` found in them."""
+        if found.shape == pixels.shape:
+            return pixels - found if steps == 1 else self._walk(pixels, steps)
+        return self._walk(pixels - F.interpolate(found, pixels.shape[-2:], mode="bicubic", align_corners=False), steps)
 
     def _walk(self, pixels: Tensor, steps: int) -> Tensor:
         """Euler steps from t = 1 to t = 0."""

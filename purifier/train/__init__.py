@@ -12,54 +12,84 @@ from tqdm import tqdm
 
 from causalclip.backbones import load_tower
 from causalclip.detector import Detector
+from causalclip.tower import Tower
 from causalclip.weights import WeightsMissing
 from purifier.pipeline import PurifierPipeline, new_pipeline
-from purifier.train.card import write_card
+from purifier.train.card import write_card, write_gate_section
 from purifier.train.config import TrainConfig
 from purifier.train.gate import fit_gate
 from purifier.train.loop import fit
 from purifier.train.pairs import PairMaker, PairsConfig, Source, make_pairs
 from purifier.vlm import EmbeddedVLM
 
+Settings = Mapping[str, Any]
+
 
 def train_purifier(
     sources: Sequence[Source],
     out: Path,
     *,
-    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    settings: Settings | None = None,
     batches: int = 300,
     cache: Path = Path(".cache/purifier"),
 ) -> PurifierPipeline:
     """Makes the pairs that are missing, trains, and writes the pipeline with its card to `out`.
 
     Args:
-        settings: "pairs": of PairsConfig, "train": of TrainConfig, "network": of new_pipeline.
-        batches: of pairs. cache: of pairs, and in a folder named as `out` of the checkpoint and the log.
+        settings: "pairs": of PairsConfig, "train": of TrainConfig, "network": of new_pipeline, "gate": a list, each
+            of PairsConfig and `batches`, of the gate's own pairs.
+        batches: of pairs, where the gate's do not say it. cache: of pairs, and in a folder named as `out` of the
+            checkpoint and the log.
     """
     chosen = {name: dict((settings or {}).get(name, {})) for name in ("pairs", "train", "network")}
     tower, config, pairs = load_tower(), TrainConfig(**chosen["train"]), cache / "pairs"
+    _make(sources, PairsConfig(**chosen["pairs"]), pairs, tower=tower, batches=batches)
+    pipeline = new_pipeline(**chosen["network"])
+    fit(pipeline, pairs, cache / out.name, config, tower=tower)
+    pipeline.save_pretrained(out)
+    write_card(out, pipeline, pairs, cache / out.name / "train.jsonl", config)
+    if config.kind != "bridge":
+        return pipeline
+    return refit_gate(sources, out, settings=settings, batches=batches, cache=cache, tower=tower)
+
+
+def refit_gate(
+    sources: Sequence[Source],
+    folder: Path,
+    *,
+    settings: Settings | None = None,
+    batches: int = 100,
+    cache: Path = Path(".cache/purifier"),
+    tower: Tower | None = None,
+) -> PurifierPipeline:
+    """Fits the gate of the trained network in `folder` anew, and writes it and its part of the card there.
+
+    Args:
+        settings, batches, cache: as of train_purifier.
+    """
+    pipeline, pairs = PurifierPipeline.from_pretrained(folder), []
+    for number, chosen in enumerate((settings or {}).get("gate", [{}])):
+        pairs.append(cache / f"gate-pairs-{number}")
+        config, count = {k: v for k, v in chosen.items() if k != "batches"}, chosen.get("batches", batches)
+        _make(sources, PairsConfig(**config), pairs[-1], tower=tower or load_tower(), batches=count)
+    gate, opens = fit_gate(pipeline, pairs, sources)
+    pipeline.register_to_config(gate=asdict(gate))  # type: ignore[attr-defined]
+    pipeline.save_pretrained(folder)
+    write_gate_section(folder, opens, pairs)
+    return pipeline
+
+
+def _make(sources: Sequence[Source], config: PairsConfig, folder: Path, *, tower: Tower, batches: int) -> None:
+    """The pairs that are missing."""
     maker = PairMaker(
         sources,
-        PairsConfig(**chosen["pairs"]),
+        config,
         tower=tower,
         vlm=_if_there(EmbeddedVLM.from_pretrained),
         detector=_if_there(Detector.from_pretrained),
     )
-    for _ in tqdm(make_pairs(maker, pairs, batches=batches), total=batches, unit="batch of pairs"):
+    for _ in tqdm(make_pairs(maker, folder, batches=batches), total=batches, unit="batch of pairs"):
         pass
-    pipeline, seen = new_pipeline(**chosen["network"]), dict[str, float]()
-    fit(pipeline, pairs, cache / out.name, config, tower=tower)
-    if config.kind == "bridge":
-        gate, seen = fit_gate(pipeline, pairs, sources)
-        pipeline = PurifierPipeline(
-            pipeline.unet,
-            pipeline.scheduler,
-            gate=asdict(gate),
-            fold=pipeline.config["fold"],
-        )
-    pipeline.save_pretrained(out)
-    write_card(out, pipeline, pairs, cache / out.name / "train.jsonl", config, gate=seen)
-    return pipeline
 
 
 def _if_there(load: Any) -> Any:

@@ -2,9 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 from safetensors import safe_open
 
@@ -12,29 +11,18 @@ from purifier.filters import QUALITY
 from purifier.gate import STATISTICS
 from purifier.pipeline import PurifierPipeline
 from purifier.train.config import TrainConfig
+from purifier.train.gate import LEAST
 from purifier.train.loop import pair_files
 
+GATE = "\n## The gate\n"
 
-def write_card(
-    out: Path,
-    pipeline: PurifierPipeline,
-    pairs: Path,
-    log: Path,
-    config: TrainConfig,
-    *,
-    gate: Mapping[str, float] = MappingProxyType({}),
-) -> None:
-    """Writes out/README.md from the pairs' own records and the last line of the log; gate: what fit_gate returns."""
-    drawn = []
-    for path in pair_files(pairs)[config.held :]:
-        with safe_open(path, "pt") as file:
-            drawn.append((json.loads(file.metadata()["drawn"]), file.get_slice("clean").get_shape()[0]))
+
+def write_card(out: Path, pipeline: PurifierPipeline, pairs: Path, log: Path, config: TrainConfig) -> None:
+    """Writes out/README.md from the pairs' own records and the last line of the log."""
+    drawn = _drawn(pairs, skip=config.held)
     last = json.loads(log.read_text().splitlines()[-1])
     parameters = sum(p.numel() for p in pipeline.unet.parameters()) / 1e6
-    counts = {
-        name: ", ".join(f"{k} {n}" for k, n in Counter(str(d[name]) for d, _ in drawn).most_common())
-        for name in ("attack", "objective")
-    }
+    counts = {name: _counts(drawn, name) for name in ("attack", "objective")}
     pictures = sum(n for _, n in drawn)
     (out / "README.md").write_text(f"""---
 license: other
@@ -49,12 +37,10 @@ scheduler of its steps. It walks a straight bridge from an attacked picture to t
 `purifier/bridge.py`), in 1 to 5 deterministic steps. CoDefend (arXiv 2510.11096) is the idea; its losses are not
 public, so that the bridge is ours, after ADBM (ICLR 2025) and rectified flow.
 
-{_gate(gate)}
 ## Trained on
 {pictures} attacked pictures of the training splits, {_steps(config)} steps of {config.batch};
 {config.guided:.0%} of the steps after the first {config.guide_from:.0%} were guided by CLIP's features.
 Attacks, in batches: {counts["attack"]}. What they attacked: {counts["objective"]}.
-Never trained on: APGD, Square, patches, anything bounded in l2.
 
 ## The network alone, before the gate, on {config.held} held-out batches of pairs, one step
 | | |
@@ -73,18 +59,48 @@ in benchmarks/purification says what is left then. A purified photo may read as 
 """)
 
 
-def _gate(gate: Mapping[str, float]) -> str:
-    if not gate:
-        return ""
-    return f"""
-An attack on CLIP survives at a quarter of its size, so that taking most of it out is not enough. A gate (a logistic
-regression on {STATISTICS} statistics of what the network finds) opens for {gate["attacked"]:.1%} of held-out attacked
-pictures, at the threshold where it opens for {gate["clean"]:.1%} of held-out clean ones. A picture for which
+def write_gate_section(folder: Path, opens: Mapping[str, float], pairs: Sequence[Path]) -> None:
+    """Puts what the gate does into folder/README.md, in place of what was said of another one.
+
+    Args:
+        opens: what fit_gate returns. pairs: the folders that it was fitted on.
+    """
+    drawn, shares = [d for p in pairs for d in _drawn(p) if float(str(d[0]["eps"])) >= LEAST], dict(opens)
+    clean, attacked = shares.pop("clean"), shares.pop("attacked")
+    pictures = sum(n for _, n in drawn)
+    by_attack = "\n".join(f"| {attack} | {share:.0%} |" for attack, share in shares.items())
+    section = f"""{GATE}
+An attack on CLIP survives at a quarter of its size, so that taking most of it out is not enough. A gate (a small
+network on {STATISTICS} statistics of the picture and of what the network finds) opens for {attacked:.1%} of
+held-out attacked pictures, at the threshold where it opens for {clean:.1%} of held-out clean ones. A picture for which
 it opens is also quantised as JPEG at quality {QUALITY} would, at 224 px of its short side, eight times on shifted
-grids, of which the mean is taken: faint detail goes, edges stay.
-Fine detail of a purified picture, text and faces above all, proves nothing. A picture that the gate takes for clean
-comes back unchanged, to the bit.
+grids, of which the mean is taken: faint detail goes, edges stay. Fine detail of a purified picture, text and faces
+above all, proves nothing. A picture that the gate takes for clean comes back unchanged, to the bit.
+
+Fitted to {pictures} attacked pictures, in batches: {_counts(drawn, "attack")}; aimed at: {_counts(drawn, "objective")}.
+Neither network nor gate was ever shown: APGD, Square.
+
+| attack | opens for, of held-out pictures |
+|---|---|
+{by_attack}
 """
+    card = folder / "README.md"
+    before, _, rest = card.read_text().partition(GATE)
+    after = rest[rest.index("\n## ") :] if rest else "\n## Limits\n" + before.partition("\n## Limits\n")[2]
+    card.write_text(before.partition("\n## Limits\n")[0] + section + after)
+
+
+def _drawn(pairs: Path, *, skip: int = 0) -> list[tuple[dict[str, object], int]]:
+    """What was drawn for each batch, and how many pictures it has."""
+    drawn = []
+    for path in pair_files(pairs)[skip:]:
+        with safe_open(path, "pt") as file:
+            drawn.append((json.loads(file.metadata()["drawn"]), file.get_slice("clean").get_shape()[0]))
+    return drawn
+
+
+def _counts(drawn: list[tuple[dict[str, object], int]], name: str) -> str:
+    return ", ".join(f"{k} {n}" for k, n in Counter(str(d[name]) for d, _ in drawn).most_common())
 
 
 def _steps(config: TrainConfig) -> str:

@@ -1,88 +1,121 @@
-"""Fits the gate: what attacked pictures look like to the first network, beside clean ones.
+"""Fits the gate: what attacked pictures look like to the purifier's network, beside clean ones.
 
-Clean are the pairs' clean ends, and files as they are (with their own compression, which the pairs' rescaling wipes
-out); attacked are the pairs' last states from LEAST on. The threshold is set on pictures that the regression has not
-seen.
+Its pairs are its own, of more kinds of attack than the network learns from, which learns what to take away, not when.
+Clean are the pairs' clean ends, and many more files in all the ways in which clean pictures come (CAME), as a picture
+that is wrongly taken for attacked loses its detail; attacked are the pairs' last states from LEAST on. The threshold is
+set on pictures that the network behind it has not seen.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from sklearn.linear_model import LogisticRegression
+from scipy.ndimage import gaussian_filter
+from scipy.special import logit
 from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
+from causalclip.delivery import KERNELS, random_delivery, rescale
 from purifier.gate import Gate, statistics
 from purifier.pipeline import PurifierPipeline
+from purifier.pixels import to_tensor
 from purifier.train.loop import pair_files
 from purifier.train.pairs import Source, load_pairs
 
 LEAST = 2.5  # budget in 1/255: weaker attacks are not asked of it
-FILES = 440  # clean ones, as they are
+FILES = 2400  # clean ones
 FALSE_ALARMS = 0.01
 FOLDS = 8
+UNITS = 16  # of the hidden layer
+DECAY = 0.1  # L2 penalty
+CLEAN = "clean"
+
+
+def _smaller(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Without compression, and sharp: as cameras and programs that scale pictures leave them."""
+    return rescale(picture, float(rng.uniform(0.45, 0.95)), KERNELS[rng.integers(len(KERNELS))])
+
+
+def _grainy(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """With a sensor's noise, stronger where it is bright, and a little blurred; more of it would hide an attack."""
+    values = np.asarray(picture, dtype=np.float32)
+    noise = rng.normal(size=values.shape).astype(np.float32) * rng.uniform(0.3, 1.5) * np.sqrt(values / 255 + 0.1)
+    noise = gaussian_filter(noise, (*[rng.uniform(0, 0.7)] * 2, rng.uniform(0, 0.5)))
+    return Image.fromarray((values + noise).round().clip(0, 255).astype(np.uint8))
+
+
+CAME: tuple[Callable[[Image.Image, np.random.Generator], Image.Image], ...] = (
+    lambda picture, _: picture,
+    _smaller,
+    random_delivery,
+    lambda picture, rng: _grainy(_smaller(picture, rng), rng),
+)
 
 
 def fit_gate(
-    pipeline: PurifierPipeline, pairs: Path, sources: Sequence[Source], *, seed: int = 0
+    pipeline: PurifierPipeline, pairs: Sequence[Path], sources: Sequence[Source], *, seed: int = 0
 ) -> tuple[Gate, dict[str, float]]:
-    """The gate for a pipeline's first network.
+    """The gate for a pipeline's network.
 
     Returns:
-        The gate, and how it does on pictures held out from the regression: `clean`, `attacked`: the shares that are
-        purified (by the threshold that was set on them).
+        The gate, and for how many held-out pictures it opens (at the threshold that was set on
+        them): the shares of `clean` ones, of all `attacked` ones, and of those of each attack.
     """
-    found, attacked, groups = _measure(pipeline, pairs, sources, seed)
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    found, kinds, groups = _measure(pipeline, pairs, sources, seed)
+    attacked = kinds != CLEAN
+    model = make_pipeline(StandardScaler(), MLPClassifier((UNITS,), alpha=DECAY, max_iter=2000))
+    model.set_params(mlpclassifier__random_state=seed)
     folds = GroupKFold(FOLDS)
-    held = cross_val_predict(model, found, attacked, groups=groups, cv=folds, method="decision_function")
+    shares = cross_val_predict(model, found, attacked, groups=groups, cv=folds, method="predict_proba")[:, 1]
+    held = logit(shares.astype(np.float64).clip(1e-9, 1 - 1e-9))
     threshold = float(np.quantile(held[~attacked], 1 - FALSE_ALARMS))
-    scaler, regression = (step for _, step in model.fit(found, attacked).steps)
+    scaler, network = (step for _, step in model.fit(found, attacked).steps)
+    (first, last), (shift, (bias,)) = network.coefs_, network.intercepts_
     gate = Gate(
         mean=_plain(scaler.mean_),
         deviation=_plain(scaler.scale_),
-        weight=_plain(regression.coef_[0]),
-        bias=round(float(regression.intercept_[0]) - threshold, 5),
+        hidden=tuple(map(_plain, np.column_stack([first.T, shift]))),
+        weight=_plain([*last[:, 0], bias - threshold]),
         false_alarms=FALSE_ALARMS,
     )
-    shares = {
-        "clean": float((held[~attacked] > threshold).mean()),
-        "attacked": float((held[attacked] > threshold).mean()),
-    }
-    return gate, shares
+    opens = held > threshold
+    shares = {CLEAN: float(opens[~attacked].mean()), "attacked": float(opens[attacked].mean())}
+    return gate, shares | {str(kind): float(opens[kinds == kind].mean()) for kind in np.unique(kinds[attacked])}
 
 
 @torch.no_grad()
 def _measure(
-    pipeline: PurifierPipeline, pairs: Path, sources: Sequence[Source], seed: int
+    pipeline: PurifierPipeline, pairs: Sequence[Path], sources: Sequence[Source], seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Statistics [N, STATISTICS], whether attacked [N], and groups [N] that must not be split."""
+    """Statistics [N, STATISTICS], the attack or CLEAN [N], and groups [N] that must not be split."""
     rows: list[Tensor] = []
-    attacked: list[bool] = []
+    kinds: list[str] = []
     groups: list[str] = []
 
-    def add(pixels: Tensor, *, is_attacked: bool, group: str) -> None:
-        rows.append(statistics(pixels, pixels - pipeline.without_perturbation(pixels)))
-        attacked.extend([is_attacked] * len(pixels))
+    def add(pixels: Tensor, *, kind: str, group: str) -> None:
+        rows.append(statistics(*pipeline.look(pixels)))
+        kinds.extend([kind] * len(pixels))
         groups.extend([group] * len(pixels))
 
-    for path in pair_files(pairs):
-        batch = load_pairs(path)
-        add(batch.clean.float() / 255, is_attacked=False, group=path.name)
+    for path in (path for folder in pairs for path in pair_files(folder)):
+        batch, group = load_pairs(path), f"{path.parent.name}/{path.name}"
+        add(batch.clean.float() / 255, kind=CLEAN, group=group)
         if batch.eps >= LEAST:
-            add(batch.moved[-1].float() / 255, is_attacked=True, group=path.name)
-    for source in random.Random(seed).sample(list(sources), min(FILES, len(sources))):
+            add(batch.moved[-1].float() / 255, kind=batch.attack, group=group)
+    rng = np.random.default_rng(seed)
+    for i, source in enumerate(random.Random(seed).sample(list(sources), min(FILES, len(sources)))):
         with Image.open(source.path) as file:
-            pixels = torch.from_numpy(np.array(file.convert("RGB"))).permute(2, 0, 1)[None].float() / 255
-        add(pixels, is_attacked=False, group=source.path.name)
-    return torch.cat(rows).numpy(), np.array(attacked), np.array(groups)
+            picture = file.convert("RGB")
+        came = CAME[i % len(CAME)](picture, rng)
+        add(to_tensor(np.array(came)), kind=CLEAN, group=source.path.name)
+    return torch.cat(rows).numpy(), np.array(kinds), np.array(groups)
 
 
-def _plain(values: np.ndarray) -> tuple[float, ...]:
+def _plain(values: Iterable[float]) -> tuple[float, ...]:
     return tuple(round(float(v), 5) for v in values)

@@ -21,11 +21,13 @@ from torch import Tensor
 from causalclip.detector import Detector
 from causalclip.tower import Tower
 from purifier.attacks import Attack, Objective, State, attack_steps
+from purifier.attacks.budget import LEVELS
 from purifier.objectives import FlipVerdict, MoveFeatures, change_answer, language_tokens, layer_tokens
 from purifier.vlm import EmbeddedVLM
 from purifier.vlm.features import LAYERS, clip_features
 
 Asked = tuple[str, str]  # a question on a picture, and its answer
+L2_SHARE = 0.6  # about what PGD at eps in linf changes a value by, root mean square
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,10 @@ class Source:
 class PairsConfig:
     """What is drawn for each batch of pairs.
 
-    sizes: height, width and weight. attacks: name and weight. eps: in 1/255, uniform between the two. objectives: name
-    and weight ("layers": random layers of the tower). steps: of the iterated attacks. layers: of the tower, that the
-    language model is given.
+    sizes: height, width and weight. attacks: name and weight ("l2": PGD in l2, whose budget is the length of a change
+    of L2_SHARE eps of every value). eps: in 1/255, uniform between the two. area: of patches, as a share of the
+    picture, uniform. objectives: name and weight ("layers": random layers of the tower). steps: of the iterated
+    attacks. layers: of the tower, that the language model is given.
     """
 
     batch: int = 6
@@ -63,6 +66,7 @@ class PairsConfig:
         ("detector", 0.2),
     )
     eps: tuple[float, float] = (2.0, 12.0)
+    area: tuple[float, float] = (0.01, 0.04)
     steps: tuple[int, int] = (2, 5)
     layers: tuple[int, ...] = LAYERS
     seed: int = 0
@@ -72,13 +76,14 @@ class PairsConfig:
 class Pairs:
     """One batch.
 
-    clean: uint8 [N, 3, H, W]. moved: uint8 [K, N, 3, H, W], an attack's pictures midway and at its end. eps: its budget
-    in 1/255. clean_seen, moved_seen: CLIP's features of the clean and the last moved pictures, patch tokens [N, 49, D]
-    and embedding [N, E], float32.
+    clean: uint8 [N, 3, H, W]. moved: uint8 [K, N, 3, H, W], an attack's pictures midway and at its end. attack, eps:
+    its name, and its budget in 1/255. clean_seen, moved_seen: CLIP's features of the clean and the last moved pictures,
+    patch tokens [N, 49, D] and embedding [N, E], float32.
     """
 
     clean: Tensor
     moved: Tensor
+    attack: str
     eps: float
     clean_seen: tuple[Tensor, Tensor]
     moved_seen: tuple[Tensor, Tensor]
@@ -101,43 +106,52 @@ class PairMaker:
         vlm: EmbeddedVLM | None = None,
         detector: Detector | None = None,
     ) -> None:
-        self.sources, self.config, self.vlm, self.detector, self.tower = sources, config, vlm, detector, tower
+        self.sources, self.config, self.vlm, self.detector, self.tower = list(sources), config, vlm, detector, tower
+        self.asked = [source for source in sources if source.asked]
 
     def make(self, number: int) -> tuple[Pairs, dict[str, object]]:
         """Batch `number`, the same for the same seed, and what was drawn for it."""
         rng = random.Random(f"{self.config.seed}:{number}")
         height, width = _draw(rng, [((h, w), p) for h, w, p in self.config.sizes])
-        chosen = rng.sample(list(self.sources), min(self.config.batch, len(self.sources)))
+        name = self.draw_objective(rng)
+        able = self.asked if name == "answer" else self.sources
+        chosen = rng.sample(able, min(self.config.batch, len(able)))
         clean = torch.stack([_load(s.path, height, width, rng) for s in chosen])
-        name, objective = self.draw_objective(clean, chosen, rng)
-        attack = self._attack(rng)
+        objective = self._objective(name, clean, chosen, rng)
+        eps = round(rng.uniform(*self.config.eps), 1)
+        attack = self._attack(rng, eps, values=clean[0].numel())
         states = list(_halfway_and_last(attack_steps(attack, clean, objective)))
         with torch.no_grad():
             seen = [clip_features(self.tower, x, layers=self.config.layers) for x in (clean, states[-1])]
         moved = torch.stack([_bytes(x) for x in states])
-        drawn = {"objective": name, "attack": attack.name, "eps": attack.eps, "steps": attack.steps}
-        return Pairs(_bytes(clean), moved, attack.eps, seen[0], seen[1]), drawn
+        kind = "pgd, l2" if attack.norm == "l2" else attack.name
+        drawn = {"objective": name, "attack": kind, "eps": eps, "steps": attack.steps}
+        return Pairs(_bytes(clean), moved, kind, eps, seen[0], seen[1]), drawn
 
-    def _attack(self, rng: random.Random) -> Attack:
-        steps = rng.randint(*self.config.steps)
-        eps = round(rng.uniform(*self.config.eps), 1)
-        return Attack(_draw(rng, self.config.attacks), eps=eps, steps=steps, seed=rng.randrange(1 << 30))
+    def _attack(self, rng: random.Random, eps: float, *, values: int) -> Attack:
+        name, steps, seed = _draw(rng, self.config.attacks), rng.randint(*self.config.steps), rng.randrange(1 << 30)
+        if name == "l2":
+            return Attack("pgd", eps=L2_SHARE * eps / LEVELS * values**0.5, norm="l2", steps=steps, seed=seed)
+        return Attack(name, eps=eps, steps=steps, area=rng.uniform(*self.config.area), seed=seed)
 
-    def draw_objective(self, clean: Tensor, chosen: Sequence[Source], rng: random.Random) -> tuple[str, Objective]:
-        """The name and the objective of an attack on `clean`, [N, 3, H, W], which shows `chosen`."""
-        able = {"answer": self.vlm and all(s.asked for s in chosen), "detector": self.detector}
-        name = _draw(rng, [(n, w) for n, w in self.config.objectives if able.get(n, True)])
+    def draw_objective(self, rng: random.Random) -> str:
+        """The name of one for which there are a model and pictures."""
+        able = {"answer": self.vlm and self.asked, "detector": self.detector}
+        return str(_draw(rng, [(n, w) for n, w in self.config.objectives if able.get(n, True)]))
+
+    def _objective(self, name: str, clean: Tensor, chosen: Sequence[Source], rng: random.Random) -> Objective:
+        """Of an attack on `clean`, [N, 3, H, W], which shows `chosen`."""
         if name == "answer" and self.vlm:
             asked = [rng.choice(s.asked) for s in chosen]
-            return name, change_answer(self.vlm, [q for q, _ in asked], [a for _, a in asked])
+            return change_answer(self.vlm, [q for q, _ in asked], [a for _, a in asked])
         if name == "detector" and self.detector:
-            return name, FlipVerdict(self.detector, clean)
+            return FlipVerdict(self.detector, clean)
         if name == "layers":
             layers = sorted(rng.sample(range(max(1, self.tower.layers // 4), self.tower.layers + 1), 2))
-            return name, MoveFeatures(layer_tokens(self.tower, layers), clean)
+            return MoveFeatures(layer_tokens(self.tower, layers), clean)
         towards = name == "towards"
         see = language_tokens(self.tower, layers=self.config.layers)
-        return name, MoveFeatures(see, clean.roll(1, 0) if towards else clean, targeted=towards)
+        return MoveFeatures(see, clean.roll(1, 0) if towards else clean, targeted=towards)
 
 
 def save_pairs(pairs: Pairs, drawn: dict[str, object], path: Path) -> None:
@@ -156,7 +170,7 @@ def load_pairs(path: Path) -> Pairs:
         drawn = json.loads(file.metadata()["drawn"])
         get = file.get_tensor
         seen = [(get(f"{n}_patches").float(), get(f"{n}_embedding").float()) for n in ("clean", "moved")]
-        return Pairs(get("clean"), get("moved"), float(drawn["eps"]), seen[0], seen[1])
+        return Pairs(get("clean"), get("moved"), drawn["attack"], float(drawn["eps"]), seen[0], seen[1])
 
 
 def make_pairs(maker: PairMaker, folder: Path, *, batches: int) -> Iterator[Path]:

@@ -27,7 +27,9 @@ def pixels(height: int = 64, width: int = 90, *, count: int = 1) -> Tensor:
 
 def gate(bias: float) -> Gate:
     zeros = (0.0,) * STATISTICS
-    return Gate(mean=zeros, deviation=(1.0,) * STATISTICS, weight=zeros, bias=bias, false_alarms=0.01)
+    return Gate(
+        mean=zeros, deviation=(1.0,) * STATISTICS, hidden=((*zeros, 0.0),), weight=(1.0, bias), false_alarms=0.01
+    )
 
 
 def gated(bias: float) -> PurifierPipeline:
@@ -66,12 +68,35 @@ def test_a_picture_without_any_detail_has_finite_statistics_and_gradients() -> N
     assert torch.isfinite(gradient).all()
 
 
-def test_the_gate_opens_with_its_regression() -> None:
+def test_the_gate_opens_with_its_network() -> None:
     x, e = pixels(count=2), pixels(count=2) / 50
-    weighted = replace(gate(0.0), weight=(1.0,) + (0.0,) * (STATISTICS - 1))
-    small, large = weighted(x, e / 100), weighted(x, e)
+    by_size = replace(gate(0.0), hidden=((0.1,) + (0.0,) * (STATISTICS - 1) + (1.0,),))
+    small, large = by_size(x, e / 100), by_size(x, e)
     assert (small < large).all()
     assert torch.allclose(gate(0.0)(x, e), torch.full((2,), 0.5))
+    size = statistics(x, e)[:, 0]
+    by_hand = torch.sigmoid(4 * (2 * torch.relu(size / 10 + 0.3) - 1))
+    wide = replace(gate(0.0), hidden=((0.1,) + (0.0,) * (STATISTICS - 1) + (0.3,),), weight=(2.0, -1.0))
+    assert torch.allclose(wide(x, e), by_hand, atol=1e-5)
+
+
+def test_a_patch_stands_out_from_its_picture() -> None:
+    x = torch.full((1, 3, 140, 140), 0.5) + pixels(140, 140) / 50
+    patched = x.clone()
+    patched[..., 40:70, 40:70] = pixels(30, 30)
+    places = slice(11, STATISTICS)
+    plain, found = (statistics(p, p * 0)[0, places].view(4, 4) for p in (x, patched))
+    assert (found[[1, 3], 2] > plain[[1, 3], 2] + 1).all()  # detail, and its colours: the largest above the median
+    assert torch.allclose(found[:, 3], plain[:, 3], atol=0.1)  # elsewhere nothing has changed
+
+
+def test_large_pictures_are_looked_at_as_small_ones() -> None:
+    purifier = gated(0.0)
+    side = purifier.config["coarse"]
+    looked, found = purifier.look(pixels(3 * side, 4 * side))
+    assert looked.shape == found.shape == (1, 3, side, round(4 * side / 3))
+    small = pixels(side, side + 8)
+    assert torch.equal(purifier.look(small)[0], small)
 
 
 def test_what_is_taken_for_clean_stays_to_the_bit() -> None:
@@ -123,5 +148,5 @@ def test_saving_keeps_the_gate(tmp_path: Path) -> None:
     purifier.save_pretrained(tmp_path)
     again = PurifierPipeline.from_pretrained(tmp_path)
     kept = Gate(**again.config["gate"])
-    assert (tuple(kept.weight), kept.bias) == (gate(0.3).weight, 0.3)
+    assert tuple(kept.weight) == gate(0.3).weight
     assert (again(pixels()).images - purifier(pixels()).images).abs().mean() < 1 / 255  # half precision

@@ -10,7 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from purifier.pipeline import new_pipeline
+from causalclip.detector import Detector
+from causalclip.weights import WeightsMissing
+from purifier.gate import Gate
+from purifier.pipeline import PurifierPipeline, new_pipeline
+from purifier.train import refit_gate
 from purifier.train.config import TrainConfig
 from purifier.train.ends import cropped_ends, whole_ends
 from purifier.train.loop import fit, pair_files
@@ -18,10 +22,12 @@ from purifier.train.loss import Guidance
 from purifier.train.pairs import PairMaker, Pairs, PairsConfig, Source, load_pairs, make_pairs, save_pairs
 from purifier.train.sources import training_sources
 from purifier.train.validation import psnr
+from purifier.vlm import EmbeddedVLM
 from purifier.vlm.features import clip_features
 from tests.causalclip.detectors import tiny_detector
 from tests.causalclip.towers import tiny_tower
 from tests.purifier.models import tiny_vlm
+from tests.purifier.purifiers import tiny_purifier
 
 LAYERS = (2, 3)
 PAIRS = PairsConfig(batch=3, sizes=((32, 32, 1.0), (32, 48, 1.0)), steps=(2, 3), layers=LAYERS)
@@ -75,9 +81,16 @@ def test_making_pairs_goes_on_where_it_was(sources: list[Source], folder: Path) 
 
 
 def test_every_objective_is_drawn(sources: list[Source]) -> None:
-    maker, clean = _maker(sources), torch.rand(4, 3, 32, 32)
-    drawn = {maker.draw_objective(clean, sources, random.Random(n))[0] for n in range(30)}
-    assert drawn == {"features", "layers", "towards", "answer", "detector"}
+    maker = _maker(sources)
+    assert {maker.draw_objective(random.Random(n)) for n in range(30)} == {
+        "features",
+        "layers",
+        "towards",
+        "answer",
+        "detector",
+    }
+    unasked = _maker([Source(s.path) for s in sources])
+    assert "answer" not in {unasked.draw_objective(random.Random(n)) for n in range(30)}
 
 
 def test_crops_keep_pairs_together(pairs: Pairs) -> None:
@@ -137,13 +150,53 @@ def test_a_few_steps_take_away_what_every_attack_adds(pairs: Pairs, tmp_path: Pa
     clean = pairs.clean.clamp(20, 200)
     for n in range(2):
         save_pairs(
-            replace(pairs, clean=clean, moved=(clean + 10)[None]), {"eps": 10}, tmp_path / f"pairs-{n}.safetensors"
+            replace(pairs, clean=clean, moved=(clean + 10)[None]),
+            {"attack": "pgd", "eps": 10},
+            tmp_path / f"pairs-{n}.safetensors",
         )
     pipeline = new_pipeline(channels=(8, 16))
     config = TrainConfig(steps=40, batch=3, crop=16, check=40, held=1, guided=0.0, clean=0.0, noisy=0.0, lr=2e-2)
     fit(pipeline, tmp_path, tmp_path, config, tower=tiny_tower())
     row = json.loads((tmp_path / "train.jsonl").read_text())
     assert row["psnr"] > row["psnr_attacked"] + 1
+
+
+def test_pairs_know_their_attack(sources: list[Source]) -> None:
+    config = replace(PAIRS, attacks=(("l2", 1.0), ("patch", 1.0)), area=(0.05, 0.1), eps=(4.0, 4.0))
+    maker = PairMaker(sources, config, tower=tiny_tower())
+    made = {pairs.attack: pairs for pairs, _ in map(maker.make, range(8))}
+    assert set(made) == {"pgd, l2", "patch"}
+    change = (made["pgd, l2"].moved[-1].float() - made["pgd, l2"].clean.float()).flatten(1)
+    assert (change.square().mean(1).sqrt() <= 0.6 * 4 + 1e-3).all()
+    assert change.square().mean(1).sqrt().min() > 1
+    touched = (made["patch"].moved[-1] != made["patch"].clean).any(1).float().mean((1, 2))
+    assert (touched < 0.11).all()
+
+
+def test_refitting_the_gate_leaves_the_network_and_says_what_it_opens_for(
+    sources: list[Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> None:
+        raise WeightsMissing("not here")
+
+    monkeypatch.setattr(EmbeddedVLM, "from_pretrained", missing)
+    monkeypatch.setattr(Detector, "from_pretrained", missing)
+    tiny_purifier().save_pretrained(tmp_path / "out")
+    (tmp_path / "out/README.md").write_text("# Purifier\n\n## Limits\nMany.\n")
+    kind = {"batch": 2, "sizes": PAIRS.sizes, "layers": LAYERS, "eps": (8.0, 8.0)}
+    settings = {"gate": [kind | {"steps": (2, 2)}, kind | {"steps": (3, 3), "seed": 1}]}
+    before = PurifierPipeline.from_pretrained(tmp_path / "out").unet.state_dict()
+    for _ in range(2):  # the second time with the first one's gate and section in place
+        refit_gate(
+            sources, tmp_path / "out", settings=settings, batches=3, cache=tmp_path / "cache", tower=tiny_tower()
+        )
+    again = PurifierPipeline.from_pretrained(tmp_path / "out")
+    assert Gate(**again.config["gate"]).false_alarms == 0.01
+    assert all(torch.equal(v, before[k]) for k, v in again.unet.state_dict().items())
+    card = (tmp_path / "out/README.md").read_text()
+    assert card.count("## The gate") == card.count("## Limits") == 1
+    assert "Fitted to 12 attacked pictures" in card
+    assert card.endswith("## Limits\nMany.\n")
 
 
 def test_nothing_to_learn_from_is_said(tmp_path: Path) -> None:
