@@ -24,8 +24,8 @@ AMPLIFIED = 10  # times, of the pictures of differences; fixed, so that two of t
 class Wish:
     """What is to be done with a picture.
 
-    question: "" asks for captions alone. steps: of the purifier. prompt: whether the defence prompt is on. attack: None
-    takes the picture as it is. objective, target: of the attack (see aims).
+    question: "" asks for captions alone. steps: of the purifier. prompt: whether the defence prompt is on, where the
+    purifier changed the picture. attack: None takes the picture as it is. objective, target: of the attack (see aims).
     """
 
     question: str = ""
@@ -128,11 +128,12 @@ def last_in_time(attack: Attack, pixels: Tensor, objective: Objective) -> State:
 
 @torch.no_grad()
 def _add(shown: Exhibit, which: Which, pixels: Tensor, models: Models) -> None:
-    speaker, question = models.speaker(prompt=shown.wish.prompt), shown.wish.question.strip()
+    shown.pictures[which] = to_array(pixels)
+    prompt = shown.wish.prompt and which == "purified" and not shown.unchanged
+    speaker, question = models.speaker(prompt=prompt), shown.wish.question.strip()
     visual = speaker.see(pixels)
     caption = speaker.caption_seen(visual)[0].text
     answer = speaker.answer_seen(visual, [question])[0] if question else None
-    shown.pictures[which] = to_array(pixels)
     shown.said[which] = Said(caption, answer.spoken, answer.text) if answer else Said(caption)
 
 

@@ -206,7 +206,13 @@ def _controls() -> tuple[list[Any], tuple[gr.Button, gr.Button, gr.Button]]:
         attack_steps = gr.Slider(1, 100, 20, step=1, label="Steps of the attack", buttons=[])
     with gr.Accordion("The purifier", open=False):
         steps = gr.Slider(1, 5, 1, step=1, label="Steps of the purifier", buttons=[])
-        prompt = gr.Checkbox(label="Defence prompt before the question", value=False, visible=prompt_shipped())
+        prompt = gr.Checkbox(
+            label="Defence prompt for the purified picture",
+            info="Learned numbers that are added to what the model sees of it.",
+            value=False,
+            visible=prompt_shipped(),
+            elem_id="purify-prompt",
+        )
     return [question, steps, prompt, attack, eps, attack_steps, objective, target], (purify, both, stop)
 
 

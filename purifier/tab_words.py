@@ -107,7 +107,8 @@ def _agreement(shown: Exhibit, which: Which) -> str:
 def _facts(shown: Exhibit) -> str:
     steps = shown.wish.steps
     parts = [f"Purified in {shown.seconds:.2f} s, {steps} step{'s' if steps > 1 else ''}."]
-    parts.append(f"Defence prompt {'on' if shown.wish.prompt else 'off'}.")
+    used = "not used, as the picture came back unchanged" if shown.unchanged else "on for the purified picture"
+    parts.append(f"Defence prompt {used if shown.wish.prompt else 'off'}.")
     if shown.wish.attack and shown.wish.attack.name != "patch":
         parts.append(f"The attack changed values by at most {shown.change:.0f} of 255.")
     if shown.cut:

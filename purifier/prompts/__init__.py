@@ -1,4 +1,4 @@
-"""Defence prompts: what a language model reads before every question so that an attacked picture misleads it less.
+"""Defence prompts: what a language model is given beside an attacked picture so that it is misled less.
 
     prompted = SoftPrompt.from_pretrained().applied_to(vlm)      learned soft tokens, for the embedded model
     load_vlm(name, prefix=search_text_prefix(...).text)          searched words, for models of the hub

@@ -9,19 +9,20 @@ license: other
 
 # A soft prefix for the small vision-language model
 
-{tokens} learned tokens that the model in `../vlm` reads before every prompt. Behind them it shall say of attacked and
-purified pictures what it says of clean ones. The model's own weights are as they were. Off by default; the app and the
-commands can switch it on, so that what it does is seen by itself.
+{tokens} learned tokens that are added to the first ones that the model in `../vlm` sees of a picture. Behind them it
+shall say of {kind} pictures what it says of clean ones. The model's own weights are as they were. Off by default; the
+app and the commands can switch it on, so that what it does is seen by itself. The app puts it before a question only
+where the purifier changed the picture.
 
 Trained on {pictures} training pictures of the model's own data, attacked by PGD with {steps} steps at {eps} (1/255),
-on the answer in one half and on CLIP's features in the other; {purified}.
+on the answer in two thirds and on CLIP's features in the others; {purified}.
 Made again by `python -m purifier optimise-prompt`.
 
-| on {held} held-out training pictures, share of answers that are those of the clean picture | |
-|---|---|
-| attacked, without the prefix | {before:.2f} |
-| attacked, behind the prefix | {after:.2f} |
-| clean, behind the prefix | {clean:.2f} |
+| {questions} questions on {held} held-out training pictures | without the prefix | behind it |
+|---|---|---|
+| answers that are those of the clean picture | {before:.3f} | {after:.3f} |
+| -log p of those answers, a token | {before_surprise:.3f} | {after_surprise:.3f} |
+| the same share on clean pictures | 1.000 | {clean:.3f} |
 
 The attacks did not know the prefix. An attacker who does can attack through it: it is no protection by itself.
 """
@@ -32,11 +33,15 @@ def write_prompt_card(folder: Path, facts: dict[str, Any]) -> Path:
     config = facts["config"]
     text = CARD.format(
         tokens=config["tokens"],
-        pictures=config["pictures"],
+        kind="attacked and purified" if facts["purified"] else "attacked",
+        pictures=facts["pictures"],
         steps=config["attack_steps"],
         eps=", ".join(f"{eps:g}" for eps in config["eps"]),
         held=facts["held pictures"],
-        purified="half of them purified after that" if facts["purified"] else "none of them purified",
+        questions=facts["held questions"],
+        purified="purified after that" if facts["purified"] else "none of them purified",
+        before_surprise=facts["surprise before"],
+        after_surprise=facts["surprise after"],
         before=facts["before"],
         after=facts["after"],
         clean=facts["clean"],

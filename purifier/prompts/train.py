@@ -1,11 +1,10 @@
-"""Trains a soft prefix: behind it the model shall say of attacked and purified pictures what it says of clean ones.
+"""Trains a soft prefix: behind it the model shall say of purified pictures what it says of clean ones.
 
 The model is frozen and runs on visual tokens that were computed once, so a step costs the language model alone
 (prompt tuning, Lester et al., EMNLP 2021, arXiv 2104.08691).
 """
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,19 +16,19 @@ from purifier.vlm import EmbeddedVLM
 @dataclass(frozen=True, slots=True)
 class PromptConfig:
     """tokens: of the prefix. eps: of the attacks, in 1/255; attack_steps: of each. pictures: how many are attacked to
-    learn from; held: how many more to measure on. clean: the weight of clean pictures beside the others. steps, batch,
-    lr: of the training. phrases: at most so many in a searched text prefix.
+    learn from; held: how many more to measure on; questions: at most so many on each. steps, batch, lr: of the
+    training. phrases: at most so many in a searched text prefix.
     """
 
-    tokens: int = 8
-    eps: tuple[float, ...] = (2.0, 4.0, 8.0)
-    attack_steps: int = 5
-    pictures: int = 96
-    held: int = 48
-    clean: float = 1.0
-    steps: int = 300
-    batch: int = 12
-    lr: float = 0.02
+    tokens: int = 4
+    eps: tuple[float, ...] = (4.0, 6.0, 8.0)
+    attack_steps: int = 6
+    pictures: int = 150
+    held: int = 90
+    questions: int = 6
+    steps: int = 150
+    batch: int = 32
+    lr: float = 0.001
     phrases: int = 2
     seed: int = 0
 
@@ -38,27 +37,25 @@ class PromptConfig:
 class Lesson:
     """Pictures as the model sees them, and what it shall say.
 
-    clean, moved: visual tokens [N, V, D] of the same pictures, untouched and attacked (perhaps purified). prompts,
-    texts: N each, a question or the caption's prompt and what the model says of the clean picture.
+    visual: tokens [N, V, D]. prompts, texts: N each, a question or the caption's prompt and what the model says of the
+    clean picture.
     """
 
-    clean: Tensor
-    moved: Tensor
+    visual: Tensor
     prompts: tuple[str, ...]
     texts: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if not len(self.clean) == len(self.moved) == len(self.prompts) == len(self.texts):
-            raise ValueError("A lesson needs as many clean tokens, moved tokens, prompts and texts.")
+        if not len(self.visual) == len(self.prompts) == len(self.texts):
+            raise ValueError("A lesson needs as many pictures, prompts and texts.")
 
 
 def train_soft_prompt(model: EmbeddedVLM, lesson: Lesson, config: PromptConfig) -> Tensor:
-    """Learns the prefix [P, D]; the model stays as it is.
+    """Learns the prefix [P, D] from zeros, which change nothing; the model stays as it is.
 
-    The loss is -log p(text) on moved pictures plus `clean` times the same on clean ones, a token.
+    The loss is -log p(text) a token.
     """
-    generator = torch.Generator().manual_seed(config.seed)
-    prefix = _start(model, config.tokens, generator).requires_grad_()
+    prefix = torch.zeros(config.tokens, model.width, requires_grad=True)
     optimizer = torch.optim.Adam([prefix], lr=config.lr)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.steps)
     rng = random.Random(config.seed)
@@ -66,9 +63,7 @@ def train_soft_prompt(model: EmbeddedVLM, lesson: Lesson, config: PromptConfig) 
         rows = rng.sample(range(len(lesson.texts)), min(config.batch, len(lesson.texts)))
         prompts, texts = [lesson.prompts[i] for i in rows], [lesson.texts[i] for i in rows]
         lengths = torch.tensor([len(model.vocabulary.answer(text)) for text in texts])
-        loss = torch.zeros(())
-        for visual, weight in ((lesson.moved, 1.0), (lesson.clean, config.clean)):
-            loss = loss - weight * (model.score(visual[rows], prompts, texts, prefix=prefix) / lengths).mean()
+        loss = -(model.score(lesson.visual[rows], prompts, texts, prefix=prefix) / lengths).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -76,24 +71,20 @@ def train_soft_prompt(model: EmbeddedVLM, lesson: Lesson, config: PromptConfig) 
     return prefix.detach()
 
 
-def agreement(model: EmbeddedVLM, visual: Tensor, lesson: Lesson, *, prefix: Tensor | None) -> float:
-    """The share of a lesson's questions that are answered as on the clean picture, given visual tokens."""
-    given = model.answer_seen(visual, lesson.prompts, prefix=prefix)
+def agreement(model: EmbeddedVLM, lesson: Lesson, *, prefix: Tensor | None) -> float:
+    """The share of a lesson's questions that are answered as on the clean picture."""
+    given = model.answer_seen(lesson.visual, lesson.prompts, prefix=prefix)
     return sum(a.text == text for a, text in zip(given, lesson.texts, strict=True)) / len(lesson.texts)
 
 
-def _start(model: EmbeddedVLM, tokens: int, generator: torch.Generator) -> Tensor:
-    """Random words of the vocabulary: a start inside what the model knows."""
-    table: Tensor = model.language.get_input_embeddings().weight.detach()
-    return table[torch.randint(len(table), (tokens,), generator=generator)].clone()
+@torch.no_grad()
+def surprise(model: EmbeddedVLM, lesson: Lesson, *, prefix: Tensor | None) -> float:
+    """-log p of what a lesson says, a token: finer than the share of answers, which few questions tell apart."""
+    lengths = torch.tensor([len(model.vocabulary.answer(text)) for text in lesson.texts])
+    scores = model.score(lesson.visual, lesson.prompts, lesson.texts, prefix=prefix)
+    return float(-(scores / lengths).mean())
 
 
-def chosen(lesson: Lesson, rows: Sequence[int]) -> Lesson:
-    """A part of a lesson."""
-    index = list(rows)
-    return Lesson(
-        lesson.clean[index],
-        lesson.moved[index],
-        tuple(lesson.prompts[i] for i in index),
-        tuple(lesson.texts[i] for i in index),
-    )
+def joined(a: Lesson, b: Lesson) -> Lesson:
+    """Both, one after the other."""
+    return Lesson(torch.cat([a.visual, b.visual]), a.prompts + b.prompts, a.texts + b.texts)

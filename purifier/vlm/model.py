@@ -55,7 +55,9 @@ class VLMConfig:
 class EmbeddedVLM(nn.Module):
     """The shipped model. Everything from pixels to the likelihood of an answer is differentiable.
 
-    `prefix` of the methods below: learned soft tokens, float [P, D], put before the prompt.
+    `prefix` of the methods below: a learned soft prefix, float [P, D], added to the first P visual tokens (at most V).
+    Zeros change nothing. Put in between as tokens of its own it would push the question to places where the language
+    model, whose positions are learned, never saw one.
     """
 
     def __init__(self, config: VLMConfig, vocabulary: Vocabulary, tower: Tower, *, answers: Sequence[str] = ()) -> None:
@@ -190,19 +192,27 @@ class EmbeddedVLM(nn.Module):
         return torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.tower.dtype == torch.bfloat16)
 
     def _inputs(self, visual: Tensor, texts: Sequence[list[int]], prefix: Tensor | None) -> tuple[Tensor, Tensor]:
-        """[padding, visual tokens, soft prefix, text] -> embeddings [N, T, D], mask [N, T]; padded on the left."""
+        """[padding, visual tokens, text] -> embeddings [N, T, D], mask [N, T]; padded on the left."""
         table = self.language.get_input_embeddings()
-        soft = visual.new_zeros(0, self.width) if prefix is None else prefix
-        if soft.dim() != 2 or soft.shape[1] != self.width:
-            raise ValueError(f"A soft prefix must be [P, {self.width}], not {tuple(soft.shape)}.")
+        if prefix is not None:
+            visual = self._led(visual, prefix)
         longest = max(map(len, texts))
         rows, masks = [], []
         for tokens, ids in zip(visual, texts, strict=True):
             words = table(torch.tensor(ids, device=visual.device))
             gap = visual.new_zeros(longest - len(ids), self.width)
-            rows.append(torch.cat([gap, tokens, soft, words]))
+            rows.append(torch.cat([gap, tokens, words]))
             masks.append(torch.arange(len(rows[-1]), device=visual.device) >= len(gap))
         return torch.stack(rows), torch.stack(masks).long()
+
+    def _led(self, visual: Tensor, prefix: Tensor) -> Tensor:
+        """The visual tokens with a soft prefix added to the first ones."""
+        tokens = visual.shape[1]
+        if prefix.dim() != 2 or prefix.shape[1] != self.width or len(prefix) > tokens:
+            raise ValueError(
+                f"A soft prefix must be [P, {self.width}] with P at most {tokens}, not {tuple(prefix.shape)}."
+            )
+        return visual + F.pad(prefix, (0, 0, 0, tokens - len(prefix)))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes config.json, tokenizer.json, answers.json and int8 shards; the tower is not part of them."""

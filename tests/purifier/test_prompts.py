@@ -10,7 +10,7 @@ from causalclip.weights import WeightsMissing
 from purifier.hub_vlm import HubVLM
 from purifier.prompts import PromptConfig, SoftPrompt, optimise_prompt, search_text_prefix, train_soft_prompt
 from purifier.prompts.search import measure_text_prefix
-from purifier.prompts.train import Lesson, agreement
+from purifier.prompts.train import Lesson, agreement, surprise
 from purifier.vlm import Answer, EmbeddedVLM, VisionLanguageModel
 from tests.purifier.folders import vlm_folder
 from tests.purifier.models import tiny_vlm
@@ -34,15 +34,16 @@ def lesson(model: EmbeddedVLM, pixels: torch.Tensor) -> Lesson:
     clean = model.see(pixels)
     texts = tuple(a.text for a in model.answer_seen(clean, [QUESTION] * 8))
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))
-    return Lesson(clean, clean + clean.std() * noise, (QUESTION,) * 8, texts)
+    return Lesson(clean + clean.std() * noise, (QUESTION,) * 8, texts)
 
 
 def test_a_trained_prefix_brings_answers_back_and_leaves_the_model_alone(model: EmbeddedVLM, lesson: Lesson) -> None:
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     prefix = train_soft_prompt(model, lesson, CONFIG)
     args = (list(lesson.prompts), list(lesson.texts))
-    assert model.score(lesson.moved, *args, prefix=prefix).sum() > model.score(lesson.moved, *args).sum()
-    assert agreement(model, lesson.moved, lesson, prefix=prefix) >= agreement(model, lesson.moved, lesson, prefix=None)
+    assert model.score(lesson.visual, *args, prefix=prefix).sum() > model.score(lesson.visual, *args).sum()
+    assert agreement(model, lesson, prefix=prefix) >= agreement(model, lesson, prefix=None)
+    assert surprise(model, lesson, prefix=prefix) < surprise(model, lesson, prefix=None)
     assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
 
 
@@ -53,7 +54,7 @@ def test_the_same_seed_gives_the_same_prefix(model: EmbeddedVLM, lesson: Lesson)
 
 def test_a_lesson_whose_parts_do_not_match_is_refused(lesson: Lesson) -> None:
     with pytest.raises(ValueError, match="as many"):
-        Lesson(lesson.clean, lesson.moved, lesson.prompts, lesson.texts[:-1])
+        Lesson(lesson.visual, lesson.prompts, lesson.texts[:-1])
 
 
 def test_a_prompted_model_is_the_model_behind_its_prefix(model: EmbeddedVLM, pixels: torch.Tensor) -> None:
@@ -94,16 +95,17 @@ def test_optimising_writes_a_prefix_with_its_card(model: EmbeddedVLM, tmp_path: 
 
     def purify(pixels: torch.Tensor) -> torch.Tensor:
         purified.append(len(pixels))
-        return pixels
+        return pixels if len(purified) == 1 else pixels.flip(-1)
 
     data = vlm_folder(tmp_path / "data")
     facts = optimise_prompt(data, tmp_path / "out", config=CONFIG, model=model, purify=purify)
     assert SoftPrompt.from_pretrained(tmp_path / "out").facts["after"] == facts["after"]
     assert facts["held pictures"] == 1
-    assert sum(purified) == 2  # of three pictures
+    assert len(purified) == 3
+    assert facts["pictures"] == 1  # one of the three was taken for clean
     card = (tmp_path / "out" / "README.md").read_text()
-    assert "half of them purified" in card
-    assert f"| attacked, behind the prefix | {facts['after']:.2f} |" in card
+    assert "attacked and purified pictures" in card
+    assert f"| {facts['before']:.3f} | {facts['after']:.3f} |" in card
 
 
 class Misled(HubVLM):

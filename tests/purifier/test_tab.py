@@ -55,6 +55,19 @@ def test_a_given_picture_is_asked_about_before_and_after() -> None:
     assert shown.seconds > 0
 
 
+def test_the_prompt_speaks_of_the_purified_picture_alone() -> None:
+    models = tiny_models()
+    plain, led = (list(exhibit(models, photo(96, 72), Wish(QUESTION, prompt=p)))[-1] for p in (False, True))
+    assert led.said["adversarial"] == plain.said["adversarial"]
+    assert "Defence prompt on for the purified picture" in words.result(led)
+    asked = []
+    models = tiny_models(purifier=lambda: new_pipeline(channels=(8, 16)), prompted=lambda: asked.append(1))
+    shown = list(exhibit(models, photo(96, 72), Wish(QUESTION, prompt=True)))[-1]
+    assert shown.unchanged
+    assert not asked
+    assert "not used, as the picture came back unchanged" in words.result(shown)
+
+
 def test_an_attacked_one_has_its_clean_picture_beside_it() -> None:
     every = run(Wish(QUESTION, attack=make_attack("pgd", 8, 4)))
     shown = every[-1]
