@@ -32,14 +32,14 @@ def purification(report: Report) -> str:
 def verdicts(report: Report) -> str:
     """What the detector says of purified pictures."""
     rows = [
-        [f"{'generated' if label == 'fake' else label}, {when}", _stack(found[when])]
-        + [percent(found[when][band]) for band in TONE]
+        [f"{'generated' if label == 'fake' else label}, {when}", _stack(shares)] + [percent(shares[b]) for b in TONE]
         for label, found in report["detector"].items()
-        for when in ("before", "after")
+        for when, shares in found.items()
+        if isinstance(shares, dict)
     ]
     words = (
         "<p>A purifier leaves traces of its own. Do not judge a purified picture: this is what the detector says of "
-        "the same pictures before and after one purification.</p>"
+        "the same pictures before and after one purification, as they are and attacked.</p>"
     )
     return words + table("Answers from left to right: " + ", ".join(TONE), ["pictures", "shares", *TONE], rows)
 

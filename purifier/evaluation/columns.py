@@ -26,6 +26,9 @@ class Column:
 
 
 GREY = "grey box: knows the model, not the defence"
+AROUND = "adaptive: gradient around the defence; stops once the answer is another"
+THROUGH = "adaptive: gradient through all; stops once the answer is another"
+ASKS = "black box: asks the defended model; stops once the answer is another"
 COLUMNS = (
     Column("clean", "no attack"),
     Column("PGD 8/255", GREY, Attack("pgd", eps=8, steps=10), seen=True),
@@ -34,10 +37,31 @@ COLUMNS = (
     Column("APGD 8/255", GREY, Attack("apgd", eps=8, steps=10)),
     Column("PGD l2 4.0", GREY, Attack("pgd", eps=4, norm="l2", steps=10)),
     Column("patch 2 %", GREY, Attack("patch", steps=20)),
-    Column("BPDA + EOT 4/255", "adaptive: gradient around the defence", Attack("pgd", eps=4, steps=20), True, "bpda"),
-    Column("full-gradient PGD-40 4/255", "adaptive: gradient through all", Attack("pgd", eps=4, steps=40), True),
-    Column("full-gradient APGD 4/255", "adaptive: gradient through all", Attack("apgd", eps=4, steps=40), True),
-    Column("Square 8/255", "black box: asks the defended model", Attack("square", eps=8, steps=100), True),
+    Column(
+        "BPDA + EOT 4/255",
+        AROUND,
+        Attack("pgd", eps=4, steps=20),
+        True,
+        "bpda",
+    ),
+    Column(
+        "full-gradient PGD-40 4/255",
+        THROUGH,
+        Attack("pgd", eps=4, steps=40),
+        True,
+    ),
+    Column(
+        "full-gradient APGD 4/255",
+        THROUGH,
+        Attack("apgd", eps=4, steps=40),
+        True,
+    ),
+    Column(
+        "Square 8/255",
+        ASKS,
+        Attack("square", eps=8, steps=100),
+        True,
+    ),
 )
 
 

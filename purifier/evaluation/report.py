@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from purifier.evaluation.verdicts import WHEN
+
 Report = dict[str, Any]
 
 
@@ -69,10 +71,12 @@ def _verdicts(verdicts: dict[str, Any]) -> str:
         "|---" * 7 + "|",
     ]
     for label, found in verdicts.items():
-        for when in ("before", "after"):
-            v = found[when]
+        for when, words in WHEN.items():
+            if when not in found:
+                continue
+            v, n = found[when], found["n attacked" if when.startswith("attacked") else "n"]
             shares = " | ".join(
                 f"{100 * v[b]:.0f} %" for b in ("likely generated", "inconclusive", "likely not generated")
             )
-            lines.append(f"| {label} | {found['n']} | {when} purification | {v['probability']:.2f} | {shares} |")
+            lines.append(f"| {label} | {n} | {words} | {v['probability']:.2f} | {shares} |")
     return "\n".join(lines)

@@ -24,7 +24,8 @@ NOISE = 12.0  # of the unsupervised row, in 1/255: what hides a perturbation of 
 @dataclass(frozen=True, slots=True)
 class Row:
     """defend: float [N, 3, H, W] in [0, 1] -> the same, not rounded. smooth: whether it has a gradient of its own.
-    random: whether it draws noise. speaker: the model that answers behind it.
+    random: whether it draws noise. speaker: the model that answers behind it. prompted: the one with the defence
+    prompt, where there is one; it answers about pictures that the defence changed.
     """
 
     name: str
@@ -32,6 +33,11 @@ class Row:
     smooth: bool
     random: bool
     speaker: Any
+    prompted: Any = None
+
+    def speaks_of(self, shown: Tensor, given: Tensor) -> Any:
+        """Who answers about `shown`, [1, 3, H, W], which the defence made of `given`."""
+        return self.prompted if self.prompted and not torch.equal(shown, given) else self.speaker
 
 
 def build_rows(models: Models, *, compared: Path | None) -> list[Row]:
@@ -51,7 +57,7 @@ def build_rows(models: Models, *, compared: Path | None) -> list[Row]:
     rows.append(Row("ours, 1 step", lambda x: ours.purify(x, 1), True, False, vlm))
     rows.append(Row("ours, 4 steps", lambda x: ours.purify(x, 4), True, False, vlm))
     with suppress(WeightsMissing):  # no prompt was trained
-        rows.append(Row("ours, 1 step, prompt", lambda x: ours.purify(x, 1), True, False, models.prompted))
+        rows.append(Row("ours, 1 step, prompt", lambda x: ours.purify(x, 1), True, False, vlm, models.prompted))
     return rows
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from purifier.attacks import run_attack
+from purifier.attacks import Attack, attack_steps, run_attack
 from purifier.attacks.budget import to_levels
 from purifier.evaluation.columns import COLUMNS, Column, seen_by
 from purifier.evaluation.kept import Kept
@@ -23,13 +23,15 @@ from purifier.objectives import change_answer
 from purifier.vlm.data import normalise_answer
 
 Log = Callable[[str], Any]
+CHECK = 5  # steps, after which an adaptive attacker looks at what he has
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationConfig:
     """pictures: of cheap columns. costly: of adaptive ones. seeds: repetitions, each with other questions and starts;
     adaptive columns take the first alone. rows, columns: names; empty for all. captions: whether to caption too.
-    compared: the folder of the compared recipes' models. verdicts: pictures, of each kind, shown to the detector.
+    compared: the folder of the compared recipes' models. verdicts: pictures, of each kind, shown to the detector;
+    attacked: of those, also attacked.
     """
 
     pictures: int = 200
@@ -40,6 +42,7 @@ class EvaluationConfig:
     captions: bool = True
     compared: str = ".cache/purifier"
     verdicts: int = 100
+    attacked: int = 50
 
 
 def evaluate_defences(
@@ -77,7 +80,9 @@ def evaluate_defences(
                 if found:
                     kept.put(column.name, seed, sample.name, found)
     cells = [cell for column in columns for cell in _cells(column.name, rows, kept)]
-    verdicts = detector_on_purified(models, forensics, config.verdicts) if forensics and config.verdicts else None
+    verdicts = None
+    if forensics and config.verdicts:
+        verdicts = detector_on_purified(models, forensics, config.verdicts, config.attacked)
     threats = {c.name: {"threat": c.threat, "trained on": c.seen} for c in columns}
     return {
         "date": datetime.now(UTC).date().isoformat(),
@@ -96,19 +101,50 @@ def _column(
     answer = vlm.answer(sample.pixels, sample.question)[0].text
     behind: list[tuple[Row, Tensor]] = []
     for row in rows:
-        objective = change_answer(vlm, [sample.question], [answer], prefix=getattr(row.speaker, "prefix", None))
+        objective = change_answer(vlm, [sample.question], [answer], prefix=getattr(row.prompted, "prefix", None))
         seen = seen_by(column, row, objective)
         if seen is None:
             continue
-        if moved is None or column.adaptive:
-            plain = seen if column.adaptive else change_answer(vlm, [sample.question], [answer])
-            moved = _attacked(column, sample.pixels, plain, seed)
+        if column.attack is None:
+            moved = sample.pixels
+        elif column.adaptive:
+            attack, said = replace(column.attack, seed=seed), Said(row, sample.question, answer)
+            moved = attacked_until(attack, sample.pixels, seen, said.changed)
+        elif moved is None:
+            plain = change_answer(vlm, [sample.question], [answer])
+            moved = run_attack(replace(column.attack, seed=seed), sample.pixels, plain)
         behind.append((row, moved))
     return _outcomes(behind, sample, answer, captions=captions)
 
 
-def _attacked(column: Column, pixels: Tensor, objective: Any, seed: int) -> Tensor:
-    return pixels if column.attack is None else run_attack(replace(column.attack, seed=seed), pixels, objective)
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is said of a picture behind a row's defence, beside what is said of the clean one."""
+
+    row: Row
+    question: str
+    clean: str
+
+    @torch.no_grad()
+    def changed(self, moved: Tensor) -> bool:
+        """Whether the answer to moved [1, 3, H, W] is another one; never so sure where the defence draws noise."""
+        if self.row.random:
+            return False
+        shown = to_levels(self.row.defend(moved))
+        return bool(self.row.speaks_of(shown, moved).answer(shown, self.question)[0].text != self.clean)
+
+
+def attacked_until(attack: Attack, pixels: Tensor, objective: Any, reached: Callable[[Tensor], bool]) -> Tensor:
+    """The attacked picture, as soon as `reached` says so of it (asked every CHECK steps), or after the last step.
+
+    What an attacker who has what he wants does next tells nothing of the defence (AutoAttack, arXiv 2003.01690, goes
+    on with the pictures that still hold); it spares most of the cost.
+    """
+    for state in attack_steps(attack, pixels, objective):
+        moved = state.rounded()
+        if state.step % CHECK == 0 and reached(moved):
+            break
+    return moved
 
 
 @torch.no_grad()
@@ -116,14 +152,15 @@ def _outcomes(
     behind: list[tuple[Row, Tensor]], sample: Sample, clean_answer: str, *, captions: bool
 ) -> dict[str, Outcome]:
     """Defends each row's picture, and lets each model speak once about all that it is shown."""
-    shown, seconds = {}, {}
+    shown, seconds, speakers = {}, {}, {}
     for row, moved in behind:
         started = time.perf_counter()
         shown[row.name] = to_levels(row.defend(moved))
         seconds[row.name] = time.perf_counter() - started
+        speakers[row.name] = row.speaks_of(shown[row.name], moved)
     outcomes = {}
-    for speaker in {id(row.speaker): row.speaker for row, _ in behind}.values():
-        names = [row.name for row, _ in behind if row.speaker is speaker]
+    for speaker in {id(s): s for s in speakers.values()}.values():
+        names = [name for name, its in speakers.items() if its is speaker]
         visual = speaker.see(torch.cat([shown[name] for name in names]))
         answers = [a.text for a in speaker.answer_seen(visual, [sample.question] * len(names))]
         told = [c.text for c in speaker.caption_seen(visual)] if captions and sample.captions else [None] * len(names)

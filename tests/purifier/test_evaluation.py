@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from purifier.attacks import Attack, run_attack
 from purifier.attacks.wrappers import Averaged, Through
 from purifier.evaluation import EvaluationConfig, evaluate_defences, markdown, run
 from purifier.evaluation.columns import COLUMNS, seen_by
@@ -95,7 +96,8 @@ def test_every_cell_is_there_with_its_numbers(report: dict) -> None:
         assert cell["captions"] == 1
     assert cells["JPEG 75", "clean"]["psnr"] < 60
     assert set(report["detector"]) == {"real", "fake"}
-    assert {"before", "after", "n"} == set(report["detector"]["real"])
+    assert {"before", "after", "attacked", "attacked, after", "n", "n attacked"} == set(report["detector"]["real"])
+    assert report["detector"]["fake"]["n attacked"] == 1
     json.dumps(report)
 
 
@@ -125,7 +127,32 @@ def test_the_table_says_what_was_run(report: dict) -> None:
     for words in ("no defence", "ours, 1 step, prompt", "n = 2, seeds 1", "n = 1, seeds 1", "grey box", "adaptive"):
         assert words in text
     assert "| patch 2 % | grey box: knows the model, not the defence | no |" in text
-    assert "after purification" in text
+    assert "| fake | 1 | attacked, after purification |" in text
+
+
+def test_an_attacker_stops_when_he_has_what_he_wants() -> None:
+    asked = []
+
+    def reached(moved: torch.Tensor) -> bool:
+        asked.append(moved)
+        return len(asked) == 2
+
+    objective = lambda x: x.sum((1, 2, 3))  # noqa: E731
+    clean, long = torch.full((1, 3, 8, 8), 0.5), Attack("pgd", eps=8, steps=40, step_size=0.1)
+    moved = run.attacked_until(long, clean, objective, reached)
+    assert len(asked) == 2
+    assert torch.equal(moved, asked[1])
+    whole = run_attack(long, clean, objective)
+    assert objective(moved) < objective(whole)
+    assert torch.equal(run.attacked_until(long, clean, objective, lambda _: False), whole)
+
+
+def test_the_prompt_is_for_what_the_defence_changed() -> None:
+    row = Row("ours", torch.sigmoid, True, False, "plain", "prompted")
+    x = torch.rand(1, 3, 4, 4)
+    assert row.speaks_of(x, x) == "plain"
+    assert row.speaks_of(x + 0.1, x) == "prompted"
+    assert Row("ours", torch.sigmoid, True, False, "plain").speaks_of(x + 0.1, x) == "plain"
 
 
 def test_an_attacker_follows_the_gradient_where_there_is_one() -> None:
