@@ -1,6 +1,7 @@
 """CLIP image towers through open_clip: the shipped one, any by name, or a folder.
 
 load_tower("clip-vit-b-16")                   the one in assets/models, no network
+load_tower("clip-vit-b-16@320")               the same for views of 320 px, its positions interpolated
 load_tower("local-dir:PATH")                  a folder with config.json and *.safetensors in the same format
 load_tower("ViT-L-14-quickgelu/openai")       open_clip's name and checkpoint tag, from the hub or its cache
 """
@@ -38,7 +39,8 @@ def load_tower(name: str = DEFAULT, *, dtype: torch.dtype | None = None) -> Towe
     """Loads an image tower, frozen and in evaluation mode.
 
     Args:
-        name: a folder of assets/models, `local-dir:PATH`, or `MODEL/TAG` of open_clip.
+        name: a folder of assets/models, `local-dir:PATH`, or `MODEL/TAG` of open_clip; `@SIZE` after it takes views of
+            other than its own size, in px, a multiple of its patches'.
         dtype: of its matrix products; None picks the processor's fast one.
 
     Raises:
@@ -46,6 +48,7 @@ def load_tower(name: str = DEFAULT, *, dtype: torch.dtype | None = None) -> Towe
         ValueError: open_clip does not know the model or its weights, or it cannot be decomposed.
     """
     dtype = dtype or fast_dtype()
+    name, _, size = name.partition("@")
     folder = Path(name.removeprefix(LOCAL)) if name.startswith(LOCAL) else ASSETS / name
     if (folder / "config.json").is_file():
         tower = _from_folder(folder, dtype)
@@ -53,6 +56,8 @@ def load_tower(name: str = DEFAULT, *, dtype: torch.dtype | None = None) -> Towe
         raise WeightsMissing(f"There is no CLIP tower {name!r}: it needs a folder with config.json and *.safetensors.")
     else:
         tower = _from_open_clip(name, dtype)
+    if size:
+        resize_positions(tower, int(size))
     return tower.eval().requires_grad_(False)
 
 

@@ -20,6 +20,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
+from benchmarks.detection.residuals import residual_features
 from causalclip.data import Record, read_manifest
 from causalclip.features import Features, compute_features
 from causalclip.losses import LossWeights
@@ -46,13 +47,21 @@ FOLDS = 5
 COPIES = {"clean": 0, "light": 2, "worn": 1}  # which cached copy of causalclip.features is which
 WIDE = ("cls:6", "cls:7", "cls:8", "cls:9", "cls:10", "cls:11", "patch:5", "patch:6", "patch:7")
 EARLY = ("cls:5", "cls:6", "cls:7", "cls:8", "cls:9", "patch:5", "patch:6")
+TEACHER = 0.1  # strength of the kernels that teach: the best of the log
 REFERENCE = ("cls:7", "cls:8", "cls:10", "cls:11", "patch:4", "patch:5", "patch:6")
 
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
     """parts: of the embedding. copies: trained on. head: "ridge", "rbf" or a TrainConfig. strength: of the ridge.
-    width: of the Gaussian kernel, as a share of the embedding's own squared scale. share: of the window in the sum."""
+    width: of the Gaussian kernel, as a share of the embedding's own squared scale. share: of the window in the sum.
+
+    alone: the set whose whole pictures are trained and looked at alone; every picture of both if empty.
+    The next three are looked at on files as they are alone.
+    backbone: of the features, perhaps for views of another size. taught: how much of a linear head's targets is what
+    Gaussian kernels say that saw neither the picture nor its fold (distillation). residuals: the weight of their
+    statistics beside the embedding (see residuals.py).
+    """
 
     parts: tuple[str, ...] = PARTS
     copies: tuple[int, ...] = (0,)
@@ -60,6 +69,16 @@ class Experiment:
     strength: float = 1.0
     width: float = 0.3
     share: float = 0.5
+    alone: str = ""
+    backbone: str = BACKBONE
+    taught: float = 0.0
+    residuals: float = 0.0
+
+    @property
+    def judged(self) -> dict[str, int]:
+        """The copies that are looked at, by name."""
+        other = self.taught or self.residuals or self.alone or self.backbone != BACKBONE
+        return {"clean": 0} if other else COPIES
 
 
 ALL = 0, 1, 2
@@ -79,6 +98,15 @@ EXPERIMENTS = {
     "six parts, ridge, whole picture alone": Experiment(share=0.0),
     "six parts, ridge, window alone": Experiment(share=1.0),
     "six parts, Gaussian kernel": Experiment(head="rbf", strength=0.1),
+    "six parts, ridge taught by Gaussian kernels, half": Experiment(taught=0.5),
+    "six parts, ridge taught by Gaussian kernels alone": Experiment(taught=1.0),
+    "six parts, ridge, residuals beside them": Experiment(residuals=1.0),
+    "six parts, ridge, residuals beside them, strong": Experiment(residuals=4.0),
+    "residuals alone, ridge": Experiment(parts=(), residuals=1.0),
+    "alike alone, whole picture alone, ridge": Experiment(alone="alike", share=0.0),
+    "alike alone, whole picture alone, ridge, views of 320 px": Experiment(
+        backbone=f"{BACKBONE}@320", alone="alike", share=0.0
+    ),
     "patches alone (5, 6), ridge": Experiment(("patch:5", "patch:6")),
     "CLS alone (6, 8, 10, 11), ridge": Experiment(("cls:6", "cls:8", "cls:10", "cls:11")),
     "six parts, linear, clean, 40 epochs": Experiment(head=replace(LINEAR, epochs=40)),
@@ -115,8 +143,7 @@ EXPERIMENTS = {
 
 
 def held_out(experiment: Experiment, data: Problem) -> tuple[np.ndarray, dict[str, float]]:
-    """([3, N] scores of the clean, light and worn copies, mean AUC of maps of splices), by heads that saw neither
-    family nor site."""
+    """(scores [K, N] of the judged copies, mean AUC of maps of splices), by heads that saw neither family nor site."""
     return _fitted(experiment, data) if isinstance(experiment.head, TrainConfig) else (_kernel(experiment, data), {})
 
 
@@ -155,26 +182,52 @@ def _numpy(cells: Cells) -> list[np.ndarray]:
 
 def _kernel(experiment: Experiment, data: Problem) -> np.ndarray:
     """Weighted kernel ridge regression on +1 and -1, centred, in the dual: a fold is one linear system."""
+    judged = experiment.judged.values()
     known = data.features[experiment.copies[0]].float()
     shift, scale = known.mean(0), known.std(0) + 1e-6
+    if experiment.residuals:  # standardised before they were weighed
+        shift, scale = torch.zeros_like(shift), torch.ones_like(scale)
     known = (known - shift) / scale
-    target, root = data.labels.numpy() * 2.0 - 1, np.sqrt(data.weight.double().numpy())
+    target, weight = data.labels.numpy() * 2.0 - 1, data.weight.double().numpy()
     own = _gram(known, known, experiment)
-    scores = np.zeros((len(COPIES), len(target)))
+    kernel = _gram(known, known, replace(experiment, head="rbf")) if experiment.taught else None
+    scores = np.zeros((len(judged), len(target)))
     asked = [
         own if c == experiment.copies[0] else _gram((data.features[c].float() - shift) / scale, known, experiment)
-        for c in COPIES.values()
+        for c in judged
     ]
     for fold in range(FOLDS):
         train, test = np.flatnonzero(data.fold != fold), np.flatnonzero(data.fold == fold)
-        w = root[train]
-        mean = w / np.linalg.norm(w)
-        centre = np.eye(len(train)) - np.outer(mean, mean)
-        K = centre @ (own[np.ix_(train, train)] * np.outer(w, w)) @ centre
-        solved = centre @ np.linalg.solve(K + experiment.strength * np.eye(len(train)), centre @ (target[train] * w))
+        wanted = target
+        if kernel is not None:
+            wanted = (1 - experiment.taught) * target + experiment.taught * _teacher(kernel, target, weight, data, fold)
+        solved = _dual(own, wanted, weight, train, experiment.strength)
         for row, gram in enumerate(asked):
-            scores[row, test] = gram[np.ix_(test, train)] @ (solved * w)
+            scores[row, test] = gram[np.ix_(test, train)] @ solved
     return scores
+
+
+def _dual(gram: np.ndarray, target: np.ndarray, weight: np.ndarray, train: np.ndarray, strength: float) -> np.ndarray:
+    """The rows' coefficients, [len(train)]: scores are gram[.., train] @ them, up to a constant."""
+    w = np.sqrt(weight[train])
+    mean = w / np.linalg.norm(w)
+    centre = np.eye(len(train)) - np.outer(mean, mean)
+    K = centre @ (gram[np.ix_(train, train)] * np.outer(w, w)) @ centre
+    found: np.ndarray = centre @ np.linalg.solve(K + strength * np.eye(len(train)), centre @ (target[train] * w)) * w
+    return found
+
+
+def _teacher(kernel: np.ndarray, target: np.ndarray, weight: np.ndarray, data: Problem, without: int) -> np.ndarray:
+    """What Gaussian kernels say of every picture, [N], on the scale of the targets; 0 in the fold `without`.
+
+    None of them saw that fold, or the one of the picture that it speaks of.
+    """
+    said = np.zeros(len(target))
+    for fold in set(range(FOLDS)) - {without}:
+        train, test = np.flatnonzero((data.fold != fold) & (data.fold != without)), np.flatnonzero(data.fold == fold)
+        scores = kernel[np.ix_(test, train)] @ _dual(kernel, target, weight, train, TEACHER)
+        said[test] = scores - np.average(scores, weights=weight[test])
+    return said / max(1e-9, float(np.abs(said).mean()))
 
 
 def _gram(a: Tensor, b: Tensor, experiment: Experiment) -> np.ndarray:
@@ -189,23 +242,43 @@ def run(
     experiment: Experiment, records: list[Record], features: Features, *, root: Path, cache: Path
 ) -> dict[str, Any]:
     """AUC of each set under each copy, and fold by fold as the files are; AUC of the maps of splices, a view kind."""
-    problems = {kind: problem(records, features, experiment.parts, kind, folds=FOLDS) for kind in KINDS}
+    parts = experiment.parts or PARTS
+    kinds = KINDS[:1] if experiment.alone else KINDS
+    problems = {kind: problem(records, features, parts, kind, folds=FOLDS) for kind in kinds}
+    if experiment.residuals:
+        problems = {kind: _beside(data, root, experiment) for kind, data in problems.items()}
     if isinstance(experiment.head, TrainConfig):
         recipe = Recipe(parts=experiment.parts, folds=FOLDS)
         problems = with_splices(problems, records, root, recipe, backbone=BACKBONE, cache=cache)
     judged = {kind: held_out(experiment, data) for kind, data in problems.items()}
     scores = {kind: s for kind, (s, _) in judged.items()}
     whole = problems["whole"]
-    raw = fuse(scores["whole"], scores["window"], by_picture(problems), experiment.share)
+    raw = scores["whole"]
+    if "window" in scores:
+        raw = fuse(raw, scores["window"], by_picture(problems), experiment.share)
     labels, sets = whole.labels.numpy(), np.array([r.set for r in whole.records])
     report: dict[str, Any] = {"maps": {kind: maps for kind, (_, maps) in judged.items() if maps}}
-    for name in ("broad", "alike"):
+    for name in (experiment.alone,) if experiment.alone else ("broad", "alike"):
         inside = sets == name
-        report[name] = {copy: round(fold_auc(labels, raw[i], whole.fold, inside), 4) for i, copy in enumerate(COPIES)}
+        report[name] = {
+            copy: round(fold_auc(labels, raw[i], whole.fold, inside), 4) for i, copy in enumerate(experiment.judged)
+        }
         report[name]["folds"] = [
             round(fold_auc(labels, raw[0], whole.fold, inside & (whole.fold == f)), 3) for f in range(FOLDS)
         ]
     return report
+
+
+def _beside(data: Problem, root: Path, experiment: Experiment) -> Problem:
+    """The files as they are, with the statistics of their residuals beside their embeddings (or alone)."""
+    both = [experiment.residuals * _standard(torch.from_numpy(residual_features(data.records, root)))]
+    if experiment.parts:
+        both.append(_standard(data.features[0].float()))
+    return replace(data, features=torch.cat(both, 1)[None])
+
+
+def _standard(x: Tensor) -> Tensor:
+    return (x - x.mean(0)) / (x.std(0) + 1e-6)
 
 
 def main() -> None:
@@ -215,10 +288,14 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(".cache/features"))
     options = parser.parse_args()
     records = [r for r in read_manifest(options.data / "manifest.csv") if r.split == "train"]
-    features = compute_features(records, options.data, backbone=BACKBONE, copies=3, cache=options.cache)
     for name in options.only:
-        started = time.time()
-        report = run(EXPERIMENTS[name], records, features, root=options.data, cache=options.cache)
+        started, experiment = time.time(), EXPERIMENTS[name]
+        copies = 1 + max(experiment.judged.values())
+        looked = [r for r in records if not experiment.alone or (r.set == experiment.alone and r.kind == "whole")]
+        features = compute_features(
+            looked, options.data, backbone=experiment.backbone, copies=copies, cache=options.cache
+        )
+        report = run(EXPERIMENTS[name], looked, features, root=options.data, cache=options.cache)
         line = {"date": date.today().isoformat(), "name": name, "seed": 0} | report
         line |= {"seconds": round(time.time() - started), "config": asdict(EXPERIMENTS[name])}
         with LOG.open("a") as log:

@@ -145,3 +145,10 @@ def test_shipped_tower_is_openais() -> None:
     assert E.shape == (1, 512)
     assert E[0, :4].tolist() == pytest.approx(GOLDEN, abs=2e-3)
     assert float(torch.cosine_similarity(E, close)) > 0.995
+
+
+def test_a_name_with_a_size_takes_larger_views() -> None:
+    tower = load_tower("clip-vit-b-16@256")
+    assert (tower.image_size, tower.grid) == (256, 16)
+    with torch.inference_mode():
+        assert tower(views(1, 256), until=1).patches[-1].shape[1] == 256
