@@ -47,7 +47,7 @@ def result(shown: Exhibit) -> str:
     what = "answer" if moved.answer else "caption"
     if clean is None and shown.unchanged:
         title = "Taken for clean: the picture comes back unchanged"
-        more = "The purifier found no attack. It misses patches and many weak attacks, and those made against it."
+        more = "The purifier found no attack. It misses some weak ones, and those that are made against it."
     elif clean is None:
         same = moved.compared == purified.compared
         title = f"Purified: the {what} stayed the same" if same else f"Purified: the {what} is another one now"
