@@ -14,7 +14,7 @@ DRAWS = 4  # of EOT, where a defence draws noise
 @dataclass(frozen=True, slots=True)
 class Column:
     """attack: None is the clean picture. threat: in words. adaptive: made against each row anew, knowing or asking it;
-    else once, against the model without a defence. seen: whether the purifier was trained on this attack.
+    else once, against the model without a defence. seen: whether the purifier, or its gate, was trained on this attack.
     """
 
     name: str
@@ -35,8 +35,8 @@ COLUMNS = (
     Column("PGD 4/255", GREY, Attack("pgd", eps=4, steps=10), seen=True),
     Column("MI-FGSM 8/255", GREY, Attack("mi-fgsm", eps=8, steps=10), seen=True),
     Column("APGD 8/255", GREY, Attack("apgd", eps=8, steps=10)),
-    Column("PGD l2 4.0", GREY, Attack("pgd", eps=4, norm="l2", steps=10)),
-    Column("patch 2 %", GREY, Attack("patch", steps=20)),
+    Column("PGD l2 4.0", GREY, Attack("pgd", eps=4, norm="l2", steps=10), seen=True),
+    Column("patch 2 %", GREY, Attack("patch", steps=20), seen=True),
     Column(
         "BPDA + EOT 4/255",
         AROUND,

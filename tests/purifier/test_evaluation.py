@@ -126,7 +126,7 @@ def test_the_table_says_what_was_run(report: dict) -> None:
     text = markdown(report)
     for words in ("no defence", "ours, 1 step, prompt", "n = 2, seeds 1", "n = 1, seeds 1", "grey box", "adaptive"):
         assert words in text
-    assert "| patch 2 % | grey box: knows the model, not the defence | no |" in text
+    assert "| patch 2 % | grey box: knows the model, not the defence | yes |" in text
     assert "| fake | 1 | attacked, after purification |" in text
 
 
