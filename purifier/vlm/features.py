@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 
-from causalclip.tower import Tower
+from causalclip.tower import Tower, Trace
 
 LAYERS = (8, 11)  # a middle one for parts and places, the penultimate (LLaVA's choice) for meaning
 GRID = 7
@@ -41,15 +41,27 @@ def clip_features(tower: Tower, pixels: Tensor, *, layers: Sequence[int] = LAYER
         Patch tokens after `layers`, averaged to GRID x GRID, [N, 49, len(layers) * W], and the normalised embedding,
         [N, E].
     """
-    size = tower.image_size
-    if pixels.shape[-2:] != (size, size):
-        pixels = F.interpolate(pixels, (size, size), mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
-    trace = tower(pixels)
+    trace = tower(_squeezed(tower, pixels), patches=max(layers) == tower.layers)
     kept = torch.cat([trace.patches[layer] for layer in layers], -1)  # (N, 196, 1536)
     grid = kept.transpose(1, 2).unflatten(2, (tower.grid, tower.grid))
     patches = F.adaptive_avg_pool2d(grid, GRID).flatten(2).transpose(1, 2)
-    embedding = tower.visual.ln_post(trace.cls[-1]) @ tower.visual.proj
-    return patches, F.normalize(embedding, dim=-1)
+    return patches, _embedding(tower, trace)
+
+
+def clip_embedding(tower: Tower, pixels: Tensor) -> Tensor:
+    """The normalised embedding alone, [N, E], of the same."""
+    return _embedding(tower, tower(_squeezed(tower, pixels), patches=False))
+
+
+def _squeezed(tower: Tower, pixels: Tensor) -> Tensor:
+    size = (tower.image_size, tower.image_size)
+    if pixels.shape[-2:] == size:
+        return pixels
+    return F.interpolate(pixels, size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
+
+
+def _embedding(tower: Tower, trace: Trace) -> Tensor:
+    return F.normalize(tower.visual.ln_post(trace.cls[-1]) @ tower.visual.proj, dim=-1)
 
 
 def plan_views(name: str, *, count: int = VIEWS, seed: int = 0) -> list[View]:

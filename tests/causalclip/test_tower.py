@@ -19,6 +19,16 @@ def test_walk_equals_open_clip(options: dict) -> None:
             assert torch.allclose(ours, expected, atol=1e-4)
 
 
+def test_attention_for_gradients_equals_the_fused_one() -> None:
+    tower, x = tiny_tower(), views().requires_grad_(True)
+    expected = tower.visual((x - tower.mean) / tower.std)
+    ours = embed(tower(x), ("embedding",), tower)
+    assert torch.allclose(ours, expected, atol=1e-4)
+    slopes = [torch.autograd.grad(out.square().sum(), x)[0] for out in (ours, expected)]
+    assert slopes[1].abs().max() > 1e-3
+    assert torch.allclose(*slopes, atol=1e-4)
+
+
 def test_bfloat16_stays_close_and_the_stream_stays_float32() -> None:
     exact, fast = tiny_tower(), tiny_tower(dtype=torch.bfloat16)
     with torch.inference_mode():
