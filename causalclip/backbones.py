@@ -8,6 +8,7 @@ load_tower("ViT-L-14-quickgelu/openai")       open_clip's name and checkpoint ta
 
 import json
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,12 @@ def load_tower(name: str = DEFAULT, *, dtype: torch.dtype | None = None) -> Towe
     if size:
         resize_positions(tower, int(size))
     return tower.eval().requires_grad_(False)
+
+
+@cache
+def shared_tower(name: str = DEFAULT) -> Tower:
+    """As load_tower, once a process: for what reads it alone, and must not change it."""
+    return load_tower(name)
 
 
 def empty_visual(config: dict[str, Any]) -> VisionTransformer:

@@ -1,4 +1,4 @@
-"""python -m purifier purify | attack | ask | caption | train | refit-gate | evaluate | optimise-prompt"""
+"""python -m purifier purify | attack | ask | caption | train | refit-gate | refit-doubt | evaluate | optimise-prompt"""
 
 import json
 import time
@@ -17,6 +17,7 @@ from purifier.models import Models
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.command("train")(cli_train.train)
 app.command("refit-gate")(cli_train.refit)
+app.command("refit-doubt")(cli_train.refit_doubt)
 app.command("evaluate")(cli_train.evaluate)
 app.command("optimise-prompt")(cli_train.optimise)
 REFUSED = 2  # exit code: a picture could not be read

@@ -1,4 +1,4 @@
-"""The commands that need the data: train, refit-gate, evaluate, optimise-prompt."""
+"""The commands that need the data: train, refit-gate, refit-doubt, evaluate, optimise-prompt."""
 
 import json
 import logging
@@ -57,6 +57,21 @@ def refit(
         _stop(error)
 
 
+def refit_doubt(
+    folder: Annotated[Path, typer.Option(help="Of a purifier with a gate; the card is written anew.")],
+    data: Data = None,
+    forensics: Forensics = None,
+) -> None:
+    """Set anew from when on CLIP decides that a picture in doubt was attacked."""
+    from purifier.train import refit_doubt
+    from purifier.train.sources import training_sources
+
+    try:
+        refit_doubt(training_sources(data, forensics), folder)
+    except (FileNotFoundError, WeightsMissing) as error:
+        _stop(error)
+
+
 def evaluate(
     out: Annotated[Path, typer.Option(help="A JSON file; the table is printed, and written beside it as Markdown.")],
     data: Data = None,
@@ -67,11 +82,11 @@ def evaluate(
     rows: Annotated[str, typer.Option(help="Which, with ; between them; empty for all.")] = "",
     columns: Annotated[str, typer.Option(help="Which, with ; between them; empty for all.")] = "",
     compared: Annotated[
-        Path, typer.Option(help="A folder with the compared recipes, noise and regression; others need another cache.")
+        Path, typer.Option(help="A folder with the compared recipes, noise and regression; others need another --keep.")
     ] = Path(".cache/purifier"),
-    cache: Annotated[Path, typer.Option(help="Of what was measured; a stopped run goes on.")] = Path(
-        ".cache/purifier/measured"
-    ),
+    keep: Annotated[
+        Path, typer.Option(help="Where what is measured of each picture goes, and is gone on with.")
+    ] = Path(".cache/purifier/measured"),
 ) -> None:
     """Measure defences against attacks: the table of the README."""
     from purifier.evaluation import EvaluationConfig, evaluate_defences, markdown
@@ -82,8 +97,11 @@ def evaluate(
         pictures=pictures, costly=costly, seeds=seeds, rows=_list(rows), columns=_list(columns), compared=str(compared)
     )
     of = (MODELS / name for name in ("vlm", "vlm-prompt", "purifier"))
+    measured, earlier = keep / fingerprint(of), json.loads(out.read_text()) if out.is_file() else None
     try:
-        report = evaluate_defences(chosen, data=data, forensics=forensics, keep=cache / fingerprint(of), log=typer.echo)
+        report = evaluate_defences(
+            chosen, data=data, forensics=forensics, keep=measured, earlier=earlier, log=typer.echo
+        )
     except (FileNotFoundError, ValueError) as error:
         _stop(error)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -20,28 +20,34 @@ from purifier.filters import fine_detail
 
 STATISTICS = 27
 CELLS = 14  # a side, of the grid in which places are compared
+SHARPNESS = 4.0  # of the step at 0, for gradients
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
     """mean, deviation: of the statistics on the pictures that it was fitted to, [STATISTICS]. hidden: of the network,
     a row a unit, its weights and then its bias; weight: of the units, and then the bias of their sum, whose 0 lies
-    where `false_alarms` of clean held-out pictures lie above it. sharpness: times the log-odds, so that most pictures
-    are let through whole or not at all."""
+    where `false_alarms` of clean held-out pictures lie above it."""
 
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
     hidden: tuple[tuple[float, ...], ...]
     weight: tuple[float, ...]
     false_alarms: float
-    sharpness: float = 4.0
 
     def __call__(self, pixels: Tensor, removed: Tensor) -> Tensor:
-        """[N] in (0, 1): how much each picture is purified; see `statistics`."""
+        """Log-odds [N] that each picture was attacked; it opens above 0. See `statistics`."""
         found = statistics(pixels, removed)
         scaled = (found - found.new_tensor(self.mean)) / found.new_tensor(self.deviation)
         units = F.relu(_affine(scaled, found.new_tensor(self.hidden)))
-        return torch.sigmoid(self.sharpness * _affine(units, found.new_tensor([self.weight]))[:, 0])
+        return _affine(units, found.new_tensor([self.weight]))[:, 0]
+
+
+def opened(odds: Tensor) -> Tensor:
+    """1 where log-odds [N] are above 0, else 0: half a purification would leave half of the attack, which is enough for
+    it. The gradient is that of a sigmoid, so that an attacker is not misled by a step."""
+    soft = torch.sigmoid(SHARPNESS * odds)
+    return (odds > 0).to(soft) + soft - soft.detach()
 
 
 def _affine(x: Tensor, rows: Tensor) -> Tensor:

@@ -22,8 +22,9 @@ from torch import Tensor
 from causalclip.backbones import fast_dtype
 from causalclip.weights import ASSETS, WeightsMissing
 from purifier.attacks.budget import LEVELS, to_levels
+from purifier.doubt import Doubt
 from purifier.filters import fine_detail, quantise, resize
-from purifier.gate import Gate
+from purifier.gate import Gate, opened
 from purifier.tiles import apply_tiled
 
 DEFAULT = ASSETS / "purifier"
@@ -31,8 +32,7 @@ STEPS = 1
 MAX_STEPS = 5
 SHARD = "8MB"
 FINE = 8.0
-UNTOUCHED = 0.02  # of the gate: below it a picture stays as it is, exactly
-SEEN = 224  # px of the short side at which pictures are quantised: what the language model sees
+SEEN = 176  # px of the short side at which pictures are quantised: coarser than CLIP sees, and on another grid
 
 
 @dataclass
@@ -51,6 +51,7 @@ class PurifierPipeline(DiffusionPipeline):
         gate: settings of a Gate. What it takes for clean stays as it is. What it takes for attacked is also quantised
             (filters.quantise), as an attack on CLIP survives at a quarter of its size. Without a gate the network's
             walk is the answer. It decides by one step, however many are walked.
+        doubt: settings of a Doubt: where the gate leaves it to CLIP. None leaves nothing to it.
         tile, overlap: of pictures with a side above `tile` px.
         coarse: pictures whose short side is at least 1.5 times as long are first purified at this short side, and the
             correction is enlarged: an attack made at the size that CLIP sees is as coarse as that.
@@ -65,6 +66,7 @@ class PurifierPipeline(DiffusionPipeline):
         unet: UNet2DModel,
         scheduler: FlowMatchEulerDiscreteScheduler,
         gate: dict[str, Any] | None = None,
+        doubt: dict[str, Any] | None = None,
         fold: int = 2,
         scale: float = 0.05,
         tile: int = 512,
@@ -74,7 +76,7 @@ class PurifierPipeline(DiffusionPipeline):
         super().__init__()
         self.register_modules(unet=unet, scheduler=scheduler)  # type: ignore[attr-defined]
         sizes: dict[str, Any] = {"tile": tile, "overlap": overlap, "coarse": coarse}
-        sizes |= {"gate": gate, "fold": fold, "scale": scale}
+        sizes |= {"gate": gate, "doubt": doubt, "fold": fold, "scale": scale}
         self.register_to_config(**sizes)  # type: ignore[attr-defined]
         self.set_progress_bar_config(disable=True)  # type: ignore[attr-defined]
 
@@ -115,11 +117,20 @@ class PurifierPipeline(DiffusionPipeline):
         looked, found = self.look(pixels)
         if self.config["gate"] is None:
             return self._without(pixels, found, steps).clamp(0, 1)
-        share = Gate(**self.config["gate"])(looked, found).view(-1, 1, 1, 1)
-        if not torch.is_grad_enabled() and bool((share < UNTOUCHED).all()):
+        odds = Gate(**self.config["gate"])(looked, found)
+        doubt = Doubt(**self.config["doubt"]) if self.config["doubt"] else None
+        if not torch.is_grad_enabled() and bool((odds <= (doubt.low if doubt else 0)).all()):
             return pixels.clamp(0, 1)
-        cleaned = self._without(pixels, found, steps).clamp(0, 1)
-        return (pixels + share * (_quantised(cleaned) - pixels)).clamp(0, 1)
+        purified = _quantised(self._without(pixels, found, steps).clamp(0, 1))
+        if doubt:
+            odds = doubt(odds, pixels, purified)
+        return (pixels + opened(odds).view(-1, 1, 1, 1) * (purified - pixels)).clamp(0, 1)
+
+    def doubts(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """What the gate says, log-odds [N], and the pictures as they would be purified: what a Doubt is fitted to."""
+        looked, found = self.look(pixels)
+        purified = _quantised(self._without(pixels, found, STEPS).clamp(0, 1))
+        return Gate(**self.config["gate"])(looked, found), purified
 
     def without_perturbation(self, pixels: Tensor, steps: int = STEPS) -> Tensor:
         """The network's walk alone, not rounded: float [N, 3, H, W] -> the same."""

@@ -1,9 +1,12 @@
-"""What was measured before: a run that was stopped, or that gets more columns, goes on where it was."""
+"""What was measured, picture by picture: a run that was stopped, or that gets more columns or pictures, goes on.
+
+The files are small and hold nothing of the pictures but their names, so that they can be published beside the table.
+"""
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 
 from purifier.evaluation.metrics import Outcome
@@ -36,7 +39,7 @@ class Kept:
         if self.folder is None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        line = {"key": f"{seed} {picture}", "rows": {row: asdict(o) for row, o in outcomes.items()}}
+        line = {"key": f"{seed} {picture}", "rows": {row: o.plain() for row, o in outcomes.items()}}
         with self._file(column).open("a") as file:
             file.write(json.dumps(line) + "\n")
 
@@ -45,13 +48,12 @@ class Kept:
         if self.folder is not None and self._file(column).is_file():
             for line in self._file(column).read_text().splitlines():
                 known = json.loads(line)
-                rows = {row: Outcome(**o | {"references": tuple(o["references"])}) for row, o in known["rows"].items()}
-                found.setdefault(known["key"], {}).update(rows)
+                found.setdefault(known["key"], {}).update({row: Outcome(**o) for row, o in known["rows"].items()})
         return found
 
     def _file(self, column: str) -> Path:
         assert self.folder is not None
-        return self.folder / f"{hashlib.sha256(column.encode()).hexdigest()[:12]}.jsonl"
+        return self.folder / f"{re.sub('[^a-z0-9]+', '-', column.lower()).strip('-')}.jsonl"
 
 
 def fingerprint(folders: Iterable[Path]) -> str:

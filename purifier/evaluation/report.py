@@ -28,18 +28,20 @@ def markdown(report: Report) -> str:
 def _table(cells: dict[tuple[str, str], Any], rows: list[str], columns: list[str], metric: str) -> str:
     lines = ["| defence | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for row in rows:
-        lines.append(f"| {row} | " + " | ".join(_cell(cells.get((row, c)), metric) for c in columns) + " |")
+        found = [_cell(cells.get((row, c)), metric, usual=_any(cells, c)["n"]) for c in columns]
+        lines.append(f"| {row} | " + " | ".join(found) + " |")
     counts = "; ".join(f"{c}: n = {_any(cells, c)['n']}, seeds {_any(cells, c)['seeds']}" for c in columns)
-    return "\n".join(lines) + f"\n\nIn brackets: 95 % bootstrap interval. {counts}."
+    return "\n".join(lines) + f"\n\nIn brackets: 95 % bootstrap interval. Unless a cell says another n: {counts}."
 
 
-def _cell(cell: Any, metric: str) -> str:
+def _cell(cell: Any, metric: str, *, usual: int) -> str:
     if cell is None or cell[metric] is None:
         return "-"
+    other = "" if cell["n"] == usual else f", n = {cell['n']}"
     if metric == "cider":
-        return f"{cell['cider']:.2f}"
+        return f"{cell['cider']:.2f}{other}"
     low, high = cell[f"{metric}_interval"]
-    return f"{100 * cell[metric]:.0f} ({100 * low:.0f} to {100 * high:.0f})"
+    return f"{100 * cell[metric]:.0f} ({100 * low:.0f} to {100 * high:.0f}){other}"
 
 
 def _any(cells: dict[tuple[str, str], Any], column: str) -> Any:

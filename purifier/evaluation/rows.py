@@ -18,6 +18,7 @@ from purifier.models import Models
 from purifier.pipeline import PurifierPipeline
 from purifier.pixels import to_array
 
+COMPARED = ("unsupervised", "one-step regression")  # the same network, other recipes
 NOISE = 12.0  # of the unsupervised row, in 1/255: what hides a perturbation of 8/255 under it
 
 
@@ -50,10 +51,11 @@ def build_rows(models: Models, *, compared: Path | None) -> list[Row]:
         Row("median blur", median, False, False, vlm),
         Row(f"low pass, {COARSE} px", low_pass, True, False, vlm),
     ]
+    unsupervised, regression = COMPARED
     if other := _compared(compared, "noise"):
-        rows.append(Row("unsupervised", _noised(other), True, True, vlm))
+        rows.append(Row(unsupervised, _noised(other), True, True, vlm))
     if other := _compared(compared, "regression"):
-        rows.append(Row("one-step regression", other.purify, True, False, vlm))
+        rows.append(Row(regression, other.purify, True, False, vlm))
     rows.append(Row("ours, 1 step", lambda x: ours.purify(x, 1), True, False, vlm))
     rows.append(Row("ours, 4 steps", lambda x: ours.purify(x, 4), True, False, vlm))
     with suppress(WeightsMissing):  # no prompt was trained

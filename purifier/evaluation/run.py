@@ -15,8 +15,8 @@ from purifier.attacks.budget import to_levels
 from purifier.evaluation.columns import COLUMNS, Column, seen_by
 from purifier.evaluation.kept import Kept
 from purifier.evaluation.metrics import Outcome, summarise
-from purifier.evaluation.rows import Row, build_rows
-from purifier.evaluation.samples import Sample, load_samples
+from purifier.evaluation.rows import COMPARED, Row, build_rows
+from purifier.evaluation.samples import Sample, load_captions, load_samples
 from purifier.evaluation.verdicts import detector_on_purified
 from purifier.models import Models
 from purifier.objectives import change_answer
@@ -52,10 +52,14 @@ def evaluate_defences(
     forensics: Path | None = None,
     models: Models | None = None,
     keep: Path | None = None,
+    earlier: dict[str, Any] | None = None,
     log: Log = lambda _: None,
 ) -> dict[str, Any]:
     """The whole report: `date`, `data`, `threats`, `cells` (a list, one a row and column), `detector` (None without
     `forensics`). What is measured stays in `keep` and is not measured again; the report is of all that is there.
+
+    Args:
+        earlier: a report, of which the cells of the compared recipes are taken over where their models are not here.
 
     Raises:
         FileNotFoundError: the data is missing, or a model's weights are.
@@ -71,15 +75,23 @@ def evaluate_defences(
         samples = load_samples(data, count=config.pictures, seed=seed)
         for i, sample in enumerate(samples):
             log(f"seed {seed}, picture {i + 1} of {len(samples)}")
+            answer = ""
             for column in columns:
                 if column.adaptive and (seed > 0 or i >= config.costly):
                     continue
                 known = kept.get(column.name, seed, sample.name)
                 missing = [row for row in rows if row.name not in known]
-                found = _column(models, sample, column, missing, seed, captions=config.captions)
-                if found:
-                    kept.put(column.name, seed, sample.name, found)
-    cells = [cell for column in columns for cell in _cells(column.name, rows, kept)]
+                if missing:
+                    answer = answer or models.vlm.answer(sample.pixels, sample.question)[0].text
+                    found = _column(models, sample, answer, column, missing, seed, captions=config.captions)
+                    if found:
+                        kept.put(column.name, seed, sample.name, found)
+    captions = load_captions(data)
+    cells = [cell for column in columns for cell in _cells(column.name, rows, kept, captions)]
+    if earlier and not config.rows:
+        here = {row.name for row in rows}
+        others = [cell for cell in earlier["cells"] if cell["row"] in set(COMPARED) - here]
+        cells += [cell for cell in others if cell["column"] in {column.name for column in columns}]
     verdicts = None
     if forensics and config.verdicts:
         verdicts = detector_on_purified(models, forensics, config.verdicts, config.attacked)
@@ -94,11 +106,10 @@ def evaluate_defences(
 
 
 def _column(
-    models: Models, sample: Sample, column: Column, rows: list[Row], seed: int, *, captions: bool
+    models: Models, sample: Sample, answer: str, column: Column, rows: list[Row], seed: int, *, captions: bool
 ) -> dict[str, Outcome]:
-    """The outcome of every row to which the column applies, by name."""
+    """The outcome of every row to which the column applies, by name. answer: to the clean picture."""
     vlm, moved = models.vlm, None
-    answer = vlm.answer(sample.pixels, sample.question)[0].text
     behind: list[tuple[Row, Tensor]] = []
     for row in rows:
         objective = change_answer(vlm, [sample.question], [answer], prefix=getattr(row.prompted, "prefix", None))
@@ -153,15 +164,19 @@ def _outcomes(
 ) -> dict[str, Outcome]:
     """Defends each row's picture, and lets each model speak once about all that it is shown."""
     shown, seconds, speakers = {}, {}, {}
+    seen: dict[str, Tensor] = {}
     for row, moved in behind:
         started = time.perf_counter()
         shown[row.name] = to_levels(row.defend(moved))
         seconds[row.name] = time.perf_counter() - started
         speakers[row.name] = row.speaks_of(shown[row.name], moved)
+    for name, picture in shown.items():  # most of the cost; many rows show the same
+        same = next((other for other in seen if torch.equal(shown[other], picture)), None)
+        seen[name] = speakers[name].see(picture) if same is None else seen[same]
     outcomes = {}
     for speaker in {id(s): s for s in speakers.values()}.values():
         names = [name for name, its in speakers.items() if its is speaker]
-        visual = speaker.see(torch.cat([shown[name] for name in names]))
+        visual = torch.cat([seen[name] for name in names])
         answers = [a.text for a in speaker.answer_seen(visual, [sample.question] * len(names))]
         told = [c.text for c in speaker.caption_seen(visual)] if captions and sample.captions else [None] * len(names)
         for name, said, caption in zip(names, answers, told, strict=True):
@@ -169,7 +184,6 @@ def _outcomes(
                 agrees=said == clean_answer,
                 right=normalise_answer(said) == normalise_answer(sample.answer),
                 caption=caption,
-                references=sample.captions,
                 shown=shown[name],
                 clean=sample.pixels,
                 seconds=seconds[name],
@@ -177,14 +191,16 @@ def _outcomes(
     return outcomes
 
 
-def _cells(column: str, rows: list[Row], kept: Kept) -> Iterator[dict[str, Any]]:
+def _cells(column: str, rows: list[Row], kept: Kept, captions: dict[str, tuple[str, ...]]) -> Iterator[dict[str, Any]]:
     """One for every row of which anything is known."""
     known = kept.all(column)
     for row in rows:
         found = {key: outcomes[row.name] for key, outcomes in known.items() if row.name in outcomes}
         if found:
-            seeds = len({key.split()[0] for key in found})
-            yield {"row": row.name, "column": column} | summarise(list(found.values()), seeds=seeds)
+            asked = [key.split(maxsplit=1) for key in found]
+            references = [captions[picture] for _, picture in asked]
+            seeds = len({seed for seed, _ in asked})
+            yield {"row": row.name, "column": column} | summarise(list(found.values()), references, seeds=seeds)
 
 
 def _chosen(things: Any, names: tuple[str, ...], what: str) -> list[Any]:

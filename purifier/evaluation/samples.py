@@ -37,14 +37,21 @@ def load_samples(root: Path, *, count: int, seed: int) -> list[Sample]:
         asked[name].append(text)
     if not asked:
         raise FileNotFoundError("There are no questions in the test split of this data.")
-    rng = random.Random(seed)
+    captions, rng = load_captions(root), random.Random(seed)
     samples = []
     for name in _in_turns(sorted(asked), rng)[:count]:
-        text, picture = rng.choice(asked[name]), pictures[name]
-        captions = tuple(normalise_caption(c) for c in picture.captions) if picture.split == "test" else ()
+        text = rng.choice(asked[name])
         pixels = torch.from_numpy(np.array(read_pixels(root / name))).permute(2, 0, 1).float()[None] / 255
-        samples.append(Sample(name, pixels, text.prompt, text.answer, captions))
+        samples.append(Sample(name, pixels, text.prompt, text.answer, captions[name]))
     return samples
+
+
+def load_captions(root: Path) -> dict[str, tuple[str, ...]]:
+    """People's captions of each picture by its name, normalised; none outside the test split."""
+    return {
+        p.name: tuple(normalise_caption(c) for c in p.captions) if p.split == "test" else ()
+        for p in load_pictures(root)
+    }
 
 
 def _in_turns(names: list[str], rng: random.Random) -> list[str]:

@@ -53,8 +53,10 @@ def detector_on_purified(models: Models, forensics: Path, count: int, attacked: 
 
 
 def _judge(models: Models, given: Tensor, found: dict[str, list[Any]], before: str, after: str) -> None:
-    for when, shown in ((before, given), (after, models.purifier(given).images)):
-        found[when].append(models.detector.judge(to_array(shown)))
+    shown, purified = to_array(given), to_array(models.purifier(given).images)
+    verdict = models.detector.judge(shown)
+    found[before].append(verdict)
+    found[after].append(verdict if (shown == purified).all() else models.detector.judge(purified))
 
 
 def _summary(verdicts: list[Any]) -> dict[str, float]:

@@ -7,14 +7,15 @@ from pathlib import Path
 
 from safetensors import safe_open
 
+from purifier.doubt import Doubt
 from purifier.filters import QUALITY
 from purifier.gate import STATISTICS
-from purifier.pipeline import PurifierPipeline
+from purifier.pipeline import SEEN, PurifierPipeline
 from purifier.train.config import TrainConfig
 from purifier.train.gate import LEAST
 from purifier.train.loop import pair_files
 
-GATE = "\n## The gate\n"
+GATE, DOUBT, LIMITS = "\n## The gate\n", "\n## In doubt\n", "\n## Limits\n"
 
 
 def write_card(out: Path, pipeline: PurifierPipeline, pairs: Path, log: Path, config: TrainConfig) -> None:
@@ -73,7 +74,7 @@ def write_gate_section(folder: Path, opens: Mapping[str, float], pairs: Sequence
 An attack on CLIP survives at a quarter of its size, so that taking most of it out is not enough. A gate (a small
 network on {STATISTICS} statistics of the picture and of what the network finds) opens for {attacked:.1%} of
 held-out attacked pictures, at the threshold where it opens for {clean:.1%} of held-out clean ones. A picture for which
-it opens is also quantised as JPEG at quality {QUALITY} would, at 224 px of its short side, eight times on shifted
+it opens is also quantised as JPEG at quality {QUALITY} would, at {SEEN} px of its short side, eight times on shifted
 grids, of which the mean is taken: faint detail goes, edges stay. Fine detail of a purified picture, text and faces
 above all, proves nothing. A picture that the gate takes for clean comes back unchanged, to the bit.
 
@@ -84,10 +85,32 @@ Neither network nor gate was ever shown: APGD, Square.
 |---|---|
 {by_attack}
 """
-    card = folder / "README.md"
-    before, _, rest = card.read_text().partition(GATE)
-    after = rest[rest.index("\n## ") :] if rest else "\n## Limits\n" + before.partition("\n## Limits\n")[2]
-    card.write_text(before.partition("\n## Limits\n")[0] + section + after)
+    _put(folder / "README.md", GATE, section)
+
+
+def write_doubt_section(folder: Path, doubt: Doubt, shares: Mapping[str, float]) -> None:
+    """Puts where the gate asks CLIP into folder/README.md, in place of what was said before.
+
+    Args:
+        shares: what fit_doubt returns.
+    """
+    section = f"""{DOUBT}
+Where the gate's log-odds lie between {doubt.low:g} and {doubt.high:g}, CLIP decides: the picture is purified if its
+embedding moves by more than {doubt.distance:g} (1 - cosine) when its detail is taken away (feature squeezing,
+arXiv 1704.01155). Set on {shares["files"]} clean pictures that the gate was not fitted to: {shares["doubt"]:.1%} of
+them are in doubt, the gate alone would purify {shares["alone"]:.1%}, both together purify {shares["both"]:.1%}.
+"""
+    _put(folder / "README.md", DOUBT, section)
+
+
+def _put(card: Path, heading: str, section: str) -> None:
+    """A section in place of the one under this heading; if there is none, before the limits."""
+    before, _, rest = card.read_text().partition(heading)
+    if rest:
+        card.write_text(before + section + rest[rest.index("\n## ") :])
+    else:
+        above, limits, below = before.partition(LIMITS)
+        card.write_text(above + section + limits + below)
 
 
 def _drawn(pairs: Path, *, skip: int = 0) -> list[tuple[dict[str, object], int]]:

@@ -3,11 +3,12 @@
 Its pairs are its own, of more kinds of attack than the network learns from, which learns what to take away, not when.
 Clean are the pairs' clean ends, and many more files in all the ways in which clean pictures come (CAME), as a picture
 that is wrongly taken for attacked loses its detail; attacked are the pairs' last states from LEAST on. The threshold is
-set on pictures that the network behind it has not seen.
+set on pictures that the network behind it has not seen. So is that of what CLIP is asked where the gate is in doubt.
 """
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from causalclip.delivery import KERNELS, random_delivery, rescale
+from purifier.doubt import SLOPE, Doubt
 from purifier.gate import Gate, statistics
 from purifier.pipeline import PurifierPipeline
 from purifier.pixels import to_tensor
@@ -35,6 +37,7 @@ FOLDS = 8
 UNITS = 16  # of the hidden layer
 DECAY = 0.1  # L2 penalty
 CLEAN = "clean"
+LOW, HIGH = -3.0, 2.0  # log-odds of the gate, between which it asks CLIP
 
 
 def _smaller(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -108,13 +111,48 @@ def _measure(
         add(batch.clean.float() / 255, kind=CLEAN, group=group)
         if batch.eps >= LEAST:
             add(batch.moved[-1].float() / 255, kind=batch.attack, group=group)
+    for source, pixels in _as_they_come(_shuffled(sources, seed)[:FILES], seed):
+        add(pixels, kind=CLEAN, group=source.path.name)
+    return torch.cat(rows).numpy(), np.array(kinds), np.array(groups)
+
+
+def fit_doubt(
+    pipeline: PurifierPipeline, sources: Sequence[Source], *, seed: int = 0
+) -> tuple[Doubt, dict[str, float]]:
+    """Where the gate of a pipeline leaves it to CLIP, and from which distance on: the least at which FALSE_ALARMS of
+    the clean pictures are purified that the gate was not fitted to (all of them, where there are too few).
+
+    Returns:
+        The Doubt, and of the clean pictures: how many there were, `files`, and which shares of them were in `doubt`,
+        purified by the gate `alone`, and by `both`.
+    """
+    doubt = Doubt(low=LOW, high=HIGH, distance=0.0)
+    order = _shuffled(sources, seed)
+    odds, moved = [], []
+    for _, pixels in _as_they_come(order[FILES:] or order, seed):
+        with torch.no_grad():
+            found, purified = pipeline.doubts(pixels)
+            odds.append(found.item())
+            moved.append(doubt(found, pixels, purified).item() / SLOPE if LOW < odds[-1] < HIGH else 0.0)
+    said, distance = np.array(odds), np.array(moved)
+    asked = (said > LOW) & (said < HIGH)
+    touched = lambda d: float(((said >= HIGH) | (asked & (distance > d))).mean())  # noqa: E731
+    chosen = next((d for d in [0.0, *sorted(distance[asked])] if touched(d) <= FALSE_ALARMS), 1.0)
+    shares = {"doubt": float(asked.mean()), "alone": float((said > 0).mean()), "both": touched(chosen)}
+    return replace(doubt, distance=round(float(chosen) + 0.0005, 3)), {"files": len(said)} | shares
+
+
+def _shuffled(sources: Sequence[Source], seed: int) -> list[Source]:
+    return random.Random(seed).sample(list(sources), len(sources))
+
+
+def _as_they_come(sources: Iterable[Source], seed: int) -> Iterator[tuple[Source, Tensor]]:
+    """Clean pictures, [1, 3, H, W] each, in the ways of CAME by turns."""
     rng = np.random.default_rng(seed)
-    for i, source in enumerate(random.Random(seed).sample(list(sources), min(FILES, len(sources)))):
+    for i, source in enumerate(sources):
         with Image.open(source.path) as file:
             picture = file.convert("RGB")
-        came = CAME[i % len(CAME)](picture, rng)
-        add(to_tensor(np.array(came)), kind=CLEAN, group=source.path.name)
-    return torch.cat(rows).numpy(), np.array(kinds), np.array(groups)
+        yield source, to_tensor(np.array(CAME[i % len(CAME)](picture, rng)))
 
 
 def _plain(values: Iterable[float]) -> tuple[float, ...]:

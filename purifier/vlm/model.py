@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from causalclip.backbones import load_tower
+from causalclip.backbones import shared_tower
 from causalclip.tower import Tower
 from causalclip.weights import ASSETS, INT8, SCALE, load_weights, quantize, save_shards
 from purifier.vlm.connector import Connector
@@ -249,7 +249,7 @@ class EmbeddedVLM(nn.Module):
         config = VLMConfig(**settings | {"layers": tuple(settings["layers"])})
         answers = json.loads((folder / "answers.json").read_text())
         vocabulary = Vocabulary.from_file(folder / "tokenizer.json")
-        model = cls(config, vocabulary, tower or load_tower(config.tower), answers=answers)
+        model = cls(config, vocabulary, tower or shared_tower(config.tower), answers=answers)
         missing, unknown = model.load_state_dict(weights, strict=False)
         lost = set(missing) & set(model._own_state())
         if lost or unknown:

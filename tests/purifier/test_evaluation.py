@@ -111,6 +111,27 @@ def test_what_was_measured_is_not_measured_again(data: Path, models: Models, tmp
         assert not calls
         evaluate_defences(replace(config, rows=("no defence", "median blur")), data=data, models=models, keep=tmp_path)
     assert [row.name for row, _ in calls] == ["median blur"] * 2
+    (file,) = tmp_path.glob("*.jsonl")
+    assert file.name == "clean.jsonl"
+    assert "one dog" not in file.read_text()  # of the data, nothing but its names
+
+
+def test_compared_recipes_that_are_not_here_stay_as_they_were_reported(data: Path, models: Models) -> None:
+    ours = {"row": "ours, 1 step", "column": "clean", "n": 9}
+    cells = [ours | {"row": "unsupervised"}, ours | {"row": "unsupervised", "column": "patch 2 %"}, ours]
+    config = EvaluationConfig(pictures=2, seeds=1, columns=("clean",), compared="nowhere", verdicts=0)
+    found = evaluate_defences(config, data=data, models=models, earlier={"cells": cells})["cells"]
+    assert [c["n"] for c in found if c["row"] == "unsupervised"] == [9]
+    assert [c["n"] for c in found if c["row"] == "ours, 1 step"] == [2]
+    only = evaluate_defences(replace(config, rows=("JPEG 75",)), data=data, models=models, earlier={"cells": cells})
+    assert {c["row"] for c in only["cells"]} == {"JPEG 75"}
+
+
+def test_a_cell_says_where_it_rests_on_other_pictures(report: dict) -> None:
+    cells = [c | ({"n": 7} if c["row"] == "JPEG 75" else {}) for c in report["cells"]]
+    lines = markdown(report | {"cells": cells}).splitlines()
+    assert all(line.count(", n = 7") == 4 for line in lines if line.startswith("| JPEG 75 |") and "(" in line)
+    assert not any(", n = 7" in line for line in lines if line.startswith("| no defence |"))
 
 
 def test_other_weights_have_another_fingerprint(tmp_path: Path) -> None:
@@ -202,11 +223,12 @@ def test_rows_whose_models_are_missing_are_left_out(models: Models) -> None:
 
 def test_metrics_of_known_pictures() -> None:
     clean = torch.zeros(1, 3, 16, 16)
-    off = Outcome(True, False, "a dog", ("a dog",), clean + 10 / 255, clean, 0.1).measured()
-    assert off.psnr == pytest.approx(20 * np.log10(25.5), abs=1e-6)
+    off = Outcome(True, False, "a dog", 0.1, clean + 10 / 255, clean).measured()
+    assert off.psnr == pytest.approx(20 * np.log10(25.5), abs=0.01)
     assert off.shown is None
-    same = Outcome(False, True, None, (), clean, clean, 0.3).measured()
-    row = summarise([off, same], seeds=1)
+    assert Outcome(**off.plain()) == off
+    same = Outcome(False, True, None, 0.3, clean, clean).measured()
+    row = summarise([off, same], [("a dog",), ()], seeds=1)
     assert (row["agreement"], row["accuracy"], row["captions"], row["milliseconds"]) == (0.5, 0.5, 1, 200.0)
 
 

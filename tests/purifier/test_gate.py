@@ -11,11 +11,14 @@ from PIL import Image
 from torch import Tensor
 
 from purifier.attacks.budget import to_levels
+from purifier.doubt import Doubt, moves
 from purifier.filters import fine_detail, low_pass, quantise
-from purifier.gate import STATISTICS, Gate, statistics
+from purifier.gate import STATISTICS, Gate, opened, statistics
 from purifier.pipeline import PurifierPipeline, new_pipeline
 from purifier.pixels import to_tensor
+from purifier.vlm.features import clip_embedding
 from tests.causalclip.pictures import photo
+from tests.causalclip.towers import tiny_tower
 from tests.purifier.purifiers import tiny_purifier
 
 OPEN, SHUT = 50.0, -50.0
@@ -32,10 +35,12 @@ def gate(bias: float) -> Gate:
     )
 
 
-def gated(bias: float) -> PurifierPipeline:
+def gated(bias: float, doubt: Doubt | None = None) -> PurifierPipeline:
     plain = tiny_purifier()
     sizes = {name: plain.config[name] for name in ("tile", "overlap", "coarse")}
-    return PurifierPipeline(plain.unet, plain.scheduler, gate=asdict(gate(bias)), **sizes)
+    return PurifierPipeline(
+        plain.unet, plain.scheduler, gate=asdict(gate(bias)), doubt=asdict(doubt) if doubt else None, **sizes
+    )
 
 
 def test_low_pass_keeps_what_is_coarse_and_nothing_else() -> None:
@@ -73,9 +78,9 @@ def test_the_gate_opens_with_its_network() -> None:
     by_size = replace(gate(0.0), hidden=((0.1,) + (0.0,) * (STATISTICS - 1) + (1.0,),))
     small, large = by_size(x, e / 100), by_size(x, e)
     assert (small < large).all()
-    assert torch.allclose(gate(0.0)(x, e), torch.full((2,), 0.5))
+    assert torch.allclose(gate(0.0)(x, e), torch.zeros(2))
     size = statistics(x, e)[:, 0]
-    by_hand = torch.sigmoid(4 * (2 * torch.relu(size / 10 + 0.3) - 1))
+    by_hand = 2 * torch.relu(size / 10 + 0.3) - 1
     wide = replace(gate(0.0), hidden=((0.1,) + (0.0,) * (STATISTICS - 1) + (0.3,),), weight=(2.0, -1.0))
     assert torch.allclose(wide(x, e), by_hand, atol=1e-5)
 
@@ -132,6 +137,44 @@ def test_what_is_taken_for_attacked_holds_nothing_of_its_faint_detail() -> None:
     a, b = (purifier.purify(x + s * checks * 16 / 255) for s in (-1, 1))
     assert (a - b).abs().max() < 2 / 255  # of 32
     assert not torch.equal(a, x)
+
+
+def test_it_opens_whole_or_not_at_all_and_slopes_for_an_attacker() -> None:
+    odds = torch.tensor([-2.0, -0.01, 0.01, 2.0], requires_grad=True)
+    share = opened(odds)
+    assert share.tolist() == [0, 0, 1, 1]
+    (slope,) = torch.autograd.grad(share.sum(), odds)
+    assert (slope > 0).all()
+    assert slope[1] > 100 * slope[0]
+
+
+@pytest.mark.parametrize(("bias", "asks"), [(-4.0, False), (-1.0, True), (1.0, True), (3.0, False)])
+def test_clip_decides_where_the_gate_is_in_doubt(bias: float, asks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By how far what it sees moves, whatever the gate leant to."""
+    asked = []
+    monkeypatch.setattr("purifier.doubt.shared_tower", lambda name: name)
+    monkeypatch.setattr("purifier.doubt.moves", lambda tower, x, y: asked.append(tower) or torch.tensor([moved]))
+    purifier = gated(bias, Doubt(low=-3, high=2, distance=0.2))
+    for moved in (0.1, 0.3):
+        changed = not torch.equal(purifier(pixels()).images, pixels())
+        assert changed == (moved > 0.2 if asks else bias > 0)
+    assert asked == (["clip-vit-b-16"] * 2 if asks else [])
+
+
+def test_the_doubt_is_about_each_picture_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("purifier.doubt.shared_tower", lambda name: name)
+    monkeypatch.setattr("purifier.doubt.moves", lambda _, x, y: (x - y).mean((1, 2, 3)))
+    odds = torch.tensor([-5.0, 0.5, 5.0, -0.5], requires_grad=True)
+    x = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 3, 2, 2)
+    found = Doubt(low=-3, high=2, distance=2.0)(odds, x, x * 0)
+    assert found.tolist() == [-5, -10, 5, 10]
+
+
+def test_what_clip_sees_moves_by_a_cosine() -> None:
+    tower, x, y = tiny_tower(), torch.rand(2, 3, 48, 40), torch.rand(2, 3, 48, 40)
+    assert moves(tower, x, x).abs().max() < 1e-5
+    by_hand = 1 - torch.cosine_similarity(clip_embedding(tower, x), clip_embedding(tower, y))
+    assert torch.allclose(moves(tower, x, y), by_hand, atol=1e-6)
 
 
 @pytest.mark.parametrize("steps", [1, 4])

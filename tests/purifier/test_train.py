@@ -12,11 +12,13 @@ from PIL import Image
 
 from causalclip.detector import Detector
 from causalclip.weights import WeightsMissing
+from purifier.doubt import Doubt
 from purifier.gate import Gate
 from purifier.pipeline import PurifierPipeline, new_pipeline
 from purifier.train import refit_gate
 from purifier.train.config import TrainConfig
 from purifier.train.ends import cropped_ends, whole_ends
+from purifier.train.gate import fit_doubt
 from purifier.train.loop import fit, pair_files
 from purifier.train.loss import Guidance
 from purifier.train.pairs import PairMaker, Pairs, PairsConfig, Source, load_pairs, make_pairs, save_pairs
@@ -192,11 +194,33 @@ def test_refitting_the_gate_leaves_the_network_and_says_what_it_opens_for(
         )
     again = PurifierPipeline.from_pretrained(tmp_path / "out")
     assert Gate(**again.config["gate"]).false_alarms == 0.01
+    assert 0 <= Doubt(**again.config["doubt"]).distance <= 2
     assert all(torch.equal(v, before[k]) for k, v in again.unet.state_dict().items())
     card = (tmp_path / "out/README.md").read_text()
-    assert card.count("## The gate") == card.count("## Limits") == 1
+    assert card.count("## The gate") == card.count("## In doubt") == card.count("## Limits") == 1
     assert "Fitted to 12 attacked pictures" in card
     assert card.endswith("## Limits\nMany.\n")
+
+
+def test_clip_is_asked_at_the_least_distance_that_spares_clean_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 100 clean pictures 10 are in doubt, and one may be purified."""
+    for i in range(100):
+        Image.new("RGB", (40, 40), (i, i, i)).save(tmp_path / f"{i}.png")
+    pictures = [Source(tmp_path / f"{i}.png") for i in range(100)]
+    monkeypatch.setattr("purifier.train.gate.CAME", (lambda picture, _: picture,))
+    monkeypatch.setattr("purifier.doubt.shared_tower", lambda name: name)
+    monkeypatch.setattr("purifier.doubt.moves", lambda _, x, y: x.mean((1, 2, 3)) * 2.55)  # from 0 to 0.99
+
+    class Said:
+        def doubts(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            level = round(float(x.mean()) * 255)
+            return torch.tensor([1.0 if level < 10 else -8.0]), x
+
+    doubt, shares = fit_doubt(Said(), pictures)
+    assert doubt.distance == pytest.approx(0.08, abs=0.002)
+    assert shares == {"files": 100, "doubt": 0.1, "alone": 0.1, "both": 0.01}
 
 
 def test_nothing_to_learn_from_is_said(tmp_path: Path) -> None:
