@@ -28,11 +28,11 @@ class Doubt:
 
     def __call__(self, odds: Tensor, pixels: Tensor, purified: Tensor) -> Tensor:
         """The gate's log-odds [N], those in doubt replaced by what CLIP says of [N, 3, H, W] and its purified twin."""
-        open_to_question = (odds > self.low) & (odds < self.high)
-        if not bool(open_to_question.any()):
+        asked = (odds > self.low) & (odds < self.high)
+        if not bool(asked.any()):
             return odds
-        moved = moves(shared_tower(self.tower), pixels[open_to_question], purified[open_to_question])
-        return odds.masked_scatter(open_to_question, SLOPE * (moved - self.distance))
+        moved = moves(shared_tower(self.tower), pixels[asked], purified[asked])
+        return odds.masked_scatter(asked, SLOPE * (moved - self.distance))
 
 
 def moves(tower: Tower, pixels: Tensor, purified: Tensor) -> Tensor:
