@@ -1,6 +1,7 @@
 """Assembles what is pushed to a Hugging Face Space: python scripts/space.py [--out dist/space]
 
-Only what the app reads: code, models, style, the measured numbers that it draws, and the picture of the README. What is
+Only what the app reads: code, models, style, the measured numbers that it draws (not those of single pictures), and the
+picture of the README. What is
 not committed is left out.
 """
 
@@ -14,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = re.compile(
     r"app\.py|README\.md|LICENSE|requirements\.txt|docs/app\.png|assets/.+|(causalclip|purifier)/.+\.py"
-    r"|benchmarks/.+\.jsonl?"
+    r"|benchmarks/(?!.*outcomes/).+\.jsonl?"
 )
 LARGEST = 9_000_000  # bytes: a Space refuses files of 10 MB and more that are not in LFS
 

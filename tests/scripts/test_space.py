@@ -15,6 +15,7 @@ def test_the_assembled_space_builds_its_page(tmp_path: Path) -> None:
     assert Path("app.py") in files
     assert any(path.suffix == ".safetensors" for path in files)
     assert not any(path.parts[0] in {"tests", "scripts"} for path in files)
+    assert not any("outcomes" in path.parts for path in files)
     assert max((tmp_path / "space" / path).stat().st_size for path in files) <= space.LARGEST
     code = "import app; print(len(app.build(lambda: None).fns))"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path / "space", capture_output=True, text=True)
