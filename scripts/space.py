@@ -1,8 +1,7 @@
 """Assembles what is pushed to a Hugging Face Space: python scripts/space.py [--out dist/space]
 
 Only what the app reads: code, models, style, the measured numbers that it draws (not those of single pictures), and the
-picture of the README. What is
-not committed is left out.
+picture of the README. What is not committed is left out.
 """
 
 import argparse
