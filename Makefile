@@ -12,7 +12,8 @@ test: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/pytest -n 2 --dist loadfile --durations 10
 
 evaluate: .venv/.dev
 	$(BIN)/python -m causalclip evaluate --model detector --manifest $(DATA)/forensics/manifest.csv \
@@ -40,6 +41,6 @@ screenshot: .venv/.dev
 	$(BIN)/pip install --quiet --requirement requirements.txt
 	touch $@
 
-.venv/.dev: requirements-dev.txt requirements.txt | .venv/bin/python
+.venv/.dev: $(wildcard requirements*.txt) | .venv/bin/python
 	$(BIN)/pip install --quiet --requirement requirements-dev.txt
 	touch $@ .venv/.app

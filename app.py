@@ -19,81 +19,37 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before Gradio is imported
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before PyTorch is: spinning threads crawl on a busy machine
 
-from causalclip.room import Room, claim
+from ui.server.room import Room, claim
 
 if __name__ == "__main__":
     ROOM = claim()  # before Gradio is imported: parts of it read only then where to write
 
 import gradio as gr
 
-from causalclip import sessions
-from causalclip.batch_tab import build_batch_tab
-from causalclip.card import failure
-from causalclip.examples import write_examples
-from causalclip.explorer_tab import build_explorer_tab
-from causalclip.measured_tab import build_measured_tab
-from causalclip.memory import give_back, share_arenas
-from causalclip.sweeper import Sweeper
-from causalclip.tab import build_tab, explain
+from causalclip.report.card import failure
 from purifier.models import Models, shipped
-from purifier.tab import build_tab as build_purify_tab
+from ui.batch.tab import build_batch_tab
+from ui.detect.examples import write_examples
+from ui.detect.tab import build_tab
+from ui.explore.tab import build_explorer_tab
+from ui.measured.tab import build_measured_tab
+from ui.purify.tab import build_tab as build_purify_tab
+from ui.server import sessions
+from ui.server.lazy import LazyDetector
+from ui.server.memory import give_back, share_arenas
+from ui.server.problems import explain
+from ui.server.sweeper import Sweeper
+from ui.serving import ASSETS, launch
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
 
-ASSETS = Path(__file__).resolve().parent / "assets"
 DETECTOR = os.environ.get("CAUSALCLIP_MODEL", "detector")
 WAITING = 16  # requests in the queue at most; further ones are told to come back
 LONGEST = 3000  # seconds that a file is kept at most: with the rounds between sweeps, none lives for an hour
 INTRO = """# CausalCLIP
 Was this picture made by an image generator, and where in it is the evidence?"""
 FOOTER = "Pictures are read on this server alone and deleted within the hour; no history is kept."
-
-
-class LazyDetector:
-    """Loads the detector once, at the first call or in the background, and hands it out to all threads.
-
-    Raises:
-        WeightsMissing: at every call, while the weights are not there.
-    """
-
-    def __init__(self, name: str = DETECTOR) -> None:
-        self.name = name
-        self._lock = threading.Lock()
-        self._detector: Detector | None = None
-        self._tried = threading.Event()
-        self._problem: Exception | None = None
-
-    def __call__(self) -> Detector:
-        with self._lock:
-            if self._detector is None:
-                from causalclip.detector import Detector  # seconds of imports, after the page is up
-
-                self._detector = Detector.from_pretrained(self.name)
-            return self._detector
-
-    def warm_up(self) -> None:
-        """Loads the detector and examines a picture once: the first examination of a process is slow."""
-        from io import BytesIO
-
-        from PIL import Image
-
-        from causalclip.examination import examine
-
-        try:
-            file = BytesIO()
-            Image.new("RGB", (400, 300)).save(file, "PNG")
-            examine(file.getvalue(), self())
-            self._problem = None
-        except Exception as error:  # shown on the page; the app goes on without the model
-            self._problem = error
-        finally:
-            self._tried.set()
-
-    def problem(self) -> Exception | None:
-        """Why it cannot be used, once warm_up has tried; waits for that."""
-        self._tried.wait()
-        return self._problem
 
 
 def build(
@@ -150,35 +106,10 @@ def build(
     return page
 
 
-def launch(page: gr.Blocks, **options: Any) -> str:
-    """Serves the page in the background and returns its address. `options` are those of gr.Blocks.launch."""
-    _, address, _ = page.launch(
-        prevent_thread_lock=True,
-        quiet=True,
-        share=False,
-        ssr_mode=False,
-        run_history=False,
-        mcp_server=True,
-        max_file_size="20mb",
-        footer_links=["api", "settings"],
-        theme=_theme(),
-        css_paths=[ASSETS / f"{name}.css" for name in ("style", "evidence", "reviewer", "purify")],
-        js=(ASSETS / "upload.js").read_text(encoding="utf-8"),
-        **options,
-    )
-    return address
-
-
-def _theme() -> gr.themes.Base:
-    """Colours apart from the maps' two; Gradio's own font files, in whole weights (its semi-bold is a subset)."""
-    font = gr.themes.LocalFont("Source Sans Pro", weights=(400, 700))
-    return gr.themes.Default(primary_hue="teal", neutral_hue="stone", font=[font, "system-ui", "sans-serif"])
-
-
 def main(room: Room) -> None:
     logging.basicConfig(level=logging.WARNING)
     share_arenas()
-    detector = LazyDetector()
+    detector = LazyDetector(DETECTOR)
     models = Models(detector=detector, wait=detector.problem) if shipped() else None
     page = build(detector, problem=detector.problem, examples_folder=room.examples, models=models)
     keep(page, room).start()

@@ -23,9 +23,9 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from causalclip.cautions import find_cautions  # noqa: E402
-from causalclip.recompression import find_history  # noqa: E402
-from tests.causalclip.drawings import drawings  # noqa: E402
+from causalclip.examine.cautions import find_cautions  # noqa: E402
+from causalclip.provenance.recompression import find_history  # noqa: E402
+from tests.makers.drawings import drawings  # noqa: E402
 
 LAST = (None, 75, 85, 92, 97)  # None: kept without loss
 EARLIER = (50, 70, 85)
@@ -93,7 +93,7 @@ def main() -> None:
         manifest = list(csv.DictReader(file))
     report = {
         "date": datetime.now(UTC).date().isoformat(),
-        "data": "drawings made by tests/causalclip/drawings.py; forensics, train split",
+        "data": "drawings made by tests/makers/drawings.py; forensics, train split",
         "note": NOTE,
         "recognised": recognised(),
         "raised on real, whole pictures": raised(arguments.data, manifest, "real", "whole"),

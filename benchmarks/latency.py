@@ -45,8 +45,8 @@ def measure_one(path: str) -> dict[str, Any]:
 
     torch.set_num_threads(2)
     from causalclip.detector import Detector
-    from causalclip.images import load_image
-    from causalclip.overlay import draw_map, prepare
+    from causalclip.maps.overlay import draw_map, prepare
+    from causalclip.pictures.loading import load_image
 
     detector = Detector.from_pretrained()
     times = []

@@ -173,7 +173,7 @@ def latency(report: Any) -> str:
 
 
 def language(report: dict[str, Any]) -> str:
-    from purifier.vlm.card import answer_table, caption_table
+    from purifier.vlm.training.card import answer_table, caption_table
 
     return f"{caption_table(report['captions'])}\n{answer_table(report['answers'])}".rstrip()
 

@@ -24,10 +24,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from causalclip.calibration import sigmoid  # noqa: E402
-from causalclip.delivery import DELIVERIES  # noqa: E402
 from causalclip.detector import Detector  # noqa: E402
-from causalclip.images import load_image  # noqa: E402
-from causalclip.stability import WINDOWS, Stability, check_stability  # noqa: E402
+from causalclip.examine.stability import WINDOWS, Stability, check_stability  # noqa: E402
+from causalclip.pictures.delivery import DELIVERIES  # noqa: E402
+from causalclip.pictures.loading import load_image  # noqa: E402
 
 
 def choose(data: Path, count: int) -> list[dict[str, str]]:

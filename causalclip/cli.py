@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import typer
 from tqdm import tqdm
 
+from causalclip.clip.weights import WeightsMissing
 from causalclip.detector import DEFAULT, Detection, Detector
-from causalclip.images import ImageError, LoadedImage, load_image
-from causalclip.weights import WeightsMissing
+from causalclip.pictures.loading import ImageError, LoadedImage, load_image
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 REFUSED = 2  # exit code: something could not be read
@@ -75,7 +75,8 @@ def train(
         str, typer.Option(help="clip-vit-b-16, local-dir:PATH, or MODEL/TAG of open_clip.")
     ] = "clip-vit-b-16",
     config: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="JSON with settings of causalclip.recipe.Recipe.")
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="JSON with settings of training.recipe.Recipe."),
     ] = None,
     cache: Annotated[Path, typer.Option(help="Where frozen features are kept.")] = Path(".cache/features"),
 ) -> None:
@@ -84,8 +85,8 @@ def train(
     Started again after a kill, it goes on from where it was.
     """
     with _told(ModuleNotFoundError):
-        from causalclip.data import read_manifest
-        from causalclip.recipe import Recipe, train_detector  # offline only: not needed by the app
+        from causalclip.training.data import read_manifest
+        from causalclip.training.recipe import Recipe, train_detector  # offline only: not needed by the app
     with _told(TypeError, ValueError):
         read_manifest(manifest)
         settings = Recipe.read(config) if config else Recipe()
@@ -103,7 +104,7 @@ def evaluate(
 ) -> None:
     """Measure a detector on a split: every picture as it is, by set, by source."""
     with _told(ModuleNotFoundError):
-        from causalclip.measure import evaluate_detector, read_split  # offline only: needs scikit-learn
+        from causalclip.training.evaluation import evaluate_detector, read_split  # offline only: needs scikit-learn
     with _told(ValueError):
         read_split(manifest, split)
     report = evaluate_detector(_load(model), manifest, root, split=split)
@@ -155,15 +156,15 @@ def _print(row: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _save_map(image: LoadedImage, detection: Detection, path: Path) -> None:
-    from causalclip.overlay import draw_map, prepare  # matplotlib is slow to import
+    from causalclip.maps.overlay import draw_map, prepare  # matplotlib is slow to import
 
     draw_map(prepare(image.pixels, detection)).save(path)
 
 
 def _reported(path: Path, detector: Detector, folder: Path, stem: str) -> Detection:
     """Writes the report; returns its detection, inconclusive where the answer does not survive re-encoding."""
-    from causalclip.examination import examine  # C2PA and matplotlib are slow to import
-    from causalclip.report import save_reports
+    from causalclip.examine.examination import examine  # C2PA and matplotlib are slow to import
+    from causalclip.report.document import save_reports
 
     x = examine(path.read_bytes(), detector, name=path.name)
     save_reports(x, folder, stem)

@@ -11,14 +11,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from causalclip.backbones import load_tower
 from causalclip.calibration import Band, Calibration, sigmoid
-from causalclip.embedding import contributions, embed, needs, part_widths
-from causalclip.model import CausalHead
+from causalclip.clip.backbones import load_tower
+from causalclip.clip.embedding import contributions, embed, needs, part_widths
+from causalclip.clip.tower import Tower, Trace
+from causalclip.clip.views import Kind, View, plan_views, render
+from causalclip.clip.weights import ASSETS, WeightsMissing
+from causalclip.head.model import CausalHead
 from causalclip.quality import compression
-from causalclip.tower import Tower, Trace
-from causalclip.views import Kind, View, plan_views, render
-from causalclip.weights import ASSETS, WeightsMissing
 
 DEFAULT = "detector"
 
@@ -93,8 +93,8 @@ class Verdict:
 class DetectorConfig:
     """What is stored beside the heads.
 
-    parts: of the embedding (causalclip.embedding). share: each view kind's weight in the raw logit, when both are seen.
-    windows: how many native windows at most.
+    parts: of the embedding (causalclip.clip.embedding). share: each view kind's weight in the raw logit, when both are
+    seen. windows: how many native windows at most.
     """
 
     backbone: str
@@ -160,7 +160,7 @@ class Detector:
 
     @torch.inference_mode()
     def predict(self, pixels: np.ndarray) -> Detection:
-        """Judges one picture: uint8 RGB [H, W, 3] (see causalclip.images.load_image)."""
+        """Judges one picture: uint8 RGB [H, W, 3] (see causalclip.pictures.loading.load_image)."""
         started = time.perf_counter()
         parts = self.config.parts
         views, trace, embedding, quality = self._see(pixels, shares=True)

@@ -9,17 +9,17 @@ from typing import Annotated, Any
 
 import typer
 
-from causalclip.images import ImageError, load_image
-from causalclip.weights import WeightsMissing
-from purifier import cli_train
+from causalclip.clip.weights import WeightsMissing
+from causalclip.pictures.loading import ImageError, load_image
+from purifier import commands
 from purifier.models import Models
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-app.command("train")(cli_train.train)
-app.command("refit-gate")(cli_train.refit)
-app.command("refit-doubt")(cli_train.refit_doubt)
-app.command("evaluate")(cli_train.evaluate)
-app.command("optimise-prompt")(cli_train.optimise)
+app.command("train")(commands.train)
+app.command("refit-gate")(commands.refit)
+app.command("refit-doubt")(commands.refit_doubt)
+app.command("evaluate")(commands.evaluate)
+app.command("optimise-prompt")(commands.optimise)
 REFUSED = 2  # exit code: a picture could not be read
 
 In = Annotated[Path, typer.Argument(metavar="IN", help="A picture: JPEG, PNG, WebP, AVIF, HEIC, TIFF or GIF.")]
@@ -139,7 +139,7 @@ def caption(picture: In, vlm: Vlm = "embedded", prompt: Prompt = False, as_json:
 
 
 def _speaker(name: str, *, prompt: bool) -> Any:
-    from purifier.hub_vlm import EMBEDDED, load_vlm
+    from purifier.vlm.hub import EMBEDDED, load_vlm
 
     if name == EMBEDDED:
         return load_models().speaker(prompt=prompt)

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from causalclip.detector import Detector
-    from purifier.pipeline import PurifierPipeline
-    from purifier.prompts import PromptedVLM
+    from purifier.denoiser.pipeline import PurifierPipeline
+    from purifier.prompts.soft import PromptedVLM
     from purifier.vlm import EmbeddedVLM
 
 
@@ -88,7 +88,7 @@ class Models:
             return self._loaded[name]
 
     def _load_prompted(self) -> "PromptedVLM":
-        from purifier.prompts import SoftPrompt
+        from purifier.prompts.soft import SoftPrompt
 
         return SoftPrompt.from_pretrained().applied_to(self.vlm)
 
@@ -100,7 +100,7 @@ def _load_vlm() -> "EmbeddedVLM":
 
 
 def _load_purifier() -> "PurifierPipeline":
-    from purifier.pipeline import PurifierPipeline
+    from purifier.denoiser.pipeline import PurifierPipeline
 
     return PurifierPipeline.from_pretrained()
 

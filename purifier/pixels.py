@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from causalclip.images import ImageTooLarge
+from causalclip.pictures.loading import ImageTooLarge
 
 MAX_PIXELS = 12_000_000  # what a purification holds in memory grows with it
 

@@ -15,9 +15,9 @@ from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-from app import LazyDetector, build, launch  # noqa: E402
-from causalclip.examples import write_examples  # noqa: E402
+from app import DETECTOR, LazyDetector, build, launch  # noqa: E402
 from purifier.models import Models, shipped  # noqa: E402
+from ui.detect.examples import write_examples  # noqa: E402
 
 MAX_BYTES = 500_000
 COLOURS = 128, 64, 32  # the most with which a picture is small enough
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--dark", action="store_true")
     parser.add_argument("--out", type=Path, default=ROOT / "docs")
     options = parser.parse_args()
-    detector = LazyDetector()
+    detector = LazyDetector(DETECTOR)
     detector()  # before the page is opened: libraries that import lazily fail where two threads import them at once
     page = build(detector, models=Models(detector=detector) if shipped() else None)
     address = launch(page)

@@ -43,7 +43,7 @@ def uploads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def tiny_app(uploads: Path) -> Iterator[str]:
     """The address of the app in this process, with a small random detector."""
     import app
-    from tests.causalclip.detectors import tiny_detector
+    from tests.makers.detectors import tiny_detector
 
     detector = tiny_detector()
     page = app.build(lambda: detector)

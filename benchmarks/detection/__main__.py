@@ -19,9 +19,9 @@ from benchmarks.detection.figure import draw_ladder
 from benchmarks.detection.peer import run_peer
 from benchmarks.detection.robustness import run_robustness
 from benchmarks.detection.views import score
-from causalclip.data import read_manifest
 from causalclip.detector import Detector
-from causalclip.measure import read_split, tabulate
+from causalclip.training.data import read_manifest
+from causalclip.training.evaluation import read_split, tabulate
 
 HERE = Path(__file__).resolve().parent
 TABLES = "test", "robustness", "splices", "ladder", "peer"

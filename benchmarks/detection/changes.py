@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from PIL import Image
 
-from causalclip.delivery import DELIVERIES
+from causalclip.pictures.delivery import DELIVERIES
 
 AS_IT_IS = "as it is"
 ASPECT = 4 / 3  # the common one

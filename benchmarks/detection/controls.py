@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
-from causalclip.data import Record
+from causalclip.training.data import Record
 
 BINS = 6  # of equal size, by content score
 

@@ -2,9 +2,10 @@
 
     python -m benchmarks.detection.experiments --data ../shared/data/forensics [--only NAME ...]
 
-Every run trains a head a kind of view on four of five folds of families and sites (causalclip.data.assign_folds) and
-judges the fifth, whole picture and window fused; AUC inside each fold, then the mean: on the files as they are (clean),
-after a light and after a heavy random delivery. A line a run is appended to log.jsonl. Frozen features are cached.
+Every run trains a head a kind of view on four of five folds of families and sites
+(causalclip.training.data.assign_folds) and judges the fifth, whole picture and window fused; AUC inside each fold, then
+the mean: on the files as they are (clean), after a light and after a heavy random delivery. A line a run is appended to
+log.jsonl. Frozen features are cached.
 """
 
 import argparse
@@ -21,10 +22,11 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from benchmarks.detection.residuals import residual_features
-from causalclip.data import Record, read_manifest
-from causalclip.features import Features, compute_features
-from causalclip.losses import LossWeights
-from causalclip.recipe import (
+from causalclip.head.losses import LossWeights
+from causalclip.training.data import Record, read_manifest
+from causalclip.training.features import Features, compute_features
+from causalclip.training.fitting import TrainConfig
+from causalclip.training.recipe import (
     CAUSAL,
     KINDS,
     PARTS,
@@ -37,14 +39,13 @@ from causalclip.recipe import (
     problem,
     with_splices,
 )
-from causalclip.splicing import Cells
-from causalclip.train import TrainConfig
+from causalclip.training.splicing import Cells
 
 PASTED = "generated in photo", "photo in photo", "photo in generated", "generated in generated"  # of MIXTURE
 LOG = Path(__file__).resolve().parent / "log.jsonl"
 BACKBONE = "clip-vit-b-16"
 FOLDS = 5
-COPIES = {"clean": 0, "light": 2, "worn": 1}  # which cached copy of causalclip.features is which
+COPIES = {"clean": 0, "light": 2, "worn": 1}  # which cached copy of causalclip.training.features is which
 WIDE = ("cls:6", "cls:7", "cls:8", "cls:9", "cls:10", "cls:11", "patch:5", "patch:6", "patch:7")
 EARLY = ("cls:5", "cls:6", "cls:7", "cls:8", "cls:9", "patch:5", "patch:6")
 TEACHER = 0.1  # strength of the kernels that teach: the best of the log

@@ -21,15 +21,15 @@ from tqdm import tqdm
 
 from benchmarks.detection.npr import fit_npr, npr_logits
 from benchmarks.detection.views import SplitFeatures, split_features
-from causalclip.data import Record, read_manifest
-from causalclip.evaluation import balanced_accuracy, bootstrap
-from causalclip.features import Features, compute_features
-from causalclip.losses import LossWeights
-from causalclip.measure import read_split
-from causalclip.model import CausalHead, HeadOutput
-from causalclip.recipe import CAUSAL, KINDS, PARTS, Problem, Recipe, balance, fit, problem, with_splices
-from causalclip.train import TrainConfig
-from causalclip.views import Kind
+from causalclip.clip.views import Kind
+from causalclip.head.losses import LossWeights
+from causalclip.head.model import CausalHead, HeadOutput
+from causalclip.training.data import Record, read_manifest
+from causalclip.training.evaluation import read_split
+from causalclip.training.features import Features, compute_features
+from causalclip.training.fitting import TrainConfig
+from causalclip.training.measures import balanced_accuracy, bootstrap
+from causalclip.training.recipe import CAUSAL, KINDS, PARTS, Problem, Recipe, balance, fit, problem, with_splices
 
 PLAIN = LossWeights(smoothing=CAUSAL.smoothing)
 P1 = "P1: trained on Stable Diffusion and real pictures only"

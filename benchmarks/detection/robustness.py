@@ -9,10 +9,10 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.detection.changes import AS_IT_IS, SHAPES
 from benchmarks.detection.views import score
-from causalclip.data import Record
-from causalclip.delivery import DELIVERIES
 from causalclip.detector import Detector
-from causalclip.measure import Scores
+from causalclip.pictures.delivery import DELIVERIES
+from causalclip.training.data import Record
+from causalclip.training.evaluation import Scores
 
 
 def sample(records: Sequence[Record], count: int | None, *, seed: int = 0) -> list[Record]:
@@ -49,7 +49,7 @@ def run_robustness(
 
 def overturned(detector: Detector, scored: dict[str, Scores]) -> dict[str, Any]:
     """Clear answers that become inconclusive, because a mild delivery puts the score on the threshold's other side."""
-    from causalclip.stability import MILD
+    from causalclip.examine.stability import MILD
 
     threshold = detector.config.calibration.threshold
     base = scored[AS_IT_IS]

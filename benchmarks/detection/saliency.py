@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from causalclip.clip.embedding import embed, needs
+from causalclip.clip.tower import Tower, Trace
+from causalclip.clip.views import View, plan_views, render
 from causalclip.detector import Detector
-from causalclip.embedding import embed, needs
-from causalclip.heatmap import canvas_size
-from causalclip.tower import Tower, Trace
-from causalclip.views import View, plan_views, render
+from causalclip.maps.heatmap import canvas_size
 
 
 def _lay(grids: Tensor, views: list[View], width: int, height: int, side: int) -> np.ndarray:

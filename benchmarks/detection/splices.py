@@ -17,10 +17,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmarks.detection.saliency import attention_rollout, gradient_times_input, randomised
-from causalclip.data import Record
 from causalclip.detector import Detector
-from causalclip.heatmap import blur, picture_map, seen
-from causalclip.splicing import Splice, is_photograph, make_splice
+from causalclip.maps.heatmap import blur, picture_map, seen
+from causalclip.training.data import Record
+from causalclip.training.splicing import Splice, is_photograph, make_splice
 
 SIDE = 128  # cells on the long side of the compared maps
 
@@ -80,7 +80,7 @@ def curves(detector: Detector, pixels: np.ndarray, *, steps: int = 8, rng: np.ra
 @torch.inference_mode()
 def whole_logits(detector: Detector, squares: np.ndarray) -> np.ndarray:
     """uint8 [B, 224, 224, 3] -> raw logits [B] of the head for whole pictures."""
-    from causalclip.embedding import embed, needs
+    from causalclip.clip.embedding import embed, needs
 
     pixels: Tensor = torch.from_numpy(squares).permute(0, 3, 1, 2).float() / 255
     parts = detector.config.parts

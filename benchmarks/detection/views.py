@@ -16,15 +16,15 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.detection.changes import AS_IT_IS, CHANGES
-from causalclip.backbones import load_tower
-from causalclip.data import Record
+from causalclip.clip.backbones import load_tower
+from causalclip.clip.embedding import embed, part_widths
+from causalclip.clip.tower import Tower
+from causalclip.clip.views import plan_views, render
 from causalclip.detector import Detector
-from causalclip.embedding import embed, part_widths
-from causalclip.features import VERSION, all_parts
-from causalclip.measure import Scores
 from causalclip.quality import compression
-from causalclip.tower import Tower
-from causalclip.views import plan_views, render
+from causalclip.training.data import Record
+from causalclip.training.evaluation import Scores
+from causalclip.training.features import VERSION, all_parts
 
 _tower: Tower | None = None
 

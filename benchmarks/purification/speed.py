@@ -30,7 +30,7 @@ def measure_purifier(width: int, height: int, *, steps: int = 1, untrained: bool
     """
     import torch
 
-    from purifier.pipeline import PurifierPipeline, new_pipeline
+    from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
 
     torch.set_num_threads(2)
     purifier = new_pipeline() if untrained else PurifierPipeline.from_pretrained()

@@ -9,8 +9,8 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
 from purifier.pixels import to_array
-from purifier.vlm.data import normalise_caption
-from purifier.vlm.metrics import cider, interval
+from purifier.vlm.training.data import normalise_caption
+from purifier.vlm.training.metrics import cider, interval
 
 MOST_DB = 60.0  # the PSNR of equal pictures, which is infinite
 

@@ -12,10 +12,10 @@ import torch
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-from causalclip.weights import WeightsMissing
-from purifier.filters import COARSE, QUALITY, low_pass
+from causalclip.clip.weights import WeightsMissing
+from purifier.denoiser.filters import COARSE, QUALITY, low_pass
+from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.models import Models
-from purifier.pipeline import PurifierPipeline
 from purifier.pixels import to_array
 
 COMPARED = ("unsupervised", "one-step regression")  # the same network, other recipes

@@ -20,7 +20,7 @@ from purifier.evaluation.samples import Sample, load_captions, load_samples
 from purifier.evaluation.verdicts import detector_on_purified
 from purifier.models import Models
 from purifier.objectives import change_answer
-from purifier.vlm.data import normalise_answer
+from purifier.vlm.training.data import normalise_answer
 
 Log = Callable[[str], Any]
 CHECK = 5  # steps, after which an adaptive attacker looks at what he has

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from purifier.vlm.data import class_frequency, fixed_questions, load_pictures, normalise_caption
 from purifier.vlm.features import read_pixels
+from purifier.vlm.training.data import class_frequency, fixed_questions, load_pictures, normalise_caption
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from causalclip.tower import Tower
+from causalclip.clip.tower import Tower
 from purifier.vlm.features import LAYERS, clip_features
 
 See = Callable[[Tensor], list[Tensor]]  # pixels [N, 3, H, W] -> token sequences, each [N, T, D]

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from causalclip.embedding import embed, needs
+from causalclip.clip.embedding import embed, needs
+from causalclip.clip.views import View, plan_views
 from causalclip.quality import compression
-from causalclip.views import View, plan_views
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector

@@ -5,19 +5,3 @@
 
 Both are found once (`python -m purifier optimise-prompt`) and frozen; the model's own weights are never touched.
 """
-
-from purifier.prompts.optimise import optimise_prompt
-from purifier.prompts.search import PHRASES, Found, search_text_prefix
-from purifier.prompts.soft import PromptedVLM, SoftPrompt
-from purifier.prompts.train import PromptConfig, train_soft_prompt
-
-__all__ = [
-    "PHRASES",
-    "Found",
-    "PromptConfig",
-    "PromptedVLM",
-    "SoftPrompt",
-    "optimise_prompt",
-    "search_text_prefix",
-    "train_soft_prompt",
-]

@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from purifier.attacks import Attack, run_attack
-from purifier.hub_vlm import HubVLM
 from purifier.objectives import MoveFeatures, change_answer, language_tokens
 from purifier.prompts.card import write_prompt_card
+from purifier.prompts.fitting import Lesson, PromptConfig, agreement, joined, surprise, train_soft_prompt
 from purifier.prompts.search import measure_text_prefix, search_text_prefix
 from purifier.prompts.soft import SoftPrompt
-from purifier.prompts.train import Lesson, PromptConfig, agreement, joined, surprise, train_soft_prompt
 from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM
-from purifier.vlm.data import class_frequency, load_pictures, train_texts
 from purifier.vlm.features import View, read_pixels, render_view
+from purifier.vlm.hub import HubVLM
+from purifier.vlm.training.data import class_frequency, load_pictures, train_texts
 
 Purify = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> the same
 
@@ -35,7 +35,7 @@ def optimise_prompt(
     """Learns a soft prefix for the embedded model, or searches a text for one of the hub, and writes it to `out`.
 
     Args:
-        data: a folder as purifier.vlm.data describes it; only its training pictures are used, some of them held out.
+        data: a folder as vlm.training.data describes it; only its training pictures are used, some of them held out.
         model: the embedded model if None.
         purify: what attacked pictures go through before the model sees them. Those that come back as they were are
             left out: the prompt is for pictures that were purified.

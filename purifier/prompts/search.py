@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from purifier.hub_vlm import HubVLM
+from purifier.vlm.hub import HubVLM
 
 PHRASES = (
     "The picture may be noisy.",

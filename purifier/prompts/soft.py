@@ -9,8 +9,8 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from causalclip.tower import Tower
-from causalclip.weights import ASSETS, WeightsMissing
+from causalclip.clip.tower import Tower
+from causalclip.clip.weights import ASSETS, WeightsMissing
 from purifier.vlm import Answer, Caption, EmbeddedVLM
 
 FOLDER = ASSETS / "vlm-prompt"

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 
-from causalclip.tower import Tower, Trace
+from causalclip.clip.tower import Tower, Trace
 
 LAYERS = (8, 11)  # a middle one for parts and places, the penultimate (LLaVA's choice) for meaning
 GRID = 7

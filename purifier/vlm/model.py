@@ -19,9 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from causalclip.backbones import shared_tower
-from causalclip.tower import Tower
-from causalclip.weights import ASSETS, INT8, SCALE, load_weights, quantize, save_shards
+from causalclip.clip.backbones import shared_tower
+from causalclip.clip.tower import Tower
+from causalclip.clip.weights import ASSETS, INT8, SCALE, load_weights, quantize, save_shards
 from purifier.vlm.connector import Connector
 from purifier.vlm.features import LAYERS, clip_features
 from purifier.vlm.interface import CAPTION_PROMPT, Answer, Caption, normalise_question

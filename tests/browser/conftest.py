@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.causalclip.pictures import encode, photo
 from tests.conftest import CHROMIUM
+from tests.makers.pictures import encode, photo
 
 PATIENCE = 60_000  # ms, on a busy machine
 expect.set_options(timeout=PATIENCE)

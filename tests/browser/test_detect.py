@@ -198,7 +198,7 @@ def test_accessible_and_within_the_window(open_page: Open, files: dict[str, Path
 
 
 def test_a_missing_model_is_said_on_the_page(open_page: Open) -> None:
-    from causalclip.weights import WeightsMissing
+    from causalclip.clip.weights import WeightsMissing
 
     def missing() -> Any:
         raise WeightsMissing("There is no detector 'x': it needs a folder.")

@@ -11,9 +11,9 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open
 from tests.browser.test_detect import VERDICTS, give, overflow, verdict
-from tests.causalclip.metadata_files import exif_block, jpeg_exif
-from tests.causalclip.pictures import encode, photo
-from tests.causalclip.signing import created, make_authority, sign
+from tests.makers.metadata_files import exif_block, jpeg_exif
+from tests.makers.pictures import encode, photo
+from tests.makers.signing import created, make_authority, sign
 
 EVIL = b"<script>document.title='taken'</script>"
 

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Open
 from tests.browser.test_detect import give, verdict
-from tests.keeping import Keeper, keeper, until
+from tests.makers.keeping import Keeper, keeper, until
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from causalclip import measured
 from tests.browser.conftest import Open, open_tab
-from tests.causalclip.measured_files import write_reports
+from tests.makers.measured_files import write_reports
+from ui.measured import page as measured
 
 BEYOND = """() => [...document.querySelectorAll(".cc-measured *")].filter(
   (e) => e.checkVisibility() && e.getBoundingClientRect().right > document.documentElement.clientWidth + 1

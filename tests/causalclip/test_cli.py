@@ -10,8 +10,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from causalclip.cli import app
-from tests.causalclip.detectors import saved_detector
-from tests.causalclip.pictures import encode, photo
+from tests.makers.detectors import saved_detector
+from tests.makers.pictures import encode, photo
 
 FIELDS = {"path", "sha256", "width", "height", "probability", "logit", "band", "model", "seconds", "notes"}
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from causalclip.calibration import sigmoid
+from causalclip.clip.weights import WeightsMissing
 from causalclip.detector import Detection, Detector
-from causalclip.heatmap import placed, unplaced
-from causalclip.weights import WeightsMissing
-from tests.causalclip.detectors import saved_detector, tiny_detector
-from tests.causalclip.pictures import photo
+from causalclip.maps.heatmap import placed, unplaced
+from tests.makers.detectors import saved_detector, tiny_detector
+from tests.makers.pictures import photo
 
 SIZES = [(160, 120), (64, 64), (120, 400), (36, 33), (700, 90)]
 

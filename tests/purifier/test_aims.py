@@ -7,7 +7,7 @@ from torch import Tensor
 from purifier.aims import AimError, make_aim
 from purifier.attacks import Attack, run_attack
 from purifier.models import Models
-from tests.purifier.purifiers import tiny_models
+from tests.makers.purifiers import tiny_models
 
 QUESTION = "Is there a dog?"
 

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from causalclip.weights import WeightsMissing
+from causalclip.clip.weights import WeightsMissing
 from purifier import cli
-from tests.causalclip.pictures import encode, photo
-from tests.purifier.purifiers import tiny_models
+from tests.makers.pictures import encode, photo
+from tests.makers.purifiers import tiny_models
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from causalclip.weights import ASSETS
+from causalclip.clip.weights import ASSETS
 from purifier.attacks import Attack, run_attack
+from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.objectives import change_answer
-from purifier.pipeline import PurifierPipeline
 from purifier.pixels import to_tensor
 from purifier.vlm import EmbeddedVLM
 

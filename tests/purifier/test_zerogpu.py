@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import torch
 
-from tests.purifier.purifiers import tiny_models
+from tests.makers.purifiers import tiny_models
 
 PIXELS = torch.rand(1, 3, 40, 48, generator=torch.Generator().manual_seed(0))
 

@@ -1,0 +1,114 @@
+"""CLIP image towers through open_clip: the shipped one, any by name, or a folder.
+
+load_tower("clip-vit-b-16")                   the one in assets/models, no network
+load_tower("clip-vit-b-16@320")               the same for views of 320 px, its positions interpolated
+load_tower("local-dir:PATH")                  a folder with config.json and *.safetensors in the same format
+load_tower("ViT-L-14-quickgelu/openai")       open_clip's name and checkpoint tag, from the hub or its cache
+"""
+
+import json
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
+from open_clip.transformer import VisionTransformer
+from torch import Tensor
+
+from causalclip.clip.tower import Tower
+from causalclip.clip.weights import ASSETS, WeightsMissing, load_weights
+
+DEFAULT = "clip-vit-b-16"
+LOCAL = "local-dir:"
+
+
+def fast_dtype() -> torch.dtype:
+    """bfloat16 where the processor multiplies it faster, float32 elsewhere.
+
+    That is with AMX (five times as fast) or AVX-512's bfloat16 instructions (twice), if oneDNN may use them.
+    """
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    allowed = not limit or "AMX" in limit or limit in {"ALL", "DEFAULT"}
+    has = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if allowed and has else torch.float32
+
+
+def load_tower(name: str = DEFAULT, *, dtype: torch.dtype | None = None) -> Tower:
+    """Loads an image tower, frozen and in evaluation mode.
+
+    Args:
+        name: a folder of assets/models, `local-dir:PATH`, or `MODEL/TAG` of open_clip; `@SIZE` after it takes views of
+            other than its own size, in px, a multiple of its patches'.
+        dtype: of its matrix products; None picks the processor's fast one.
+
+    Raises:
+        WeightsMissing: the weights are neither in the folder nor to be had from the hub.
+        ValueError: open_clip does not know the model or its weights, or it cannot be decomposed.
+    """
+    dtype = dtype or fast_dtype()
+    name, _, size = name.partition("@")
+    folder = Path(name.removeprefix(LOCAL)) if name.startswith(LOCAL) else ASSETS / name
+    if (folder / "config.json").is_file():
+        tower = _from_folder(folder, dtype)
+    elif name.startswith(LOCAL) or "/" not in name:
+        raise WeightsMissing(f"There is no CLIP tower {name!r}: it needs a folder with config.json and *.safetensors.")
+    else:
+        tower = _from_open_clip(name, dtype)
+    if size:
+        resize_positions(tower, int(size))
+    return tower.eval().requires_grad_(False)
+
+
+@cache
+def shared_tower(name: str = DEFAULT) -> Tower:
+    """As load_tower, once a process: for what reads it alone, and must not change it."""
+    return load_tower(name)
+
+
+def empty_visual(config: dict[str, Any]) -> VisionTransformer:
+    """open_clip's image tower of a config, on the meta device: its text half is made as small as it can be."""
+    text = CLIPTextCfg(context_length=4, vocab_size=8, width=8, heads=1, layers=1)
+    with torch.device("meta"):
+        vision = CLIPVisionCfg(**config["vision_cfg"])
+        return CLIP(config["embed_dim"], vision, text, quick_gelu=config.get("quick_gelu", False)).visual
+
+
+def _from_folder(folder: Path, dtype: torch.dtype) -> Tower:
+    config = json.loads((folder / "config.json").read_text())
+    visual = empty_visual(config)
+    visual.load_state_dict(load_weights(folder), assign=True)
+    return Tower(visual, mean=config["mean"], std=config["std"], dtype=dtype)
+
+
+def _from_open_clip(name: str, dtype: torch.dtype) -> Tower:
+    model, _, tag = name.partition("/")
+    if open_clip.get_model_config(model) is None:
+        raise ValueError(f"open_clip has no model {model!r}. See open_clip.list_models() for the names.")
+    tags = open_clip.list_pretrained_tags_by_model(model)
+    if tag not in tags and not Path(tag).is_file():
+        raise ValueError(f"open_clip has no weights {tag!r} for {model!r}: use one of {', '.join(tags) or 'none'}.")
+    try:
+        clip = open_clip.create_model(model, pretrained=tag, require_pretrained=True)
+    except (OSError, RuntimeError) as error:  # the hub's errors are OSErrors; open_clip makes RuntimeErrors of them
+        raise WeightsMissing(
+            f"The weights of {name!r} are not here and the hub cannot be reached. Fetch them on a machine with network "
+            f"access (open_clip.create_model({model!r}, pretrained={tag!r})), or use the shipped {DEFAULT!r}."
+        ) from error
+    mean, std = clip.visual.image_mean, clip.visual.image_std
+    return Tower(clip.visual, mean=mean, std=std, dtype=dtype)
+
+
+def resize_positions(tower: Tower, size: int) -> None:
+    """Lets the tower take views of `size` px: bicubic interpolation of its position embeddings, in place."""
+    state: dict[str, Tensor] = {"visual.positional_embedding": tower.visual.positional_embedding.data}
+    patch = tower.visual.patch_size[0]
+    side = size // patch
+    old = state["visual.positional_embedding"]
+    grid = old[1:].T.reshape(1, -1, tower.grid, tower.grid)
+    grid = torch.nn.functional.interpolate(grid, size=(side, side), mode="bicubic", antialias=True, align_corners=False)
+    new = torch.cat([old[:1], grid.flatten(2)[0].T])
+    tower.visual.positional_embedding = torch.nn.Parameter(new, requires_grad=False)
+    tower.visual.grid_size, tower.visual.image_size = (side, side), (size, size)

@@ -1,0 +1,68 @@
+"""Model weights on disk: safetensors shards of at most 9 MB, matrices as int8 with one scale an output channel."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets" / "models"
+SHARD_BYTES = 9_000_000
+INT8, SCALE = ".int8", ".scale"
+
+
+class WeightsMissing(FileNotFoundError):
+    """The weights that a model needs are not here; the message says what to do."""
+
+
+def quantize(weight: Tensor, *, channel: int = 0) -> tuple[Tensor, Tensor]:
+    """float [.., C, ..] -> (int8 of the same shape, float32 scale that broadcasts to it), symmetric per channel."""
+    dims = [d for d in range(weight.dim()) if d != channel]
+    scale = weight.abs().amax(dims, keepdim=True).clamp_min(1e-12) / 127
+    return (weight / scale).round().clamp(-127, 127).to(torch.int8), scale.float()
+
+
+def dequantize(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Joins `name.int8` and `name.scale` back to float32 `name`; everything else passes through."""
+    weights = {}
+    for name, tensor in stored.items():
+        if name.endswith(INT8):
+            base = name.removesuffix(INT8)
+            weights[base] = tensor.float() * stored[base + SCALE]
+        elif name.removesuffix(SCALE) + INT8 not in stored:
+            weights[name] = tensor
+    return weights
+
+
+def load_weights(folder: str | Path) -> dict[str, Tensor]:
+    """Every tensor of every shard in `folder`, dequantised to float32.
+
+    Raises:
+        WeightsMissing: the folder has no `*.safetensors`.
+    """
+    shards = sorted(Path(folder).glob("*.safetensors"))
+    if not shards:
+        raise WeightsMissing(f"There are no weights (*.safetensors) in {Path(folder).name!r}. Restore the folder.")
+    stored: dict[str, Tensor] = {}
+    for shard in shards:
+        stored.update(load_file(shard))
+    return dequantize(stored)
+
+
+def save_shards(stored: Mapping[str, Tensor], folder: str | Path, *, metadata: Mapping[str, str]) -> list[Path]:
+    """Writes tensors, in their order, to numbered shards no larger than SHARD_BYTES, and returns the paths."""
+    groups: list[dict[str, Tensor]] = [{}]
+    size = 0
+    for name, tensor in stored.items():
+        if groups[-1] and size + tensor.nbytes > SHARD_BYTES:
+            groups.append({})
+            size = 0
+        groups[-1][name] = tensor.contiguous()
+        size += tensor.nbytes
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"model-{i + 1:05d}-of-{len(groups):05d}.safetensors" for i in range(len(groups))]
+    for path, group in zip(paths, groups, strict=True):
+        save_file(group, path, metadata=dict(metadata))
+    return paths

@@ -1,0 +1,155 @@
+"""Does the answer survive the way that pictures travel? The same picture re-encoded, scaled and cropped, judged again.
+
+Each delivery is judged with fewer windows than the verdict, and so is the picture as it is; only the difference between
+the two is used, added to the verdict's own log-odds: what fewer windows see differently cancels out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:  # importing the detector takes seconds, which the page need not wait for
+    from causalclip.calibration import Band
+    from causalclip.detector import Detection, Detector
+
+MILD = ("JPEG 90", "JPEG 70", "WebP 80", "0.75x")  # what most sites do to a picture; an answer must survive these
+STRONG = ("JPEG 50", "0.5x", "crop 75 %", "screenshot")
+WINDOWS = 1  # per delivery and scale
+MAX_PIXELS = 4_000_000  # of what is re-encoded: of larger pictures the middle, at its own scale
+WORDS = {
+    "JPEG 90": "saved as JPEG of quality 90",
+    "JPEG 70": "saved as JPEG of quality 70",
+    "JPEG 50": "saved as JPEG of quality 50",
+    "WebP 80": "saved as WebP of quality 80",
+    "0.75x": "scaled to three quarters",
+    "0.5x": "scaled to half",
+    "crop 75 %": "cropped to the middle three quarters",
+    "screenshot": "taken as a screenshot",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The picture after one delivery.
+
+    probability: calibrated, in [0, 1]. logit: its log-odds. mild: whether an answer must survive it.
+    flips: whether the answer is another: on the other side of the middle threshold, or in the opposite band.
+    """
+
+    name: str
+    probability: float
+    logit: float
+    band: Band
+    mild: bool
+    flips: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stability:
+    """The answer as it is and after every delivery.
+
+    threshold: where the two answers part, as stored with the model. low, high: the bands' thresholds.
+    band: of the picture as it is. final_band: "inconclusive" if a mild delivery flips the answer, else `band`.
+    part: whether only the middle of a large picture was re-encoded.
+    """
+
+    probability: float
+    band: Band
+    final_band: Band
+    low: float
+    high: float
+    threshold: float
+    rows: tuple[Delivered, ...]
+    part: bool
+    seconds: float
+
+    @property
+    def flips(self) -> tuple[str, ...]:
+        """Names of the mild deliveries that flip the answer."""
+        return tuple(row.name for row in self.rows if row.mild and row.flips)
+
+    @property
+    def sentence(self) -> str:
+        """What this says about the verdict, for a person."""
+        return _sentence(self)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self) | {"flips": list(self.flips), "sentence": self.sentence}
+
+
+def check_stability(detector: Detector, pixels: np.ndarray, detection: Detection | None = None) -> Stability:
+    """Judges the picture (uint8 RGB [H, W, 3]) after all deliveries; `detection` saves judging it as it is."""
+    started = time.perf_counter()
+    base = detector.judge(pixels) if detection is None else detection
+    rows = tuple(deliver(detector, pixels, logit=base.logit))
+    calibration = detector.config.calibration
+    flipped = any(row.mild and row.flips for row in rows)
+    return Stability(
+        probability=base.probability,
+        band=base.band,
+        final_band="inconclusive" if flipped else base.band,
+        low=calibration.low,
+        high=calibration.high,
+        threshold=calibration.threshold,
+        rows=rows,
+        part=_middle(pixels).size < pixels.size,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def deliver(detector: Detector, pixels: np.ndarray, *, logit: float) -> Iterator[Delivered]:
+    """Yields one delivery after the other, the mild ones first. `logit`: the verdict's own log-odds."""
+    from causalclip.calibration import sigmoid
+    from causalclip.pictures.delivery import DELIVERIES
+
+    calibration = detector.config.calibration
+    middle = _middle(pixels)
+    picture = Image.fromarray(middle)
+    unchanged = detector.judge(middle, windows=WINDOWS).logit
+    own = sigmoid(logit)
+    for name in (*MILD, *STRONG):
+        changed = detector.judge(np.asarray(DELIVERIES[name](picture)), windows=WINDOWS).logit
+        moved = logit + changed - unchanged
+        probability = sigmoid(moved)
+        band = calibration.band(probability)
+        flips = (own >= calibration.threshold) != (probability >= calibration.threshold)
+        opposite = {calibration.band(own), band} == {"likely generated", "likely not generated"}
+        yield Delivered(name, probability, moved, band, name in MILD, flips or opposite)
+
+
+def _middle(pixels: np.ndarray) -> np.ndarray:
+    """The middle MAX_PIXELS of a larger picture, same aspect, cut on the grid of 8 px; a smaller one as it is."""
+    height, width = pixels.shape[:2]
+    if height * width <= MAX_PIXELS:
+        return pixels
+    share = (MAX_PIXELS / (height * width)) ** 0.5
+    rows, columns = int(height * share), int(width * share)
+    top, left = (height - rows) // 16 * 8, (width - columns) // 16 * 8
+    return np.ascontiguousarray(pixels[top : top + rows, left : left + columns])
+
+
+def _sentence(s: Stability) -> str:
+    if s.flips:
+        changes = join([WORDS[name] for name in s.flips], "or")
+        if s.band == "inconclusive":
+            return f"The score crosses the middle when the picture is {changes}. The answer is inconclusive either way."
+        return (
+            f"The answer changes when the picture is {changes}, as most sites do to pictures. "
+            f"As it is, it would be {s.band}; an answer that does not survive that is inconclusive."
+        )
+    held = join([WORDS[row.name] for row in s.rows if row.mild], "or")
+    text = f"The score stays on the same side of the middle when the picture is {held}."
+    strong = [WORDS[row.name] for row in s.rows if not row.mild and row.flips]
+    return f"{text} It does not when the picture is {join(strong, 'or')}." if strong else text
+
+
+def join(parts: list[str], word: str) -> str:
+    """ "a, b or c"."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {word} {parts[-1]}"

@@ -1,0 +1,141 @@
+"""What the mask explorer computes: channels and what each adds, removal curves, other maps of the same picture.
+
+A channel is a dimension of the embedding. All views share it, so its contribution is the sum over them; all
+contributions, plus one rest, are the logit. No drawing here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from causalclip.calibration import sigmoid
+from causalclip.maps.heatmap import picture_map
+from causalclip.maps.maskgrid import part_name
+
+if TYPE_CHECKING:
+    from causalclip.detector import Detection
+
+Shown = Literal["causal", "non_causal", "difference"]
+Order = Literal["push", "mask"]
+DRAWS = 20  # of channels removed at random
+CHANNEL_SCALE = 0.0005  # log-odds per patch at the ends of one channel's map, for every picture and channel
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """index: in the whole embedding. part, place: its part of the embedding in words, and its number within that.
+    contribution: to the logit. mask: how much of it is let through, mean over the views, in [0, 1]."""
+
+    index: int
+    part: str
+    place: int
+    contribution: float
+    mask: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.part}, no. {self.place}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Removal:
+    """The probability with channels removed. counts: int [K], from 0 to all. ordered: [K], the first ones of the order.
+    drawn: [DRAWS, K], as many at random."""
+
+    counts: np.ndarray
+    ordered: np.ndarray
+    drawn: np.ndarray
+
+
+def contributions(detection: Detection) -> np.ndarray:
+    """What each channel adds to the logit, against the average training picture: float64 [D]."""
+    return np.array([view.channels for view in detection.views], np.float64).sum(0)
+
+
+def mean_mask(detection: Detection) -> np.ndarray:
+    """The mask's mean over the views, [D] in [0, 1]."""
+    return np.array([view.mask for view in detection.views], np.float64).mean(0)
+
+
+def top_channels(detection: Detection, *, count: int = 12) -> list[Channel]:
+    """The channels that push most, either way, the strongest first."""
+    added, mask = contributions(detection), mean_mask(detection)
+    ends = np.cumsum([width for _, width in detection.parts])
+    found = []
+    for index in np.argsort(-np.abs(added), kind="stable")[:count]:
+        part = int(np.searchsorted(ends, index, side="right"))
+        name, width = detection.parts[part]
+        place = int(index - (ends[part] - width))
+        found.append(Channel(int(index), part_name(name), place, float(added[index]), float(mask[index])))
+    return found
+
+
+def removal_order(detection: Detection, order: Order) -> np.ndarray:
+    """Indices [D] of the channels in the order in which they are removed.
+
+    "push": the ones first that push hardest towards the side on which the score is. "mask": the ones that the mask lets
+    through most.
+    """
+    if order == "mask":
+        return np.argsort(-mean_mask(detection), kind="stable")
+    side = 1.0 if detection.logit > 0 else -1.0
+    return np.argsort(-side * contributions(detection), kind="stable")
+
+
+def remove(detection: Detection, order: Order, *, points: int = 60, seed: int = 0) -> Removal:
+    """The curves of removal. Removed means: as in the average training picture, with the mask as it is."""
+    added = contributions(detection)
+    most = len(added)
+    counts = np.unique(np.append(0, np.geomspace(1, most, points).round()).astype(int))
+    rng = np.random.default_rng(seed)
+    drawn = np.array([_probabilities(detection, added[rng.permutation(most)])[counts] for _ in range(DRAWS)])
+    return Removal(counts, _probabilities(detection, added[removal_order(detection, order)])[counts], drawn)
+
+
+def without(detection: Detection, order: Order, count: int, *, seed: int = 0) -> tuple[float, float]:
+    """The probability without the first `count` channels of an order, and its mean without as many random ones."""
+    added = contributions(detection)
+    rng = np.random.default_rng(seed)
+    drawn = [_probabilities(detection, added[rng.permutation(len(added))])[count] for _ in range(DRAWS)]
+    return float(_probabilities(detection, added[removal_order(detection, order)])[count]), float(np.mean(drawn))
+
+
+def shown(detection: Detection, which: Shown) -> Detection:
+    """The detection with the map to be drawn in the place of the causal one."""
+    if which == "causal":
+        return detection
+    less = 0 if which == "non_causal" else 1
+    maps = (less * view.causal + (1 - 2 * less) * view.non_causal for view in detection.views)
+    return replace(detection, views=tuple(replace(v, causal=m) for v, m in zip(detection.views, maps, strict=True)))
+
+
+def arrays(detection: Detection) -> dict[str, np.ndarray]:
+    """All that an npz holds: maps over the picture (log-odds per patch), every view as it is, channels and the rest."""
+    maps = {w: picture_map(shown(detection, w), unit="patch") for w in ("causal", "non_causal", "difference")}
+    views = detection.views
+    return {f"map_{name}": levels for name, levels in maps.items()} | {
+        "view_kind": np.array([v.kind for v in views]),
+        "view_box": np.array([v.box for v in views], np.float64),
+        "view_causal": np.array([v.causal for v in views]),
+        "view_non_causal": np.array([v.non_causal for v in views]),
+        "view_rest": np.array([v.rest for v in views], np.float64),
+        "view_mask": np.array([v.mask for v in views]),
+        "view_channels": np.array([v.channels for v in views]),
+        "view_bias": np.array([v.bias for v in views], np.float64),
+        "part_name": np.array([name for name, _ in detection.parts]),
+        "part_width": np.array([width for _, width in detection.parts]),
+        "rest": np.array(detection.rest),
+        "logit": np.array(detection.logit),
+        "probability": np.array(detection.probability),
+        "bands": np.array([detection.low, detection.high]),
+        "model": np.array([detection.model, detection.revision]),
+    }
+
+
+def _probabilities(detection: Detection, added: np.ndarray) -> np.ndarray:
+    """[D + 1]: the probability after each of `added` is taken away in turn, from none of them to all."""
+    logits = detection.logit - np.append(0, np.cumsum(added))
+    return np.array([sigmoid(float(logit)) for logit in logits])

@@ -1,0 +1,177 @@
+"""A signed map over the dimmed grey picture: one fixed scale for all pictures, what was seen, a colour bar in words.
+
+Composed by Pillow and NumPy from matplotlib's colours: a Figure costs more than the whole budget of a map (60 ms).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from causalclip.maps.heatmap import Which, canvas_size, picture_map, seen
+
+if TYPE_CHECKING:
+    from causalclip.detector import Detection
+
+SCALE = 0.015  # log-odds per patch at the ends of the colour map: most (0.9) of what pictures show, smooth, is inside
+COLOURS = "PuOr_r"  # diverging, told apart with any colour vision: purple below 0, orange above
+CELLS, SMOOTH = 512, 128  # on the long side of a map patch by patch, and of a smooth one, which needs fewer
+SIDE = 1024, 512  # the drawn picture's long side at most and at least, in pixels
+PAPER, INK, FAINT = (250, 250, 249), (28, 25, 23), (120, 113, 108)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawing:
+    """What redrawing a map needs, small enough to keep for a session.
+
+    grey: uint8 [h, w], the picture's luminance at drawing size.
+    """
+
+    grey: np.ndarray
+    detection: Detection
+
+
+def shrink(pixels: np.ndarray, *, side: int = SIDE[0]) -> np.ndarray:
+    """uint8 RGB [H, W, 3] -> the same picture with `side` pixels on its long side if it was larger.
+
+    Rows and columns are dropped before filtering, so that 50 million pixels cost as little as one.
+    """
+    height, width = pixels.shape[:2]
+    step = max(1, max(height, width) // (2 * side))
+    picture = Image.fromarray(np.ascontiguousarray(pixels[::step, ::step]))
+    long = min(side, max(height, width))
+    return np.asarray(picture.resize(canvas_size(width, height, side=long), Image.Resampling.BILINEAR))
+
+
+def prepare(pixels: np.ndarray, detection: Detection) -> Drawing:
+    """Keeps what draw_map needs of a picture (uint8 RGB [H, W, 3]) and its detection."""
+    small = Image.fromarray(shrink(pixels)).convert("L")
+    long = max(small.size)
+    if long < SIDE[1]:  # or the colour bar's words would be too small to read
+        small = small.resize(canvas_size(*small.size, side=SIDE[1]), Image.Resampling.BICUBIC)
+    return Drawing(np.asarray(small), detection)
+
+
+def draw_map(
+    drawing: Drawing,
+    which: Which = "causal",
+    *,
+    opacity: float = 0.8,
+    smooth: bool = True,
+    frame: bool = True,
+    scale: float = SCALE,
+) -> Image.Image:
+    """The map over its picture, with the frame of what was seen and a colour bar below: an RGB picture.
+
+    Args:
+        which: "causal" or "non_causal"; both on the same scale.
+        opacity: of the strongest colour, in [0, 1].
+        smooth: averaged over the neighbourhood, or patch by patch.
+        frame: mark the corners of the windows.
+        scale: log-odds per patch at the ends of the colour map; the same for every picture.
+    """
+    rows, columns = drawing.grey.shape
+    levels = picture_map(drawing.detection, which, unit="patch", smooth=smooth, side=SMOOTH if smooth else CELLS)
+    index = Image.fromarray(np.clip(levels * (127.5 / scale) + 127.5, 0, 255).astype(np.uint8))
+    index = index.resize((columns, rows), Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST)
+    colour = index.copy()
+    colour.putpalette(_palette().tobytes())
+    base = _dim(drawing.grey).convert("RGB")
+    over = Image.composite(colour.convert("RGB"), base, index.point(_alpha(opacity)))
+    _hatch_unseen(over, drawing.detection)
+    if frame:
+        _mark_windows(over, drawing.detection)
+    return _with_bar(over, scale)
+
+
+@lru_cache(maxsize=1)
+def _palette() -> np.ndarray:
+    """uint8 [256, 3]: the two arms of the colour map, without its pale middle (weak levels are transparent instead) and
+    its ends (too dark to be told apart)."""
+    arms = np.concatenate([np.linspace(0.12, 0.34, 128), np.linspace(0.66, 0.88, 128)])
+    return (matplotlib.colormaps[COLOURS](arms)[:, :3] * 255).round().astype(np.uint8)
+
+
+@lru_cache(maxsize=32)
+def _alpha(opacity: float) -> list[int]:
+    """How much of the colour covers the picture, by level: none at 0, `opacity` from half of the scale on."""
+    strength = np.abs(np.arange(256) - 127.5) / 127.5
+    return [round(255 * opacity * min(1.0, 2 * s)) for s in strength]
+
+
+def _dim(grey: np.ndarray) -> Image.Image:
+    """Light and of low contrast, so that colours on it stay what they are."""
+    return Image.fromarray(grey).point([round(70 + 0.66 * v) for v in range(256)])
+
+
+def _hatch_unseen(picture: Image.Image, detection: Detection) -> None:
+    """Stripes over what no view covers, in place."""
+    columns, rows = picture.size
+    unseen = ~seen(detection, columns=columns, rows=rows)
+    if not unseen.any():
+        return
+    y, x = np.ogrid[:rows, :columns]
+    period = max(8, max(rows, columns) // 64)
+    stripes = unseen & ((x + y) % period < period // 2)
+    picture.paste((235, 235, 235), mask=Image.fromarray(unseen))
+    picture.paste((150, 150, 150), mask=Image.fromarray(stripes))
+
+
+def _mark_windows(picture: Image.Image, detection: Detection) -> None:
+    """The corners of every window, white beside black so that they show on anything; in place."""
+    draw = ImageDraw.Draw(picture)
+    pen = max(1, max(picture.size) // 400)
+    zoom_x, zoom_y = picture.width / detection.width, picture.height / detection.height
+    for left, top, right, bottom in (view.box for view in detection.views if view.kind == "window"):
+        arm_x, arm_y = (right - left) * zoom_x / 7, (bottom - top) * zoom_y / 7
+        sides = ((left, 1), (right, -1)), ((top, 1), (bottom, -1))  # and the way inwards
+        corners = [(x * zoom_x, y * zoom_y, dx, dy) for x, dx in sides[0] for y, dy in sides[1]]
+        for colour, inwards in ((INK, 0), ("white", pen)):
+            for x, y, dx, dy in corners:
+                at = x + dx * inwards, y + dy * inwards
+                draw.line([(x + dx * arm_x, at[1]), at, (at[0], y + dy * arm_y)], fill=colour, width=pen)
+
+
+def _with_bar(picture: Image.Image, scale: float) -> Image.Image:
+    """Puts the picture on paper, with the colour bar below it."""
+    width = max(picture.width, round(0.6 * picture.height))
+    bar = _bar(width, scale)
+    page = Image.new("RGB", (width, picture.height + bar.height), PAPER)
+    page.paste(picture, ((width - picture.width) // 2, 0))
+    page.paste(bar, (0, picture.height))
+    return page
+
+
+@lru_cache(maxsize=16)
+def _bar(width: int, scale: float) -> Image.Image:
+    """The colour bar with its unit in words, in proportion to the picture's width: it is read when scaled down, too."""
+    size = max(11, width // 34)
+    font = _font(size)
+    bar = Image.new("RGB", (width, round(4.6 * size)), PAPER)
+    draw = ImageDraw.Draw(bar)
+    margin, top, thick = size, round(1.9 * size), round(0.9 * size)
+    levels = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
+    ramp = levels.resize((width - 2 * margin, thick), Image.Resampling.NEAREST)
+    colour = ramp.copy()
+    colour.putpalette(_palette().tobytes())
+    ground = Image.new("RGB", ramp.size, (176, 176, 176))
+    bar.paste(Image.composite(colour.convert("RGB"), ground, ramp.point(_alpha(1.0))), (margin, top))
+    above, below = round(0.4 * size), top + thick + round(0.3 * size)
+    draw.text((margin, above), "\N{LEFTWARDS ARROW} pushes towards not generated", INK, font)
+    draw.text((width - margin, above), "pushes towards generated \N{RIGHTWARDS ARROW}", INK, font, anchor="ra")
+    draw.text((margin, below), f"\N{MINUS SIGN}{scale:g}", INK, font)
+    draw.text((width / 2, below), "0", INK, font, anchor="ma")
+    draw.text((width - margin, below), f"+{scale:g} log-odds per patch", INK, font, anchor="ra")
+    return bar
+
+
+@lru_cache(maxsize=16)
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which matplotlib carries: no font of the system is needed."""
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size)

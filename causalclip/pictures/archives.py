@@ -1,0 +1,107 @@
+"""Pictures out of a zip file, which may be hostile: nothing is written to disk, and every limit holds while reading.
+
+Nested archives, encrypted members, and names that point out of the archive are refused, each with a sentence.
+"""
+
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+
+from causalclip.pictures.formats import MAX_BYTES, ImageError, ImageTooLarge, UnsupportedImage
+from causalclip.pictures.plaintext import clean
+
+MAX_PICTURES = 50
+MAX_TOTAL = 300 * 2**20  # bytes of all members, unpacked
+MAX_RATIO = 100  # unpacked to packed, from SMALL bytes on; pictures hardly shrink when they are packed
+SMALL = 2**20
+MAX_DIRECTORY = 512 * 2**10  # bytes of the list of members: more than a thousand names
+
+_END, _END64 = b"PK\x05\x06", b"PK\x06\x07"
+_IGNORED = ("__MACOSX/", ".DS_Store", "Thumbs.db", "desktop.ini")
+
+Member = tuple[str, bytes | ImageError]  # name to show, and the bytes or why there are none
+
+
+class ArchiveError(ImageError):
+    """An archive that cannot be used at all; its text is a sentence for the user."""
+
+
+def is_zip(data: bytes) -> bool:
+    """Whether a file begins like a zip archive."""
+    return data[:4] in (b"PK\x03\x04", b"PK\x05\x06")
+
+
+def read_zip(data: bytes, *, limit: int = MAX_PICTURES) -> Iterator[Member]:
+    """Yields the members of an archive one by one; a bad member yields its error and costs nothing else.
+
+    Raises ArchiveError if the archive is damaged, holds more than `limit` pictures, or announces more than MAX_TOTAL.
+    """
+    _check_directory(data)
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(data))
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, OverflowError):
+        raise _damaged() from None
+    with archive:
+        members = [m for m in archive.infolist() if not m.is_dir() and not _ignored(m.filename)]
+        if not members:
+            raise ArchiveError("The archive is empty: it holds no files.")
+        if len(members) > limit:
+            raise ArchiveError(f"The archive holds {len(members):,} files; at most {limit} are examined at once.")
+        if sum(m.file_size for m in members) > MAX_TOTAL:
+            raise ArchiveError(f"The archive unpacks to more than {MAX_TOTAL >> 20} MB. Send fewer pictures at once.")
+        left = MAX_TOTAL
+        for member in members:
+            name = clean(member.filename.replace("\\", "/").rpartition("/")[2], limit=120) or "unnamed"
+            try:
+                content = _read(archive, member, left)
+            except ImageError as error:
+                yield name, error
+                continue
+            left -= len(content)
+            yield name, content
+
+
+def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, left: int) -> bytes:
+    name = member.filename.replace("\\", "/")
+    if name.startswith("/") or ":" in name.partition("/")[0] or ".." in name.split("/"):
+        raise UnsupportedImage("Its name points out of the archive, so it was not opened.")
+    if member.flag_bits & 1:
+        raise UnsupportedImage("It is encrypted, so it cannot be opened. Unpack it and send the picture itself.")
+    if member.file_size > MAX_BYTES:
+        raise ImageTooLarge(f"The file has more than {MAX_BYTES >> 20} MB. Save it smaller, as a JPEG, and try again.")
+    if member.file_size > SMALL and member.file_size > MAX_RATIO * max(1, member.compress_size):
+        raise UnsupportedImage("It unpacks to far more than any picture would, so it was not opened.")
+    try:
+        with archive.open(member) as file:
+            content = file.read(min(MAX_BYTES, left) + 1)  # whatever the header announced
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError):
+        raise UnsupportedImage("It is damaged in the archive, or packed in a way that cannot be read.") from None
+    if len(content) > MAX_BYTES or len(content) > left:
+        raise ImageTooLarge("It is larger than the archive says, so it was not opened.")
+    if is_zip(content):
+        raise UnsupportedImage(
+            "It is an archive inside the archive, which is not opened. Send its pictures themselves."
+        )
+    return content
+
+
+def _check_directory(data: bytes) -> None:
+    """Refuses a list of members that would take long to read, before it is read."""
+    end = data.rfind(_END, max(0, len(data) - 65_557))
+    if end < 0 or end + 22 > len(data):
+        raise _damaged()
+    count, size = struct.unpack_from("<HI", data, end + 10)
+    if data[end - 20 : end - 16] == _END64 or size == 0xFFFFFFFF or count == 0xFFFF:
+        raise ArchiveError("The archive is in the Zip64 format for very large archives. Send fewer pictures at once.")
+    if size > MAX_DIRECTORY:
+        raise ArchiveError("The archive lists far more files than can be examined at once.")
+
+
+def _ignored(name: str) -> bool:
+    return any(part in name for part in _IGNORED)
+
+
+def _damaged() -> ArchiveError:
+    return ArchiveError("The archive is cut short or damaged, so it cannot be opened. Pack it again.")

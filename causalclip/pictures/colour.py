@@ -1,0 +1,148 @@
+"""Decoded pixels of any kind to 8-bit sRGB: colour profiles, inks, grey levels, palettes, 16 bits, transparency."""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from causalclip.pictures.formats import EXPORT, UnsupportedImage
+from causalclip.pictures.headers import MAX_PROFILE_BYTES
+
+STRIP_PIXELS = 2_000_000  # converted at once: intermediate copies of a large picture would not fit in memory
+SAME = 2  # levels of 255 by which a profile may differ from sRGB before the pixels are converted
+
+Decoded = tuple[np.ndarray, tuple[str, ...]]  # uint8 [H, W, 3], and notes for the user
+
+_MODE_OF_SPACE = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}  # ICC's colour space: Pillow's mode
+_TRANSPARENT = "Its transparent parts were laid on white."
+_BAD_PROFILE = "Its colour profile could not be used; its colours were taken as sRGB."
+_BARE_CMYK = "It is made of printing inks (CMYK) without a colour profile; its colours are approximate."
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """How colours become sRGB: from mode `base`, by `transform` (None: as Pillow does it), with a note."""
+
+    base: str
+    transform: ImageCms.ImageCmsTransform | None = None
+    notes: tuple[str, ...] = ()
+
+
+def to_srgb(
+    image: Image.Image, *, profile: bytes, bits: int = 8, white: int = 65535
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Convert a decoded picture to uint8 [H, W, 3] in sRGB, transparency laid on white, and say what was done.
+
+    `profile` is the file's ICC profile (b"" where there is none), `bits` its depth a channel, `white` the level that
+    stands for white where the mode has 16 bits. Raises UnsupportedImage for pixels that are measurements, not colours.
+    """
+    notes: tuple[str, ...] = ()
+    if bits > 8:
+        notes += (f"Its {bits} bits a channel were reduced to 8.",)
+    if image.mode in ("I", "F"):
+        raise UnsupportedImage(f"Its pixels are 32-bit, signed or floating-point numbers, not colours. {EXPORT}")
+    if image.mode.startswith("I;16"):
+        image = _to_8_bits(image, white=white)
+    conversion = _conversion(profile, mode=image.mode)
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    opaque = True
+    rows = max(1, STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        flat, strip_opaque = _flatten(strip, conversion)
+        pixels[top : top + rows] = np.asarray(flat)
+        opaque &= strip_opaque
+    return pixels, (*notes, *conversion.notes, *(() if opaque else (_TRANSPARENT,)))
+
+
+def _to_8_bits(image: Image.Image, *, white: int) -> Image.Image:
+    """Scale grey levels from 0 to `white` to 8 bits, rounded; a level that stands for transparent becomes white."""
+    table = np.minimum((np.arange(65536, dtype=np.uint32) * 255 + white // 2) // white, 255).astype(np.uint8)
+    if isinstance(key := image.info.get("transparency"), int):
+        table[key] = 255
+    return Image.fromarray(table[np.asarray(image)])
+
+
+def _flatten(strip: Image.Image, conversion: Conversion) -> tuple[Image.Image, bool]:
+    """A strip as opaque sRGB, and whether it was opaque before."""
+    alpha = None
+    if strip.has_transparency_data:
+        strip = strip.convert("LA").convert("RGBA") if strip.mode == "La" else strip.convert("RGBA")
+        alpha = strip.getchannel("A")
+    colours = strip if strip.mode == conversion.base else strip.convert(conversion.base)
+    if conversion.transform is not None:
+        colours = _apply(colours, conversion.transform)
+    elif colours.mode != "RGB":
+        colours = colours.convert("RGB")
+    if alpha is None or alpha.getextrema() == (255, 255):
+        return colours, True
+    return Image.composite(colours, Image.new("RGB", colours.size, "white"), alpha), False
+
+
+# Profiles -----------------------------------------------------------------------------------------
+
+
+def _conversion(profile: bytes, *, mode: str) -> Conversion:
+    """The conversion for pixels of `mode` that carry `profile`."""
+    natural = {"CMYK": "CMYK", "LAB": "LAB"}.get(mode, "L" if mode in ("1", "L", "LA", "La") else "RGB")
+    if profile:
+        with_profile = _read_profile(profile, natural=natural)
+        if with_profile is not None:
+            return with_profile
+    notes = (_BAD_PROFILE,) if profile else ()
+    if natural == "LAB":
+        return Conversion("LAB", _transform(ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")), "LAB"), notes)
+    if natural == "CMYK":
+        return Conversion("CMYK", notes=(_BARE_CMYK,))
+    return Conversion(natural, notes=notes)
+
+
+def _read_profile(profile: bytes, *, natural: str) -> Conversion | None:
+    """The conversion by an ICC profile; None if it is broken, of another kind than the pixels, or too costly."""
+    # "mpet" chains any number of steps, which may all be one and the same: a small profile can take minutes to prepare.
+    if len(profile) > MAX_PROFILE_BYTES or b"mpet" in profile:
+        return None
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        base = _MODE_OF_SPACE[source.profile.xcolor_space.strip()]
+        if base not in (natural, "RGB" if natural == "L" else natural):
+            return None
+        transform = _transform(source, base)
+        name = _clean(ImageCms.getProfileDescription(source))
+    except (ImageCms.PyCMSError, OSError, KeyError, ValueError, TypeError):
+        return None
+    if base in ("RGB", "L") and _is_identity(transform, base):
+        return Conversion(base)
+    return Conversion(base, transform, (f"Its colours were converted to sRGB from the profile “{name}”.",))
+
+
+def _transform(source: ImageCms.ImageCmsProfile, mode: str) -> ImageCms.ImageCmsTransform:
+    return ImageCms.buildTransform(
+        source,
+        ImageCms.createProfile("sRGB"),
+        mode,
+        "RGB",
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )
+
+
+def _apply(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:
+    done = ImageCms.applyTransform(image, transform)
+    assert done is not None  # only a transform in place returns nothing
+    return done
+
+
+def _is_identity(transform: ImageCms.ImageCmsTransform, base: str) -> bool:
+    """Whether a transform leaves a cube of colours (or all greys) as they are, but for SAME levels."""
+    steps = np.arange(0, 256, 1 if base == "L" else 17, dtype=np.uint8)
+    grid = steps[:, None] if base == "L" else np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 1, 3)
+    done = np.asarray(_apply(Image.fromarray(grid), transform)).astype(int)
+    return bool(np.abs(done - grid.astype(int).reshape(len(grid), 1, -1)).max() <= SAME)
+
+
+def _clean(name: str) -> str:
+    """A name out of the file, fit to be shown: no control characters, no markup, at most 60 characters."""
+    kept = "".join(c for c in name if c.isalnum() or c in " .,-_()+/:")
+    return " ".join(kept.split())[:60] or "without a name"

@@ -1,0 +1,244 @@
+"""From the bytes of a picture to upright sRGB pixels, by Pillow.
+
+JPEG, PNG and WebP are decoded in place. The other formats have larger and more fragile decoders, whose time and memory
+the headers do not bound, so `decode_apart` runs this file in a process of its own with a limit on both.
+"""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pillow_heif
+from PIL import (
+    AvifImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from causalclip.pictures import colour, formats, headers
+from causalclip.pictures.colour import Decoded
+from causalclip.pictures.formats import EXPORT, BrokenImage, Format, ImageError, UnsupportedImage
+
+MEMORY = 800 * 2**20  # bytes that the separate process may hold; with the rest of its work it stays below 1 GB
+SECONDS = 1.0  # of processor time that it may use for any picture, and in addition
+SECONDS_A_PIXEL = 0.12e-6  # for each pixel that the header announces; an ordinary decoder needs a tenth to a third
+PATIENCE = 60.0  # seconds until it is given up whatever it does
+_OUT_OF_MEMORY = 3  # its exit status then
+
+_PAGES = "The file holds several pictures; only the first was looked at."
+_UPRIGHT = "It was turned upright, as its orientation mark says."
+_BITS, _PHOTOMETRIC, _ORIENTATION, _SUBFILE, _DNG = 258, 262, 274, 254, 50706  # tags of a TIFF
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A picture whose header has been read by Pillow; loading `image` decodes it."""
+
+    image: Image.Image
+    profile: bytes  # ICC
+    orientation: int = 1  # still to be applied
+    bits: int = 8  # a channel, in the file
+    white: int = 65535  # level of white, where Pillow keeps 16 bits
+    notes: tuple[str, ...] = ()
+
+
+def decode(data: bytes, name: Format, *, on_header: Callable[[int], None] | None = None) -> Decoded:
+    """Decode a file of format `name` to uint8 [H, W, 3] in sRGB, upright, and say what was done on the way.
+
+    `on_header` is told the number of pixels once the header has been read. Raises an ImageError for a file that is too
+    large or too small by its header (before it is decoded), or is damaged.
+    """
+    try:
+        opened = _open(data, name)
+        formats.check_size(*opened.image.size)
+        if on_header:
+            on_header(opened.image.width * opened.image.height)
+        opened.image.load()
+        formats.check_size(*opened.image.size)  # an HEIC file can turn out larger than its header says
+        # A bare copy that shares the pixels lets the decoder's own buffers go before the next ones are made.
+        opened = replace(opened, image=opened.image._new(opened.image.im))
+        pixels, notes = colour.to_srgb(opened.image, profile=opened.profile, bits=opened.bits, white=opened.white)
+    except ImageError:
+        raise
+    except Exception as error:  # decoders raise anything from OSError to KeyError on bad input; all mean the same
+        out_of_memory = isinstance(error, MemoryError) or "memory" in str(error).lower()  # libheif says it in words
+        raise (_too_costly(name) if out_of_memory else formats.damaged(name)) from error
+    notes = opened.notes + notes
+    if name not in ("HEIC", "TIFF"):  # Pillow has turned those
+        pixels = _upright(pixels, opened.orientation)
+    return pixels, (*notes, _UPRIGHT) if opened.orientation in range(2, 9) else notes
+
+
+def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Undo an EXIF orientation, 1 to 8, of pixels [H, W, 3] (TIFF 6.0, tag 274)."""
+    if orientation >= 5:
+        pixels = pixels.transpose(1, 0, 2)
+    rows = slice(None, None, -1 if orientation in (3, 4, 7, 8) else 1)
+    columns = slice(None, None, -1 if orientation in (2, 3, 6, 7) else 1)
+    return np.ascontiguousarray(pixels[rows, columns])
+
+
+# One opener a format ------------------------------------------------------------------------------
+
+
+def _open(data: bytes, name: Format) -> Opened:
+    if name in headers.READERS:
+        header = headers.READERS[name](data)
+        formats.check_size(header.width, header.height)
+        opened = _OPENERS[name](header.data)
+        return replace(
+            opened,
+            profile=header.profile or opened.profile,
+            orientation=headers.orientation(header.exif) if header.exif else opened.orientation,
+            bits=max(header.bits, opened.bits),
+            notes=opened.notes + header.notes,
+        )
+    return _OPENERS[name](data)
+
+
+def _open_plain(image: Image.Image) -> Opened:
+    """What JPEG, PNG, GIF, WebP and AVIF have in common."""
+    exif = image.info.get("exif", b"").removeprefix(b"Exif\0\0")
+    notes = (headers.ANIMATED,) if getattr(image, "is_animated", False) else ()
+    return Opened(image, image.info.get("icc_profile") or b"", headers.orientation(exif), notes=notes)
+
+
+def _open_avif(data: bytes) -> Opened:
+    opened = _open_plain(AvifImagePlugin.AvifImageFile(io.BytesIO(data)))
+    deep = data.find(b"av1C")  # the configuration's third byte has a flag for 10 or 12 bits, which Pillow does not show
+    bits = 10 if deep >= 0 and data[deep + 6] & 0x40 else 8
+    coded = data.find(b"colrnclx")
+    numbers = np.frombuffer(data, ">u2", 2, coded + 8) if coded >= 0 and not opened.profile else (1, 13)
+    return replace(opened, bits=bits, notes=opened.notes + headers.coded_colours(*map(int, numbers)))
+
+
+def _open_heic(data: bytes) -> Opened:
+    pillow_heif.options.THUMBNAILS = pillow_heif.options.DEPTH_IMAGES = pillow_heif.options.AUX_IMAGES = False
+    image = pillow_heif.HeifImageFile(io.BytesIO(data))
+    info = image.info
+    notes: tuple[str, ...] = (_PAGES.replace("the first", "the main one"),) if image.is_animated else ()
+    coded = info.get("nclx_profile")
+    if coded and not info.get("icc_profile"):
+        notes += headers.coded_colours(int(coded["color_primaries"]), int(coded["transfer_characteristics"]))
+    # Only the container's own marks turn an HEIC (ISO/IEC 23008-12); EXIF's orientation repeats them or is void.
+    turned = info.get("original_orientation") or 1 if b"irot" in data or b"imir" in data else 1
+    return Opened(image, info.get("icc_profile") or b"", turned, info.get("bit_depth", 8), notes=notes)
+
+
+def _open_tiff(data: bytes) -> Opened:
+    try:
+        image = TiffImagePlugin.TiffImageFile(io.BytesIO(data))
+    except SyntaxError as error:
+        if "unknown" in str(error):  # "unknown pixel mode", "unknown data organization"
+            raise UnsupportedImage(f"This TIFF stores its pixels in a way that cannot be read. {EXPORT}") from error
+        raise
+    tags = image.tag_v2
+    if data[8:10] == b"CR" or _DNG in tags or tags.get(_SUBFILE, 0) & 1:
+        raise UnsupportedImage(f"This is a camera's raw file; what could be read of it is a thumbnail. {EXPORT}")
+    if image.mode == "I;16" and tags.get(_PHOTOMETRIC) == 0:  # Pillow reads it as a negative
+        raise UnsupportedImage(f"This TIFF has 16 bits a pixel with white as 0, which cannot be read. {EXPORT}")
+    bits = max(np.atleast_1d(tags.get(_BITS, 8)).tolist())
+    return Opened(
+        image,
+        image.info.get("icc_profile") or b"",
+        tags.get(_ORIENTATION, 1),
+        bits,
+        white=2**bits - 1,
+        notes=(_PAGES,) if image.is_animated else (),
+    )
+
+
+_OPENERS: dict[Format, Callable[[bytes], Opened]] = {
+    "JPEG": lambda data: _open_plain(JpegImagePlugin.JpegImageFile(io.BytesIO(data))),
+    "PNG": lambda data: _open_plain(PngImagePlugin.PngImageFile(io.BytesIO(data))),
+    "WebP": lambda data: _open_plain(WebPImagePlugin.WebPImageFile(io.BytesIO(data))),
+    "GIF": lambda data: _open_plain(GifImagePlugin.GifImageFile(io.BytesIO(data))),
+    "AVIF": _open_avif,
+    "HEIC": _open_heic,
+    "TIFF": _open_tiff,
+}
+
+
+# The separate process -----------------------------------------------------------------------------
+
+
+def decode_apart(data: bytes, name: Format) -> Decoded:
+    """Like `decode`, in a process of its own that ends at its limit of memory or time (BrokenImage).
+
+    Raises RuntimeError if that process cannot run at all.
+    """
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "causalclip.pictures.decoding", name],
+            input=data,
+            capture_output=True,
+            cwd=Path(__file__).parents[2],
+            env=environment,
+            timeout=PATIENCE,
+        )
+    except subprocess.TimeoutExpired:
+        raise _too_costly(name) from None
+    if done.returncode < 0 or done.returncode == _OUT_OF_MEMORY:  # below 0: ended by a signal
+        raise _too_costly(name)
+    if done.returncode > 0:
+        raise RuntimeError("The decoder did not run: " + done.stderr.decode(errors="replace").strip()[-200:])
+    start = done.stdout.index(b"\n") + 1
+    answer = json.loads(done.stdout[:start])
+    if "error" in answer:
+        raise cast(type[ImageError], getattr(formats, answer["error"]))(answer["sentence"])
+    pixels = np.frombuffer(done.stdout, np.uint8, offset=start).reshape(answer["shape"])
+    return pixels.copy(), tuple(answer["notes"])
+
+
+def main() -> None:
+    """Decode standard input, of the format named by the argument, to a line of JSON and pixels on standard output."""
+    _limit_memory()
+    _limit_time(0)
+    try:
+        pixels, notes = decode(sys.stdin.buffer.read(), cast(Format, sys.argv[1]), on_header=_limit_time)
+    except ImageError as error:
+        sys.stdout.buffer.write(_line({"error": type(error).__name__, "sentence": str(error)}))
+    except MemoryError:
+        sys.exit(_OUT_OF_MEMORY)
+    else:
+        sys.stdout.buffer.write(_line({"shape": pixels.shape, "notes": notes}))
+        sys.stdout.buffer.write(pixels.data)
+
+
+def _line(answer: dict[str, object]) -> bytes:
+    return json.dumps(answer).encode() + b"\n"
+
+
+def _limit_memory() -> None:
+    if sys.platform == "linux":  # elsewhere the system does not keep to it
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+
+
+def _limit_time(pixels: int) -> None:
+    """Let the system end this process after the processor time that a picture of so many pixels may take from now."""
+    if sys.platform != "win32":
+        import signal
+
+        signal.setitimer(signal.ITIMER_PROF, SECONDS + SECONDS_A_PIXEL * pixels)
+
+
+def _too_costly(name: Format) -> BrokenImage:
+    return BrokenImage(f"The {name} file could not be decoded in the time and memory that its size warrants. {EXPORT}")
+
+
+if __name__ == "__main__":
+    main()

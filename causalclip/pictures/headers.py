@@ -1,0 +1,191 @@
+"""What JPEG, PNG and WebP files say before anything is decoded: size, colour profile, orientation.
+
+JPEG and PNG files are also rewritten with only the parts that a decoder needs. Metadata can be hostile (millions of
+empty parts, text that unpacks to gigabytes, tags that all point at the same bytes), and nothing here has a use for it.
+"""
+
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from causalclip.pictures.formats import EXPORT, BrokenImage, Format, UnsupportedImage, damaged
+
+MAX_PROFILE_BYTES = 4 * 2**20  # of a colour profile; printers' tables are the largest, at about 3 MB
+MAX_PARTS = 50_000  # segments or chunks of a file: 20 MB in parts of 400 bytes
+MAX_SCANS = 32  # of a progressive JPEG: encoders write about 10, and each costs a pass over all pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A file before decoding: the bytes for the decoder, the size in pixels, and what the metadata said."""
+
+    data: bytes
+    width: int
+    height: int
+    profile: bytes = b""  # ICC
+    exif: bytes = b""  # a TIFF structure, without the "Exif" mark
+    bits: int = 8  # a channel
+    notes: tuple[str, ...] = ()
+
+
+# JPEG ---------------------------------------------------------------------------------------------
+
+_MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")  # not fill, stuffing or restarts, which have no length
+_EOI, _SOS, _APP1, _APP2, _COM = 0xD9, 0xDA, 0xE1, 0xE2, 0xFE
+_SOF = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_DROPPED = {*range(0xE1, 0xEE), 0xEF, _COM}  # APP0 and APP14 stay: they say how the colours are coded
+
+
+def read_jpeg(data: bytes) -> Container:
+    """The header of a JPEG, and the file without metadata and without what follows the first picture."""
+    kept, icc, exif, notes = [b"\xff\xd8"], [], b"", []
+    size, bits, scans, body_start, body_end = (0, 0), 8, 0, len(data), len(data)
+    for marker, start, end in jpeg_segments(data):
+        body = data[start + 4 : end]
+        if marker == _EOI:
+            body_end = end
+        elif marker == _SOS:
+            scans += 1
+            body_start = min(body_start, start)
+        elif scans:
+            continue
+        elif marker in _SOF and len(body) >= 6:
+            bits, height, width = struct.unpack_from(">BHH", body)
+            size = (width, height)
+        elif marker == _APP1 and body.startswith(b"Exif\0\0"):
+            exif = exif or body[6:]
+        elif marker == _APP2 and body.startswith(b"ICC_PROFILE\0"):
+            icc.append((body[12:13], body[14:]))
+        elif marker == _APP2 and body.startswith(b"MPF\0"):
+            notes = ["The file holds several pictures; only the first was looked at."]
+        if not scans and marker not in _DROPPED:
+            kept.append(data[start:end])
+    if scans > MAX_SCANS:
+        raise BrokenImage(f"This JPEG is coded in {scans} passes, more than any real picture needs. {EXPORT}")
+    if 0 in size:
+        raise damaged("JPEG")
+    if bits != 8:
+        raise UnsupportedImage(f"This JPEG has {bits} bits a channel; only 8 can be read. {EXPORT}")
+    profile = b"".join(part for _, part in sorted(icc, key=lambda part: part[0]))
+    slim = b"".join((*kept, data[body_start:body_end]))
+    return Container(slim, *size, profile=profile, exif=exif, notes=tuple(notes))
+
+
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """(marker, start, end) of every segment up to the end of the first picture."""
+    end = 2
+    for _ in range(MAX_PARTS):
+        found = _MARKER.search(data, end)
+        if found is None:
+            return  # cut short: the decoder says so
+        marker, end = found[1][0], found.end()
+        if marker != _EOI:
+            end += max(2, int.from_bytes(data[end : end + 2], "big"))
+        yield marker, found.start(), end
+        if marker == _EOI:
+            return
+    raise _too_many_parts("JPEG")
+
+
+# PNG ----------------------------------------------------------------------------------------------
+
+_PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
+ANIMATED = "The file is an animation; only its first frame was looked at."
+
+
+def read_png(data: bytes) -> Container:
+    """The header of a PNG, and the file with only the chunks that hold the picture, their checksums verified."""
+    kept: list[bytes] = [data[:8]]
+    found: dict[bytes, bytes] = {}
+    for kind, start, end in png_chunks(data):
+        if kind in _PNG_KEPT:
+            if zlib.crc32(data[start + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+                raise damaged("PNG")
+            kept.append(data[start:end])
+        elif kind[:1].isupper():
+            raise UnsupportedImage(f"This PNG is of a variant that cannot be read. {EXPORT}")
+        found.setdefault(kind, data[start + 8 : end - 4])
+    header = found.get(b"IHDR", b"")
+    if len(header) != 13 or b"IEND" not in found:
+        raise damaged("PNG")
+    width, height, bits = struct.unpack_from(">IIB", header)
+    notes: tuple[str, ...] = (ANIMATED,) if b"acTL" in found else ()
+    if len(found.get(b"cICP", b"")) == 4:
+        notes += coded_colours(*found[b"cICP"][:2])
+    profile = _inflate(found[b"iCCP"].partition(b"\0")[2][1:]) if b"iCCP" in found else b""
+    return Container(b"".join(kept), width, height, profile, found.get(b"eXIf", b""), bits, notes)
+
+
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """(kind, start, end) of every chunk up to IEND, length and checksum included."""
+    start = 8
+    for _ in range(MAX_PARTS):
+        length, kind = int.from_bytes(data[start : start + 4], "big"), data[start + 4 : start + 8]
+        end = start + 12 + length
+        if end > len(data):
+            raise damaged("PNG")
+        yield kind, start, end
+        if kind == b"IEND":
+            return
+        start = end
+    raise _too_many_parts("PNG")
+
+
+def _inflate(packed: bytes) -> bytes:
+    """Unpack a colour profile, at most one byte more than MAX_PROFILE_BYTES; what cannot be unpacked is b"?"."""
+    try:
+        return zlib.decompressobj().decompress(packed, MAX_PROFILE_BYTES + 1)
+    except zlib.error:
+        return b"?"  # no profile, but not the same as none: the reader of profiles reports it
+
+
+# WebP ---------------------------------------------------------------------------------------------
+
+
+def read_webp(data: bytes) -> Container:
+    """The header of a WebP (its decoder allocates the canvas on opening, so the size must be known before)."""
+    kind, body = data[12:16], data[20:30]
+    if len(body) < 10:
+        raise damaged("WebP")
+    if kind == b"VP8X":
+        width, height = (1 + int.from_bytes(body[i : i + 3], "little") for i in (4, 7))
+    elif kind == b"VP8L":
+        packed = int.from_bytes(body[1:5], "little")
+        width, height = 1 + (packed & 0x3FFF), 1 + (packed >> 14 & 0x3FFF)
+    else:
+        width, height = (size & 0x3FFF for size in struct.unpack_from("<HH", body, 6))
+    return Container(data, width, height)
+
+
+READERS: dict[Format, Callable[[bytes], Container]] = {"JPEG": read_jpeg, "PNG": read_png, "WebP": read_webp}
+
+
+# Shared -------------------------------------------------------------------------------------------
+
+
+def orientation(exif: bytes) -> int:
+    """The orientation, 1 to 8, in the first directory of an EXIF block; 1 (upright) if none is found."""
+    order: Literal["little", "big"] = "little" if exif[:2] == b"II" else "big"
+    start = int.from_bytes(exif[4:8], order)
+    count = int.from_bytes(exif[start : start + 2], order)
+    for entry in range(start + 2, min(start + 2 + 12 * count, len(exif) - 11), 12):
+        if int.from_bytes(exif[entry : entry + 2], order) == 0x0112:
+            value = int.from_bytes(exif[entry + 8 : entry + 10], order)
+            return value if 1 <= value <= 8 else 1
+    return 1
+
+
+def coded_colours(primaries: int, transfer: int) -> tuple[str, ...]:
+    """A note on colours that are coded by number (ITU-T H.273) and are not sRGB's; such numbers are not converted."""
+    if transfer in (16, 18):
+        return ("Its brightness is coded for HDR screens and was read as if it were not: it looks pale.",)
+    if primaries in (9, 11, 12):
+        return ("Its colours are coded for a wider gamut than sRGB and were read as sRGB: they look dull.",)
+    return ()
+
+
+def _too_many_parts(name: Format) -> BrokenImage:
+    return BrokenImage(f"The {name} file is made of more than {MAX_PARTS:,} parts, as no real picture is. {EXPORT}")

@@ -1,0 +1,184 @@
+"""Content Credentials (C2PA): whether there are any, whether they hold, and what they claim; nothing is ever fetched.
+
+Who signed is decided by the trust list alone. The name in a certificate is free text that anybody can choose.
+"""
+
+import io
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from causalclip.pictures.formats import Format, ImageError
+from causalclip.pictures.headers import png_chunks
+from causalclip.pictures.plaintext import clean
+from causalclip.provenance.sourcetypes import SourceType, source_type
+
+State = Literal["none", "trusted", "unknown signer", "invalid", "elsewhere", "unreadable"]
+
+TRUST_LIST = Path(__file__).resolve().parents[2] / "assets" / "trust" / "c2pa-trust-list.pem"
+MAX_REPORT = 4 * 2**20  # characters of the reader's report; real ones have some 10,000
+MAX_MANIFESTS = 50
+MAX_PARTS = 4000  # chunks of a PNG; the largest accepted files have 2,500 of the usual 8 kB
+_MARKS = (b"jumb", b"provenance")  # the boxes that credentials are kept in, and XMP's address of them
+MIME: dict[Format, str] = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "WebP": "image/webp",
+    "AVIF": "image/avif",
+    "HEIC": "image/heic",
+    "TIFF": "image/tiff",
+    "GIF": "image/gif",
+}
+SENTENCES: dict[State, str] = {
+    "none": "The file carries no Content Credentials. Most pictures carry none, and most sites strip them.",
+    "trusted": (
+        "The file carries Content Credentials that are intact, signed by a certificate that goes back to C2PA's trust "
+        "list. The signer vouches for what they say; that does not make what the picture shows true."
+    ),
+    "unknown signer": (
+        "The file carries Content Credentials that are intact, but the signer is unknown: nobody on the trust list "
+        "that comes with this program vouches for it. Anybody can sign like this, under any name."
+    ),
+    "invalid": (
+        "The file carries Content Credentials that do not hold: the picture or the credentials were changed after "
+        "signing, or the signature is not valid. Do not rely on anything that they say."
+    ),
+    "elsewhere": (
+        "The file says that its Content Credentials are kept at an address on the internet. Nothing is fetched here, "
+        "so they were not checked."
+    ),
+    "unreadable": "There may be Content Credentials in the file, but they could not be read.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What C2PA's reader found. All texts are the file's own claims, cleaned, not escaped.
+
+    signer: the name in the certificate. generator: the program that wrote the claim. signed: when, by a time stamp.
+    source_types: of the active manifest first, then of earlier versions and parts. actions: of the active manifest.
+    problems: codes of what failed.
+    """
+
+    state: State
+    sentence: str
+    signer: str = ""
+    generator: str = ""
+    signed: str = ""
+    actions: tuple[str, ...] = ()
+    source_types: tuple[SourceType, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def read_credentials(data: bytes, name: Format, *, anchors: str | None = None) -> Credentials:
+    """Reads and checks the Content Credentials of a file of format `name`; never raises on a file's account.
+
+    Args:
+        anchors: certificates to trust, as PEM; by default C2PA's trust list as it is shipped.
+    """
+    if not any(mark in data for mark in _MARKS):
+        return _plain("none")
+    if name == "PNG" and not _few_parts(data):
+        return _plain("unreadable")  # the reader takes seconds for tens of thousands of chunks
+    from c2pa import C2paError, Context, Reader  # a native library: not needed to build the page
+
+    settings: dict[str, Any] = {
+        "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_trust": True},
+        "trust": {"trust_anchors": trust_list() if anchors is None else anchors},
+    }
+    try:
+        with Context.from_dict(settings) as context:
+            reader = Reader.try_create(MIME[name], io.BytesIO(data), context=context)
+            if reader is None:
+                return _plain("none")
+            with reader:
+                report = reader.json()
+    except C2paError as error:
+        if str(error).startswith("Remote"):  # it has no class of its own
+            return _plain("elsewhere")
+        return _plain("unreadable")
+    try:
+        return _understand(json.loads(report)) if len(report) <= MAX_REPORT else _plain("unreadable")
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        return _plain("unreadable")  # a manifest may put any shape of JSON where a text is expected
+
+
+@lru_cache(maxsize=1)
+def trust_list() -> str:
+    """C2PA's trust list as it is shipped, PEM; assets/trust/README.md says of which date."""
+    return TRUST_LIST.read_text(encoding="utf-8")
+
+
+def _few_parts(data: bytes) -> bool:
+    """Whether a PNG has at most MAX_PARTS chunks, and as many as it should."""
+    try:
+        return sum(1 for _ in islice(png_chunks(data), MAX_PARTS + 1)) <= MAX_PARTS
+    except ImageError:
+        return False
+
+
+def _plain(state: State) -> Credentials:
+    return Credentials(state, SENTENCES[state])
+
+
+def _understand(report: dict[str, Any]) -> Credentials:
+    manifests: dict[str, Any] = report["manifests"]
+    active = manifests[report["active_manifest"]]
+    found: dict[str, State] = {"Trusted": "trusted", "Valid": "unknown signer", "Invalid": "invalid"}
+    state = found.get(report.get("validation_state", ""), "unreadable")
+    signature = active.get("signature_info") or {}
+    others = [m for m in list(manifests.values())[:MAX_MANIFESTS] if m is not active]
+    types = [
+        *_types(active, "Content Credentials"),
+        *(t for m in others for t in _types(m, "Content Credentials of an earlier version or a part")),
+    ]
+    return Credentials(
+        state,
+        SENTENCES[state],
+        signer=_name(signature),
+        generator=_generator(active),
+        signed=clean(str(signature.get("time") or ""), limit=40),
+        actions=tuple(dict.fromkeys(clean(str(a.get("action", "")), limit=60) for a in _actions(active)))[:20],
+        source_types=tuple(dict.fromkeys(types)),
+        problems=_problems(report),
+    )
+
+
+def _name(signature: dict[str, Any]) -> str:
+    names = (signature.get("common_name"), signature.get("issuer"))
+    return clean(", ".join(str(n) for n in names if n), limit=120)
+
+
+def _generator(manifest: dict[str, Any]) -> str:
+    info = manifest.get("claim_generator_info") or []
+    first = info[0] if isinstance(info, list) and info else {}
+    text = f"{first.get('name', '')} {first.get('version', '')}".strip() or str(manifest.get("claim_generator") or "")
+    return clean(text, limit=120)
+
+
+def _actions(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        action
+        for assertion in (manifest.get("assertions") or [])[:200]
+        if str(assertion.get("label", "")).startswith("c2pa.actions")
+        for action in (assertion.get("data") or {}).get("actions", [])[:200]
+    ]
+
+
+def _types(manifest: dict[str, Any], where: str) -> list[SourceType]:
+    """Of all actions; and of other assertions that carry the field, as IPTC's and CAWG's metadata do."""
+    values = [action.get("digitalSourceType") for action in _actions(manifest)]
+    for assertion in (manifest.get("assertions") or [])[:200]:
+        data = assertion.get("data")
+        if isinstance(data, dict):
+            values += [v for k, v in data.items() if k.rpartition(":")[2].lower() == "digitalsourcetype"]
+    return [t for t in (source_type(where, str(v)) for v in values if v) if t]
+
+
+def _problems(report: dict[str, Any]) -> tuple[str, ...]:
+    failures = ((report.get("validation_results") or {}).get("activeManifest") or {}).get("failure") or []
+    codes = (clean(str(failure.get("code", "")), limit=60) for failure in failures[:20])
+    return tuple(dict.fromkeys(code for code in codes if code != "signingCredential.untrusted"))

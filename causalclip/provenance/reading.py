@@ -1,0 +1,119 @@
+"""What a file says about where it comes from: Content Credentials, metadata, generators' marks, how it was compressed.
+
+All of it is a claim that can be forged or stripped. None of it is an input of the score, and nothing here looks at what
+the picture shows.
+"""
+
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from causalclip.pictures.formats import Format
+from causalclip.provenance.blocks import read_blocks
+from causalclip.provenance.credentials import Credentials, read_credentials
+from causalclip.provenance.generators import Mark, find_marks
+from causalclip.provenance.jpegtables import JpegTables, read_tables
+from causalclip.provenance.metadata import Field, read_metadata
+from causalclip.provenance.recompression import find_history
+from causalclip.provenance.sourcetypes import SourceType
+
+CAVEAT = (
+    "These are claims that are stored in the file. Anybody can remove them, and anybody can write or copy most. "
+    "They are not part of the score."
+)
+NOT_READ = "Nothing is read from the metadata of GIF files but Content Credentials."
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """The file's claims; all texts in it come from the file, cleaned, not escaped.
+
+    source_types: how it came about, as XMP and the credentials say. marks: of image generators. fields: the metadata in
+    short. place: latitude and longitude in degrees, shown only on demand. jpeg: how a JPEG was saved last.
+    earlier_quality: of a JPEG compression before, found in the pixels; None if none was found or it was not looked for.
+    """
+
+    credentials: Credentials
+    source_types: tuple[SourceType, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    fields: tuple[Field, ...] = ()
+    place: tuple[float, float] | None = None
+    jpeg: JpegTables | None = None
+    earlier_quality: int | None = None
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def all_source_types(self) -> tuple[SourceType, ...]:
+        """Those of the credentials, unless these do not hold, then XMP's."""
+        held = () if self.credentials.state == "invalid" else self.credentials.source_types
+        return held + self.source_types
+
+    def summary(self) -> str:
+        """The weightiest claim, in one sentence."""
+        return _summary(self)
+
+    def as_dict(self, *, place: bool = False) -> dict[str, Any]:
+        """Plain JSON types, for the API and the report; the place only where it is asked for."""
+        plain = asdict(self) | {"summary": self.summary(), "caveat": CAVEAT}
+        plain["place"] = list(self.place) if self.place and place else None
+        plain["has_place"] = self.place is not None
+        return plain
+
+
+def read_provenance(data: bytes, name: Format) -> Provenance:
+    """What the bytes of a file of format `name` claim, without decoding the picture: milliseconds, and never raises on
+    the file's account."""
+    started = time.perf_counter()
+    metadata = read_metadata(read_blocks(data, name))
+    return Provenance(
+        credentials=read_credentials(data, name),
+        source_types=metadata.source_types,
+        marks=find_marks(metadata.texts),
+        fields=metadata.fields,
+        place=metadata.place,
+        jpeg=read_tables(data) if name == "JPEG" else None,
+        notes=(*metadata.notes, NOT_READ) if name == "GIF" else metadata.notes,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def with_history(provenance: Provenance, pixels: np.ndarray) -> Provenance:
+    """Adds the sign of an earlier compression, from the decoded pixels (uint8 RGB [H, W, 3])."""
+    last = provenance.jpeg.quality if provenance.jpeg else None
+    return replace(provenance, earlier_quality=find_history(pixels, last=last).quality)
+
+
+def history_words(provenance: Provenance) -> str:
+    """One sentence on an earlier compression; empty if none was found."""
+    if provenance.earlier_quality is None:
+        return ""
+    again = "before its last one" if provenance.jpeg else "although the file is no JPEG"
+    return (
+        f"The pixels keep the steps of a JPEG compression of quality about {provenance.earlier_quality}, {again}: "
+        "this is not the first generation of the picture."
+    )
+
+
+def _summary(p: Provenance) -> str:
+    types = p.all_source_types
+    generated = [t for t in types if t.kind == "generated"]
+    part = [t for t in types if t.kind == "part generated"]
+    captured = [t for t in types if t.kind == "captured"]
+    if p.credentials.state == "invalid":
+        return "Its Content Credentials do not hold: file or credentials were changed after signing."
+    if generated and not generated[0].where.endswith("part"):
+        return f"The file itself says that the picture was {generated[0].words}."
+    if generated or part:
+        return f"The file itself says that the picture, or a part of it, was {(generated + part)[0].words}."
+    if p.marks:
+        return f"The file carries a mark of an image generator: {p.marks[0].generator}."
+    if captured and p.credentials.state == "trusted":
+        return f"A signer on the trust list says that the picture was {captured[0].words}."
+    if captured:
+        return f"The file says that the picture was {captured[0].words}; anybody can write that."
+    if any(f.name in ("Camera", "Lens") for f in p.fields):
+        return "The file names a camera, and says nothing of an image generator. Anybody can write or copy that."
+    return "The file says nothing about how the picture was made. That is usual: most sites strip such information."

@@ -1,0 +1,153 @@
+"""The verdict card, as HTML: the band in words and what it does not mean first, then the score.
+
+Pure functions; everything that is not written here is escaped. Colours are in assets/style.css.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from causalclip.calibration import Band
+    from causalclip.detector import Detection
+    from causalclip.examine.cautions import Caution
+    from causalclip.examine.stability import Stability
+
+TONE: dict[Band, str] = {
+    "likely not generated": "not-generated",
+    "inconclusive": "inconclusive",
+    "likely generated": "generated",
+}
+ICON: dict[Band, str] = {
+    "likely not generated": "\N{BLACK DOWN-POINTING TRIANGLE}",
+    "inconclusive": "\N{BLACK DIAMOND}",
+    "likely generated": "\N{BLACK UP-POINTING TRIANGLE}",
+}
+MEANING: dict[Band, str] = {
+    "likely generated": (
+        "It carries traces like those of pictures made by image generators. "
+        "That says nothing about who made it, or whether what it shows happened."
+    ),
+    "inconclusive": (
+        "The traces point neither way clearly enough. "
+        "Count this neither for nor against the picture; look for other evidence."
+    ),
+    "likely not generated": (
+        "Few traces like those of image generators were found. "
+        "That does not make it authentic: it may be edited, staged, or from a generator that leaves other traces."
+    ),
+}
+UNSTABLE = (
+    "The answer does not survive what happens to pictures on their way. "
+    "Count this neither for nor against the picture; look for other evidence."
+)
+UNCHECKED = "Being checked now: whether this answer survives what happens to pictures on their way."
+CAUTION = (
+    "The detector can be wrong, and it has not seen every generator. Small, heavily compressed or retouched pictures, "
+    "drawings and screenshots are known to mislead such detectors. Treat this as one clue among others."
+)
+EMPTY = "\N{WHITE CIRCLE}"
+
+
+def waiting() -> str:
+    """The card before there is a picture."""
+    body = (
+        "<p>Add a picture. The answer appears here as one of three: <b>likely generated</b>, <b>inconclusive</b> or "
+        "<b>likely not generated</b>, with the places in the picture that it rests on.</p>"
+    )
+    return _card("waiting", EMPTY, "No picture yet", body)
+
+
+def looking() -> str:
+    """The card while the model is at work."""
+    return _card("waiting", EMPTY, "Looking at the picture", "<p>This takes a second or two.</p>")
+
+
+def failure(title: str, sentence: str) -> str:
+    """The card for a picture that got no answer."""
+    return _card("error", "!", title, f"<p>{escape(sentence)}</p>")
+
+
+def verdict(
+    detection: Detection,
+    notes: Sequence[str] = (),
+    *,
+    cautions: Sequence[Caution] = (),
+    stability: Stability | None = None,
+    tension: str = "",
+) -> str:
+    """The band, what it means and does not mean, the score against the thresholds, and the loader's notes.
+
+    Args:
+        cautions: weak spots that were recognised in this picture.
+        stability: makes an answer inconclusive that does not survive delivery; None while that is being checked.
+        tension: a sentence where the file's own claims pull another way.
+    """
+    band = stability.final_band if stability else detection.band
+    flipped = stability is not None and bool(stability.flips)
+    reasons = [tension, stability.sentence if stability and flipped else "", "" if stability else UNCHECKED]
+    _, low, high = _scores(detection)
+    rule = (
+        f"The score runs from 0 to 1. At or above <b>{high}</b> the answer is likely generated, at or below "
+        f"<b>{low}</b> likely not generated; both were set on pictures that the detector had not learned from."
+    )
+    said = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    body = (
+        f"<p>{UNSTABLE if flipped else MEANING[band]}</p>{''.join(f'<p><b>{escape(r)}</b></p>' for r in reasons if r)}"
+        f"{_scale(detection)}{_cautions(cautions)}<p class='cc-small'>{rule}</p><p class='cc-small'>{CAUTION}</p>"
+        + (f"<ul class='cc-notes'>{said}</ul>" if said else "")
+    )
+    return _card(TONE[band], ICON[band], band.capitalize(), body)
+
+
+def _cautions(cautions: Sequence[Caution]) -> str:
+    if not cautions:
+        return ""
+    said = "".join(f"<li>{escape(caution.sentence)}</li>" for caution in cautions)
+    return f"<div class='cc-cautions'><h3>Be careful with this one</h3><ul>{said}</ul></div>"
+
+
+def _card(tone: str, icon: str, title: str, body: str) -> str:
+    head = f"<h2><span class='cc-icon' aria-hidden='true'>{icon}</span>{escape(title)}</h2>"
+    return f"<div class='cc-card cc-{tone}' role='status' aria-live='polite'>{head}{body}</div>"
+
+
+def _scale(detection: Detection) -> str:
+    """The score's place between the thresholds: three zones of equal width, so that their names always fit."""
+    score, low, high = _scores(detection)
+    at = 100 * float(np.interp(detection.probability, [0, detection.low, detection.high, 1], [0, 1 / 3, 2 / 3, 1]))
+    words = f"Score {score}: {detection.band}. Thresholds {low} and {high}, on a scale from 0 to 1."
+    zones = "".join(
+        f"<span class='cc-zone cc-zone-{tone}{' cc-here' if band == detection.band else ''}'>{band}</span>"
+        for band, tone in TONE.items()
+    )
+    ticks = "".join(
+        f"<span style='left:{x}%'>{text}</span>" for x, text in ((0, "0"), (33.33, low), (66.67, high), (100, "1"))
+    )
+    side = "cc-flag-right" if at > 70 else "cc-flag-left" if at < 30 else ""
+    return (
+        f"<div class='cc-scale' role='img' aria-label='{words}'>"
+        f"<div class='cc-flag {side}' style='left:{at:.2f}%'>score <b>{score}</b></div>"
+        f"<div class='cc-track'>{zones}<i style='left:{at:.2f}%'></i></div><div class='cc-ticks'>{ticks}</div></div>"
+    )
+
+
+def _scores(detection: Detection) -> tuple[str, str, str]:
+    """The score and both thresholds, with as many digits as it takes not to contradict the band."""
+    p, low, high = detection.probability, detection.low, detection.high
+    for digits in (2, 3, 4, 6):
+        shown = [round(x, digits) for x in (p, low, high)]
+        if (shown[0] <= shown[1], shown[0] >= shown[2]) == (p <= low, p >= high):
+            break
+    return _score(p, digits), f"{low:.{digits}f}", f"{high:.{digits}f}"
+
+
+def _score(probability: float, digits: int) -> str:
+    """Never a certainty that no detector has."""
+    text = f"{probability:.{digits}f}"
+    least = 10.0**-digits
+    return f"under {least:g}" if float(text) == 0 else f"over {1 - least:g}" if float(text) == 1 else text

@@ -1,0 +1,140 @@
+"""A manifest of pictures, and the views of them that heads are trained on. Offline; the app never imports this."""
+
+import csv
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from causalclip.clip.views import Kind
+from causalclip.pictures.delivery import random_delivery, rescale
+
+NEEDED = ("path", "label", "source", "split")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A row of the manifest. view: "whole", "crop" (a window near native scale) or "picture" (untouched).
+
+    picture: the same for all views of one original. family: generators that share a backbone, or a site.
+    original: the name of the file that it came from, where known.
+    """
+
+    path: str
+    label: int
+    source: str
+    split: str
+    set: str
+    view: str
+    picture: str
+    family: str
+    original: str = ""
+
+    @property
+    def group(self) -> str:
+        """What must not be on both sides of a validation split: a family of generators, a site, a real collection."""
+        if self.set == "alike":
+            return "site " + re.sub(r"-(ai|real)$", "", self.family)
+        return f"family {self.family}" if self.label else f"collection {self.source}"
+
+    @property
+    def kind(self) -> Kind:
+        """Which head learns from this file."""
+        return "window" if self.view == "crop" else "whole"
+
+
+def read_manifest(path: str | Path) -> list[Record]:
+    """Rows of a CSV: path, label (real or fake), source, split, and where they are known set, view, picture, family.
+
+    Raises:
+        ValueError: a column is missing, or a label is neither real nor fake.
+    """
+    with Path(path).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    missing = [name for name in NEEDED if rows and name not in rows[0]]
+    if missing or not rows:
+        raise ValueError(
+            f"The manifest needs rows and the columns {', '.join(NEEDED)}; missing: {', '.join(missing) or 'rows'}."
+        )
+    wrong = {r["label"] for r in rows} - {"real", "fake"}
+    if wrong:
+        raise ValueError(f"Labels must be real or fake; the manifest also has {sorted(wrong)}.")
+    return [
+        Record(
+            path=r["path"],
+            label=int(r["label"] == "fake"),
+            source=r["source"],
+            split=r["split"],
+            set=r.get("set") or "all",
+            view=r.get("view") or "picture",
+            picture=r.get("picture") or r["path"],
+            family=r.get("family") or r["source"],
+            original=r.get("repo_path") or "",
+        )
+        for r in rows
+    ]
+
+
+def assign_folds(records: Iterable[Record], *, folds: int = 5, seed: int = 0) -> dict[str, int]:
+    """Whole groups (families, sites, collections) to folds, balanced in every set and class: group -> fold."""
+    cells = sorted({(r.set, r.label) for r in records})
+    counts: dict[str, np.ndarray] = {}
+    seen: set[str] = set()
+    for r in records:
+        if r.picture not in seen:
+            seen.add(r.picture)
+            counts.setdefault(r.group, np.zeros(len(cells)))[cells.index((r.set, r.label))] += 1
+    names = sorted(counts)
+    np.random.default_rng(seed).shuffle(names)
+    total = np.sum(list(counts.values()), axis=0)
+    load = np.zeros((folds, len(cells)))
+    fold_of = {}
+    for name in sorted(names, key=lambda n: -counts[n].sum()):
+        spread = [((load + np.eye(folds)[f][:, None] * counts[name]) / total).std(0).sum() for f in range(folds)]
+        fold_of[name] = int(np.argmin(spread))
+        load[fold_of[name]] += counts[name]
+    return fold_of
+
+
+def find_pairs(records: Sequence[Record]) -> np.ndarray:
+    """Counterfactual pairs among records of one view: rows of (real, its AI edit), [P, 2].
+
+    A site that shows both under one name says so by it: `06-beach-real.jpg` and `06-beach-fake.jpg`.
+    """
+    by_name: dict[tuple[str, str], dict[int, int]] = {}
+    for row, record in enumerate(records):
+        name = Path(record.original).stem.lower()
+        stem = re.sub(r"(^|[-_])(real|fake|ai)($|[-_])", "-", name)
+        if record.set == "alike" and stem != name and re.search("[a-z]", stem):  # a number alone says nothing
+            by_name.setdefault((record.group, stem), {})[record.label] = row
+    pairs = [(both[0], both[1]) for both in by_name.values() if len(both) == 2]
+    return np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
+
+
+def training_view(
+    picture: Image.Image, kind: Kind, *, size: int, rng: np.random.Generator | None, strength: float = 1.0
+) -> Image.Image:
+    """The tower's view of a training file: the middle without `rng`, with it a random one after a random delivery.
+
+    strength: of the delivery, 0 to 1 (causalclip.pictures.delivery.random_delivery).
+    The whole picture's square is drawn from its short side; a window keeps its scale, or is shrunk by up to a quarter.
+    """
+    if rng is not None:
+        if kind == "window" and rng.random() < 0.5:
+            picture = rescale(picture, float(rng.uniform(0.75, 1)))
+        picture = random_delivery(picture, rng, strength=strength)
+    if kind == "window" and min(picture.size) < size:
+        picture = rescale(picture, (size + 0.5) / min(picture.size))
+    side = (
+        float(size) if kind == "window" else min(picture.size) * (1.0 if rng is None else float(rng.uniform(0.85, 1)))
+    )
+    x, y = (0.5, 0.5) if rng is None else (float(rng.random()), float(rng.random()))
+    left, top = x * (picture.width - side), y * (picture.height - side)
+    if kind == "window":
+        left, top = int(left), int(top)
+    view = picture.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
+    flip = rng is not None and rng.random() < 0.5
+    return view.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flip else view

@@ -1,0 +1,140 @@
+"""Fits a causal head on frozen features. Offline; the app never imports this."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from causalclip.head.losses import LossWeights, causal_loss
+from causalclip.head.model import CausalHead
+from causalclip.training.warm_start import start_at_least_squares
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """How a head is fitted.
+
+    epochs: passes over the pictures; each pass takes one of their cached copies at random. batch: pictures a step.
+    rate, decay: of AdamW; the decay acts on the verdict's and the mask's matrices. mask_rate: of the mask and the
+        adversary, which start at nothing, where it is another.
+    hidden: of the mask's MLP. masked: False is the linear probe.
+    tau_start, tau_end: temperature of the mask, annealed geometrically.
+    average: share of the steps, at the end, whose weights are averaged.
+    mixup: of embeddings and labels, alpha of the Beta distribution; 0 mixes nothing.
+    ridge: strength of the least squares that training starts from; 0 starts at a verdict that knows nothing.
+    """
+
+    epochs: int = 12
+    batch: int = 256
+    rate: float = 1e-3
+    mask_rate: float | None = None
+    decay: float = 1e-2
+    hidden: int = 64
+    masked: bool = True
+    tau_start: float = 2.0
+    tau_end: float = 0.5
+    average: float = 0.3
+    pairs_a_step: int = 32
+    splices_a_step: int = 16
+    mixup: float = 0.0
+    ridge: float = 0.0
+    weights: LossWeights = field(default_factory=LossWeights)
+    seed: int = 0
+
+
+def temperature(config: TrainConfig, progress: float) -> float:
+    """Geometric annealing: tau_start at progress 0, tau_end at 1."""
+    return float(config.tau_start * (config.tau_end / config.tau_start) ** progress)
+
+
+def mix(x: Tensor, y: Tensor, weight: Tensor | None, *, alpha: float) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Every sample with another one, in the same shares (mixup, arXiv 1710.09412): x [B, D], y [B], weight [B]."""
+    share = float(torch.distributions.Beta(alpha, alpha).sample())
+    other = torch.randperm(len(x))
+    blend = lambda v: share * v + (1 - share) * v[other]  # noqa: E731
+    return blend(x), blend(y), None if weight is None else blend(weight)
+
+
+def fit_head(
+    head: CausalHead,
+    features: Tensor,
+    labels: Tensor,
+    *,
+    config: TrainConfig,
+    sample_weight: Tensor | None = None,
+    pairs: Tensor | None = None,
+    places: tuple[Tensor, Tensor] | None = None,
+    patch_total: Tensor | None = None,
+) -> CausalHead:
+    """Fits the head in place, seeded, and returns it in evaluation mode.
+
+    Args:
+        features: float [N, D] or, with K augmented copies of each picture, [K, N, D]; may be half precision.
+        labels: [N], 1 generated, 0 real. sample_weight: [N], mean about 1.
+        pairs: long [P, 2], rows of (real, its generated twin), for the pair loss.
+        places: (half [S, C, D], [S, C]), cells of splices and how much of each is generated, for the verdict's places.
+        patch_total: see CausalHead.standardise_by.
+    """
+    torch.manual_seed(config.seed)
+    copies = features[None] if features.dim() == 2 else features
+    head.standardise_by(copies.flatten(0, 1).float(), patch_total)
+    if config.ridge:
+        head.tau.fill_(config.tau_start)
+        start_at_least_squares(
+            head,
+            copies,
+            labels,
+            strength=config.ridge,
+            sample_weight=sample_weight,
+            places=places,
+            places_weight=config.weights.places,
+        )
+    head.tau.fill_(config.tau_end)
+    optimiser = torch.optim.AdamW(list(_groups(head, config)), lr=config.rate)
+    N = len(labels)
+    steps = config.epochs * -(-N // config.batch)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    average = torch.optim.swa_utils.AveragedModel(head)
+    head.train()
+    order = torch.empty(0, dtype=torch.long)
+    for step in range(steps):
+        if len(order) < config.batch:
+            order = torch.cat([order, torch.randperm(N)])
+        rows, order = order[: config.batch], order[config.batch :]
+        twins = None
+        if pairs is not None and len(pairs) and config.weights.pairs:
+            drawn = pairs[torch.randint(len(pairs), (config.pairs_a_step,))]
+            twins = torch.arange(2 * len(drawn)).view(2, -1).T + len(rows)
+            rows = torch.cat([rows, drawn[:, 0], drawn[:, 1]])
+        x, y = copies[torch.randint(len(copies), (len(rows),)), rows].float(), labels[rows]
+        weight = None if sample_weight is None else sample_weight[rows]
+        if config.mixup and twins is None:
+            x, y, weight = mix(x, y, weight, alpha=config.mixup)
+        spliced = None
+        if places is not None and config.weights.places:
+            drawn = torch.randint(len(places[0]), (config.splices_a_step,))
+            spliced = places[0][drawn].float(), places[1][drawn]
+        tau = temperature(config, step / steps)
+        loss, _ = causal_loss(
+            head, x, y, weights=config.weights, tau=tau, sample_weight=weight, pairs=twins, places=spliced
+        )
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        if step >= (1 - config.average) * steps:
+            average.update_parameters(head)
+    if config.average:
+        head.load_state_dict(average.module.state_dict())
+    return head.eval()
+
+
+def _groups(head: CausalHead, config: TrainConfig) -> Iterator[dict[str, Any]]:
+    """The verdict, and the rest at its own rate; only matrices decay."""
+    verdict = set(head.verdict.parameters())
+    rest = [p for p in head.parameters() if p not in verdict]
+    for parameters, rate in ((head.verdict.parameters(), config.rate), (rest, config.mask_rate or config.rate)):
+        for parameter in parameters:
+            yield {"params": [parameter], "lr": rate, "weight_decay": config.decay if parameter.dim() > 1 else 0.0}

@@ -1,0 +1,184 @@
+"""Pictures in which it is known where the generated part is: a region of one pasted into another. Offline.
+
+They teach heads to find evidence where it is (`Cells`), and they test maps (benchmarks/detection/splices.py). For
+teaching, photographs are also pasted into photographs and into generated pictures: a map is to show what was
+generated, and not whatever was pasted.
+"""
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFilter
+from torch import Tensor
+
+from causalclip.clip.embedding import cell_embeddings, needs
+from causalclip.clip.views import Kind
+from causalclip.pictures.delivery import random_delivery
+from causalclip.training.data import Record, training_view
+from causalclip.training.features import in_processes, process_tower, write_whole
+
+# (host, guest) is generated, and how often that is drawn: the first is what there is most of in the world.
+MIXTURE = {(False, True): 0.4, (False, False): 0.3, (True, False): 0.2, (True, True): 0.1}
+CHUNK = 50  # splices; the unit that is lost when a run is killed
+VERSION = 1  # change it when what a splice is changes
+
+
+@dataclass(frozen=True, slots=True)
+class Splice:
+    """pixels: uint8 [H, W, 3], re-encoded once after pasting. mask: bool [H, W], what was pasted."""
+
+    pixels: np.ndarray
+    mask: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Splices of training pictures as a head sees them.
+
+    features: half [S, C, D], the embedding as it would be if the view were like one of its C cells alone
+        (causalclip.clip.embedding.cell_embeddings). labels: float [S, C], how much of the cell is generated.
+    pasted: float [S, C], how much of it was pasted. mixture: [S], which of MIXTURE it is. fold: [S], where both
+        pictures come from.
+    """
+
+    features: Tensor
+    labels: Tensor
+    pasted: Tensor
+    mixture: np.ndarray
+    fold: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to make: `count` splices of files of one view kind, and which parts of which tower's embedding of them."""
+
+    backbone: str
+    parts: tuple[str, ...]
+    kind: Kind
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One chunk: `count` splices by a seed of the pictures of one fold, by class."""
+
+    what: Wanted
+    root: str
+    pools: dict[bool, tuple[Record, ...]]
+    seed: tuple[int, ...]
+    count: int
+    target: str
+
+
+def region(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
+    """A rectangle, an ellipse or a polygon of 10 to 40 % of the picture: bool [H, W]."""
+    while True:
+        canvas = Image.new("L", (width, height))
+        draw = ImageDraw.Draw(canvas)
+        w, h = rng.uniform(0.3, 0.75) * width, rng.uniform(0.3, 0.75) * height
+        x, y = rng.uniform(0, width - w), rng.uniform(0, height - h)
+        shape = rng.integers(3)
+        if shape == 0:
+            draw.rectangle((x, y, x + w, y + h), fill=255)
+        elif shape == 1:
+            draw.ellipse((x, y, x + w, y + h), fill=255)
+        else:
+            angles = np.sort(rng.uniform(0, 2 * np.pi, 8))
+            radii = rng.uniform(0.6, 1, 8)
+            corners = [
+                (x + w / 2 * (1 + r * np.cos(a)), y + h / 2 * (1 + r * np.sin(a)))
+                for a, r in zip(angles, radii, strict=True)
+            ]
+            draw.polygon(corners, fill=255)
+        mask = np.asarray(canvas) > 127
+        if 0.1 <= mask.mean() <= 0.4:
+            return mask
+
+
+def make_splice(host: Image.Image, guest: Image.Image, rng: np.random.Generator) -> Splice:
+    """The region of `guest`, scaled to cover the host, pasted with a soft edge, then JPEG 85 to 95."""
+    scale = max(host.width / guest.width, host.height / guest.height)
+    size = (max(host.width, round(guest.width * scale)), max(host.height, round(guest.height * scale)))
+    cover = guest.resize(size, Image.Resampling.LANCZOS).crop((0, 0, host.width, host.height))
+    mask = region(host.width, host.height, rng)
+    soft = Image.fromarray((mask * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(1))
+    buffer = io.BytesIO()
+    Image.composite(cover, host, soft).save(buffer, "JPEG", quality=int(rng.integers(85, 96)))
+    return Splice(np.asarray(Image.open(buffer).convert("RGB")), mask)
+
+
+def is_photograph(record: Record) -> bool:
+    """Real, and no art."""
+    return not record.label and "art" not in record.source
+
+
+def compute_cells(
+    records: Sequence[Record], fold_of: Mapping[str, int], root: str | Path, what: Wanted, *, cache: str | Path
+) -> Cells | None:
+    """Splices of the records, both pictures of each from one fold; from the cache where it is there.
+
+    None where no fold has both a photograph and a generated picture, or none are wanted.
+    """
+    mine = [r for r in records if r.kind == what.kind]
+    key = VERSION, what.backbone, what.parts, what.kind, [(r.path, fold_of[r.group]) for r in mine]
+    folder = Path(cache) / ("splices-" + hashlib.sha256(repr(key).encode()).hexdigest()[:16])
+    folder.mkdir(parents=True, exist_ok=True)
+    folds = sorted(set(fold_of.values()))
+    jobs, files, fold = [], [], []
+    for f in folds:
+        inside = [r for r in mine if fold_of[r.group] == f]
+        pools = {False: tuple(filter(is_photograph, inside)), True: tuple(r for r in inside if r.label)}
+        each = what.count // len(folds)
+        for first in range(0, each if all(pools.values()) else 0, CHUNK):
+            n = min(CHUNK, each - first)
+            target = folder / f"{f}-{first:05d}-{n}.npz"
+            files.append(target)
+            fold += [f] * n
+            if not target.exists():
+                jobs.append(Job(what, str(root), pools, (f, first), n, str(target)))
+    in_processes(run_job, jobs, label=f"splices, {what.kind}", unit="chunk")
+    if not files:
+        return None
+    chunks = [np.load(f) for f in files]
+    features, labels, pasted = (
+        torch.from_numpy(np.concatenate([c[name] for c in chunks])) for name in ("features", "labels", "pasted")
+    )
+    return Cells(features, labels, pasted, np.concatenate([c["mixture"] for c in chunks]), np.array(fold))
+
+
+@torch.inference_mode()
+def run_job(job: Job) -> None:
+    """Makes and embeds one chunk and writes it."""
+    tower = process_tower(job.what.backbone)
+    cells = max(1, tower.grid // 2)
+    rng = np.random.default_rng(job.seed)
+    rows: dict[str, list[np.ndarray]] = {"features": [], "labels": [], "pasted": []}
+    mixture = rng.choice(len(MIXTURE), job.count, p=list(MIXTURE.values()))
+    for which in mixture:
+        generated = list(MIXTURE)[which]
+        host, guest = (_open(job, job.pools[g], rng) for g in generated)
+        view, pasted = _view(make_splice(host, guest, rng), job.what.kind, tower.image_size, rng)
+        trace = tower(view[None], shares=True, **needs(job.what.parts, tower))
+        rows["features"].append(cell_embeddings(trace, job.what.parts, tower, cells=cells)[0].half().numpy())
+        share = torch.nn.functional.adaptive_avg_pool2d(pasted[None], cells).flatten().numpy()
+        rows["pasted"].append(share)
+        rows["labels"].append(generated[0] + (float(generated[1]) - generated[0]) * share)
+    write_whole(job.target, mixture=mixture, **{name: np.stack(r).astype(r[0].dtype) for name, r in rows.items()})
+
+
+def _open(job: Job, pool: Sequence[Record], rng: np.random.Generator) -> Image.Image:
+    with Image.open(Path(job.root) / pool[int(rng.integers(len(pool)))].path) as file:
+        return file.convert("RGB")
+
+
+def _view(splice: Splice, kind: Kind, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """The tower's view after a light random delivery, [3, size, size] in [0, 1], and what was pasted, [size, size]."""
+    picture = random_delivery(Image.fromarray(splice.pixels), rng, strength=0.3)
+    mask = Image.fromarray((splice.mask * 255).astype(np.uint8)).convert("RGB").resize(picture.size)
+    view, seen = (np.array(training_view(p, kind, size=size, rng=None)) for p in (picture, mask))
+    return torch.from_numpy(view).permute(2, 0, 1).float() / 255, torch.from_numpy(seen[..., 0]).float() / 255

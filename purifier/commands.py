@@ -1,0 +1,145 @@
+"""The commands that need the data: train, refit-gate, refit-doubt, evaluate, optimise-prompt."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from causalclip.clip.weights import WeightsMissing
+
+Data = Annotated[Path | None, typer.Option(help="A folder with flickr8k.jsonl, coco.jsonl, daquar.jsonl.")]
+Forensics = Annotated[Path | None, typer.Option(help="A folder with manifest.csv, of real and generated pictures.")]
+
+
+def train(
+    out: Annotated[Path, typer.Option(help="Where the purifier and its card go.")],
+    data: Data = None,
+    forensics: Forensics = None,
+    config: Annotated[
+        Path | None, typer.Option(help="JSON: {pairs: ..., train: ...}, settings of PairsConfig and TrainConfig.")
+    ] = None,
+    batches: Annotated[int, typer.Option(min=3, help="Of adversarial pairs, made first and kept.")] = 300,
+    cache: Annotated[
+        Path, typer.Option(help="Of the pairs, the checkpoint and the log; a stopped run goes on.")
+    ] = Path(".cache/purifier"),
+) -> None:
+    """Train a purifier on adversarial pairs, made against CLIP, the language model and the detector."""
+    from purifier.training import train_purifier
+    from purifier.training.sources import training_sources
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    settings = json.loads(config.read_text()) if config else {}
+    try:
+        sources = training_sources(data, forensics)
+    except FileNotFoundError as error:
+        _stop(error)
+    train_purifier(sources, out, settings=settings, batches=batches, cache=cache)
+
+
+def refit(
+    folder: Annotated[Path, typer.Option(help="Of a trained purifier; its gate and card are written anew.")],
+    data: Data = None,
+    forensics: Forensics = None,
+    config: Annotated[Path | None, typer.Option(help="JSON: {gate: ...}, settings of PairsConfig.")] = None,
+    batches: Annotated[int, typer.Option(min=3, help="Of adversarial pairs, made first and kept.")] = 100,
+    cache: Annotated[Path, typer.Option(help="Of the pairs; a stopped run goes on.")] = Path(".cache/purifier"),
+) -> None:
+    """Fit the gate of a trained purifier anew: what it takes for attacked."""
+    from purifier.training import refit_gate
+    from purifier.training.sources import training_sources
+
+    settings = json.loads(config.read_text()) if config else {}
+    try:
+        refit_gate(training_sources(data, forensics), folder, settings=settings, batches=batches, cache=cache)
+    except (FileNotFoundError, WeightsMissing) as error:
+        _stop(error)
+
+
+def refit_doubt(
+    folder: Annotated[Path, typer.Option(help="Of a purifier with a gate; the card is written anew.")],
+    data: Data = None,
+    forensics: Forensics = None,
+) -> None:
+    """Set anew from when on CLIP decides that a picture in doubt was attacked."""
+    from purifier.training import refit_doubt
+    from purifier.training.sources import training_sources
+
+    try:
+        refit_doubt(training_sources(data, forensics), folder)
+    except (FileNotFoundError, WeightsMissing) as error:
+        _stop(error)
+
+
+def evaluate(
+    out: Annotated[Path, typer.Option(help="A JSON file; the table is printed, and written beside it as Markdown.")],
+    data: Data = None,
+    forensics: Forensics = None,
+    pictures: Annotated[int, typer.Option(help="Of each seed; 0 only prints what was measured before.")] = 200,
+    costly: Annotated[int, typer.Option(min=1, help="Pictures for adaptive attacks and Square.")] = 100,
+    seeds: Annotated[int, typer.Option(min=1, help="Repetitions, with other questions and starts.")] = 3,
+    rows: Annotated[str, typer.Option(help="Which, with ; between them; empty for all.")] = "",
+    columns: Annotated[str, typer.Option(help="Which, with ; between them; empty for all.")] = "",
+    compared: Annotated[
+        Path, typer.Option(help="A folder with the compared recipes, noise and regression; others need another --keep.")
+    ] = Path(".cache/purifier"),
+    keep: Annotated[
+        Path, typer.Option(help="Where what is measured of each picture goes, and is gone on with.")
+    ] = Path(".cache/purifier/measured"),
+) -> None:
+    """Measure defences against attacks: the table of the README."""
+    from purifier.evaluation import EvaluationConfig, evaluate_defences, markdown
+    from purifier.evaluation.kept import fingerprint
+    from purifier.models import MODELS
+
+    chosen = EvaluationConfig(
+        pictures=pictures, costly=costly, seeds=seeds, rows=_list(rows), columns=_list(columns), compared=str(compared)
+    )
+    of = (MODELS / name for name in ("vlm", "vlm-prompt", "purifier"))
+    measured, earlier = keep / fingerprint(of), json.loads(out.read_text()) if out.is_file() else None
+    try:
+        report = evaluate_defences(
+            chosen, data=data, forensics=forensics, keep=measured, earlier=earlier, log=typer.echo
+        )
+    except (FileNotFoundError, ValueError) as error:
+        _stop(error)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(report, indent=2) + "\n")
+    out.with_suffix(".md").write_text(markdown(report))
+    typer.echo(markdown(report))
+
+
+def optimise(
+    out: Annotated[Path, typer.Option(help="Where the prompt and its card go.")],
+    data: Data = None,
+    vlm: Annotated[str, typer.Option(help="embedded, a model of the hub, or a folder.")] = "embedded",
+    config: Annotated[Path | None, typer.Option(help="JSON with settings of PromptConfig.")] = None,
+) -> None:
+    """Find a defence prompt: soft tokens for the embedded model, words for one of the hub."""
+    from purifier.models import Models
+    from purifier.prompts.fitting import PromptConfig
+    from purifier.prompts.optimise import optimise_prompt
+    from purifier.vlm.hub import EMBEDDED, load_vlm
+
+    try:
+        if data is None:
+            raise FileNotFoundError("Give the pictures to learn from: --data, a folder with flickr8k.jsonl and so on.")
+        settings = PromptConfig(**json.loads(config.read_text())) if config else PromptConfig()
+        purifier = Models().purifier
+        model: Any = None if vlm == EMBEDDED else load_vlm(vlm)
+        numbers = optimise_prompt(
+            data, out, config=settings, model=model, purify=lambda pixels: purifier(pixels).images
+        )
+    except (WeightsMissing, FileNotFoundError, ValueError) as error:
+        _stop(error)
+    typer.echo(json.dumps(numbers))
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(";") if part.strip())
+
+
+def _stop(error: Exception) -> Any:
+    typer.echo(str(error), err=True)
+    raise typer.Exit(1) from None

@@ -1,0 +1,110 @@
+"""How sure the purifier is that a picture was attacked, from the picture and what its network would take out of it.
+
+A perturbation has statistics of its own: how large it is against the picture's own fine detail, how it hangs together
+from pixel to pixel and from channel to channel, whether it is everywhere (as noise is) or in one place (as a patch is).
+A small network with one hidden layer, fitted to attacked and clean training pictures, decides by them whether a picture
+is left as it is. It is differentiable, so that an attacker may use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from purifier.attacks.budget import LEVELS
+from purifier.denoiser.filters import fine_detail
+
+STATISTICS = 27
+CELLS = 14  # a side, of the grid in which places are compared
+SHARPNESS = 4.0  # of the step at 0, for gradients
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """mean, deviation: of the statistics on the pictures that it was fitted to, [STATISTICS]. hidden: of the network,
+    a row a unit, its weights and then its bias; weight: of the units, and then the bias of their sum, whose 0 lies
+    where `false_alarms` of clean held-out pictures lie above it."""
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    hidden: tuple[tuple[float, ...], ...]
+    weight: tuple[float, ...]
+    false_alarms: float
+
+    def __call__(self, pixels: Tensor, removed: Tensor) -> Tensor:
+        """Log-odds [N] that each picture was attacked; it opens above 0. See `statistics`."""
+        found = statistics(pixels, removed)
+        scaled = (found - found.new_tensor(self.mean)) / found.new_tensor(self.deviation)
+        units = F.relu(_affine(scaled, found.new_tensor(self.hidden)))
+        return _affine(units, found.new_tensor([self.weight]))[:, 0]
+
+
+def opened(odds: Tensor) -> Tensor:
+    """1 where log-odds [N] are above 0, else 0: half a purification would leave half of the attack, which is enough for
+    it. The gradient is that of a sigmoid, so that an attacker is not misled by a step."""
+    soft = torch.sigmoid(SHARPNESS * odds)
+    return (odds > 0).to(soft) + soft - soft.detach()
+
+
+def _affine(x: Tensor, rows: Tensor) -> Tensor:
+    """[N, D] -> [N, R] by rows [R, D + 1] of weights and a bias."""
+    return x @ rows[:, :-1].T + rows[:, -1]
+
+
+def statistics(pixels: Tensor, removed: Tensor) -> Tensor:
+    """What the gate decides by: float [N, STATISTICS].
+
+    Args:
+        pixels: float [N, 3, H, W] in [0, 1], the picture. removed: the same shape, what the network would take out.
+    """
+    e, g = removed * LEVELS, fine_detail(pixels) * LEVELS
+    size = _size(e)
+    found = [
+        size.log(),
+        _size(g).log(),
+        (_mean(e.abs()) + 1e-3).log(),
+        _correlation(e[..., 1:], e[..., :-1]),
+        _correlation(e[..., 1:, :], e[..., :-1, :]),
+        (_correlation(e[:, :1], e[:, 1:2]) + _correlation(e[:, 1:2], e[:, 2:])) / 2,
+        (_mean((e / size.view(-1, 1, 1, 1)) ** 4) + 1e-3).log(),
+        _correlation(e, g),
+        (_mean(F.relu(e.abs() - 3)) + 1e-2).log(),
+        _size(F.avg_pool2d(e, 4)).log(),
+        _size(F.avg_pool2d(g, 2)).log(),
+    ]
+    for values in (e, g, _colour(e), _colour(g)):
+        found += _by_place(values)
+    return torch.stack(found, 1)
+
+
+def _by_place(values: Tensor) -> Iterator[Tensor]:
+    """How large values [N, 3, H, W] are in the cells of a grid, each [N]: on average, where they are largest, by how
+    much that stands out, and where they are small."""
+    cells = F.adaptive_avg_pool2d(values.square().mean(1, keepdim=True), CELLS).flatten(1).add(1e-6).sqrt()
+    top = cells.topk(3, 1).values.mean(1).log()
+    yield cells.mean(1).log()
+    yield top
+    yield top - (cells.median(1).values + 1e-2).log()
+    yield (cells.quantile(0.1, 1) + 1e-2).log()
+
+
+def _colour(values: Tensor) -> Tensor:
+    """Without what the three channels share."""
+    return values - values.mean(1, keepdim=True)
+
+
+def _mean(x: Tensor) -> Tensor:
+    return x.flatten(1).mean(1)
+
+
+def _size(x: Tensor) -> Tensor:
+    """Root of the mean square, never 0."""
+    return _mean(x.square()).add(1e-6).sqrt()
+
+
+def _correlation(a: Tensor, b: Tensor) -> Tensor:
+    return _mean(a * b) / (_size(a) * _size(b))

@@ -1,0 +1,255 @@
+"""The purifier: a diffusion pipeline that walks a picture from where an attack moved it back to where it was.
+
+    purifier = PurifierPipeline.from_pretrained(ASSETS / "purifier")
+    purified = purifier(pixels).images        float [N, 3, H, W] in [0, 1], on 8-bit levels, the same size
+
+It predicts what was added, not the picture: what it does not take for an attack stays as it is.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler, UNet2DModel
+from diffusers.utils import BaseOutput, logging
+from torch import Tensor
+
+from causalclip.clip.backbones import fast_dtype
+from causalclip.clip.weights import ASSETS, WeightsMissing
+from purifier.attacks.budget import LEVELS, to_levels
+from purifier.denoiser.doubt import Doubt
+from purifier.denoiser.filters import fine_detail, quantise, resize
+from purifier.denoiser.gate import Gate, opened
+from purifier.denoiser.tiles import apply_tiled
+
+DEFAULT = ASSETS / "purifier"
+STEPS = 1
+MAX_STEPS = 5
+SHARD = "8MB"
+FINE = 8.0
+SEEN = 176  # px of the short side at which pictures are quantised: coarser than CLIP sees, and on another grid
+
+
+@dataclass
+class PurifierOutput(BaseOutput):
+    """images: float [N, 3, H, W] in [0, 1], on 8-bit levels."""
+
+    images: Tensor
+
+
+class PurifierPipeline(DiffusionPipeline):
+    """A U-Net on pixels, folded by `fold` (pixel-unshuffle), and the scheduler of its steps (see bridge).
+
+    Args:
+        unet: finds the perturbation; takes the picture and, FINE times enlarged, its fine detail, 6 fold^2 channels;
+            its output, 3 fold^2 channels, times `scale` is the velocity.
+        gate: settings of a Gate. What it takes for clean stays as it is. What it takes for attacked is also quantised
+            (filters.quantise), as an attack on CLIP survives at a quarter of its size. Without a gate the network's
+            walk is the answer. It decides by one step, however many are walked.
+        doubt: settings of a Doubt: where the gate leaves it to CLIP. None leaves nothing to it.
+        tile, overlap: of pictures with a side above `tile` px.
+        coarse: pictures whose short side is at least 1.5 times as long are first purified at this short side, and the
+            correction is enlarged: an attack made at the size that CLIP sees is as coarse as that.
+    """
+
+    unet: Any  # a UNet2DModel; diffusers builds its classes at run time, type checkers see stand-ins
+    scheduler: Any
+    config: Any
+
+    def __init__(
+        self,
+        unet: UNet2DModel,
+        scheduler: FlowMatchEulerDiscreteScheduler,
+        gate: dict[str, Any] | None = None,
+        doubt: dict[str, Any] | None = None,
+        fold: int = 2,
+        scale: float = 0.05,
+        tile: int = 512,
+        overlap: int = 48,
+        coarse: int = 256,
+    ) -> None:
+        super().__init__()
+        self.register_modules(unet=unet, scheduler=scheduler)  # type: ignore[attr-defined]
+        sizes: dict[str, Any] = {"tile": tile, "overlap": overlap, "coarse": coarse}
+        sizes |= {"gate": gate, "doubt": doubt, "fold": fold, "scale": scale}
+        self.register_to_config(**sizes)  # type: ignore[attr-defined]
+        self.set_progress_bar_config(disable=True)  # type: ignore[attr-defined]
+
+    @property
+    def multiple(self) -> int:
+        """The network takes sides that are multiples of this, in px."""
+        return int(self.config["fold"] * 2 ** (len(self.unet.config["block_out_channels"]) - 1))
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        pixels: Tensor,
+        num_inference_steps: int = STEPS,
+        noise: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> PurifierOutput:
+        """Purifies pictures.
+
+        Args:
+            pixels: float [N, 3, H, W] in [0, 1], any size.
+            num_inference_steps: 1 to 5; the same picture always gives the same result.
+            noise: standard deviation, in 1/255, of Gaussian noise that is added first and removed with the rest;
+                `generator` seeds it.
+
+        Raises:
+            ValueError: the pixels' shape or type, the steps or the noise are others.
+        """
+        return PurifierOutput(images=to_levels(self.purify(pixels, num_inference_steps, noise, generator)))
+
+    def purify(
+        self, pixels: Tensor, steps: int = STEPS, noise: float = 0.0, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """The same without rounding, and differentiable: what an adaptive attacker has."""
+        _check(pixels, steps, noise)
+        if noise:
+            drawn = torch.randn(pixels.shape, generator=generator, dtype=pixels.dtype)
+            pixels = pixels + noise / LEVELS * drawn.to(pixels.device)
+        looked, found = self.look(pixels)
+        if self.config["gate"] is None:
+            return self._without(pixels, found, steps).clamp(0, 1)
+        odds = Gate(**self.config["gate"])(looked, found)
+        doubt = Doubt(**self.config["doubt"]) if self.config["doubt"] else None
+        if not torch.is_grad_enabled() and bool((odds <= (doubt.low if doubt else 0)).all()):
+            return pixels.clamp(0, 1)
+        purified = _quantised(self._without(pixels, found, steps).clamp(0, 1))
+        if doubt:
+            odds = doubt(odds, pixels, purified)
+        return (pixels + opened(odds).view(-1, 1, 1, 1) * (purified - pixels)).clamp(0, 1)
+
+    def doubts(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """What the gate says, log-odds [N], and the pictures as they would be purified: what a Doubt is fitted to."""
+        looked, found = self.look(pixels)
+        purified = _quantised(self._without(pixels, found, STEPS).clamp(0, 1))
+        return Gate(**self.config["gate"])(looked, found), purified
+
+    def without_perturbation(self, pixels: Tensor, steps: int = STEPS) -> Tensor:
+        """The network's walk alone, not rounded: float [N, 3, H, W] -> the same."""
+        return self._without(pixels, self.look(pixels)[1], steps)
+
+    def look(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """What the gate decides by: the pictures, large ones at `coarse`, and what one step would take out of them."""
+        side = min(pixels.shape[-2:])
+        looked = resize(pixels, self.config["coarse"] / side) if side >= 1.5 * self.config["coarse"] else pixels
+        return looked, looked - self._walk(looked, 1)
+
+    def _without(self, pixels: Tensor, found: Tensor, steps: int) -> Tensor:
+        """The pictures after the walk; `found` is what `look` found in them."""
+        if found.shape == pixels.shape:
+            return pixels - found if steps == 1 else self._walk(pixels, steps)
+        return self._walk(pixels - F.interpolate(found, pixels.shape[-2:], mode="bicubic", align_corners=False), steps)
+
+    def _walk(self, pixels: Tensor, steps: int) -> Tensor:
+        """Euler steps from t = 1 to t = 0."""
+        scheduler: Any = FlowMatchEulerDiscreteScheduler.from_config(
+            self.scheduler.config
+        )  # its own: threads share `self`
+        scheduler.set_timesteps(sigmas=np.linspace(1, 0, steps + 1)[:-1].tolist())
+        x = pixels
+        for t in scheduler.timesteps:
+            x = scheduler.step(self.velocity(x, t / scheduler.config["num_train_timesteps"]), t, x).prev_sample
+        return x
+
+    def velocity(self, pixels: Tensor, t: Tensor) -> Tensor:
+        """v of the bridge at pixels [N, 3, H, W] and times t ([N] or scalar, in [0, 1])."""
+
+        def network(part: Tensor) -> Tensor:
+            folded = F.pixel_unshuffle(torch.cat([part * 2 - 1, FINE * fine_detail(part)], 1), self.config["fold"])
+            with torch.autocast(part.device.type, torch.bfloat16, enabled=fast_dtype() is torch.bfloat16):
+                out = self.unet(folded, t * 1000).sample
+            return F.pixel_shuffle(out.float(), self.config["fold"]) * self.config["scale"]
+
+        sizes = {name: self.config[name] for name in ("tile", "overlap")}
+        return apply_tiled(network, pixels, multiple=self.multiple, **sizes)
+
+    def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
+        """Writes model_index.json, the scheduler's config and the network, in half precision, in shards below 9 MB."""
+        kept = [(p, p.data) for p in self.unet.parameters()]
+        try:
+            self.unet.half()
+            super().save_pretrained(save_directory, max_shard_size=SHARD, **options)  # type: ignore[misc]
+        finally:
+            self.unet.float()
+            for p, data in kept:
+                p.data = data
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path = DEFAULT, **options: Any) -> "PurifierPipeline":
+        """Loads a folder that save_pretrained wrote, frozen, in float32.
+
+        Raises:
+            WeightsMissing: there is none.
+        """
+        if not (Path(folder) / "model_index.json").is_file():
+            name = Path(folder).name
+            raise WeightsMissing(f"There is no purifier {name!r}. Train one: python -m purifier train.")
+        with _quiet():
+            loaded: PurifierPipeline = super().from_pretrained(
+                str(folder), dtype=torch.float32, low_cpu_mem_usage=False, local_files_only=True, **options
+            )
+        loaded.unet.eval().requires_grad_(False)
+        return loaded
+
+
+def new_pipeline(
+    *, channels: tuple[int, ...] = (32, 64, 128), layers: int = 1, fold: int = 2, seed: int = 0, **options: Any
+) -> PurifierPipeline:
+    """An untrained purifier, which leaves every picture as it is: its last layer is zero.
+
+    Without attention, so that what is said of a tile does not depend on what is far away.
+
+    Args:
+        channels: of the U-Net's levels. layers: residual blocks a level. options: of PurifierPipeline.
+    """
+    torch.manual_seed(seed)
+    unet: Any = UNet2DModel(
+        in_channels=6 * fold**2,
+        out_channels=3 * fold**2,
+        layers_per_block=layers,
+        block_out_channels=channels,
+        down_block_types=("DownBlock2D",) * len(channels),
+        up_block_types=("UpBlock2D",) * len(channels),
+        add_attention=False,
+        norm_num_groups=8,
+    )
+    torch.nn.init.zeros_(unet.conv_out.weight)
+    torch.nn.init.zeros_(unet.conv_out.bias)
+    return PurifierPipeline(unet, FlowMatchEulerDiscreteScheduler(), fold=fold, **options)
+
+
+def _quantised(pixels: Tensor) -> Tensor:
+    """`quantise` at the size of SEEN, then enlarged again."""
+    coarse = quantise(resize(pixels, SEEN / min(pixels.shape[-2:])))
+    if coarse.shape == pixels.shape:
+        return coarse
+    return F.interpolate(coarse, pixels.shape[-2:], mode="bicubic", align_corners=False)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the progress bars that diffusers draws while it loads."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _check(pixels: Tensor, steps: int, noise: float) -> None:
+    if pixels.dim() != 4 or pixels.shape[1] != 3 or not pixels.is_floating_point():
+        raise ValueError(f"Pixels must be float [N, 3, H, W] in [0, 1], not {pixels.dtype} {tuple(pixels.shape)}.")
+    if not 1 <= steps <= MAX_STEPS:
+        raise ValueError(f"The purifier takes 1 to {MAX_STEPS} steps, not {steps}.")
+    if not 0 <= noise <= 64:
+        raise ValueError(f"The noise is a standard deviation from 0 to 64 (in 1/255), not {noise}.")

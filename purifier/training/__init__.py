@@ -1,0 +1,110 @@
+"""Training the purifier; never imported by the app.
+
+train_purifier(training_sources(vlm_data, forensics), Path("assets/models/purifier"))
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from causalclip.clip.backbones import load_tower
+from causalclip.clip.tower import Tower
+from causalclip.clip.weights import WeightsMissing
+from causalclip.detector import Detector
+from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
+from purifier.training.card import write_card, write_doubt_section, write_gate_section
+from purifier.training.config import TrainConfig
+from purifier.training.gate import fit_doubt, fit_gate
+from purifier.training.loop import fit
+from purifier.training.pairs import PairMaker, PairsConfig, Source, make_pairs
+from purifier.vlm import EmbeddedVLM
+
+Settings = Mapping[str, Any]
+
+
+def train_purifier(
+    sources: Sequence[Source],
+    out: Path,
+    *,
+    settings: Settings | None = None,
+    batches: int = 300,
+    cache: Path = Path(".cache/purifier"),
+) -> PurifierPipeline:
+    """Makes the pairs that are missing, trains, and writes the pipeline with its card to `out`.
+
+    Args:
+        settings: "pairs": of PairsConfig, "train": of TrainConfig, "network": of new_pipeline, "gate": a list, each
+            of PairsConfig and `batches`, of the gate's own pairs.
+        batches: of pairs, where the gate's do not say it. cache: of pairs, and in a folder named as `out` of the
+            checkpoint and the log.
+    """
+    chosen = {name: dict((settings or {}).get(name, {})) for name in ("pairs", "train", "network")}
+    tower, config, pairs = load_tower(), TrainConfig(**chosen["train"]), cache / "pairs"
+    _make(sources, PairsConfig(**chosen["pairs"]), pairs, tower=tower, batches=batches)
+    pipeline = new_pipeline(**chosen["network"])
+    fit(pipeline, pairs, cache / out.name, config, tower=tower)
+    pipeline.save_pretrained(out)
+    write_card(out, pipeline, pairs, cache / out.name / "train.jsonl", config)
+    if config.kind != "bridge":
+        return pipeline
+    return refit_gate(sources, out, settings=settings, batches=batches, cache=cache, tower=tower)
+
+
+def refit_gate(
+    sources: Sequence[Source],
+    folder: Path,
+    *,
+    settings: Settings | None = None,
+    batches: int = 100,
+    cache: Path = Path(".cache/purifier"),
+    tower: Tower | None = None,
+) -> PurifierPipeline:
+    """Fits the gate of the trained network in `folder` anew, and writes it and its part of the card there.
+
+    Args:
+        settings, batches, cache: as of train_purifier.
+    """
+    pipeline, pairs = PurifierPipeline.from_pretrained(folder), []
+    for number, chosen in enumerate((settings or {}).get("gate", [{}])):
+        pairs.append(cache / f"gate-pairs-{number}")
+        config, count = {k: v for k, v in chosen.items() if k != "batches"}, chosen.get("batches", batches)
+        _make(sources, PairsConfig(**config), pairs[-1], tower=tower or load_tower(), batches=count)
+    gate, opens = fit_gate(pipeline, pairs, sources)
+    pipeline.register_to_config(gate=asdict(gate))  # type: ignore[attr-defined]
+    pipeline.save_pretrained(folder)
+    write_gate_section(folder, opens, pairs)
+    return refit_doubt(sources, folder)
+
+
+def refit_doubt(sources: Sequence[Source], folder: Path) -> PurifierPipeline:
+    """Sets anew where the gate of the purifier in `folder` asks CLIP, and writes it and its part of the card there."""
+    pipeline = PurifierPipeline.from_pretrained(folder)
+    doubt, shares = fit_doubt(pipeline, sources)
+    pipeline.register_to_config(doubt=asdict(doubt))  # type: ignore[attr-defined]
+    pipeline.save_pretrained(folder)
+    write_doubt_section(folder, doubt, shares)
+    return pipeline
+
+
+def _make(sources: Sequence[Source], config: PairsConfig, folder: Path, *, tower: Tower, batches: int) -> None:
+    """The pairs that are missing."""
+    maker = PairMaker(
+        sources,
+        config,
+        tower=tower,
+        vlm=_if_there(EmbeddedVLM.from_pretrained),
+        detector=_if_there(Detector.from_pretrained),
+    )
+    for _ in tqdm(make_pairs(maker, folder, batches=batches), total=batches, unit="batch of pairs"):
+        pass
+
+
+def _if_there(load: Any) -> Any:
+    """The model, or None where its weights are not here: its objective is then left out."""
+    try:
+        return load()
+    except WeightsMissing:
+        return None

@@ -1,0 +1,132 @@
+"""The README.md of a trained purifier: what it is, what it was trained on, how it did on held-out pairs, its limits."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from safetensors import safe_open
+
+from purifier.denoiser.doubt import Doubt
+from purifier.denoiser.filters import QUALITY
+from purifier.denoiser.gate import STATISTICS
+from purifier.denoiser.pipeline import SEEN, PurifierPipeline
+from purifier.training.config import TrainConfig
+from purifier.training.gate import LEAST
+from purifier.training.loop import pair_files
+
+GATE, DOUBT, LIMITS = "\n## The gate\n", "\n## In doubt\n", "\n## Limits\n"
+
+
+def write_card(out: Path, pipeline: PurifierPipeline, pairs: Path, log: Path, config: TrainConfig) -> None:
+    """Writes out/README.md from the pairs' own records and the last line of the log."""
+    drawn = _drawn(pairs, skip=config.held)
+    last = json.loads(log.read_text().splitlines()[-1])
+    parameters = sum(p.numel() for p in pipeline.unet.parameters()) / 1e6
+    counts = {name: _counts(drawn, name) for name in ("attack", "objective")}
+    pictures = sum(n for _, n in drawn)
+    (out / "README.md").write_text(f"""---
+license: other
+license_name: weights-of-mixed-data
+library_name: diffusers
+tags: [adversarial-purification, image-to-image]
+---
+# Purifier
+
+A U-Net of {parameters:.1f} million parameters on pixels folded by {pipeline.config["fold"]}, and the
+scheduler of its steps. It walks a straight bridge from an attacked picture to the clean one (the equations are in
+`purifier/denoiser/bridge.py`), in 1 to 5 deterministic steps. CoDefend (arXiv 2510.11096) is the idea; its losses are
+not public, so that the bridge is ours, after ADBM (ICLR 2025) and rectified flow.
+
+## Trained on
+{pictures} attacked pictures of the training splits, {_steps(config)} steps of {config.batch};
+{config.guided:.0%} of the steps after the first {config.guide_from:.0%} were guided by CLIP's features.
+Attacks, in batches: {counts["attack"]}. What they attacked: {counts["objective"]}.
+
+## The network alone, before the gate, on {config.held} held-out batches of pairs, one step
+| | |
+|---|---|
+| PSNR of attacked pictures to the clean ones | {last["psnr_attacked"]:.1f} dB |
+| after purification | {last["psnr"]:.1f} dB |
+| of clean pictures that were purified | {last["psnr_clean"]:.1f} dB |
+| what is left of the shift of CLIP's embedding | {last["shift"]:.2f} |
+| shift of clean pictures by purification, in the same unit | {last["shift_clean"]:.2f} |
+
+What it does for answers and captions, against which attacker, is in benchmarks/purification.
+
+## Limits
+It was trained against attacks that do not know it. An attacker who does can follow the gradient through it; the table
+in benchmarks/purification says what is left then. A purified photo may read as generated to a detector.
+""")
+
+
+def write_gate_section(folder: Path, opens: Mapping[str, float], pairs: Sequence[Path]) -> None:
+    """Puts what the gate does into folder/README.md, in place of what was said of another one.
+
+    Args:
+        opens: what fit_gate returns. pairs: the folders that it was fitted on.
+    """
+    drawn, shares = [d for p in pairs for d in _drawn(p) if float(str(d[0]["eps"])) >= LEAST], dict(opens)
+    clean, attacked = shares.pop("clean"), shares.pop("attacked")
+    pictures = sum(n for _, n in drawn)
+    by_attack = "\n".join(f"| {attack} | {share:.0%} |" for attack, share in shares.items())
+    section = f"""{GATE}
+An attack on CLIP survives at a quarter of its size, so that taking most of it out is not enough. A gate (a small
+network on {STATISTICS} statistics of the picture and of what the network finds) opens for {attacked:.1%} of
+held-out attacked pictures, at the threshold where it opens for {clean:.1%} of held-out clean ones. A picture for which
+it opens is also quantised as JPEG at quality {QUALITY} would, at {SEEN} px of its short side, eight times on shifted
+grids, of which the mean is taken: faint detail goes, edges stay. Fine detail of a purified picture, text and faces
+above all, proves nothing. A picture that the gate takes for clean comes back unchanged, to the bit.
+
+Fitted to {pictures} attacked pictures, in batches: {_counts(drawn, "attack")}; aimed at: {_counts(drawn, "objective")}.
+Neither network nor gate was ever shown: APGD, Square.
+
+| attack | opens for, of held-out pictures |
+|---|---|
+{by_attack}
+"""
+    _put(folder / "README.md", GATE, section)
+
+
+def write_doubt_section(folder: Path, doubt: Doubt, shares: Mapping[str, float]) -> None:
+    """Puts where the gate asks CLIP into folder/README.md, in place of what was said before.
+
+    Args:
+        shares: what fit_doubt returns.
+    """
+    section = f"""{DOUBT}
+Where the gate's log-odds lie between {doubt.low:g} and {doubt.high:g}, CLIP decides: the picture is purified if its
+embedding moves by more than {doubt.distance:g} (1 - cosine) when its detail is taken away (feature squeezing,
+arXiv 1704.01155). Set on {shares["files"]} clean pictures that the gate was not fitted to: {shares["doubt"]:.1%} of
+them are in doubt, the gate alone would purify {shares["alone"]:.1%}, both together purify {shares["both"]:.1%}.
+"""
+    _put(folder / "README.md", DOUBT, section)
+
+
+def _put(card: Path, heading: str, section: str) -> None:
+    """A section in place of the one under this heading; if there is none, before the limits."""
+    before, _, rest = card.read_text().partition(heading)
+    if rest:
+        card.write_text(before + section + rest[rest.index("\n## ") :])
+    else:
+        above, limits, below = before.partition(LIMITS)
+        card.write_text(above + section + limits + below)
+
+
+def _drawn(pairs: Path, *, skip: int = 0) -> list[tuple[dict[str, object], int]]:
+    """What was drawn for each batch, and how many pictures it has."""
+    drawn = []
+    for path in pair_files(pairs)[skip:]:
+        with safe_open(path, "pt") as file:
+            drawn.append((json.loads(file.metadata()["drawn"]), file.get_slice("clean").get_shape()[0]))
+    return drawn
+
+
+def _counts(drawn: list[tuple[dict[str, object], int]], name: str) -> str:
+    return ", ".join(f"{k} {n}" for k, n in Counter(str(d[name]) for d, _ in drawn).most_common())
+
+
+def _steps(config: TrainConfig) -> str:
+    if config.stop_after is None:
+        return f"{config.steps}"
+    return f"{config.stop_after} (of {config.steps} planned)"

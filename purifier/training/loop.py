@@ -1,0 +1,135 @@
+"""The training loop: pairs from files, an average of the weights, checkpoints, and going on after a stop."""
+
+import copy
+import json
+import logging
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from causalclip.clip.tower import Tower
+from purifier.denoiser.pipeline import PurifierPipeline
+from purifier.training.config import TrainConfig
+from purifier.training.ends import cropped_ends, whole_ends
+from purifier.training.loss import Guidance, bridge_loss
+from purifier.training.pairs import load_pairs
+from purifier.training.validation import validate
+
+LOG = logging.getLogger(__name__)
+
+
+def fit(pipeline: PurifierPipeline, folder: Path, out: Path, config: TrainConfig, *, tower: Tower) -> None:
+    """Trains on the pairs in `folder`, also those added meanwhile; leaves the averaged weights in `pipeline`.
+
+    Args:
+        out: of checkpoint.pt and train.jsonl; a run that was stopped goes on from there.
+
+    Raises:
+        FileNotFoundError: there are no pairs beside the held-out ones.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    unet = pipeline.unet.train().requires_grad_(True)
+    average = copy.deepcopy(unet)
+    optimizer = torch.optim.AdamW(unet.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=1e-4)
+    guidance, seen = Guidance(tower, layers=config.layers), _Means()
+    last = config.stop_after or config.steps
+    for step in range(_resume(out, unet, average, optimizer), last):
+        loss = _loss(pipeline, pair_files(folder)[config.held :], step, guidance, config, seen)
+        optimizer.param_groups[0]["lr"] = _rate(step, config)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
+        optimizer.step()
+        _blend(average, unet, config.average, step)
+        if (step + 1) % config.check == 0 or step + 1 == last:
+            pipeline.unet = average
+            held = validate(pipeline, pair_files(folder)[: config.held], tower=tower)
+            pipeline.unet = unet
+            _log(out, {"step": step + 1, **seen.take(), **held})
+            _save(out, step + 1, unet, average, optimizer)
+    unet.load_state_dict(average.state_dict())
+    unet.eval().requires_grad_(False)
+
+
+def pair_files(folder: Path) -> list[Path]:
+    """The files of pairs that are there now, in order."""
+    return sorted(folder.glob("pairs-*.safetensors"))
+
+
+def _loss(
+    pipeline: PurifierPipeline,
+    files: Sequence[Path],
+    step: int,
+    guidance: Guidance,
+    config: TrainConfig,
+    seen: "_Means",
+) -> Tensor:
+    if not files:
+        raise FileNotFoundError("There are no pairs to train on. Make some first: python -m purifier train makes them.")
+    rng = random.Random(f"{config.seed}:{step}")
+    pairs = load_pairs(rng.choice(files))
+    guided = config.kind == "bridge" and step >= config.guide_from * config.steps and rng.random() < config.guided
+    if not guided:
+        loss, _ = bridge_loss(pipeline, cropped_ends(pairs, rng, config))
+        return seen.add("loss", loss)
+    ends, clean_seen, moved_seen = whole_ends(pairs, rng, config)
+    loss, estimate = bridge_loss(pipeline, ends)
+    pull = guidance(estimate.clamp(0, 1), clean_seen, moved_seen)
+    return seen.add("loss", loss) + config.guidance * seen.add("guidance", pull)
+
+
+def _rate(step: int, config: TrainConfig) -> float:
+    """Warm-up over 50 steps, constant, then a straight fall to 0."""
+    fall = (config.steps - step) / max(1.0, config.decay * config.steps)
+    return config.lr * min(1.0, (step + 1) / 50, fall)
+
+
+@torch.no_grad()
+def _blend(average: nn.Module, unet: nn.Module, decay: float, step: int) -> None:
+    ours: list[Tensor] = list(average.parameters())
+    torch._foreach_lerp_(ours, [p.detach() for p in unet.parameters()], 1 - min(decay, step / (step + 10)))
+
+
+class _Means:
+    """Means of what is logged, since they were last taken."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, list[float]] = {}
+
+    def add(self, name: str, value: Tensor) -> Tensor:
+        self.values.setdefault(name, []).append(value.item())
+        return value
+
+    def take(self) -> dict[str, float]:
+        means = {name: sum(values) / len(values) for name, values in self.values.items()}
+        self.values = {}
+        return means
+
+
+def _log(out: Path, row: dict[str, Any]) -> None:
+    line = json.dumps({name: round(value, 4) for name, value in row.items()})
+    LOG.info(line)
+    with (out / "train.jsonl").open("a") as file:
+        file.write(line + "\n")
+
+
+def _save(out: Path, step: int, *parts: Any) -> None:
+    """The checkpoint appears whole: a kill while it is written leaves the last one."""
+    part = out / "checkpoint.part"
+    torch.save({"step": step, "parts": [p.state_dict() for p in parts]}, part)
+    part.replace(out / "checkpoint.pt")
+
+
+def _resume(out: Path, *parts: Any) -> int:
+    """Loads the checkpoint if there is one, and returns the step to go on with."""
+    path = out / "checkpoint.pt"
+    if not path.is_file():
+        return 0
+    kept = torch.load(path, weights_only=True)
+    for part, state in zip(parts, kept["parts"], strict=True):
+        part.load_state_dict(state)
+    return int(kept["step"])

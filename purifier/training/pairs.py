@@ -1,0 +1,210 @@
+"""Adversarial pairs for training, made once and kept: each picture with what several attacks made of it.
+
+An attack costs tens of passes through CLIP, a training step one or two, so that pairs are kept in files and used many
+times; new files may be added while training runs.
+"""
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from causalclip.clip.tower import Tower
+from causalclip.detector import Detector
+from purifier.attacks import Attack, Objective, State, attack_steps
+from purifier.attacks.budget import LEVELS
+from purifier.objectives import FlipVerdict, MoveFeatures, change_answer, language_tokens, layer_tokens
+from purifier.vlm import EmbeddedVLM
+from purifier.vlm.features import LAYERS, clip_features
+
+Asked = tuple[str, str]  # a question on a picture, and its answer
+L2_SHARE = 0.6  # about what PGD at eps in linf changes a value by, root mean square
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A picture file to learn from; `asked`: questions on it for attacks on answers."""
+
+    path: Path
+    asked: tuple[Asked, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PairsConfig:
+    """What is drawn for each batch of pairs.
+
+    sizes: height, width and weight. attacks: name and weight ("l2": PGD in l2, whose budget is the length of a change
+    of L2_SHARE eps of every value). eps: in 1/255, uniform between the two. area: of patches, as a share of the
+    picture, uniform. objectives: name and weight ("layers": random layers of the tower). steps: of the iterated
+    attacks. layers: of the tower, that the language model is given.
+    """
+
+    batch: int = 6
+    sizes: tuple[tuple[int, int, float], ...] = (
+        (224, 224, 0.35),
+        (224, 304, 0.25),
+        (304, 224, 0.10),
+        (320, 320, 0.10),
+        (448, 448, 0.10),
+        (384, 512, 0.10),
+    )
+    attacks: tuple[tuple[str, float], ...] = (("pgd", 0.6), ("mi-fgsm", 0.2), ("fgsm", 0.2))
+    objectives: tuple[tuple[str, float], ...] = (
+        ("features", 0.4),
+        ("layers", 0.3),
+        ("towards", 0.1),
+        ("answer", 0.3),
+        ("detector", 0.2),
+    )
+    eps: tuple[float, float] = (2.0, 12.0)
+    area: tuple[float, float] = (0.01, 0.04)
+    steps: tuple[int, int] = (2, 5)
+    layers: tuple[int, ...] = LAYERS
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """One batch.
+
+    clean: uint8 [N, 3, H, W]. moved: uint8 [K, N, 3, H, W], an attack's pictures midway and at its end. attack, eps:
+    its name, and its budget in 1/255. clean_seen, moved_seen: CLIP's features of the clean and the last moved pictures,
+    patch tokens [N, 49, D] and embedding [N, E], float32.
+    """
+
+    clean: Tensor
+    moved: Tensor
+    attack: str
+    eps: float
+    clean_seen: tuple[Tensor, Tensor]
+    moved_seen: tuple[Tensor, Tensor]
+
+
+class PairMaker:
+    """Makes batches of pairs.
+
+    Args:
+        tower: CLIP, whose features are attacked and kept.
+        detector, vlm: what is attacked beside them; without one, its objective is not drawn.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        config: PairsConfig,
+        *,
+        tower: Tower,
+        vlm: EmbeddedVLM | None = None,
+        detector: Detector | None = None,
+    ) -> None:
+        self.sources, self.config, self.vlm, self.detector, self.tower = list(sources), config, vlm, detector, tower
+        self.asked = [source for source in sources if source.asked]
+
+    def make(self, number: int) -> tuple[Pairs, dict[str, object]]:
+        """Batch `number`, the same for the same seed, and what was drawn for it."""
+        rng = random.Random(f"{self.config.seed}:{number}")
+        height, width = _draw(rng, [((h, w), p) for h, w, p in self.config.sizes])
+        name = self.draw_objective(rng)
+        able = self.asked if name == "answer" else self.sources
+        chosen = rng.sample(able, min(self.config.batch, len(able)))
+        clean = torch.stack([_load(s.path, height, width, rng) for s in chosen])
+        objective = self._objective(name, clean, chosen, rng)
+        eps = round(rng.uniform(*self.config.eps), 1)
+        attack = self._attack(rng, eps, values=clean[0].numel())
+        states = list(_halfway_and_last(attack_steps(attack, clean, objective)))
+        with torch.no_grad():
+            seen = [clip_features(self.tower, x, layers=self.config.layers) for x in (clean, states[-1])]
+        moved = torch.stack([_bytes(x) for x in states])
+        kind = "pgd, l2" if attack.norm == "l2" else attack.name
+        drawn = {"objective": name, "attack": kind, "eps": eps, "steps": attack.steps}
+        return Pairs(_bytes(clean), moved, kind, eps, seen[0], seen[1]), drawn
+
+    def _attack(self, rng: random.Random, eps: float, *, values: int) -> Attack:
+        name, steps, seed = _draw(rng, self.config.attacks), rng.randint(*self.config.steps), rng.randrange(1 << 30)
+        if name == "l2":
+            return Attack("pgd", eps=L2_SHARE * eps / LEVELS * values**0.5, norm="l2", steps=steps, seed=seed)
+        return Attack(name, eps=eps, steps=steps, area=rng.uniform(*self.config.area), seed=seed)
+
+    def draw_objective(self, rng: random.Random) -> str:
+        """The name of one for which there are a model and pictures."""
+        able = {"answer": self.vlm and self.asked, "detector": self.detector}
+        return str(_draw(rng, [(n, w) for n, w in self.config.objectives if able.get(n, True)]))
+
+    def _objective(self, name: str, clean: Tensor, chosen: Sequence[Source], rng: random.Random) -> Objective:
+        """Of an attack on `clean`, [N, 3, H, W], which shows `chosen`."""
+        if name == "answer" and self.vlm:
+            asked = [rng.choice(s.asked) for s in chosen]
+            return change_answer(self.vlm, [q for q, _ in asked], [a for _, a in asked])
+        if name == "detector" and self.detector:
+            return FlipVerdict(self.detector, clean)
+        if name == "layers":
+            layers = sorted(rng.sample(range(max(1, self.tower.layers // 4), self.tower.layers + 1), 2))
+            return MoveFeatures(layer_tokens(self.tower, layers), clean)
+        towards = name == "towards"
+        see = language_tokens(self.tower, layers=self.config.layers)
+        return MoveFeatures(see, clean.roll(1, 0) if towards else clean, targeted=towards)
+
+
+def save_pairs(pairs: Pairs, drawn: dict[str, object], path: Path) -> None:
+    """Writes one batch; the file appears whole."""
+    tensors = {"clean": pairs.clean, "moved": pairs.moved}
+    for name, (patches, embedding) in (("clean", pairs.clean_seen), ("moved", pairs.moved_seen)):
+        tensors |= {f"{name}_patches": patches.half(), f"{name}_embedding": embedding.half()}
+    part = path.with_suffix(".part")
+    save_file({k: v.contiguous() for k, v in tensors.items()}, part, metadata={"drawn": json.dumps(drawn)})
+    part.replace(path)
+
+
+def load_pairs(path: Path) -> Pairs:
+    """One batch that save_pairs wrote."""
+    with safe_open(path, "pt") as file:
+        drawn = json.loads(file.metadata()["drawn"])
+        get = file.get_tensor
+        seen = [(get(f"{n}_patches").float(), get(f"{n}_embedding").float()) for n in ("clean", "moved")]
+        return Pairs(get("clean"), get("moved"), drawn["attack"], float(drawn["eps"]), seen[0], seen[1])
+
+
+def make_pairs(maker: PairMaker, folder: Path, *, batches: int) -> Iterator[Path]:
+    """Adds batches to the folder until it has `batches`; a stopped run goes on where it was."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(batches):
+        path = folder / f"pairs-{number:05d}.safetensors"
+        if not path.is_file():
+            save_pairs(*maker.make(number), path)
+        yield path
+
+
+def _halfway_and_last(states: Iterator[State]) -> Iterator[Tensor]:
+    for state in states:
+        if state.step in {state.steps // 2, state.steps}:
+            yield state.rounded()
+
+
+def _load(path: Path, height: int, width: int, rng: random.Random) -> Tensor:
+    """A random crop of at least 0.8 of each side, perhaps mirrored, on 8-bit levels."""
+    with Image.open(path) as file:
+        picture = ImageOps.exif_transpose(file).convert("RGB")
+    w, h = (side * rng.uniform(0.8, 1.0) for side in picture.size)
+    left, top = rng.uniform(0, picture.width - w), rng.uniform(0, picture.height - h)
+    box = (left, top, left + w, top + h)
+    picture = picture.resize((width, height), Image.Resampling.BICUBIC, box=box)
+    if rng.random() < 0.5:
+        picture = ImageOps.mirror(picture)
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
+
+
+def _bytes(pixels: Tensor) -> Tensor:
+    return (pixels * 255).round().to(torch.uint8)
+
+
+def _draw(rng: random.Random, weighted: Sequence[tuple[Any, float]]) -> Any:
+    return rng.choices([item for item, _ in weighted], [weight for _, weight in weighted])[0]

@@ -1,0 +1,121 @@
+"""Stability under delivery: which answers flip, and what then is said."""
+
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from causalclip.calibration import Calibration, sigmoid
+from causalclip.detector import Detector, Verdict
+from causalclip.examine import stability
+from causalclip.examine.stability import MILD, STRONG, check_stability
+from causalclip.pictures.delivery import DELIVERIES
+from causalclip.report.stability_panel import panel
+from tests.makers.detectors import tiny_detector
+from tests.makers.pictures import photo
+
+CALIBRATION = Calibration(low=0.2, high=0.8, threshold=0.4)
+
+
+class Scripted:
+    """A detector whose verdict on each delivery of one picture is given, in log-odds."""
+
+    def __init__(self, pixels: np.ndarray, own: float, moves: dict[str, float]) -> None:
+        from PIL import Image
+
+        self.config = replace(tiny_detector().config, calibration=CALIBRATION)
+        self.own, self.asked = own, [0]
+        picture = Image.fromarray(pixels)
+        self.answers = {
+            np.asarray(DELIVERIES[name](picture)).tobytes(): own + moves.get(name, 0.0) for name in (*MILD, *STRONG)
+        }
+        self.answers[pixels.tobytes()] = own
+
+    def judge(self, pixels: np.ndarray, *, windows: int | None = None) -> Verdict:
+        logit = self.answers[pixels.tobytes()] + (3.0 if windows else 0.0)  # fewer windows see something else
+        self.asked[0] += 1
+        return Verdict(sigmoid(logit), logit, CALIBRATION.band(sigmoid(logit)))
+
+
+def run(own: float, **moves: float) -> Any:
+    pixels = photo(160, 120)
+    names = {"jpeg90": "JPEG 90", "jpeg70": "JPEG 70", "webp": "WebP 80", "small": "0.5x", "three": "0.75x"}
+    fake: Any = Scripted(pixels, own, {names[key]: move for key, move in moves.items()})
+    return check_stability(fake, pixels)
+
+
+def test_an_answer_that_holds() -> None:
+    s = run(2.0, jpeg90=-0.3, webp=0.5)
+    assert (s.band, s.final_band, s.flips) == ("likely generated", "likely generated", ())
+    assert [row.name for row in s.rows] == [*MILD, *STRONG]
+    assert s.rows[0].logit == pytest.approx(1.7)
+    assert "stays on the same side" in s.sentence
+
+
+def test_crossing_the_threshold_under_a_mild_delivery_is_inconclusive() -> None:
+    s = run(2.0, jpeg70=-2.5)  # 0.38, below the threshold of 0.4
+    assert (s.band, s.final_band, s.flips) == ("likely generated", "inconclusive", ("JPEG 70",))
+    assert "JPEG of quality 70" in s.sentence
+    assert "would be likely generated" in s.sentence
+    assert run(2.0, jpeg70=-2.3).final_band == "likely generated"  # 0.43, above it
+
+
+def test_a_strong_delivery_changes_nothing_and_is_said() -> None:
+    s = run(2.0, small=-6.0)
+    assert (s.final_band, s.flips) == ("likely generated", ())
+    assert "does not when the picture is scaled to half" in s.sentence
+
+
+def test_both_ways() -> None:
+    s = run(-2.0, webp=4.0, three=4.0)
+    assert (s.final_band, s.flips) == ("inconclusive", ("WebP 80", "0.75x"))
+
+
+def test_inconclusive_stays_inconclusive() -> None:
+    s = run(0.0, jpeg90=-1.0)
+    assert (s.band, s.final_band) == ("inconclusive", "inconclusive")
+    assert "either way" in s.sentence
+
+
+def test_a_real_detector_agrees_with_itself() -> None:
+    detector, pixels = tiny_detector(), photo(200, 150)
+    s = check_stability(detector, pixels, detector.predict(pixels))
+    alone = check_stability(detector, pixels)
+    assert [row.probability for row in s.rows] == pytest.approx([row.probability for row in alone.rows], abs=1e-5)
+    assert s.probability == pytest.approx(alone.probability, abs=1e-5)
+    assert s.final_band == alone.final_band
+    assert json.loads(json.dumps(s.as_dict()))["rows"][0]["name"] == "JPEG 90"
+
+
+def test_fewer_windows_cost_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int | None] = []
+    whole = Detector.judge
+
+    def watch(self: Detector, pixels: np.ndarray, *, windows: int | None = None) -> Verdict:
+        seen.append(windows)
+        return whole(self, pixels, windows=windows)
+
+    monkeypatch.setattr(Detector, "judge", watch)
+    check_stability(tiny_detector(), photo(200, 150))
+    assert seen == [None] + [stability.WINDOWS] * 9
+
+
+def test_of_a_large_picture_the_middle_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stability, "MAX_PIXELS", 20_000)
+    s = check_stability(tiny_detector(), photo(300, 200))
+    assert s.part
+    assert "only the middle" in panel(s)
+    assert not check_stability(tiny_detector(), photo(100, 100)).part
+
+
+def test_panel_says_everything_in_words_too() -> None:
+    drawn = panel(run(2.0, jpeg70=-2.5))
+    assert drawn.count("<circle") == 9
+    assert drawn.count("aria-hidden='true'") == 9
+    rows = re.findall(r"<tr[^>]*><th scope='row'>(.*?)</th>.*?</svg></td><td>(.*?)</td><td>(.*?)</td>", drawn)
+    assert rows[0] == ("as it is", "▲ likely generated", "0.88")
+    assert rows[2] == ("JPEG 70", "◆ inconclusive, changes the answer", "0.38")
+    assert "inconclusive" in drawn

@@ -1,0 +1,284 @@
+"""Colours, depths, palettes, transparency and frames of every make come in as the right sRGB pixels."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from causalclip.pictures.loading import load_image
+from tests.makers import pictures
+from tests.makers.pictures import encode, off_by, photo, png, tiff, tiff_tags
+
+PICTURE = photo()
+WHITE_NOTE = "Its transparent parts were laid on white."
+ANIMATED_NOTE = "The file is an animation; only its first frame was looked at."
+
+
+# Colour -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "primaries", "gamma", "tolerance"),
+    [
+        ("PNG", pictures.DISPLAY_P3, 2.2, 1.5),
+        ("PNG", pictures.ADOBE_RGB, 563 / 256, 1.5),
+        ("WebP", pictures.DISPLAY_P3, 1.8, 1.5),
+        ("JPEG", pictures.ADOBE_RGB, 563 / 256, 16),
+        ("TIFF", pictures.DISPLAY_P3, 2.2, 1.5),
+        ("AVIF", pictures.DISPLAY_P3, 2.2, 14),
+        ("HEIC", pictures.DISPLAY_P3, 2.2, 16),
+    ],
+)
+def test_profile_is_converted_to_srgb(name: str, primaries: tuple, gamma: float, tolerance: float) -> None:
+    picture = photo() // 2 + 60  # muted, so that nothing leaves the gamut of sRGB
+    profile = pictures.rgb_profile(primaries, gamma, "Display <b>P3</b>\x07\x1b[31m" + 90 * "x")
+    loaded = load_image(encode(picture, name, icc_profile=profile))
+    expected = pictures.srgb_of_xyz((picture / 255) ** gamma @ pictures.matrix(primaries).T)
+    assert off_by(loaded.pixels, expected) <= tolerance
+    assert np.abs(expected - picture).max() > 20  # or the conversion would not have been seen
+    assert len(loaded.notes) == 1
+    assert loaded.notes[0].startswith("Its colours were converted to sRGB from the profile “Display bP3/b")
+    assert loaded.notes[0].isprintable()
+    assert len(loaded.notes[0]) < 130
+
+
+def test_srgb_profile_leaves_pixels_alone() -> None:
+    from PIL import ImageCms
+
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    loaded = load_image(encode(PICTURE, "PNG", icc_profile=profile))
+    assert np.array_equal(loaded.pixels, PICTURE)
+    assert loaded.notes == ()
+
+
+def test_profile_in_several_jpeg_segments_is_put_together_by_number() -> None:
+    profile = pictures.rgb_profile(pictures.DISPLAY_P3, 1.8)
+    parts = [b"ICC_PROFILE\0\x02\x02" + profile[200:], b"ICC_PROFILE\0\x01\x02" + profile[:200]]
+    plain = encode(PICTURE, "JPEG")
+    data = plain[:2] + b"".join(pictures.segment(0xE2, part) for part in parts) + plain[2:]
+    whole = load_image(encode(PICTURE, "JPEG", icc_profile=profile))
+    assert np.array_equal(load_image(data).pixels, whole.pixels)
+    assert not np.array_equal(whole.pixels, load_image(plain).pixels)
+
+
+def test_grey_profile() -> None:
+    grey = PICTURE[..., 0]
+    for picture in (Image.fromarray(grey), Image.merge("LA", [Image.fromarray(grey), Image.new("L", (128, 96), 255)])):
+        loaded = load_image(encode(picture, "PNG", icc_profile=pictures.grey_profile(1.0)))
+        assert off_by(loaded.pixels, pictures.srgb_of_xyz((grey / 255)[..., None] * pictures.D50)) <= 1.5
+
+
+def test_alpha_is_laid_on_white_after_the_profile() -> None:
+    alpha = np.linspace(0, 255, PICTURE[..., 0].size).reshape(96, 128).astype(np.uint8)
+    profile = pictures.rgb_profile(pictures.ADOBE_RGB, 563 / 256)
+    loaded = load_image(encode(np.dstack((PICTURE, alpha)), "PNG", icc_profile=profile))
+    colours = pictures.srgb_of_xyz((PICTURE / 255) ** (563 / 256) @ pictures.matrix(pictures.ADOBE_RGB).T)
+    share = alpha[..., None] / 255
+    assert off_by(loaded.pixels, colours * share + 255 * (1 - share)) <= 2
+    assert loaded.notes[1:] == (WHITE_NOTE,)
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        b"?",
+        b"not a profile" * 50,
+        pictures.rgb_profile(pictures.DISPLAY_P3, 1.8)[:300],
+        pictures.grey_profile(1.0),  # of grey, on colours
+        pictures.cmyk_profile(np.zeros((2, 2, 2, 2, 3))),
+        pictures.rgb_profile(pictures.DISPLAY_P3, 1.8) + b"mpet",  # chains of steps: not applied
+        pictures.rgb_profile(pictures.DISPLAY_P3, 1.8) + bytes(5 * 2**20),
+    ],
+    ids=["tiny", "no profile", "cut", "grey", "inks", "mpet", "huge"],
+)
+@pytest.mark.parametrize("name", ["PNG", "JPEG"])
+def test_unusable_profile_is_said_and_colours_are_kept(name: str, profile: bytes) -> None:
+    loaded = load_image(encode(PICTURE, name, icc_profile=profile))
+    assert off_by(loaded.pixels, PICTURE) <= 6
+    assert loaded.notes == ("Its colour profile could not be used; its colours were taken as sRGB.",)
+
+
+INKS = np.stack(np.meshgrid(*[[0, 90, 200]] * 4), -1).reshape(9, 9, 4).repeat(12, 0).repeat(12, 1)
+
+
+@pytest.mark.parametrize(("name", "tolerance"), [("TIFF", 1), ("JPEG", 14)])
+def test_cmyk_without_a_profile(name: str, tolerance: int) -> None:
+    """As in Adobe's JPEGs, where inks are stored inverted: each channel is what its ink and black leave over."""
+    loaded = load_image(encode(Image.fromarray(INKS.astype(np.uint8), "CMYK"), name))
+    expected = (255 - INKS[..., :3]) * (1 - INKS[..., 3:] / 255)
+    assert off_by(loaded.pixels, expected) <= tolerance
+    assert loaded.notes == (
+        "It is made of printing inks (CMYK) without a colour profile; its colours are approximate.",
+    )
+
+
+def test_ycck_jpeg() -> None:
+    """Luma, chroma and black in a JPEG whose Adobe mark has transform 2: made from CMYK by changing that mark."""
+    inks = np.zeros((96, 128, 4), np.uint8)
+    inks[..., :3] = PICTURE
+    inks[..., 3] = 40
+    coded = np.asarray(Image.fromarray(PICTURE).convert("YCbCr"))
+    as_inks = np.dstack((255 - coded, inks[..., 3:]))  # Pillow stores 255 minus the ink
+    data = bytearray(encode(Image.fromarray(as_inks, "CMYK"), "JPEG", quality=99))
+    data[data.index(b"Adobe") + 11] = 2
+    expected = (255 - inks[..., :3].astype(float)) * (1 - 40 / 255)
+    assert off_by(load_image(bytes(data)).pixels, expected) <= 8
+
+
+def test_cmyk_with_a_profile() -> None:
+    c, m, y, k = np.mgrid[0:2, 0:2, 0:2, 0:2]
+    light = (100 - 30 * c - 25 * m - 8 * y) * (1 - k) + 5 * k
+    labs = np.stack((light, (-30 * c + 50 * m) * (1 - k), (-30 * c + 60 * y) * (1 - k)), -1)
+    corners = (labs.reshape(-1, 3), np.stack((c, m, y, k), -1).reshape(-1, 4) * 255)
+    picture = corners[1].reshape(4, 4, 4).repeat(16, 0).repeat(16, 1).astype(np.uint8)
+    loaded = load_image(encode(Image.fromarray(picture, "CMYK"), "TIFF", icc_profile=pictures.cmyk_profile(labs)))
+    expected = pictures.srgb_of_xyz(pictures.xyz_of_lab(corners[0])).reshape(4, 4, 3).repeat(16, 0).repeat(16, 1)
+    assert off_by(loaded.pixels, expected) <= 2
+    assert loaded.notes == ("Its colours were converted to sRGB from the profile “ink test”.",)
+
+
+def test_lab_tiff() -> None:
+    lab = np.zeros((64, 64, 3))
+    lab[..., 0], lab[..., 1], lab[..., 2] = 60, np.linspace(-20, 20, 64), np.linspace(-20, 20, 64)[:, None]
+    coded = np.round(lab * (2.55, 1, 1)).astype(np.int16).astype(np.uint8)  # a* and b* have a sign in a TIFF
+    loaded = load_image(encode(Image.frombytes("LAB", (64, 64), coded.tobytes()), "TIFF"))
+    exact = np.round(lab * (2.55, 1, 1)) / (2.55, 1, 1)
+    assert (
+        off_by(loaded.pixels, pictures.srgb_of_xyz(pictures.xyz_of_lab(exact))) <= 5
+    )  # Lab goes through a coarse table
+
+
+def test_colours_coded_by_number_are_mentioned() -> None:
+    plain = encode(PICTURE, "AVIF")
+    start = plain.index(b"colrnclx") + 8
+    for numbers, word in (((9, 16), "pale"), ((12, 13), "dull")):
+        data = plain[:start] + struct.pack(">HH", *numbers) + plain[start + 4 :]
+        assert word in load_image(data).notes[0]
+    rows = PICTURE.tobytes()
+    assert "pale" in load_image(png(128, 96, rows, extra=pictures.chunk(b"cICP", b"\x09\x10\0\x01"))).notes[0]
+    assert load_image(png(128, 96, rows, extra=pictures.chunk(b"cICP", b"\x01\x0d\0\x01"))).notes == ()
+
+
+# Depth, grey, palettes, transparency --------------------------------------------------------------
+
+LEVELS = np.linspace(0, 65535, 64 * 96).reshape(64, 96).astype(np.uint16)
+DEEP_NOTE = "Its 16 bits a channel were reduced to 8."
+
+
+@pytest.mark.parametrize("name", ["PNG", "TIFF"])
+def test_16_bit_grey_is_scaled_not_clipped(name: str) -> None:
+    loaded = load_image(encode(LEVELS, name))
+    assert np.array_equal(loaded.pixels, np.round(LEVELS / 257).astype(np.uint8)[..., None].repeat(3, -1))
+    assert loaded.notes == (DEEP_NOTE,)
+
+
+def test_16_bit_grey_big_endian() -> None:
+    data = encode(Image.frombytes("I;16B", (96, 64), LEVELS.astype(">u2").tobytes()), "TIFF")
+    assert data.startswith(b"MM")
+    assert np.array_equal(load_image(data).pixels[..., 1], np.round(LEVELS / 257).astype(np.uint8))
+
+
+def test_16_bit_colours_are_scaled() -> None:
+    deep = np.stack((LEVELS, LEVELS[::-1], LEVELS[:, ::-1]), -1)
+    loaded = load_image(png(96, 64, deep.astype(">u2").tobytes(), bits=16))
+    assert off_by(loaded.pixels, deep / 257) <= 1
+    assert loaded.notes == (DEEP_NOTE,)
+
+
+def test_12_bit_tiff_is_scaled_by_its_own_white() -> None:
+    levels = np.linspace(0, 4095, 64 * 64).astype(int).reshape(-1, 2)
+    packed = np.stack((levels[:, 0] >> 4, (levels[:, 0] & 15) << 4 | levels[:, 1] >> 8, levels[:, 1] & 255), -1)
+    data = tiff(tiff_tags(64, 64, bits=12), packed.astype(np.uint8).tobytes())
+    loaded = load_image(data)
+    assert off_by(loaded.pixels[..., 0].ravel(), levels.ravel() * 255 / 4095) <= 0.5
+    assert loaded.notes == ("Its 12 bits a channel were reduced to 8.",)
+
+
+def test_10_bit_heic_grey_is_scaled() -> None:
+    import pillow_heif
+
+    file = io.BytesIO()
+    pillow_heif.encode("L;16", (96, 64), LEVELS.tobytes(), file, quality=95)
+    loaded = load_image(file.getvalue())
+    assert off_by(loaded.pixels[..., 0], LEVELS / 257) <= 6
+    assert loaded.notes == ("Its 10 bits a channel were reduced to 8.",)
+
+
+def test_grey_level_that_stands_for_transparent() -> None:
+    data = png(96, 64, LEVELS.astype(">u2").tobytes(), bits=16, colours=0, extra=pictures.chunk(b"tRNS", b"\0\0"))
+    assert (load_image(data).pixels[0, 0] == 255).all()
+    assert (load_image(data).pixels[0, 1] == 0).all()
+
+
+def test_one_bit_and_plain_grey() -> None:
+    black = np.indices((64, 64)).sum(0) // 8 % 2 == 0
+    for name in ("PNG", "TIFF", "GIF"):
+        loaded = load_image(encode(Image.fromarray(black), name))
+        assert np.array_equal(loaded.pixels, 255 * black[..., None].repeat(3, -1))
+    for name in ("PNG", "TIFF", "JPEG"):
+        loaded = load_image(encode(np.full((64, 64), 77, np.uint8), name))
+        assert (loaded.pixels == 77).all()
+        assert loaded.notes == ()
+
+
+@pytest.mark.parametrize("name", ["PNG", "TIFF", "WebP", "AVIF"])
+def test_grey_or_colour_with_alpha(name: str) -> None:
+    alpha = np.zeros((64, 64), np.uint8)
+    alpha[16:], alpha[32:] = 128, 255
+    image = Image.merge("LA", [Image.new("L", (64, 64), 100), Image.fromarray(alpha)])
+    for picture in (image, image.convert("RGBA")):
+        loaded = load_image(encode(picture, name))
+        expected = 100 * (alpha / 255) + 255 * (1 - alpha / 255)
+        assert off_by(loaded.pixels[8::16, 32], expected[8::16, 32, None].repeat(3, -1)) <= 2
+        assert loaded.notes == (WHITE_NOTE,)
+
+
+def test_alpha_that_hides_nothing_is_not_mentioned() -> None:
+    opaque = np.dstack((PICTURE, np.full((96, 128), 255, np.uint8)))
+    for name in ("PNG", "HEIC"):
+        assert load_image(encode(opaque, name)).notes == ()
+
+
+def test_palette_with_transparency() -> None:
+    indices = np.arange(64 * 64).reshape(64, 64) // 1024  # four bands
+    image = Image.fromarray(indices.astype(np.uint8), "P")
+    image.putpalette([10, 20, 30, 200, 100, 0, 0, 0, 255, 90, 90, 90])
+    for options, bands in (
+        ({"transparency": 1}, [[10, 20, 30], [255, 255, 255], [0, 0, 255], [90, 90, 90]]),
+        ({"transparency": bytes((255, 51, 0, 255))}, [[10, 20, 30], [244, 224, 204], [255, 255, 255], [90, 90, 90]]),
+        ({}, [[10, 20, 30], [200, 100, 0], [0, 0, 255], [90, 90, 90]]),
+    ):
+        loaded = load_image(encode(image, "PNG", **options))
+        assert np.array_equal(loaded.pixels[8::16, 5], bands)
+        assert loaded.notes == ((WHITE_NOTE,) if options else ())
+    loaded = load_image(encode(image, "GIF", transparency=3))
+    assert np.array_equal(loaded.pixels[8::16, 5], [[10, 20, 30], [200, 100, 0], [0, 0, 255], [255, 255, 255]])
+
+
+# Several pictures in a file -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["GIF", "WebP", "PNG", "AVIF"])
+def test_first_frame_of_an_animation(name: str) -> None:
+    first, second = (Image.new("RGB", (64, 64), colour) for colour in ((200, 30, 30), (0, 0, 255)))
+    loaded = load_image(encode(first, name, save_all=True, append_images=[second]))
+    assert off_by(loaded.pixels, np.full((64, 64, 3), (200, 30, 30))) <= 4
+    assert loaded.notes == (ANIMATED_NOTE,)
+
+
+def test_first_of_several_pictures() -> None:
+    first, second = Image.new("RGB", (64, 64), "#c81e1e"), Image.new("RGB", (96, 96), "blue")
+    file = io.BytesIO()
+    first.save(file, "MPO", save_all=True, append_images=[second], quality=95)
+    files = {
+        "JPEG": file.getvalue(),
+        "TIFF": encode(first.copy(), "TIFF", save_all=True, append_images=[second.copy()]),
+        "HEIC": encode(second, "HEIC", save_all=True, append_images=[first], primary_index=1),
+    }
+    for name, data in files.items():
+        loaded = load_image(data)
+        assert loaded.format == name
+        assert off_by(loaded.pixels, np.full((64, 64, 3), (200, 30, 30))) <= 4
+        assert loaded.notes[0].startswith("The file holds several pictures; only the ")

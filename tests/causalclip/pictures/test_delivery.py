@@ -1,0 +1,59 @@
+"""What happens to pictures on their way: named for tables, random but seeded for training."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from causalclip.pictures.delivery import DELIVERIES, centre_crop, encode, random_delivery, rescale
+from tests.makers.pictures import photo
+
+
+@pytest.fixture(scope="module")
+def picture() -> Image.Image:
+    noise = np.random.default_rng(0).normal(0, 6, (180, 240, 1))
+    return Image.fromarray((photo(240, 180) + noise).clip(0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("name", DELIVERIES)
+def test_named_deliveries_change_what_they_say(name: str, picture: Image.Image) -> None:
+    delivered = DELIVERIES[name](picture)
+    assert delivered.mode == "RGB"
+    sizes = {"0.75x": (180, 135), "0.5x": (120, 90), "crop 75 %": (180, 135), "screenshot": (192, 144)}
+    assert delivered.size == sizes.get(name, picture.size)
+    same = delivered.size == picture.size and np.array_equal(delivered, picture)
+    assert same == (name == "as it is")
+    again = DELIVERIES[name](picture)
+    assert np.array_equal(again, delivered)
+
+
+def test_lower_quality_is_further_from_the_picture(picture: Image.Image) -> None:
+    away = [np.abs(np.asarray(DELIVERIES[f"JPEG {q}"](picture), float) - picture).mean() for q in (90, 70, 50)]
+    assert away == sorted(away)
+    assert away[0] > 0.5
+
+
+def test_a_crop_is_the_middle_of_the_picture(picture: Image.Image) -> None:
+    assert np.array_equal(centre_crop(picture, 0.5), np.asarray(picture)[45:135, 60:180])
+
+
+def test_rescaling_keeps_a_least_side(picture: Image.Image) -> None:
+    assert rescale(picture, 0.01).size == (32, 32)
+    assert rescale(picture, 2).size == (480, 360)
+
+
+@pytest.mark.parametrize("codec", ["JPEG", "WEBP"])
+def test_encoding_keeps_size_and_looks(codec: str, picture: Image.Image) -> None:
+    lossy = encode(picture, codec, 80)
+    assert lossy.size == picture.size
+    assert 0 < np.abs(np.asarray(lossy, float) - picture).mean() < 8
+
+
+def test_random_chains_are_seeded_varied_and_sometimes_nothing(picture: Image.Image) -> None:
+    chains = [np.asarray(random_delivery(picture, np.random.default_rng(s))) for s in range(25)]
+    again = [np.asarray(random_delivery(picture, np.random.default_rng(s))) for s in range(3)]
+    assert all(np.array_equal(a, b) for a, b in zip(chains, again, strict=False))
+    assert len({c.tobytes() for c in chains}) > 12
+    assert len({c.shape for c in chains}) > 2
+    untouched = sum(c.shape == (180, 240, 3) and np.array_equal(c, picture) for c in chains)
+    assert 0 < untouched < 13
+    assert np.array_equal(random_delivery(picture, np.random.default_rng(0), strength=0), picture)

@@ -1,0 +1,366 @@
+"""No file crashes the loader, hangs it for 2 seconds or makes it take a gigabyte, whoever wrote it."""
+
+import json
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from causalclip.pictures import colour, headers
+from causalclip.pictures.decoding import decode
+from causalclip.pictures.formats import Format, sniff
+from causalclip.pictures.loading import MAX_BYTES, ImageError, load_image
+from tests.makers import pictures
+from tests.makers.pictures import PILLOW, chunk, encode, photo, png, png_of_stream, segment, tiff, tiff_tags
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # of damaged TIFFs, said to nobody in the app
+APART = ("GIF", "TIFF", "AVIF", "HEIC")  # decoded in a process of their own
+PICTURE = photo()
+
+
+def fuzz(examples: int) -> Callable:
+    """The settings of every test here: always the same examples, none longer than 2 seconds."""
+    return settings(
+        max_examples=examples,
+        deadline=2000,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+
+
+@cache
+def originals() -> dict[str, list[bytes]]:
+    """A few good files of every format, of different inner make."""
+    image = Image.fromarray(PICTURE)
+    profile = pictures.rgb_profile(pictures.ADOBE_RGB, 563 / 256)
+    tagged = {"icc_profile": profile, "exif": pictures.exif(6)}
+    files = {name: [encode(image, name)] for name in PILLOW}
+    for name in ("PNG", "WebP", "AVIF", "TIFF"):
+        files[name].append(encode(image.convert("RGBA"), name, icc_profile=profile))
+    files["JPEG"] += [encode(image, "JPEG", progressive=True, **tagged), encode(image.convert("CMYK"), "JPEG")]
+    files["PNG"] += [encode(image.quantize(20), "PNG", transparency=3), encode(image, "PNG", **tagged)]
+    files["WebP"] += [encode(image, "WebP", lossless=False, quality=50, **tagged), animation("WebP")]
+    files["TIFF"] += [encode(image, "TIFF", compression=how) for how in ("tiff_lzw", "jpeg", "tiff_adobe_deflate")]
+    files["TIFF"] += [encode(image.convert(mode), "TIFF") for mode in ("1", "CMYK", "LAB", "I;16", "F")]
+    files["GIF"].append(animation("GIF"))
+    files["AVIF"].append(animation("AVIF"))
+    files["HEIC"] += [
+        encode(image.convert("RGBA"), "HEIC"),
+        encode(image, "HEIC", save_all=True, append_images=[image]),
+    ]
+    return files
+
+
+def animation(name: str) -> bytes:
+    """Two frames."""
+    frames = [Image.fromarray(PICTURE), Image.fromarray(PICTURE[::-1].copy())]
+    return encode(frames[0], name, save_all=True, append_images=frames[1:])
+
+
+def outcome(data: bytes, *, here: bool = False) -> np.ndarray | ImageError:
+    """What loading gives: pixels that are as promised, or an error that is a sentence; all else fails the test.
+
+    `here` decodes in this process what would otherwise get its own, which is faster and as likely to crash.
+    """
+    try:
+        pixels = decode(data, sniff(data))[0] if here else load_image(data).pixels
+    except ImageError as error:
+        return checked(error)
+    assert pixels.dtype == np.uint8
+    assert pixels.ndim == 3
+    assert pixels.shape[2] == 3
+    assert min(pixels.shape[:2]) >= 64
+    return pixels
+
+
+def checked(error: ImageError) -> ImageError:
+    """An error that says which kind it is, in a sentence."""
+    assert type(error) is not ImageError
+    assert 20 < len(str(error)) < 300
+    assert str(error).isprintable()
+    return error
+
+
+# Damage -------------------------------------------------------------------------------------------
+
+EXTREME = st.sampled_from(
+    [b"\0", b"\xff", b"\x7f", b"\x80", b"\xff\xff", b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff"]
+)
+
+
+@st.composite
+def damaged(draw: st.DrawFn, name: str) -> bytes:
+    """A good file with bytes overwritten, most of them near the start, and perhaps parts doubled, lost or cut off."""
+    data = bytearray(draw(st.sampled_from(originals()[name])))
+    for _ in range(draw(st.integers(1, 6))):
+        reach = draw(st.sampled_from([60, 400, len(data)]))
+        where = draw(st.integers(0, min(reach, len(data) - 1)))
+        new = draw(st.one_of(EXTREME, st.binary(min_size=1, max_size=4)))
+        data[where : where + len(new)] = new
+    for _ in range(draw(st.integers(0, 2))):
+        start, length = draw(st.integers(0, len(data) - 1)), draw(st.integers(1, 200))
+        part = bytes(data[start : start + length])
+        data[start : start + length] = draw(st.sampled_from([b"", part * 2, part * 50]))
+    return bytes(data[: draw(st.integers(4, len(data)))] if draw(st.integers(0, 4)) == 0 else data)
+
+
+@pytest.mark.parametrize("name", [name for name in PILLOW if name not in APART])
+@fuzz(120)
+@given(data=st.data())
+def test_damaged_files(name: str, data: st.DataObject) -> None:
+    outcome(data.draw(damaged(name)))
+
+
+@pytest.mark.parametrize("name", APART)
+@fuzz(80)
+@given(data=st.data())
+def test_damaged_files_of_formats_decoded_apart(name: str, data: st.DataObject) -> None:
+    outcome(data.draw(damaged(name)), here=True)
+
+
+@pytest.mark.parametrize("name", APART)
+@fuzz(4)
+@given(data=st.data())
+def test_damaged_files_through_the_separate_process(name: str, data: st.DataObject) -> None:
+    outcome(data.draw(damaged(name)))
+
+
+@pytest.mark.parametrize("name", PILLOW)
+@fuzz(30)
+@given(data=st.data())
+def test_half_a_picture_is_never_shown(name: str, data: st.DataObject) -> None:
+    """A file that is cut short is refused, or what it lost held nothing of the picture."""
+    whole = data.draw(st.sampled_from(originals()[name]))
+    cut = data.draw(st.one_of(st.integers(0, len(whole) - 1), st.integers(1, 40).map(lambda lost: len(whole) - lost)))
+    result = outcome(whole[:cut], here=True)
+    if not isinstance(result, ImageError):
+        assert np.array_equal(result, outcome(whole, here=True))
+
+
+@fuzz(300)
+@given(
+    magic=st.sampled_from([data[:n] for files in originals().values() for data in files for n in (4, 12, 30)]),
+    rest=st.binary(),
+)
+def test_noise_behind_a_true_start(magic: bytes, rest: bytes) -> None:
+    if sniff_or_none(magic + rest) is not None:
+        assert isinstance(outcome(magic + rest, here=True), ImageError)
+
+
+@fuzz(150)
+@given(data=st.binary(max_size=400))
+def test_noise(data: bytes) -> None:
+    assert isinstance(outcome(data), ImageError)
+
+
+def sniff_or_none(data: bytes) -> Format | None:
+    try:
+        return sniff(data)
+    except ImageError:
+        return None
+
+
+# Metadata -----------------------------------------------------------------------------------------
+
+
+@fuzz(300)
+@given(block=st.one_of(st.binary(max_size=80), st.binary(max_size=40).map(lambda rest: pictures.exif(6)[6:20] + rest)))
+def test_any_exif_gives_an_orientation(block: bytes) -> None:
+    assert headers.orientation(block) in range(1, 9)
+
+
+@fuzz(100)
+@given(block=st.binary(max_size=200))
+def test_any_exif_and_comment_leave_the_pixels(block: bytes) -> None:
+    plain = encode(PICTURE, "JPEG")
+    marks = segment(0xE1, b"Exif\0\0" + block) + segment(0xED, block) + segment(0xFE, block)
+    pixels = outcome(plain[:2] + marks + plain[2:])
+    assert np.array_equal(np.sort(pixels, axis=None), np.sort(load_image(plain).pixels, axis=None))
+
+
+@fuzz(60)
+@given(data=st.data())
+def test_damaged_colour_profiles(data: st.DataObject) -> None:
+    profile = bytearray(
+        data.draw(
+            st.sampled_from(
+                [
+                    pictures.rgb_profile(pictures.ADOBE_RGB, 2.2),
+                    pictures.grey_profile(1.8),
+                    pictures.cmyk_profile(np.zeros((2, 2, 2, 2, 3))),
+                ]
+            )
+        )
+    )
+    for _ in range(data.draw(st.integers(1, 8))):
+        where = data.draw(st.integers(0, min(len(profile) - 1, 700)))
+        new = data.draw(st.one_of(EXTREME, st.binary(min_size=1, max_size=4)))
+        profile[where : where + len(new)] = new
+    for mode in ("RGB", "L", "CMYK"):
+        image = Image.fromarray(PICTURE).convert(mode)
+        pixels, notes = colour.to_srgb(image, profile=bytes(profile))
+        assert pixels.shape == PICTURE.shape
+        assert all(note.isprintable() for note in notes)
+
+
+@fuzz(60)
+@given(name=st.text())
+def test_profile_names_are_fit_to_be_shown(name: str) -> None:
+    clean = colour._clean(name)
+    assert 0 < len(clean) <= 60
+    assert clean.isprintable()
+    assert not set(clean) & set("<>&`*[]\\")
+
+
+# Bombs --------------------------------------------------------------------------------------------
+
+
+def zeros(count: int) -> bytes:
+    """`count` zero bytes, compressed without ever being in memory."""
+    packer = zlib.compressobj(1)
+    parts = [packer.compress(bytes(min(2**24, count - start))) for start in range(0, count, 2**24)]
+    return b"".join(parts) + packer.flush()
+
+
+def fill(part: bytes) -> bytes:
+    """As many copies of a part as a file may have bytes, less a margin."""
+    return part * ((MAX_BYTES - 2**20) // len(part))
+
+
+def jpeg_with(parts: bytes) -> bytes:
+    plain = encode(PICTURE, "JPEG")
+    return plain[:2] + parts + plain[2:]
+
+
+def png_with(chunks: bytes) -> bytes:
+    return png(128, 96, PICTURE.tobytes(), extra=chunks)
+
+
+def overlapping_tags() -> bytes:
+    """60,000 tags that all hold the same 10 MB."""
+    data = bytes(10 * 2**20)
+    return tiff(tiff_tags(64, 64) | {tag: (7, len(data), 8) for tag in range(2000, 62000)}, data)
+
+
+def overlapping_strips() -> bytes:
+    """A million strips, each but a row less than the whole picture of 4 Mpx."""
+    count, offsets = 1_000_000, bytes(4 * 1_000_000)
+    tags = tiff_tags(2000, 2000) | {273: (4, count, 8), 278: (4, 1, 1999), 279: (4, count, 8)}
+    return tiff(tags, offsets)
+
+
+def passes() -> bytes:
+    """A progressive JPEG of 4 Mpx whose last pass is repeated for 2 MB."""
+    data = encode(Image.new("RGB", (2000, 2000), (120, 30, 60)), "JPEG", progressive=True, quality=50)
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + data[last:-2] * (2**21 // (len(data) - 2 - last)) + data[-2:]
+
+
+def steps_of_a_profile() -> bytes:
+    """A colour profile of 300,000 steps that are all the same one."""
+    count = 300_000
+    step = b"matf\0\0\0\0\0\x03\0\x03" + struct.pack(">12f", 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0)
+    chain = b"mpet\0\0\0\0\0\x03\0\x03" + struct.pack(">I", count)
+    chain += struct.pack(">II", 16 + 8 * count, len(step)) * count + step
+    return pictures._profile(b"RGB ", b"XYZ ", b"mntr", {b"D2B1": chain}, "steps")
+
+
+def mismatched_avif() -> bytes:
+    """An AVIF that says 64 x 64 and holds 16 Mpx."""
+    data = bytearray(encode(Image.new("RGB", (4096, 4096), "red"), "AVIF", quality=40))
+    start = data.index(b"ispe") + 8
+    data[start : start + 8] = struct.pack(">II", 64, 64)
+    return bytes(data)
+
+
+def gif_of_parts() -> bytes:
+    plain = encode(PICTURE, "GIF")
+    return plain[:-1] + fill(b"!\xfe\x01x\0") + b";"
+
+
+TEXT = chunk(b"zTXt", b"a\0\0" + zeros(2**26))
+BOMBS: dict[str, tuple[Callable[[], bytes], bool]] = {  # name: (file, whether a good picture is to be found in it)
+    "png 60000x60000": (lambda: png_of_stream(60_000, 60_000, zeros(60_000 * 7_500), bits=1, colours=0), False),
+    "png of a bomb after its pixels": (lambda: png_of_stream(128, 96, zeros(2**28)), True),
+    "png compressed text": (lambda: png_with(TEXT * 20), True),
+    "png empty chunks": (lambda: png_with(fill(chunk(b"teXt", b""))), False),
+    "png empty pixels": (lambda: png_with(fill(chunk(b"IDAT", b""))), False),
+    "png profile": (lambda: png_with(chunk(b"iCCP", b"a\0\0" + zeros(2**28))), True),
+    "png exif": (lambda: png_with(chunk(b"eXIf", overlapping_tags())), True),
+    "jpeg empty parts": (lambda: jpeg_with(fill(segment(0xFE, b""))), False),
+    "jpeg exif in parts": (lambda: jpeg_with(segment(0xE1, b"Exif\0\0" + bytes(400)) * 45_000), True),
+    "jpeg fill": (lambda: jpeg_with(fill(b"\xff")), True),
+    "jpeg passes": (passes, False),
+    "jpeg profile of steps": (lambda: encode(PICTURE, "JPEG", icc_profile=steps_of_a_profile()), True),
+    "webp canvas": (lambda: pictures.sized("WebP", 16_383, 16_383), False),
+    "gif canvas": (lambda: pictures.sized("GIF", 65_535, 65_535), False),
+    "gif comments": (gif_of_parts, False),
+    "tiff tags": (overlapping_tags, False),
+    "tiff strips": (overlapping_strips, False),
+    "tiff 1e9 pixels": (lambda: tiff(tiff_tags(2**30, 1, size=99), bytes(99)), False),
+    "tiff tile": (lambda: tiff(tiff_tags(64, 64) | {322: (4, 1, 2**30), 323: (4, 1, 1), 324: (4, 1, 8)}), False),
+    "avif that is larger than it says": (mismatched_avif, True),
+}
+
+
+MEASURE = """
+import json, resource, sys
+from causalclip.pictures.loading import ImageError, load_image
+
+def used():
+    both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in both)
+
+data, start = sys.stdin.buffer.read(), used()
+try:
+    result = str(load_image(data).pixels.shape)
+except ImageError as error:
+    result = type(error).__name__
+seconds = used() - start
+# Not ru_maxrss: right after a fork that is the size of the process it was forked from.
+own = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+peak = own + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+print(json.dumps([result, seconds, 1024 * peak]))
+"""
+
+
+def measure(data: bytes) -> tuple[str, float, int]:
+    """Load a file in a process of its own: shape or error, seconds of processor time, peak bytes; children included."""
+    done = subprocess.run([sys.executable, "-c", MEASURE], input=data, capture_output=True, check=True, timeout=60)
+    return tuple(json.loads(done.stdout))
+
+
+LARGE: dict[str, Callable[[], bytes]] = {  # 49 million pixels, in the makes that need the most memory
+    "jpeg": lambda: encode(Image.new("RGB", (7000, 7000), "teal"), "JPEG", progressive=True),
+    "webp": lambda: encode(Image.new("RGBA", (7000, 7000), (0, 99, 99, 99)), "WebP", method=0, quality=0),
+    "tiff": lambda: encode(Image.new("RGBA", (7000, 7000), (0, 99, 99, 99)), "TIFF", compression="tiff_adobe_deflate"),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large_pictures_are_loaded_within_a_gigabyte(name: str) -> None:
+    result, seconds, peak = measure(LARGE[name]())
+    print(f"{result} in {seconds:.2f} s and {peak / 2**20:.0f} MB")
+    assert result == "(7000, 7000, 3)"
+    assert peak < 2**30
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_bombs_are_harmless(name: str) -> None:
+    make, holds_a_picture = BOMBS[name]
+    data = make()
+    assert len(data) <= MAX_BYTES
+    result, seconds, peak = measure(data)
+    print(f"{len(data) / 2**20:.2f} MB: {result} in {seconds:.2f} s and {peak / 2**20:.0f} MB")
+    assert result.startswith("(") == holds_a_picture
+    assert seconds < 2
+    assert peak < 2**30

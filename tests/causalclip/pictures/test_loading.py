@@ -1,0 +1,282 @@
+"""Every kind of picture comes in as the right pixels, and what is no usable picture is refused with a sentence."""
+
+import hashlib
+import io
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from causalclip.pictures import loading as images
+from causalclip.pictures.loading import (
+    BrokenImage,
+    ImageError,
+    ImageTooLarge,
+    ImageTooSmall,
+    UnsupportedImage,
+    load_image,
+)
+from tests.makers import pictures
+from tests.makers.pictures import PILLOW, encode, exif, off_by, photo, png, tiff, tiff_tags
+
+PICTURE = photo()
+UPRIGHT_NOTE = "It was turned upright, as its orientation mark says."
+
+
+# Formats ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "tolerance"),
+    [("JPEG", 6), ("PNG", 0), ("WebP", 0), ("AVIF", 8), ("HEIC", 12), ("TIFF", 0), ("GIF", 40)],
+)
+def test_format_is_found_by_content_and_pixels_are_kept(name: str, tolerance: int, tmp_path: Path) -> None:
+    data = encode(PICTURE, name)
+    file = tmp_path / "notes.txt"
+    file.write_bytes(data)
+    loaded = load_image(file)
+    assert loaded.format == name
+    assert loaded.pixels.dtype == np.uint8
+    assert loaded.pixels.flags.c_contiguous
+    assert off_by(loaded.pixels, PICTURE) <= tolerance
+    assert (loaded.width, loaded.height, loaded.file_size) == (128, 96, len(data))
+    assert loaded.sha256 == hashlib.sha256(data).hexdigest()
+    assert loaded.notes == ()
+
+
+def test_path_string_and_bytes_give_the_same(tmp_path: Path) -> None:
+    data = encode(PICTURE, "JPEG")
+    file = tmp_path / "p.png"
+    file.write_bytes(data)
+    by_path, by_string, by_bytes = load_image(file), load_image(str(file)), load_image(data)
+    assert by_path.sha256 == by_string.sha256 == by_bytes.sha256
+    assert np.array_equal(by_path.pixels, by_bytes.pixels)
+    assert np.array_equal(by_string.pixels, by_bytes.pixels)
+
+
+def test_jpeg_pixels_are_those_of_pillow_alone() -> None:
+    for options in ({}, {"progressive": True}, {"quality": 30, "subsampling": 2}, {"restart_marker_rows": 1}):
+        data = encode(PICTURE, "JPEG", **options)
+        assert np.array_equal(load_image(data).pixels, np.asarray(Image.open(io.BytesIO(data))))
+
+
+# Orientation --------------------------------------------------------------------------------------
+
+# How a stored picture must be turned to be upright, in Pillow's words (TIFF 6.0, tag 274).
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+INVERSE = {Image.Transpose.ROTATE_90: Image.Transpose.ROTATE_270, Image.Transpose.ROTATE_270: Image.Transpose.ROTATE_90}
+
+
+def stored(orientation: int) -> Image.Image:
+    """The picture as a camera held so would store it."""
+    image = Image.fromarray(PICTURE)
+    if orientation == 1:
+        return image
+    turn = TURNS[orientation]
+    return image.transpose(INVERSE.get(turn, turn))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(("name", "tolerance"), [("JPEG", 6), ("PNG", 0), ("WebP", 0)])
+def test_every_orientation_gives_the_same_upright_picture(name: str, tolerance: int, orientation: int) -> None:
+    loaded = load_image(encode(stored(orientation), name, exif=exif(orientation)))
+    assert off_by(loaded.pixels, PICTURE) <= tolerance
+    assert loaded.notes == (() if orientation == 1 else (UPRIGHT_NOTE,))
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 5, 6])
+@pytest.mark.parametrize(("name", "tolerance"), [("TIFF", 0), ("AVIF", 8), ("HEIC", 12)])
+def test_orientation_is_applied_once_by_decoders_that_know_it(name: str, tolerance: int, orientation: int) -> None:
+    mark = Image.Exif()
+    mark[0x0112] = orientation
+    options = {"exif": mark.tobytes() if name == "HEIC" else mark}
+    loaded = load_image(encode(stored(orientation), name, **options))
+    assert off_by(loaded.pixels, PICTURE) <= tolerance
+    assert loaded.notes == (() if orientation == 1 else (UPRIGHT_NOTE,))
+
+
+def test_exif_alone_does_not_turn_a_heic() -> None:
+    mark = Image.Exif()
+    mark[0x0112] = 6
+    data = encode(PICTURE, "HEIC", exif=mark)  # an Exif object adds no mark of the container
+    assert b"irot" not in data
+    loaded = load_image(data)
+    assert off_by(loaded.pixels, PICTURE) <= 12
+    assert loaded.notes == ()
+
+
+@pytest.mark.parametrize(
+    "block", [b"", b"MM", b"MM\0*\xff\xff\xff\xff", exif(0)[6:], exif(9)[6:], exif(6)[6:18], b"II*\0" * 9]
+)
+def test_broken_exif_is_ignored(block: bytes) -> None:
+    loaded = load_image(encode(PICTURE, "JPEG", exif=b"Exif\0\0" + block))
+    assert off_by(loaded.pixels, PICTURE) <= 6
+    assert loaded.notes == ()
+
+
+# Refusals -----------------------------------------------------------------------------------------
+
+HALF = {name: (data := encode(PICTURE, name))[: len(data) // 2] for name in PILLOW}
+
+
+@pytest.mark.parametrize("name", PILLOW)
+def test_cut_short(name: str) -> None:
+    with pytest.raises(BrokenImage, match="cut short or damaged"):
+        load_image(HALF[name])
+
+
+@pytest.mark.parametrize("name", PILLOW)
+def test_image_in_name_only(name: str, tmp_path: Path) -> None:
+    file = tmp_path / f"picture.{name.lower()}"
+    file.write_text("Once upon a time there was no picture at all.\n" * 200)
+    with pytest.raises(UnsupportedImage, match="not a picture in an accepted format"):
+        load_image(file)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "empty"),
+        (b"\0" * 5000, "not a picture"),
+        (b'<svg xmlns="http://www.w3.org/2000/svg" width="99"/>', "SVG"),
+        (b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- drawn -->\n<svg>', "SVG"),
+        ('<?xml version="1.0" encoding="UTF-16"?><svg>'.encode("utf-16"), "SVG"),
+        (b"<!DOCTYPE html><html><body><svg></svg></body></html>", "web page"),
+        (b"%PDF-1.7\n", "PDF"),
+        (b"PK\x03\x04" + bytes(99), "archive"),
+        (b"8BPS\0\x01" + bytes(99), "Photoshop"),
+        (b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2avc1mp41", "video"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"BM" + struct.pack("<IIIIii", 99, 0, 54, 40, 9, 9) + bytes(99), "BMP"),
+    ],
+)
+def test_what_is_no_accepted_picture_is_named(data: bytes, words: str) -> None:
+    with pytest.raises(UnsupportedImage, match=words):
+        load_image(data)
+
+
+@pytest.mark.parametrize("magic", [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WEBPVP8 ", b"II*\0", b"GIF89a"])
+def test_magic_and_nothing_behind_it(magic: bytes) -> None:
+    for rest in (b"", bytes(200), b"\xff" * 200):
+        with pytest.raises(ImageError):
+            load_image(magic + rest)
+
+
+def test_numbers_that_are_no_colours() -> None:
+    numbers = np.linspace(0, 1, 64 * 64, dtype=np.float32).reshape(64, 64)
+    numbers[3, 3] = np.nan
+    for picture in (numbers, np.arange(4096, dtype=np.int32).reshape(64, 64)):
+        with pytest.raises(UnsupportedImage, match="not colours"):
+            load_image(encode(Image.fromarray(picture), "TIFF"))
+
+
+def test_unusual_tiffs_are_unsupported_not_broken() -> None:
+    grey = tiff_tags(64, 64)
+    for changes in ({258: (3, 1, 5)}, {50706: (1, 4, 0x00000401)}, {254: (4, 1, 1)}, {262: (3, 1, 99)}):
+        with pytest.raises(UnsupportedImage):
+            load_image(tiff(grey | changes, bytes(64 * 64)))
+    with pytest.raises(UnsupportedImage, match="white as 0"):
+        load_image(tiff(tiff_tags(64, 64, bits=16) | {262: (3, 1, 0)}, bytes(2 * 64 * 64)))
+    assert load_image(tiff(grey, bytes(64 * 64))).notes == ()
+
+
+def test_unusual_jpeg_and_png_are_unsupported() -> None:
+    jpeg = bytearray(encode(PICTURE, "JPEG"))
+    jpeg[jpeg.index(b"\xff\xc0") + 4] = 12
+    with pytest.raises(UnsupportedImage, match="12 bits"):
+        load_image(bytes(jpeg))
+    with pytest.raises(UnsupportedImage, match="variant"):
+        load_image(png(128, 96, PICTURE.tobytes(), extra=pictures.chunk(b"CgBI", bytes(4))))
+
+
+def test_damaged_png_is_found_by_its_checksum() -> None:
+    data = bytearray(encode(PICTURE, "PNG"))
+    data[data.index(b"IDAT") + 100] ^= 1
+    with pytest.raises(BrokenImage):
+        load_image(bytes(data))
+
+
+# Limits -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PILLOW)
+def test_pixel_limit_is_read_from_the_header(name: str) -> None:
+    with pytest.raises(ImageTooLarge, match=r"10,000 x 5,001 pixels, 50\.0 million; the limit is 50 million"):
+        load_image(pictures.sized(name, 10_000, 5_001))
+
+
+@pytest.mark.parametrize("name", PILLOW)
+def test_shorter_side_has_a_minimum(name: str) -> None:
+    with pytest.raises(ImageTooSmall, match="shorter side must have at least 64"):
+        load_image(encode(photo(200, 63), name))
+    assert load_image(encode(photo(64, 64), name)).pixels.shape == (64, 64, 3)
+
+
+def test_byte_limit(tmp_path: Path) -> None:
+    plain = encode(PICTURE, "JPEG")
+    file = tmp_path / "p"
+    for size, accepted in ((images.MAX_BYTES, True), (images.MAX_BYTES + 1, False)):
+        padded = plain + bytes(size - len(plain))
+        file.write_bytes(padded)
+        for source in (padded, file):
+            if accepted:
+                assert load_image(source).file_size == size
+            else:
+                with pytest.raises(ImageTooLarge, match="more than 20 MB"):
+                    load_image(source)
+
+
+def test_passes_of_a_progressive_jpeg_are_limited() -> None:
+    data = encode(PICTURE, "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    assert load_image(data).width == 128
+    with pytest.raises(BrokenImage, match="passes"):
+        load_image(data[:-2] + data[last:-2] * 40 + data[-2:])
+
+
+# Paths --------------------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_read_is_refused_without_its_name(tmp_path: Path) -> None:
+    pipe = tmp_path / "secret-pipe"
+    os.mkfifo(pipe)
+    broken = tmp_path / "secret.png"
+    broken.write_bytes(HALF["PNG"])
+    far = tmp_path / "secret-none.png"
+    for source in (tmp_path, pipe, far, f"{tmp_path}/secret\0.png", "secret" * 2000, "/dev/zero", broken):
+        with pytest.raises(ImageError) as refusal:
+            load_image(source)
+        assert "secret" not in str(refusal.value)
+        assert str(tmp_path) not in str(refusal.value)
+        assert refusal.value.__cause__ is None or "secret" not in str(refusal.value.__cause__)
+
+
+def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "stat", refuse)
+    with pytest.raises(UnsupportedImage, match="may not be read") as refusal:
+        load_image(tmp_path / "secret.png")
+    assert "secret" not in str(refusal.value)
+
+
+def test_errors_are_sentences() -> None:
+    assert issubclass(ImageError, ValueError)
+    for data in (b"", b"text", HALF["JPEG"], zlib.compress(b"x"), pictures.sized("PNG", 9, 9)):
+        with pytest.raises(ImageError) as refusal:
+            load_image(data)
+        assert str(refusal.value)[0].isupper()
+        assert str(refusal.value).endswith((".", ")."))

@@ -1,0 +1,270 @@
+"""What a file says about itself: read in full from honest files, in bounds from hostile ones."""
+
+import io
+import json
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from causalclip.provenance.generators import find_marks
+from causalclip.provenance.reading import Provenance, read_provenance, with_history
+from tests.makers.metadata_files import (
+    SOURCE,
+    exif_block,
+    jpeg_exif,
+    jpeg_iptc,
+    jpeg_with,
+    jpeg_xmp,
+    png_texts,
+    xmp,
+)
+from tests.makers.pictures import chunk, encode, photo, segment
+
+CAMERA = {271: b"Canon", 272: b"EOS R5", 305: b"Lightroom 9", 306: b"2026:05:02 10:00:00", 315: b"A. Person"}
+TAKEN = {36867: b"2026:05:01 09:30:00\0", 42036: b"RF50mm\0"}
+
+
+def said(p: Provenance) -> dict[str, str]:
+    return {f"{f.where} {f.name}": f.value for f in p.fields}
+
+
+def test_exif_is_read_in_short_and_the_place_only_on_demand() -> None:
+    p = read_provenance(jpeg_exif(exif_block(CAMERA, inner=TAKEN, gps=(-33.8567, 151.2153))), "JPEG")
+    fields = said(p)
+    assert fields["EXIF Camera"] == "EOS R5"
+    assert fields["EXIF Software"] == "Lightroom 9"
+    assert fields["EXIF Taken"] == "2026:05:01 09:30:00"
+    assert fields["EXIF Lens"] == "RF50mm"
+    assert p.place == pytest.approx((-33.8567, 151.2153), abs=1e-4)
+    assert p.as_dict()["place"] is None
+    assert p.as_dict()["has_place"]
+    assert "33.85" not in json.dumps(p.as_dict())
+    assert p.as_dict(place=True)["place"] == list(p.place)
+    assert "names a camera" in p.summary()
+
+
+@pytest.mark.parametrize("name", ["PNG", "WebP", "AVIF", "HEIC", "TIFF"])
+def test_exif_and_xmp_of_every_container(name: str) -> None:
+    packet = xmp(f'Iptc4xmpExt:DigitalSourceType="{SOURCE}trainedAlgorithmicMedia"')
+    exif = Image.Exif()
+    exif[271], exif[272] = "Canon", "EOS R5"
+    options = {"exif": exif.tobytes(), "xmp": packet}
+    if name == "PNG":
+        data = encode(photo(), name, exif=options["exif"])
+        data = data[:33] + chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + packet) + data[33:]
+    elif name == "TIFF":
+        data = encode(photo(), name, tiffinfo={271: "Canon", 272: "EOS R5", 700: packet})
+    else:
+        data = encode(photo(), name, **options)
+    p = read_provenance(data, name)  # type: ignore[arg-type]
+    assert said(p)["EXIF Camera"] == "EOS R5"
+    assert [t.code for t in p.source_types] == ["trainedAlgorithmicMedia"]
+    assert p.summary() == "The file itself says that the picture was made by a generative AI model."
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("compositeWithTrainedAlgorithmicMedia", "or a part of it, was edited with, or composed with, generative AI"),
+        ("digitalCapture", "captured by a digital camera; anybody can write that"),
+    ],
+)
+def test_source_type_as_an_element(code: str, words: str) -> None:
+    element = f"<Iptc4xmpExt:DigitalSourceType>{SOURCE}{code}</Iptc4xmpExt:DigitalSourceType>"
+    assert words in read_provenance(jpeg_xmp(xmp(elements=element)), "JPEG").summary()
+
+
+def test_unknown_source_types_say_nothing() -> None:
+    p = read_provenance(jpeg_xmp(xmp('Iptc4xmpExt:DigitalSourceType="http://evil.example/madeByMagic"')), "JPEG")
+    assert p.source_types == ()
+
+
+def test_iptc_credit_of_a_generator() -> None:
+    p = read_provenance(jpeg_iptc({110: b"Made with Google AI", 80: "Zoë".encode()}), "JPEG")
+    assert said(p)["IPTC Artist"] == "Zoë"
+    assert [m.generator for m in p.marks] == ["Google AI"]
+
+
+A1111 = "a cat\nNegative prompt: dog\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512, Model: sd15"
+COMFY = json.dumps({"3": {"class_type": "KSampler", "inputs": {"seed": 1}}})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "generator"),
+    [
+        ("parameters", A1111, "Stable Diffusion web UI"),
+        ("prompt", COMFY, "ComfyUI"),
+        ("workflow", json.dumps({"nodes": [], "links": []}), "ComfyUI"),
+        ("invokeai_metadata", "{}", "InvokeAI"),
+        ("sd-metadata", "{}", "InvokeAI"),
+        ("Software", "NovelAI", "NovelAI"),
+        ("Description", "a cat --ar 3:2 --v 6 Job ID: 0f1e2d3c-0a1b-4c2d-8e3f-001122334455", "Midjourney"),
+        ("Software", "DALL·E 3", "DALL-E"),
+        ("parameters", json.dumps({"sui_image_params": {}}), "SwarmUI"),
+        ("fooocus_scheme", "fooocus", "Fooocus"),
+    ],
+)
+@pytest.mark.parametrize("kind", [b"tEXt", b"zTXt", b"iTXt"])
+def test_marks_of_generators_in_png_texts(key: str, value: str, generator: str, kind: bytes) -> None:
+    p = read_provenance(png_texts((key, value), kind=kind), "PNG")
+    assert [m.generator.split(" (")[0] for m in p.marks] == [generator]
+    assert "mark of an image generator" in p.summary()
+
+
+def test_settings_in_an_exif_comment() -> None:
+    comment = b"UNICODE\0" + A1111.encode("utf-16-be")
+    p = read_provenance(jpeg_exif(exif_block({}, inner={37510: comment})), "JPEG")
+    assert [m.where for m in p.marks] == ["EXIF, Comment"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ("Description", "A story about Midjourney and DALL-E"),
+        ("parameters", "shutter 1/250, aperture f/8"),
+        ("prompt", "Write a caption"),
+        ("Software", "GIMP 3.0"),
+        ("Comment", "Steps: up to the church"),
+    ],
+)
+def test_a_mention_is_no_mark(text: tuple[str, str]) -> None:
+    assert read_provenance(png_texts(text), "PNG").marks == ()
+
+
+def test_bytes_outside_of_the_container_are_not_read() -> None:
+    marked = png_texts(("parameters", A1111))
+    only_chunk = marked[33 : marked.index(b"IDAT") - 4]
+    plain = encode(photo(), "PNG")
+    jpeg = encode(photo(), "JPEG")
+    assert read_provenance(plain + only_chunk, "PNG").marks == ()
+    assert read_provenance(jpeg + only_chunk + A1111.encode(), "JPEG").marks == ()
+    assert read_provenance(jpeg + jpeg_exif(exif_block({305: b"NovelAI"})), "JPEG").marks == ()
+    broken = bytearray(marked)
+    broken[40] ^= 1  # the chunk's checksum no longer fits
+    assert read_provenance(bytes(broken), "PNG").marks == ()
+
+
+def test_nothing_said() -> None:
+    p = read_provenance(encode(photo(), "PNG"), "PNG")
+    assert (p.fields, p.marks, p.source_types, p.place, p.jpeg) == ((), (), (), None, None)
+    assert p.summary().startswith("The file says nothing about how the picture was made.")
+    assert json.loads(json.dumps(p.as_dict()))["credentials"]["state"] == "none"
+
+
+# Hostile files ------------------------------------------------------------------------------------
+
+SCRIPT = "<script>alert(1)</script>"
+
+
+def _bomb_xmp() -> bytes:
+    entities = "".join(f'<!ENTITY e{i} "{f"&e{i - 1};" * 10}">' for i in range(1, 12))
+    return f'<!DOCTYPE x [<!ENTITY e0 "ha">{entities}]><x>&e11;</x>'.encode()
+
+
+def _many_entries() -> bytes:
+    """Ten thousand EXIF entries that all claim the same 60 kB."""
+    entry = b"".join(b"\x01\x0f\0\x02\0\0\xea\x60\0\0\0\0" for _ in range(5000))
+    return (b"MM\0*\0\0\0\x08\x13\x88" + entry)[:65000]
+
+
+HOSTILE = {
+    "entities": ("JPEG", lambda: jpeg_xmp(_bomb_xmp())),
+    "deep XML": ("PNG", lambda: png_texts(("XML:com.adobe.xmp", "<a>" * 30_000 + "</a>" * 30_000), kind=b"iTXt")),
+    "huge XML": ("PNG", lambda: png_texts(("XML:com.adobe.xmp", xmp(elements="x" * 1_000_000).decode()), kind=b"zTXt")),
+    "text bomb": ("PNG", lambda: png_texts(*[("Comment", "a" * 20_000_000)] * 3, kind=b"zTXt")),
+    "many texts": ("PNG", lambda: png_texts(*[("Software", f"x{i}") for i in range(20_000)])),
+    "deep JSON": ("PNG", lambda: png_texts(("prompt", '{"class_type":' * 30_000))),
+    "long settings": ("PNG", lambda: png_texts(("parameters", "Steps: 20, " * 200_000))),
+    "same bytes": ("JPEG", lambda: jpeg_exif(_many_entries())),
+    "loop": ("JPEG", lambda: jpeg_exif(b"MM\0*\0\0\0\x08\0\x01\x87\x69\0\x04\0\0\0\x01\0\0\0\x08")),
+    "many comments": ("JPEG", lambda: jpeg_with(*[segment(0xFE, b"x" * 10)] * 40_000)),
+    "many IPTC": ("JPEG", lambda: jpeg_iptc(dict.fromkeys(range(250), b"y" * 200))),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_metadata_takes_little_time_and_space(name: str) -> None:
+    container, make = HOSTILE[name]
+    data = make()
+    started = time.process_time()
+    p = read_provenance(data, container)  # type: ignore[arg-type]
+    assert time.process_time() - started < 0.5
+    assert len(json.dumps(p.as_dict())) < 40_000
+
+
+def test_control_characters_and_turned_text_are_dropped() -> None:
+    p = read_provenance(jpeg_exif(exif_block({272: "EOS\x07 R5\u202egpj.exe\u200b\n2".encode()})), "JPEG")
+    assert said(p)["EXIF Camera"] == "EOS R5gpj.exe 2"
+
+
+def test_random_damage_never_raises() -> None:
+    rng = np.random.default_rng(0)
+    whole = {
+        "JPEG": jpeg_exif(exif_block(CAMERA, inner=TAKEN, gps=(1, 2))),
+        "PNG": png_texts(("parameters", A1111), kind=b"zTXt"),
+        "HEIC": encode(photo(), "HEIC", exif=b"Exif\0\0" + exif_block(CAMERA)),
+        "WebP": encode(photo(), "WebP", exif=exif_block(CAMERA)),
+        "TIFF": encode(photo(), "TIFF", tiffinfo={271: "Canon"}),
+    }
+    for name, data in whole.items():
+        for _ in range(60):
+            broken = bytearray(data[: int(rng.integers(20, len(data)))] if rng.random() < 0.3 else data)
+            for at in rng.integers(2, min(len(broken), 3000), 12):
+                broken[at] = int(rng.integers(256))
+            assert isinstance(read_provenance(bytes(broken), name), Provenance)  # type: ignore[arg-type]
+
+
+# Compression --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("quality", [10, 50, 75, 92, 100])
+def test_quality_from_the_tables(quality: int) -> None:
+    jpeg = read_provenance(encode(photo(), "JPEG", quality=quality, subsampling=2), "JPEG").jpeg
+    assert jpeg is not None
+    assert (jpeg.quality, jpeg.exact, jpeg.chroma) == (quality, True, "4:2:0")
+
+
+def test_tables_of_its_own() -> None:
+    table = [max(1, i // 2 + 2) for i in range(64)]
+    jpeg = read_provenance(encode(photo(), "JPEG", qtables=[table, table], quality=-1), "JPEG").jpeg
+    assert jpeg is not None
+    assert not jpeg.exact
+    assert "about" in jpeg.words()
+
+
+def _scene() -> Image.Image:
+    """Texture at every scale, as photographs have."""
+    rng = np.random.default_rng(3)
+    layers = [rng.normal(0, 1, (2**k, 2**k)) for k in range(3, 10)]
+    total = sum(
+        np.asarray(Image.fromarray(layer.astype(np.float32)).resize((512, 512), Image.Resampling.BICUBIC))
+        for layer in layers
+    )
+    grey = np.clip(128 + 28 * np.asarray(total), 0, 255).astype(np.uint8)
+    return Image.fromarray(np.stack([grey] * 3, -1))
+
+
+def _saved(image: Image.Image, quality: int) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality)
+    return file.getvalue()
+
+
+def test_an_earlier_compression_is_found_and_not_made_up() -> None:
+    scene = _scene()
+    once = _saved(scene, 60)
+    again = Image.open(io.BytesIO(once)).convert("RGB")
+    twice = _saved(again, 92)
+    for data, name, earlier in ((once, "JPEG", None), (twice, "JPEG", 60), (encode(again, "PNG"), "PNG", 60)):
+        pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        found = with_history(read_provenance(data, name), pixels).earlier_quality  # type: ignore[arg-type]
+        assert (found is None) == (earlier is None)
+        assert earlier is None or found == pytest.approx(earlier, abs=3)
+    fresh = encode(scene, "PNG")
+    assert with_history(read_provenance(fresh, "PNG"), np.asarray(scene)).earlier_quality is None
+
+
+def test_marks_need_texts() -> None:
+    assert find_marks([]) == ()

@@ -1,0 +1,154 @@
+"""The report: the same content in both forms, everything escaped, and nothing in it that could reach the network."""
+
+import base64
+import html
+import io
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import skimage.data
+from PIL import Image
+
+from causalclip.examine.examination import Examination, examine, read_claims, tension
+from causalclip.pictures.formats import BrokenImage, ImageTooLarge, UnsupportedImage
+from causalclip.provenance.reading import read_provenance
+from causalclip.report.document import as_html, as_json, draw_maps
+from tests.makers.detectors import tiny_detector
+from tests.makers.metadata_files import exif_block, jpeg_exif, jpeg_with, png_texts
+from tests.makers.pictures import encode, photo, segment
+
+EVIL = '"><script>alert(1)</script><img src=http://evil.example/x onerror=alert(1)>{{ 7*7 }}'
+
+
+Reports = tuple[Examination, str, dict[str, Any]]
+
+
+class Page(HTMLParser):
+    """Collects tags, their attributes and the text of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def reports(data: bytes, name: str = "") -> Reports:
+    detector = tiny_detector()
+    x = examine(data, detector, name=name)
+    maps = draw_maps(x)
+    return x, as_html(x, maps=maps), json.loads(as_json(x, maps=maps))
+
+
+@pytest.fixture(scope="module")
+def plain() -> Reports:
+    return reports(jpeg_exif(exif_block({272: b"EOS R5", 305: b"NovelAI"}, gps=(48.8584, 2.2945))), "photo.jpg")
+
+
+def test_both_forms_hold_the_same(plain: Reports) -> None:
+    x, drawn, said = plain
+    text = " ".join(Page(drawn).text.split())
+    e = said["examination"]
+    for value in (e["sha256"], e["perceptual_hash"], e["format"], e["revision"], e["examined"], e["name"]):
+        assert value in text
+    assert e["band"] == x.band
+    assert e["band"].capitalize() in text
+    assert e["stability"]["sentence"] in text
+    assert f"{e['probability']:.6f}" in text
+    for number in (e["low"], e["high"], e["threshold"]):
+        assert f"{number:.4f}" in text
+    for row in e["stability"]["rows"]:
+        assert row["name"] in text
+    for field in e["provenance"]["fields"]:
+        assert field["value"] in text
+    assert [m["generator"] for m in e["provenance"]["marks"]] == ["NovelAI"]
+    assert e["provenance"]["summary"] in text
+    for sentence in (*said["limits"], *said["not_checked"], *(c["sentence"] for c in e["cautions"])):
+        assert sentence in text
+    for name, number in said["versions"].items():
+        assert f"{name} {number}" in text
+    assert all(value in drawn for value in said["maps"].values())
+
+
+def test_maps_are_lossless_pictures(plain: Reports) -> None:
+    for address in plain[2]["maps"].values():
+        kind, _, body = address.partition(",")
+        assert kind == "data:image/png;base64"
+        assert Image.open(io.BytesIO(base64.b64decode(body))).format == "PNG"
+
+
+def test_the_place_is_left_out(plain: Reports) -> None:
+    _, drawn, said = plain
+    assert "48.85" not in drawn
+    assert "48.85" not in json.dumps(said)
+    assert said["examination"]["provenance"]["has_place"]
+    assert "names a position" in drawn
+
+
+HOSTILE = {
+    "EXIF": lambda: jpeg_exif(exif_block({272: EVIL.encode(), 305: EVIL.encode(), 315: b"NovelAI" + EVIL.encode()})),
+    "PNG text": lambda: png_texts(("Software", "NovelAI " + EVIL), (EVIL[:70], "Steps: 20, Sampler: " + EVIL)),
+    "comment": lambda: jpeg_with(segment(0xFE, ("Steps: 20, Sampler: x " + EVIL).encode())),
+}
+
+
+@pytest.mark.parametrize("which", HOSTILE)
+def test_hostile_names_and_metadata_are_escaped_and_reach_nothing(which: str) -> None:
+    _, drawn, said = reports(HOSTILE[which](), name=f"../../{EVIL}\u202egpj.exe")
+    page = Page(drawn)
+    assert {tag for tag, _ in page.tags} & {"script", "iframe", "object", "link", "a", "form", "base", "embed"} == set()
+    for tag, attributes in page.tags:
+        assert not any(name.startswith("on") for name in attributes)
+        for name in ("src", "href", "srcset", "action", "data"):
+            value = attributes.get(name)
+            assert value is None or value.startswith("data:image/"), (tag, value)
+    policy = next(a["content"] for t, a in page.tags if t == "meta" and a.get("http-equiv"))
+    assert policy is not None
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'unsafe-inline'")
+    assert "url(" not in drawn.partition("</style>")[0]
+    assert "@import" not in drawn
+    assert "49" not in said["examination"]["name"]
+    assert "\u202e" not in drawn
+    assert html.escape("<script>alert(1)</script>") in drawn
+
+
+def test_claims_that_pull_apart_from_the_verdict_are_said(plain: Reports) -> None:
+    x, drawn, _ = plain
+    assert x.band != "likely generated"
+    assert "Do not take it for a photograph" in x.tension
+    assert x.tension in drawn
+    assert tension(x.provenance, "likely generated") == ""
+    silent = read_provenance(encode(photo(), "PNG"), "PNG")
+    assert tension(silent, "likely not generated") == tension(silent, "likely generated") == ""
+
+
+def test_claims_are_read_before_anything_is_decoded() -> None:
+    whole = png_texts(("Software", "NovelAI"))
+    damaged = bytearray(whole)
+    damaged[-30] ^= 1  # among the pixels
+    assert read_claims(bytes(damaged)).marks == read_claims(whole).marks != ()
+    with pytest.raises(BrokenImage):
+        examine(bytes(damaged), tiny_detector())
+    for reader in (read_claims, lambda data: examine(data, tiny_detector())):
+        with pytest.raises(UnsupportedImage):
+            reader(b"no picture")
+        with pytest.raises(ImageTooLarge):
+            reader(whole + bytes(20 * 2**20))
+
+
+def test_the_same_picture_has_the_same_perceptual_hash_when_recompressed() -> None:
+    detector = tiny_detector()
+    coffee = Image.open(Path(skimage.data.__file__).parent / "coffee.png").convert("RGB")
+    once, again = (examine(encode(coffee, "JPEG", quality=q), detector) for q in (95, 60))
+    assert once.sha256 != again.sha256
+    near = bin(int(once.perceptual_hash, 16) ^ int(again.perceptual_hash, 16)).count("1")
+    assert near <= 6

@@ -1,0 +1,133 @@
+"""Manifests, folds that hold out whole families, counterfactual pairs, and the views that heads are trained on."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from causalclip.training.data import Record, assign_folds, find_pairs, read_manifest, training_view
+from tests.makers.pictures import photo
+
+
+def write(path: Path, rows: list[dict[str, str]]) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def record(
+    label: int, source: str, picture: str, *, group: str = "broad", view: str = "whole", family: str = "", original=""
+) -> Record:
+    return Record(
+        f"{source}/{picture}-{view}.jpg", label, source, "train", group, view, picture, family or source, original
+    )
+
+
+def test_needed_columns_are_enough(tmp_path: Path) -> None:
+    rows = [
+        {"path": "a.jpg", "label": "real", "source": "coco", "split": "train"},
+        {"path": "b.jpg", "label": "fake", "source": "sdxl", "split": "test"},
+    ]
+    first, second = read_manifest(write(tmp_path / "m.csv", rows))
+    assert first == Record("a.jpg", 0, "coco", "train", "all", "picture", "a.jpg", "coco")
+    assert (second.label, second.split, second.kind, second.group) == (1, "test", "whole", "family sdxl")
+
+
+def test_known_columns_are_kept(tmp_path: Path) -> None:
+    row = {"path": "a-crop.jpg", "label": "fake", "source": "sdxl", "split": "train", "set": "alike", "view": "crop"}
+    row |= {"picture": "a", "family": "site-ai", "repo_path": "x/07-beach-ai.jpg"}
+    (read,) = read_manifest(write(tmp_path / "m.csv", [row]))
+    assert (read.set, read.view, read.picture, read.family, read.original) == (
+        *("alike", "crop", "a", "site-ai"),
+        "x/07-beach-ai.jpg",
+    )
+    assert (read.kind, read.group) == ("window", "site site")
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([{"path": "a", "label": "real", "source": "s"}], "missing: split"),
+        ([{"path": "a", "label": "1", "source": "s", "split": "train"}], r"real or fake.*\['1'\]"),
+    ],
+)
+def test_a_wrong_manifest_says_what_is_wrong(rows: list, words: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=words):
+        read_manifest(write(tmp_path / "m.csv", rows))
+
+
+def test_an_empty_manifest_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("path,label,source,split\n")
+    with pytest.raises(ValueError, match="needs rows"):
+        read_manifest(tmp_path / "m.csv")
+
+
+def many(seed: int = 0) -> list[Record]:
+    rng = np.random.default_rng(seed)
+    records = []
+    for label in (0, 1):
+        for source in range(12):
+            for i in range(int(rng.integers(5, 30))):
+                name = f"{'fake' if label else 'real'}{source}"
+                views = ("whole", "crop") if i % 2 else ("whole",)
+                records += [record(label, name, f"{name}-{i}", family=f"family{source // 2}", view=v) for v in views]
+    return records
+
+
+def test_folds_hold_out_whole_groups_and_are_balanced() -> None:
+    records = many()
+    fold_of = assign_folds(records, folds=4)
+    assert set(fold_of) == {r.group for r in records}
+    for label in (0, 1):
+        pictures = {(r.group, r.picture) for r in records if r.label == label}
+        counts = np.bincount([fold_of[group] for group, _ in pictures], minlength=4)
+        assert counts.min() > 0
+        assert counts.max() < 2 * counts.min()
+    assert fold_of == assign_folds(records, folds=4)
+    both = [r for r in records if r.source in ("fake0", "fake1")]
+    assert len({fold_of[r.group] for r in both}) == 1  # generators of one family
+
+
+def test_a_site_is_one_group_for_real_and_generated() -> None:
+    ai = record(1, "site", "a", group="alike", family="some-site-ai")
+    real = record(0, "site", "b", group="alike", family="some-site-real")
+    assert ai.group == real.group
+    assert record(0, "coco", "c").group != record(0, "unsplash", "d").group
+
+
+def test_pairs_are_named_alike_on_one_site() -> None:
+    def shown(label: int, name: str, site: str) -> Record:
+        return record(label, site, name, group="alike", family=f"{site}-{'ai' if label else 'real'}", original=name)
+
+    records = [
+        shown(0, "06-beach-real.jpg", "one"),
+        shown(1, "06-beach-fake.jpg", "one"),
+        shown(1, "06-beach-fake.jpg", "two"),  # another site
+        shown(0, "7-real.jpg", "one"),
+        shown(1, "7-fake.jpg", "one"),  # a number alone says nothing
+        shown(0, "harbour.jpg", "one"),  # nothing says that it has a twin
+        shown(1, "harbour.jpg", "one"),
+    ]
+    assert find_pairs(records).tolist() == [[0, 1]]
+    assert find_pairs([]).shape == (0, 2)
+
+
+@pytest.mark.parametrize("kind", ["whole", "window"])
+@pytest.mark.parametrize("size", [(400, 300), (300, 400), (90, 120)])
+def test_views_have_the_towers_size_and_are_seeded(kind: str, size: tuple[int, int]) -> None:
+    picture = Image.fromarray(photo(*size))
+    middle = training_view(picture, kind, size=96, rng=None)  # type: ignore[arg-type]
+    assert middle.size == (96, 96)
+    twice = [training_view(picture, kind, size=96, rng=np.random.default_rng(3)) for _ in range(2)]  # type: ignore[arg-type]
+    assert np.array_equal(*twice)
+    assert not np.array_equal(twice[0], training_view(picture, kind, size=96, rng=np.random.default_rng(4)))  # type: ignore[arg-type]
+
+
+def test_the_middle_window_is_the_files_own_pixels() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (301, 400, 3), np.uint8)
+    view = training_view(Image.fromarray(pixels), "window", size=96, rng=None)
+    assert np.array_equal(np.asarray(view), pixels[102:198, 152:248])

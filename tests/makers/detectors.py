@@ -1,0 +1,40 @@
+"""A small random detector for tests: fast, meaningless, and exact."""
+
+import dataclasses
+from pathlib import Path
+
+import torch
+
+from causalclip.calibration import Calibration
+from causalclip.clip.embedding import part_widths
+from causalclip.clip.views import Kind
+from causalclip.detector import Detector, DetectorConfig
+from causalclip.head.model import CausalHead
+from tests.makers.towers import tiny_tower, write_tower
+
+PARTS = ("cls:1", "patch:2", "embedding")
+
+
+def tiny_detector(*, seed: int = 0) -> Detector:
+    """Views of 32 px, 4 x 4 patches each; its masks lie well inside (0, 1)."""
+    torch.manual_seed(seed)
+    tower = tiny_tower()
+    kinds: tuple[Kind, ...] = ("whole", "window")
+    heads = {kind: CausalHead(sum(part_widths(PARTS, tower)), hidden=8) for kind in kinds}
+    for head in heads.values():
+        torch.nn.init.normal_(head.verdict.weight, std=0.2)
+        assert head.mask is not None
+        for weight in head.mask.parameters():
+            torch.nn.init.normal_(weight, std=0.3)
+    calibration = Calibration(offset=0.1, low=0.3, high=0.7)
+    config = DetectorConfig("tiny", PARTS, {"whole": 0.5, "window": 0.5}, 4, calibration, hidden=8, revision="test")
+    return Detector(tower, heads, config, name="tiny")
+
+
+def saved_detector(folder: Path) -> Detector:
+    """The same over a tower in folder / "tower", written to folder / "model"."""
+    tiny = tiny_detector()
+    config = dataclasses.replace(tiny.config, backbone=write_tower(folder / "tower"))
+    detector = Detector(tiny.tower, tiny.heads, config, name="model")
+    detector.save_pretrained(folder / "model")
+    return detector

@@ -1,0 +1,104 @@
+"""Picture files with metadata, written byte by byte: EXIF, XMP, IPTC, texts, honest and hostile."""
+
+import struct
+import zlib
+
+from tests.makers.pictures import chunk, encode, photo, segment
+
+XMP = (
+    '<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
+    '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+    'xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/" '
+    'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" {attributes}>{elements}</rdf:Description>'
+    '</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+)
+SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+
+
+def xmp(attributes: str = "", elements: str = "") -> bytes:
+    """An XMP packet with one description."""
+    return XMP.format(attributes=attributes, elements=elements).encode()
+
+
+def exif_block(
+    tags: dict[int, bytes],
+    *,
+    inner: dict[int, bytes] | None = None,
+    gps: tuple[float, float] | None = None,
+) -> bytes:
+    """A big-endian TIFF structure of text tags, with an EXIF directory and a GPS directory where they are given."""
+    directories: list[dict[int, tuple[int, int, bytes]]] = [{t: (2, len(v) + 1, v + b"\0") for t, v in tags.items()}]
+    if inner:
+        directories[0][0x8769] = (4, 1, b"inner")
+        directories.append({t: (7, len(v), v) for t, v in inner.items()})
+    if gps:
+        directories[0][0x8825] = (4, 1, b"gps")
+        latitude, longitude = gps
+        directories.append(
+            {
+                1: (2, 2, b"N\0" if latitude >= 0 else b"S\0"),
+                2: (5, 3, _degrees(abs(latitude))),
+                3: (2, 2, b"E\0" if longitude >= 0 else b"W\0"),
+                4: (5, 3, _degrees(abs(longitude))),
+            }
+        )
+    return _tiff(directories)
+
+
+def _degrees(value: float) -> bytes:
+    return struct.pack(">6I", int(value), 1, int(value * 60) % 60, 1, round(value * 3_600_000) % 60_000, 1000)
+
+
+def _tiff(directories: list[dict[int, tuple[int, int, bytes]]]) -> bytes:
+    sizes = [2 + 12 * len(d) + 4 for d in directories]
+    starts = [8 + sum(sizes[:i]) for i in range(len(directories))]
+    names = {0x8769: 1, 0x8825: len(directories) - 1}
+    body, tail, at = b"", b"", 8 + sum(sizes)
+    for directory in directories:
+        body += struct.pack(">H", len(directory))
+        for tag, (kind, count, raw) in sorted(directory.items()):
+            if tag in names:
+                body += struct.pack(">HHII", tag, kind, count, starts[names[tag]])
+            elif len(raw) <= 4:
+                body += struct.pack(">HHI4s", tag, kind, count, raw.ljust(4, b"\0"))
+            else:
+                body += struct.pack(">HHII", tag, kind, count, at + len(tail))
+                tail += raw
+        body += b"\0\0\0\0"
+    return b"MM\0*\0\0\0\x08" + body + tail
+
+
+def jpeg_with(*segments: bytes) -> bytes:
+    """A JPEG with segments after its start."""
+    plain = encode(photo(), "JPEG", quality=80)
+    return plain[:2] + b"".join(segments) + plain[2:]
+
+
+def jpeg_exif(block: bytes) -> bytes:
+    """A JPEG with an EXIF block."""
+    return jpeg_with(segment(0xE1, b"Exif\0\0" + block))
+
+
+def jpeg_xmp(packet: bytes) -> bytes:
+    """A JPEG with an XMP packet."""
+    return jpeg_with(segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + packet))
+
+
+def jpeg_iptc(datasets: dict[int, bytes]) -> bytes:
+    """A JPEG with IIM datasets of record 2."""
+    iim = b"".join(b"\x1c\x02" + struct.pack(">BH", number, len(v)) + v for number, v in datasets.items())
+    resource = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(iim)) + iim + b"\0" * (len(iim) % 2)
+    return jpeg_with(segment(0xED, b"Photoshop 3.0\0" + resource))
+
+
+def png_texts(*texts: tuple[str, str], kind: bytes = b"tEXt") -> bytes:
+    """A PNG with text chunks; compressed ones if `kind` is b"zTXt"."""
+    plain = encode(photo(), "PNG")
+    chunks = b""
+    for key, value in texts:
+        body = value.encode()
+        packed = b"\0" + zlib.compress(body) if kind == b"zTXt" else body
+        if kind == b"iTXt":
+            packed = b"\0\0\0\0" + body
+        chunks += chunk(kind, key.encode() + b"\0" + packed)
+    return plain[:33] + chunks + plain[33:]  # after IHDR

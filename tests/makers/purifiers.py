@@ -1,0 +1,33 @@
+"""Small random models for tests: the purifier, and all that the tab and the commands need."""
+
+from typing import Any
+
+import torch
+
+from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
+from purifier.models import Models
+from purifier.prompts.soft import SoftPrompt
+from tests.makers.detectors import tiny_detector
+from tests.makers.models import tiny_vlm
+
+
+def tiny_purifier(*, seed: int = 0, **options: Any) -> PurifierPipeline:
+    """Random weights: it changes pictures by a few levels; tiles of 96 px, a coarse pass at 32 px."""
+    sizes = {"tile": 96, "overlap": 24, "coarse": 32} | options
+    pipeline = new_pipeline(channels=(8, 16), seed=seed, **sizes)
+    torch.nn.init.normal_(pipeline.unet.conv_out.weight, std=0.1, generator=torch.Generator().manual_seed(seed))
+    pipeline.unet.eval().requires_grad_(False)
+    return pipeline
+
+
+def tiny_models(**replaced: Any) -> Models:
+    """Every model small and random; the prompt is three random soft tokens. `replaced`: loaders of Models."""
+    vlm = tiny_vlm()
+    prefix = torch.randn(3, vlm.width, generator=torch.Generator().manual_seed(0))
+    loaders: dict[str, Any] = {
+        "vlm": lambda: vlm,
+        "purifier": tiny_purifier,
+        "prompted": lambda: SoftPrompt(prefix).applied_to(vlm),
+        "detector": tiny_detector,
+    }
+    return Models(**loaders | replaced)

@@ -1,0 +1,38 @@
+"""The house keeps its rooms: none is crowded, and the lower floors work without Gradio."""
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+MOST = 14  # modules of a folder
+WITHOUT_GRADIO = """
+import importlib, pkgutil, sys
+sys.modules["gradio"] = sys.modules["gradio_client"] = None  # as if neither were installed
+import causalclip, purifier
+for package in (causalclip, purifier):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(module.name)
+"""
+
+
+def test_no_room_is_crowded() -> None:
+    modules = Counter(
+        path.parent.relative_to(ROOT)
+        for room in ("causalclip", "purifier", "ui", "benchmarks", "scripts", "tests")
+        for path in (ROOT / room).rglob("*.py")
+    )
+    assert max(modules.values()) <= MOST, modules.most_common(3)
+
+
+def test_the_lower_floors_work_without_gradio() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT_GRADIO], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_the_public_doors_is_quick() -> None:
+    code = "import sys, causalclip, purifier; assert 'torch' not in sys.modules; print(causalclip.__all__)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(ROOT), capture_output=True, text=True)
+    assert done.stdout.strip() == "['Detector', 'load_image']", done.stderr

@@ -1,0 +1,132 @@
+"""The page "How good is it?": every number from its file, a sentence where there is none, names escaped."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from tests.makers.measured_files import reports, write_reports
+from ui.charts import Axis, Mark, Series, marks, plot, wilson
+from ui.measured.page import SECTIONS, page
+from ui.measured.words import percent
+
+VOID = {"br", "img", "circle", "rect", "line", "path", "polyline"}
+
+
+class Tags(HTMLParser):
+    """Fails on tags that do not close in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+def text(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+def test_every_section_is_drawn_from_its_file(tmp_path: Path) -> None:
+    html = page(write_reports(tmp_path))
+    tags = Tags()
+    tags.feed(html)
+    assert not tags.open
+    said = text(html)
+    assert "Not measured yet" not in said
+    assert "another version" not in said
+    assert said.count("Numbers: benchmarks/") == len(SECTIONS)
+    test = reports()["detection/test.json"]
+    for name in ("broad", "alike", "all"):
+        assert f"{test[name]['auc']:.3f}" in said
+    assert "0.789" in said  # content held fixed
+    assert "goes from 0.900 to 0.740" in said  # the worst change
+    assert "71 of 100 pairs" in said
+    assert "another 1.0" in said
+    assert "0.820 ± 0.004" in said
+    assert "without a defence 20 % of the answers stay, at best 60 % (ours, 1 step)" in said
+    assert "model tiny, revision r1" in said
+    assert "Measured on 2026-01-02; made-up pictures" in said
+    assert "Date not recorded" in said  # of the file that has none
+
+
+def test_none_of_a_few_is_not_never(tmp_path: Path) -> None:
+    """tabulate's pictures get no answer "likely not generated" at all."""
+    assert "0 of 40, which fits a share of 0.0 to 8.8 %" in text(page(write_reports(tmp_path)))
+
+
+def test_numbers_follow_the_file(tmp_path: Path) -> None:
+    folder = write_reports(tmp_path)
+    before = page(folder)
+    file = folder / "detection" / "splices.json"
+    report = json.loads(file.read_text())
+    report["auc"]["causal"]["mean"] = 0.4321
+    file.write_text(json.dumps(report))
+    after = page(folder)
+    assert "0.432" in after
+    assert "0.432" not in before
+
+
+def test_what_was_not_measured_is_said_so(tmp_path: Path) -> None:
+    html = page(tmp_path)
+    assert html.count("Not measured yet") == len(SECTIONS)
+    assert not re.search(r"\d+ of 100", text(html))
+    assert "What is not known" in html
+
+
+def test_a_file_of_another_form_costs_its_own_section_only(tmp_path: Path) -> None:
+    folder = write_reports(tmp_path)
+    (folder / "detection" / "splices.json").write_text("{}")
+    (folder / "detection" / "ladder.json").write_text("not JSON")
+    said = text(page(folder))
+    assert said.count("another version of the benchmark") == 2
+    assert "0.789" in said
+
+
+def test_a_run_without_the_detector_says_so(tmp_path: Path) -> None:
+    folder = write_reports(tmp_path)
+    file = folder / "purification" / "defences.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"detector": None}))
+    assert "this run left it out" in page(folder)
+
+
+def test_names_from_files_are_escaped(tmp_path: Path) -> None:
+    folder = write_reports(tmp_path)
+    for file in folder.rglob("*.json"):
+        file.write_text(file.read_text().replace("sdxl", "<script>x").replace("chart, PNG", "<img src=x>"))
+    html = page(folder)
+    assert "<script" not in html
+    assert "<img" not in html
+    assert "&lt;script&gt;x" in html
+
+
+def test_wilson_by_hand() -> None:
+    low, high = wilson(8, 10)
+    assert (low, high) == (pytest.approx(0.490, abs=1e-3), pytest.approx(0.943, abs=1e-3))
+    assert wilson(0, 5)[0] == 0
+    assert wilson(5, 5)[1] == 1
+
+
+def test_marks_stand_on_their_axis() -> None:
+    html = marks([Mark(0.75, "b", (0.6, 0.9))], Axis("AUC", 0.5, 1.0), line=0.5)
+    assert "x='50.00%'" in html
+    assert "x1='20.00%' x2='80.00%'" in html
+    assert "x1='0.00%'" in html
+
+
+def test_a_plot_says_what_it_shows() -> None:
+    html = plot("Up <b>", [Series("a", [(0, 0), (1, 1)])], Axis("x"), Axis("y"))
+    assert "role='img' aria-label='Up &lt;b&gt;'" in html
+    assert "points='46.0,276.0 348.0,10.0'" in html
+
+
+def test_shares_are_never_rounded_to_certainty() -> None:
+    assert [percent(x) for x in (0, 0.001, 0.126, 0.999, 1)] == ["0 %", "under 1 %", "13 %", "over 99 %", "100 %"]

@@ -1,0 +1,335 @@
+"""The app over HTTP: what the API answers, what it refuses, and what it keeps to itself."""
+
+import asyncio
+import base64
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import httpx
+import psutil
+import pytest
+from gradio_client import Client, handle_file
+
+import app
+from causalclip.clip.weights import WeightsMissing
+from causalclip.pictures.loading import BrokenImage
+from causalclip.report.card import failure
+from tests.conftest import WATCH, Served
+from tests.makers.detectors import tiny_detector
+from tests.makers.pictures import encode, photo
+from ui.server.problems import explain
+from ui.server.room import Room
+
+NAME = "a-name-that-must-not-be-logged"
+
+
+@pytest.fixture(scope="module")
+def client(tiny_app: str) -> Client:
+    return Client(tiny_app, verbose=False)
+
+
+def picture(folder: Path, *, name: str = f"{NAME}.jpg", kind: str = "JPEG", cut: int | None = None) -> Any:
+    path = folder / name
+    path.write_bytes(encode(photo(320, 240), kind)[:cut])
+    return handle_file(str(path))
+
+
+def call(address: str, payload: object) -> str:
+    """The stream of events that the endpoint answers a raw request with: what no well-behaved client would send."""
+    url = f"{address}gradio_api/call/detect"
+    event = httpx.post(url, json={"data": [payload]}, timeout=60)
+    if event.status_code != 200:
+        return event.text
+    return httpx.get(f"{url}/{event.json()['event_id']}", timeout=60).text
+
+
+# Answers ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP", "HEIC"])
+def test_a_picture_gets_its_verdict(client: Client, tmp_path: Path, kind: str) -> None:
+    answer = client.predict(picture(tmp_path, kind=kind), api_name="/detect")
+    assert answer["band"] in {"likely generated", "inconclusive", "likely not generated"}
+    assert 0 <= answer["probability"] <= 1
+    assert (answer["width"], answer["height"], answer["format"]) == (320, 240, kind)
+    assert len(answer["sha256"]) == 64
+    assert answer["low"] < answer["high"]
+
+
+def test_endpoints_share_one_schema(client: Client, tmp_path: Path) -> None:
+    file = picture(tmp_path)
+    whole, claims = (client.predict(file, api_name=name) for name in ("/detect", "/provenance"))
+    report = Path(client.predict(file, api_name="/report")).read_text(encoding="utf-8")
+    assert set(claims) | {"earlier_quality"} == set(whole["provenance"])
+    assert claims["credentials"] == whole["provenance"]["credentials"]
+    assert claims["jpeg"]["quality"] == 97
+    assert whole["band"] == whole["stability"]["final_band"]
+    assert [row["name"] for row in whole["stability"]["rows"]][:4] == ["JPEG 90", "JPEG 70", "WebP 80", "0.75x"]
+    for value in (whole["sha256"], whole["perceptual_hash"], whole["provenance"]["summary"]):
+        assert value in report
+    assert NAME not in report
+    assert NAME not in json.dumps(whole)
+
+
+@pytest.mark.parametrize("name", ["/provenance", "/report"])
+def test_every_endpoint_explains_a_broken_file(client: Client, tmp_path: Path, name: str) -> None:
+    with pytest.raises(Exception, match="empty"):
+        client.predict(picture(tmp_path, cut=0), api_name=name)
+
+
+def test_only_the_documented_endpoints_are_public(client: Client) -> None:
+    endpoints = client.view_api(return_format="dict", print_info=False)
+    assert list(endpoints["named_endpoints"]) == ["/detect", "/report", "/provenance"]
+    assert not endpoints["unnamed_endpoints"]
+
+
+@pytest.mark.parametrize(("cut", "words"), [(900, "cut short or damaged"), (0, "empty"), (2, "not a picture")])
+def test_a_broken_file_gets_a_sentence_without_its_name(client: Client, tmp_path: Path, cut: int, words: str) -> None:
+    with pytest.raises(Exception, match=words) as caught:
+        client.predict(picture(tmp_path, cut=cut), api_name="/detect")
+    assert NAME not in str(caught.value)
+
+
+# Tools for agents (MCP) ---------------------------------------------------------------------------
+
+
+def ask_tools(address: str, *calls: tuple[str, str]) -> tuple[set[str], list[Any]]:
+    """The names of the tools, and what each call (tool, picture) returns."""
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamablehttp_client
+
+    async def ask() -> tuple[set[str], list[Any]]:
+        async with (
+            streamablehttp_client(f"{address}gradio_api/mcp/") as (read, write, _),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            tools = (await session.list_tools()).tools
+            assert all("picture" in tool.inputSchema["properties"] for tool in tools)
+            answers = [await session.call_tool(tool, {"picture": given}) for tool, given in calls]
+            return {tool.name for tool in tools}, answers
+
+    with ThreadPoolExecutor(1) as pool:  # browser tests keep an event loop running in this thread
+        return pool.submit(asyncio.run, ask()).result()
+
+
+def test_agents_get_the_same_tools_and_the_same_refusals(real_app: Served, tmp_path: Path, secret: Path) -> None:
+    data = encode(photo(320, 240), "JPEG")
+    inline = f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+    [path] = httpx.post(f"{real_app.address}gradio_api/upload", files={"files": ("x.jpg", data, "image/jpeg")}).json()
+    own = f"{real_app.address}gradio_api/file={path}"
+    foreign = f"{real_app.address}gradio_api/file={secret}"
+    names, answers = ask_tools(
+        real_app.address,
+        ("detect", inline),
+        ("provenance", own),
+        ("detect", "http://192.0.2.1/x.jpg"),
+        ("detect", foreign),
+        ("detect", str(secret)),
+    )
+    assert names == {"detect", "provenance", "report", "purify", "attack", "ask"}
+    assert hashlib.sha256(data).hexdigest() in answers[0].content[0].text
+    assert "credentials" in answers[1].content[0].text
+    assert [answer.isError for answer in answers] == [False, False, True, True, True]
+    assert real_app.traffic.read_text().splitlines() == ["watching"]
+
+
+# Refusals -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    """A picture on the server that nobody has uploaded."""
+    path = tmp_path / "secret.png"
+    path.write_bytes(encode(photo(), "PNG"))
+    return path
+
+
+@pytest.mark.parametrize("meta", [{}, {"meta": {"_type": "gradio.FileData"}}])
+def test_a_path_on_the_server_is_refused(tiny_app: str, secret: Path, uploads: Path, meta: dict) -> None:
+    answer = call(tiny_app, {"path": str(secret), **meta})
+    assert "error" in answer
+    assert "probability" not in answer
+    climbing = call(tiny_app, {"path": f"{uploads}/../../{secret.relative_to(uploads.parents[1])}", **meta})
+    assert "probability" not in climbing
+    assert httpx.get(f"{tiny_app}gradio_api/file={secret}").status_code in {403, 404}
+
+
+@pytest.mark.parametrize("meta", [{}, {"meta": {"_type": "gradio.FileData"}}])
+def test_an_address_is_refused_and_not_fetched(tiny_app: str, meta: dict) -> None:
+    asked = []
+
+    class Listener(threading.Thread):
+        def run(self) -> None:
+            import socket
+
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                server.settimeout(3)
+                self.port = server.getsockname()[1]
+                ready.set()
+                try:
+                    server.accept()[0].close()
+                    asked.append(True)
+                except TimeoutError:
+                    return
+
+    ready, listener = threading.Event(), Listener()
+    listener.start()
+    ready.wait(5)
+    address = f"http://127.0.0.1:{listener.port}/x.png"
+    for payload in ({"path": address, "url": address, **meta}, {"path": address, **meta}):
+        answer = call(tiny_app, payload)
+        assert "error" in answer
+        assert "probability" not in answer
+    listener.join()
+    assert not asked
+
+
+@pytest.mark.parametrize("payload", [None, {}, "text", 7, {"path": None}, {"path": ["a"]}, [], {"path": "\0"}])
+def test_nonsense_is_an_error_and_the_app_goes_on(tiny_app: str, payload: object) -> None:
+    answer = call(tiny_app, payload)
+    assert "probability" not in answer
+    assert httpx.get(tiny_app).status_code == 200
+
+
+# A queue that is full, and a model that is missing ------------------------------------------------
+
+
+@pytest.fixture
+def serve(uploads: Path) -> Iterator[Any]:
+    """Serves a page of a test's own, and takes it down afterwards."""
+    pages = []
+
+    def start(detector: Any, **options: Any) -> str:
+        pages.append(app.build(detector, **options))
+        return app.launch(pages[-1])
+
+    yield start
+    for page in pages:
+        page.close(verbose=False)
+
+
+def test_a_full_queue_says_so(serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "WAITING", 1)
+    started, go_on, detector = threading.Event(), threading.Event(), tiny_detector()
+
+    def slow() -> Any:
+        started.set()
+        go_on.wait(60)
+        return detector
+
+    client = Client(serve(slow), verbose=False)
+    jobs = [client.submit(picture(tmp_path), api_name="/detect")]
+    assert started.wait(30)
+    jobs.append(client.submit(picture(tmp_path), api_name="/detect"))  # waits
+    time.sleep(1)
+    late = client.submit(picture(tmp_path), api_name="/detect")
+    with pytest.raises(Exception, match="(?i)queue is full"):
+        late.result(timeout=30)
+    go_on.set()
+    assert all("band" in job.result(timeout=60) for job in jobs)
+
+
+def test_missing_weights_are_said_and_do_not_stop_the_app(serve: Any, tmp_path: Path) -> None:
+    def missing() -> Any:
+        raise WeightsMissing("There is no detector: restore the folder.")
+
+    address = serve(missing)
+    with pytest.raises(Exception, match="no detector: restore the folder"):
+        Client(address, verbose=False).predict(picture(tmp_path), api_name="/detect")
+
+
+def test_a_fault_of_ours_is_logged_without_its_message(caplog: pytest.LogCaptureFixture) -> None:
+    try:
+        raise OSError(f"cannot open {NAME}.jpg")
+    except OSError as error:
+        title, sentence = explain(error)
+    assert "Something went wrong" in title
+    assert NAME not in sentence + caplog.text
+    assert "OSError" in caplog.text
+    assert explain(BrokenImage("It is cut short.")) == ("This file could not be read", "It is cut short.")
+    assert "&lt;b&gt;" in failure("<b>", "<b>")
+
+
+def test_the_detector_is_loaded_once_and_only_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from causalclip.detector import Detector
+
+    loads = []
+
+    def load(name: str) -> Any:
+        loads.append(name)
+        time.sleep(0.2)
+        return tiny_detector()
+
+    monkeypatch.setattr(Detector, "from_pretrained", load)
+    lazy = app.LazyDetector("any")
+    assert not loads
+    threads = [threading.Thread(target=lazy.warm_up) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    assert lazy.problem() is None
+    for thread in threads:
+        thread.join()
+    assert loads == ["any"]
+    assert lazy() is lazy()
+
+
+def test_a_detector_that_cannot_be_loaded_is_a_problem_to_show() -> None:
+    lazy = app.LazyDetector("no-such-detector")
+    lazy.warm_up()
+    assert isinstance(lazy.problem(), WeightsMissing)
+
+
+# What is kept, logged and sent --------------------------------------------------------------------
+
+
+def test_nothing_lives_longer_than_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the environment asks for. That files go is tested in tests/browser/test_keeping.py."""
+    room = Room(tmp_path)
+    for asked, limit in ((None, app.LONGEST), ("60", 60), ("999999", app.LONGEST)):
+        monkeypatch.setenv("CAUSALCLIP_KEPT", asked) if asked else monkeypatch.delenv("CAUSALCLIP_KEPT", raising=False)
+        sweeper = app.keep(gr.Blocks(), room)
+        assert sweeper.limit == limit
+        assert sweeper.limit + 2 * sweeper.period < 3600
+    room.close()
+
+
+def test_a_picture_causes_no_traffic_and_no_trace_in_the_log(real_app: Served, tmp_path: Path) -> None:
+    """The app as a user starts it; every connection that it tries to anywhere else is refused and written down."""
+    client = Client(real_app.address, verbose=False)
+    answer = client.predict(picture(tmp_path), api_name="/detect")
+    assert answer["model"]
+    with pytest.raises(Exception, match="cut short"):
+        client.predict(picture(tmp_path, cut=900), api_name="/detect")
+    call(real_app.address, {"path": "http://192.0.2.1/x.png", "meta": {"_type": "gradio.FileData"}})
+    assert real_app.traffic.read_text().splitlines() == ["watching"]
+    log = real_app.output.read_text()
+    assert NAME not in log
+    assert str(tmp_path) not in log
+    assert answer["sha256"] not in log
+
+
+def test_the_watch_over_the_network_sees_and_refuses(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(WATCH)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "TRAFFIC": str(tmp_path / "traffic.txt")}
+    code = "import socket; socket.create_connection(('192.0.2.1', 80), timeout=1)"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert "may not reach the network" in done.stderr
+    assert (tmp_path / "traffic.txt").read_text().splitlines() == ["watching", "socket.getaddrinfo 192.0.2.1"]
+
+
+def test_the_page_is_up_within_twelve_seconds(real_app: Served) -> None:
+    """By the processor time that it took until it answered, which a busy machine does not change much."""
+    assert real_app.seconds < 12
+    assert psutil.Process(real_app.pid).is_running()
+    assert json.loads(httpx.get(f"{real_app.address}config").text)["title"] == "CausalCLIP"

@@ -1,0 +1,149 @@
+"""The Batch tab: many pictures or a zip, a table that fills as it goes, CSV and zipped reports. No model code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from causalclip.examine.batch import Done, Row, as_csv, collect, examine_all, report_stem, zip_reports
+from causalclip.pictures.archives import MAX_PICTURES
+from ui.batch.table import SORT, draw_table
+from ui.server.files import files_input, new_folder, upload_paths
+from ui.server.problems import explain
+from ui.settings import KEPT, PRIVATE
+
+if TYPE_CHECKING:
+    from causalclip.detector import Detector
+
+ENDINGS = [".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".tif", ".tiff", ".gif", ".zip"]
+INTRO = (
+    f"Up to {MAX_PICTURES} pictures, or a zip of them, one after the other. Each is examined as in the Detect tab; "
+    "one that cannot be read costs its own row only. Unlike there, the names of the files go to this server, so that "
+    "the rows can be told apart. They are not logged, and all is deleted within an hour."
+)
+
+Updates = dict[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a session's batch has so far. folder: where its reports lie."""
+
+    folder: Path
+    rows: tuple[Row, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BatchTab:
+    """The tab's components and callbacks. detector: returns the loaded detector; may raise WeightsMissing."""
+
+    detector: Callable[[], Detector]
+    files: gr.File
+    start: gr.Button
+    stop: gr.Button
+    status: gr.HTML
+    table: gr.HTML
+    table_file: gr.DownloadButton
+    reports: gr.DownloadButton
+    batch: gr.State
+
+    def run(self, payload: Any) -> Iterator[Updates]:
+        """Examines all uploads and yields the table after each; at the end also the reports."""
+        paths = upload_paths(payload)
+        if not paths:
+            yield {self.status: _say("Add pictures or a zip first.")}
+            return
+        batch = Batch(new_folder())
+        yield self._running(batch)
+        try:
+            for done in examine_all(collect(paths), self.detector()):
+                batch = Batch(batch.folder, (*batch.rows, done.row))
+                _write(batch, done)
+                yield self._shown(batch)
+        except Exception as error:  # of the batch as a whole: an archive that cannot be used, no weights
+            title, sentence = explain(error)
+            yield {self.status: _say(f"{title}. {sentence}", trouble=True), self.stop: gr.update(visible=False)}
+        yield self.finish(batch)
+
+    def finish(self, batch: Batch | None) -> Updates:
+        """Offers what is done; also called when somebody stops the batch."""
+        ended: Updates = {self.start: gr.update(interactive=True), self.stop: gr.update(visible=False)}
+        if batch is None or not batch.rows:
+            return ended
+        path = batch.folder / "reports.zip"
+        reports = sorted(batch.folder.glob("reports/*"))
+        zip_reports(path, batch.rows, ((p.name, p.read_text(encoding="utf-8")) for p in reports))
+        refused = sum(row.score is None for row in batch.rows)
+        words = f"{len(batch.rows) - refused} examined" + (f", {refused} could not be" if refused else "")
+        return ended | {
+            self.status: _say(f"Finished: {words}."),
+            self.reports: gr.update(value=str(path), visible=bool(reports)),
+        }
+
+    def stopped(self, batch: Batch | None) -> Updates:
+        """Keeps what is done."""
+        updates = self.finish(batch)
+        count = len(batch.rows) if batch else 0
+        return updates | {self.status: _say(f"Stopped. What was done is kept: {count} of the files.")}
+
+    def _running(self, batch: Batch) -> Updates:
+        return {
+            self.status: _say("Looking at the first picture."),
+            self.table: "",
+            self.batch: batch,
+            self.start: gr.update(interactive=False),
+            self.stop: gr.update(visible=True),
+            **{button: gr.update(value=None, visible=False) for button in (self.table_file, self.reports)},
+        }
+
+    def _shown(self, batch: Batch) -> Updates:
+        return {
+            self.status: _say(f"{len(batch.rows)} done so far."),
+            self.table: draw_table(batch.rows),
+            self.table_file: gr.update(value=str(batch.folder / "results.csv"), visible=True),
+            self.batch: batch,
+        }
+
+
+def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
+    """Builds the tab inside the current Blocks and wires it."""
+    gr.HTML(f"<p class='cc-small'>{INTRO}</p>", elem_id="batch-intro")
+    files = files_input(label="Pictures, or a zip of them", file_types=ENDINGS, height=200, elem_id="batch-files")
+    with gr.Row():
+        start = gr.Button("Examine all", variant="primary", elem_id="batch-start")
+        stop = gr.Button("Stop, and keep what is done", visible=False, elem_id="batch-stop")
+    status = gr.HTML(_say(""), elem_id="batch-status")
+    table = gr.HTML(js_on_load=SORT, elem_id="batch-table")
+    with gr.Row():
+        table_file = gr.DownloadButton("Download the table (CSV)", visible=False, elem_id="batch-csv")
+        reports = gr.DownloadButton("Download all reports (zip)", visible=False, elem_id="batch-reports")
+    batch = gr.State(time_to_live=KEPT)
+    tab = BatchTab(detector, files, start, stop, status, table, table_file, reports, batch)
+    everything: list[Any] = [status, table, table_file, reports, batch, start, stop]
+    running = start.click(
+        tab.run, files, everything, preprocess=False, trigger_mode="once", concurrency_id="batch", **PRIVATE
+    )
+    stop.click(tab.stopped, batch, everything, cancels=[running], queue=False, **PRIVATE)
+    return tab
+
+
+def _write(batch: Batch, done: Done) -> None:
+    """The table so far, and this row's report as HTML (with maps) and JSON."""
+    (batch.folder / "results.csv").write_text(as_csv(batch.rows), encoding="utf-8", newline="")
+    if done.examination is None:
+        return
+    from causalclip.report.document import save_reports
+
+    folder = batch.folder / "reports"
+    folder.mkdir(exist_ok=True)
+    save_reports(done.examination, folder, report_stem(done.row.number, done.row.name))
+
+
+def _say(sentence: str, *, trouble: bool = False) -> str:
+    style = " cc-trouble" if trouble else ""
+    return f"<p class='cc-said{style}' role='status' aria-live='polite'>{escape(sentence)}</p>"

@@ -1,0 +1,124 @@
+"""What stands beside the verdict, as HTML: the map in words and numbers, the facts, and the examples."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from causalclip.maps.heatmap import lay, placed, seen, unplaced
+
+if TYPE_CHECKING:
+    from causalclip.detector import Detection, SeenView
+    from causalclip.pictures.loading import LoadedImage
+    from ui.detect.examples import Example
+
+ROWS, COLUMNS = ("top", "middle", "bottom"), ("left", "centre", "right")
+
+
+def facts(detection: Detection, loaded: LoadedImage) -> str:
+    """What was read, what was seen of it, and by which model."""
+    rows = {
+        "Picture": f"{detection.width:,} × {detection.height:,} pixels, {loaded.format}",
+        "Seen": _seen(detection),
+        "Model": f"{escape(detection.model)}, revision {escape(detection.revision)}",
+        "Time": f"{detection.seconds:.2f} seconds",
+        "SHA-256 of the file": f"<code>{escape(loaded.sha256)}</code>",
+    }
+    table = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in rows.items())
+    return f"<dl class='cc-facts'>{table}</dl>"
+
+
+def regions(detection: Detection, *, shown: int = 5) -> str:
+    """The map in words and numbers: the ninths of the picture that push most, and how all adds up to the score."""
+    ninths = lay(detection, "causal", columns=3, rows=3)
+    strongest = [(_place(i), float(ninths.flat[i])) for i in np.argsort(-np.abs(ninths), axis=None)[:shown]]
+    others = float(ninths.sum() - sum(value for _, value in strongest))
+    rows = [
+        *strongest,
+        ("the other ninths together", others),
+        ("tied to no place in the picture", unplaced(detection)),
+    ]
+    body = "".join(_row(place, value) for place, value in rows)
+    return (
+        f"<p>{_balance(detection)}</p><table class='cc-table'>"
+        "<caption>The strongest ninths of the picture, and how everything adds up (rounded)</caption><thead><tr>"
+        "<th scope='col'>Where</th><th scope='col'>Pushes towards</th><th scope='col'>Log-odds</th></tr></thead>"
+        f"<tbody>{body}{_row('sum: the score, as log-odds', detection.logit, 'cc-sum')}</tbody></table>"
+    )
+
+
+def map_words(detection: Detection) -> str:
+    """The causal map in one sentence, for who cannot see it."""
+    ninths = lay(detection, "causal", columns=3, rows=3)
+    strongest = int(np.abs(ninths).argmax())
+    where, side = _place(strongest), _side(float(ninths.flat[strongest]))
+    return f"Causal map over the picture. The strongest part is {where}, which pushes towards {side}."
+
+
+def shelf(examples: Sequence[Example]) -> str:
+    """The examples as buttons with their captions; each carries its index."""
+    buttons = "".join(
+        f"<button type='button' data-index='{i}'><img alt='' src='{_inline(example.thumbnail)}'>"
+        f"<span>{escape(example.caption)}</span></button>"
+        for i, example in enumerate(examples)
+    )
+    return (
+        "<h2>Or try one of these</h2><p class='cc-small'>Photographs carried by scikit-image, and pictures made by "
+        "this project's code. None is by an image generator.</p>"
+        f"<div class='cc-shelf'>{buttons}</div>"
+    )
+
+
+def _seen(detection: Detection) -> str:
+    squares = sum(v.kind == "whole" for v in detection.views)
+    windows = [v for v in detection.views if v.kind == "window"]
+    words = "the whole, in one square" if squares == 1 else f"the whole, in {squares} squares"
+    if windows:
+        words += f"; close up, in {_windows(windows)} (corners marked on the map)"
+    else:
+        words += "; no close-up windows: the picture is too small for them"
+    missed = 1 - float(seen(detection, columns=200, rows=200).mean())
+    return words + (f". {missed:.0%} of the picture was not seen (hatched on the map)" if missed > 0.005 else "")
+
+
+def _windows(views: Sequence[SeenView]) -> str:
+    """How many windows of which size."""
+    sides = Counter(round(view.box[2] - view.box[0]) for view in views)
+    return " and ".join(f"{n} windows of {side} × {side} pixels" for side, n in sorted(sides.items()))
+
+
+def _place(ninth: int) -> str:
+    return "the centre" if ninth == 4 else f"{ROWS[ninth // 3]} {COLUMNS[ninth % 3]}"
+
+
+def _side(value: float) -> str:
+    return "generated" if value > 0 else "not generated"
+
+
+def _row(place: str, value: float, style: str = "") -> str:
+    number = f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
+    side = _side(value) if abs(value) >= 0.005 else "neither"
+    return f"<tr class='{style}'><th scope='row'>{place}</th><td>{side}</td><td>{number}</td></tr>"
+
+
+def _balance(detection: Detection) -> str:
+    """Whether the places and the rest agree: a map may point one way and the score the other."""
+    here, rest = placed(detection.views), unplaced(detection)
+    if abs(here) < 0.05:
+        return "The marked places nearly cancel out; the score rests on what belongs to no single place."
+    if (here > 0) == (detection.logit > 0):
+        return f"The marked places together push towards {_side(here)}, as the score does."
+    return (
+        f"The marked places together push towards {_side(here)}, but what belongs to no single place pushes harder "
+        f"towards {_side(rest)}, so the map and the score point different ways. Be careful with both."
+    )
+
+
+def _inline(jpeg: Path) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg.read_bytes()).decode()}"

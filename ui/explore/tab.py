@@ -1,0 +1,237 @@
+"""The Explore tab: two pictures side by side, their maps, channels and removal curves. No model code.
+
+What is computed is in causalclip.maps.explorer, its words and curves in ui.explore.view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+import numpy as np
+
+from causalclip.maps.explorer import CHANNEL_SCALE, Shown, arrays, shown
+from causalclip.maps.overlay import SCALE, Drawing, draw_map, prepare
+from causalclip.pictures.loading import ImageError, load_image
+from causalclip.report import card
+from ui.explore import view as explorer_view
+from ui.server.files import new_folder, picture_input, save_png, upload_path
+from ui.server.problems import explain
+from ui.server.sessions import take_turn
+from ui.settings import KEPT, MODEL_QUEUE, OPACITY, PLACEHOLDER, PRIVATE
+
+if TYPE_CHECKING:
+    from causalclip.detector import Detector
+
+INTRO = (
+    "For who wants to argue with a verdict: what each part of the model adds to the score, on scales that are the same "
+    "for every picture. A second picture beside it is compared under the same settings."
+)
+MAPS = [
+    ("Causal: what the verdict rests on", "causal"),
+    ("Non-causal: what the mask holds back", "non_causal"),
+    ("Causal minus non-causal", "difference"),
+]
+ORDERS = [("push hardest for the answer", "push"), ("the mask lets through most", "mask")]
+ALL = "all"
+MOST = 1000  # channels that the slider removes at most
+
+Updates = dict[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pane:
+    """One picture with all that is said of it. drawing: a gr.State with what redrawing needs."""
+
+    name: str
+    picture: gr.Image
+    answer: gr.HTML
+    map: gr.Image
+    channel: gr.Dropdown
+    channels: gr.HTML
+    removal: gr.HTML
+    npz: gr.DownloadButton
+    drawing: gr.State
+
+    @property
+    def shown(self) -> list[Any]:
+        """Everything that a run may change, but the picture."""
+        return [self.answer, self.map, self.channel, self.channels, self.removal, self.npz, self.drawing]
+
+
+@dataclass(frozen=True, slots=True)
+class ExplorerTab:
+    """The callbacks. detector: returns the loaded detector; may raise WeightsMissing."""
+
+    detector: Callable[[], Detector]
+
+    def explore(self, pane: Pane, payload: dict[str, Any] | None, *settings: Any) -> Iterator[Updates]:
+        """Judges a picture and yields what is said of it; `settings`: those of the map, then order and count."""
+        newest = take_turn(pane.name)
+        for updates in self._answer(pane, payload, settings):
+            if not newest():
+                return
+            yield updates
+
+    def _answer(self, pane: Pane, payload: dict[str, Any] | None, settings: Any) -> Iterator[Updates]:
+        path = upload_path(payload)
+        if path is None:
+            yield self.cleared(pane)
+            return
+        yield self.cleared(pane, "<p>The picture is being read.</p>")
+        try:
+            pixels = load_image(path).pixels
+            drawing = prepare(pixels, self.detector().predict(pixels))
+        except Exception as error:
+            failed = self.cleared(pane, card.failure(*explain(error)))
+            yield failed | ({pane.picture: None} if isinstance(error, ImageError) else {})
+            return
+        yield self._explored(pane, drawing, settings)
+
+    def _explored(self, pane: Pane, drawing: Drawing, settings: Any) -> Updates:
+        *of_map, order, count = settings
+        detection = drawing.detection
+        file = new_folder() / "causalclip-maps.npz"
+        np.savez_compressed(file, allow_pickle=False, **arrays(detection))
+        choices = [("All of them", ALL), *explorer_view.choices(detection)]
+        return {
+            pane.answer: explorer_view.answer(detection),
+            pane.map: _map_file(drawing, *of_map),
+            pane.channel: gr.update(choices=choices, value=ALL, interactive=True),
+            pane.channels: explorer_view.channels(detection),
+            pane.removal: explorer_view.removal(detection, order, int(count)),
+            pane.npz: str(file),
+            pane.drawing: drawing,
+        }
+
+    def cleared(self, pane: Pane, answer: str = "") -> Updates:
+        """No result."""
+        return {
+            pane.answer: answer,
+            **dict.fromkeys((pane.channels, pane.removal), ""),
+            **dict.fromkeys((pane.map, pane.npz, pane.drawing)),
+            pane.channel: gr.update(choices=[("All of them", ALL)], value=ALL, interactive=False),
+        }
+
+    def clear(self, pane: Pane) -> Updates:
+        """`cleared`, for good: a run that still goes on shows nothing more."""
+        take_turn(pane.name)
+        return self.cleared(pane)
+
+    def redraw(
+        self, payload: dict[str, Any] | None, drawing: Drawing | None, channel: str, *settings: Any
+    ) -> dict[str, Any] | str:
+        """One pane's map under other settings; the model runs again only for a channel's own map."""
+        if drawing is None:
+            return gr.skip()
+        if channel == ALL:
+            return _map_file(drawing, *settings)
+        path = upload_path(payload)
+        if path is None:
+            return gr.skip()
+        views = self.detector().explain_channel(load_image(path).pixels, int(channel))
+        alone = Drawing(drawing.grey, replace(drawing.detection, views=views))
+        return _map_file(alone, *settings, scale=CHANNEL_SCALE)
+
+
+def build_explorer_tab(detector: Callable[[], Detector]) -> ExplorerTab:
+    """Builds the tab inside the current Blocks and wires it."""
+    gr.HTML(f"<p class='cc-small'>{INTRO}</p>")
+    with gr.Row(elem_classes="cc-settings"):
+        which = gr.Dropdown(MAPS, value="causal", label="Map", elem_id="explore-which", scale=2)
+        opacity = gr.Slider(0, 1, OPACITY, step=0.05, label="Opacity", buttons=[], elem_id="explore-opacity")
+        with gr.Column(min_width=160):
+            smooth = gr.Checkbox(True, label="Smooth, not patch by patch", elem_id="explore-smooth")
+            frame = gr.Checkbox(True, label="Frames of the windows", elem_id="explore-frame")
+    with gr.Row(elem_classes="cc-settings"):
+        count = gr.Slider(0, MOST, 0, step=1, label="Remove so many channels ...", buttons=[], elem_id="explore-count")
+        order = gr.Dropdown(ORDERS, value="push", label="... that", elem_id="explore-order")
+    with gr.Row(elem_classes="cc-panes"):
+        panes = [_pane("explore-a", "Picture"), _pane("explore-b", "A second one, to compare (optional)")]
+    tab = ExplorerTab(detector)
+    for pane in panes:
+        _wire(tab, pane, [which, smooth, opacity, frame], [order, count])
+    return tab
+
+
+def _pane(name: str, label: str) -> Pane:
+    with gr.Column(min_width=300, elem_classes="cc-pane"):
+        picture = picture_input(
+            buttons=["fullscreen"],
+            label=label,
+            placeholder=PLACEHOLDER,
+            alt_text="The picture to be explored",
+            height=220,
+            elem_id=name,
+        )
+        answer = gr.HTML(elem_id=f"{name}-answer", elem_classes="cc-flush")
+        with gr.Column(elem_classes="cc-explored"):
+            drawn = gr.Image(
+                label="Map",
+                alt_text="The chosen map over the picture; the channels below say the same in numbers",
+                format="png",
+                type="filepath",
+                interactive=False,
+                buttons=["download", "fullscreen"],
+                elem_id=f"{name}-map",
+                elem_classes="cc-map",
+            )
+            channel = gr.Dropdown(
+                [("All of them", ALL)],
+                value=ALL,
+                label=f"Channels in the map (one alone: ends of the scale at {CHANNEL_SCALE:g}, not {SCALE:g})",
+                interactive=False,
+                elem_id=f"{name}-channel",
+            )
+            channels = gr.HTML(elem_id=f"{name}-channels", elem_classes="cc-flush")
+            removal = gr.HTML(elem_id=f"{name}-removal", elem_classes="cc-flush")
+            npz = gr.DownloadButton("Download all maps and channels (npz)", elem_id=f"{name}-npz")
+    drawing = gr.State(time_to_live=KEPT)
+    return Pane(name, picture, answer, drawn, channel, channels, removal, npz, drawing)
+
+
+def _wire(tab: ExplorerTab, pane: Pane, of_map: list[Any], of_removal: list[Any]) -> None:
+    which, smooth, opacity, frame = of_map
+    order, count = of_removal
+    pane.picture.upload(
+        partial(tab.explore, pane),
+        [pane.picture, *of_map, *of_removal],
+        [pane.picture, *pane.shown],
+        preprocess=False,
+        trigger_mode="multiple",
+        **PRIVATE,
+        **MODEL_QUEUE,
+    )
+    pane.picture.clear(partial(tab.clear, pane), None, pane.shown, queue=False, **PRIVATE)
+    gr.on(
+        [which.input, smooth.input, opacity.release, frame.input, pane.channel.input],
+        tab.redraw,
+        [pane.picture, pane.drawing, pane.channel, *of_map],
+        pane.map,
+        preprocess=False,
+        trigger_mode="always_last",
+        **PRIVATE,
+        **MODEL_QUEUE,
+    )
+    gr.on(
+        [order.input, count.release],
+        _removed,
+        [pane.drawing, order, count],
+        pane.removal,
+        trigger_mode="always_last",
+        **PRIVATE,
+    )
+
+
+def _removed(drawing: Drawing | None, order: Any, count: float) -> str:
+    return explorer_view.removal(drawing.detection, order, int(count)) if drawing else ""
+
+
+def _map_file(
+    drawing: Drawing, which: Shown, smooth: bool, opacity: float, frame: bool, *, scale: float = SCALE
+) -> str:
+    one = Drawing(drawing.grey, shown(drawing.detection, which))
+    return save_png(draw_map(one, opacity=opacity, smooth=smooth, frame=frame, scale=scale), which.replace("_", "-"))

@@ -1,0 +1,117 @@
+"""The mask explorer in words, numbers and curves, as HTML."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+from typing import TYPE_CHECKING
+
+from causalclip.maps.explorer import DRAWS, Channel, Order, Removal, contributions, remove, top_channels, without
+from causalclip.report.stability_panel import shown as score
+from ui.charts import Axis, Mark, Series, marks, plot, table
+
+if TYPE_CHECKING:
+    from causalclip.detector import Detection
+
+PUSH = 0.1  # log-odds at the ends of a channel's row; the same for every picture
+TICKS = 0, 1, 10, 100, 1000
+ORDERS: dict[Order, str] = {
+    "push": "that push hardest for the answer",
+    "mask": "that the mask lets through most",
+}
+
+
+def answer(detection: Detection) -> str:
+    """The answer in a sentence."""
+    said = f"<b>{detection.band.capitalize()}</b>, score {score(detection.probability)}"
+    return f"<p>{said}, before the stability check.</p>"
+
+
+def channels(detection: Detection) -> str:
+    """The strongest channels and what each adds; with all others and the rest they are the logit."""
+    top = top_channels(detection)
+    total = float(contributions(detection).sum())
+    others = total - sum(channel.contribution for channel in top)
+    rows = [_row(channel) for channel in top]
+    rows += [
+        [f"the other {len(contributions(detection)) - len(top):,} channels together", "", "", _signed(others)],
+        ["the model's own offset, without a picture's part", "", "", _signed(detection.logit - total)],
+        ["<b>sum: the score, as log-odds</b>", "", "", f"<b>{_signed(detection.logit)}</b>"],
+    ]
+    towards = sum(channel.contribution > 0 for channel in top)
+    words = (
+        f"<p>Of the {len(top)} strongest channels, {towards} push towards generated and "
+        f"{len(top) - towards} towards not generated. A channel is one dimension of CLIP's embedding; it has no name, "
+        "and what it adds is counted from the average training picture.</p>"
+    )
+    caption = f"Log-odds from {_signed(-PUSH)} to {_signed(PUSH)}; the line is 0. Orange pushes towards generated"
+    return words + table(caption, ["channel", "what it adds", "let through", "adds"], rows)
+
+
+def removal(detection: Detection, order: Order, count: int) -> str:
+    """What is left of the score without the first channels of an order, and the whole curve beside chance."""
+    curve = remove(detection, order)
+    most = int(curve.counts[-1])
+    count = max(0, min(count, most))
+    left, random = without(detection, order, count)
+    words = (
+        f"<p>Without the {count:,} channels {ORDERS[order]}, {_from_to(detection, left)}. Without {count:,} random "
+        f"ones it goes to {score(random)}, on average of {DRAWS} draws. Removed means: as in the average training "
+        "picture.</p>"
+        if count
+        else "<p>No channel is removed. Move the slider to remove some.</p>"
+    )
+    return words + _curve(detection, curve, order, count)
+
+
+def choices(detection: Detection) -> list[tuple[str, str]]:
+    """The strongest channels for a list: (name, index)."""
+    return [(channel.name, str(channel.index)) for channel in top_channels(detection)]
+
+
+def _curve(detection: Detection, curve: Removal, order: Order, count: int) -> str:
+    mean = curve.drawn.mean(0)
+    most = int(curve.counts[-1])
+    x = Axis(
+        "channels removed",
+        0,
+        _log(most),
+        tuple(_log(t) for t in TICKS if t <= most),
+        tuple(f"{t:,}" for t in TICKS if t <= most),
+    )
+    low, high = curve.drawn.min(0), curve.drawn.max(0)
+    places = [_log(int(c)) for c in curve.counts]
+    series = [
+        Series(f"channels {ORDERS[order]}", list(zip(places, curve.ordered, strict=True))),
+        Series(
+            f"random channels: mean and range of {DRAWS} draws",
+            list(zip(places, mean, strict=True)),
+            list(zip(low, high, strict=True)),
+        ),
+        Series("where the slider is", [(_log(count), 0.0), (_log(count), 1.0)]),
+    ]
+    alt = (
+        f"The score while channels are removed. From {score(detection.probability)} with all channels to "
+        f"{score(float(curve.ordered[-1]))} with none."
+    )
+    return plot(alt, series, x, Axis("score"))
+
+
+def _row(channel: Channel) -> list[str]:
+    side = "b" if channel.contribution > 0 else "c"
+    chart = marks([Mark(channel.contribution, side)], Axis("", -PUSH, PUSH), line=0.0)
+    return [escape(channel.name), chart, f"{channel.mask:.0%}", _signed(channel.contribution, 3)]
+
+
+def _from_to(detection: Detection, left: float) -> str:
+    band = "likely generated" if left >= detection.high else "inconclusive"
+    band = "likely not generated" if left <= detection.low else band
+    return f"the score goes from {score(detection.probability)} to {score(left)}: {band}"
+
+
+def _signed(value: float, digits: int = 2) -> str:
+    return f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _log(count: int) -> float:
+    return math.log10(1 + count)

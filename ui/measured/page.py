@@ -1,0 +1,103 @@
+"""The page "How good is it?": every section drawn from a JSON file that a benchmark wrote, or a sentence in its place.
+
+No number is typed in here. A section whose file is not there, or has another form, says so and costs no other section.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from ui.measured import checks, detection, purification
+
+log = logging.getLogger(__name__)
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+INTRO = (
+    "<p>Everything here is drawn from files that the benchmarks wrote; below each section stands when, on what and "
+    "with which model. It holds for pictures like those. Read the last section, too: what is not known.</p>"
+)
+UNKNOWN = (
+    "Generators that are newer than the test pictures. Detectors of this kind get worse on what they have not seen.",
+    "Pictures by people who set out to fool this detector: no table here has the detector attacked.",
+    "Photographs of a screen or of a print. The row “screenshot” is the picture at another size, nothing else.",
+    "How often generated pictures reach a newsroom. Scores and shares of wrong answers hold for the mix in the test.",
+    "Whether a picture is true. None of these numbers is about what it shows, who made it, or when.",
+    "Differences between the sources of real pictures and the world: a camera, a country or a style may be missing.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """file: below the folder of benchmarks. draw: the report -> HTML. needs: a key without which there is nothing to
+    draw yet."""
+
+    title: str
+    file: str
+    draw: Callable[[dict[str, Any]], str]
+    needs: str = ""
+
+
+TEST, ROBUST = "detection/test.json", "detection/robustness.json"
+PURIFIED = "purification/defences.json"
+SECTIONS = (
+    Section("What it answers", TEST, detection.answers),
+    Section("How well the score tells them apart", TEST, detection.ranking),
+    Section("Whether the score means what it says", TEST, detection.calibration),
+    Section("Source by source", TEST, detection.sources),
+    Section("Site by site", TEST, detection.sites),
+    Section("What it must not rest on", "detection/controls.json", checks.controls),
+    Section("Another detector", "detection/peer.json", checks.peer),
+    Section("As pictures travel", ROBUST, checks.travels),
+    Section("Cut to other shapes", ROBUST, checks.shapes, "shapes"),
+    Section("Answers that do not survive", ROBUST, checks.overturned),
+    Section("Whether the maps are right", "detection/splices.json", checks.maps),
+    Section("What each piece of the method adds", "detection/ladder.json", checks.ladder),
+    Section("Weak spots that are recognised", "cautions.json", checks.cautions),
+    Section("Purification, attack by attack", PURIFIED, purification.purification),
+    Section("The detector on purified pictures", PURIFIED, purification.verdicts, "detector"),
+)
+
+
+def page(folder: Path | None = None) -> str:
+    """All sections as HTML, in order; `folder` holds the benchmarks' files (None: this project's)."""
+    folder = folder or BENCHMARKS
+    links = "".join(f"<li><a href='#measured-{i}'>{s.title}</a></li>" for i, s in enumerate(SECTIONS))
+    links += "<li><a href='#measured-unknown'>What is not known</a></li>"
+    body = "".join(
+        f"<section id='measured-{i}'><h2>{s.title}</h2>{_drawn(s, folder)}</section>" for i, s in enumerate(SECTIONS)
+    )
+    unknown = "".join(f"<li>{sentence}</li>" for sentence in UNKNOWN)
+    return (
+        f"<div class='cc-measured'>{INTRO}<nav aria-label='Measured'><ul class='cc-contents'>{links}</ul></nav>{body}"
+        "<section id='measured-unknown'><h2>What is not known</h2>"
+        f"<ul class='cc-unknown'>{unknown}</ul></section></div>"
+    )
+
+
+def _drawn(section: Section, folder: Path) -> str:
+    path = folder / section.file
+    if not path.is_file():
+        return "<p class='cc-small'>Not measured yet: the benchmark has not been run for this model.</p>"
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        if section.needs and not report[section.needs]:
+            return "<p class='cc-small'>Not measured yet: this run left it out.</p>"
+        return section.draw(report) + _about(report, section.file)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        log.warning("benchmarks/%s could not be drawn: %s", section.file, type(error).__name__)
+        return "<p class='cc-small'>This file was written by another version of the benchmark. Run it again.</p>"
+
+
+def _about(report: dict[str, Any], file: str) -> str:
+    """When, on what, by which model, and where the numbers are."""
+    model = f"model {report['model']}, revision {report['revision']}" if "model" in report else ""
+    data = report.get("data") or (f"{report['split']} split" if "split" in report else "")
+    known = [f"measured on {report['date']}" if "date" in report else "date not recorded", data, model]
+    words = "; ".join(escape(str(part)) for part in known if part)
+    return f"<p class='cc-small cc-about'>{words[0].upper()}{words[1:]}. Numbers: benchmarks/{file}</p>"

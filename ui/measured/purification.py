@@ -1,0 +1,93 @@
+"""What was measured of the purifier, under each threat model by its name, in words, charts and tables."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from causalclip.report.card import TONE
+from ui.charts import bar, stack, table
+from ui.measured.detection import percent
+
+Report = dict[str, Any]
+Cells = dict[tuple[str, str], dict[str, Any]]
+NONE = "no defence"
+
+
+def purification(report: Report) -> str:
+    """For every attack, by threat model: how often the answer is that of the clean picture, behind each defence."""
+    cells: Cells = {(c["row"], c["column"]): c for c in report["cells"]}
+    groups: dict[str, list[str]] = {}
+    for column, about in report["threats"].items():
+        if any(key[1] == column for key in cells):
+            groups.setdefault(about["threat"], []).append(column)
+    words = (
+        "<p>A vision-language model is asked about a picture that was attacked, behind each defence. Shown is how "
+        "often its answer is the one that it gives for the clean picture. Whether the answer is right is another "
+        "question: it stands in the last column.</p>"
+    )
+    return words + "".join(_threat(threat, columns, cells, report) for threat, columns in groups.items())
+
+
+def verdicts(report: Report) -> str:
+    """What the detector says of purified pictures."""
+    rows = [
+        [f"{'generated' if label == 'fake' else label}, {when}", _stack(shares)] + [percent(shares[b]) for b in TONE]
+        for label, found in report["detector"].items()
+        for when, shares in found.items()
+        if isinstance(shares, dict)
+    ]
+    words = (
+        "<p>A purifier leaves traces of its own. Do not judge a purified picture: this is what the detector says of "
+        "the same pictures before and after one purification, as they are and attacked.</p>"
+    )
+    return words + table("Answers from left to right: " + ", ".join(TONE), ["pictures", "shares", *TONE], rows)
+
+
+def _stack(found: dict[str, float]) -> str:
+    return stack([(f"cc-band-{TONE[band]}", found[band]) for band in TONE])
+
+
+def _threat(threat: str, columns: list[str], cells: Cells, report: Report) -> str:
+    tables = "".join(_attack(column, cells, seen=report["threats"][column]["trained on"]) for column in columns)
+    return (
+        f"<h3>{escape(threat).capitalize()}</h3><p>{_finding(columns, cells)}</p><div class='cc-beside'>{tables}</div>"
+    )
+
+
+def _finding(columns: list[str], cells: Cells) -> str:
+    """For each attack the best defence, and what no defence keeps."""
+    said = []
+    for column in columns:
+        rows = {row: c["agreement"] for (row, name), c in cells.items() if name == column}
+        defended = {row: share for row, share in rows.items() if row != NONE}
+        if NONE not in rows or not defended:
+            continue
+        best = max(defended, key=lambda r: defended[r])
+        said.append(
+            f"{escape(column)}: without a defence {percent(rows[NONE])} of the answers stay, "
+            f"at best {percent(defended[best])} ({escape(best)})."
+        )
+    return " ".join(said)
+
+
+def _attack(column: str, cells: Cells, *, seen: bool) -> str:
+    found = {row: c for (row, name), c in cells.items() if name == column}
+    rows = [
+        [
+            escape(row),
+            bar(c["agreement"], tuple(c["agreement_interval"])),
+            _share(c, "agreement"),
+            _share(c, "accuracy"),
+        ]
+        for row, c in found.items()
+    ]
+    any_cell = next(iter(found.values()))
+    learned = " The purifier was trained on this attack." if seen else ""
+    caption = f"<b>{escape(column)}</b>, {any_cell['n']:,} questions, {any_cell['seeds']} seeds.{learned}"
+    return table(caption, ["defence", "answers kept", "answers kept", "right answers"], rows)
+
+
+def _share(cell: dict[str, Any], measure: str) -> str:
+    low, high = cell[f"{measure}_interval"]
+    return f"{percent(cell[measure])} <small>({100 * low:.0f} to {100 * high:.0f})</small>"

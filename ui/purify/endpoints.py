@@ -1,0 +1,143 @@
+"""The Purify tab for programs: the endpoints purify, attack and ask."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from PIL import Image
+
+from causalclip.pictures.loading import load_image
+from purifier.models import Models
+from ui.server.files import UNREADABLE, save_png, upload_path
+from ui.settings import MODEL_QUEUE
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ui.purify.tab import PurifyTab
+
+
+def add_endpoints(tab: PurifyTab) -> None:
+    """Adds them to the current Blocks; they read the tab's picture field and hidden fields of their own."""
+    hidden: dict[str, Any] = {"visible": False}
+    file = gr.Image(type="filepath", format="png", interactive=False, **hidden)
+    facts = gr.JSON(**hidden)
+    steps, seed = gr.Number(1, label="steps", **hidden), gr.Number(0, label="seed", **hidden)
+    question = gr.Textbox("", label="question", **hidden)
+    target = gr.Textbox("", label="target", **hidden)
+    objective = gr.Textbox("caption", label="objective", **hidden)
+    attack, eps = gr.Textbox("pgd", label="attack", **hidden), gr.Number(8, label="eps", **hidden)
+    attack_steps, prompt = gr.Number(20, label="steps", **hidden), gr.Checkbox(False, label="prompt", **hidden)
+    api = PurifyApi(tab.models)
+    wired: list[tuple[Callable[..., Any], list[Any], list[Any], str]] = [
+        (api.purify, [tab.picture, steps], [file, facts], "purify"),
+        (
+            api.attack,
+            [tab.picture, attack, eps, attack_steps, objective, question, target, seed],
+            [file, facts],
+            "attack",
+        ),
+        (api.ask, [tab.picture, question, prompt], [facts], "ask"),
+    ]
+    for function, inputs, outputs, name in wired:
+        gr.on([], function, inputs, outputs, preprocess=False, api_name=name, **MODEL_QUEUE)
+
+
+class PurifyApi:
+    """One method an endpoint. Errors are sentences."""
+
+    def __init__(self, models: Models) -> None:
+        self.models = models
+
+    def purify(self, picture: dict[str, Any] | None, steps: float = 1) -> tuple[str, dict[str, Any]]:
+        """Takes an attack out of a picture. steps: 1 to 5.
+
+        Returns the purified picture as PNG, and its size and the seconds that it took.
+        """
+        with _sentences(self.models):
+            pixels = _pixels(picture)
+            started = time.perf_counter()
+            purified = self.models.purify(pixels, int(steps))
+            facts = {"seconds": round(time.perf_counter() - started, 3), "steps": int(steps)}
+            return _file(purified, "purified"), facts
+
+    def attack(
+        self,
+        picture: dict[str, Any] | None,
+        attack: str = "pgd",
+        eps: float = 8,
+        steps: float = 20,
+        objective: str = "caption",
+        question: str = "",
+        target: str = "",
+        seed: float = 0,
+    ) -> tuple[str, dict[str, Any]]:
+        """Moves a picture inside a budget so that a model is misled.
+
+        attack: pgd, apgd, mi-fgsm, fgsm, square or patch. eps: the largest change of a value, in 1/255. objective:
+        answer (needs a question), caption, features or detector. target: what shall be said; empty is anything else.
+        Stops after 20 seconds at most. Returns the attacked picture as PNG; success, before, after, linf, steps done.
+        """
+        with _sentences(self.models):
+            return self._attack(_pixels(picture), attack, eps, steps, objective, question, target, seed)
+
+    def _attack(self, pixels: Tensor, attack: str, eps: float, steps: float, *aimed: Any) -> tuple[str, dict[str, Any]]:
+        from purifier.aims import make_aim
+        from purifier.attacks import linf
+        from purifier.exhibit import last_in_time, make_attack
+
+        objective, question, target, seed = aimed
+        chosen = make_attack(attack, eps, int(steps), int(seed))
+        aim = make_aim(self.models, pixels, objective, question=question or None, target=target or None)
+        state = last_in_time(chosen, pixels, aim.objective)
+        moved = state.rounded()
+        after = aim.say(moved)
+        facts = {"success": aim.reached(after), "before": aim.before, "after": after, "steps": state.step}
+        return _file(moved, "attacked"), facts | {"linf": round(float(linf(moved, pixels)), 2)}
+
+    def ask(self, picture: dict[str, Any] | None, question: str = "", prompt: bool = False) -> dict[str, Any]:
+        """Asks the embedded model about a picture. prompt: put the learned defence prompt first.
+
+        Returns its caption, and where there is a question its answer, confidence, and whether it is sure.
+        """
+        with _sentences(self.models):
+            pixels, speaker = _pixels(picture), self.models.speaker(prompt=bool(prompt))
+            said: dict[str, Any] = {"caption": speaker.caption(pixels)[0].text}
+            if question.strip():
+                answer = speaker.answer(pixels, question)[0]
+                said |= {"answer": answer.text, "confidence": round(answer.confidence, 4), "sure": answer.sure}
+            return said
+
+
+@contextmanager
+def _sentences(models: Models) -> Iterator[None]:
+    """Errors as sentences, after the models may be used."""
+    from ui.purify.tab import reason
+
+    models.wait()
+    try:
+        yield
+    except gr.Error:
+        raise
+    except Exception as error:
+        title, sentence = reason(error)
+        raise gr.Error(sentence, title=title, print_exception=False) from None
+
+
+def _pixels(picture: dict[str, Any] | None) -> Tensor:
+    from purifier.pixels import to_tensor
+
+    path = upload_path(picture)
+    if path is None:
+        raise gr.Error("Send a picture.", title=UNREADABLE, print_exception=False)
+    return to_tensor(load_image(path).pixels)
+
+
+def _file(pixels: Tensor, name: str) -> str:
+    from purifier.pixels import to_array
+
+    return save_png(Image.fromarray(to_array(pixels)), name)

@@ -1,0 +1,29 @@
+"""Errors in words for the person at the page or at the API, and what of them is logged."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+
+from causalclip.pictures.loading import ImageError
+from ui.server.files import UNREADABLE
+
+log = logging.getLogger(__name__)
+
+
+def explain(error: Exception) -> tuple[str, str]:
+    """A title and a sentence for the user.
+
+    What is not the user's doing is logged without its message, which may hold a file's name.
+    """
+    from causalclip.clip.weights import (
+        WeightsMissing,  # here, because it brings PyTorch, which the page need not wait for
+    )
+
+    if isinstance(error, ImageError):
+        return UNREADABLE, str(error)
+    if isinstance(error, WeightsMissing):
+        return "The model's weights are missing", str(error)
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    log.error("A picture was not judged: %s\n%s", type(error).__name__, frames)
+    return "Something went wrong here", "The picture could not be judged, and that is not its fault. Please try again."
