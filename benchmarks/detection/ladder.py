@@ -190,6 +190,7 @@ def restrict(data: Problem, keep: Callable[[Record], bool], rung: Rung) -> Probl
         weight=balance(records),
         fold=data.fold[rows],
         pairs=pairs[(pairs >= 0).all(1)],
+        environments=data.environments[rows],
     )
 
 

@@ -2,8 +2,8 @@
 
 L = BCE(h(Zc), y) + a BCE(d(GRL(Znc)), y) + l1 mean|M| + l2 nHSIC(Zc, Znc) + b KL(h(Zc) || h(Zc (1 - B)))
 
-and two terms of ours, on counterfactuals: a picture and its generated twin, and places in a picture of which it is
-known whether they were generated.
+and terms of ours: on counterfactuals (a picture and its generated twin, and places in a picture of which it is known
+whether they were generated), and on environments (causalclip.head.environments).
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from causalclip.head.environments import (
+    environment_dependence,
+    environment_risks,
+    irm_penalty,
+    rex_penalty,
+    robust_risk,
+)
 from causalclip.head.hsic import normalised_hsic
-from causalclip.head.model import CausalHead
+from causalclip.head.model import CausalHead, HeadOutput
 
 
 class _ReverseGradient(torch.autograd.Function):
@@ -55,7 +62,10 @@ def pair_loss(logits: Tensor, pairs: Tensor) -> Tensor:
 @dataclass(frozen=True, slots=True)
 class LossWeights:
     """adversary: a. sparsity: l1. independence: l2. consistency: b. drop: P(B = 1). pairs: of the pair loss.
-    places: of the verdict place by place, on splices."""
+    places: of the verdict place by place, on splices. smoothing: of the labels.
+    rex, irm, robust, sites: of the variance of the environments' risks, of IRMv1's penalty, of the worst environments'
+    risk, and of nHSIC(Zc, environment).
+    """
 
     adversary: float = 0.0
     sparsity: float = 0.0
@@ -65,6 +75,15 @@ class LossWeights:
     pairs: float = 0.0
     places: float = 0.0
     smoothing: float = 0.0
+    rex: float = 0.0
+    irm: float = 0.0
+    robust: float = 0.0
+    sites: float = 0.0
+
+    @property
+    def over_environments(self) -> bool:
+        """Whether a term needs to know the environments."""
+        return any((self.rex, self.irm, self.robust, self.sites))
 
 
 def causal_loss(
@@ -77,6 +96,7 @@ def causal_loss(
     sample_weight: Tensor | None = None,
     pairs: Tensor | None = None,
     places: tuple[Tensor, Tensor] | None = None,
+    environments: Tensor | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
     """The objective on a batch.
 
@@ -84,6 +104,7 @@ def causal_loss(
         embedding: [B, D]. labels: [B], 1 generated, 0 real. sample_weight: [B], mean about 1.
         pairs: long [K, 2], see `pair_loss`.
         places: ([S, C, D], [S, C]), splices and how much of each of their cells is generated.
+        environments: long [B], see `environment_terms`.
 
     Returns:
         The scalar loss, and its terms as floats (with the adversary's accuracy) to be logged.
@@ -110,4 +131,23 @@ def causal_loss(
         terms["places"] = weights.places * F.binary_cross_entropy_with_logits(
             head.local_logits(cells, tau=tau), generated * (1 - weights.smoothing) + 0.5 * weights.smoothing
         )
+    if environments is not None:
+        terms |= environment_terms(out, labels, environments, weights=weights)
     return torch.stack(list(terms.values())).sum(), {k: float(v.detach()) for k, v in terms.items()} | log
+
+
+def environment_terms(
+    out: HeadOutput, labels: Tensor, environments: Tensor, *, weights: LossWeights
+) -> dict[str, Tensor]:
+    """The weighted terms over environments, long [B]: which site, collection or family each sample comes from."""
+    risks = environment_risks(out.logit, labels, environments)
+    terms = {}
+    if weights.rex:
+        terms["rex"] = weights.rex * rex_penalty(risks)
+    if weights.irm:
+        terms["irm"] = weights.irm * irm_penalty(out.logit, labels, environments)
+    if weights.robust:
+        terms["robust"] = weights.robust * robust_risk(risks)
+    if weights.sites:
+        terms["sites"] = weights.sites * environment_dependence(out.causal, labels, environments)
+    return terms

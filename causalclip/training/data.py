@@ -99,6 +99,31 @@ def assign_folds(records: Iterable[Record], *, folds: int = 5, seed: int = 0) ->
     return fold_of
 
 
+def assign_environments(records: Sequence[Record], *, seed: int = 0) -> np.ndarray:
+    """The environment of every record, [N]: its site, collection or family of generators.
+
+    One that shows a single class is joined with one of the same set that shows the other, so that in each environment
+    both can be told apart; what is left over is spread over the environments of its set.
+    """
+    rng = np.random.default_rng(seed)
+    classes: dict[tuple[str, str], set[int]] = {}
+    for r in records:
+        classes.setdefault((r.set, r.group), set()).add(r.label)
+    number: dict[tuple[str, str], int] = {}
+    for name in sorted({s for s, _ in classes}):
+        groups = sorted(g for s, g in classes if s == name)
+        rng.shuffle(groups)
+        both, real, generated = ([g for g in groups if classes[name, g] == kinds] for kinds in ({0, 1}, {0}, {1}))
+        first, count = len(set(number.values())), len(both) + max(1, min(len(real), len(generated)))
+        for i, group in enumerate(both):
+            number[name, group] = first + i
+        joined = max(1, count - len(both))
+        for kind in (real, generated):
+            for i, group in enumerate(kind):
+                number[name, group] = first + len(both) + i % joined
+    return np.array([number[r.set, r.group] for r in records])
+
+
 def find_pairs(records: Sequence[Record]) -> np.ndarray:
     """Counterfactual pairs among records of one view: rows of (real, its AI edit), [P, 2].
 

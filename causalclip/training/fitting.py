@@ -24,6 +24,7 @@ class TrainConfig:
     average: share of the steps, at the end, whose weights are averaged.
     mixup: of embeddings and labels, alpha of the Beta distribution; 0 mixes nothing.
     ridge: strength of the least squares that training starts from; 0 starts at a verdict that knows nothing.
+    environments_a_step: how many a batch is drawn from, where a loss looks at environments.
     """
 
     epochs: int = 12
@@ -40,6 +41,7 @@ class TrainConfig:
     splices_a_step: int = 16
     mixup: float = 0.0
     ridge: float = 0.0
+    environments_a_step: int = 8
     weights: LossWeights = field(default_factory=LossWeights)
     seed: int = 0
 
@@ -67,6 +69,7 @@ def fit_head(
     pairs: Tensor | None = None,
     places: tuple[Tensor, Tensor] | None = None,
     patch_total: Tensor | None = None,
+    environments: Tensor | None = None,
 ) -> CausalHead:
     """Fits the head in place, seeded, and returns it in evaluation mode.
 
@@ -76,6 +79,7 @@ def fit_head(
         pairs: long [P, 2], rows of (real, its generated twin), for the pair loss.
         places: (half [S, C, D], [S, C]), cells of splices and how much of each is generated, for the verdict's places.
         patch_total: see CausalHead.standardise_by.
+        environments: long [N], see causalclip.training.data.assign_environments; used where a loss looks at them.
     """
     torch.manual_seed(config.seed)
     copies = features[None] if features.dim() == 2 else features
@@ -98,11 +102,10 @@ def fit_head(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     average = torch.optim.swa_utils.AveragedModel(head)
     head.train()
-    order = torch.empty(0, dtype=torch.long)
+    sites = environments if config.weights.over_environments else None
+    batches = in_turn(N, config.batch) if sites is None else in_environments(sites, config)
     for step in range(steps):
-        if len(order) < config.batch:
-            order = torch.cat([order, torch.randperm(N)])
-        rows, order = order[: config.batch], order[config.batch :]
+        rows = next(batches)
         twins = None
         if pairs is not None and len(pairs) and config.weights.pairs:
             drawn = pairs[torch.randint(len(pairs), (config.pairs_a_step,))]
@@ -118,7 +121,15 @@ def fit_head(
             spliced = places[0][drawn].float(), places[1][drawn]
         tau = temperature(config, step / steps)
         loss, _ = causal_loss(
-            head, x, y, weights=config.weights, tau=tau, sample_weight=weight, pairs=twins, places=spliced
+            head,
+            x,
+            y,
+            weights=config.weights,
+            tau=tau,
+            sample_weight=weight,
+            pairs=twins,
+            places=spliced,
+            environments=None if sites is None else sites[rows],
         )
         optimiser.zero_grad()
         loss.backward()
@@ -129,6 +140,25 @@ def fit_head(
     if config.average:
         head.load_state_dict(average.module.state_dict())
     return head.eval()
+
+
+def in_turn(count: int, batch: int) -> Iterator[Tensor]:
+    """Batches of row numbers, long [batch], without end: every row once before any comes again."""
+    order = torch.empty(0, dtype=torch.long)
+    while True:
+        while len(order) < batch:
+            order = torch.cat([order, torch.randperm(count)])
+        yield order[:batch]
+        order = order[batch:]
+
+
+def in_environments(environments: Tensor, config: TrainConfig) -> Iterator[Tensor]:
+    """Batches of row numbers, without end, from a few environments each, as many rows of one as of another."""
+    rows = [torch.nonzero(environments == e)[:, 0] for e in environments.unique()]
+    share = max(1, config.batch // config.environments_a_step)
+    while True:
+        drawn = torch.randperm(len(rows))[: config.environments_a_step]
+        yield torch.cat([rows[e][torch.randint(len(rows[e]), (share,))] for e in drawn])
 
 
 def _groups(head: CausalHead, config: TrainConfig) -> Iterator[dict[str, Any]]:

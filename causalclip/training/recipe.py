@@ -20,7 +20,7 @@ from causalclip.detector import Detector, DetectorConfig
 from causalclip.head.losses import LossWeights
 from causalclip.head.model import CausalHead
 from causalclip.quality import compression
-from causalclip.training.data import Record, assign_folds, find_pairs, read_manifest
+from causalclip.training.data import Record, assign_environments, assign_folds, find_pairs, read_manifest
 from causalclip.training.features import Features, compute_features, neutral_patches
 from causalclip.training.fitting import TrainConfig, fit_head
 from causalclip.training.model_card import mask_report, model_card, validation_report
@@ -68,7 +68,8 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One view kind's training set: features [K, N, D] (half), labels, weights, folds [N], pairs [P, 2], splices."""
+    """One view kind's training set: features [K, N, D] (half), labels, weights, folds, environments [N], pairs [P, 2],
+    splices."""
 
     records: tuple[Record, ...]
     features: Tensor
@@ -76,6 +77,7 @@ class Problem:
     weight: Tensor
     fold: np.ndarray
     pairs: np.ndarray
+    environments: np.ndarray
     cells: Cells | None = None
 
 
@@ -99,6 +101,7 @@ def problem(records: Sequence[Record], features: Features, parts: Sequence[str],
         weight=balance(mine),
         fold=np.array([fold_of[r.group] for r in mine]),
         pairs=find_pairs(mine),
+        environments=assign_environments(mine),
     )
 
 
@@ -150,6 +153,7 @@ def fit(
         pairs=pairs,
         places=places,
         patch_total=neutral,
+        environments=torch.from_numpy(data.environments[rows]),
     )
 
 

@@ -53,6 +53,17 @@ def test_terms_without_weight_are_left_out() -> None:
     assert set(terms) == {"verdict"}
 
 
+def test_terms_over_environments_need_environments() -> None:
+    torch.manual_seed(0)
+    x, y = batch()
+    weights = LossWeights(rex=1.0, irm=0.5, robust=0.5, sites=0.2)
+    assert weights.over_environments
+    _, terms = causal_loss(CausalHead(12), x, y, weights=weights, environments=torch.arange(32) // 8)
+    assert set(terms) == {"verdict", "rex", "irm", "robust", "sites"}
+    _, terms = causal_loss(CausalHead(12), x, y, weights=weights)
+    assert set(terms) == {"verdict"}
+
+
 def test_adversary_learns_while_the_mask_works_against_it() -> None:
     torch.manual_seed(0)
     x, y = batch()

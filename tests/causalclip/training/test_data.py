@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from causalclip.training.data import Record, assign_folds, find_pairs, read_manifest, training_view
+from causalclip.training.data import Record, assign_environments, assign_folds, find_pairs, read_manifest, training_view
 from tests.makers.pictures import photo
 
 
@@ -25,6 +25,22 @@ def record(
     return Record(
         f"{source}/{picture}-{view}.jpg", label, source, "train", group, view, picture, family or source, original
     )
+
+
+def test_every_environment_shows_both_classes_where_its_set_does() -> None:
+    def of(site: str, *labels: int) -> list[Record]:
+        return [record(k, site, f"{site}{i}", group="alike", family=site) for i, k in enumerate(labels)]
+
+    records = of("both", 0, 1, 1) + of("shop", 1, 1) + of("blog", 0, 0) + of("club", 0)
+    records += [record(1, "sdxl", "x"), record(0, "coco", "y")]
+    found = assign_environments(records)
+    assert len(set(found)) == 3  # the site with both, the shop with blog and club, sdxl with coco
+    for environment in set(found):
+        inside = found == environment
+        assert {r.label for r, i in zip(records, inside, strict=True) if i} == {0, 1}
+        assert len({r.set for r, i in zip(records, inside, strict=True) if i}) == 1
+    assert (found == assign_environments(records)).all()
+    assert len(set(assign_environments([record(1, "sdxl", "x"), record(1, "pixart", "z")]))) == 1  # one class alone
 
 
 def test_needed_columns_are_enough(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import torch
 from causalclip.head.losses import LossWeights
 from causalclip.head.masks import MaskStatistics
 from causalclip.head.model import CausalHead
-from causalclip.training.fitting import TrainConfig, fit_head, temperature
+from causalclip.training.fitting import TrainConfig, fit_head, in_environments, in_turn, temperature
 
 EVERYTHING = LossWeights(adversary=0.3, sparsity=1.0, independence=0.1, consistency=0.2, drop=0.3)
 CAUSAL, SPURIOUS = slice(0, 20), slice(20, 40)
@@ -135,3 +135,39 @@ def test_the_mask_may_have_a_rate_of_its_own() -> None:
     )
     moved = [float(h.mask.mlp[-1].weight.detach().abs().sum()) for h in (slow, fast)]
     assert moved[1] > 10 * moved[0]
+
+
+def two_sites(count: int, agreement: tuple[float, float], seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """A trace that is right 8 times in 10 at both sites, a style that is right as often as each site's `agreement`."""
+    g = torch.Generator().manual_seed(seed)
+    labels = torch.randint(0, 2, (count,), generator=g).float()
+    site = torch.randint(0, 2, (count,), generator=g)
+    side = 2 * labels - 1
+    trace = torch.where(torch.rand(count, generator=g) < 0.8, side, -side)
+    style = torch.where(torch.rand(count, generator=g) < torch.tensor(agreement)[site], side, -side)
+    return torch.stack([trace, style], 1) + 0.1 * torch.randn(count, 2, generator=g), labels, site
+
+
+@pytest.mark.parametrize(("term", "strength"), [("rex", 20.0), ("irm", 500.0)])
+def test_a_style_that_differs_from_site_to_site_is_trusted_less(term: str, strength: float) -> None:
+    x, labels, site = two_sites(2000, (0.95, 0.7), seed=0)
+    new, truth, _ = two_sites(2000, (0.1, 0.1), seed=1)
+    right = []
+    for weights in (LossWeights(), LossWeights(**{term: strength})):
+        config = TrainConfig(epochs=40, rate=1e-2, masked=False, weights=weights, environments_a_step=2)
+        head = fit_head(CausalHead(2, masked=False), x, labels, config=config, environments=site)
+        with torch.inference_mode():
+            right.append(float(((head(new).logit > 0).float() == truth).float().mean()))
+    assert right[1] > right[0] + 0.1, right
+
+
+def test_batches_of_environments_hold_as_much_of_a_small_one() -> None:
+    environments = torch.tensor([7] * 90 + [3] * 10)
+    rows = next(in_environments(environments, TrainConfig(batch=40, environments_a_step=2)))
+    assert sorted(environments[rows].tolist()) == [3] * 20 + [7] * 20
+
+
+def test_in_turn_takes_every_row_before_any_comes_again() -> None:
+    batches = in_turn(10, 4)
+    seen = torch.cat([next(batches) for _ in range(5)]).tolist()
+    assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
