@@ -1,10 +1,12 @@
-"""What is done to test pictures before they are judged: the deliveries of method.md, and other shapes."""
+"""What is done to test pictures before they are judged: the deliveries of method.md, other shapes, retouching."""
 
 from collections.abc import Callable
 
+import numpy as np
 from PIL import Image
 
 from causalclip.pictures.delivery import DELIVERIES
+from causalclip.training.retouching import random_retouch
 
 AS_IT_IS = "as it is"
 ASPECT = 4 / 3  # the common one
@@ -28,4 +30,12 @@ SHAPES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "all cropped to 4:3": lambda p: crop_to(p, ASPECT),
     "squares to 3:2, others to squares": swap_shape,
 }
-CHANGES = DELIVERIES | SHAPES
+RETOUCHED = "retouched"
+
+
+def retouch(picture: Image.Image) -> Image.Image:
+    """As causalclip.training.retouching does, by a seed of the picture's own."""
+    return random_retouch(picture, np.random.default_rng([*picture.size, int(np.asarray(picture).sum())]))
+
+
+CHANGES = DELIVERIES | SHAPES | {RETOUCHED: retouch}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.detection.changes import AS_IT_IS, SHAPES
+from benchmarks.detection.changes import AS_IT_IS, RETOUCHED, SHAPES
 from benchmarks.detection.views import score
 from causalclip.detector import Detector
 from causalclip.pictures.delivery import DELIVERIES
@@ -44,7 +44,25 @@ def run_robustness(
     shaped = {name: score(detector, records, root, cache=cache, change=name) for name in (AS_IT_IS, *SHAPES)}
     report: dict[str, Any] = {"pictures": len(few), "auc": {name: aucs(s) for name, s in delivered.items()}}
     report |= {"pictures_of_shapes": len(records), "shapes": {name: aucs(s) for name, s in shaped.items()}}
-    return report | {"overturned": overturned(detector, delivered)}
+    return report | {
+        "overturned": overturned(detector, delivered),
+        "retouched": retouched(detector, records, root, cache),
+    }
+
+
+def retouched(detector: Detector, records: Sequence[Record], root: Path, cache: Path) -> dict[str, Any]:
+    """How many of each set's pictures are called likely generated, as they are and retouched, by class."""
+    shares: dict[str, Any] = {}
+    for change in (AS_IT_IS, RETOUCHED):
+        scores = score(detector, records, root, cache=cache, change=change)
+        called = np.array(scores.bands) == "likely generated"
+        for name in [*sorted({r.set for r in scores.records}), "all"]:
+            inside = scores.of(name)
+            shares.setdefault(name, {})[change] = {
+                "real": float(called[inside & (scores.labels == 0)].mean()),
+                "generated": float(called[inside & (scores.labels == 1)].mean()),
+            }
+    return {"pictures": len(records), "likely generated": shares}
 
 
 def overturned(detector: Detector, scored: dict[str, Scores]) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from tqdm import tqdm
 
 from causalclip.detector import Detector
 from causalclip.training.data import Record, read_manifest
-from causalclip.training.measures import bootstrap, by_group, reliability, roc_points, summarise
+from causalclip.training.measures import bootstrap, by_group, meaning, reliability, roc_points, summarise
 
+LIKE_CONTENT = "alike", "fresh"  # sets of real and generated pictures of the same kinds of thing
 Change = Callable[[Image.Image], Image.Image]
 
 
@@ -81,6 +82,9 @@ def tabulate(scores: Scores, *, threshold: float) -> dict[str, Any]:
             "roc": roc_points(labels, probability),
             "reliability": reliability(labels, probability),
         }
+    like = np.any([scores.of(name) for name in LIKE_CONTENT], axis=0)
+    if like.any():
+        report["meant"] = meaning(scores.labels[like], scores.probability[like])
     groups = [r.source for r in scores.records]
     report["sources"] = by_group(scores.labels, scores.probability, groups, threshold=threshold)
     report["alike_sites"] = auc_by_site(scores)

@@ -19,10 +19,12 @@ from causalclip.clip.backbones import load_tower
 from causalclip.clip.embedding import EMBEDDING, embed, needs, part_widths, patch_total
 from causalclip.clip.tower import Tower
 from causalclip.training.data import Record, training_view
+from causalclip.training.retouching import random_retouch
 
 STRENGTHS = 0.3, 1.0  # of the delivery, of even and odd copies: a detector must know both clean and worn pictures
+RETOUCHED = 3  # the copy that is also retouched
 CHUNK = 64  # records; the unit that is lost when a run is killed
-VERSION = 1  # of what a copy is: change it when training_view or random_delivery changes
+VERSION = 1  # of what a copy is: change it when training_view, random_delivery or random_retouch changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ def run_job(job: Job) -> None:
             strength = STRENGTHS[job.copy % 2]
             with Image.open(Path(job.root) / record.path) as file:
                 picture = file.convert("RGB")
+            if job.copy == RETOUCHED and rng is not None:
+                picture = random_retouch(picture, rng)
             shots.append(training_view(picture, record.kind, size=tower.image_size, rng=rng, strength=strength))
         pixels = torch.from_numpy(np.stack([np.asarray(s) for s in shots])).permute(0, 3, 1, 2).float() / 255
         with torch.inference_mode():

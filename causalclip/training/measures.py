@@ -54,6 +54,26 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 15
     return rows
 
 
+def meaning(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 8) -> list[Report]:
+    """What scores near one another have meant: bins of about as many pictures each, from the lowest scores up.
+
+    Returns:
+        A row a bin: low and high (scores, inclusive; the bins lie side by side from 0 to 1), pictures, generated.
+    """
+    edges = np.unique(np.quantile(probabilities, np.linspace(0, 1, bins + 1)[1:-1]))
+    index = np.searchsorted(edges, probabilities, side="left")
+    borders = [0.0, *(round(float(e), 4) for e in edges), 1.0]
+    return [
+        {
+            "low": borders[b],
+            "high": borders[b + 1],
+            "pictures": int((index == b).sum()),
+            "generated": int(labels[index == b].sum()),
+        }
+        for b in range(len(edges) + 1)
+    ]
+
+
 def summarise(labels: np.ndarray, probabilities: np.ndarray, *, threshold: float = 0.5) -> Report:
     """Every measure that a table must report.
 

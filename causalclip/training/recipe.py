@@ -21,12 +21,14 @@ from causalclip.head.losses import LossWeights
 from causalclip.head.model import CausalHead
 from causalclip.quality import compression
 from causalclip.training.data import Record, assign_environments, assign_folds, find_pairs, read_manifest
+from causalclip.training.evaluation import LIKE_CONTENT
 from causalclip.training.features import Features, compute_features, neutral_patches
 from causalclip.training.fitting import TrainConfig, fit_head
 from causalclip.training.model_card import mask_report, model_card, validation_report
 from causalclip.training.splicing import Cells, Wanted, compute_cells
 
 KINDS: tuple[Kind, ...] = ("whole", "window")
+FALSE_ALARMS, MISSES = 0.03, 0.10  # of held-out pictures of like content: real ones accused, generated ones let pass
 PARTS = ("cls:6", "cls:8", "cls:10", "cls:11", "patch:5", "patch:6")
 CAUSAL = LossWeights(
     adversary=0.1, sparsity=0.1, independence=0.1, consistency=0.2, drop=0.2, places=0.3, smoothing=0.1
@@ -213,11 +215,14 @@ def qualities(problems: dict[Kind, Problem], rows: np.ndarray, root: str | Path)
     return np.stack(values)
 
 
-def calibrate(labels: np.ndarray, raw: np.ndarray, weight: np.ndarray, quality: np.ndarray) -> Calibration:
+def calibrate(
+    labels: np.ndarray, raw: np.ndarray, weight: np.ndarray, quality: np.ndarray, *, like: np.ndarray
+) -> Calibration:
     """From held-out logits: the score, then the bands and the threshold.
 
     Args:
-        labels, weight, raw: [N]. quality: [N, Q], estimated compression.
+        labels, weight, raw: [N]. quality: [N, Q], estimated compression. like: bool [N], pictures of like content, on
+            which the bands keep their promise; on all of them where none is.
     """
     scale, offset = fit_logistic(raw[:, None], labels, weight=weight)
     usual = quality.mean(0)
@@ -225,7 +230,8 @@ def calibrate(labels: np.ndarray, raw: np.ndarray, weight: np.ndarray, quality: 
     shift = fit_logistic(quality - usual, labels, weight=weight, ridge=0.02, given=scale * raw + offset)[:-1]
     offset -= float(shift @ usual)
     probability = 1 / (1 + np.exp(-(scale * raw + offset + quality @ shift)))
-    low, high = choose_bands(labels, probability)
+    inside = like if like.any() else np.ones_like(like)
+    low, high = choose_bands(labels[inside], probability[inside], false_alarms=FALSE_ALARMS, misses=MISSES)
     grid = np.quantile(probability, np.linspace(0.05, 0.95, 91))
     best = grid[int(np.argmax([weighted_accuracy(labels, probability >= t, weight) for t in grid]))]
     return Calibration(
@@ -259,7 +265,8 @@ def train_detector(
     labels, weight = problems["whole"].labels.numpy(), problems["whole"].weight.numpy()
     quality = qualities(problems, rows, root)
     # The detector averages several views of a kind. So do the copies of a picture here, or its score would be timid.
-    calibration = calibrate(labels, raw.mean(0), weight, quality)
+    like = np.array([r.set in LIKE_CONTENT for r in problems["whole"].records])
+    calibration = calibrate(labels, raw.mean(0), weight, quality, like=like)
     tower = load_tower(backbone)
     heads = {}
     for kind, data in problems.items():

@@ -1,5 +1,7 @@
 """Measures against independent implementations and counts by hand."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from causalclip.training.measures import (
     bootstrap,
     by_group,
     calibration_error,
+    meaning,
     reliability,
     roc_points,
     summarise,
@@ -90,3 +93,22 @@ def test_sources_apart() -> None:
     assert list(report) == ["camera", "flux", "sd"]
     assert report["camera"] == {"pictures": 2, "generated": 0, "mean_probability": 0.55, "accuracy": 0.5}
     assert (report["sd"]["accuracy"], report["flux"]["accuracy"]) == (1, 0)
+
+
+def test_what_scores_have_meant_counts_every_picture_once() -> None:
+    rng = np.random.default_rng(0)
+    probability = np.round(rng.random(200), 2)  # with ties
+    labels = (rng.random(200) < probability).astype(int)
+    rows = meaning(labels, probability)
+    assert (rows[0]["low"], rows[-1]["high"]) == (0, 1)
+    assert all(a["high"] == b["low"] for a, b in pairwise(rows))
+    assert sum(r["pictures"] for r in rows) == 200
+    assert sum(r["generated"] for r in rows) == labels.sum()
+    assert rows[0]["generated"] / rows[0]["pictures"] < 0.3 < 0.7 < rows[-1]["generated"] / rows[-1]["pictures"]
+    for row in rows:
+        inside = (probability > row["low"]) & (probability <= row["high"])
+        assert row["pictures"] == inside.sum() + (probability == 0).sum() * (row["low"] == 0)
+
+
+def test_one_score_for_all_is_one_bin() -> None:
+    assert meaning(np.array([0, 1, 1]), np.full(3, 0.5))[0]["pictures"] == 3
