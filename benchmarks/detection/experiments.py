@@ -49,6 +49,7 @@ COPIES = {"clean": 0, "light": 2, "worn": 1}  # which cached copy of causalclip.
 WIDE = ("cls:6", "cls:7", "cls:8", "cls:9", "cls:10", "cls:11", "patch:5", "patch:6", "patch:7")
 EARLY = ("cls:5", "cls:6", "cls:7", "cls:8", "cls:9", "patch:5", "patch:6")
 TEACHER = 0.1  # strength of the kernels that teach: the best of the log
+TWELVE = ("embedding", *(f"cls:{layer}" for layer in range(6, 13)), "patch:4", "patch:5", "patch:6", "patch:8")
 REFERENCE = ("cls:7", "cls:8", "cls:10", "cls:11", "patch:4", "patch:5", "patch:6")
 
 
@@ -86,6 +87,7 @@ ALL = 0, 1, 2
 PAPER = replace(CAUSAL, places=0.0)
 WHOLE_LOSS = TrainConfig(weights=PAPER)
 PLACES = replace(CAUSAL, places=1.0)
+SHIPPED = TrainConfig(ridge=1.0, rate=3e-4, mask_rate=3e-3, weights=CAUSAL)
 FROM_RIDGE = TrainConfig(ridge=1.0, rate=3e-4, mask_rate=3e-3, weights=PLACES)
 LINEAR = TrainConfig(masked=False, weights=LossWeights(smoothing=0.1))
 EXPERIMENTS = {
@@ -140,6 +142,22 @@ EXPERIMENTS = {
     "from least squares, causal, no places, mask rate 3e-3": Experiment(
         copies=ALL, head=replace(FROM_RIDGE, weights=PAPER)
     ),
+    "twelve parts, ridge": Experiment(TWELVE),
+    "twelve parts, ridge, weaker": Experiment(TWELVE, strength=0.3),
+    "twelve parts, linear, all copies": Experiment(TWELVE, copies=ALL, head=replace(LINEAR, ridge=1.0, rate=3e-4)),
+    "twelve parts, shipped settings": Experiment(TWELVE, copies=ALL, head=SHIPPED),
+    **{
+        f"twelve parts, shipped settings, {term} {strength:g}": Experiment(
+            TWELVE, copies=ALL, head=replace(SHIPPED, weights=replace(CAUSAL, **{term: strength}))
+        )
+        for term, strengths in {
+            "rex": (0.3, 3.0),
+            "irm": (1.0, 10.0),
+            "robust": (0.3, 1.0),
+            "sites": (0.03, 0.3),
+        }.items()
+        for strength in strengths
+    },
 }
 
 
