@@ -1,12 +1,50 @@
-"""The README and the detector's card say what the benchmarks measured, and nothing else."""
+"""The pages say what the benchmarks measured, and what they link to exists."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from benchmarks.readme import CARD, README, filled
+from benchmarks.readme import PAGES, filled
+from tests.conftest import ROOT
+
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+MARKDOWN = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "benchmarks").rglob("*.md")),
+    *sorted((ROOT / "assets").rglob("*.md")),
+]
 
 
-@pytest.mark.parametrize("page", [README, CARD], ids=["README", "card"])
+def named(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
 def test_pages_say_what_was_measured(page: Path) -> None:
     assert filled(page) == page.read_text(encoding="utf-8"), "Run python -m benchmarks.readme"
+
+
+@pytest.mark.parametrize("page", MARKDOWN, ids=named)
+def test_what_a_page_links_to_is_there(page: Path) -> None:
+    links = (link for link in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link)
+    broken = [link for link in links if not (page.parent / link.partition("#")[0]).exists()]
+    assert not broken
+
+
+def test_the_front_page_takes_a_minute() -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    table = [line for line in lines if line.startswith("| ")]
+    measured = table[table.index("| what was measured | result | beside it |") + 2 :]
+    rows = measured[: next(i for i, line in enumerate(measured) if line.startswith("| page |"))]
+    assert len(lines) <= 160
+    assert 0 < len(rows) <= 8
+
+
+def test_every_setting_of_the_app_is_in_the_table_of_settings() -> None:
+    code = [ROOT / "app.py", *(f for room in ("causalclip", "purifier", "ui") for f in (ROOT / room).rglob("*.py"))]
+    settings = {name for file in code for name in re.findall(r'"(CAUSALCLIP_[A-Z_]+)"', file.read_text())}
+    table = (ROOT / "docs" / "hosting.md").read_text(encoding="utf-8")
+    assert settings
+    assert {name for name in settings if f"| `{name}` |" not in table} == set()

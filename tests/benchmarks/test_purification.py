@@ -3,12 +3,12 @@
 import json
 from statistics import fmean
 
-from benchmarks.readme import HERE
+from benchmarks.tables.sections import BENCHMARKS
 from purifier.evaluation.kept import Kept, fingerprint
 from purifier.evaluation.rows import COMPARED
 from purifier.models import MODELS
 
-FOLDER = HERE / "purification"
+FOLDER = BENCHMARKS / "purification"
 
 
 def test_the_table_is_of_the_shipped_models_picture_by_picture() -> None:

@@ -1,0 +1,102 @@
+"""What the verdict must not rest on, and what is left of it once a picture has travelled."""
+
+from benchmarks.tables.aims import Aim, at_most, seconds
+from benchmarks.tables.markdown import Report, ordered, percent, short, table
+
+BASE = "as it is"
+USUAL = "JPEG 70", "WebP 80", "0.5x"  # deliveries that have an aim
+CONTROLS = {  # the name in the file -> the words of the row, and its name where content is held fixed
+    "this detector": ("this detector", "this detector"),
+    "content alone (64 px thumbnail)": ("content alone (64 px thumbnail)", "content alone"),
+    "format, quality, bytes a pixel": ("format, quality, bytes a pixel", ""),
+    "width, height, aspect": ("width, height, aspect: a leak of this data (fitted on `test` itself, crossed)", ""),
+}
+
+
+def controls(report: Report) -> str:
+    fixed, sets = report["content held fixed, broad"], ordered(report["this detector"])
+    rows = [
+        [words, *(f"{report[name][s]:.3f}" for s in sets), f"{fixed[same]:.3f}" if same else ""]
+        for name, (words, same) in CONTROLS.items()
+    ]
+    return table(["AUC", *map(short, sets), "`broad`, content held fixed"], rows)
+
+
+def peer(report: Report) -> str:
+    sets = ordered(report["auc"])
+    return table(["AUC", *map(short, sets)], [[report["name"], *(f"{report['auc'][s]:.3f}" for s in sets)]])
+
+
+def robustness(report: Report) -> str:
+    return f"{_changed(report['auc'])}\n\n{report['pictures']} pictures of `test`, each set and class in its share."
+
+
+def shapes(report: Report) -> str:
+    note = "Cutting also takes away a part of the picture. Compare the crop to 75 % above, which keeps the shape."
+    return f"{_changed(report['shapes'])}\n\n{report['pictures_of_shapes']} pictures of `test`. {note}"
+
+
+def controls_aims(report: Report) -> list[Aim]:
+    found = max(report["format, quality, bytes a pixel"].values())
+    return [at_most("AUC of format, quality and bytes a pixel alone, on every set", found, 0.60)]
+
+
+def robustness_aims(report: Report) -> list[Aim]:
+    base, before = report["auc"][BASE], report["shapes"][BASE]
+    lost = {(name, s): base[s] - report["auc"][name][s] for name in USUAL for s in base}
+    (name, s), most = max(lost.items(), key=lambda item: item[1])
+    whole = max(lost[n, "all"] for n in USUAL)
+    moved = max(abs(v[s] - before[s]) for v in report["shapes"].values() for s in before)
+    what = "AUC lost at JPEG 70, WebP 80 and half the size, at most 0.04"
+    few = f"Measured on {report['pictures']} pictures, which are few for a set."
+    cut = "Cutting also takes away a part of the picture."
+    return [
+        Aim(f"{what}, on all of `test`", whole <= 0.04, f"{whole:.3f}"),
+        Aim(
+            f"{what}, on every set",
+            most <= 0.04,
+            f"{most:.3f} ({short(s)}, {name})",
+            few,
+            short="robustness on every set",
+        ),
+        at_most("AUC moved by another shape, on every set", moved, 0.02, cut, short="other shapes"),
+    ]
+
+
+def stability_aims(report: Report) -> list[Aim]:
+    found = report["1024 x 768"]["seconds"]
+    most = "The tower's matrix products take most of the time."
+    return [seconds("stability check of a 1,024 x 768 picture", found, 2.0, most, short="2 s a stability check")]
+
+
+def _changed(aucs: dict[str, dict[str, float]]) -> str:
+    """AUC after each change, with what it moved by."""
+    base, sets = aucs[BASE], ordered(aucs[BASE])
+    rows = [
+        [name, *(f"{v[s]:.3f} ({v[s] - base[s]:+.3f})" if name != BASE else f"{v[s]:.3f}" for s in sets)]
+        for name, v in aucs.items()
+    ]
+    return table(["AUC", *map(short, sets)], rows)
+
+
+def overturned(report: Report) -> str:
+    rows = [
+        [name, band, percent(share[BASE]), percent(share["after the check"])]
+        for name, shares in report["overturned"].items()
+        for band, share in shares.items()
+    ]
+    return table(["pictures", "answer", BASE, "after the stability check"], rows)
+
+
+def stability(report: Report) -> str:
+    seconds, fewer = report["1024 x 768"]["seconds"], report["fewer windows"]
+    rows = [
+        [kind, str(r["pictures"]), percent(r["flipped by a mild delivery"]), percent(r["bands after"]["inconclusive"])]
+        for kind, r in ((k, report[k]) for k in ("real", "generated"))
+    ]
+    words = (
+        f"{seconds:.2f} s for eight changes of a 1,024 x 768 picture. Changes are judged by fewer windows than the "
+        f"verdict; by all of them, {percent(fewer['same band'])} of the answers would be the same."
+    )
+    head = ["pictures of `test`", "count", "score crosses the middle after a mild change", "inconclusive in the end"]
+    return f"{table(head, rows)}\n\n{words}"

@@ -1,0 +1,110 @@
+"""Purification: answers that stay, and what the gate lets pass."""
+
+from pathlib import Path
+
+from benchmarks.tables.aims import Aim
+from benchmarks.tables.markdown import Report, percent, percents, table
+from purifier.evaluation import markdown
+from purifier.evaluation.kept import Kept, fingerprint
+from purifier.models import MODELS
+
+OURS, NONE, JPEG = "ours, 1 step", "no defence", "JPEG 10"
+ADAPTIVE = "adaptive"
+RESTORED = {"PGD 8/255": 0.85, "APGD 8/255": 0.75}  # aims: the share of the clean picture's right answers
+OUTCOMES = Path(__file__).resolve().parents[1] / "purification" / "outcomes"
+
+
+def cell(report: Report, row: str, column: str) -> Report:
+    """What was measured of one defence under one attack.
+
+    Raises:
+        KeyError: nothing was.
+    """
+    for found in report["cells"]:
+        if (found["row"], found["column"]) == (row, column):
+            return dict(found)
+    raise KeyError((row, column))
+
+
+def columns(report: Report, *threats: str) -> list[str]:
+    """The columns whose threat begins with one of these words, where our row was measured."""
+    ours = {c["column"] for c in report["cells"] if c["row"] == OURS}
+    return [name for name, about in report["threats"].items() if about["threat"].startswith(threats) and name in ours]
+
+
+def purification(report: Report) -> str:
+    return markdown(report).replace("## ", "#### ").rstrip()
+
+
+def passed(report: Report) -> str:
+    """Attacked pictures that the gate took for clean, which are as they were; empty if the outcomes are not here."""
+    kept = Kept(OUTCOMES / fingerprint(MODELS / name for name in ("vlm", "vlm-prompt", "purifier")))
+    rows = []
+    for column in columns(report, "no attack", "grey box"):
+        found = [o for o in kept.all(column).values() if OURS in o and NONE in o]
+        same = sum(o[OURS].psnr == o[NONE].psnr and o[OURS].ssim == o[NONE].ssim for o in found)
+        rows.append([column, str(len(found)), str(same)])
+    return table(["pictures", "number", "left as they were"], rows) if any(int(r[1]) for r in rows) else ""
+
+
+def purification_aims(report: Report) -> list[Aim]:
+    clean, none = cell(report, OURS, "clean"), cell(report, NONE, "clean")
+    lost = none["accuracy"] - clean["accuracy"]
+    changed = 1 - cell(report, NONE, "PGD 8/255")["agreement"]
+    return [
+        Aim("PGD at 8/255 changes at least 95 % of undefended answers", changed >= 0.95, percent(changed)),
+        *(_restored(report, column, aim) for column, aim in RESTORED.items()),
+        Aim(
+            "clean pictures: at most 1 point of accuracy lost, PSNR at least 34 dB",
+            lost <= 0.01 and clean["psnr"] >= 34,
+            f"{100 * lost:.1f} points, {clean['psnr']:.0f} dB",
+        ),
+        _ahead(report),
+        _adaptive(report),
+    ]
+
+
+def kept(report: Report, row: str, names: list[str]) -> list[float]:
+    """The share of answers that stay those of the clean picture, in each of these columns."""
+    return [float(cell(report, row, name)["agreement"]) for name in names]
+
+
+def _restored(report: Report, column: str, aim: float) -> Aim:
+    share = cell(report, OURS, column)["accuracy"] / cell(report, NONE, "clean")["accuracy"]
+    known = "" if report["threats"][column]["trained on"] else ", which it was never trained on"
+    return Aim(
+        f"at least {percent(aim)} of the right answers restored under {column}{known}", share >= aim, percent(share)
+    )
+
+
+def _ahead(report: Report) -> Aim:
+    """Of every other defence that was asked the same questions, under every attack that does not know ours."""
+    under = columns(report, "grey box")
+    behind = {m: sum(_beaten(report, column, m) for column in under) for m in ("agreement", "accuracy")}
+    clean = percents(kept(report, OURS, ["clean"])), percents(kept(report, JPEG, ["clean"]))
+    return Aim(
+        "ahead of every other defence under every attack that does not know it",
+        not any(behind.values()),
+        f"behind in {behind['agreement']} of {len(under)} (answers that stay), in {behind['accuracy']} (right answers)",
+        f"Coarse quantisation does most of the work, in {JPEG}, too. On clean pictures {clean[0]} of the answers stay, "
+        f"behind {JPEG} {clean[1]}.",
+        short=f"a lead over {JPEG} under every attack",
+    )
+
+
+def _beaten(report: Report, column: str, metric: str) -> bool:
+    ours = cell(report, OURS, column)
+    others = [c for c in report["cells"] if c["column"] == column and c["n"] == ours["n"]]
+    return any(c[metric] > ours[metric] for c in others if not c["row"].startswith(("ours", NONE)))
+
+
+def _adaptive(report: Report) -> Aim:
+    under = columns(report, ADAPTIVE)
+    ours, none = kept(report, OURS, under), kept(report, NONE, under)
+    return Aim(
+        "an attacker who knows the purifier: 20 points more answers stay than without a defence, under every attack",
+        min(a - b for a, b in zip(ours, none, strict=True)) >= 0.20,
+        f"{percents(ours)} stay, {percents(none)} without",
+        "The purifier was not trained against attacks through itself.",
+        short="a defence against an attacker who knows the purifier",
+    )

@@ -1,0 +1,69 @@
+"""The small table of the README: the numbers to know, and what was missed."""
+
+from benchmarks.tables import defences
+from benchmarks.tables.aims import missed_line
+from benchmarks.tables.defences import ADAPTIVE, JPEG, NONE, OURS, RESTORED, kept
+from benchmarks.tables.markdown import SETS, Report, ordered, percent, percents, table
+from benchmarks.tables.method import protocols
+from benchmarks.tables.sections import LADDER, PURIFIED, TEST, aims, read
+
+Row = list[str]
+PROBES = {"linear probe on the embedding": "CLIP's embedding", "linear probe, several layers": "the same layers"}
+
+
+def front() -> str:
+    """At most eight rows for the four known sets."""
+    test, speed = read(TEST), read("latency.json")[0]
+    warm = {name: f"{row['warm']:.2f} s" for name, row in speed["rows"].items()}
+    rows = [
+        *_ranking(test),
+        *(_answers(test, kind) for kind in ("real", "generated")),
+        _purification(read(PURIFIED)),
+        ["Detection with its map, 1,024 x 768, two cores", warm["as it is"], f"held to AVX2: {warm['AVX2']}"],
+    ]
+    return f"{table(['what was measured', 'result', 'beside it'], rows)}\n\n{missed_line(aims())}"
+
+
+def _ranking(test: Report) -> list[Row]:
+    """AUC on each set, beside linear probes, where the ladder knows the set."""
+    rungs = next(found for name, found in protocols(read(LADDER)).items() if name.startswith("P2"))
+    probes = {words: next(r for r in rungs if r["name"].startswith(name)) for name, words in PROBES.items()}
+    rows = []
+    for name in ordered(test["sets"]):
+        if name == "all":
+            continue
+        low, high = test[name]["auc_interval"]
+        words = f"Real or generated, `{name}`" + (f" ({SETS[name]})" if name in SETS else "")
+        beside = [f"{probe[name]['auc']['mean']:.3f} on {part}" for part, probe in probes.items() if name in probe]
+        rows.append(
+            [
+                words,
+                f"AUC {test[name]['auc']:.3f} ({low:.3f} to {high:.3f})",
+                f"linear probe: {', '.join(beside)}" if beside else "",
+            ]
+        )
+    return rows
+
+
+def _answers(test: Report, kind: str) -> Row:
+    shares = {band: percent(share[kind]) for band, share in test["all"]["bands"].items()}
+    right, wrong = ("likely not generated", "likely generated")[:: 1 if kind == "real" else -1]
+    return [
+        f"Answers on {kind} pictures, all of `test`",
+        f"{shares[right]} {right}, {shares['inconclusive']} inconclusive",
+        f"wrong: {shares[wrong]} {wrong}",
+    ]
+
+
+def _purification(report: Report) -> Row:
+    attacked, adaptive = list(RESTORED), defences.columns(report, ADAPTIVE)
+
+    def shares(row: str) -> str:
+        return f"clean {percents(kept(report, row, ['clean']))}, attacked {percents(kept(report, row, attacked))}"
+
+    known = percents(kept(report, OURS, adaptive))
+    return [
+        "Answers of the vision-language model that stay, once the picture is purified",
+        f"{shares(OURS)}; by an attacker who knows the purifier {known}",
+        f"{JPEG}: {shares(JPEG)}; no defence: {shares(NONE)}",
+    ]

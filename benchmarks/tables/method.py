@@ -1,0 +1,71 @@
+"""Whether the maps are right, and what each piece of the method adds."""
+
+from benchmarks.tables.aims import Aim, at_least
+from benchmarks.tables.markdown import Report, ordered, short, table
+
+PLAIN = "NPR", "linear probe", "MLP"  # how the names of rungs without a mask begin
+
+
+def maps(report: Report) -> str:
+    rows = [[name, f"{v['mean']:.3f}", str(v["n"])] for name, v in report["auc"].items()]
+    c = report["curves"]
+    words = (
+        "Where a photograph was pasted into a photograph, 0.5 is right; into a generated picture, 0 is. Pasted regions "
+        "rarely touch the edge, so a map that is only bright in the middle does well. "
+        f"Deletion (smaller is better): {c['deletion']:.2f} against {c['deletion_random']:.2f} in random order; "
+        f"insertion (larger is better): {c['insertion']:.2f} against {c['insertion_random']:.2f} (mean logit, "
+        f"{report['curve_pictures']} pictures)."
+    )
+    rows += [[f"causal, {name}", f"{v['mean']:.3f}", str(v["n"])] for name, v in report["controls"].items()]
+    return f"{table(['map against the pasted region', 'mean AUC', 'splices'], rows)}\n\n{words}"
+
+
+def maps_aims(report: Report) -> list[Aim]:
+    what, found = "AUC of the causal map against a pasted region", report["auc"]["causal"]["mean"]
+    why = "A map that was trained to reach more showed what was pasted, not what was generated."
+    return [at_least(what, found, 0.80, why, short="maps")]
+
+
+def protocols(report: Report) -> dict[str, list[Report]]:
+    """The rungs of each protocol, without the file's date and data."""
+    return {name: rungs for name, rungs in report.items() if isinstance(rungs, list)}
+
+
+def ladder(report: Report) -> str:
+    pieces = []
+    for protocol, rungs in protocols(report).items():
+        sets = ordered(name for name, found in rungs[0].items() if isinstance(found, dict))
+        rows = [
+            [
+                r["name"],
+                *(_cell(r, s, "auc") for s in sets),
+                _cell(r, "all", "ap"),
+                _cell(r, "all", "balanced_accuracy"),
+            ]
+            for r in rungs
+        ]
+        head = ["rung", *(f"AUC {short(s)}" for s in sets), "AP all", "balanced accuracy all"]
+        pieces.append(f"{protocol}; mean of 3 seeds ± half their range.\n\n{table(head, rows)}")
+    return "\n\n".join(pieces)
+
+
+def ladder_aims(report: Report) -> list[Aim]:
+    """How far the shipped rung is ahead of the best rung without a mask, trained on everything, on all of `test`."""
+    rungs = next(found for name, found in protocols(report).items() if name.startswith("P2"))
+    shipped = next(r["all"] for r in rungs if "shipped" in r["name"])
+    others = [r["all"] for r in rungs if r["name"].startswith(PLAIN)]
+    accuracy, ap = (100 * (shipped[m]["mean"] - max(o[m]["mean"] for o in others)) for m in ("balanced_accuracy", "ap"))
+    return [
+        Aim(
+            "ahead of the best head without a mask by the paper's margin: 6.8 points of balanced accuracy, 4.1 of AP",
+            accuracy >= 6.8 and ap >= 4.1,
+            f"{accuracy:+.1f} and {ap:+.1f} points",
+            "The several layers of the tower carry the skill: a linear probe or an MLP on them is level.",
+            short="the paper's margin over other heads",
+        )
+    ]
+
+
+def _cell(rung: Report, name: str, measure: str) -> str:
+    found = rung[name][measure]
+    return f"{found['mean']:.3f} ± {found['spread']:.3f}"

@@ -1,0 +1,74 @@
+"""The language model, speed, and many people at once."""
+
+from typing import Any
+
+from benchmarks import latency
+from benchmarks.tables.aims import Aim, at_least, seconds
+from benchmarks.tables.markdown import Report, table
+from purifier.vlm.training.card import answer_table, caption_table
+
+PURIFIED = {512: 1.0, 1024: 3.0}  # width of a picture -> seconds aimed at
+
+
+def language(report: Report) -> str:
+    return f"{caption_table(report['captions'])}\n{answer_table(report['answers'])}".rstrip()
+
+
+def language_aims(report: Report) -> list[Aim]:
+    captions, answers = report["captions"], report["answers"]
+    small = "The model is small and was trained on few pictures."
+    over = {name: 100 * (answers[name]["accuracy"] - answers[name]["blind"]) for name in ("boxes, all", "daquar, all")}
+    boxes, daquar = over.values()
+    return [
+        at_least("CIDEr of captions on flickr8k", captions["flickr8k"]["cider"], 0.45),
+        Aim("15 points over the blind baseline, questions from boxes", boxes >= 15, f"{boxes:.1f} points"),
+        at_least("accuracy on daquar", answers["daquar, all"]["accuracy"], 0.32, small),
+        Aim(
+            "5 points over the blind baseline on daquar",
+            daquar >= 5,
+            f"{daquar:.1f} points",
+            small,
+            short="5 points over the blind baseline on daquar",
+        ),
+    ]
+
+
+def speed(report: Any) -> str:
+    return latency.table(report)
+
+
+def load(report: Report) -> str:
+    rows = [[name, str(count)] for name, count in report["outcomes"].items()]
+    killed = report["killed"]
+    words = (
+        f"{report['clients']} clients for {report['minutes']:g} minutes on {report['processor']['name']}: half of the "
+        f"answers within {report['p50_s']:.1f} s, 95 % within {report['p95_s']:.1f} s; {report['warm_mb']:,} MB once "
+        f"warm, {report['peak_mb']:,} MB at most, growth after that {100 * report['growth']:+.1f} %. Killed while at "
+        f"work: {killed['files_left_by_the_kill']} files were left, and "
+        f"{'none' if killed['folders_after_restart'] == 1 else 'some'} after the next start, which "
+        f"{'answered' if killed['answers_after'] else 'did not answer'}."
+    )
+    return f"{table(['what a request came to', 'requests'], rows)}\n\n{words}"
+
+
+def speed_aims(report: list[Report]) -> list[Aim]:
+    """Of the latest machine."""
+    latest = report[0]
+    warm = {name: row["warm"] for name, row in latest["rows"].items()}
+    cores = "The tower's matrix products take most of the time."
+    peak = max(r["peak_mb"] for r in (*latest["rows"].values(), *latest["purification"]))
+    return [
+        seconds("warm detection with its map", warm["as it is"], 0.40, cores, short="0.4 s a detection"),
+        seconds("the same, held to AVX2", warm["AVX2"], 1.5, cores, short="1.5 s held to AVX2"),
+        seconds("app ready", latest["app_ready"], 12),
+        *(
+            seconds(f"purification of {r['width']:,} x {r['height']:,}", r["warm"], PURIFIED[r["width"]])
+            for r in latest["purification"]
+        ),
+        Aim("memory of a detection or purification, at most 1,500 MB", peak <= 1500, f"{peak:,.0f} MB"),
+    ]
+
+
+def load_aims(report: Report) -> list[Aim]:
+    grown = report["growth"]
+    return [Aim("memory under load grows by at most 5 %", grown <= 0.05, f"{100 * grown:+.1f} %")]

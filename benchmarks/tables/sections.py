@@ -1,0 +1,75 @@
+"""Every section of docs/measured.md, with the file that it is written from."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.tables import checks, defences, method, running, verdicts
+from benchmarks.tables.aims import Aim, aims_table
+
+BENCHMARKS = Path(__file__).resolve().parents[1]
+TEST, CONTROLS, ROBUST = (f"detection/{name}.json" for name in ("test", "controls", "robustness"))
+SPLICES, LADDER, PURIFIED = "detection/splices.json", "detection/ladder.json", "purification/defences.json"
+FIGURE = "![The ladder: AUC of every rung under both protocols](../benchmarks/detection/ladder.png)"
+
+SECTIONS: list[tuple[str, str, Callable[[Any], str]]] = [
+    (TEST, "The verdict on generators and sites that it never saw", verdicts.headline),
+    (TEST, "What it answers", verdicts.answers),
+    (TEST, "Site by site", verdicts.sites),
+    (TEST, "Source by source", verdicts.sources),
+    (CONTROLS, "Controls: what the verdict must not rest on", checks.controls),
+    ("detection/peer.json", "The detector that can be installed today, on the same pictures", checks.peer),
+    (ROBUST, "As pictures travel", checks.robustness),
+    (ROBUST, "Cut to other shapes: the verdict must not rest on aspect", checks.shapes),
+    (ROBUST, "Answers that do not survive mild re-encoding become inconclusive", checks.overturned),
+    ("stability.json", "The stability check, as the app makes it", checks.stability),
+    (SPLICES, "Are the maps right?", method.maps),
+    (LADDER, "The ladder: what each piece of the method adds", lambda report: f"{method.ladder(report)}\n\n{FIGURE}"),
+    ("vlm/results.json", "What the vision-language model knows", running.language),
+    (PURIFIED, "Purification, under each threat model", defences.purification),
+    (PURIFIED, "What the gate lets pass", defences.passed),
+    ("load.json", "Many people at once (`make benchmark-load`)", running.load),
+    ("latency.json", "Speed (`make benchmark-latency`)", running.speed),
+]
+AIMS: list[tuple[str, Callable[[Any], list[Aim]]]] = [
+    (TEST, verdicts.headline_aims),
+    (ROBUST, checks.robustness_aims),
+    (CONTROLS, checks.controls_aims),
+    (SPLICES, method.maps_aims),
+    (LADDER, method.ladder_aims),
+    ("stability.json", checks.stability_aims),
+    ("vlm/results.json", running.language_aims),
+    (PURIFIED, defences.purification_aims),
+    ("latency.json", running.speed_aims),
+    ("load.json", running.load_aims),
+]
+
+
+def read(file: str) -> Any:
+    """What a benchmark wrote; None where it has not run."""
+    path = BENCHMARKS / file
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def aims(folder: str = "") -> list[Aim]:
+    """All whose benchmark has run; of this folder alone, where one is given."""
+    chosen = ((read(file), found) for file, found in AIMS if file.startswith(folder))
+    return [aim for report, found in chosen if report is not None for aim in found(report)]
+
+
+def measured() -> str:
+    """The measured part of docs/measured.md."""
+    pieces = [f"## Aims\n\n{aims_table(aims())}"]
+    for file, title, words in SECTIONS:
+        report = read(file)
+        text = words(report) if report is not None else ""
+        if text:
+            pieces.append(f"## {title}\n\n{text}")
+    return "\n\n".join(pieces)
+
+
+def card() -> str:
+    """The measured part of the detector's card."""
+    test = read(TEST)
+    return "\n\n".join([verdicts.headline(test), verdicts.answers(test), aims_table(aims("detection/"))])

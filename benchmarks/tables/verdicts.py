@@ -1,0 +1,58 @@
+"""The verdict on `test`: by set, by answer, by site and by source."""
+
+from benchmarks.tables.aims import Aim, at_least, at_most
+from benchmarks.tables.markdown import Report, named, ordered, percent, short, table
+
+AUC = {"broad": 0.985, "alike": 0.90, "fresh": 0.97}  # aims
+
+
+def headline(test: Report) -> str:
+    rows = []
+    for name in ordered(test["sets"]):
+        r = test[name]
+        low, high = r["auc_interval"]
+        cells = [f"{r[k]:.3f}" for k in ("ap", "balanced_accuracy", "tpr_at_5_fpr", "tpr_at_1_fpr", "ece")]
+        rows.append([named(name), str(r["pictures"]), f"{r['auc']:.3f} ({low:.3f} to {high:.3f})", *cells])
+    head = ["set", "pictures", "AUC (95 %)", "AP", "balanced accuracy", "TPR at 5 % FPR", "TPR at 1 % FPR", "ECE"]
+    return table(head, rows)
+
+
+def headline_aims(test: Report) -> list[Aim]:
+    whole, wrong = test["all"], test["all"]["bands"]["likely generated"]["real"]
+    tried = "`benchmarks/detection` says what was tried without gain."
+    timid = "The score is too timid: the held-out pictures that it was calibrated on were harder than those of `test`."
+    sets = [name for name in ordered(test["sets"]) if name in AUC]
+    return [
+        *(at_least(f"AUC on `{name}`", test[name]["auc"], AUC[name], tried) for name in sets),
+        at_least(
+            "balanced accuracy on all of `test`", whole["balanced_accuracy"], 0.88, tried, short="balanced accuracy"
+        ),
+        at_least("TPR at 5 % FPR on all of `test`", whole["tpr_at_5_fpr"], 0.80, tried, short="TPR at 5 % FPR"),
+        at_most("ECE on all of `test`", whole["ece"], 0.05, timid, short="calibration"),
+        Aim("at most 5 % of real pictures called *likely generated*", wrong <= 0.05, f"{100 * wrong:.1f} %"),
+    ]
+
+
+def answers(test: Report) -> str:
+    sets = ordered(test["sets"])
+    rows = [
+        [kind, band, *(percent(test[name]["bands"][band][kind]) for name in sets)]
+        for kind in ("real", "generated")
+        for band in test["all"]["bands"]
+    ]
+    note = "These are the answers before the stability check, which can turn an answer into *inconclusive*."
+    return f"{table(['pictures', 'answer', *map(short, sets)], rows)}\n\n{note}"
+
+
+def sites(test: Report) -> str:
+    rows = [[name.removeprefix("site "), f"{auc:.3f}"] for name, auc in test["alike_sites"].items()]
+    return table(["site of `alike`; the owner of each keeps its content alike", "AUC"], rows)
+
+
+def sources(test: Report) -> str:
+    rows = [
+        [name, "generated" if s["generated"] else "real", str(s["pictures"]), percent(s["accuracy"])]
+        for name, s in sorted(test["sources"].items(), key=lambda item: item[1]["accuracy"])
+    ]
+    head = ["source, hardest first", "class", "pictures", "right at the calibrated threshold"]
+    return f"<details><summary>All {len(rows)} sources</summary>\n\n{table(head, rows)}\n\n</details>"

@@ -1,0 +1,87 @@
+"""The tables take the test sets that a report names, and say of each aim whether it was reached."""
+
+from typing import Any
+
+import pytest
+
+from benchmarks.tables import checks, front, sections, verdicts
+from benchmarks.tables.aims import Aim, aims_table, missed_line
+from benchmarks.tables.markdown import ordered, percent, percents
+
+BANDS = {
+    "likely generated": {"real": 0.002, "generated": 0.6},
+    "inconclusive": {"real": 0.3, "generated": 0.3},
+    "likely not generated": {"real": 0.698, "generated": 0.1},
+}
+SETS = ["alike", "broad", "edits", "fresh", "newsroom", "all"]
+
+
+@pytest.fixture
+def report() -> dict[str, Any]:
+    """As `evaluate` writes it, with sets that are not in the shipped one's."""
+    numbers = ("ap", "balanced_accuracy", "tpr_at_5_fpr", "tpr_at_1_fpr", "ece")
+    of_set = {"pictures": 10, "auc": 0.975, "auc_interval": [0.9, 0.99], "bands": BANDS} | dict.fromkeys(numbers, 0.5)
+    return {"sets": SETS} | dict.fromkeys(SETS, of_set)
+
+
+def first_cells(text: str) -> list[str]:
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    return [row.split("|")[1].strip() for row in rows[2:]]
+
+
+def test_the_headline_has_every_set_that_the_report_names(report: dict[str, Any]) -> None:
+    names = [cell.split(":")[0] for cell in first_cells(verdicts.headline(report))]
+    assert names == ["`broad`", "`alike`", "`fresh`", "`edits`", "`newsroom`", "all of `test`"]
+    assert "| pictures | answer | `broad` | `alike` | `fresh` | `edits` | `newsroom` | all |" in verdicts.answers(
+        report
+    )
+
+
+def test_aims_are_those_of_the_sets_that_are_there(report: dict[str, Any]) -> None:
+    found = {aim.what.split(",")[0]: aim.reached for aim in verdicts.headline_aims(report)}
+    assert (found["AUC on `broad`"], found["AUC on `fresh`"]) == (False, True)
+    assert "AUC on `edits`" not in found
+
+
+def test_deliveries_are_judged_on_every_set() -> None:
+    base, worse = {"broad": 0.9, "fresh": 0.9, "all": 0.9}, {"broad": 0.89, "fresh": 0.8, "all": 0.88}
+    aucs = {"as it is": base, "JPEG 70": worse, "WebP 80": base, "0.5x": base}
+    shapes = {"as it is": base, "squares": {**base, "fresh": 0.91}}
+    aims = checks.robustness_aims({"pictures": 200, "auc": aucs, "shapes": shapes})
+    assert [aim.reached for aim in aims] == [True, False, True]
+    assert aims[1].found == "0.100 (`fresh`, JPEG 70)"
+
+
+def test_the_front_table_fits_the_page_with_four_sets(report: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    report["sets"] = [name for name in SETS if name != "newsroom"]
+    shipped = sections.read
+    monkeypatch.setattr(front, "read", lambda file: report if file == sections.TEST else shipped(file))
+    cells = first_cells(front.front())
+    assert [cell.startswith("Real or generated") for cell in cells] == [True] * 4 + [False] * 4
+
+
+def test_what_was_missed_is_named() -> None:
+    aims = [Aim("a, at least 1", True, "2"), Aim("b, at least 1", False, "0", "Rain.", short="b")]
+    assert missed_line(aims) == "1 of 2 aims were missed: b."
+    assert missed_line(aims[:1]) == "All 1 aims are reached."
+    assert "| b, at least 1 | **missed** | 0 | Rain. |" in aims_table(aims)
+
+
+def test_a_benchmark_that_has_not_run_has_no_section(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setattr(sections, "BENCHMARKS", tmp_path)
+    assert sections.aims() == []
+    assert "\n## " not in sections.measured()
+
+
+@pytest.mark.parametrize(("share", "words"), [(0.0, "0 %"), (0.002, "under 1 %"), (0.999, "over 99 %"), (1.0, "100 %")])
+def test_few_are_not_none(share: float, words: str) -> None:
+    assert percent(share) == words
+
+
+def test_a_range_of_shares_has_both_ends() -> None:
+    assert percents([0.14, 0.0, 0.02]) == "0 to 14 %"
+    assert percents([0.701, 0.7]) == "70 %"
+
+
+def test_sets_without_a_name_come_before_all() -> None:
+    assert ordered(["all", "zebra", "alike", "broad"]) == ["broad", "alike", "zebra", "all"]
