@@ -28,3 +28,9 @@ def test_a_file_that_is_too_large_is_named(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(space.SpaceError, match=r"assets/models/.+safetensors"):
         space.assemble(tmp_path / "space")
     assert not (tmp_path / "space").exists()
+
+
+def test_an_image_of_docker_holds_what_a_space_does(tmp_path: Path) -> None:
+    let_in = {line[1:] for line in (space.ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    needed = {path.parts[0] for path in space.assemble(tmp_path / "space")} - {"README.md", "LICENSE", "docs"}
+    assert let_in == needed
