@@ -1,7 +1,7 @@
 """What the verdict must not rest on, and what is left of it once a picture has travelled."""
 
 from benchmarks.tables.aims import Aim, at_most, seconds
-from benchmarks.tables.markdown import Report, ordered, percent, short, table
+from benchmarks.tables.markdown import Report, named, ordered, percent, short, table
 
 BASE = "as it is"
 USUAL = "JPEG 70", "WebP 80", "0.5x"  # deliveries that have an aim
@@ -36,6 +36,19 @@ def shapes(report: Report) -> str:
     return f"{_changed(report['shapes'])}\n\n{report['pictures_of_shapes']} pictures of `test`. {note}"
 
 
+def retouched(report: Report) -> str:
+    """Pictures called likely generated, as they are and retouched; empty where that was not measured."""
+    if "retouched" not in report:
+        return ""
+    found = report["retouched"]["likely generated"]
+    rows = [
+        [named(name), kind, *(percent(share[kind]) for share in found[name].values())]
+        for name in ordered(found)
+        for kind in ("real", "generated")
+    ]
+    return table(["set", "pictures", *next(iter(found.values()))], rows)
+
+
 def controls_aims(report: Report) -> list[Aim]:
     found = max(report["format, quality, bytes a pixel"].values())
     return [at_most("AUC of format, quality and bytes a pixel alone, on every set", found, 0.60)]
@@ -60,7 +73,16 @@ def robustness_aims(report: Report) -> list[Aim]:
             short="robustness on every set",
         ),
         at_most("AUC moved by another shape, on every set", moved, 0.02, cut, short="other shapes"),
+        *_accusations(report),
     ]
+
+
+def _accusations(report: Report) -> list[Aim]:
+    shares = report.get("retouched", {}).get("likely generated", {}).values()
+    worst = max((share["real"] for found in shares for share in found.values()), default=None)
+    what = "real pictures called *likely generated*, as they are or retouched, at most 3 % of every set"
+    short_words = "at most 3 % of every set accused"
+    return [] if worst is None else [Aim(what, worst <= 0.03, f"{100 * worst:.1f} %", short=short_words)]
 
 
 def stability_aims(report: Report) -> list[Aim]:

@@ -3,6 +3,7 @@
 from benchmarks.tables.aims import Aim, at_least, at_most
 from benchmarks.tables.markdown import Report, named, ordered, percent, short, table
 
+LIKE = "alike", "fresh"  # sets of like content
 AUC = {"broad": 0.985, "alike": 0.90, "fresh": 0.97}  # aims
 
 
@@ -22,6 +23,7 @@ def headline_aims(test: Report) -> list[Aim]:
     tried = "`benchmarks/detection` says what was tried without gain."
     timid = "The score is too timid: the held-out pictures that it was calibrated on were harder than those of `test`."
     sets = [name for name in ordered(test["sets"]) if name in AUC]
+    unsure = [_inconclusive(test, LIKE)] if set(LIKE) <= set(test["sets"]) else []
     return [
         *(at_least(f"AUC on `{name}`", test[name]["auc"], AUC[name], tried) for name in sets),
         at_least(
@@ -30,7 +32,20 @@ def headline_aims(test: Report) -> list[Aim]:
         at_least("TPR at 5 % FPR on all of `test`", whole["tpr_at_5_fpr"], 0.80, tried, short="TPR at 5 % FPR"),
         at_most("ECE on all of `test`", whole["ece"], 0.05, timid, short="calibration"),
         Aim("at most 5 % of real pictures called *likely generated*", wrong <= 0.05, f"{100 * wrong:.1f} %"),
+        *unsure,
     ]
+
+
+def _inconclusive(test: Report, sets: tuple[str, ...]) -> Aim:
+    pictures = unsure = 0.0
+    for name in sets:
+        count, shares = test[name]["pictures"], test[name]["bands"]["inconclusive"]
+        generated = sum(row["generated"] for row in test[name]["reliability"])
+        pictures += count
+        unsure += generated * shares["generated"] + (count - generated) * shares["real"]
+    share = unsure / pictures
+    what = f"*inconclusive* on {' and '.join(map(short, sets))} together"
+    return Aim(f"{what}, at most 30 %", share <= 0.30, percent(share), short=what)
 
 
 def answers(test: Report) -> str:
@@ -42,6 +57,16 @@ def answers(test: Report) -> str:
     ]
     note = "These are the answers before the stability check, which can turn an answer into *inconclusive*."
     return f"{table(['pictures', 'answer', *map(short, sets)], rows)}\n\n{note}"
+
+
+def meant(test: Report) -> str:
+    """What scores near one another have meant; empty where the report does not say it."""
+    rows = [
+        [f"{r['low']:.2f} to {r['high']:.2f}", str(r["pictures"]), percent(r["generated"] / r["pictures"])]
+        for r in test.get("meant", ())
+    ]
+    sets = " and ".join(short(name) for name in LIKE if name in test["sets"])
+    return table([f"score, on {sets}", "pictures", "of them generated"], rows) if rows else ""
 
 
 def sites(test: Report) -> str:

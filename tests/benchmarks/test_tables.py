@@ -20,7 +20,13 @@ SETS = ["alike", "broad", "edits", "fresh", "newsroom", "all"]
 def report() -> dict[str, Any]:
     """As `evaluate` writes it, with sets that are not in the shipped one's."""
     numbers = ("ap", "balanced_accuracy", "tpr_at_5_fpr", "tpr_at_1_fpr", "ece")
-    of_set = {"pictures": 10, "auc": 0.975, "auc_interval": [0.9, 0.99], "bands": BANDS} | dict.fromkeys(numbers, 0.5)
+    of_set = {
+        "pictures": 10,
+        "auc": 0.975,
+        "auc_interval": [0.9, 0.99],
+        "bands": BANDS,
+        "reliability": [{"generated": 4}],
+    } | dict.fromkeys(numbers, 0.5)
     return {"sets": SETS} | dict.fromkeys(SETS, of_set)
 
 
@@ -41,6 +47,7 @@ def test_aims_are_those_of_the_sets_that_are_there(report: dict[str, Any]) -> No
     found = {aim.what.split(",")[0]: aim.reached for aim in verdicts.headline_aims(report)}
     assert (found["AUC on `broad`"], found["AUC on `fresh`"]) == (False, True)
     assert "AUC on `edits`" not in found
+    assert found["*inconclusive* on `alike` and `fresh` together"]  # 30 % of both classes
 
 
 def test_deliveries_are_judged_on_every_set() -> None:
@@ -50,6 +57,26 @@ def test_deliveries_are_judged_on_every_set() -> None:
     aims = checks.robustness_aims({"pictures": 200, "auc": aucs, "shapes": shapes})
     assert [aim.reached for aim in aims] == [True, False, True]
     assert aims[1].found == "0.100 (`fresh`, JPEG 70)"
+
+
+def test_scores_are_said_by_what_they_have_meant(report: dict[str, Any]) -> None:
+    assert verdicts.meant(report) == ""
+    report["meant"] = [{"low": 0.0, "high": 0.25, "pictures": 8, "generated": 2}]
+    assert "| 0.00 to 0.25 | 8 | 25 % |" in verdicts.meant(report)
+
+
+def test_real_pictures_that_are_accused_once_retouched_are_counted() -> None:
+    shares = {"as it is": {"real": 0.01, "generated": 0.5}, "retouched": {"real": 0.05, "generated": 0.4}}
+    flat = {"all": 0.9}
+    report = {
+        "pictures": 9,
+        "auc": dict.fromkeys(("as it is", *checks.USUAL), flat),
+        "shapes": {"as it is": flat},
+        "retouched": {"pictures": 9, "likely generated": {"alike": shares}},
+    }
+    assert "| real | 1 % | 5 % |" in checks.retouched(report)
+    accused = checks.robustness_aims(report)[-1]
+    assert (accused.reached, accused.found) == (False, "5.0 %")
 
 
 def test_the_front_table_fits_the_page_with_four_sets(report: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
