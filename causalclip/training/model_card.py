@@ -96,11 +96,11 @@ A re-implementation of CausalCLIP's method (arXiv 2512.13285) on another tower a
 {count_table(records)}
 
 Several sources are non-commercial or for research only; pictures are not part of this repository.
-Where evidence is, the heads also learned from splices of these pictures: generated regions in photographs, photographs
-in photographs and in generated pictures, each place labelled by what is generated.
+The heads also learned where evidence is, from splices of these pictures: generated regions in photographs, and
+photographs in photographs and in generated pictures. Each place is labelled by whether it is generated.
 
 ## Held-out families of generators, sites and collections
-AUC inside each fold of the training data, mean over folds; delivered: after random re-encoding and rescaling.
+AUC inside each fold of the training data, as the mean over folds. *Delivered*: after random re-encoding and rescaling.
 
 | set | AUC | AUC delivered |
 |---|---|---|
@@ -123,5 +123,6 @@ Collapse would show as a density of 0 or 1, or a variance of 0.
 
 ## Limits
 It has not seen every generator, and generators change. A score is one clue, not proof. Small, heavily recompressed or
-retouched pictures, drawings, screenshots of text and night shots are judged less well. Not for identity documents.
+retouched pictures, drawings, screenshots of text and night shots are judged less well. Do not use it on identity
+documents.
 """

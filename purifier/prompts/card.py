@@ -9,22 +9,22 @@ license: other
 
 # A soft prefix for the small vision-language model
 
-{tokens} learned tokens that are added to the first ones that the model in `../vlm` sees of a picture. Behind them it
-shall say of {kind} pictures what it says of clean ones. The model's own weights are as they were. Off by default; the
-app and the commands can switch it on, so that what it does is seen by itself. The app puts it before a question only
-where the purifier changed the picture.
+{tokens} learned tokens that are added to the first ones that the model in `../vlm` sees of a picture. They were
+learned so that it says of {kind} pictures what it says of clean ones. The model's own weights are unchanged. The
+prefix is off by default; the app and the commands can switch it on. The app uses it only where the purifier changed the
+picture.
 
 Trained on {pictures} training pictures of the model's own data, attacked by PGD with {steps} steps at {eps} (1/255),
 on the answer in two thirds and on CLIP's features in the others; {purified}.
 Made again by `python -m purifier optimise-prompt`.
 
-| {questions} questions on {held} held-out training pictures | without the prefix | behind it |
+| {questions} questions on {held} held-out training pictures | without the prefix | with it |
 |---|---|---|
 | answers that are those of the clean picture | {before:.3f} | {after:.3f} |
 | -log p of those answers, a token | {before_surprise:.3f} | {after_surprise:.3f} |
 | the same share on clean pictures | 1.000 | {clean:.3f} |
 
-The attacks did not know the prefix. An attacker who does can attack through it: it is no protection by itself.
+The attacks did not know the prefix. An attacker who knows it can attack through it: it is no protection by itself.
 """
 
 

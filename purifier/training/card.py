@@ -34,9 +34,9 @@ tags: [adversarial-purification, image-to-image]
 # Purifier
 
 A U-Net of {parameters:.1f} million parameters on pixels folded by {pipeline.config["fold"]}, and the
-scheduler of its steps. It walks a straight bridge from an attacked picture to the clean one (the equations are in
-`purifier/denoiser/bridge.py`), in 1 to 5 deterministic steps. CoDefend (arXiv 2510.11096) is the idea; its losses are
-not public, so that the bridge is ours, after ADBM (ICLR 2025) and rectified flow.
+scheduler of its steps. It walks a straight bridge from an attacked picture to the clean one, in 1 to 5 deterministic
+steps; `purifier/denoiser/bridge.py` has the equations. The idea is CoDefend's (arXiv 2510.11096). Its losses are not
+public, so the bridge is our own, after ADBM (ICLR 2025) and rectified flow.
 
 ## Trained on
 {pictures} attacked pictures of the training splits, {_steps(config)} steps of {config.batch};
@@ -52,11 +52,11 @@ Attacks, in batches: {counts["attack"]}. What they attacked: {counts["objective"
 | what is left of the shift of CLIP's embedding | {last["shift"]:.2f} |
 | shift of clean pictures by purification, in the same unit | {last["shift_clean"]:.2f} |
 
-What it does for answers and captions, against which attacker, is in benchmarks/purification.
+What it does for answers and captions under each attack is in docs/measured.md.
 
 ## Limits
-It was trained against attacks that do not know it. An attacker who does can follow the gradient through it; the table
-in benchmarks/purification says what is left then. A purified photo may read as generated to a detector.
+It was trained against attacks that do not know it. An attacker who knows it can follow the gradient through it;
+docs/measured.md says what is left then. A purified photo may read as generated to a detector.
 """)
 
 
@@ -71,15 +71,16 @@ def write_gate_section(folder: Path, opens: Mapping[str, float], pairs: Sequence
     pictures = sum(n for _, n in drawn)
     by_attack = "\n".join(f"| {attack} | {share:.0%} |" for attack, share in shares.items())
     section = f"""{GATE}
-An attack on CLIP survives at a quarter of its size, so that taking most of it out is not enough. A gate (a small
-network on {STATISTICS} statistics of the picture and of what the network finds) opens for {attacked:.1%} of
-held-out attacked pictures, at the threshold where it opens for {clean:.1%} of held-out clean ones. A picture for which
-it opens is also quantised as JPEG at quality {QUALITY} would, at {SEEN} px of its short side, eight times on shifted
-grids, of which the mean is taken: faint detail goes, edges stay. Fine detail of a purified picture, text and faces
-above all, proves nothing. A picture that the gate takes for clean comes back unchanged, to the bit.
+An attack on CLIP still works at a quarter of its size, so removing most of it is not enough. A gate (a small network on
+{STATISTICS} statistics of the picture and of what the network finds) opens for {attacked:.1%} of
+held-out attacked pictures, at the threshold where it opens for {clean:.1%} of held-out clean ones.
+
+If the gate opens, the picture is also quantised as JPEG at quality {QUALITY} would, at {SEEN} px of its short side, as the
+mean over eight shifted grids: faint detail goes, edges stay. Fine detail of a purified picture proves nothing, least of
+all text and faces. If the gate judges the picture clean, it is returned unchanged.
 
 Fitted to {pictures} attacked pictures, in batches: {_counts(drawn, "attack")}; aimed at: {_counts(drawn, "objective")}.
-Neither network nor gate was ever shown: APGD, Square.
+Neither the network nor the gate has seen APGD or Square.
 
 | attack | opens for, of held-out pictures |
 |---|---|

@@ -13,8 +13,8 @@ tags: [image-to-text, visual-question-answering]
 
 # A small vision-language model for captions and answers
 
-It captions a photo and answers short questions about it, and it says that it is not sure where it is not. It is here to
-show what an attack changes and what a purifier brings back; it is no match for a large model.
+It captions a photo and answers short questions about it, and it says when it is not sure. It is here to show what
+an attack changes and what a purifier brings back. It is no match for a large model.
 
 * Eyes: CLIP ViT-B/16's image tower (OpenAI's weights, int8 in `../clip-vit-b-16`), frozen. Patch tokens of layers 8 and
   11, averaged to 7 x 7, and the embedding. The whole picture is squeezed to 224 x 224; resize and normalisation are
@@ -49,7 +49,7 @@ The probability of being right, fitted to the likelihood of the answer on held-o
 
 ## Limits
 English, everyday photos, short answers from a fixed list. It guesses at small objects, counts beyond three, text and
-colours; it does not know people. It is easy to fool, on purpose or not: that is what it is used for here.
+colours; it does not know people. It is easy to fool, which is why it is used here.
 """
 
 
