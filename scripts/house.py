@@ -4,6 +4,7 @@ Rooms and arrows come from the imports of the code, read by grimp; nothing is ty
 """
 
 import argparse
+import sys
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
@@ -12,6 +13,7 @@ import grimp
 import networkx as nx
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 FLOORS = {
     "ui": "ui: everything of Gradio",
     "purifier": "purifier: attacks, purification, vision-language models",
