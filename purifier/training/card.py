@@ -76,8 +76,8 @@ An attack on CLIP still works at a quarter of its size, so removing most of it i
 held-out attacked pictures, at the threshold where it opens for {clean:.1%} of held-out clean ones.
 
 If the gate opens, the picture is also quantised as JPEG at quality {QUALITY} would, at {SEEN} px of its short side, as
-the mean over eight shifted grids: faint detail goes, edges stay. Fine detail of a purified picture proves nothing, least
-of all text and faces. If the gate judges the picture clean, it is returned unchanged.
+the mean over eight shifted grids: faint detail goes, edges stay. Fine detail of a purified picture proves nothing,
+least of all text and faces. If the gate judges the picture clean, it is returned unchanged.
 
 Fitted to {pictures} attacked pictures, in batches: {_counts(drawn, "attack")}; aimed at: {_counts(drawn, "objective")}.
 Neither the network nor the gate has seen APGD or Square.
