@@ -3,6 +3,7 @@
 from benchmarks.tables.aims import Aim, at_least
 from benchmarks.tables.markdown import Report, ordered, short, table
 
+REGION = "a region"  # the kind of edit that a map is to find
 PLAIN = "NPR", "linear probe", "MLP"  # how the names of rungs without a mask begin
 
 
@@ -24,6 +25,22 @@ def maps_aims(report: Report) -> list[Aim]:
     what, found = "AUC of the causal map against a pasted region", report["auc"]["causal"]["mean"]
     why = "A map that was trained to reach more showed what was pasted, not what was generated."
     return [at_least(what, found, 0.80, why, short="maps")]
+
+
+def edits(report: Report) -> str:
+    """Maps against what was really edited, a column for each kind of edit."""
+    kinds = {kind: found for kind, found in report["auc"].items() if found}
+    names = dict.fromkeys(name for found in kinds.values() for name in found)
+    rows = [[name, *(_with_interval(found.get(name)) for found in kinds.values())] for name in names]
+    used = report["pairs"] - len(report["left_out"])
+    note = f"{used} of {report['pairs']} pairs of a picture and its edit; of the others no mask could be made."
+    return f"{table(['mean AUC of a map against what was edited', *kinds], rows)}\n\n{note}"
+
+
+def edits_aims(report: Report) -> list[Aim]:
+    found = report["auc"][REGION].get("causal")
+    what = "AUC of the causal map against an edited region"
+    return [] if found is None else [at_least(what, found["mean"], 0.70, "", short="maps on real edits")]
 
 
 def protocols(report: Report) -> dict[str, list[Report]]:
@@ -69,3 +86,10 @@ def ladder_aims(report: Report) -> list[Aim]:
 def _cell(rung: Report, name: str, measure: str) -> str:
     found = rung[name][measure]
     return f"{found['mean']:.3f} ± {found['spread']:.3f}"
+
+
+def _with_interval(found: Report | None) -> str:
+    if found is None:
+        return ""
+    low, high = found["interval"]
+    return f"{found['mean']:.3f} ({low:.2f} to {high:.2f}), n = {found['n']}"

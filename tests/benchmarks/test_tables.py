@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.tables import checks, front, sections, verdicts
+from benchmarks.tables import checks, front, method, sections, verdicts
 from benchmarks.tables.aims import Aim, aims_table, missed_line
 from benchmarks.tables.markdown import ordered, percent, percents
 
@@ -77,6 +77,19 @@ def test_real_pictures_that_are_accused_once_retouched_are_counted() -> None:
     assert "| real | 1 % | 5 % |" in checks.retouched(report)
     accused = checks.robustness_aims(report)[-1]
     assert (accused.reached, accused.found) == (False, "5.0 %")
+
+
+def test_maps_on_real_edits_are_beside_their_controls() -> None:
+    causal, rollout = ({"mean": mean, "interval": [mean - 0.1, mean + 0.1], "n": 9} for mean in (0.6, 0.8))
+    report = {
+        "pairs": 11,
+        "left_out": [{}, {}],
+        "auc": {"a region": {"causal": causal, "rollout": rollout}, "more": {}},
+    }
+    text = method.edits(report)
+    assert "| causal | 0.600 (0.50 to 0.70), n = 9 |" in text
+    assert "9 of 11 pairs" in text
+    assert [aim.reached for aim in method.edits_aims(report)] == [False]
 
 
 def test_the_front_table_fits_the_page_with_four_sets(report: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
