@@ -1,8 +1,8 @@
-"""What the purifier does where its gate is in doubt: it asks CLIP whether a picture is another one without its detail.
+"""What the purifier does where its gate is in doubt: it asks CLIP how much the picture's fine detail matters.
 
-An attack on CLIP lives in detail that quantisation takes away, so that what CLIP sees moves far; of a clean picture it
-sees much the same with and without (feature squeezing, Xu et al., NDSS 2018, arXiv 1704.01155). It costs two passes
-through CLIP, and few pictures are in doubt.
+Quantisation removes the detail that an attack on CLIP consists of. So CLIP's embedding of an attacked picture moves far
+when it is quantised, and that of a clean picture moves little (feature squeezing, Xu et al., NDSS 2018, arXiv
+1704.01155). This costs two passes through CLIP. Few pictures are in doubt.
 """
 
 from dataclasses import dataclass
@@ -17,8 +17,10 @@ SLOPE = 10.0  # log-odds a unit of distance
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """low, high: the gate's log-odds between which it is in doubt. distance: between CLIP's embeddings (1 - cosine) of
-    a picture before and after quantisation, from which on it is taken for attacked. tower: CLIP, by name.
+    """When the gate is in doubt, and what CLIP decides then.
+
+    low, high: the gate is in doubt if its log-odds lie between them. distance: a picture in doubt is judged attacked if
+    CLIP's embedding moves by more than this (1 - cosine) when the picture is purified. tower: CLIP, by name.
     """
 
     low: float

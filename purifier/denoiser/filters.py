@@ -15,12 +15,12 @@ SHIFTS = ((0, 0), (4, 4), (2, 6), (6, 2), (1, 3), (5, 7), (3, 1), (7, 5))  # of 
 
 
 def fine_detail(pixels: Tensor) -> Tensor:
-    """What each value differs by from the mean of its 3 x 3 px: where a perturbation is large against the content."""
+    """Each value minus the mean of its 3 x 3 px. Here a perturbation is large, compared with the content."""
     return pixels - F.avg_pool2d(F.pad(pixels, (1, 1, 1, 1), mode="replicate"), 3, 1)
 
 
 def low_pass(pixels: Tensor, side: int = COARSE) -> Tensor:
-    """The picture as `side` px of its short side hold it, at its own size: too coarse for an attack to survive in."""
+    """The picture at a short side of `side` px, enlarged to its own size again: too coarse for an attack to survive."""
     small = resize(pixels, side / min(pixels.shape[-2:]))
     return F.interpolate(small, pixels.shape[-2:], mode="bicubic", align_corners=False).clamp(0, 1)
 
@@ -34,7 +34,7 @@ def resize(pixels: Tensor, factor: float) -> Tensor:
 
 
 def quantise(pixels: Tensor, quality: int = QUALITY, shifts: tuple[tuple[int, int], ...] = SHIFTS) -> Tensor:
-    """What JPEG at a low quality leaves of a picture, the mean over `shifts` of its grid of blocks.
+    """A picture as JPEG at a low quality leaves it, as the mean over `shifts` of the grid of blocks.
 
     Small coefficients, where a perturbation lives, become 0; edges, which are large ones, stay sharp. The mean takes
     away the blocks (Nosratinia, Denoising of JPEG images by re-application of JPEG, 2001). The gradient goes straight

@@ -25,9 +25,12 @@ SHARPNESS = 4.0  # of the step at 0, for gradients
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """mean, deviation: of the statistics on the pictures that it was fitted to, [STATISTICS]. hidden: of the network,
-    a row a unit, its weights and then its bias; weight: of the units, and then the bias of their sum, whose 0 lies
-    where `false_alarms` of clean held-out pictures lie above it."""
+    """A network with one hidden layer on the standardised statistics of a picture.
+
+    mean, deviation: of the statistics on the pictures that it was fitted to, [STATISTICS].
+    hidden: a row a hidden unit, its weights and then its bias. weight: of the hidden units, and then the output's bias.
+    false_alarms: the share of clean held-out pictures whose log-odds are above 0.
+    """
 
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
@@ -44,8 +47,11 @@ class Gate:
 
 
 def opened(odds: Tensor) -> Tensor:
-    """1 where log-odds [N] are above 0, else 0: half a purification would leave half of the attack, which is enough for
-    it. The gradient is that of a sigmoid, so that an attacker is not misled by a step."""
+    """1 where log-odds [N] are above 0, else 0.
+
+    There is nothing between: half a purification would leave half of the attack, and half is enough to mislead. The
+    gradient is that of a sigmoid, so that a step does not hide from an attacker what can be done.
+    """
     soft = torch.sigmoid(SHARPNESS * odds)
     return (odds > 0).to(soft) + soft - soft.detach()
 
