@@ -1,5 +1,7 @@
 """The pages say what the benchmarks measured, and what they link to exists."""
 
+import ast
+import importlib
 import re
 from pathlib import Path
 
@@ -48,3 +50,12 @@ def test_every_setting_of_the_app_is_in_the_table_of_settings() -> None:
     table = (ROOT / "docs" / "hosting.md").read_text(encoding="utf-8")
     assert settings
     assert {name for name in settings if f"| `{name}` |" not in table} == set()
+
+
+@pytest.mark.parametrize("page", MARKDOWN, ids=named)
+def test_what_an_example_imports_is_there(page: Path) -> None:
+    for code in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        for node in ast.parse(code).body:
+            if isinstance(node, ast.ImportFrom):
+                assert node.module
+                assert {alias.name for alias in node.names} <= set(dir(importlib.import_module(node.module)))
