@@ -31,8 +31,17 @@ def test_pages_say_what_was_measured(page: Path) -> None:
 @pytest.mark.parametrize("page", MARKDOWN, ids=named)
 def test_what_a_page_links_to_is_there(page: Path) -> None:
     links = (link for link in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link)
-    broken = [link for link in links if not (page.parent / link.partition("#")[0]).exists()]
+    broken = [link for link in links if not reaches(page, *link.partition("#")[::2])]
     assert not broken
+
+
+def reaches(page: Path, path: str, heading: str) -> bool:
+    """Whether the file is there, and the heading in it."""
+    file = page.parent / path if path else page
+    if not heading:
+        return file.exists()
+    titles = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    return heading in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def test_the_front_page_takes_a_minute() -> None:

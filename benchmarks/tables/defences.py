@@ -85,7 +85,8 @@ def _ahead(report: Report) -> Aim:
     return Aim(
         "ahead of every other defence under every attack that does not know it",
         not any(behind.values()),
-        f"behind in {behind['agreement']} of {len(under)} (answers that stay), in {behind['accuracy']} (right answers)",
+        f"another one is ahead under {behind['agreement']} of {len(under)} attacks (answers that stay), under "
+        f"{behind['accuracy']} (right answers)",
         f"Coarse quantisation does most of the work, in {JPEG}, too. On clean pictures {clean[0]} of the answers stay, "
         f"behind {JPEG} {clean[1]}.",
         short=f"a lead over {JPEG} under every attack",

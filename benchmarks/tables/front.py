@@ -59,11 +59,12 @@ def _purification(report: Report) -> Row:
     attacked, adaptive = list(RESTORED), defences.columns(report, ADAPTIVE)
 
     def shares(row: str) -> str:
-        return f"clean {percents(kept(report, row, ['clean']))}, attacked {percents(kept(report, row, attacked))}"
+        stay = percents(kept(report, row, ["clean"])), percents(kept(report, row, attacked))
+        return f"clean {stay[0]}, attacked {stay[1]}"
 
     known = percents(kept(report, OURS, adaptive))
     return [
-        "Answers of the vision-language model that stay, once the picture is purified",
+        "Answers of the vision-language model that stay after purification (attacks: PGD, APGD at 8/255)",
         f"{shares(OURS)}; by an attacker who knows the purifier {known}",
         f"{JPEG}: {shares(JPEG)}; no defence: {shares(NONE)}",
     ]
