@@ -75,18 +75,31 @@ def draw(rooms: nx.DiGraph) -> str:
 
 
 def _floor(floor: nx.DiGraph, stacked: list[list[str]], top: int) -> Iterator[str]:
-    """Arrows first, so that rooms lie on them."""
+    """Arrows and rooms."""
     place = _places(floor, stacked, top)
     for room, below in sorted(nx.transitive_reduction(floor).edges):
         (x, y), (to_x, to_y) = place[room], place[below]
         start, end = y + HEIGHT, to_y - 5
-        middle = min(start + GAP, end)  # straight down after the first row: a long arrow passes behind rooms
-        bend = f"C{x} {start + 18} {to_x} {middle - 18} {to_x} {middle}"
-        yield f'<path d="M{x} {start} {bend} L{to_x} {end}"/>'
+        lane = _lane(to_x, [other for other, at in place.values() if y < at < to_y])
+        leaves, arrives = start + GAP, to_y - GAP  # the lane; where there is no row between, they are the two ends
+        way = f"M{x} {start} {_bend(x, start, lane, min(leaves, end))}"
+        if arrives > leaves:
+            way += f" L{lane} {arrives} {_bend(lane, arrives, to_x, end)}"
+        yield f'<path d="{way}"/>'
         yield f'<path class="tip" d="M{to_x - 4} {end - 3} L{to_x + 4} {end - 3} L{to_x} {end + 4} Z"/>'
     for room, (x, y) in place.items():
         yield f'<rect class="room" x="{x - BOX // 2}" y="{y}" width="{BOX}" height="{HEIGHT}" rx="4"/>'
         yield f'<text class="name" x="{x}" y="{y + 17}">{escape(room.split(".")[1])}</text>'
+
+
+def _lane(wanted: int, between: list[int]) -> int:
+    """Where an arrow goes down past the rooms between its ends: near `wanted`, behind none of them."""
+    free = (x for x in range(3 * MARGIN // 2, PAGE - MARGIN, 2) if all(abs(x - at) > BOX // 2 + 8 for at in between))
+    return min([wanted] if not between else free, key=lambda x: (abs(x - wanted), x))
+
+
+def _bend(x: int, y: int, to_x: int, to_y: int) -> str:
+    return f"C{x} {y + 18} {to_x} {to_y - 18} {to_x} {to_y}"
 
 
 def _places(floor: nx.DiGraph, stacked: list[list[str]], top: int) -> dict[str, tuple[int, int]]:
