@@ -1,22 +1,35 @@
 """python -m causalclip detect | train | evaluate"""
 
+from __future__ import annotations
+
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from tqdm import tqdm
 
-from causalclip.clip.weights import WeightsMissing
-from causalclip.detector import DEFAULT, Detection, Detector
-from causalclip.pictures.loading import ImageError, LoadedImage, load_image
+from causalclip.clip.places import WeightsMissing, detector_folder
+from causalclip.codes import DONE, REFUSED, STOPPED, TABLE
+from causalclip.pictures.formats import ACCEPTED, ImageError, sniff
+from causalclip.report import card
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-REFUSED = 2  # exit code: something could not be read
+if TYPE_CHECKING:  # seconds of imports, which a wrong name or path need not wait for
+    import numpy as np
+
+    from causalclip.calibration import Band
+    from causalclip.detector import Detection, Detector
+    from causalclip.examine.examination import Examination
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__, epilog=TABLE
+)
+Model = Annotated[str, typer.Option(help="A folder, or a name in assets/models.")]
 Manifest = Annotated[
     Path,
     typer.Option(
@@ -31,39 +44,42 @@ def _settings() -> None:
     """Was this picture generated, and which part of it says so?"""
 
 
-@app.command()
+@app.command(epilog=TABLE)
 def detect(
-    paths: Annotated[list[Path], typer.Argument(help="Pictures, or folders that are walked.")],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    model: Annotated[str, typer.Option(help="A folder, or a name in assets/models.")] = DEFAULT,
+    paths: Annotated[list[Path], typer.Argument(help=f"Pictures, or folders that are walked. {ACCEPTED}")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The whole examination, one JSON object a line; with stability.")
+    ] = False,
+    stability: Annotated[
+        bool, typer.Option("--stability", help="Check, too, whether the answer survives the way pictures travel.")
+    ] = False,
+    model: Model = "detector",
     heatmap_dir: Annotated[Path | None, typer.Option(help="Write each picture's causal map there, as PNG.")] = None,
     report_dir: Annotated[
-        Path | None,
-        typer.Option(help="Write each picture's report there, as HTML and JSON; the verdict is then the report's own."),
+        Path | None, typer.Option(help="Write each picture's report there, as HTML and JSON; with stability.")
     ] = None,
 ) -> None:
-    """Judge pictures. Exit code 0 if all were read, 2 if any was refused."""
-    detector = _load(model)
-    for folder in (heatmap_dir, report_dir):
-        if folder:
-            folder.mkdir(parents=True, exist_ok=True)
+    """Judge pictures: the band in words, the score, and the thresholds between the bands.
+
+    Without stability, an answer is the one before that check, which can turn it into inconclusive.
+    """
+    with _told(WeightsMissing):
+        detector_folder(model)
     files = list(_walk(paths))
-    refused = not files
-    for path in tqdm(files, unit="picture", disable=None if len(files) > 1 else True):
-        try:
-            image = load_image(path)
-        except ImageError as error:
-            refused = True
-            _print({"path": str(path), "error": str(error)}, as_json=as_json)
-            continue
-        stem = f"{path.stem}-{image.sha256[:8]}"
-        detection = _reported(path, detector, report_dir, stem) if report_dir else detector.predict(image.pixels)
-        _print(_row(path, image, detection), as_json=as_json)
-        if heatmap_dir:
-            _save_map(image, detection, heatmap_dir / f"{stem}.png")
     if not files:
         typer.echo("There is no picture there.", err=True)
-    raise typer.Exit(REFUSED if refused else 0)
+    for folder in filter(None, (heatmap_dir, report_dir)):
+        folder.mkdir(parents=True, exist_ok=True)
+    load = cache(partial(_load, model))  # by the first picture that can be read
+    judge = partial(_judge, load, whole=as_json or stability or report_dir is not None)
+    refused = not files
+    for path in tqdm(files, unit="picture", disable=None if len(files) > 1 else True):
+        judged = judge(path)
+        refused = refused or isinstance(judged, str)
+        _print(path, judged, as_json=as_json)
+        if not isinstance(judged, str):
+            _save(path, judged, heatmap_dir, report_dir)
+    raise typer.Exit(REFUSED if refused else DONE)
 
 
 @app.command()
@@ -96,13 +112,15 @@ def train(
 
 @app.command()
 def evaluate(
-    model: Annotated[str, typer.Option(help="A folder, or a name in assets/models.")],
+    model: Model,
     manifest: Manifest,
     root: Root,
     out: Annotated[Path, typer.Option(dir_okay=False, help="A JSON file.")],
     split: Annotated[str, typer.Option(help="Rows of the manifest, by their column split.")] = "test",
 ) -> None:
     """Measure a detector on a split: every picture as it is, by set, by source."""
+    with _told(WeightsMissing):
+        detector_folder(model)
     with _told(ModuleNotFoundError):
         from causalclip.training.evaluation import evaluate_detector, read_split  # offline only: needs scikit-learn
     with _told(ValueError):
@@ -121,10 +139,12 @@ def _told(*mendable: type[Exception]) -> Iterator[None]:
     except mendable as error:
         missing = isinstance(error, ModuleNotFoundError)
         typer.echo(f"{error}. Install requirements-dev.txt for this." if missing else str(error), err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(STOPPED) from None
 
 
 def _load(model: str) -> Detector:
+    from causalclip.detector import Detector
+
     with _told(WeightsMissing):
         return Detector.from_pretrained(model)
 
@@ -138,34 +158,73 @@ def _walk(paths: list[Path]) -> Iterator[Path]:
             yield path
 
 
-def _row(path: Path, image: LoadedImage, detection: Detection) -> dict[str, Any]:
-    summary = detection.summary()
-    names = ("width", "height", "probability", "logit", "band", "model", "seconds")
-    return {"path": str(path), "sha256": image.sha256} | {n: summary[n] for n in names} | {"notes": list(image.notes)}
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What is known of a picture that was read; examination: with all that only the whole examination finds out."""
+
+    pixels: np.ndarray
+    sha256: str
+    detection: Detection
+    examination: Examination | None = None
+
+    @property
+    def band(self) -> Band:
+        return self.examination.band if self.examination else self.detection.band
 
 
-def _print(row: dict[str, Any], *, as_json: bool) -> None:
+def _judge(load: Callable[[], Detector], path: Path, *, whole: bool) -> _Judged | str:
+    """A picture's verdict, or the sentence that says why there is none."""
+    from causalclip.pictures.loading import load_image, read_file
+
+    try:
+        data = read_file(path)
+        sniff(data)
+        detector = load()
+        if not whole:
+            image = load_image(data)
+            return _Judged(image.pixels, image.sha256, detector.predict(image.pixels))
+        from causalclip.examine.examination import examine
+
+        x = examine(data, detector, name=path.name)
+        return _Judged(x.pixels, x.sha256, x.detection, x)
+    except ImageError as error:
+        return str(error)
+
+
+def _print(path: Path, judged: _Judged | str, *, as_json: bool) -> None:
     if as_json:
-        text = json.dumps(row)
-    elif "error" in row:
-        text = f"{row['path']}: not read. {row['error']}"
+        text = json.dumps({"path": str(path)} | _row(judged))
     else:
-        text = f"{row['path']}: {row['band']} (probability {row['probability']:.2f})"
+        text = f"{path}: {'not read. ' + judged if isinstance(judged, str) else _words(judged)}"
     with tqdm.external_write_mode(sys.stdout):
         typer.echo(text.encode("utf-8", "replace").decode())  # a path need not be text
 
 
-def _save_map(image: LoadedImage, detection: Detection, path: Path) -> None:
-    from causalclip.maps.overlay import draw_map, prepare  # matplotlib is slow to import
+def _row(judged: _Judged | str) -> dict[str, Any]:
+    if isinstance(judged, str):
+        return {"error": judged}
+    assert judged.examination is not None  # --json examines the whole
+    return judged.examination.as_dict()
 
-    draw_map(prepare(image.pixels, detection)).save(path)
+
+def _words(judged: _Judged) -> str:
+    """The band first, then the score against the thresholds, then what else is known of the answer."""
+    score, low, high = card._scores(judged.detection)
+    x = judged.examination
+    checked = [x.stability.sentence, x.tension] if x else ["Not checked for stability."]
+    return (
+        f"{judged.band}. Score {score}: at or above {high} likely generated, at or below {low} likely not generated. "
+        + " ".join(filter(None, checked))
+    )
 
 
-def _reported(path: Path, detector: Detector, folder: Path, stem: str) -> Detection:
-    """Writes the report; returns its detection, inconclusive where the answer does not survive re-encoding."""
-    from causalclip.examine.examination import examine  # C2PA and matplotlib are slow to import
-    from causalclip.report.document import save_reports
+def _save(path: Path, judged: _Judged, heatmap_dir: Path | None, report_dir: Path | None) -> None:
+    stem = f"{path.stem}-{judged.sha256[:8]}"
+    if heatmap_dir:
+        from causalclip.maps.overlay import draw_map, prepare  # matplotlib is slow to import
 
-    x = examine(path.read_bytes(), detector, name=path.name)
-    save_reports(x, folder, stem)
-    return replace(x.detection, band=x.band)
+        draw_map(prepare(judged.pixels, judged.detection)).save(heatmap_dir / f"{stem}.png")
+    if report_dir and judged.examination:
+        from causalclip.report.document import save_reports
+
+        save_reports(judged.examination, report_dir, stem)

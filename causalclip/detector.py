@@ -14,9 +14,9 @@ from torch import Tensor
 from causalclip.calibration import Band, Calibration, sigmoid
 from causalclip.clip.backbones import load_tower
 from causalclip.clip.embedding import contributions, embed, needs, part_widths
+from causalclip.clip.places import detector_folder
 from causalclip.clip.tower import Tower, Trace
 from causalclip.clip.views import Kind, View, plan_views, render
-from causalclip.clip.weights import ASSETS, WeightsMissing
 from causalclip.head.model import CausalHead
 from causalclip.quality import compression
 
@@ -129,11 +129,7 @@ class Detector:
         Raises:
             WeightsMissing: there is no such detector, or its tower is out of reach.
         """
-        folder = Path(path) if Path(path).is_dir() else ASSETS / str(path)
-        if not (folder / "config.json").is_file():
-            raise WeightsMissing(
-                f"There is no detector {str(path)!r}: it needs a folder with config.json and head.safetensors."
-            )
+        folder = detector_folder(path)
         raw = json.loads((folder / "config.json").read_text())
         calibration = Calibration(**{**raw["calibration"], "quality": tuple(raw["calibration"]["quality"])})
         config = DetectorConfig(**{**raw, "parts": tuple(raw["parts"]), "calibration": calibration})

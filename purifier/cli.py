@@ -9,20 +9,24 @@ from typing import Annotated, Any
 
 import typer
 
-from causalclip.clip.weights import WeightsMissing
+from causalclip.clip.places import WeightsMissing
+from causalclip.codes import REFUSED, STOPPED, TABLE
+from causalclip.pictures.formats import ACCEPTED
 from causalclip.pictures.loading import ImageError, load_image
 from purifier import commands
 from purifier.models import Models
+from purifier.names import ATTACKS, OBJECTIVES, check_name, check_png
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__, epilog=TABLE
+)
 app.command("train")(commands.train)
 app.command("refit-gate")(commands.refit)
 app.command("refit-doubt")(commands.refit_doubt)
 app.command("evaluate")(commands.evaluate)
 app.command("optimise-prompt")(commands.optimise)
-REFUSED = 2  # exit code: a picture could not be read
 
-In = Annotated[Path, typer.Argument(metavar="IN", help="A picture: JPEG, PNG, WebP, AVIF, HEIC, TIFF or GIF.")]
+In = Annotated[Path, typer.Argument(metavar="IN", help=f"A picture: {ACCEPTED}")]
 Out = Annotated[Path, typer.Option("-o", "--out", help="Where the result goes, as PNG.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON.")]
 Vlm = Annotated[str, typer.Option(help="embedded, a model of the hub, or a folder.")]
@@ -49,12 +53,16 @@ def purify(
     as_json: AsJson = False,
 ) -> None:
     """Take an attack out of a picture; a clean one stays nearly as it is."""
-    import torch
+    with _sentences():
+        check_png(out)
+        image = load_image(picture)
+
+    import torch  # seconds of imports, which a wrong name need not wait for
 
     from purifier.pixels import save_exact, to_tensor
 
     with _sentences():
-        pixels = to_tensor(load_image(picture).pixels)
+        pixels = to_tensor(image.pixels)
         purifier, started = load_models().purifier, time.perf_counter()
         cleaned = purifier(pixels, steps, noise, torch.Generator().manual_seed(seed)).images
         seconds = time.perf_counter() - started
@@ -68,13 +76,13 @@ def purify(
 def attack(
     picture: In,
     out: Out,
-    kind: Annotated[str, typer.Option("--attack", help="fgsm, pgd, mi-fgsm, apgd, square or patch.")] = "pgd",
+    kind: Annotated[str, typer.Option("--attack", help=f"{', '.join(ATTACKS)}.")] = "pgd",
     eps: Annotated[float, typer.Option(help="The budget: in 1/255 for linf, a length on the [0, 1] scale for l2.")] = 8,
     norm: Annotated[str, typer.Option(help="linf or l2.")] = "linf",
     steps: Annotated[int, typer.Option(min=1, help="Of the attack; queries of square.")] = 20,
     objective: Annotated[
         str | None,
-        typer.Option(help="answer, caption, features or detector; answer if there is a question, else caption."),
+        typer.Option(help=f"{', '.join(OBJECTIVES)}; answer if there is a question, else caption."),
     ] = None,
     question: Annotated[str | None, typer.Option(help="Whose answer is attacked.")] = None,
     target: Annotated[str | None, typer.Option(help="What shall be said instead; without it, anything else.")] = None,
@@ -82,14 +90,20 @@ def attack(
     as_json: AsJson = False,
 ) -> None:
     """Move a picture inside a budget so that a model is misled."""
+    goal = objective or ("answer" if question else "caption")
+    with _sentences():
+        check_name(kind, ATTACKS, "attack")
+        check_name(goal, OBJECTIVES, "objective")
+        check_png(out)
+        image = load_image(picture)
+
     from purifier.aims import make_aim
     from purifier.attacks import Attack, linf, run_attack
     from purifier.pixels import save_exact, to_tensor
 
     with _sentences():
-        clean = to_tensor(load_image(picture).pixels)
+        clean = to_tensor(image.pixels)
         chosen = Attack(kind, eps=eps, norm=norm, steps=steps, seed=seed)  # type: ignore[arg-type]
-        goal = objective or ("answer" if question else "caption")
         aim = make_aim(load_models(), clean, goal, question=question, target=target)
         started = time.perf_counter()
         moved = run_attack(chosen, clean, aim.objective)
@@ -118,11 +132,14 @@ def ask(
     as_json: AsJson = False,
 ) -> None:
     """Ask a vision-language model about a picture."""
+    with _sentences():
+        image = load_image(picture)
+        model = _speaker(vlm, prompt=prompt)
+
     from purifier.pixels import to_tensor
 
     with _sentences():
-        pixels = to_tensor(load_image(picture).pixels)
-        answer = _speaker(vlm, prompt=prompt).answer(pixels, question)[0]
+        answer = model.answer(to_tensor(image.pixels), question)[0]
     row = {"answer": answer.text, "confidence": round(answer.confidence, 4), "sure": answer.sure}
     _print(row, answer.spoken, as_json)
 
@@ -130,11 +147,14 @@ def ask(
 @app.command()
 def caption(picture: In, vlm: Vlm = "embedded", prompt: Prompt = False, as_json: AsJson = False) -> None:
     """Say in one sentence what a picture shows."""
+    with _sentences():
+        image = load_image(picture)
+        model = _speaker(vlm, prompt=prompt)
+
     from purifier.pixels import to_tensor
 
     with _sentences():
-        pixels = to_tensor(load_image(picture).pixels)
-        said = _speaker(vlm, prompt=prompt).caption(pixels)[0]
+        said = model.caption(to_tensor(image.pixels))[0]
     _print({"caption": said.text, "confidence": round(said.confidence, 4)}, said.text, as_json)
 
 
@@ -158,7 +178,7 @@ def _sentences() -> Iterator[None]:
         raise typer.Exit(REFUSED) from None
     except (WeightsMissing, ValueError) as error:
         typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(STOPPED) from None
 
 
 def _print(row: dict[str, Any], words: str, as_json: bool) -> None:

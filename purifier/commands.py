@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from causalclip.clip.weights import WeightsMissing
+from causalclip.clip.places import WeightsMissing
+from causalclip.codes import STOPPED
 
 Data = Annotated[Path | None, typer.Option(help="A folder with flickr8k.jsonl, coco.jsonl, daquar.jsonl.")]
 Forensics = Annotated[Path | None, typer.Option(help="A folder with manifest.csv, of real and generated pictures.")]
@@ -142,4 +143,4 @@ def _list(text: str) -> tuple[str, ...]:
 
 def _stop(error: Exception) -> Any:
     typer.echo(str(error), err=True)
-    raise typer.Exit(1) from None
+    raise typer.Exit(STOPPED) from None

@@ -8,6 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from causalclip.pictures.loading import ImageTooLarge
+from purifier.names import check_png
 
 MAX_PIXELS = 12_000_000  # what a purification holds in memory grows with it
 
@@ -36,6 +37,5 @@ def save_exact(pixels: Tensor, path: Path) -> None:
     Raises:
         ValueError: the file's name ends in something else; another format would change what was made.
     """
-    if path.suffix.lower() != ".png":
-        raise ValueError("Name the result .png: other formats change pixels, and with them what an attack has done.")
+    check_png(path)
     Image.fromarray(to_array(pixels)).save(path, "PNG", compress_level=1)

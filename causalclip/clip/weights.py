@@ -7,13 +7,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets" / "models"
+from causalclip.clip.places import ASSETS, WeightsMissing
+
+__all__ = ["ASSETS", "WeightsMissing", "dequantize", "load_weights", "quantize", "save_shards"]
 SHARD_BYTES = 9_000_000
 INT8, SCALE = ".int8", ".scale"
-
-
-class WeightsMissing(FileNotFoundError):
-    """The weights that a model needs are not here; the message says what to do."""
 
 
 def quantize(weight: Tensor, *, channel: int = 0) -> tuple[Tensor, Tensor]:

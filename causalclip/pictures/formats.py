@@ -1,7 +1,7 @@
 """Which files are accepted as pictures: formats by content, limits, and the errors for the rest."""
 
 import re
-from typing import Literal
+from typing import Literal, get_args
 
 MAX_BYTES = 20 * 2**20  # of the file
 MAX_PIXELS = 50_000_000  # width x height, read from the header
@@ -9,6 +9,10 @@ MIN_SIDE = 64  # pixels on the shorter side
 
 Format = Literal["JPEG", "PNG", "WebP", "AVIF", "HEIC", "TIFF", "GIF"]
 
+NAMES = f"{', '.join(get_args(Format)[:-1])} or {get_args(Format)[-1]}"
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".tif", ".tiff", ".gif")
+SIZES = f"at most {MAX_BYTES >> 20} MB and {MAX_PIXELS / 1e6:g} million pixels, at least {MIN_SIDE} on the shorter side"
+ACCEPTED = f"{NAMES}; {SIZES}."  # what every door says
 EXPORT = "Save or export it as JPEG or PNG and try again."
 
 
@@ -98,9 +102,7 @@ def sniff(data: bytes) -> Format:
     text = data[:4096].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe")  # UTF-16 reads like ASCII then
     if _SVG.match(text):
         raise UnsupportedImage(f"This is an SVG drawing, which has no pixels. {EXPORT}")
-    raise UnsupportedImage(
-        "This is not a picture in an accepted format (JPEG, PNG, WebP, AVIF, HEIC, TIFF, GIF), whatever its name says."
-    )
+    raise UnsupportedImage(f"This is not a picture in an accepted format ({NAMES}), whatever its name says.")
 
 
 def _brands(data: bytes) -> set[bytes]:

@@ -9,7 +9,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from causalclip.clip.weights import WeightsMissing
-from purifier import cli
+from purifier import aims, cli, names
+from purifier.attacks import ATTACKS
 from tests.makers.pictures import encode, photo
 from tests.makers.purifiers import tiny_models
 
@@ -109,6 +110,11 @@ def test_what_cannot_be_done_is_a_sentence_and_code_1(picture: Path, arguments: 
     result = run(arguments[0], picture, *arguments[1:])
     assert result.exit_code == 1
     assert sentence in result.stderr
+
+
+def test_names_are_those_that_there_are() -> None:
+    assert list(names.ATTACKS) == list(ATTACKS)
+    assert list(names.OBJECTIVES) == list(aims._AIMS)
 
 
 def test_missing_weights_are_said(picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,6 +202,15 @@ def test_nonsense_is_an_error_and_the_app_goes_on(tiny_app: str, payload: object
     assert httpx.get(tiny_app).status_code == 200
 
 
+def test_a_bare_path_is_answered_with_what_to_send(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "own.png"
+    path.write_bytes(encode(photo(), "PNG"))
+    for sent in (str(path), "https://example.org/a.png"):
+        with pytest.raises(Exception, match="handle_file") as caught:
+            client.predict(sent, api_name="/detect")
+        assert "gradio_api/upload" in str(caught.value)
+
+
 # A queue that is full, and a model that is missing ------------------------------------------------
 
 

@@ -8,10 +8,11 @@ causalclip.pictures.loading may.
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import unquote
 
 import gradio as gr
+from gradio.data_classes import ImageData
 from PIL import Image
 
 from ui.server.sessions import new_folder, note_upload
@@ -20,6 +21,10 @@ __all__ = ["UNREADABLE", "files_input", "new_folder", "picture_input", "save_png
 
 _OWN_UPLOAD = re.compile(r"https?://[^/?#]+/(?:[^?#]*/)?gradio_api/file=(/[^?#]*)")
 UNREADABLE = "This file could not be read"
+SEND = (
+    "Send the picture as an uploaded file, not as a path or an address: gradio_client.handle_file('picture.jpg') does "
+    'that. Over HTTP, post the file to /gradio_api/upload first and send {"path": ...} with what that answers.'
+)
 
 
 def picture_input(**options: Any) -> gr.Image:
@@ -30,8 +35,19 @@ def picture_input(**options: Any) -> gr.Image:
     field = gr.Image(
         type="filepath", image_mode=None, sources=["upload", "clipboard"], elem_classes="cc-picture", **options
     )
+    field.data_model = _Uploaded
     _refuse_addresses(field)
     return field
+
+
+class _Uploaded(ImageData):
+    """What a client may send: a bare path, or what else is no uploaded file, is answered with what to send instead."""
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        if not isinstance(obj, Mapping | ImageData):
+            raise _refusal(SEND)  # in a validator, Pydantic would make an error of its own out of it
+        return super().model_validate(obj, **options)
 
 
 def files_input(**options: Any) -> gr.File:
@@ -66,7 +82,7 @@ def upload_path(payload: Mapping[str, Any] | None) -> str | None:
         return None
     path = payload.get("path")
     if not isinstance(path, str) or not _is_upload(path):
-        raise _refusal("Send the picture as an uploaded file.")
+        raise _refusal(SEND)
     if not Path(path).is_file():
         raise _refusal("The picture is no longer kept. Add it again.")
     note_upload(path)

@@ -1,0 +1,23 @@
+"""Where shipped models lie, and what is said when one is not there. Light: names are checked before PyTorch comes."""
+
+from pathlib import Path
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets" / "models"
+
+
+class WeightsMissing(FileNotFoundError):
+    """The weights that a model needs are not here; the message says what to do."""
+
+
+def detector_folder(name: str | Path) -> Path:
+    """The folder of a detector: a path that `python -m causalclip train` wrote, or a name in assets/models.
+
+    Raises:
+        WeightsMissing: there is none.
+    """
+    folder = Path(name) if Path(name).is_dir() else ASSETS / str(name)
+    if not (folder / "config.json").is_file():
+        raise WeightsMissing(
+            f"There is no detector {str(name)!r}: it needs a folder with config.json and head.safetensors."
+        )
+    return folder

@@ -1,0 +1,18 @@
+"""What commands may be given, checked before anything heavy is imported: attacks, objectives, and a result's name."""
+
+from pathlib import Path
+
+ATTACKS = ("fgsm", "pgd", "mi-fgsm", "apgd", "square", "patch")
+OBJECTIVES = ("answer", "caption", "features", "detector")
+
+
+def check_name(name: str, known: tuple[str, ...], kind: str) -> None:
+    """Raises ValueError for a name that is not known."""
+    if name not in known:
+        raise ValueError(f"There is no {kind} {name!r}; use one of {', '.join(known)}.")
+
+
+def check_png(path: Path) -> None:
+    """Raises ValueError if a result would be saved in another format, which would change what was made."""
+    if path.suffix.lower() != ".png":
+        raise ValueError("Name the result .png: other formats change pixels, and with them what an attack has done.")
