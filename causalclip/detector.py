@@ -113,12 +113,19 @@ class Detector:
     Args:
         tower: frozen.
         heads: one for "whole" and one for "window".
+        masks: what training measured of each head's mask (causalclip.training.model_card.mask_report), if it is known.
     """
 
     def __init__(
-        self, tower: Tower, heads: dict[Kind, CausalHead], config: DetectorConfig, *, name: str = DEFAULT
+        self,
+        tower: Tower,
+        heads: dict[Kind, CausalHead],
+        config: DetectorConfig,
+        *,
+        name: str = DEFAULT,
+        masks: dict[Kind, dict[str, float]] | None = None,
     ) -> None:
-        self.tower, self.heads, self.config, self.name = tower, heads, config, name
+        self.tower, self.heads, self.config, self.name, self.masks = tower, heads, config, name, masks or {}
         for head in heads.values():
             head.eval().requires_grad_(False)
 
@@ -140,7 +147,9 @@ class Detector:
             head.load_state_dict(
                 {k.removeprefix(f"{kind}."): v.float() for k, v in weights.items() if k.startswith(f"{kind}.")}
             )
-        return cls(tower, heads, config, name=folder.name)
+        measured = folder / "training.json"
+        masks = json.loads(measured.read_text())["masks"] if measured.is_file() else None
+        return cls(tower, heads, config, name=folder.name, masks=masks)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes config.json and head.safetensors (half precision)."""

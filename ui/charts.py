@@ -15,15 +15,16 @@ MARKS = {  # one a series, in this order; all centred on 0, 0
     "a": "<circle r='5'/>",
     "b": "<path d='M0 -6.5 6.5 0 0 6.5 -6.5 0Z'/>",
     "c": "<rect x='-4.5' y='-4.5' width='9' height='9'/>",
+    "d": "<path d='M0 -7 6.5 5 -6.5 5Z'/>",
 }
-DASHES = {"a": "", "b": "7 3", "c": "2 3"}
+DASHES = {"a": "", "b": "7 3", "c": "2 3", "d": ""}
 
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A value in a row. series: "a", "b" or "c". interval: drawn as a line through it."""
+    """A value in a row. series: a key of MARKS. interval: drawn as a line through it."""
 
     value: float
     series: str = "a"

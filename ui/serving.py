@@ -22,7 +22,7 @@ def launch(page: gr.Blocks, **options: Any) -> str:
         max_file_size="20mb",
         footer_links=["api", "settings"],
         theme=_theme(),
-        css_paths=[ASSETS / f"{name}.css" for name in ("style", "evidence", "reviewer", "purify")],
+        css_paths=[ASSETS / f"{name}.css" for name in ("style", "evidence", "reviewer", "purify", "review")],
         js=(ASSETS / "upload.js").read_text(encoding="utf-8"),
         **options,
     )

@@ -1,7 +1,8 @@
 """What the mask explorer computes: channels and what each adds, removal curves, other maps of the same picture.
 
 A channel is a dimension of the embedding. All views share it, so its contribution is the sum over them; all
-contributions, plus one rest, are the logit. No drawing here.
+contributions, plus the offset, are the logit; so are all patches' contributions, plus what is tied to no place
+(causalclip.maps.heatmap). No drawing here.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from causalclip.calibration import sigmoid
-from causalclip.maps.heatmap import picture_map
+from causalclip.maps.heatmap import picture_map, unplaced
 from causalclip.maps.maskgrid import part_name
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ class Removal:
 def contributions(detection: Detection) -> np.ndarray:
     """What each channel adds to the logit, against the average training picture: float64 [D]."""
     return np.array([view.channels for view in detection.views], np.float64).sum(0)
+
+
+def offset(detection: Detection) -> float:
+    """What belongs to no channel: with all `contributions` it is the logit."""
+    return detection.rest + float(sum(view.bias for view in detection.views))
 
 
 def mean_mask(detection: Detection) -> np.ndarray:
@@ -113,10 +119,11 @@ def shown(detection: Detection, which: Shown) -> Detection:
 
 
 def arrays(detection: Detection) -> dict[str, np.ndarray]:
-    """All that an npz holds: maps over the picture (log-odds per patch), every view as it is, channels and the rest."""
+    """All that an npz holds: maps over the picture, every view as it is, channels, and a `readme` of them."""
     maps = {w: picture_map(shown(detection, w), unit="patch") for w in ("causal", "non_causal", "difference")}
     views = detection.views
     return {f"map_{name}": levels for name, levels in maps.items()} | {
+        "readme": np.array(README),
         "view_kind": np.array([v.kind for v in views]),
         "view_box": np.array([v.box for v in views], np.float64),
         "view_causal": np.array([v.causal for v in views]),
@@ -128,11 +135,37 @@ def arrays(detection: Detection) -> dict[str, np.ndarray]:
         "part_name": np.array([name for name, _ in detection.parts]),
         "part_width": np.array([width for _, width in detection.parts]),
         "rest": np.array(detection.rest),
+        "tied_to_no_place": np.array(unplaced(detection)),
+        "offset": np.array(offset(detection)),
         "logit": np.array(detection.logit),
         "probability": np.array(detection.probability),
         "bands": np.array([detection.low, detection.high]),
         "model": np.array([detection.model, detection.revision]),
     }
+
+
+README = """What CausalCLIP found in one picture. Log-odds above 0 push towards generated.
+
+map_causal, map_non_causal, map_difference [rows, columns]: log-odds per patch that covers the spot; row 0 is the top of
+    the picture, column 0 its left. Not smoothed. difference is causal minus non_causal.
+view_kind [V], view_box [V, 4]: every view (V of them): the whole picture or a window, and its left, top, right, bottom
+    in pixels of the picture.
+view_causal [V, g, g]: log-odds that each of g x g patches adds, rows from the top, columns from the left.
+view_non_causal [V, g, g]: what the patches would add with 1 - mask in place of the mask; no part of the logit.
+view_rest [V]: log-odds that the view adds without a patch.
+view_mask [V, D]: the share of each of D channels that is let through, 0 (closed) to 1 (open).
+view_channels [V, D], view_bias [V]: log-odds that each channel adds, and that the view adds without a channel.
+part_name [P], part_width [P]: the parts of the embedding in the order of the D channels; the widths add up to D.
+rest: log-odds that the calibration adds, without a view.
+tied_to_no_place: view_rest.sum() + rest. offset: view_bias.sum() + rest. They go by these names on the page, too.
+logit: the score as log-odds. probability: the score, 1 / (1 + exp(-logit)), from 0 to 1, before the stability check.
+bands: the thresholds: likely not generated at or below bands[0], likely generated at or above bands[1].
+model: name and revision.
+
+Two sums are the logit, but for rounding:
+    view_causal.sum() + view_rest.sum() + rest
+    view_channels.sum() + view_bias.sum() + rest
+"""
 
 
 def _probabilities(detection: Detection, added: np.ndarray) -> np.ndarray:

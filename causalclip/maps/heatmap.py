@@ -88,7 +88,7 @@ def placed(views: Sequence[SeenView], which: Which = "causal") -> float:
 
 
 def unplaced(detection: Detection) -> float:
-    """The rest of the logit: what belongs to no patch (the model's own offset, the CLS token, the calibration)."""
+    """What is tied to no place: the logit without `placed` (the CLS token, biases, the calibration)."""
     return detection.logit - placed(detection.views)
 
 

@@ -1,8 +1,9 @@
-"""The channel mask itself: every dimension of the embedding as a cell, a block a part, by kind of view."""
+"""The channel mask itself: every channel as a cell, the most open first, a block a layer, by kind of view."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from causalclip.detector import Detection
 
 ACROSS = 64  # cells in a row of a block
+BINS = 10  # of the histogram
+CLOSED, OPEN = 0.1, 0.9  # a channel is closed at or below, and open at or above
 TITLES: dict[Kind, str] = {"whole": "seen whole", "window": "seen in windows at native scale"}
 
 
@@ -27,10 +30,30 @@ def mean_masks(detection: Detection) -> dict[Kind, np.ndarray]:
     return {kind: np.mean(rows, 0) for kind, rows in masks.items() if rows}
 
 
+@dataclass(frozen=True, slots=True)
+class Openness:
+    """Of one mask: the shares of channels that are open and closed, the mean, and the share in each of BINS bins of
+    equal width from 0 to 1."""
+
+    open: float
+    closed: float
+    mean: float
+    bins: tuple[float, ...]
+
+
+def openness(mask: np.ndarray) -> Openness:
+    """Of a mask [D] in [0, 1]."""
+    counts = np.histogram(mask, BINS, (0, 1))[0]
+    shares = tuple(float(count) / len(mask) for count in counts)
+    return Openness(float((mask >= OPEN).mean()), float((mask <= CLOSED).mean()), float(mask.mean()), shares)
+
+
 def mask_words(detection: Detection) -> str:
     """The channel mask in one sentence, for who cannot see it."""
     means = ", ".join(f"{mask.mean():.0%} {TITLES[kind]}" for kind, mask in mean_masks(detection).items())
-    return f"The channel mask as a grid. On average it lets through {means}."
+    return (
+        f"The channel mask as a grid, in each layer the most open channels first. On average it lets through {means}."
+    )
 
 
 def part_name(part: str) -> str:
@@ -64,11 +87,11 @@ def draw_mask(detection: Detection, *, dpi: int = 110) -> Image.Image:
 
 
 def _blocks(detection: Detection, mask: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """Every part's name and its stretch of the mask, in rows of ACROSS cells; the last row is filled up with nan."""
+    """Every part's name and its stretch of the mask, sorted, in rows of ACROSS; the last row is filled up with nan."""
     start = 0
     for part, width in detection.parts:
         block = np.full(-(-width // ACROSS) * ACROSS, np.nan, np.float32)
-        block[:width] = mask[start : start + width]
+        block[:width] = np.sort(mask[start : start + width])[::-1]
         start += width
         yield part, block.reshape(-1, ACROSS)
 

@@ -14,9 +14,11 @@ import gradio as gr
 import numpy as np
 
 from causalclip.maps.explorer import CHANNEL_SCALE, Shown, arrays, shown
+from causalclip.maps.maskgrid import draw_mask, mask_words
 from causalclip.maps.overlay import SCALE, Drawing, draw_map, prepare
 from causalclip.pictures.loading import ImageError, load_image
 from causalclip.report import card
+from ui.explore import mask as explorer_mask
 from ui.explore import view as explorer_view
 from ui.server.files import new_folder, picture_input, save_png, upload_path
 from ui.server.problems import explain
@@ -37,7 +39,6 @@ MAPS = [
 ]
 ORDERS = [("push hardest for the answer", "push"), ("the mask lets through most", "mask")]
 ALL = "all"
-MOST = 1000  # channels that the slider removes at most
 
 Updates = dict[Any, Any]
 
@@ -53,20 +54,25 @@ class Pane:
     channel: gr.Dropdown
     channels: gr.HTML
     removal: gr.HTML
+    mask: gr.Image
+    mask_words: gr.HTML
     npz: gr.DownloadButton
     drawing: gr.State
 
     @property
     def shown(self) -> list[Any]:
         """Everything that a run may change, but the picture."""
-        return [self.answer, self.map, self.channel, self.channels, self.removal, self.npz, self.drawing]
+        said = [self.answer, self.channels, self.removal, self.mask_words]
+        return [*said, self.map, self.mask, self.channel, self.npz, self.drawing]
 
 
 @dataclass(frozen=True, slots=True)
 class ExplorerTab:
-    """The callbacks. detector: returns the loaded detector; may raise WeightsMissing."""
+    """The callbacks. detector: returns the loaded detector; may raise WeightsMissing. count: how many channels are
+    removed, as many as there are at most."""
 
     detector: Callable[[], Detector]
+    count: gr.Slider
 
     def explore(self, pane: Pane, payload: dict[str, Any] | None, *settings: Any) -> Iterator[Updates]:
         """Judges a picture and yields what is said of it; `settings`: those of the map, then order and count."""
@@ -103,6 +109,9 @@ class ExplorerTab:
             pane.channel: gr.update(choices=choices, value=ALL, interactive=True),
             pane.channels: explorer_view.channels(detection),
             pane.removal: explorer_view.removal(detection, order, int(count)),
+            pane.mask: gr.update(value=save_png(draw_mask(detection), "mask"), alt_text=mask_words(detection)),
+            pane.mask_words: explorer_mask.mask(detection, self.detector().masks),
+            self.count: gr.update(maximum=sum(width for _, width in detection.parts)),
             pane.npz: str(file),
             pane.drawing: drawing,
         }
@@ -111,8 +120,8 @@ class ExplorerTab:
         """No result."""
         return {
             pane.answer: answer,
-            **dict.fromkeys((pane.channels, pane.removal), ""),
-            **dict.fromkeys((pane.map, pane.npz, pane.drawing)),
+            **dict.fromkeys((pane.channels, pane.removal, pane.mask_words), ""),
+            **dict.fromkeys((pane.map, pane.mask, pane.npz, pane.drawing)),
             pane.channel: gr.update(choices=[("All of them", ALL)], value=ALL, interactive=False),
         }
 
@@ -147,11 +156,11 @@ def build_explorer_tab(detector: Callable[[], Detector]) -> ExplorerTab:
             smooth = gr.Checkbox(True, label="Smooth, not patch by patch", elem_id="explore-smooth")
             frame = gr.Checkbox(True, label="Frames of the windows", elem_id="explore-frame")
     with gr.Row(elem_classes="cc-settings"):
-        count = gr.Slider(0, MOST, 0, step=1, label="Remove so many channels ...", buttons=[], elem_id="explore-count")
+        count = gr.Slider(0, 1000, 0, step=1, label="Remove so many channels ...", buttons=[], elem_id="explore-count")
         order = gr.Dropdown(ORDERS, value="push", label="... that", elem_id="explore-order")
     with gr.Row(elem_classes="cc-panes"):
         panes = [_pane("explore-a", "Picture"), _pane("explore-b", "A second one, to compare (optional)")]
-    tab = ExplorerTab(detector)
+    tab = ExplorerTab(detector, count)
     for pane in panes:
         _wire(tab, pane, [which, smooth, opacity, frame], [order, count])
     return tab
@@ -169,13 +178,9 @@ def _pane(name: str, label: str) -> Pane:
         )
         answer = gr.HTML(elem_id=f"{name}-answer", elem_classes="cc-flush")
         with gr.Column(elem_classes="cc-explored"):
-            drawn = gr.Image(
+            drawn = _output(
                 label="Map",
                 alt_text="The chosen map over the picture; the channels below say the same in numbers",
-                format="png",
-                type="filepath",
-                interactive=False,
-                buttons=["download", "fullscreen"],
                 elem_id=f"{name}-map",
                 elem_classes="cc-map",
             )
@@ -188,9 +193,17 @@ def _pane(name: str, label: str) -> Pane:
             )
             channels = gr.HTML(elem_id=f"{name}-channels", elem_classes="cc-flush")
             removal = gr.HTML(elem_id=f"{name}-removal", elem_classes="cc-flush")
+            with gr.Accordion("The channel mask", open=False):
+                mask_said = gr.HTML(elem_id=f"{name}-mask-words", elem_classes="cc-flush")
+                masked = _output(show_label=False, elem_id=f"{name}-mask", elem_classes="cc-mask")
             npz = gr.DownloadButton("Download all maps and channels (npz)", elem_id=f"{name}-npz")
     drawing = gr.State(time_to_live=KEPT)
-    return Pane(name, picture, answer, drawn, channel, channels, removal, npz, drawing)
+    return Pane(name, picture, answer, drawn, channel, channels, removal, masked, mask_said, npz, drawing)
+
+
+def _output(**options: Any) -> gr.Image:
+    fixed: dict[str, Any] = {"format": "png", "type": "filepath", "interactive": False}
+    return gr.Image(buttons=["download", "fullscreen"], **fixed, **options)
 
 
 def _wire(tab: ExplorerTab, pane: Pane, of_map: list[Any], of_removal: list[Any]) -> None:
@@ -199,7 +212,7 @@ def _wire(tab: ExplorerTab, pane: Pane, of_map: list[Any], of_removal: list[Any]
     pane.picture.upload(
         partial(tab.explore, pane),
         [pane.picture, *of_map, *of_removal],
-        [pane.picture, *pane.shown],
+        [pane.picture, *pane.shown, count],
         preprocess=False,
         trigger_mode="multiple",
         **PRIVATE,

@@ -6,7 +6,18 @@ import math
 from html import escape
 from typing import TYPE_CHECKING
 
-from causalclip.maps.explorer import DRAWS, Channel, Order, Removal, contributions, remove, top_channels, without
+from causalclip.maps.explorer import (
+    DRAWS,
+    Channel,
+    Order,
+    Removal,
+    contributions,
+    offset,
+    remove,
+    top_channels,
+    without,
+)
+from causalclip.maps.heatmap import placed, unplaced
 from causalclip.report.stability_panel import shown as score
 from ui.charts import Axis, Mark, Series, marks, plot, table
 
@@ -15,6 +26,10 @@ if TYPE_CHECKING:
 
 PUSH = 0.1  # log-odds at the ends of a channel's row; the same for every picture
 TICKS = 0, 1, 10, 100, 1000
+HOW_TO_READ = (
+    "<p>How to read it: the sooner the line leaves the range of the random draws, the fewer channels carry the answer; "
+    "the triangle is the score with all removed, which the offset alone makes.</p>"
+)
 ORDERS: dict[Order, str] = {
     "push": "that push hardest for the answer",
     "mask": "that the mask lets through most",
@@ -35,7 +50,7 @@ def channels(detection: Detection) -> str:
     rows = [_row(channel) for channel in top]
     rows += [
         [f"the other {len(contributions(detection)) - len(top):,} channels together", "", "", _signed(others)],
-        ["the model's own offset, without a picture's part", "", "", _signed(detection.logit - total)],
+        ["offset: what belongs to no channel", "", "", _signed(offset(detection))],
         ["<b>sum: the score, as log-odds</b>", "", "", f"<b>{_signed(detection.logit)}</b>"],
     ]
     towards = sum(channel.contribution > 0 for channel in top)
@@ -43,6 +58,8 @@ def channels(detection: Detection) -> str:
         f"<p>Of the {len(top)} strongest channels, {towards} push towards generated and "
         f"{len(top) - towards} towards not generated. A channel is one dimension of CLIP's embedding; it has no name, "
         "and what it adds is counted from the average training picture.</p>"
+        f"<p>By place instead of channel: the patches of all views add {_signed(placed(detection.views))}, and "
+        f"{_signed(unplaced(detection))} is tied to no place. That is the same sum.</p>"
     )
     caption = f"Log-odds from {_signed(-PUSH)} to {_signed(PUSH)}; the line is 0. Orange pushes towards generated"
     return words + table(caption, ["channel", "what it adds", "let through", "adds"], rows)
@@ -61,7 +78,7 @@ def removal(detection: Detection, order: Order, count: int) -> str:
         if count
         else "<p>No channel is removed. Move the slider to remove some.</p>"
     )
-    return words + _curve(detection, curve, order, count)
+    return words + HOW_TO_READ + _curve(detection, curve, order, count)
 
 
 def choices(detection: Detection) -> list[tuple[str, str]]:
@@ -72,13 +89,9 @@ def choices(detection: Detection) -> list[tuple[str, str]]:
 def _curve(detection: Detection, curve: Removal, order: Order, count: int) -> str:
     mean = curve.drawn.mean(0)
     most = int(curve.counts[-1])
-    x = Axis(
-        "channels removed",
-        0,
-        _log(most),
-        tuple(_log(t) for t in TICKS if t <= most),
-        tuple(f"{t:,}" for t in TICKS if t <= most),
-    )
+    end = _log(most)
+    ticks = [t for t in TICKS if _log(t) < end - 0.4]  # or its number would stand in "all"
+    x = Axis("channels removed", 0, end, (*map(_log, ticks), end), (*(f"{t:,}" for t in ticks), f"all {most:,}"))
     low, high = curve.drawn.min(0), curve.drawn.max(0)
     places = [_log(int(c)) for c in curve.counts]
     series = [
@@ -89,6 +102,7 @@ def _curve(detection: Detection, curve: Removal, order: Order, count: int) -> st
             list(zip(low, high, strict=True)),
         ),
         Series("where the slider is", [(_log(count), 0.0), (_log(count), 1.0)]),
+        Series(f"all removed: {score(float(curve.ordered[-1]))}", [(end, float(curve.ordered[-1]))], dots=True),
     ]
     alt = (
         f"The score while channels are removed. From {score(detection.probability)} with all channels to "

@@ -123,6 +123,39 @@ def test_arrays_hold_all_that_is_drawn(detection: Detection) -> None:
     assert not any(array.dtype == object for array in held.values())  # loads without pickles
 
 
+def test_the_arrays_explain_themselves(detection: Detection) -> None:
+    """Every array is named in the readme, and each of the sums that it gives is what it says."""
+    held = explorer.arrays(detection)
+    readme = str(held["readme"])
+    for name in held.keys() - {"readme"}:
+        assert re.search(rf"^(.*[,.:] )?{name}\b", readme, re.MULTILINE), name
+    sums = re.findall(r"^    (view.+)$", readme, re.MULTILINE)
+    assert len(sums) == 2
+    for line in sums:
+        assert eval(line, {}, dict(held)) == pytest.approx(float(held["logit"]), abs=1e-4)
+    said = dict(re.findall(r"(tied_to_no_place|offset): (.+?)\. ", readme))
+    for name, line in said.items():
+        assert eval(line, {}, dict(held)) == pytest.approx(float(held[name]), abs=1e-4)
+    assert said.keys() == {"tied_to_no_place", "offset"}
+
+
+def test_the_page_has_the_same_names_for_the_same_sums(detection: Detection) -> None:
+    drawn = explorer_view.channels(detection)
+    held = explorer.arrays(detection)
+    for name, words in (("offset", "offset: what belongs to no channel"), ("tied_to_no_place", "is tied to no place")):
+        value = f"{float(held[name]):+.2f}".replace("-", "\N{MINUS SIGN}")
+        assert re.search(re.escape(words) + ".*?" + re.escape(value), drawn) or f"{value} {words}" in drawn
+
+
+def test_the_curve_ends_where_all_are_removed(detection: Detection) -> None:
+    drawn = explorer_view.removal(detection, "push", 0)
+    count, last = len(explorer.contributions(detection)), explorer.without(detection, "push", 120)[0]
+    assert count == 120
+    assert ">all 120</text>" in drawn
+    assert f"all removed: {last:.2f}" in drawn
+    assert drawn.count("How to read it") == 1
+
+
 def test_words_follow_the_slider(detection: Detection) -> None:
     none, some = (explorer_view.removal(detection, "push", k) for k in (0, 7))
     assert "No channel is removed" in none

@@ -10,7 +10,7 @@ from skimage.color import rgb2lab
 
 from causalclip.detector import Detection, SeenView
 from causalclip.maps.heatmap import canvas_size, lay, picture_map, placed, seen, unplaced
-from causalclip.maps.maskgrid import draw_mask, mask_words, mean_masks, part_name
+from causalclip.maps.maskgrid import _blocks, draw_mask, mask_words, mean_masks, part_name
 from causalclip.maps.overlay import Drawing, draw_map, prepare, shrink
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import photo
@@ -243,3 +243,13 @@ def test_masks_may_be_drawn_in_many_threads(detection):
 )
 def test_parts_have_names(part, name):
     assert part_name(part) == name
+
+
+def test_the_mask_is_sorted_within_each_layer(detection: Detection) -> None:
+    for mask in mean_masks(detection).values():
+        start = 0
+        for (name, width), (drawn, block) in zip(detection.parts, _blocks(detection, mask), strict=True):
+            assert drawn == name
+            assert np.array_equal(block.ravel()[:width], np.sort(mask[start : start + width])[::-1])
+            assert np.isnan(block.ravel()[width:]).all()
+            start += width

@@ -1,0 +1,50 @@
+"""The mask in words: shares by hand, what training measured, and no claim where nothing was measured."""
+
+import re
+
+import numpy as np
+import pytest
+
+from causalclip.detector import Detection
+from causalclip.maps.maskgrid import mean_masks, openness
+from tests.makers.detectors import tiny_detector
+from tests.makers.pictures import photo
+from ui.explore.mask import PAPER, UNMEASURED, mask
+
+MEASURED = {"nhsic": 0.87, "adversary_accuracy": 0.99, "density": 0.4}
+
+
+@pytest.fixture(scope="module")
+def detection() -> Detection:
+    return tiny_detector().predict(photo(160, 120))
+
+
+def text(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+def test_openness_by_hand() -> None:
+    o = openness(np.array([0.0, 0.05, 0.1, 0.5, 0.9, 1.0]))
+    assert (o.closed, o.open, o.mean) == (pytest.approx(3 / 6), pytest.approx(2 / 6), pytest.approx(2.55 / 6))
+    assert o.bins == pytest.approx((2 / 6, 1 / 6, 0, 0, 0, 1 / 6, 0, 0, 0, 2 / 6))
+
+
+def test_shares_and_histogram_of_each_kind_of_view(detection: Detection) -> None:
+    said = text(mask(detection, {}))
+    for values in mean_masks(detection).values():
+        o = openness(values)
+        assert f"{o.open:.0%} of the channels are open" in said
+        assert f"{o.closed:.0%} closed" in said
+        for share in o.bins:
+            assert f"{share:.1%}" in said
+    assert PAPER in mask(detection, {})
+    assert UNMEASURED in mask(detection, {})
+
+
+def test_a_mask_that_holds_back_traces_is_said_to(detection: Detection) -> None:
+    said = text(mask(detection, {"whole": MEASURED}))
+    assert "right about 99.0% of them" in said
+    assert "0.87" in said
+    assert "not a proof" in said
+    fair = text(mask(detection, {"whole": MEASURED | {"adversary_accuracy": 0.52}}))
+    assert "not a proof" not in fair

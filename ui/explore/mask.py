@@ -1,0 +1,63 @@
+"""The channel mask in words and numbers, as HTML: how open it is in this picture, and what was measured of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from causalclip.maps.maskgrid import BINS, CLOSED, OPEN, TITLES, Openness, mean_masks, openness
+from ui.charts import bar, table
+
+if TYPE_CHECKING:
+    from causalclip.clip.views import Kind
+    from causalclip.detector import Detection
+
+PAPER = "https://arxiv.org/abs/2512.13285"
+ABOUT = (
+    "<p>For every channel of CLIP's embedding the mask holds a number from 0 (closed) to 1 (open), made from the "
+    "picture itself; in training it is drawn at random (Gumbel-Softmax), so that it learns to open or close a channel "
+    "altogether. Training also punishes dependence between what passes and what is held back, by nHSIC (the normalised "
+    "Hilbert-Schmidt independence criterion): 0 where neither tells anything of the other, 1 where one tells all. "
+    f"Both are of <a href='{PAPER}' target='_blank' rel='noopener noreferrer'>CausalCLIP, arXiv 2512.13285</a>.</p>"
+)
+UNMEASURED = "<p>How independent the two halves are was not recorded for this model.</p>"
+
+
+def mask(detection: Detection, measured: dict[Kind, dict[str, float]]) -> str:
+    """measured: Detector.masks."""
+    found = {kind: openness(values) for kind, values in mean_masks(detection).items()}
+    return ABOUT + _measured(measured) + "".join(_shares(kind, o) for kind, o in found.items()) + _histogram(found)
+
+
+def _measured(measured: dict[Kind, dict[str, float]]) -> str:
+    if not measured:
+        return UNMEASURED
+    rows = [[TITLES[k], f"{m['nhsic']:.2f}", f"{m['adversary_accuracy']:.1%}"] for k, m in measured.items()]
+    worst = max(m["adversary_accuracy"] for m in measured.values())
+    verdict = (
+        "So the held-back half is not free of traces, and “causal” is the paper's name for what the verdict rests on, "
+        "not a proof."
+        if worst > 0.6
+        else "A coin gets 50 %."
+    )
+    words = (
+        "<p>Measured on this model's training pictures: an adversary that sees only what is held back is right about "
+        f"{worst:.1%} of them at best. {verdict}</p>"
+    )
+    head = ["pictures", "nHSIC of the two halves", "adversary's accuracy"]
+    return words + table("Dependence between what passes and what is held back", head, rows, chart=None)
+
+
+def _shares(kind: Kind, o: Openness) -> str:
+    return (
+        f"<p>In this picture, {TITLES[kind]}: {o.open:.0%} of the channels are open ({OPEN} or more), {o.closed:.0%} "
+        f"closed ({CLOSED} or less), the rest in between; the mean is {o.mean:.2f}.</p>"
+    )
+
+
+def _histogram(found: dict[Kind, Openness]) -> str:
+    """A row a bin: its share of the channels, of each kind of view."""
+    pieces = []
+    for kind, o in found.items():
+        rows = [[f"{i / BINS:.1f} to {(i + 1) / BINS:.1f}", bar(s), f"{s:.1%}"] for i, s in enumerate(o.bins)]
+        pieces.append(table(f"Histogram of the mask, {TITLES[kind]}", ["open to", "share", "channels"], rows))
+    return f"<div class='cc-beside'>{''.join(pieces)}</div>"
