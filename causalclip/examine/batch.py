@@ -7,21 +7,25 @@ import io
 import logging
 import zipfile
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from causalclip.examine.examination import Examination, examine
-from causalclip.pictures.archives import MAX_PICTURES, ArchiveError, Member, is_zip, read_zip
+import numpy as np
+
+from causalclip.examine.examination import Examination, conclude, look_closer, read_claims
+from causalclip.pictures.archives import MAX_PICTURES, ArchiveError, Member, count_zip, is_zip, read_zip
 from causalclip.pictures.formats import ImageError
-from causalclip.pictures.loading import read_file
+from causalclip.pictures.loading import LoadedImage, load_image, read_file
 from causalclip.pictures.plaintext import clean
 
 if TYPE_CHECKING:
-    from causalclip.detector import Detector
+    from causalclip.detector import Detection, Detector
+    from causalclip.provenance.reading import Provenance
 
 log = logging.getLogger(__name__)
 
+CHECKING, UNCHECKED = "being checked", "not checked"
 OURS = "Something went wrong here, and that is not the file's fault. Please try again."
 COLUMNS = {
     "number": "No.",
@@ -43,7 +47,8 @@ class Row:
     """One picture's line in the table.
 
     answer: the band, after stability, or "not examined". score: the calibrated probability, None if not examined.
-    survives: "yes", or which mild changes flip the answer. problem: a sentence, for a file that was refused.
+    survives: "yes", or which mild changes flip the answer; CHECKING until that is known, and UNCHECKED for good if the
+    batch was stopped then. claims: empty for a file without metadata. problem: a sentence, for a file that was refused.
     """
 
     number: int
@@ -65,10 +70,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A row with what it rests on; without, for a file that was refused."""
+    """A row with what it rests on.
+
+    examination: None for a file that was refused, and for a row whose stability is still being checked: the same row
+    comes again with it. pixels: of the picture, uint8 RGB [H, W, 3]; None for a file that was refused.
+    """
 
     row: Row
-    examination: Examination | None
+    examination: Examination | None = None
+    pixels: np.ndarray | None = None
 
 
 def collect(paths: Iterable[str | Path]) -> Iterator[Member]:
@@ -89,6 +99,19 @@ def collect(paths: Iterable[str | Path]) -> Iterator[Member]:
             yield member
 
 
+def count(paths: Iterable[str | Path]) -> int:
+    """How many rows `collect` will give, to say how far it is; archives are looked into, and nothing is unpacked."""
+    return sum(_count(path) for path in paths)
+
+
+def _count(path: str | Path) -> int:
+    try:
+        data = read_file(path)
+    except ImageError:
+        return 1
+    return max(1, count_zip(data)) if is_zip(data) else 1
+
+
 def _members(path: str | Path, *, left: int, alone: bool) -> Iterator[Member]:
     name = clean(Path(path).name, limit=120)
     try:
@@ -106,35 +129,48 @@ def _members(path: str | Path, *, left: int, alone: bool) -> Iterator[Member]:
 
 
 def examine_all(members: Iterable[Member], detector: Detector) -> Iterator[Done]:
-    """Examines one file after the other and yields each when it is done; never raises on a file's account."""
+    """Examines one file after the other; never raises on a file's account.
+
+    Yields each row twice: as soon as there is a verdict, and again when its stability is known; a refused file's once.
+    """
     for number, (name, content) in enumerate(members, 1):
-        if isinstance(content, ImageError):
-            yield Done(Row(number, name, "not examined", problem=str(content)), None)
-            continue
         try:
-            examination = examine(content, detector, name=name)
+            yield from _examine(number, name, content, detector)
         except ImageError as error:
-            yield Done(Row(number, name, "not examined", problem=str(error)), None)
+            yield Done(Row(number, name, "not examined", problem=str(error)))
         except Exception as error:  # ours, not the file's: said in its row, logged without its name
             log.error("A picture of a batch was not examined: %s", type(error).__name__)
-            yield Done(Row(number, name, "not examined", problem=OURS), None)
-        else:
-            yield Done(row(number, examination), examination)
+            yield Done(Row(number, name, "not examined", problem=OURS))
 
 
-def row(number: int, x: Examination) -> Row:
-    """An examination as a line of the table."""
+def _examine(number: int, name: str, content: bytes | ImageError, detector: Detector) -> Iterator[Done]:
+    if isinstance(content, ImageError):
+        raise content
+    claims, loaded = read_claims(content), load_image(content)
+    provenance, cautions = look_closer(loaded, claims)
+    detection = detector.predict(loaded.pixels)
+    kinds = ", ".join(caution.kind for caution in cautions)
+    first = _row(number, clean(name, limit=120), loaded, detection, provenance, kinds)
+    yield Done(first, pixels=loaded.pixels)
+    x = conclude(detector, loaded, provenance, cautions, detection, name=name)
+    survives = "no: " + ", ".join(x.stability.flips) if x.stability.flips else "yes"
+    yield Done(replace(first, answer=x.band, survives=survives), x, loaded.pixels)
+
+
+def _row(
+    number: int, name: str, loaded: LoadedImage, detection: Detection, provenance: Provenance, cautions: str
+) -> Row:
     return Row(
         number,
-        x.name,
-        x.band,
-        round(x.detection.probability, 4),
-        "no: " + ", ".join(x.stability.flips) if x.stability.flips else "yes",
-        ", ".join(caution.kind for caution in x.cautions),
-        x.provenance.summary(),
-        f"{x.width} x {x.height}",
-        x.format,
-        x.sha256,
+        name,
+        detection.band,
+        round(detection.probability, 4),
+        CHECKING,
+        cautions,
+        "" if provenance.silent else provenance.summary(),
+        f"{loaded.width} x {loaded.height}",
+        loaded.format,
+        loaded.sha256,
     )
 
 

@@ -44,7 +44,7 @@ def read_zip(data: bytes, *, limit: int = MAX_PICTURES) -> Iterator[Member]:
     except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, OverflowError):
         raise _damaged() from None
     with archive:
-        members = [m for m in archive.infolist() if not m.is_dir() and not _ignored(m.filename)]
+        members = _files(archive)
         if not members:
             raise ArchiveError("The archive is empty: it holds no files.")
         if len(members) > limit:
@@ -61,6 +61,20 @@ def read_zip(data: bytes, *, limit: int = MAX_PICTURES) -> Iterator[Member]:
                 continue
             left -= len(content)
             yield name, content
+
+
+def count_zip(data: bytes) -> int:
+    """How many files `read_zip` would yield; 0 for an archive that cannot be opened. Nothing is unpacked."""
+    try:
+        _check_directory(data)
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return len(_files(archive))
+    except (ArchiveError, zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, OverflowError):
+        return 0
+
+
+def _files(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    return [m for m in archive.infolist() if not m.is_dir() and not _ignored(m.filename)]
 
 
 def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, left: int) -> bytes:

@@ -51,6 +51,11 @@ class Provenance:
         held = () if self.credentials.state == "invalid" else self.credentials.source_types
         return held + self.source_types
 
+    @property
+    def silent(self) -> bool:
+        """Whether the file carries no metadata at all."""
+        return self.credentials.state == "none" and not (self.source_types or self.marks or self.fields or self.place)
+
     def summary(self) -> str:
         """The weightiest claim, in one sentence."""
         return _summary(self)

@@ -50,8 +50,8 @@ NOT_CHECKED = (
 )
 
 
-def as_json(examination: Examination, *, maps: dict[str, str]) -> str:
-    """The report as JSON. maps: see draw_maps."""
+def as_json(examination: Examination, *, maps: dict[str, str] | None = None) -> str:
+    """The report as JSON. maps: see draw_maps; without, it holds no pictures."""
     return json.dumps(content(examination, maps=maps), indent=2, ensure_ascii=False) + "\n"
 
 
@@ -75,25 +75,35 @@ def as_html(examination: Examination, *, maps: dict[str, str]) -> str:
     )
 
 
-def content(examination: Examination, *, maps: dict[str, str]) -> dict[str, Any]:
+def content(examination: Examination, *, maps: dict[str, str] | None) -> dict[str, Any]:
     """What both forms of the report hold, as plain JSON types."""
     return {
         "report": "CausalCLIP examination of one picture",
         "schema": 1,
         "examination": examination.as_dict(),
-        "maps": maps,
+        **({"maps": maps} if maps else {}),
         "versions": versions(),
         "limits": list(LIMITS),
         "not_checked": list(NOT_CHECKED),
     }
 
 
-def save_reports(examination: Examination, folder: Path, stem: str) -> tuple[Path, Path]:
-    """Writes stem.html and stem.json into a folder, with maps; returns their paths."""
-    maps = draw_maps(examination)
+def save_reports(
+    examination: Examination,
+    folder: Path,
+    stem: str,
+    *,
+    maps: dict[str, str] | None = None,
+    plain_maps: bool = True,
+) -> tuple[Path, Path]:
+    """Writes stem.html and stem.json into a folder; returns their paths.
+
+    maps: see draw_maps; drawn here by default. plain_maps: whether the JSON holds them, too.
+    """
+    maps = maps or draw_maps(examination)
     html, plain = folder / f"{stem}.html", folder / f"{stem}.json"
     html.write_text(as_html(examination, maps=maps), encoding="utf-8")
-    plain.write_text(as_json(examination, maps=maps), encoding="utf-8")
+    plain.write_text(as_json(examination, maps=maps if plain_maps else None), encoding="utf-8")
     return html, plain
 
 
@@ -108,11 +118,11 @@ def draw_maps(examination: Examination) -> dict[str, str]:
     }
 
 
-def draw_thumbnail(pixels: np.ndarray) -> str:
-    """A data address of the picture (uint8 RGB [H, W, 3]), THUMBNAIL px at most, without its metadata."""
+def draw_thumbnail(pixels: np.ndarray, *, side: int = THUMBNAIL) -> str:
+    """A data address of the picture (uint8 RGB [H, W, 3]), `side` px at most, without its metadata."""
     from causalclip.maps.overlay import shrink
 
-    return _address(Image.fromarray(shrink(pixels, side=THUMBNAIL)), "JPEG")
+    return _address(Image.fromarray(shrink(pixels, side=side)), "JPEG")
 
 
 @lru_cache(maxsize=1)

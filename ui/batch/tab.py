@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from causalclip.examine.batch import Done, Row, as_csv, collect, examine_all, report_stem, zip_reports
+from causalclip.examine.batch import collect, count, examine_all, zip_reports
 from causalclip.pictures.archives import MAX_PICTURES
-from ui.batch.table import SORT, draw_table
+from causalclip.pictures.formats import ENDINGS, NAMES, SIZES
+from ui.batch import opened
+from ui.batch.kept import Batch
+from ui.batch.progress import progress
+from ui.batch.table import SCRIPT, draw_table
 from ui.server.files import files_input, new_folder, upload_paths
 from ui.server.problems import explain
 from ui.settings import KEPT, PRIVATE
@@ -20,22 +24,15 @@ from ui.settings import KEPT, PRIVATE
 if TYPE_CHECKING:
     from causalclip.detector import Detector
 
-ENDINGS = [".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".tif", ".tiff", ".gif", ".zip"]
 INTRO = (
-    f"Up to {MAX_PICTURES} pictures, or a zip of them, one after the other. Each is examined as in the Detect tab; "
-    "one that cannot be read costs its own row only. Unlike there, the names of the files go to this server, so that "
-    "the rows can be told apart. They are not logged, and all is deleted within an hour."
+    f"Up to {MAX_PICTURES} pictures ({NAMES}; {SIZES}), or a zip of them, one after the other. Each is examined as in "
+    "the Detect tab; one that cannot be read costs its own row only. Unlike there, the names of the files go to this "
+    "server, so that the rows can be told apart. They are not logged, and all is deleted within an hour."
 )
 
+TO_RESULT = "() => document.querySelector('#batch-opened').scrollIntoView({ block: 'start' })"
+
 Updates = dict[Any, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What a session's batch has so far. folder: where its reports lie."""
-
-    folder: Path
-    rows: tuple[Row, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +47,22 @@ class BatchTab:
     table: gr.HTML
     table_file: gr.DownloadButton
     reports: gr.DownloadButton
+    opened: gr.HTML
     batch: gr.State
 
     def run(self, payload: Any) -> Iterator[Updates]:
-        """Examines all uploads and yields the table after each; at the end also the reports."""
+        """Examines all uploads and yields the table after each step; at the end also the reports."""
         paths = upload_paths(payload)
         if not paths:
             yield {self.status: _say("Add pictures or a zip first.")}
             return
-        batch = Batch(new_folder())
+        batch, started = Batch(new_folder(), count(paths)), time.perf_counter()
         yield self._running(batch)
         try:
             for done in examine_all(collect(paths), self.detector()):
-                batch = Batch(batch.folder, (*batch.rows, done.row))
-                _write(batch, done)
-                yield self._shown(batch)
+                batch = batch.plus(done)
+                batch.write(done)
+                yield self._shown(batch, time.perf_counter() - started)
         except Exception as error:  # of the batch as a whole: an archive that cannot be used, no weights
             title, sentence = explain(error)
             yield {self.status: _say(f"{title}. {sentence}", trouble=True), self.stop: gr.update(visible=False)}
@@ -75,36 +73,44 @@ class BatchTab:
         ended: Updates = {self.start: gr.update(interactive=True), self.stop: gr.update(visible=False)}
         if batch is None or not batch.rows:
             return ended
+        batch = batch.ended()
         path = batch.folder / "reports.zip"
         reports = sorted(batch.folder.glob("reports/*"))
+        batch.write_table()
         zip_reports(path, batch.rows, ((p.name, p.read_text(encoding="utf-8")) for p in reports))
         refused = sum(row.score is None for row in batch.rows)
         words = f"{len(batch.rows) - refused} examined" + (f", {refused} could not be" if refused else "")
         return ended | {
             self.status: _say(f"Finished: {words}."),
+            self.table: draw_table(batch.rows, batch.thumbnails),
+            self.batch: batch,
             self.reports: gr.update(value=str(path), visible=bool(reports)),
         }
 
     def stopped(self, batch: Batch | None) -> Updates:
         """Keeps what is done."""
         updates = self.finish(batch)
-        count = len(batch.rows) if batch else 0
-        return updates | {self.status: _say(f"Stopped. What was done is kept: {count} of the files.")}
+        done, total = (batch.done, batch.total) if batch else (0, 0)
+        return updates | {self.status: _say(f"Stopped. What was done is kept: {done} of {total}.")}
+
+    def open(self, batch: Batch | None, event: gr.EventData) -> str:
+        """The full result of the row that was clicked."""
+        return opened.read(batch.folder, int(event.index)) if batch else opened.GONE
 
     def _running(self, batch: Batch) -> Updates:
         return {
-            self.status: _say("Looking at the first picture."),
-            self.table: "",
+            self.status: _say(f"Looking at the first picture of {batch.total}."),
+            **dict.fromkeys((self.table, self.opened), ""),
             self.batch: batch,
             self.start: gr.update(interactive=False),
             self.stop: gr.update(visible=True),
             **{button: gr.update(value=None, visible=False) for button in (self.table_file, self.reports)},
         }
 
-    def _shown(self, batch: Batch) -> Updates:
+    def _shown(self, batch: Batch, seconds: float) -> Updates:
         return {
-            self.status: _say(f"{len(batch.rows)} done so far."),
-            self.table: draw_table(batch.rows),
+            self.status: _say(progress(batch.done, batch.total, seconds)),
+            self.table: draw_table(batch.rows, batch.thumbnails),
             self.table_file: gr.update(value=str(batch.folder / "results.csv"), visible=True),
             self.batch: batch,
         }
@@ -113,35 +119,28 @@ class BatchTab:
 def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
     """Builds the tab inside the current Blocks and wires it."""
     gr.HTML(f"<p class='cc-small'>{INTRO}</p>", elem_id="batch-intro")
-    files = files_input(label="Pictures, or a zip of them", file_types=ENDINGS, height=200, elem_id="batch-files")
+    files = files_input(
+        label="Pictures, or a zip of them", file_types=[*ENDINGS, ".zip"], height=200, elem_id="batch-files"
+    )
     with gr.Row():
         start = gr.Button("Examine all", variant="primary", elem_id="batch-start")
         stop = gr.Button("Stop, and keep what is done", visible=False, elem_id="batch-stop")
     status = gr.HTML(_say(""), elem_id="batch-status")
-    table = gr.HTML(js_on_load=SORT, elem_id="batch-table")
+    table = gr.HTML(js_on_load=SCRIPT, elem_id="batch-table")
     with gr.Row():
         table_file = gr.DownloadButton("Download the table (CSV)", visible=False, elem_id="batch-csv")
         reports = gr.DownloadButton("Download all reports (zip)", visible=False, elem_id="batch-reports")
+    open_row = gr.HTML(elem_id="batch-opened", elem_classes="cc-flush")
     batch = gr.State(time_to_live=KEPT)
-    tab = BatchTab(detector, files, start, stop, status, table, table_file, reports, batch)
-    everything: list[Any] = [status, table, table_file, reports, batch, start, stop]
+    tab = BatchTab(detector, files, start, stop, status, table, table_file, reports, open_row, batch)
+    everything: list[Any] = [status, table, table_file, reports, open_row, batch, start, stop]
     running = start.click(
         tab.run, files, everything, preprocess=False, trigger_mode="once", concurrency_id="batch", **PRIVATE
     )
     stop.click(tab.stopped, batch, everything, cancels=[running], queue=False, **PRIVATE)
+    shown = table.click(tab.open, batch, open_row, queue=False, **PRIVATE)
+    shown.then(None, js=TO_RESULT, queue=False, **PRIVATE)
     return tab
-
-
-def _write(batch: Batch, done: Done) -> None:
-    """The table so far, and this row's report as HTML (with maps) and JSON."""
-    (batch.folder / "results.csv").write_text(as_csv(batch.rows), encoding="utf-8", newline="")
-    if done.examination is None:
-        return
-    from causalclip.report.document import save_reports
-
-    folder = batch.folder / "reports"
-    folder.mkdir(exist_ok=True)
-    save_reports(done.examination, folder, report_stem(done.row.number, done.row.name))
 
 
 def _say(sentence: str, *, trouble: bool = False) -> str:

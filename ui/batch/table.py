@@ -5,23 +5,26 @@ A component of Gradio's own would need a width for every column, and cannot be r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from causalclip.examine.batch import COLUMNS
+from causalclip.report.card import ICON, TONE
 
 if TYPE_CHECKING:
     from causalclip.examine.batch import Row
 
 SHOWN = ("number", "name", "answer", "score", "survives", "cautions", "claims")
+NOTHING = "\N{EN DASH}"
 HEADS = COLUMNS | {"claims": "What the file says, or why it was not examined"}
-# Sorts when a head is clicked, and again when the table is drawn anew with another row.
-SORT = """
+# Sorts when a head is clicked, and again when the table is drawn anew with another row; a click on a row opens it.
+SCRIPT = """
 const key = (cell) => cell.dataset.value ?? cell.textContent;
 let column = null, down = false;
 const compare = (a, b) => {
-  if (a === "" || b === "") return (a === "") - (b === "");  // what has no value stays below
+  const none = (text) => text === "" || text === "\u2013";
+  if (none(a) || none(b)) return none(a) - none(b);  // what has no value stays below
   return (down ? -1 : 1) * (isNaN(a) || isNaN(b) ? a.localeCompare(b) : a - b);
 };
 const sort = () => {
@@ -37,7 +40,9 @@ const sort = () => {
   });
 };
 element.addEventListener("click", (event) => {
-  const button = event.target.closest("th button");
+  const row = event.target.closest("tr[data-number]");
+  if (row) trigger("click", { index: Number(row.dataset.number) });
+  const button = event.target.closest("thead button");
   if (!button) return;
   const index = button.closest("th").cellIndex;
   down = index === column ? !down : false;
@@ -48,25 +53,35 @@ new MutationObserver(sort).observe(element, { childList: true, subtree: true });
 """
 
 
-def draw_table(rows: Sequence[Row]) -> str:
-    """The rows so far; everything in them is escaped."""
+def draw_table(rows: Sequence[Row], thumbnails: Mapping[int, str] | None = None) -> str:
+    """The rows so far, with their pictures in small by number; everything in them is escaped."""
     if not rows:
         return ""
     heads = "".join(f"<th scope='col'><button type='button'>{HEADS[name]}</button></th>" for name in SHOWN)
-    body = "".join(_row(row) for row in rows)
+    body = "".join(_row(row, (thumbnails or {}).get(row.number, "")) for row in rows)
     return (
         "<div class='cc-wide' tabindex='0' role='region' aria-label='Results'><table class='cc-table cc-batch'>"
-        "<caption>Results. A click on a column's head sorts by it.</caption>"
+        "<caption>Results. A click on a row opens its full result below; one on a column's head sorts by it.</caption>"
         f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
-def _row(row: Row) -> str:
+def _row(row: Row, thumbnail: str) -> str:
     cells = []
     for name in SHOWN:
         value = row.problem if name == "claims" and row.problem else getattr(row, name)
         exact = f" data-value='{value}'" if name == "score" and value is not None else ""
-        text = "" if value is None else f"{value:.2f}" if name == "score" else str(value)
         tag = "th scope='row'" if name == "name" else "td"
-        cells.append(f"<{tag}{exact}>{escape(text)}</{tag[:2]}>")
-    return f"<tr>{''.join(cells)}</tr>"
+        cells.append(f"<{tag}{exact}>{_cell(row, name, value, thumbnail)}</{tag[:2]}>")
+    opens = f" data-number='{row.number}'" if row.score is not None else ""
+    return f"<tr{opens}>{''.join(cells)}</tr>"
+
+
+def _cell(row: Row, name: str, value: Any, thumbnail: str) -> str:
+    text = NOTHING if value in (None, "") else f"{value:.2f}" if name == "score" else escape(str(value))
+    if name == "answer" and value in TONE:
+        return f"<span class='cc-answer cc-{TONE[value]}'><span aria-hidden='true'>{ICON[value]}</span> {text}</span>"
+    if name == "name" and row.score is not None:
+        image = f"<img alt='' src='{thumbnail}'>" if thumbnail else ""
+        return f"<button type='button' class='cc-open'>{image}<span>{text}</span></button>"
+    return text

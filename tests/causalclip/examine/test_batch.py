@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from causalclip.examine.batch import COLUMNS, Row, as_csv, collect, examine_all, report_stem, zip_reports
+from causalclip.examine.batch import (
+    CHECKING,
+    COLUMNS,
+    Row,
+    as_csv,
+    collect,
+    count,
+    examine_all,
+    report_stem,
+    zip_reports,
+)
 from causalclip.pictures import archives
 from causalclip.pictures.archives import ArchiveError, read_zip
 from causalclip.pictures.formats import ImageError
@@ -117,12 +127,16 @@ def test_a_bad_file_costs_its_row_only(tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
     (tmp_path / "more.zip").write_bytes(packed({"inside.png": PNG, "text.txt": b"hello"}))
     paths = [tmp_path / name for name in ("bad.jpg", "good.png", "missing.png", "more.zip")]
-    done = list(examine_all(collect(paths), tiny_detector()))
+    every = list(examine_all(collect(paths), tiny_detector()))
+    done = [d for d in every if d.row.survives != CHECKING]
+    assert [d.row.number for d in every] == [1, 2, 2, 3, 4, 4, 5]  # first the verdict, then with its stability
+    assert count(paths) == len(done)
     assert [d.row.name for d in done] == ["bad.jpg", "good.png", "missing.png", "inside.png", "text.txt"]
     assert [d.examination is not None for d in done] == [False, True, False, True, False]
     assert [d.row.number for d in done] == [1, 2, 3, 4, 5]
     assert done[0].row.answer == "not examined"
     assert done[0].row.problem
+    assert done[1].row.claims == ""  # no metadata at all
     good = done[1]
     assert good.examination is not None
     assert (good.row.answer, good.row.sha256) == (good.examination.band, good.examination.sha256)

@@ -7,6 +7,7 @@ import re
 import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -14,8 +15,11 @@ import pytest
 
 from causalclip.clip.weights import WeightsMissing
 from causalclip.examine.batch import Row
+from causalclip.report.card import ICON, TONE
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
+from ui.batch.opened import GONE
+from ui.batch.progress import progress
 from ui.batch.tab import BatchTab, build_batch_tab
 from ui.batch.table import draw_table
 from ui.detect.searches import SITES, links
@@ -39,7 +43,16 @@ def upload(**files: bytes) -> list[dict[str, str]]:
 def rows(table: str) -> list[list[str]]:
     """The cells of an HTML table's body."""
     body = table.partition("<tbody>")[2]
-    return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr>(.*?)</tr>", body)]
+    return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr[^>]*>(.*?)</tr>", body)]
+
+
+def text(html: str) -> str:
+    return re.sub(r"<[^>]+>", "", html)
+
+
+def event(index: int) -> Any:
+    """A click on a row, as the table's script sends it."""
+    return SimpleNamespace(index=index)
 
 
 def sentence(tab: BatchTab, updates: dict[Any, Any]) -> str:
@@ -50,8 +63,13 @@ def test_rows_come_one_by_one_and_a_bad_file_costs_its_row(tab: BatchTab) -> Non
     payload = upload(a_png=encode(photo(), "PNG"), b_jpg=b"\xff\xd8\xff broken", c_png=encode(photo(90, 80), "PNG"))
     updates = list(tab.run(payload))
     tables = [rows(u[tab.table]) for u in updates if u.get(tab.table)]
-    assert [len(t) for t in tables] == [1, 2, 3]
-    assert [row[1] for row in tables[-1]] == ["a.png", "b.jpg", "c.png"]
+    assert [len(t) for t in tables] == [1, 1, 2, 3, 3, 3]
+    assert [t[-1][4] for t in tables[:2]] == ["being checked", "yes"]  # the verdict comes before its stability
+    assert [text(row[1]) for row in tables[-1]] == ["a.png", "b.jpg", "c.png"]
+    said = [text(sentence(tab, u)) for u in updates]
+    assert said[0] == "Looking at the first picture of 3."
+    assert [s.partition(" done")[0] for s in said[1:-1]] == ["0 of 3", "1 of 3", "2 of 3", "2 of 3", "3 of 3"]
+    assert "seconds left" in said[2]
     assert tables[-1][1][2] == "not examined"
     assert tables[-1][1][-1]
     assert "2 examined, 1 could not be" in sentence(tab, updates[-1])
@@ -62,22 +80,50 @@ def test_rows_come_one_by_one_and_a_bad_file_costs_its_row(tab: BatchTab) -> Non
         names = archive.namelist()
         assert names == ["results.csv", "01-a.html", "01-a.json", "03-c.html", "03-c.json"]
         said = json.loads(archive.read("01-a.json"))
-    assert said["examination"]["band"] == tables[-1][0][2]
-    assert said["maps"]["causal"].startswith("data:image/png")
+        assert "data:image/png" in archive.read("01-a.html").decode()
+    assert said["examination"]["band"] == text(tables[-1][0][2]).split(maxsplit=1)[1]
+    assert "data:image" not in json.dumps(said)
+
+
+def test_a_row_looks_as_in_detect_and_opens_its_full_result(tab: BatchTab) -> None:
+    *_, last = tab.run(upload(a_png=encode(photo(), "PNG"), b_jpg=b"no picture"))
+    batch = last[tab.batch]
+    drawn = last[tab.table]
+    band = batch.rows[0].answer
+    assert f"class='cc-answer cc-{TONE[band]}'" in drawn
+    assert ICON[band] in drawn
+    assert drawn.count("src='data:image/jpeg;base64,") == 1
+    assert text(rows(drawn)[0][-1]) == "\N{EN DASH}"  # no metadata
+    assert re.findall(r"data-number='(\d+)'", drawn) == ["1"]  # the refused one has nothing to open
+    opened = tab.open(batch, event(1))
+    for part in ("cc-card", "cc-scale", "aria-label='Provenance'", "aria-label='Stability'", "src='data:image/png"):
+        assert part in opened
+    assert tab.open(batch, event(2)) == tab.open(None, event(1)) == GONE
+    in_memory = len(json.dumps(list(batch.thumbnails.values())))
+    assert in_memory < 10_000  # the results themselves are on disk
+
+
+def test_time_left_is_of_those_that_are_not_done() -> None:
+    assert progress(3, 12, 12) == "3 of 12 done, about 40 seconds left."
+    assert progress(1, 50, 10) == "1 of 50 done, about 9 minutes left."
+    assert progress(0, 4, 3) == "0 of 4 done."
+    assert progress(4, 4, 3) == "4 of 4 done."
 
 
 def test_stopping_keeps_what_is_done(tab: BatchTab) -> None:
     png = encode(photo(), "PNG")
     running = tab.run(upload(a_png=png, b_png=png, c_png=png))
-    next(running)
+    for _ in range(3):
+        next(running)
     batch = next(running)[tab.batch]
     running.close()  # what Gradio does to a cancelled event
     kept = tab.stopped(batch)
-    assert "1 of the files" in sentence(tab, kept)
+    assert "kept: 1 of 3" in sentence(tab, kept)
+    assert [row.survives for row in kept[tab.batch].rows] == ["yes", "not checked"]
     with zipfile.ZipFile(kept[tab.reports]["value"]) as archive:
         assert archive.namelist() == ["results.csv", "01-a.html", "01-a.json"]
     assert kept[tab.start]["interactive"]
-    assert "0 of the files" in sentence(tab, tab.stopped(None))
+    assert "kept: 0 of 0" in sentence(tab, tab.stopped(None))
 
 
 def test_a_hopeless_archive_is_explained(tab: BatchTab) -> None:
@@ -99,7 +145,7 @@ def test_missing_weights_are_explained() -> None:
 def test_names_are_escaped() -> None:
     drawn = draw_table([Row(1, "<img src=x onerror=alert(1)>", "inconclusive", 0.51234, claims="'>&")])
     assert "<img" not in drawn
-    assert rows(drawn)[0][1] == "&lt;img src=x onerror=alert(1)&gt;"
+    assert text(rows(drawn)[0][1]) == "&lt;img src=x onerror=alert(1)&gt;"
     assert "data-value='0.51234'>0.51<" in drawn
     assert draw_table([]) == ""
 

@@ -1,0 +1,41 @@
+"""A row's full result, as HTML in a file of its own: written when the row is done, read when somebody opens the row.
+
+So nothing of it is kept in memory, and it is deleted with the batch's other files.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from causalclip.report import card, provenance_panel, stability_panel
+
+if TYPE_CHECKING:
+    from causalclip.examine.examination import Examination
+
+GONE = "<p class='cc-said'>This row's result is not there: it is being examined, was not, or is no longer kept.</p>"
+
+
+def write(folder: Path, number: int, x: Examination, *, causal: str) -> None:
+    """Writes the card, the map (a data address) and the panels of a row."""
+    said = (
+        f"<section aria-label='Row {number}'><h2>No. {number}: {escape(x.name)}</h2>"
+        + card.verdict(x.detection, x.notes, cautions=x.cautions, stability=x.stability, tension=x.tension)
+        + f"<figure><img src='{causal}' alt='Causal map over the picture'><figcaption>What the verdict rests on. "
+        "Orange pushes towards generated, purple towards not generated.</figcaption></figure>"
+        + provenance_panel.panel(x.provenance)
+        + stability_panel.panel(x.stability)
+        + "</section>"
+    )
+    _file(folder, number).write_text(said, encoding="utf-8")
+
+
+def read(folder: Path, number: int) -> str:
+    """What was written of a row, or a sentence where there is nothing."""
+    file = _file(folder, number)
+    return file.read_text(encoding="utf-8") if file.is_file() else GONE
+
+
+def _file(folder: Path, number: int) -> Path:
+    return folder / f"row-{number:02d}.html"
