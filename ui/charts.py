@@ -16,8 +16,9 @@ MARKS = {  # one a series, in this order; all centred on 0, 0
     "b": "<path d='M0 -6.5 6.5 0 0 6.5 -6.5 0Z'/>",
     "c": "<rect x='-4.5' y='-4.5' width='9' height='9'/>",
     "d": "<path d='M0 -7 6.5 5 -6.5 5Z'/>",
+    "e": "<path d='M-5 0H5M0 -5V5' stroke-width='3'/>",
 }
-DASHES = {"a": "", "b": "7 3", "c": "2 3", "d": ""}
+DASHES = {"a": "", "b": "7 3", "c": "2 3", "d": "", "e": "1 3"}
 
 Interval = tuple[float, float]
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import gradio as gr
 
+from causalclip.pictures.formats import MAX_BYTES
+
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 
 
@@ -19,7 +21,7 @@ def launch(page: gr.Blocks, **options: Any) -> str:
         ssr_mode=False,
         run_history=False,
         mcp_server=True,
-        max_file_size="20mb",
+        max_file_size=f"{MAX_BYTES >> 20}mb",
         footer_links=["api", "settings"],
         theme=_theme(),
         css_paths=[ASSETS / f"{name}.css" for name in ("style", "evidence", "reviewer", "purify", "review")],

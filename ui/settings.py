@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from causalclip.pictures.formats import MAX_BYTES, NAMES
+
 KEPT = 3000  # seconds that a session's drawing is kept at most
 OPACITY = 0.8
-PLACEHOLDER = """Drop a picture here, paste one, or click to choose
-JPEG, PNG, WebP, AVIF, HEIC, TIFF or GIF
-up to 20 MB"""
+PLACEHOLDER = f"""Drop a picture here, paste one, or click to choose
+{NAMES}
+up to {MAX_BYTES >> 20} MB"""
 PROMISE = "It is read on this server only, passed on to no one, and deleted within an hour."
 MODEL_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}

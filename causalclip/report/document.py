@@ -11,6 +11,7 @@ import io
 import json
 import platform
 import tomllib
+from dataclasses import asdict
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,7 +22,7 @@ from PIL import Image
 
 from causalclip.examine.cautions import NOT_RECOGNISED
 from causalclip.provenance.reading import CAVEAT, history_words
-from causalclip.report import provenance_panel, stability_panel
+from causalclip.report import label, provenance_panel, stability_panel
 from causalclip.report.card import ICON, MEANING, TONE
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def as_html(examination: Examination, *, maps: dict[str, str]) -> str:
         caveat=CAVEAT,
         not_recognised=NOT_RECOGNISED,
         icons=ICON,
+        label=label.as_html(label.Label(), examination.examined),
         chart=stability_panel.chart,
         shown=stability_panel.shown,
     )
@@ -80,6 +82,7 @@ def content(examination: Examination, *, maps: dict[str, str] | None) -> dict[st
     return {
         "report": "CausalCLIP examination of one picture",
         "schema": 1,
+        "label": asdict(label.Label()),
         "examination": examination.as_dict(),
         **({"maps": maps} if maps else {}),
         "versions": versions(),

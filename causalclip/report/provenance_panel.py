@@ -33,23 +33,29 @@ def panel(provenance: Provenance) -> str:
         "<h2>What the file says about itself</h2>",
         f"<p><b>{escape(provenance.summary())}</b></p>",
         f"<p><span class='cc-chip cc-chip-{tone}'>Content Credentials: {words}</span></p>",
-        f"<details><summary>All that it says ({_count(provenance)})</summary>",
-        _credentials(provenance),
-        _marks(provenance),
         _compression(provenance),
-        _fields(provenance),
-        "".join(f"<p class='cc-small'>{escape(note)}</p>" for note in provenance.notes),
-        "</details>",
+        _details(provenance),
         _place(provenance),
         f"<p class='cc-small'>{CAVEAT}</p>",
     ]
     return f"<section class='cc-panel' aria-label='Provenance'>{''.join(parts)}</section>"
 
 
+def _details(provenance: Provenance) -> str:
+    """After a click; nothing where there is nothing more."""
+    body = _marks(provenance) + _fields(provenance)
+    if provenance.credentials.state != "none":
+        body = _credentials(provenance) + body
+    body += "".join(f"<p class='cc-small'>{escape(note)}</p>" for note in provenance.notes)
+    return f"<details><summary>All that it says{_count(provenance)}</summary>{body}</details>" if body else ""
+
+
 def _count(provenance: Provenance) -> str:
+    """How many claims and fields, of those that there are."""
     claims = len(provenance.credentials.source_types) + len(provenance.source_types) + len(provenance.marks)
-    words = [f"{n} {what}{'' if n == 1 else 's'}" for n, what in ((claims, "claim"), (len(provenance.fields), "field"))]
-    return ", ".join(words)
+    counts = (claims, "claim"), (len(provenance.fields), "field")
+    words = [f"{n} {what}{'' if n == 1 else 's'}" for n, what in counts if n]
+    return f" ({', '.join(words)})" if words else ""
 
 
 def _credentials(provenance: Provenance) -> str:

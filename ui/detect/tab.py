@@ -21,6 +21,7 @@ from causalclip.report.document import save_reports
 from ui.detect import details, searches
 from ui.detect.endpoints import add_endpoints
 from ui.detect.examples import Example
+from ui.detect.label import add_label
 from ui.server.files import new_folder, picture_input, save_png, upload_path
 from ui.server.problems import explain
 from ui.server.sessions import take_turn
@@ -190,6 +191,7 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example]) -> 
                 with gr.Row(elem_id="reports"):
                     report_html = gr.DownloadButton("Download the report (HTML)", elem_id="report-html")
                     report_json = gr.DownloadButton("Download it as JSON", elem_id="report-json")
+                add_label(picture, report_html, report_json)
                 gr.HTML(searches.links(), elem_id="searches")
             facts = gr.HTML(elem_id="facts")
     drawing = gr.State(time_to_live=KEPT)

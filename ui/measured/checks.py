@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from html import escape
 
-from ui.charts import Axis, Mark, Series, bar, legend, marks, plot, table, wilson
-from ui.measured.words import AUC, HALF, SETS, Report, percent, set_name, side_by_side
+from ui.charts import MARKS, Axis, Mark, Series, bar, legend, marks, plot, table, wilson
+from ui.measured.words import AUC, HALF, SETS, Report, known, percent, set_name, side_by_side
 
 
 def controls(report: Report) -> str:
     """Judges that never look for traces."""
     fixed = report["content held fixed, broad"]
     judges = {name: r for name, r in report.items() if isinstance(r, dict) and "alike" in r}
+    sets = known(judges["this detector"])
     rows = []
     for name in sorted(judges, key=lambda n: n != "this detector"):
-        r = judges[name]
-        chart = marks([Mark(r["broad"], "a"), Mark(r["alike"], "b")], Axis("AUC"), line=0.5)
-        rows.append([escape(name), chart, f"{r['broad']:.3f}", f"{r['alike']:.3f}"])
+        chart = marks(_each(judges[name], sets), Axis("AUC"), line=0.5)
+        rows.append([escape(name), chart, *_cells(judges[name], sets)])
     words = (
         "<p>A detector can seem good by knowing the wrong thing. These judges know only the file, only its shape, or "
         "only what the picture shows. Where one of them is far above 0.5, the test leaks that knowledge.</p>"
@@ -24,8 +24,8 @@ def controls(report: Report) -> str:
         f"{fixed['this detector']:.3f}, content alone {fixed['content alone']:.3f}, a coin {fixed['a coin']:.3f}. "
         "Width, height and aspect are not given to the detector.</p>"
     )
-    caption = f"AUC from 0 to 1; {HALF}. {legend(['many generators', 'like content'])}"
-    return words + table(caption, ["judge", "AUC", "many generators", "like content"], rows)
+    caption = f"AUC from 0 to 1; {HALF}. {legend([SETS[s] for s in sets])}"
+    return words + table(caption, ["judge", "AUC", *(SETS[s] for s in sets)], rows)
 
 
 def peer(report: Report) -> str:
@@ -38,7 +38,7 @@ def peer(report: Report) -> str:
 def travels(report: Report) -> str:
     """AUC after each change, as curves where the change has a strength, and all of them as a table."""
     auc = report["auc"]
-    sets = [n for n in SETS if n in auc["as it is"]]
+    sets = known(auc["as it is"])
     base, falls = auc["as it is"]["all"], {n: v["all"] for n, v in auc.items()}
     worst = min(falls, key=lambda n: falls[n])
     words = (
@@ -54,8 +54,8 @@ def travels(report: Report) -> str:
     rows = [
         [
             escape(n),
-            marks([Mark(v[s], m) for s, m in zip(sets, "abc", strict=False)], AUC),
-            *(f"{v[s]:.3f}" for s in sets),
+            marks(_each(v, sets), AUC),
+            *_cells(v, sets),
         ]
         for n, v in auc.items()
     ]
@@ -66,23 +66,15 @@ def travels(report: Report) -> str:
 
 def shapes(report: Report) -> str:
     """AUC of the same pictures cut to other shapes: whether the verdict rests on aspect."""
-    rows = [
-        [
-            escape(name),
-            marks([Mark(v["broad"], "a"), Mark(v["alike"], "b")], AUC),
-            f"{v['broad']:.3f}",
-            f"{v['alike']:.3f}",
-        ]
-        for name, v in report["shapes"].items()
-    ]
+    found = report["shapes"]
+    sets = [s for s in known(next(iter(found.values()))) if s != "all"]
+    rows = [[escape(name), marks(_each(v, sets), AUC), *_cells(v, sets)] for name, v in found.items()]
     words = (
         "<p>Generated pictures are often squares, so that a judge who only knows the shape does well on this test. "
         "This detector must not: the same pictures, cut to one shape or to the other kind's shape.</p>"
     )
-    caption = (
-        f"AUC from 0.5 to 1, {report['pictures_of_shapes']:,} pictures. {legend(['many generators', 'like content'])}"
-    )
-    return words + table(caption, ["shape", "AUC", "many generators", "like content"], rows)
+    caption = f"AUC from 0.5 to 1, {report['pictures_of_shapes']:,} pictures. {legend([SETS[s] for s in sets])}"
+    return words + table(caption, ["shape", "AUC", *(SETS[s] for s in sets)], rows)
 
 
 def overturned(report: Report) -> str:
@@ -141,13 +133,13 @@ def ladder(report: Report) -> str:
     for protocol, rungs in report.items():
         if not isinstance(rungs, list):  # the date and the data
             continue
-        names = [n for n in SETS if n in rungs[0]]
+        names = known(rungs[0])
         rows = []
         for rung in rungs:
             values = [rung[n]["auc"] for n in names]
             dots = [
                 Mark(v["mean"], m, (v["mean"] - v["spread"], v["mean"] + v["spread"]))
-                for v, m in zip(values, "abc", strict=False)
+                for v, m in zip(values, MARKS, strict=False)
             ]
             cells = [f"{v['mean']:.3f} <small>± {v['spread']:.3f}</small>" for v in values]
             rows.append([escape(rung["name"]), marks(dots, AUC), *cells])
@@ -171,6 +163,14 @@ def cautions(report: Report) -> str:
         f"<p>How often the page says that a picture is one of a kind that it judges badly. {escape(report['note'])}</p>"
     )
     return words + table("Drawings that were recognised as such", ["kind", "share", "recognised"], rows)
+
+
+def _each(row: Report, sets: list[str]) -> list[Mark]:
+    return [Mark(row[s], m) for s, m in zip(sets, MARKS, strict=False)]
+
+
+def _cells(row: Report, sets: list[str]) -> list[str]:
+    return [f"{row[s]:.3f}" for s in sets]
 
 
 def _curve(auc: Report, sets: list[str], what: str, names: list[str], ticks: tuple[str, ...]) -> str:

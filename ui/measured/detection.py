@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from causalclip.report.card import TONE
 from ui.charts import Axis, Mark, Series, bar, marks, plot, stack, table, wilson
-from ui.measured.words import AUC, HALF, SETS_WORDS, Report, percent, set_name, sets_of, side_by_side
+from ui.measured.words import AUC, HALF, SETS_WORDS, Report, percent, set_name, sets_of, side_by_side, source_name
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band
@@ -96,7 +96,7 @@ def sources(test: Report) -> str:
         if not found:
             continue
         order = sorted(found, key=lambda n: (found[n]["accuracy"], n))
-        words = [f"{escape(n)} ({_right(found[n])} of {found[n]['pictures']})" for n in order[:3]]
+        words = [f"{source_name(n)} ({_right(found[n])} of {found[n]['pictures']})" for n in order[:3]]
         rows = [_source(name, found[name]) for name in order]
         pieces.append(
             f"<div><p>Sources of {kind} pictures: {len(found)}. Judged worst: {', '.join(words)}.</p>"
@@ -143,7 +143,7 @@ def _answered(kind: str, whole: dict[str, Any]) -> str:
 def _source(name: str, row: dict[str, Any]) -> list[str]:
     right = _right(row)
     return [
-        escape(name),
+        source_name(name),
         bar(row["accuracy"], wilson(right, row["pictures"])),
         percent(row["accuracy"]),
         str(row["pictures"]),

@@ -13,14 +13,14 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from ui.measured import checks, detection, purification
+from ui.measured import checks, detection, purification, summary
 
 log = logging.getLogger(__name__)
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 INTRO = (
-    "<p>Everything here is drawn from files that the benchmarks wrote; below each section stands when, on what and "
-    "with which model. It holds for pictures like those. Read the last section, too: what is not known.</p>"
+    "<p>Everything here is drawn from files that the benchmarks wrote; each part opens on a click and says when, on "
+    "what and with which model it was measured. It holds for pictures like those. Read what is not known, too.</p>"
 )
 UNKNOWN = (
     "Generators that are newer than the test pictures. Detectors of this kind get worse on what they have not seen.",
@@ -43,6 +43,7 @@ class Section:
     needs: str = ""
 
 
+SPLICES, LADDER = "detection/splices.json", "detection/ladder.json"
 TEST, ROBUST = "detection/test.json", "detection/robustness.json"
 PURIFIED = "purification/defences.json"
 SECTIONS = (
@@ -56,28 +57,55 @@ SECTIONS = (
     Section("As pictures travel", ROBUST, checks.travels),
     Section("Cut to other shapes", ROBUST, checks.shapes, "shapes"),
     Section("Answers that do not survive", ROBUST, checks.overturned),
-    Section("Whether the maps are right", "detection/splices.json", checks.maps),
-    Section("What each piece of the method adds", "detection/ladder.json", checks.ladder),
+    Section("Whether the maps are right", SPLICES, checks.maps),
+    Section("What each piece of the method adds", LADDER, checks.ladder),
     Section("Weak spots that are recognised", "cautions.json", checks.cautions),
     Section("Purification, attack by attack", PURIFIED, purification.purification),
     Section("The detector on purified pictures", PURIFIED, purification.verdicts, "detector"),
 )
 
 
+LINES = (
+    Section("answers", TEST, summary.answers),
+    Section("ranking", TEST, summary.ranking),
+    Section("calibration", TEST, summary.calibration),
+    Section("method", LADDER, summary.method),
+    Section("maps", SPLICES, summary.maps),
+)
+
+
 def page(folder: Path | None = None) -> str:
-    """All sections as HTML, in order; `folder` holds the benchmarks' files (None: this project's)."""
+    """Five lines, then all sections folded, as HTML; `folder` holds the benchmarks' files (None: this project's)."""
     folder = folder or BENCHMARKS
-    links = "".join(f"<li><a href='#measured-{i}'>{s.title}</a></li>" for i, s in enumerate(SECTIONS))
-    links += "<li><a href='#measured-unknown'>What is not known</a></li>"
-    body = "".join(
-        f"<section id='measured-{i}'><h2>{s.title}</h2>{_drawn(s, folder)}</section>" for i, s in enumerate(SECTIONS)
-    )
+    lines = "".join(f"<li>{_line(line, folder)}</li>" for line in LINES)
     unknown = "".join(f"<li>{sentence}</li>" for sentence in UNKNOWN)
     return (
-        f"<div class='cc-measured'>{INTRO}<nav aria-label='Measured'><ul class='cc-contents'>{links}</ul></nav>{body}"
+        f"<div class='cc-measured'><h2>In five lines</h2><ol class='cc-lines'>{lines}</ol>{INTRO}"
+        f"<h2>Detection</h2>{_folded(folder, purified=False)}"
+        f"<h2>Purification</h2>{_folded(folder, purified=True)}"
         "<section id='measured-unknown'><h2>What is not known</h2>"
         f"<ul class='cc-unknown'>{unknown}</ul></section></div>"
     )
+
+
+def _folded(folder: Path, *, purified: bool) -> str:
+    return "".join(
+        f"<section id='measured-{i}'><details><summary><h3>{s.title}</h3></summary>"
+        f"{_drawn(s, folder)}</details></section>"
+        for i, s in enumerate(SECTIONS)
+        if (s.file == PURIFIED) == purified
+    )
+
+
+def _line(line: Section, folder: Path) -> str:
+    """One sentence, or why there is none."""
+    try:
+        return line.draw(json.loads((folder / line.file).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return "Not measured yet."
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        log.warning("benchmarks/%s has no line: %s", line.file, type(error).__name__)
+        return f"benchmarks/{line.file} was written by another version of the benchmark."
 
 
 def _drawn(section: Section, folder: Path) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from causalclip.report.card import TONE
 from ui.charts import bar, stack, table
-from ui.measured.detection import percent
+from ui.measured.words import percent, repeated
 
 Report = dict[str, Any]
 Cells = dict[tuple[str, str], dict[str, Any]]
@@ -84,7 +84,7 @@ def _attack(column: str, cells: Cells, *, seen: bool) -> str:
     ]
     any_cell = next(iter(found.values()))
     learned = " The purifier was trained on this attack." if seen else ""
-    caption = f"<b>{escape(column)}</b>, {any_cell['n']:,} questions, {any_cell['seeds']} seeds.{learned}"
+    caption = f"<b>{escape(column)}</b>, {any_cell['n']:,} questions, {repeated(any_cell['seeds'])}.{learned}"
     return table(caption, ["defence", "answers kept", "answers kept", "right answers"], rows)
 
 

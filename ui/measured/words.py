@@ -8,7 +8,31 @@ from typing import Any
 from ui.charts import Axis
 
 Report = dict[str, Any]
-SETS = {"broad": "many generators", "alike": "like content", "all": "all"}
+SETS = {
+    "broad": "many generators",
+    "alike": "like content",
+    "fresh": "newer generators",
+    "edits": "retouched pictures",
+    "all": "all",
+}
+AIMS = {"broad": 0.985, "alike": 0.9}  # for AUC, as in benchmarks/readme.py
+MAP_AIM = 0.8
+SOURCES = {
+    "camera-exif": "camera files with EXIF",
+    "cid22-pexels": "CID22 (Pexels)",
+    "dalle2": "DALL·E 2",
+    "ffhq": "FFHQ (portraits from Flickr)",
+    "flux-dev": "FLUX.1 dev",
+    "freepik-ai": "Freepik, AI",
+    "imagefx-imagen3": "ImageFX (Imagen 3)",
+    "imagenet-sample": "ImageNet",
+    "ms-designer-dalle3": "Microsoft Designer (DALL·E 3)",
+    "pexels-web": "Pexels",
+    "set5-set14": "Set5 and Set14",
+    "sun-hays80": "Sun-Hays 80",
+    "unsplash-web": "Unsplash",
+    "whisk-imagen": "Whisk (Imagen)",
+}
 SETS_WORDS = (
     "<b>Many generators</b>: real and generated pictures, whatever they show. <b>Like content</b>: real and generated "
     "photographs of the same kinds of thing, from sites whose owners say which is which; this is harder, and nearer to "
@@ -29,8 +53,31 @@ def sets_of(test: Report) -> list[str]:
     return sorted(test["sets"], key=lambda n: list(SETS).index(n) if n in SETS else -1)
 
 
+def known(row: Report) -> list[str]:
+    """The sets that a row has numbers of, in the order of SETS."""
+    return [name for name in SETS if name in row]
+
+
 def set_name(name: str) -> str:
     return SETS.get(name, escape(name))
+
+
+def source_name(name: str) -> str:
+    """A source in words: its known name, or its folder's without prefixes, owners and settings."""
+    if name in SOURCES:
+        return escape(SOURCES[name])
+    plain, kind = name, ""
+    for ending, word in (("-real", "real"), ("-ai", "generated")):
+        if name.endswith(ending):
+            plain, kind = name.removesuffix(ending), f" ({word})"
+    if plain.startswith("sds-"):
+        plain = plain.removeprefix("sds-").rpartition("_")[2] or plain
+    return escape(plain.replace("-", " ").replace("_", " ").strip()) + kind
+
+
+def repeated(count: int) -> str:
+    """How often something was measured anew."""
+    return "measured once" if count == 1 else f"{count} repetitions"
 
 
 def side_by_side(*pieces: str) -> str:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import readme
 from tests.makers.measured_files import reports, write_reports
 from ui.charts import Axis, Mark, Series, marks, plot, wilson
+from ui.measured import summary
 from ui.measured.page import SECTIONS, page
-from ui.measured.words import percent
+from ui.measured.words import AIMS, percent, repeated, source_name
 
 VOID = {"br", "img", "circle", "rect", "line", "path", "polyline"}
 
@@ -77,8 +79,9 @@ def test_numbers_follow_the_file(tmp_path: Path) -> None:
 
 def test_what_was_not_measured_is_said_so(tmp_path: Path) -> None:
     html = page(tmp_path)
-    assert html.count("Not measured yet") == len(SECTIONS)
+    assert html.count("Not measured yet:") == len(SECTIONS)
     assert not re.search(r"\d+ of 100", text(html))
+    assert html.count("Not measured yet.</li>") == 5
     assert "What is not known" in html
 
 
@@ -87,7 +90,8 @@ def test_a_file_of_another_form_costs_its_own_section_only(tmp_path: Path) -> No
     (folder / "detection" / "splices.json").write_text("{}")
     (folder / "detection" / "ladder.json").write_text("not JSON")
     said = text(page(folder))
-    assert said.count("another version of the benchmark") == 2
+    assert said.count("another version of the benchmark. Run it again") == 2
+    assert said.count("was written by another version") == 4  # and in the lines that rest on them
     assert "0.789" in said
 
 
@@ -106,6 +110,65 @@ def test_names_from_files_are_escaped(tmp_path: Path) -> None:
     assert "<script" not in html
     assert "<img" not in html
     assert "&lt;script&gt;x" in html
+
+
+def test_five_lines_come_first_and_all_else_is_folded(tmp_path: Path) -> None:
+    html = page(write_reports(tmp_path))
+    lines = re.findall(r"<li>(.*?)</li>", html.partition("</ol>")[0])
+    test = reports()["detection/test.json"]
+    assert len(lines) == 5
+    assert f"many generators {test['broad']['auc']:.3f} (aim 0.985: missed)" in lines[1]
+    assert "finds a pasted region in 71 of 100 pairs of spots (aim 0.8: missed)" in lines[4]
+    assert html.count("<details>") == len(SECTIONS)
+    before, _, after = html.partition("<h2>Purification</h2>")
+    assert "Purification, attack by attack" in after
+    assert "Purification, attack by attack" not in before
+
+
+def test_a_probe_that_is_as_good_is_said_to_be() -> None:
+    def rung(name: str, mean: float) -> dict:
+        return {"name": name, "all": {"auc": {"mean": mean, "spread": 0.003}}}
+
+    rungs = [rung("linear probe, several layers", 0.930), rung("all of it (shipped)", 0.934), rung("MLP", 0.9)]
+    assert "reaches 0.930, the full method 0.934: equal, within the spread" in summary.method({"P2": rungs})
+    rungs[1] = rung("all of it (shipped)", 0.95)
+    assert "more than that spread apart" in summary.method({"date": "x", "P2": rungs})
+
+
+def test_other_sets_are_drawn_under_their_names(tmp_path: Path) -> None:
+    """What the files hold, and no set that is written down here."""
+    folder = write_reports(tmp_path)
+    for name in ("test", "robustness"):
+        file = folder / "detection" / f"{name}.json"
+        report = json.loads(file.read_text())
+        if name == "test":
+            report |= {"fresh": report["alike"], "edits": report["alike"], "sets": ["fresh", *report["sets"], "edits"]}
+        for row in report.get("auc", {}).values():
+            row |= {"fresh": 0.611, "edits": 0.622}
+        file.write_text(json.dumps(report))
+    said = text(page(folder))
+    assert "another version" not in said
+    for words in ("newer generators", "retouched pictures", "0.611", "0.622"):
+        assert words in said
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("imagefx-imagen3", "ImageFX (Imagen 3)"),
+        ("fercasti-real-or-ai-ai", "fercasti real or ai (generated)"),
+        ("sds-omnigen2_omnigen2", "omnigen2"),
+        ("<b>", "&lt;b&gt;"),
+    ],
+)
+def test_sources_have_readable_names(name: str, words: str) -> None:
+    assert source_name(name) == words
+
+
+def test_aims_are_those_of_the_readme() -> None:
+    assert AIMS == readme.AIMS
+    assert repeated(1) == "measured once"
+    assert repeated(3) == "3 repetitions"
 
 
 def test_wilson_by_hand() -> None:

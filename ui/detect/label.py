@@ -1,0 +1,55 @@
+"""Name and note for the report: typed beside its buttons, written into its two files, kept nowhere else."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from causalclip.report.label import Label, read_label, write_label
+from ui.server.files import new_folder, upload_path
+from ui.settings import PRIVATE
+
+PROMISE = "Both go into the report that you download, and nowhere else. The time is shown in your own time zone, too."
+ZONE = "(html, plain, name, note) => [html, plain, name, note, Intl.DateTimeFormat().resolvedOptions().timeZone]"
+
+Payload = dict[str, Any] | None
+
+
+def add_label(picture: gr.Image, html: gr.DownloadButton, plain: gr.DownloadButton) -> None:
+    """Adds the two fields to the current Blocks. html, plain: the buttons of the report's two files."""
+    with gr.Row(elem_id="report-label"):
+        name = gr.Textbox(label="Your name, for the report (optional)", max_length=120, elem_id="report-name")
+        note = gr.Textbox(label="A note (optional)", max_length=2000, lines=1, elem_id="report-note")
+    said = gr.HTML(_said(Label()), elem_id="report-promise")
+    zone = gr.Textbox(visible=False)
+    for trigger in (name.change, note.change, html.change):
+        trigger(
+            relabel,
+            [html, plain, name, note, zone],
+            [html, plain, said],
+            js=ZONE,
+            preprocess=False,
+            trigger_mode="multiple",
+            queue=False,
+            **PRIVATE,
+        )
+    gr.on([picture.upload, picture.clear], lambda: "", None, note, queue=False, **PRIVATE)
+
+
+def relabel(html: Payload, plain: Payload, name: str, note: str, zone: str) -> Any:
+    """The paths of the report with what is typed now, and words on it; skipped where it holds that, or is not there."""
+    label = Label(name or "", note or "", zone or "").cleaned()
+    files = upload_path(html), upload_path(plain)
+    if not files[0] or not files[1] or read_label(Path(files[1])) == label:
+        return gr.skip(), gr.skip(), gr.skip()
+    written = write_label(Path(files[0]), Path(files[1]), label, new_folder())
+    return *(str(path) for path in written), _said(label)
+
+
+def _said(label: Label) -> str:
+    """What is in the report by now: a download that starts while somebody types would have less."""
+    typed = " and ".join(f"“{escape(text)}”" for text in (label.name, label.note) if text)
+    return f"<p class='cc-small' role='status'>{f'The report holds {typed}. ' if typed else ''}{PROMISE}</p>"
