@@ -80,9 +80,6 @@ def test_details_open_on_demand(open_page: Open, files: dict[str, Path]) -> None
     expect(table).to_be_visible()
     numbers = [float(t.replace("\N{MINUS SIGN}", "-")) for t in table.locator("td:last-child").all_inner_texts()]
     assert sum(numbers[:-1]) == pytest.approx(numbers[-1], abs=0.05)  # rounded
-    page.get_by_role("button", name="The channel mask").click()
-    expect(page.locator("#mask img")).to_be_visible()
-    assert drawn(page, "mask")
 
 
 def test_opacity_redraws_the_maps(open_page: Open, files: dict[str, Path]) -> None:
@@ -185,8 +182,6 @@ def test_accessible_and_within_the_window(open_page: Open, files: dict[str, Path
     give(page, files["long.png"])
     verdict(page)
     page.get_by_role("button", name="The map in words and numbers").click()
-    page.get_by_role("button", name="The channel mask").click()
-    expect(page.locator("#mask img")).to_be_visible()
     assert overflow(page) <= 0
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(int(c) for c in background[4:-1].split(",")[:3]) < 200) == dark

@@ -12,7 +12,6 @@ from PIL import Image
 from causalclip.examine.cautions import Caution
 from causalclip.examine.examination import Examination, conclude, look_closer, read_claims, tension
 from causalclip.maps.heatmap import Which
-from causalclip.maps.maskgrid import draw_mask, mask_words
 from causalclip.maps.overlay import Drawing, draw_map, prepare, shrink
 from causalclip.pictures.loading import ImageError, LoadedImage, load_image, read_file
 from causalclip.provenance.reading import Provenance
@@ -33,10 +32,6 @@ if TYPE_CHECKING:
 UNSHOWN = {"HEIC", "TIFF"}  # formats that browsers do not show
 CAUSAL, NON_CAUSAL = "Evidence: what the verdict rests on (causal)", "Left out: what the mask holds back (non-causal)"
 SAME_SCALE = "The non-causal map over the picture, on the same scale as the causal one."
-MASK = (
-    "Every cell is one dimension of CLIP's embedding. The mask decides how much of it reaches the verdict; the rest is "
-    "left out as content, style or one generator's habit."
-)
 PICK = """element.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button) trigger("click", { index: Number(button.dataset.index) });
@@ -61,7 +56,6 @@ class DetectTab:
     non_causal: gr.Image
     opacity: gr.Slider
     regions: gr.HTML
-    mask: gr.Image
     stability: gr.HTML
     report_html: gr.DownloadButton
     report_json: gr.DownloadButton
@@ -119,10 +113,7 @@ class DetectTab:
             self.opacity: OPACITY,
             self.drawing: drawing,
         }
-        yield {
-            self.non_causal: _map_file(drawing, "non_causal", OPACITY),
-            self.mask: gr.update(value=save_png(draw_mask(detection), "mask"), alt_text=mask_words(detection)),
-        }
+        yield {self.non_causal: _map_file(drawing, "non_causal", OPACITY)}
 
     def _conclusion(self, x: Examination) -> Updates:
         """The answer that counts, stability, and the report."""
@@ -143,7 +134,7 @@ class DetectTab:
             self.provenance: "",
             self.stability: stability_panel.waiting(),
             **dict.fromkeys((self.regions, self.facts), ""),
-            **dict.fromkeys((self.causal, self.non_causal, self.mask, self.drawing)),
+            **dict.fromkeys((self.causal, self.non_causal, self.drawing)),
             **dict.fromkeys((self.report_html, self.report_json)),
         }
 
@@ -184,9 +175,6 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example]) -> 
                 )
                 with gr.Accordion("The map in words and numbers", open=False):
                     regions = gr.HTML(elem_id="regions")
-                with gr.Accordion("The channel mask", open=False):
-                    gr.Markdown(MASK)
-                    mask = _output("Channel mask", "mask", show_label=False)
                 stability = gr.HTML(stability_panel.waiting(), elem_id="stability")
                 with gr.Row(elem_id="reports"):
                     report_html = gr.DownloadButton("Download the report (HTML)", elem_id="report-html")
@@ -195,14 +183,14 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example]) -> 
                 gr.HTML(searches.links(), elem_id="searches")
             facts = gr.HTML(elem_id="facts")
     drawing = gr.State(time_to_live=KEPT)
-    outputs = (provenance, status, causal, non_causal, opacity, regions, mask)
+    outputs = (provenance, status, causal, non_causal, opacity, regions)
     tab = DetectTab(detector, picture, *outputs, stability, report_html, report_json, facts, drawing)
     _wire(tab, shelf, examples)
     return tab
 
 
 def _wire(tab: DetectTab, shelf: gr.HTML, examples: Sequence[Example]) -> None:
-    shown: Any = [tab.status, tab.causal, tab.non_causal, tab.regions, tab.mask, tab.facts, tab.drawing]
+    shown: Any = [tab.status, tab.causal, tab.non_causal, tab.regions, tab.facts, tab.drawing]
     shown += [tab.provenance, tab.stability, tab.report_html, tab.report_json]
 
     def try_example(event: gr.EventData) -> Iterator[Updates]:

@@ -1,0 +1,36 @@
+"""Name and note for the report: written into copies, skipped where nothing changes, and of uploads alone."""
+
+import json
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from causalclip.examine.examination import examine
+from causalclip.report.document import save_reports
+from tests.makers.detectors import tiny_detector
+from tests.makers.pictures import encode, photo
+from ui.detect.label import relabel
+from ui.server.files import new_folder
+
+
+def payload(path: object) -> dict[str, str]:
+    return {"path": str(path)}
+
+
+def test_what_is_typed_is_written_and_said() -> None:
+    html, plain = save_reports(examine(encode(photo(), "PNG"), tiny_detector()), new_folder(), "x")
+    drawn, said, words = relabel(payload(html), payload(plain), "Ada <b>", "", "Europe/Paris")
+    assert "Ada &lt;b&gt;" in Path(drawn).read_text(encoding="utf-8")
+    assert json.loads(Path(said).read_text(encoding="utf-8"))["label"]["name"] == "Ada <b>"
+    assert "The report holds “Ada &lt;b&gt;”" in words
+    again = relabel(payload(drawn), payload(said), "Ada <b>", "", "Europe/Paris")
+    assert all(update == gr.skip() for update in again)
+    assert all(update == gr.skip() for update in relabel(None, None, "Ada", "", ""))
+
+
+def test_no_file_but_an_upload_is_read(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.json"
+    secret.write_text("{}")
+    with pytest.raises(gr.Error):
+        relabel(payload(secret), payload(secret), "Ada", "", "")
