@@ -91,7 +91,7 @@ def _curve(detection: Detection, curve: Removal, order: Order, count: int) -> st
     most = int(curve.counts[-1])
     end = _log(most)
     ticks = [t for t in TICKS if _log(t) < end - 0.4]  # or its number would stand in "all"
-    x = Axis("channels removed", 0, end, (*map(_log, ticks), end), (*(f"{t:,}" for t in ticks), f"all {most:,}"))
+    x = Axis("channels removed", 0, end, (*map(_log, ticks), end), (*(f"{t:,}" for t in ticks), "all"))
     low, high = curve.drawn.min(0), curve.drawn.max(0)
     places = [_log(int(c)) for c in curve.counts]
     series = [
@@ -102,7 +102,9 @@ def _curve(detection: Detection, curve: Removal, order: Order, count: int) -> st
             list(zip(low, high, strict=True)),
         ),
         Series("where the slider is", [(_log(count), 0.0), (_log(count), 1.0)]),
-        Series(f"all removed: {score(float(curve.ordered[-1]))}", [(end, float(curve.ordered[-1]))], dots=True),
+        Series(
+            f"all {most:,} removed: {score(float(curve.ordered[-1]))}", [(end, float(curve.ordered[-1]))], dots=True
+        ),
     ]
     alt = (
         f"The score while channels are removed. From {score(detection.probability)} with all channels to "

@@ -14,10 +14,11 @@ def answers(test: Report) -> str:
     """What it finds and whom it accuses."""
     found, accused = (test["all"]["bands"]["likely generated"][kind] for kind in ("generated", "real"))
     generated = sum(row["generated"] for row in test["all"]["reliability"])
-    low, high = wilson(accused * (test["all"]["pictures"] - generated), test["all"]["pictures"] - generated)
+    real = test["all"]["pictures"] - generated
+    low, high = wilson(accused * real, real)
     return (
-        f"Of 100 generated pictures it calls {100 * found:.0f} likely generated; of 100 real ones it wrongly calls "
-        f"{100 * accused:.0f} so (on pictures like these {100 * low:.0f} to {100 * high:.0f})."
+        f"It calls {percent(found)} of the {generated:,} generated pictures likely generated, and wrongly "
+        f"{percent(accused)} of the {real:,} real ones, which fits a share of {100 * low:.1f} to {100 * high:.1f} %."
     )
 
 
@@ -46,7 +47,10 @@ def method(ladder: Report) -> str:
         a, b = (rows[name]["all"]["auc"] for name in (probe, whole))
         equal = abs(a["mean"] - b["mean"]) <= a["spread"] + b["spread"]
         verdict = "equal, within the spread of repetitions" if equal else "more than that spread apart"
-        return f"A {probe} on the same features reaches {a['mean']:.3f}, the full method {b['mean']:.3f}: {verdict}."
+        return (
+            f"A linear probe on several layers reaches an AUC of {a['mean']:.3f}, the full method {b['mean']:.3f}: "
+            f"{verdict}."
+        )
     raise LookupError("no protocol has both")
 
 

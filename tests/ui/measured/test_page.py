@@ -117,6 +117,7 @@ def test_five_lines_come_first_and_all_else_is_folded(tmp_path: Path) -> None:
     lines = re.findall(r"<li>(.*?)</li>", html.partition("</ol>")[0])
     test = reports()["detection/test.json"]
     assert len(lines) == 5
+    assert re.match(r"It calls \d+ % of the \d+ generated .* of the \d+ real ones, which fits a share of", lines[0])
     assert f"many generators {test['broad']['auc']:.3f} (aim 0.985: missed)" in lines[1]
     assert "finds a pasted region in 71 of 100 pairs of spots (aim 0.8: missed)" in lines[4]
     assert html.count("<details>") == len(SECTIONS)
@@ -130,7 +131,7 @@ def test_a_probe_that_is_as_good_is_said_to_be() -> None:
         return {"name": name, "all": {"auc": {"mean": mean, "spread": 0.003}}}
 
     rungs = [rung("linear probe, several layers", 0.930), rung("all of it (shipped)", 0.934), rung("MLP", 0.9)]
-    assert "reaches 0.930, the full method 0.934: equal, within the spread" in summary.method({"P2": rungs})
+    assert "reaches an AUC of 0.930, the full method 0.934: equal, within the spread" in summary.method({"P2": rungs})
     rungs[1] = rung("all of it (shipped)", 0.95)
     assert "more than that spread apart" in summary.method({"date": "x", "P2": rungs})
 
