@@ -6,12 +6,9 @@ the headers do not bound, so `decode_apart` runs this file in a process of its o
 
 import io
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -26,15 +23,13 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from causalclip.pictures import colour, formats, headers
+from causalclip.pictures import apart, colour, formats, headers
 from causalclip.pictures.colour import Decoded
 from causalclip.pictures.formats import EXPORT, BrokenImage, Format, ImageError, UnsupportedImage
 
 MEMORY = 800 * 2**20  # bytes that the separate process may hold; with the rest of its work it stays below 1 GB
 SECONDS = 1.0  # of processor time that it may use for any picture, and in addition
 SECONDS_A_PIXEL = 0.12e-6  # for each pixel that the header announces; an ordinary decoder needs a tenth to a third
-PATIENCE = 60.0  # seconds until it is given up whatever it does
-_OUT_OF_MEMORY = 3  # its exit status then
 
 _PAGES = "The file holds several pictures; only the first was looked at."
 _UPRIGHT = "It was turned upright, as its orientation mark says."
@@ -178,40 +173,28 @@ def decode_apart(data: bytes, name: Format) -> Decoded:
 
     Raises RuntimeError if that process cannot run at all.
     """
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "causalclip.pictures.decoding", name],
-            input=data,
-            capture_output=True,
-            cwd=Path(__file__).parents[2],
-            env=environment,
-            timeout=PATIENCE,
-        )
-    except subprocess.TimeoutExpired:
+        written = apart.run_apart(__name__, name, data)
+    except apart.TooCostly:
         raise _too_costly(name) from None
-    if done.returncode < 0 or done.returncode == _OUT_OF_MEMORY:  # below 0: ended by a signal
-        raise _too_costly(name)
-    if done.returncode > 0:
-        raise RuntimeError("The decoder did not run: " + done.stderr.decode(errors="replace").strip()[-200:])
-    start = done.stdout.index(b"\n") + 1
-    answer = json.loads(done.stdout[:start])
+    start = written.index(b"\n") + 1
+    answer = json.loads(written[:start])
     if "error" in answer:
         raise cast(type[ImageError], getattr(formats, answer["error"]))(answer["sentence"])
-    pixels = np.frombuffer(done.stdout, np.uint8, offset=start).reshape(answer["shape"])
+    pixels = np.frombuffer(written, np.uint8, offset=start).reshape(answer["shape"])
     return pixels.copy(), tuple(answer["notes"])
 
 
 def main() -> None:
     """Decode standard input, of the format named by the argument, to a line of JSON and pixels on standard output."""
-    _limit_memory()
+    apart.limit_memory(MEMORY)
     _limit_time(0)
     try:
         pixels, notes = decode(sys.stdin.buffer.read(), cast(Format, sys.argv[1]), on_header=_limit_time)
     except ImageError as error:
         sys.stdout.buffer.write(_line({"error": type(error).__name__, "sentence": str(error)}))
     except MemoryError:
-        sys.exit(_OUT_OF_MEMORY)
+        sys.exit(apart.OUT_OF_MEMORY)
     else:
         sys.stdout.buffer.write(_line({"shape": pixels.shape, "notes": notes}))
         sys.stdout.buffer.write(pixels.data)
@@ -221,19 +204,9 @@ def _line(answer: dict[str, object]) -> bytes:
     return json.dumps(answer).encode() + b"\n"
 
 
-def _limit_memory() -> None:
-    if sys.platform == "linux":  # elsewhere the system does not keep to it
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-
-
 def _limit_time(pixels: int) -> None:
-    """Let the system end this process after the processor time that a picture of so many pixels may take from now."""
-    if sys.platform != "win32":
-        import signal
-
-        signal.setitimer(signal.ITIMER_PROF, SECONDS + SECONDS_A_PIXEL * pixels)
+    """Limit the processor time from now to what a picture of so many pixels may take."""
+    apart.limit_time(SECONDS + SECONDS_A_PIXEL * pixels)
 
 
 def _too_costly(name: Format) -> BrokenImage:

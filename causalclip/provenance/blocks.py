@@ -1,26 +1,34 @@
 """The metadata blocks of a picture's file, found by walking its container: what merely lies in the file is not read.
 
 Bytes that were appended to a picture, or put where no decoder looks, are no part of it and make no claim about it.
+Libraries unpack the blocks, but JPEG, PNG and WebP files are walked here: Pillow joins the EXIF segments of a JPEG in
+quadratic time, gives a whole PNG up for one bad text, and reserves the canvas of a WebP on opening it.
 """
 
+import io
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
+from PIL.PngImagePlugin import PngStream, iTXt
+
+from causalclip.pictures.apart import TooCostly
 from causalclip.pictures.formats import Format, ImageError
 from causalclip.pictures.headers import jpeg_segments, png_chunks
 from causalclip.pictures.plaintext import decode
+from causalclip.provenance.budget import MAX_ITEM, MAX_TOTAL, TOO_MUCH, Budget
 from causalclip.provenance.isomedia import read_items
-from causalclip.provenance.tifftags import read_tags
+from causalclip.provenance.jpegtables import open_head
+from causalclip.provenance.tifftags import Tags
 
-MAX_XMP = 256 * 2**10  # bytes; without thumbnails and histories it is a few thousand
-MAX_TEXT = 512 * 2**10  # bytes of one text; ComfyUI's workflows are some 100,000
 MAX_TEXTS = 64
-MAX_UNPACKED = 2 * 2**20  # bytes of all compressed texts together
-TOO_MUCH = "The file holds more metadata than any real picture needs; only the first part of it was read."
+DAMAGED = "The file's structure is damaged, so what it says about itself was not read."
+COSTLY = "The file's metadata is damaged, or more than any real picture needs; at most a part of it was read."
 
 _XMP_MARK = b"http://ns.adobe.com/xap/1.0/\0"
-_SOS, _APP1, _APP13, _COM, _DQT = 0xDA, 0xE1, 0xED, 0xFE, 0xDB
+_SOS, _APP1, _APP13, _COM = 0xDA, 0xE1, 0xED, 0xFE
+_XMP_KEY = "XML:com.adobe.xmp"  # of a PNG text
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +42,9 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """What a container holds beside the picture. exif: a TIFF structure. xmp: XML. iptc: IIM datasets."""
+    """What a container holds beside the picture. xmp: XML. iptc: IIM datasets."""
 
-    exif: bytes = b""
+    exif: Tags = field(default_factory=Tags)
     xmp: bytes = b""
     iptc: bytes = b""
     texts: tuple[Text, ...] = ()
@@ -45,90 +53,96 @@ class Blocks:
 
 def read_blocks(data: bytes, name: Format) -> Blocks:
     """The metadata blocks of a file of format `name`; empty where the container is broken or holds none."""
-    reader = _READERS.get(name)
+    reader, budget = _READERS.get(name), Budget()
     if reader is None:
         return Blocks()
     try:
-        blocks = reader(data)
-    except ImageError:
-        return Blocks(notes=("The file's structure is damaged, so what it says about itself was not read.",))
-    if len(blocks.xmp) > MAX_XMP:
-        return replace(blocks, xmp=b"", notes=(*blocks.notes, TOO_MUCH))
-    return blocks
+        blocks = reader(data, budget)
+    except (ImageError, TooCostly):
+        return Blocks(notes=(COSTLY if name in ("HEIC", "AVIF") else DAMAGED,))
+    return replace(blocks, notes=(TOO_MUCH,)) if budget.exceeded else blocks
 
 
-def _jpeg(data: bytes) -> Blocks:
+def _jpeg(data: bytes, budget: Budget) -> Blocks:
     exif = xmp = b""
-    photoshop: list[bytes] = []
     texts: list[Text] = []
     for marker, start, end in jpeg_segments(data):
+        body = data[start + 4 : end]
         if marker == _SOS:
             break
-        body = data[start + 4 : end]
         if marker == _APP1 and body.startswith(b"Exif\0\0"):
-            exif = exif or body[6:]
+            exif = exif or budget.whole(body[6:])
         elif marker == _APP1 and body.startswith(_XMP_MARK):
-            xmp = xmp or body[len(_XMP_MARK) :]
-        elif marker == _APP13 and body.startswith(b"Photoshop 3.0\0"):
-            photoshop.append(body[14:])
+            xmp = xmp or budget.whole(body[len(_XMP_MARK) :])
         elif marker == _COM and len(texts) < MAX_TEXTS:
-            texts.append(Text("JPEG comment", "comment", decode(body)))
-    return Blocks(exif, xmp, _iptc(b"".join(photoshop[:MAX_TEXTS])), tuple(texts))
+            texts.append(Text("JPEG comment", "comment", decode(budget.cut(body))))
+    head = open_head(data, _APP13)
+    photoshop = head.info.get("photoshop", {}) if head else {}
+    return Blocks(_exif(exif), xmp, budget.whole(photoshop.get(0x0404, b"")), tuple(texts))
 
 
-def _png(data: bytes) -> Blocks:
+def _png(data: bytes, budget: Budget) -> Blocks:
     exif = xmp = b""
-    texts = _Texts()
+    texts: list[Text] = []
     for kind, start, end in png_chunks(data):
-        body = data[start + 8 : end - 4]
         if kind not in (b"eXIf", b"tEXt", b"zTXt", b"iTXt") or not _checked(data[start + 4 : end]):
             continue
+        body = data[start + 8 : end - 4]
         if kind == b"eXIf":
-            exif = exif or body
-            continue
-        key, _, rest = body.partition(b"\0")
-        value = texts.unpack(kind, rest)
-        if key == b"XML:com.adobe.xmp":
-            xmp = xmp or value
-        elif not key.startswith(b"Raw profile type"):
-            texts.add(key, value)
-    return Blocks(exif, xmp, b"", tuple(texts.found), (TOO_MUCH,) if texts.too_much else ())
+            exif = exif or budget.whole(body)
+        elif body.startswith(_XMP_KEY.encode() + b"\0"):
+            xmp = xmp or budget.whole(_unpack(kind, body, budget)[1])
+        elif len(texts) >= MAX_TEXTS:
+            budget.exceeded = True
+        elif not body.startswith(b"Raw profile type"):
+            key, value = _unpack(kind, body, budget)
+            texts.append(Text("PNG text", key[:79], decode(budget.cut(value))))
+    return Blocks(_exif(exif), xmp, texts=tuple(texts))
 
 
-def _webp(data: bytes) -> Blocks:
+def _webp(data: bytes, budget: Budget) -> Blocks:
     exif = xmp = b""
     start = 12
     for _ in range(1000):
         kind, size = data[start : start + 4], int.from_bytes(data[start + 4 : start + 8], "little")
         if len(kind) < 4 or start + 8 + size > len(data):
             break
-        body = data[start + 8 : start + 8 + size]
+        body = data[start + 8 : start + 8 + size] if kind in (b"EXIF", b"XMP ") else b""
         if kind == b"EXIF":
-            exif = exif or body.removeprefix(b"Exif\0\0")
+            exif = exif or budget.whole(body.removeprefix(b"Exif\0\0"))
         elif kind == b"XMP ":
-            xmp = xmp or body
+            xmp = xmp or budget.whole(body)
         start += 8 + size + size % 2
-    return Blocks(exif, xmp)
+    return Blocks(_exif(exif), xmp)
 
 
-def _tiff(data: bytes) -> Blocks:
-    xmp, iptc = 700, 33723
-    found = {tag: value for tag, value in read_tags(data, (xmp, iptc)).items() if isinstance(value, bytes)}
-    return Blocks(data, found.get(xmp, b""), found.get(iptc, b""))
+def _tiff(data: bytes, budget: Budget) -> Blocks:
+    tags = Tags(data, limit=MAX_TOTAL)
+    xmp, iptc = tags.get(700), tags.get(33723)
+    return Blocks(
+        tags,
+        budget.whole(xmp) if isinstance(xmp, bytes) else b"",
+        budget.whole(iptc) if isinstance(iptc, bytes) else b"",
+    )
 
 
-def _iso(data: bytes) -> Blocks:
-    return Blocks(*read_items(data))
+def _iso(name: Format, data: bytes, budget: Budget) -> Blocks:
+    exif, xmp = read_items(data, name)
+    return Blocks(_exif(budget.whole(exif)), budget.whole(xmp))
 
 
-_READERS: dict[Format, Callable[[bytes], Blocks]] = {
+_READERS: dict[Format, Callable[[bytes, Budget], Blocks]] = {
     "JPEG": _jpeg,
     "PNG": _png,
     "WebP": _webp,
     "TIFF": _tiff,
-    "HEIC": _iso,
-    "AVIF": _iso,
+    "HEIC": partial(_iso, "HEIC"),
+    "AVIF": partial(_iso, "AVIF"),
 }
+
+
+def _exif(block: bytes) -> Tags:
+    return Tags(block, limit=MAX_ITEM)
 
 
 def _checked(chunk: bytes) -> bool:
@@ -136,55 +150,17 @@ def _checked(chunk: bytes) -> bool:
     return zlib.crc32(chunk[:-4]) == int.from_bytes(chunk[-4:], "big")
 
 
-def _iptc(resources: bytes) -> bytes:
-    """The IIM block (resource 0x0404) of a Photoshop image resource section."""
-    for number, body in _resources(resources):
-        if number == 0x0404:
-            return body
-    return b""
-
-
-def _resources(data: bytes) -> Iterator[tuple[int, bytes]]:
-    start = 0
-    for _ in range(500):
-        if data[start : start + 4] != b"8BIM":
-            return
-        number, named = int.from_bytes(data[start + 4 : start + 6], "big"), data[start + 6 : start + 7]
-        at = start + 6 + (1 + (named[0] if named else 0) + 1) // 2 * 2
-        size = int.from_bytes(data[at : at + 4], "big")
-        yield number, data[at + 4 : at + 4 + size]
-        start = at + 4 + size + size % 2
-
-
-@dataclass(slots=True)
-class _Texts:
-    """Collects the texts of a PNG, and stops at the limits."""
-
-    found: list[Text] = field(default_factory=list)
-    left: int = MAX_UNPACKED
-    too_much: bool = False
-
-    def add(self, key: bytes, value: bytes) -> None:
-        if len(self.found) < MAX_TEXTS:
-            self.found.append(Text("PNG text", decode(key[:79]), decode(value[:MAX_TEXT])))
-        self.too_much |= len(self.found) >= MAX_TEXTS or len(value) > MAX_TEXT
-
-    def unpack(self, kind: bytes, rest: bytes) -> bytes:
-        """The value of a tEXt, zTXt or iTXt chunk after its key (PNG specification, section 11.3.3)."""
-        if kind == b"tEXt":
-            return rest
-        if kind == b"zTXt":
-            return self._inflate(rest[1:])
-        packed, rest = rest[:1] == b"\1", rest[2:]
-        value = rest.partition(b"\0")[2].partition(b"\0")[2]
-        return self._inflate(value) if packed else value
-
-    def _inflate(self, packed: bytes) -> bytes:
-        unpacker = zlib.decompressobj()
-        try:
-            value = unpacker.decompress(packed, max(1, min(MAX_TEXT, self.left)))
-        except zlib.error:
-            return b""
-        self.left -= len(value)
-        self.too_much |= bool(unpacker.unconsumed_tail)
-        return value
+def _unpack(kind: bytes, body: bytes, budget: Budget) -> tuple[str, bytes]:
+    """Key and value of a PNG text, as UTF-8 or Latin-1; both empty where it cannot be unpacked within the budget."""
+    stream = PngStream(io.BytesIO(body))
+    try:
+        if budget.left > 0:
+            getattr(stream, f"chunk_{kind.decode()}")(0, len(body))
+    except (ValueError, SyntaxError):  # more than a megabyte, or packed in an unknown way
+        budget.left -= MAX_ITEM
+    if "xmp" in stream.im_info:
+        return _XMP_KEY, stream.im_info["xmp"]
+    for key, value in stream.im_text.items():
+        return key, value.encode("utf-8" if isinstance(value, iTXt) else "latin-1")
+    budget.exceeded = True
+    return "", b""

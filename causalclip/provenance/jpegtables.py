@@ -1,14 +1,18 @@
 """How a JPEG was saved, from its own tables: quality, chroma, progressive or not."""
 
-import struct
+import io
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
+from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
 from causalclip.pictures.formats import ImageError
 from causalclip.pictures.headers import jpeg_segments
+from causalclip.provenance.budget import MAX_ITEM
 
-# ITU-T T.81, table K.1, row by row, and the order in which a file stores it.
+MAX_TABLES = 4096  # bytes of tables; four of the largest have 516
+# ITU-T T.81, table K.1, row by row.
 LUMINANCE = np.array(
     [
         [16, 11, 10, 16, 24, 40, 51, 61],
@@ -21,9 +25,8 @@ LUMINANCE = np.array(
         [72, 92, 95, 98, 112, 100, 103, 99],
     ]
 )
-_ZIGZAG = sorted(range(64), key=lambda i: (i // 8 + i % 8, (i // 8 if (i // 8 + i % 8) % 2 else i % 8)))
-_SOS, _DQT = 0xDA, 0xDB
-_SOF = {0xC0, 0xC1, 0xC2}
+_SOS = 0xDA
+_TABLES = {0xC0, 0xC1, 0xC2, 0xDB, _SOS}  # frame headers and DQT
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,54 +52,41 @@ def standard_table(quality: int) -> np.ndarray:
     return np.clip((LUMINANCE * scale + 50) // 100, 1, 255)
 
 
+def open_head(data: bytes, *further: int) -> JpegImageFile | None:
+    """A JPEG up to its pixels, as Pillow reads it: its tables, and segments with `further` markers; None if damaged.
+
+    Without the other segments, of which Pillow makes more than it is asked for, and within limits.
+    """
+    kept, sizes = [b"\xff\xd8"], Counter[int]()
+    for marker, start, end in jpeg_segments(data):
+        limit = MAX_ITEM if marker in further else MAX_TABLES if marker in _TABLES else 0
+        if sizes[marker] + end - start <= limit:
+            sizes[marker] += end - start
+            kept.append(data[start:end])
+        if marker == _SOS:
+            break
+    try:
+        return JpegImageFile(io.BytesIO(b"".join(kept)))
+    except Exception:  # it raises anything on bad input
+        return None
+
+
 def read_tables(data: bytes) -> JpegTables | None:
     """From a JPEG file; None if it has no tables that can be read."""
-    luminance, chroma, progressive = None, "other", False
     try:
-        for marker, start, end in jpeg_segments(data):
-            body = data[start + 4 : end]
-            if marker == _SOS:
-                break
-            if marker == _DQT and luminance is None:
-                luminance = _first_table(body)
-            elif marker in _SOF:
-                chroma, progressive = _chroma(body), marker == 0xC2
+        head = open_head(data)
     except ImageError:
         return None
-    if luminance is None:
+    if head is None or 0 not in head.quantization:
         return None
+    luminance = np.array(head.quantization[0]).reshape(8, 8)
     quality = nearest_quality(luminance)
-    return JpegTables(quality, bool((standard_table(quality) == luminance).all()), chroma, progressive)
+    chroma = "grey" if head.layers == 1 else {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}.get(get_sampling(head), "other")
+    exact = bool((standard_table(quality) == luminance).all())
+    return JpegTables(quality, exact, chroma, "progressive" in head.info)
 
 
 def nearest_quality(table: np.ndarray) -> int:
     """The quality whose standard table is nearest to an [8, 8] table, in the logarithm of its entries."""
     logs = np.log(np.clip(table, 1, None))
     return min(range(1, 101), key=lambda q: float(np.abs(np.log(standard_table(q)) - logs).mean()))
-
-
-def _first_table(body: bytes) -> np.ndarray | None:
-    """Table number 0 of a DQT segment, [8, 8]."""
-    start = 0
-    while start < len(body):
-        deep, number = body[start] >> 4, body[start] & 15
-        size = 128 if deep else 64
-        raw = body[start + 1 : start + 1 + size]
-        if len(raw) < size:
-            return None
-        if number == 0:
-            table = np.empty(64, int)
-            table[_ZIGZAG] = np.frombuffer(raw, ">u2" if deep else np.uint8)
-            return table.reshape(8, 8)
-        start += 1 + size
-    return None
-
-
-def _chroma(body: bytes) -> str:
-    if len(body) < 6 or len(body) < 6 + 3 * body[5]:
-        return "other"
-    if body[5] == 1:
-        return "grey"
-    factors = [divmod(struct.unpack_from("B", body, 7 + 3 * i)[0], 16) for i in range(body[5])]
-    share = factors[0][0] / max(1, factors[1][0]), factors[0][1] / max(1, factors[1][1])
-    return {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0"}.get(share, "other")

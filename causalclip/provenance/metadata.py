@@ -1,14 +1,21 @@
 """What EXIF, XMP and IPTC say: camera, software, dates, credit, place, and how the picture came about."""
 
-import re
+import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from xml.etree import ElementTree
+from typing import Any
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml.ElementTree import fromstring
+from PIL.IptcImagePlugin import getiptcinfo
+from PIL.JpegImagePlugin import JpegImageFile
 
 from causalclip.pictures.plaintext import clean, decode
 from causalclip.provenance.blocks import Blocks, Text
+from causalclip.provenance.budget import TOO_MUCH
 from causalclip.provenance.sourcetypes import SourceType, source_type
-from causalclip.provenance.tifftags import EXIF_IFD, GPS_IFD, Value, read_tags
+from causalclip.provenance.tifftags import EXIF_IFD, GPS_IFD, Tags
 
 MAX_FIELDS = 60
 MAX_NODES = 20_000  # of an XMP packet
@@ -76,7 +83,9 @@ class Metadata:
 def read_metadata(blocks: Blocks) -> Metadata:
     """Never raises: what cannot be read is left out, and said."""
     said, notes = [*_exif(blocks.exif), *_iptc(blocks.iptc)], list(blocks.notes)
-    xmp = _parse(blocks.xmp)
+    place, xmp = _place(blocks.exif), _parse(blocks.xmp)
+    if blocks.exif.cut:
+        notes.append(TOO_MUCH)
     if blocks.xmp and xmp is None:
         notes.append("The file's XMP block is damaged and was not read.")
     said += _xmp(xmp)
@@ -87,7 +96,7 @@ def read_metadata(blocks: Blocks) -> Metadata:
         shown,
         (*said, *blocks.texts),
         tuple(dict.fromkeys(t for t in types if t)),
-        _place(blocks.exif),
+        place,
         tuple(dict.fromkeys(notes)),
     )
 
@@ -95,86 +104,77 @@ def read_metadata(blocks: Blocks) -> Metadata:
 # EXIF (CIPA DC-008) -------------------------------------------------------------------------------
 
 
-def _exif(block: bytes) -> Iterator[Text]:
-    first = read_tags(block, {*_EXIF, EXIF_IFD})
-    for tag, name in _EXIF.items():
-        yield from _text(name, first.get(tag))
-    inner = _pointer(first.get(EXIF_IFD))
-    if inner is not None:
-        more = read_tags(block, _EXIF_MORE, directory=inner)
-        for tag, name in _EXIF_MORE.items():
-            yield from _text(name, more.get(tag))
+def _exif(tags: Tags) -> Iterator[Text]:
+    for inside, wanted in ((None, _EXIF), (EXIF_IFD, _EXIF_MORE)):
+        for tag, name in wanted.items():
+            value = tags.get(tag, inside=inside)
+            if isinstance(value, str | bytes):
+                yield Text("EXIF", name, _text(value.encode("latin-1") if isinstance(value, str) else value))
 
 
-def _text(name: str, value: Value | None) -> Iterator[Text]:
-    if not isinstance(value, bytes):
-        return
+def _text(value: bytes) -> str:
     charset = _CHARSETS.get(value[:8])
     if charset is None:
-        yield Text("EXIF", name, decode(value.split(b"\0", 1)[0]))
-    elif charset == "utf-16":
-        body = value[8:]
-        # Without a byte order mark, the zero bytes of Latin letters tell it.
-        order = "utf-16-be" if body[0:1] == b"\0" else "utf-16-le"
-        yield Text("EXIF", name, body.removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff").decode(order, "replace"))
-    else:
-        yield Text("EXIF", name, value[8:].decode(charset, "replace"))
+        return decode(value.split(b"\0", 1)[0])
+    body = value[8:]
+    if charset != "utf-16":
+        return body.decode(charset, "replace")
+    # Without a byte order mark, the zero bytes of Latin letters tell it.
+    order = "utf-16-be" if body[0:1] == b"\0" else "utf-16-le"
+    return body.removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff").decode(order, "replace")
 
 
-def _pointer(value: Value | None) -> int | None:
-    return int(value[0]) if isinstance(value, tuple) else None
-
-
-def _place(block: bytes) -> tuple[float, float] | None:
+def _place(tags: Tags) -> tuple[float, float] | None:
     """Latitude and longitude in degrees, north and east above 0."""
-    start = _pointer(read_tags(block, {GPS_IFD}).get(GPS_IFD))
-    if start is None:
-        return None
-    tags = read_tags(block, {1, 2, 3, 4}, directory=start)
-    latitude, longitude = _degrees(tags.get(1), tags.get(2), b"S"), _degrees(tags.get(3), tags.get(4), b"W")
-    if latitude is None or longitude is None or abs(latitude) > 90 or abs(longitude) > 180:
-        return None
-    return round(latitude, 5), round(longitude, 5)
+    north, latitude, east, longitude = (tags.get(tag, inside=GPS_IFD) for tag in (1, 2, 3, 4))
+    place = _degrees(north, latitude, "S"), _degrees(east, longitude, "W")
+    return place if abs(place[0]) <= 90 and abs(place[1]) <= 180 else None
 
 
-def _degrees(side: Value | None, value: Value | None, negative: bytes) -> float | None:
-    if not isinstance(value, tuple) or len(value) != 3 or not isinstance(side, bytes):
-        return None
-    degrees = value[0] + value[1] / 60 + value[2] / 3600
-    return -degrees if side[:1] == negative else degrees
+def _degrees(side: Any, value: Any, negative: str) -> float:
+    """Not a number for what is no angle."""
+    if not isinstance(value, tuple) or len(value) != 3 or not isinstance(side, str):
+        return math.nan
+    parts = [0.0 if math.isnan(part) else float(part) for part in value]  # cameras write 0/0 for no seconds
+    degrees = round(parts[0] + parts[1] / 60 + parts[2] / 3600, 5)
+    return -degrees if side.startswith(negative) else degrees
 
 
 # IPTC (IIM 4.2, record 2) -------------------------------------------------------------------------
 
 
 def _iptc(block: bytes) -> Iterator[Text]:
-    start = 0
-    for _ in range(300):
-        if block[start : start + 1] != b"\x1c" or start + 5 > len(block):
-            return
-        record, number, size = block[start + 1], block[start + 2], int.from_bytes(block[start + 3 : start + 5], "big")
+    carrier = JpegImageFile.__new__(JpegImageFile)  # Pillow takes the block from a picture alone
+    carrier.info = {"photoshop": {0x0404: block}}
+    try:
+        found = getiptcinfo(carrier) or {}
+    except (SyntaxError, OSError):
+        return
+    for (record, number), values in found.items():
         if record == 2 and number in _IPTC:
-            yield Text("IPTC", _IPTC[number], decode(block[start + 5 : start + 5 + size]))
-        start += 5 + size
+            for value in values if isinstance(values, list) else [values]:
+                yield Text("IPTC", _IPTC[number], decode(value or b""))
 
 
 # XMP (ISO 16684-1) --------------------------------------------------------------------------------
 
 
-def _parse(packet: bytes) -> ElementTree.Element | None:
-    """The tree of a packet; None for what is no XML, or has declarations, which no XMP needs and bombs are made of."""
-    start, end = packet.find(b"<"), packet.rfind(b">")
-    if start < 0 or re.search(rb"<!(?:DOCTYPE|ENTITY)", packet, re.IGNORECASE):
-        return None
-    if packet.count(b"<") > 2 * MAX_NODES:
+def _parse(packet: bytes) -> Element | None:
+    """The tree of a packet in UTF-8, 16 or 32; None for what is no XML, or has a document type: no XMP needs one."""
+    if not packet:
         return None
     try:
-        return ElementTree.fromstring(re.sub(rb"<\?xpacket.*?\?>", b"", packet[start : end + 1]).strip())
-    except (ElementTree.ParseError, ValueError, LookupError):
+        text = packet.decode(json.detect_encoding(packet), "replace")
+        if text.count("<") > 2 * MAX_NODES:
+            return None
+        tree: Element = fromstring(text[text.find("<") : text.rfind(">") + 1], forbid_dtd=True)
+    except (ParseError, ValueError) as error:  # what is forbidden is a ValueError, too
+        error.__traceback__ = None  # the parser keeps it in a circle, and with it all bytes of the file
         return None
+    return tree
 
 
-def _leaves(tree: ElementTree.Element | None) -> Iterator[tuple[str, str]]:
+def _leaves(tree: Element | None) -> Iterator[tuple[str, str]]:
     """(name without namespace, text) of all attributes, and of all elements; a list's items go by the list's name."""
     if tree is None:
         return
@@ -191,7 +191,7 @@ def _leaves(tree: ElementTree.Element | None) -> Iterator[tuple[str, str]]:
         stack += [(child, named) for child in reversed(node)]
 
 
-def _xmp(tree: ElementTree.Element | None) -> Iterator[Text]:
+def _xmp(tree: Element | None) -> Iterator[Text]:
     for name, value in _leaves(tree):
         if name in _XMP:
             yield Text("XMP", _XMP[name], value)

@@ -102,3 +102,36 @@ def png_texts(*texts: tuple[str, str], kind: bytes = b"tEXt") -> bytes:
             packed = b"\0\0\0\0" + body
         chunks += chunk(kind, key.encode() + b"\0" + packed)
     return plain[:33] + chunks + plain[33:]  # after IHDR
+
+
+def joined_items(name: str, *, items: int, extents: int, size: int, kind: bytes = b"Exif") -> bytes:
+    """A good HEIC or AVIF of `size` bytes with EXIF, and further items, each of which joins the whole file many times.
+
+    kind: of the items: b"Exif", or b"mime" for XMP.
+    """
+    plain = encode(photo(), name, exif=b"Exif\0\0" + exif_block({272: b"EOS R5"}))
+    numbers, base = range(1000, 1000 + items), 4 if name == "HEIC" else 0  # bytes of an item's own offset
+    entry = kind + (b"XMP\0application/rdf+xml\0" if kind == b"mime" else b"\0")
+    infos = b"".join(struct.pack(">I4sIHH", 16 + len(entry), b"infe", 2 << 24, n, 0) + entry for n in numbers)
+    whole = struct.pack(">II", 0, size) * extents
+    places = b"".join(struct.pack(">HH", n, 0) + bytes(base) + struct.pack(">H", extents) + whole for n in numbers)
+    links = b"".join(struct.pack(">I4s3H", 14, b"cdsc", n, 1, 1) for n in numbers)
+    grown = len(infos) + len(places) + len(links)
+    data = bytearray(plain)
+    for at in range(data.index(b"iloc") + 12, data.index(b"iloc") - 4 + _size(data, b"iloc"), 14 + base):
+        offset = at + (4 if base else 6)
+        data[offset : offset + 4] = struct.pack(">I", int.from_bytes(data[offset : offset + 4], "big") + grown)
+    for box, more, count in ((b"iinf", infos, 12), (b"iloc", places, 14), (b"iref", links, None)):
+        start, end = data.index(box) - 4, data.index(box) - 4 + _size(data, box)
+        if count:
+            count += start
+            data[count : count + 2] = struct.pack(">H", int.from_bytes(data[count : count + 2], "big") + items)
+        data[start : start + 4] = struct.pack(">I", end - start + len(more))
+        data[end:end] = more
+    start = data.index(b"meta") - 4
+    data[start : start + 4] = struct.pack(">I", _size(data, b"meta") + grown)
+    return bytes(data).ljust(size, b"\0")
+
+
+def _size(data: bytes, box: bytes) -> int:
+    return int.from_bytes(data[data.index(box) - 4 : data.index(box)], "big")
