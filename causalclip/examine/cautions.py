@@ -157,4 +157,5 @@ def _shrunk(pixels: np.ndarray, *, long: int | None = None, short: int | None = 
     scale = min(1.0, long / max(height, width) if long else (short or height) / min(height, width))
     step = max(1, int(1 / scale) // 2)
     picture = Image.fromarray(np.ascontiguousarray(pixels[::step, ::step]))
-    return picture.resize((max(1, round(width * scale)), max(1, round(height * scale))), Image.Resampling.BOX)
+    # Of a strip at least 2 px are left, so that neighbours can be compared in both directions.
+    return picture.resize((max(2, round(width * scale)), max(2, round(height * scale))), Image.Resampling.BOX)

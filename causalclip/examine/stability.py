@@ -22,6 +22,7 @@ MILD = ("JPEG 90", "JPEG 70", "WebP 80", "0.75x")  # what most sites do to a pic
 STRONG = ("JPEG 50", "0.5x", "crop 75 %", "screenshot")
 WINDOWS = 1  # per delivery and scale
 MAX_PIXELS = 4_000_000  # of what is re-encoded: of larger pictures the middle, at its own scale
+MAX_WEBP = 16_383  # px of a side; WebP cannot be larger
 WORDS = {
     "JPEG 90": "saved as JPEG of quality 90",
     "JPEG 70": "saved as JPEG of quality 70",
@@ -57,6 +58,7 @@ class Stability:
     threshold: where the two answers part, as stored with the model. low, high: the bands' thresholds.
     band: of the picture as it is. final_band: "inconclusive" if a mild delivery flips the answer, else `band`.
     part: whether only the middle of a large picture was re-encoded.
+    skipped: names of the deliveries that cannot be made of a picture of this shape, and have no row.
     """
 
     probability: float
@@ -68,6 +70,7 @@ class Stability:
     rows: tuple[Delivered, ...]
     part: bool
     seconds: float
+    skipped: tuple[str, ...] = ()
 
     @property
     def flips(self) -> tuple[str, ...]:
@@ -101,11 +104,12 @@ def check_stability(detector: Detector, pixels: np.ndarray, detection: Detection
         rows=rows,
         part=_middle(pixels).size < pixels.size,
         seconds=time.perf_counter() - started,
+        skipped=_skipped(_middle(pixels)),
     )
 
 
 def deliver(detector: Detector, pixels: np.ndarray, *, logit: float) -> Iterator[Delivered]:
-    """Yields one delivery after the other, the mild ones first. `logit`: the verdict's own log-odds."""
+    """Yields every delivery that can be made, the mild ones first. `logit`: the verdict's own log-odds."""
     from causalclip.calibration import sigmoid
     from causalclip.pictures.delivery import DELIVERIES
 
@@ -113,8 +117,8 @@ def deliver(detector: Detector, pixels: np.ndarray, *, logit: float) -> Iterator
     middle = _middle(pixels)
     picture = Image.fromarray(middle)
     unchanged = detector.judge(middle, windows=WINDOWS).logit
-    own = sigmoid(logit)
-    for name in (*MILD, *STRONG):
+    own, skipped = sigmoid(logit), _skipped(middle)
+    for name in (name for name in (*MILD, *STRONG) if name not in skipped):
         changed = detector.judge(np.asarray(DELIVERIES[name](picture)), windows=WINDOWS).logit
         moved = logit + changed - unchanged
         probability = sigmoid(moved)
@@ -135,7 +139,20 @@ def _middle(pixels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pixels[top : top + rows, left : left + columns])
 
 
+def _skipped(middle: np.ndarray) -> tuple[str, ...]:
+    return ("WebP 80",) if max(middle.shape[:2]) > MAX_WEBP else ()
+
+
 def _sentence(s: Stability) -> str:
+    left_out = (
+        f" The picture could not be {join([WORDS[name] for name in s.skipped], 'or')}: it is too long."
+        if s.skipped
+        else ""
+    )
+    return _answer(s) + left_out
+
+
+def _answer(s: Stability) -> str:
     if s.flips:
         changes = join([WORDS[name] for name in s.flips], "or")
         if s.band == "inconclusive":

@@ -8,7 +8,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from causalclip.examine.cautions import LOW_QUALITY, SMALL, find_cautions
+from causalclip.examine.cautions import LOW_QUALITY, SMALL, find_cautions, measure
 from causalclip.provenance.reading import read_provenance, with_history
 from tests.makers.drawings import cartoon, chart, page
 from tests.makers.pictures import photo
@@ -95,3 +95,10 @@ def test_any_shape_is_measured() -> None:
     for shape in ((64, 2000), (2000, 64), (64, 64), (3000, 3000)):
         find_cautions(np.zeros((*shape, 3), np.uint8))
         find_cautions(np.full((*shape, 3), 255, np.uint8))
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("shape", [(64, 30_000), (30_000, 64), (64, 400_000)])
+def test_long_strips_have_statistics(shape: tuple[int, int]) -> None:
+    looks = measure(np.zeros((*shape, 3), np.uint8))
+    assert (looks.flat, looks.edge, looks.textured) == (1, 0, 0)

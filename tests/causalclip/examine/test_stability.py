@@ -119,3 +119,14 @@ def test_panel_says_everything_in_words_too() -> None:
     assert rows[0] == ("as it is", "▲ likely generated", "0.88")
     assert rows[2] == ("JPEG 70", "◆ inconclusive, changes the answer", "0.38")
     assert "inconclusive" in drawn
+
+
+@pytest.mark.parametrize(("width", "skipped"), [(16_383, ()), (16_384, ("WebP 80",))])
+def test_a_picture_too_long_for_webp_is_judged_without_it_and_that_is_said(
+    width: int, skipped: tuple[str, ...]
+) -> None:
+    s = check_stability(tiny_detector(), photo(width, 64))
+    assert s.skipped == skipped
+    assert ("WebP 80" in [row.name for row in s.rows]) == (not skipped)
+    assert ("could not be saved as WebP of quality 80: it is too long" in s.sentence) == bool(skipped)
+    assert ("too long" in panel(s)) == bool(skipped)
