@@ -30,6 +30,7 @@ from causalclip.report.card import failure
 from purifier.models import Models, shipped
 from ui.batch.tab import build_batch_tab
 from ui.detect.examples import write_examples
+from ui.detect.introduction import introduction
 from ui.detect.tab import build_tab
 from ui.explore.tab import build_explorer_tab
 from ui.measured.tab import build_measured_tab
@@ -40,6 +41,7 @@ from ui.server.memory import give_back, share_arenas
 from ui.server.problems import explain
 from ui.server.sweeper import Sweeper
 from ui.serving import ASSETS, launch
+from ui.settings import Carried
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
@@ -47,8 +49,6 @@ if TYPE_CHECKING:
 DETECTOR = os.environ.get("CAUSALCLIP_MODEL", "detector")
 WAITING = 16  # requests in the queue at most; further ones are told to come back
 LONGEST = 3000  # seconds that a file is kept at most: with the rounds between sweeps, none lives for an hour
-INTRO = """# CausalCLIP
-Was this picture made by an image generator, and where in it is the evidence?"""
 FOOTER = "Pictures are read on this server alone and deleted within the hour; no history is kept."
 
 
@@ -83,18 +83,18 @@ def build(
             sessions.forget(request.session_hash)
 
     with gr.Blocks(title="CausalCLIP", analytics_enabled=False) as page:
-        gr.Markdown(INTRO)
+        gr.HTML(introduction(), elem_id="introduction")
         banner = gr.HTML(visible=False, elem_id="banner")
-        with gr.Tabs():
-            with gr.Tab("Detect"):
-                build_tab(detector, examples)
-            with gr.Tab("Batch"):
+        with gr.Tabs() as tabs:
+            with gr.Tab("Detect", id="detect"):
+                judged = build_tab(detector, examples, purifies=models is not None)
+            with gr.Tab("Batch", id="batch"):
                 build_batch_tab(detector)
             if models is not None:
-                with gr.Tab("Purify"):
-                    build_purify_tab(models)
-            with gr.Tab("Explore"):
-                build_explorer_tab(detector)
+                with gr.Tab("Purify", id="purify"):
+                    build_purify_tab(models, Carried(judged.purify, judged.picture, tabs, "purify"))
+            with gr.Tab("Explore", id="explore"):
+                build_explorer_tab(detector, Carried(judged.explore, judged.picture, tabs, "explore"))
             with gr.Tab("How good is it?") as measured:
                 build_measured_tab(measured)
         with gr.Accordion("Privacy, and what this cannot tell you", open=False):

@@ -39,4 +39,46 @@
   );
   document.addEventListener("drop", (event) => offer(event, event.dataTransfer.files, inputOf(fieldOf(event))), true);
   document.addEventListener("paste", (event) => offer(event, event.clipboardData.files, empty()), true);
+
+  // A magnifier for the picture in the Detect tab: plus and minus zoom, arrow keys scroll, Escape closes.
+  const magnify = (source) => {
+    const lens = document.createElement("dialog");
+    lens.className = "cc-lens";
+    lens.setAttribute("aria-label", "The picture, magnified");
+    lens.innerHTML =
+      "<div><button type='button' data-by='1.5'>Larger (+)</button><button type='button' data-by='0.667'>Smaller (-)</button>" +
+      "<button type='button' data-close>Close</button></div><div tabindex='0' role='region' aria-label='Scroll with the arrow keys'></div>";
+    const place = lens.lastElementChild;
+    const image = Object.assign(new Image(), { src: source, alt: "The picture, magnified" });
+    place.append(image);
+    let width = 0;
+    const zoom = (by) => {
+      const x = (place.scrollLeft + place.clientWidth / 2) / width;
+      const y = (place.scrollTop + place.clientHeight / 2) / width;
+      width = Math.min(12000, Math.max(100, width * by));
+      image.style.width = `${width}px`;
+      place.scrollTo(x * width - place.clientWidth / 2, y * width - place.clientHeight / 2);
+    };
+    lens.addEventListener("click", (event) => {
+      const button = event.target.closest("button");
+      if (event.target === lens || button?.dataset.close !== undefined) lens.close();
+      else if (button) zoom(Number(button.dataset.by));
+    });
+    lens.addEventListener("keydown", (event) => {
+      if (event.key === "+" || event.key === "=") zoom(1.5);
+      if (event.key === "-") zoom(1 / 1.5);
+    });
+    lens.addEventListener("close", () => lens.remove());
+    document.body.append(lens);
+    lens.showModal();
+    width = place.clientWidth;
+    image.style.width = `${width}px`;
+    place.focus();
+  };
+  document.addEventListener("click", (event) => {
+    // On a phone the examples stand below the answer: what was chosen comes into sight.
+    if (event.target instanceof Element && event.target.closest("#examples button")) document.querySelector("#picture").scrollIntoView({ block: "nearest" });
+    const picture = event.target instanceof Element && event.target.closest(".cc-magnify") && document.querySelector("#picture img");
+    if (picture) magnify(picture.src);
+  });
 }

@@ -209,7 +209,7 @@ def _row(judged: _Judged | str) -> dict[str, Any]:
 
 def _words(judged: _Judged) -> str:
     """The band first, then the score against the thresholds, then what else is known of the answer."""
-    score, low, high = card._scores(judged.detection)
+    score, low, high = card._scores(judged.detection.probability, judged.detection.low, judged.detection.high)
     x = judged.examination
     checked = [x.stability.sentence, x.tension] if x else ["Not checked for stability."]
     return (

@@ -1,9 +1,10 @@
 """One picture attacked, purified and asked about: everything that the Purify tab shows, stage by stage."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from purifier.aims import AimError, make_aim
 from purifier.attacks import Attack, Objective, State, attack_steps
 from purifier.models import Models
 from purifier.pixels import to_array, to_tensor
+from purifier.vlm import CAPTION_PROMPT
 
 Which = Literal["clean", "adversarial", "purified"]
 LONGEST = 20.0  # seconds that an attack may take here
@@ -39,16 +41,23 @@ class Wish:
 @dataclass(frozen=True, slots=True)
 class Said:
     """What the model says of one picture: its caption; its answer as it is shown and as it is compared, "" without a
-    question."""
+    question; whether it is sure of that. likelihood: in [0, 1], that it says what it says of the clean picture: the
+    answer, if it is sure of it there, else the caption, a word; None without an attack."""
 
     caption: str
     spoken: str = ""
     answer: str = ""
+    sure: bool = True
+    likelihood: float | None = None
 
     @property
-    def compared(self) -> str:
-        """What agreement is judged by: the answer, or the caption where nothing was asked."""
-        return self.answer or self.caption
+    def told(self) -> str:
+        """What of it can be lost: the answer, if it is sure of it, else the caption."""
+        return self.answer if self.answer and self.sure else self.caption
+
+    def agrees(self, clean: "Said") -> bool:
+        """Whether it says the same as of the clean picture; an answer counts only if that one was sure."""
+        return self.caption == clean.caption and (self.answer == clean.answer or not clean.sure)
 
 
 @dataclass(slots=True)
@@ -134,7 +143,15 @@ def _add(shown: Exhibit, which: Which, pixels: Tensor, models: Models) -> None:
     visual = speaker.see(pixels)
     caption = speaker.caption_seen(visual)[0].text
     answer = speaker.answer_seen(visual, [question])[0] if question else None
-    shown.said[which] = Said(caption, answer.spoken, answer.text) if answer else Said(caption)
+    said = Said(caption, answer.spoken, answer.text, answer.sure) if answer else Said(caption)
+    clean = said if which == "clean" else shown.said.get("clean")
+    if clean is not None:
+        asked, words = (
+            (question, 1) if clean.told != clean.caption else (CAPTION_PROMPT, 1 + len(clean.caption.split()))
+        )
+        score = float(speaker.score(visual, [asked], [clean.told])[0])
+        said = replace(said, likelihood=math.exp(score / words))
+    shown.said[which] = said
 
 
 def difference(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:

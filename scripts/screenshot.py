@@ -28,7 +28,7 @@ def detect(page: Page, files: list[Path]) -> None:
     """A judged example."""
     page.locator("#examples button").nth(1).click()
     page.locator("#stability table").wait_for()
-    page.locator("#non-causal-map img").wait_for()
+    page.locator("#causal-map img").wait_for()
 
 
 def batch(page: Page, files: list[Path]) -> None:
@@ -55,7 +55,7 @@ def purify(page: Page, files: list[Path]) -> None:
     page.locator("#purify-picture input[type=file]").set_input_files(files[2])
     page.locator("#purify-question").locator("textarea, input").fill("what is on the table ?")
     page.locator("#purify-attack").click()
-    page.locator("#purify-status").get_by_text("Purified in").wait_for()
+    page.locator("#purify-notes").get_by_text("Purified in").wait_for()
     page.locator("#purify-slider img").first.wait_for()
 
 

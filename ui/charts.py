@@ -7,8 +7,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
-from math import sqrt
 
+from causalclip.report.meant import wilson
+
+__all__ = ["Axis", "Mark", "Series", "bar", "legend", "marks", "plot", "stack", "table", "wilson"]
 HEIGHT = 20  # px of a row's chart
 WIDE, HIGH, LEFT, BOTTOM, TOP = 360, 320, 46, 44, 10  # px of a plot, and its margins
 MARKS = {  # one a series, in this order; all centred on 0, 0
@@ -59,14 +61,6 @@ class Axis:
 
     def labels(self) -> tuple[str, ...]:
         return self.words or tuple(f"{tick:g}" for tick in self.ticks)
-
-
-def wilson(successes: float, count: int, *, z: float = 1.96) -> Interval:
-    """95 % interval of a share by Wilson's score, in [0, 1]; honest for few pictures, where a normal one is not."""
-    share = successes / count
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    reach = z * sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / (1 + z * z / count)
-    return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
 def bar(value: float, interval: Interval | None = None) -> str:

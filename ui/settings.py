@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
+
+import gradio as gr
 
 from causalclip.pictures.formats import MAX_BYTES, NAMES
 
@@ -12,5 +15,24 @@ PLACEHOLDER = f"""Drop a picture here, paste one, or click to choose
 {NAMES}
 up to {MAX_BYTES >> 20} MB"""
 PROMISE = "It is read on this server only, passed on to no one, and deleted within an hour."
-MODEL_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+MODEL_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}  # of the endpoints for programs
+RUNS: dict[str, Any] = {
+    "concurrency_id": "runs",
+    "concurrency_limit": 24,
+}  # the model has its own gate
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A button that takes a picture over from another tab. tabs: all of them. name: the id of the one to go to."""
+
+    button: gr.Button
+    picture: gr.Image
+    tabs: gr.Tabs
+    name: str
+
+    @property
+    def shown(self) -> Any:
+        """The update of `tabs` that goes there."""
+        return gr.update(selected=self.name)

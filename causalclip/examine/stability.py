@@ -153,16 +153,17 @@ def _sentence(s: Stability) -> str:
 
 
 def _answer(s: Stability) -> str:
+    middle = f"the middle ({s.threshold:.2f})"
     if s.flips:
         changes = join([WORDS[name] for name in s.flips], "or")
         if s.band == "inconclusive":
-            return f"The score crosses the middle when the picture is {changes}. The answer is inconclusive either way."
+            return f"The answer is inconclusive either way. The score crosses {middle} when the picture is {changes}."
         return (
             f"The answer changes when the picture is {changes}, as most sites do to pictures. "
             f"As it is, it would be {s.band}; an answer that does not survive that is inconclusive."
         )
     held = join([WORDS[row.name] for row in s.rows if row.mild], "or")
-    text = f"The score stays on the same side of the middle when the picture is {held}."
+    text = f"The score stays on the same side of {middle} when the picture is {held}."
     strong = [WORDS[row.name] for row in s.rows if not row.mild and row.flips]
     return f"{text} It does not when the picture is {join(strong, 'or')}." if strong else text
 

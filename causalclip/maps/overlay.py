@@ -66,6 +66,7 @@ def draw_map(
     smooth: bool = True,
     frame: bool = True,
     scale: float = SCALE,
+    bar: bool = True,
 ) -> Image.Image:
     """The map over its picture, with the frame of what was seen and a colour bar below: an RGB picture.
 
@@ -75,6 +76,7 @@ def draw_map(
         smooth: averaged over the neighbourhood, or patch by patch.
         frame: mark the corners of the windows.
         scale: log-odds per patch at the ends of the colour map; the same for every picture.
+        bar: draw the colour bar below; without it the picture is as large as `drawing.grey`.
     """
     rows, columns = drawing.grey.shape
     levels = picture_map(drawing.detection, which, unit="patch", smooth=smooth, side=SMOOTH if smooth else CELLS)
@@ -87,7 +89,7 @@ def draw_map(
     _hatch_unseen(over, drawing.detection)
     if frame:
         _mark_windows(over, drawing.detection)
-    return _with_bar(over, scale)
+    return _with_bar(over, scale) if bar else over
 
 
 @lru_cache(maxsize=1)

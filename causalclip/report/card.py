@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-import numpy as np
+from causalclip.report.meant import near
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band
@@ -59,12 +59,33 @@ def waiting() -> str:
         "<p>Add a picture. The answer appears here as one of three: <b>likely generated</b>, <b>inconclusive</b> or "
         "<b>likely not generated</b>, with the places in the picture that it rests on.</p>"
     )
-    return _card("waiting", EMPTY, "No picture yet", body)
+    return _card("waiting cc-empty", EMPTY, "No picture yet", body)
 
 
-def looking() -> str:
-    """The card while the model is at work."""
-    return _card("waiting", EMPTY, "Looking at the picture", "<p>This takes a second or two.</p>")
+def sample(low: float, high: float) -> str:
+    """What an answer looks like, as HTML that is not read out as one."""
+    tones = "".join(
+        f"<li><span class='cc-icon' aria-hidden='true'>{ICON[band]}</span> <b>{band.capitalize()}.</b> "
+        f"{escape(MEANING[band])}</li>"
+        for band in TONE
+    )
+    return (
+        "<section class='cc-card cc-sample' aria-label='What an answer looks like'>"
+        f"<h2>What an answer looks like</h2>{_scale((low + high) / 2, low, high, 'inconclusive')}"
+        f"<ul>{tones}</ul></section>"
+    )
+
+
+def looking(name: str = "") -> str:
+    """The card while the model is at work. name: what is known of the picture."""
+    named = f"<b>{escape(name)}.</b> " if name else ""
+    return _card("waiting", EMPTY, "Looking at the picture", f"<p>{named}This takes a second or two.</p>")
+
+
+def queued(before: int) -> str:
+    """The card while other pictures are in the model or go in first."""
+    body = "<p>One picture is looked at after the other. Yours has its turn as soon as these are done.</p>"
+    return _card("waiting", EMPTY, f"Waiting, {before} before you", body)
 
 
 def failure(title: str, sentence: str) -> str:
@@ -79,6 +100,7 @@ def verdict(
     cautions: Sequence[Caution] = (),
     stability: Stability | None = None,
     tension: str = "",
+    steps: str = "",
 ) -> str:
     """The band, what it means and does not mean, the score against the thresholds, and the loader's notes.
 
@@ -86,21 +108,29 @@ def verdict(
         cautions: weak spots that were recognised in this picture.
         stability: makes an answer inconclusive that does not survive delivery; None while that is being checked.
         tension: a sentence where the file's own claims pull another way.
+        steps: HTML, what to do where the answer is inconclusive.
     """
     band = stability.final_band if stability else detection.band
-    flipped = stability is not None and bool(stability.flips)
+    flipped = stability is not None and stability.final_band != detection.band
+    meant = near(detection.probability, revision=detection.revision)
     reasons = [tension, stability.sentence if stability and flipped else "", "" if stability else UNCHECKED]
-    _, low, high = _scores(detection)
+    _, low, high = _scores(detection.probability, detection.low, detection.high)
     rule = (
         f"The score runs from 0 to 1. At or above <b>{high}</b> the answer is likely generated, at or below "
         f"<b>{low}</b> likely not generated; both were set on pictures that the detector had not learned from."
     )
     said = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    body = (
-        f"<p>{UNSTABLE if flipped else MEANING[band]}</p>{''.join(f'<p><b>{escape(r)}</b></p>' for r in reasons if r)}"
-        f"{_scale(detection)}{_cautions(cautions)}<p class='cc-small'>{rule}</p><p class='cc-small'>{CAUTION}</p>"
-        + (f"<ul class='cc-notes'>{said}</ul>" if said else "")
-    )
+    parts = [
+        f"<p>{UNSTABLE if flipped else MEANING[band]}</p>",
+        *(f"<p><b>{escape(reason)}</b></p>" for reason in reasons if reason),
+        _scale(detection.probability, detection.low, detection.high, detection.band),
+        f"<p>{escape(meant.sentence)}</p>" if meant else "",
+        steps if band == "inconclusive" else "",
+        _cautions(cautions),
+        f"<p class='cc-small'>{rule}</p><p class='cc-small'>{CAUTION}</p>",
+        f"<ul class='cc-notes'>{said}</ul>" if said else "",
+    ]
+    body = "".join(parts)
     return _card(TONE[band], ICON[band], band.capitalize(), body)
 
 
@@ -116,17 +146,20 @@ def _card(tone: str, icon: str, title: str, body: str) -> str:
     return f"<div class='cc-card cc-{tone}' role='status' aria-live='polite'>{head}{body}</div>"
 
 
-def _scale(detection: Detection) -> str:
-    """The score's place between the thresholds: three zones of equal width, so that their names always fit."""
-    score, low, high = _scores(detection)
-    at = 100 * float(np.interp(detection.probability, [0, detection.low, detection.high, 1], [0, 1 / 3, 2 / 3, 1]))
-    words = f"Score {score}: {detection.band}. Thresholds {low} and {high}, on a scale from 0 to 1."
+def _scale(probability: float, low: float, high: float, here: Band) -> str:
+    """The score's place between the thresholds, all in proportion."""
+    score, *shown = _scores(probability, low, high)
+    at, first, last = (100 * x for x in (probability, low, high))
+    words = f"Score {score}: {here}. Thresholds {shown[0]} and {shown[1]}, on a scale from 0 to 1."
+    widths = (first, last - first, 100 - last)
     zones = "".join(
-        f"<span class='cc-zone cc-zone-{tone}{' cc-here' if band == detection.band else ''}'>{band}</span>"
-        for band, tone in TONE.items()
+        f"<span class='cc-zone cc-zone-{tone}{' cc-here' if band == here else ''}' "
+        f"style='flex-basis:{width:.2f}%'>{band}</span>"
+        for (band, tone), width in zip(TONE.items(), widths, strict=True)
     )
     ticks = "".join(
-        f"<span style='left:{x}%'>{text}</span>" for x, text in ((0, "0"), (33.33, low), (66.67, high), (100, "1"))
+        f"<span style='left:{x:.2f}%'>{text}</span>"
+        for x, text in ((0, "0"), (first, shown[0]), (last, shown[1]), (100, "1"))
     )
     side = "cc-flag-right" if at > 70 else "cc-flag-left" if at < 30 else ""
     return (
@@ -136,14 +169,19 @@ def _scale(detection: Detection) -> str:
     )
 
 
-def _scores(detection: Detection) -> tuple[str, str, str]:
+def _scores(probability: float, low: float, high: float) -> tuple[str, str, str]:
     """The score and both thresholds, with as many digits as it takes not to contradict the band."""
-    p, low, high = detection.probability, detection.low, detection.high
+    digits = digits_for(probability, low, high)
+    return _score(probability, digits), f"{low:.{digits}f}", f"{high:.{digits}f}"
+
+
+def digits_for(score: float, *thresholds: float) -> int:
+    """How many digits it takes that the rounded score lies on the same side of all rounded thresholds."""
     for digits in (2, 3, 4, 6):
-        shown = [round(x, digits) for x in (p, low, high)]
-        if (shown[0] <= shown[1], shown[0] >= shown[2]) == (p <= low, p >= high):
+        shown = [(round(score, digits), round(t, digits)) for t in thresholds]
+        if all((s <= t, s >= t) == (score <= x, score >= x) for (s, t), x in zip(shown, thresholds, strict=True)):
             break
-    return _score(p, digits), f"{low:.{digits}f}", f"{high:.{digits}f}"
+    return digits
 
 
 def _score(probability: float, digits: int) -> str:

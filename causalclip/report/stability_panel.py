@@ -5,14 +5,13 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from causalclip.report.card import ICON, TONE
+from causalclip.report.card import ICON, TONE, digits_for
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band
-    from causalclip.examine.stability import Stability
+    from causalclip.examine.stability import Delivered, Stability
 
+CHANGES = "changes the answer"
 HEIGHT = 22  # px of a row's chart
 NOTE = (
     "Every row is the same picture, changed as pictures are on their way, and judged again from fewer views. "
@@ -31,36 +30,43 @@ def waiting() -> str:
 def panel(stability: Stability) -> str:
     """The sentence, the chart with the bands behind it, and what it does not show."""
     rows = [("as it is", stability.probability, stability.band, "")]
-    rows += [(row.name, row.probability, row.band, "changes the answer" if row.flips else "") for row in stability.rows]
+    rows += [(row.name, row.probability, row.band, _remark(row, stability)) for row in stability.rows]
     body = "".join(_row(stability, *row) for row in rows)
     part = " Of this large picture, only the middle was changed and judged." if stability.part else ""
     return (
         "<section class='cc-panel' aria-label='Stability'><h2>Does the answer survive the way pictures travel?</h2>"
         f"<p>{escape(stability.sentence)}</p><table class='cc-table cc-stability'>"
-        f"<caption>Score after each change; bands from left to right: {', '.join(TONE)}</caption><thead><tr>"
+        f"<caption>Score after each change; bands from left to right: {', '.join(TONE)}. The dotted line is the middle "
+        f"({stability.threshold:.2f}), where generated and real pictures part best</caption><thead><tr>"
         "<th scope='col'>Change</th><th scope='col'><span class='cc-hidden'>Place among the bands</span></th>"
         f"<th scope='col'>Answer</th><th scope='col'>Score</th></tr></thead><tbody>{body}</tbody></table>"
         f"<p class='cc-small'>{NOTE}{part}</p></section>"
     )
 
 
+def _remark(row: Delivered, stability: Stability) -> str:
+    """Alarm only where the answer in words is another one."""
+    if not row.flips:
+        return ""
+    return CHANGES if row.band != stability.band else "crosses the middle"
+
+
 def _row(stability: Stability, name: str, probability: float, band: Band, remark: str) -> str:
     words = f"{ICON[band]} {band}" + (f", {remark}" if remark else "")
-    style = " class='cc-flip'" if remark else ""
+    style = " class='cc-flip'" if remark == CHANGES else ""
     return (
         f"<tr{style}><th scope='row'>{escape(name)}</th><td>{chart(stability, probability)}</td>"
-        f"<td>{words}</td><td>{shown(probability)}</td></tr>"
+        f"<td>{words}</td><td>{shown(probability, *_edges(stability))}</td></tr>"
     )
 
 
 def chart(stability: Stability, probability: float) -> str:
-    """One row of the chart: three bands of equal width, as on the verdict's scale, and the score's mark on them."""
-    low, high = stability.low, stability.high
-    at = 100 * float(np.interp(probability, [0, low, high, 1], [0, 1 / 3, 2 / 3, 1]))
-    middle = 100 * float(np.interp(stability.threshold, [0, low, high, 1], [0, 1 / 3, 2 / 3, 1]))
+    """One row of the chart: the bands in proportion, as on the verdict's scale, and the score's mark on them."""
+    at, middle = 100 * probability, 100 * stability.threshold
+    edges = [0.0, stability.low, stability.high, 1.0]
     bands = "".join(
-        f"<rect class='cc-band-{tone}' x='{i * 33.333:.2f}%' width='33.4%' height='{HEIGHT}'/>"
-        for i, tone in enumerate(TONE.values())
+        f"<rect class='cc-band-{tone}' x='{100 * left:.2f}%' width='{100 * (right - left):.2f}%' height='{HEIGHT}'/>"
+        for tone, left, right in zip(TONE.values(), edges, edges[1:], strict=False)
     )
     return (
         f"<svg width='100%' height='{HEIGHT}' aria-hidden='true' focusable='false'>{bands}"
@@ -69,7 +75,11 @@ def chart(stability: Stability, probability: float) -> str:
     )
 
 
-def shown(probability: float) -> str:
-    """Two digits, and never a certainty that no detector has."""
-    text = f"{probability:.2f}"
+def shown(probability: float, *thresholds: float) -> str:
+    """Two digits, more where it takes them to lie on the right side of a threshold; never a certainty."""
+    text = f"{probability:.{digits_for(probability, *thresholds)}f}"
     return "under 0.01" if text == "0.00" else "over 0.99" if text == "1.00" else text
+
+
+def _edges(stability: Stability) -> tuple[float, float, float]:
+    return stability.low, stability.threshold, stability.high

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+import app
 from tests.conftest import CHROMIUM
 from tests.makers.pictures import encode, photo
 
@@ -71,3 +73,17 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name, data in pictures.items():
         (folder / name).write_bytes(data)
     return {name: folder / name for name in pictures}
+
+
+@pytest.fixture
+def serve(uploads: Path) -> Iterator[Callable[[Any], str]]:
+    """Serves a page over a detector of a test's own, and takes it down afterwards."""
+    pages = []
+
+    def start(detector: Any) -> str:
+        pages.append(app.build(lambda: detector))
+        return app.launch(pages[-1])
+
+    yield start
+    for page in pages:
+        page.close(verbose=False)

@@ -1,5 +1,6 @@
 """The Detect tab as a person meets it: from a picture to its verdict and maps, by mouse and by keyboard."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ from playwright.sync_api import FileChooser, Page, expect
 
 import app
 from tests.browser.conftest import Open
+from tests.makers.detectors import inconclusive_detector
 
+Serve = Callable[[Any], str]
 VERDICTS = ("Likely generated", "Inconclusive", "Likely not generated")
 
 
@@ -21,7 +24,6 @@ def verdict(page: Page) -> str:
     """Waits for the answer and its maps; returns the card's title without its icon."""
     expect(page.locator("#status .cc-scale")).to_be_visible()
     expect(page.locator("#causal-map img")).to_be_visible()
-    expect(page.locator("#non-causal-map img")).to_be_visible()
     return page.locator("#status h2").inner_text().strip("\N{BLACK UP-POINTING TRIANGLE}▼◆ \n")
 
 
@@ -63,7 +65,8 @@ def test_from_a_picture_to_verdict_and_maps(open_page: Open, files: dict[str, Pa
     assert "can be wrong" in text
     assert text.index("score") > len(page.locator("#status h2").inner_text())  # words before numbers
     assert drawn(page, "causal-map")
-    assert drawn(page, "non-causal-map")
+    expect(page.locator("#legend")).to_contain_text("towards not generated")
+    expect(page.locator("#non-causal-map")).to_be_hidden()  # its orange is taken for "generated"
     assert "Causal map over the picture" in page.locator("#causal-map img").first.get_attribute("alt")
     assert page.locator("#causal-map img").first.get_attribute("src").endswith(".png")
     facts = page.locator("#facts")
@@ -87,6 +90,8 @@ def test_opacity_redraws_the_maps(open_page: Open, files: dict[str, Path]) -> No
     give(page, files["photo.jpg"])
     verdict(page)
     before = page.locator("#causal-map img").first.get_attribute("src")
+    page.get_by_role("button", name="More of the map").click()
+    assert drawn(page, "non-causal-map")
     slider = page.locator("#opacity input[type=range]")
     slider.focus()
     slider.press("Home")
@@ -182,6 +187,8 @@ def test_accessible_and_within_the_window(open_page: Open, files: dict[str, Path
     give(page, files["long.png"])
     verdict(page)
     page.get_by_role("button", name="The map in words and numbers").click()
+    page.get_by_role("button", name="More of the map").click()
+    expect(page.locator("#non-causal-map img").first).to_be_visible()
     assert overflow(page) <= 0
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(int(c) for c in background[4:-1].split(",")[:3]) < 200) == dark
@@ -190,6 +197,41 @@ def test_accessible_and_within_the_window(open_page: Open, files: dict[str, Path
         (v["id"], [n["html"][:200] for n in v["nodes"]]) for v in found if v["impact"] in ("serious", "critical")
     ]
     assert not serious
+
+
+def test_on_a_phone_the_verdict_is_on_the_first_screen(open_page: Open, files: dict[str, Path]) -> None:
+    page = open_page(width=390)
+    page.set_viewport_size({"width": 390, "height": 844})
+    for name in ("Detect", "Batch", "Explore", "How good is it?"):
+        expect(page.get_by_role("tab", name=name).or_(page.locator(".overflow-menu > button")).first).to_be_visible()
+    give(page, files["photo.jpg"])
+    verdict(page)
+    page.evaluate("window.scrollTo(0, 0)")
+    box = page.locator("#status .cc-scale").bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] < 844
+    folded = page.locator("#picture").bounding_box()
+    assert folded is not None
+    assert folded["height"] < 120
+
+
+def test_an_inconclusive_picture_gets_next_steps_and_a_magnifier(open_page: Open, serve: Serve) -> None:
+    """By keyboard, too."""
+    page = open_page(serve(inconclusive_detector()))
+    expect(page.locator("#sample")).to_be_visible()
+    page.locator("#examples button").first.click()
+    assert verdict(page) == "Inconclusive"
+    expect(page.locator("#sample")).to_be_hidden()
+    expect(page.locator("#status .cc-steps li a").first).to_have_attribute("rel", "noopener noreferrer")
+    page.locator(".cc-magnify").focus()
+    page.keyboard.press("Enter")
+    lens = page.locator("dialog.cc-lens")
+    expect(lens.locator("img")).to_be_visible()
+    wide = lens.locator("img").evaluate("i => i.width")
+    page.keyboard.press("+")
+    assert lens.locator("img").evaluate("i => i.width") > 1.4 * wide
+    page.keyboard.press("Escape")
+    expect(lens).to_have_count(0)
 
 
 def test_a_missing_model_is_said_on_the_page(open_page: Open) -> None:

@@ -46,7 +46,7 @@ def test_from_attack_to_purified(open_page: Open, real_app: Served, photo: Path,
         expect(page.locator(f"#purify-{name}-said")).to_contain_text("Answer")
         expect(page.locator(f"#purify-{name} img").first).to_be_visible()
     expect(page.locator("#purify-slider")).to_be_visible()
-    expect(page.locator("#purify-status")).to_contain_text("Purified in")
+    expect(page.locator("#purify-notes")).to_contain_text("Purified in")
     expect(page.locator("#purify-purified-said")).to_contain_text("the clean picture")
     clean, moved = (pixels(page, name, tmp_path) for name in ("clean", "adversarial"))
     assert np.array_equal(clean, np.asarray(Image.open(photo)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from causalclip.examine.batch import collect, count, examine_all, zip_reports
+from causalclip.examine.batch import Done, collect, count, examine_all, zip_reports
 from causalclip.pictures.archives import MAX_PICTURES
 from causalclip.pictures.formats import ENDINGS, NAMES, SIZES
 from ui.batch import opened
@@ -18,6 +18,7 @@ from ui.batch.kept import Batch
 from ui.batch.progress import progress
 from ui.batch.table import SCRIPT, draw_table
 from ui.server.files import files_input, new_folder, upload_paths
+from ui.server.gate import PICTURES, Priority, gated
 from ui.server.problems import explain
 from ui.settings import KEPT, PRIVATE
 
@@ -59,7 +60,7 @@ class BatchTab:
         batch, started = Batch(new_folder(), count(paths)), time.perf_counter()
         yield self._running(batch)
         try:
-            for done in examine_all(collect(paths), self.detector()):
+            for done in _one_by_one(examine_all(collect(paths), gated(self.detector(), verdict=Priority.BATCH))):
                 batch = batch.plus(done)
                 batch.write(done)
                 yield self._shown(batch, time.perf_counter() - started)
@@ -141,6 +142,16 @@ def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
     shown = table.click(tab.open, batch, open_row, queue=False, **PRIVATE)
     shown.then(None, js=TO_RESULT, queue=False, **PRIVATE)
     return tab
+
+
+def _one_by_one(pictures: Iterator[Done]) -> Iterator[Done]:
+    """Each behind the verdicts of the other tabs, and with few other pictures in memory."""
+    while True:
+        with PICTURES.enter(Priority.BATCH):
+            done = next(pictures, None)
+        if done is None:
+            return
+        yield done
 
 
 def _say(sentence: str, *, trouble: bool = False) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections import Counter
 from collections.abc import Sequence
 from html import escape
@@ -11,13 +12,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from causalclip.maps.heatmap import lay, placed, seen, unplaced
+from causalclip.maps.heatmap import lay, picture_map, placed, seen, unplaced
+from causalclip.maps.overlay import SCALE
+from ui.detect import searches
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection, SeenView
     from causalclip.pictures.loading import LoadedImage
     from ui.detect.examples import Example
 
+SPLICES = Path(__file__).resolve().parents[2] / "benchmarks" / "detection" / "splices.json"
+UNPLACED = (
+    "What is tied to no place is what the model takes from each view as a whole, its own offset, and the correction "
+    "for compression: it counts for the score and cannot be drawn."
+)
 ROWS, COLUMNS = ("top", "middle", "bottom"), ("left", "centre", "right")
 
 
@@ -46,10 +54,11 @@ def regions(detection: Detection, *, shown: int = 5) -> str:
     ]
     body = "".join(_row(place, value) for place, value in rows)
     return (
-        f"<p>{_balance(detection)}</p><table class='cc-table'>"
+        f"<p>{_balance(detection)}</p><p>{_peak(detection)}</p><table class='cc-table'>"
         "<caption>The strongest ninths of the picture, and how everything adds up (rounded)</caption><thead><tr>"
         "<th scope='col'>Where</th><th scope='col'>Pushes towards</th><th scope='col'>Log-odds</th></tr></thead>"
         f"<tbody>{body}{_row('sum: the score, as log-odds', detection.logit, 'cc-sum')}</tbody></table>"
+        f"<p class='cc-small'>{UNPLACED}</p>"
     )
 
 
@@ -65,13 +74,50 @@ def shelf(examples: Sequence[Example]) -> str:
     """The examples as buttons with their captions; each carries its index."""
     buttons = "".join(
         f"<button type='button' data-index='{i}'><img alt='' src='{_inline(example.thumbnail)}'>"
-        f"<span>{escape(example.caption)}</span></button>"
+        f"<span>{escape(example.caption)}{f'<small>expect: {escape(example.expect)}</small>' if example.expect else ''}"
+        "</span></button>"
         for i, example in enumerate(examples)
     )
     return (
         "<h2>Or try one of these</h2><p class='cc-small'>Photographs carried by scikit-image, and pictures made by "
         "this project's code. None is by an image generator.</p>"
-        f"<div class='cc-shelf'>{buttons}</div>"
+        f"<div class='cc-shelf'>{buttons}</div>{searches.generated()}"
+    )
+
+
+def legend() -> str:
+    """What the map's colours mean, and how far to trust it."""
+    words = "<span>towards not generated</span><span>little evidence</span><span>towards generated</span>"
+    scale = f"Ends of the scale: {SCALE:g} log-odds per patch, the same for every picture."
+    return (
+        f"<div class='cc-legend'><div class='cc-ramp' aria-hidden='true'></div><div class='cc-ends'>{words}</div></div>"
+        f"<p class='cc-small'>{scale} {caveat()}</p>"
+    )
+
+
+def caveat() -> str:
+    """How well such maps find what was generated, from the benchmark; empty without it."""
+    if not SPLICES.is_file():
+        return ""
+    found = json.loads(SPLICES.read_text(encoding="utf-8"))
+    map_, middle = (found["auc"][name]["mean"] for name in ("causal", "bright in the middle, whatever is there"))
+    control = found["controls"]["a photograph pasted into a photograph"]["mean"]
+    return (
+        f"Read it with care: on {found['splices']} photographs with a generated part pasted in, such maps told the "
+        f"part from the rest with an AUC of {map_:.2f} (a blob in the middle: {middle:.2f}; a pasted photograph, where "
+        f"nothing is generated: {control:.2f}; chance: 0.50)."
+    )
+
+
+def _peak(detection: Detection) -> str:
+    """Where the smooth map is strongest, which need not be in the strongest ninth."""
+    levels = picture_map(detection, "causal", unit="patch", smooth=True, side=128)
+    row, column = np.unravel_index(np.abs(levels).argmax(), levels.shape)
+    value = float(levels[row, column])
+    across, down = (round(100 * (i + 0.5) / n) for i, n in ((column, levels.shape[1]), (row, levels.shape[0])))
+    return (
+        f"The strongest colour on the map is {across} % from the left and {down} % from the top; it pushes towards "
+        f"{_side(value)}. A ninth may push harder with weaker colours, as it adds up all that is in it."
     )
 
 
@@ -80,7 +126,7 @@ def _seen(detection: Detection) -> str:
     windows = [v for v in detection.views if v.kind == "window"]
     words = "the whole, in one square" if squares == 1 else f"the whole, in {squares} squares"
     if windows:
-        words += f"; close up, in {_windows(windows)} (corners marked on the map)"
+        words += f"; close up, in {_windows(windows)} (their corners can be marked on the map)"
     else:
         words += "; no close-up windows: the picture is too small for them"
     missed = 1 - float(seen(detection, columns=200, rows=200).mean())

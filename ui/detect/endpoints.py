@@ -11,6 +11,7 @@ import gradio as gr
 from causalclip.examine.examination import Examination, examine, read_claims
 from causalclip.pictures.loading import read_file
 from ui.server.files import UNREADABLE, new_folder, upload_path
+from ui.server.gate import PICTURES, Priority, gated
 from ui.server.problems import explain
 
 if TYPE_CHECKING:
@@ -55,7 +56,11 @@ class Endpoints:
         return str(save_reports(x, new_folder(), f"causalclip-report-{x.sha256[:12]}")[0])
 
     def _examined(self, picture: Upload) -> Examination:
-        return _answer(lambda: examine(_sent(picture), self.detector()))
+        def work() -> Examination:
+            with PICTURES.enter(Priority.VERDICT):
+                return examine(_sent(picture), gated(self.detector()))
+
+        return _answer(work)
 
 
 def add_endpoints(detector: Callable[[], Detector], picture: gr.Image, *, queue: dict[str, Any]) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -13,7 +16,8 @@ from causalclip.examine.cautions import Caution
 from causalclip.examine.examination import Examination, conclude, look_closer, read_claims, tension
 from causalclip.maps.heatmap import Which
 from causalclip.maps.overlay import Drawing, draw_map, prepare, shrink
-from causalclip.pictures.loading import ImageError, LoadedImage, load_image, read_file
+from causalclip.pictures.formats import sniff
+from causalclip.pictures.loading import ImageError, load_image, read_file
 from causalclip.provenance.reading import Provenance
 from causalclip.report import card, provenance_panel, stability_panel
 from causalclip.report.document import save_reports
@@ -22,23 +26,37 @@ from ui.detect.endpoints import add_endpoints
 from ui.detect.examples import Example
 from ui.detect.label import add_label
 from ui.server.files import new_folder, picture_input, save_png, upload_path
+from ui.server.gate import MODEL, PICTURES, Priority, gated
 from ui.server.problems import explain
-from ui.server.sessions import take_turn
-from ui.settings import KEPT, MODEL_QUEUE, OPACITY, PLACEHOLDER, PRIVATE, PROMISE
+from ui.server.turns import Part, Superseded, Turn
+from ui.settings import KEPT, MODEL_QUEUE, OPACITY, PLACEHOLDER, PRIVATE, PROMISE, RUNS
 
 if TYPE_CHECKING:
-    from causalclip.detector import Detection, Detector
+    from causalclip.detector import Detector
 
 UNSHOWN = {"HEIC", "TIFF"}  # formats that browsers do not show
+WHICH: tuple[Which, Which] = ("causal", "non_causal")
 CAUSAL, NON_CAUSAL = "Evidence: what the verdict rests on (causal)", "Left out: what the mask holds back (non-causal)"
+LEFT_OUT = (
+    "The second map shows what the model saw in the same places and left out. Its orange does not mean generated: none "
+    "of it counts for the verdict."
+)
+SAMPLE = 1 / 3, 0.8  # thresholds of the answer that is shown before there is one
 SAME_SCALE = "The non-causal map over the picture, on the same scale as the causal one."
 PICK = """element.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button) trigger("click", { index: Number(button.dataset.index) });
 });"""
-PART = "detect"
-
 Updates = dict[Any, Any]  # component -> its new value or gr.update
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What is kept of a picture between its verdict and its conclusion."""
+
+    provenance: Provenance
+    cautions: tuple[Caution, ...]
+    drawing: Drawing
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,72 +73,92 @@ class DetectTab:
     causal: gr.Image
     non_causal: gr.Image
     opacity: gr.Slider
+    frame: gr.Checkbox
     regions: gr.HTML
     stability: gr.HTML
     report_html: gr.DownloadButton
     report_json: gr.DownloadButton
+    explore: gr.Button
+    purify: gr.Button
     facts: gr.HTML
     drawing: gr.State
 
-    def run(self, path: str | None) -> Iterator[Updates]:
-        """Examines a picture and yields what is ready: provenance, verdict, maps, stability, report."""
-        newest = take_turn(PART)
-        for updates in self._answer(path):
-            if not newest():  # the page has been cleared, or has another picture
-                return
-            yield updates
+    def begin(self, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
+        """What the page shows at once: nothing of an older picture beside the new one."""
+        path = upload_path(payload)
+        return self.cleared(card.looking(_named(path)) if path else None)
 
-    def _answer(self, path: str | None) -> Iterator[Updates]:
+    def run(self, turn: Turn, payload: dict[str, Any] | None) -> Iterator[Updates]:
+        """Examines a picture and yields what is ready: provenance, verdict, maps, stability, report."""
+        path = upload_path(payload)
         if path is None:
             yield self.cleared()
             return
-        yield self.cleared(card.looking())
+        yield self.cleared(card.looking(_named(path)))
         try:
-            yield from self._stages(read_file(path))
+            yield from self._stages(turn, path)
+        except Superseded:
+            raise
         except Exception as error:
             failed = self.cleared(card.failure(*explain(error)))
             yield failed | ({self.picture: None} if isinstance(error, ImageError) else {})
 
-    def _stages(self, data: bytes) -> Iterator[Updates]:
-        provenance = read_claims(data)
-        yield {self.provenance: provenance_panel.panel(provenance)}
-        loaded = load_image(data)
-        if loaded.format in UNSHOWN:
-            yield {self.picture: save_png(Image.fromarray(shrink(loaded.pixels)), "decoded")}
-        provenance, cautions = look_closer(loaded, provenance)
-        detector = self.detector()
-        detection = detector.predict(loaded.pixels)
-        yield self._verdict(loaded, provenance, cautions, detection)
-        yield from self._maps(loaded, detection)
-        yield self._conclusion(conclude(detector, loaded, provenance, cautions, detection))
+    def _stages(self, turn: Turn, path: str) -> Iterator[Updates]:
+        yield {self.provenance: _claims(read_claims(read_file(path)))}
+        with MODEL.ask(Priority.VERDICT) as ticket:
+            for before in ticket.waits():
+                yield {self.status: card.queued(before)}
+            turn.check()
+            found, first = self._look(path)
+        yield first
+        yield from self._maps(found)
+        yield self._conclusion(self._concluded(turn, path, found))
 
-    def _verdict(
-        self, loaded: LoadedImage, provenance: Provenance, cautions: tuple[Caution, ...], detection: Detection
-    ) -> Updates:
-        """The first answer, not yet checked for stability."""
+    def _look(self, path: str) -> tuple[_Found, Updates]:
+        """The verdict, not yet checked for stability. The pixels are not kept, as many may wait for that."""
+        loaded = load_image(path)
+        provenance, cautions = look_closer(loaded, read_claims(read_file(path)))
+        detection = self.detector().predict(loaded.pixels)
         said = tension(provenance, detection.band)
-        return {
-            self.status: card.verdict(detection, loaded.notes, cautions=cautions, tension=said),
-            self.provenance: provenance_panel.panel(provenance),
+        updates: Updates = {
+            self.status: card.verdict(detection, loaded.notes, cautions=cautions, tension=said, steps=searches.steps()),
+            self.provenance: _claims(provenance),
             self.facts: details.facts(detection, loaded),
         }
+        if loaded.format in UNSHOWN:
+            updates[self.picture] = save_png(Image.fromarray(shrink(loaded.pixels)), "decoded")
+        return _Found(provenance, cautions, prepare(loaded.pixels, detection)), updates
 
-    def _maps(self, loaded: LoadedImage, detection: Detection) -> Iterator[Updates]:
-        drawing = prepare(loaded.pixels, detection)
+    def _concluded(self, turn: Turn, path: str, found: _Found) -> Examination:
+        """The whole examination: behind the verdicts of all other pictures, and only while this one is wanted."""
+        with PICTURES.ask(Priority.STABILITY) as ticket:
+            for _ in ticket.waits():
+                turn.check()
+            detector = gated(self.detector(), check=turn.check)
+            return conclude(detector, load_image(path), found.provenance, found.cautions, found.drawing.detection)
+
+    def _maps(self, found: _Found) -> Iterator[Updates]:
+        drawing, detection = found.drawing, found.drawing.detection
         yield {
-            self.causal: gr.update(value=_map_file(drawing, "causal", OPACITY), alt_text=details.map_words(detection)),
+            self.causal: gr.update(value=_map_file(drawing, "causal"), alt_text=details.map_words(detection)),
             self.regions: details.regions(detection),
             self.opacity: OPACITY,
+            self.frame: False,
             self.drawing: drawing,
         }
-        yield {self.non_causal: _map_file(drawing, "non_causal", OPACITY)}
+        yield {self.non_causal: _map_file(drawing, "non_causal")}
 
     def _conclusion(self, x: Examination) -> Updates:
         """The answer that counts, stability, and the report."""
         html, plain = save_reports(x, new_folder(), f"causalclip-report-{x.sha256[:12]}")
         return {
             self.status: card.verdict(
-                x.detection, x.notes, cautions=x.cautions, stability=x.stability, tension=x.tension
+                x.detection,
+                x.notes,
+                cautions=x.cautions,
+                stability=x.stability,
+                tension=x.tension,
+                steps=searches.steps(),
             ),
             self.stability: stability_panel.panel(x.stability),
             self.report_html: str(html),
@@ -138,73 +176,72 @@ class DetectTab:
             **dict.fromkeys((self.report_html, self.report_json)),
         }
 
-    def clear(self) -> Updates:
-        """`cleared`, for good: a run that still goes on shows nothing more."""
-        take_turn(PART)
-        return self.cleared()
-
-    def redraw(self, drawing: Drawing | None, opacity: float) -> tuple[Any, Any]:
-        """Both maps at another opacity, without the model."""
+    def redraw(self, drawing: Drawing | None, opacity: float, frame: bool) -> tuple[Any, Any]:
+        """Both maps at another opacity, with or without the windows' corners, without the model."""
         if drawing is None:
             gr.Info("The maps are no longer kept. Add the picture again to redraw them.")
             return gr.skip(), gr.skip()
-        return _map_file(drawing, "causal", opacity), _map_file(drawing, "non_causal", opacity)
-
-    def run_upload(self, payload: dict[str, Any] | None) -> Iterator[Updates]:
-        """`run` for what the field holds."""
-        yield from self.run(upload_path(payload))
+        causal, non_causal = (_map_file(drawing, which, opacity, frame) for which in WHICH)
+        return causal, non_causal
 
 
-def build_tab(detector: Callable[[], Detector], examples: Sequence[Example]) -> DetectTab:
-    """Builds the tab inside the current Blocks and wires it."""
+def build_tab(detector: Callable[[], Detector], examples: Sequence[Example], *, purifies: bool = False) -> DetectTab:
+    """Builds the tab inside the current Blocks and wires it. purifies: whether there is a tab for that, too."""
     with gr.Row(elem_classes="cc-columns"):
         with gr.Column(scale=4, min_width=300):
             picture = _picture()
             gr.HTML(f"<p class='cc-small'>{PROMISE}</p>", elem_id="promise")
             shelf = gr.HTML(details.shelf(examples), js_on_load=PICK, elem_id="examples")
-        with gr.Column(scale=7, min_width=300):
-            provenance = gr.HTML(elem_id="provenance")
+        with gr.Column(scale=7, min_width=300, elem_id="answer"):
             status = gr.HTML(card.waiting(), elem_id="status")
+            provenance = gr.HTML(elem_id="provenance")
+            gr.HTML(card.sample(*SAMPLE), elem_id="sample")
             # assets/evidence.css shows it while there is a verdict: what is hidden and shown at once may stay hidden.
             with gr.Column(elem_id="results"):
-                with gr.Row():
-                    causal = _output(CAUSAL, "causal-map", min_width=260)
-                    non_causal = _output(NON_CAUSAL, "non-causal-map", min_width=260, alt_text=SAME_SCALE)
-                opacity = gr.Slider(
-                    0, 1, OPACITY, step=0.05, label="Opacity of the maps", buttons=[], elem_id="opacity"
-                )
+                causal = _output(CAUSAL, "causal-map")
+                gr.HTML(details.legend(), elem_id="legend")
                 with gr.Accordion("The map in words and numbers", open=False):
                     regions = gr.HTML(elem_id="regions")
+                with gr.Accordion("More of the map: opacity, windows, what was left out", open=False):
+                    opacity = gr.Slider(
+                        0, 1, OPACITY, step=0.05, label="Opacity of the maps", buttons=[], elem_id="opacity"
+                    )
+                    frame = gr.Checkbox(False, label="Corners of the close-up windows", elem_id="frame")
+                    gr.HTML(f"<p class='cc-small'>{LEFT_OUT}</p>")
+                    non_causal = _output(NON_CAUSAL, "non-causal-map", alt_text=SAME_SCALE)
                 stability = gr.HTML(stability_panel.waiting(), elem_id="stability")
                 with gr.Row(elem_id="reports"):
                     report_html = gr.DownloadButton("Download the report (HTML)", elem_id="report-html")
                     report_json = gr.DownloadButton("Download it as JSON", elem_id="report-json")
                 add_label(picture, report_html, report_json)
+                with gr.Row(elem_id="further"):
+                    explore = gr.Button("Open in Explore", elem_id="open-explore")
+                    purify = gr.Button("Try purifying it", visible=purifies, elem_id="open-purify")
                 gr.HTML(searches.links(), elem_id="searches")
             facts = gr.HTML(elem_id="facts")
     drawing = gr.State(time_to_live=KEPT)
-    outputs = (provenance, status, causal, non_causal, opacity, regions)
-    tab = DetectTab(detector, picture, *outputs, stability, report_html, report_json, facts, drawing)
+    outputs = (provenance, status, causal, non_causal, opacity, frame, regions)
+    tab = DetectTab(detector, picture, *outputs, stability, report_html, report_json, explore, purify, facts, drawing)
     _wire(tab, shelf, examples)
     return tab
 
 
 def _wire(tab: DetectTab, shelf: gr.HTML, examples: Sequence[Example]) -> None:
-    shown: Any = [tab.status, tab.causal, tab.non_causal, tab.regions, tab.facts, tab.drawing]
-    shown += [tab.provenance, tab.stability, tab.report_html, tab.report_json]
+    shown: list[Any] = [tab.status, tab.causal, tab.non_causal, tab.regions, tab.facts, tab.drawing]
+    shown += [tab.provenance, tab.stability, tab.report_html, tab.report_json, tab.opacity, tab.frame]
 
-    def try_example(event: gr.EventData) -> Iterator[Updates]:
-        path = str(examples[event.index].path)
-        yield {tab.picture: path}
-        yield from tab.run(path)
+    def example(event: gr.EventData) -> Updates:
+        chosen = examples[event.index]
+        return {tab.picture: str(chosen.path)} | tab.cleared(card.looking(chosen.caption))
 
-    judge: dict[str, Any] = {"outputs": [tab.picture, tab.opacity, *shown], **PRIVATE, **MODEL_QUEUE}
-    # Every picture gets its run, even while an older one goes on: `take_turn` silences that one.
-    tab.picture.upload(tab.run_upload, tab.picture, preprocess=False, trigger_mode="multiple", **judge)
-    shelf.click(try_example, None, trigger_mode="multiple", **judge)
-    tab.picture.clear(tab.clear, None, shown, queue=False, **PRIVATE)
+    part = Part("detect")
+    judge: dict[str, Any] = {"inputs": [tab.picture], "outputs": [tab.picture, *shown], **RUNS}
+    part.on([tab.picture.upload], tab.begin, tab.run, given=[tab.picture], **judge)
+    part.on([shelf.click], example, tab.run, given=[], **judge)
+    part.off([tab.picture.clear], tab.cleared, outputs=shown)
     maps = [tab.causal, tab.non_causal]
-    tab.opacity.release(tab.redraw, [tab.drawing, tab.opacity], maps, trigger_mode="always_last", **PRIVATE)
+    redrawn: dict[str, Any] = {"trigger_mode": "always_last", **PRIVATE}
+    gr.on([tab.opacity.release, tab.frame.input], tab.redraw, [tab.drawing, tab.opacity, tab.frame], maps, **redrawn)
     add_endpoints(tab.detector, tab.picture, queue=MODEL_QUEUE)
 
 
@@ -226,5 +263,22 @@ def _output(label: str, name: str, **options: Any) -> gr.Image:
     )
 
 
-def _map_file(drawing: Drawing, which: Which, opacity: float) -> str:
-    return save_png(draw_map(drawing, which, opacity=opacity), f"{which.replace('_', '-')}-map")
+def _map_file(drawing: Drawing, which: Which, opacity: float = OPACITY, frame: bool = False) -> str:
+    drawn = draw_map(drawing, which, opacity=opacity, frame=frame, bar=False)
+    return save_png(drawn, f"{which.replace('_', '-')}-map")
+
+
+def _claims(provenance: Provenance) -> str:
+    """What the file says; one line to be opened where it says nothing of how it was made."""
+    says = provenance.credentials.state != "none" or provenance.marks or provenance.all_source_types
+    panel = provenance_panel.panel(provenance)
+    if says:  # assets/evidence.css puts it above the verdict
+        return f"<div class='cc-found'>{panel}</div>"
+    return f"<details class='cc-nothing'><summary>{escape(provenance.summary())}</summary>{panel}</details>"
+
+
+def _named(path: str) -> str:
+    """What is known of a picture before it is read, "" if it is none. Its name never leaves the browser."""
+    with suppress(ImageError), open(path, "rb") as file:
+        return f"{sniff(file.read(4096))}, {max(1, round(Path(path).stat().st_size / 1000)):,} kB"
+    return ""

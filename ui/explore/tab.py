@@ -21,9 +21,10 @@ from causalclip.report import card
 from ui.explore import mask as explorer_mask
 from ui.explore import view as explorer_view
 from ui.server.files import new_folder, picture_input, save_png, upload_path
+from ui.server.gate import MODEL, Priority
 from ui.server.problems import explain
-from ui.server.sessions import take_turn
-from ui.settings import KEPT, MODEL_QUEUE, OPACITY, PLACEHOLDER, PRIVATE
+from ui.server.turns import Part, Superseded, Turn
+from ui.settings import KEPT, OPACITY, PLACEHOLDER, PRIVATE, RUNS, Carried
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
@@ -39,6 +40,7 @@ MAPS = [
 ]
 ORDERS = [("push hardest for the answer", "push"), ("the mask lets through most", "mask")]
 ALL = "all"
+READING = "<p>Looking at the picture. This takes a second or two.</p>"
 
 Updates = dict[Any, Any]
 
@@ -74,23 +76,30 @@ class ExplorerTab:
     detector: Callable[[], Detector]
     count: gr.Slider
 
-    def explore(self, pane: Pane, payload: dict[str, Any] | None, *settings: Any) -> Iterator[Updates]:
-        """Judges a picture and yields what is said of it; `settings`: those of the map, then order and count."""
-        newest = take_turn(pane.name)
-        for updates in self._answer(pane, payload, settings):
-            if not newest():
-                return
-            yield updates
+    def begin(self, pane: Pane, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
+        """What the page shows at once: nothing of an older picture beside the new one."""
+        return self.cleared(pane, READING if upload_path(payload) else "")
 
-    def _answer(self, pane: Pane, payload: dict[str, Any] | None, settings: Any) -> Iterator[Updates]:
+    def carry(self, pane: Pane, carried: Carried, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
+        """`begin` for a picture from another tab."""
+        return {pane.picture: upload_path(payload), carried.tabs: carried.shown} | self.begin(pane, event, payload)
+
+    def explore(self, pane: Pane, turn: Turn, payload: dict[str, Any] | None, *settings: Any) -> Iterator[Updates]:
+        """Judges a picture and yields what is said of it; `settings`: those of the map, then order and count."""
         path = upload_path(payload)
         if path is None:
             yield self.cleared(pane)
             return
-        yield self.cleared(pane, "<p>The picture is being read.</p>")
+        yield self.cleared(pane, READING)
         try:
-            pixels = load_image(path).pixels
-            drawing = prepare(pixels, self.detector().predict(pixels))
+            with MODEL.ask(Priority.VERDICT) as ticket:
+                for before in ticket.waits():
+                    yield {pane.answer: card.queued(before)}
+                turn.check()
+                pixels = load_image(path).pixels
+                drawing = prepare(pixels, self.detector().predict(pixels))
+        except Superseded:
+            raise
         except Exception as error:
             failed = self.cleared(pane, card.failure(*explain(error)))
             yield failed | ({pane.picture: None} if isinstance(error, ImageError) else {})
@@ -125,11 +134,6 @@ class ExplorerTab:
             pane.channel: gr.update(choices=[("All of them", ALL)], value=ALL, interactive=False),
         }
 
-    def clear(self, pane: Pane) -> Updates:
-        """`cleared`, for good: a run that still goes on shows nothing more."""
-        take_turn(pane.name)
-        return self.cleared(pane)
-
     def redraw(
         self, payload: dict[str, Any] | None, drawing: Drawing | None, channel: str, *settings: Any
     ) -> dict[str, Any] | str:
@@ -141,13 +145,14 @@ class ExplorerTab:
         path = upload_path(payload)
         if path is None:
             return gr.skip()
-        views = self.detector().explain_channel(load_image(path).pixels, int(channel))
+        with MODEL.enter(Priority.VERDICT):
+            views = self.detector().explain_channel(load_image(path).pixels, int(channel))
         alone = Drawing(drawing.grey, replace(drawing.detection, views=views))
         return _map_file(alone, *settings, scale=CHANNEL_SCALE)
 
 
-def build_explorer_tab(detector: Callable[[], Detector]) -> ExplorerTab:
-    """Builds the tab inside the current Blocks and wires it."""
+def build_explorer_tab(detector: Callable[[], Detector], carried: Carried | None = None) -> ExplorerTab:
+    """Builds the tab inside the current Blocks and wires it. carried: where a picture may come from."""
     gr.HTML(f"<p class='cc-small'>{INTRO}</p>")
     with gr.Row(elem_classes="cc-settings"):
         which = gr.Dropdown(MAPS, value="causal", label="Map", elem_id="explore-which", scale=2)
@@ -162,7 +167,7 @@ def build_explorer_tab(detector: Callable[[], Detector]) -> ExplorerTab:
         panes = [_pane("explore-a", "Picture"), _pane("explore-b", "A second one, to compare (optional)")]
     tab = ExplorerTab(detector, count)
     for pane in panes:
-        _wire(tab, pane, [which, smooth, opacity, frame], [order, count])
+        _wire(tab, pane, [which, smooth, opacity, frame], [order, count], carried if pane is panes[0] else None)
     return tab
 
 
@@ -206,19 +211,19 @@ def _output(**options: Any) -> gr.Image:
     return gr.Image(buttons=["download", "fullscreen"], **fixed, **options)
 
 
-def _wire(tab: ExplorerTab, pane: Pane, of_map: list[Any], of_removal: list[Any]) -> None:
+def _wire(tab: ExplorerTab, pane: Pane, of_map: list[Any], of_removal: list[Any], carried: Carried | None) -> None:
     which, smooth, opacity, frame = of_map
     order, count = of_removal
-    pane.picture.upload(
-        partial(tab.explore, pane),
-        [pane.picture, *of_map, *of_removal],
-        [pane.picture, *pane.shown, count],
-        preprocess=False,
-        trigger_mode="multiple",
-        **PRIVATE,
-        **MODEL_QUEUE,
-    )
-    pane.picture.clear(partial(tab.clear, pane), None, pane.shown, queue=False, **PRIVATE)
+    part = Part(pane.name)
+    inputs, outputs = [pane.picture, *of_map, *of_removal], [pane.picture, *pane.shown, count]
+    judge: dict[str, Any] = {"inputs": inputs, **RUNS}
+    run = partial(tab.explore, pane)
+    part.on([pane.picture.upload], partial(tab.begin, pane), run, given=[pane.picture], outputs=outputs, **judge)
+    if carried:
+        begin = partial(tab.carry, pane, carried)
+        outputs = [*outputs, carried.tabs]
+        part.on([carried.button.click], begin, run, given=[carried.picture], outputs=outputs, **judge)
+    part.off([pane.picture.clear], partial(tab.cleared, pane), outputs=pane.shown)
     gr.on(
         [which.input, smooth.input, opacity.release, frame.input, pane.channel.input],
         tab.redraw,
@@ -227,7 +232,7 @@ def _wire(tab: ExplorerTab, pane: Pane, of_map: list[Any], of_removal: list[Any]
         preprocess=False,
         trigger_mode="always_last",
         **PRIVATE,
-        **MODEL_QUEUE,
+        **RUNS,
     )
     gr.on(
         [order.input, count.release],

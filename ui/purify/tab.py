@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from PIL import Image
 
 from causalclip.pictures.loading import ImageError, load_image
+from causalclip.report.card import queued
 from purifier.models import Models, prompt_shipped
 from ui.purify import words
 from ui.server.files import picture_input, save_png, upload_path
+from ui.server.gate import MODEL, PICTURES, Priority
 from ui.server.problems import explain
-from ui.server.sessions import take_turn
-from ui.settings import MODEL_QUEUE, PLACEHOLDER, PRIVATE, PROMISE
+from ui.server.turns import Part, Superseded, Turn
+from ui.settings import PLACEHOLDER, PROMISE, RUNS, Carried
 
 if TYPE_CHECKING:
     from purifier.exhibit import Exhibit, Wish
 
-PART = "purify"
 OBJECTIVES = [
     ("The answer to the question", "answer"),
     ("The caption", "caption"),
@@ -53,7 +55,8 @@ Updates = dict[Any, Any]
 class PurifyTab:
     """The tab's components and callbacks.
 
-    wishes: question, steps, prompt, then attack, eps, attack steps, objective, target. pictures, said: by column.
+    wishes: question, steps, prompt, then attack, eps, attack steps, objective, target.
+    pictures, said: by column. notes: what is to be known besides.
     """
 
     models: Models
@@ -62,6 +65,7 @@ class PurifyTab:
     status: gr.HTML
     pictures: dict[str, gr.Image]
     said: dict[str, gr.HTML]
+    notes: gr.HTML
     slider: gr.ImageSlider
     changes: dict[str, gr.Image]
 
@@ -69,48 +73,53 @@ class PurifyTab:
     def shown(self) -> list[Any]:
         """Everything that a run may change."""
         parts: list[dict[str, Any]] = [self.pictures, self.said, self.changes]
-        return [self.status, self.slider, *(c for part in parts for c in part.values())]
+        return [self.status, self.notes, self.slider, *(c for part in parts for c in part.values())]
 
-    def run_given(self, payload: dict[str, Any] | None, *settings: Any) -> Iterator[Updates]:
+    def begin(self, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
+        """What the page shows at once: nothing of an older run beside the new one."""
+        return self.cleared(words.working(None) if upload_path(payload) else None)
+
+    def run_given(self, turn: Turn, payload: dict[str, Any] | None, *settings: Any) -> Iterator[Updates]:
         """Purifies the picture as it was given."""
-        yield from self._run(payload, settings, attacked=False)
+        yield from self._run(turn, payload, settings, attacked=False)
 
-    def run_attacked(self, payload: dict[str, Any] | None, *settings: Any) -> Iterator[Updates]:
+    def run_attacked(self, turn: Turn, payload: dict[str, Any] | None, *settings: Any) -> Iterator[Updates]:
         """Attacks the picture first."""
-        yield from self._run(payload, settings, attacked=True)
+        yield from self._run(turn, payload, settings, attacked=True)
 
-    def _run(self, payload: dict[str, Any] | None, settings: Any, *, attacked: bool) -> Iterator[Updates]:
-        newest = take_turn(PART)
-        for updates in self._answer(payload, settings, attacked=attacked):
-            if not newest():  # stopped, cleared, or asked anew
-                return
-            yield updates
-
-    def _answer(self, payload: dict[str, Any] | None, settings: Any, *, attacked: bool) -> Iterator[Updates]:
+    def _run(self, turn: Turn, payload: dict[str, Any] | None, settings: Any, *, attacked: bool) -> Iterator[Updates]:
         path = upload_path(payload)
         if path is None:
             yield self.cleared()
             return
         yield self.cleared(words.working(None))
         try:
-            yield from self._stages(path, settings, attacked=attacked)
+            with PICTURES.ask(Priority.ATTACK) as ticket:
+                for before in ticket.waits():
+                    yield {self.status: queued(before)}
+                turn.check()
+                yield from self._stages(turn, path, settings, attacked=attacked)
+        except Superseded:
+            raise
         except Exception as error:
             failed = self.cleared(words.failure(*reason(error)))
             yield failed | ({self.picture: None} if isinstance(error, ImageError) else {})
 
-    def _stages(self, path: str, settings: Any, *, attacked: bool) -> Iterator[Updates]:
+    def _stages(self, turn: Turn, path: str, settings: Any, *, attacked: bool) -> Iterator[Updates]:
         pixels = load_image(path).pixels
         self.models.wait()
         from purifier.exhibit import exhibit  # here, because it brings PyTorch, which the page need not wait for
 
         drawn: set[str] = set()
-        for shown in exhibit(self.models, pixels, _wish(settings, attacked=attacked)):
+        stages = exhibit(self.models, pixels, _wish(settings, attacked=attacked))
+        while (shown := _next(stages, turn)) is not None:
             updates: Updates = {self.status: words.result(shown) if shown.complete else words.working(shown)}
             for name in [n for n in shown.said if n not in drawn]:
                 drawn.add(name)
                 updates |= self._column(shown, name)
             yield updates
-        yield self._compared(shown)
+            last = shown
+        yield self._compared(last)
 
     def _column(self, shown: Exhibit, name: Any) -> Updates:
         file = save_png(Image.fromarray(shown.pictures[name]), name)
@@ -128,7 +137,11 @@ class PurifyTab:
         assert purified is not None
         both = tuple(save_png(Image.fromarray(x), n) for x, n in ((moved, "adversarial"), (purified, "purified")))
         by_purifier = save_png(Image.fromarray(difference(purified, moved)), "purifier-change")
-        updates: Updates = {self.slider: both, self.changes["purifier-change"]: by_purifier}
+        updates: Updates = {
+            self.notes: words.notes(shown),
+            self.slider: both,
+            self.changes["purifier-change"]: by_purifier,
+        }
         if clean is not None:
             by_attack = save_png(Image.fromarray(difference(moved, clean)), "attack-change")
             updates[self.changes["attack-change"]] = by_attack
@@ -138,19 +151,25 @@ class PurifyTab:
         """No result: nothing of an older picture may stay beside a newer one."""
         return {
             self.status: status or words.waiting(),
-            **dict.fromkeys(self.said.values(), ""),
+            **dict.fromkeys([*self.said.values(), self.notes], ""),
             **dict.fromkeys([*self.pictures.values(), *self.changes.values(), self.slider]),
         }
 
-    def clear(self) -> Updates:
-        """`cleared`, for good: a run that still goes on shows nothing more."""
-        take_turn(PART)
-        return self.cleared()
+    def carry(self, carried: Carried, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
+        """A picture from another tab, to be purified when that is asked for."""
+        return {self.picture: upload_path(payload), carried.tabs: carried.shown} | self.cleared(words.carried())
 
     def stopped(self) -> Updates:
         """After the stop button: the run ends at its next step."""
-        take_turn(PART)
         return self.cleared(words.stopped())
+
+
+def _next(stages: Iterator[Exhibit], turn: Turn) -> Exhibit | None:
+    """The next stage, for which anybody's verdict goes first; None after the last."""
+    turn.check()
+    with MODEL.enter(Priority.ATTACK):
+        turn.check()
+        return next(stages, None)
 
 
 def reason(error: Exception) -> tuple[str, str]:
@@ -171,8 +190,8 @@ def _wish(settings: Any, *, attacked: bool) -> Wish:
     return Wish(question, int(steps), bool(prompt), made, objective, str(target or "").strip() or None)
 
 
-def build_tab(models: Models) -> PurifyTab:
-    """Builds the tab inside the current Blocks and wires it."""
+def build_tab(models: Models, carried: Carried | None = None) -> PurifyTab:
+    """Builds the tab inside the current Blocks and wires it. carried: where a picture may come from."""
     with gr.Row(elem_classes="cc-columns"):
         with gr.Column(scale=4, min_width=300):
             picture = picture_input(
@@ -187,7 +206,7 @@ def build_tab(models: Models) -> PurifyTab:
             wishes, buttons = _controls()
         with gr.Column(scale=7, min_width=300):
             tab = _outputs(models, picture, wishes)
-    _wire(tab, *buttons)
+    _wire(tab, *buttons, carried)
     return tab
 
 
@@ -227,6 +246,7 @@ def _outputs(models: Models, picture: gr.Image, wishes: list[Any]) -> PurifyTab:
                 with gr.Column(min_width=200, elem_classes="cc-column"):
                     pictures[name] = _output(label, f"purify-{name}")
                     said[name] = gr.HTML(elem_id=f"purify-{name}-said")
+        notes = gr.HTML(elem_id="purify-notes")
         slider = gr.ImageSlider(
             type="filepath",
             format="png",
@@ -239,7 +259,7 @@ def _outputs(models: Models, picture: gr.Image, wishes: list[Any]) -> PurifyTab:
             gr.HTML("<p class='cc-small'>Mid-grey is no change. The scale is always the same.</p>")
             with gr.Row():
                 changes = {name: _output(label, f"purify-{name}") for name, label in CHANGES}
-    return PurifyTab(models, picture, wishes, status, pictures, said, slider, changes)
+    return PurifyTab(models, picture, wishes, status, pictures, said, notes, slider, changes)
 
 
 def _output(label: str, name: str) -> gr.Image:
@@ -247,19 +267,27 @@ def _output(label: str, name: str) -> gr.Image:
     return gr.Image(label=label, buttons=["download", "fullscreen"], elem_id=name, alt_text=label, **fixed)
 
 
-def _wire(tab: PurifyTab, purify: gr.Button, both: gr.Button, stop: gr.Button) -> None:
+def _wire(tab: PurifyTab, purify: gr.Button, both: gr.Button, stop: gr.Button, carried: Carried | None) -> None:
     from ui.purify.endpoints import add_endpoints
 
+    part = Part("purify")
     run: dict[str, Any] = {
+        "given": [tab.picture],
         "inputs": [tab.picture, *tab.wishes],
         "outputs": [tab.picture, *tab.shown],
-        "preprocess": False,
-        "trigger_mode": "multiple",
-        **PRIVATE,
-        **MODEL_QUEUE,
+        **RUNS,
     }
-    purify.click(tab.run_given, **run)
-    both.click(tab.run_attacked, **run)
-    stop.click(tab.stopped, None, tab.shown, queue=False, **PRIVATE)
-    tab.picture.clear(tab.clear, None, tab.shown, queue=False, **PRIVATE)
+    part.on([purify.click], tab.begin, tab.run_given, **run)
+    part.on([both.click], tab.begin, tab.run_attacked, **run)
+    part.off([stop.click], tab.stopped, outputs=tab.shown)
+    part.off([tab.picture.clear, tab.picture.upload], tab.cleared, outputs=tab.shown)
+    if carried:
+        part.on(
+            [carried.button.click],
+            partial(tab.carry, carried),
+            lambda turn: iter([tab.cleared(words.carried())]),
+            given=[carried.picture],
+            inputs=[],
+            outputs=[tab.picture, carried.tabs, *tab.shown],
+        )
     add_endpoints(tab)

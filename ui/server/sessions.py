@@ -11,16 +11,13 @@ import datetime
 import hashlib
 import shutil
 import tempfile
-import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import gradio as gr
-from gradio.context import LocalContext
+
+from ui.server.turns import current_session, forget_turns
 
 _NOTE, _CLOSED = "uses-", "closed-"
-_turns: dict[tuple[str, str], object] = {}  # (session, part of the page) -> its newest run
-_turning = threading.Lock()
 
 
 def uploads() -> Path:
@@ -30,7 +27,7 @@ def uploads() -> Path:
 
 def new_folder() -> Path:
     """An empty folder for derived files, which Gradio serves: with the session's own, if an event is being answered."""
-    session = _current()
+    session = current_session()
     parent = _folder(session) if session else uploads()
     parent.mkdir(parents=True, exist_ok=True)
     return Path(tempfile.mkdtemp(dir=parent))
@@ -38,7 +35,7 @@ def new_folder() -> Path:
 
 def note_upload(path: str) -> None:
     """Notes that the session whose event is being answered uses this upload."""
-    session = _current()
+    session = current_session()
     if session is None:
         return
     folder = _folder(session)
@@ -46,18 +43,6 @@ def note_upload(path: str) -> None:
     _closed(session).unlink(missing_ok=True)  # a page that was out of reach, and is back
     path = str(Path(path).resolve())  # one note for one file, however a client spells it
     (folder / f"{_NOTE}{_digest(path)}").write_bytes(_bytes(path))
-
-
-def take_turn(part: str) -> Callable[[], bool]:
-    """Makes what answers the current event the newest run of its session in a part of the page.
-
-    Returns:
-        Whether it still is: an older run must show nothing more, as its picture is no longer on the page.
-    """
-    key, mine = (_current() or "", part), object()
-    with _turning:
-        _turns[key] = mine
-    return lambda: _turns.get(key) is mine
 
 
 def forget(session: str) -> None:
@@ -89,9 +74,7 @@ def forget_state(page: gr.Blocks, session: str) -> None:
     page.state_holder.delete_state(session)
     page.state_holder.session_data.pop(session, None)
     page.state_holder.time_last_used.pop(session, None)
-    with _turning:
-        for key in [key for key in _turns if key[0] == session]:
-            del _turns[key]
+    forget_turns(session)
 
 
 def forget_idle(page: gr.Blocks, seconds: float) -> None:
@@ -100,11 +83,6 @@ def forget_idle(page: gr.Blocks, seconds: float) -> None:
     for session, used in list(page.state_holder.time_last_used.items()):
         if used < then:
             forget_state(page, session)
-
-
-def _current() -> str | None:
-    request = LocalContext.request.get(None)
-    return request.session_hash if request else None
 
 
 def _folder(session: str) -> Path:

@@ -12,7 +12,7 @@ from causalclip.detector import Detection, SeenView
 from causalclip.pictures.loading import load_image
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
-from ui.detect.details import facts, map_words, regions, shelf
+from ui.detect.details import facts, legend, map_words, regions, shelf
 from ui.detect.examples import Example
 
 
@@ -56,6 +56,20 @@ def test_a_map_that_disagrees_with_the_score_is_said() -> None:
     assert "as the score does" in regions(one_patch(0, 0, 1.0))
     assert "point different ways" in regions(one_patch(0, 0, 1.0, rest=-3.0))
     assert "nearly cancel out" in regions(one_patch(0, 0, 0.01, rest=-3.0))
+
+
+def test_the_peak_of_the_map_is_named_beside_the_ninths() -> None:
+    html = regions(one_patch(2, 0, 1.0))
+    left, top = (int(n) for n in re.search(r"map is (\d+) % from the left and (\d+) % from the top", html).groups())
+    assert left < 34
+    assert top > 66
+    assert "it pushes towards generated" in html
+    assert "cannot be drawn" in html
+
+
+def test_the_legend_says_how_well_such_maps_point() -> None:
+    assert "chance: 0.50" in legend()
+    assert re.search(r"AUC of 0\.\d\d", legend())
 
 
 def test_facts_say_what_was_read_and_seen(detection: Detection) -> None:

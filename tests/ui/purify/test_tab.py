@@ -21,6 +21,7 @@ from tests.makers.pictures import encode, photo
 from tests.makers.purifiers import tiny_models
 from ui.purify import words
 from ui.purify.tab import PurifyTab, build_tab, reason
+from ui.server.turns import Superseded, take_turn
 
 QUESTION = "Is there a dog?"
 
@@ -59,13 +60,13 @@ def test_the_prompt_speaks_of_the_purified_picture_alone() -> None:
     models = tiny_models()
     plain, led = (list(exhibit(models, photo(96, 72), Wish(QUESTION, prompt=p)))[-1] for p in (False, True))
     assert led.said["adversarial"] == plain.said["adversarial"]
-    assert "Defence prompt on for the purified picture" in words.result(led)
+    assert "Defence prompt on for the purified picture" in words.notes(led)
     asked = []
     models = tiny_models(purifier=lambda: new_pipeline(channels=(8, 16)), prompted=lambda: asked.append(1))
     shown = list(exhibit(models, photo(96, 72), Wish(QUESTION, prompt=True)))[-1]
     assert shown.unchanged
     assert not asked
-    assert "not used, as the picture came back unchanged" in words.result(shown)
+    assert "not used, as the picture came back unchanged" in words.notes(shown)
 
 
 def test_an_attacked_one_has_its_clean_picture_beside_it() -> None:
@@ -83,7 +84,7 @@ def test_the_clock_stops_an_attack(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "LONGEST", 0.0)
     shown = run(Wish(QUESTION, attack=make_attack("square", 8, 50)))[-1]
     assert (shown.step, shown.cut) == (1, True)
-    assert "stopped after 20 seconds, at step 1 of 50" in words.result(shown)
+    assert "stopped after 20 seconds, at step 1 of 50" in words.notes(shown)
 
 
 def test_differences_are_on_one_fixed_scale() -> None:
@@ -103,30 +104,44 @@ def test_settings_outside_the_bounds_are_refused(bad: tuple[str, float, int]) ->
 # Words --------------------------------------------------------------------------------------------
 
 
-def shown(clean: str | None, moved: str, purified: str) -> Exhibit:
-    said = {"clean": clean, "adversarial": moved, "purified": purified}
-    return Exhibit(
-        Wish(QUESTION, attack=make_attack("pgd", 8, 5) if clean else None),
-        said={k: Said("a <b>dog</b>", v, v) for k, v in said.items() if v},
-    )
+def shown(clean: str | None, moved: str, purified: str, *, answers: tuple[str, str, str] | None = None, sure=True):
+    """By captions; answers of the three pictures, if any."""
+    captions = {"clean": clean, "adversarial": moved, "purified": purified}
+    said = {
+        name: Said(f"a <b>{caption}</b>", spoken, spoken, sure, 0.5 if clean else None)
+        for (name, caption), spoken in zip(captions.items(), answers or ("", "", ""), strict=True)
+        if caption
+    }
+    return Exhibit(Wish(QUESTION, attack=make_attack("pgd", 8, 5) if clean else None), said=said)
 
 
 @pytest.mark.parametrize(
-    ("answers", "title"),
+    ("captions", "title"),
     [
-        (("cat", "dog", "cat"), "The attack changed the answer, and purification changed it back"),
-        (("cat", "dog", "dog"), "The attack changed the answer, and purification did not bring it back"),
-        (("cat", "cat", "cat"), "The attack did not change the answer"),
-        (("cat", "cat", "dog"), "The attack did not change the answer, but purification did"),
-        ((None, "cat", "cat"), "Purified: the answer stayed the same"),
-        ((None, "cat", "dog"), "Purified: the answer is another one now"),
+        (("cat", "dog", "cat"), "The attack changed the caption, and purification changed it back"),
+        (("cat", "dog", "dog"), "The attack changed the caption, and purification did not bring it back"),
+        (("cat", "cat", "cat"), "The attack did not change the caption"),
+        (("cat", "cat", "dog"), "The attack did not change the caption, but purification did"),
+        ((None, "cat", "cat"), "Purified: the caption stayed the same"),
+        ((None, "cat", "dog"), "Purified: the caption is another one now"),
     ],
 )
-def test_the_card_says_what_happened_first(answers: tuple[Any, ...], title: str) -> None:
-    card = words.result(shown(*answers))
-    assert f"<h2>{title}</h2>" in card
-    assert card.index(title) < card.index("Purified in")
-    assert "may read as generated" in card
+def test_the_card_says_what_happened_first(captions: tuple[Any, ...], title: str) -> None:
+    exhibit = shown(*captions)
+    assert f"<h2>{title}</h2>" in words.result(exhibit)
+    assert "Purified in" in words.notes(exhibit)
+    assert "may read as generated" in words.notes(exhibit)
+
+
+def test_of_an_answer_that_was_a_guess_nothing_is_claimed() -> None:
+    answers = ("2", "3", "2")
+    guessed = words.result(shown("cat", "cat", "cat", answers=answers, sure=False))
+    assert "not sure of its answer on the clean picture" in guessed
+    assert "changed the answer" not in guessed
+    assert "Agrees" in words.said(shown("cat", "cat", "cat", answers=answers, sure=False), "adversarial")
+    sure = words.result(shown("cat", "cat", "cat", answers=answers))
+    assert "The attack changed the answer from \u201c2\u201d; purified, it came back." in sure
+    assert "Differs" in words.said(shown("cat", "cat", "cat", answers=answers), "adversarial")
 
 
 def test_agreement_is_in_words_and_nothing_is_unescaped() -> None:
@@ -134,8 +149,18 @@ def test_agreement_is_in_words_and_nothing_is_unescaped() -> None:
     assert "Differs from the clean picture" in words.said(exhibit, "adversarial")
     assert "Agrees with the clean picture" in words.said(exhibit, "purified")
     assert "the clean picture" not in words.said(exhibit, "clean")
-    assert "<b>dog" not in words.said(exhibit, "purified")
+    assert "<b>" not in words.said(exhibit, "purified")
     assert words.said(shown(None, "cat", "cat"), "purified").count("clean picture") == 0
+
+
+def test_the_likelihood_of_the_clean_words_is_drawn() -> None:
+    exhibit = run(Wish(QUESTION, attack=make_attack("pgd", 8, 4)))[-1]
+    values = [exhibit.said[name].likelihood for name in ("clean", "adversarial", "purified")]
+    assert all(value is not None and 0 <= value <= 1 for value in values)
+    html = words.notes(exhibit)
+    assert html.count("<tr>") == 4
+    assert f"<td>{100 * values[1]:.0f} %</td>" in html
+    assert "How likely" not in words.notes(run(Wish(QUESTION))[-1])
 
 
 def test_progress_is_shown_while_it_attacks() -> None:
@@ -167,7 +192,7 @@ def inside(uploads: Path) -> Path:
 
 def test_attack_and_purify_fill_three_columns_exactly(tab: PurifyTab, inside: Path) -> None:
     last: dict[Any, Any] = {}
-    for updates in tab.run_attacked(payload(inside), *settings()):
+    for updates in tab.run_attacked(take_turn("purify"), payload(inside), *settings()):
         last |= updates
     assert "The attack" in last[tab.status]
     for name in ("clean", "adversarial", "purified"):
@@ -182,7 +207,7 @@ def test_attack_and_purify_fill_three_columns_exactly(tab: PurifyTab, inside: Pa
 
 def test_without_an_attack_there_is_no_clean_column(tab: PurifyTab, inside: Path) -> None:
     last: dict[Any, Any] = {}
-    for updates in tab.run_given(payload(inside), *settings()):
+    for updates in tab.run_given(take_turn("purify"), payload(inside), *settings()):
         last |= updates
     assert last[tab.said["clean"]] == ""
     assert last[tab.changes["attack-change"]] is None
@@ -201,7 +226,7 @@ def test_what_cannot_be_done_is_a_sentence_and_leaves_nothing(
     tab: PurifyTab, inside: Path, broken: bool, options: dict[str, Any], sentence: str
 ) -> None:
     data = encode(photo(96, 72), "JPEG")[:400] if broken else None
-    *_, last = tab.run_attacked(payload(inside, data), *settings(**options))
+    *_, last = tab.run_attacked(take_turn("purify"), payload(inside, data), *settings(**options))
     assert sentence in last[tab.status]
     assert last[tab.pictures["clean"]] is None
 
@@ -210,15 +235,17 @@ def test_a_picture_that_is_left_as_it_is_is_said_to_be(inside: Path) -> None:
     page_models = tiny_models(purifier=lambda: new_pipeline(channels=(8, 16), coarse=32))
     with gr.Blocks():
         untouched = build_tab(page_models)
-    *_, before, _ = untouched.run_given(payload(inside), *settings())
+    *_, before, _ = untouched.run_given(take_turn("purify"), payload(inside), *settings())
     assert "comes back unchanged" in before[untouched.status]
 
 
-def test_after_a_stop_the_run_shows_nothing_more(tab: PurifyTab, inside: Path) -> None:
-    running = tab.run_attacked(payload(inside), *settings())
+def test_after_a_stop_the_run_ends_before_its_next_step(tab: PurifyTab, inside: Path) -> None:
+    turn = take_turn("purify")
+    running = tab.run_attacked(turn, payload(inside), *settings())
     next(running)
-    assert "Stopped" in tab.stopped()[tab.status]
-    assert not list(running)
+    take_turn("purify")
+    with pytest.raises(Superseded):
+        list(running)
 
 
 def test_missing_weights_are_a_sentence() -> None:

@@ -11,7 +11,7 @@ import pytest
 from gradio.context import LocalContext
 
 from ui.server.files import upload_path
-from ui.server.sessions import forget, forget_closed, forget_idle, new_folder, take_turn
+from ui.server.sessions import forget, forget_closed, forget_idle, new_folder
 
 
 @pytest.fixture(autouse=True)
@@ -136,15 +136,3 @@ def test_idle_sessions_are_dropped_from_memory() -> None:
     forget_idle(page, 100)
     assert list(page.state_holder.session_data) == ["busy"]
     assert list(page.state_holder.time_last_used) == ["busy"]
-
-
-def test_only_the_newest_run_of_a_session_goes_on(answer: Any) -> None:
-    answer("one")
-    first, elsewhere = take_turn("detect"), take_turn("explore")
-    answer("two")
-    other = take_turn("detect")
-    answer("one")
-    assert first()
-    second = take_turn("detect")
-    assert not first()
-    assert all(goes_on() for goes_on in (second, elsewhere, other))

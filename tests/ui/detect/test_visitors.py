@@ -1,0 +1,73 @@
+"""Several visitors at once: everybody's first verdict comes before anybody's stability check."""
+
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from gradio.context import LocalContext
+
+from tests.makers.detectors import tiny_detector
+from tests.makers.pictures import encode, photo
+from ui.detect.tab import build_tab
+from ui.server.turns import take_turn
+
+VISITORS = 4
+
+
+class Slow:
+    """A detector that takes its time and notes what it is asked for, and whether it was asked twice at once."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.most = self.now = 0
+        self._tiny = tiny_detector()
+
+    def predict(self, pixels: np.ndarray) -> Any:
+        return self._look("verdict", 0.5, lambda: self._tiny.predict(pixels))
+
+    def judge(self, pixels: np.ndarray, **options: Any) -> Any:
+        return self._look("copy", 0.01, lambda: self._tiny.judge(pixels, **options))
+
+    def _look(self, what: str, seconds: float, look: Any) -> Any:
+        self.asked.append(what)
+        self.now += 1
+        self.most = max(self.most, self.now)
+        time.sleep(seconds)
+        self.now -= 1
+        return look()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tiny, name)
+
+
+def test_first_verdicts_of_four_visitors_come_before_any_stability_check(uploads: Path) -> None:
+    detector = Slow()
+    with gr.Blocks():
+        tab = build_tab(lambda: detector, [])  # type: ignore[arg-type, return-value]
+    path = uploads / "visitors" / "picture.jpg"
+    path.parent.mkdir(exist_ok=True)
+    said: dict[int, list[str]] = {}
+    together = threading.Barrier(VISITORS)
+
+    def visit(number: int) -> None:
+        LocalContext.request.set(SimpleNamespace(session_hash=f"visitor-{number}"))  # type: ignore[arg-type]
+        turn = take_turn("detect")
+        path.write_bytes(data)
+        together.wait(30)
+        said[number] = [u[tab.status] for u in turn.shows(tab.run(turn, {"path": str(path)})) if tab.status in u]
+
+    data = encode(photo(96, 72), "JPEG")
+    threads = [threading.Thread(target=visit, args=(i,)) for i in range(VISITORS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert detector.asked[:VISITORS] == ["verdict"] * VISITORS
+    assert detector.asked.count("copy") == 9 * VISITORS
+    assert detector.most == 1
+    assert any("before you" in words for statuses in said.values() for words in statuses)
+    assert all("Thresholds" in statuses[-1] for statuses in said.values())

@@ -1,0 +1,100 @@
+"""The newest wish has its turn; an older run shows nothing more and ends."""
+
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import pytest
+from gradio.context import LocalContext
+
+from ui.server.turns import Superseded, forget_turns, take_turn
+
+
+@pytest.fixture
+def answer() -> Iterator[Any]:
+    """Says whose event is being answered."""
+
+    def start(session: str | None) -> None:
+        LocalContext.request.set(SimpleNamespace(session_hash=session) if session else None)  # type: ignore[arg-type]
+
+    yield start
+    LocalContext.request.set(None)
+
+
+def test_only_the_newest_run_of_a_session_goes_on(answer: Any) -> None:
+    answer("one")
+    first, elsewhere = take_turn("detect"), take_turn("explore")
+    answer("two")
+    other = take_turn("detect")
+    answer("one")
+    assert first.newest
+    second = take_turn("detect")
+    assert not first.newest
+    assert all(turn.newest for turn in (second, elsewhere, other))
+    forget_turns("one")
+    assert (second.newest, elsewhere.newest, other.newest) == (False, False, True)
+
+
+def test_a_request_that_was_overtaken_takes_no_turn(answer: Any) -> None:
+    answer("late")
+    newer, older = take_turn("detect", "200.5"), take_turn("detect", "100.5")
+    assert newer.newest
+    assert not older.newest
+    assert take_turn("detect", "no number").newest
+    assert take_turn("detect", "inf").newest
+
+
+def test_a_superseded_run_yields_an_empty_update_and_is_closed(answer: Any) -> None:
+    answer("closed")
+    ended = []
+
+    def updates() -> Iterator[dict[Any, Any]]:
+        try:
+            yield {"a": 1}
+            yield {"a": 2}
+        finally:
+            ended.append(True)
+
+    turn = take_turn("detect")
+    shown = turn.shows(updates())
+    assert next(shown) == {"a": 1}
+    threading.Timer(0.2, lambda: next(shown, None)).start()  # Gradio comes back once it has sent that
+    take_turn("detect")
+    assert list(shown) in ([], [gr.skip()])
+    assert ended == [True]
+
+
+def test_whatever_ends_a_run_the_last_update_is_empty(answer: Any) -> None:
+    answer("ends")
+    turn = take_turn("detect")
+    assert list(turn.shows(iter([{"a": 1}]))) == [{"a": 1}, gr.skip()]
+    take_turn("detect")
+    with pytest.raises(Superseded):
+        turn.check()
+
+    def stopped() -> Iterator[dict[Any, Any]]:
+        yield {"a": 1}
+        raise Superseded
+
+    assert list(take_turn("detect").shows(stopped())) == [{"a": 1}, gr.skip()]
+    assert list(turn.shows(iter([{"a": 1}]))) == [gr.skip()]
+
+
+def test_a_new_turn_waits_for_what_is_on_its_way(answer: Any) -> None:
+    """So that a blank page comes after it."""
+    answer("settles")
+    turn = take_turn("detect")
+    shown = turn.shows(iter([{"a": 1}, {"a": 2}]))
+    next(shown)
+    order = []
+
+    def send() -> None:
+        order.append("sent")
+        next(shown)
+
+    threading.Timer(0.3, send).start()
+    take_turn("detect")
+    order.append("taken")
+    assert order == ["sent", "taken"]

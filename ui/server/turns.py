@@ -1,0 +1,186 @@
+"""Whose answer a part of the page shows: the newest wish has its turn, and what an older run yields is dropped.
+
+Every event of a part (upload, example, clear, stop, again) takes two steps. The first does not queue: it takes the
+turn and blanks what was there. The second is the run, which may wait for long; it knows its turn by the number that the
+first step left on the page.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import Any
+
+import gradio as gr
+from gradio.context import LocalContext
+
+# Numbers grow in the order in which a person acts, whatever order requests arrive in.
+_NUMBER = "(_, ...given) => [String(performance.timeOrigin + performance.now()), ...given]"
+_STEP: dict[str, Any] = {
+    "preprocess": False,
+    "trigger_mode": "multiple",
+    "api_visibility": "private",
+    "show_progress": "hidden",
+}
+_SETTLED = 2.0  # seconds that a new turn waits at most for what the older one has on its way to the page
+_turns: dict[tuple[str, str], Turn] = {}  # (session, part of the page) -> the newest
+_turning = threading.Lock()
+
+Updates = dict[Any, Any]  # component -> its new value or gr.update
+Begin = Callable[..., Updates]
+Run = Callable[..., Iterator[Updates]]
+
+
+class Superseded(Exception):
+    """The run that raises it answers a wish that is no longer the newest."""
+
+
+class Turn:
+    """One wish of a person in one part of the page. number: grows with every wish."""
+
+    def __init__(self, key: tuple[str, str], number: float) -> None:
+        self.key, self.number = key, number
+        self._sent = threading.Event()
+        self._sent.set()
+
+    @property
+    def newest(self) -> bool:
+        return _turns.get(self.key) is self
+
+    def check(self) -> None:
+        """Raises Superseded if a newer wish has been made, or the page was closed."""
+        if not self.newest:
+            raise Superseded
+
+    def settle(self) -> None:
+        """Waits until what it has yielded last is on its way to the page."""
+        self._sent.wait(_SETTLED)
+
+    def shows(self, updates: Iterable[Updates]) -> Iterator[Updates]:
+        """What a run yields, for as long as it is the newest. At the end an empty update: Gradio repeats the last one
+        when a run ends, and by then the page may show something else."""
+        iterator = iter(updates)
+        try:
+            for update in iterator:
+                if not self.newest:
+                    break
+                self._sent.clear()
+                try:
+                    yield update
+                finally:
+                    self._sent.set()  # Gradio comes back for more once it has sent this
+        except Superseded:
+            pass
+        finally:
+            if isinstance(iterator, Generator):
+                iterator.close()  # leaves the gate at once
+        yield gr.skip()
+
+
+class Part:
+    """A part of the page that shows one answer at a time; to be made inside its Blocks.
+
+    number: the hidden field that carries a turn's number from the first step to the run.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.number = gr.Textbox("", visible=False)
+
+    def on(
+        self,
+        triggers: Any,
+        begin: Begin,
+        run: Run,
+        *,
+        given: list[Any],
+        inputs: list[Any],
+        outputs: list[Any],
+        **queue: Any,
+    ) -> None:
+        """Wires an event.
+
+        Args:
+            begin: begin(event, *given) -> what the page shows at once; everything old is to be blanked.
+            run: run(turn, *inputs) yields the answer. Its first update has to blank the same again: something of an
+                older run may have reached the page after the first step's answer.
+            queue: the event options of the run, such as concurrency_id.
+        """
+        first = self._first(begin)
+        took = gr.on(triggers, first, [self.number, *given], [self.number, *outputs], queue=False, js=_NUMBER, **_STEP)
+        took.success(self._then(run), [self.number, *inputs], outputs, **_STEP, **queue)
+
+    def off(self, triggers: Any, end: Callable[[], Updates], *, outputs: list[Any]) -> None:
+        """Wires an event that only ends what goes on, such as stop and clear; end() -> what is shown then."""
+        self.on(
+            triggers,
+            lambda event: end(),
+            lambda turn: iter([end()]),
+            given=[],
+            inputs=[],
+            outputs=outputs,
+            concurrency_limit=None,
+        )
+
+    def _first(self, begin: Begin) -> Callable[..., Any]:
+        def first(event: gr.EventData, number: str, *given: Any) -> Any:
+            turn = take_turn(self.name, number)
+            if not turn.newest:  # its request was overtaken
+                return gr.skip()
+            return begin(event, *given) | {self.number: repr(turn.number)}
+
+        return first
+
+    def _then(self, run: Run) -> Callable[..., Iterator[Any]]:
+        def then(number: str, *inputs: Any) -> Iterator[Any]:
+            turn = _turns.get(_key(self.name))
+            if turn is None or repr(turn.number) != number:
+                yield gr.skip()
+                return
+            yield from turn.shows(run(turn, *inputs))
+
+        return then
+
+
+def take_turn(part: str, number: str = "") -> Turn:
+    """The turn of what answers the current event, which is the newest of its session in a part of the page.
+
+    Args:
+        number: of the wish, as the page counts; "" for the next one. A turn with an older number than the newest one's
+            comes back superseded.
+    """
+    with _turning:
+        key = _key(part)
+        old = _turns.get(key)
+        turn = Turn(key, _read(number, old))
+        if old is not None and turn.number < old.number:
+            return turn
+        _turns[key] = turn
+    if old is not None:
+        old.settle()
+    return turn
+
+
+def forget_turns(session: str) -> None:
+    """Ends all runs of a session: they show nothing more."""
+    with _turning:
+        for key in [key for key in _turns if key[0] == session]:
+            del _turns[key]
+
+
+def current_session() -> str | None:
+    """The session whose event is being answered."""
+    request = LocalContext.request.get(None)
+    return request.session_hash if request else None
+
+
+def _key(part: str) -> tuple[str, str]:
+    return current_session() or "", part
+
+
+def _read(number: str, old: Turn | None) -> float:
+    with contextlib.suppress(ValueError, TypeError):  # a client may send anything
+        return float(number)
+    return max(1000 * time.time(), old.number if old else 0.0)
