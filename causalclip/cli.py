@@ -88,7 +88,7 @@ def train(
     root: Root,
     out: Annotated[Path, typer.Option(help="Where the detector, its card and its checkpoints go.")],
     backbone: Annotated[
-        str, typer.Option(help="clip-vit-b-16, local-dir:PATH, or MODEL/TAG of open_clip.")
+        str, typer.Option(help="clip-vit-b-16, local-dir:PATH, MODEL/TAG of open_clip, or timm:NAME.")
     ] = "clip-vit-b-16",
     config: Annotated[
         Path | None,
@@ -101,12 +101,15 @@ def train(
     Started again after a kill, it goes on from where it was.
     """
     with _told(ModuleNotFoundError):
-        from causalclip.training.data import read_manifest
-        from causalclip.training.recipe import Recipe, train_detector  # offline only: not needed by the app
-    with _told(TypeError, ValueError):
+        from causalclip.training.data import BadManifest, read_manifest
+        from causalclip.training.guards import RunStopped, stopped_in_a_sentence
+        from causalclip.training.recipe import Recipe, check_tower, train_detector  # offline only: not for the app
+    with _told(TypeError, ValueError, WeightsMissing):
         read_manifest(manifest)
         settings = Recipe.read(config) if config else Recipe()
-    with _told(WeightsMissing):
+        check_tower(backbone, settings)
+    kept = "What is finished is kept: the same command goes on from there."
+    with _told(BadManifest, RunStopped), stopped_in_a_sentence(kept):
         train_detector(manifest, root, out=out, backbone=backbone, recipe=settings, cache=cache)
 
 
@@ -122,10 +125,13 @@ def evaluate(
     with _told(WeightsMissing):
         detector_folder(model)
     with _told(ModuleNotFoundError):
+        from causalclip.training.data import BadManifest
         from causalclip.training.evaluation import evaluate_detector, read_split  # offline only: needs scikit-learn
-    with _told(ValueError):
+        from causalclip.training.guards import RunStopped, stopped_in_a_sentence
+    with _told(BadManifest):
         read_split(manifest, split)
-    report = evaluate_detector(_load(model), manifest, root, split=split)
+    with _told(BadManifest, RunStopped), stopped_in_a_sentence(f"{out} is as it was."):
+        report = evaluate_detector(_load(model), manifest, root, split=split)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(report, indent=2) + "\n")
     typer.echo(json.dumps({name: table for name, table in report.items() if name in report["sets"]}, indent=2))

@@ -15,6 +15,10 @@ from causalclip.pictures.delivery import random_delivery, rescale
 NEEDED = ("path", "label", "source", "split")
 
 
+class BadManifest(ValueError):
+    """A manifest does not hold what a run needs; the message says what is missing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """A row of the manifest. view: "whole", "crop" (a window near native scale) or "picture" (untouched).
@@ -50,18 +54,22 @@ def read_manifest(path: str | Path) -> list[Record]:
     """Rows of a CSV: path, label (real or fake), source, split, and where they are known set, view, picture, family.
 
     Raises:
-        ValueError: a column is missing, or a label is neither real nor fake.
+        BadManifest: it is no CSV text, a column or all rows are missing, or a label is neither real nor fake.
     """
-    with Path(path).open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    missing = [name for name in NEEDED if rows and name not in rows[0]]
+    try:
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, restval="")
+            rows, columns = list(reader), reader.fieldnames or []
+    except (UnicodeDecodeError, csv.Error):
+        raise BadManifest(f"{Path(path).name} is not a CSV table in UTF-8.") from None
+    missing = [name for name in NEEDED if name not in columns]
     if missing or not rows:
-        raise ValueError(
+        raise BadManifest(
             f"The manifest needs rows and the columns {', '.join(NEEDED)}; missing: {', '.join(missing) or 'rows'}."
         )
-    wrong = {r["label"] for r in rows} - {"real", "fake"}
+    wrong = sorted({r["label"] for r in rows} - {"real", "fake"})
     if wrong:
-        raise ValueError(f"Labels must be real or fake; the manifest also has {sorted(wrong)}.")
+        raise BadManifest(f"Labels must be real or fake; the manifest also has {wrong[:5]}.")
     return [
         Record(
             path=r["path"],

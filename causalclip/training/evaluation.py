@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from causalclip.detector import Detector
 from causalclip.training.data import Record, read_manifest
+from causalclip.training.guards import need_both, readable, say
 from causalclip.training.measures import bootstrap, by_group, meaning, reliability, roc_points, summarise
 
 LIKE_CONTENT = "alike", "fresh"  # sets of real and generated pictures of the same kinds of thing
@@ -41,13 +42,10 @@ def read_split(manifest: str | Path, split: str) -> list[Record]:
     """The records of a split; of training files only the whole pictures, so that no picture counts twice.
 
     Raises:
-        ValueError: the split has no pictures, or not of both classes.
+        BadManifest: the split has no pictures, or not of both classes.
     """
     records = [r for r in read_manifest(manifest) if r.split == split and r.view != "crop"]
-    if len({r.label for r in records}) < 2:
-        raise ValueError(
-            f"The split {split!r} needs real and generated pictures; the manifest has none of one of them."
-        )
+    need_both(records, f"The split {split!r}")
     return records
 
 
@@ -71,7 +69,10 @@ def score_split(
 
 def tabulate(scores: Scores, *, threshold: float) -> dict[str, Any]:
     """Every table of one run: a row a set with intervals, band shares and curves, sources, and AUC site by site."""
-    sets = [*sorted({r.set for r in scores.records} - {"all"}), "all"]
+    names = [*sorted({r.set for r in scores.records} - {"all"}), "all"]
+    sets = [name for name in names if len(set(scores.labels[scores.of(name)])) == 2]
+    if one_class := sorted(set(names) - set(sets)):
+        say(f"No table of {', '.join(one_class)}: measures need real and generated pictures, and there are not both.")
     report: dict[str, Any] = {"date": date.today().isoformat(), "sets": sets, "threshold": threshold}
     for name in sets:
         inside = scores.of(name)
@@ -116,7 +117,10 @@ def auc_by_site(scores: Scores, *, least: int = 4) -> dict[str, float]:
 def evaluate_detector(
     detector: Detector, manifest: str | Path, root: str | Path, *, split: str = "test"
 ) -> dict[str, Any]:
-    """What `python -m causalclip evaluate` writes."""
-    scores = score_split(detector, read_split(manifest, split), root)
-    report = tabulate(scores, threshold=detector.config.calibration.threshold)
-    return {"model": detector.name, "revision": detector.config.revision, "split": split} | report
+    """What `python -m causalclip evaluate` writes; files that cannot be read are left out, said, and counted."""
+    wanted = read_split(manifest, split)
+    records = readable(wanted, root)
+    need_both(records, f"What can be read of the split {split!r}")
+    report = tabulate(score_split(detector, records, root), threshold=detector.config.calibration.threshold)
+    about = {"model": detector.name, "revision": detector.config.revision, "split": split}
+    return about | {"files_left_out": len(wanted) - len(records)} | report

@@ -47,6 +47,8 @@ def validation_report(
             rows = inside & (fold == f)
             if 0 < labels[rows].sum() < rows.sum():
                 per_fold.append([roc_auc_score(labels[rows], copy[rows]) for copy in raw])
+        if not per_fold:
+            continue  # no fold holds both classes of this set: nothing is known of it
         report[name] = {"auc": float(np.mean([p[0] for p in per_fold]))}
         if len(raw) > 1:
             report[name]["auc_delivered"] = float(np.mean([np.mean(p[1:]) for p in per_fold]))

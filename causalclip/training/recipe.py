@@ -1,5 +1,6 @@
 """From a manifest to a detector: features, held-out folds, calibration, final heads, model card. Offline."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -15,6 +16,7 @@ from tqdm import tqdm
 
 from causalclip.calibration import Calibration, choose_bands, fit_logistic
 from causalclip.clip.backbones import load_tower
+from causalclip.clip.embedding import needs
 from causalclip.clip.views import Kind
 from causalclip.detector import Detector, DetectorConfig
 from causalclip.head.losses import LossWeights
@@ -24,6 +26,7 @@ from causalclip.training.data import Record, assign_environments, assign_folds, 
 from causalclip.training.evaluation import LIKE_CONTENT
 from causalclip.training.features import Features, compute_features, neutral_patches
 from causalclip.training.fitting import TrainConfig, fit_head
+from causalclip.training.guards import both_views, check_training, need_both, readable
 from causalclip.training.model_card import mask_report, model_card, validation_report
 from causalclip.training.splicing import Cells, Wanted, compute_cells
 
@@ -175,7 +178,9 @@ def held_out_logits(data: Problem, config: TrainConfig, *, keep: Path | None = N
                 head = fit(data, config, leave_out=int(fold))
             if file:
                 file.parent.mkdir(parents=True, exist_ok=True)
-                save_file(head.state_dict(), file)
+                partial = file.with_suffix(".partial")  # a killed run leaves no half file under the name
+                save_file(head.state_dict(), partial)
+                partial.rename(file)
         for copy, features in enumerate(data.features):
             logits[copy, rows] = head(features[rows].float()).logit.numpy()
     return logits
@@ -250,16 +255,47 @@ def weighted_accuracy(labels: np.ndarray, called: np.ndarray, weight: np.ndarray
     return float(np.mean(rates))
 
 
+def training_records(manifest: str | Path, root: str | Path, *, folds: int) -> list[Record]:
+    """The train split's files that can be read, a record a view.
+
+    Raises:
+        BadManifest: nothing can be learned from them.
+    """
+    wanted = [r for r in read_manifest(manifest) if r.split == "train"]
+    need_both(wanted, "The split 'train'")
+    records = both_views(readable(wanted, root))
+    check_training(records, folds=folds)
+    return records
+
+
+def check_tower(backbone: str, recipe: Recipe) -> None:
+    """Raises, before any work:
+    WeightsMissing: the tower is out of reach.
+    ValueError: it is unknown, cannot be decomposed, or has not the recipe's parts.
+    """
+    needs(recipe.parts, load_tower(backbone))
+
+
+def fingerprint(backbone: str, recipe: Recipe, records: Sequence[Record]) -> str:
+    """Of all that a held-out head depends on: a checkpoint of other data or settings must not be taken for this one."""
+    return hashlib.sha256(repr((backbone, recipe, records)).encode()).hexdigest()[:16]
+
+
 def train_detector(
     manifest: str | Path, root: str | Path, *, out: str | Path, backbone: str, recipe: Recipe, cache: str | Path
 ) -> Detector:
-    """Trains, calibrates and saves a detector, with its card. Runs again from where a killed run was."""
+    """Trains, calibrates and saves a detector, with its card. Runs again from where a killed run was.
+
+    Raises:
+        BadManifest: nothing can be learned from the data; said before anything is computed.
+    """
     out = Path(out)
-    records = [r for r in read_manifest(manifest) if r.split == "train"]
+    records = training_records(manifest, root, folds=recipe.folds)
     features = compute_features(records, root, backbone=backbone, copies=recipe.copies, cache=cache)
     problems = {k: problem(records, features, recipe.parts, k, folds=recipe.folds) for k in KINDS}
     problems = with_splices(problems, records, root, recipe, backbone=backbone, cache=cache)
-    held_out = {k: held_out_logits(p, recipe.head, keep=out / "checkpoints" / k) for k, p in problems.items()}
+    kept = out / "checkpoints" / fingerprint(backbone, recipe, records)
+    held_out = {k: held_out_logits(p, recipe.head, keep=kept / k) for k, p in problems.items()}
     rows = by_picture(problems)
     raw = fuse(held_out["whole"], held_out["window"], rows, recipe.window_share)
     labels, weight = problems["whole"].labels.numpy(), problems["whole"].weight.numpy()
