@@ -4,6 +4,8 @@ load_tower("clip-vit-b-16")                   the one in assets/models, no netwo
 load_tower("clip-vit-b-16@320")               the same for views of 320 px, its positions interpolated
 load_tower("local-dir:PATH")                  a folder with config.json and *.safetensors in the same format
 load_tower("ViT-L-14-quickgelu/openai")       open_clip's name and checkpoint tag, from the hub or its cache
+load_tower("ViT-L-14-worldwide//a/b.pt")      open_clip's name and a file of weights
+load_tower("timm:vit_large_patch16_dinov3")   timm's name, from the hub or its cache
 """
 
 import json
@@ -13,16 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import open_clip
+import timm
 import torch
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
-from open_clip.transformer import VisionTransformer
+from open_clip.timm_model import TimmModel
+from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
 from torch import Tensor
 
+from causalclip.clip.timm_visual import TimmVisual
 from causalclip.clip.tower import Tower
 from causalclip.clip.weights import ASSETS, WeightsMissing, load_weights
 
 DEFAULT = "clip-vit-b-16"
-LOCAL = "local-dir:"
+LOCAL, TIMM = "local-dir:", "timm:"
 
 
 def fast_dtype() -> torch.dtype:
@@ -40,19 +45,21 @@ def load_tower(name: str = DEFAULT, *, dtype: torch.dtype | None = None) -> Towe
     """Loads an image tower, frozen and in evaluation mode.
 
     Args:
-        name: a folder of assets/models, `local-dir:PATH`, or `MODEL/TAG` of open_clip; `@SIZE` after it takes views of
-            other than its own size, in px, a multiple of its patches'.
+        name: a folder of assets/models, `local-dir:PATH`, `MODEL/TAG` of open_clip (or MODEL/FILE of weights), or
+            `timm:NAME`; `@SIZE` after it takes views of other than its own size, in px, a multiple of its patches'.
         dtype: of its matrix products; None picks the processor's fast one.
 
     Raises:
         WeightsMissing: the weights are neither in the folder nor to be had from the hub.
-        ValueError: open_clip does not know the model or its weights, or it cannot be decomposed.
+        ValueError: the library does not know the model or its weights, or it cannot be decomposed.
     """
     dtype = dtype or fast_dtype()
     name, _, size = name.partition("@")
     folder = Path(name.removeprefix(LOCAL)) if name.startswith(LOCAL) else ASSETS / name
     if (folder / "config.json").is_file():
         tower = _from_folder(folder, dtype)
+    elif name.startswith(TIMM):
+        tower = _from_timm(name.removeprefix(TIMM), dtype)
     elif name.startswith(LOCAL) or "/" not in name:
         raise WeightsMissing(f"There is no CLIP tower {name!r}: it needs a folder with config.json and *.safetensors.")
     else:
@@ -89,20 +96,58 @@ def _from_open_clip(name: str, dtype: torch.dtype) -> Tower:
         raise ValueError(f"open_clip has no model {model!r}. See open_clip.list_models() for the names.")
     tags = open_clip.list_pretrained_tags_by_model(model)
     if tag not in tags and not Path(tag).is_file():
-        raise ValueError(f"open_clip has no weights {tag!r} for {model!r}: use one of {', '.join(tags) or 'none'}.")
+        raise ValueError(
+            f"open_clip has no weights {tag!r} for {model!r}: use one of {', '.join(tags) or 'none that it lists'}, "
+            f"or a file of weights, as {model}/PATH."
+        )
     try:
         clip = open_clip.create_model(model, pretrained=tag, require_pretrained=True)
     except (OSError, RuntimeError) as error:  # the hub's errors are OSErrors; open_clip makes RuntimeErrors of them
-        raise WeightsMissing(
-            f"The weights of {name!r} are not here and the hub cannot be reached. Fetch them on a machine with network "
-            f"access (open_clip.create_model({model!r}, pretrained={tag!r})), or use the shipped {DEFAULT!r}."
-        ) from error
+        raise _out_of_reach(name, f"open_clip.create_model({model!r}, pretrained={tag!r})") from error
     mean, std = clip.visual.image_mean, clip.visual.image_std
-    return Tower(clip.visual, mean=mean, std=std, dtype=dtype)
+    return Tower(_walkable(clip.visual, model), mean=mean, std=std, dtype=dtype)
+
+
+def _from_timm(name: str, dtype: torch.dtype) -> Tower:
+    try:
+        known = timm.get_pretrained_cfg(name, allow_unregistered=False)
+    except RuntimeError as error:
+        raise ValueError(f"timm has no model {name!r}. See timm.list_models(pretrained=True) for the names.") from error
+    if known is None or not known.has_weights:
+        raise ValueError(f"timm has no weights for {name!r}. See timm.list_models(pretrained=True) for the names.")
+    try:
+        trunk = timm.create_model(name, pretrained=True, num_classes=0)
+    except (OSError, RuntimeError) as error:
+        raise _out_of_reach(TIMM + name, f"timm.create_model({name!r}, pretrained=True)") from error
+    return Tower(TimmVisual(trunk, name), mean=known.mean, std=known.std, dtype=dtype)
+
+
+def _out_of_reach(name: str, call: str) -> WeightsMissing:
+    return WeightsMissing(
+        f"The weights of {name!r} are not here and the hub cannot be reached. Fetch them on a machine with network "
+        f"access ({call}), or use the shipped {DEFAULT!r}."
+    )
+
+
+def _walkable(visual: Any, name: str) -> VisionTransformer | TimmVisual:
+    """The image half of an open_clip model, as Tower walks it; a ValueError for what it cannot walk."""
+    if isinstance(visual, TimmModel):
+        if len(visual.head):
+            raise ValueError(f"The tower {name!r} cannot be decomposed into patches: a head follows that is not known.")
+        return TimmVisual(visual.trunk, name)
+    plain = isinstance(visual, VisionTransformer) and all(
+        type(block) is ResidualAttentionBlock for block in visual.transformer.resblocks
+    )
+    if not plain:
+        raise ValueError(f"The tower {name!r} cannot be decomposed into patches: it is no plain vision transformer.")
+    return visual
 
 
 def resize_positions(tower: Tower, size: int) -> None:
     """Lets the tower take views of `size` px: bicubic interpolation of its position embeddings, in place."""
+    if isinstance(tower.visual, TimmVisual):
+        tower.visual.resize(size)
+        return
     state: dict[str, Tensor] = {"visual.positional_embedding": tower.visual.positional_embedding.data}
     patch = tower.visual.patch_size[0]
     side = size // patch

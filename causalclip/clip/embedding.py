@@ -2,7 +2,7 @@
 
 A part is named by what it takes from the tower:
 
-    embedding   the paper's: ln_post(CLS of the last layer) projected, D = the tower's output
+    embedding   the paper's: ln_post(CLS of the last layer) projected, D = the tower's output (causalclip.clip.readout)
     cls:7       the CLS token after layer 7, normalised, D = width
     patch:5     the mean over patches of the tokens after layer 5, each normalised, D = width
 
@@ -39,12 +39,13 @@ def needs(parts: Sequence[str], tower: Tower) -> dict[str, Any]:
     """What of the tower's `forward` the parts need: its arguments `until` and `patches`."""
     parsed = [parse_part(p, tower) for p in parts]
     until = max(layer for _, layer in parsed)
-    return {"until": until, "patches": ("patch", until) in parsed}
+    pooled = EMBEDDING in parts and tower.readout.needs_patches
+    return {"until": until, "patches": pooled or ("patch", until) in parsed}
 
 
 def part_widths(parts: Sequence[str], tower: Tower) -> list[int]:
     """How many dimensions each part has."""
-    return [tower.visual.proj.shape[1] if p == EMBEDDING else tower.width for p in parts]
+    return [tower.readout.width if p == EMBEDDING else tower.width for p in parts]
 
 
 def embed(trace: Trace, parts: Sequence[str], tower: Tower) -> Tensor:
@@ -57,7 +58,7 @@ def embed(trace: Trace, parts: Sequence[str], tower: Tower) -> Tensor:
         elif kind == "cls":
             columns.append(normalise(trace.cls[layer])[0])
         else:
-            columns.append(tower.visual.ln_post(trace.cls[layer]) @ tower.visual.proj)
+            columns.append(tower.readout.read(trace.cls[layer], trace.patches[layer]))
     return torch.cat(columns, 1)
 
 
@@ -81,9 +82,9 @@ def contributions(trace: Trace, parts: Sequence[str], tower: Tower, direction: T
         elif kind == "cls":
             pull[layer] = pull[layer] + (d - d.mean(1, keepdim=True)) / normalise(trace.cls[layer])[1]
         else:
-            gradient, offset = _through_ln_post(tower, trace.cls[layer], d)
+            gradient, own, offset = tower.readout.pull(trace.cls[layer], trace.patches[layer], d)
             pull[layer] = pull[layer] + gradient
-            rest = rest + offset
+            patches, rest = patches + own, rest + offset
     total = torch.zeros_like(pull[0])
     for layer in range(len(trace.shares), 0, -1):
         total = total + pull[layer]
@@ -99,13 +100,14 @@ def patch_total(trace: Trace, parts: Sequence[str], tower: Tower) -> Tensor:
     added = [torch.zeros_like(trace.cls[0])]  # by all patches to the CLS token, up to each layer
     for shares, block in zip(trace.shares, tower.blocks, strict=False):
         added.append(added[-1] + block.ls_1(tower.project_share(block, shares.total())))
-    return torch.cat(
-        [
-            normalise(trace.patches[layer])[0].mean(1) if kind == "patch" else _share(part, added[layer], trace, tower)
-            for part, (kind, layer) in ((part, parse_part(part, tower)) for part in parts)
-        ],
-        1,
-    )
+    columns = []
+    for part in parts:
+        kind, layer = parse_part(part, tower)
+        if kind == "patch":
+            columns.append(normalise(trace.patches[layer])[0].mean(1))
+        else:
+            columns.append(_share(part, added[layer], trace, tower) + _own(part, trace, tower).sum(1))
+    return torch.cat(columns, 1)
 
 
 def cell_embeddings(trace: Trace, parts: Sequence[str], tower: Tower, *, cells: int) -> Tensor:
@@ -124,8 +126,10 @@ def cell_embeddings(trace: Trace, parts: Sequence[str], tower: Tower, *, cells: 
     columns = []
     for part in parts:
         kind, layer = parse_part(part, tower)
-        own = normalise(trace.patches[layer])[0] if kind == "patch" else N * _share(part, added[layer], trace, tower)
-        columns.append(own)
+        if kind == "patch":
+            columns.append(normalise(trace.patches[layer])[0])
+        else:
+            columns.append(N * (_share(part, added[layer], trace, tower) + _own(part, trace, tower)))
     each = torch.cat(columns, 2).transpose(1, 2).unflatten(2, (tower.grid, tower.grid))
     pooled = torch.nn.functional.adaptive_avg_pool2d(each, cells).flatten(2).transpose(1, 2)
     return pooled - each.flatten(2).mean(2)[:, None] + embed(trace, parts, tower)[:, None]
@@ -134,19 +138,14 @@ def cell_embeddings(trace: Trace, parts: Sequence[str], tower: Tower, *, cells: 
 def _share(part: str, added: Tensor, trace: Trace, tower: Tower) -> Tensor:
     """What is `added` [B, ..., D] to the CLS token -> what that adds to the part, its deviation held fixed."""
     kind, layer = parse_part(part, tower)
-    one = [1] * (added.dim() - 1)
-    centred = added - added.mean(-1, keepdim=True)
     if kind == "cls":
-        return centred / normalise(trace.cls[layer])[1].view(-1, *one)
-    norm = tower.visual.ln_post
-    deviation = (trace.cls[layer].var(1, unbiased=False) + norm.eps).sqrt().view(-1, *one)
-    return (centred / deviation * norm.weight) @ tower.visual.proj
+        centred = added - added.mean(-1, keepdim=True)
+        return centred / normalise(trace.cls[layer])[1].view(-1, *[1] * (added.dim() - 1))
+    return tower.readout.of_cls(added, trace.cls[layer], trace.patches[layer])
 
 
-def _through_ln_post(tower: Tower, cls: Tensor, d: Tensor) -> tuple[Tensor, Tensor]:
-    """direction [B, D_out] behind ln_post and projection -> (direction [B, D] before them, what the bias adds [B])."""
-    norm = tower.visual.ln_post
-    behind = d @ tower.visual.proj.T
-    deviation = (cls.var(1, unbiased=False, keepdim=True) + norm.eps).sqrt()
-    before = behind * norm.weight
-    return (before - before.mean(1, keepdim=True)) / deviation, behind @ norm.bias
+def _own(part: str, trace: Trace, tower: Tower) -> Tensor:
+    """What each patch adds to the part by itself, beside what it added to the CLS token: [B, N, D], or a 0."""
+    if part != EMBEDDING:
+        return trace.cls[0].new_zeros(1, 1, 1)
+    return tower.readout.of_patches(trace.cls[-1], trace.patches[-1])

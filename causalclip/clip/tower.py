@@ -2,7 +2,8 @@
 
 The residual stream of the CLS token is a sum: what it started with, what each layer's attention adds (itself a sum over
 tokens and heads: weight x value x output projection) and what each MLP adds (Gandelsman et al., ICLR 2024,
-arXiv 2310.05916). The walk runs open_clip's own modules with the attention written out, and keeps the terms.
+arXiv 2310.05916). The walk runs open_clip's own modules (or timm's, see causalclip.clip.timm_visual) with the attention
+written out, and keeps the terms. Registers, tokens of some towers that are no place in the picture, belong to the rest.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,9 @@ import torch
 import torch.nn.functional as F
 from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
+
+from causalclip.clip.readout import ClsReadout, Readout
+from causalclip.clip.timm_visual import TimmVisual
 
 EPS = 1e-6
 
@@ -58,11 +62,11 @@ class Shares:
 
 @dataclass(slots=True)
 class Trace:
-    """What one pass keeps. B views, T = 1 + N tokens (CLS first), D width, L layers; all float32.
+    """What one pass keeps. B views, T = 1 + N tokens (CLS first, no registers), D width, L layers; all float32.
 
     cls[l], patches[l]: [B, D] and [B, N, D], the residual stream after layer l (0: before the first).
     shares[l]: what each patch adds to the CLS token in layer l + 1.
-    rests[l]: [B, D], what the CLS token itself, biases and the MLP add to it in layer l + 1.
+    rests[l]: [B, D], what the CLS token itself, registers, biases and the MLP add to it in layer l + 1.
     """
 
     cls: list[Tensor] = field(default_factory=list)
@@ -72,10 +76,10 @@ class Trace:
 
 
 class Tower(nn.Module):
-    """An open_clip `VisionTransformer` with its normalisation, walked layer by layer.
+    """An open_clip `VisionTransformer` or a `TimmVisual` with its normalisation, walked layer by layer.
 
     Args:
-        visual: open_clip's module: plain residual attention blocks, CLS pooling.
+        visual: open_clip's module: plain residual attention blocks, CLS pooling; or timm's in its shape.
         mean, std: of the pixels in [0, 1], a channel.
         dtype: of the matrix products; the residual stream, the norms and the CLS token's own sum stay float32.
     """
@@ -85,7 +89,7 @@ class Tower(nn.Module):
 
     def __init__(
         self,
-        visual: VisionTransformer,
+        visual: VisionTransformer | TimmVisual,
         *,
         mean: Sequence[float],
         std: Sequence[float],
@@ -94,13 +98,13 @@ class Tower(nn.Module):
         super().__init__()
         if visual.attn_pool is not None or visual.pool_type != "tok":
             raise ValueError("Only towers that pool by their CLS token can be decomposed; this one does not.")
-        self.visual = visual
+        self.visual: Any = visual
         self.dtype = dtype
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         for block in self.blocks:
-            for linear in (block.attn.out_proj, block.mlp.c_fc, block.mlp.c_proj):
-                linear.to(dtype)
+            for module in (block.attn.out_proj, block.mlp):
+                module.to(dtype)
             block.attn.in_proj_weight.data = block.attn.in_proj_weight.data.to(dtype)
             block.attn.in_proj_bias.data = block.attn.in_proj_bias.data.to(dtype)
 
@@ -125,9 +129,21 @@ class Tower(nn.Module):
     def grid(self) -> int:
         return int(self.visual.grid_size[0])
 
+    @property
+    def registers(self) -> int:
+        """Tokens between the CLS token and the patches."""
+        return int(getattr(self.visual, "registers", 0))
+
+    @property
+    def readout(self) -> Readout:
+        """How the embedding is read off the last layer."""
+        own: Readout | None = getattr(self.visual, "readout", None)
+        return own or ClsReadout(self.visual.ln_post, self.visual.proj)
+
     def embed_pixels(self, pixels: Tensor) -> Tensor:
-        """float [B, 3, S, S] in [0, 1] -> the tokens before the first layer, [B, T, D]."""
-        return self.visual._embeds((pixels - self.mean) / self.std)
+        """float [B, 3, S, S] in [0, 1] -> tokens before the first layer, R registers among them, [B, 1 + R + N, D]."""
+        tokens: Tensor = self.visual._embeds((pixels - self.mean) / self.std)
+        return tokens
 
     def forward(self, pixels: Tensor, *, until: int | None = None, shares: bool = False, patches: bool = True) -> Trace:
         """Runs the tower on views.
@@ -142,15 +158,15 @@ class Tower(nn.Module):
         return self.walk(self.embed_pixels(pixels), until=until, shares=shares, patches=patches)
 
     def walk(self, tokens: Tensor, *, until: int | None = None, shares: bool = False, patches: bool = True) -> Trace:
-        """As forward, from the tokens [B, T, D] before the first layer; any number of patches."""
-        x = tokens
-        trace = Trace(cls=[x[:, 0]], patches=[x[:, 1:]])
+        """As forward, from the tokens before the first layer (`embed_pixels`); any number of patches."""
+        x, first = tokens, 1 + self.registers
+        trace = Trace(cls=[x[:, 0]], patches=[x[:, first:]])
         blocks = self.blocks[:until]
         for block in blocks:
             cls_alone = block is blocks[-1] and not patches
             x = self._layer(block, x, trace if shares else None, cls_alone=cls_alone)
             trace.cls.append(x[:, 0])
-            trace.patches.append(x[:, 1:])
+            trace.patches.append(x[:, first:])
         return trace
 
     def _layer(self, block: Any, x: Tensor, trace: Trace | None, *, cls_alone: bool) -> Tensor:
@@ -158,6 +174,8 @@ class Tower(nn.Module):
         H = block.attn.num_heads
         qkv = F.linear(block.ln_1(x).to(self.dtype), block.attn.in_proj_weight, block.attn.in_proj_bias)
         q, k, v = qkv.view(B, T, 3, H, D // H).permute(2, 0, 3, 1, 4)  # each (B, H, T, D/H)
+        if isinstance(self.visual, TimmVisual):
+            q, k = block.attn.place(q, k)
         if cls_alone:
             q, x = q[:, :, :1], x[:, :1]
         out = _attention(q, k, v).transpose(1, 2).reshape(B, -1, D)
@@ -175,9 +193,12 @@ class Tower(nn.Module):
         d = v.shape[-1]
         weight = (q[:, :, :1].float() @ k.float().transpose(-1, -2) / d**0.5).softmax(-1)[:, :, 0]  # (B, H, T)
         value = v.to(torch.float32, memory_format=torch.contiguous_format)
-        own = (weight[:, :, :1] * value[:, :, 0]).flatten(1)
+        first = 1 + self.registers  # the tokens before it are no place in the picture
+        own = (weight[:, :, :first, None] * value[:, :, :first]).sum(2).flatten(1)
         own = block.ls_1(self.project_share(block, own) + block.attn.out_proj.bias.float())
-        shares = Shares(torch.cat([torch.zeros_like(weight[:, :, :1]), weight[:, :, 1:]], 2), value)
+        if self.registers:
+            value = torch.cat([value[:, :, :1], value[:, :, first:]], 2)
+        shares = Shares(torch.cat([torch.zeros_like(weight[:, :, :1]), weight[:, :, first:]], 2), value)
         trace.shares.append(shares)
         trace.rests.append(own)
         cls = own + block.ls_1(self.project_share(block, shares.total()))

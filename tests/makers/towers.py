@@ -19,9 +19,9 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def tiny_tower(*, dtype: torch.dtype = torch.float32, seed: int = 0, **options: Any) -> Tower:
+def tiny_tower(*, dtype: torch.dtype = torch.float32, seed: int = 0, quick_gelu: bool = True, **options: Any) -> Tower:
     """Random weights, 3 layers, 16 patches of 8 px; `options` change the vision config."""
-    config = CONFIG | {"vision_cfg": CONFIG["vision_cfg"] | options}
+    config = CONFIG | {"quick_gelu": quick_gelu, "vision_cfg": CONFIG["vision_cfg"] | options}
     visual = empty_visual(config)
     g = torch.Generator().manual_seed(seed)
     state = {name: torch.randn(t.shape, generator=g) * 0.15 for name, t in visual.state_dict().items()}
