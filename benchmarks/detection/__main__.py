@@ -1,7 +1,7 @@
 """Every table of the detector in one command: python -m benchmarks.detection --data ../shared/data/forensics
 
-Writes test.json, controls.json, robustness.json, splices.json, ladder.json and ladder.png beside this file, and prints
-the tables. --only takes some of them; --pictures bounds the robustness table (each picture is judged 10 times there).
+Writes test.json, controls.json, robustness.json, splices.json, edits.json, ladder.json and ladder.png beside this file,
+and prints the tables. --only takes some of them; --pictures bounds the robustness table, where each is judged 10 times.
 """
 
 import argparse
@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.detection import ladder, splices
+from benchmarks.detection import edits, ladder, splices
+from benchmarks.detection.baselines.peer import run_peer
 from benchmarks.detection.controls import by_set, content_held_fixed, run_controls
 from benchmarks.detection.figure import draw_ladder
-from benchmarks.detection.peer import run_peer
 from benchmarks.detection.robustness import run_robustness
 from benchmarks.detection.views import score
 from causalclip.detector import Detector
@@ -24,7 +24,7 @@ from causalclip.training.data import read_manifest
 from causalclip.training.evaluation import read_split, tabulate
 
 HERE = Path(__file__).resolve().parent
-TABLES = "test", "robustness", "splices", "ladder", "peer"
+TABLES = "test", "robustness", "splices", "edits", "ladder", "peer"
 
 
 def write(name: str, report: dict[str, Any]) -> None:
@@ -73,6 +73,7 @@ def main() -> None:
             run_robustness(detector, records, options.data, cache=options.cache, count=options.pictures),
         ),
         "splices": lambda: write("splices", splices.run(detector, records, options.data)),
+        "edits": lambda: write("edits", edits.run(detector, options.data)),
         "ladder": lambda: climb(options),
         "peer": lambda: write("peer", run_peer(options.peer, records, options.data)),
     }

@@ -21,7 +21,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from benchmarks.detection.residuals import residual_features
+from benchmarks.detection.baselines.residuals import residual_features
 from causalclip.head.losses import LossWeights
 from causalclip.training.data import Record, read_manifest
 from causalclip.training.features import Features, compute_features

@@ -19,7 +19,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from benchmarks.detection.npr import fit_npr, npr_logits
+from benchmarks.detection.baselines.npr import fit_npr, npr_logits
 from benchmarks.detection.views import SplitFeatures, split_features
 from causalclip.clip.views import Kind
 from causalclip.head.losses import LossWeights

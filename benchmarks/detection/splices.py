@@ -17,7 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmarks.detection.saliency import attention_rollout, gradient_times_input, randomised
-from causalclip.detector import Detector
+from causalclip.detector import Detection, Detector
 from causalclip.maps.heatmap import blur, picture_map, seen
 from causalclip.training.data import Record
 from causalclip.training.splicing import Splice, is_photograph, make_splice
@@ -39,11 +39,11 @@ def make_splices(
     return [make_splice(opened(pick(pools[host])), opened(pick(pools[guest])), rng) for _ in range(count)]
 
 
-def map_auc(levels: np.ndarray, splice: Splice, visible: np.ndarray) -> float:
+def map_auc(levels: np.ndarray, splice: Splice, inside: np.ndarray) -> float:
     """AUC of a map [rows, columns] against the mask, over the cells that were seen."""
     mask = Image.fromarray(splice.mask).resize(levels.shape[::-1], Image.Resampling.NEAREST)
-    truth = np.asarray(mask)[visible]
-    return float(roc_auc_score(truth, levels[visible])) if 0 < truth.sum() < truth.size else float("nan")
+    truth = np.asarray(mask)[inside]
+    return float(roc_auc_score(truth, levels[inside])) if 0 < truth.sum() < truth.size else float("nan")
 
 
 def curves(detector: Detector, pixels: np.ndarray, *, steps: int = 8, rng: np.random.Generator) -> dict[str, float]:
@@ -96,16 +96,11 @@ def run(
     aucs: dict[str, list[float]] = {}
     for i, splice in enumerate(tqdm(splices, desc="splices")):
         detection = detector.predict(splice.pixels)
-        maps = {w: picture_map(detection, w, side=SIDE, smooth=True) for w in ("causal", "non_causal")}
-        maps["causal, patch by patch"] = picture_map(detection, side=SIDE)
-        visible = seen(detection, columns=maps["causal"].shape[1], rows=maps["causal"].shape[0])
-        maps["bright in the middle, whatever is there"] = middle(*maps["causal"].shape)
+        maps = fast_maps(detection)
         if i < compared:
-            maps["randomised weights"] = picture_map(random.predict(splice.pixels), side=SIDE, smooth=True)
-            maps["gradient x input"] = blur(gradient_times_input(detector, splice.pixels, side=SIDE))
-            maps["attention rollout"] = blur(attention_rollout(detector, splice.pixels, side=SIDE))
+            maps |= slow_maps(detector, random, splice.pixels)
         for name, levels in maps.items():
-            aucs.setdefault(name, []).append(map_auc(levels, splice, visible))
+            aucs.setdefault(name, []).append(map_auc(levels, splice, visible(detection, levels)))
     rng = np.random.default_rng(0)
     walked = [curves(detector, s.pixels, rng=rng) for s in tqdm(splices[: compared * 2 // 3], desc="curves")]
     return {
@@ -117,6 +112,27 @@ def run(
     }
 
 
+def fast_maps(detection: Detection) -> dict[str, np.ndarray]:
+    """The detection's own maps, and one that knows nothing of the picture: [rows, columns] each."""
+    maps = {w: picture_map(detection, w, side=SIDE, smooth=True) for w in ("causal", "non_causal")}
+    maps["causal, patch by patch"] = picture_map(detection, side=SIDE)
+    return maps | {"bright in the middle, whatever is there": middle(*maps["causal"].shape)}
+
+
+def slow_maps(detector: Detector, random: Detector, pixels: np.ndarray) -> dict[str, np.ndarray]:
+    """Other maps of the same picture, and the causal one of a detector with randomised weights."""
+    return {
+        "randomised weights": picture_map(random.predict(pixels), side=SIDE, smooth=True),
+        "gradient x input": blur(gradient_times_input(detector, pixels, side=SIDE)),
+        "attention rollout": blur(attention_rollout(detector, pixels, side=SIDE)),
+    }
+
+
+def visible(detection: Detection, levels: np.ndarray) -> np.ndarray:
+    """Which cells of a map the detector has seen: bool [rows, columns]."""
+    return seen(detection, columns=levels.shape[1], rows=levels.shape[0])
+
+
 def controls(detector: Detector, records: list[Record], root: Path, *, count: int) -> dict[str, Any]:
     """The causal map where something else was pasted: it is to show what was generated, not what was pasted."""
     report = {}
@@ -125,8 +141,7 @@ def controls(detector: Detector, records: list[Record], root: Path, *, count: in
         for splice in tqdm(make_splices(records, root, count=count, seed=1, host=host, guest=0), desc=name):
             detection = detector.predict(splice.pixels)
             levels = picture_map(detection, side=SIDE, smooth=True)
-            visible = seen(detection, columns=levels.shape[1], rows=levels.shape[0])
-            values.append(map_auc(levels, splice, visible))
+            values.append(map_auc(levels, splice, visible(detection, levels)))
         report[name] = summary(values)
     return report
 

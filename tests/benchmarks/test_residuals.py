@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.detection.residuals import cooccurrences, residuals
+from benchmarks.detection.baselines.residuals import cooccurrences, residuals
 
 
 def test_a_plane_has_no_residuals() -> None:
