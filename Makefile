@@ -2,8 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= ../shared/data
+# make detector BACKBONE=... OUT=... trains on another tower (docs/towers.md); CONFIG=... is its recipe.
+BACKBONE ?= clip-vit-b-16
+OUT ?= runs/detector
+CONFIG ?= benchmarks/detection/configs/shipped.json
 
-.PHONY: app test evaluate benchmark-latency benchmark-detection benchmark-load screenshot space
+.PHONY: app test detector evaluate benchmark-latency benchmark-detection benchmark-load screenshot space
 
 app: .venv/.app
 	$(BIN)/python app.py
@@ -14,6 +18,10 @@ test: .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest -n 2 --dist loadfile --durations 10
+
+detector: .venv/.dev
+	$(BIN)/python -m causalclip train --manifest $(DATA)/forensics/manifest.csv --root $(DATA)/forensics \
+		--backbone $(BACKBONE) --config $(CONFIG) --out $(OUT)
 
 evaluate: .venv/.dev
 	$(BIN)/python -m causalclip evaluate --model detector --manifest $(DATA)/forensics/manifest.csv \
