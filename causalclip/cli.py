@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from causalclip.clip.places import WeightsMissing, detector_folder
 from causalclip.codes import DONE, REFUSED, STOPPED, TABLE
+from causalclip.examine.meant import near
 from causalclip.pictures.formats import ACCEPTED, ImageError, sniff
 from causalclip.report import card
 
@@ -215,9 +216,11 @@ def _row(judged: _Judged | str) -> dict[str, Any]:
 
 def _words(judged: _Judged) -> str:
     """The band first, then the score against the thresholds, then what else is known of the answer."""
-    score, low, high = card._scores(judged.detection.probability, judged.detection.low, judged.detection.high)
+    score, low, high = card.scores(judged.detection.probability, judged.detection.low, judged.detection.high)
     x = judged.examination
+    meant = near(judged.detection.probability, revision=judged.detection.revision)
     checked = [x.stability.sentence, x.tension] if x else ["Not checked for stability."]
+    checked.append(meant.sentence if meant else "")
     return (
         f"{judged.band}. Score {score}: at or above {high} likely generated, at or below {low} likely not generated. "
         + " ".join(filter(None, checked))

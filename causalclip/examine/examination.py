@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from causalclip.examine.cautions import Caution, find_cautions
+from causalclip.examine.meant import Meant, near
 from causalclip.examine.stability import Stability, check_stability
 from causalclip.maps.overlay import shrink
 from causalclip.pictures.formats import MAX_BYTES, ImageTooLarge, sniff
@@ -52,6 +53,11 @@ class Examination:
         return self.stability.final_band
 
     @property
+    def meant(self) -> Meant | None:
+        """What a score near this one has meant in the benchmark; None where that was not measured of this detector."""
+        return near(self.detection.probability, revision=self.detection.revision)
+
+    @property
     def tension(self) -> str:
         """A sentence where the file's own claims and the verdict pull apart; empty where they do not."""
         return tension(self.provenance, self.band)
@@ -70,6 +76,7 @@ class Examination:
             "tension": self.tension,
             "band_as_it_is": detection.band,
             "threshold": self.stability.threshold,
+            "meant": self.meant.as_dict() if self.meant else None,
             "views": [{"kind": view.kind, "box": list(view.box)} for view in detection.views],
             "cautions": [asdict(caution) for caution in self.cautions],
             "stability": self.stability.as_dict(),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from causalclip.report.meant import near
+from causalclip.examine.meant import near
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band
@@ -114,7 +114,7 @@ def verdict(
     flipped = stability is not None and stability.final_band != detection.band
     meant = near(detection.probability, revision=detection.revision)
     reasons = [tension, stability.sentence if stability and flipped else "", "" if stability else UNCHECKED]
-    _, low, high = _scores(detection.probability, detection.low, detection.high)
+    _, low, high = scores(detection.probability, detection.low, detection.high)
     rule = (
         f"The score runs from 0 to 1. At or above <b>{high}</b> the answer is likely generated, at or below "
         f"<b>{low}</b> likely not generated; both were set on pictures that the detector had not learned from."
@@ -148,7 +148,7 @@ def _card(tone: str, icon: str, title: str, body: str) -> str:
 
 def _scale(probability: float, low: float, high: float, here: Band) -> str:
     """The score's place between the thresholds, all in proportion."""
-    score, *shown = _scores(probability, low, high)
+    score, *shown = scores(probability, low, high)
     at, first, last = (100 * x for x in (probability, low, high))
     words = f"Score {score}: {here}. Thresholds {shown[0]} and {shown[1]}, on a scale from 0 to 1."
     widths = (first, last - first, 100 - last)
@@ -169,7 +169,7 @@ def _scale(probability: float, low: float, high: float, here: Band) -> str:
     )
 
 
-def _scores(probability: float, low: float, high: float) -> tuple[str, str, str]:
+def scores(probability: float, low: float, high: float) -> tuple[str, str, str]:
     """The score and both thresholds, with as many digits as it takes not to contradict the band."""
     digits = digits_for(probability, low, high)
     return _score(probability, digits), f"{low:.{digits}f}", f"{high:.{digits}f}"

@@ -74,6 +74,7 @@ def as_html(examination: Examination, *, maps: dict[str, str]) -> str:
         label=label.as_html(label.Label(), examination.examined),
         chart=stability_panel.chart,
         shown=stability_panel.shown,
+        remark=stability_panel.remark,
     )
 
 

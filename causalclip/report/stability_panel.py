@@ -30,7 +30,7 @@ def waiting() -> str:
 def panel(stability: Stability) -> str:
     """The sentence, the chart with the bands behind it, and what it does not show."""
     rows = [("as it is", stability.probability, stability.band, "")]
-    rows += [(row.name, row.probability, row.band, _remark(row, stability)) for row in stability.rows]
+    rows += [(row.name, row.probability, row.band, remark(row, stability)) for row in stability.rows]
     body = "".join(_row(stability, *row) for row in rows)
     part = " Of this large picture, only the middle was changed and judged." if stability.part else ""
     return (
@@ -44,7 +44,7 @@ def panel(stability: Stability) -> str:
     )
 
 
-def _remark(row: Delivered, stability: Stability) -> str:
+def remark(row: Delivered, stability: Stability) -> str:
     """Alarm only where the answer in words is another one."""
     if not row.flips:
         return ""

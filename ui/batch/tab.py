@@ -20,7 +20,8 @@ from ui.batch.table import SCRIPT, draw_table
 from ui.server.files import files_input, new_folder, upload_paths
 from ui.server.gate import PICTURES, Priority, gated
 from ui.server.problems import explain
-from ui.settings import KEPT, PRIVATE
+from ui.server.turns import Part, Turn
+from ui.settings import KEPT, PRIVATE, RUNS
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
@@ -33,6 +34,7 @@ INTRO = (
 
 TO_RESULT = "() => document.querySelector('#batch-opened').scrollIntoView({ block: 'start' })"
 
+NOTHING = "Add pictures or a zip first."
 Updates = dict[Any, Any]
 
 
@@ -51,16 +53,20 @@ class BatchTab:
     opened: gr.HTML
     batch: gr.State
 
-    def run(self, payload: Any) -> Iterator[Updates]:
+    def begin(self, event: gr.EventData, payload: Any) -> Updates:
+        """What the page shows at once: nothing of an older batch."""
+        return self._blank("Waiting for the first picture." if payload else NOTHING)
+
+    def run(self, turn: Turn, payload: Any) -> Iterator[Updates]:
         """Examines all uploads and yields the table after each step; at the end also the reports."""
         paths = upload_paths(payload)
         if not paths:
-            yield {self.status: _say("Add pictures or a zip first.")}
+            yield self._blank(NOTHING)
             return
         batch, started = Batch(new_folder(), count(paths)), time.perf_counter()
         yield self._running(batch)
         try:
-            for done in _one_by_one(examine_all(collect(paths), gated(self.detector(), verdict=Priority.BATCH))):
+            for done in _one_by_one(examine_all(collect(paths), self._detector(turn))):
                 batch = batch.plus(done)
                 batch.write(done)
                 yield self._shown(batch, time.perf_counter() - started)
@@ -68,6 +74,9 @@ class BatchTab:
             title, sentence = explain(error)
             yield {self.status: _say(f"{title}. {sentence}", trouble=True), self.stop: gr.update(visible=False)}
         yield self.finish(batch)
+
+    def _detector(self, turn: Turn) -> Detector:
+        return gated(self.detector(), verdict=Priority.BATCH, check=turn.check)
 
     def finish(self, batch: Batch | None) -> Updates:
         """Offers what is done; also called when somebody stops the batch."""
@@ -88,24 +97,33 @@ class BatchTab:
             self.reports: gr.update(value=str(path), visible=bool(reports)),
         }
 
-    def stopped(self, batch: Batch | None) -> Updates:
+    def stopping(self, event: gr.EventData) -> Updates:
+        """What the page shows at once."""
+        return {self.status: _say("Stopping."), self.stop: gr.update(visible=False)}
+
+    def stopped(self, turn: Turn, batch: Batch | None) -> Iterator[Updates]:
         """Keeps what is done."""
         updates = self.finish(batch)
         done, total = (batch.done, batch.total) if batch else (0, 0)
-        return updates | {self.status: _say(f"Stopped. What was done is kept: {done} of {total}.")}
+        yield updates | {self.status: _say(f"Stopped. What was done is kept: {done} of {total}.")}
 
     def open(self, batch: Batch | None, event: gr.EventData) -> str:
         """The full result of the row that was clicked."""
         return opened.read(batch.folder, int(event.index)) if batch else opened.GONE
 
-    def _running(self, batch: Batch) -> Updates:
+    def _blank(self, said: str) -> Updates:
         return {
-            self.status: _say(f"Looking at the first picture of {batch.total}."),
+            self.status: _say(said),
             **dict.fromkeys((self.table, self.opened), ""),
+            self.batch: None,
+            **{button: gr.update(value=None, visible=False) for button in (self.table_file, self.reports)},
+        }
+
+    def _running(self, batch: Batch) -> Updates:
+        return self._blank(f"Looking at the first picture of {batch.total}.") | {
             self.batch: batch,
             self.start: gr.update(interactive=False),
             self.stop: gr.update(visible=True),
-            **{button: gr.update(value=None, visible=False) for button in (self.table_file, self.reports)},
         }
 
     def _shown(self, batch: Batch, seconds: float) -> Updates:
@@ -135,10 +153,9 @@ def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
     batch = gr.State(time_to_live=KEPT)
     tab = BatchTab(detector, files, start, stop, status, table, table_file, reports, open_row, batch)
     everything: list[Any] = [status, table, table_file, reports, open_row, batch, start, stop]
-    running = start.click(
-        tab.run, files, everything, preprocess=False, trigger_mode="once", concurrency_id="batch", **PRIVATE
-    )
-    stop.click(tab.stopped, batch, everything, cancels=[running], queue=False, **PRIVATE)
+    part = Part("batch")
+    part.on([start.click], tab.begin, tab.run, given=[files], inputs=[files], outputs=everything, **RUNS)
+    part.on([stop.click], tab.stopping, tab.stopped, given=[], inputs=[batch], outputs=everything, **RUNS)
     shown = table.click(tab.open, batch, open_row, queue=False, **PRIVATE)
     shown.then(None, js=TO_RESULT, queue=False, **PRIVATE)
     return tab

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from causalclip.report.meant import headline
+from causalclip.examine.meant import headline
 
 
 def introduction() -> str:
@@ -16,8 +16,10 @@ def _numbers() -> str:
     if found is None:
         return ""
     recognised, accused = round(100 * found.recognised), 100 * found.accused
+    unsure = [round(100 * share) for share in found.undecided]
     few = "fewer than 1" if accused < 0.5 else f"about {round(accused)}"
     return (
         f"<b>On test pictures of like content, it calls {recognised} of 100 generated ones likely generated, and "
-        f"wrongly {few} of 100 real ones.</b> Its most frequent other answer is \u201cinconclusive\u201d."
+        f"wrongly {few} of 100 real ones.</b> It says \u201cinconclusive\u201d for {unsure[0]} of 100 generated and "
+        f"{unsure[1]} of 100 real ones."
     )

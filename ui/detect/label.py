@@ -10,32 +10,26 @@ import gradio as gr
 
 from causalclip.report.label import Label, read_label, write_label
 from ui.server.files import new_folder, upload_path
+from ui.server.turns import Part
 from ui.settings import PRIVATE
 
 PROMISE = "Both go into the report that you download, and nowhere else. The time is shown in your own time zone, too."
-ZONE = "(html, plain, name, note) => [html, plain, name, note, Intl.DateTimeFormat().resolvedOptions().timeZone]"
+ZONE = "(...values) => [...values.slice(0, 5), Intl.DateTimeFormat().resolvedOptions().timeZone]"
 
 Payload = dict[str, Any] | None
 
 
-def add_label(picture: gr.Image, html: gr.DownloadButton, plain: gr.DownloadButton) -> None:
-    """Adds the two fields to the current Blocks. html, plain: the buttons of the report's two files."""
+def add_label(part: Part, picture: gr.Image, html: gr.DownloadButton, plain: gr.DownloadButton) -> None:
+    """Adds the two fields to the current Blocks. part: whose answer the report is. html, plain: the buttons of the
+    report's two files."""
     with gr.Row(elem_id="report-label"):
         name = gr.Textbox(label="Your name, for the report (optional)", max_length=120, elem_id="report-name")
         note = gr.Textbox(label="A note (optional)", max_length=2000, lines=1, elem_id="report-note")
     said = gr.HTML(_said(Label()), elem_id="report-promise")
     zone = gr.Textbox(visible=False)
-    for trigger in (name.change, note.change, html.change):
-        trigger(
-            relabel,
-            [html, plain, name, note, zone],
-            [html, plain, said],
-            js=ZONE,
-            preprocess=False,
-            trigger_mode="multiple",
-            queue=False,
-            **PRIVATE,
-        )
+    written: dict[str, Any] = {"js": ZONE, "preprocess": False, "trigger_mode": "multiple", "queue": False, **PRIVATE}
+    inputs, outputs = [html, plain, name, note, zone], [html, plain, said]
+    part.beside([name.change, note.change, html.change], relabel, inputs, outputs, **written)
     gr.on([picture.upload, picture.clear], lambda: "", None, note, queue=False, **PRIVATE)
 
 

@@ -28,7 +28,7 @@ from ui.detect.label import add_label
 from ui.server.files import new_folder, picture_input, save_png, upload_path
 from ui.server.gate import MODEL, PICTURES, Priority, gated
 from ui.server.problems import explain
-from ui.server.turns import Part, Superseded, Turn
+from ui.server.turns import Part, Turn
 from ui.settings import KEPT, MODEL_QUEUE, OPACITY, PLACEHOLDER, PRIVATE, PROMISE, RUNS
 
 if TYPE_CHECKING:
@@ -97,8 +97,6 @@ class DetectTab:
         yield self.cleared(card.looking(_named(path)))
         try:
             yield from self._stages(turn, path)
-        except Superseded:
-            raise
         except Exception as error:
             failed = self.cleared(card.failure(*explain(error)))
             yield failed | ({self.picture: None} if isinstance(error, ImageError) else {})
@@ -187,6 +185,7 @@ class DetectTab:
 
 def build_tab(detector: Callable[[], Detector], examples: Sequence[Example], *, purifies: bool = False) -> DetectTab:
     """Builds the tab inside the current Blocks and wires it. purifies: whether there is a tab for that, too."""
+    part = Part("detect")
     with gr.Row(elem_classes="cc-columns"):
         with gr.Column(scale=4, min_width=300):
             picture = _picture()
@@ -213,7 +212,7 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example], *, 
                 with gr.Row(elem_id="reports"):
                     report_html = gr.DownloadButton("Download the report (HTML)", elem_id="report-html")
                     report_json = gr.DownloadButton("Download it as JSON", elem_id="report-json")
-                add_label(picture, report_html, report_json)
+                add_label(part, picture, report_html, report_json)
                 with gr.Row(elem_id="further"):
                     explore = gr.Button("Open in Explore", elem_id="open-explore")
                     purify = gr.Button("Try purifying it", visible=purifies, elem_id="open-purify")
@@ -222,11 +221,11 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example], *, 
     drawing = gr.State(time_to_live=KEPT)
     outputs = (provenance, status, causal, non_causal, opacity, frame, regions)
     tab = DetectTab(detector, picture, *outputs, stability, report_html, report_json, explore, purify, facts, drawing)
-    _wire(tab, shelf, examples)
+    _wire(tab, part, shelf, examples)
     return tab
 
 
-def _wire(tab: DetectTab, shelf: gr.HTML, examples: Sequence[Example]) -> None:
+def _wire(tab: DetectTab, part: Part, shelf: gr.HTML, examples: Sequence[Example]) -> None:
     shown: list[Any] = [tab.status, tab.causal, tab.non_causal, tab.regions, tab.facts, tab.drawing]
     shown += [tab.provenance, tab.stability, tab.report_html, tab.report_json, tab.opacity, tab.frame]
 
@@ -234,14 +233,14 @@ def _wire(tab: DetectTab, shelf: gr.HTML, examples: Sequence[Example]) -> None:
         chosen = examples[event.index]
         return {tab.picture: str(chosen.path)} | tab.cleared(card.looking(chosen.caption))
 
-    part = Part("detect")
     judge: dict[str, Any] = {"inputs": [tab.picture], "outputs": [tab.picture, *shown], **RUNS}
     part.on([tab.picture.upload], tab.begin, tab.run, given=[tab.picture], **judge)
     part.on([shelf.click], example, tab.run, given=[], **judge)
     part.off([tab.picture.clear], tab.cleared, outputs=shown)
     maps = [tab.causal, tab.non_causal]
     redrawn: dict[str, Any] = {"trigger_mode": "always_last", **PRIVATE}
-    gr.on([tab.opacity.release, tab.frame.input], tab.redraw, [tab.drawing, tab.opacity, tab.frame], maps, **redrawn)
+    settings = [tab.drawing, tab.opacity, tab.frame]
+    part.beside([tab.opacity.release, tab.frame.input], tab.redraw, settings, maps, **redrawn)
     add_endpoints(tab.detector, tab.picture, queue=MODEL_QUEUE)
 
 

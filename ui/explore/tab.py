@@ -23,7 +23,7 @@ from ui.explore import view as explorer_view
 from ui.server.files import new_folder, picture_input, save_png, upload_path
 from ui.server.gate import MODEL, Priority
 from ui.server.problems import explain
-from ui.server.turns import Part, Superseded, Turn
+from ui.server.turns import Part, Turn
 from ui.settings import KEPT, OPACITY, PLACEHOLDER, PRIVATE, RUNS, Carried
 
 if TYPE_CHECKING:
@@ -98,8 +98,6 @@ class ExplorerTab:
                 turn.check()
                 pixels = load_image(path).pixels
                 drawing = prepare(pixels, self.detector().predict(pixels))
-        except Superseded:
-            raise
         except Exception as error:
             failed = self.cleared(pane, card.failure(*explain(error)))
             yield failed | ({pane.picture: None} if isinstance(error, ImageError) else {})
@@ -224,7 +222,7 @@ def _wire(tab: ExplorerTab, pane: Pane, of_map: list[Any], of_removal: list[Any]
         outputs = [*outputs, carried.tabs]
         part.on([carried.button.click], begin, run, given=[carried.picture], outputs=outputs, **judge)
     part.off([pane.picture.clear], partial(tab.cleared, pane), outputs=pane.shown)
-    gr.on(
+    part.beside(
         [which.input, smooth.input, opacity.release, frame.input, pane.channel.input],
         tab.redraw,
         [pane.picture, pane.drawing, pane.channel, *of_map],
@@ -234,7 +232,7 @@ def _wire(tab: ExplorerTab, pane: Pane, of_map: list[Any], of_removal: list[Any]
         **PRIVATE,
         **RUNS,
     )
-    gr.on(
+    part.beside(
         [order.input, count.release],
         _removed,
         [pane.drawing, order, count],

@@ -17,7 +17,7 @@ from ui.purify import words
 from ui.server.files import picture_input, save_png, upload_path
 from ui.server.gate import MODEL, PICTURES, Priority
 from ui.server.problems import explain
-from ui.server.turns import Part, Superseded, Turn
+from ui.server.turns import Part, Turn
 from ui.settings import PLACEHOLDER, PROMISE, RUNS, Carried
 
 if TYPE_CHECKING:
@@ -99,8 +99,6 @@ class PurifyTab:
                     yield {self.status: queued(before)}
                 turn.check()
                 yield from self._stages(turn, path, settings, attacked=attacked)
-        except Superseded:
-            raise
         except Exception as error:
             failed = self.cleared(words.failure(*reason(error)))
             yield failed | ({self.picture: None} if isinstance(error, ImageError) else {})

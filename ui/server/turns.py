@@ -33,8 +33,11 @@ Begin = Callable[..., Updates]
 Run = Callable[..., Iterator[Updates]]
 
 
-class Superseded(Exception):
-    """The run that raises it answers a wish that is no longer the newest."""
+class Superseded(BaseException):
+    """The run that raises it answers a wish that is no longer the newest.
+
+    As with asyncio.CancelledError, nothing that handles errors may take it for one.
+    """
 
 
 class Turn:
@@ -123,6 +126,22 @@ class Part:
             outputs=outputs,
             concurrency_limit=None,
         )
+
+    def beside(self, triggers: Any, work: Callable[..., Any], inputs: list[Any], outputs: Any, **options: Any) -> None:
+        """Wires an event that draws what is there anew: work(*inputs) -> values of the outputs.
+
+        It is dropped where the part has taken another turn since the event left the page, or takes one meanwhile.
+        options: of gr.on, with queue=False or the options of a queue; a `js` gets the turn's number first.
+        """
+
+        def checked(number: str, *given: Any) -> Any:
+            turn = _turns.get(_key(self.name))
+            if turn is None or repr(turn.number) != number:
+                return gr.skip()
+            values = work(*given)
+            return values if turn.newest else gr.skip()
+
+        gr.on(triggers, checked, [self.number, *inputs], outputs, **options)
 
     def _first(self, begin: Begin) -> Callable[..., Any]:
         def first(event: gr.EventData, number: str, *given: Any) -> Any:

@@ -24,6 +24,7 @@ from ui.batch.tab import BatchTab, build_batch_tab
 from ui.batch.table import draw_table
 from ui.detect.searches import SITES, links
 from ui.server.files import new_folder
+from ui.server.turns import take_turn
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def sentence(tab: BatchTab, updates: dict[Any, Any]) -> str:
 
 def test_rows_come_one_by_one_and_a_bad_file_costs_its_row(tab: BatchTab) -> None:
     payload = upload(a_png=encode(photo(), "PNG"), b_jpg=b"\xff\xd8\xff broken", c_png=encode(photo(90, 80), "PNG"))
-    updates = list(tab.run(payload))
+    updates = list(tab.run(take_turn("batch"), payload))
     tables = [rows(u[tab.table]) for u in updates if u.get(tab.table)]
     assert [len(t) for t in tables] == [1, 1, 2, 3, 3, 3]
     assert [t[-1][4] for t in tables[:2]] == ["being checked", "yes"]  # the verdict comes before its stability
@@ -86,7 +87,7 @@ def test_rows_come_one_by_one_and_a_bad_file_costs_its_row(tab: BatchTab) -> Non
 
 
 def test_a_row_looks_as_in_detect_and_opens_its_full_result(tab: BatchTab) -> None:
-    *_, last = tab.run(upload(a_png=encode(photo(), "PNG"), b_jpg=b"no picture"))
+    *_, last = tab.run(take_turn("batch"), upload(a_png=encode(photo(), "PNG"), b_jpg=b"no picture"))
     batch = last[tab.batch]
     drawn = last[tab.table]
     band = batch.rows[0].answer
@@ -112,22 +113,22 @@ def test_time_left_is_of_those_that_are_not_done() -> None:
 
 def test_stopping_keeps_what_is_done(tab: BatchTab) -> None:
     png = encode(photo(), "PNG")
-    running = tab.run(upload(a_png=png, b_png=png, c_png=png))
+    running = tab.run(take_turn("batch"), upload(a_png=png, b_png=png, c_png=png))
     for _ in range(3):
         next(running)
     batch = next(running)[tab.batch]
     running.close()  # what Gradio does to a cancelled event
-    kept = tab.stopped(batch)
+    (kept,) = tab.stopped(take_turn("batch"), batch)
     assert "kept: 1 of 3" in sentence(tab, kept)
     assert [row.survives for row in kept[tab.batch].rows] == ["yes", "not checked"]
     with zipfile.ZipFile(kept[tab.reports]["value"]) as archive:
         assert archive.namelist() == ["results.csv", "01-a.html", "01-a.json"]
     assert kept[tab.start]["interactive"]
-    assert "kept: 0 of 0" in sentence(tab, tab.stopped(None))
+    assert "kept: 0 of 0" in sentence(tab, next(tab.stopped(take_turn("batch"), None)))
 
 
 def test_a_hopeless_archive_is_explained(tab: BatchTab) -> None:
-    *_, said, last = tab.run(upload(a_zip=b"PK\x03\x04 broken"))
+    *_, said, last = tab.run(take_turn("batch"), upload(a_zip=b"PK\x03\x04 broken"))
     assert "cut short or damaged" in sentence(tab, said)
     assert tab.status not in last  # and the explanation stays
 
@@ -138,7 +139,7 @@ def test_missing_weights_are_explained() -> None:
 
     with gr.Blocks():
         tab = build_batch_tab(missing)
-    said = list(tab.run(upload(a_png=encode(photo(), "PNG"))))[-2]
+    said = list(tab.run(take_turn("batch"), upload(a_png=encode(photo(), "PNG"))))[-2]
     assert "There is no detector." in sentence(tab, said)
 
 
@@ -153,12 +154,12 @@ def test_names_are_escaped() -> None:
 @pytest.mark.parametrize("path", ["/etc/passwd", "https://example.org/a.png", "../../etc/passwd", 7])
 def test_nothing_but_uploads_is_read(tab: BatchTab, path: object) -> None:
     with pytest.raises(gr.Error):
-        next(tab.run([{"path": path}]))
+        next(tab.run(take_turn("batch"), [{"path": path}]))
 
 
 def test_nothing_given(tab: BatchTab) -> None:
-    assert ["Add pictures" in sentence(tab, u) for u in tab.run(None)] == [True]
-    assert ["Add pictures" in sentence(tab, u) for u in tab.run([])] == [True]
+    assert ["Add pictures" in sentence(tab, u) for u in tab.run(take_turn("batch"), None)] == [True]
+    assert ["Add pictures" in sentence(tab, u) for u in tab.run(take_turn("batch"), [])] == [True]
 
 
 def test_search_links_carry_nothing() -> None:

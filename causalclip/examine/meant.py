@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from math import sqrt
 from pathlib import Path
@@ -26,6 +26,10 @@ class Meant:
         """95 % interval of the share, in [0, 1]."""
         return wilson(self.generated, self.pictures)
 
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self) | {"interval": list(self.interval), "sentence": self.sentence}
+
     @property
     def sentence(self) -> str:
         """For a person."""
@@ -39,11 +43,15 @@ class Meant:
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """Shares of the benchmark's pictures of like content, in [0, 1]: of the generated ones that are called likely
-    generated, and of the real ones that are."""
+    """Shares of the benchmark's pictures of like content, in [0, 1].
+
+    recognised, accused: of the generated ones that are called likely generated, and of the real ones that are.
+    undecided: of the generated and of the real ones for which the answer is inconclusive.
+    """
 
     recognised: float
     accused: float
+    undecided: tuple[float, float]
 
 
 def near(score: float, *, revision: str | None = None) -> Meant | None:
@@ -65,8 +73,8 @@ def headline() -> Headline | None:
     report = _benchmark()
     if report is None:
         return None
-    shares = report[LIKE[0]]["bands"]["likely generated"]
-    return Headline(shares["generated"], shares["real"])
+    called, unsure = (report[LIKE[0]]["bands"][band] for band in ("likely generated", "inconclusive"))
+    return Headline(called["generated"], called["real"], (unsure["generated"], unsure["real"]))
 
 
 def wilson(successes: float, count: int, *, z: float = 1.96) -> tuple[float, float]:

@@ -7,15 +7,18 @@ from typing import Any
 
 import pytest
 
-from causalclip.report import meant
-from causalclip.report.meant import Meant, headline, near
+from causalclip.examine import meant
+from causalclip.examine.meant import Meant, headline, near
 
 BINS = [
     {"pictures": 20, "mean_probability": 0.1, "generated": 1},
     {"pictures": 16, "mean_probability": 0.5, "generated": 8},
     {"pictures": 16, "mean_probability": 0.6, "generated": 12},
 ]
-SHARES = {"likely generated": {"real": 0.01, "generated": 0.4}}
+SHARES = {
+    "likely generated": {"real": 0.01, "generated": 0.4},
+    "inconclusive": {"real": 0.4, "generated": 0.5},
+}
 
 
 @pytest.fixture
@@ -64,4 +67,4 @@ def test_the_two_numbers_that_matter(benchmark_of: Callable[..., None]) -> None:
     benchmark_of()
     found = headline()
     assert found is not None
-    assert (found.recognised, found.accused) == (0.4, 0.01)
+    assert (found.recognised, found.accused, found.undecided) == (0.4, 0.01, (0.5, 0.4))
