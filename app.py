@@ -74,7 +74,7 @@ def build(
         if error:
             return gr.update(visible=True, value=failure(*explain(error))), ""
         model = detector()
-        said = f"Model: {model.name}, revision {model.config.revision}, on {model.config.backbone}."
+        said = f"Model: {model.name}, revision {model.config.revision}, on {model.config.backbone}, in {model.runtime}."
         return gr.update(visible=False), f"<p class='cc-small'>{escape(said)} {FOOTER}</p>"
 
     def forget(request: gr.Request) -> None:

@@ -150,9 +150,10 @@ def _told(*mendable: type[Exception]) -> Iterator[None]:
 
 
 def _load(model: str) -> Detector:
+    from causalclip.clip.runtime import UnknownRuntime
     from causalclip.detector import Detector
 
-    with _told(WeightsMissing):
+    with _told(WeightsMissing, UnknownRuntime):
         return Detector.from_pretrained(model)
 
 

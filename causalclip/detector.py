@@ -12,9 +12,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from causalclip.calibration import Band, Calibration, sigmoid
-from causalclip.clip.backbones import load_tower
+from causalclip.clip.backbones import load_judge, shared_tower
+from causalclip.clip.compiled import CompiledTower
 from causalclip.clip.embedding import contributions, embed, needs, part_widths
 from causalclip.clip.places import detector_folder
+from causalclip.clip.runtime import Runtime
 from causalclip.clip.tower import Tower, Trace
 from causalclip.clip.views import Kind, View, plan_views, render
 from causalclip.head.model import CausalHead
@@ -56,7 +58,7 @@ class Detection:
     views: with the shares; sum of all `causal` and all `rest`, plus `rest` here, is the logit.
     rest: the calibration's own offset. compression: estimated from the pixels, see causalclip.quality.
     parts: names of the embedding's parts, and how many dimensions each has.
-    model, revision: which model judged. seconds: the time that it took.
+    model, revision: which model judged. runtime: in which numbers (causalclip.clip.runtime). seconds: the time it took.
     """
 
     probability: float
@@ -72,12 +74,13 @@ class Detection:
     parts: tuple[tuple[str, int], ...]
     model: str
     revision: str
+    runtime: Runtime
     seconds: float
 
     def summary(self) -> dict[str, Any]:
         """The plain numbers, without arrays: what the CLI and the API print."""
-        names = ("width", "height", "probability", "logit", "band", "low", "high", "model", "revision", "seconds")
-        return {name: getattr(self, name) for name in names}
+        numbers = ("width", "height", "probability", "logit", "band", "low", "high")
+        return {name: getattr(self, name) for name in (*numbers, "model", "revision", "runtime", "seconds")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +133,20 @@ class Detector:
             head.eval().requires_grad_(False)
 
     @classmethod
-    def from_pretrained(cls, path: str | Path = DEFAULT, *, dtype: torch.dtype | None = None) -> "Detector":
+    def from_pretrained(cls, path: str | Path = DEFAULT, *, runtime: Runtime | None = None) -> "Detector":
         """Loads a folder that `python -m causalclip train` wrote, or one of assets/models by name.
+
+        runtime: None picks the processor's, see causalclip.clip.runtime.
 
         Raises:
             WeightsMissing: there is no such detector, or its tower is out of reach.
+            UnknownRuntime: CAUSALCLIP_RUNTIME names none.
         """
         folder = detector_folder(path)
         raw = json.loads((folder / "config.json").read_text())
         calibration = Calibration(**{**raw["calibration"], "quality": tuple(raw["calibration"]["quality"])})
         config = DetectorConfig(**{**raw, "parts": tuple(raw["parts"]), "calibration": calibration})
-        tower = load_tower(config.backbone, dtype=dtype)
+        tower = load_judge(config.backbone, runtime=runtime)
         heads = _empty_heads(tower, config)
         weights = load_file(folder / "head.safetensors")
         for kind, head in heads.items():
@@ -150,6 +156,16 @@ class Detector:
         measured = folder / "training.json"
         masks = json.loads(measured.read_text())["masks"] if measured.is_file() else None
         return cls(tower, heads, config, name=folder.name, masks=masks)
+
+    @property
+    def runtime(self) -> Runtime:
+        """Which runtime judges."""
+        return self.tower.runtime
+
+    @property
+    def differentiable(self) -> Tower:
+        """The tower in PyTorch, for gradients; loaded when it is first asked for, where another runtime judges."""
+        return shared_tower(self.config.backbone) if isinstance(self.tower, CompiledTower) else self.tower
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes config.json and head.safetensors (half precision)."""
@@ -185,6 +201,7 @@ class Detector:
             parts=tuple(zip(parts, part_widths(parts, self.tower), strict=True)),
             model=self.name,
             revision=self.config.revision,
+            runtime=self.runtime,
             seconds=time.perf_counter() - started,
         )
 

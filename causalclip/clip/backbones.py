@@ -9,7 +9,6 @@ load_tower("timm:vit_large_patch16_dinov3")   timm's name, from the hub or its c
 """
 
 import json
-import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,32 +21,35 @@ from open_clip.timm_model import TimmModel
 from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
 from torch import Tensor
 
+from causalclip.clip.compiled import CompiledTower, is_int8
+from causalclip.clip.runtime import Runtime, choose_runtime, fast_dtype
 from causalclip.clip.timm_visual import TimmVisual
 from causalclip.clip.tower import Tower
-from causalclip.clip.weights import ASSETS, WeightsMissing, load_weights
+from causalclip.clip.weights import ASSETS, WeightsMissing, dequantize, read_shards
 
 DEFAULT = "clip-vit-b-16"
 LOCAL, TIMM = "local-dir:", "timm:"
 
 
-def fast_dtype() -> torch.dtype:
-    """bfloat16 where the processor multiplies it faster, float32 elsewhere.
+def load_judge(name: str = DEFAULT, *, runtime: Runtime | None = None) -> Tower:
+    """Loads a tower to judge pictures with, without gradients; None picks the processor's runtime.
 
-    That is with AMX (five times as fast) or AVX-512's bfloat16 instructions (twice), if oneDNN may use them.
+    Weights that are not stored as int8 are judged in float32 where int8 would be picked.
+
+    Raises as `load_tower`, and UnknownRuntime.
     """
-    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
-    allowed = not limit or "AMX" in limit or limit in {"ALL", "DEFAULT"}
-    has = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    return torch.bfloat16 if allowed and has else torch.float32
+    runtime = runtime or choose_runtime()
+    return load_tower(name, dtype=getattr(torch, "float32" if runtime == "int8" else runtime), int8=runtime == "int8")
 
 
-def load_tower(name: str = DEFAULT, *, dtype: torch.dtype | None = None) -> Tower:
+def load_tower(name: str = DEFAULT, *, dtype: torch.dtype | None = None, int8: bool = False) -> Tower:
     """Loads an image tower, frozen and in evaluation mode.
 
     Args:
         name: a folder of assets/models, `local-dir:PATH`, `MODEL/TAG` of open_clip (or MODEL/FILE of weights), or
             `timm:NAME`; `@SIZE` after it takes views of other than its own size, in px, a multiple of its patches'.
         dtype: of its matrix products; None picks the processor's fast one.
+        int8: keep matrices int8 that are stored so; the tower then judges alone (causalclip.clip.compiled).
 
     Raises:
         WeightsMissing: the weights are neither in the folder nor to be had from the hub.
@@ -57,7 +59,7 @@ def load_tower(name: str = DEFAULT, *, dtype: torch.dtype | None = None) -> Towe
     name, _, size = name.partition("@")
     folder = Path(name.removeprefix(LOCAL)) if name.startswith(LOCAL) else ASSETS / name
     if (folder / "config.json").is_file():
-        tower = _from_folder(folder, dtype)
+        tower = _from_folder(folder, dtype, int8=int8)
     elif name.startswith(TIMM):
         tower = _from_timm(name.removeprefix(TIMM), dtype)
     elif name.startswith(LOCAL) or "/" not in name:
@@ -83,10 +85,12 @@ def empty_visual(config: dict[str, Any]) -> VisionTransformer:
         return CLIP(config["embed_dim"], vision, text, quick_gelu=config.get("quick_gelu", False)).visual
 
 
-def _from_folder(folder: Path, dtype: torch.dtype) -> Tower:
+def _from_folder(folder: Path, dtype: torch.dtype, *, int8: bool) -> Tower:
     config = json.loads((folder / "config.json").read_text())
-    visual = empty_visual(config)
-    visual.load_state_dict(load_weights(folder), assign=True)
+    visual, stored = empty_visual(config), read_shards(folder)
+    if int8 and is_int8(stored):
+        return CompiledTower(visual, stored, mean=config["mean"], std=config["std"])
+    visual.load_state_dict(dequantize(stored), assign=True)
     return Tower(visual, mean=config["mean"], std=config["std"], dtype=dtype)
 
 

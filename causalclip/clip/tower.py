@@ -16,6 +16,7 @@ from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 
 from causalclip.clip.readout import ClsReadout, Readout
+from causalclip.clip.runtime import Runtime
 from causalclip.clip.timm_visual import TimmVisual
 
 EPS = 1e-6
@@ -112,6 +113,11 @@ class Tower(nn.Module):
     def blocks(self) -> Any:
         """open_clip's residual attention blocks, first to last; its types say less of them than is used here."""
         return self.visual.transformer.resblocks
+
+    @property
+    def runtime(self) -> Runtime:
+        """Which runtime multiplies."""
+        return "bfloat16" if self.dtype == torch.bfloat16 else "float32"
 
     @property
     def layers(self) -> int:

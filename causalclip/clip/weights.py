@@ -34,7 +34,12 @@ def dequantize(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def load_weights(folder: str | Path) -> dict[str, Tensor]:
-    """Every tensor of every shard in `folder`, dequantised to float32.
+    """Every tensor of every shard in `folder`, dequantised to float32; raises as `read_shards`."""
+    return dequantize(read_shards(folder))
+
+
+def read_shards(folder: str | Path) -> dict[str, Tensor]:
+    """Every tensor of every shard in `folder`, as it is stored.
 
     Raises:
         WeightsMissing: the folder has no `*.safetensors`.
@@ -45,7 +50,7 @@ def load_weights(folder: str | Path) -> dict[str, Tensor]:
     stored: dict[str, Tensor] = {}
     for shard in shards:
         stored.update(load_file(shard))
-    return dequantize(stored)
+    return stored
 
 
 def save_shards(stored: Mapping[str, Tensor], folder: str | Path, *, metadata: Mapping[str, str]) -> list[Path]:

@@ -19,7 +19,7 @@ from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler, UNet2D
 from diffusers.utils import BaseOutput, logging
 from torch import Tensor
 
-from causalclip.clip.backbones import fast_dtype
+from causalclip.clip.runtime import fast_dtype
 from causalclip.clip.weights import ASSETS, WeightsMissing
 from purifier.attacks.budget import LEVELS, to_levels
 from purifier.denoiser.doubt import Doubt

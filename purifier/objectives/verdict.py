@@ -23,11 +23,11 @@ def detector_logit(detector: "Detector", pixels: Tensor) -> Tensor:
     compression is held at the picture's own value.
     """
     height, width = pixels.shape[-2:]
-    config = detector.config
-    views = plan_views(width, height, size=detector.tower.image_size, windows=config.windows)
-    shots = torch.cat([_render(pixels, view, detector.tower.image_size) for view in views])  # (V N, 3, S, S)
-    trace = detector.tower(shots, **needs(config.parts, detector.tower))
-    embedding = embed(trace, config.parts, detector.tower).unflatten(0, (len(views), -1))  # (V, N, D)
+    config, tower = detector.config, detector.differentiable
+    views = plan_views(width, height, size=tower.image_size, windows=config.windows)
+    shots = torch.cat([_render(pixels, view, tower.image_size) for view in views])  # (V N, 3, S, S)
+    trace = tower(shots, **needs(config.parts, tower))
+    embedding = embed(trace, config.parts, tower).unflatten(0, (len(views), -1))  # (V, N, D)
     logit = torch.stack([_shift(detector, picture) for picture in pixels])
     for view, weight, seen in zip(views, detector.view_weights(views), embedding, strict=True):
         logit = logit + weight * config.calibration.scale * detector.heads[view.kind](seen).logit

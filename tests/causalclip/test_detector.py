@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from causalclip.calibration import sigmoid
+from causalclip.clip.runtime import Runtime
 from causalclip.clip.weights import WeightsMissing
 from causalclip.detector import Detection, Detector
 from causalclip.maps.heatmap import placed, unplaced
@@ -32,9 +33,11 @@ def test_contributions_and_rest_are_the_logit(size: tuple[int, int], seed: int) 
     assert by_channel == pytest.approx(detection.logit, abs=1e-4)
 
 
-def test_the_shipped_detector_adds_up() -> None:
-    """On real weights, in the processor's own precision."""
-    detection = Detector.from_pretrained().predict(photo(320, 300))
+@pytest.mark.parametrize("runtime", ["int8", "float32"])
+def test_the_shipped_detector_adds_up(runtime: Runtime) -> None:
+    """On real weights."""
+    detection = Detector.from_pretrained(runtime=runtime).predict(photo(320, 300))
+    assert (detection.runtime, detection.summary()["runtime"]) == (runtime, runtime)
     assert added(detection) == pytest.approx(detection.logit, abs=1e-4)
     assert {v.kind for v in detection.views} == {"whole", "window"}
     assert all(v.causal.shape == (14, 14) for v in detection.views)
@@ -106,14 +109,24 @@ def test_views_count_by_their_kinds_share() -> None:
 
 def test_save_and_load_keep_everything(tmp_path: Path) -> None:
     detector = saved_detector(tmp_path)
-    loaded = Detector.from_pretrained(tmp_path / "model", dtype=torch.float32)
+    loaded = Detector.from_pretrained(tmp_path / "model", runtime="float32")
     assert loaded.config == detector.config
     before, after = detector.predict(photo(160, 120)), loaded.predict(photo(160, 120))
     assert after.logit == pytest.approx(before.logit, abs=5e-3)  # the head is stored in half precision
     assert (after.model, after.revision, after.parts) == ("model", before.revision, before.parts)
     loaded.save_pretrained(tmp_path / "again")
-    again = Detector.from_pretrained(tmp_path / "again", dtype=torch.float32)
+    again = Detector.from_pretrained(tmp_path / "again", runtime="float32")
     assert again.predict(photo(160, 120)).logit == after.logit  # and saved once more, nothing is lost
+
+
+def test_gradients_run_through_pytorch_whatever_judges() -> None:
+    detector = Detector.from_pretrained(runtime="int8")
+    assert detector.runtime == "int8"
+    pixels = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    detector.differentiable(pixels, until=1).cls[-1].sum().backward()
+    assert pixels.grad is not None
+    assert float(pixels.grad.abs().max()) > 0
+    assert tiny_detector().differentiable.runtime == "float32"
 
 
 @pytest.mark.parametrize("name", ["no-such-detector", "nowhere/at/all"])

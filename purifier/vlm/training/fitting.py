@@ -20,7 +20,8 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from causalclip.clip.backbones import fast_dtype, load_tower
+from causalclip.clip.backbones import load_tower
+from causalclip.clip.runtime import fast_dtype
 from causalclip.clip.tower import Tower
 from purifier.vlm.attention import PACKED
 from purifier.vlm.model import EmbeddedVLM, VLMConfig

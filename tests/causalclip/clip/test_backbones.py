@@ -11,8 +11,9 @@ import torch
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from safetensors.torch import load_file
 
-from causalclip.clip.backbones import fast_dtype, load_tower, resize_positions
+from causalclip.clip.backbones import load_tower, resize_positions
 from causalclip.clip.embedding import contributions, embed
+from causalclip.clip.runtime import fast_dtype
 from causalclip.clip.weights import ASSETS, INT8, SHARD_BYTES, WeightsMissing
 from tests.makers.towers import tiny_tower, views, write_tower
 

@@ -25,7 +25,9 @@ def detection() -> Detection:
 
 def made(*views: SeenView, width: int = 400, height: int = 400) -> Detection:
     """A detection of these views; everything else is arbitrary."""
-    return Detection(0.5, 0.0, "inconclusive", 0.2, 0.8, width, height, views, 0.0, (), (("cls:1", 6),), "m", "r", 0.1)
+    return Detection(
+        0.5, 0.0, "inconclusive", 0.2, 0.8, width, height, views, 0.0, (), (("cls:1", 6),), "m", "r", "float32", 0.1
+    )
 
 
 def view(patches: np.ndarray, box: tuple[float, float, float, float], kind: str = "whole") -> SeenView:

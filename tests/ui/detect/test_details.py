@@ -32,7 +32,9 @@ def one_patch(row: int, column: int, value: float, *, rest: float = 0.0) -> Dete
     mask = np.ones(6, np.float32)
     view = SeenView("whole", (0, 0, 300, 300), patches, -patches, rest, mask, np.zeros(6, np.float32), 0.0)
     parts = (("cls:1", 6),)
-    return Detection(0.5, value + rest, "inconclusive", 0.2, 0.8, 300, 300, (view,), 0.0, (), parts, "m", "r", 0.1)
+    return Detection(
+        0.5, value + rest, "inconclusive", 0.2, 0.8, 300, 300, (view,), 0.0, (), parts, "m", "r", "float32", 0.1
+    )
 
 
 def test_the_table_adds_up_to_the_score(detection: Detection) -> None:

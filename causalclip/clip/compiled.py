@@ -1,0 +1,80 @@
+"""A tower whose matrices stay int8 at run time: the same Trace as causalclip.clip.tower's, from a compiled graph."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from open_clip.transformer import VisionTransformer
+from torch import Tensor
+
+from causalclip.clip.runtime import Runtime
+from causalclip.clip.tower import Shares, Tower, Trace
+from causalclip.clip.weights import INT8, dequantize
+
+HEAVY = "attn.in_proj_weight", "mlp.c_fc.weight", "mlp.c_proj.weight"  # what the graph alone multiplies with
+
+
+class CompiledTower(Tower):
+    """For judging alone: no gradients, no `walk`.
+
+    What shares need of the weights (output projections, the last norm) is here in float32; the other matrices are on
+    the meta device.
+
+    Args:
+        visual: open_clip's module, on the meta device.
+        stored: the weights as the shards hold them.
+        mean, std: of the pixels in [0, 1], a channel.
+    """
+
+    def __init__(
+        self, visual: VisionTransformer, stored: Mapping[str, Tensor], *, mean: Sequence[float], std: Sequence[float]
+    ) -> None:
+        light = {name: tensor for name, tensor in stored.items() if not name.rpartition(".")[0].endswith(HEAVY)}
+        visual.load_state_dict(dequantize(light), strict=False, assign=True)
+        super().__init__(visual, mean=mean, std=std)
+        self.stored = stored
+        self.graphs: dict[tuple[int, bool], Any] = {}
+
+    @property
+    def runtime(self) -> Runtime:
+        return "int8"
+
+    def forward(self, pixels: Tensor, *, until: int | None = None, shares: bool = False, patches: bool = True) -> Trace:
+        """As Tower's. The first call compiles the graph, in about half a second."""
+        until = until or self.layers
+        request = self._graph(until, patches).create_infer_request()  # one a call: threads may judge side by side
+        request.infer({"pixels": ((pixels - self.mean) / self.std).numpy()})
+
+        def output(name: str) -> Tensor:
+            return torch.from_numpy(request.get_tensor(name).data)
+
+        streams = [output(f"stream:{layer}") for layer in range(until + 1)]
+        trace = Trace(cls=[x[:, 0] for x in streams], patches=[x[:, 1:] for x in streams])
+        for layer in range(1, until + 1) if shares else ():
+            kept = self._shares(output(f"weight:{layer}"), output(f"value:{layer}"))
+            block = self.blocks[layer - 1]
+            trace.shares.append(kept)
+            added = trace.cls[layer] - trace.cls[layer - 1]
+            trace.rests.append(added - block.ls_1(self.project_share(block, kept.total())))
+        return trace
+
+    def _graph(self, until: int, patches: bool) -> Any:
+        from causalclip.clip.graph import compile_graph  # OpenVINO takes a third of a second to import
+
+        key = until, patches
+        if key not in self.graphs:
+            self.graphs[key] = compile_graph(self.visual, self.stored, until=until, patches=patches)
+        return self.graphs[key]
+
+    @staticmethod
+    def _shares(weight: Tensor, value: Tensor) -> Shares:
+        """[B, H, 1, T] and [B, T, D] -> what each patch adds; the CLS token's own share is left to the rest."""
+        patches = weight[:, :, 0].clone()
+        patches[:, :, 0] = 0
+        return Shares(patches, value.unflatten(2, (weight.shape[1], -1)).transpose(1, 2))
+
+
+def is_int8(stored: Mapping[str, Tensor]) -> bool:
+    """Whether every heavy matrix is stored as int8."""
+    heavy = [name for name in stored if name.endswith(HEAVY)]
+    return not heavy and any(name.endswith(INT8) for name in stored)

@@ -1,0 +1,129 @@
+"""The walk of causalclip.clip.tower as an OpenVINO graph over the int8 weights as they are stored.
+
+Each matrix product is given its int8 matrix with one scale an output channel. OpenVINO quantises what it is multiplied
+with on the way, GROUP values of a token at a time, and multiplies in int8 where the processor has VNNI. Attention, the
+norms and the residual stream stay float32.
+"""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from open_clip.transformer import VisionTransformer
+from torch import Tensor, nn
+
+# OpenVINO tells its makers of every import where it finds this package. Here nothing leaves the machine.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+
+import openvino  # noqa: E402
+from openvino import Model, Output  # noqa: E402
+from openvino import opset13 as ops  # noqa: E402
+
+from causalclip.clip.weights import INT8, SCALE  # noqa: E402
+
+GROUP = 128  # of 32, 64, 128 and 256: 64 is slower, 256 no faster and less exact
+
+
+def compile_graph(visual: VisionTransformer, stored: Mapping[str, Tensor], *, until: int, patches: bool) -> Any:
+    """Compiles the walk up to layer `until`, for any number of views, on as many threads as PyTorch has.
+
+    Input "pixels": normalised float32 [B, 3, S, S]. Outputs, for each layer l from 1: "stream:l" [B, T, D] (also
+    "stream:0"; without `patches` the last one holds the CLS token alone), "value:l" [B, T, D], and "weight:l"
+    [B, H, 1, T], the CLS token's attention.
+    """
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": GROUP,
+        "ENABLE_CPU_PINNING": False,  # others compute here, too
+    }
+    model = _Graph(visual, stored).walk(until, patches=patches)
+    return openvino.Core().compile_model(model, "CPU", settings)
+
+
+class _Graph:
+    """Builds the graph; names of weights are open_clip's."""
+
+    def __init__(self, visual: VisionTransformer, stored: Mapping[str, Tensor]) -> None:
+        self.visual, self.stored = visual, stored
+        self.outputs: dict[str, Output] = {}
+
+    def walk(self, until: int, *, patches: bool) -> Model:
+        side = self.visual.image_size[0]
+        pixels = ops.parameter([-1, 3, side, side], np.float32, name="pixels")
+        x = self.embed(pixels)
+        self.outputs["stream:0"] = x
+        for layer in range(1, until + 1):
+            x = self.layer(x, layer, cls_alone=layer == until and not patches)
+            self.outputs[f"stream:{layer}"] = x
+        for name, output in self.outputs.items():
+            output.get_tensor().set_names({name})
+        return Model([ops.result(output) for output in self.outputs.values()], [pixels], "clip")
+
+    def embed(self, pixels: Any) -> Output:
+        """Patches, with the CLS token before them, and their positions: [B, T, D]."""
+        patch, D = list(self.visual.patch_size), self.visual.class_embedding.shape[0]
+        x = ops.convolution(pixels, self.weight("conv1.weight"), patch, [0, 0], [0, 0], [1, 1])
+        x = ops.transpose(ops.reshape(x, _ints(0, D, -1), True), _ints(0, 2, 1))
+        x = ops.pad(x, _ints(0, 1, 0), _ints(0, 0, 0), "constant", np.float32(0))
+        positions = self.visual.positional_embedding.clone()
+        positions[0] += self.visual.class_embedding
+        return self.norm(ops.add(x, ops.constant(positions[None].numpy())), "ln_pre")
+
+    def layer(self, x: Output, layer: int, *, cls_alone: bool) -> Output:
+        block: Any = self.visual.transformer.resblocks[layer - 1]
+        name, H = f"transformer.resblocks.{layer - 1}", block.attn.num_heads
+        d = block.attn.embed_dim // H
+        qkv = self.linear(self.norm(x, f"{name}.ln_1"), f"{name}.attn.in_proj_weight", f"{name}.attn.in_proj_bias")
+        q, k, v = ops.split(qkv, np.int64(2), 3).outputs()  # each (B, T, D)
+        q = ops.multiply(q, np.float32(d**-0.5))
+        weight = _attention(_first(q), k, heads=H, size=d)
+        self.outputs[f"weight:{layer}"], self.outputs[f"value:{layer}"] = weight, v
+        if cls_alone:
+            x = _first(x)
+        else:
+            weight = _attention(q, k, heads=H, size=d)
+        out = ops.transpose(ops.matmul(weight, _heads(v, H, d), False, False), _ints(0, 2, 1, 3))
+        out = ops.reshape(out, _ints(0, -1, H * d), True)
+        x = ops.add(x, self.linear(out, f"{name}.attn.out_proj.weight", f"{name}.attn.out_proj.bias"))
+        y = self.linear(self.norm(x, f"{name}.ln_2"), f"{name}.mlp.c_fc.weight", f"{name}.mlp.c_fc.bias")
+        y = ops.gelu(y, "ERF") if isinstance(block.mlp.gelu, nn.GELU) else ops.swish(y, np.float32(1.702))
+        return ops.add(x, self.linear(y, f"{name}.mlp.c_proj.weight", f"{name}.mlp.c_proj.bias")).output(0)
+
+    def norm(self, x: Any, name: str) -> Output:
+        normalised = ops.mvn(x, _ints(-1), True, self.visual.get_submodule(name).eps, "INSIDE_SQRT")
+        scaled = ops.multiply(normalised, self.weight(f"{name}.weight"))
+        return ops.add(scaled, self.weight(f"{name}.bias")).output(0)
+
+    def linear(self, x: Any, weight: str, bias: str) -> Any:
+        return ops.add(ops.matmul(x, self.weight(weight), False, True), self.weight(bias))
+
+    def weight(self, name: str) -> Any:
+        """A float as it is; an int8 matrix with its scales, which OpenVINO keeps apart. Neither is copied."""
+        if name in self.stored:
+            return ops.constant(self.stored[name].numpy(), shared_memory=True)
+        matrix, scale = (ops.constant(self.stored[name + end].numpy(), shared_memory=True) for end in (INT8, SCALE))
+        return ops.multiply(ops.convert(matrix, "f32"), scale)
+
+
+def _attention(q: Any, k: Any, *, heads: int, size: int) -> Output:
+    """softmax(q k^T), [B, H, T_q, T]; q is scaled already."""
+    keys = _heads(k, heads, size, order=(0, 2, 3, 1))
+    return ops.softmax(ops.matmul(_heads(q, heads, size), keys, False, False), -1).output(0)
+
+
+def _heads(x: Any, heads: int, size: int, *, order: tuple[int, ...] = (0, 2, 1, 3)) -> Any:
+    """[B, T, D] -> [B, H, T, d], or in another order."""
+    return ops.transpose(ops.reshape(x, _ints(0, -1, heads, size), True), _ints(*order))
+
+
+def _first(x: Any) -> Any:
+    """[B, T, D] -> [B, 1, D], the CLS token's."""
+    return ops.slice(x, _ints(0), _ints(1), _ints(1), _ints(1))
+
+
+def _ints(*values: int) -> np.ndarray:
+    return np.array(values, np.int64)

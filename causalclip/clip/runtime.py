@@ -1,0 +1,62 @@
+"""Which runtime judges pictures: the fastest that this processor serves, or the one that CAUSALCLIP_RUNTIME names.
+
+    bfloat16   PyTorch, with AMX (five times as fast as float32) or AVX-512's bfloat16 instructions (twice)
+    int8       OpenVINO, with VNNI (twice as fast as float32): the weights stay as they are on the disk
+    float32    PyTorch, everywhere else: without VNNI, int8 is no faster
+
+Training, attacks and purification are PyTorch's, whichever it is.
+"""
+
+import os
+from typing import Literal, get_args
+
+import torch
+
+Runtime = Literal["bfloat16", "int8", "float32"]
+VARIABLE = "CAUSALCLIP_RUNTIME"
+VNNI = "avx512_vnni", "avx_vnni"
+
+
+class UnknownRuntime(ValueError):
+    """CAUSALCLIP_RUNTIME asks for what is not there; the message says what to do."""
+
+
+def choose_runtime() -> Runtime:
+    """The runtime of this process.
+
+    Raises:
+        UnknownRuntime: CAUSALCLIP_RUNTIME names none, or one that cannot run under the environment's other limits.
+    """
+    asked = os.environ.get(VARIABLE, "").strip().lower()
+    if not asked:
+        if fast_dtype() == torch.bfloat16:
+            return "bfloat16"
+        return "int8" if _unlimited() and has_vnni() else "float32"
+    for runtime in get_args(Runtime):
+        if asked == runtime:
+            if runtime == "int8" and not _unlimited():
+                raise UnknownRuntime(f"{VARIABLE}=int8 does not go with ONEDNN_MAX_CPU_ISA: unset one of them.")
+            return runtime
+    raise UnknownRuntime(f"{VARIABLE} can be {', '.join(get_args(Runtime))}, not {asked!r}.")
+
+
+def fast_dtype() -> torch.dtype:
+    """bfloat16 where the processor multiplies it faster, float32 elsewhere.
+
+    That is with AMX (five times as fast) or AVX-512's bfloat16 instructions (twice), if oneDNN may use them.
+    """
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    has = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if (_unlimited() or "AMX" in limit) and has else torch.float32
+
+
+def has_vnni() -> bool:
+    """Whether the processor multiplies int8 four at a time."""
+    flags = torch.cpu.get_capabilities()
+    return any(flags.get(name, False) for name in VNNI)
+
+
+def _unlimited() -> bool:
+    """Whether oneDNN may use all of the processor. OpenVINO, half of which does not know the limit, must not run then:
+    it gives empty answers."""
+    return os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in {"", "ALL", "DEFAULT"}

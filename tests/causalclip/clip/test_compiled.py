@@ -1,0 +1,95 @@
+"""The compiled tower: the same trace as the written one's, with int8 matrices, and nothing reported to anyone."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from causalclip.clip.backbones import load_judge, load_tower
+from causalclip.clip.compiled import CompiledTower
+from causalclip.clip.embedding import contributions, embed, needs
+from causalclip.clip.tower import Trace
+from tests.makers.int8 import write_int8_tower
+from tests.makers.towers import views, write_tower
+
+PARTS = ("cls:1", "patch:2", "cls:3", "embedding")
+
+
+@pytest.fixture(autouse=True)
+def unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+
+
+def far(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float((a - b).norm() / b.norm())
+
+
+@pytest.mark.parametrize("options", [{}, {"layers": 2, "patch_size": 16}])
+def test_the_trace_is_the_written_towers(options: dict, tmp_path: Path) -> None:
+    name = write_int8_tower(tmp_path, **options)
+    exact, compiled = load_tower(name, dtype=torch.float32), load_tower(name, int8=True)
+    assert isinstance(compiled, CompiledTower)
+    with torch.inference_mode():
+        a, b = (tower(views(3), shares=True) for tower in (exact, compiled))
+    for one, other in zip([*b.cls, *b.patches], [*a.cls, *a.patches], strict=True):
+        assert one.shape == other.shape
+        assert far(one, other) < 0.05
+    for one, other in zip(b.shares, a.shares, strict=True):
+        assert one.weight.shape == other.weight.shape
+        assert far(one.weight, other.weight) < 0.05
+        assert far(one.value, other.value) < 0.05
+
+
+@pytest.mark.parametrize("parts", [PARTS, ("cls:2", "patch:1"), ("cls:1", "patch:2")])
+def test_patches_and_rest_add_up(parts: tuple[str, ...], tmp_path: Path) -> None:
+    tower = load_tower(write_int8_tower(tmp_path), int8=True)
+    with torch.inference_mode():
+        trace = tower(views(3), shares=True, **needs(parts, tower))
+        E = embed(trace, parts, tower)
+        direction = torch.randn(E.shape, generator=torch.Generator().manual_seed(1))
+        patches, rest = contributions(trace, parts, tower, direction)
+    assert patches.shape == (3, 16)
+    assert torch.allclose(patches.sum(1) + rest, (direction * E).sum(1), atol=1e-4)
+
+
+def test_a_view_does_not_depend_on_the_others(tmp_path: Path) -> None:
+    tower = load_tower(write_int8_tower(tmp_path), int8=True)
+    with torch.inference_mode():
+        together, alone = tower(views(4)), tower(views(4)[1:2])
+    assert torch.allclose(together.cls[-1][1:2], alone.cls[-1], atol=1e-5)
+
+
+def test_a_trace_outlives_the_next_one(tmp_path: Path) -> None:
+    tower = load_tower(write_int8_tower(tmp_path), int8=True)
+
+    def last(trace: Trace) -> torch.Tensor:
+        return trace.patches[-1]
+
+    with torch.inference_mode():
+        first = tower(views(2))
+        before = last(first).clone()
+        for _ in range(4):
+            tower(1 - views(2))
+    assert torch.equal(last(first), before)
+
+
+def test_weights_that_are_no_int8_are_judged_in_float32(tmp_path: Path) -> None:
+    tower = load_judge(write_tower(tmp_path), runtime="int8")
+    assert tower.runtime == "float32"
+
+
+def test_nothing_is_reported_to_anyone(tmp_path: Path) -> None:
+    """OpenVINO's own telemetry sends an event at its import, and writes an identity to the home folder."""
+    code = "import causalclip.clip.graph, sys; print([m for m in sys.modules if m.startswith('openvino_telemetry.')])"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"HOME": str(tmp_path)},
+    )
+    assert done.stdout.strip() == "[]"
+    assert not list(tmp_path.iterdir())
