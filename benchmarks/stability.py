@@ -1,8 +1,8 @@
 """What the stability check does to verdicts, and what fewer windows cost: python benchmarks/stability.py
 
 Writes benchmarks/stability.json. On real and generated pictures of the test split of --data: how often a mild delivery
-flips the answer, the bands before and after; and how far each delivered score lies from the score by the full number
-of windows. Also the time for a picture of 1,024 x 768 pixels.
+flips the answer, the bands before and after; and how far each delivered score lies from the score by all views. Also
+the time for a picture of 1,024 x 768 pixels.
 """
 
 import argparse
@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 from causalclip.calibration import sigmoid  # noqa: E402
 from causalclip.detector import Detector  # noqa: E402
-from causalclip.examine.stability import WINDOWS, Stability, check_stability  # noqa: E402
+from causalclip.examine.stability import SQUARES, WINDOWS, Stability, check_stability  # noqa: E402
 from causalclip.pictures.delivery import DELIVERIES  # noqa: E402
 from causalclip.pictures.loading import load_image  # noqa: E402
 
@@ -39,7 +39,7 @@ def choose(data: Path, count: int) -> list[dict[str, str]]:
 
 
 def by_all_windows(detector: Detector, pixels: np.ndarray, stability: Stability) -> list[tuple[float, bool]]:
-    """(difference of probability, same band) of every delivery, against the full number of windows."""
+    """(difference of probability, same band) of every delivery, against all views."""
     picture, calibration, pairs = Image.fromarray(pixels), detector.config.calibration, []
     for row in stability.rows:
         full = sigmoid(detector.judge(np.asarray(DELIVERIES[row.name](picture))).logit)
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "forensics")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "stability.json")
     parser.add_argument("--count", type=int, default=100, help="of each label")
-    parser.add_argument("--compare", type=int, default=20, help="of each label are judged by all windows, too")
+    parser.add_argument("--compare", type=int, default=20, help="of each label are judged by all views, too")
     parser.add_argument("--model", default="detector")
     arguments = parser.parse_args()
     if not (arguments.data / "manifest.csv").is_file():
@@ -94,11 +94,13 @@ def measure(detector: Detector, data: Path, *, count: int, compare: int) -> dict
         "revision": detector.config.revision,
         "data": f"forensics, test split, {count} of each label by a seed",
         "machine": platform.processor() or platform.machine(),
+        "runtime": detector.runtime,
         "1024 x 768": timing(detector),
         "real": summary(found["real"]),
         "generated": summary(found["fake"]),
         "fewer windows": {
             "windows": WINDOWS,
+            "squares": SQUARES,
             "deliveries compared": len(pairs),
             "mean difference of probability": round(float(differences.mean()), 4),
             "95 % below": round(float(np.quantile(differences, 0.95)), 4),

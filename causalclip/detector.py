@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,12 @@ from causalclip.clip.embedding import contributions, embed, needs, part_widths
 from causalclip.clip.places import detector_folder
 from causalclip.clip.runtime import Runtime
 from causalclip.clip.tower import Tower, Trace
-from causalclip.clip.views import Kind, View, plan_views, render
+from causalclip.clip.views import MAX_SQUARES, Kind, View, plan_views, render
 from causalclip.head.model import CausalHead
 from causalclip.quality import compression
 
 DEFAULT = "detector"
+BATCH = 8  # views a pass: as many as the largest picture has, so that a check takes no more memory than a verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ class Detector:
         """Judges one picture: uint8 RGB [H, W, 3] (see causalclip.pictures.loading.load_image)."""
         started = time.perf_counter()
         parts = self.config.parts
-        views, trace, embedding, quality = self._see(pixels, shares=True)
+        views, trace, embedding, quality = self._see(pixels)
         judged = self._judge(views, embedding)
         verdict = self._verdict(judged, quality)
         return Detection(
@@ -211,8 +213,25 @@ class Detector:
 
         windows: at most so many, where that is fewer than the detector's own number; faster, and less sure.
         """
-        views, _, embedding, quality = self._see(pixels, shares=False, windows=windows)
-        return self._verdict(self._judge(views, embedding), quality)
+        return self.judge_all([pixels], windows=windows)[0]
+
+    @torch.inference_mode()
+    def judge_all(
+        self, pictures: Iterable[np.ndarray], *, windows: int | None = None, squares: int = MAX_SQUARES
+    ) -> "list[Verdict]":
+        """As judge, for pictures whose views go through the tower side by side; `squares`: of the whole, at most."""
+        plans, shots, qualities = [], [], []
+        for pixels in pictures:
+            plans.append(self._plan(pixels, windows=windows, squares=squares))
+            shots.append(render(pixels, plans[-1], size=self.tower.image_size))
+            qualities.append(compression(pixels))
+        needed, parts = needs(self.config.parts, self.tower), self.config.parts
+        batches = torch.cat(shots).split(BATCH)
+        embedding = torch.cat([embed(self.tower(batch, **needed), parts, self.tower) for batch in batches])
+        each = embedding.split([len(plan) for plan in plans])
+        return [
+            self._verdict(self._judge(*seen), quality) for *seen, quality in zip(plans, each, qualities, strict=True)
+        ]
 
     @torch.inference_mode()
     def explain_channel(self, pixels: np.ndarray, channel: int) -> tuple[SeenView, ...]:
@@ -223,7 +242,7 @@ class Detector:
         Raises:
             IndexError: the embedding has no such dimension.
         """
-        views, trace, embedding, _ = self._see(pixels, shares=True)
+        views, trace, embedding, _ = self._see(pixels)
         whole = self._judge(views, embedding)
         chosen = torch.zeros(embedding.shape[1])
         chosen[channel] = 1
@@ -232,14 +251,14 @@ class Detector:
         alone = _Judged(whole.mask, causal, whole.non_causal * chosen, channels, whole.neutral, 0 * whole.bias, offset)
         return self._explain(trace, views, alone)
 
-    def _see(
-        self, pixels: np.ndarray, *, shares: bool, windows: int | None = None
-    ) -> tuple[list[View], Trace, Tensor, np.ndarray]:
+    def _plan(self, pixels: np.ndarray, *, windows: int | None = None, squares: int = MAX_SQUARES) -> list[View]:
         size, most = self.tower.image_size, self.config.windows
         windows = most if windows is None else min(windows, most)
-        views = plan_views(pixels.shape[1], pixels.shape[0], size=size, windows=windows)
-        needed = needs(self.config.parts, self.tower)
-        trace = self.tower(render(pixels, views, size=size), shares=shares, **needed)
+        return plan_views(pixels.shape[1], pixels.shape[0], size=size, windows=windows, squares=squares)
+
+    def _see(self, pixels: np.ndarray) -> tuple[list[View], Trace, Tensor, np.ndarray]:
+        views, needed = self._plan(pixels), needs(self.config.parts, self.tower)
+        trace = self.tower(render(pixels, views, size=self.tower.image_size), shares=True, **needed)
         return views, trace, embed(trace, self.config.parts, self.tower), compression(pixels)
 
     def _verdict(self, judged: "_Judged", quality: np.ndarray) -> "Verdict":

@@ -27,15 +27,17 @@ class View:
     box: tuple[float, float, float, float]
 
 
-def plan_views(width: int, height: int, *, size: int = 224, windows: int = WINDOWS) -> list[View]:
+def plan_views(
+    width: int, height: int, *, size: int = 224, windows: int = WINDOWS, squares: int = MAX_SQUARES
+) -> list[View]:
     """The views of a picture of width x height px.
 
-    At most MAX_SQUARES squares, `windows` windows at native scale, and half as many at half scale, of twice the side.
-    Squares have the short side and are spread along the long one, so that a picture of aspect up to MAX_SQUARES is
+    At most `squares` squares, `windows` windows at native scale, and half as many at half scale, of twice the side.
+    Squares have the short side and are spread along the long one, so that a picture of aspect up to `squares` is
     covered. Windows are spread over the picture; one that is hardly larger than a window gets none.
     """
     short, long = min(width, height), max(width, height)
-    squares = min(MAX_SQUARES, math.ceil(long / short - 0.1))
+    squares = min(squares, math.ceil(long / short - 0.1))
     views = [View("whole", _square(width, height, short, t)) for t in _spread(squares)]
     for scale in SCALES:
         views += _windows(width, height, side=size * scale, count=windows // scale)
@@ -44,7 +46,7 @@ def plan_views(width: int, height: int, *, size: int = 224, windows: int = WINDO
 
 def _windows(width: int, height: int, *, side: int, count: int) -> list[View]:
     """`count` windows with a side of `side` px, spread over a picture that is larger than one by a fifth at least."""
-    if min(width, height) < 1.2 * side:
+    if not count or min(width, height) < 1.2 * side:
         return []
     side_count = max(1, round(math.sqrt(count)))
     few, many = sorted((side_count, max(1, count // side_count)))

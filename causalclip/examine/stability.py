@@ -1,7 +1,8 @@
 """Does the answer survive the way that pictures travel? The same picture re-encoded, scaled and cropped, judged again.
 
-Each delivery is judged with fewer windows than the verdict, and so is the picture as it is; only the difference between
-the two is used, added to the verdict's own log-odds: what fewer windows see differently cancels out.
+Each delivery is judged by fewer views than the verdict, and so is the picture as it is; only the difference between
+the two is used, added to the verdict's own log-odds: what fewer views see differently cancels out. All of them go
+through the tower together.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +23,7 @@ if TYPE_CHECKING:  # importing the detector takes seconds, which the page need n
 MILD = ("JPEG 90", "JPEG 70", "WebP 80", "0.75x")  # what most sites do to a picture; an answer must survive these
 STRONG = ("JPEG 50", "0.5x", "crop 75 %", "screenshot")
 WINDOWS = 1  # per delivery and scale
+SQUARES = 1  # per delivery, of the whole
 MAX_PIXELS = 4_000_000  # of what is re-encoded: of larger pictures the middle, at its own scale
 MAX_WEBP = 16_383  # px of a side; WebP cannot be larger
 WORDS = {
@@ -116,11 +119,13 @@ def deliver(detector: Detector, pixels: np.ndarray, *, logit: float) -> Iterator
     calibration = detector.config.calibration
     middle = _middle(pixels)
     picture = Image.fromarray(middle)
-    unchanged = detector.judge(middle, windows=WINDOWS).logit
-    own, skipped = sigmoid(logit), _skipped(middle)
-    for name in (name for name in (*MILD, *STRONG) if name not in skipped):
-        changed = detector.judge(np.asarray(DELIVERIES[name](picture)), windows=WINDOWS).logit
-        moved = logit + changed - unchanged
+    skipped = _skipped(middle)
+    names = [name for name in (*MILD, *STRONG) if name not in skipped]
+    copies = chain([middle], (np.asarray(DELIVERIES[name](picture)) for name in names))
+    unchanged, *changed = (verdict.logit for verdict in detector.judge_all(copies, windows=WINDOWS, squares=SQUARES))
+    own = sigmoid(logit)
+    for name, other in zip(names, changed, strict=True):
+        moved = logit + other - unchanged
         probability = sigmoid(moved)
         band = calibration.band(probability)
         flips = (own >= calibration.threshold) != (probability >= calibration.threshold)

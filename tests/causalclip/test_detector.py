@@ -76,6 +76,14 @@ def test_judge_is_predict_without_the_explanation() -> None:
         assert short.band == full.band
 
 
+def test_pictures_judged_together_are_judged_as_alone() -> None:
+    detector, pictures = tiny_detector(), [photo(*size) for size in SIZES]
+    together = detector.judge_all(iter(pictures))
+    assert [v.logit for v in together] == pytest.approx([detector.judge(p).logit for p in pictures], abs=1e-5)
+    square, window = detector.judge_all(pictures[2:3], squares=1, windows=1), detector.judge_all(pictures[2:3])
+    assert square[0].logit != window[0].logit
+
+
 def test_probability_band_and_thresholds_belong_together() -> None:
     detector = tiny_detector()
     seen = set()

@@ -16,12 +16,14 @@ def explain(error: Exception) -> tuple[str, str]:
 
     What is not the user's doing is logged without its message, which may hold a file's name.
     """
-    from causalclip.clip.weights import (
-        WeightsMissing,  # here, because it brings PyTorch, which the page need not wait for
-    )
+    # here, because they bring PyTorch, which the page need not wait for
+    from causalclip.clip.runtime import UnknownRuntime
+    from causalclip.clip.weights import WeightsMissing
 
     if isinstance(error, ImageError):
         return UNREADABLE, str(error)
+    if isinstance(error, UnknownRuntime):
+        return "The app is not set up rightly", str(error)
     if isinstance(error, WeightsMissing):
         return "The model's weights are missing", str(error)
     frames = "".join(traceback.format_tb(error.__traceback__))

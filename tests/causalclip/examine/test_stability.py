@@ -2,14 +2,17 @@
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from causalclip.calibration import Calibration, sigmoid
-from causalclip.detector import Detector, Verdict
+from causalclip.clip.tower import Tower, Trace
+from causalclip.detector import Verdict
 from causalclip.examine import stability
 from causalclip.examine.stability import MILD, STRONG, check_stability
 from causalclip.pictures.delivery import DELIVERIES
@@ -27,17 +30,18 @@ class Scripted:
         from PIL import Image
 
         self.config = replace(tiny_detector().config, calibration=CALIBRATION)
-        self.own, self.asked = own, [0]
         picture = Image.fromarray(pixels)
         self.answers = {
             np.asarray(DELIVERIES[name](picture)).tobytes(): own + moves.get(name, 0.0) for name in (*MILD, *STRONG)
         }
         self.answers[pixels.tobytes()] = own
 
-    def judge(self, pixels: np.ndarray, *, windows: int | None = None) -> Verdict:
-        logit = self.answers[pixels.tobytes()] + (3.0 if windows else 0.0)  # fewer windows see something else
-        self.asked[0] += 1
+    def judge(self, pixels: np.ndarray, *, more: float = 0.0) -> Verdict:
+        logit = self.answers[pixels.tobytes()] + more
         return Verdict(sigmoid(logit), logit, CALIBRATION.band(sigmoid(logit)))
+
+    def judge_all(self, pictures: Iterable[np.ndarray], *, windows: int, squares: int) -> list[Verdict]:
+        return [self.judge(pixels, more=3.0) for pixels in pictures]  # fewer views see something else
 
 
 def run(own: float, **moves: float) -> Any:
@@ -90,17 +94,18 @@ def test_a_real_detector_agrees_with_itself() -> None:
     assert json.loads(json.dumps(s.as_dict()))["rows"][0]["name"] == "JPEG 90"
 
 
-def test_fewer_windows_cost_less(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[int | None] = []
-    whole = Detector.judge
+def test_nine_copies_share_passes_of_two_views_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    detector, pixels = tiny_detector(), photo(200, 150)
+    detection, passes = detector.predict(pixels), []
+    walk = Tower.forward
 
-    def watch(self: Detector, pixels: np.ndarray, *, windows: int | None = None) -> Verdict:
-        seen.append(windows)
-        return whole(self, pixels, windows=windows)
+    def watch(self: Tower, views: torch.Tensor, **options: Any) -> Trace:
+        passes.append(len(views))
+        return walk(self, views, **options)
 
-    monkeypatch.setattr(Detector, "judge", watch)
-    check_stability(tiny_detector(), photo(200, 150))
-    assert seen == [None] + [stability.WINDOWS] * 9
+    monkeypatch.setattr(Tower, "forward", watch)
+    check_stability(detector, pixels, detection)
+    assert passes == [8, 8, 2]
 
 
 def test_of_a_large_picture_the_middle_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
