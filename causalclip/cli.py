@@ -1,4 +1,4 @@
-"""python -m causalclip detect | train | evaluate"""
+"""python -m causalclip detect | archive | train | evaluate"""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from tqdm import tqdm
 
+from causalclip.archive.command import archive
 from causalclip.clip.places import WeightsMissing, detector_folder
 from causalclip.codes import DONE, REFUSED, STOPPED, TABLE
 from causalclip.examine.meant import near
@@ -30,6 +31,7 @@ if TYPE_CHECKING:  # seconds of imports, which a wrong name or path need not wai
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__, epilog=TABLE
 )
+app.command()(archive)
 Model = Annotated[str, typer.Option(help="A folder, or a name in assets/models.")]
 Manifest = Annotated[
     Path,

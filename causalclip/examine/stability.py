@@ -18,7 +18,7 @@ from PIL import Image
 
 if TYPE_CHECKING:  # importing the detector takes seconds, which the page need not wait for
     from causalclip.calibration import Band
-    from causalclip.detector import Detection, Detector
+    from causalclip.detector import Detection, Detector, Verdict
 
 MILD = ("JPEG 90", "JPEG 70", "WebP 80", "0.75x")  # what most sites do to a picture; an answer must survive these
 STRONG = ("JPEG 50", "0.5x", "crop 75 %", "screenshot")
@@ -90,7 +90,7 @@ class Stability:
         return asdict(self) | {"flips": list(self.flips), "sentence": self.sentence}
 
 
-def check_stability(detector: Detector, pixels: np.ndarray, detection: Detection | None = None) -> Stability:
+def check_stability(detector: Detector, pixels: np.ndarray, detection: Detection | Verdict | None = None) -> Stability:
     """Judges the picture (uint8 RGB [H, W, 3]) after all deliveries; `detection` saves judging it as it is."""
     started = time.perf_counter()
     base = detector.judge(pixels) if detection is None else detection

@@ -1,0 +1,108 @@
+"""python -m causalclip archive SOURCE --out FOLDER"""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from tqdm import tqdm
+
+from causalclip.archive.problems import ArchiveProblem
+from causalclip.clip.places import WeightsMissing, detector_folder
+
+PART = 200  # pictures a part: so many at most are judged again after a kill
+NEEDS = "An archive needs Ray: pip install -r requirements-archive.txt."
+
+
+def archive(
+    source: Annotated[str, typer.Argument(help="A folder, a list (.txt, .csv, .parquet with `path`), or a URL.")],
+    out: Annotated[Path, typer.Option(help="The output's folder. An interrupted run goes on in it.")],
+    model: Annotated[str, typer.Option(help="A folder, or a name in assets/models.")] = "detector",
+    workers: Annotated[int, typer.Option(min=1, help="Processes that judge; as many as cores by default.")] = (
+        os.cpu_count() or 1
+    ),
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; without, Ray runs here.")] = None,
+    stability: Annotated[bool, typer.Option("--stability", help="Check whether answers survive re-encoding.")] = False,
+    duplicates: Annotated[bool, typer.Option("--duplicates", help="Also write groups of near-equal pictures.")] = False,
+) -> None:
+    """Judge a whole archive into a Parquet dataset. Exit code 0 if all were read, 2 if any was refused."""
+    try:
+        import ray.data  # noqa: F401
+    except ModuleNotFoundError:
+        typer.echo(NEEDS, err=True)
+        raise typer.Exit(1) from None
+    from causalclip.clip.runtime import UnknownRuntime  # brings PyTorch
+
+    try:
+        refused = _run(source, out, model, workers, address=address, stability=stability, duplicates=duplicates)
+    except (ArchiveProblem, WeightsMissing, UnknownRuntime) as problem:
+        typer.echo(str(problem), err=True)
+        raise typer.Exit(getattr(problem, "code", 1)) from None
+    raise typer.Exit(2 if refused else 0)
+
+
+def _run(
+    source: str, out: Path, model: str, workers: int, *, address: str | None, stability: bool, duplicates: bool
+) -> bool:
+    """True if any picture was refused."""
+    from causalclip.archive.parts import Parts, write_whole
+    from causalclip.archive.rows import failed_row
+    from causalclip.archive.running import judge_paths, ray_session
+    from causalclip.archive.sources import list_pictures
+    from causalclip.archive.summary import as_page, as_text, counts
+
+    folder = detector_folder(model).resolve()  # wherever a worker is started
+    run = {"source": source, **_identity(folder), "stability": stability}
+    pictures = list_pictures(source)
+    parts = Parts(out, run)
+    done = parts.done()
+    named = {path: path.encode("utf-8", "replace").decode() for path in pictures}  # a path need not be text
+    left = [path for path in pictures if named[path] not in done]
+    odd = [failed_row(named[path], "Its name is no text.") for path in left if named[path] != path]
+    if odd:
+        parts.add(odd)
+    left = [path for path in left if named[path] == path]
+    if left:
+        with ray_session(address), tqdm(total=len(pictures), initial=len(pictures) - len(left), unit="picture") as bar:
+            rows = []
+            for row in judge_paths(left, model=str(folder), workers=workers, stability=stability):
+                rows.append(row)
+                bar.update()
+                if len(rows) == PART:
+                    parts.add(rows)
+                    rows = []
+            if rows:
+                parts.add(rows)
+    found = counts(parts)
+    write_whole(out / "summary.html", as_page(found, source=source, stability=stability).encode())
+    typer.echo(as_text(found, stability=stability))
+    if duplicates:
+        typer.echo(_group(parts))
+    return bool(found["error"])
+
+
+def _identity(folder: Path) -> dict[str, Any]:
+    """What the rows will say judged them, without loading it."""
+    from causalclip.clip.runtime import choose_runtime
+
+    revision = json.loads((folder / "config.json").read_text())["revision"]
+    return {"model": folder.name, "revision": revision, "runtime": choose_runtime()}
+
+
+def _group(parts: Any) -> str:
+    import pyarrow.parquet as pq
+
+    from causalclip.archive.duplicates import group
+
+    paths, hashes = [], []
+    for table in parts.tables(["path", "perceptual_hash"]):
+        for row in table.to_pylist():
+            if row["perceptual_hash"]:
+                paths.append(row["path"])
+                hashes.append(row["perceptual_hash"])
+    groups = group(paths, hashes) if paths else None
+    if groups is None or not len(groups):
+        return "No two pictures are near-equal."
+    pq.write_table(groups, parts.folder / "duplicates.parquet")
+    return f"{len(groups):,} pictures have a near-equal one, in {groups['group'][-1].as_py() + 1:,} groups."

@@ -1,0 +1,92 @@
+"""One row a picture: an examination's findings as flat columns, which pandas, DuckDB and Spark read."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from causalclip.examine.cautions import Caution
+from causalclip.examine.examination import perceptual_hash
+from causalclip.pictures.loading import LoadedImage
+from causalclip.provenance.reading import Provenance
+
+if TYPE_CHECKING:
+    from causalclip.detector import Detector, Verdict
+    from causalclip.examine.stability import Stability
+
+TEXTS = pa.list_(pa.string())
+SCHEMA = pa.schema(
+    [
+        ("path", pa.string()),
+        ("sha256", pa.string()),
+        ("perceptual_hash", pa.string()),
+        ("format", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("file_size", pa.int64()),
+        ("notes", TEXTS),
+        ("provenance", pa.string()),
+        ("score", pa.float64()),
+        ("logit", pa.float64()),
+        ("band", pa.string()),
+        ("band_as_it_is", pa.string()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("threshold", pa.float64()),
+        ("stability_made", pa.bool_()),
+        ("flips", TEXTS),
+        ("cautions", TEXTS),
+        ("model", pa.string()),
+        ("revision", pa.string()),
+        ("runtime", pa.string()),
+        ("examined", pa.string()),
+        ("error", pa.string()),
+    ]
+)
+Row = dict[str, Any]
+
+
+def found_row(path: str, loaded: LoadedImage, provenance: Provenance, cautions: tuple[Caution, ...]) -> Row:
+    """What is known of a picture before it is judged."""
+    return {
+        "path": path,
+        "sha256": loaded.sha256,
+        "perceptual_hash": perceptual_hash(loaded.pixels),
+        "format": loaded.format,
+        "width": loaded.width,
+        "height": loaded.height,
+        "file_size": loaded.file_size,
+        "notes": list(loaded.notes),
+        "provenance": provenance.summary(),
+        "cautions": [caution.kind for caution in cautions],
+    }
+
+
+def judged_row(row: Row, verdict: "Verdict", detector: "Detector", stability: "Stability | None") -> Row:
+    """The row with its verdict. Without a stability check, `band` is that of the picture as it is, and `flips` null."""
+    calibration = detector.config.calibration
+    return row | {
+        "score": verdict.probability,
+        "logit": verdict.logit,
+        "band": stability.final_band if stability else verdict.band,
+        "band_as_it_is": verdict.band,
+        "low": calibration.low,
+        "high": calibration.high,
+        "threshold": calibration.threshold,
+        "stability_made": stability is not None,
+        "flips": list(stability.flips) if stability else None,
+        "model": detector.name,
+        "revision": detector.config.revision,
+        "runtime": detector.runtime,
+        "examined": datetime.now(UTC).replace(microsecond=0).isoformat(),
+    }
+
+
+def failed_row(path: str, sentence: str) -> Row:
+    """The row of a picture that was not judged."""
+    return {"path": path, "error": sentence, "examined": datetime.now(UTC).replace(microsecond=0).isoformat()}
+
+
+def as_table(rows: list[Row]) -> pa.Table:
+    """Rows in the one schema; what a row lacks is null."""
+    return pa.Table.from_pylist([{name: row.get(name) for name in SCHEMA.names} for row in rows], SCHEMA)
