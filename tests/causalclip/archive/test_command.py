@@ -70,7 +70,7 @@ def test_an_archive_becomes_a_dataset(model: str, tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in (out / "pictures").iterdir()} == parts
 
 
-def wait(until: Callable[[], Any], *, seconds: float = 300) -> Any:
+def wait(until: Callable[[], Any], *, seconds: float = 600) -> Any:
     end = time.monotonic() + seconds
     while not (found := until()):
         assert time.monotonic() < end, "It did not happen in time."
@@ -100,19 +100,21 @@ def test_killed_and_resumed_no_picture_is_lost_or_judged_twice(model: str, tmp_p
         return [p for p in psutil.Process(first.pid).children(recursive=True) if "MapWorker" in p.name()]
 
     first = start()
-    wait(lambda: parts() or first.poll() is not None)
-    killed = workers()
-    assert killed
-    for worker in killed:
-        worker.kill()
-    before = len(parts())
-    wait(lambda: len(parts()) > before or first.poll() is not None)
-    first.send_signal(signal.SIGKILL)
-    first.wait()
+    try:
+        wait(parts)
+        killed = workers()
+        assert killed
+        for worker in killed:
+            worker.kill()
+        before = len(parts())
+        wait(lambda: len(parts()) > before)
+    finally:
+        first.send_signal(signal.SIGKILL)
+        first.wait()
     kept = {path: path.read_bytes() for path in parts()}
     assert kept
     again = start()
-    said, _ = again.communicate(timeout=400)
+    said, _ = again.communicate(timeout=600)
     assert again.returncode == 0, said
     assert "60 pictures" in said
     frame = pd.read_parquet(out / "pictures")
