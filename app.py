@@ -1,6 +1,7 @@
 """CausalCLIP's app: `python app.py`, then open the address that it prints.
 
 GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say where it listens; CAUSALCLIP_MODEL names another detector (a folder).
+CAUSALCLIP_RUNTIME says what it judges in, see docs/hosting.md.
 GRADIO_TEMP_DIR says where uploads are kept, CAUSALCLIP_KEPT for how many seconds.
 """
 

@@ -37,6 +37,18 @@ def speed(report: Any) -> str:
     return latency.table(report)
 
 
+def runtimes(report: Report) -> str:
+    other = report["runtime"]
+    rows = []
+    for name, r in {**report["sets"], "all": report["all"]}.items():
+        aucs = [f"{r['AUC'][n]:.3f}" for n in ("float32", other)]
+        apart = [f"{r[f'logit, {kind} difference']:.2f}" for kind in ("median", "largest")]
+        rows.append([name, str(r["pictures"]), *aucs, str(r["bands that differ"]), *apart])
+    head = ["set", "pictures", "AUC in float32", f"AUC in {other}", "other answers", "log-odds apart, median", "most"]
+    words = f"On {report['processor']['name']}, {report['date']}. Pictures of `test`, in turn from each set and label."
+    return f"{table(head, rows)}\n\n{words}"
+
+
 def load(report: Report) -> str:
     rows = [[name, str(count)] for name, count in report["outcomes"].items()]
     killed = report["killed"]
