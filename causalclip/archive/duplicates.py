@@ -1,5 +1,7 @@
 """Groups of near-equal pictures, by their perceptual hashes, through faiss's index: not by comparing all with all."""
 
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 
@@ -22,7 +24,7 @@ def group(paths: list[str], hashes: list[str]) -> pa.Table:
     index.nflip = 1
     index.add(packed)
     limits, _, near = index.range_search(packed, NEAR + 1)
-    start = np.repeat(np.arange(len(distinct)), np.diff(limits.astype(np.int64)))
+    start = np.repeat(np.arange(len(distinct)), [b - a for a, b in pairwise(limits.tolist())])
     graph = coo_matrix((np.ones(len(near), bool), (start, near)), shape=(len(distinct),) * 2)
     label = connected_components(graph, directed=False)[1][which]
     _, label, size = np.unique(label, return_inverse=True, return_counts=True)
