@@ -28,7 +28,7 @@ def _lay(grids: Tensor, views: list[View], width: int, height: int, side: int) -
 
 
 def _views(detector: Detector, pixels: np.ndarray) -> tuple[list[View], Tensor]:
-    size = detector.tower.image_size
+    size = detector.differentiable.image_size
     views = plan_views(pixels.shape[1], pixels.shape[0], size=size, windows=detector.config.windows)
     return views, render(pixels, views, size=size)
 
@@ -38,14 +38,14 @@ def gradient_times_input(detector: Detector, pixels: np.ndarray, *, side: int) -
     views, x = _views(detector, pixels)
     x.requires_grad_()
     parts = detector.config.parts
-    E = embed(detector.tower(x, **needs(parts, detector.tower)), parts, detector.tower)
+    E = embed(detector.differentiable(x, **needs(parts, detector.differentiable)), parts, detector.differentiable)
     weight = detector.view_weights(views)
     logit = torch.stack(
         [w * detector.heads[v.kind](E[i : i + 1]).logit[0] for i, (v, w) in enumerate(zip(views, weight, strict=True))]
     ).sum()
     (gradient,) = torch.autograd.grad(logit, x)
     product = (gradient * x.detach()).sum(1, keepdim=True)
-    patch = x.shape[-1] // detector.tower.grid
+    patch = x.shape[-1] // detector.differentiable.grid
     return _lay(F.avg_pool2d(product, patch)[:, 0], views, pixels.shape[1], pixels.shape[0], side)
 
 
@@ -65,16 +65,16 @@ class _Recorder(Tower):
 def attention_rollout(detector: Detector, pixels: np.ndarray, *, side: int) -> np.ndarray:
     """Attention followed through the layers (Abnar and Zuidema, ACL 2020): what the CLS token sees of each patch."""
     views, x = _views(detector, pixels)
-    tower: Any = copy.copy(detector.tower)
+    tower: Any = copy.copy(detector.differentiable)
     tower.__class__ = _Recorder
     object.__setattr__(tower, "attention", [])
-    tower(x, **needs(detector.config.parts, detector.tower))
+    tower(x, **needs(detector.config.parts, detector.differentiable))
     kept: list[Tensor] = tower.attention
     rolled = torch.eye(kept[0].shape[-1]).expand(len(views), -1, -1)
     for attention in kept:
         mixed = (attention + torch.eye(attention.shape[-1])) / 2
         rolled = mixed @ rolled
-    g = detector.tower.grid
+    g = detector.differentiable.grid
     return _lay(rolled[:, 0, 1:].reshape(-1, g, g), views, pixels.shape[1], pixels.shape[0], side)
 
 
@@ -85,4 +85,4 @@ def randomised(detector: Detector, *, seed: int = 0) -> Detector:
     for head in heads.values():
         weight = head.verdict.weight.data
         head.verdict.weight.data = weight[:, torch.randperm(weight.shape[1], generator=g)]
-    return Detector(detector.tower, heads, detector.config, name="randomised")
+    return Detector(detector.differentiable, heads, detector.config, name="randomised")
