@@ -17,10 +17,9 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before Gradio is imported
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before PyTorch is: spinning threads crawl on a busy machine
 
-from ui.server.room import Room, claim
+from ui.server.room import Room, claim  # first of all: `ui` turns off what Gradio would report to others
 
 if __name__ == "__main__":
     ROOM = claim()  # before Gradio is imported: parts of it read only then where to write
@@ -103,7 +102,7 @@ def build(
         footer = gr.HTML(elem_id="footer")
         page.load(notice, None, [banner, footer], queue=False, show_progress="hidden", api_visibility="private")
         page.unload(forget)
-    page.queue(max_size=WAITING, default_concurrency_limit=4)
+    page.queue(max_size=WAITING, default_concurrency_limit=4, api_open=False)
     return page
 
 

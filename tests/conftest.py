@@ -1,5 +1,6 @@
 """The apps that tests share, and whether there is a browser to test them with."""
 
+import http.client
 import importlib.util
 import os
 import shutil
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -49,6 +51,33 @@ def tiny_app(uploads: Path) -> Iterator[str]:
     page = app.build(lambda: detector)
     yield app.launch(page)
     page.close(verbose=False)
+
+
+class Raw:
+    """Sends a request with its path as it is written, which most clients tidy up; returns status and body."""
+
+    def __init__(self, address: str) -> None:
+        self.place = urlsplit(address)
+
+    def __call__(self, method: str, path: str, *, host: str | None = None, body: bytes = b"", **headers: str) -> Any:
+        assert self.place.hostname
+        connection = http.client.HTTPConnection(self.place.hostname, self.place.port, timeout=60)
+        connection.putrequest(method, path, skip_host=True)
+        names = {key.replace("_", "-"): value for key, value in headers.items()}
+        for key, value in {"Host": self.place.netloc if host is None else host, **names}.items():
+            connection.putheader(key, value)
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        text = answer.read().decode("utf-8", "replace")
+        connection.close()
+        return answer.status, text
+
+
+@pytest.fixture(scope="session")
+def raw(tiny_app: str) -> Raw:
+    """A client of `tiny_app` that behaves badly."""
+    return Raw(tiny_app)
 
 
 WATCH = """
@@ -106,6 +135,7 @@ def real_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     output, traffic = folder / "output.txt", folder / "traffic.txt"
     environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "PYTHONUNBUFFERED": "1"}
     environment |= {"PYTHONPATH": str(folder), "TRAFFIC": str(traffic)}
+    environment |= {"GRADIO_ANALYTICS_ENABLED": "True", "HF_HUB_DISABLE_TELEMETRY": "0"}  # reports nothing even so
     with output.open("w") as log:
         command = [sys.executable, "app.py"]
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)

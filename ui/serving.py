@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
+
+from ui.server.doors import Doors
 
 from causalclip.pictures.formats import MAX_BYTES
 
@@ -21,6 +24,7 @@ def launch(page: gr.Blocks, **options: Any) -> str:
         ssr_mode=False,
         run_history=False,
         mcp_server=True,
+        app_kwargs={"middleware": [Middleware(Doors)]},
         max_file_size=f"{MAX_BYTES >> 20}mb",
         footer_links=["api", "settings"],
         theme=_theme(),

@@ -25,7 +25,7 @@ from causalclip.clip.runtime import UnknownRuntime
 from causalclip.clip.weights import WeightsMissing
 from causalclip.pictures.loading import BrokenImage
 from causalclip.report.card import failure
-from tests.conftest import WATCH, Served
+from tests.conftest import WATCH, Raw, Served
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 from ui.server.problems import explain
@@ -86,6 +86,17 @@ def test_endpoints_share_one_schema(client: Client, tmp_path: Path) -> None:
 def test_every_endpoint_explains_a_broken_file(client: Client, tmp_path: Path, name: str) -> None:
     with pytest.raises(Exception, match="empty"):
         client.predict(picture(tmp_path, cut=0), api_name=name)
+
+
+def test_there_is_no_way_around_the_queue(raw: Raw, tiny_app: str, tmp_path: Path) -> None:
+    """Gradio would answer both at once, whatever else goes on; by number instead of name, too."""
+    page = json.loads(httpx.get(f"{tiny_app}config").text)
+    number = next(d["id"] for d in page["dependencies"] if d["api_name"] == "detect")
+    for path in ("run/detect", "api/detect", "run/predict", "run/predict/"):
+        body = json.dumps({"data": [None], "fn_index": number, "session_hash": "direct"}).encode()
+        status, text = raw("POST", f"/gradio_api/{path}", body=body, Content_Type="application/json")
+        assert status == 404, text
+        assert "queue" in text or "nothing here" in text
 
 
 def test_only_the_documented_endpoints_are_public(client: Client) -> None:
@@ -323,6 +334,14 @@ def test_a_picture_causes_no_traffic_and_no_trace_in_the_log(real_app: Served, t
     with pytest.raises(Exception, match="cut short"):
         client.predict(picture(tmp_path, cut=900), api_name="/detect")
     call(real_app.address, {"path": "http://192.0.2.1/x.png", "meta": {"_type": "gradio.FileData"}})
+    data = base64.b64encode(encode(photo(320, 240), "JPEG")).decode()
+    _, answers = ask_tools(
+        real_app.address,
+        ("provenance", f"data:image/jpeg;base64,{data}"),
+        ("detect", "http://192.0.2.1/x.png"),
+    )
+    assert [answer.isError for answer in answers] == [False, True]
+    time.sleep(2)  # what is reported to others is sent in the background
     assert real_app.traffic.read_text().splitlines() == ["watching"]
     log = real_app.output.read_text()
     assert NAME not in log

@@ -15,7 +15,7 @@ import gradio as gr
 from gradio.data_classes import ImageData
 from PIL import Image
 
-from ui.server.sessions import new_folder, note_upload
+from ui.server.sessions import is_upload, new_folder, note_upload
 
 __all__ = ["UNREADABLE", "files_input", "new_folder", "picture_input", "save_png", "upload_path", "upload_paths"]
 
@@ -62,7 +62,7 @@ def _refuse_addresses(field: gr.components.Component) -> None:
 
     async def keep_upload(path: Any) -> str | None:
         uploaded = _OWN_UPLOAD.fullmatch(str(path))
-        if uploaded and _is_upload(unquote(uploaded[1])):  # how an upload is named over MCP: it is here already
+        if uploaded and is_upload(unquote(uploaded[1])):  # how an upload is named over MCP: it is here already
             return unquote(uploaded[1])
         if "://" in str(path):
             raise _refusal("Addresses are not fetched. Upload the file itself.")
@@ -81,17 +81,12 @@ def upload_path(payload: Mapping[str, Any] | None) -> str | None:
     if payload is None:
         return None
     path = payload.get("path")
-    if not isinstance(path, str) or not _is_upload(path):
+    if not isinstance(path, str) or not is_upload(path):
         raise _refusal(SEND)
     if not Path(path).is_file():
         raise _refusal("The picture is no longer kept. Add it again.")
     note_upload(path)
     return path
-
-
-def _is_upload(path: str) -> bool:
-    """Whether the path lies where uploads are kept, however it is spelt."""
-    return Path(path).resolve().is_relative_to(Path(gr.utils.get_upload_folder()).resolve())
 
 
 def upload_paths(payload: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None) -> list[str]:

@@ -25,6 +25,14 @@ def uploads() -> Path:
     return Path(gr.utils.get_upload_folder())
 
 
+def is_upload(path: str) -> bool:
+    """Whether the path lies in that folder, however it is spelt. A path that no system takes does not."""
+    try:
+        return Path(path).resolve().is_relative_to(uploads().resolve())
+    except (OSError, ValueError):  # too long, or with a NUL
+        return False
+
+
 def new_folder() -> Path:
     """An empty folder for derived files, which Gradio serves: with the session's own, if an event is being answered."""
     session = current_session()

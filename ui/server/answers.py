@@ -1,0 +1,68 @@
+"""What the doors answer with, and how they read what is sent to them. Plain ASGI, whatever stands behind it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+DRAINED = 2**26  # bytes of a refused request that are read and dropped, so that its sender gets to read the answer
+PATIENCE = 5.0  # seconds that this may take
+
+
+def header(scope: Scope, name: str) -> str:
+    """A header's value, "" without one; a repeated header's values, joined by commas."""
+    wanted = name.encode()
+    return ",".join(value.decode("latin-1") for key, value in scope["headers"] if key == wanted)
+
+
+def client_of(scope: Scope) -> str:
+    """The address that the request comes from, as the server knows it (behind a proxy, as that one says)."""
+    return str(scope["client"][0]) if scope.get("client") else ""
+
+
+async def refuse(send: Send, status: int, sentence: str, *, plain: bool = False) -> None:
+    """Answers with a sentence; as JSON, unless it is for people's eyes or for Gradio's upload, which shows it raw."""
+    body = sentence if plain else json.dumps({"detail": sentence, "error": sentence})
+    kind = "text/plain; charset=utf-8" if plain else "application/json"
+    headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body.encode())).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body.encode()})
+
+
+async def drain(receive: Receive) -> None:
+    """Reads a refused request to its end, or as far as is reasonable."""
+    read, until, more = 0, time.monotonic() + PATIENCE, True
+    while more and read < DRAINED and time.monotonic() < until:
+        message = await receive()
+        read += len(message.get("body", b""))
+        more = message["type"] == "http.request" and message.get("more_body", False)
+
+
+async def read_body(receive: Receive, *, limit: int) -> bytes | None:
+    """The whole body; None if it is longer than `limit` bytes, or its sender has gone."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if message["type"] != "http.request" or len(body) > limit:
+            return None
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def again(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives out a body that has been read already."""
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_again() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return receive_again

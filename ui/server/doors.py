@@ -1,0 +1,85 @@
+"""Which requests are let in: to names that are ours, from our own page, by routes that somebody needs.
+
+Gradio brings routes that nobody needs here, and some that fetch whatever address they are given. So what is open is
+listed; everything else is closed, also what a later Gradio may add.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+from ui.server.answers import App, Receive, Scope, Send, drain, header, refuse
+from ui.server.hosts import FOREIGN, UNKNOWN, allowed_hosts, is_known, is_own_page
+from ui.server.sessions import is_upload
+
+CLOSED = "There is nothing here."
+FETCHED = "Addresses are not fetched."
+LOOKING, SENDING = {"GET", "HEAD"}, {"POST"}
+OPEN = tuple(
+    (methods, re.compile(path))
+    for methods, path in (
+        (LOOKING, r"/|/(config|theme\.css|favicon\.ico|robots\.txt|manifest\.json|pwa_icon(/\d+)?)/?"),
+        (LOOKING, r"/(static|assets|svelte)/.+"),
+        (LOOKING, r"/gradio_api/(info|openapi\.json|theme\.css|app_id|startup-events)/?"),
+        (LOOKING, r"/gradio_api/(file=.+|heartbeat/[^/]+|upload_progress|queue/data)"),
+        (SENDING, r"/gradio_api/(upload|queue/join|cancel|reset/?)"),
+        (SENDING, r"/gradio_api/run/predict/?"),  # what is not queued; for the rest, Gradio's api_open is off
+        (SENDING, r"/gradio_api/call/(v2/)?[^/]+/?"),
+        (LOOKING, r"/gradio_api/call/(v2/)?[^/]+/[^/]+"),
+        (LOOKING | SENDING | {"DELETE"}, r"/gradio_api/mcp(/.*)?"),
+    )
+)
+FILE = "/gradio_api/file="
+ENCODED = 5  # times that a path may be encoded; nobody encodes an honest one more often
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:|//|\\\\", re.IGNORECASE)  # one letter before a colon is a drive
+
+
+class Doors:
+    """Lets a request in to `app`, or answers it with a sentence."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.hosts = allowed_hosts()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+        elif scope["type"] == "http":  # the page needs no other kind
+            refused = self._refusal(scope)
+            if refused is None:
+                await self.app(scope, receive, send)
+                return
+            if sends := scope["method"] == "POST":
+                await drain(receive)
+            await refuse(send, *refused, plain=not sends)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        host, origin, site = (header(scope, name) for name in ("host", "origin", "sec-fetch-site"))
+        method, path = scope["method"], scope["path"]
+        if not is_known(host, self.hosts):
+            return 421, UNKNOWN
+        if method not in LOOKING and not is_own_page(origin, host, site, self.hosts):
+            return 403, FOREIGN
+        if names_an_address(path):
+            return 403, FETCHED
+        if not any(method in methods and route.fullmatch(path) for methods, route in OPEN):
+            return 404, CLOSED
+        if path.startswith(FILE) and not is_upload(path.removeprefix(FILE)):
+            return 404, CLOSED
+        return None
+
+
+def names_an_address(path: str) -> bool:
+    """Whether a path under /gradio_api/file or /proxy holds an address, however often it is encoded."""
+    found = re.match(r"/*(?:gradio_api/)?(?:file|proxy)[=/](.*)", path, re.DOTALL)
+    if not found:
+        return False
+    rest = found[1]
+    for _ in range(ENCODED):
+        if _SCHEME.match(rest.strip()):
+            return True
+        rest, earlier = unquote(rest), rest
+        if rest == earlier:
+            return False
+    return True

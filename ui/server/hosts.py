@@ -1,0 +1,74 @@
+"""The names under which the app may be reached, and which pages may send it something.
+
+A page of somebody else's, open in a visitor's browser, can have its own name resolve to this machine (DNS rebinding):
+its requests then carry that name. So names that are not ours are refused. A bare address cannot be rebound.
+"""
+
+from __future__ import annotations
+
+import os
+from fnmatch import fnmatchcase
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+VARIABLE = "CAUSALCLIP_HOSTS"
+OURS = ("localhost", "*.localhost", "*.hf.space")
+UNKNOWN = f"This app does not answer under that name. Whoever runs it can add the name to {VARIABLE}."
+FOREIGN = "This was sent by a page of another site. Open the app itself."
+
+
+def allowed_hosts() -> tuple[str, ...]:
+    """Patterns of names: our own, and those in CAUSALCLIP_HOSTS (separated by commas; * stands for any text)."""
+    more = os.environ.get(VARIABLE, "").lower().split(",")
+    return (*OURS, *(name.strip() for name in more if name.strip()))
+
+
+def is_known(host: str, allowed: tuple[str, ...]) -> bool:
+    """Whether a Host header is one of the names, or a bare address; its port does not matter."""
+    name = _name(f"//{host}")
+    return name is not None and (_is_address(name) or any(fnmatchcase(name, pattern) for pattern in allowed))
+
+
+def is_own_page(origin: str, host: str, site: str, allowed: tuple[str, ...]) -> bool:
+    """Whether a request comes from the app's own page, or from no page at all.
+
+    Args:
+        origin: the header Origin, "" where there is none.
+        host: the header Host.
+        site: the header Sec-Fetch-Site, which browsers set and no page can.
+        allowed: as `allowed_hosts` returns them; a page there may send, too.
+    """
+    if not origin:
+        return site not in {"cross-site", "same-site"}
+    name = _name(origin)
+    return name is not None and (_place(origin) == _place(f"//{host}") or _is_listed(name, allowed))
+
+
+def _is_listed(name: str, allowed: tuple[str, ...]) -> bool:
+    """By its own name alone: *.hf.space is where strangers' pages are, too, and another port is another's."""
+    return any(fnmatchcase(name, pattern) for pattern in allowed if pattern not in OURS)
+
+
+def _name(address: str) -> str | None:
+    try:
+        name = urlsplit(address).hostname
+    except ValueError:
+        return None
+    return name.rstrip(".").lower() if name else None
+
+
+def _place(address: str) -> tuple[str | None, int | None]:
+    """Name and port; None for the port that the scheme implies."""
+    try:
+        port = urlsplit(address).port
+    except ValueError:
+        return None, -1
+    return _name(address), None if port in {80, 443} else port
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
