@@ -36,7 +36,10 @@ from ui.explore.tab import build_explorer_tab
 from ui.measured.tab import build_measured_tab
 from ui.purify.tab import build_tab as build_purify_tab
 from ui.server import sessions
+from ui.server.arrivals import sweep_unused
+from ui.server.doors.lifelines import forget_gone
 from ui.server.lazy import LazyDetector
+from ui.server.logs import drop_messages
 from ui.server.memory import give_back, share_arenas
 from ui.server.problems import explain
 from ui.server.sweeper import Sweeper
@@ -47,7 +50,6 @@ if TYPE_CHECKING:
     from causalclip.detector import Detector
 
 DETECTOR = os.environ.get("CAUSALCLIP_MODEL", "detector")
-WAITING = 16  # requests in the queue at most; further ones are told to come back
 LONGEST = 3000  # seconds that a file is kept at most: with the rounds between sweeps, none lives for an hour
 FOOTER = "Pictures are read on this server alone and deleted within the hour; no history is kept."
 
@@ -79,8 +81,7 @@ def build(
 
     def forget(request: gr.Request) -> None:
         if request.session_hash:
-            sessions.forget_state(page, request.session_hash)
-            sessions.forget(request.session_hash)
+            sessions.forget_all(page, request.session_hash)
 
     with gr.Blocks(title="CausalCLIP", analytics_enabled=False) as page:
         gr.HTML(introduction(), elem_id="introduction")
@@ -102,12 +103,13 @@ def build(
         footer = gr.HTML(elem_id="footer")
         page.load(notice, None, [banner, footer], queue=False, show_progress="hidden", api_visibility="private")
         page.unload(forget)
-    page.queue(max_size=WAITING, default_concurrency_limit=4, api_open=False)
+    page.queue(default_concurrency_limit=4, api_open=False)
     return page
 
 
 def main(room: Room) -> None:
     logging.basicConfig(level=logging.WARNING)
+    drop_messages()
     share_arenas()
     detector = LazyDetector(DETECTOR)
     models = Models(detector=detector, wait=detector.problem) if shipped() else None
@@ -121,7 +123,13 @@ def main(room: Room) -> None:
 def keep(page: gr.Blocks, room: Room) -> Sweeper:
     """Keeps the promise that nothing of a picture outlives the hour, on disk or in memory; to be started."""
     limit = min(float(os.environ.get("CAUSALCLIP_KEPT", LONGEST)), LONGEST)
-    chores = partial(sessions.forget_idle, page, limit), sessions.forget_closed, give_back
+    chores = (
+        partial(sessions.forget_idle, page, limit),
+        partial(forget_gone, partial(sessions.forget_all, page)),
+        sessions.forget_closed,
+        partial(sweep_unused, lambda event: event in page._queue.event_ids_to_events),
+        give_back,
+    )
     return Sweeper(room.folder, limit=limit, spare=[room.examples], chores=chores)
 
 

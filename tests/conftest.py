@@ -42,15 +42,21 @@ def uploads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def tiny_app(uploads: Path) -> Iterator[str]:
-    """The address of the app in this process, with a small random detector."""
+def tiny_page(uploads: Path) -> Iterator[tuple[Any, str]]:
+    """The app in this process, with a small random detector: its page, and its address."""
     import app
     from tests.makers.detectors import tiny_detector
 
     detector = tiny_detector()
     page = app.build(lambda: detector)
-    yield app.launch(page)
+    yield page, app.launch(page)
     page.close(verbose=False)
+
+
+@pytest.fixture(scope="session")
+def tiny_app(tiny_page: tuple[Any, str]) -> str:
+    """Its address."""
+    return tiny_page[1]
 
 
 class Raw:

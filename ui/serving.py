@@ -8,11 +8,18 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from ui.server.doors import Doors
-
 from causalclip.pictures.formats import MAX_BYTES
+from ui.server import inline
+from ui.server.doors.calls import Calls
+from ui.server.doors.lifelines import Lifelines
+from ui.server.doors.routes import Doors
+from ui.server.doors.uploads import Uploads
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
+
+
+SESSIONS = 256  # open pages that the server remembers; each costs up to 0.2 MB, and anyone can invent one
+WAITING = 16  # calls that may wait for the same thing at most; further ones are told to come back
 
 
 def launch(page: gr.Blocks, **options: Any) -> str:
@@ -24,7 +31,8 @@ def launch(page: gr.Blocks, **options: Any) -> str:
         ssr_mode=False,
         run_history=False,
         mcp_server=True,
-        app_kwargs={"middleware": [Middleware(Doors)]},
+        app_kwargs={"middleware": _doors(page)},
+        state_session_capacity=SESSIONS,
         max_file_size=f"{MAX_BYTES >> 20}mb",
         footer_links=["api", "settings"],
         theme=_theme(),
@@ -33,6 +41,13 @@ def launch(page: gr.Blocks, **options: Any) -> str:
         **options,
     )
     return address
+
+
+def _doors(page: gr.Blocks) -> list[Middleware]:
+    """What every request passes, outermost first."""
+    inline.replace_gradios()
+    calls = Middleware(Calls, page=page, waiting=WAITING)
+    return [Middleware(Doors), Middleware(Lifelines), Middleware(Uploads), calls]
 
 
 def _theme() -> gr.themes.Base:

@@ -28,6 +28,7 @@ from causalclip.report.card import failure
 from tests.conftest import WATCH, Raw, Served
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
+from ui import serving
 from ui.server.problems import explain
 from ui.server.room import Room
 
@@ -241,7 +242,7 @@ def serve(uploads: Path) -> Iterator[Any]:
 
 
 def test_a_full_queue_says_so(serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "WAITING", 1)
+    monkeypatch.setattr(serving, "WAITING", 1)
     started, go_on, detector = threading.Event(), threading.Event(), tiny_detector()
 
     def slow() -> Any:

@@ -5,26 +5,19 @@ opens the upload with Pillow, which refuses HEIC and whose errors hold the file'
 causalclip.pictures.loading may.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
-from urllib.parse import unquote
+from typing import Any
 
 import gradio as gr
-from gradio.data_classes import ImageData
 from PIL import Image
 
-from ui.server.sessions import is_upload, new_folder, note_upload
+from ui.server.doors.payloads import NOT_UPLOADED, BadCallError, upload_in
+from ui.server.sessions import is_upload, new_folder
 
 __all__ = ["UNREADABLE", "files_input", "new_folder", "picture_input", "save_png", "upload_path", "upload_paths"]
 
-_OWN_UPLOAD = re.compile(r"https?://[^/?#]+/(?:[^?#]*/)?gradio_api/file=(/[^?#]*)")
 UNREADABLE = "This file could not be read"
-SEND = (
-    "Send the picture as an uploaded file, not as a path or an address: gradio_client.handle_file('picture.jpg') does "
-    'that. Over HTTP, post the file to /gradio_api/upload first and send {"path": ...} with what that answers.'
-)
 
 
 def picture_input(**options: Any) -> gr.Image:
@@ -35,40 +28,35 @@ def picture_input(**options: Any) -> gr.Image:
     field = gr.Image(
         type="filepath", image_mode=None, sources=["upload", "clipboard"], elem_classes="cc-picture", **options
     )
-    field.data_model = _Uploaded
-    _refuse_addresses(field)
+    _guard(field)
     return field
-
-
-class _Uploaded(ImageData):
-    """What a client may send: a bare path, or what else is no uploaded file, is answered with what to send instead."""
-
-    @classmethod
-    def model_validate(cls, obj: Any, **options: Any) -> Self:
-        if not isinstance(obj, Mapping | ImageData):
-            raise _refusal(SEND)  # in a validator, Pydantic would make an error of its own out of it
-        return super().model_validate(obj, **options)
 
 
 def files_input(**options: Any) -> gr.File:
     """A field for several files, for uploads alone as `picture_input` is."""
     field = gr.File(type="filepath", file_count="multiple", **options)
-    _refuse_addresses(field)
+    _guard(field)
     return field
 
 
-def _refuse_addresses(field: gr.components.Component) -> None:
+def _guard(field: Any) -> None:
+    """Refuses addresses, and has the server told at once which page an upload belongs to."""
     keep = field.async_move_resource_to_block_cache
 
     async def keep_upload(path: Any) -> str | None:
-        uploaded = _OWN_UPLOAD.fullmatch(str(path))
-        if uploaded and is_upload(unquote(uploaded[1])):  # how an upload is named over MCP: it is here already
-            return unquote(uploaded[1])
-        if "://" in str(path):
-            raise _refusal("Addresses are not fetched. Upload the file itself.")
-        return await keep(path)
+        if "://" not in str(path):
+            return await keep(path)
+        try:
+            return upload_in(path)  # how an upload is named over MCP: it is here already
+        except BadCallError as error:
+            raise _refusal(str(error)) from None
 
-    field.async_move_resource_to_block_cache = keep_upload  # type: ignore[method-assign, assignment]
+    field.async_move_resource_to_block_cache = keep_upload
+    field.upload(_belongs, field, None, preprocess=False, queue=False, api_visibility="private", show_progress="hidden")
+
+
+def _belongs(payload: Any) -> None:
+    """Nothing is left to do: that the page has named the upload was noted when its request came in."""
 
 
 def upload_path(payload: Mapping[str, Any] | None) -> str | None:
@@ -82,10 +70,9 @@ def upload_path(payload: Mapping[str, Any] | None) -> str | None:
         return None
     path = payload.get("path")
     if not isinstance(path, str) or not is_upload(path):
-        raise _refusal(SEND)
+        raise _refusal(NOT_UPLOADED)
     if not Path(path).is_file():
         raise _refusal("The picture is no longer kept. Add it again.")
-    note_upload(path)
     return path
 
 

@@ -1,7 +1,8 @@
 """Which files belong to which open page, so that they go when it is closed.
 
 The file system is the register: every session has a folder, which holds what is derived from its pictures and a note of
-every upload that it uses. Two pages that upload the same bytes share one file; it goes with the last of them.
+every upload that it uses. A note is made when a request names the upload, before anything runs: so none is missed when
+the page is closed.
 """
 
 from __future__ import annotations
@@ -41,16 +42,18 @@ def new_folder() -> Path:
     return Path(tempfile.mkdtemp(dir=parent))
 
 
-def note_upload(path: str) -> None:
-    """Notes that the session whose event is being answered uses this upload."""
-    session = current_session()
-    if session is None:
-        return
+def note_upload(session: str, path: str) -> None:
+    """Notes that an open page uses this upload."""
     folder = _folder(session)
     folder.mkdir(parents=True, exist_ok=True)
     _closed(session).unlink(missing_ok=True)  # a page that was out of reach, and is back
     path = str(Path(path).resolve())  # one note for one file, however a client spells it
     (folder / f"{_NOTE}{_digest(path)}").write_bytes(_bytes(path))
+
+
+def is_noted(path: str) -> bool:
+    """Whether an open page uses this upload."""
+    return any(uploads().glob(f"session-*/{_NOTE}{_digest(str(Path(path).resolve()))}"))
 
 
 def forget(session: str) -> None:
@@ -66,9 +69,21 @@ def forget(session: str) -> None:
             path = Path(note.read_bytes().decode("utf-8", "surrogatepass"))
             note.unlink()
             if not any(uploads().glob(f"session-*/{note.name}")):
-                path.unlink()
-                path.parent.rmdir()
+                delete(path)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def delete(path: Path) -> None:
+    """Deletes an upload, with the folder that it has to itself."""
+    path.unlink(missing_ok=True)
+    if path.parent != uploads():
+        path.parent.rmdir()
+
+
+def forget_all(page: gr.Blocks, session: str) -> None:
+    """Forgets a session in memory and on disk."""
+    forget_state(page, session)
+    forget(session)
 
 
 def forget_closed() -> None:

@@ -76,7 +76,7 @@ class Sweeper:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.folder, self.limit, self.spare, self.chores = folder, limit, tuple(spare), tuple(chores)
-        self.period = min(60.0, limit / 4)
+        self.period = min(10.0, limit / 4)
         self._clock = clock
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)

@@ -11,7 +11,7 @@ import pytest
 from gradio.context import LocalContext
 
 from ui.server.files import upload_path
-from ui.server.sessions import forget, forget_closed, forget_idle, new_folder
+from ui.server.sessions import forget, forget_closed, forget_idle, is_upload, new_folder, note_upload
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +33,8 @@ def answer() -> Iterator[Any]:
 
 
 def upload(folder: Path, name: str) -> Path:
-    """A file as Gradio stores it: under the digest of its bytes."""
-    path = folder / f"digest-of-{name}" / "picture.jpg"
+    """A file as it is stored: in a folder of its own."""
+    path = folder / f"from-{name}" / "picture.jpg"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(name.encode())
     return path
@@ -46,7 +46,9 @@ def left(folder: Path) -> list[Path]:
 
 
 def use(path: Path) -> Path:
-    """An event that reads an upload and derives a file."""
+    """A request that names an upload, and an event that reads it and derives a file."""
+    if request := LocalContext.request.get(None):
+        note_upload(str(request.session_hash), str(path))
     assert upload_path({"path": str(path)}) == str(path)
     derived = new_folder() / "map.png"
     derived.touch()
@@ -90,6 +92,18 @@ def test_what_a_run_derives_after_its_page_was_closed_goes_too(folder: Path, ans
     assert other.exists()
 
 
+def test_a_run_that_starts_as_its_page_is_closed_keeps_nothing(folder: Path, answer: Any) -> None:
+    path = upload(folder, "a")
+    note_upload("one", str(path))  # the request came in
+    forget("one")  # and the page was closed
+    answer("one")
+    with pytest.raises(gr.Error, match="no longer kept"):
+        upload_path({"path": str(path)})
+    new_folder()
+    forget_closed()
+    assert not left(folder)
+
+
 def test_a_page_that_comes_back_is_open_again(folder: Path, answer: Any) -> None:
     answer("one")
     use(upload(folder, "a"))
@@ -114,6 +128,11 @@ def test_a_session_may_have_any_name(folder: Path, answer: Any, session: str) ->
     forget(session)
     assert kept.exists()
     assert all(path.parent == folder for path in folder.glob("session-*"))
+
+
+@pytest.mark.parametrize("path", ["\0", "/" + "a" * 5000, "", "/etc/passwd", "uploads/../../x"])
+def test_what_no_system_takes_is_no_upload(path: str) -> None:
+    assert not is_upload(path)
 
 
 def test_what_is_swept_already_is_no_error(folder: Path, answer: Any) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
-from ui.server.answers import App, Receive, Scope, Send, drain, header, refuse
-from ui.server.hosts import FOREIGN, UNKNOWN, allowed_hosts, is_known, is_own_page
+from ui.server.doors.answers import App, Receive, Scope, Send, drain, header, refuse
+from ui.server.doors.hosts import FOREIGN, UNKNOWN, allowed_hosts, is_known, is_own_page
 from ui.server.sessions import is_upload
 
 CLOSED = "There is nothing here."
@@ -25,9 +25,9 @@ OPEN = tuple(
         (LOOKING, r"/gradio_api/(file=.+|heartbeat/[^/]+|upload_progress|queue/data)"),
         (SENDING, r"/gradio_api/(upload|queue/join|cancel|reset/?)"),
         (SENDING, r"/gradio_api/run/predict/?"),  # what is not queued; for the rest, Gradio's api_open is off
-        (SENDING, r"/gradio_api/call/(v2/)?[^/]+/?"),
-        (LOOKING, r"/gradio_api/call/(v2/)?[^/]+/[^/]+"),
-        (LOOKING | SENDING | {"DELETE"}, r"/gradio_api/mcp(/.*)?"),
+        (SENDING, r"/gradio_api/call/[^/]+/?"),
+        (LOOKING, r"/gradio_api/call/[^/]+/[^/]+"),
+        (LOOKING | SENDING | {"DELETE"}, r"/gradio_api/mcp(/|/schema)?"),
     )
 )
 FILE = "/gradio_api/file="

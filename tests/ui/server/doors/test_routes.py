@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from tests.conftest import Raw
-from ui.server.doors import names_an_address
-from ui.server.hosts import allowed_hosts, is_known, is_own_page
+from ui.server.doors.hosts import allowed_hosts, is_known, is_own_page
+from ui.server.doors.routes import names_an_address
 
 ADDRESSES = (
     "http://192.0.2.1/x.png",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
-import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -29,8 +30,12 @@ def client_of(scope: Scope) -> str:
 
 
 async def refuse(send: Send, status: int, sentence: str, *, plain: bool = False) -> None:
-    """Answers with a sentence; as JSON, unless it is for people's eyes or for Gradio's upload, which shows it raw."""
-    body = sentence if plain else json.dumps({"detail": sentence, "error": sentence})
+    """Answers with a sentence; as JSON, unless it is for people's eyes or for Gradio's upload, which shows it raw.
+
+    A call that cannot be answered is 422: Gradio's clients then show the sentence, if it comes in their form.
+    """
+    form = [{"__type__": "validate", "is_valid": False, "parameter_name": "picture", "message": sentence}]
+    body = sentence if plain else json.dumps({"detail": form if status == 422 else sentence, "error": sentence})
     kind = "text/plain; charset=utf-8" if plain else "application/json"
     headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body.encode())).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -38,12 +43,9 @@ async def refuse(send: Send, status: int, sentence: str, *, plain: bool = False)
 
 
 async def drain(receive: Receive) -> None:
-    """Reads a refused request to its end, or as far as is reasonable."""
-    read, until, more = 0, time.monotonic() + PATIENCE, True
-    while more and read < DRAINED and time.monotonic() < until:
-        message = await receive()
-        read += len(message.get("body", b""))
-        more = message["type"] == "http.request" and message.get("more_body", False)
+    """Reads what is left of a refused request, or as much as is reasonable."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(_drop(receive, DRAINED), PATIENCE)
 
 
 async def read_body(receive: Receive, *, limit: int) -> bytes | None:
@@ -52,10 +54,21 @@ async def read_body(receive: Receive, *, limit: int) -> bytes | None:
     while True:
         message = await receive()
         body += message.get("body", b"")
+        more = message["type"] == "http.request" and message.get("more_body", False)
+        if len(body) > limit and more:
+            await drain(receive)
         if message["type"] != "http.request" or len(body) > limit:
             return None
-        if not message.get("more_body", False):
+        if not more:
             return bytes(body)
+
+
+async def _drop(receive: Receive, most: int) -> None:
+    more = True
+    while more and most > 0:
+        message = await receive()
+        most -= len(message.get("body", b""))
+        more = message["type"] == "http.request" and message.get("more_body", False)
 
 
 def again(body: bytes, receive: Receive) -> Receive:

@@ -1,0 +1,165 @@
+"""Uploads over HTTP: how much is taken, where it lies, and what stays of one that broke off."""
+
+import hashlib
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from gradio_client import Client, handle_file
+
+from tests.makers.keeping import until
+from tests.makers.pictures import encode, photo
+from ui.server import arrivals, sessions
+from ui.server.arrivals import owner_of, sweep_unused
+from ui.server.doors import lifelines
+from ui.server.doors.lifelines import forget_gone
+
+
+def send(address: str, *files: bytes, name: str = "x.jpg", **headers: str) -> httpx.Response:
+    parts = [("files", (name, data, "image/jpeg")) for data in files]
+    return httpx.post(f"{address}gradio_api/upload", files=parts, headers=headers, timeout=60)
+
+
+def arrived(folder: Path, name: str = "*") -> list[Path]:
+    return [path for path in folder.rglob(name) if path.is_file()]
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seconds instead of a minute."""
+    monkeypatch.setattr(arrivals, "GRACE", 1.0)
+    monkeypatch.setattr(lifelines, "GONE", 1.0)
+
+
+def test_fifty_files_are_taken_and_one_more_is_not(tiny_app: str, uploads: Path) -> None:
+    assert len(send(tiny_app, *[b"x"] * 50).json()) == 50
+    before = len(arrived(uploads))
+    refused = send(tiny_app, *[b"x"] * 51)
+    assert refused.status_code in {400, 413}
+    assert "Maximum number of files is 50" in refused.text
+    assert len(arrived(uploads)) == before
+
+
+@pytest.mark.parametrize(
+    ("limit", "sentence"),
+    [("A_REQUEST", "at once"), ("A_CLIENT", "kept already"), ("ALL", "as many pictures as it can")],
+)
+@pytest.mark.parametrize("chunked", [False, True])
+def test_more_bytes_than_allowed_get_a_sentence_and_leave_nothing(
+    tiny_app: str, uploads: Path, monkeypatch: pytest.MonkeyPatch, limit: str, sentence: str, chunked: bool
+) -> None:
+    """By what the request says of its size, and by what arrives if it says nothing."""
+    kept = arrivals.stored() if limit == "ALL" else arrivals.stored(owner_of("127.0.0.1")) if limit == "A_CLIENT" else 0
+    monkeypatch.setattr("ui.server.doors.uploads." + limit, kept + 200_000)
+    before = set(arrived(uploads))
+    start = b'--b\r\nContent-Disposition: form-data; name="files"; filename="x.jpg"\r\n\r\n'
+    body = start + b"x" * 250_000 + b"\r\n--b--\r\n"
+    pieces = (body[i : i + 10_000] for i in range(0, len(body), 10_000))
+    refused = httpx.post(
+        f"{tiny_app}gradio_api/upload",
+        content=pieces if chunked else body,
+        headers={"Content-Type": "multipart/form-data; boundary=b"},
+        timeout=60,
+    )
+    assert refused.status_code == 413
+    assert sentence in refused.text
+    assert set(arrived(uploads)) == before
+    assert send(tiny_app, b"x" * 1000).status_code == 200
+
+
+def test_a_quota_is_a_clients_own(tiny_app: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ui.server.doors.uploads.A_CLIENT", arrivals.stored(owner_of("127.0.0.1")) + 10)
+    assert send(tiny_app, b"x" * 1000).status_code == 413
+    assert send(tiny_app, b"x" * 1000, **{"X-Forwarded-For": "192.0.2.77"}).status_code == 200
+
+
+def test_equal_bytes_of_two_visitors_stay_apart(tiny_app: str) -> None:
+    """Nobody learns from a name whether somebody holds a picture."""
+    data = encode(photo(64, 64), "JPEG")
+    one, two = (Path(send(tiny_app, data, name=name).json()[0]) for name in ("mine.jpg", "yours.jpg"))
+    assert one.parent != two.parent
+    assert one.exists()
+    assert httpx.get(f"{tiny_app}gradio_api/file={two}").status_code == 200
+    assert httpx.get(f"{tiny_app}gradio_api/file={one.parent / two.name}").status_code in {403, 404}
+    assert hashlib.sha256(data).hexdigest() not in str(one)
+
+
+def test_a_connection_that_drops_in_mid_upload_leaves_nothing(tiny_app: str, uploads: Path) -> None:
+    place, before = urlsplit(tiny_app), set(arrived(uploads))
+    head = b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999\r\n"
+    head += b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+    part = b'--b\r\nContent-Disposition: form-data; name="files"; filename="x.jpg"\r\n\r\n' + b"x" * 100_000
+    for _ in range(5):
+        with socket.create_connection((place.hostname, place.port)) as connection:
+            connection.sendall(head + part)
+            assert until(lambda: set(arrived(uploads)) > before, seconds=10)
+    assert until(lambda: set(arrived(uploads)) == before, seconds=10)
+
+
+def test_one_that_was_chosen_and_never_run_goes(tiny_page: Any, short: None) -> None:
+    """It stays while the page is open, which says that it has it; not a second longer."""
+    page, address = tiny_page
+    client = Client(address, verbose=False)
+    belongs = next(d["id"] for d in client.config["dependencies"] if [t[1] for t in d["targets"]] == ["upload"])
+    mine, stray = (Path(send(address, b"x").json()[0]) for _ in range(2))
+    body = {"data": [{"path": str(mine)}], "fn_index": belongs, "session_hash": client.session_hash}
+    assert httpx.post(f"{address}gradio_api/run/predict", json=body).status_code == 200
+    time.sleep(1.2)
+    rounds(page)
+    assert mine.exists()
+    assert not stray.exists()
+    client.close()
+    assert until(lambda: rounds(page) or not mine.exists(), seconds=30)
+
+
+def rounds(page: Any) -> None:
+    """What the app does every ten seconds."""
+    forget_gone(lambda session: sessions.forget_all(page, session))
+    sweep_unused(lambda event: event in page._queue.event_ids_to_events)
+
+
+def test_one_whose_page_is_closed_while_its_run_waits_goes(tiny_page: Any, short: None) -> None:
+    page, address = tiny_page
+    path = Path(send(address, encode(photo(64, 64), "JPEG")).json()[0])
+    detect = next(i for i, fn in page.fns.items() if fn.api_name == "detect")
+    body = {"data": [{"path": str(path)}], "fn_index": detect, "session_hash": "closed-while-waiting"}
+    assert httpx.post(f"{address}gradio_api/queue/join", json=body).status_code == 200
+    assert sessions.is_noted(str(path))  # before the run has begun
+    sessions.forget_all(page, "closed-while-waiting")
+    assert not path.exists()
+
+
+def test_one_whose_page_was_closed_before_its_last_request_goes(tiny_page: Any, short: None) -> None:
+    """As a run starts: the request comes in after the page has gone."""
+    page, address = tiny_page
+    path = Path(send(address, encode(photo(64, 64), "JPEG")).json()[0])
+    sessions.forget_all(page, "closed-already")
+    detect = next(i for i, fn in page.fns.items() if fn.api_name == "detect")
+    body = {"data": [{"path": str(path)}], "fn_index": detect, "session_hash": "closed-already"}
+    assert httpx.post(f"{address}gradio_api/queue/join", json=body).status_code == 200
+    assert until(lambda: rounds(page) or not path.exists(), seconds=30)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def clean(uploads: Path) -> Iterator[None]:
+    yield
+    for path in uploads.glob("from-*/*"):
+        path.unlink(missing_ok=True)
+
+
+def test_a_call_without_a_page_keeps_its_picture_for_its_answer(tiny_page: Any, short: None, tmp_path: Path) -> None:
+    page, address = tiny_page
+    path = send(address, encode(photo(64, 64), "JPEG")).json()[0]
+    event = httpx.post(f"{address}gradio_api/call/detect", json={"data": [{"path": path}]}).json()["event_id"]
+    answer = httpx.get(f"{address}gradio_api/call/detect/{event}", timeout=60).text
+    assert "event: complete" in answer
+    assert until(lambda: rounds(page) or not Path(path).exists(), seconds=30)
+    late = httpx.post(f"{address}gradio_api/call/detect", json={"data": [{"path": path}]}).json()["event_id"]
+    assert "no longer kept" in httpx.get(f"{address}gradio_api/call/detect/{late}", timeout=60).text
+    (tmp_path / "x.jpg").write_bytes(encode(photo(64, 64), "JPEG"))
+    assert Client(address, verbose=False).predict(handle_file(str(tmp_path / "x.jpg")), api_name="/provenance")

@@ -1,0 +1,54 @@
+"""Pictures that come along in a call, as agents send them: a data URL becomes an upload like any other."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+from gradio import processing_utils
+
+from causalclip.pictures.formats import MAX_BYTES
+from ui.server.arrivals import PREFIX, folder_name, hold
+from ui.server.sessions import uploads
+
+NOT_BASE64 = "The picture's data URL is not base64. Send data:image/jpeg;base64, and then the file's bytes in base64."
+TOO_LARGE = f"The picture is larger than {MAX_BYTES // 2**20} MB."
+
+
+class InlineError(ValueError):
+    """A data URL that cannot be read; the message is a sentence that repeats nothing of it."""
+
+
+def keep_inline(url: str, *_: Any) -> str:
+    """Stores the bytes of a data URL; returns the path.
+
+    Raises:
+        InlineError: it is not base64, or holds more than 20 MB.
+    """
+    data = decode(url)
+    folder = uploads() / folder_name(f"{PREFIX}agents")
+    folder.mkdir(parents=True)
+    path = folder / "picture"
+    path.write_bytes(data)
+    hold([str(path)])
+    return str(path)
+
+
+def decode(url: str) -> bytes:
+    """The bytes of a data URL; raises as `keep_inline` does."""
+    head, comma, body = url.partition(",")
+    if len(body) > MAX_BYTES * 4 // 3 + 4:
+        raise InlineError(TOO_LARGE)
+    try:
+        data = base64.b64decode(body, validate=True)
+    except (binascii.Error, ValueError):
+        raise InlineError(NOT_BASE64) from None
+    if not comma or not head.endswith(";base64"):
+        raise InlineError(NOT_BASE64)
+    return data
+
+
+def replace_gradios() -> None:
+    """Has Gradio's MCP server store pictures so: its own way names the folder by the bytes, and repeats bad ones."""
+    processing_utils.save_base64_to_cache = keep_inline  # type: ignore[assignment]

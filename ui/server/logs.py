@@ -1,0 +1,53 @@
+"""What may be logged: what kind of error it was and where, never its message.
+
+A message may hold a file's name, its path, or all of it. Gradio prints exceptions as they are, and so does Python; here
+every exception that is printed or logged, by whomever, is told by its type and the lines that it came through.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+OURS = ("ui", "causalclip", "purifier", "__main__")  # what these log is written with care
+log = logging.getLogger(__name__)
+
+
+def drop_messages() -> None:
+    """From now on and for the whole process. Before the server starts."""
+    traceback.TracebackException.format_exception_only = _type_only  # type: ignore[method-assign, assignment]
+    logging.captureWarnings(True)
+    logging.setLogRecordFactory(_record)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda e: _log_uncaught(e.exc_type, e.exc_value, e.exc_traceback)
+
+
+def _type_only(error: Any, **_: Any) -> Iterator[str]:
+    """In place of "type: message", with notes and, for syntax errors, the text."""
+    kind = getattr(error, "exc_type_str", None) or getattr(error.exc_type, "__qualname__", "None")
+    yield f"{kind}\n"
+
+
+def _record(
+    name: str | None, level: int, place: str, line: int, message: Any, *rest: Any, **more: Any
+) -> logging.LogRecord:
+    """A record whose message is kept if it is ours; of others', the place says what happened."""
+    args, exc_info, *others = rest
+    if (name or "").split(".")[0] not in OURS:
+        kind = exc_info[0].__name__ if exc_info and exc_info[0] else "Something"
+        message, args = f"{kind} was logged at {place}:{line}; its message is not kept", ()
+    record = logging.LogRecord(str(name), level, place, line, message, args, exc_info, *others, **more)
+    if record.exc_info and record.exc_info[1]:
+        record.exc_text = "".join(traceback.format_exception(record.exc_info[1])).rstrip()  # in place of a formatter's
+    return record
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException | None, frames: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    log.error("Uncaught: %s\n%s", kind.__name__, "".join(traceback.format_tb(frames)))
