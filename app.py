@@ -2,6 +2,7 @@
 
 GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say where it listens; CAUSALCLIP_MODEL names another detector (a folder).
 CAUSALCLIP_RUNTIME says what it judges in, see docs/hosting.md.
+CAUSALCLIP_HOSTS adds names under which it may be reached, such as check.example.org.
 GRADIO_TEMP_DIR says where uploads are kept, CAUSALCLIP_KEPT for how many seconds.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ def launch(page: gr.Blocks, **options: Any) -> str:
 def _doors(page: gr.Blocks) -> list[Middleware]:
     """What every request passes, outermost first."""
     inline.replace_gradios()
+    if os.environ.get("SPACE_ID"):  # there, all requests come from one proxy, which says for whom
+        os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")
     calls = Middleware(Calls, page=page, waiting=WAITING)
     return [Middleware(Doors), Middleware(Lifelines), Middleware(Uploads), calls]
 

@@ -1,5 +1,6 @@
 """The app in a process of its own, as a user starts it, that keeps files for seconds instead of an hour."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -37,7 +38,8 @@ class Keeper:
     def watch(self) -> None:
         """Fills `seen` for as long as the process runs."""
         while self.process.poll() is None:
-            self.seen.update(path.name for path in self.private())
+            with contextlib.suppress(FileNotFoundError):  # a folder went while it was read
+                self.seen.update(path.name for path in self.private())
             time.sleep(0.1)
 
 

@@ -342,11 +342,15 @@ def test_a_picture_causes_no_traffic_and_no_trace_in_the_log(real_app: Served, t
         ("detect", "http://192.0.2.1/x.png"),
     )
     assert [answer.isError for answer in answers] == [False, True]
+    inline = f"data:image/jpeg;base64,{data}"
+    for forged in (f"/srv/{NAME}.jpg", inline, {"path": f"/srv/{NAME}.jpg"}, {"path": inline}, {"path": [NAME]}):
+        assert "error" in call(real_app.address, forged)
     time.sleep(2)  # what is reported to others is sent in the background
     assert real_app.traffic.read_text().splitlines() == ["watching"]
     log = real_app.output.read_text()
     assert NAME not in log
     assert str(tmp_path) not in log
+    assert data[:60] not in log
     assert answer["sha256"] not in log
 
 

@@ -17,7 +17,9 @@ from pathlib import Path
 from ui.server import sessions
 
 PREFIX = "from-"
-GRACE = 45.0  # seconds that an upload is kept while nothing uses it
+GRACE = 45.0  # seconds that a page's upload is kept while nothing uses it: a page that is open says that it does
+PATIENCE = 600.0  # the same for a program, which may upload first and think before it asks
+_BRIEF = "page"
 _SECRET = secrets.token_bytes(32)
 
 
@@ -37,8 +39,9 @@ def owner_of(address: str) -> str:
     return f"{PREFIX}{hmac.new(_SECRET, address.encode(), hashlib.sha256).hexdigest()[:16]}"
 
 
-def folder_name(owner: str) -> str:
-    return f"{owner}-{secrets.token_hex(16)}"
+def folder_name(owner: str, *, brief: bool) -> str:
+    """A new folder's name. brief: it holds what a page sent, or what is asked about at once."""
+    return f"{owner}-{_BRIEF if brief else 'program'}-{secrets.token_hex(16)}"
 
 
 def stored(owner: str = PREFIX) -> int:
@@ -83,7 +86,9 @@ def _used(path: Path, now: float) -> bool:
         touched = max(path.stat().st_mtime, held.at)
     except FileNotFoundError:
         return True
-    return bool(held.events) or now - touched <= GRACE or sessions.is_noted(str(path))
+    by_program = path.parent.name.startswith(PREFIX) and f"-{_BRIEF}-" not in path.parent.name
+    grace = PATIENCE if by_program else GRACE
+    return bool(held.events) or now - touched <= grace or sessions.is_noted(str(path))
 
 
 def _size(path: Path) -> int:

@@ -27,7 +27,7 @@ def keep_inline(url: str, *_: Any) -> str:
         InlineError: it is not base64, or holds more than 20 MB.
     """
     data = decode(url)
-    folder = uploads() / folder_name(f"{PREFIX}agents")
+    folder = uploads() / folder_name(f"{PREFIX}agents", brief=True)
     folder.mkdir(parents=True)
     path = folder / "picture"
     path.write_bytes(data)

@@ -77,7 +77,8 @@ def delete(path: Path) -> None:
     """Deletes an upload, with the folder that it has to itself."""
     path.unlink(missing_ok=True)
     if path.parent != uploads():
-        path.parent.rmdir()
+        with contextlib.suppress(OSError):  # it is gone, or holds something else
+            path.parent.rmdir()
 
 
 def forget_all(page: gr.Blocks, session: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ui.server import arrivals, sessions
-from ui.server.arrivals import GRACE, claim, folder_name, hold, owner_of, stored, sweep_unused
+from ui.server.arrivals import GRACE, PATIENCE, claim, folder_name, hold, owner_of, stored, sweep_unused
 from ui.server.doors.lifelines import GONE
 
 
@@ -18,8 +18,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def upload(folder: Path, address: str = "192.0.2.1", *, age: float = 0) -> Path:
-    path = folder / folder_name(owner_of(address)) / "picture.jpg"
+def upload(folder: Path, address: str = "192.0.2.1", *, age: float = 0, brief: bool = True) -> Path:
+    path = folder / folder_name(owner_of(address), brief=brief) / "picture.jpg"
     path.parent.mkdir()
     path.write_bytes(b"x" * 100)
     for entry in (path, path.parent):
@@ -37,6 +37,13 @@ def test_one_that_nobody_uses_goes(folder: Path) -> None:
     sweep_unused(lambda _: False)
     assert not old.parent.exists()
     assert new.exists()
+
+
+def test_a_program_may_think_before_it_asks(folder: Path) -> None:
+    thinking, gone = (upload(folder, age=age, brief=False) for age in (PATIENCE - 5, PATIENCE + 1))
+    sweep_unused(lambda _: False)
+    assert thinking.exists()
+    assert not gone.exists()
 
 
 def test_what_a_broken_upload_left_goes(folder: Path) -> None:
@@ -75,7 +82,7 @@ def test_one_that_a_call_uses_stays_a_while_longer_than_the_call(folder: Path) -
 
 
 def test_nobody_can_guess_a_folder_or_read_an_address_from_it(folder: Path) -> None:
-    assert folder_name(owner_of("192.0.2.1")) != folder_name(owner_of("192.0.2.1"))
+    assert folder_name(owner_of("a"), brief=True) != folder_name(owner_of("a"), brief=True)
     assert "192" not in owner_of("192.0.2.1")
     upload(folder)
     upload(folder)

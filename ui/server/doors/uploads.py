@@ -18,7 +18,7 @@ TOO_MUCH = f"At most {FILES} files and {A_REQUEST // 2**20} MB can be sent at on
 YOURS = f"{A_CLIENT // 2**20} MB of your pictures are kept already. Close the page, or wait, then send more."
 FULL = "This server keeps as many pictures as it can. Please try again in a few minutes."
 _UPLOAD = "/gradio_api/upload"
-_owner: ContextVar[str] = ContextVar("owner", default=f"{PREFIX}nobody")
+_sender: ContextVar[tuple[str, bool]] = ContextVar("sender", default=(f"{PREFIX}nobody", True))
 
 
 class QuotaError(Exception):
@@ -37,7 +37,7 @@ class Uploads:
             await self.app(scope, receive, send)
             return
         owner = owner_of(client_of(scope))
-        _owner.set(owner)
+        _sender.set((owner, _is_brief(scope)))
         count = _Count(receive, self._arriving, owner)
         try:
             count.check(_declared(scope))
@@ -87,11 +87,17 @@ def _declared(scope: Scope) -> int:
     return int(length) if length.isdecimal() and len(length) < 16 else 0
 
 
+def _is_brief(scope: Scope) -> bool:
+    """Whether a browser sends it, or Gradio's own client for what came over MCP."""
+    return any(header(scope, name) for name in ("origin", "sec-fetch-site", "x-gradio-user"))
+
+
 class _Name:
     """Takes the place of a digest: Gradio names an upload's folder by it."""
 
     def hexdigest(self) -> str:
-        return folder_name(_owner.get())
+        owner, brief = _sender.get()
+        return folder_name(owner, brief=brief)
 
 
 class Parser(route_utils.GradioMultiPartParser):

@@ -33,6 +33,7 @@ def arrived(folder: Path, name: str = "*") -> list[Path]:
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds instead of a minute."""
     monkeypatch.setattr(arrivals, "GRACE", 1.0)
+    monkeypatch.setattr(arrivals, "PATIENCE", 2.0)
     monkeypatch.setattr(lifelines, "GONE", 1.0)
 
 
@@ -106,7 +107,7 @@ def test_one_that_was_chosen_and_never_run_goes(tiny_page: Any, short: None) -> 
     page, address = tiny_page
     client = Client(address, verbose=False)
     belongs = next(d["id"] for d in client.config["dependencies"] if [t[1] for t in d["targets"]] == ["upload"])
-    mine, stray = (Path(send(address, b"x").json()[0]) for _ in range(2))
+    mine, stray = (Path(send(address, b"x", Origin=address[:-1]).json()[0]) for _ in range(2))
     body = {"data": [{"path": str(mine)}], "fn_index": belongs, "session_hash": client.session_hash}
     assert httpx.post(f"{address}gradio_api/run/predict", json=body).status_code == 200
     time.sleep(1.2)
