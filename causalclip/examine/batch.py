@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import unicodedata
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -185,8 +186,12 @@ def as_csv(rows: Iterable[Row]) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """Text that a spreadsheet would run as a formula gets an apostrophe before it (OWASP, CSV injection)."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else value
+    """Text that a spreadsheet would run as a formula gets an apostrophe before it (OWASP, CSV injection).
+
+    A full-width sign counts as its plain one: some spreadsheets read it so.
+    """
+    runs = isinstance(value, str) and unicodedata.normalize("NFKC", value[:1]) in tuple("=+-@\t\r")
+    return f"'{value}" if runs else value
 
 
 def zip_reports(path: str | Path, rows: Iterable[Row], reports: Iterable[tuple[str, str]]) -> None:

@@ -181,7 +181,9 @@ def test_limits_of_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         list(collect([tmp_path / "broken.zip"]))
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", '=HYPERLINK("http://evil")'])
+@pytest.mark.parametrize(
+    "name", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "＝1+1", "＋1", "－1", "＠SUM(A1)", '=HYPERLINK("http://evil")']
+)
 def test_csv_runs_no_formula(name: str) -> None:
     text = as_csv([Row(1, name, "inconclusive", 0.5, problem='a "quoted", line\nbreak')])
     head, line = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
