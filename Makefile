@@ -7,7 +7,7 @@ BACKBONE ?= clip-vit-b-16
 OUT ?= runs/detector
 CONFIG ?= benchmarks/detection/configs/shipped.json
 
-.PHONY: app test detector evaluate benchmark-latency benchmark-detection benchmark-load screenshot space
+.PHONY: app test detector evaluate benchmark-latency benchmark-detection benchmark-load screenshot space redteam lock
 
 app: .venv/.app
 	$(BIN)/python app.py
@@ -35,6 +35,13 @@ benchmark-detection: .venv/.dev
 
 benchmark-load: .venv/.dev
 	$(BIN)/python benchmarks/load.py
+
+redteam: .venv/.dev
+	$(BIN)/python -m scripts.redteam
+
+lock: .venv/.dev
+	$(BIN)/uv pip compile requirements.txt --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--no-emit-index-url --no-emit-find-links --quiet --output-file requirements.lock
 
 space:
 	$(PYTHON) scripts/space.py
