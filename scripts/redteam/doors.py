@@ -1,0 +1,95 @@
+"""Tries at the doors: addresses, hosts, pages of others, closed routes, forged payloads, the log."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+
+import httpx
+
+from scripts.redteam.target import Target, picture
+
+ADDRESSES = (
+    "http://192.0.2.1/x",
+    "http:%2F%2Fexample.org/x",
+    "http%253A%252F%252F192.0.2.1%252Fx",
+    "//192.0.2.1/x",
+    "HTTP://192.0.2.1/",
+)
+CLOSED = ("process_recording", "monitoring", "deep_link", "component_server", "vibe-edit", "run/detect", "api/detect")
+NAME = "a-name-that-must-not-be-logged"
+
+
+def addresses(target: Target) -> tuple[bool, str]:
+    """Has the server fetch an address, in every spelling"""
+    tried = [
+        target.raw(method, f"/gradio_api/{route}{address}")[0]
+        for method in ("GET", "HEAD")
+        for route in ("file=", "file/", "proxy=")
+        for address in ADDRESSES
+    ]
+    return set(tried) <= {403, 404} and _quiet(target), f"{len(tried)} refused, nothing was looked up"
+
+
+def telemetry(target: Target) -> tuple[bool, str]:
+    """Looks for reports to others when an agent asks (MCP)"""
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamablehttp_client
+
+    url = f"data:image/jpeg;base64,{base64.b64encode(picture(1)).decode()}"
+
+    async def ask() -> bool:
+        async with (
+            streamablehttp_client(f"{target.app.address}gradio_api/mcp/") as (read, write, _),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            return not (await session.call_tool("detect", {"picture": url})).isError
+
+    answered = asyncio.run(ask())
+    time.sleep(3)
+    return answered and _quiet(target), "answered, and no other machine was asked for"
+
+
+def strangers(target: Target) -> tuple[bool, str]:
+    """Comes under another name (DNS rebinding), and from another site's page"""
+    status, text = target.raw("GET", "/", Host="evil.example")
+    sent = target.raw("POST", "/gradio_api/upload", Origin="https://evil.example")[0]
+    return 400 <= status < 500 and "CAUSALCLIP_HOSTS" in text and sent == 403, f"{status} and {sent}, with a sentence"
+
+
+def closed(target: Target) -> tuple[bool, str]:
+    """Opens routes that nobody needs, or that lead around the queue"""
+    tried = {target.raw(method, f"/gradio_api/{route}")[0] for route in CLOSED for method in ("GET", "POST")}
+    tried |= {target.raw("GET", f"/{route}")[0] for route in ("monitoring", "monitoring/summary", "login")}
+    number = target.function(api_name="detect")
+    tried.add(target.post("run/predict", {"data": [None], "fn_index": number}).status_code)
+    return tried == {404}, "404 for all"
+
+
+def forged(target: Target) -> tuple[bool, str]:
+    """Sends paths, data URLs and nonsense for a picture, and reads the log"""
+    inline = "data:image/png;base64," + base64.b64encode(NAME.encode() * 9).decode()
+    paths = (f"/srv/{NAME}.jpg", inline, "\0", "/" + NAME * 500, "../" * 40 + NAME, "http://192.0.2.1/", 7, None)
+    answers = [
+        target.post(f"call/{name}", {"data": [payload, *[None] * more]})
+        for name, more in (("detect", 0), ("ask", 2))
+        for path in paths
+        for payload in ({"path": path}, {"path": path, "meta": {"_type": "gradio.FileData"}}, path or 7)
+    ]
+    said = all(answer.status_code == 422 and answer.json()["error"].endswith(".") for answer in answers)
+    log = target.app.output.read_text()
+    return said and NAME not in log and inline[30:90] not in log, f"{len(answers)} sentences, none of it in the log"
+
+
+def twins(target: Target) -> tuple[bool, str]:
+    """Guesses whether somebody holds a picture, from its own copy"""
+    theirs, mine = (target.upload(picture(2), name=name) for name in ("theirs.jpg", "mine.jpg"))
+    guess = mine.replace("mine.jpg", "theirs.jpg")
+    status = httpx.get(f"{target.app.address}gradio_api/file={guess}").status_code
+    return theirs != guess and status in {403, 404}, "equal bytes lie apart"
+
+
+def _quiet(target: Target) -> bool:
+    return target.app.traffic.read_text().splitlines() == ["watching"]

@@ -1,0 +1,93 @@
+"""The app in a process of its own, as a user starts it, watched for what it tries to reach."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+
+WATCH = """
+import os, sys
+
+LOOPBACK = {"localhost", "127.0.0.1", "0.0.0.0", "::1", "::", "", None}
+
+def watch(event, arguments):
+    if event == "socket.getaddrinfo":
+        host = arguments[0]
+    elif event in ("socket.connect", "socket.sendto", "socket.sendmsg") and isinstance(arguments[1], tuple):
+        host = arguments[1][0]
+    else:
+        return
+    host = host.decode() if isinstance(host, bytes) else host
+    if host not in LOOPBACK:
+        note(f"{event} {host}")
+        raise OSError("This process may not reach the network.")
+
+def note(line):
+    with open(os.environ["TRAFFIC"], "a") as file:
+        file.write(line + "\\n")
+
+sys.addaudithook(watch)
+note("watching")
+"""
+
+
+@dataclass(frozen=True)
+class Served:
+    """An app in a process of its own.
+
+    output: what it has printed and logged. traffic: "watching", and a line for every try to reach another machine.
+    seconds: of processor time until it answered.
+    """
+
+    address: str
+    output: Path
+    traffic: Path
+    seconds: float
+    pid: int
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[Served]:
+    """`python app.py` with the shipped model, as a user starts it, on a port that the environment names.
+
+    Python itself reports and refuses what it tries to reach beyond this machine (sys.addaudithook).
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (folder / "sitecustomize.py").write_text(WATCH)
+    output, traffic = folder / "output.txt", folder / "traffic.txt"
+    environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "PYTHONUNBUFFERED": "1"}
+    environment |= {"PYTHONPATH": str(folder), "TRAFFIC": str(traffic), "GRADIO_TEMP_DIR": str(folder / "kept")}
+    environment |= {"GRADIO_ANALYTICS_ENABLED": "True", "HF_HUB_DISABLE_TELEMETRY": "0"}  # reports nothing even so
+    with output.open("w") as log:
+        command = [sys.executable, "app.py"]
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        address = f"http://127.0.0.1:{port}/"
+        wait_for(address, process, output)
+        times = psutil.Process(process.pid).cpu_times()
+        yield Served(address, output, traffic, times.user + times.system, process.pid)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def wait_for(address: str, process: subprocess.Popen[bytes], output: Path) -> None:
+    for _ in range(600):
+        if address in output.read_text():
+            return
+        try:
+            process.wait(0.25)
+        except subprocess.TimeoutExpired:
+            continue
+        break
+    raise RuntimeError(f"The app did not start:\n{output.read_text()}")
