@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.makers.serving import ROOT, WATCH, Served, served, wait_for
+from tests.serving import ROOT, WATCH, Served, served, wait_for
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

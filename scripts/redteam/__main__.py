@@ -13,7 +13,7 @@ from pathlib import Path
 
 from scripts.redteam import doors, floods
 from scripts.redteam.target import Target
-from tests.makers.serving import served
+from tests.serving import served
 
 Try = Callable[[Target], tuple[bool, str]]
 TRIES: tuple[Try, ...] = (

@@ -14,7 +14,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from tests.makers.serving import Served
+from tests.serving import Served
 
 
 @dataclass(frozen=True, slots=True)

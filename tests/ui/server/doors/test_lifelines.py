@@ -2,10 +2,20 @@
 
 import asyncio
 import time
+from collections import Counter
 from typing import Any
+
+import pytest
 
 from ui.server.doors import lifelines
 from ui.server.doors.lifelines import GONE, Lifelines, forget_gone, heard_of
+
+
+@pytest.fixture(autouse=True)
+def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No page is open, and none was."""
+    monkeypatch.setattr(lifelines, "_open", Counter())
+    monkeypatch.setattr(lifelines, "_ended", {})
 
 
 def connect(path: str, query: str = "") -> Any:
