@@ -8,8 +8,9 @@ import torch
 
 from causalclip.clip.backbones import empty_visual
 from causalclip.clip.tower import Tower
-from causalclip.clip.weights import save_shards
+from causalclip.clip.weights import INT8, SCALE, quantize, save_shards
 
+MATRICES = "in_proj_weight", "out_proj.weight", "c_fc.weight", "c_proj.weight"
 CONFIG: dict[str, Any] = {
     "embed_dim": 24,
     "quick_gelu": True,
@@ -42,3 +43,17 @@ def write_tower(folder: Path) -> str:
 def views(count: int = 2, size: int = 32) -> torch.Tensor:
     """Random pixels for a tower: float [count, 3, size, size] in [0, 1]."""
     return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(0))
+
+
+def write_int8_tower(folder: Path, **options: object) -> str:
+    """Writes `tiny_tower` as a folder with int8 matrices, and returns the name that loads it."""
+    stored = {}
+    for name, tensor in tiny_tower(**options).visual.state_dict().items():
+        if name.endswith(MATRICES):
+            stored[name + INT8], stored[name + SCALE] = quantize(tensor)
+        else:
+            stored[name] = tensor
+    save_shards(stored, folder, metadata={"origin": "test"})
+    config = CONFIG | {"vision_cfg": CONFIG["vision_cfg"] | options}
+    (folder / "config.json").write_text(json.dumps(config))
+    return f"local-dir:{folder}"

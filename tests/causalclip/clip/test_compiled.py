@@ -12,8 +12,7 @@ from causalclip.clip.backbones import load_judge, load_tower
 from causalclip.clip.compiled import CompiledTower
 from causalclip.clip.embedding import contributions, embed, needs
 from causalclip.clip.tower import Trace
-from tests.makers.int8 import write_int8_tower
-from tests.makers.towers import views, write_tower
+from tests.makers.towers import views, write_int8_tower, write_tower
 
 PARTS = ("cls:1", "patch:2", "cls:3", "embedding")
 
