@@ -81,4 +81,6 @@
     const picture = event.target instanceof Element && event.target.closest(".cc-magnify") && document.querySelector("#picture img");
     if (picture) magnify(picture.src);
   });
+
+  document.documentElement.dataset.renames = "yes";  // from here on, no name of a picture leaves the browser
 }

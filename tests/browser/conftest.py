@@ -52,6 +52,7 @@ def open_page(browser: Browser, tiny_app: str) -> Iterator[Open]:
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(address)
         expect(page.locator("#status h2")).to_contain_text("No picture yet")
+        expect(page.locator("html[data-renames]")).to_be_attached()  # the page's own script is there
         return page
 
     yield start

@@ -71,7 +71,7 @@ def test_the_mask_and_a_slider_as_long_as_the_axis(open_page: Open, files: dict[
     expect(page.locator("#explore-count input[type=range]")).to_have_attribute("max", "120")
     expect(page.locator("#explore-a-removal")).to_contain_text("all 120")
     pane = page.locator(".cc-pane").first
-    pane.get_by_role("button", name="The channel mask").click()
+    pane.get_by_label("The channel mask").check()
     expect(pane.locator("#explore-a-mask img")).to_be_visible()
     expect(pane.locator("#explore-a-mask-words")).to_contain_text("of the channels are open")
     expect(pane.get_by_role("link", name="arXiv 2512.13285")).to_be_visible()
@@ -93,7 +93,7 @@ def test_it_fits_and_can_be_read(open_page: Open, files: dict[str, Path], width:
     page = open_page(width=width, dark=dark)
     open_tab(page, "Explore")
     explore(page, "explore-a", files["photo.jpg"])
-    page.locator(".cc-pane").first.get_by_role("button", name="The channel mask").click()
+    page.locator(".cc-pane").first.get_by_label("The channel mask").check()
     expect(page.locator("#explore-a-mask-words table").first).to_be_visible()
     assert page.evaluate(BEYOND) == []
     found = Axe().run(page).response["violations"]

@@ -59,6 +59,7 @@ def test_closing_the_page_deletes_at_once(open_page: Open, files: dict[str, Path
     ours = set(uploads.rglob("*")) - before
     give(second, files["long.png"])
     verdict(second)
+    expect(second.locator("#report-html")).to_be_visible()
     theirs = {path for path in set(uploads.rglob("*")) - before - ours if path.is_file()}
     assert {"picture.jpg", "causal-map.png"} <= {path.name for path in ours}
     first.close()

@@ -137,6 +137,7 @@ def test_what_is_stopped_or_removed_in_purify_does_not_come_back(
     page = open_page(app.launch(served))
     open_tab(page, "Purify")
     page.locator("#purify-picture input[type=file]").set_input_files(three[0])
+    expect(page.locator("#purify-picture img").first).to_be_visible()
     page.get_by_role("button", name="Purify", exact=True).click()
     assert begun.wait(60)
     page.locator("#purify-stop, #purify-picture").get_by_role("button", name=button).or_(

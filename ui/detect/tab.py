@@ -25,6 +25,7 @@ from ui.detect import details, searches
 from ui.detect.endpoints import add_endpoints
 from ui.detect.examples import Example
 from ui.detect.label import add_label
+from ui.folding import folded
 from ui.server.files import new_folder, picture_input, save_png, upload_path
 from ui.server.gate import MODEL, PICTURES, Priority, gated
 from ui.server.problems import explain
@@ -109,7 +110,8 @@ class DetectTab:
             turn.check()
             found, first = self._look(path)
         yield first
-        yield from self._maps(found)
+        yield self._map(found)
+        yield {self.non_causal: _map_file(found.drawing, "non_causal")}
         yield self._conclusion(self._concluded(turn, path, found))
 
     def _look(self, path: str) -> tuple[_Found, Updates]:
@@ -135,16 +137,15 @@ class DetectTab:
             detector = gated(self.detector(), check=turn.check)
             return conclude(detector, load_image(path), found.provenance, found.cautions, found.drawing.detection)
 
-    def _maps(self, found: _Found) -> Iterator[Updates]:
+    def _map(self, found: _Found) -> Updates:
         drawing, detection = found.drawing, found.drawing.detection
-        yield {
+        return {
             self.causal: gr.update(value=_map_file(drawing, "causal"), alt_text=details.map_words(detection)),
             self.regions: details.regions(detection),
             self.opacity: OPACITY,
             self.frame: False,
             self.drawing: drawing,
         }
-        yield {self.non_causal: _map_file(drawing, "non_causal")}
 
     def _conclusion(self, x: Examination) -> Updates:
         """The answer that counts, stability, and the report."""
@@ -201,7 +202,7 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example], *, 
                 gr.HTML(details.legend(), elem_id="legend")
                 with gr.Accordion("The map in words and numbers", open=False):
                     regions = gr.HTML(elem_id="regions")
-                with gr.Accordion("More of the map: opacity, windows, what was left out", open=False):
+                with folded("More of the map: opacity, windows, what was left out", "more-of-map"):
                     opacity = gr.Slider(
                         0, 1, OPACITY, step=0.05, label="Opacity of the maps", buttons=[], elem_id="opacity"
                     )

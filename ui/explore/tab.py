@@ -20,6 +20,7 @@ from causalclip.pictures.loading import ImageError, load_image
 from causalclip.report import card
 from ui.explore import mask as explorer_mask
 from ui.explore import view as explorer_view
+from ui.folding import folded
 from ui.server.files import new_folder, picture_input, save_png, upload_path
 from ui.server.gate import MODEL, Priority
 from ui.server.problems import explain
@@ -196,7 +197,7 @@ def _pane(name: str, label: str) -> Pane:
             )
             channels = gr.HTML(elem_id=f"{name}-channels", elem_classes="cc-flush")
             removal = gr.HTML(elem_id=f"{name}-removal", elem_classes="cc-flush")
-            with gr.Accordion("The channel mask", open=False):
+            with folded("The channel mask", f"{name}-masked"):
                 mask_said = gr.HTML(elem_id=f"{name}-mask-words", elem_classes="cc-flush")
                 masked = _output(show_label=False, elem_id=f"{name}-mask", elem_classes="cc-mask")
             npz = gr.DownloadButton("Download all maps and channels (npz)", elem_id=f"{name}-npz")

@@ -13,6 +13,7 @@ from PIL import Image
 from causalclip.pictures.loading import ImageError, load_image
 from causalclip.report.card import queued
 from purifier.models import Models, prompt_shipped
+from ui.folding import folded
 from ui.purify import words
 from ui.server.files import picture_input, save_png, upload_path
 from ui.server.gate import MODEL, PICTURES, Priority
@@ -253,7 +254,7 @@ def _outputs(models: Models, picture: gr.Image, wishes: list[Any]) -> PurifyTab:
             height=340,
             elem_id="purify-slider",
         )
-        with gr.Accordion("What was changed", open=False):
+        with folded("What was changed", "purify-changed"):
             gr.HTML("<p class='cc-small'>Mid-grey is no change. The scale is always the same.</p>")
             with gr.Row():
                 changes = {name: _output(label, f"purify-{name}") for name, label in CHANGES}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import readme
+from benchmarks.tables import verdicts
 from tests.makers.measured_files import reports, write_reports
 from ui.charts import Axis, Mark, Series, marks, plot, wilson
 from ui.measured import summary
@@ -149,7 +149,7 @@ def test_other_sets_are_drawn_under_their_names(tmp_path: Path) -> None:
         file.write_text(json.dumps(report))
     said = text(page(folder))
     assert "another version" not in said
-    for words in ("newer generators", "retouched pictures", "0.611", "0.622"):
+    for words in ("newer sites", "edited by generators", "0.611", "0.622"):
         assert words in said
 
 
@@ -167,7 +167,7 @@ def test_sources_have_readable_names(name: str, words: str) -> None:
 
 
 def test_aims_are_those_of_the_readme() -> None:
-    assert AIMS == readme.AIMS
+    assert AIMS == verdicts.AUC
     assert repeated(1) == "measured once"
     assert repeated(3) == "3 repetitions"
 
