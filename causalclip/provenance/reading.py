@@ -23,6 +23,7 @@ CAVEAT = (
     "These are claims that are stored in the file. Anybody can remove them, and anybody can write or copy most. "
     "They are not part of the score."
 )
+NOTHING = "The file says nothing about how the picture was made. That is usual: most sites strip such information."
 NOT_READ = "Nothing is read from the metadata of GIF files but Content Credentials."
 
 
@@ -53,8 +54,8 @@ class Provenance:
 
     @property
     def silent(self) -> bool:
-        """Whether the file carries no metadata at all."""
-        return self.credentials.state == "none" and not (self.source_types or self.marks or self.fields or self.place)
+        """Whether the file says nothing about how the picture was made."""
+        return self.summary() == NOTHING
 
     def summary(self) -> str:
         """The weightiest claim, in one sentence."""
@@ -121,4 +122,4 @@ def _summary(p: Provenance) -> str:
         return f"The file says that the picture was {captured[0].words}; anybody can write that."
     if any(f.name in ("Camera", "Lens") for f in p.fields):
         return "The file names a camera, and says nothing of an image generator. Anybody can write or copy that."
-    return "The file says nothing about how the picture was made. That is usual: most sites strip such information."
+    return NOTHING

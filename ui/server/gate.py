@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import IntEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from causalclip.detector import Detector
 
 PATIENCE = 0.5  # seconds after which one that waits hears how many are before it
+TOGETHER = 3  # copies of a picture that are judged before the gate is given back
 HELD = 3  # pictures that stay decoded between their visits to the model; one more is decoded inside
 
 
@@ -109,7 +111,7 @@ PICTURES = Gate(HELD)
 
 
 class _Gated:
-    """A detector whose every look at a picture goes through the gate alone."""
+    """A detector whose every look at a picture, or at a few copies of one, goes through the gate alone."""
 
     def __init__(self, detector: Detector, verdict: Priority, check: Callable[[], None]) -> None:
         self._detector, self._verdict, self._check = detector, verdict, check
@@ -117,8 +119,11 @@ class _Gated:
     def predict(self, pixels: np.ndarray) -> Any:
         return self._alone(self._verdict, lambda: self._detector.predict(pixels))
 
-    def judge(self, pixels: np.ndarray, **options: Any) -> Any:
-        return self._alone(Priority.STABILITY, lambda: self._detector.judge(pixels, **options))
+    def judge_all(self, pictures: Iterable[np.ndarray], **options: Any) -> list[Any]:
+        found, left = [], iter(pictures)
+        while few := list(itertools.islice(left, TOGETHER)):
+            found += self._alone(Priority.STABILITY, partial(self._detector.judge_all, few, **options))
+        return found
 
     def _alone(self, priority: Priority, look: Callable[[], Any]) -> Any:
         self._check()
@@ -133,7 +138,7 @@ class _Gated:
 def gated(
     detector: Detector, *, verdict: Priority = Priority.VERDICT, check: Callable[[], None] = lambda: None
 ) -> Detector:
-    """The detector, which gives the gate back after every picture: re-encoded copies wait behind anybody's verdict.
+    """The detector, which gives the gate back between its looks: re-encoded copies wait behind anybody's verdict.
 
     Args:
         verdict: how urgent a whole verdict is.

@@ -29,11 +29,11 @@ class Slow:
     def predict(self, pixels: np.ndarray) -> Any:
         return self._look("verdict", 0.5, lambda: self._tiny.predict(pixels))
 
-    def judge(self, pixels: np.ndarray, **options: Any) -> Any:
-        return self._look("copy", 0.01, lambda: self._tiny.judge(pixels, **options))
+    def judge_all(self, pictures: list[np.ndarray], **options: Any) -> Any:
+        return self._look("copy", 0.01, lambda: self._tiny.judge_all(pictures, **options), len(pictures))
 
-    def _look(self, what: str, seconds: float, look: Any) -> Any:
-        self.asked.append(what)
+    def _look(self, what: str, seconds: float, look: Any, count: int = 1) -> Any:
+        self.asked.extend([what] * count)
         self.now += 1
         self.most = max(self.most, self.now)
         time.sleep(seconds)

@@ -46,16 +46,16 @@ def test_an_error_inside_opens_the_gate() -> None:
 
 
 def test_a_verdict_overtakes_a_stability_check() -> None:
-    """The check gives the gate back between its nine looks."""
+    """The check of nine copies gives the gate back between its looks."""
     looks, first = [], threading.Event()
     tiny = tiny_detector()
 
     class Slow:
-        def judge(self, pixels: np.ndarray, **options: Any) -> Any:
-            looks.append("copy")
+        def judge_all(self, pictures: list[np.ndarray], **options: Any) -> Any:
+            looks.extend(["copy"] * len(pictures))
             first.set()
             time.sleep(0.05)
-            return tiny.judge(pixels, **options)
+            return tiny.judge_all(pictures, **options)
 
         def predict(self, pixels: np.ndarray) -> Any:
             looks.append("verdict")
@@ -82,7 +82,7 @@ def test_a_check_that_is_not_wanted_any_more_ends_between_two_looks() -> None:
 
     def check() -> None:
         looks.append(1)
-        if len(looks) > 6:
+        if len(looks) > 3:
             raise Enough
 
     tiny, pixels = tiny_detector(), photo(96, 72)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -53,7 +54,8 @@ def test_a_page_is_closed_with_its_last_connection() -> None:
         assert not forgotten  # it may come back
         forget_gone(forgotten.append, now=time.monotonic() + GONE + 1)
 
-    asyncio.run(story())
+    with ThreadPoolExecutor() as pool:  # browser tests keep a loop running in this thread
+        pool.submit(asyncio.run, story()).result()
     assert forgotten == ["page"]
     assert "page" not in lifelines._ended
 
