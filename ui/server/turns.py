@@ -25,6 +25,7 @@ _STEP: dict[str, Any] = {
     "show_progress": "hidden",
 }
 _SETTLED = 2.0  # seconds that a new turn waits at most for what the older one has on its way to the page
+_APART = 0.3  # seconds before the last, empty update: of two that arrive together, the page may lose the first
 _turns: dict[tuple[str, str], Turn] = {}  # (session, part of the page) -> the newest
 _turning = threading.Lock()
 
@@ -79,6 +80,8 @@ class Turn:
         finally:
             if isinstance(iterator, Generator):
                 iterator.close()  # leaves the gate at once
+        if self.newest:
+            time.sleep(_APART)
         yield gr.skip()
 
 
