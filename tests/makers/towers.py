@@ -45,7 +45,7 @@ def views(count: int = 2, size: int = 32) -> torch.Tensor:
     return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(0))
 
 
-def write_int8_tower(folder: Path, **options: object) -> str:
+def write_int8_tower(folder: Path, **options: Any) -> str:
     """Writes `tiny_tower` as a folder with int8 matrices, and returns the name that loads it."""
     stored = {}
     for name, tensor in tiny_tower(**options).visual.state_dict().items():
