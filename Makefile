@@ -7,7 +7,7 @@ BACKBONE ?= clip-vit-b-16
 OUT ?= runs/detector
 CONFIG ?= benchmarks/detection/configs/shipped.json
 
-.PHONY: app test detector evaluate benchmark-latency benchmark-detection benchmark-load screenshot space redteam lock
+.PHONY: app test test-archive detector evaluate benchmark-latency benchmark-detection benchmark-load screenshot space redteam lock
 
 app: .venv/.app
 	$(BIN)/python app.py
@@ -18,6 +18,10 @@ test: .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest -n 2 --dist loadfile --durations 10
+
+# An archive on a local Ray: made whole, killed, and resumed.
+test-archive: .venv/.dev
+	$(BIN)/pytest -m ray
 
 detector: .venv/.dev
 	$(BIN)/python -m causalclip train --manifest $(DATA)/forensics/manifest.csv --root $(DATA)/forensics \

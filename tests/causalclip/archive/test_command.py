@@ -41,6 +41,7 @@ def run(*arguments: object) -> Any:
     return CliRunner().invoke(app, ["archive", *map(str, arguments)])
 
 
+@pytest.mark.ray
 def test_an_archive_becomes_a_dataset(model: str, tmp_path: Path) -> None:
     source, out = tmp_path / "source", tmp_path / "out"
     (source / "sub").mkdir(parents=True)
@@ -78,6 +79,7 @@ def wait(until: Callable[[], Any], *, seconds: float = 600) -> Any:
     return found
 
 
+@pytest.mark.ray
 def test_killed_and_resumed_no_picture_is_lost_or_judged_twice(model: str, tmp_path: Path) -> None:
     """First a worker is killed, which costs a retry; then the whole run, which goes on where it was."""
     source, out = tmp_path / "source", tmp_path / "out"
