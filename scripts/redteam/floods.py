@@ -76,7 +76,9 @@ def quotas(target: Target) -> tuple[bool, str]:
     place = httpx.URL(target.app.address)
     with socket.create_connection((place.host, place.port or 80), timeout=30) as connection:
         connection.sendall(HEADERS + b"Content-Length: %d\r\n\r\n" % (201 * 2**20) + PART)
-        much = connection.recv(4096)
+        much = b""
+        while b"at once" not in much and (more := connection.recv(4096)):  # head and body may come apart
+            much += more
     said = b"413" in much and b"at once" in much and "50" in many.text
     return many.status_code in {400, 413} and said, "refused with a sentence"
 
