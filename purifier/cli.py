@@ -52,7 +52,7 @@ def purify(
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Take an attack out of a picture; a clean one stays nearly as it is."""
+    """Take an attack out of a picture; one that the gate judges clean is returned unchanged."""
     with _sentences():
         check_png(out)
         image = load_image(picture)

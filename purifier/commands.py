@@ -89,7 +89,7 @@ def evaluate(
         Path, typer.Option(help="Where what is measured of each picture goes, and is gone on with.")
     ] = Path(".cache/purifier/measured"),
 ) -> None:
-    """Measure defences against attacks: the table of the README."""
+    """Measure defences against attacks: the table of docs/measured.md."""
     from purifier.evaluation import EvaluationConfig, evaluate_defences, markdown
     from purifier.evaluation.kept import fingerprint
     from purifier.models import MODELS

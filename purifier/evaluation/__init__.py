@@ -1,4 +1,4 @@
-"""What defences keep of a vision-language model's answers under attack: the table of the README.
+"""What defences keep of a vision-language model's answers under attack: the table of docs/measured.md.
 
 report = evaluate_defences(EvaluationConfig(pictures=200), data=Path("../shared/data/vlm"))
 print(markdown(report))
