@@ -1,6 +1,6 @@
 """What the verdict must not rest on, and what is left of it once a picture has travelled."""
 
-from benchmarks.tables.aims import Aim, at_most, seconds
+from benchmarks.tables.aims import Aim, at_most
 from benchmarks.tables.markdown import Report, named, ordered, percent, short, table
 
 BASE = "as it is"
@@ -83,12 +83,6 @@ def _accusations(report: Report) -> list[Aim]:
     what = "real pictures called *likely generated*, as they are or retouched, at most 3 % of every set"
     short_words = "at most 3 % of every set accused"
     return [] if worst is None else [Aim(what, worst <= 0.03, f"{100 * worst:.1f} %", short=short_words)]
-
-
-def stability_aims(report: Report) -> list[Aim]:
-    found = report["1024 x 768"]["seconds"]
-    most = "The tower's matrix products take most of the time."
-    return [seconds("stability check of a 1,024 x 768 picture", found, 2.0, most, short="2 s a stability check")]
 
 
 def _changed(aucs: dict[str, dict[str, float]]) -> str:

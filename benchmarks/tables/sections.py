@@ -43,7 +43,6 @@ AIMS: list[tuple[str, Callable[[Any], list[Aim]]]] = [
     (SPLICES, method.maps_aims),
     ("detection/edits.json", method.edits_aims),
     (LADDER, method.ladder_aims),
-    ("stability.json", checks.stability_aims),
     ("vlm/results.json", running.language_aims),
     (PURIFIED, defences.purification_aims),
     ("latency.json", running.speed_aims),

@@ -4,7 +4,8 @@ from benchmarks.tables.aims import Aim, at_least, at_most
 from benchmarks.tables.markdown import Report, named, ordered, percent, short, table
 
 LIKE = "alike", "fresh"  # sets of like content
-AUC = {"broad": 0.985, "alike": 0.90, "fresh": 0.97}  # aims
+AUC = {"broad": 0.980, "alike": 0.90, "fresh": 0.97}  # aims
+TPR = {"broad": 0.90, "alike": 0.65, "fresh": 0.85}  # at 5 % FPR; aims
 
 
 def headline(test: Report) -> str:
@@ -19,19 +20,21 @@ def headline(test: Report) -> str:
 
 
 def headline_aims(test: Report) -> list[Aim]:
-    whole, wrong = test["all"], test["all"]["bands"]["likely generated"]["real"]
+    whole = test["all"]
     tried = "`benchmarks/detection` says what was tried without gain."
     timid = "The score is too timid: the held-out pictures that it was calibrated on were harder than those of `test`."
     sets = [name for name in ordered(test["sets"]) if name in AUC]
+    error = max(test[name]["ece"] for name in sets)
+    wrong = max(test[name]["bands"]["likely generated"]["real"] for name in test["sets"])
     unsure = [_inconclusive(test, LIKE)] if set(LIKE) <= set(test["sets"]) else []
     return [
         *(at_least(f"AUC on `{name}`", test[name]["auc"], AUC[name], tried) for name in sets),
         at_least(
             "balanced accuracy on all of `test`", whole["balanced_accuracy"], 0.88, tried, short="balanced accuracy"
         ),
-        at_least("TPR at 5 % FPR on all of `test`", whole["tpr_at_5_fpr"], 0.80, tried, short="TPR at 5 % FPR"),
-        at_most("ECE on all of `test`", whole["ece"], 0.05, timid, short="calibration"),
-        Aim("at most 5 % of real pictures called *likely generated*", wrong <= 0.05, f"{100 * wrong:.1f} %"),
+        *(at_least(f"TPR at 5 % FPR on `{name}`", test[name]["tpr_at_5_fpr"], TPR[name], tried) for name in sets),
+        at_most("ECE on every one of these sets", error, 0.05, timid, short="calibration"),
+        Aim("real pictures called *likely generated*, at most 3 % of every set", wrong <= 0.03, f"{100 * wrong:.1f} %"),
         *unsure,
     ]
 
