@@ -8,6 +8,7 @@ from torch import Tensor
 
 from purifier.attacks import Objective
 from purifier.models import Models
+from purifier.names import EMBEDDED
 from purifier.objectives import (
     FlipVerdict,
     MoveFeatures,
@@ -18,7 +19,7 @@ from purifier.objectives import (
     language_tokens,
 )
 from purifier.pixels import to_array
-from purifier.vlm import normalise_question
+from purifier.vlm import VisionLanguageModel
 
 GENERATED, NOT_GENERATED = "generated", "not generated"
 
@@ -44,26 +45,33 @@ class Aim:
 
 
 def make_aim(
-    models: Models, clean: Tensor, objective: str, *, question: str | None = None, target: str | None = None
+    models: Models,
+    clean: Tensor,
+    objective: str,
+    *,
+    question: str | None = None,
+    target: str | None = None,
+    vlm: str = EMBEDDED,
 ) -> Aim:
     """The aim of an attack on a picture [1, 3, H, W].
 
     Args:
-        objective: "answer" (needs a question), "caption", "features" or "detector".
+        objective: "answer" (needs a question), "caption", "features" (of CLIP, whoever speaks) or "detector".
         target: what shall be said instead; None is anything else.
+        vlm: the name of the model that is asked, one of `models.voices`.
 
     Raises:
         AimError: the question or the target is missing or cannot be.
     """
     if objective not in _AIMS:
         raise AimError(f"There is no objective {objective!r}; use one of {', '.join(_AIMS)}.")
-    return _AIMS[objective](models, clean, question, target)
+    return _AIMS[objective](models, clean, question, target, vlm)
 
 
-def _answer(models: Models, clean: Tensor, question: str | None, target: str | None) -> Aim:
+def _answer(models: Models, clean: Tensor, question: str | None, target: str | None, name: str) -> Aim:
     if not question or not question.strip():
         raise AimError("An attack on an answer needs a question. Type one, such as: how many people are there?")
-    asked, vlm = normalise_question(question), models.vlm
+    asked, vlm = question.strip(), models.vlm_named(name)
 
     def say(pixels: Tensor) -> str:
         return vlm.answer(pixels, asked)[0].text
@@ -71,16 +79,21 @@ def _answer(models: Models, clean: Tensor, question: str | None, target: str | N
     before = say(clean)
     if target is None:
         return Aim(change_answer(vlm, [asked], [before]), say, before)
+    wanted = _wanted(target, vlm, before)
+    return Aim(force_answer(vlm, [asked], [wanted]), say, before, wanted)
+
+
+def _wanted(target: str, vlm: VisionLanguageModel, before: str) -> str:
     wanted = " ".join(target.lower().split())
     if vlm.answers and wanted not in vlm.answers:
         raise AimError(f"{target!r} is none of the {len(vlm.answers)} answers that the model can give. Choose another.")
     if wanted == before:
         raise AimError(f"The model already answers {before!r}. Choose another answer to aim at.")
-    return Aim(force_answer(vlm, [asked], [wanted]), say, before, wanted)
+    return wanted
 
 
-def _caption(models: Models, clean: Tensor, question: str | None, target: str | None) -> Aim:
-    vlm = models.vlm
+def _caption(models: Models, clean: Tensor, question: str | None, target: str | None, name: str) -> Aim:
+    vlm = models.vlm_named(name)
 
     def say(pixels: Tensor) -> str:
         return vlm.caption(pixels)[0].text
@@ -92,16 +105,16 @@ def _caption(models: Models, clean: Tensor, question: str | None, target: str | 
     return Aim(force_caption(vlm, [wanted]), say, before, wanted)
 
 
-def _features(models: Models, clean: Tensor, question: str | None, target: str | None) -> Aim:
+def _features(models: Models, clean: Tensor, question: str | None, target: str | None, name: str) -> Aim:
     """CLIP's features have no words: what the model says of the picture tells whether they moved far enough."""
     if target is not None:
         raise AimError("An attack on the features moves them anywhere: leave the target out, or attack the caption.")
-    aim = _answer(models, clean, question, None) if question else _caption(models, clean, None, None)
+    aim = _answer(models, clean, question, None, name) if question else _caption(models, clean, None, None, name)
     see = language_tokens(models.vlm.tower, layers=models.vlm.config.layers)
     return Aim(MoveFeatures(see, clean), aim.say, aim.before)
 
 
-def _detector(models: Models, clean: Tensor, question: str | None, target: str | None) -> Aim:
+def _detector(models: Models, clean: Tensor, question: str | None, target: str | None, name: str) -> Aim:
     detector = models.detector
     if target not in {None, GENERATED, NOT_GENERATED}:
         raise AimError(f"The detector's verdict can be {GENERATED!r} or {NOT_GENERATED!r}, not {target!r}.")
@@ -117,7 +130,7 @@ def _detector(models: Models, clean: Tensor, question: str | None, target: str |
     return Aim(FlipVerdict(detector, clean, target=other), say, before, other)
 
 
-_AIMS: dict[str, Callable[[Models, Tensor, str | None, str | None], Aim]] = {
+_AIMS: dict[str, Callable[[Models, Tensor, str | None, str | None, str], Aim]] = {
     "answer": _answer,
     "caption": _caption,
     "features": _features,

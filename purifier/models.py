@@ -1,10 +1,13 @@
 """The models that attacks, purification and questions need, each loaded once and only when it is used."""
 
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from purifier.names import EMBEDDED, OTHER
 from purifier.zerogpu import on_a_lent_card
 
 if TYPE_CHECKING:
@@ -13,7 +16,21 @@ if TYPE_CHECKING:
     from causalclip.detector import Detector
     from purifier.denoiser.pipeline import PurifierPipeline
     from purifier.prompts.soft import PromptedVLM
-    from purifier.vlm import EmbeddedVLM
+    from purifier.vlm import EmbeddedVLM, VisionLanguageModel
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Who speaks. key: EMBEDDED or OTHER. name: for people. asks, differentiable: as a VisionLanguageModel has them.
+    problem: why it is not the one that was asked for, in a sentence; "" if it is."""
+
+    key: str = EMBEDDED
+    name: str = "the embedded model"
+    asks: bool = True
+    differentiable: bool = True
+    problem: str = ""
 
 
 class Models:
@@ -21,6 +38,8 @@ class Models:
 
     Args:
         vlm, purifier, prompted, detector: what loads each; None loads the shipped one.
+        other: a vision-language model beside the embedded one, see `vlm.hub.load_vlm`; "" for none. Its name for people
+            is the last part of this one, which may be a path.
         wait: returns once other threads have imported what they need: libraries that import lazily fail where two
             threads import them at once.
     """
@@ -32,18 +51,23 @@ class Models:
         purifier: "Callable[[], PurifierPipeline] | None" = None,
         prompted: "Callable[[], PromptedVLM] | None" = None,
         detector: "Callable[[], Detector] | None" = None,
+        other: str = "",
         wait: Callable[[], Any] = lambda: None,
     ) -> None:
         self.wait = wait
+        self.other = "" if other == EMBEDDED else other.rstrip("/").rpartition("/")[2]
+        self.other_problem = ""
         self._load: dict[str, Callable[[], Any]] = {
             "vlm": vlm or _load_vlm,
             "purifier": purifier or _load_purifier,
             "prompted": prompted or self._load_prompted,
             "detector": detector or _load_detector,
+            OTHER: lambda: _load_other(other),
         }
         self._loaded: dict[str, Any] = {}
-        self._lock = threading.RLock()
+        self._lock, self._other_lock = threading.RLock(), threading.Lock()
         self._purify = on_a_lent_card(self._purify_here)
+        self._once, self._stepwise = on_a_lent_card(self._work_here), on_a_lent_card(self._steps_here)
 
     def purify(self, pixels: "Tensor", steps: int) -> "Tensor":
         """The shipped purifier's picture, as PurifierPipeline gives it; on a graphics card where the host lends one."""
@@ -81,6 +105,60 @@ class Models:
         """The model that answers: behind the defence prompt, or as it is."""
         return self.prompted if prompt else self.vlm
 
+    def voice(self, key: str = EMBEDDED) -> Voice:
+        """Who speaks if `key` is asked for: the embedded model, too, where the other one cannot be loaded. That is
+        tried once; it may take minutes, as the weights may have to be fetched."""
+        if key == EMBEDDED or not self.other:
+            return Voice()
+        with self._other_lock:
+            if not self.other_problem and OTHER not in self._loaded:
+                try:
+                    self._loaded[OTHER] = self._load[OTHER]()
+                except Exception as error:  # a model from elsewhere may fail in any way; the app goes on without it
+                    log.warning("CAUSALCLIP_VLM was not loaded: %s: %s", type(error).__name__, error)
+                    self.other_problem = f"{self.other} could not be loaded, so the embedded model speaks in its place."
+        if self.other_problem:
+            return Voice(problem=self.other_problem)
+        model = self._loaded[OTHER]
+        return Voice(OTHER, self.other, model.asks, model.differentiable)
+
+    def warm_up(self) -> None:
+        """Loads the other model, after what others are loading: the first who asks it need not wait for that."""
+        self.wait()
+        self.voice(OTHER)
+
+    @property
+    def other_tried(self) -> bool:
+        """Whether the other model is loaded, or cannot be."""
+        return not self.other or bool(self.other_problem) or OTHER in self._loaded
+
+    def vlm_named(self, key: str) -> "VisionLanguageModel":
+        """The model of a voice."""
+        return self._loaded[OTHER] if self.voice(key).key == OTHER else self.vlm
+
+    def on_card(self, work: Callable[..., Any], *given: Any) -> Any:
+        """work(self, *given) with the other model on a graphics card, where there is one. `work` is a function of a
+        module, and what it is given and returns is on the processor: a lent card is there in another process."""
+        return self._once(work, *given)
+
+    def steps_on_card(self, work: Callable[..., Iterator[Any]], *given: Any) -> Iterator[Any]:
+        """The same for what yields."""
+        return self._stepwise(work, *given)
+
+    def _work_here(self, work: Callable[..., Any], *given: Any) -> Any:
+        self._move_other()
+        return work(self, *given)
+
+    def _steps_here(self, work: Callable[..., Iterator[Any]], *given: Any) -> Iterator[Any]:
+        self._move_other()
+        yield from work(self, *given)
+
+    def _move_other(self) -> None:
+        import torch
+
+        if torch.cuda.is_available() and self.voice(OTHER).key == OTHER:
+            self._loaded[OTHER].to("cuda")
+
     def _get(self, name: str) -> Any:
         with self._lock:
             if name not in self._loaded:
@@ -97,6 +175,12 @@ def _load_vlm() -> "EmbeddedVLM":
     from purifier.vlm import EmbeddedVLM  # seconds of imports, when the model is first used
 
     return EmbeddedVLM.from_pretrained()
+
+
+def _load_other(name: str) -> "VisionLanguageModel":
+    from purifier.vlm.hub import load_vlm
+
+    return load_vlm(name)
 
 
 def _load_purifier() -> "PurifierPipeline":

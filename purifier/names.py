@@ -4,6 +4,7 @@ from pathlib import Path
 
 ATTACKS = ("fgsm", "pgd", "mi-fgsm", "apgd", "square", "patch")
 OBJECTIVES = ("answer", "caption", "features", "detector")
+EMBEDDED, OTHER = "embedded", "other"  # the vision-language model that is shipped, and one that a host has added
 
 
 def check_name(name: str, known: tuple[str, ...], kind: str) -> None:

@@ -1,21 +1,23 @@
-"""Moves what the embedded model says: its answer to a question, or its caption."""
+"""Moves what a model says: its answer to a question, or its caption."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
-from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM, normalise_question
+from purifier.vlm import CAPTION_PROMPT, VisionLanguageModel
 
 
 @dataclass(frozen=True, slots=True)
 class SaySomething:
     """Makes the model say something else than `texts` (untargeted), or exactly `texts` (targeted).
 
-    prompts, texts: one a picture. The loss is -log p(text | picture, prompt), or log p for a target.
+    prompts, texts: one a picture. The loss is -log p(text | picture, prompt), or log p for a target. prefix: a soft
+    one, for the embedded model alone.
     """
 
-    vlm: EmbeddedVLM
+    vlm: VisionLanguageModel
     prompts: tuple[str, ...]
     texts: tuple[str, ...]
     targeted: bool = False
@@ -23,30 +25,30 @@ class SaySomething:
     flat: bool = field(default=False, init=False)
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        likelihood = self.vlm.log_likelihood(pixels, self.prompts, self.texts, prefix=self.prefix)
+        options: dict[str, Any] = {} if self.prefix is None else {"prefix": self.prefix}
+        likelihood = self.vlm.log_likelihood(pixels, self.prompts, self.texts, **options)
         return likelihood if self.targeted else -likelihood
 
 
 def change_answer(
-    vlm: EmbeddedVLM, questions: Sequence[str], answers: Sequence[str], *, prefix: Tensor | None = None
+    vlm: VisionLanguageModel, questions: Sequence[str], answers: Sequence[str], *, prefix: Tensor | None = None
 ) -> SaySomething:
     """Away from what the model answers to each question now."""
-    return SaySomething(vlm, tuple(map(normalise_question, questions)), tuple(answers), prefix=prefix)
+    return SaySomething(vlm, tuple(questions), tuple(answers), prefix=prefix)
 
 
 def force_answer(
-    vlm: EmbeddedVLM, questions: Sequence[str], targets: Sequence[str], *, prefix: Tensor | None = None
+    vlm: VisionLanguageModel, questions: Sequence[str], targets: Sequence[str], *, prefix: Tensor | None = None
 ) -> SaySomething:
     """Towards one answer to each question."""
-    prompts = tuple(map(normalise_question, questions))
-    return SaySomething(vlm, prompts, tuple(targets), targeted=True, prefix=prefix)
+    return SaySomething(vlm, tuple(questions), tuple(targets), targeted=True, prefix=prefix)
 
 
-def change_caption(vlm: EmbeddedVLM, captions: Sequence[str]) -> SaySomething:
+def change_caption(vlm: VisionLanguageModel, captions: Sequence[str]) -> SaySomething:
     """Away from what the model says about each picture now."""
     return SaySomething(vlm, (CAPTION_PROMPT,) * len(captions), tuple(captions))
 
 
-def force_caption(vlm: EmbeddedVLM, targets: Sequence[str]) -> SaySomething:
+def force_caption(vlm: VisionLanguageModel, targets: Sequence[str]) -> SaySomething:
     """Towards one caption of each picture."""
     return SaySomething(vlm, (CAPTION_PROMPT,) * len(targets), tuple(targets), targeted=True)

@@ -18,7 +18,7 @@ from purifier.prompts.search import measure_text_prefix, search_text_prefix
 from purifier.prompts.soft import SoftPrompt
 from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM
 from purifier.vlm.features import View, read_pixels, render_view
-from purifier.vlm.hub import HubVLM
+from purifier.vlm.hosted import HubVLM
 from purifier.vlm.training.data import class_frequency, load_pictures, train_texts
 
 Purify = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> the same

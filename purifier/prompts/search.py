@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from purifier.vlm.hub import HubVLM
+from purifier.vlm.hosted import HubVLM
 
 PHRASES = (
     "The picture may be noisy.",

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -24,6 +24,8 @@ class PromptedVLM:
 
     model: EmbeddedVLM
     prefix: Tensor
+    asks: ClassVar[bool] = True
+    differentiable: ClassVar[bool] = True
 
     @property
     def tower(self) -> Tower:

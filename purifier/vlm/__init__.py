@@ -5,6 +5,7 @@ from purifier.vlm.interface import (
     NOT_SURE,
     Answer,
     Caption,
+    EmptyQuestion,
     VisionLanguageModel,
     normalise_question,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "Answer",
     "Caption",
     "EmbeddedVLM",
+    "EmptyQuestion",
     "VLMConfig",
     "VisionLanguageModel",
     "normalise_question",

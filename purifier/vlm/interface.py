@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -34,7 +34,26 @@ class Caption:
 
 @runtime_checkable
 class VisionLanguageModel(Protocol):
-    """What a model that sees and speaks offers here. pixels: float [N, 3, H, W] in [0, 1], any size."""
+    """What a model that sees and speaks offers here. pixels: float [N, 3, H, W] in [0, 1], any size.
+
+    What `see` returns is for the methods beside it: models that can look at a picture once, whatever is asked about it,
+    then do so.
+    """
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The only ones that it gives; () if it may say anything."""
+        ...
+
+    @property
+    def asks(self) -> bool:
+        """Whether it takes questions."""
+        ...
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether `log_likelihood` has a gradient in the pixels."""
+        ...
 
     def caption(self, pixels: Tensor) -> list[Caption]:
         """One caption a picture."""
@@ -44,14 +63,38 @@ class VisionLanguageModel(Protocol):
         """One answer a picture, to one question for all or one for each."""
         ...
 
+    def log_likelihood(self, pixels: Tensor, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
+        """log p(answer | picture, prompt) of each picture, [N]; CAPTION_PROMPT asks for a caption."""
+        ...
+
+    def see(self, pixels: Tensor) -> Any:
+        """What it sees."""
+        ...
+
+    def caption_seen(self, visual: Any) -> list[Caption]:
+        """As `caption`."""
+        ...
+
+    def answer_seen(self, visual: Any, questions: Sequence[str]) -> list[Answer]:
+        """As `answer`, one question a picture."""
+        ...
+
+    def score(self, visual: Any, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
+        """As `log_likelihood`."""
+        ...
+
+
+class EmptyQuestion(ValueError):
+    """A question has no words; the message says what to do."""
+
 
 def normalise_question(text: str) -> str:
     """Lower case, without the question mark and punctuation at the end, one space between words.
 
     Raises:
-        ValueError: nothing is left.
+        EmptyQuestion: nothing is left.
     """
     words = " ".join(text.replace("_", " ").lower().rstrip(" ?.!").split())
     if not words:
-        raise ValueError("The question is empty. Type one, such as: how many people are there?")
+        raise EmptyQuestion("The question is empty. Type one, such as: how many people are there?")
     return words

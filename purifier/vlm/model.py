@@ -60,6 +60,8 @@ class EmbeddedVLM(nn.Module):
     model, whose positions are learned, never saw one.
     """
 
+    asks = differentiable = True
+
     def __init__(self, config: VLMConfig, vocabulary: Vocabulary, tower: Tower, *, answers: Sequence[str] = ()) -> None:
         super().__init__()
         self.config = config

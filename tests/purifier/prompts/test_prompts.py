@@ -12,7 +12,7 @@ from purifier.prompts.optimise import optimise_prompt
 from purifier.prompts.search import measure_text_prefix, search_text_prefix
 from purifier.prompts.soft import SoftPrompt
 from purifier.vlm import Answer, EmbeddedVLM, VisionLanguageModel
-from purifier.vlm.hub import HubVLM
+from purifier.vlm.hosted import HubVLM
 from tests.makers.folders import vlm_folder
 from tests.makers.models import tiny_vlm
 

@@ -4,53 +4,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import (
-    BertTokenizerFast,
-    BlipConfig,
-    BlipForConditionalGeneration,
-    BlipForQuestionAnswering,
-    BlipImageProcessor,
-    BlipProcessor,
-    PreTrainedTokenizerFast,
-    SmolVLMConfig,
-    SmolVLMForConditionalGeneration,
-    SmolVLMImageProcessor,
-    SmolVLMProcessor,
-    SmolVLMVideoProcessor,
-)
 
 from causalclip.clip.weights import WeightsMissing
-from purifier.vlm import VisionLanguageModel
-from purifier.vlm.hub import BlipCaptioner, BlipVQA, ChatVLM, NotThisKind, each, load_vlm, to_pictures
+from purifier.attacks import Attack, run_attack
+from purifier.objectives import change_answer
+from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM, VisionLanguageModel
+from purifier.vlm.blip import BlipCaptioner, BlipVQA
+from purifier.vlm.chat import ANSWER_STYLE, ChatVLM
+from purifier.vlm.hosted import HubVLM, NotThisKind, each, to_pictures
+from purifier.vlm.hub import load_vlm
+from tests.makers.models import hub_folders, tiny_vlm
 
-WORDS = [
-    "what",
-    "is",
-    "in",
-    "the",
-    "picture",
-    "how",
-    "many",
-    "dogs",
-    "are",
-    "there",
-    "describe",
-    "this",
-    "one",
-    "short",
-    "sentence",
-    "answer",
-    "to",
-    "three",
-    "words",
-    "a",
-]
-CHAT = (
-    "{% for m in messages %}{{ m['role'] }} {% for c in m['content'] %}"
-    "{% if c['type'] == 'image' %}<image>{% else %}{{ c['text'] }}{% endif %}{% endfor %}<end_of_utterance>{% endfor %}"
-    "{% if add_generation_prompt %} assistant {% endif %}"
-)
+QUESTION = "how many dogs are there"
 
 
 @pytest.fixture(scope="module")
@@ -60,89 +25,7 @@ def pixels() -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    root = tmp_path_factory.mktemp("hub")
-    torch.manual_seed(0)
-    return {
-        "vqa": _blip(root / "vqa", BlipForQuestionAnswering),
-        "caption": _blip(root / "c", BlipForConditionalGeneration),
-        "chat": _smol(root / "chat"),
-    }
-
-
-def _blip(folder: Path, kind: type) -> str:
-    vocabulary = {t: i for i, t in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", "[ENC]", *WORDS])}
-    text = {
-        "vocab_size": len(vocabulary),
-        "hidden_size": 16,
-        "encoder_hidden_size": 16,
-        "intermediate_size": 32,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "projection_dim": 16,
-        "max_position_embeddings": 64,
-        "bos_token_id": 5,
-        "eos_token_id": 3,
-        "sep_token_id": 3,
-        "pad_token_id": 0,
-    }
-    vision = {
-        "hidden_size": 16,
-        "intermediate_size": 32,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "image_size": 32,
-        "patch_size": 16,
-        "projection_dim": 16,
-    }
-    kind(BlipConfig(text_config=text, vision_config=vision, projection_dim=16)).eval().save_pretrained(folder)
-    tokenizer = BertTokenizerFast(vocab=vocabulary)
-    BlipProcessor(BlipImageProcessor(size={"height": 32, "width": 32}), tokenizer).save_pretrained(folder)
-    return str(folder)
-
-
-def _smol(folder: Path) -> str:
-    special = ["<pad>", "<unk>", "<image>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>"]
-    vocabulary = {t: i for i, t in enumerate([*special, "user", "assistant", *WORDS, "."])}
-    raw = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    raw.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=raw,
-        pad_token="<pad>",
-        unk_token="<unk>",
-        eos_token="<end_of_utterance>",
-        additional_special_tokens=special[2:],
-    )
-    config = SmolVLMConfig(
-        image_token_id=2,
-        scale_factor=2,
-        pad_token_id=0,
-        vision_config={
-            "hidden_size": 16,
-            "intermediate_size": 32,
-            "num_hidden_layers": 1,
-            "num_attention_heads": 2,
-            "image_size": 32,
-            "patch_size": 8,
-        },
-        text_config={
-            "model_type": "llama",
-            "hidden_size": 16,
-            "intermediate_size": 32,
-            "num_hidden_layers": 1,
-            "num_attention_heads": 2,
-            "num_key_value_heads": 2,
-            "vocab_size": len(vocabulary),
-            "pad_token_id": 0,
-            "bos_token_id": 0,
-            "eos_token_id": 5,
-        },
-    )
-    SmolVLMForConditionalGeneration(config).eval().save_pretrained(folder)
-    size = {"size": {"longest_edge": 32}, "max_image_size": {"longest_edge": 32}, "do_image_splitting": False}
-    SmolVLMProcessor(
-        SmolVLMImageProcessor(**size), tokenizer, SmolVLMVideoProcessor(), image_seq_len=4, chat_template=CHAT
-    ).save_pretrained(folder)
-    return str(folder)
+    return hub_folders(tmp_path_factory.mktemp("hub"))
 
 
 def test_each_kind_loads_as_its_class(folders: dict[str, str]) -> None:
@@ -189,6 +72,71 @@ def test_a_language_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
     with pytest.raises(NotThisKind, match="gpt2"):
         load_vlm(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["vqa", "caption", "chat"])
+def test_the_likelihoods_of_different_texts_are_parts_of_one(
+    name: str, folders: dict[str, str], pixels: torch.Tensor
+) -> None:
+    vlm = load_vlm(folders[name])
+    assert isinstance(vlm, HubVLM)
+    prompt = CAPTION_PROMPT if name == "caption" else QUESTION
+    texts = ["dogs", "picture", "many", "a", "dogs dogs"]
+    chances = vlm.log_likelihood(pixels[:1].expand(5, -1, -1, -1), [prompt] * 5, texts).exp()
+    assert (chances > 0).all()
+    assert chances[:4].sum() < 1
+    assert len(set(chances.tolist())) == 5
+
+
+def test_a_chat_s_likelihood_is_that_of_its_tokens_one_by_one(folders: dict[str, str], pixels: torch.Tensor) -> None:
+    vlm = load_vlm(folders["chat"])
+    assert isinstance(vlm, ChatVLM)
+    content = [
+        {"type": "image", "image": to_pictures(pixels)[0]},
+        {"type": "text", "text": f"{QUESTION} {ANSWER_STYLE}"},
+    ]
+    options = {"add_generation_prompt": True, "tokenize": True, "return_dict": True, "return_tensors": "pt"}
+    inputs = vlm.processor.apply_chat_template([{"role": "user", "content": content}], **options)
+    tokenizer, total = vlm.processor.tokenizer, 0.0
+    for word in ("dogs", "are", "<end_of_utterance>"):
+        token = tokenizer.convert_tokens_to_ids(word)
+        with torch.no_grad():
+            total += float(vlm.model(**inputs).logits[0, -1].log_softmax(-1)[token])
+        inputs["input_ids"] = torch.cat([inputs["input_ids"], torch.tensor([[token]])], 1)
+        inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+    said = float(vlm.log_likelihood(pixels[:1], [QUESTION], ["dogs are"]))
+    assert said == pytest.approx(total, abs=0.1)  # in bfloat16 on some processors
+
+
+@pytest.mark.parametrize("name", ["vqa", "caption", "chat"])
+def test_an_attack_follows_the_model_s_own_gradient(name: str, folders: dict[str, str], pixels: torch.Tensor) -> None:
+    vlm = load_vlm(folders[name])
+    assert vlm.differentiable
+    clean = (pixels[:1] * 255).round() / 255
+    objective = change_answer(vlm, [CAPTION_PROMPT if name == "caption" else QUESTION], ["dogs"])
+    moved = run_attack(Attack(eps=16, steps=6), clean, objective)
+    with torch.no_grad():
+        assert objective(moved) > objective(clean)
+
+
+def test_without_a_processor_that_works_on_tensors_there_is_no_gradient(folders: dict[str, str]) -> None:
+    class Pillow:
+        def image_processor(self, images: list[torch.Tensor], return_tensors: str) -> dict[str, torch.Tensor]:
+            return {"pixel_values": torch.stack([torch.from_numpy(image.numpy()) for image in images])}
+
+    vlm = load_vlm(folders["vqa"])
+    assert isinstance(vlm, BlipVQA)
+    assert not BlipVQA(vlm.model, Pillow()).differentiable
+
+
+def test_what_is_seen_answers_like_the_picture(folders: dict[str, str], pixels: torch.Tensor) -> None:
+    for vlm in (load_vlm(folders["chat"]), tiny_vlm()):
+        assert isinstance(vlm, HubVLM | EmbeddedVLM)
+        seen = vlm.see(pixels)
+        assert vlm.caption_seen(seen) == vlm.caption(pixels)
+        assert vlm.answer_seen(seen, [QUESTION] * 2) == vlm.answer(pixels, QUESTION)
+        both = [f(x, [QUESTION] * 2, ["dogs", "are"]) for f, x in ((vlm.score, seen), (vlm.log_likelihood, pixels))]
+        assert torch.equal(*both)
 
 
 def test_pictures_are_rounded_to_eight_bits() -> None:
