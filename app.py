@@ -1,6 +1,7 @@
 """CausalCLIP's app: `python app.py`, then open the address that it prints.
 
 GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say where it listens; CAUSALCLIP_MODEL names another detector (a folder).
+CAUSALCLIP_VLM names a vision-language model for the Purify tab, beside the embedded one.
 CAUSALCLIP_RUNTIME says what it judges in, see docs/hosting.md.
 CAUSALCLIP_HOSTS adds names under which it may be reached, such as check.example.org.
 GRADIO_TEMP_DIR says where uploads are kept, CAUSALCLIP_KEPT for how many seconds.
@@ -35,6 +36,7 @@ from ui.detect.introduction import introduction
 from ui.detect.tab import build_tab
 from ui.explore.tab import build_explorer_tab
 from ui.measured.tab import build_measured_tab
+from ui.purify import examples as prepared
 from ui.purify.tab import build_tab as build_purify_tab
 from ui.server import sessions
 from ui.server.arrivals import sweep_unused
@@ -45,7 +47,7 @@ from ui.server.memory import give_back, share_arenas
 from ui.server.problems import explain
 from ui.server.sweeper import Sweeper
 from ui.serving import ASSETS, launch
-from ui.settings import Carried
+from ui.settings import PRIVATE, VLM, Carried
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
@@ -70,7 +72,8 @@ def build(
         examples_folder: where the examples are written; a new folder by default.
         models: of the Purify tab; without them there is no such tab.
     """
-    examples = write_examples(examples_folder or Path(tempfile.mkdtemp(prefix="causalclip-examples-")))
+    folder = examples_folder or Path(tempfile.mkdtemp(prefix="causalclip-examples-"))
+    examples = write_examples(folder)
 
     def notice() -> tuple[dict[str, Any], str]:
         error = problem()
@@ -94,7 +97,8 @@ def build(
                 build_batch_tab(detector)
             if models is not None:
                 with gr.Tab("Purify", id="purify"):
-                    build_purify_tab(models, Carried(judged.purify, judged.picture, tabs, "purify"))
+                    carried = Carried(judged.purify, judged.picture, tabs, "purify")
+                    purify = build_purify_tab(models, carried, prepared=prepared.write(folder))
             with gr.Tab("Explore", id="explore"):
                 build_explorer_tab(detector, Carried(judged.explore, judged.picture, tabs, "explore"))
             with gr.Tab("How good is it?") as measured:
@@ -103,6 +107,8 @@ def build(
             gr.Markdown((ASSETS / "privacy.md").read_text(encoding="utf-8"))
         footer = gr.HTML(elem_id="footer")
         page.load(notice, None, [banner, footer], queue=False, show_progress="hidden", api_visibility="private")
+        if models is not None:
+            page.load(purify.offered, None, [purify.vlm, purify.offer], queue=False, **PRIVATE)
         page.unload(forget)
     page.queue(default_concurrency_limit=4, api_open=False)
     return page
@@ -113,11 +119,13 @@ def main(room: Room) -> None:
     drop_messages()
     share_arenas()
     detector = LazyDetector(DETECTOR)
-    models = Models(detector=detector, wait=detector.problem) if shipped() else None
+    models = Models(detector=detector, other=VLM, wait=detector.problem) if shipped() else None
     page = build(detector, problem=detector.problem, examples_folder=room.examples, models=models)
     keep(page, room).start()
     print(f"CausalCLIP is ready: open {launch(page)}", flush=True)
     threading.Thread(target=detector.warm_up, daemon=True).start()
+    if models is not None:
+        threading.Thread(target=models.warm_up, daemon=True).start()
     page.block_thread()
 
 

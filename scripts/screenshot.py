@@ -50,11 +50,9 @@ def explore(page: Page, files: list[Path]) -> None:
 
 
 def purify(page: Page, files: list[Path]) -> None:
-    """An attacked and purified picture."""
+    """An example, attacked and purified."""
     page.get_by_role("tab", name="Purify").click()
-    page.locator("#purify-picture input[type=file]").set_input_files(files[2])
-    page.locator("#purify-question").locator("textarea, input").fill("what is on the table ?")
-    page.locator("#purify-attack").click()
+    page.locator("#purify-examples button").first.click()
     page.locator("#purify-notes").get_by_text("Purified in").wait_for()
     page.locator("#purify-slider img").first.wait_for()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from causalclip.pictures.formats import MAX_BYTES, NAMES
 
 KEPT = 3000  # seconds that a session's drawing is kept at most
 OPACITY = 0.8
+VLM = os.environ.get("CAUSALCLIP_VLM", "").strip()  # a model that describes and answers beside the embedded one
 PLACEHOLDER = f"""Drop a picture here, paste one, or click to choose
 {NAMES}
 up to {MAX_BYTES >> 20} MB"""

@@ -9,8 +9,13 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+import app
 from tests.browser.conftest import Open, open_tab
 from tests.conftest import Served
+from tests.makers.detectors import tiny_detector
+from tests.makers.models import hub_folders
+from tests.makers.purifiers import tiny_models
+from ui.purify.examples import PREPARED
 
 
 @pytest.fixture(scope="module")
@@ -35,24 +40,52 @@ def pixels(page: Page, name: str, folder: Path) -> np.ndarray:
     return np.asarray(Image.open(folder / f"{name}.png").convert("RGB")).astype(int)
 
 
-def test_from_attack_to_purified(open_page: Open, real_app: Served, photo: Path, tmp_path: Path) -> None:
+def in_sight(page: Page, *names: str) -> list[float]:
+    """The tops of parts that are in the window as a whole."""
+    boxes = [page.locator(name).first.bounding_box() for name in names]
+    height = page.viewport_size["height"] if page.viewport_size else 0
+    assert all(box and box["y"] >= 0 and box["y"] + box["height"] <= height for box in boxes), (names, boxes)
+    return [box["y"] for box in boxes if box]
+
+
+def test_the_three_prepared_ones_in_one_look(open_page: Open, real_app: Served, tmp_path: Path) -> None:
     page = open_page(real_app.address)
+    page.set_viewport_size({"width": 1280, "height": 800})
     open_tab(page, "Purify")
     expect(page.locator("#purify-results")).to_be_hidden()
-    give(page, photo)
-    page.locator("#purify-question textarea, #purify-question input").fill("what is on the table ?")
-    page.get_by_role("button", name="Attack, then purify").click()
-    for name in ("clean", "adversarial", "purified"):
-        expect(page.locator(f"#purify-{name}-said")).to_contain_text("Answer")
-        expect(page.locator(f"#purify-{name} img").first).to_be_visible()
-    expect(page.locator("#purify-slider")).to_be_visible()
-    expect(page.locator("#purify-notes")).to_contain_text("Purified in")
-    expect(page.locator("#purify-purified-said")).to_contain_text("the clean picture")
-    clean, moved = (pixels(page, name, tmp_path) for name in ("clean", "adversarial"))
-    assert np.array_equal(clean, np.asarray(Image.open(photo)))
-    assert 0 < np.abs(clean - moved).max() <= 8
+    for index, example in enumerate(PREPARED):
+        page.locator("#purify-examples button").nth(index).click()
+        expect(page.locator("#purify-question textarea, #purify-question input")).to_have_value(example.question)
+        expect(page.locator("#purify-headline")).to_contain_text("purification brought")
+        expect(page.locator("#purify-headline")).to_contain_text(f"The answer was “{example.answer}”")
+        expect(page.locator("#purify-headline")).to_contain_text(f"and “{example.answer}” after purification")
+        expect(page.locator("#purify-clean-said .cc-told")).to_have_text(example.answer)
+        expect(page.locator("#purify-adversarial-said")).to_contain_text("answer differs")
+        expect(page.locator("#purify-purified-said")).to_contain_text("answer as before")
+        expect(page.locator("#purify-answers table svg")).to_have_count(3)
+        expect(page.locator("#purify-purifier-change img")).to_be_visible()
+        page.wait_for_timeout(500)  # the pictures have their size
+        tops = in_sight(page, "#purify-adversarial", "#purify-purified", "#purify-answers")
+        assert max(tops) - min(tops) < 12
+        in_sight(page, "#purify-headline", "#purify-attack-change", "#purify-purifier-change", "#purify-answers table")
+    moved = pixels(page, "adversarial", tmp_path)
+    assert 0 < np.abs(moved - skimage.data.astronaut()).max() <= 8
     found = Axe().run(page).response["violations"]
     assert not [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in ("serious", "critical")]
+
+
+def test_where_the_model_is_not_sure_nothing_is_claimed(open_page: Open, real_app: Served, photo: Path) -> None:
+    page = open_page(real_app.address)
+    open_tab(page, "Purify")
+    page.locator("#purify-question textarea, #purify-question input").fill("what is on the table ?")
+    give(page, photo)
+    expect(page.locator("#purify-headline")).to_be_visible()
+    page.get_by_role("button", name="Attack, then purify").click()
+    expect(page.locator("#purify-headline")).to_contain_text("The attack")
+    expect(page.locator("#purify-headline")).to_contain_text("not sure of its answer on the clean picture")
+    expect(page.locator("#purify-clean-said")).to_contain_text("I am not sure")
+    expect(page.locator("#purify-answers")).not_to_contain_text("answer differs")
+    expect(page.locator("#purify-headline h2")).not_to_contain_text("answer")
 
 
 def test_a_given_picture_on_a_phone_and_a_broken_one(
@@ -61,13 +94,33 @@ def test_a_given_picture_on_a_phone_and_a_broken_one(
     page = open_page(real_app.address, width=390, dark=True)
     open_tab(page, "Purify")
     give(page, photo)
-    page.get_by_role("button", name="Purify", exact=True).click()
-    expect(page.locator("#purify-status")).to_contain_text("comes back unchanged")
-    expect(page.locator("#purify-clean")).to_be_hidden()
+    expect(page.locator("#purify-headline")).to_contain_text("comes back unchanged")
+    expect(page.locator("#purify-attack-change")).to_be_hidden()
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     page.locator("#purify-picture").get_by_role("button", name="Remove Image").click()
     expect(page.locator("#purify-results")).to_be_hidden()
     page.locator("#purify-picture input[type=file]").set_input_files(files["broken.jpg"])
-    page.get_by_role("button", name="Purify", exact=True).click()
     expect(page.locator("#purify-status")).to_contain_text("cut short or damaged")
     expect(page.locator("#purify-results")).to_be_hidden()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_another_model_speaks_where_it_can_be_had(
+    open_page: Open, uploads: Path, tmp_path: Path, photo: Path, there: bool
+) -> None:
+    models = tiny_models(other=hub_folders(tmp_path)["chat"] if there else str(tmp_path / "tiny-chat"))
+    detector = tiny_detector()
+    served = app.build(lambda: detector, models=models)
+    page = open_page(app.launch(served))
+    open_tab(page, "Purify")
+    expect(page.locator("#purify-vlm")).to_contain_text("tiny-chat")
+    give(page, photo)
+    speaker = "tiny-chat" if there else "the embedded model"
+    expect(page.locator("#purify-answers h3")).to_have_text(f"What {speaker} says")
+    sentence = "tiny-chat could not be loaded, so the embedded model speaks in its place."
+    expect(page.locator("#purify-headline").get_by_text(sentence)).to_have_count(0 if there else 1)
+    page.reload()
+    open_tab(page, "Purify")
+    expect(page.locator("#purify-vlm")).to_be_visible(visible=there)
+    expect(page.locator("#purify-offer").get_by_text(sentence)).to_have_count(0 if there else 1)
+    served.close(verbose=False)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 import app
+from purifier import exhibit
 from tests.browser.conftest import Open, open_tab
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
@@ -119,34 +120,109 @@ def test_two_pictures_in_an_explore_pane_and_only_the_last_is_answered(
     expect(page.locator("#explore-a-map")).to_be_hidden()
 
 
+class SlowPurify:
+    """The Purify tab with tiny models that take `seconds` for a purification, and a while for a step of an attack."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+        models = tiny_models()
+        purify, steps = models.purify, exhibit.attack_steps
+        self.begun, self.seconds, self.widths = threading.Event(), seconds, []
+
+        def slow(pixels: Any, count: int) -> Any:
+            self.widths.append(pixels.shape[-1])
+            self.begun.set()
+            time.sleep(self.seconds)
+            return purify(pixels, count)
+
+        def slowly(*given: Any) -> Any:
+            for state in steps(*given):
+                time.sleep(0.3)
+                yield state
+
+        monkeypatch.setattr(models, "purify", slow)
+        monkeypatch.setattr(exhibit, "attack_steps", slowly)
+        self.detector = tiny_detector()
+        self.page = app.build(lambda: self.detector, models=models)
+
+
+@pytest.fixture
+def slow_purify(uploads: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowPurify]:
+    slowed = SlowPurify(monkeypatch, 1.5)
+    yield slowed
+    slowed.page.close(verbose=False)
+
+
+def open_purify(open_page: Open, slowed: SlowPurify) -> Page:
+    page = open_page(app.launch(slowed.page))
+    open_tab(page, "Purify")
+    return page
+
+
+def give(page: Page, file: Path) -> None:
+    """Gives a picture to Purify, in the place of the one that is there."""
+    remove = page.locator("#purify-picture").get_by_role("button", name="Remove Image")
+    if remove.is_visible():
+        remove.click()
+    page.locator("#purify-picture input[type=file]").set_input_files(file)
+    expect(page.locator("#purify-picture img").first).to_be_visible()
+
+
+@pytest.mark.parametrize("attacked", [False, True])
 @pytest.mark.parametrize(("button", "title"), [("Stop", "Stopped"), ("Remove Image", "No picture yet")])
 def test_what_is_stopped_or_removed_in_purify_does_not_come_back(
-    open_page: Open, uploads: Path, three: list[Path], monkeypatch: pytest.MonkeyPatch, button: str, title: str
+    open_page: Open, slow_purify: SlowPurify, three: list[Path], button: str, title: str, attacked: bool
 ) -> None:
-    models = tiny_models()
-    purify, begun = models.purify, threading.Event()
-
-    def slow(*given: Any) -> Any:
-        begun.set()
-        time.sleep(1.5)
-        return purify(*given)
-
-    monkeypatch.setattr(models, "purify", slow)
-    detector = tiny_detector()
-    served = app.build(lambda: detector, models=models)
-    page = open_page(app.launch(served))
-    open_tab(page, "Purify")
-    page.locator("#purify-picture input[type=file]").set_input_files(three[0])
-    expect(page.locator("#purify-picture img").first).to_be_visible()
-    page.get_by_role("button", name="Purify", exact=True).click()
-    assert begun.wait(60)
-    page.locator("#purify-stop, #purify-picture").get_by_role("button", name=button).or_(
+    page = open_purify(open_page, slow_purify)
+    give(page, three[0])
+    assert slow_purify.begun.wait(60)
+    if attacked:
+        page.get_by_role("button", name="Attack, then purify").click()
+        expect(page.locator("#purify-status")).to_contain_text("Step 3 of 20")
+    page.locator("#purify-picture").get_by_role("button", name=button).or_(
         page.get_by_role("button", name=button, exact=True)
     ).filter(visible=True).first.click()
     expect(page.locator("#purify-status h2")).to_contain_text(title)
-    page.evaluate(WATCH.replace("#status", "#purify-status").replace("#facts", "#purify-purified-said"))
+    page.evaluate(WATCH.replace("#status", "#purify-status").replace("#facts", "#purify-headline"))
     page.wait_for_timeout(2500)
     assert all(title in seen for seen in page.evaluate("window.seen"))
     expect(page.locator("#purify-status h2")).to_contain_text(title)
     expect(page.locator("#purify-results")).to_be_hidden()
-    served.close(verbose=False)
+
+
+def test_three_pictures_in_a_row_in_purify_and_only_the_last_is_answered(
+    open_page: Open, slow_purify: SlowPurify, three: list[Path]
+) -> None:
+    page = open_purify(open_page, slow_purify)
+    page.evaluate(
+        """() => { window.widths = []; setInterval(() => document.querySelectorAll("#purify-row img").forEach(
+        (image) => { if (image.naturalWidth) window.widths.push(image.naturalWidth); }), 20); }"""
+    )
+    for path in three:
+        give(page, path)
+        page.wait_for_timeout(300)
+    expect(page.locator("#purify-results")).to_be_visible()
+    expect(page.locator("#purify-purified img")).to_be_visible()
+    page.wait_for_timeout(2500)
+    assert set(page.evaluate("window.widths")) == {330}
+    assert slow_purify.widths[-1] == 330
+
+
+def test_a_result_in_purify_stays_until_the_next_one_but_not_beside_another_picture(
+    open_page: Open, slow_purify: SlowPurify, three: list[Path]
+) -> None:
+    page = open_purify(open_page, slow_purify)
+    slow_purify.seconds = 0
+    give(page, three[0])
+    expect(page.locator("#purify-headline h2")).to_contain_text("Purified")
+    slow_purify.seconds = 3
+    page.get_by_role("button", name="Purify", exact=True).click()
+    expect(page.locator("#purify-status h2")).to_contain_text("Working")
+    expect(page.locator("#purify-results")).to_be_visible()
+    expect(page.locator("#purify-status")).to_be_hidden()  # there is the new one
+    expect(page.locator("#purify-headline h2")).to_contain_text("Purified")
+    page.get_by_role("button", name="Purify", exact=True).click()
+    expect(page.locator("#purify-status h2")).to_contain_text("Working")
+    give(page, three[1])
+    assert page.locator("#purify-results").is_hidden()
+    expect(page.locator("#purify-results")).to_be_visible()
+    assert page.locator("#purify-purified img").first.evaluate("image => image.naturalWidth") == 320

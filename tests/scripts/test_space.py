@@ -1,5 +1,6 @@
 """What is pushed to a Space is whole and small enough."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,10 +18,18 @@ def test_the_assembled_space_builds_its_page(tmp_path: Path) -> None:
     assert not any(path.parts[0] in {"tests", "scripts"} for path in files)
     assert not any("outcomes" in path.parts for path in files)
     assert max((tmp_path / "space" / path).stat().st_size for path in files) <= space.LARGEST
-    code = "import app; print(len(app.build(lambda: None).fns))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path / "space", capture_output=True, text=True)
+    code = (
+        "import app; from purifier.models import Models; models = Models(other=app.VLM); "
+        "page = app.build(lambda: None, models=models); print(len(page.fns), 'tiny' in str(page.config))"
+    )
+    chosen = {**os.environ, "CAUSALCLIP_VLM": "someone/tiny"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path / "space", capture_output=True, text=True, env=chosen
+    )
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 10
+    functions, offered = done.stdout.split()
+    assert int(functions) > 10
+    assert offered == "True"
 
 
 def test_a_file_that_is_too_large_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -12,9 +14,9 @@ from PIL import Image
 
 from causalclip.pictures.loading import ImageError, load_image
 from causalclip.report.card import queued
-from purifier.models import Models, prompt_shipped
-from ui.folding import folded
-from ui.purify import words
+from purifier.models import Models
+from purifier.names import EMBEDDED, OTHER
+from ui.purify import examples, parts, words
 from ui.server.files import picture_input, save_png, upload_path
 from ui.server.gate import MODEL, PICTURES, Priority
 from ui.server.problems import explain
@@ -22,32 +24,12 @@ from ui.server.turns import Part, Turn
 from ui.settings import PLACEHOLDER, PROMISE, RUNS, Carried
 
 if TYPE_CHECKING:
-    from purifier.exhibit import Exhibit, Wish
+    from purifier.exhibit import Exhibit, Which, Wish
 
-OBJECTIVES = [
-    ("The answer to the question", "answer"),
-    ("The caption", "caption"),
-    ("What CLIP sees", "features"),
-    ("The detector's verdict", "detector"),
-]
-ATTACKS = [
-    ("PGD", "pgd"),
-    ("APGD", "apgd"),
-    ("MI-FGSM", "mi-fgsm"),
-    ("FGSM, one step", "fgsm"),
-    ("Square, black box", "square"),
-    ("A patch", "patch"),
-]
-COLUMNS = (("clean", "Clean"), ("adversarial", "Attacked, or as given"), ("purified", "Purified"))
-ALT = {
-    "clean": "The picture before the attack",
+ALT: dict[Which, str] = {
     "adversarial": "The picture as attacked or as given",
     "purified": "The picture after purification",
 }
-CHANGES = (
-    ("attack-change", "What the attack changed, 10 times amplified"),
-    ("purifier-change", "What purification changed, 10 times amplified"),
-)
 
 Updates = dict[Any, Any]
 
@@ -56,111 +38,162 @@ Updates = dict[Any, Any]
 class PurifyTab:
     """The tab's components and callbacks.
 
-    wishes: question, steps, prompt, then attack, eps, attack steps, objective, target.
-    pictures, said: by column. notes: what is to be known besides.
+    wishes: question, steps, prompt, then attack, eps, attack steps, objective, target, and who speaks.
+    status: what goes on. headline, answers, notes: the result in words. pictures: by column. changes: by name.
+    offer: why nobody but the embedded model can speak. prepared: the files of the three examples.
     """
 
     models: Models
     picture: gr.Image
     wishes: list[Any]
     status: gr.HTML
-    pictures: dict[str, gr.Image]
-    said: dict[str, gr.HTML]
+    headline: gr.HTML
+    pictures: dict[Which, gr.Image]
+    changes: dict[str, gr.Image]
+    answers: gr.HTML
     notes: gr.HTML
     slider: gr.ImageSlider
-    changes: dict[str, gr.Image]
+    offer: gr.HTML
+    prepared: Sequence[Path] = ()
 
     @property
     def shown(self) -> list[Any]:
         """Everything that a run may change."""
-        parts: list[dict[str, Any]] = [self.pictures, self.said, self.changes]
-        return [self.status, self.notes, self.slider, *(c for part in parts for c in part.values())]
+        return [self.status, *self._result]
+
+    @property
+    def vlm(self) -> gr.Radio:
+        """Who speaks."""
+        radio: gr.Radio = self.wishes[-1]
+        return radio
+
+    @property
+    def _result(self) -> list[Any]:
+        pictures = [*self.pictures.values(), *self.changes.values()]
+        return [self.headline, self.answers, self.notes, self.slider, *pictures]
 
     def begin(self, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
-        """What the page shows at once: nothing of an older run beside the new one."""
+        """What the page shows at once for a new picture: nothing of the older one."""
         return self.cleared(words.working(None) if upload_path(payload) else None)
 
+    def again(self, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
+        """The same for another wish about the same picture, whose last result stays until there is a new one."""
+        return {self.status: words.working(None)} if upload_path(payload) else self.cleared()
+
+    def example(self, event: gr.EventData) -> Updates:
+        """The same for one of the three that are prepared, with its settings."""
+        index: int = event.index
+        chosen = examples.PREPARED[index]
+        wished = (chosen.question, 1, False, "pgd", chosen.eps, chosen.steps, "answer", "", EMBEDDED)
+        updates: Updates = {self.picture: str(self.prepared[index]), **dict(zip(self.wishes, wished, strict=True))}
+        return updates | self.cleared(words.working(None))
+
+    def carry(self, carried: Carried, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
+        """The same for a picture from another tab."""
+        return {self.picture: upload_path(payload), carried.tabs: carried.shown} | self.cleared(words.working(None))
+
     def run_given(self, turn: Turn, payload: dict[str, Any] | None, *settings: Any) -> Iterator[Updates]:
-        """Purifies the picture as it was given."""
+        """Purifies a new picture as it was given."""
+        yield self.cleared(words.working(None))
         yield from self._run(turn, payload, settings, attacked=False)
 
-    def run_attacked(self, turn: Turn, payload: dict[str, Any] | None, *settings: Any) -> Iterator[Updates]:
-        """Attacks the picture first."""
+    def run_example(self, turn: Turn, payload: dict[str, Any] | None, *settings: Any) -> Iterator[Updates]:
+        """Attacks a new picture and purifies it."""
+        yield self.cleared(words.working(None))
         yield from self._run(turn, payload, settings, attacked=True)
+
+    def run_again(
+        self, turn: Turn, payload: dict[str, Any] | None, *settings: Any, attacked: bool = False
+    ) -> Iterator[Updates]:
+        """Purifies the picture that is there, or attacks it first."""
+        yield {self.status: words.working(None)}
+        yield from self._run(turn, payload, settings, attacked=attacked)
 
     def _run(self, turn: Turn, payload: dict[str, Any] | None, settings: Any, *, attacked: bool) -> Iterator[Updates]:
         path = upload_path(payload)
         if path is None:
             yield self.cleared()
             return
-        yield self.cleared(words.working(None))
         try:
+            yield from self._heard(turn, settings[-1])
             with PICTURES.ask(Priority.ATTACK) as ticket:
                 for before in ticket.waits():
                     yield {self.status: queued(before)}
                 turn.check()
                 yield from self._stages(turn, path, settings, attacked=attacked)
         except Exception as error:
-            failed = self.cleared(words.failure(*reason(error)))
-            yield failed | ({self.picture: None} if isinstance(error, ImageError) else {})
+            failed = {self.status: words.failure(*reason(error))}
+            yield self.cleared() | failed | {self.picture: None} if isinstance(error, ImageError) else failed
+
+    def _heard(self, turn: Turn, vlm: str) -> Iterator[Updates]:
+        """Waits for the other model, if it is the one that is asked; nobody else has to wait for that."""
+        self.models.wait()
+        if vlm == OTHER and not self.models.other_tried:
+            yield {self.status: words.loading(self.models.other)}
+            self.models.voice(OTHER)
+            turn.check()
 
     def _stages(self, turn: Turn, path: str, settings: Any, *, attacked: bool) -> Iterator[Updates]:
         pixels = load_image(path).pixels
-        self.models.wait()
         from purifier.exhibit import exhibit  # here, because it brings PyTorch, which the page need not wait for
 
-        drawn: set[str] = set()
         stages = exhibit(self.models, pixels, _wish(settings, attacked=attacked))
         while (shown := _next(stages, turn)) is not None:
-            updates: Updates = {self.status: words.result(shown) if shown.complete else words.working(shown)}
-            for name in [n for n in shown.said if n not in drawn]:
-                drawn.add(name)
-                updates |= self._column(shown, name)
-            yield updates
             last = shown
-        yield self._compared(last)
+            if not shown.complete:
+                yield {self.status: words.working(shown)}
+        yield self._result_of(last)
 
-    def _column(self, shown: Exhibit, name: Any) -> Updates:
-        file = save_png(Image.fromarray(shown.pictures[name]), name)
-        alt = f"{ALT[name]}. The model says: {shown.said[name].caption}"
-        return {
-            self.pictures[name]: gr.update(value=file, alt_text=alt),
-            self.said[name]: words.said(shown, name),
-        }
-
-    def _compared(self, shown: Exhibit) -> Updates:
+    def _result_of(self, shown: Exhibit) -> Updates:
+        """All of it at once, so that nothing of an older result stands beside it."""
         from purifier.exhibit import difference
 
         moved, purified, clean = (shown.pictures.get(n) for n in ("adversarial", "purified", "clean"))
         assert moved is not None
         assert purified is not None
-        both = tuple(save_png(Image.fromarray(x), n) for x, n in ((moved, "adversarial"), (purified, "purified")))
-        by_purifier = save_png(Image.fromarray(difference(purified, moved)), "purifier-change")
-        updates: Updates = {
-            self.notes: words.notes(shown),
-            self.slider: both,
-            self.changes["purifier-change"]: by_purifier,
-        }
+        changes = {"purifier-change": difference(purified, moved)}
         if clean is not None:
-            by_attack = save_png(Image.fromarray(difference(moved, clean)), "attack-change")
-            updates[self.changes["attack-change"]] = by_attack
-        return updates
+            changes["attack-change"] = difference(moved, clean)
+        drawn = {name: save_png(Image.fromarray(pixels), name) for name, pixels in changes.items()}
+        files = {name: save_png(Image.fromarray(shown.pictures[name]), name) for name in self.pictures}
+        given = "As given" if clean is None else "Attacked"
+        labels: dict[Which, str] = {"adversarial": given, "purified": "Purified"}
+        return {
+            self.status: "",
+            self.headline: words.result(shown),
+            self.answers: words.answers(shown),
+            self.notes: words.notes(shown),
+            self.slider: gr.update(value=(files["adversarial"], files["purified"]), label=f"{given} | purified"),
+            **{image: drawn.get(name) for name, image in self.changes.items()},
+            **{
+                image: gr.update(
+                    value=files[name],
+                    label=labels[name],
+                    alt_text=f"{ALT[name]}. The model says: {shown.said[name].caption}",
+                )
+                for name, image in self.pictures.items()
+            },
+        }
 
     def cleared(self, status: str | None = None) -> Updates:
         """No result: nothing of an older picture may stay beside a newer one."""
         return {
             self.status: status or words.waiting(),
-            **dict.fromkeys([*self.said.values(), self.notes], ""),
+            **dict.fromkeys([self.headline, self.answers, self.notes], ""),
             **dict.fromkeys([*self.pictures.values(), *self.changes.values(), self.slider]),
         }
 
-    def carry(self, carried: Carried, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
-        """A picture from another tab, to be purified when that is asked for."""
-        return {self.picture: upload_path(payload), carried.tabs: carried.shown} | self.cleared(words.carried())
-
     def stopped(self) -> Updates:
-        """After the stop button: the run ends at its next step."""
-        return self.cleared(words.stopped())
+        """After the stop button: the run ends at its next step. An older result stays."""
+        return {self.status: words.stopped()}
+
+    def offered(self) -> Updates:
+        """Who can speak, when a page is opened."""
+        problem = self.models.other_problem
+        if not problem:
+            return {self.vlm: gr.skip(), self.offer: gr.skip()}
+        said = f"<p class='cc-small'>{escape(problem)}</p>"
+        return {self.vlm: gr.update(visible=False, value=EMBEDDED), self.offer: gr.update(visible=True, value=said)}
 
 
 def _next(stages: Iterator[Exhibit], turn: Turn) -> Exhibit | None:
@@ -174,119 +207,73 @@ def _next(stages: Iterator[Exhibit], turn: Turn) -> Exhibit | None:
 def reason(error: Exception) -> tuple[str, str]:
     """A title and a sentence for the user."""
     from purifier.aims import AimError
+    from purifier.vlm import EmptyQuestion
 
-    return ("This cannot be done", str(error)) if isinstance(error, AimError) else explain(error)
+    return ("This cannot be done", str(error)) if isinstance(error, AimError | EmptyQuestion) else explain(error)
 
 
 def _wish(settings: Any, *, attacked: bool) -> Wish:
     from purifier.exhibit import Wish, make_attack
 
-    question, steps, prompt, attack, eps, attack_steps, objective, target = settings
-    question = str(question or "").strip()
-    if objective == "answer" and not question:
-        objective = "caption"
+    question, steps, prompt, attack, eps, attack_steps, objective, target, vlm = settings
     made = make_attack(attack, eps, attack_steps) if attacked else None
-    return Wish(question, int(steps), bool(prompt), made, objective, str(target or "").strip() or None)
+    aimed = objective, str(target or "").strip() or None
+    return Wish(
+        str(question or "").strip(), int(steps), bool(prompt), made, *aimed, OTHER if vlm == OTHER else EMBEDDED
+    )
 
 
-def build_tab(models: Models, carried: Carried | None = None) -> PurifyTab:
-    """Builds the tab inside the current Blocks and wires it. carried: where a picture may come from."""
-    with gr.Row(elem_classes="cc-columns"):
+def build_tab(models: Models, carried: Carried | None = None, *, prepared: Sequence[Path] = ()) -> PurifyTab:
+    """Builds the tab inside the current Blocks and wires it. carried: where a picture may come from. prepared: the
+    files of the examples (see examples.write)."""
+    with gr.Row(elem_classes="cc-columns cc-purify"):
         with gr.Column(scale=4, min_width=300):
             picture = picture_input(
                 buttons=["fullscreen"],
                 label="Picture, clean or already attacked",
                 placeholder=PLACEHOLDER,
                 alt_text="The picture to be purified",
-                height=260,
+                height=190,
                 elem_id="purify-picture",
             )
-            gr.HTML(f"<p class='cc-small'>{PROMISE}</p>")
-            wishes, buttons = _controls()
-        with gr.Column(scale=7, min_width=300):
-            tab = _outputs(models, picture, wishes)
-    _wire(tab, *buttons, carried)
+            gr.HTML(f"<p class='cc-small'>{PROMISE}</p>", elem_id="purify-promise")
+            shelf = gr.HTML(
+                examples.shelf(prepared) if prepared else "",
+                js_on_load=parts.PICK,
+                visible=bool(prepared),
+                elem_id="purify-examples",
+            )
+            asked, buttons = parts.asking(models)
+            settings = parts.settings()
+        with gr.Column(scale=9, min_width=300):
+            status = gr.HTML(words.waiting(), elem_id="purify-status")
+            outputs = parts.outputs()
+    vlm, offer = asked[1:]
+    tab = PurifyTab(models, picture, [asked[0], *settings, vlm], status, *outputs, offer, prepared)
+    _wire(tab, buttons, shelf, carried)
     return tab
 
 
-def _controls() -> tuple[list[Any], tuple[gr.Button, gr.Button, gr.Button]]:
-    question = gr.Textbox(
-        label="Question (optional)", placeholder="how many people are there?", max_length=200, elem_id="purify-question"
-    )
-    purify = gr.Button("Purify", variant="primary", elem_id="purify-run")
-    with gr.Row():
-        both = gr.Button("Attack, then purify", elem_id="purify-attack", min_width=190)
-        stop = gr.Button("Stop", elem_id="purify-stop", min_width=80)
-    with gr.Accordion("The attack", open=False):
-        objective = gr.Dropdown(OBJECTIVES, value="answer", label="What shall change", elem_id="purify-objective")
-        target = gr.Textbox(label="To exactly this (optional)", placeholder="two", max_length=200)
-        attack = gr.Dropdown(ATTACKS, value="pgd", label="Attack")
-        eps = gr.Slider(1, 16, 8, step=1, label="Largest change of a value, of 255", buttons=[])
-        attack_steps = gr.Slider(1, 100, 20, step=1, label="Steps of the attack", buttons=[])
-    with gr.Accordion("The purifier", open=False):
-        steps = gr.Slider(1, 5, 1, step=1, label="Steps of the purifier", buttons=[])
-        prompt = gr.Checkbox(
-            label="Defence prompt for the purified picture",
-            info="Learned numbers that are added to what the model sees of it.",
-            value=False,
-            visible=prompt_shipped(),
-            elem_id="purify-prompt",
-        )
-    return [question, steps, prompt, attack, eps, attack_steps, objective, target], (purify, both, stop)
-
-
-def _outputs(models: Models, picture: gr.Image, wishes: list[Any]) -> PurifyTab:
-    status = gr.HTML(words.waiting(), elem_id="purify-status")
-    pictures, said = {}, {}
-    # assets/purify.css shows each part while it has something to say: what is hidden and shown at once may stay hidden.
-    with gr.Column(elem_id="purify-results"):
-        with gr.Row():
-            for name, label in COLUMNS:
-                with gr.Column(min_width=200, elem_classes="cc-column"):
-                    pictures[name] = _output(label, f"purify-{name}")
-                    said[name] = gr.HTML(elem_id=f"purify-{name}-said")
-        notes = gr.HTML(elem_id="purify-notes")
-        slider = gr.ImageSlider(
-            type="filepath",
-            format="png",
-            label="Attacked, or as given | purified",
-            interactive=False,
-            height=340,
-            elem_id="purify-slider",
-        )
-        with folded("What was changed", "purify-changed"):
-            gr.HTML("<p class='cc-small'>Mid-grey is no change. The scale is always the same.</p>")
-            with gr.Row():
-                changes = {name: _output(label, f"purify-{name}") for name, label in CHANGES}
-    return PurifyTab(models, picture, wishes, status, pictures, said, notes, slider, changes)
-
-
-def _output(label: str, name: str) -> gr.Image:
-    fixed: dict[str, Any] = {"format": "png", "type": "filepath", "interactive": False, "min_width": 200}
-    return gr.Image(label=label, buttons=["download", "fullscreen"], elem_id=name, alt_text=label, **fixed)
-
-
-def _wire(tab: PurifyTab, purify: gr.Button, both: gr.Button, stop: gr.Button, carried: Carried | None) -> None:
+def _wire(tab: PurifyTab, buttons: tuple[gr.Button, ...], shelf: gr.HTML, carried: Carried | None) -> None:
     from ui.purify.endpoints import add_endpoints
 
-    part = Part("purify")
-    run: dict[str, Any] = {
-        "given": [tab.picture],
-        "inputs": [tab.picture, *tab.wishes],
-        "outputs": [tab.picture, *tab.shown],
-        **RUNS,
-    }
-    part.on([purify.click], tab.begin, tab.run_given, **run)
-    part.on([both.click], tab.begin, tab.run_attacked, **run)
+    part, (both, purify, stop) = Part("purify"), buttons
+    settings: dict[str, Any] = {"inputs": [tab.picture, *tab.wishes], **RUNS}
+    outputs = [tab.picture, *tab.shown]
+    run: dict[str, Any] = {"given": [tab.picture], "outputs": outputs, **settings}
+    part.on([tab.picture.upload], tab.begin, tab.run_given, **run)
+    part.on([purify.click], tab.again, tab.run_again, **run)
+    part.on([both.click], tab.again, partial(tab.run_again, attacked=True), **run)
+    part.on([shelf.click], tab.example, tab.run_example, given=[], outputs=[*outputs, *tab.wishes], **settings)
     part.off([stop.click], tab.stopped, outputs=tab.shown)
-    part.off([tab.picture.clear, tab.picture.upload], tab.cleared, outputs=tab.shown)
+    part.off([tab.picture.clear], tab.cleared, outputs=tab.shown)
     if carried:
         part.on(
             [carried.button.click],
             partial(tab.carry, carried),
-            lambda turn: iter([tab.cleared(words.carried())]),
+            tab.run_given,
             given=[carried.picture],
-            inputs=[],
-            outputs=[tab.picture, carried.tabs, *tab.shown],
+            outputs=[*outputs, carried.tabs],
+            **settings,
         )
     add_endpoints(tab)

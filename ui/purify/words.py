@@ -6,6 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from causalclip.report.card import failure
+from purifier.names import EMBEDDED, OTHER
 from ui import charts
 
 if TYPE_CHECKING:
@@ -15,35 +16,63 @@ NOTE = (
     "An attacked picture comes back coarser, as the faint detail that an attack lives in is thrown away. A picture "
     "that is taken for clean comes back unchanged. "
     "A purified photo may read as generated to the detector. Judge the file that you were given, not the purified one. "
-    "The attacks here do not know the purifier; one that does gets past it (the README has the numbers)."
+    "The attacks here do not know the purifier; one that does gets past it (the README has the numbers). "
+    "Captions and answers are compared word for word."
 )
-STAGES: tuple[tuple[Which, str], ...] = (("clean", "before"), ("adversarial", "attacked"), ("purified", "purified"))
+STAGES: tuple[tuple[Which, str], ...] = (
+    ("clean", "Before"),
+    ("adversarial", "After the attack"),
+    ("purified", "After purification"),
+)
+GIVEN = "As given"
 SMALL = "The model is small and often wrong about clean pictures too: compare its answers, do not trust them."
+UNSURE = (
+    "The model was not sure of its answer on the clean picture, so nothing can be said about what the attack did to it."
+)
 
 
 def waiting() -> str:
     """The card before there is a picture."""
     return _card(
         "No picture yet",
-        "<p>Add a picture, type a question, then purify it; or attack it here first and see whether purification "
-        "brings the answer back.</p>",
+        "<p>Begin with one of the three, or add a picture and type a question. Then attack it here, and see whether "
+        "purification brings the answer back.</p>",
     )
 
 
-def carried() -> str:
-    """The card for a picture that came from another tab."""
-    return _card("The picture is here", "<p>Purify it; or attack it first and see whether purification helps.</p>")
+def loading(name: str) -> str:
+    """The card while the other model is fetched and loaded."""
+    return _card(
+        f"Loading {name}",
+        "<p>The first time, its weights may have to be fetched, which can take minutes.</p>",
+        busy=True,
+    )
 
 
 def working(shown: Exhibit | None) -> str:
     """The card while the models are at work."""
     if shown is None or not shown.said:
-        return _card("Asking about the picture", "<p>The first picture takes longer: the models are loaded.</p>")
+        body = "<p>The first picture takes longer: the models are loaded.</p>"
+        return _card("Looking at the picture", body, busy=True)
     if shown.steps and "adversarial" not in shown.said:
-        words = f"Step {shown.step} of {shown.steps}"
+        words = f"Step {shown.step} of {shown.steps}. {_left(shown)}"
         bar = f"<progress max='{shown.steps}' value='{shown.step}' aria-label='Progress of the attack'></progress>"
-        return _card("Attacking the picture", f"<p>{words}. It stops after 20 seconds at most.</p>{bar}")
-    return _card("Working", "<p>A second or two more.</p>")
+        return _card("Attacking the picture", f"<p>{words}</p>{bar}", busy=True)
+    return _card("Working", "<p>A second or two more.</p>", busy=True)
+
+
+def _left(shown: Exhibit) -> str:
+    a_step = shown.attack_seconds / max(1, shown.step)
+    left = min(a_step * (shown.steps - shown.step), shown.longest - shown.attack_seconds)
+    return f"A step takes {a_step:.1f} s: about {max(0, left):.0f} s left, {shown.longest:.0f} s in all at most."
+
+
+def stopped() -> str:
+    """The card after the stop button."""
+    return _card("Stopped", "<p>Nothing of this run was kept. Change what you like and start again.</p>")
+
+
+# What happened -----------------------------------------------------------------------------------
 
 
 def result(shown: Exhibit) -> str:
@@ -51,113 +80,182 @@ def result(shown: Exhibit) -> str:
     clean, moved, purified = (shown.said.get(w) for w in ("clean", "adversarial", "purified"))
     assert moved is not None
     assert purified is not None
-    if clean is None and shown.unchanged:
-        title = "Taken for clean: the picture comes back unchanged"
-        more = "The purifier found no attack. It misses some weak ones, and those that are made against it."
-    elif clean is None:
-        same = moved.caption == purified.caption
-        title = "Purified: the caption stayed the same" if same else "Purified: the caption is another one now"
-        more = (
-            "If the picture was attacked, the attack either did not matter or is still there."
-            if same
-            else "Something fragile decided it before: an attack, or fine detail that purification smooths away."
-        )
+    if clean is None:
+        title, more = _given(moved, purified, unchanged=shown.unchanged)
     else:
-        title, more = _ATTACKED[moved.caption != clean.caption, purified.caption == clean.caption]
-        more = f"{more} {_answers(clean, moved, purified)}"
-    return _card(title, f"<p>{escape(more)}</p>")
+        title, more = _attacked(clean, moved, purified)
+    notes = [shown.voice.problem, more, _transfer(shown), _unasked(shown)]
+    return _card(title, "".join(f"<p>{escape(note)}</p>" for note in notes if note))
+
+
+def _given(moved: Said, purified: Said, *, unchanged: bool) -> tuple[str, str]:
+    if unchanged:
+        return (
+            "Taken for clean: the picture comes back unchanged",
+            "The purifier found no attack. It misses some weak ones, and those that are made against it.",
+        )
+    if purified.same_caption(moved):
+        return (
+            "Purified: the caption stayed the same",
+            "If the picture was attacked, the attack either did not matter or is still there.",
+        )
+    return (
+        "Purified: the caption is another one now",
+        "Something fragile decided it before: an attack, or fine detail that purification smooths away.",
+    )
+
+
+def _attacked(clean: Said, moved: Said, purified: Said) -> tuple[str, str]:
+    """A title of what was changed and what came back, and the answers in a sentence."""
+    changed = {"caption": not moved.same_caption(clean)}
+    back = {"caption": purified.same_caption(clean)}
+    if clean.answer and clean.sure:
+        changed["answer"] = not moved.same_answer(clean)
+        back["answer"] = purified.same_answer(clean)
+    return _title(changed, back), _answers(clean, moved, purified)
+
+
+def _title(changed: dict[str, bool], back: dict[str, bool]) -> str:
+    """changed: whether the attack changed each. back: whether each is the clean picture's after purification."""
+    turned = [what for what in changed if changed[what]]
+    returned, gone = [w for w in turned if back[w]], [w for w in turned if not back[w]]
+    new = [what for what in changed if not changed[what] and not back[what]]
+    if not turned and len(changed) == 1:
+        return f"The attack did not change the caption{', but purification did' if new else ''}"
+    if not turned:
+        by_purifier = f", but purification changed {_all(new)}" if new else ""
+        return f"The attack changed neither the caption nor the answer{by_purifier}"
+    if not returned:
+        found = "brought neither back" if len(gone) == 2 else "did not bring it back"
+    else:
+        found = f"brought {_all(returned)} back{f', not {_all(gone)}' if gone else ''}"
+    return f"The attack changed {_all(turned)}; purification {found}{f', but changed {_all(new)}' if new else ''}"
+
+
+def _all(names: list[str]) -> str:
+    return " and ".join(f"the {name}" for name in names)
 
 
 def _answers(clean: Said, moved: Said, purified: Said) -> str:
     if not clean.answer:
         return ""
     if not clean.sure:
-        return (
-            "The model was not sure of its answer on the clean picture, so nothing can be said about what the attack "
-            "did to it."
-        )
-    if moved.answer == clean.answer:
-        return f"The answer stayed \u201c{clean.answer}\u201d under the attack."
-    back = "it came back" if purified.answer == clean.answer else "it did not come back"
-    return f"The attack changed the answer from \u201c{clean.answer}\u201d; purified, {back}."
+        return UNSURE
+    if moved.same_answer(clean):
+        return f"The answer stayed {_quoted(clean)} under the attack, and is {_quoted(purified)} after purification."
+    said = f"{_quoted(moved)} under the attack, and {_quoted(purified)} after purification"
+    return f"The answer was {_quoted(clean)}, {said}."
 
 
-def notes(shown: Exhibit) -> str:
-    """How likely the clean picture's words are along the way, what was done, and what to make of it."""
-    facts = f"<p class='cc-small'>{_facts(shown)}</p>"
-    return f"{_likelihoods(shown)}{facts}<p class='cc-small'>{SMALL} {NOTE}</p>"
+def _quoted(said: Said) -> str:
+    words = f"\u201c{said.answer}\u201d"
+    return words if said.sure else f"unsure ({words})"
 
 
-def _likelihoods(shown: Exhibit) -> str:
-    clean = shown.said.get("clean")
-    if clean is None:
+def _transfer(shown: Exhibit) -> str:
+    """Whose attack it is, where it is not one on the model that speaks."""
+    if shown.wish.attack is None or shown.voice.key != OTHER or shown.objective in ("answer", "caption"):
         return ""
-    what = "answer" if clean.told != clean.caption else "caption, a word"
-    values = [(name, shown.said[which].likelihood) for which, name in STAGES if which in shown.said]
-    rows = [[name, charts.bar(value), f"{100 * value:.0f} %"] for name, value in values if value is not None]
-    return charts.table(f"How likely the model finds the clean picture's {what}", ("", "", "Likelihood"), rows)
+    made_on = {"features": "CLIP", "detector": "the detector"}[shown.objective]
+    return f"The attack was made on {made_on} alone: what it does to {shown.voice.name} is carried over."
 
 
-# (the attack changed the caption, the purified picture has the clean one's) -> title and sentence
-_ATTACKED = {
-    (True, True): (
-        "The attack changed the caption, and purification changed it back",
-        "The purified picture is read as the clean one is.",
-    ),
-    (True, False): (
-        "The attack changed the caption, and purification did not bring it back",
-        "What is left of the picture is read in another way, or the attack is still in it.",
-    ),
-    (False, True): (
-        "The attack did not change the caption",
-        "Try more steps, a larger budget, or another aim. Purification did not change it either.",
-    ),
-    (False, False): (
-        "The attack did not change the caption, but purification did",
-        "Purification is not free: it can change how a picture is read.",
-    ),
-}
+def _unasked(shown: Exhibit) -> str:
+    if shown.voice.asks or not shown.wish.question.strip():
+        return ""
+    return f"{shown.voice.name} only captions, so the question was not asked."
 
 
-def said(shown: Exhibit, which: Which) -> str:
-    """What the model says under one picture, and whether it agrees with the clean one."""
+# What the model says ------------------------------------------------------------------------------
+
+
+def answers(shown: Exhibit) -> str:
+    """What the model says of each picture, whether that agrees with the clean one, and the chart beneath."""
+    attacked = "clean" in shown.said
+    names = [(which, name if attacked or which != "adversarial" else GIVEN) for which, name in STAGES]
+    parts = "".join(said(shown, which, name) for which, name in names)
+    return f"<h3>What {escape(shown.voice.name)} says</h3>{parts}{_likelihoods(shown)}"
+
+
+def said(shown: Exhibit, which: Which, name: str) -> str:
+    """What the model says of one picture, and whether it agrees with the clean one."""
     words = shown.said.get(which)
     if words is None:
         return ""
-    rows = [("Caption", words.caption)] + ([("Answer", words.spoken)] if words.spoken else [])
-    lines = "".join(f"<div><dt>{name}</dt><dd>{escape(text)}</dd></div>" for name, text in rows)
-    return f"<dl class='cc-facts cc-said'>{lines}</dl>{_agreement(shown, which)}"
+    answer = f"<dd class='cc-told'>{escape(words.spoken)}</dd>" if words.spoken else ""
+    lines = f"<dt>{name}</dt><dd>{escape(words.caption)}</dd>{answer}"
+    return f"<dl class='cc-said' id='purify-{which}-said'>{lines}{_agreement(shown, which)}</dl>"
 
 
 def _agreement(shown: Exhibit, which: Which) -> str:
     clean = shown.said.get("clean")
     if clean is None or which == "clean":
         return ""
-    agrees = shown.said[which].agrees(clean)
-    words = "Agrees with the clean picture" if agrees else "Differs from the clean picture"
-    icon, tone = ("=", "cc-agrees") if agrees else ("\N{NOT EQUAL TO}", "cc-differs")
-    return f"<p class='cc-agreement {tone}'><span aria-hidden='true'>{icon}</span> {words}</p>"
+    now = shown.said[which]
+    parts = [("caption", now.same_caption(clean))]
+    if clean.answer and clean.sure:
+        parts.append(("answer", now.same_answer(clean)))
+    return f"<dd class='cc-agreement'>{' '.join(_compared(what, same) for what, same in parts)}</dd>"
+
+
+def _compared(what: str, same: bool) -> str:
+    icon, tone, verb = ("=", "cc-agrees", "as before") if same else ("\N{NOT EQUAL TO}", "cc-differs", "differs")
+    return f"<span class='{tone}'><span aria-hidden='true'>{icon}</span> {what} {verb}</span>"
+
+
+def _likelihoods(shown: Exhibit) -> str:
+    """A chart of how likely the clean picture's words are along the way."""
+    clean = shown.said.get("clean")
+    if clean is None:
+        return ""
+    captioned = clean.told == clean.caption
+    what = "the first caption" if captioned else f"\u201c{escape(clean.told)}\u201d"
+    a_word = ", a word" if len(clean.told.split()) > 1 else ""
+    values = [(name, shown.said[which].likelihood) for which, name in STAGES if which in shown.said]
+    rows = [[name, charts.bar(value), f"{100 * value:.0f} %"] for name, value in values if value is not None]
+    return charts.table(f"How likely {what} is to the model{a_word}", ("", "", "Likelihood"), rows)
+
+
+# Besides ------------------------------------------------------------------------------------------
+
+
+def notes(shown: Exhibit) -> str:
+    """What was done, and what to make of it."""
+    name = shown.voice.name
+    trust = SMALL if shown.voice.key == EMBEDDED else f"{name} can be wrong about clean pictures, too: compare."
+    return f"<p class='cc-small'>{escape(_facts(shown))}</p><p class='cc-small'>{escape(trust)} {NOTE}</p>"
 
 
 def _facts(shown: Exhibit) -> str:
     steps = shown.wish.steps
-    parts = [f"Purified in {shown.seconds:.2f} s, {steps} step{'s' if steps > 1 else ''}."]
-    used = "not used, as the picture came back unchanged" if shown.unchanged else "on for the purified picture"
-    parts.append(f"Defence prompt {used if shown.wish.prompt else 'off'}.")
-    if shown.wish.attack and shown.wish.attack.name != "patch":
-        parts.append(f"The attack changed values by at most {shown.change:.0f} of 255.")
+    parts = [_attack_facts(shown), f"Purified in {shown.seconds:.2f} s, {steps} step{'s' if steps > 1 else ''}."]
+    if shown.voice.key == EMBEDDED:
+        used = "not used, as the picture came back unchanged" if shown.unchanged else "on for the purified picture"
+        parts.append(f"Defence prompt {used if shown.wish.prompt else 'off'}.")
+    parts.append("Changes are drawn 10 times amplified; mid-grey is none.")
+    return " ".join(part for part in parts if part)
+
+
+def _attack_facts(shown: Exhibit) -> str:
+    attack = shown.wish.attack
+    if attack is None:
+        return ""
+    by = "without a gradient" if attack.name == "square" else f"through the gradient of {_whose(shown)}"
+    parts = [f"The attack took {shown.attack_seconds:.1f} s, {shown.step} steps {by}."]
+    if attack.name != "patch":
+        parts.append(f"It changed values by at most {shown.change:.0f} of 255.")
     if shown.cut:
-        parts.append(f"The attack was stopped after 20 seconds, at step {shown.step} of {shown.steps}.")
+        parts.append(f"It was stopped after {shown.longest:.0f} seconds, at step {shown.step} of {shown.steps}.")
     return " ".join(parts)
 
 
-def stopped() -> str:
-    """The card after the stop button."""
-    return _card("Stopped", "<p>Nothing was kept. Change what you like and start again.</p>")
+def _whose(shown: Exhibit) -> str:
+    return {"features": "CLIP", "detector": "the detector"}.get(shown.objective, shown.voice.name)
 
 
-def _card(title: str, body: str) -> str:
-    return f"<div class='cc-card cc-waiting' role='status' aria-live='polite'><h2>{escape(title)}</h2>{body}</div>"
+def _card(title: str, body: str, *, busy: bool = False) -> str:
+    style = "cc-card cc-waiting cc-busy" if busy else "cc-card cc-waiting"
+    return f"<div class='{style}' role='status' aria-live='polite'><h2>{escape(title)}</h2>{body}</div>"
 
 
-__all__ = ["carried", "failure", "notes", "result", "said", "stopped", "waiting", "working"]
+__all__ = ["answers", "failure", "loading", "notes", "result", "stopped", "waiting", "working"]

@@ -1,6 +1,7 @@
 """The Purify tab: its stages, its words, its endpoints over HTTP."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from purifier import exhibit as stages
 from purifier.aims import AimError
 from purifier.denoiser.pipeline import new_pipeline
 from purifier.exhibit import Exhibit, Said, Wish, difference, exhibit, make_attack
+from purifier.models import Voice
+from purifier.names import EMBEDDED, OTHER
+from tests.makers.models import hub_folders
 from tests.makers.pictures import encode, photo
 from tests.makers.purifiers import tiny_models
 from ui.purify import words
@@ -84,7 +88,7 @@ def test_the_clock_stops_an_attack(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "LONGEST", 0.0)
     shown = run(Wish(QUESTION, attack=make_attack("square", 8, 50)))[-1]
     assert (shown.step, shown.cut) == (1, True)
-    assert "stopped after 20 seconds, at step 1 of 50" in words.notes(shown)
+    assert "stopped after 0 seconds, at step 1 of 50" in words.notes(shown)
 
 
 def test_differences_are_on_one_fixed_scale() -> None:
@@ -118,8 +122,8 @@ def shown(clean: str | None, moved: str, purified: str, *, answers: tuple[str, s
 @pytest.mark.parametrize(
     ("captions", "title"),
     [
-        (("cat", "dog", "cat"), "The attack changed the caption, and purification changed it back"),
-        (("cat", "dog", "dog"), "The attack changed the caption, and purification did not bring it back"),
+        (("cat", "dog", "cat"), "The attack changed the caption; purification brought the caption back"),
+        (("cat", "dog", "dog"), "The attack changed the caption; purification did not bring it back"),
         (("cat", "cat", "cat"), "The attack did not change the caption"),
         (("cat", "cat", "dog"), "The attack did not change the caption, but purification did"),
         ((None, "cat", "cat"), "Purified: the caption stayed the same"),
@@ -133,39 +137,85 @@ def test_the_card_says_what_happened_first(captions: tuple[Any, ...], title: str
     assert "may read as generated" in words.notes(exhibit)
 
 
+@pytest.mark.parametrize(
+    ("captions", "answers", "title"),
+    [
+        ("cdc", "121", "changed the caption and the answer; purification brought the caption and the answer back"),
+        ("cdd", "121", "changed the caption and the answer; purification brought the answer back, not the caption"),
+        ("cdc", "122", "changed the caption and the answer; purification brought the caption back, not the answer"),
+        ("cde", "123", "changed the caption and the answer; purification brought neither back"),
+        ("ccc", "121", "changed the answer; purification brought the answer back"),
+        ("cdc", "111", "changed the caption; purification brought the caption back"),
+        ("ccc", "111", "changed neither the caption nor the answer"),
+        ("ccd", "111", "changed neither the caption nor the answer, but purification changed the caption"),
+        ("cdc", "112", "changed the caption; purification brought the caption back, but changed the answer"),
+    ],
+)
+def test_an_answer_that_was_sure_is_in_the_title(captions: str, answers: str, title: str) -> None:
+    exhibit = shown(*captions, answers=tuple(answers))
+    assert f"<h2>The attack {title}</h2>" in words.result(exhibit)
+
+
 def test_of_an_answer_that_was_a_guess_nothing_is_claimed() -> None:
     answers = ("2", "3", "2")
-    guessed = words.result(shown("cat", "cat", "cat", answers=answers, sure=False))
+    exhibit = shown("cat", "cat", "cat", answers=answers, sure=False)
+    guessed = words.result(exhibit)
+    assert "<h2>The attack did not change the caption</h2>" in guessed
     assert "not sure of its answer on the clean picture" in guessed
-    assert "changed the answer" not in guessed
-    assert "Agrees" in words.said(shown("cat", "cat", "cat", answers=answers, sure=False), "adversarial")
-    sure = words.result(shown("cat", "cat", "cat", answers=answers))
-    assert "The attack changed the answer from \u201c2\u201d; purified, it came back." in sure
-    assert "Differs" in words.said(shown("cat", "cat", "cat", answers=answers), "adversarial")
+    assert "answer" not in words.said(exhibit, "adversarial", "After")
+    sure = shown("cat", "cat", "cat", answers=answers)
+    sentence = "The answer was \u201c2\u201d, \u201c3\u201d under the attack, and \u201c2\u201d after purification."
+    assert sentence in words.result(sure)
+    assert "answer differs" in words.said(sure, "adversarial", "After")
+
+
+def test_case_and_a_full_stop_are_no_difference() -> None:
+    exhibit = shown("cat", "dog", "cat", answers=("Yes.", "no", "yes"))
+    assert "purification brought the caption and the answer back" in words.result(exhibit)
 
 
 def test_agreement_is_in_words_and_nothing_is_unescaped() -> None:
     exhibit = shown("cat", "dog", "cat")
-    assert "Differs from the clean picture" in words.said(exhibit, "adversarial")
-    assert "Agrees with the clean picture" in words.said(exhibit, "purified")
-    assert "the clean picture" not in words.said(exhibit, "clean")
-    assert "<b>" not in words.said(exhibit, "purified")
-    assert words.said(shown(None, "cat", "cat"), "purified").count("clean picture") == 0
+    assert "caption differs" in words.said(exhibit, "adversarial", "After")
+    assert "caption as before" in words.said(exhibit, "purified", "Then")
+    assert "caption" not in words.said(exhibit, "clean", "Before")
+    assert "<b>" not in words.answers(exhibit)
+    assert "caption" not in words.answers(shown(None, "cat", "cat"))
 
 
 def test_the_likelihood_of_the_clean_words_is_drawn() -> None:
     exhibit = run(Wish(QUESTION, attack=make_attack("pgd", 8, 4)))[-1]
     values = [exhibit.said[name].likelihood for name in ("clean", "adversarial", "purified")]
     assert all(value is not None and 0 <= value <= 1 for value in values)
-    html = words.notes(exhibit)
+    html = words.answers(exhibit)
     assert html.count("<tr>") == 4
+    assert html.count("<svg") == 3
     assert f"<td>{100 * values[1]:.0f} %</td>" in html
-    assert "How likely" not in words.notes(run(Wish(QUESTION))[-1])
+    assert "How likely" not in words.answers(run(Wish(QUESTION))[-1])
 
 
 def test_progress_is_shown_while_it_attacks() -> None:
-    exhibit = Exhibit(Wish(QUESTION), said={"clean": Said("a dog")}, step=3, steps=20)
-    assert "<progress max='20' value='3'" in words.working(exhibit)
+    exhibit = Exhibit(Wish(QUESTION), said={"clean": Said("a dog")}, step=4, steps=20, attack_seconds=2)
+    assert "<progress max='20' value='4'" in words.working(exhibit)
+    assert "A step takes 0.5 s: about 8 s left, 20 s in all at most." in words.working(exhibit)
+    exhibit.attack_seconds = 16
+    assert "A step takes 4.0 s: about 4 s left" in words.working(exhibit)  # then the clock stops it
+
+
+def test_who_speaks_is_named_and_why() -> None:
+    exhibit = shown("cat", "dog", "cat", answers=("1", "2", "1"))
+    assert "What the embedded model says" in words.answers(exhibit)
+    assert "5 steps through the gradient of the embedded model" in words.notes(Exhibit(exhibit.wish, step=5))
+    exhibit.voice = Voice(problem="smol could not be loaded, so the embedded model speaks in its place.")
+    assert "<p>smol could not be loaded" in words.result(exhibit)
+    exhibit.voice = Voice(OTHER, "smol<")
+    assert "What smol&lt; says" in words.answers(exhibit)
+    assert "through the gradient of smol&lt;" in words.notes(exhibit)
+    assert "carried over" not in words.result(exhibit)
+    exhibit.wish = replace(exhibit.wish, objective="features")
+    assert "The attack was made on CLIP alone: what it does to smol&lt; is carried over." in words.result(exhibit)
+    exhibit.voice = Voice(OTHER, "smol", asks=False)
+    assert "smol only captions, so the question was not asked." in words.result(exhibit)
 
 
 # Callbacks ----------------------------------------------------------------------------------------
@@ -174,7 +224,7 @@ def test_progress_is_shown_while_it_attacks() -> None:
 def settings(
     question: str = QUESTION, attack: str = "pgd", eps: float = 8, objective: str = "answer", target: str = ""
 ):
-    return [question, 1, False, attack, eps, 3, objective, target]
+    return [question, 1, False, attack, eps, 3, objective, target, EMBEDDED]
 
 
 def payload(folder: Path, data: bytes | None = None) -> dict[str, str]:
@@ -190,58 +240,108 @@ def inside(uploads: Path) -> Path:
     return folder
 
 
-def test_attack_and_purify_fill_three_columns_exactly(tab: PurifyTab, inside: Path) -> None:
+def followed(updates: Iterator[dict[Any, Any]]) -> dict[Any, Any]:
+    """What is on the page at the end."""
     last: dict[Any, Any] = {}
-    for updates in tab.run_attacked(take_turn("purify"), payload(inside), *settings()):
-        last |= updates
-    assert "The attack" in last[tab.status]
-    for name in ("clean", "adversarial", "purified"):
+    for update in updates:
+        last |= update
+    return last
+
+
+def test_attack_and_purify_fill_the_row_exactly(tab: PurifyTab, inside: Path) -> None:
+    last = followed(tab.run_example(take_turn("purify"), payload(inside), *settings()))
+    assert "The attack" in last[tab.headline]
+    assert last[tab.status] == ""
+    for name in ("adversarial", "purified"):
         file = last[tab.pictures[name]]["value"]
         assert file.endswith(".png")
         assert np.array(Image.open(file)).shape == (72, 96, 3)
-        assert "<dt>Caption</dt>" in last[tab.said[name]]
-    assert np.array_equal(np.array(Image.open(last[tab.pictures["clean"]]["value"])), photo(96, 72))
-    assert len(last[tab.slider]) == 2
-    assert all(last[change].endswith(".png") for change in tab.changes.values())
+    for name in ("clean", "adversarial", "purified"):
+        assert f"id='purify-{name}-said'" in last[tab.answers]
+    assert len(last[tab.slider]["value"]) == 2
+    assert last[tab.pictures["adversarial"]]["label"] == "Attacked"
+    change = np.array(Image.open(last[tab.changes["attack-change"]])).astype(int)
+    moved = np.array(Image.open(last[tab.pictures["adversarial"]]["value"])).astype(int)
+    assert np.array_equal(change, (128 + 10 * (moved - photo(96, 72))).clip(0, 255))
 
 
-def test_without_an_attack_there_is_no_clean_column(tab: PurifyTab, inside: Path) -> None:
-    last: dict[Any, Any] = {}
-    for updates in tab.run_given(take_turn("purify"), payload(inside), *settings()):
-        last |= updates
-    assert last[tab.said["clean"]] == ""
+def test_without_an_attack_there_is_no_clean_picture(tab: PurifyTab, inside: Path) -> None:
+    last = followed(tab.run_given(take_turn("purify"), payload(inside), *settings()))
+    assert "purify-clean-said" not in last[tab.answers]
     assert last[tab.changes["attack-change"]] is None
-    assert "Purified:" in last[tab.status]
+    assert last[tab.pictures["adversarial"]]["label"] == "As given"
+    assert "Purified:" in last[tab.headline]
+
+
+def test_a_new_picture_blanks_and_a_new_wish_does_not_until_there_is_its_result(tab: PurifyTab, inside: Path) -> None:
+    given = payload(inside)
+    first = next(tab.run_given(take_turn("purify"), given, *settings()))
+    assert set(first) == set(tab.shown)
+    assert not any(value for part, value in first.items() if part is not tab.status)
+    assert set(tab.begin(gr.EventData(None, None), given)) == set(tab.shown)
+    assert set(tab.again(gr.EventData(None, None), given)) == {tab.status}
+    *updates, last = tab.run_again(take_turn("purify"), given, *settings(), attacked=True)
+    assert all(set(update) == {tab.status} for update in updates)
+    assert set(last) == set(tab.shown)
+    assert set(tab.stopped()) == {tab.status}
 
 
 @pytest.mark.parametrize(
-    ("broken", "options", "sentence"),
+    ("options", "sentence"),
     [
-        (True, {}, "cut short or damaged"),
-        (False, {"eps": 99}, "at most 32"),
-        (False, {"target": "zebra"}, "none of the 6 answers"),
+        ({"eps": 99}, "at most 32"),
+        ({"target": "zebra"}, "none of the 6 answers"),
+        ({"question": "?"}, "The question is empty"),
     ],
 )
-def test_what_cannot_be_done_is_a_sentence_and_leaves_nothing(
-    tab: PurifyTab, inside: Path, broken: bool, options: dict[str, Any], sentence: str
+def test_what_cannot_be_done_is_a_sentence_and_nothing_is_lost(
+    tab: PurifyTab, inside: Path, options: dict[str, Any], sentence: str
 ) -> None:
-    data = encode(photo(96, 72), "JPEG")[:400] if broken else None
-    *_, last = tab.run_attacked(take_turn("purify"), payload(inside, data), *settings(**options))
+    *_, last = tab.run_again(take_turn("purify"), payload(inside), *settings(**options), attacked=True)
+    assert set(last) == {tab.status}
     assert sentence in last[tab.status]
-    assert last[tab.pictures["clean"]] is None
+
+
+def test_a_broken_picture_is_a_sentence_and_leaves_nothing(tab: PurifyTab, inside: Path) -> None:
+    *_, last = tab.run_given(take_turn("purify"), payload(inside, encode(photo(96, 72), "JPEG")[:400]), *settings())
+    assert "cut short or damaged" in last[tab.status]
+    assert last[tab.picture] is None
+    assert last[tab.pictures["purified"]] is None
 
 
 def test_a_picture_that_is_left_as_it_is_is_said_to_be(inside: Path) -> None:
     page_models = tiny_models(purifier=lambda: new_pipeline(channels=(8, 16), coarse=32))
     with gr.Blocks():
         untouched = build_tab(page_models)
-    *_, before, _ = untouched.run_given(take_turn("purify"), payload(inside), *settings())
-    assert "comes back unchanged" in before[untouched.status]
+    last = followed(untouched.run_given(take_turn("purify"), payload(inside), *settings()))
+    assert "comes back unchanged" in last[untouched.headline]
+
+
+def test_another_model_can_be_chosen_only_where_there_is_one(tab: PurifyTab, inside: Path, tmp_path: Path) -> None:
+    assert not tab.vlm.visible
+    with gr.Blocks():
+        chatty, broken = (
+            build_tab(tiny_models(other=name)) for name in (hub_folders(tmp_path)["chat"], "no/such model")
+        )
+    assert chatty.vlm.visible
+    assert chatty.vlm.choices == [("tiny-chat", OTHER), ("The embedded model", EMBEDDED)]
+    turn, chosen = take_turn("purify"), [*settings()[:-1], OTHER]
+    updates = list(chatty.run_given(turn, payload(inside), *chosen))
+    assert "Loading tiny-chat" in updates[1][chatty.status]
+    assert "What tiny-chat says" in updates[-1][chatty.answers]
+    assert gr.skip() in chatty.offered().values()
+
+    last = followed(broken.run_given(turn, payload(inside), *chosen))
+    assert "such model could not be loaded, so the embedded model speaks" in last[broken.headline]
+    assert "What the embedded model says" in last[broken.answers]
+    offered = broken.offered()
+    assert offered[broken.vlm] == gr.update(visible=False, value=EMBEDDED)
+    assert "could not be loaded" in offered[broken.offer]["value"]
 
 
 def test_after_a_stop_the_run_ends_before_its_next_step(tab: PurifyTab, inside: Path) -> None:
     turn = take_turn("purify")
-    running = tab.run_attacked(turn, payload(inside), *settings())
+    running = tab.run_example(turn, payload(inside), *settings())
     next(running)
     take_turn("purify")
     with pytest.raises(Superseded):

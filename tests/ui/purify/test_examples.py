@@ -1,0 +1,48 @@
+"""The three prepared examples: what the shipped models say of them, and how they are offered."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+from purifier.exhibit import Said
+from purifier.models import Models
+from ui.purify.examples import PREPARED, Prepared, Tried, shelf, try_out, write
+
+
+@pytest.fixture(scope="module")
+def models() -> Models:
+    return Models()
+
+
+@pytest.mark.parametrize("example", PREPARED, ids=lambda example: example.file)
+def test_the_attack_turns_the_answer_and_purification_brings_it_back(models: Models, example: Prepared) -> None:
+    tried = try_out(models, example)
+    assert tried.holds, f"{tried.words}. It holds no longer: python scripts/prepared.py looks for others."
+
+
+def test_what_holds_is_right_and_sure_and_turned_and_right_again() -> None:
+    def tried(*answers: str, sure: tuple[bool, bool, bool] = (True, True, True)) -> Tried:
+        said = [Said("a cat", answer, answer, s, 0.5) for answer, s in zip(answers, sure, strict=True)]
+        return Tried(PREPARED[0], *said)
+
+    assert tried("cat", "dog", "cat").holds
+    assert tried("cat", "dog", "cat", sure=(True, False, True)).holds
+    assert not tried("cat", "cat", "cat").holds
+    assert not tried("cat", "dog", "dog").holds
+    assert not tried("dog", "cat", "dog").holds
+    assert not tried("cat", "dog", "cat", sure=(False, True, True)).holds
+    assert not tried("cat", "dog", "cat", sure=(True, True, False)).holds
+
+
+def test_they_are_scikit_image_s_photographs_with_their_questions(tmp_path: Path) -> None:
+    paths = write(tmp_path)
+    assert np.array_equal(np.asarray(Image.open(paths[0])), skimage.data.chelsea())
+    html = shelf(paths)
+    assert re.findall(r"data-index='(\d)'", html) == ["0", "1", "2"]
+    assert html.count("src='data:image/jpeg;base64,") == 3
+    assert all(example.question in html for example in PREPARED)
+    assert len(html) < 60_000

@@ -1,0 +1,112 @@
+"""Three photographs with a question each: the embedded model is sure of a right answer, a short attack turns it, and
+purification brings it back. A test holds them to that; `python scripts/prepared.py` looks for others.
+"""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import as_file, files
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from causalclip.pictures.loading import load_image
+
+if TYPE_CHECKING:
+    from purifier.exhibit import Said
+    from purifier.models import Models
+
+THUMB = 192  # px, the long side of a thumbnail
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """file: of scikit-image's package. what: it shows. answer: the right one. eps (in 1/255), steps: of PGD, whose seed
+    is 0 as of all attacks in the tab."""
+
+    file: str
+    what: str
+    question: str
+    answer: str
+    eps: int = 8
+    steps: int = 10
+
+
+# CC0 (Stefan van der Walt, Lav Varshney) and public domain (NASA), see skimage.data.
+PREPARED = (
+    Prepared("chelsea.png", "a cat", "What animal is it?", "cat"),
+    Prepared("camera.png", "a man with a camera", "What is the main object?", "person"),
+    Prepared("astronaut.png", "an astronaut", "Is there a person in the picture?", "yes"),
+)
+
+
+def write(folder: Path) -> list[Path]:
+    """Copies the photographs into `folder`, in the order of PREPARED; returns their paths."""
+    paths = [folder / f"prepared-{example.file}" for example in PREPARED]
+    for example, path in zip(PREPARED, paths, strict=True):
+        with as_file(files("skimage") / "data" / example.file) as source:
+            shutil.copy(source, path)
+    return paths
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What the model says of an example before the attack, under it, and after purification."""
+
+    example: Prepared
+    clean: Said
+    moved: Said
+    purified: Said
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is right and sure, is turned, and comes back right and sure."""
+        right = [said.sure and said.answer == self.example.answer for said in (self.clean, self.purified)]
+        return all(right) and self.moved.answer != self.example.answer
+
+    @property
+    def margin(self) -> float:
+        """The least likelihood that the right answer has where it must be given, less the one under the attack."""
+        clean, moved, purified = (said.likelihood or 0.0 for said in (self.clean, self.moved, self.purified))
+        return min(clean, purified) - moved
+
+    @property
+    def words(self) -> str:
+        """In a sentence."""
+        said = ", ".join(f"{s.spoken!r} ({s.likelihood or 0:.2f})" for s in (self.clean, self.moved, self.purified))
+        settings = f"PGD {self.example.eps}/255, {self.example.steps} steps"
+        return f"{self.example.file}, {self.example.question!r}, {settings}: clean, attacked, purified are {said}"
+
+
+def try_out(models: Models, example: Prepared) -> Tried:
+    """An example as the tab runs it."""
+    from purifier.exhibit import Wish, exhibit, make_attack  # here, because it brings PyTorch
+
+    wish = Wish(example.question, attack=make_attack("pgd", example.eps, example.steps))
+    with as_file(files("skimage") / "data" / example.file) as source:
+        *_, shown = exhibit(models, load_image(source).pixels, wish)
+    return Tried(example, shown.said["clean"], shown.said["adversarial"], shown.said["purified"])
+
+
+def shelf(paths: Sequence[Path]) -> str:
+    """The examples as buttons with their questions, as HTML; each carries its index."""
+    buttons = "".join(
+        f"<button type='button' data-index='{i}'><img alt='{escape(example.what)}' src='{_thumbnail(path)}'>"
+        f"<span>{escape(example.question)}</span></button>"
+        for i, (example, path) in enumerate(zip(PREPARED, paths, strict=True))
+    )
+    return f"<h2>Three to begin with: attacked, then purified</h2><div class='cc-shelf'>{buttons}</div>"
+
+
+def _thumbnail(path: Path) -> str:
+    file = BytesIO()
+    with Image.open(path) as picture:
+        picture.thumbnail((THUMB, THUMB))
+        picture.convert("RGB").save(file, "JPEG", quality=85)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

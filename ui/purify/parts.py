@@ -1,0 +1,117 @@
+"""What the Purify tab is made of, and its choices; tab.py says what it does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from purifier.models import Models, prompt_shipped
+from purifier.names import EMBEDDED, OTHER
+
+if TYPE_CHECKING:
+    from purifier.exhibit import Which
+
+OBJECTIVES = [
+    ("The answer to the question", "answer"),
+    ("The caption", "caption"),
+    ("What CLIP sees", "features"),
+    ("The detector's verdict", "detector"),
+]
+ATTACKS = [
+    ("PGD", "pgd"),
+    ("APGD", "apgd"),
+    ("MI-FGSM", "mi-fgsm"),
+    ("FGSM, one step", "fgsm"),
+    ("Square, black box", "square"),
+    ("A patch", "patch"),
+]
+COLUMNS: tuple[tuple[Which, str], ...] = (("adversarial", "Attacked, or as given"), ("purified", "Purified"))
+CHANGES: dict[Which, tuple[str, str]] = {
+    "adversarial": ("attack-change", "The attack, 10 times"),
+    "purified": ("purifier-change", "Purification, 10 times"),
+}
+PICK = """element.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (button) trigger("click", { index: Number(button.dataset.index) });
+});"""
+
+
+def asking(models: Models) -> tuple[tuple[gr.Textbox, gr.Radio, gr.HTML], tuple[gr.Button, ...]]:
+    """The question, who answers, and the buttons: attack, purify, stop."""
+    with gr.Column(elem_id="purify-asking"):
+        question = gr.Textbox(
+            label="Question (optional)",
+            placeholder="how many people are there?",
+            max_length=200,
+            elem_id="purify-question",
+        )
+        choices = [(models.other, OTHER), ("The embedded model", EMBEDDED)]
+        vlm = gr.Radio(
+            choices if models.other else choices[1:],
+            value=OTHER if models.other else EMBEDDED,
+            label="Who describes and answers",
+            info="An attack on its words takes its own gradient: without a graphics card, seconds a step. An attack on "
+            "what CLIP sees shows what carries over to it.",
+            visible=bool(models.other),
+            elem_id="purify-vlm",
+        )
+        offer = gr.HTML(visible=False, elem_id="purify-offer")
+        with gr.Row(elem_id="purify-buttons"):
+            both = gr.Button("Attack, then purify", variant="primary", elem_id="purify-attack", min_width=160, scale=2)
+            purify = gr.Button("Purify", elem_id="purify-run", min_width=80)
+            stop = gr.Button("Stop", elem_id="purify-stop", min_width=60)
+    return (question, vlm, offer), (both, purify, stop)
+
+
+def settings() -> list[Any]:
+    """steps, prompt, attack, eps, attack steps, objective, target."""
+    with gr.Column(elem_id="purify-settings"):
+        with gr.Accordion("The attack", open=False):
+            objective = gr.Dropdown(OBJECTIVES, value="answer", label="What shall change", elem_id="purify-objective")
+            target = gr.Textbox(label="To exactly this (optional)", placeholder="two", max_length=200)
+            attack = gr.Dropdown(ATTACKS, value="pgd", label="Attack")
+            eps = gr.Slider(1, 16, 8, step=1, label="Largest change of a value, of 255", buttons=[])
+            attack_steps = gr.Slider(1, 100, 20, step=1, label="Steps of the attack", buttons=[])
+        with gr.Accordion("The purifier", open=False):
+            steps = gr.Slider(1, 5, 1, step=1, label="Steps of the purifier", buttons=[])
+            prompt = gr.Checkbox(
+                label="Defence prompt for the purified picture",
+                info="Learned numbers that are added to what the embedded model sees of it.",
+                value=False,
+                visible=prompt_shipped(),
+                elem_id="purify-prompt",
+            )
+    return [steps, prompt, attack, eps, attack_steps, objective, target]
+
+
+def outputs() -> tuple[gr.HTML, dict[Which, gr.Image], dict[str, gr.Image], gr.HTML, gr.HTML, gr.ImageSlider]:
+    """headline, pictures, changes, answers, notes, slider."""
+    pictures: dict[Which, gr.Image] = {}
+    changes: dict[str, gr.Image] = {}
+    # assets/purify.css shows it while there is a result: what is hidden and shown at once may stay hidden.
+    with gr.Column(elem_id="purify-results"):
+        headline = gr.HTML(elem_id="purify-headline")
+        with gr.Row(elem_id="purify-row"):
+            for name, label in COLUMNS:
+                with gr.Column(scale=4, min_width=120):
+                    pictures[name] = _output(label, f"purify-{name}")
+                    change, change_label = CHANGES[name]
+                    changes[change] = _output(change_label, f"purify-{change}")
+            with gr.Column(scale=5, min_width=160):
+                answers = gr.HTML(elem_id="purify-answers")
+        notes = gr.HTML(elem_id="purify-notes")
+        slider = gr.ImageSlider(
+            type="filepath",
+            format="png",
+            label="Attacked, or as given | purified",
+            interactive=False,
+            height=340,
+            elem_id="purify-slider",
+        )
+    return headline, pictures, changes, answers, notes, slider
+
+
+def _output(label: str, name: str) -> gr.Image:
+    fixed: dict[str, Any] = {"format": "png", "type": "filepath", "interactive": False, "min_width": 100}
+    return gr.Image(label=label, buttons=["download", "fullscreen"], elem_id=name, alt_text=label, **fixed)
