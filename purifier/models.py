@@ -178,9 +178,13 @@ def _load_vlm() -> "EmbeddedVLM":
 
 
 def _load_other(name: str) -> "VisionLanguageModel":
+    import torch
+
+    from purifier.vlm.hosted import HubVLM
     from purifier.vlm.hub import load_vlm
 
-    return load_vlm(name)
+    model = load_vlm(name)
+    return model.see_whole() if isinstance(model, HubVLM) and not torch.cuda.is_available() else model
 
 
 def _load_purifier() -> "PurifierPipeline":

@@ -38,6 +38,12 @@ class HubVLM:
         """The same model with another text before every prompt."""
         return type(self)(self.model, self.processor, prefix=prefix)
 
+    def see_whole(self) -> Self:
+        """Without close looks at tiles of a picture, in place, if it takes any (SmolVLM): many times quicker."""
+        if hasattr(self.processor.image_processor, "do_image_splitting"):
+            self.processor.image_processor.do_image_splitting = False
+        return self
+
     def to(self, device: str) -> Self:
         """Moves the weights, in place. Pictures and what is said of them stay on the processor."""
         self.model.to(device)

@@ -119,6 +119,19 @@ def test_an_attack_follows_the_model_s_own_gradient(name: str, folders: dict[str
         assert objective(moved) > objective(clean)
 
 
+def test_a_picture_may_be_seen_whole_alone(folders: dict[str, str], pixels: torch.Tensor) -> None:
+    vlm, captioner = load_vlm(folders["chat"]), load_vlm(folders["caption"])
+    assert isinstance(vlm, ChatVLM)
+    assert isinstance(captioner, BlipCaptioner)
+    processor = vlm.processor.image_processor
+    processor.do_image_splitting, processor.size = True, {"longest_edge": 64}
+    tiles = [processor(images=to_pictures(pixels[:1]), return_tensors="pt")["pixel_values"].shape[1]]
+    assert vlm.see_whole() is vlm
+    tiles.append(processor(images=to_pictures(pixels[:1]), return_tensors="pt")["pixel_values"].shape[1])
+    assert tiles == [5, 1]
+    assert captioner.see_whole() is captioner
+
+
 def test_without_a_processor_that_works_on_tensors_there_is_no_gradient(folders: dict[str, str]) -> None:
     class Pillow:
         def image_processor(self, images: list[torch.Tensor], return_tensors: str) -> dict[str, torch.Tensor]:
