@@ -207,6 +207,16 @@ def test_three_pictures_in_a_row_in_purify_and_only_the_last_is_answered(
     assert slow_purify.widths[-1] == 330
 
 
+def test_a_picture_is_carried_over_to_purify(open_page: Open, slow_purify: SlowPurify, files: dict[str, Path]) -> None:
+    page = open_page(app.launch(slow_purify.page))
+    replace(page, files["photo.jpg"])
+    expect(page.locator("#stability table")).to_be_visible()
+    page.locator("#open-purify").click()
+    expect(page.get_by_role("tab", name="Purify")).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#purify-headline h2")).to_contain_text("Purified")
+    expect(page.locator("#purify-picture img").first).to_be_visible()
+
+
 def test_a_result_in_purify_stays_until_the_next_one_but_not_beside_another_picture(
     open_page: Open, slow_purify: SlowPurify, three: list[Path]
 ) -> None:

@@ -38,7 +38,7 @@ PICK = """element.addEventListener("click", (event) => {
 
 
 def asking(models: Models) -> tuple[tuple[gr.Textbox, gr.Radio, gr.HTML], tuple[gr.Button, ...]]:
-    """The question, who answers, and the buttons: attack, purify, stop."""
+    """The question, who answers, why nobody else does, and the buttons: attack, purify, stop."""
     with gr.Column(elem_id="purify-asking"):
         question = gr.Textbox(
             label="Question (optional)",
@@ -46,6 +46,10 @@ def asking(models: Models) -> tuple[tuple[gr.Textbox, gr.Radio, gr.HTML], tuple[
             max_length=200,
             elem_id="purify-question",
         )
+        with gr.Row(elem_id="purify-buttons"):
+            both = gr.Button("Attack, then purify", variant="primary", elem_id="purify-attack", min_width=160, scale=2)
+            purify = gr.Button("Purify", elem_id="purify-run", min_width=80)
+            stop = gr.Button("Stop", elem_id="purify-stop", min_width=60)
         choices = [(models.other, OTHER), ("The embedded model", EMBEDDED)]
         vlm = gr.Radio(
             choices if models.other else choices[1:],
@@ -57,10 +61,6 @@ def asking(models: Models) -> tuple[tuple[gr.Textbox, gr.Radio, gr.HTML], tuple[
             elem_id="purify-vlm",
         )
         offer = gr.HTML(visible=False, elem_id="purify-offer")
-        with gr.Row(elem_id="purify-buttons"):
-            both = gr.Button("Attack, then purify", variant="primary", elem_id="purify-attack", min_width=160, scale=2)
-            purify = gr.Button("Purify", elem_id="purify-run", min_width=80)
-            stop = gr.Button("Stop", elem_id="purify-stop", min_width=60)
     return (question, vlm, offer), (both, purify, stop)
 
 

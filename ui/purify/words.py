@@ -213,7 +213,7 @@ def _likelihoods(shown: Exhibit) -> str:
     a_word = ", a word" if len(clean.told.split()) > 1 else ""
     values = [(name, shown.said[which].likelihood) for which, name in STAGES if which in shown.said]
     rows = [[name, charts.bar(value), f"{100 * value:.0f} %"] for name, value in values if value is not None]
-    return charts.table(f"How likely {what} is to the model{a_word}", ("", "", "Likelihood"), rows)
+    return charts.table(f"How likely the model finds {what}{a_word}", ("", "", "Likelihood"), rows)
 
 
 # Besides ------------------------------------------------------------------------------------------
