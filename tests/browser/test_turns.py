@@ -221,12 +221,15 @@ def test_a_result_in_purify_stays_until_the_next_one_but_not_beside_another_pict
     open_page: Open, slow_purify: SlowPurify, three: list[Path]
 ) -> None:
     page = open_purify(open_page, slow_purify)
+    page.set_viewport_size({"width": 1280, "height": 600})
     slow_purify.seconds = 0
     give(page, three[0])
     expect(page.locator("#purify-headline h2")).to_contain_text("Purified")
     slow_purify.seconds = 3
     page.get_by_role("button", name="Purify", exact=True).click()
+    page.locator("#purify-slider").scroll_into_view_if_needed()
     expect(page.locator("#purify-status h2")).to_contain_text("Working")
+    expect(page.locator("#purify-status h2")).to_be_in_viewport()
     expect(page.locator("#purify-results")).to_be_visible()
     expect(page.locator("#purify-status")).to_be_hidden()  # there is the new one
     expect(page.locator("#purify-headline h2")).to_contain_text("Purified")
