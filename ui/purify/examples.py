@@ -42,7 +42,7 @@ class Prepared:
 PREPARED = (
     Prepared("chelsea.png", "a cat", "What animal is it?", "cat"),
     Prepared("camera.png", "a man with a camera", "What is the main object?", "person"),
-    Prepared("astronaut.png", "an astronaut", "Is there a person in the picture?", "yes"),
+    Prepared("astronaut.png", "an astronaut", "Can you see a person?", "yes"),
 )
 
 
