@@ -225,18 +225,24 @@ def calibrate(
 ) -> Calibration:
     """From held-out logits: the score, then the bands and the threshold.
 
+    The detector averages several views of a kind. So do the copies of a picture here for the score, or it would be
+    timid. The bands keep their promise over all copies, as they are, delivered and retouched, each by itself.
+
     Args:
-        labels, weight, raw: [N]. quality: [N, Q], estimated compression. like: bool [N], pictures of like content, on
-            which the bands keep their promise; on all of them where none is.
+        labels, weight: [N]. raw: [K, N], K copies. quality: [N, Q], estimated compression. like: bool [N], pictures of
+            like content, for which the bands are; all of them where none is.
     """
-    scale, offset = fit_logistic(raw[:, None], labels, weight=weight)
+    mean = raw.mean(0)
+    scale, offset = fit_logistic(mean[:, None], labels, weight=weight)
     usual = quality.mean(0)
     # Compression moves the score only as far as it must: the raw logit's scale is kept.
-    shift = fit_logistic(quality - usual, labels, weight=weight, ridge=0.02, given=scale * raw + offset)[:-1]
+    shift = fit_logistic(quality - usual, labels, weight=weight, ridge=0.02, given=scale * mean + offset)[:-1]
     offset -= float(shift @ usual)
-    probability = 1 / (1 + np.exp(-(scale * raw + offset + quality @ shift)))
+    each = 1 / (1 + np.exp(-(scale * raw + offset + quality @ shift)))
+    probability = 1 / (1 + np.exp(-(scale * mean + offset + quality @ shift)))
     inside = like if like.any() else np.ones_like(like)
-    low, high = choose_bands(labels[inside], probability[inside], false_alarms=FALSE_ALARMS, misses=MISSES)
+    alike = np.tile(labels[inside], len(raw)), each[:, inside].ravel()
+    low, high = choose_bands(*alike, false_alarms=FALSE_ALARMS, misses=MISSES)
     grid = np.quantile(probability, np.linspace(0.05, 0.95, 91))
     best = grid[int(np.argmax([weighted_accuracy(labels, probability >= t, weight) for t in grid]))]
     return Calibration(
@@ -300,9 +306,8 @@ def train_detector(
     raw = fuse(held_out["whole"], held_out["window"], rows, recipe.window_share)
     labels, weight = problems["whole"].labels.numpy(), problems["whole"].weight.numpy()
     quality = qualities(problems, rows, root)
-    # The detector averages several views of a kind. So do the copies of a picture here, or its score would be timid.
     like = np.array([r.set in LIKE_CONTENT for r in problems["whole"].records])
-    calibration = calibrate(labels, raw.mean(0), weight, quality, like=like)
+    calibration = calibrate(labels, raw, weight, quality, like=like)
     tower = load_tower(backbone)
     heads = {}
     for kind, data in problems.items():
