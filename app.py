@@ -31,7 +31,7 @@ import gradio as gr
 from causalclip.report.card import failure
 from purifier.models import Models, shipped
 from ui.batch.tab import build_batch_tab
-from ui.detect.examples import write_examples
+from ui.detect.examples import expected, write_examples
 from ui.detect.introduction import introduction
 from ui.detect.tab import build_tab
 from ui.explore.tab import build_explorer_tab
@@ -52,7 +52,8 @@ from ui.settings import PRIVATE, VLM, Carried
 if TYPE_CHECKING:
     from causalclip.detector import Detector
 
-DETECTOR = os.environ.get("CAUSALCLIP_MODEL", "detector")
+SHIPPED = "detector"
+DETECTOR = os.environ.get("CAUSALCLIP_MODEL", SHIPPED)
 LONGEST = 3000  # seconds that a file is kept at most: with the rounds between sweeps, none lives for an hour
 FOOTER = "Pictures are read on this server alone and deleted within the hour; no history is kept."
 
@@ -73,7 +74,7 @@ def build(
         models: of the Purify tab; without them there is no such tab.
     """
     folder = examples_folder or Path(tempfile.mkdtemp(prefix="causalclip-examples-"))
-    examples = write_examples(folder)
+    examples = write_examples(folder, expected() if DETECTOR == SHIPPED else {})
 
     def notice() -> tuple[dict[str, Any], str]:
         error = problem()

@@ -1,11 +1,13 @@
 """Pictures to try the app with, offline: photographs from scikit-image's wheel, and pictures that the code here makes.
 
-None of them was made by an image generator: they show how the app answers, not how good it is.
+None of them was made by an image generator: they show how the app answers, not how good it is. What the shipped
+detector says of each is in assets/examples.json, which scripts/examples.py writes.
 """
 
+import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -15,16 +17,9 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 SIZE = 512
-# In the order of the shelf, with what the shipped detector says; a portrait of a person does not come first.
-EXPECTED = {
-    "cat": "likely not generated",
-    "coffee": "inconclusive",
-    "rendering": "inconclusive",
-    "rocket": "likely not generated",
-    "landscape": "likely not generated",
-    "fractal": "inconclusive",
-    "astronaut": "inconclusive",
-}
+EXPECTED = Path(__file__).resolve().parents[2] / "assets" / "examples.json"
+NAMES = "cat", "coffee", "rendering", "rocket", "landscape", "fractal"  # the order of those with the same answer
+LAST = "astronaut"  # a portrait of a person is nobody's first impression of an answer
 THUMB = 192  # px, the long side of a thumbnail
 
 
@@ -37,14 +32,37 @@ class Example:
     caption: str
     expect: str = ""
 
+    @property
+    def name(self) -> str:
+        """What it shows."""
+        return self.caption.partition(": ")[2]
 
-def write_examples(folder: str | os.PathLike[str]) -> list[Example]:
-    """Writes all examples into `folder` and returns them, one of each answer first as far as there are."""
+
+def expected() -> dict[str, str]:
+    """What the shipped detector says of each example, by name."""
+    answers: dict[str, str] = json.loads(EXPECTED.read_text(encoding="utf-8"))["answers"]
+    return answers
+
+
+def write_examples(folder: str | os.PathLike[str], answers: Mapping[str, str] | None = None) -> list[Example]:
+    """Writes all examples into `folder` and returns them, one of each answer first as far as there are.
+
+    answers: what is to be expected, by name; `expected()` by default.
+    """
+    answers = expected() if answers is None else answers
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     made = {what: _example(_carried(name, folder), f"photograph: {what}") for name, what in _PHOTOGRAPHS.items()}
     made |= {name: _example(_made(name, make, folder), f"made by code: {name}") for name, make in _MADE.items()}
-    return [replace(made[name], expect=EXPECTED[name]) for name in EXPECTED]
+    return [replace(made[name], expect=answers.get(name, "")) for name in _ordered(answers)]
+
+
+def _ordered(answers: Mapping[str, str]) -> list[str]:
+    first: dict[str, str] = {}
+    for name in NAMES:
+        first.setdefault(answers.get(name, ""), name)
+    shown = list(first.values())
+    return [*shown, *(name for name in NAMES if name not in shown), LAST]
 
 
 def landscape(*, size: int = SIZE, seed: int = 7) -> np.ndarray:

@@ -46,8 +46,8 @@ def steps() -> str:
 def generated() -> str:
     """Where to find generated pictures to try; none is shipped."""
     return (
-        "<div class='cc-small'>Try a generated one: save a picture from Wikimedia Commons and add it here. Some of "
-        f"these are edited or small.{_list(COLLECTIONS)}</div>"
+        "<div class='cc-small'><b>Try a generated one.</b> None is shipped with this app. Save a picture from "
+        f"Wikimedia Commons and add it here; some of these are edited or small.{_list(COLLECTIONS)}</div>"
     )
 
 
