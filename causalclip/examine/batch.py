@@ -22,6 +22,7 @@ from causalclip.pictures.plaintext import clean
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection, Detector
+    from causalclip.examine.stability import Stability
     from causalclip.provenance.reading import Provenance
 
 log = logging.getLogger(__name__)
@@ -48,8 +49,9 @@ class Row:
     """One picture's line in the table.
 
     answer: the band, after stability, or "not examined". score: the calibrated probability, None if not examined.
-    survives: "yes", or which mild changes flip the answer; CHECKING until that is known, and UNCHECKED for good if the
-    batch was stopped then. claims: empty for a file without metadata. problem: a sentence, for a file that was refused.
+    survives: "yes", or which mild changes flip the answer, or the score alone; CHECKING until that is known, and
+    UNCHECKED for good if the batch was stopped then. claims: empty for a file without metadata. problem: a sentence,
+    for a file that was refused.
     """
 
     number: int
@@ -154,8 +156,15 @@ def _examine(number: int, name: str, content: bytes | ImageError, detector: Dete
     first = _row(number, clean(name, limit=120), loaded, detection, provenance, kinds)
     yield Done(first, pixels=loaded.pixels)
     x = conclude(detector, loaded, provenance, cautions, detection, name=name)
-    survives = "no: " + ", ".join(x.stability.flips) if x.stability.flips else "yes"
-    yield Done(replace(first, answer=x.band, survives=survives), x, loaded.pixels)
+    yield Done(replace(first, answer=x.band, survives=survives(x.stability)), x, loaded.pixels)
+
+
+def survives(stability: Stability) -> str:
+    """Row.survives."""
+    flips = ", ".join(stability.flips)
+    if not flips:
+        return "yes"
+    return f"no: {flips}" if stability.final_band != stability.band else f"yes, but crosses the middle: {flips}"
 
 
 def _row(

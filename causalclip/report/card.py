@@ -50,16 +50,21 @@ CAUTION = (
     "The detector can be wrong, and it has not seen every generator. Small, heavily compressed or retouched pictures, "
     "drawings and screenshots are known to mislead such detectors. Treat this as one clue among others."
 )
+WAITING = (
+    "Add a picture. The answer appears here as one of three: <b>likely generated</b>, <b>inconclusive</b> or "
+    "<b>likely not generated</b>, with the places in the picture that it rests on."
+)
 EMPTY = "\N{WHITE CIRCLE}"
 
 
-def waiting() -> str:
-    """The card before there is a picture."""
-    body = (
-        "<p>Add a picture. The answer appears here as one of three: <b>likely generated</b>, <b>inconclusive</b> or "
-        "<b>likely not generated</b>, with the places in the picture that it rests on.</p>"
-    )
-    return _card("waiting cc-empty", EMPTY, "No picture yet", body)
+def waiting(words: str = WAITING) -> str:
+    """The card before there is a picture. words: HTML, what will appear here."""
+    return _card("waiting cc-empty", EMPTY, "No picture yet", f"<p>{words}</p>")
+
+
+def brief(band: Band, sentence: str) -> str:
+    """An answer as a card with one sentence, where it is not what the page is about."""
+    return _card(TONE[band], ICON[band], band.capitalize(), f"<p>{escape(sentence)}</p>")
 
 
 def sample(low: float, high: float) -> str:

@@ -23,7 +23,7 @@ from PIL import Image
 from causalclip.examine.cautions import NOT_RECOGNISED
 from causalclip.provenance.reading import CAVEAT, history_words
 from causalclip.report import label, provenance_panel, stability_panel
-from causalclip.report.card import ICON, MEANING, TONE
+from causalclip.report.card import ICON, MEANING, TONE, scores
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -74,6 +74,8 @@ def as_html(examination: Examination, *, maps: dict[str, str]) -> str:
         label=label.as_html(label.Label(), examination.examined),
         chart=stability_panel.chart,
         shown=stability_panel.shown,
+        edges=stability_panel.edges(examination.stability),
+        scores=scores(examination.detection.probability, examination.detection.low, examination.detection.high),
         remark=stability_panel.remark,
     )
 

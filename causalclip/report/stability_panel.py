@@ -38,7 +38,9 @@ def panel(stability: Stability) -> str:
         f"<p>{escape(stability.sentence)}</p><table class='cc-table cc-stability'>"
         f"<caption>Score after each change; bands from left to right: {', '.join(TONE)}. The dotted line is the middle "
         f"({stability.threshold:.2f}), where generated and real pictures part best</caption><thead><tr>"
-        "<th scope='col'>Change</th><th scope='col'><span class='cc-hidden'>Place among the bands</span></th>"
+        "<th scope='col'>Change</th><th scope='col'><span class='cc-hidden'>Place among the bands</span>"
+        f"<div class='cc-above' aria-hidden='true'><span style='left:{100 * stability.threshold:.2f}%'>middle</span>"
+        "</div></th>"
         f"<th scope='col'>Answer</th><th scope='col'>Score</th></tr></thead><tbody>{body}</tbody></table>"
         f"<p class='cc-small'>{NOTE}{part}</p></section>"
     )
@@ -56,7 +58,7 @@ def _row(stability: Stability, name: str, probability: float, band: Band, remark
     style = " class='cc-flip'" if remark == CHANGES else ""
     return (
         f"<tr{style}><th scope='row'>{escape(name)}</th><td>{chart(stability, probability)}</td>"
-        f"<td>{words}</td><td>{shown(probability, *_edges(stability))}</td></tr>"
+        f"<td>{words}</td><td>{shown(probability, *edges(stability))}</td></tr>"
     )
 
 
@@ -81,5 +83,6 @@ def shown(probability: float, *thresholds: float) -> str:
     return "under 0.01" if text == "0.00" else "over 0.99" if text == "1.00" else text
 
 
-def _edges(stability: Stability) -> tuple[float, float, float]:
+def edges(stability: Stability) -> tuple[float, float, float]:
+    """What a score must not be rounded across."""
     return stability.low, stability.threshold, stability.high

@@ -4,6 +4,7 @@ import csv
 import io
 import struct
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,10 @@ from causalclip.examine.batch import (
     count,
     examine_all,
     report_stem,
+    survives,
     zip_reports,
 )
+from causalclip.examine.stability import Delivered, Stability
 from causalclip.pictures import archives
 from causalclip.pictures.archives import ArchiveError, read_zip
 from causalclip.pictures.formats import ImageError
@@ -204,3 +207,11 @@ def test_reports_are_zipped_with_the_table(tmp_path: Path) -> None:
 
 def test_the_limits_are_what_the_page_says() -> None:
     assert (archives.MAX_PICTURES, archives.MAX_TOTAL >> 20) == (50, 300)
+
+
+def test_an_answer_that_stays_survives_also_where_its_score_crosses_the_middle() -> None:
+    row = Delivered("JPEG 70", 0.4, -0.4, "inconclusive", mild=True, flips=True)
+    stable = Stability(0.6, "inconclusive", "inconclusive", 0.2, 0.8, 0.5, (row,), False, 0.1)
+    assert survives(stable) == "yes, but crosses the middle: JPEG 70"
+    assert survives(replace(stable, band="likely generated")) == "no: JPEG 70"
+    assert survives(replace(stable, rows=(replace(row, flips=False),))) == "yes"

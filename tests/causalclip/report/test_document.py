@@ -4,6 +4,7 @@ import base64
 import html
 import io
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -152,3 +153,16 @@ def test_the_same_picture_has_the_same_perceptual_hash_when_recompressed() -> No
     assert once.sha256 != again.sha256
     near = bin(int(once.perceptual_hash, 16) ^ int(again.perceptual_hash, 16)).count("1")
     assert near <= 6
+
+
+def test_no_score_is_rounded_across_a_threshold(plain: Reports) -> None:
+    x = plain[0]
+    detection = replace(x.detection, probability=0.8012, low=0.3, high=0.8034, band="inconclusive")
+    rows = tuple(replace(row, probability=0.8012, band="inconclusive") for row in x.stability.rows)
+    stability = replace(x.stability, probability=0.8012, low=0.3, high=0.8034, rows=rows)
+    x = replace(x, detection=detection, stability=stability)
+    text = " ".join(Page(as_html(x, maps=draw_maps(x))).text.split())
+    assert "Score 0.801 on a scale" in text
+    assert "At or above 0.803 the answer" in text
+    assert text.count("0.801") == 1 + 1 + len(rows) + 1  # the verdict, as it is, the changes, and unrounded
+    assert f"The dotted line is the middle ({x.stability.threshold:.2f})" in text
