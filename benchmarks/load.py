@@ -1,5 +1,8 @@
 """Many people at once against the real app: python benchmarks/load.py [--minutes 5] [--clients 32] [--out FILE.json]
 
+With --first-verdicts only that: how long 4, 8 and 16 visitors of the page wait for a first score, see
+benchmarks/visitors.py. The rest of the file stays as it was.
+
 Every client, again and again, sends a picture of its own, a broken file, one with too many pixels or one with too many
 bytes, and waits for its answer: detection or provenance. Pictures differ in every request, so that an answer about
 somebody else's would show by its sha256. Afterwards a batch is cut off by killing the server, and the app is started
@@ -22,6 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +37,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import visitors  # noqa: E402
 from benchmarks.latency import processor  # noqa: E402
 
 PORT = 7998
@@ -206,16 +211,34 @@ def kill_in_the_middle(folder: Path) -> dict[str, Any]:
     return {"files_left_by_the_kill": before, "answers_after": answered, "folders_after_restart": runs}
 
 
+def first_verdicts(folder: Path, *, sizes: list[int], pictures: int) -> dict[str, Any]:
+    """What so many visitors at once see of the page, and when."""
+    with app(folder) as (address, _):
+        make = partial(picture, kind="good")
+        rows = visitors.measure(visitors.read_page(address), sizes, pictures=pictures, make=make)
+    return {"rows": rows} | _when_and_where()
+
+
+def _when_and_where() -> dict[str, Any]:
+    return {"date": datetime.now(UTC).date().isoformat(), "processor": processor()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--first-verdicts", action="store_true")
+    parser.add_argument("--visitors", type=int, nargs="+", default=[4, 8, 16])
+    parser.add_argument("--pictures", type=int, default=48, help="at least, for each number of visitors")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "load.json")
     options = parser.parse_args()
+    report: dict[str, Any] = json.loads(options.out.read_text()) if options.out.is_file() else {}
     with tempfile.TemporaryDirectory() as name:
-        report = run(Path(name), clients=options.clients, seconds=60 * options.minutes)
-        report["killed"] = kill_in_the_middle(Path(name))
-    report |= {"date": datetime.now(UTC).date().isoformat(), "processor": processor()}
+        folder = Path(name)
+        if not options.first_verdicts:
+            report = run(folder, clients=options.clients, seconds=60 * options.minutes) | _when_and_where()
+            report["killed"] = kill_in_the_middle(folder)
+        report["first_verdicts"] = first_verdicts(folder, sizes=options.visitors, pictures=options.pictures)
     options.out.write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps(report, indent=2))
 

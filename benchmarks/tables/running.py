@@ -61,7 +61,26 @@ def load(report: Report) -> str:
         f"{'none' if killed['folders_after_restart'] == 1 else 'some'} after the next start, which "
         f"{'answered' if killed['answers_after'] else 'did not answer'}."
     )
-    return f"{table(['what a request came to', 'requests'], rows)}\n\n{words}"
+    text = f"{table(['what a request came to', 'requests'], rows)}\n\n{words}"
+    first = report.get("first_verdicts")
+    return f"{text}\n\n{_first_verdicts(first)}" if first else text
+
+
+def _first_verdicts(report: Report) -> str:
+    keys = "visitors", "pictures", "first_p50_s", "first_p95_s", "checked_p95_s", "checked_too_early"
+    rows = [[f"{r[key]:.1f} s" if key.endswith("_s") else str(r[key]) for key in keys] for r in report["rows"]]
+    head = [
+        "visitors at once",
+        "pictures",
+        "half of the first verdicts within",
+        "95 % of the first verdicts within",
+        "95 % of the stability checks within",
+        "checks that were over before the last first verdict",
+    ]
+    return (
+        f"{table(head, rows)}\n\nVisitors of the page upload at the same moment, on {report['processor']['name']}, "
+        f"{report['date']}. Seconds are from the upload to the first status with a score, and to the whole answer."
+    )
 
 
 def speed_aims(report: list[Report]) -> list[Aim]:
@@ -108,4 +127,9 @@ def _beside_others(rows: Report) -> list[Aim]:
 
 def load_aims(report: Report) -> list[Aim]:
     grown = report["growth"]
-    return [Aim("memory under load grows by at most 5 %", grown <= 0.05, f"{100 * grown:+.1f} %")]
+    aims = [Aim("memory under load grows by at most 5 %", grown <= 0.05, f"{100 * grown:+.1f} %")]
+    if first := report.get("first_verdicts"):
+        early = sum(row["checked_too_early"] for row in first["rows"])
+        what = "no stability check is over before the last first verdict of visitors who come together"
+        aims.append(Aim(what, early == 0, f"{early} of {sum(row['pictures'] for row in first['rows'])}"))
+    return aims
