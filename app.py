@@ -98,10 +98,11 @@ def build(
                 build_batch_tab(detector)
             if models is not None:
                 with gr.Tab("Purify", id="purify"):
-                    carried = Carried(judged.purify, judged.picture, tabs, "purify")
+                    carried = Carried(judged.purify, judged.picture, judged.source, tabs, "purify")
                     purify = build_purify_tab(models, carried, prepared=prepared.write(folder))
             with gr.Tab("Explore", id="explore"):
-                build_explorer_tab(detector, Carried(judged.explore, judged.picture, tabs, "explore"))
+                carried = Carried(judged.explore, judged.picture, judged.source, tabs, "explore")
+                build_explorer_tab(detector, carried)
             with gr.Tab("How good is it?") as measured:
                 build_measured_tab(measured)
         with gr.Accordion("Privacy, and what this cannot tell you", open=False):

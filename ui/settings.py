@@ -16,7 +16,7 @@ VLM = os.environ.get("CAUSALCLIP_VLM", "").strip()  # a model that describes and
 PLACEHOLDER = f"""Drop a picture here, paste one, or click to choose
 {NAMES}
 up to {MAX_BYTES >> 20} MB"""
-PROMISE = "It is read on this server only, passed on to no one, and deleted within an hour."
+PROMISE = "Pictures are read on this server only, passed on to no one, and deleted within an hour."
 MODEL_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}  # of the endpoints for programs
 RUNS: dict[str, Any] = {
     "concurrency_id": "runs",
@@ -27,10 +27,15 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """A button that takes a picture over from another tab. tabs: all of them. name: the id of the one to go to."""
+    """A button that takes a picture over from another tab.
+
+    picture: as it is shown there. source: a gr.State with the path of what was judged, of which `picture` may show a
+    copy. tabs: all of them. name: the id of the one to go to.
+    """
 
     button: gr.Button
     picture: gr.Image
+    source: gr.State
     tabs: gr.Tabs
     name: str
 

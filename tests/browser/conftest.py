@@ -9,7 +9,9 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import app
 from tests.conftest import CHROMIUM
+from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
+from tests.makers.purifiers import tiny_models
 
 PATIENCE = 60_000  # ms, on a busy machine
 expect.set_options(timeout=PATIENCE)
@@ -59,6 +61,15 @@ def open_page(browser: Browser, tiny_app: str) -> Iterator[Open]:
     for context in contexts:
         context.close()
     assert not faults
+
+
+@pytest.fixture(scope="session")
+def whole_app(uploads: Path) -> Iterator[str]:
+    """With the Purify tab, too; every model small and random."""
+    detector = tiny_detector()
+    page = app.build(lambda: detector, models=tiny_models())
+    yield app.launch(page)
+    page.close(verbose=False)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,6 @@ def test_a_row_opens_below(open_page: Open, files: dict[str, Path], width: int, 
     open_tab(page, "Batch")
     page.locator("#batch-files input[type=file]").set_input_files([files["photo.jpg"], files["broken.jpg"]])
     expect(page.locator("#batch-files")).to_contain_text("broken")
-    page.locator("#batch-start").click()
     expect(page.locator("#batch-status")).to_contain_text("1 examined, 1 could not be")
     table, opened = page.locator("#batch-table"), page.locator("#batch-opened")
     expect(table.locator("tbody .cc-answer")).to_have_count(1)
@@ -32,3 +31,20 @@ def test_a_row_opens_below(open_page: Open, files: dict[str, Path], width: int, 
     assert not [
         (v["id"], [n["html"][:200] for n in v["nodes"]]) for v in found if v["impact"] in ("serious", "critical")
     ]
+
+
+def test_a_batch_starts_when_it_is_given_and_goes_with_its_files(open_page: Open, files: dict[str, Path]) -> None:
+    page = open_page()
+    open_tab(page, "Batch")
+    expect(page.locator("#batch-status")).to_contain_text("Add pictures or a zip of them")
+    expect(page.locator("#batch-start")).to_be_disabled()
+    page.locator("#batch-files input[type=file]").set_input_files(files["photo.jpg"])
+    expect(page.locator("#batch-status")).to_contain_text("1 examined")
+    page.locator("#batch-start").click()
+    expect(page.locator("#batch-status")).to_contain_text("1 examined")
+    expect(page.locator("#batch-table tbody tr")).to_have_count(1)
+    page.locator("#batch-files").get_by_label("Clear").click()
+    expect(page.locator("#batch-status")).to_contain_text("Add pictures or a zip of them")
+    expect(page.locator("#batch-table tbody tr")).to_have_count(0)
+    expect(page.locator("#batch-csv")).to_be_hidden()
+    expect(page.locator("#batch-start")).to_be_disabled()

@@ -1,9 +1,13 @@
 """The report in the person's hands: with a name in it, and as a PDF from the browser's print."""
 
+import hashlib
 import json
 import re
+import time
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -13,7 +17,7 @@ from causalclip.examine.examination import examine
 from causalclip.report.document import save_reports
 from tests.browser.conftest import Open
 from tests.browser.test_detect import give, verdict
-from tests.makers.detectors import tiny_detector
+from tests.makers.detectors import Slowed, tiny_detector
 from tests.makers.metadata_files import exif_block, jpeg_exif
 from tests.makers.pictures import encode, photo
 
@@ -71,3 +75,25 @@ def test_a_pdf_has_at_most_three_pages_and_all_that_is_said(open_page: Open, tmp
     missing = [part for part in said if letters(part) not in text]
     assert not missing
     assert sum(len(sheet.images) for sheet in printed.pages) >= 3  # the picture and both maps
+
+
+def test_from_a_file_to_a_report_with_a_name_while_others_are_at_work(
+    open_page: Open, serve: Callable[[Any], str], files: dict[str, Path]
+) -> None:
+    """In under a minute, and with the right picture's answer."""
+    address = serve(Slowed(0.5))
+    others = [open_page(address) for _ in range(3)]
+    page = open_page(address)
+    for i, other in enumerate(others):
+        other.locator("#examples button").nth(i).click()
+    started = time.monotonic()
+    give(page, files["photo.jpg"])
+    expect(page.locator("#report-html")).to_be_visible()
+    page.locator("#report-name input, #report-name textarea").fill("Ada Lovelace")
+    expect(page.locator("#report-promise")).to_contain_text("The report holds “Ada Lovelace”")
+    drawn = download(page, "#report-html")
+    assert time.monotonic() - started < 60
+    assert "Ada Lovelace" in drawn
+    assert hashlib.sha256(files["photo.jpg"].read_bytes()).hexdigest() in drawn
+    for other in others:
+        expect(other.locator("#facts")).to_contain_text("512 × ")

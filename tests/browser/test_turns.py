@@ -1,5 +1,6 @@
 """Never another picture's answer: what an older run yields does not reach the page."""
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from playwright.sync_api import Page, expect
 import app
 from purifier import exhibit
 from tests.browser.conftest import Open, open_tab
-from tests.makers.detectors import tiny_detector
+from tests.makers.detectors import Slowed, tiny_detector
 from tests.makers.pictures import encode, photo
 from tests.makers.purifiers import tiny_models
 
@@ -27,23 +28,6 @@ WATCH = """() => {
 }"""
 
 
-class Slowed:
-    """A detector whose every verdict takes `seconds`; notes the size of what it is given."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self.asked, self._detector = seconds, [], tiny_detector()
-        self.begun = threading.Event()
-
-    def predict(self, pixels: Any) -> Any:
-        self.asked.append(pixels.shape[:2])
-        self.begun.set()
-        time.sleep(self.seconds)
-        return self._detector.predict(pixels)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._detector, name)
-
-
 @pytest.fixture
 def three(tmp_path: Path) -> list[Path]:
     """Pictures that the facts tell apart by their widths."""
@@ -53,12 +37,14 @@ def three(tmp_path: Path) -> list[Path]:
     return paths
 
 
-def replace(page: Page, file: Path) -> None:
+def give(page: Page, file: Path, field: str = "#picture") -> None:
     """Gives a picture in the place of the one that is there."""
-    remove = page.locator("#picture").get_by_role("button", name="Remove Image")
-    if remove.is_visible():
-        remove.click()
-    page.locator("#picture input[type=file]").set_input_files(file)
+    remove = (
+        page.locator(field).get_by_role("button", name="Remove Image").or_(page.locator(field).get_by_label("Clear"))
+    )
+    if remove.first.is_visible():
+        remove.first.click()
+    page.locator(f"{field} input[type=file]").set_input_files(file)
 
 
 def test_three_pictures_in_a_row_and_only_the_last_is_answered(
@@ -68,7 +54,7 @@ def test_three_pictures_in_a_row_and_only_the_last_is_answered(
     page = open_page(serve(detector))
     page.evaluate(WATCH)
     for path in three:
-        replace(page, path)
+        give(page, path)
         page.wait_for_timeout(300)
     expect(page.locator("#status h2")).to_contain_text("Looking at the picture")
     expect(page.locator("#facts")).to_contain_text("330 × 240")
@@ -83,7 +69,7 @@ def test_three_pictures_in_a_row_and_only_the_last_is_answered(
 def test_a_removed_picture_stays_removed(open_page: Open, serve: Callable[[Any], str], three: list[Path]) -> None:
     detector = Slowed(1)
     page = open_page(serve(detector))
-    replace(page, three[0])
+    give(page, three[0])
     assert detector.begun.wait(30)
     page.locator("#picture").get_by_role("button", name="Remove Image").click()
     expect(page.locator("#status h2")).to_contain_text("No picture yet")
@@ -93,30 +79,55 @@ def test_a_removed_picture_stays_removed(open_page: Open, serve: Callable[[Any],
     expect(page.locator("#status h2")).to_contain_text("No picture yet")
 
 
-def test_a_picture_is_carried_over_to_explore(open_page: Open, files: dict[str, Path]) -> None:
-    page = open_page()
-    replace(page, files["photo.jpg"])
-    expect(page.locator("#stability table")).to_be_visible()
-    page.locator("#open-explore").click()
-    expect(page.get_by_role("tab", name="Explore")).to_have_attribute("aria-selected", "true")
-    expect(page.locator("#explore-a-channels table")).to_be_visible()
-    expect(page.locator("#explore-a img").first).to_be_visible()
+def test_three_pictures_in_a_row_in_both_panes_of_explore(
+    open_page: Open, serve: Callable[[Any], str], three: list[Path]
+) -> None:
+    page = open_page(serve(Slowed(1.5)))
+    open_tab(page, "Explore")
+    page.evaluate(WATCH.replace("#status h2", "#explore-a-answer").replace("#facts", "#explore-b-answer"))
+    for path in three:
+        for pane in ("#explore-a", "#explore-b"):
+            give(page, path, pane)
+            page.wait_for_timeout(300)
+    for pane in ("#explore-a", "#explore-b"):
+        expect(page.locator(f"{pane}-answer")).to_contain_text("Score 0.3")
+        expect(page.locator(f"{pane}-map img").first).to_be_visible()
+    page.wait_for_timeout(1000)
+    seen = " ".join(page.evaluate("window.seen"))
+    assert "Looking at the picture" in seen
+    assert set(re.findall(r"Score (\S+),", seen)) == {"0.30"}
 
 
-def test_two_pictures_in_an_explore_pane_and_only_the_last_is_answered(
+def test_three_batches_in_a_row_and_only_the_last_is_answered(
+    open_page: Open, serve: Callable[[Any], str], three: list[Path]
+) -> None:
+    page = open_page(serve(Slowed(1.5)))
+    open_tab(page, "Batch")
+    page.evaluate(WATCH.replace("#status h2", "#batch-status").replace("#facts", "#batch-table"))
+    for path in three:
+        give(page, path, "#batch-files")
+        page.wait_for_timeout(300)
+    expect(page.locator("#batch-status")).to_contain_text("Finished: 1 examined")
+    page.wait_for_timeout(1000)
+    expect(page.locator("#batch-table tbody tr")).to_have_count(1)
+    expect(page.locator("#batch-table")).to_contain_text("330.jpg")
+    seen = " ".join(page.evaluate("window.seen"))
+    assert "0 of 1 done" in seen
+    assert not re.findall("3[12]0.jpg", seen)
+
+
+def test_a_removed_picture_stays_removed_in_explore(
     open_page: Open, serve: Callable[[Any], str], three: list[Path]
 ) -> None:
     page = open_page(serve(Slowed(1)))
     open_tab(page, "Explore")
-    field = page.locator("#explore-a")
-    field.locator("input[type=file]").set_input_files(three[0])
-    field.get_by_role("button", name="Remove Image").click()
-    page.evaluate(WATCH.replace("#facts", "#explore-a-answer"))
-    field.locator("input[type=file]").set_input_files(three[1])
+    give(page, three[0], "#explore-a")
     page.wait_for_timeout(300)
-    field.get_by_role("button", name="Remove Image").click()
-    expect(page.locator("#explore-a-answer p, #explore-a-answer h3")).to_have_count(0)
+    page.locator("#explore-a").get_by_role("button", name="Remove Image").click()
+    expect(page.locator("#explore-a-answer h2")).to_contain_text("No picture yet")
+    page.evaluate(WATCH.replace("#status h2", "#explore-a-answer h2"))
     page.wait_for_timeout(2500)
+    assert all("No picture yet" in seen for seen in page.evaluate("window.seen"))
     expect(page.locator("#explore-a-map")).to_be_hidden()
 
 

@@ -1,7 +1,10 @@
 """A small random detector for tests: fast, meaningless, and exact."""
 
 import dataclasses
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -45,3 +48,24 @@ def saved_detector(folder: Path) -> Detector:
     detector = Detector(tiny.tower, tiny.heads, config, name="model")
     detector.save_pretrained(folder / "model")
     return detector
+
+
+class Slowed:
+    """A detector whose every verdict takes `seconds`; notes the size of what it is given.
+
+    Its scores tell pictures of other widths apart: 0.10 for 310 px, 0.20 for 320 px.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self._detector = seconds, tiny_detector()
+        self.asked: list[Any] = []
+        self.begun = threading.Event()
+
+    def predict(self, pixels: Any) -> Any:
+        self.asked.append(pixels.shape[:2])
+        self.begun.set()
+        time.sleep(self.seconds)
+        return dataclasses.replace(self._detector.predict(pixels), probability=(pixels.shape[1] - 300) / 100)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._detector, name)

@@ -14,12 +14,15 @@ SMALL = 96  # px, the long side of a row's picture
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """folder: where its reports lie. total: how many rows there will be. thumbnails: by number, as data addresses."""
+    """folder: where its reports lie. total: how many rows there will be. thumbnails: by number, as data addresses.
+    edges: what a score must not be rounded across.
+    """
 
     folder: Path
     total: int = 0
     rows: tuple[Row, ...] = ()
     thumbnails: Mapping[int, str] = field(default_factory=dict)
+    edges: tuple[float, ...] = ()
 
     @property
     def done(self) -> int:

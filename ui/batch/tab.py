@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import gradio as gr
 from causalclip.examine.batch import Done, collect, count, examine_all, zip_reports
 from causalclip.pictures.archives import MAX_PICTURES
 from causalclip.pictures.formats import ENDINGS, NAMES, SIZES
+from causalclip.report import card
 from ui.batch import opened
 from ui.batch.kept import Batch
 from ui.batch.progress import progress
@@ -21,20 +22,22 @@ from ui.server.files import files_input, new_folder, upload_paths
 from ui.server.gate import PICTURES, Priority, gated
 from ui.server.problems import explain
 from ui.server.turns import Part, Turn
-from ui.settings import KEPT, PRIVATE, RUNS
+from ui.settings import KEPT, PRIVATE, PROMISE, RUNS
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
 
 INTRO = (
-    f"Up to {MAX_PICTURES} pictures ({NAMES}; {SIZES}), or a zip of them, one after the other. Each is examined as in "
-    "the Detect tab; one that cannot be read costs its own row only. Unlike there, the names of the files go to this "
-    "server, so that the rows can be told apart. They are not logged, and all is deleted within an hour."
+    f"Up to {MAX_PICTURES} pictures ({NAMES}; {SIZES}), or a zip of them. Unlike in the other tabs, the names of the "
+    "files go to this server, too, so that the rows can be told apart; they are not logged."
 )
 
 TO_RESULT = "() => document.querySelector('#batch-opened').scrollIntoView({ block: 'start' })"
 
-NOTHING = "Add pictures or a zip first."
+NOTHING = (
+    "Add pictures or a zip of them. A row for each appears here, examined as in the Detect tab; a file that cannot be "
+    "read costs its own row only."
+)
 Updates = dict[Any, Any]
 
 
@@ -55,28 +58,26 @@ class BatchTab:
 
     def begin(self, event: gr.EventData, payload: Any) -> Updates:
         """What the page shows at once: nothing of an older batch."""
-        return self._blank("Waiting for the first picture." if payload else NOTHING)
+        return self._blank(_say("Waiting for the first picture.")) if payload else self.cleared()
 
     def run(self, turn: Turn, payload: Any) -> Iterator[Updates]:
         """Examines all uploads and yields the table after each step; at the end also the reports."""
         paths = upload_paths(payload)
         if not paths:
-            yield self._blank(NOTHING)
+            yield self.cleared()
             return
         batch, started = Batch(new_folder(), count(paths)), time.perf_counter()
         yield self._running(batch)
         try:
-            for done in _one_by_one(examine_all(collect(paths), self._detector(turn))):
+            detector = gated(self.detector(), verdict=Priority.BATCH, check=turn.check)
+            batch = replace(batch, edges=_edges(detector))
+            for done in _one_by_one(examine_all(collect(paths), detector)):
                 batch = batch.plus(done)
                 batch.write(done)
                 yield self._shown(batch, time.perf_counter() - started)
         except Exception as error:  # of the batch as a whole: an archive that cannot be used, no weights
-            title, sentence = explain(error)
-            yield {self.status: _say(f"{title}. {sentence}", trouble=True), self.stop: gr.update(visible=False)}
+            yield {self.status: card.failure(*explain(error)), self.stop: gr.update(visible=False)}
         yield self.finish(batch)
-
-    def _detector(self, turn: Turn) -> Detector:
-        return gated(self.detector(), verdict=Priority.BATCH, check=turn.check)
 
     def finish(self, batch: Batch | None) -> Updates:
         """Offers what is done; also called when somebody stops the batch."""
@@ -92,7 +93,7 @@ class BatchTab:
         words = f"{len(batch.rows) - refused} examined" + (f", {refused} could not be" if refused else "")
         return ended | {
             self.status: _say(f"Finished: {words}."),
-            self.table: draw_table(batch.rows, batch.thumbnails),
+            self.table: draw_table(batch.rows, batch.thumbnails, batch.edges),
             self.batch: batch,
             self.reports: gr.update(value=str(path), visible=bool(reports)),
         }
@@ -111,16 +112,21 @@ class BatchTab:
         """The full result of the row that was clicked."""
         return opened.read(batch.folder, int(event.index)) if batch else opened.GONE
 
-    def _blank(self, said: str) -> Updates:
+    def cleared(self) -> Updates:
+        """No result, and nothing that could be examined."""
+        ended = {self.start: gr.update(interactive=False), self.stop: gr.update(visible=False)}
+        return self._blank(card.waiting(NOTHING)) | ended
+
+    def _blank(self, status: str) -> Updates:
         return {
-            self.status: _say(said),
+            self.status: status,
             **dict.fromkeys((self.table, self.opened), ""),
             self.batch: None,
             **{button: gr.update(value=None, visible=False) for button in (self.table_file, self.reports)},
         }
 
     def _running(self, batch: Batch) -> Updates:
-        return self._blank(f"Looking at the first picture of {batch.total}.") | {
+        return self._blank(_say(f"Looking at the first picture of {batch.total}.")) | {
             self.batch: batch,
             self.start: gr.update(interactive=False),
             self.stop: gr.update(visible=True),
@@ -129,7 +135,7 @@ class BatchTab:
     def _shown(self, batch: Batch, seconds: float) -> Updates:
         return {
             self.status: _say(progress(batch.done, batch.total, seconds)),
-            self.table: draw_table(batch.rows, batch.thumbnails),
+            self.table: draw_table(batch.rows, batch.thumbnails, batch.edges),
             self.table_file: gr.update(value=str(batch.folder / "results.csv"), visible=True),
             self.batch: batch,
         }
@@ -137,28 +143,37 @@ class BatchTab:
 
 def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
     """Builds the tab inside the current Blocks and wires it."""
-    gr.HTML(f"<p class='cc-small'>{INTRO}</p>", elem_id="batch-intro")
-    files = files_input(
-        label="Pictures, or a zip of them", file_types=[*ENDINGS, ".zip"], height=200, elem_id="batch-files"
-    )
-    with gr.Row():
-        start = gr.Button("Examine all", variant="primary", elem_id="batch-start")
-        stop = gr.Button("Stop, and keep what is done", visible=False, elem_id="batch-stop")
-    status = gr.HTML(_say(""), elem_id="batch-status")
-    table = gr.HTML(js_on_load=SCRIPT, elem_id="batch-table")
-    with gr.Row():
-        table_file = gr.DownloadButton("Download the table (CSV)", visible=False, elem_id="batch-csv")
-        reports = gr.DownloadButton("Download all reports (zip)", visible=False, elem_id="batch-reports")
-    open_row = gr.HTML(elem_id="batch-opened", elem_classes="cc-flush")
+    with gr.Row(elem_classes="cc-columns"):
+        with gr.Column(scale=4, min_width=300):
+            files = files_input(
+                label="Pictures, or a zip of them", file_types=[*ENDINGS, ".zip"], height=200, elem_id="batch-files"
+            )
+            gr.HTML(f"<p class='cc-small'>{PROMISE}</p><p class='cc-small'>{INTRO}</p>", elem_id="batch-intro")
+            start = gr.Button("Examine all again", interactive=False, elem_id="batch-start")
+            stop = gr.Button("Stop, and keep what is done", visible=False, elem_id="batch-stop")
+        with gr.Column(scale=7, min_width=300):
+            status = gr.HTML(card.waiting(NOTHING), elem_id="batch-status")
+            table = gr.HTML(js_on_load=SCRIPT, elem_id="batch-table")
+            with gr.Row():
+                table_file = gr.DownloadButton("Download the table (CSV)", visible=False, elem_id="batch-csv")
+                reports = gr.DownloadButton("Download all reports (zip)", visible=False, elem_id="batch-reports")
+            open_row = gr.HTML(elem_id="batch-opened", elem_classes="cc-flush")
     batch = gr.State(time_to_live=KEPT)
     tab = BatchTab(detector, files, start, stop, status, table, table_file, reports, open_row, batch)
     everything: list[Any] = [status, table, table_file, reports, open_row, batch, start, stop]
     part = Part("batch")
-    part.on([start.click], tab.begin, tab.run, given=[files], inputs=[files], outputs=everything, **RUNS)
+    judge: dict[str, Any] = {"given": [files], "inputs": [files], "outputs": everything, **RUNS}
+    part.on([files.upload, start.click], tab.begin, tab.run, **judge)
     part.on([stop.click], tab.stopping, tab.stopped, given=[], inputs=[batch], outputs=everything, **RUNS)
+    part.off([files.clear], tab.cleared, outputs=everything)
     shown = table.click(tab.open, batch, open_row, queue=False, **PRIVATE)
     shown.then(None, js=TO_RESULT, queue=False, **PRIVATE)
     return tab
+
+
+def _edges(detector: Detector) -> tuple[float, ...]:
+    calibration = detector.config.calibration
+    return calibration.low, calibration.threshold, calibration.high
 
 
 def _one_by_one(pictures: Iterator[Done]) -> Iterator[Done]:
@@ -171,6 +186,5 @@ def _one_by_one(pictures: Iterator[Done]) -> Iterator[Done]:
         yield done
 
 
-def _say(sentence: str, *, trouble: bool = False) -> str:
-    style = " cc-trouble" if trouble else ""
-    return f"<p class='cc-said{style}' role='status' aria-live='polite'>{escape(sentence)}</p>"
+def _say(sentence: str) -> str:
+    return f"<p class='cc-said' role='status' aria-live='polite'>{escape(sentence)}</p>"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from causalclip.examine.batch import COLUMNS
 from causalclip.report.card import ICON, TONE
+from causalclip.report.stability_panel import shown
 
 if TYPE_CHECKING:
     from causalclip.examine.batch import Row
@@ -53,12 +54,15 @@ new MutationObserver(sort).observe(element, { childList: true, subtree: true });
 """
 
 
-def draw_table(rows: Sequence[Row], thumbnails: Mapping[int, str] | None = None) -> str:
-    """The rows so far, with their pictures in small by number; everything in them is escaped."""
+def draw_table(rows: Sequence[Row], thumbnails: Mapping[int, str] | None = None, edges: tuple[float, ...] = ()) -> str:
+    """The rows so far, with their pictures in small by number; everything in them is escaped.
+
+    edges: thresholds that a score is not rounded across.
+    """
     if not rows:
         return ""
     heads = "".join(f"<th scope='col'><button type='button'>{HEADS[name]}</button></th>" for name in SHOWN)
-    body = "".join(_row(row, (thumbnails or {}).get(row.number, "")) for row in rows)
+    body = "".join(_row(row, (thumbnails or {}).get(row.number, ""), edges) for row in rows)
     return (
         "<div class='cc-wide' tabindex='0' role='region' aria-label='Results'><table class='cc-table cc-batch'>"
         "<caption>Results. A click on a row opens its full result below; one on a column's head sorts by it.</caption>"
@@ -66,21 +70,22 @@ def draw_table(rows: Sequence[Row], thumbnails: Mapping[int, str] | None = None)
     )
 
 
-def _row(row: Row, thumbnail: str) -> str:
+def _row(row: Row, thumbnail: str, edges: tuple[float, ...]) -> str:
     cells = []
     for name in SHOWN:
         value = row.problem if name == "claims" and row.problem else getattr(row, name)
         exact = f" data-value='{value}'" if name == "score" and value is not None else ""
         tag = "th scope='row'" if name == "name" else "td"
-        cells.append(f"<{tag}{exact}>{_cell(row, name, value, thumbnail)}</{tag[:2]}>")
+        cells.append(f"<{tag}{exact}>{_cell(row, name, value, thumbnail, edges)}</{tag[:2]}>")
     opens = f" data-number='{row.number}'" if row.score is not None else ""
     return f"<tr{opens}>{''.join(cells)}</tr>"
 
 
-def _cell(row: Row, name: str, value: Any, thumbnail: str) -> str:
-    text = NOTHING if value in (None, "") else f"{value:.2f}" if name == "score" else escape(str(value))
+def _cell(row: Row, name: str, value: Any, thumbnail: str, edges: tuple[float, ...]) -> str:
+    text = NOTHING if value in (None, "") else shown(value, *edges) if name == "score" else escape(str(value))
     if name == "answer" and value in TONE:
-        return f"<span class='cc-answer cc-{TONE[value]}'><span aria-hidden='true'>{ICON[value]}</span> {text}</span>"
+        icon = f"<span aria-hidden='true'>{ICON[value]}</span>"
+        return f"<span class='cc-answer cc-{TONE[value]}'>{icon}&nbsp;{text}</span>"
     if name == "name" and row.score is not None:
         image = f"<img alt='' src='{thumbnail}'>" if thumbnail else ""
         return f"<button type='button' class='cc-open'>{image}<span>{text}</span></button>"

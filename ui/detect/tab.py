@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-from PIL import Image
 
 from causalclip.examine.cautions import Caution
 from causalclip.examine.examination import Examination, conclude, look_closer, read_claims, tension
 from causalclip.maps.heatmap import Which
-from causalclip.maps.overlay import Drawing, draw_map, prepare, shrink
-from causalclip.pictures.formats import sniff
+from causalclip.maps.overlay import Drawing, draw_map, prepare
 from causalclip.pictures.loading import ImageError, load_image, read_file
 from causalclip.provenance.reading import Provenance
 from causalclip.report import card, provenance_panel, stability_panel
@@ -26,7 +22,7 @@ from ui.detect.endpoints import add_endpoints
 from ui.detect.examples import Example
 from ui.detect.label import add_label
 from ui.folding import folded
-from ui.server.files import new_folder, picture_input, save_png, upload_path
+from ui.server.files import named, new_folder, picture_input, save_png, shown_copy, upload_path
 from ui.server.gate import MODEL, PICTURES, Priority, gated
 from ui.server.problems import explain
 from ui.server.turns import Part, Turn
@@ -35,7 +31,6 @@ from ui.settings import KEPT, MODEL_QUEUE, OPACITY, PLACEHOLDER, PRIVATE, PROMIS
 if TYPE_CHECKING:
     from causalclip.detector import Detector
 
-UNSHOWN = {"HEIC", "TIFF"}  # formats that browsers do not show
 WHICH: tuple[Which, Which] = ("causal", "non_causal")
 CAUSAL, NON_CAUSAL = "Evidence: what the verdict rests on (causal)", "Left out: what the mask holds back (non-causal)"
 LEFT_OUT = (
@@ -64,7 +59,7 @@ class _Found:
 class DetectTab:
     """The tab's components and callbacks.
 
-    detector: returns the loaded detector; may raise WeightsMissing.
+    detector: returns the loaded detector; may raise WeightsMissing. source: the path of the picture that was judged.
     """
 
     detector: Callable[[], Detector]
@@ -83,11 +78,12 @@ class DetectTab:
     purify: gr.Button
     facts: gr.HTML
     drawing: gr.State
+    source: gr.State
 
     def begin(self, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
         """What the page shows at once: nothing of an older picture beside the new one."""
         path = upload_path(payload)
-        return self.cleared(card.looking(_named(path)) if path else None)
+        return self.cleared(card.looking(named(path)) if path else None)
 
     def run(self, turn: Turn, payload: dict[str, Any] | None) -> Iterator[Updates]:
         """Examines a picture and yields what is ready: provenance, verdict, maps, stability, report."""
@@ -95,7 +91,7 @@ class DetectTab:
         if path is None:
             yield self.cleared()
             return
-        yield self.cleared(card.looking(_named(path)))
+        yield self.cleared(card.looking(named(path)))
         try:
             yield from self._stages(turn, path)
         except Exception as error:
@@ -124,9 +120,10 @@ class DetectTab:
             self.status: card.verdict(detection, loaded.notes, cautions=cautions, tension=said, steps=searches.steps()),
             self.provenance: _claims(provenance),
             self.facts: details.facts(detection, loaded),
+            self.source: path,
         }
-        if loaded.format in UNSHOWN:
-            updates[self.picture] = save_png(Image.fromarray(shrink(loaded.pixels)), "decoded")
+        if copy := shown_copy(loaded):
+            updates[self.picture] = copy
         return _Found(provenance, cautions, prepare(loaded.pixels, detection)), updates
 
     def _concluded(self, turn: Turn, path: str, found: _Found) -> Examination:
@@ -171,7 +168,7 @@ class DetectTab:
             self.provenance: "",
             self.stability: stability_panel.waiting(),
             **dict.fromkeys((self.regions, self.facts), ""),
-            **dict.fromkeys((self.causal, self.non_causal, self.drawing)),
+            **dict.fromkeys((self.causal, self.non_causal, self.drawing, self.source)),
             **dict.fromkeys((self.report_html, self.report_json)),
         }
 
@@ -219,15 +216,15 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example], *, 
                     purify = gr.Button("Try purifying it", visible=purifies, elem_id="open-purify")
                 gr.HTML(searches.links(), elem_id="searches")
             facts = gr.HTML(elem_id="facts")
-    drawing = gr.State(time_to_live=KEPT)
+    kept = gr.State(time_to_live=KEPT), gr.State(time_to_live=KEPT)
     outputs = (provenance, status, causal, non_causal, opacity, frame, regions)
-    tab = DetectTab(detector, picture, *outputs, stability, report_html, report_json, explore, purify, facts, drawing)
+    tab = DetectTab(detector, picture, *outputs, stability, report_html, report_json, explore, purify, facts, *kept)
     _wire(tab, part, shelf, examples)
     return tab
 
 
 def _wire(tab: DetectTab, part: Part, shelf: gr.HTML, examples: Sequence[Example]) -> None:
-    shown: list[Any] = [tab.status, tab.causal, tab.non_causal, tab.regions, tab.facts, tab.drawing]
+    shown: list[Any] = [tab.status, tab.causal, tab.non_causal, tab.regions, tab.facts, tab.drawing, tab.source]
     shown += [tab.provenance, tab.stability, tab.report_html, tab.report_json, tab.opacity, tab.frame]
 
     def example(event: gr.EventData) -> Updates:
@@ -275,10 +272,3 @@ def _claims(provenance: Provenance) -> str:
     if says:  # assets/evidence.css puts it above the verdict
         return f"<div class='cc-found'>{panel}</div>"
     return f"<details class='cc-nothing'><summary>{escape(provenance.summary())}</summary>{panel}</details>"
-
-
-def _named(path: str) -> str:
-    """What is known of a picture before it is read, "" if it is none. Its name never leaves the browser."""
-    with suppress(ImageError), open(path, "rb") as file:
-        return f"{sniff(file.read(4096))}, {max(1, round(Path(path).stat().st_size / 1000)):,} kB"
-    return ""

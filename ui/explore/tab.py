@@ -21,18 +21,18 @@ from causalclip.report import card
 from ui.explore import mask as explorer_mask
 from ui.explore import view as explorer_view
 from ui.folding import folded
-from ui.server.files import new_folder, picture_input, save_png, upload_path
+from ui.server.files import named, new_folder, picture_input, save_png, shown_copy, upload_path
 from ui.server.gate import MODEL, Priority
 from ui.server.problems import explain
 from ui.server.turns import Part, Turn
-from ui.settings import KEPT, OPACITY, PLACEHOLDER, PRIVATE, RUNS, Carried
+from ui.settings import KEPT, OPACITY, PLACEHOLDER, PRIVATE, PROMISE, RUNS, Carried
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
 
-INTRO = (
-    "For who wants to argue with a verdict: what each part of the model adds to the score, on scales that are the same "
-    "for every picture. A second picture beside it is compared under the same settings."
+WAITING = (
+    "For those who argue with a verdict. Add a picture: what each part of the model adds to its score appears here, "
+    "on scales that are the same for every picture. A second one is compared beside it, under the same settings."
 )
 MAPS = [
     ("Causal: what the verdict rests on", "causal"),
@@ -41,16 +41,24 @@ MAPS = [
 ]
 ORDERS = [("push hardest for the answer", "push"), ("the mask lets through most", "mask")]
 ALL = "all"
-READING = "<p>Looking at the picture. This takes a second or two.</p>"
 
 Updates = dict[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Explored:
+    """What redrawing needs. path: of the picture, of which the page may show a copy."""
+
+    drawing: Drawing
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Pane:
-    """One picture with all that is said of it. drawing: a gr.State with what redrawing needs."""
+    """One picture with all that is said of it. waiting: the answer before there is a picture. explored: a gr.State."""
 
     name: str
+    waiting: str
     picture: gr.Image
     answer: gr.HTML
     map: gr.Image
@@ -60,13 +68,13 @@ class Pane:
     mask: gr.Image
     mask_words: gr.HTML
     npz: gr.DownloadButton
-    drawing: gr.State
+    explored: gr.State
 
     @property
     def shown(self) -> list[Any]:
         """Everything that a run may change, but the picture."""
         said = [self.answer, self.channels, self.removal, self.mask_words]
-        return [*said, self.map, self.mask, self.channel, self.npz, self.drawing]
+        return [*said, self.map, self.mask, self.channel, self.npz, self.explored]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +87,12 @@ class ExplorerTab:
 
     def begin(self, pane: Pane, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
         """What the page shows at once: nothing of an older picture beside the new one."""
-        return self.cleared(pane, READING if upload_path(payload) else "")
+        path = upload_path(payload)
+        return self.cleared(pane, card.looking(named(path)) if path else None)
 
-    def carry(self, pane: Pane, carried: Carried, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
+    def carry(self, pane: Pane, carried: Carried, event: gr.EventData, source: str | None) -> Updates:
         """`begin` for a picture from another tab."""
+        payload = {"path": source} if source else None
         return {pane.picture: upload_path(payload), carried.tabs: carried.shown} | self.begin(pane, event, payload)
 
     def explore(self, pane: Pane, turn: Turn, payload: dict[str, Any] | None, *settings: Any) -> Iterator[Updates]:
@@ -91,23 +101,24 @@ class ExplorerTab:
         if path is None:
             yield self.cleared(pane)
             return
-        yield self.cleared(pane, READING)
+        yield self.cleared(pane, card.looking(named(path)))
         try:
             with MODEL.ask(Priority.VERDICT) as ticket:
                 for before in ticket.waits():
                     yield {pane.answer: card.queued(before)}
                 turn.check()
-                pixels = load_image(path).pixels
-                drawing = prepare(pixels, self.detector().predict(pixels))
+                loaded = load_image(path)
+                drawing = prepare(loaded.pixels, self.detector().predict(loaded.pixels))
         except Exception as error:
             failed = self.cleared(pane, card.failure(*explain(error)))
             yield failed | ({pane.picture: None} if isinstance(error, ImageError) else {})
             return
-        yield self._explored(pane, drawing, settings)
+        copy = shown_copy(loaded)
+        yield self._explored(pane, Explored(drawing, path), settings) | ({pane.picture: copy} if copy else {})
 
-    def _explored(self, pane: Pane, drawing: Drawing, settings: Any) -> Updates:
+    def _explored(self, pane: Pane, explored: Explored, settings: Any) -> Updates:
         *of_map, order, count = settings
-        detection = drawing.detection
+        drawing, detection = explored.drawing, explored.drawing.detection
         file = new_folder() / "causalclip-maps.npz"
         np.savez_compressed(file, allow_pickle=False, **arrays(detection))
         choices = [("All of them", ALL), *explorer_view.choices(detection)]
@@ -121,29 +132,25 @@ class ExplorerTab:
             pane.mask_words: explorer_mask.mask(detection, self.detector().masks),
             self.count: gr.update(maximum=sum(width for _, width in detection.parts)),
             pane.npz: str(file),
-            pane.drawing: drawing,
+            pane.explored: explored,
         }
 
-    def cleared(self, pane: Pane, answer: str = "") -> Updates:
+    def cleared(self, pane: Pane, answer: str | None = None) -> Updates:
         """No result."""
         return {
-            pane.answer: answer,
+            pane.answer: answer or pane.waiting,
             **dict.fromkeys((pane.channels, pane.removal, pane.mask_words), ""),
-            **dict.fromkeys((pane.map, pane.mask, pane.npz, pane.drawing)),
+            **dict.fromkeys((pane.map, pane.mask, pane.npz, pane.explored)),
             pane.channel: gr.update(choices=[("All of them", ALL)], value=ALL, interactive=False),
         }
 
-    def redraw(
-        self, payload: dict[str, Any] | None, drawing: Drawing | None, channel: str, *settings: Any
-    ) -> dict[str, Any] | str:
+    def redraw(self, explored: Explored | None, channel: str, *settings: Any) -> dict[str, Any] | str:
         """One pane's map under other settings; the model runs again only for a channel's own map."""
-        if drawing is None:
+        if explored is None:
             return gr.skip()
-        if channel == ALL:
+        drawing, path = explored.drawing, upload_path({"path": explored.path})
+        if channel == ALL or path is None:
             return _map_file(drawing, *settings)
-        path = upload_path(payload)
-        if path is None:
-            return gr.skip()
         with MODEL.enter(Priority.VERDICT):
             views = self.detector().explain_channel(load_image(path).pixels, int(channel))
         alone = Drawing(drawing.grey, replace(drawing.detection, views=views))
@@ -152,35 +159,46 @@ class ExplorerTab:
 
 def build_explorer_tab(detector: Callable[[], Detector], carried: Carried | None = None) -> ExplorerTab:
     """Builds the tab inside the current Blocks and wires it. carried: where a picture may come from."""
-    gr.HTML(f"<p class='cc-small'>{INTRO}</p>")
-    with gr.Row(elem_classes="cc-settings"):
-        which = gr.Dropdown(MAPS, value="causal", label="Map", elem_id="explore-which", scale=2)
-        opacity = gr.Slider(0, 1, OPACITY, step=0.05, label="Opacity", buttons=[], elem_id="explore-opacity")
-        with gr.Column(min_width=160):
-            smooth = gr.Checkbox(True, label="Smooth, not patch by patch", elem_id="explore-smooth")
-            frame = gr.Checkbox(True, label="Frames of the windows", elem_id="explore-frame")
-    with gr.Row(elem_classes="cc-settings"):
-        count = gr.Slider(0, 1000, 0, step=1, label="Remove so many channels ...", buttons=[], elem_id="explore-count")
-        order = gr.Dropdown(ORDERS, value="push", label="... that", elem_id="explore-order")
-    with gr.Row(elem_classes="cc-panes"):
-        panes = [_pane("explore-a", "Picture"), _pane("explore-b", "A second one, to compare (optional)")]
-    tab = ExplorerTab(detector, count)
+    with gr.Row(elem_classes="cc-columns"):
+        with gr.Column(scale=4, min_width=300):
+            first = _picture("explore-a", "Picture")
+            gr.HTML(f"<p class='cc-small'>{PROMISE}</p>", elem_id="explore-promise")
+            second = _picture("explore-b", "A second one, to compare (optional)")
+            of_map, of_removal = _settings()
+        with gr.Column(scale=7, min_width=300), gr.Row(elem_classes="cc-panes"):
+            panes = [_pane("explore-a", first, card.waiting(WAITING)), _pane("explore-b", second, "")]
+    tab = ExplorerTab(detector, of_removal[1])
     for pane in panes:
-        _wire(tab, pane, [which, smooth, opacity, frame], [order, count], carried if pane is panes[0] else None)
+        _wire(tab, pane, of_map, of_removal, carried if pane is panes[0] else None)
     return tab
 
 
-def _pane(name: str, label: str) -> Pane:
-    with gr.Column(min_width=300, elem_classes="cc-pane"):
-        picture = picture_input(
-            buttons=["fullscreen"],
-            label=label,
-            placeholder=PLACEHOLDER,
-            alt_text="The picture to be explored",
-            height=220,
-            elem_id=name,
-        )
-        answer = gr.HTML(elem_id=f"{name}-answer", elem_classes="cc-flush")
+def _picture(name: str, label: str) -> gr.Image:
+    return picture_input(
+        buttons=["fullscreen"],
+        label=label,
+        placeholder=PLACEHOLDER,
+        alt_text="The picture to be explored",
+        height=220,
+        elem_id=name,
+    )
+
+
+def _settings() -> tuple[list[Any], list[Any]]:
+    """Of the map (which, smooth, opacity, frame), and of the removal (order, count); the same for both pictures."""
+    with gr.Column(elem_classes="cc-settings", elem_id="explore-settings"):
+        which = gr.Dropdown(MAPS, value="causal", label="Map", elem_id="explore-which")
+        opacity = gr.Slider(0, 1, OPACITY, step=0.05, label="Opacity", buttons=[], elem_id="explore-opacity")
+        smooth = gr.Checkbox(True, label="Smooth, not patch by patch", elem_id="explore-smooth")
+        frame = gr.Checkbox(True, label="Frames of the windows", elem_id="explore-frame")
+        count = gr.Slider(0, 1000, 0, step=1, label="Remove so many channels ...", buttons=[], elem_id="explore-count")
+        order = gr.Dropdown(ORDERS, value="push", label="... that", elem_id="explore-order")
+    return [which, smooth, opacity, frame], [order, count]
+
+
+def _pane(name: str, picture: gr.Image, waiting: str) -> Pane:
+    with gr.Column(min_width=300, elem_classes="cc-pane", elem_id=f"{name}-pane"):
+        answer = gr.HTML(waiting, elem_id=f"{name}-answer", elem_classes="cc-flush")
         with gr.Column(elem_classes="cc-explored"):
             drawn = _output(
                 label="Map",
@@ -201,8 +219,8 @@ def _pane(name: str, label: str) -> Pane:
                 mask_said = gr.HTML(elem_id=f"{name}-mask-words", elem_classes="cc-flush")
                 masked = _output(show_label=False, elem_id=f"{name}-mask", elem_classes="cc-mask")
             npz = gr.DownloadButton("Download all maps and channels (npz)", elem_id=f"{name}-npz")
-    drawing = gr.State(time_to_live=KEPT)
-    return Pane(name, picture, answer, drawn, channel, channels, removal, masked, mask_said, npz, drawing)
+    explored = gr.State(time_to_live=KEPT)
+    return Pane(name, waiting, picture, answer, drawn, channel, channels, removal, masked, mask_said, npz, explored)
 
 
 def _output(**options: Any) -> gr.Image:
@@ -221,12 +239,12 @@ def _wire(tab: ExplorerTab, pane: Pane, of_map: list[Any], of_removal: list[Any]
     if carried:
         begin = partial(tab.carry, pane, carried)
         outputs = [*outputs, carried.tabs]
-        part.on([carried.button.click], begin, run, given=[carried.picture], outputs=outputs, **judge)
+        part.on([carried.button.click], begin, run, given=[carried.source], outputs=outputs, **judge)
     part.off([pane.picture.clear], partial(tab.cleared, pane), outputs=pane.shown)
     part.beside(
         [which.input, smooth.input, opacity.release, frame.input, pane.channel.input],
         tab.redraw,
-        [pane.picture, pane.drawing, pane.channel, *of_map],
+        [pane.explored, pane.channel, *of_map],
         pane.map,
         preprocess=False,
         trigger_mode="always_last",
@@ -236,15 +254,15 @@ def _wire(tab: ExplorerTab, pane: Pane, of_map: list[Any], of_removal: list[Any]
     part.beside(
         [order.input, count.release],
         _removed,
-        [pane.drawing, order, count],
+        [pane.explored, order, count],
         pane.removal,
         trigger_mode="always_last",
         **PRIVATE,
     )
 
 
-def _removed(drawing: Drawing | None, order: Any, count: float) -> str:
-    return explorer_view.removal(drawing.detection, order, int(count)) if drawing else ""
+def _removed(explored: Explored | None, order: Any, count: float) -> str:
+    return explorer_view.removal(explored.drawing.detection, order, int(count)) if explored else ""
 
 
 def _map_file(

@@ -18,6 +18,7 @@ from causalclip.maps.explorer import (
     without,
 )
 from causalclip.maps.heatmap import placed, unplaced
+from causalclip.report.card import brief, scores
 from causalclip.report.stability_panel import shown as score
 from ui.charts import Axis, Mark, Series, marks, plot, table
 
@@ -37,9 +38,13 @@ ORDERS: dict[Order, str] = {
 
 
 def answer(detection: Detection) -> str:
-    """The answer in a sentence."""
-    said = f"<b>{detection.band.capitalize()}</b>, score {score(detection.probability)}"
-    return f"<p>{said}, before the stability check.</p>"
+    """The answer and its score, as a card."""
+    found, low, high = scores(detection.probability, detection.low, detection.high)
+    return brief(
+        detection.band,
+        f"Score {found}, before the stability check: at or above {high} likely generated, at or below {low} likely not "
+        "generated.",
+    )
 
 
 def channels(detection: Detection) -> str:
@@ -122,7 +127,8 @@ def _row(channel: Channel) -> list[str]:
 def _from_to(detection: Detection, left: float) -> str:
     band = "likely generated" if left >= detection.high else "inconclusive"
     band = "likely not generated" if left <= detection.low else band
-    return f"the score goes from {score(detection.probability)} to {score(left)}: {band}"
+    edges = detection.low, detection.high
+    return f"the score goes from {score(detection.probability, *edges)} to {score(left, *edges)}: {band}"
 
 
 def _signed(value: float, digits: int = 2) -> str:

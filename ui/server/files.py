@@ -6,18 +6,33 @@ causalclip.pictures.loading may.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
+from causalclip.maps.overlay import shrink
+from causalclip.pictures.formats import ImageError, sniff
+from causalclip.pictures.loading import LoadedImage
 from ui.server.doors.payloads import NOT_UPLOADED, BadCallError, upload_in
 from ui.server.sessions import is_upload, new_folder
 
-__all__ = ["UNREADABLE", "files_input", "new_folder", "picture_input", "save_png", "upload_path", "upload_paths"]
+__all__ = [
+    "UNREADABLE",
+    "files_input",
+    "named",
+    "new_folder",
+    "picture_input",
+    "save_png",
+    "shown_copy",
+    "upload_path",
+    "upload_paths",
+]
 
 UNREADABLE = "This file could not be read"
+UNSHOWN = {"HEIC", "TIFF"}
 
 
 def picture_input(**options: Any) -> gr.Image:
@@ -80,6 +95,18 @@ def upload_paths(payload: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None
     """The paths of all uploads of a `files_input`; raises as `upload_path` does."""
     entries = [payload] if isinstance(payload, Mapping) else payload or []
     return [path for path in map(upload_path, entries) if path]
+
+
+def named(path: str) -> str:
+    """What is known of a picture before it is read, "" if it is none. Its name never leaves the browser."""
+    with suppress(ImageError), open(path, "rb") as file:
+        return f"{sniff(file.read(4096))}, {max(1, round(Path(path).stat().st_size / 1000)):,} kB"
+    return ""
+
+
+def shown_copy(loaded: LoadedImage) -> str | None:
+    """The path of a small PNG of a picture whose format browsers do not show; None of another."""
+    return save_png(Image.fromarray(shrink(loaded.pixels)), "decoded") if loaded.format in UNSHOWN else None
 
 
 def save_png(image: Image.Image, name: str) -> str:

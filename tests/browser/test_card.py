@@ -1,0 +1,158 @@
+"""What a person reads first: the card, its scale, the stability check, and what stands above them."""
+
+import math
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from causalclip.calibration import Calibration, sigmoid
+from causalclip.detector import Detector, Verdict
+from tests.browser.conftest import Open
+from tests.browser.test_detect import give
+from tests.makers.detectors import tiny_detector
+from tests.makers.metadata_files import exif_block, jpeg_exif
+from tests.makers.signing import created, make_authority, sign
+
+Serve = Callable[[Any], str]
+COPIES = 9  # of a check: the picture as it is, and eight changes
+
+
+class Scripted:
+    """A detector that gives every picture the score `own`, and every changed copy of it `after`."""
+
+    def __init__(self, own: float, after: float, calibration: Calibration) -> None:
+        tiny = tiny_detector()
+        config = replace(tiny.config, calibration=calibration)
+        self.own, self.after = own, after
+        self.copies = 0
+        self._detector = Detector(tiny.tower, tiny.heads, config, name="tiny")
+
+    def predict(self, pixels: Any) -> Any:
+        found = self._detector.predict(pixels)
+        return replace(found, probability=self.own, logit=_logit(self.own), band=self.config.calibration.band(self.own))
+
+    def judge_all(self, pictures: Iterable[Any], **options: Any) -> list[Verdict]:
+        return [self._judge() for _ in pictures]
+
+    def _judge(self) -> Verdict:
+        logit = _logit(self.after if self.copies % COPIES else self.own)  # the first is the picture as it is
+        self.copies += 1
+        return Verdict(sigmoid(logit), logit, "inconclusive")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._detector, name)
+
+
+def _logit(probability: float) -> float:
+    return math.log(probability / (1 - probability))
+
+
+def checked(page: Page, file: Path) -> None:
+    give(page, file)
+    expect(page.locator("#stability table")).to_be_visible()
+
+
+WIDE = Calibration(low=0.3, high=0.8, threshold=0.55)
+
+
+def test_no_alarm_where_the_answer_stays_what_it_is(open_page: Open, serve: Serve, files: dict[str, Path]) -> None:
+    page = open_page(serve(Scripted(0.6, 0.5, WIDE)))
+    checked(page, files["photo.jpg"])
+    panel = page.locator("#stability")
+    expect(page.locator("#status h2")).to_contain_text("Inconclusive")
+    expect(panel).to_contain_text("The answer is inconclusive either way. The score crosses the middle (0.55)")
+    expect(panel.locator("tr", has_text="crosses the middle")).to_have_count(8)
+    expect(panel).not_to_contain_text("changes the answer")
+    expect(panel.locator(".cc-flip")).to_have_count(0)
+
+
+def test_a_change_of_answer_is_said_and_the_middle_is_named_at_its_line(
+    open_page: Open, serve: Serve, files: dict[str, Path]
+) -> None:
+    page = open_page(serve(Scripted(0.9, 0.5, WIDE)))
+    checked(page, files["photo.jpg"])
+    expect(page.locator("#status h2")).to_contain_text("Inconclusive")
+    expect(page.locator("#status")).to_contain_text("The answer changes when the picture is saved as JPEG")
+    changed = page.locator("#stability .cc-flip")
+    expect(changed).to_have_count(8)
+    expect(changed.first).to_contain_text("changes the answer")
+    name, line = (middle(page, where) for where in ("#stability .cc-above span", "#stability .cc-middle >> nth=0"))
+    assert abs(name - line) < 3
+
+
+def test_a_score_near_a_threshold_has_as_many_digits_as_it_takes(
+    open_page: Open, serve: Serve, files: dict[str, Path]
+) -> None:
+    page = open_page(serve(Scripted(0.8012, 0.8012, Calibration(low=0.3, high=0.8034, threshold=0.55))))
+    checked(page, files["photo.jpg"])
+    expect(page.locator("#status h2")).to_contain_text("Inconclusive")
+    expect(page.locator("#status .cc-flag")).to_contain_text("score 0.801")
+    expect(page.locator("#status .cc-ticks")).to_contain_text("0.803")
+    expect(page.locator("#stability tbody td:last-child").first).to_have_text("0.801")
+    page.locator("#open-explore").click()
+    expect(page.locator("#explore-a-answer")).to_contain_text("Score 0.801")
+    page.get_by_role("tab", name="Batch").click()
+    page.locator("#batch-files input[type=file]").set_input_files(files["photo.jpg"])
+    expect(page.locator("#batch-table tbody")).to_contain_text("0.801")
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_the_scale_is_in_proportion(open_page: Open, serve: Serve, files: dict[str, Path], width: int) -> None:
+    page = open_page(serve(Scripted(0.7, 0.7, Calibration(low=0.2, high=0.9, threshold=0.55))), width=width)
+    checked(page, files["photo.jpg"])
+    track = page.locator("#status .cc-track").bounding_box()
+    assert track is not None
+    shares = page.locator("#status .cc-zone").evaluate_all("zones => zones.map(z => z.getBoundingClientRect().width)")
+    assert [share / track["width"] for share in shares] == pytest.approx([0.2, 0.7, 0.1], abs=0.01)
+    assert (middle(page, "#status .cc-track i") - track["x"]) / track["width"] == pytest.approx(0.7, abs=0.02)
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_only_a_finding_stands_above_the_verdict(
+    open_page: Open, files: dict[str, Path], tmp_path: Path, width: int
+) -> None:
+    """What the file says of how it was made; that it says nothing is one line below."""
+    claims = tmp_path / "claims.jpg"
+    claims.write_bytes(
+        sign(jpeg_exif(exif_block({272: b"EOS R5"})), make_authority(), created("trainedAlgorithmicMedia"))
+    )
+    page = open_page(width=width)
+    checked(page, files["photo.jpg"])
+    assert top(page, "#provenance") > top(page, "#status")
+    line = page.locator("#provenance summary").first.bounding_box()
+    whole = page.locator("#provenance").bounding_box()
+    assert line is not None
+    assert whole is not None
+    assert whole["height"] < 2 * line["height"] < 120
+    page.locator("#picture").get_by_role("button", name="Remove Image").click()
+    checked(page, claims)
+    assert top(page, "#provenance") < top(page, "#status")
+
+
+def test_on_a_phone_every_tab_is_in_sight_or_one_tap_away(open_page: Open) -> None:
+    page = open_page(width=390)
+    page.wait_for_timeout(500)
+    names = ["Detect", "Batch", "Explore", "How good is it?"]
+    visible = [name for name in names if page.get_by_role("tab", name=name).is_visible()]
+    if len(visible) < len(names):
+        page.locator(".overflow-menu > button").first.click()
+    for name in names:
+        tab = page.get_by_role("tab", name=name).or_(page.locator(".overflow-dropdown").get_by_text(name))
+        expect(tab.filter(visible=True).first).to_be_in_viewport()
+
+
+def middle(page: Page, where: str) -> float:
+    box = page.locator(where).bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2
+
+
+def top(page: Page, where: str) -> float:
+    box = page.locator(where).bounding_box()
+    assert box is not None, re.sub(r"\s+", " ", page.locator(where).inner_html())[:200]
+    return box["y"]

@@ -1,0 +1,72 @@
+"""One pattern for all tabs: picture left, answer right, the same promise; on a phone the answer below the picture."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Open, open_tab
+from tests.browser.test_detect import give, verdict
+from ui.settings import PROMISE
+
+PARTS = {
+    "Detect": ("#picture", "#status"),
+    "Batch": ("#batch-files", "#batch-status"),
+    "Purify": ("#purify-picture", "#purify-status"),
+    "Explore": ("#explore-a", "#explore-a-answer"),
+}
+
+
+def box(page: Page, part: str) -> Any:
+    expect(page.locator(part)).to_be_visible()
+    return page.locator(part).bounding_box()
+
+
+@pytest.mark.parametrize(("width", "dark"), [(390, True), (1280, False)], ids=["phone, dark", "desk, light"])
+def test_every_tab_has_its_picture_and_its_answer_in_the_same_place(
+    open_page: Open, whole_app: str, width: int, dark: bool
+) -> None:
+    page = open_page(whole_app, width=width, dark=dark)
+    lefts = set()
+    for name, (picture, answer) in PARTS.items():
+        open_tab(page, name)
+        left, right = box(page, picture), box(page, answer)
+        if width > 700:
+            assert left["x"] + left["width"] <= right["x"], name
+            assert abs(left["y"] - right["y"]) < 4, name
+        else:
+            assert left["y"] + left["height"] <= right["y"], name
+        lefts.add((round(left["x"]), round(left["width"])))
+        expect(page.locator(answer)).to_contain_text("No picture yet")
+        expect(page.locator(".cc-small", has_text=PROMISE).filter(visible=True)).to_have_count(1)
+        found = Axe().run(page).response["violations"]
+        assert not [
+            (name, v["id"], [n["html"][:200] for n in v["nodes"]])
+            for v in found
+            if v["impact"] in ("serious", "critical")
+        ]
+    assert len(lefts) == 1
+
+
+def test_the_picture_stays_beside_a_long_result(open_page: Open, files: dict[str, Path]) -> None:
+    page = open_page(width=1280)
+    give(page, files["photo.jpg"])
+    verdict(page)
+    expect(page.locator("#stability table")).to_be_visible()
+    page.evaluate("window.scrollTo(0, 900)")
+    page.wait_for_function("window.scrollY > 500")
+    expect(page.locator("#picture img")).to_be_in_viewport(ratio=0.9)
+
+
+def test_a_batch_on_a_phone_shows_its_answers_without_scrolling_aside(open_page: Open, files: dict[str, Path]) -> None:
+    page = open_page(width=390)
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_tab(page, "Batch")
+    page.locator("#batch-files input[type=file]").set_input_files([files["photo.jpg"], files["broken.jpg"]])
+    expect(page.locator("#batch-status")).to_contain_text("Finished")
+    page.evaluate("window.scrollTo(0, 0)")
+    expect(page.locator("#batch-table .cc-answer")).to_be_in_viewport(ratio=1)
+    assert page.locator("#batch-table .cc-wide").evaluate("e => e.scrollWidth <= e.clientWidth")
+    expect(page.locator("#batch-table tbody")).to_contain_text("cut short or damaged")
