@@ -66,6 +66,20 @@ def test_three_pictures_in_a_row_and_only_the_last_is_answered(
     assert "320 × 240" not in seen
 
 
+def test_who_waits_is_told_how_many_are_before(open_page: Open, serve: Callable[[Any], str], three: list[Path]) -> None:
+    """By a click on an example while somebody else's picture is looked at."""
+    detector = Slowed(3)
+    address = serve(detector)
+    other, page = open_page(address), open_page(address)
+    give(other, three[0])
+    assert detector.begun.wait(30)
+    page.evaluate(WATCH)
+    page.locator("#examples button").first.click()
+    expect(page.locator("#facts")).to_contain_text("pixels")
+    seen = " ".join(page.evaluate("window.seen"))
+    assert seen.index("Looking at the picture") < seen.index("Waiting, 1 before you")
+
+
 def test_a_removed_picture_stays_removed(open_page: Open, serve: Callable[[Any], str], three: list[Path]) -> None:
     detector = Slowed(1)
     page = open_page(serve(detector))

@@ -6,9 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from causalclip import cli
 from causalclip.examine import meant
+from causalclip.examine.examination import examine
 from causalclip.examine.meant import Meant, headline, near
+from causalclip.report.card import verdict
+from causalclip.report.document import as_html, draw_maps
+from tests.makers.detectors import tiny_detector
+from tests.makers.pictures import encode, photo
 
 BINS = [
     {"pictures": 20, "mean_probability": 0.1, "generated": 1},
@@ -68,3 +75,19 @@ def test_the_two_numbers_that_matter(benchmark_of: Callable[..., None]) -> None:
     found = headline()
     assert found is not None
     assert (found.recognised, found.accused, found.undecided) == (0.4, 0.01, (0.5, 0.4))
+
+
+def test_the_same_sentence_in_card_report_command_line_and_api(
+    benchmark_of: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"low": 0.0, "high": 1.0, "pictures": 50, "generated": 31}]
+    benchmark_of(revision="test", meant=rows)
+    detector, file = tiny_detector(), tmp_path / "a.png"
+    file.write_bytes(encode(photo(), "PNG"))
+    x = examine(file.read_bytes(), detector)
+    sentence = Meant(50, 31).sentence
+    assert sentence in verdict(x.detection)
+    assert sentence in " ".join(as_html(x, maps=draw_maps(x)).split())
+    assert x.as_dict()["meant"]["sentence"] == sentence
+    monkeypatch.setattr(cli, "_load", lambda name: detector)
+    assert sentence in CliRunner().invoke(cli.app, ["detect", str(file)]).stdout
