@@ -51,13 +51,10 @@ def test_explore_judges_the_same_picture(open_page: Open, whole_app: str, pictur
     shown(page, "#explore-a")
 
 
-def test_purify_waits_with_the_picture(open_page: Open, whole_app: str, pictures: dict[str, Path]) -> None:
+def test_the_picture_is_in_purify(open_page: Open, whole_app: str, pictures: dict[str, Path]) -> None:
     page = open_page(whole_app)
     give(page, pictures["plain.jpg"])
     verdict(page)
     page.locator("#open-purify").click()
     chosen(page, "Purify")
     shown(page, "#purify-picture")
-    expect(page.locator("#purify-results")).to_be_hidden()
-    page.get_by_role("button", name="Purify", exact=True).click()
-    expect(page.locator("#purify-purified img").first).to_be_visible()

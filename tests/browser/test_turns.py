@@ -37,7 +37,7 @@ def three(tmp_path: Path) -> list[Path]:
     return paths
 
 
-def give(page: Page, file: Path, field: str = "#picture") -> None:
+def replace(page: Page, file: Path, field: str = "#picture") -> None:
     """Gives a picture in the place of the one that is there."""
     remove = (
         page.locator(field).get_by_role("button", name="Remove Image").or_(page.locator(field).get_by_label("Clear"))
@@ -54,7 +54,7 @@ def test_three_pictures_in_a_row_and_only_the_last_is_answered(
     page = open_page(serve(detector))
     page.evaluate(WATCH)
     for path in three:
-        give(page, path)
+        replace(page, path)
         page.wait_for_timeout(300)
     expect(page.locator("#status h2")).to_contain_text("Looking at the picture")
     expect(page.locator("#facts")).to_contain_text("330 × 240")
@@ -71,7 +71,7 @@ def test_who_waits_is_told_how_many_are_before(open_page: Open, serve: Callable[
     detector = Slowed(3)
     address = serve(detector)
     other, page = open_page(address), open_page(address)
-    give(other, three[0])
+    replace(other, three[0])
     assert detector.begun.wait(30)
     page.evaluate(WATCH)
     page.locator("#examples button").first.click()
@@ -83,7 +83,7 @@ def test_who_waits_is_told_how_many_are_before(open_page: Open, serve: Callable[
 def test_a_removed_picture_stays_removed(open_page: Open, serve: Callable[[Any], str], three: list[Path]) -> None:
     detector = Slowed(1)
     page = open_page(serve(detector))
-    give(page, three[0])
+    replace(page, three[0])
     assert detector.begun.wait(30)
     page.locator("#picture").get_by_role("button", name="Remove Image").click()
     expect(page.locator("#status h2")).to_contain_text("No picture yet")
@@ -101,7 +101,7 @@ def test_three_pictures_in_a_row_in_both_panes_of_explore(
     page.evaluate(WATCH.replace("#status h2", "#explore-a-answer").replace("#facts", "#explore-b-answer"))
     for path in three:
         for pane in ("#explore-a", "#explore-b"):
-            give(page, path, pane)
+            replace(page, path, pane)
             page.wait_for_timeout(300)
     for pane in ("#explore-a", "#explore-b"):
         expect(page.locator(f"{pane}-answer")).to_contain_text("Score 0.3")
@@ -119,7 +119,7 @@ def test_three_batches_in_a_row_and_only_the_last_is_answered(
     open_tab(page, "Batch")
     page.evaluate(WATCH.replace("#status h2", "#batch-status").replace("#facts", "#batch-table"))
     for path in three:
-        give(page, path, "#batch-files")
+        replace(page, path, "#batch-files")
         page.wait_for_timeout(300)
     expect(page.locator("#batch-status")).to_contain_text("Finished: 1 examined")
     page.wait_for_timeout(1000)
@@ -135,7 +135,7 @@ def test_a_removed_picture_stays_removed_in_explore(
 ) -> None:
     page = open_page(serve(Slowed(1)))
     open_tab(page, "Explore")
-    give(page, three[0], "#explore-a")
+    replace(page, three[0], "#explore-a")
     page.wait_for_timeout(300)
     page.locator("#explore-a").get_by_role("button", name="Remove Image").click()
     expect(page.locator("#explore-a-answer h2")).to_contain_text("No picture yet")
