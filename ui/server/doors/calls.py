@@ -17,6 +17,8 @@ from ui.server.doors.payloads import BadCallError, Call, read_call
 
 LONGEST = 2**20  # bytes of a call: it names its pictures
 LONGEST_BY_AGENTS = 28 * 2**20  # bytes over MCP, where the picture comes along in base64
+PATIENCE, STEP = 10.0, 0.25  # seconds that a page's call waits for room among its own, and between two looks
+HELD = 8  # calls of one address that wait so
 TOO_LONG = "This call is too long. Upload the picture, and send its path."
 _CALL = re.compile(r"/gradio_api/(?:(queue/join)|run/predict|call/([^/]+))/?")
 _MCP = re.compile(r"/gradio_api/mcp(/.*)?")
@@ -29,6 +31,7 @@ class Calls:
         self.app, self.page = app, page
         self.limits = Limits(page, waiting=waiting)
         self._turn: asyncio.Lock | None = None
+        self._held: Counter[str] = Counter()  # calls that wait for room, by address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         sends = scope["type"] == "http" and scope["method"] == "POST"
@@ -52,13 +55,35 @@ class Calls:
         if not queued:
             await self._pass(scope, again(body, receive), send, call)
             return
+        refused = await self._admitted(scope, again(body, receive), send, call)
+        if refused and refused[0] == 429 and call.function.api_visibility == "private":
+            refused = await self._patiently(scope, again(body, receive), send, call)
+        if refused:
+            await refuse(send, *refused)
+
+    async def _admitted(self, scope: Scope, receive: Receive, send: Send, call: Call) -> tuple[int, str] | None:
+        """Passes the call on, or says why not."""
         self._turn = self._turn or asyncio.Lock()
         async with self._turn:  # so that two do not both get the last place
             refused = self.limits.refusal(call, client_of(scope))
             if refused is None:
-                await self._pass(scope, again(body, receive), send, call)
-                return
-        await refuse(send, *refused)
+                await self._pass(scope, receive, send, call)
+        return refused
+
+    async def _patiently(self, scope: Scope, receive: Receive, send: Send, call: Call) -> tuple[int, str] | None:
+        """The same for a page whose person is hasty: what a newer wish has superseded ends within seconds."""
+        address, refused = client_of(scope), (429, YOURS)
+        if self._held[address] >= HELD:
+            return refused
+        self._held[address] += 1
+        try:
+            for _ in range(round(PATIENCE / STEP)):
+                await asyncio.sleep(STEP)
+                if await self._admitted(scope, receive, send, call) is None:
+                    return None
+        finally:
+            self._held -= Counter({address: 1})
+        return refused
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, call: Call) -> None:
         """Notes the uploads as the session's; where a call is all there is, as that call's."""

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,35 @@ def test_one_page_may_have_four_in_work(busy: Any) -> None:
     body = {"data": [{"path": path, **META}], "fn_index": _number(address, "detect"), "session_hash": "page"}
     answers = [httpx.post(f"{address}gradio_api/queue/join", json=body) for _ in range(limits.A_SESSION + 1)]
     assert [answer.status_code for answer in answers] == [200] * limits.A_SESSION + [429]
+
+
+def test_a_hasty_page_waits_for_room_among_its_own_calls(uploads: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Instead of being told, which the page's part could not show: its last picture would never be answered."""
+    go_on = threading.Event()
+    with gr.Blocks() as page:
+        field = gr.Textbox()
+        options: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": None, "api_name": "own"}
+        gr.on([field.change], lambda text: go_on.wait(60), field, gr.Checkbox(), **options)
+    address = app.launch(page)
+    body = {"data": ["x"], "fn_index": _number(address, "own"), "session_hash": "hasty"}
+    with ThreadPoolExecutor(1) as pool:
+        join = partial(httpx.post, f"{address}gradio_api/queue/join", json=body, timeout=60)
+        assert [join().status_code for _ in range(limits.A_SESSION)] == [200] * limits.A_SESSION
+        late = pool.submit(join)
+        time.sleep(1)
+        assert not late.done()
+        go_on.set()
+        assert late.result(60).status_code == 200
+        go_on.clear()
+        monkeypatch.setattr(calls, "PATIENCE", 0.5)
+        assert until_let_in(join)
+        told = next(answer for answer in (join() for _ in range(limits.A_SESSION)) if answer.status_code != 200)
+        assert told.status_code == 429
+        monkeypatch.setattr(calls, "HELD", 0)
+        monkeypatch.setattr(calls, "PATIENCE", 600)
+        assert join().status_code == 429
+    go_on.set()
+    page.close(verbose=False)
 
 
 def test_agents_have_their_own_limits(raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
