@@ -85,7 +85,7 @@ def _cell(row: Row, name: str, value: Any, thumbnail: str, edges: tuple[float, .
     text = NOTHING if value in (None, "") else shown(value, *edges) if name == "score" else escape(str(value))
     if name == "answer" and value in TONE:
         icon = f"<span aria-hidden='true'>{ICON[value]}</span>"
-        return f"<span class='cc-answer cc-{TONE[value]}'>{icon}&nbsp;{text}</span>"
+        return f"<span class='cc-answer cc-{TONE[value]}'>{icon}\N{NO-BREAK SPACE}{text}</span>"
     if name == "name" and row.score is not None:
         image = f"<img alt='' src='{thumbnail}'>" if thumbnail else ""
         return f"<button type='button' class='cc-open'>{image}<span>{text}</span></button>"
