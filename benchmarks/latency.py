@@ -31,7 +31,12 @@ from purifier.models import shipped  # noqa: E402
 
 SIZE = (1024, 768)
 AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
-SETTINGS = {"as it is": {}, "as it is, float32": {"CAUSALCLIP_RUNTIME": "float32"}, "AVX2": AVX2}
+SETTINGS = {
+    "as it is": {},
+    "as it is, bfloat16": {"CAUSALCLIP_RUNTIME": "bfloat16"},
+    "as it is, float32": {"CAUSALCLIP_RUNTIME": "float32"},
+    "AVX2": AVX2,
+}
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16")
 
 

@@ -229,7 +229,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--first-verdicts", action="store_true")
     parser.add_argument("--visitors", type=int, nargs="+", default=[4, 8, 16])
-    parser.add_argument("--pictures", type=int, default=48, help="at least, for each number of visitors")
+    parser.add_argument("--pictures", type=int, default=32, help="at least, for each number of visitors")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "load.json")
     options = parser.parse_args()
     report: dict[str, Any] = json.loads(options.out.read_text()) if options.out.is_file() else {}

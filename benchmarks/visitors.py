@@ -52,7 +52,10 @@ def visit(page: Page, data: bytes, *, session: str, number: int) -> Seen:
     route = f"{page.address}gradio_api"
     with httpx.Client(timeout=600, headers=own) as http:
         started = time.monotonic()
-        [path] = http.post(f"{route}/upload", files={"files": ("picture.jpg", data, "image/jpeg")}).json()
+        sent = http.post(f"{route}/upload", files={"files": ("picture.jpg", data, "image/jpeg")})
+        if sent.status_code != 200:
+            raise RuntimeError(f"An upload was answered {sent.status_code}: {sent.text[:200]}")
+        [path] = sent.json()
         picture = {"path": path, "meta": {"_type": "gradio.FileData"}}
         call = {"session_hash": session, "fn_index": page.first["id"], "data": [str(1000 * time.time()), picture]}
         begun = http.post(f"{route}/run/predict", json=call).json()["data"]

@@ -35,6 +35,7 @@ PLAIN = LossWeights(smoothing=CAUSAL.smoothing)
 P1 = "P1: trained on Stable Diffusion and real pictures only"
 P2 = "P2: trained on all of train"
 PROTOCOLS = P2, P1
+SETS = "broad", "alike", "fresh"
 SERIES = {"sd1", "sd2", "sdxl"}  # P1's one series of generators
 
 
@@ -163,7 +164,7 @@ def run_npr(ground: Ground, *, seeds: int) -> dict[str, Any]:
 def summary(name: str, test: list[Record], raws: list[np.ndarray]) -> dict[str, Any]:
     """A row of the ladder from the raw logits [N] of every seed."""
     labels = np.array([r.label for r in test])
-    groups = {name: np.array([name == "all" or r.set == name for r in test]) for name in ("broad", "alike", "all")}
+    groups = {name: np.array([name == "all" or r.set == name for r in test]) for name in (*SETS, "all")}
     results = [{name: measures(labels, raw, inside) for name, inside in groups.items()} for raw in raws]
     first = {n: bootstrap(roc_auc_score, labels[i], raws[0][i], rounds=300) for n, i in groups.items()}
     report: dict[str, Any] = {"name": name}
@@ -200,12 +201,12 @@ def table(report: dict[str, Any]) -> str:
         lines += [
             f"**{protocol}**",
             "",
-            "| rung | broad AUC | alike AUC | all: AUC | AP | balanced accuracy |",
-            "|---|---|---|---|---|---|",
+            f"| rung | {' | '.join(f'{name} AUC' for name in SETS)} | all: AUC | AP | balanced accuracy |",
+            "|---" * (len(SETS) + 4) + "|",
         ]
         for row in rows:
             cell = lambda s, m, row=row: f"{row[s][m]['mean']:.3f} ± {row[s][m]['spread']:.3f}"  # noqa: E731
-            cells = [cell(s, "auc") for s in ("broad", "alike", "all")]
+            cells = [cell(s, "auc") for s in (*SETS, "all")]
             cells += [cell("all", m) for m in ("ap", "balanced_accuracy")]
             lines.append(f"| {' | '.join([row['name'], *cells])} |")
         lines.append("")

@@ -48,7 +48,7 @@ class Recipe:
     """
 
     parts: tuple[str, ...] = PARTS
-    copies: int = 3
+    copies: int = 4
     folds: int = 5
     window_share: float = 0.5
     windows: int = 4

@@ -27,7 +27,7 @@ def report() -> dict[str, Any]:
         "bands": BANDS,
         "reliability": [{"generated": 4}],
     } | dict.fromkeys(numbers, 0.5)
-    return {"sets": SETS} | dict.fromkeys(SETS, of_set)
+    return {"sets": SETS, "date": "2026-01-01"} | dict.fromkeys(SETS, of_set)
 
 
 def first_cells(text: str) -> list[str]:

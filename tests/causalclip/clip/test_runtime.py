@@ -24,7 +24,8 @@ def processor(monkeypatch: pytest.MonkeyPatch):
     ("flags", "runtime"),
     [
         (("amx_tile", "avx512_vnni"), "bfloat16"),
-        (("avx512_bf16", "avx512_vnni"), "bfloat16"),
+        (("avx512_bf16",), "bfloat16"),
+        (("avx512_bf16", "avx512_vnni"), "int8"),
         (("avx512_vnni",), "int8"),
         (("avx2", "avx_vnni"), "int8"),
         (("avx2",), "float32"),
