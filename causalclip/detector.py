@@ -219,18 +219,25 @@ class Detector:
     def judge_all(
         self, pictures: Iterable[np.ndarray], *, windows: int | None = None, squares: int = MAX_SQUARES
     ) -> "list[Verdict]":
-        """As judge, for pictures whose views go through the tower side by side; `squares`: of the whole, at most."""
+        """As judge, for pictures whose views go through the tower side by side, equal ones once.
+
+        squares: of the whole picture, at most.
+        """
         plans, shots, qualities = [], [], []
         for pixels in pictures:
             plans.append(self._plan(pixels, windows=windows, squares=squares))
             shots.append(render(pixels, plans[-1], size=self.tower.image_size))
             qualities.append(compression(pixels))
         needed, parts = needs(self.config.parts, self.tower), self.config.parts
-        batches = torch.cat(shots).split(BATCH)
-        embedding = torch.cat([embed(self.tower(batch, **needed), parts, self.tower) for batch in batches])
-        each = embedding.split([len(plan) for plan in plans])
+        keys = [shot.numpy().tobytes() for shot in torch.cat(shots)]
+        once = dict(zip(keys, torch.cat(shots), strict=True))
+        batches = torch.stack(list(once.values())).split(BATCH)
+        seen = torch.cat([embed(self.tower(batch, **needed), parts, self.tower) for batch in batches])
+        row = {key: i for i, key in enumerate(once)}
+        each = seen[[row[key] for key in keys]].split([len(plan) for plan in plans])
         return [
-            self._verdict(self._judge(*seen), quality) for *seen, quality in zip(plans, each, qualities, strict=True)
+            self._verdict(self._judge(plan, embedding), quality)
+            for plan, embedding, quality in zip(plans, each, qualities, strict=True)
         ]
 
     @torch.inference_mode()

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from causalclip.calibration import sigmoid
 from causalclip.clip.runtime import Runtime
+from causalclip.clip.tower import Tower, Trace
 from causalclip.clip.weights import WeightsMissing
 from causalclip.detector import Detection, Detector
 from causalclip.maps.heatmap import placed, unplaced
@@ -82,6 +84,22 @@ def test_pictures_judged_together_are_judged_as_alone() -> None:
     assert [v.logit for v in together] == pytest.approx([detector.judge(p).logit for p in pictures], abs=1e-5)
     square, window = detector.judge_all(pictures[2:3], squares=1, windows=1), detector.judge_all(pictures[2:3])
     assert square[0].logit != window[0].logit
+
+
+def test_equal_views_go_through_the_tower_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    detector, passes = tiny_detector(), []
+    tower = type(detector.tower)
+    forward = tower.forward
+
+    def watch(self: Tower, pixels: torch.Tensor, **options: Any) -> Trace:
+        passes.append(len(pixels))
+        return forward(self, pixels, **options)
+
+    monkeypatch.setattr(tower, "forward", watch)
+    one = detector.judge_all([photo(64, 64)])
+    alone = sum(passes)
+    assert detector.judge_all([photo(64, 64), photo(64, 64)]) == one * 2
+    assert sum(passes) == 2 * alone
 
 
 def test_probability_band_and_thresholds_belong_together() -> None:

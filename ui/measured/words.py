@@ -36,7 +36,9 @@ SOURCES = {
 SETS_WORDS = (
     "<b>Many generators</b>: real and generated pictures, whatever they show. <b>Like content</b>: real and generated "
     "photographs of the same kinds of thing, from sites whose owners say which is which; this is harder, and nearer to "
-    "what a newsroom meets. <b>All</b>: both together."
+    "what a newsroom meets. <b>Newer sites</b>: the same from other sites, whose pictures are newer on the whole. "
+    "<b>Edited</b>: photographs, some with a part that a generator changed; one verdict on the whole picture is not "
+    "expected to find those. <b>All</b>: all of these together."
 )
 AUC = Axis("AUC", 0.5, 1.0)
 HALF = "the line is a coin's 0.5"

@@ -105,7 +105,7 @@ def test_nine_copies_share_passes_of_two_views_each(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(Tower, "forward", watch)
     check_stability(detector, pixels, detection)
-    assert passes == [8, 8, 2]
+    assert passes == [8, 8, 1]  # one of the 18 views is equal to another
 
 
 def test_of_a_large_picture_the_middle_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
