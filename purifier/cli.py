@@ -1,4 +1,5 @@
-"""python -m purifier purify | attack | ask | caption | train | refit-gate | refit-doubt | evaluate | optimise-prompt"""
+"""python -m purifier purify | attack | ask | caption
+| train | train-restorer | refit-gate | refit-doubt | evaluate | optimise-prompt"""
 
 import json
 import time
@@ -21,6 +22,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__, epilog=TABLE
 )
 app.command("train")(commands.train)
+app.command("train-restorer")(commands.train_restorer)
 app.command("refit-gate")(commands.refit)
 app.command("refit-doubt")(commands.refit_doubt)
 app.command("evaluate")(commands.evaluate)

@@ -1,4 +1,4 @@
-"""The commands that need the data: train, refit-gate, refit-doubt, evaluate, optimise-prompt."""
+"""The commands that need the data: train, train-restorer, refit-gate, refit-doubt, evaluate, optimise-prompt."""
 
 import json
 import logging
@@ -37,6 +37,30 @@ def train(
     except FileNotFoundError as error:
         _stop(error)
     train_purifier(sources, out, settings=settings, batches=batches, cache=cache)
+
+
+def train_restorer(
+    folder: Annotated[Path, typer.Option(help="Of a trained purifier; the restorer and its card are written there.")],
+    data: Data = None,
+    forensics: Forensics = None,
+    config: Annotated[
+        Path | None, typer.Option(help="JSON: {restorer: ...}, settings of PairsConfig, TrainConfig and the network.")
+    ] = None,
+    batches: Annotated[int, typer.Option(min=3, help="Of adversarial pairs, made first and kept.")] = 800,
+    cache: Annotated[
+        Path, typer.Option(help="Of the pairs, the checkpoint and the log; a stopped run goes on.")
+    ] = Path(".cache/purifier"),
+) -> None:
+    """Train what gives back the detail that quantisation takes from a purified picture."""
+    from purifier.training import train_restorer
+    from purifier.training.sources import training_sources
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    settings = json.loads(config.read_text()) if config else {}
+    try:
+        train_restorer(training_sources(data, forensics), folder, settings=settings, batches=batches, cache=cache)
+    except (FileNotFoundError, WeightsMissing) as error:
+        _stop(error)
 
 
 def refit(

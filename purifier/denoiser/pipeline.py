@@ -25,6 +25,7 @@ from purifier.attacks.budget import LEVELS, to_levels
 from purifier.denoiser.doubt import Doubt
 from purifier.denoiser.filters import fine_detail, quantise, resize
 from purifier.denoiser.gate import Gate, opened
+from purifier.denoiser.restorer import new_unet, restored
 from purifier.denoiser.tiles import apply_tiled
 
 DEFAULT = ASSETS / "purifier"
@@ -48,6 +49,7 @@ class PurifierPipeline(DiffusionPipeline):
     Args:
         unet: finds the perturbation; takes the picture and, FINE times enlarged, its fine detail, 6 fold^2 channels;
             its output, 3 fold^2 channels, times `scale` is the velocity.
+        restorer: gives back detail that the quantisation takes (see restorer); None gives back nothing.
         gate: settings of a Gate. What it takes for clean stays as it is. What it takes for attacked is also quantised
             (filters.quantise), as an attack on CLIP survives at a quarter of its size. Without a gate the network's
             walk is the answer. It decides by one step, however many are walked.
@@ -57,7 +59,9 @@ class PurifierPipeline(DiffusionPipeline):
             correction is enlarged: an attack made at the size that CLIP sees is as coarse as that.
     """
 
+    _optional_components = ["restorer"]  # noqa: RUF012 - diffusers' name and type
     unet: Any  # a UNet2DModel; diffusers builds its classes at run time, type checkers see stand-ins
+    restorer: Any
     scheduler: Any
     config: Any
 
@@ -65,6 +69,7 @@ class PurifierPipeline(DiffusionPipeline):
         self,
         unet: UNet2DModel,
         scheduler: FlowMatchEulerDiscreteScheduler,
+        restorer: UNet2DModel | None = None,
         gate: dict[str, Any] | None = None,
         doubt: dict[str, Any] | None = None,
         fold: int = 2,
@@ -74,7 +79,7 @@ class PurifierPipeline(DiffusionPipeline):
         coarse: int = 256,
     ) -> None:
         super().__init__()
-        self.register_modules(unet=unet, scheduler=scheduler)  # type: ignore[attr-defined]
+        self.register_modules(unet=unet, scheduler=scheduler, restorer=restorer)  # type: ignore[attr-defined]
         sizes: dict[str, Any] = {"tile": tile, "overlap": overlap, "coarse": coarse}
         sizes |= {"gate": gate, "doubt": doubt, "fold": fold, "scale": scale}
         self.register_to_config(**sizes)  # type: ignore[attr-defined]
@@ -121,16 +126,30 @@ class PurifierPipeline(DiffusionPipeline):
         doubt = Doubt(**self.config["doubt"]) if self.config["doubt"] else None
         if not torch.is_grad_enabled() and bool((odds <= (doubt.low if doubt else 0)).all()):
             return pixels.clamp(0, 1)
-        purified = _quantised(self._without(pixels, found, steps).clamp(0, 1))
+        walked = self._without(pixels, found, steps).clamp(0, 1)
+        quantised = _quantised(walked)
         if doubt:
-            odds = doubt(odds, pixels, purified)
+            odds = doubt(odds, pixels, quantised)
+        purified = self._restored(walked, quantised)
         return (pixels + opened(odds).view(-1, 1, 1, 1) * (purified - pixels)).clamp(0, 1)
 
     def doubts(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """What the gate says, log-odds [N], and the pictures as they would be purified: what a Doubt is fitted to."""
+        """What the gate says, log-odds [N], and the pictures quantised, not restored: what a Doubt is fitted to."""
         looked, found = self.look(pixels)
-        purified = _quantised(self._without(pixels, found, STEPS).clamp(0, 1))
-        return Gate(**self.config["gate"])(looked, found), purified
+        quantised = _quantised(self._without(pixels, found, STEPS).clamp(0, 1))
+        return Gate(**self.config["gate"])(looked, found), quantised
+
+    def forced(self, pixels: Tensor, *, steps: int = STEPS) -> Tensor:
+        """The pictures as they are purified where the gate opens; only the restorer's weights have a gradient."""
+        with torch.no_grad():
+            walked = self.without_perturbation(pixels, steps).clamp(0, 1)
+            quantised = _quantised(walked)
+        return self._restored(walked, quantised).clamp(0, 1)
+
+    def _restored(self, walked: Tensor, quantised: Tensor) -> Tensor:
+        if self.restorer is None:
+            return quantised
+        return restored(self.restorer, walked, quantised, **self._tiles)
 
     def without_perturbation(self, pixels: Tensor, steps: int = STEPS) -> Tensor:
         """The network's walk alone, not rounded: float [N, 3, H, W] -> the same."""
@@ -168,17 +187,26 @@ class PurifierPipeline(DiffusionPipeline):
                 out = self.unet(folded, t * 1000).sample
             return F.pixel_shuffle(out.float(), self.config["fold"]) * self.config["scale"]
 
-        sizes = {name: self.config[name] for name in ("tile", "overlap")}
-        return apply_tiled(network, pixels, multiple=self.multiple, **sizes)
+        return apply_tiled(network, pixels, multiple=self.multiple, **self._tiles)
+
+    @property
+    def _tiles(self) -> dict[str, int]:
+        return {name: self.config[name] for name in ("tile", "overlap")}
+
+    @property
+    def networks(self) -> list[Any]:
+        return [self.unet] if self.restorer is None else [self.unet, self.restorer]
 
     def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
-        """Writes model_index.json, the scheduler's config and the network, in half precision, in shards below 9 MB."""
-        kept = [(p, p.data) for p in self.unet.parameters()]
+        """Writes model_index.json, the scheduler's config and the networks, in half precision, in shards below 9 MB."""
+        kept = [(p, p.data) for network in self.networks for p in network.parameters()]
         try:
-            self.unet.half()
+            for network in self.networks:
+                network.half()
             super().save_pretrained(save_directory, max_shard_size=SHARD, **options)  # type: ignore[misc]
         finally:
-            self.unet.float()
+            for network in self.networks:
+                network.float()
             for p, data in kept:
                 p.data = data
 
@@ -196,7 +224,8 @@ class PurifierPipeline(DiffusionPipeline):
             loaded: PurifierPipeline = super().from_pretrained(
                 str(folder), dtype=torch.float32, low_cpu_mem_usage=False, local_files_only=True, **options
             )
-        loaded.unet.eval().requires_grad_(False)
+        for network in loaded.networks:
+            network.eval().requires_grad_(False)
         return loaded
 
 
@@ -205,24 +234,10 @@ def new_pipeline(
 ) -> PurifierPipeline:
     """An untrained purifier, which leaves every picture as it is: its last layer is zero.
 
-    Without attention, so that what is said of a tile does not depend on what is far away.
-
     Args:
-        channels: of the U-Net's levels. layers: residual blocks a level. options: of PurifierPipeline.
+        channels, layers, fold, seed: of new_unet. options: of PurifierPipeline.
     """
-    torch.manual_seed(seed)
-    unet: Any = UNet2DModel(
-        in_channels=6 * fold**2,
-        out_channels=3 * fold**2,
-        layers_per_block=layers,
-        block_out_channels=channels,
-        down_block_types=("DownBlock2D",) * len(channels),
-        up_block_types=("UpBlock2D",) * len(channels),
-        add_attention=False,
-        norm_num_groups=8,
-    )
-    torch.nn.init.zeros_(unet.conv_out.weight)
-    torch.nn.init.zeros_(unet.conv_out.bias)
+    unet = new_unet(inputs=6, channels=channels, layers=layers, fold=fold, seed=seed)
     return PurifierPipeline(unet, FlowMatchEulerDiscreteScheduler(), fold=fold, **options)
 
 

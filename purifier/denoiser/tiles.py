@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Network = Callable[[Tensor], Tensor]  # [N, C, h, w] -> [N, C, h, w], h and w multiples of `multiple`
+Network = Callable[[Tensor], Tensor]  # [N, C, h, w] -> [N, D, h, w], h and w multiples of `multiple`
 
 
 def apply_tiled(network: Network, pixels: Tensor, *, tile: int, overlap: int, multiple: int) -> Tensor:
@@ -25,15 +25,19 @@ def apply_tiled(network: Network, pixels: Tensor, *, tile: int, overlap: int, mu
     pixels = pad_to(pixels, max(height, h), max(width, w))
     if len(tops) == len(lefts) == 1:
         return network(pixels)[..., :height, :width]
-    total = torch.zeros_like(pixels)
+    total: Tensor | None = None
     weight = pixels.new_zeros(1, 1, *pixels.shape[-2:])
     for top in tops:
         for left in lefts:
             ramp = _ramp(h, overlap, top > 0, top + h < pixels.shape[-2])[:, None]
             ramp = (ramp * _ramp(w, overlap, left > 0, left + w < pixels.shape[-1])).to(pixels)
             place = (..., slice(top, top + h), slice(left, left + w))
-            total[place] += network(pixels[place]) * ramp
+            found = network(pixels[place]) * ramp
+            if total is None:
+                total = pixels.new_zeros(*found.shape[:2], *pixels.shape[-2:])
+            total[place] += found
             weight[place] += ramp
+    assert total is not None
     return (total / weight)[..., :height, :width]
 
 

@@ -15,7 +15,8 @@ from causalclip.clip.tower import Tower
 from causalclip.clip.weights import WeightsMissing
 from causalclip.detector import Detector
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
-from purifier.training.card import write_card, write_doubt_section, write_gate_section
+from purifier.denoiser.restorer import new_restorer
+from purifier.training.card import write_card, write_doubt_section, write_gate_section, write_restorer_section
 from purifier.training.config import TrainConfig
 from purifier.training.gate import fit_doubt, fit_gate
 from purifier.training.loop import fit
@@ -51,6 +52,33 @@ def train_purifier(
     if config.kind != "bridge":
         return pipeline
     return refit_gate(sources, out, settings=settings, batches=batches, cache=cache, tower=tower)
+
+
+def train_restorer(
+    sources: Sequence[Source],
+    folder: Path,
+    *,
+    settings: Settings | None = None,
+    batches: int = 800,
+    cache: Path = Path(".cache/purifier"),
+    tower: Tower | None = None,
+) -> PurifierPipeline:
+    """Trains a restorer behind the purifier in `folder`, and writes it and its part of the card there.
+
+    Args:
+        settings: "restorer": {"pairs": of PairsConfig, "train": of TrainConfig, "network": of new_restorer}.
+        batches: of its pairs. cache: of pairs, checkpoint and log.
+    """
+    chosen = {"pairs": {}, "train": {}, "network": {}} | dict((settings or {}).get("restorer", {}))
+    pipeline, pairs, out = PurifierPipeline.from_pretrained(folder), cache / "restorer-pairs", cache / "restorer"
+    tower, config = tower or load_tower(), TrainConfig(**{"kind": "restore"} | chosen["train"])
+    _make(sources, PairsConfig(**chosen["pairs"]), pairs, tower=tower, batches=batches)
+    pipeline.register_modules(restorer=new_restorer(**chosen["network"]))  # type: ignore[attr-defined]
+    vlm = _if_there(EmbeddedVLM.from_pretrained)
+    fit(pipeline, pairs, out, config, tower=tower, connector=vlm and vlm.connector)
+    pipeline.save_pretrained(folder)
+    write_restorer_section(folder, pipeline, pairs, out / "train.jsonl", config)
+    return pipeline
 
 
 def refit_gate(

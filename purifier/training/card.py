@@ -11,11 +11,12 @@ from purifier.denoiser.doubt import Doubt
 from purifier.denoiser.filters import QUALITY
 from purifier.denoiser.gate import STATISTICS
 from purifier.denoiser.pipeline import SEEN, PurifierPipeline
+from purifier.denoiser.restorer import SIDE
 from purifier.training.config import TrainConfig
 from purifier.training.gate import LEAST
 from purifier.training.loop import pair_files
 
-GATE, DOUBT, LIMITS = "\n## The gate\n", "\n## In doubt\n", "\n## Limits\n"
+GATE, DOUBT, RESTORER, LIMITS = "\n## The gate\n", "\n## In doubt\n", "\n## The restorer\n", "\n## Limits\n"
 
 
 def write_card(out: Path, pipeline: PurifierPipeline, pairs: Path, log: Path, config: TrainConfig) -> None:
@@ -102,6 +103,35 @@ arXiv 1704.01155). Set on {shares["files"]} clean pictures that the gate was not
 them are in doubt, the gate alone would purify {shares["alone"]:.1%}, both together purify {shares["both"]:.1%}.
 """
     _put(folder / "README.md", DOUBT, section)
+
+
+def write_restorer_section(
+    folder: Path, pipeline: PurifierPipeline, pairs: Path, log: Path, config: TrainConfig
+) -> None:
+    """Puts what the restorer is and saw into folder/README.md, from the last line of the log and the pairs' records."""
+    drawn, last = _drawn(pairs, skip=config.held), json.loads(log.read_text().splitlines()[-1])
+    parameters = sum(p.numel() for p in pipeline.restorer.parameters()) / 1e6
+    eps = [float(str(d["eps"])) for d, _ in drawn]
+    section = f"""{RESTORER}
+A second U-Net, of {parameters:.1f} million parameters, gives back what the quantisation takes. It sees the quantised
+picture and the one before it, at {SIDE} px of the short side, and adds what of their difference is detail. It learned
+by the absolute error and, in {config.guided:.0%} of the steps, by how far CLIP's tokens, its embedding and the language
+model's visual tokens are from those of the clean picture (HGD, arXiv 1712.02976).
+
+It saw {sum(n for _, n in drawn)} attacked pictures of the training splits, {config.clean:.0%} of them clean instead, in
+{last["step"]:.0f} steps of {config.batch}. Budgets: {min(eps):g} to {max(eps):g} of 255.
+Attacks, in batches: {_counts(drawn, "attack")}; steps of the gradient: {_counts(drawn, "steps")}; aimed at:
+{_counts(drawn, "objective")}. APGD and Square are not among them.
+
+| {config.held} held-out batches of pairs, as if the gate were always open | |
+|---|---|
+| PSNR of attacked pictures to the clean ones | {last["psnr_attacked"]:.1f} dB |
+| after purification | {last["psnr"]:.1f} dB |
+| of clean pictures that were purified | {last["psnr_clean"]:.1f} dB |
+| what is left of the shift of CLIP's embedding | {last["shift"]:.2f} |
+| shift of clean pictures by purification, in the same unit | {last["shift_clean"]:.2f} |
+"""
+    _put(folder / "README.md", RESTORER, section)
 
 
 def _put(card: Path, heading: str, section: str) -> None:

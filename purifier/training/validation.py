@@ -1,20 +1,22 @@
 """How a purifier does on held-out pairs, while it is trained."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from causalclip.clip.tower import Tower
-from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.training.pairs import load_pairs
 from purifier.vlm.features import clip_features
 
 
 @torch.no_grad()
-def validate(pipeline: PurifierPipeline, files: Sequence[Path], *, tower: Tower) -> dict[str, float]:
-    """Means over the pictures of held-out files, purified in one step.
+def validate(purify: Callable[[Tensor], Tensor], files: Sequence[Path], *, tower: Tower) -> dict[str, float]:
+    """Means over the pictures of held-out files.
+
+    Args:
+        purify: float [N, 3, H, W] in [0, 1] -> the same.
 
     Returns:
         psnr_attacked, psnr: of the attacked pictures to the clean ones, before and after, in dB; psnr_clean: of clean
@@ -25,7 +27,7 @@ def validate(pipeline: PurifierPipeline, files: Sequence[Path], *, tower: Tower)
     for path in files:
         pairs = load_pairs(path)
         clean, moved = pairs.clean.float() / 255, pairs.moved[-1].float() / 255
-        purified, kept = (pipeline(x).images for x in (moved, clean))
+        purified, kept = (purify(x) for x in (moved, clean))
         want = (pairs.moved_seen[1] - pairs.clean_seen[1]).norm(dim=1).mean()
         left, lost = (
             (clip_features(tower, x, layers=[1])[1] - pairs.clean_seen[1]).norm(dim=1) / want for x in (purified, kept)

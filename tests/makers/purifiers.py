@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
+from purifier.denoiser.restorer import new_restorer
 from purifier.models import Models
 from purifier.prompts.soft import SoftPrompt
 from tests.makers.detectors import tiny_detector
@@ -18,6 +19,13 @@ def tiny_purifier(*, seed: int = 0, **options: Any) -> PurifierPipeline:
     torch.nn.init.normal_(pipeline.unet.conv_out.weight, std=0.1, generator=torch.Generator().manual_seed(seed))
     pipeline.unet.eval().requires_grad_(False)
     return pipeline
+
+
+def tiny_restorer(*, seed: int = 0, fold: int = 4) -> Any:
+    """Random weights: it adds a few levels to quantised pictures."""
+    unet: Any = new_restorer(channels=(8, 16), fold=fold, seed=seed)
+    torch.nn.init.normal_(unet.conv_out.weight, std=0.003, generator=torch.Generator().manual_seed(seed))
+    return unet.eval().requires_grad_(False)
 
 
 def tiny_models(**replaced: Any) -> Models:

@@ -15,7 +15,8 @@ from causalclip.detector import Detector
 from purifier.denoiser.doubt import Doubt
 from purifier.denoiser.gate import Gate
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
-from purifier.training import refit_gate
+from purifier.denoiser.restorer import new_restorer
+from purifier.training import refit_gate, train_restorer
 from purifier.training.config import TrainConfig
 from purifier.training.ends import cropped_ends, whole_ends
 from purifier.training.gate import fit_doubt
@@ -146,6 +147,62 @@ def test_training_learns_and_goes_on_after_a_stop(folder: Path, tmp_path: Path) 
     assert weights[0].abs().max() > 0
     assert torch.allclose(*weights, atol=1e-5)
     assert not any(p.requires_grad for p in trained["whole"].unet.parameters())
+
+
+def test_training_a_restorer_leaves_the_network_before_it(
+    sources: list[Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EmbeddedVLM, "from_pretrained", tiny_vlm)
+    monkeypatch.setattr(Detector, "from_pretrained", tiny_detector)
+    monkeypatch.setattr("purifier.denoiser.restorer.SIDE", 32)
+    tiny_purifier().save_pretrained(tmp_path / "out")
+    (tmp_path / "out/README.md").write_text("# Purifier\n\n## Limits\nMany.\n")
+    train = {"steps": 6, "batch": 3, "check": 3, "held": 1, "layers": LAYERS, "guided": 0.5}
+    pairs = {"batch": 3, "sizes": PAIRS.sizes, "layers": LAYERS, "steps": (1, 2)}
+    settings = {"restorer": {"pairs": pairs, "train": train, "network": {"channels": (8, 16)}}}
+    before = PurifierPipeline.from_pretrained(tmp_path / "out").unet.state_dict()
+    train_restorer(
+        sources, tmp_path / "out", settings=settings, batches=3, cache=tmp_path / "cache", tower=tiny_tower()
+    )
+    after = PurifierPipeline.from_pretrained(tmp_path / "out")
+    assert all(torch.equal(v, before[k]) for k, v in after.unet.state_dict().items())
+    assert after.restorer.conv_out.weight.abs().max() > 0
+    row = json.loads((tmp_path / "cache/restorer/train.jsonl").read_text().splitlines()[-1])
+    assert {"loss", "guidance", "psnr", "psnr_clean"} <= set(row)
+    card = (tmp_path / "out/README.md").read_text()
+    assert "It saw 6 attacked pictures" in card
+    assert card.endswith("## Limits\nMany.\n")
+
+
+def test_a_restorer_gives_back_what_quantisation_takes(
+    pairs: Pairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("purifier.denoiser.restorer.SIDE", 32)
+    clean = pairs.clean.clamp(20, 200)
+    for n in range(2):
+        moved = replace(pairs, clean=clean, moved=(clean + 10)[None])
+        save_pairs(moved, {"attack": "pgd", "eps": 10}, tmp_path / f"pairs-{n}.safetensors")
+    pipeline = tiny_purifier(restorer=new_restorer(channels=(8, 16)))
+    config = TrainConfig(kind="restore", steps=40, batch=3, check=40, held=1, guided=0.0, clean=0.0, lr=1e-2)
+    moved = (clean + 10).float() / 255
+    before = psnr(pipeline.forced(moved), clean.float() / 255).mean()
+    fit(pipeline, tmp_path, tmp_path, config, tower=tiny_tower())
+    assert json.loads((tmp_path / "train.jsonl").read_text())["psnr"] > before + 1
+
+
+def test_guidance_looks_through_the_connector_too(pairs: Pairs) -> None:
+    vlm, clean, moved = tiny_vlm(), pairs.clean.float() / 255, pairs.moved[-1].float() / 255
+    through = Guidance(tiny_tower(), layers=LAYERS, connector=vlm.connector)
+    plain = Guidance(tiny_tower(), layers=LAYERS)
+    values = [through(x, pairs.clean_seen, pairs.moved_seen).item() for x in (clean, (clean + moved) / 2, moved)]
+    assert values[0] < values[1] < values[2]
+    assert values[1] != pytest.approx(plain((clean + moved) / 2, pairs.clean_seen, pairs.moved_seen).item())
+
+
+def test_a_floor_keeps_weak_attacks_from_counting_most(pairs: Pairs) -> None:
+    clean = pairs.clean.float() / 255
+    low, high = (Guidance(tiny_tower(), layers=LAYERS, floor=floor) for floor in (1e-4, 9.0))
+    assert high(1 - clean, pairs.clean_seen, pairs.moved_seen) < low(1 - clean, pairs.clean_seen, pairs.moved_seen)
 
 
 def test_a_few_steps_take_away_what_every_attack_adds(pairs: Pairs, tmp_path: Path) -> None:

@@ -1,0 +1,82 @@
+"""The restorer on small random networks: it begins at the quantised picture, adds to it, travels with the pipeline."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from purifier.attacks.budget import to_levels
+from purifier.denoiser.doubt import Doubt
+from purifier.denoiser.gate import STATISTICS, Gate
+from purifier.denoiser.pipeline import PurifierPipeline
+from purifier.denoiser.restorer import new_restorer, restored
+from tests.makers.purifiers import tiny_purifier, tiny_restorer
+
+SIZES = {"tile": 512, "overlap": 48}
+
+
+def pixels(height: int, width: int, *, count: int = 1, seed: int = 0) -> Tensor:
+    return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("size", [(224, 224), (33, 47), (300, 230)])
+def test_untrained_it_leaves_the_quantised_picture_as_it_is(size: tuple[int, int]) -> None:
+    before, quantised = pixels(*size), pixels(*size, seed=1)
+    assert torch.equal(restored(new_restorer(channels=(8, 16)), before, quantised, **SIZES), quantised)
+
+
+@pytest.mark.parametrize("fold", [2, 4])
+def test_it_adds_by_what_it_sees_of_both_pictures(fold: int) -> None:
+    before, quantised = pixels(224, 230).requires_grad_(True), pixels(224, 230, seed=1).requires_grad_(True)
+    added = restored(tiny_restorer(fold=fold), before, quantised, **SIZES) - quantised
+    assert added.abs().max() > 1e-3
+    gradients = torch.autograd.grad(added.square().sum(), (before, quantised))
+    assert all((g != 0).float().mean() > 0.99 for g in gradients)
+
+
+def test_a_long_picture_goes_through_in_tiles() -> None:
+    before = pixels(224, 900)
+    tiled, whole = (restored(tiny_restorer(), before, before, tile=t, overlap=48) for t in (512, 1024))
+    assert tiled.shape == before.shape
+    assert not torch.equal(tiled, whole)
+    assert ((tiled - before).abs().amax(1) > 0).float().mean() > 0.99
+
+
+def gate(bias: float) -> dict[str, Any]:
+    """Settings of a gate that says `bias` of every picture."""
+    zeros = (0.0,) * STATISTICS
+    return asdict(Gate(zeros, (1.0,) * STATISTICS, ((*zeros, 0.0),), (1.0, bias), false_alarms=0.01))
+
+
+def test_the_pipeline_restores_what_the_open_gate_quantised_and_nothing_else() -> None:
+    x = to_levels(pixels(40, 50))
+    shut, opened = (tiny_purifier(restorer=tiny_restorer(), gate=gate(bias)) for bias in (-1.0, 1.0))
+    assert torch.equal(shut(x).images, x)
+    assert torch.allclose(opened.purify(x), opened.forced(x), atol=1e-6)
+    assert not torch.equal(opened.forced(x), tiny_purifier().forced(x))
+    assert torch.equal(tiny_purifier(restorer=new_restorer(channels=(8, 16))).forced(x), tiny_purifier().forced(x))
+
+
+def test_clip_is_asked_about_the_quantised_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its threshold was set on it: a restored picture is nearer to the attacked one."""
+    asked: list[Tensor] = []
+    monkeypatch.setattr("purifier.denoiser.doubt.shared_tower", lambda name: name)
+    monkeypatch.setattr("purifier.denoiser.doubt.moves", lambda _, x, y: asked.append(y) or torch.ones(len(x)))
+    doubt = asdict(Doubt(low=-3.0, high=2.0, distance=0.2))
+    for restorer in (None, tiny_restorer()):
+        tiny_purifier(restorer=restorer, gate=gate(-1.0), doubt=doubt).purify(pixels(40, 50))
+    assert torch.equal(asked[0], asked[1])
+
+
+def test_saving_and_loading_keeps_the_restorer(tmp_path: Path) -> None:
+    purifier, x = tiny_purifier(restorer=tiny_restorer()), pixels(40, 40)
+    purifier.save_pretrained(tmp_path / "with")
+    again = PurifierPipeline.from_pretrained(tmp_path / "with")
+    assert (again.forced(x) - purifier.forced(x)).abs().mean() < 0.001  # half precision
+    assert not any(p.requires_grad for p in again.restorer.parameters())
+    assert purifier.restorer.dtype == torch.float32
+    tiny_purifier().save_pretrained(tmp_path / "without")
+    assert PurifierPipeline.from_pretrained(tmp_path / "without").restorer is None
