@@ -18,6 +18,8 @@ from purifier.denoiser.filters import resize
 from purifier.denoiser.tiles import apply_tiled
 
 SIDE = 224  # px of the short side at which it works: that of CLIP
+TAKEN = 8.0  # how much what the quantisation took is enlarged for the network: it is small against the picture
+ADDED = 0.1  # the unit of what it adds
 
 
 def new_unet(*, inputs: int, channels: tuple[int, ...], layers: int, fold: int, seed: int) -> UNet2DModel:
@@ -64,13 +66,13 @@ def restored(unet: Any, before: Tensor, quantised: Tensor, **sizes: int) -> Tens
     fold = isqrt(unet.config["in_channels"] // 6)
 
     def network(part: Tensor) -> Tensor:
-        folded = F.pixel_unshuffle(part * 2 - 1, fold)
+        folded = F.pixel_unshuffle(part, fold)
         with torch.autocast(part.device.type, torch.bfloat16, enabled=fast_dtype() is torch.bfloat16):
             out = unet(folded, 0).sample
-        return F.pixel_shuffle(out.float(), fold)
+        return ADDED * F.pixel_shuffle(out.float(), fold)
 
-    side = min(before.shape[-2:])
-    both = resize(torch.cat([before, quantised], 1), SIDE / side)
+    both = torch.cat([quantised * 2 - 1, TAKEN * (before - quantised)], 1)
+    both = resize(both, SIDE / min(before.shape[-2:]))
     multiple = fold * 2 ** (len(unet.config["block_out_channels"]) - 1)
     added = apply_tiled(network, both, multiple=multiple, **sizes)
     if added.shape[-2:] != before.shape[-2:]:

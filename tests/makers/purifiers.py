@@ -24,7 +24,7 @@ def tiny_purifier(*, seed: int = 0, **options: Any) -> PurifierPipeline:
 def tiny_restorer(*, seed: int = 0, fold: int = 4) -> Any:
     """Random weights: it adds a few levels to quantised pictures."""
     unet: Any = new_restorer(channels=(8, 16), fold=fold, seed=seed)
-    torch.nn.init.normal_(unet.conv_out.weight, std=0.003, generator=torch.Generator().manual_seed(seed))
+    torch.nn.init.normal_(unet.conv_out.weight, std=0.03, generator=torch.Generator().manual_seed(seed))
     return unet.eval().requires_grad_(False)
 
 

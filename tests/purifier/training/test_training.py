@@ -177,7 +177,8 @@ def test_training_a_restorer_leaves_the_network_before_it(
 def test_a_restorer_gives_back_what_quantisation_takes(
     pairs: Pairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("purifier.denoiser.restorer.SIDE", 32)
+    for place in ("restorer.SIDE", "pipeline.SEEN"):
+        monkeypatch.setattr(f"purifier.denoiser.{place}", 32)
     clean = pairs.clean.clamp(20, 200)
     for n in range(2):
         moved = replace(pairs, clean=clean, moved=(clean + 10)[None])
