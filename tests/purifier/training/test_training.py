@@ -184,7 +184,7 @@ def test_a_restorer_gives_back_what_quantisation_takes(
         moved = replace(pairs, clean=clean, moved=(clean + 10)[None])
         save_pairs(moved, {"attack": "pgd", "eps": 10}, tmp_path / f"pairs-{n}.safetensors")
     pipeline = tiny_purifier(restorer=new_restorer(channels=(8, 16)))
-    config = TrainConfig(kind="restore", steps=40, batch=3, check=40, held=1, guided=0.0, clean=0.0, lr=1e-2)
+    config = TrainConfig(kind="restore", steps=25, batch=3, check=25, held=1, guided=0.0, clean=0.0, lr=1e-2)
     moved = (clean + 10).float() / 255
     before = psnr(pipeline.forced(moved), clean.float() / 255).mean()
     fit(pipeline, tmp_path, tmp_path, config, tower=tiny_tower())
