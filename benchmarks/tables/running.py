@@ -50,6 +50,25 @@ def runtimes(report: Report) -> str:
     return f"{table(head, rows)}\n\n{words}"
 
 
+def archive(report: Report) -> str:
+    """Speed and memory of `archive`, and what a million pictures cost by it."""
+    speed = [
+        [name, str(report["pictures"]), f"{r['pictures a second']:.2f}", f"{r['seconds']:.0f}", f"{r['peak_mb']:,.0f}"]
+        for name, r in report.get("speed", {}).items()
+    ]
+    tiny = "archive, 1 worker, a tiny detector, pictures of 96 x 96"
+    memory = [[tiny, count, "", f"{r['seconds']:.0f}", f"{r['peak_mb']:,.0f}"] for count, r in report["memory"].items()]
+    head = ["command", "pictures", "pictures a second", "seconds, start included", "peak memory of all, MB"]
+    hours = report.get("hours for a million", {})
+    costs = ", ".join(f"{float(h):,.1f} hours on {n}" for n, h in hours.items())
+    words = (
+        f"On {report['processor']['name']}, {report['processor']['cores']} cores, {report['date']}; while measured, "
+        f"{report['load']:.0f} processes wanted to run. "
+        f"By the row of two workers a million pictures take {costs} such machines, if they do not wait for their disks."
+    )
+    return f"{table(head, [*speed, *memory])}\n\n{words}"
+
+
 def load(report: Report) -> str:
     rows = [[name, str(count)] for name, count in report["outcomes"].items()]
     killed = report["killed"]

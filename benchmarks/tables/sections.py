@@ -33,6 +33,7 @@ SECTIONS: list[tuple[str, str, Callable[[Any], str]]] = [
     (PURIFIED, "Purification, under each threat model", defences.purification),
     (PURIFIED, "What the gate lets pass", defences.passed),
     ("runtimes.json", "What int8 changes in verdicts (`benchmarks/runtimes.py`)", running.runtimes),
+    ("archive.json", "A whole archive (`benchmarks/archive.py`)", running.archive),
     ("load.json", "Many people at once (`make benchmark-load`)", running.load),
     ("latency.json", "Speed (`make benchmark-latency`)", running.speed),
 ]
