@@ -49,7 +49,7 @@ def method(ladder: Report) -> str:
         verdict = "equal, within the spread of repetitions" if equal else "more than that spread apart"
         return (
             f"A linear probe on several layers reaches an AUC of {a['mean']:.3f}, the full method {b['mean']:.3f}: "
-            f"{verdict}."
+            f"{verdict} (measured on {ladder['date']}, with the data of that day)."
         )
     raise LookupError("no protocol has both")
 
