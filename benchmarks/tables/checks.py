@@ -81,8 +81,9 @@ def _accusations(report: Report) -> list[Aim]:
     shares = report.get("retouched", {}).get("likely generated", {}).values()
     worst = max((share["real"] for found in shares for share in found.values()), default=None)
     what = "real pictures called *likely generated*, as they are or retouched, at most 3 % of every set"
-    short_words = "at most 3 % of every set accused"
-    return [] if worst is None else [Aim(what, worst <= 0.03, f"{100 * worst:.1f} %", short=short_words)]
+    short_words = "at most 3 % accused once retouched"
+    few = "Measured on few pictures of each set."
+    return [] if worst is None else [Aim(what, worst <= 0.03, f"{100 * worst:.1f} %", few, short=short_words)]
 
 
 def _changed(aucs: dict[str, dict[str, float]]) -> str:

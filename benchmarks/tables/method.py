@@ -40,7 +40,15 @@ def edits(report: Report) -> str:
 def edits_aims(report: Report) -> list[Aim]:
     found = report["auc"][REGION].get("causal")
     what = "AUC of the causal map against an edited region"
-    return [] if found is None else [at_least(what, found["mean"], 0.70, "", short="maps on real edits")]
+    return (
+        []
+        if found is None
+        else [
+            at_least(
+                what, found["mean"], 0.70, "It learned from pasted regions, not from edits.", short="maps on real edits"
+            )
+        ]
+    )
 
 
 def protocols(report: Report) -> dict[str, list[Report]]:

@@ -38,7 +38,7 @@ def headline_aims(test: Report) -> list[Aim]:
             "real pictures called *likely generated*, at most 3 % of every set",
             wrong <= 0.03,
             f"{100 * wrong:.1f} %",
-            "Three pictures of the smallest set are more than that.",
+            "The bands allow 3 % of held-out pictures; on these sites it is a little more.",
             short="at most 3 % accused",
         ),
         *unsure,
