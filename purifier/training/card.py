@@ -47,11 +47,7 @@ Attacks, in batches: {counts["attack"]}. What they attacked: {counts["objective"
 ## The network alone, before the gate, on {config.held} held-out batches of pairs, one step
 | | |
 |---|---|
-| PSNR of attacked pictures to the clean ones | {last["psnr_attacked"]:.1f} dB |
-| after purification | {last["psnr"]:.1f} dB |
-| of clean pictures that were purified | {last["psnr_clean"]:.1f} dB |
-| what is left of the shift of CLIP's embedding | {last["shift"]:.2f} |
-| shift of clean pictures by purification, in the same unit | {last["shift_clean"]:.2f} |
+{_held_out(last)}
 
 What it does for answers and captions under each attack is in docs/measured.md.
 
@@ -125,11 +121,7 @@ Attacks, in batches: {_counts(drawn, "attack")}; steps of the gradient: {_counts
 
 | {config.held} held-out batches of pairs, as if the gate were always open | |
 |---|---|
-| PSNR of attacked pictures to the clean ones | {last["psnr_attacked"]:.1f} dB |
-| after purification | {last["psnr"]:.1f} dB |
-| of clean pictures that were purified | {last["psnr_clean"]:.1f} dB |
-| what is left of the shift of CLIP's embedding | {last["shift"]:.2f} |
-| shift of clean pictures by purification, in the same unit | {last["shift_clean"]:.2f} |
+{_held_out(last)}
 """
     _put(folder / "README.md", RESTORER, section)
 
@@ -161,3 +153,13 @@ def _steps(config: TrainConfig) -> str:
     if config.stop_after is None:
         return f"{config.steps}"
     return f"{config.stop_after} (of {config.steps} planned)"
+
+
+def _held_out(last: Mapping[str, float]) -> str:
+    """The rows of what a validation measured."""
+    return f"""\
+| PSNR of attacked pictures to the clean ones | {last["psnr_attacked"]:.1f} dB |
+| after purification | {last["psnr"]:.1f} dB |
+| of clean pictures that were purified | {last["psnr_clean"]:.1f} dB |
+| what is left of the shift of CLIP's embedding | {last["shift"]:.2f} |
+| shift of clean pictures by purification, in the same unit | {last["shift_clean"]:.2f} |"""

@@ -1,6 +1,7 @@
 """What the hub's models share: pictures for the processor and back to pixels, and the likelihood of what is said."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Self
@@ -19,7 +20,7 @@ class NotThisKind(ValueError):
     """The model cannot do what it was asked; the message says which kind can."""
 
 
-class HubVLM:
+class HubVLM(ABC):
     """A model of the hub behind the embedded one's interface. What it sees of a picture is the picture.
 
     Args:
@@ -58,13 +59,13 @@ class HubVLM:
         except Exception:  # a processor is the model's own code and may fail in any way
             return False
 
+    @abstractmethod
     def caption(self, pixels: Tensor) -> list[Caption]:
         """One caption a picture."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answer(self, pixels: Tensor, question: str | Sequence[str]) -> list[Answer]:
         """One answer a picture."""
-        raise NotImplementedError
 
     def log_likelihood(self, pixels: Tensor, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
         """log p(answer | picture, prompt) of each picture, [N], summed over the answer's tokens and its end.
@@ -91,9 +92,9 @@ class HubVLM:
         """As `log_likelihood`."""
         return self.log_likelihood(visual, prompts, answers)
 
+    @abstractmethod
     def _likelihood(self, pixels: Tensor, prompt: str, text: str) -> Tensor:
         """log p(text | picture [1, 3, H, W], prompt), [1]."""
-        raise NotImplementedError
 
     def _said(self, text: str) -> str:
         """A prompt with the prefix before it."""
