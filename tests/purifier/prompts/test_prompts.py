@@ -11,7 +11,7 @@ from purifier.prompts.fitting import Lesson, PromptConfig, agreement, surprise, 
 from purifier.prompts.optimise import optimise_prompt
 from purifier.prompts.search import measure_text_prefix, search_text_prefix
 from purifier.prompts.soft import SoftPrompt
-from purifier.vlm import Answer, EmbeddedVLM, VisionLanguageModel
+from purifier.vlm import Answer, Caption, EmbeddedVLM, VisionLanguageModel
 from purifier.vlm.hosted import HubVLM
 from tests.makers.folders import vlm_folder
 from tests.makers.models import tiny_vlm
@@ -114,6 +114,13 @@ class Misled(HubVLM):
 
     def __init__(self, model: object = None, processor: object = None, *, prefix: str = "") -> None:
         self.model, self.processor, self.prefix = model, processor, prefix
+
+    def caption(self, pixels: torch.Tensor) -> list[Caption]:
+        return [Caption(answer.text, answer.confidence) for answer in self.answer(pixels, "")]
+
+    def _likelihood(self, pixels: torch.Tensor, prompt: str, text: str) -> torch.Tensor:
+        said = self.answer(pixels, prompt)[0]
+        return torch.tensor([said.confidence if said.text == text else 1 - said.confidence]).log()
 
     def answer(self, pixels: torch.Tensor, question: str | Sequence[str]) -> list[Answer]:
         fooled = pixels[:, 0, 0, 0] > pixels[:, 1, 0, 0]
