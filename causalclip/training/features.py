@@ -87,22 +87,29 @@ def write_whole(target: str | Path, **arrays: Any) -> None:
     partial.rename(target)
 
 
+def copy_view(record: Record, root: str | Path, copy: int, *, seed: int, size: int) -> Tensor:
+    """The view of a record that a copy shows (see Job), float [3, size, size] in [0, 1]. seed: of its delivery."""
+    rng = np.random.default_rng([copy, seed]) if copy else None
+    with Image.open(Path(root) / record.path) as file:
+        picture = file.convert("RGB")
+    if copy == RETOUCHED and rng is not None:
+        picture = random_retouch(picture, rng)
+    view = training_view(picture, record.kind, size=size, rng=rng, strength=STRENGTHS[copy % 2])
+    return torch.from_numpy(np.array(view)).permute(2, 0, 1).float() / 255
+
+
 def run_job(job: Job) -> None:
     """Computes one chunk and writes it."""
     tower = process_tower(job.backbone)
     parts = all_parts(tower.layers)
     columns = []
     for at in range(0, len(job.records), 8):
-        shots = []
-        for i, record in enumerate(job.records[at : at + 8]):
-            rng = np.random.default_rng([job.copy, job.first + at + i]) if job.copy else None
-            strength = STRENGTHS[job.copy % 2]
-            with Image.open(Path(job.root) / record.path) as file:
-                picture = file.convert("RGB")
-            if job.copy == RETOUCHED and rng is not None:
-                picture = random_retouch(picture, rng)
-            shots.append(training_view(picture, record.kind, size=tower.image_size, rng=rng, strength=strength))
-        pixels = torch.from_numpy(np.stack([np.asarray(s) for s in shots])).permute(0, 3, 1, 2).float() / 255
+        pixels = torch.stack(
+            [
+                copy_view(record, job.root, job.copy, seed=job.first + at + i, size=tower.image_size)
+                for i, record in enumerate(job.records[at : at + 8])
+            ]
+        )
         with torch.inference_mode():
             columns.append(embed(tower(pixels), parts, tower).half().numpy())
     write_whole(job.target, features=np.concatenate(columns), parts=parts, widths=part_widths(parts, tower))
