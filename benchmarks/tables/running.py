@@ -61,9 +61,11 @@ def archive(report: Report) -> str:
     head = ["command", "pictures", "pictures a second", "seconds, start included", "peak memory of all, MB"]
     hours = report.get("hours for a million", {})
     costs = ", ".join(f"{float(h):,.1f} hours on {n}" for n, h in hours.items())
+    few, *_, many = report["memory"]
+    growth = report["memory"][many]["peak_mb"] / report["memory"][few]["peak_mb"] - 1
     words = (
-        f"On {report['processor']['name']}, {report['processor']['cores']} cores, {report['date']}; while measured, "
-        f"{report['load']:.0f} processes wanted to run. "
+        f"On {report['processor']['name']}, {report['processor']['cores']} cores, {report['date']}, without stability "
+        f"checks. From {few} to {many} pictures the memory grows by {100 * growth:.0f} %. "
         f"By the row of two workers a million pictures take {costs} such machines, if they do not wait for their disks."
     )
     return f"{table(head, [*speed, *memory])}\n\n{words}"
