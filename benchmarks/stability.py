@@ -1,8 +1,8 @@
 """What the stability check does to verdicts, and what fewer windows cost: python benchmarks/stability.py
 
 Writes benchmarks/stability.json. On real and generated pictures of the test split of --data: how often a mild delivery
-flips the answer, the bands before and after; and how far each delivered score lies from the score by all views. Also
-the time for a picture of 1,024 x 768 pixels.
+flips the answer, the bands before and after; and how far each delivered score lies from the score by all views. The
+time of the check is measured by benchmarks/latency.py.
 """
 
 import argparse
@@ -11,7 +11,6 @@ import json
 import platform
 import random
 import sys
-import time
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,21 +46,6 @@ def by_all_windows(detector: Detector, pixels: np.ndarray, stability: Stability)
     return pairs
 
 
-def timing(detector: Detector, *, repeats: int = 3) -> dict[str, float]:
-    """Seconds and processor seconds for a photograph of 1,024 x 768 pixels, the best of some."""
-    import skimage.data
-
-    photo = Image.fromarray(skimage.data.astronaut()).resize((1024, 768), Image.Resampling.BICUBIC)
-    pixels = np.asarray(photo)
-    detection = detector.predict(pixels)
-    best = [float("inf")] * 2
-    for _ in range(repeats):
-        wall, cpu = time.perf_counter(), time.process_time()
-        check_stability(detector, pixels, detection)
-        best = [min(best[0], time.perf_counter() - wall), min(best[1], time.process_time() - cpu)]
-    return {"seconds": round(best[0], 2), "processor seconds": round(best[1], 2)}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "forensics")
@@ -95,7 +79,6 @@ def measure(detector: Detector, data: Path, *, count: int, compare: int) -> dict
         "data": f"forensics, test split, {count} of each label by a seed",
         "machine": platform.processor() or platform.machine(),
         "runtime": detector.runtime,
-        "1024 x 768": timing(detector),
         "real": summary(found["real"]),
         "generated": summary(found["fake"]),
         "fewer windows": {

@@ -106,14 +106,14 @@ def overturned(report: Report) -> str:
 
 
 def stability(report: Report) -> str:
-    seconds, fewer = report["1024 x 768"]["seconds"], report["fewer windows"]
+    fewer = report["fewer windows"]
     rows = [
         [kind, str(r["pictures"]), percent(r["flipped by a mild delivery"]), percent(r["bands after"]["inconclusive"])]
         for kind, r in ((k, report[k]) for k in ("real", "generated"))
     ]
     words = (
-        f"{seconds:.2f} s for eight changes of a 1,024 x 768 picture. Changes are judged by fewer windows than the "
-        f"verdict; by all of them, {percent(fewer['same band'])} of the answers would be the same."
+        f"Changes are judged by fewer windows than the verdict; by all of them, {percent(fewer['same band'])} of "
+        f"{fewer['deliveries compared']} answers would be the same."
     )
     head = ["pictures of `test`", "count", "score crosses the middle after a mild change", "inconclusive in the end"]
     return f"{table(head, rows)}\n\n{words}"
