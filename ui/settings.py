@@ -22,6 +22,11 @@ RUNS: dict[str, Any] = {
     "concurrency_id": "runs",
     "concurrency_limit": 24,
 }  # the model has its own gate
+# Of an HTML part: a click on one of its buttons, with the button's number.
+PICK = """element.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (button) trigger("click", { index: Number(button.dataset.index) });
+});"""
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 

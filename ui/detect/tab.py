@@ -26,7 +26,7 @@ from ui.server.files import named, new_folder, picture_input, save_png, shown_co
 from ui.server.gate import MODEL, PICTURES, Priority, gated
 from ui.server.problems import explain
 from ui.server.turns import Part, Turn
-from ui.settings import KEPT, MODEL_QUEUE, OPACITY, PLACEHOLDER, PRIVATE, PROMISE, RUNS
+from ui.settings import KEPT, MODEL_QUEUE, OPACITY, PICK, PLACEHOLDER, PRIVATE, PROMISE, RUNS
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
@@ -37,12 +37,8 @@ LEFT_OUT = (
     "The second map shows what the model saw in the same places and left out. Its orange does not mean generated: none "
     "of it counts for the verdict."
 )
-SAMPLE = 1 / 3, 0.8  # thresholds of the answer that is shown before there is one
+SAMPLE = 0.3, 0.77  # the shipped detector's thresholds, of the answer that is shown before there is one
 SAME_SCALE = "The non-causal map over the picture, on the same scale as the causal one."
-PICK = """element.addEventListener("click", (event) => {
-  const button = event.target.closest("button");
-  if (button) trigger("click", { index: Number(button.dataset.index) });
-});"""
 Updates = dict[Any, Any]  # component -> its new value or gr.update
 
 

@@ -31,10 +31,6 @@ CHANGES: dict[Which, tuple[str, str]] = {
     "adversarial": ("attack-change", "The attack, 10 times"),
     "purified": ("purifier-change", "Purification, 10 times"),
 }
-PICK = """element.addEventListener("click", (event) => {
-  const button = event.target.closest("button");
-  if (button) trigger("click", { index: Number(button.dataset.index) });
-});"""
 
 
 def asking(models: Models) -> tuple[tuple[gr.Textbox, gr.Radio, gr.HTML], tuple[gr.Button, ...]]:

@@ -21,7 +21,7 @@ from ui.server.files import picture_input, save_png, upload_path
 from ui.server.gate import MODEL, PICTURES, Priority
 from ui.server.problems import explain
 from ui.server.turns import Part, Turn
-from ui.settings import PLACEHOLDER, PROMISE, RUNS, Carried
+from ui.settings import PICK, PLACEHOLDER, PROMISE, RUNS, Carried
 
 if TYPE_CHECKING:
     from purifier.exhibit import Exhibit, Which, Wish
@@ -239,7 +239,7 @@ def build_tab(models: Models, carried: Carried | None = None, *, prepared: Seque
             gr.HTML(f"<p class='cc-small'>{PROMISE}</p>", elem_id="purify-promise")
             shelf = gr.HTML(
                 examples.shelf(prepared) if prepared else "",
-                js_on_load=parts.PICK,
+                js_on_load=PICK,
                 visible=bool(prepared),
                 elem_id="purify-examples",
             )

@@ -1,6 +1,7 @@
 """What stands beside the verdict: facts, the map in words and numbers, examples."""
 
 import dataclasses
+import json
 import re
 from pathlib import Path
 
@@ -8,12 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from causalclip.clip.weights import ASSETS
 from causalclip.detector import Detection, SeenView
 from causalclip.pictures.loading import load_image
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 from ui.detect.details import facts, legend, map_words, regions, shelf
 from ui.detect.examples import Example
+from ui.detect.tab import SAMPLE
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +107,8 @@ def test_examples_are_buttons_with_their_captions(tmp_path: Path) -> None:
     assert "a &lt;b&gt;" in html
     assert "src='data:image/jpeg;base64," in html
     assert str(tmp_path) not in html
+
+
+def test_the_sample_has_the_shipped_thresholds() -> None:
+    calibration = json.loads((ASSETS / "detector" / "config.json").read_text())["calibration"]
+    assert pytest.approx((calibration["low"], calibration["high"]), abs=0.01) == SAMPLE
