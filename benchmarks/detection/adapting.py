@@ -50,12 +50,21 @@ class Adapted(nn.Module):
 
     Args:
         rank: of the low-rank updates; 0 adapts nothing. after: the last layer that stays as it is.
-        pooling: learn where to look in place of the mean over patches.
+        pooling: learn where to look in place of the mean over patches. parts: of the heads' embedding.
     """
 
-    def __init__(self, tower: Tower, heads: dict[Kind, CausalHead], *, rank: int, after: int, pooling: bool) -> None:
+    def __init__(
+        self,
+        tower: Tower,
+        heads: dict[Kind, CausalHead],
+        *,
+        rank: int,
+        after: int,
+        pooling: bool,
+        parts: Sequence[str] = PARTS,
+    ) -> None:
         super().__init__()
-        self.tower = tower.requires_grad_(False)
+        self.tower, self.parts = tower.requires_grad_(False), tuple(parts)
         self.heads = nn.ModuleDict({str(kind): head for kind, head in heads.items()})
         for head in heads.values():
             head.requires_grad_(False).verdict.requires_grad_(True)
@@ -63,14 +72,14 @@ class Adapted(nn.Module):
             layers = "|".join(str(layer) for layer in range(after, tower.layers))
             names = rf".*resblocks\.({layers})\.(attn\.out_proj|mlp\.c_fc|mlp\.c_proj)"
             inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=rank, target_modules=names), tower)
-        patch_parts = [part for part in PARTS if parse_part(part, tower)[0] == "patch"] if pooling else []
+        patch_parts = [part for part in parts if parse_part(part, tower)[0] == "patch"] if pooling else []
         self.queries = nn.ParameterDict(
             {f"{kind} {part}": nn.Parameter(torch.zeros(tower.width)) for kind in heads for part in patch_parts}
         )
 
     def forward(self, pixels: Tensor, kinds: Sequence[Kind]) -> Tensor:
         """Views [B, 3, S, S] -> logits [B]."""
-        trace = self.tower(pixels, **needs(PARTS, self.tower))
+        trace = self.tower(pixels, **needs(self.parts, self.tower))
         logits = pixels.new_zeros(len(kinds))
         for kind, head in self.heads.items():
             rows = torch.tensor([k == kind for k in kinds])
@@ -81,8 +90,8 @@ class Adapted(nn.Module):
     def _embedding(self, trace: Trace, rows: Tensor, kind: str) -> Tensor:
         mine = Trace(cls=[x[rows] for x in trace.cls], patches=[x[rows] for x in trace.patches])
         if not self.queries:
-            return embed(mine, PARTS, self.tower)
-        return torch.cat([self._part(mine, part, kind) for part in PARTS], 1)
+            return embed(mine, self.parts, self.tower)
+        return torch.cat([self._part(mine, part, kind) for part in self.parts], 1)
 
     def _part(self, trace: Trace, part: str, kind: str) -> Tensor:
         if f"{kind} {part}" not in self.queries:
