@@ -1,5 +1,5 @@
 """python -m purifier purify | attack | ask | caption
-| train | train-restorer | refit-gate | refit-doubt | evaluate | optimise-prompt"""
+| train | train-restorer | train-feature-denoiser | refit-gate | refit-doubt | evaluate | optimise-prompt"""
 
 import json
 import time
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.command("train")(commands.train)
 app.command("train-restorer")(commands.train_restorer)
+app.command("train-feature-denoiser")(commands.train_feature_denoiser)
 app.command("refit-gate")(commands.refit)
 app.command("refit-doubt")(commands.refit_doubt)
 app.command("evaluate")(commands.evaluate)

@@ -1,4 +1,5 @@
-"""The commands that need the data: train, train-restorer, refit-gate, refit-doubt, evaluate, optimise-prompt."""
+"""The commands that need the data: train, train-restorer, train-feature-denoiser, refit-gate, refit-doubt, evaluate,
+optimise-prompt."""
 
 import json
 import logging
@@ -156,6 +157,31 @@ def optimise(
         numbers = optimise_prompt(
             data, out, config=settings, model=model, purify=lambda pixels: purifier(pixels).images
         )
+    except (WeightsMissing, FileNotFoundError, ValueError) as error:
+        _stop(error)
+    typer.echo(json.dumps(numbers))
+
+
+def train_feature_denoiser(
+    out: Annotated[Path, typer.Option(help="Where the feature denoiser and its numbers go.")],
+    data: Annotated[Path, typer.Option(help="A folder with flickr8k.jsonl, coco.jsonl, daquar.jsonl.")],
+    forensics: Forensics = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON: {restorer: {pairs: ...}, denoiser: ...}, settings of PairsConfig and DenoisingConfig."
+        ),
+    ] = None,
+    batches: Annotated[int, typer.Option(min=3, help="Of adversarial pairs, made first and kept.")] = 400,
+    cache: Annotated[Path, typer.Option(help="Of the pairs and of what is seen of them.")] = Path(".cache/purifier"),
+) -> None:
+    """Train what brings the embedded model's view of a purified picture nearer to that of the clean one."""
+    from purifier.training.denoising import learn_denoiser
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    settings = json.loads(config.read_text()) if config else {}
+    try:
+        numbers = learn_denoiser(data, forensics, out, settings=settings, batches=batches, cache=cache)
     except (WeightsMissing, FileNotFoundError, ValueError) as error:
         _stop(error)
     typer.echo(json.dumps(numbers))

@@ -44,7 +44,7 @@ def train_purifier(
     """
     chosen = {name: dict((settings or {}).get(name, {})) for name in ("pairs", "train", "network")}
     tower, config, pairs = load_tower(), TrainConfig(**chosen["train"]), cache / "pairs"
-    _make(sources, PairsConfig(**chosen["pairs"]), pairs, tower=tower, batches=batches)
+    make_missing(sources, PairsConfig(**chosen["pairs"]), pairs, tower=tower, batches=batches)
     pipeline = new_pipeline(**chosen["network"])
     fit(pipeline, pairs, cache / out.name, config, tower=tower)
     pipeline.save_pretrained(out)
@@ -72,7 +72,7 @@ def train_restorer(
     chosen = {"pairs": {}, "train": {}, "network": {}} | dict((settings or {}).get("restorer", {}))
     pipeline, pairs, out = PurifierPipeline.from_pretrained(folder), cache / "restorer-pairs", cache / "restorer"
     tower, config = tower or load_tower(), TrainConfig(**{"kind": "restore"} | chosen["train"])
-    _make(sources, PairsConfig(**chosen["pairs"]), pairs, tower=tower, batches=batches)
+    make_missing(sources, PairsConfig(**chosen["pairs"]), pairs, tower=tower, batches=batches)
     pipeline.register_modules(restorer=new_restorer(**chosen["network"]))  # type: ignore[attr-defined]
     vlm = _if_there(EmbeddedVLM.from_pretrained)
     fit(pipeline, pairs, out, config, tower=tower, connector=vlm and vlm.connector)
@@ -99,7 +99,7 @@ def refit_gate(
     for number, chosen in enumerate((settings or {}).get("gate", [{}])):
         pairs.append(cache / f"gate-pairs-{number}")
         config, count = {k: v for k, v in chosen.items() if k != "batches"}, chosen.get("batches", batches)
-        _make(sources, PairsConfig(**config), pairs[-1], tower=tower or load_tower(), batches=count)
+        make_missing(sources, PairsConfig(**config), pairs[-1], tower=tower or load_tower(), batches=count)
     gate, opens = fit_gate(pipeline, pairs, sources)
     pipeline.register_to_config(gate=asdict(gate))  # type: ignore[attr-defined]
     pipeline.save_pretrained(folder)
@@ -117,7 +117,7 @@ def refit_doubt(sources: Sequence[Source], folder: Path) -> PurifierPipeline:
     return pipeline
 
 
-def _make(sources: Sequence[Source], config: PairsConfig, folder: Path, *, tower: Tower, batches: int) -> None:
+def make_missing(sources: Sequence[Source], config: PairsConfig, folder: Path, *, tower: Tower, batches: int) -> None:
     """The pairs that are missing."""
     maker = PairMaker(
         sources,

@@ -1,0 +1,254 @@
+"""Trains a feature denoiser on adversarial pairs: through it the model shall see in purified pictures what it sees in
+clean ones, and say the same. Offline.
+
+CLIP, the connector and the language model are frozen. Features of a pair's pictures are computed once and kept; a step
+then costs the denoiser and the language model alone.
+"""
+
+import json
+import logging
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from purifier.attacks.budget import to_levels
+from purifier.denoiser.pipeline import PurifierPipeline
+from purifier.prompts.denoiser import DenoisedVLM, FeatureDenoiser, new_denoiser
+from purifier.prompts.fitting import Lesson, agreement, surprise
+from purifier.training import make_missing
+from purifier.training.loop import pair_files
+from purifier.training.pairs import PairsConfig, load_pairs
+from purifier.training.sources import training_sources
+from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM
+from purifier.vlm.features import clip_features
+from purifier.vlm.training.data import class_frequency, load_pictures, train_texts
+
+LOG = logging.getLogger(__name__)
+Purify = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> the same, always purified
+
+
+@dataclass(frozen=True, slots=True)
+class DenoisingConfig:
+    """inner, depth: of the denoiser. steps, batch, rate: of the optimiser. clean: the share of views that were never
+    attacked. questions: on each picture, of the pool. held: the first so many files of pairs are not learned from.
+    average: of the weights, a step. check: every how many steps a line is logged."""
+
+    inner: int = 384
+    depth: int = 2
+    steps: int = 2000
+    batch: int = 24
+    rate: float = 5e-4
+    clean: float = 0.4
+    questions: int = 4
+    held: int = 10
+    average: float = 0.995
+    check: int = 100
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """One file of pairs as the model sees it: N pictures, each clean, and K times purified, attacked or not.
+
+    clean: patch tokens [N, P, W] and embedding [N, E] of the clean pictures. purified: the same, [K, N, ..]. prompts,
+    texts: [N][Q], questions and what the model says of the clean picture.
+    """
+
+    clean: tuple[Tensor, Tensor]
+    purified: tuple[Tensor, Tensor]
+    prompts: list[list[str]]
+    texts: list[list[str]]
+
+
+def learn_denoiser(
+    data: Path,
+    forensics: Path | None,
+    out: Path,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    batches: int = 400,
+    cache: Path = Path(".cache/purifier"),
+    model: EmbeddedVLM | None = None,
+    purifier: PurifierPipeline | None = None,
+) -> dict[str, Any]:
+    """Makes the pairs and views that are missing, trains, and writes the denoiser and its facts to `out`.
+
+    Args:
+        data, forensics: as of training_sources; questions are taken from `data`.
+        settings: "restorer": {"pairs": of PairsConfig}, as the pairs are those of a restorer; "denoiser": of
+            DenoisingConfig.
+        batches: of pairs. cache: of pairs and views. model, purifier: the shipped ones if None.
+
+    Raises:
+        FileNotFoundError: the data is not there. WeightsMissing: a model is not. ValueError: there are too few pairs.
+    """
+    chosen = dict(settings or {})
+    config = DenoisingConfig(**chosen.get("denoiser", {}))
+    pairs = PairsConfig(**chosen.get("restorer", {}).get("pairs", {}))
+    model, purifier = model or EmbeddedVLM.from_pretrained(), purifier or PurifierPipeline.from_pretrained()
+    pool = question_pool(data, seed=config.seed)
+    make_missing(training_sources(data, forensics), pairs, cache / "restorer-pairs", tower=model.tower, batches=batches)
+    shipped = purifier
+
+    def purify(pixels: Tensor) -> Tensor:
+        return to_levels(shipped.forced(pixels))
+
+    seen = seen_views(model, purify, cache / "restorer-pairs", cache / "denoiser-views", pool, config)
+    denoiser, measured = train_feature_denoiser(model, list(seen), config)
+    denoiser.save_pretrained(out, measured)
+    return measured
+
+
+def question_pool(data: Path, *, pictures: int = 300, seed: int = 0) -> list[str]:
+    """Questions to learn on: those that the model itself learned from, on some of its training pictures."""
+    known = load_pictures(data)
+    frequency, rng = class_frequency(known), random.Random(seed)
+    able = [p for p in known if p.split == "train"]
+    chosen = rng.sample(able, min(pictures, len(able)))
+    asked = {t.prompt for picture in chosen for t in train_texts(picture, 0, frequency, rng)}
+    return sorted(asked - {CAPTION_PROMPT})
+
+
+def seen_views(
+    model: EmbeddedVLM, purify: Purify, pairs: Path, kept: Path, pool: Sequence[str], config: DenoisingConfig
+) -> Iterator[Views]:
+    """The views of every file of pairs; computed where they are not kept. pool: questions."""
+    kept.mkdir(parents=True, exist_ok=True)
+    for file in pair_files(pairs):
+        target = kept / file.name.replace("pairs", "views")
+        if not target.is_file():
+            _save(_look(model, purify, file, pool, config), target)
+        yield _load(target)
+
+
+@torch.no_grad()
+def _look(model: EmbeddedVLM, purify: Purify, file: Path, pool: Sequence[str], config: DenoisingConfig) -> Views:
+    pairs, rng = load_pairs(file), random.Random(f"{config.seed}:{file.name}")
+    clean = pairs.clean.float() / 255
+    shown = [purify(pixels) for pixels in (clean, *(pairs.moved.float() / 255))]
+    seen = [clip_features(model.tower, pixels, layers=model.config.layers) for pixels in shown]
+    own = clip_features(model.tower, clean, layers=model.config.layers)
+    prompts = [rng.sample(list(pool), min(config.questions, len(pool))) for _ in clean]
+    visual = model.connector(*own)
+    texts = [
+        [a.text for a in model.answer_seen(v.expand(len(asked), -1, -1), asked)]
+        for v, asked in zip(visual.split(1), prompts, strict=True)
+    ]
+    return Views(own, (torch.stack([p for p, _ in seen]), torch.stack([e for _, e in seen])), prompts, texts)
+
+
+def _save(views: Views, path: Path) -> None:
+    """The file appears whole."""
+    tensors = {"clean_patches": views.clean[0], "clean_embedding": views.clean[1]}
+    tensors |= {"purified_patches": views.purified[0], "purified_embedding": views.purified[1]}
+    part = path.with_suffix(".part")
+    said = {"said": json.dumps([views.prompts, views.texts])}
+    save_file({k: v.half().contiguous() for k, v in tensors.items()}, part, metadata=said)
+    part.replace(path)
+
+
+def _load(path: Path) -> Views:
+    with safe_open(path, "pt") as file:
+        get = file.get_tensor
+        clean, purified = ((get(f"{n}_patches"), get(f"{n}_embedding")) for n in ("clean", "purified"))
+        return Views(clean, purified, *json.loads(file.metadata()["said"]))
+
+
+def train_feature_denoiser(
+    model: EmbeddedVLM, views: Sequence[Views], config: DenoisingConfig
+) -> tuple[FeatureDenoiser, dict[str, Any]]:
+    """Learns on all views but the first `held`, and measures on these.
+
+    The loss: what is left of the shift of visual tokens, as a share, and -log p a token of what the model says of the
+    clean picture.
+
+    Raises:
+        ValueError: there are no views beside the held-out ones.
+    """
+    known, held = list(views[config.held :]), list(views[: config.held])
+    if not known or not held:
+        raise ValueError(f"There are {len(views)} files of pairs; at least {config.held + 1} are needed. Make more.")
+    model.eval().requires_grad_(False)
+    denoiser = new_denoiser(model, inner=config.inner, depth=config.depth, seed=config.seed)
+    average = AveragedModel(denoiser, multi_avg_fn=get_ema_multi_avg_fn(config.average))
+    optimizer = torch.optim.AdamW(denoiser.parameters(), lr=config.rate, weight_decay=1e-2, betas=(0.9, 0.98))
+    warm = torch.optim.lr_scheduler.LinearLR(optimizer, 0.02, total_iters=min(50, config.steps))
+    fall = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.02, total_iters=config.steps)
+    rng, lost = random.Random(config.seed), []
+    deviation = model.connector(*(x.float() for x in known[0].clean)).flatten(0, 1).std(0) + 1e-3
+    for step in range(1, config.steps + 1):
+        clean, purified, prompts, texts = _batch(known, config, rng)
+        wanted, seen = model.connector(*clean), model.connector(*purified)
+        better = denoiser(purified[0], seen)
+        left, shift = (((x - wanted) / deviation).square().mean() for x in (better, seen))
+        lengths = torch.tensor([len(model.vocabulary.answer(text)) for text in texts])
+        said = -(model.score(better, prompts, texts) / lengths).mean()
+        loss = left / shift.clamp_min(1e-6) + said
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(denoiser.parameters(), 1.0)
+        optimizer.step()
+        warm.step()
+        fall.step()
+        average.update_parameters(denoiser)
+        lost.append((float(left.detach() / shift), float(said.detach())))
+        if step % config.check == 0 or step == config.steps:
+            shares = [round(sum(values) / len(values), 4) for values in zip(*lost, strict=True)]
+            LOG.info(json.dumps({"step": step, "shift left": shares[0], "-log p": shares[1]}))
+            lost = []
+    denoiser.load_state_dict(average.module.state_dict())
+    denoiser.eval().requires_grad_(False)
+    return denoiser, facts(denoiser.applied_to(model), held, config, files=len(known))
+
+
+def _batch(
+    views: Sequence[Views], config: DenoisingConfig, rng: random.Random
+) -> tuple[list[Tensor], list[Tensor], list[str], list[str]]:
+    """Features of clean pictures and of the same purified, with a question each and its answer."""
+    rows: list[tuple[Tensor, ...]] = []
+    prompts, texts = [], []
+    for _ in range(config.batch):
+        one = rng.choice(views)
+        i, copies = rng.randrange(len(one.prompts)), len(one.purified[0])
+        k = 0 if copies == 1 or rng.random() < config.clean else rng.randrange(1, copies)
+        j = rng.randrange(len(one.prompts[i]))
+        rows.append((one.clean[0][i], one.clean[1][i], one.purified[0][k, i], one.purified[1][k, i]))
+        prompts.append(one.prompts[i][j])
+        texts.append(one.texts[i][j])
+    columns = [torch.stack(column).float() for column in zip(*rows, strict=True)]
+    return columns[:2], columns[2:], prompts, texts
+
+
+@torch.no_grad()
+def facts(denoised: DenoisedVLM, held: Sequence[Views], config: DenoisingConfig, *, files: int) -> dict[str, Any]:
+    """Of held-out pictures, attacked and not, each purified: shares of answers that are those of the clean picture, and
+    -log p a token of these, without the denoiser and behind it."""
+    report: dict[str, Any] = {"config": asdict(config), "files of pairs": files}
+    for kind, copy in (("attacked", -1), ("never attacked", 0)):
+        without, behind = (_lesson(denoised, held, copy, denoise=denoise) for denoise in (False, True))
+        report[kind] = {"questions": len(without.texts)}
+        for name, lesson in (("before", without), ("after", behind)):
+            report[kind][name] = round(agreement(denoised.model, lesson, prefix=None), 4)
+            report[kind][f"surprise {name}"] = round(surprise(denoised.model, lesson, prefix=None), 4)
+    return report
+
+
+def _lesson(denoised: DenoisedVLM, held: Sequence[Views], copy: int, *, denoise: bool) -> Lesson:
+    visual, prompts, texts = [], [], []
+    for views in held:
+        patches, embedding = (x[copy].float() for x in views.purified)
+        seen = denoised.model.connector(patches, embedding)
+        seen = denoised.denoiser(patches, seen) if denoise else seen
+        for i, asked in enumerate(views.prompts):
+            visual.append(seen[i : i + 1].expand(len(asked), -1, -1))
+            prompts += asked
+            texts += views.texts[i]
+    return Lesson(torch.cat(visual), tuple(prompts), tuple(texts))
