@@ -110,7 +110,7 @@ def speed_aims(report: list[Report]) -> list[Aim]:
     rows = latest["rows"]
     cores = "The tower's matrix products take most of the time."
     peak = max(r["peak_mb"] for r in (rows["as it is"], *latest["purification"]))
-    checked = "The stability check, in the same process, holds the views of all changed copies."
+    checked = "Measured with the stability check in the same process."
     aims = [
         seconds(f"{what}, {held}", rows[row][key], aim, cores, short=f"{aim:g} s {short} {held}")
         for row, held in (("as it is", "as the processor is"), ("AVX2", "held to AVX2"))
