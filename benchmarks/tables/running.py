@@ -50,6 +50,27 @@ def runtimes(report: Report) -> str:
     return f"{table(head, rows)}\n\n{words}"
 
 
+def runtimes_aims(report: Report) -> list[Aim]:
+    """What int8 may move against float32."""
+    other, moved = report["runtime"], {}
+    for name, r in {**report["sets"], "all of these": report["all"]}.items():
+        moved[name] = abs(r["AUC"][other] - r["AUC"]["float32"])
+    worst = max(moved, key=lambda name: moved[name])
+    bands, pictures = report["all"]["bands that differ"], report["all"]["pictures"]
+    few = f"Measured on {report['sets'][worst]['pictures']} pictures of the set." if worst in report["sets"] else ""
+    near = "They lie beside a threshold: the log-odds move by 0.03 in the median."
+    return [
+        Aim(f"AUC moved by {other}, on every set, at most 0.003", moved[worst] <= 0.003, f"{moved[worst]:.4f}", few),
+        Aim(
+            f"other answers in {other}, at most 1 %",
+            bands / pictures <= 0.01,
+            f"{bands} of {pictures}",
+            near,
+            f"1 % of other answers in {other}",
+        ),
+    ]
+
+
 def archive(report: Report) -> str:
     """Speed and memory of `archive`, and what a million pictures cost by it."""
     speed = [

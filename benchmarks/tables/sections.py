@@ -47,6 +47,7 @@ AIMS: list[tuple[str, Callable[[Any], list[Aim]]]] = [
     ("vlm/results.json", running.language_aims),
     (PURIFIED, defences.purification_aims),
     ("latency.json", running.speed_aims),
+    ("runtimes.json", running.runtimes_aims),
     ("load.json", running.load_aims),
 ]
 
