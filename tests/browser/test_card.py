@@ -130,6 +130,7 @@ def test_only_a_finding_stands_above_the_verdict(
     assert whole is not None
     assert whole["height"] < 2 * line["height"] < 120
     page.locator("#picture").get_by_role("button", name="Remove Image").click()
+    expect(page.locator("#status h2")).to_contain_text("No picture yet")
     checked(page, claims)
     assert top(page, "#provenance") < top(page, "#status")
 

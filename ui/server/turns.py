@@ -25,7 +25,7 @@ _STEP: dict[str, Any] = {
     "show_progress": "hidden",
 }
 _SETTLED = 2.0  # seconds that a new turn waits at most for what the older one has on its way to the page
-_REPEATED = 0.5  # seconds in which Gradio has repeated the last update of a run that ended
+_REPEATED = 0.2  # seconds in which Gradio has repeated the last update of a run that ended
 _turns: dict[tuple[str, str], Turn] = {}  # (session, part of the page) -> the newest
 _turning = threading.Lock()
 

@@ -91,7 +91,7 @@ def test_a_new_turn_waits_until_the_last_update_was_repeated(answer: Any) -> Non
     list(take_turn("detect").shows(iter([{"a": 1}])))
     started = time.monotonic()
     take_turn("detect")
-    assert 0.3 < time.monotonic() - started < 2
+    assert 0.1 < time.monotonic() - started < 2
 
 
 def test_what_is_drawn_anew_is_dropped_where_another_turn_was_taken(answer: Any) -> None:
