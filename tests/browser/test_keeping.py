@@ -55,11 +55,11 @@ def test_closing_the_page_deletes_at_once(open_page: Open, files: dict[str, Path
     first, second = open_page(), open_page()
     give(first, files["photo.jpg"])
     verdict(first)
-    expect(first.locator("#stability table")).to_be_visible()  # the run is over
+    expect(first.locator("#report-html")).to_be_visible()  # the run is over
     ours = set(uploads.rglob("*")) - before
     give(second, files["long.png"])
     verdict(second)
-    expect(second.locator("#stability table")).to_be_visible()
+    expect(second.locator("#report-html")).to_be_visible()
     theirs = {path for path in set(uploads.rglob("*")) - before - ours if path.is_file()}
     assert {"picture.jpg", "causal-map.png"} <= {path.name for path in ours}
     first.close()
