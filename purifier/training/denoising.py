@@ -120,7 +120,10 @@ def question_pool(data: Path, *, pictures: int = 300, seed: int = 0) -> list[str
 def seen_views(
     model: EmbeddedVLM, purify: Purify, pairs: Path, kept: Path, pool: Sequence[str], config: DenoisingConfig
 ) -> Iterator[Views]:
-    """The views of every file of pairs; computed where they are not kept. pool: questions."""
+    """The views of every file of pairs; computed where they are not kept. pool: questions.
+
+    What is kept is not told apart by purifier, model or questions: another one needs another folder.
+    """
     kept.mkdir(parents=True, exist_ok=True)
     for file in pair_files(pairs):
         target = kept / file.name.replace("pairs", "views")
