@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from gradio_client import Client, handle_file
-from playwright.sync_api import expect
 
 from tests.browser.conftest import Open
 from tests.browser.test_detect import give, verdict
@@ -29,7 +28,8 @@ def test_upload_and_drawings_are_deleted_while_the_page_is_open(
     page = open_page(served.address)
     give(page, files["phone.heic"])
     verdict(page)
-    assert {"picture.heic", "decoded.png", "causal-map.png", "non-causal-map.png"} <= served.seen
+    drawn = {"picture.heic", "decoded.png", "causal-map.png", "non-causal-map.png"}
+    assert until(lambda: drawn <= served.seen), drawn - served.seen
     assert until(lambda: not served.private()), served.private()
     assert page.locator("#status .cc-scale").is_visible()  # and it is still open
 
@@ -51,18 +51,25 @@ def test_all_goes_when_the_server_is_stopped(open_page: Open, files: dict[str, P
 
 def test_closing_the_page_deletes_at_once(open_page: Open, files: dict[str, Path], uploads: Path) -> None:
     """In an app that keeps files for long: what goes, goes because the page was closed. Other pages lose nothing."""
-    before = set(uploads.rglob("*"))
+    before = set(uploads.glob("session-*"))
     first, second = open_page(), open_page()
-    give(first, files["photo.jpg"])
-    verdict(first)
-    expect(first.locator("#report-html")).to_be_visible()  # the run is over
-    ours = set(uploads.rglob("*")) - before
-    give(second, files["long.png"])
-    verdict(second)
-    expect(second.locator("#report-html")).to_be_visible()
-    theirs = {path for path in set(uploads.rglob("*")) - before - ours if path.is_file()}
-    assert {"picture.jpg", "causal-map.png"} <= {path.name for path in ours}
+    for page, name in ((first, "photo.jpg"), (second, "long.png")):
+        give(page, files[name])
+        verdict(page)
+    pages = [kept_of(session) for session in set(uploads.glob("session-*")) - before]
+    ours, theirs = (kept for name in ("picture.jpg", "picture.png") for kept in pages if name in names(kept))
+    for kept in (ours, theirs):
+        assert {"causal-map.png", "non-causal-map.png"} <= names(kept)
     first.close()
-    until(lambda: not any(path.exists() for path in ours))
-    assert not [path for path in ours if path.exists()]
+    assert until(lambda: not any(path.exists() for path in ours)), ours
     assert all(path.exists() for path in theirs)
+
+
+def kept_of(session: Path) -> set[Path]:
+    """What is kept for an open page, given its folder: this, the files in it, and the uploads that its notes name."""
+    notes = {Path(note.read_text()) for note in session.glob("uses-*")}
+    return {session, *notes, *(path for path in session.rglob("*") if path.is_file())}
+
+
+def names(paths: set[Path]) -> set[str]:
+    return {path.name for path in paths}

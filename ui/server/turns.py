@@ -25,7 +25,7 @@ _STEP: dict[str, Any] = {
     "show_progress": "hidden",
 }
 _SETTLED = 2.0  # seconds that a new turn waits at most for what the older one has on its way to the page
-_APART = 0.6  # seconds before the last, empty update: of two that arrive together, the page may lose the first
+_REPEATED = 0.2  # seconds in which Gradio has repeated the last update of a run that ended
 _turns: dict[tuple[str, str], Turn] = {}  # (session, part of the page) -> the newest
 _turning = threading.Lock()
 
@@ -63,13 +63,17 @@ class Turn:
         self._sent.wait(_SETTLED)
 
     def shows(self, updates: Iterable[Updates]) -> Iterator[Updates]:
-        """What a run yields, for as long as it is the newest. At the end an empty update: Gradio repeats the last one
-        when a run ends, and by then the page may show something else."""
-        iterator = iter(updates)
+        """What a run yields, for as long as it is the newest.
+
+        Gradio repeats the last update when a run ends. That is wanted while the run is the newest: of two updates that
+        arrive together, the page may lose the first. Otherwise the last one is empty.
+        """
+        iterator, shown = iter(updates), False
         try:
             for update in iterator:
                 if not self.newest:
                     break
+                shown = True
                 self._sent.clear()
                 try:
                     yield update
@@ -80,9 +84,11 @@ class Turn:
         finally:
             if isinstance(iterator, Generator):
                 iterator.close()  # leaves the gate at once
-        if self.newest:
-            time.sleep(_APART)
-        yield gr.skip()
+        if self.newest and shown:
+            self._sent.clear()
+            threading.Timer(_REPEATED, self._sent.set).start()
+        else:
+            yield gr.skip()
 
 
 class Part:

@@ -1,6 +1,7 @@
 """The newest wish has its turn; an older run shows nothing more and ends."""
 
 import threading
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -66,20 +67,31 @@ def test_a_superseded_run_yields_an_empty_update_and_is_closed(answer: Any) -> N
     assert ended == [True]
 
 
-def test_whatever_ends_a_run_the_last_update_is_empty(answer: Any) -> None:
+def test_the_last_update_of_the_newest_run_is_repeated_and_that_of_an_older_one_is_empty(answer: Any) -> None:
+    """Gradio itself repeats what a run yielded last."""
     answer("ends")
     turn = take_turn("detect")
-    assert list(turn.shows(iter([{"a": 1}]))) == [{"a": 1}, gr.skip()]
+    assert list(turn.shows(iter([{"a": 1}]))) == [{"a": 1}]
+    assert list(turn.shows(iter([]))) == [gr.skip()]
     take_turn("detect")
     with pytest.raises(Superseded):
         turn.check()
 
     def stopped() -> Iterator[dict[Any, Any]]:
         yield {"a": 1}
+        take_turn("detect")
         raise Superseded
 
     assert list(take_turn("detect").shows(stopped())) == [{"a": 1}, gr.skip()]
     assert list(turn.shows(iter([{"a": 1}]))) == [gr.skip()]
+
+
+def test_a_new_turn_waits_until_the_last_update_was_repeated(answer: Any) -> None:
+    answer("repeats")
+    list(take_turn("detect").shows(iter([{"a": 1}])))
+    started = time.monotonic()
+    take_turn("detect")
+    assert 0.1 < time.monotonic() - started < 2
 
 
 def test_what_is_drawn_anew_is_dropped_where_another_turn_was_taken(answer: Any) -> None:
