@@ -117,8 +117,10 @@ def refit_doubt(sources: Sequence[Source], folder: Path) -> PurifierPipeline:
     return pipeline
 
 
-def make_missing(sources: Sequence[Source], config: PairsConfig, folder: Path, *, tower: Tower, batches: int) -> None:
-    """The pairs that are missing."""
+def make_missing(
+    sources: Sequence[Source], config: PairsConfig, folder: Path, *, tower: Tower, batches: int
+) -> PairMaker:
+    """Makes the pairs that are missing; returns their maker."""
     maker = PairMaker(
         sources,
         config,
@@ -128,6 +130,7 @@ def make_missing(sources: Sequence[Source], config: PairsConfig, folder: Path, *
     )
     for _ in tqdm(make_pairs(maker, folder, batches=batches), total=batches, unit="batch of pairs"):
         pass
+    return maker
 
 
 def _if_there(load: Any) -> Any:

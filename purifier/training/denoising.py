@@ -5,8 +5,8 @@ CLIP, the connector and the language model are frozen. Features of a pair's pict
 then costs the denoiser and the language model alone.
 """
 
+import copy
 import json
-import logging
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,35 +17,38 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from causalclip.clip.runtime import fast_dtype
 from purifier.attacks.budget import to_levels
 from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.prompts.denoiser import DenoisedVLM, FeatureDenoiser, new_denoiser
 from purifier.prompts.fitting import Lesson, agreement, surprise
+from purifier.running import blend, log_row, resume, save_checkpoint
 from purifier.training import make_missing
 from purifier.training.loop import pair_files
-from purifier.training.pairs import PairsConfig, load_pairs
+from purifier.training.pairs import PairMaker, PairsConfig, load_pairs
 from purifier.training.sources import training_sources
 from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM
 from purifier.vlm.features import clip_features
 from purifier.vlm.training.data import class_frequency, load_pictures, train_texts
 
-LOG = logging.getLogger(__name__)
 Purify = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> the same, always purified
+Look = Callable[[Tensor, Sequence[Tensor], str], "Views"]  # clean pictures, attacked ones, a seed -> what is seen
 
 
 @dataclass(frozen=True, slots=True)
 class DenoisingConfig:
-    """inner, depth: of the denoiser. steps, batch, rate: of the optimiser. clean: the share of views that were never
-    attacked. questions: on each picture, of the pool. held: the first so many files of pairs are not learned from.
-    average: of the weights, a step. check: every how many steps a line is logged."""
+    """inner, depth: of the denoiser. steps, batch, rate: of the optimiser. plain: how many batches of pictures that
+    nobody attacked there are beside the pairs; they are cheap. clean: the share of views that were never attacked.
+    questions: on each picture, of the pool. held: the first so many files of pairs are not learned from. average: of
+    the weights, a step. check: every how many steps the state is kept and a line is logged."""
 
     inner: int = 384
     depth: int = 2
     steps: int = 2000
     batch: int = 24
     rate: float = 5e-4
+    plain: int = 400
     clean: float = 0.4
     questions: int = 4
     held: int = 10
@@ -56,7 +59,8 @@ class DenoisingConfig:
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """One file of pairs as the model sees it: N pictures, each clean, and K times purified, attacked or not.
+    """One batch of pictures as the model sees it: N, each clean, and K times purified. The first of the K was never
+    attacked; the others were, each further than the one before.
 
     clean: patch tokens [N, P, W] and embedding [N, E] of the clean pictures. purified: the same, [K, N, ..]. prompts,
     texts: [N][Q], questions and what the model says of the clean picture.
@@ -85,7 +89,8 @@ def learn_denoiser(
         data, forensics: as of training_sources; questions are taken from `data`.
         settings: "restorer": {"pairs": of PairsConfig}, as the pairs are those of a restorer; "denoiser": of
             DenoisingConfig.
-        batches: of pairs. cache: of pairs and views. model, purifier: the shipped ones if None.
+        batches: of pairs. cache: of pairs and views, and in a folder named as `out` of checkpoint and log.
+        model, purifier: the shipped ones if None.
 
     Raises:
         FileNotFoundError: the data is not there. WeightsMissing: a model is not. ValueError: there are too few pairs.
@@ -95,14 +100,18 @@ def learn_denoiser(
     pairs = PairsConfig(**chosen.get("restorer", {}).get("pairs", {}))
     model, purifier = model or EmbeddedVLM.from_pretrained(), purifier or PurifierPipeline.from_pretrained()
     pool = question_pool(data, seed=config.seed)
-    make_missing(training_sources(data, forensics), pairs, cache / "restorer-pairs", tower=model.tower, batches=batches)
+    sources, kept = training_sources(data, forensics), cache / "restorer-pairs"
+    maker = make_missing(sources, pairs, kept, tower=model.tower, batches=batches)
     shipped = purifier
 
     def purify(pixels: Tensor) -> Tensor:
         return to_levels(shipped.forced(pixels))
 
-    seen = seen_views(model, purify, cache / "restorer-pairs", cache / "denoiser-views", pool, config)
-    denoiser, measured = train_feature_denoiser(model, list(seen), config)
+    def look(clean: Tensor, moved: Sequence[Tensor], seed: str) -> Views:
+        return _look(model, purify, clean, moved, pool, random.Random(f"{config.seed}:{seed}"), config.questions)
+
+    views = seen_views(maker, kept, cache / "denoiser-views", look, config)
+    denoiser, measured = train_feature_denoiser(model, list(views), config, cache / out.name)
     denoiser.save_pretrained(out, measured)
     return measured
 
@@ -117,10 +126,9 @@ def question_pool(data: Path, *, pictures: int = 300, seed: int = 0) -> list[str
     return sorted(asked - {CAPTION_PROMPT})
 
 
-def seen_views(
-    model: EmbeddedVLM, purify: Purify, pairs: Path, kept: Path, pool: Sequence[str], config: DenoisingConfig
-) -> Iterator[Views]:
-    """The views of every file of pairs; computed where they are not kept. pool: questions.
+def seen_views(maker: PairMaker, pairs: Path, kept: Path, look: Look, config: DenoisingConfig) -> Iterator[Views]:
+    """The views of every file of pairs, and then of pictures that nobody attacked; made by `look` where they are not
+    kept.
 
     What is kept is not told apart by purifier, model or questions: another one needs another folder.
     """
@@ -128,18 +136,30 @@ def seen_views(
     for file in pair_files(pairs):
         target = kept / file.name.replace("pairs", "views")
         if not target.is_file():
-            _save(_look(model, purify, file, pool, config), target)
+            found = load_pairs(file)
+            _save(look(found.clean.float() / 255, list(found.moved.float() / 255), file.name), target)
+        yield _load(target)
+    for number in range(config.plain):
+        target = kept / f"plain-{number:05d}.safetensors"
+        if not target.is_file():
+            _save(look(maker.plain(number), [], target.name), target)
         yield _load(target)
 
 
 @torch.no_grad()
-def _look(model: EmbeddedVLM, purify: Purify, file: Path, pool: Sequence[str], config: DenoisingConfig) -> Views:
-    pairs, rng = load_pairs(file), random.Random(f"{config.seed}:{file.name}")
-    clean = pairs.clean.float() / 255
-    shown = [purify(pixels) for pixels in (clean, *(pairs.moved.float() / 255))]
-    seen = [clip_features(model.tower, pixels, layers=model.config.layers) for pixels in shown]
+def _look(
+    model: EmbeddedVLM,
+    purify: Purify,
+    clean: Tensor,
+    moved: Sequence[Tensor],
+    pool: Sequence[str],
+    rng: random.Random,
+    questions: int,
+) -> Views:
+    """clean, moved: float [N, 3, H, W], pictures and what attacks made of them; each is asked about from the pool."""
+    seen = [clip_features(model.tower, purify(x), layers=model.config.layers) for x in (clean, *moved)]
     own = clip_features(model.tower, clean, layers=model.config.layers)
-    prompts = [rng.sample(list(pool), min(config.questions, len(pool))) for _ in clean]
+    prompts = [rng.sample(list(pool), min(questions, len(pool))) for _ in clean]
     visual = model.connector(*own)
     texts = [
         [a.text for a in model.answer_seen(v.expand(len(asked), -1, -1), asked)]
@@ -166,12 +186,15 @@ def _load(path: Path) -> Views:
 
 
 def train_feature_denoiser(
-    model: EmbeddedVLM, views: Sequence[Views], config: DenoisingConfig
+    model: EmbeddedVLM, views: Sequence[Views], config: DenoisingConfig, folder: Path
 ) -> tuple[FeatureDenoiser, dict[str, Any]]:
     """Learns on all views but the first `held`, and measures on these.
 
     The loss: what is left of the shift of visual tokens, as a share, and -log p a token of what the model says of the
     clean picture.
+
+    Args:
+        folder: of checkpoint.pt and train.jsonl; a run that was stopped goes on from there.
 
     Raises:
         ValueError: there are no views beside the held-out ones.
@@ -179,49 +202,49 @@ def train_feature_denoiser(
     known, held = list(views[config.held :]), list(views[: config.held])
     if not known or not held:
         raise ValueError(f"There are {len(views)} files of pairs; at least {config.held + 1} are needed. Make more.")
+    folder.mkdir(parents=True, exist_ok=True)
     model.eval().requires_grad_(False)
     denoiser = new_denoiser(model, inner=config.inner, depth=config.depth, seed=config.seed)
-    average = AveragedModel(denoiser, multi_avg_fn=get_ema_multi_avg_fn(config.average))
-    optimizer = torch.optim.AdamW(denoiser.parameters(), lr=config.rate, weight_decay=1e-2, betas=(0.9, 0.98))
-    warm = torch.optim.lr_scheduler.LinearLR(optimizer, 0.02, total_iters=min(50, config.steps))
-    fall = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.02, total_iters=config.steps)
-    rng, lost = random.Random(config.seed), []
+    average = copy.deepcopy(denoiser)
+    optimizer = torch.optim.AdamW(denoiser.parameters(), weight_decay=1e-2, betas=(0.9, 0.98))
     deviation = model.connector(*(x.float() for x in known[0].clean)).flatten(0, 1).std(0) + 1e-3
-    for step in range(1, config.steps + 1):
-        clean, purified, prompts, texts = _batch(known, config, rng)
+    lost = []
+    for step in range(resume(folder, denoiser, average, optimizer), config.steps):
+        clean, purified, prompts, texts = _batch(known, config, random.Random(f"{config.seed}:{step}"))
         wanted, seen = model.connector(*clean), model.connector(*purified)
-        better = denoiser(purified[0], seen)
+        with torch.autocast("cpu", torch.bfloat16, enabled=fast_dtype() == torch.bfloat16):
+            better = denoiser(purified[0], seen)
         left, shift = (((x - wanted) / deviation).square().mean() for x in (better, seen))
         lengths = torch.tensor([len(model.vocabulary.answer(text)) for text in texts])
         said = -(model.score(better, prompts, texts) / lengths).mean()
         loss = left / shift.clamp_min(1e-6) + said
+        optimizer.param_groups[0]["lr"] = config.rate * min(1.0, (step + 1) / 50, 1.02 - step / config.steps)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(denoiser.parameters(), 1.0)
         optimizer.step()
-        warm.step()
-        fall.step()
-        average.update_parameters(denoiser)
+        blend(average, denoiser, config.average, step)
         lost.append((float(left.detach() / shift), float(said.detach())))
-        if step % config.check == 0 or step == config.steps:
-            shares = [round(sum(values) / len(values), 4) for values in zip(*lost, strict=True)]
-            LOG.info(json.dumps({"step": step, "shift left": shares[0], "-log p": shares[1]}))
+        if (step + 1) % config.check == 0 or step + 1 == config.steps:
+            shares = [sum(values) / len(values) for values in zip(*lost, strict=True)]
+            log_row(folder, {"step": step + 1, "shift left": shares[0], "-log p": shares[1]})
+            save_checkpoint(folder, step + 1, denoiser, average, optimizer)
             lost = []
-    denoiser.load_state_dict(average.module.state_dict())
-    denoiser.eval().requires_grad_(False)
-    return denoiser, facts(denoiser.applied_to(model), held, config, files=len(known))
+    average.eval().requires_grad_(False)
+    return average, facts(average.applied_to(model), held, config, known=known)
 
 
 def _batch(
     views: Sequence[Views], config: DenoisingConfig, rng: random.Random
 ) -> tuple[list[Tensor], list[Tensor], list[str], list[str]]:
     """Features of clean pictures and of the same purified, with a question each and its answer."""
+    attacked = [one for one in views if len(one.purified[0]) > 1]
     rows: list[tuple[Tensor, ...]] = []
     prompts, texts = [], []
     for _ in range(config.batch):
-        one = rng.choice(views)
-        i, copies = rng.randrange(len(one.prompts)), len(one.purified[0])
-        k = 0 if copies == 1 or rng.random() < config.clean else rng.randrange(1, copies)
+        never = not attacked or rng.random() < config.clean
+        one = rng.choice(views if never else attacked)
+        i, k = rng.randrange(len(one.prompts)), 0 if never else rng.randrange(1, len(one.purified[0]))
         j = rng.randrange(len(one.prompts[i]))
         rows.append((one.clean[0][i], one.clean[1][i], one.purified[0][k, i], one.purified[1][k, i]))
         prompts.append(one.prompts[i][j])
@@ -231,12 +254,17 @@ def _batch(
 
 
 @torch.no_grad()
-def facts(denoised: DenoisedVLM, held: Sequence[Views], config: DenoisingConfig, *, files: int) -> dict[str, Any]:
+def facts(
+    denoised: DenoisedVLM, held: Sequence[Views], config: DenoisingConfig, *, known: Sequence[Views]
+) -> dict[str, Any]:
     """Of held-out pictures, attacked and not, each purified: shares of answers that are those of the clean picture, and
-    -log p a token of these, without the denoiser and behind it."""
-    report: dict[str, Any] = {"config": asdict(config), "files of pairs": files}
-    for kind, copy in (("attacked", -1), ("never attacked", 0)):
-        without, behind = (_lesson(denoised, held, copy, denoise=denoise) for denoise in (False, True))
+    -log p a token of these, without the denoiser and behind it. known: what it learned from, of which is said how many
+    pictures, and how many of them attacked."""
+    pictures = [(len(views.prompts), len(views.purified[0]) > 1) for views in known]
+    report: dict[str, Any] = {"config": asdict(config), "pictures": sum(n for n, _ in pictures)}
+    report["attacked pictures"] = sum(n for n, attacked in pictures if attacked)
+    for kind, which in (("attacked", -1), ("never attacked", 0)):
+        without, behind = (_lesson(denoised, held, which, denoise=denoise) for denoise in (False, True))
         report[kind] = {"questions": len(without.texts)}
         for name, lesson in (("before", without), ("after", behind)):
             report[kind][name] = round(agreement(denoised.model, lesson, prefix=None), 4)
@@ -244,10 +272,10 @@ def facts(denoised: DenoisedVLM, held: Sequence[Views], config: DenoisingConfig,
     return report
 
 
-def _lesson(denoised: DenoisedVLM, held: Sequence[Views], copy: int, *, denoise: bool) -> Lesson:
+def _lesson(denoised: DenoisedVLM, held: Sequence[Views], which: int, *, denoise: bool) -> Lesson:
     visual, prompts, texts = [], [], []
     for views in held:
-        patches, embedding = (x[copy].float() for x in views.purified)
+        patches, embedding = (x[which].float() for x in views.purified)
         seen = denoised.model.connector(patches, embedding)
         seen = denoised.denoiser(patches, seen) if denoise else seen
         for i, asked in enumerate(views.prompts):

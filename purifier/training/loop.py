@@ -1,25 +1,21 @@
 """The training loop: pairs from files, an average of the weights, checkpoints, and going on after a stop."""
 
 import copy
-import json
-import logging
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from causalclip.clip.tower import Tower
 from purifier.denoiser.pipeline import PurifierPipeline
+from purifier.running import blend, log_row, resume, save_checkpoint
 from purifier.training.config import TrainConfig
 from purifier.training.ends import cropped_ends, whole_ends
 from purifier.training.loss import Guidance, bridge_loss, restore_loss
 from purifier.training.pairs import load_pairs
 from purifier.training.validation import validate
-
-LOG = logging.getLogger(__name__)
 
 
 def fit(
@@ -47,21 +43,21 @@ def fit(
     guidance = Guidance(tower, layers=config.layers, connector=connector, floor=config.floor)
     seen = _Means()
     last = config.stop_after or config.steps
-    for step in range(_resume(out, unet, average, optimizer), last):
+    for step in range(resume(out, unet, average, optimizer), last):
         loss = _loss(pipeline, pair_files(folder)[config.held :], step, guidance, config, seen)
         optimizer.param_groups[0]["lr"] = _rate(step, config)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
         optimizer.step()
-        _blend(average, unet, config.average, step)
+        blend(average, unet, config.average, step)
         if (step + 1) % config.check == 0 or step + 1 == last:
             setattr(pipeline, name, average)
             purify = pipeline.forced if config.kind == "restore" else lambda pixels: pipeline(pixels).images
             held = validate(purify, pair_files(folder)[: config.held], tower=tower)
             setattr(pipeline, name, unet)
-            _log(out, {"step": step + 1, **seen.take(), **held})
-            _save(out, step + 1, unet, average, optimizer)
+            log_row(out, {"step": step + 1, **seen.take(), **held})
+            save_checkpoint(out, step + 1, unet, average, optimizer)
     unet.load_state_dict(average.state_dict())
     unet.eval().requires_grad_(False)
 
@@ -102,12 +98,6 @@ def _rate(step: int, config: TrainConfig) -> float:
     return config.lr * min(1.0, (step + 1) / 50, fall)
 
 
-@torch.no_grad()
-def _blend(average: nn.Module, unet: nn.Module, decay: float, step: int) -> None:
-    ours: list[Tensor] = list(average.parameters())
-    torch._foreach_lerp_(ours, [p.detach() for p in unet.parameters()], 1 - min(decay, step / (step + 10)))
-
-
 class _Means:
     """Means of what is logged, since they were last taken."""
 
@@ -122,28 +112,3 @@ class _Means:
         means = {name: sum(values) / len(values) for name, values in self.values.items()}
         self.values = {}
         return means
-
-
-def _log(out: Path, row: dict[str, Any]) -> None:
-    line = json.dumps({name: round(value, 4) for name, value in row.items()})
-    LOG.info(line)
-    with (out / "train.jsonl").open("a") as file:
-        file.write(line + "\n")
-
-
-def _save(out: Path, step: int, *parts: Any) -> None:
-    """The checkpoint appears whole: a kill while it is written leaves the last one."""
-    part = out / "checkpoint.part"
-    torch.save({"step": step, "parts": [p.state_dict() for p in parts]}, part)
-    part.replace(out / "checkpoint.pt")
-
-
-def _resume(out: Path, *parts: Any) -> int:
-    """Loads the checkpoint if there is one, and returns the step to go on with."""
-    path = out / "checkpoint.pt"
-    if not path.is_file():
-        return 0
-    kept = torch.load(path, weights_only=True)
-    for part, state in zip(parts, kept["parts"], strict=True):
-        part.load_state_dict(state)
-    return int(kept["step"])

@@ -112,11 +112,10 @@ class PairMaker:
     def make(self, number: int) -> tuple[Pairs, dict[str, object]]:
         """Batch `number`, the same for the same seed, and what was drawn for it."""
         rng = random.Random(f"{self.config.seed}:{number}")
-        height, width = _draw(rng, [((h, w), p) for h, w, p in self.config.sizes])
+        size = self._draw_size(rng)
         name = self.draw_objective(rng)
-        able = self.asked if name == "answer" else self.sources
-        chosen = rng.sample(able, min(self.config.batch, len(able)))
-        clean = torch.stack([_load(s.path, height, width, rng) for s in chosen])
+        chosen = self._choose(self.asked if name == "answer" else self.sources, rng)
+        clean = torch.stack([_load(s.path, *size, rng) for s in chosen])
         objective = self._objective(name, clean, chosen, rng)
         eps = round(rng.uniform(*self.config.eps), 1)
         attack = self._attack(rng, eps, values=clean[0].numel())
@@ -127,6 +126,19 @@ class PairMaker:
         kind = "pgd, l2" if attack.norm == "l2" else attack.name
         drawn = {"objective": name, "attack": kind, "eps": eps, "steps": attack.steps}
         return Pairs(_bytes(clean), moved, kind, eps, seen[0], seen[1]), drawn
+
+    def plain(self, number: int) -> Tensor:
+        """Pictures that nobody attacks, float [N, 3, H, W]: batch `number`, the same for the same seed."""
+        rng = random.Random(f"{self.config.seed}:plain:{number}")
+        size = self._draw_size(rng)
+        return torch.stack([_load(s.path, *size, rng) for s in self._choose(self.sources, rng)])
+
+    def _draw_size(self, rng: random.Random) -> tuple[int, int]:
+        height, width = _draw(rng, [((h, w), p) for h, w, p in self.config.sizes])
+        return height, width
+
+    def _choose(self, able: Sequence[Source], rng: random.Random) -> list[Source]:
+        return rng.sample(able, min(self.config.batch, len(able)))
 
     def _attack(self, rng: random.Random, eps: float, *, values: int) -> Attack:
         name, steps, seed = _draw(rng, self.config.attacks), rng.randint(*self.config.steps), rng.randrange(1 << 30)

@@ -8,7 +8,6 @@ and its vocabulary is cut down to what the texts use. A stopped run goes on from
 """
 
 import json
-import logging
 import math
 import random
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from torch import Tensor
 from causalclip.clip.backbones import load_tower
 from causalclip.clip.runtime import fast_dtype
 from causalclip.clip.tower import Tower
+from purifier.running import blend, log_row, resume, save_checkpoint
 from purifier.vlm.attention import PACKED
 from purifier.vlm.model import EmbeddedVLM, VLMConfig
 from purifier.vlm.training.batches import TrainConfig, batches, has_texts, step_loss, validate
@@ -30,7 +30,6 @@ from purifier.vlm.training.cache import FeatureCache
 from purifier.vlm.training.data import CAPTION, Picture, class_frequency, load_pictures, train_texts
 from purifier.vlm.vocabulary import Vocabulary, prune_tokenizer, train_tokenizer
 
-LOG = logging.getLogger(__name__)
 CACHE = Path(".cache/vlm")
 
 
@@ -129,7 +128,7 @@ def fit(
     worker.language.set_attn_implementation(PACKED)
     optimizer = _optimizer(model, config)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: _rate(s, steps * config.epochs))
-    first = _resume(folder, model, average, optimizer, scheduler)
+    first = resume(folder, model, average, optimizer, scheduler)
     _copy(model, worker)
     for epoch in range(first, config.stop_after or config.epochs):
         rng = random.Random(f"{config.seed}:{epoch}")
@@ -144,10 +143,10 @@ def fit(
             optimizer.step()
             scheduler.step()
             _copy(model, worker)
-            _blend(average, model, config.average, scheduler.last_epoch)
+            blend(average, model, config.average, scheduler.last_epoch)
             total += loss.item()
-        _log(folder, {"epoch": epoch, "loss": total / steps} | validate(average, pictures, features, config))
-        _save(folder, epoch, model, average, optimizer, scheduler)
+        log_row(folder, {"epoch": epoch, "loss": total / steps} | validate(average, pictures, features, config))
+        save_checkpoint(folder, epoch + 1, model, average, optimizer, scheduler)
     model.load_state_dict(average.state_dict())
     model.eval()
 
@@ -179,34 +178,3 @@ def _optimizer(model: EmbeddedVLM, config: TrainConfig) -> torch.optim.Optimizer
             {"params": vectors, "lr": rate, "weight_decay": 0.0},
         ]
     return torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
-
-
-@torch.no_grad()
-def _blend(average: EmbeddedVLM, model: EmbeddedVLM, decay: float, step: int) -> None:
-    weight = 1 - min(decay, step / (step + 10))
-    ours: list[Tensor] = list(average.parameters())
-    torch._foreach_lerp_(ours, [p.detach() for p in model.parameters()], weight)
-
-
-def _log(folder: Path, row: dict[str, float]) -> None:
-    line = json.dumps({k: round(v, 4) for k, v in row.items()})
-    LOG.info(line)
-    with (folder / "train.jsonl").open("a") as file:
-        file.write(line + "\n")
-
-
-def _save(folder: Path, epoch: int, *parts: Any) -> None:
-    part = folder / "checkpoint.part"
-    torch.save({"epoch": epoch, "parts": [p.state_dict() for p in parts]}, part)
-    part.replace(folder / "checkpoint.pt")
-
-
-def _resume(folder: Path, *parts: Any) -> int:
-    """Loads the checkpoint if there is one, and returns the epoch to go on with."""
-    path = folder / "checkpoint.pt"
-    if not path.is_file():
-        return 0
-    kept = torch.load(path, weights_only=True)
-    for part, state in zip(parts, kept["parts"], strict=True):
-        part.load_state_dict(state)
-    return int(kept["epoch"]) + 1

@@ -1,7 +1,10 @@
 """A feature denoiser is learned from pairs; through it the model sees more of the clean picture in a purified one."""
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +13,7 @@ from safetensors import safe_open
 from causalclip.clip.weights import WeightsMissing
 from causalclip.detector import Detector
 from purifier.prompts.denoiser import FeatureDenoiser, new_denoiser
+from purifier.training import denoising
 from purifier.training.denoising import DenoisingConfig, Views, learn_denoiser, train_feature_denoiser
 from purifier.vlm import EmbeddedVLM, VisionLanguageModel
 from tests.makers.detectors import tiny_detector
@@ -37,10 +41,10 @@ def _views(model: EmbeddedVLM, seed: int) -> Views:
     return Views(clean, (torch.stack([clean[0] - lost] * 2), torch.stack([clean[1]] * 2)), [QUESTIONS] * 2, texts)
 
 
-def test_training_takes_back_a_part_of_the_shift(model: EmbeddedVLM) -> None:
+def test_training_takes_back_a_part_of_the_shift(model: EmbeddedVLM, tmp_path: Path) -> None:
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     views = [_views(model, seed) for seed in range(4)]
-    denoiser, facts = train_feature_denoiser(model, views, CONFIG)
+    denoiser, facts = train_feature_denoiser(model, views, CONFIG, tmp_path)
     (patches, embedding), clean = [x[0] for x in views[0].purified], model.connector(*views[0].clean)
     seen = model.connector(patches, embedding)
     shifts = [(x - clean).square().mean().item() for x in (denoiser(patches, seen), seen)]
@@ -52,9 +56,40 @@ def test_training_takes_back_a_part_of_the_shift(model: EmbeddedVLM) -> None:
     assert not any(p.requires_grad for p in denoiser.parameters())
 
 
-def test_too_few_files_are_refused(model: EmbeddedVLM) -> None:
+def test_a_stopped_training_goes_on_as_if_it_had_not_been(
+    model: EmbeddedVLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopping(save: Callable[..., None]) -> Callable[..., None]:
+        def then_stop(*given: Any) -> None:
+            save(*given)
+            raise KeyboardInterrupt
+
+        return then_stop
+
+    views = [*(_views(model, seed) for seed in range(3)), _plain(_views(model, 3))]
+    whole = replace(CONFIG, steps=8, check=4)
+    one, _ = train_feature_denoiser(model, views, whole, tmp_path / "one")
+    done = (tmp_path / "one/train.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in done] == [4, 8]
+    monkeypatch.setattr(denoising, "save_checkpoint", stopping(denoising.save_checkpoint))
+    with pytest.raises(KeyboardInterrupt):
+        train_feature_denoiser(model, views, whole, tmp_path / "two")
+    monkeypatch.undo()
+    two, facts = train_feature_denoiser(model, views, whole, tmp_path / "two")
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+    assert facts["pictures"] == 6
+    assert facts["attacked pictures"] == 4
+
+
+def _plain(views: Views) -> Views:
+    """The same as if nobody had attacked them."""
+    patches, embedding = views.purified
+    return replace(views, purified=(patches[:1], embedding[:1]))
+
+
+def test_too_few_files_are_refused(model: EmbeddedVLM, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least 2"):
-        train_feature_denoiser(model, [_views(model, 0)], CONFIG)
+        train_feature_denoiser(model, [_views(model, 0)], CONFIG, tmp_path)
 
 
 def test_untrained_it_changes_nothing_and_the_model_behind_it_is_one_of_its_kind(model: EmbeddedVLM) -> None:
@@ -85,16 +120,18 @@ def test_from_a_data_folder_to_a_denoiser(model: EmbeddedVLM, tmp_path: Path, mo
     pairs = {"batch": 2, "sizes": ((32, 48, 1.0),), "steps": (1, 2), "layers": model.config.layers}
     settings = {
         "restorer": {"pairs": pairs},
-        "denoiser": {"inner": 24, "depth": 1, "steps": 2, "batch": 2, "held": 1, "questions": 2},
+        "denoiser": {"inner": 24, "depth": 1, "steps": 2, "batch": 2, "held": 1, "questions": 2, "plain": 1},
     }
     data, cache = vlm_folder(tmp_path / "data"), tmp_path / "cache"
     made = {"settings": settings, "batches": 2, "cache": cache, "model": model, "purifier": tiny_purifier()}
     facts = learn_denoiser(data, None, tmp_path / "out", **made)  # type: ignore[arg-type]
-    assert facts["files of pairs"] == 1
+    assert facts["pictures"] == 4
+    assert facts["attacked pictures"] == 2
     assert json.loads((tmp_path / "out/config.json").read_text())["facts"] == facts
     kept = sorted((cache / "denoiser-views").iterdir())
-    with safe_open(kept[0], "pt") as file:
-        assert file.get_tensor("purified_patches").shape[:3] == (3, 2, 49)
+    for path, copies in zip(kept, (1, 3, 3), strict=True):  # plain, views, views
+        with safe_open(path, "pt") as file:
+            assert file.get_tensor("purified_patches").shape[:3] == (copies, 2, 49)
     times = [path.stat().st_mtime_ns for path in kept]
     learn_denoiser(data, None, tmp_path / "out", **made)  # type: ignore[arg-type]
     assert times == [path.stat().st_mtime_ns for path in kept]
