@@ -137,26 +137,26 @@ def evaluate(
 
 
 def optimise(
-    out: Annotated[Path, typer.Option(help="Where the prompt and its card go.")],
+    out: Annotated[Path, typer.Option(help="Where the words go.")],
+    vlm: Annotated[str, typer.Option(help="A model of the hub, or a folder.")],
     data: Data = None,
-    vlm: Annotated[str, typer.Option(help="embedded, a model of the hub, or a folder.")] = "embedded",
     config: Annotated[Path | None, typer.Option(help="JSON with settings of PromptConfig.")] = None,
 ) -> None:
-    """Find a defence prompt: soft tokens for the embedded model, words for one of the hub."""
+    """Search a defence prompt for a model of the hub: words before every question."""
     from purifier.models import Models
-    from purifier.prompts.fitting import PromptConfig
-    from purifier.prompts.optimise import optimise_prompt
-    from purifier.vlm.hub import EMBEDDED, load_vlm
+    from purifier.prompts.optimise import PromptConfig, optimise_prompt
+    from purifier.vlm.hosted import HubVLM
+    from purifier.vlm.hub import load_vlm
 
     try:
         if data is None:
             raise FileNotFoundError("Give the pictures to learn from: --data, a folder with flickr8k.jsonl and so on.")
+        model = load_vlm(vlm)
+        if not isinstance(model, HubVLM):
+            raise ValueError("Words are for a model of the hub. For the embedded one: train-feature-denoiser.")
         settings = PromptConfig(**json.loads(config.read_text())) if config else PromptConfig()
         purifier = Models().purifier
-        model: Any = None if vlm == EMBEDDED else load_vlm(vlm)
-        numbers = optimise_prompt(
-            data, out, config=settings, model=model, purify=lambda pixels: purifier(pixels).images
-        )
+        numbers = optimise_prompt(data, out, model, config=settings, purify=lambda pixels: purifier(pixels).images)
     except (WeightsMissing, FileNotFoundError, ValueError) as error:
         _stop(error)
     typer.echo(json.dumps(numbers))

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from causalclip.detector import Detector
     from purifier.denoiser.pipeline import PurifierPipeline
-    from purifier.prompts.soft import PromptedVLM
     from purifier.vlm import EmbeddedVLM, VisionLanguageModel
 
 log = logging.getLogger(__name__)
@@ -49,7 +48,7 @@ class Models:
         *,
         vlm: "Callable[[], EmbeddedVLM] | None" = None,
         purifier: "Callable[[], PurifierPipeline] | None" = None,
-        prompted: "Callable[[], PromptedVLM] | None" = None,
+        prompted: "Callable[[], EmbeddedVLM] | None" = None,
         detector: "Callable[[], Detector] | None" = None,
         other: str = "",
         wait: Callable[[], Any] = lambda: None,
@@ -92,7 +91,7 @@ class Models:
         return self._get("purifier")
 
     @property
-    def prompted(self) -> "PromptedVLM":
+    def prompted(self) -> "EmbeddedVLM":
         """The embedded model behind the learned defence prompt."""
         return self._get("prompted")
 
@@ -101,7 +100,7 @@ class Models:
         """The detector of generated pictures."""
         return self._get("detector")
 
-    def speaker(self, *, prompt: bool) -> "EmbeddedVLM | PromptedVLM":
+    def speaker(self, *, prompt: bool) -> "EmbeddedVLM":
         """The model that answers: behind the defence prompt, or as it is."""
         return self.prompted if prompt else self.vlm
 
@@ -165,10 +164,10 @@ class Models:
                 self._loaded[name] = self._load[name]()
             return self._loaded[name]
 
-    def _load_prompted(self) -> "PromptedVLM":
-        from purifier.prompts.soft import SoftPrompt
+    def _load_prompted(self) -> "EmbeddedVLM":
+        from purifier.prompts.denoiser import FeatureDenoiser
 
-        return SoftPrompt.from_pretrained().applied_to(self.vlm)
+        return FeatureDenoiser.from_pretrained().applied_to(self.vlm)
 
 
 def _load_vlm() -> "EmbeddedVLM":

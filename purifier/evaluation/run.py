@@ -112,7 +112,7 @@ def _column(
     vlm, moved = models.vlm, None
     behind: list[tuple[Row, Tensor]] = []
     for row in rows:
-        objective = change_answer(vlm, [sample.question], [answer], prefix=getattr(row.prompted, "prefix", None))
+        objective = change_answer(row.prompted or vlm, [sample.question], [answer])
         seen = seen_by(column, row, objective)
         if seen is None:
             continue
@@ -171,8 +171,9 @@ def _outcomes(
         seconds[row.name] = time.perf_counter() - started
         speakers[row.name] = row.speaks_of(shown[row.name], moved)
     for name, picture in shown.items():  # most of the cost; many rows show the same
-        same = next((other for other in seen if torch.equal(shown[other], picture)), None)
-        seen[name] = speakers[name].see(picture) if same is None else seen[same]
+        same = (seen[n] for n in seen if speakers[n] is speakers[name] and torch.equal(shown[n], picture))
+        known = next(same, None)
+        seen[name] = speakers[name].see(picture) if known is None else known
     outcomes = {}
     for speaker in {id(s): s for s in speakers.values()}.values():
         names = [name for name, its in speakers.items() if its is speaker]

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from torch import Tensor
 
@@ -13,35 +12,28 @@ from purifier.vlm import CAPTION_PROMPT, VisionLanguageModel
 class SaySomething:
     """Makes the model say something else than `texts` (untargeted), or exactly `texts` (targeted).
 
-    prompts, texts: one a picture. The loss is -log p(text | picture, prompt), or log p for a target. prefix: a soft
-    one, for the embedded model alone.
+    prompts, texts: one a picture. The loss is -log p(text | picture, prompt), or log p for a target.
     """
 
     vlm: VisionLanguageModel
     prompts: tuple[str, ...]
     texts: tuple[str, ...]
     targeted: bool = False
-    prefix: Tensor | None = None
     flat: bool = field(default=False, init=False)
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        options: dict[str, Any] = {} if self.prefix is None else {"prefix": self.prefix}
-        likelihood = self.vlm.log_likelihood(pixels, self.prompts, self.texts, **options)
+        likelihood = self.vlm.log_likelihood(pixels, self.prompts, self.texts)
         return likelihood if self.targeted else -likelihood
 
 
-def change_answer(
-    vlm: VisionLanguageModel, questions: Sequence[str], answers: Sequence[str], *, prefix: Tensor | None = None
-) -> SaySomething:
+def change_answer(vlm: VisionLanguageModel, questions: Sequence[str], answers: Sequence[str]) -> SaySomething:
     """Away from what the model answers to each question now."""
-    return SaySomething(vlm, tuple(questions), tuple(answers), prefix=prefix)
+    return SaySomething(vlm, tuple(questions), tuple(answers))
 
 
-def force_answer(
-    vlm: VisionLanguageModel, questions: Sequence[str], targets: Sequence[str], *, prefix: Tensor | None = None
-) -> SaySomething:
+def force_answer(vlm: VisionLanguageModel, questions: Sequence[str], targets: Sequence[str]) -> SaySomething:
     """Towards one answer to each question."""
-    return SaySomething(vlm, tuple(questions), tuple(targets), targeted=True, prefix=prefix)
+    return SaySomething(vlm, tuple(questions), tuple(targets), targeted=True)
 
 
 def change_caption(vlm: VisionLanguageModel, captions: Sequence[str]) -> SaySomething:

@@ -1,7 +1,8 @@
 """Defence prompts: what a language model is given beside an attacked picture so that it is misled less.
 
-    prompted = SoftPrompt.from_pretrained().applied_to(vlm)      learned soft tokens, for the embedded model
-    load_vlm(name, prefix=search_text_prefix(...).text)          searched words, for models of the hub
+    prompted = FeatureDenoiser.from_pretrained().applied_to(vlm)    for the embedded model: its visual tokens, mended
+    load_vlm(name, prefix=search_text_prefix(...).text)             for models of the hub: words before every question
 
-Both are found once (`python -m purifier optimise-prompt`) and frozen; the model's own weights are never touched.
+Both are found once (`python -m purifier train-feature-denoiser`, `optimise-prompt`) and frozen; the model's own weights
+are never touched.
 """

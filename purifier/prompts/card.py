@@ -1,4 +1,4 @@
-"""The card of a learned soft prefix."""
+"""The card of a feature denoiser."""
 
 from pathlib import Path
 from typing import Any
@@ -7,44 +7,43 @@ CARD = """---
 license: other
 ---
 
-# A soft prefix for the small vision-language model
+# A feature denoiser for the small vision-language model
 
-{tokens} learned tokens that are added to the first ones that the model in `../vlm` sees of a picture. They were
-learned so that it says of {kind} pictures what it says of clean ones. The model's own weights are unchanged. The
-prefix is off by default; the app and the commands can switch it on. The app uses it only where the purifier changed the
-picture.
+A prompt that goes by the picture: {depth} transformer blocks ({million:.1f} million parameters) that add to every
+visual token of the model in `../vlm` what purification took from it. The model's own weights are unchanged. It is off
+by default; the app and the commands can switch it on. It is used only where the purifier changed the picture.
 
-Trained on {pictures} training pictures of the model's own data, attacked by PGD with {steps} steps at {eps} (1/255),
-on the answer in two thirds and on CLIP's features in the others; {purified}.
-Made again by `python -m purifier optimise-prompt`.
+It learned, in {steps} steps of {batch}, from {pictures} training pictures of `../vlm` and `../detector`, each purified
+by force; {attacked} of them had been attacked (PGD, PGD in l2, MI-FGSM, FGSM and patches; on answers, on CLIP's layers
+and on the detector).
+Made again by `python -m purifier train-feature-denoiser`.
 
-| {questions} questions on {held} held-out training pictures | without the prefix | with it |
+| {questions} questions on held-out training pictures | without it | with it |
 |---|---|---|
-| answers that are those of the clean picture | {before:.3f} | {after:.3f} |
-| -log p of those answers, a token | {before_surprise:.3f} | {after_surprise:.3f} |
-| the same share on clean pictures | 1.000 | {clean:.3f} |
+{rows}
 
-The attacks did not know the prefix. An attacker who knows it can attack through it: it is no protection by itself.
+What it does on test pictures is the row "ours, 1 step, prompt" of docs/measured.md. The attacks did not know it. An
+attacker who knows it can attack through it: it is no protection by itself.
 """
 
 
-def write_prompt_card(folder: Path, facts: dict[str, Any]) -> Path:
-    """Writes README.md beside the prefix, from what `optimise_prompt` returns."""
+def write_card(folder: Path, facts: dict[str, Any], *, parameters: int) -> Path:
+    """Writes README.md beside the denoiser, from its facts."""
+    rows = []
+    for kind, words in (("attacked", "attacked and purified"), ("never attacked", "purified, never attacked")):
+        found = facts[kind]
+        for name, what in (("", "answers that are those of the clean picture"), ("surprise ", "-log p a token")):
+            rows.append(f"| {words}: {what} | {found[f'{name}before']:.3f} | {found[f'{name}after']:.3f} |")
     config = facts["config"]
     text = CARD.format(
-        tokens=config["tokens"],
-        kind="attacked and purified" if facts["purified"] else "attacked",
+        depth=config["depth"],
+        million=parameters / 1e6,
+        steps=config["steps"],
+        batch=config["batch"],
         pictures=facts["pictures"],
-        steps=config["attack_steps"],
-        eps=", ".join(f"{eps:g}" for eps in config["eps"]),
-        held=facts["held pictures"],
-        questions=facts["held questions"],
-        purified="purified after that" if facts["purified"] else "none of them purified",
-        before_surprise=facts["surprise before"],
-        after_surprise=facts["surprise after"],
-        before=facts["before"],
-        after=facts["after"],
-        clean=facts["clean"],
+        attacked=facts["attacked pictures"],
+        questions=facts["attacked"]["questions"],
+        rows="\n".join(rows),
     )
     path = folder / "README.md"
     path.write_text(text)

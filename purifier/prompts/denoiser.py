@@ -6,10 +6,8 @@ by the picture (Zhou et al., CVPR 2022, arXiv 2203.05557). The model's own weigh
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,11 +15,10 @@ from safetensors.torch import load_file, save_file
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from causalclip.clip.tower import Tower
-from causalclip.clip.weights import WeightsMissing
-from purifier.vlm import Answer, Caption, EmbeddedVLM
-from purifier.vlm.features import clip_features
+from causalclip.clip.weights import ASSETS, WeightsMissing
+from purifier.vlm import EmbeddedVLM
 
+FOLDER = ASSETS / "vlm-prompt"
 HEADS = 6
 
 
@@ -39,7 +36,6 @@ class FeatureDenoiser(nn.Module):
         super().__init__()
         self.sizes = {"width": width, "tokens": tokens, "tower_width": tower_width, "layers": layers}
         self.sizes |= {"inner": inner, "depth": depth}
-        self.tower_width = tower_width
         self.patch = nn.Linear(tower_width * layers, inner)
         self.visual = nn.Linear(width, inner)
         self.place = nn.Parameter(torch.randn(tokens, inner) * 0.02)
@@ -54,7 +50,8 @@ class FeatureDenoiser(nn.Module):
 
     def forward(self, patches: Tensor, visual: Tensor) -> Tensor:
         """Patch tokens [N, P, layers * tower_width] and visual tokens [N, V, D], V >= P -> visual tokens [N, V, D]."""
-        layers = F.layer_norm(patches.float().unflatten(-1, (-1, self.tower_width)), (self.tower_width,))
+        width = self.sizes["tower_width"]
+        layers = F.layer_norm(patches.float().unflatten(-1, (-1, width)), (width,))
         seen = F.pad(self.patch(layers.flatten(-2)), (0, 0, visual.shape[1] - patches.shape[1], 0))
         hidden = seen + self.visual(visual.float()) + self.place
         for block in self.blocks:
@@ -62,8 +59,8 @@ class FeatureDenoiser(nn.Module):
         added: Tensor = self.out(self.norm(hidden))
         return visual + added
 
-    def applied_to(self, model: EmbeddedVLM) -> "DenoisedVLM":
-        """The model that sees through it.
+    def applied_to(self, model: EmbeddedVLM) -> EmbeddedVLM:
+        """The model, with the same weights, that sees through it.
 
         Raises:
             ValueError: it was trained for a model of another width.
@@ -73,7 +70,7 @@ class FeatureDenoiser(nn.Module):
                 f"This feature denoiser is for a model of width {self.sizes['width']}, not {model.width}. Train it "
                 "again: python -m purifier train-feature-denoiser."
             )
-        return DenoisedVLM(model, self)
+        return model.behind(self)
 
     def save_pretrained(self, folder: str | Path, facts: dict[str, Any]) -> None:
         """Writes model.safetensors, in half precision, and config.json: its sizes, and how it was trained."""
@@ -83,7 +80,7 @@ class FeatureDenoiser(nn.Module):
         (folder / "config.json").write_text(json.dumps({"sizes": self.sizes, "facts": facts}, indent=2) + "\n")
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> "FeatureDenoiser":
+    def from_pretrained(cls, folder: str | Path = FOLDER) -> "FeatureDenoiser":
         """Loads one, frozen, in float32.
 
         Raises:
@@ -108,54 +105,3 @@ def new_denoiser(model: EmbeddedVLM, *, inner: int = 384, depth: int = 2, seed: 
     layers = len(model.config.layers)
     sizes = {"width": model.width, "tokens": tokens, "tower_width": model.tower.width, "layers": layers}
     return FeatureDenoiser(**sizes, inner=inner, depth=depth)
-
-
-@dataclass(frozen=True, slots=True)
-class DenoisedVLM:
-    """The embedded model that sees through a feature denoiser; the same interface, and no state."""
-
-    model: EmbeddedVLM
-    denoiser: FeatureDenoiser
-    asks: ClassVar[bool] = True
-    differentiable: ClassVar[bool] = True
-
-    @property
-    def tower(self) -> Tower:
-        return self.model.tower
-
-    @property
-    def answers(self) -> tuple[str, ...]:
-        return self.model.answers
-
-    def see(self, pixels: Tensor) -> Tensor:
-        """As EmbeddedVLM.see, denoised."""
-        patches, embedding = clip_features(self.model.tower, pixels, layers=self.model.config.layers)
-        seen: Tensor = self.denoiser(patches, self.model.connector(patches, embedding))
-        return seen
-
-    @torch.no_grad()
-    def answer(self, pixels: Tensor, question: str | Sequence[str]) -> list[Answer]:
-        """As EmbeddedVLM.answer."""
-        questions = [question] * len(pixels) if isinstance(question, str) else list(question)
-        return self.model.answer_seen(self.see(pixels), questions)
-
-    def answer_seen(self, visual: Tensor, questions: Sequence[str]) -> list[Answer]:
-        """The same from visual tokens, as `see` gives them."""
-        return self.model.answer_seen(visual, questions)
-
-    @torch.no_grad()
-    def caption(self, pixels: Tensor) -> list[Caption]:
-        """As EmbeddedVLM.caption."""
-        return self.model.caption_seen(self.see(pixels))
-
-    def caption_seen(self, visual: Tensor) -> list[Caption]:
-        """The same from visual tokens, as `see` gives them."""
-        return self.model.caption_seen(visual)
-
-    def log_likelihood(self, pixels: Tensor, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
-        """As EmbeddedVLM.log_likelihood."""
-        return self.model.score(self.see(pixels), prompts, answers)
-
-    def score(self, visual: Tensor, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
-        """The same from visual tokens, as `see` gives them."""
-        return self.model.score(visual, prompts, answers)

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from causalclip.clip.runtime import fast_dtype
 from purifier.attacks.budget import to_levels
 from purifier.denoiser.pipeline import PurifierPipeline
-from purifier.prompts.denoiser import DenoisedVLM, FeatureDenoiser, new_denoiser
-from purifier.prompts.fitting import Lesson, agreement, surprise
+from purifier.prompts.card import write_card
+from purifier.prompts.denoiser import FeatureDenoiser, new_denoiser
 from purifier.running import blend, log_row, resume, save_checkpoint
 from purifier.training import make_missing
 from purifier.training.loop import pair_files
@@ -113,6 +113,7 @@ def learn_denoiser(
     views = seen_views(maker, kept, cache / "denoiser-views", look, config)
     denoiser, measured = train_feature_denoiser(model, list(views), config, cache / out.name)
     denoiser.save_pretrained(out, measured)
+    write_card(out, measured, parameters=sum(p.numel() for p in denoiser.parameters()))
     return measured
 
 
@@ -231,7 +232,7 @@ def train_feature_denoiser(
             save_checkpoint(folder, step + 1, denoiser, average, optimizer)
             lost = []
     average.eval().requires_grad_(False)
-    return average, facts(average.applied_to(model), held, config, known=known)
+    return average, facts(model, average, held, config, known)
 
 
 def _batch(
@@ -255,7 +256,11 @@ def _batch(
 
 @torch.no_grad()
 def facts(
-    denoised: DenoisedVLM, held: Sequence[Views], config: DenoisingConfig, *, known: Sequence[Views]
+    model: EmbeddedVLM,
+    denoiser: FeatureDenoiser,
+    held: Sequence[Views],
+    config: DenoisingConfig,
+    known: Sequence[Views],
 ) -> dict[str, Any]:
     """Of held-out pictures, attacked and not, each purified: shares of answers that are those of the clean picture, and
     -log p a token of these, without the denoiser and behind it. known: what it learned from, of which is said how many
@@ -263,23 +268,19 @@ def facts(
     pictures = [(len(views.prompts), len(views.purified[0]) > 1) for views in known]
     report: dict[str, Any] = {"config": asdict(config), "pictures": sum(n for n, _ in pictures)}
     report["attacked pictures"] = sum(n for n, attacked in pictures if attacked)
+    prompts = [text for views in held for asked in views.prompts for text in asked]
+    texts = [text for views in held for said in views.texts for text in said]
+    times = torch.tensor([len(asked) for views in held for asked in views.prompts])
+    lengths = torch.tensor([len(model.vocabulary.answer(text)) for text in texts])
     for kind, which in (("attacked", -1), ("never attacked", 0)):
-        without, behind = (_lesson(denoised, held, which, denoise=denoise) for denoise in (False, True))
-        report[kind] = {"questions": len(without.texts)}
-        for name, lesson in (("before", without), ("after", behind)):
-            report[kind][name] = round(agreement(denoised.model, lesson, prefix=None), 4)
-            report[kind][f"surprise {name}"] = round(surprise(denoised.model, lesson, prefix=None), 4)
+        shown = [tuple(x[which].float() for x in views.purified) for views in held]
+        before = [model.connector(patches, embedding) for patches, embedding in shown]
+        after = [denoiser(patches, visual) for (patches, _), visual in zip(shown, before, strict=True)]
+        report[kind] = {"questions": len(texts)}
+        for name, visual in (("before", before), ("after", after)):
+            seen = torch.cat(visual).repeat_interleave(times, dim=0)
+            given = model.answer_seen(seen, prompts)
+            same = sum(answer.text == text for answer, text in zip(given, texts, strict=True))
+            surprise = -(model.score(seen, prompts, texts) / lengths).mean()
+            report[kind] |= {name: round(same / len(texts), 4), f"surprise {name}": round(float(surprise), 4)}
     return report
-
-
-def _lesson(denoised: DenoisedVLM, held: Sequence[Views], which: int, *, denoise: bool) -> Lesson:
-    visual, prompts, texts = [], [], []
-    for views in held:
-        patches, embedding = (x[which].float() for x in views.purified)
-        seen = denoised.model.connector(patches, embedding)
-        seen = denoised.denoiser(patches, seen) if denoise else seen
-        for i, asked in enumerate(views.prompts):
-            visual.append(seen[i : i + 1].expand(len(asked), -1, -1))
-            prompts += asked
-            texts += views.texts[i]
-    return Lesson(torch.cat(visual), tuple(prompts), tuple(texts))

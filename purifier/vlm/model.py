@@ -7,9 +7,10 @@ model (LLaVA's recipe, arXiv 2304.08485, with ClipCap's prefix of embedding toke
     model.answer(pixels, "how many dogs are there?")[0].spoken
 """
 
+import copy
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -52,13 +53,11 @@ class VLMConfig:
     threshold: float = 0.5
 
 
-class EmbeddedVLM(nn.Module):
-    """The shipped model. Everything from pixels to the likelihood of an answer is differentiable.
+VisualPrompt = Callable[[Tensor, Tensor], Tensor]  # CLIP's patch tokens, visual tokens [N, V, D] -> visual tokens
 
-    `prefix` of the methods below: a learned soft prefix, float [P, D], added to the first P visual tokens (at most V).
-    Zeros change nothing. Put in between as tokens of its own it would push the question to places where the language
-    model, whose positions are learned, never saw one.
-    """
+
+class EmbeddedVLM(nn.Module):
+    """The shipped model. Everything from pixels to the likelihood of an answer is differentiable."""
 
     asks = differentiable = True
 
@@ -78,6 +77,7 @@ class EmbeddedVLM(nn.Module):
         self.answers = tuple(answers)
         self._trie = AnswerTrie((vocabulary.answer(a) for a in self.answers), stop=vocabulary.stop)
         self._tower = [tower]  # in a list: frozen and shared, no part of this model's own weights
+        self._prompt: tuple[VisualPrompt, ...] = ()
 
     @property
     def tower(self) -> Tower:
@@ -85,7 +85,7 @@ class EmbeddedVLM(nn.Module):
 
     @property
     def width(self) -> int:
-        """D, of the language model's embeddings and of a soft prefix."""
+        """D, of the language model's embeddings."""
         return int(self.language.config.hidden_size)
 
     def see(self, pixels: Tensor) -> Tensor:
@@ -96,8 +96,17 @@ class EmbeddedVLM(nn.Module):
         """
         if pixels.dim() != 4 or pixels.shape[1] != 3 or not pixels.is_floating_point():
             raise ValueError(f"Pixels must be float [N, 3, H, W] in [0, 1], not {pixels.dtype} {tuple(pixels.shape)}.")
-        visual: Tensor = self.connector(*clip_features(self.tower, pixels, layers=self.config.layers))
+        patches, embedding = clip_features(self.tower, pixels, layers=self.config.layers)
+        visual: Tensor = self.connector(patches, embedding)
+        for prompt in self._prompt:
+            visual = prompt(patches, visual)
         return visual
+
+    def behind(self, prompt: VisualPrompt) -> "EmbeddedVLM":
+        """The same model, with the same weights, behind a prompt that changes its visual tokens."""
+        other = copy.copy(self)
+        other._prompt = (prompt,)
+        return other
 
     def unseen(self, count: int = 1) -> Tensor:
         """The visual tokens of no picture, [count, 0, D]: what a blind baseline is given."""
@@ -115,21 +124,17 @@ class EmbeddedVLM(nn.Module):
         other.load_state_dict(self.state_dict())
         return other.to(dtype) if dtype else other
 
-    def log_likelihood(
-        self, pixels: Tensor, prompts: Sequence[str], answers: Sequence[str], *, prefix: Tensor | None = None
-    ) -> Tensor:
+    def log_likelihood(self, pixels: Tensor, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
         """log p(answer | picture, prompt) of each picture, [N], summed over the answer's tokens and its end."""
-        return self.score(self.see(pixels), prompts, answers, prefix=prefix)
+        return self.score(self.see(pixels), prompts, answers)
 
-    def score(
-        self, visual: Tensor, prompts: Sequence[str], answers: Sequence[str], *, prefix: Tensor | None = None
-    ) -> Tensor:
+    def score(self, visual: Tensor, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
         """The same from visual tokens [N, V, D]."""
         _match(visual, prompts)
         _match(visual, answers)
         before = [self.vocabulary.prompt(normalise_question(text)) for text in prompts]
         after = [self.vocabulary.answer(text) for text in answers]
-        embeds, mask = self._inputs(visual, [b + a[:-1] for b, a in zip(before, after, strict=True)], prefix)
+        embeds, mask = self._inputs(visual, [b + a[:-1] for b, a in zip(before, after, strict=True)])
         longest = max(map(len, after))
         with self._fast():
             logits = self.language(inputs_embeds=embeds, attention_mask=mask, position_ids=_positions(mask)).logits
@@ -138,16 +143,16 @@ class EmbeddedVLM(nn.Module):
         return -flat.view_as(targets).sum(1)
 
     @torch.no_grad()
-    def answer(self, pixels: Tensor, question: str | Sequence[str], *, prefix: Tensor | None = None) -> list[Answer]:
+    def answer(self, pixels: Tensor, question: str | Sequence[str]) -> list[Answer]:
         """The best of the known answers to each question, or free text if none are known."""
         questions = [question] * len(pixels) if isinstance(question, str) else list(question)
-        return self.answer_seen(self.see(pixels), questions, prefix=prefix)
+        return self.answer_seen(self.see(pixels), questions)
 
     @torch.no_grad()
-    def answer_seen(self, visual: Tensor, questions: Sequence[str], *, prefix: Tensor | None = None) -> list[Answer]:
+    def answer_seen(self, visual: Tensor, questions: Sequence[str]) -> list[Answer]:
         """The same from visual tokens."""
         prompts = [normalise_question(text) for text in questions]
-        found = self._search(visual, prompts, prefix, known=bool(self.answers), limit=12)
+        found = self._search(visual, prompts, known=bool(self.answers), limit=12)
         answers = []
         for text, score, _ in found:
             confidence = 1 / (1 + math.exp(-(self.config.slope * score + self.config.offset)))
@@ -155,22 +160,22 @@ class EmbeddedVLM(nn.Module):
         return answers
 
     @torch.no_grad()
-    def caption(self, pixels: Tensor, *, prefix: Tensor | None = None) -> list[Caption]:
+    def caption(self, pixels: Tensor) -> list[Caption]:
         """One sentence a picture, by beam search."""
-        return self.caption_seen(self.see(pixels), prefix=prefix)
+        return self.caption_seen(self.see(pixels))
 
     @torch.no_grad()
-    def caption_seen(self, visual: Tensor, *, prefix: Tensor | None = None) -> list[Caption]:
+    def caption_seen(self, visual: Tensor) -> list[Caption]:
         """The same from visual tokens."""
-        found = self._search(visual, [CAPTION_PROMPT] * len(visual), prefix, known=False, limit=24)
+        found = self._search(visual, [CAPTION_PROMPT] * len(visual), known=False, limit=24)
         return [Caption(text, math.exp(score / max(1, length))) for text, score, length in found]
 
     def _search(
-        self, visual: Tensor, prompts: Sequence[str], prefix: Tensor | None, *, known: bool, limit: int
+        self, visual: Tensor, prompts: Sequence[str], *, known: bool, limit: int
     ) -> list[tuple[str, float, int]]:
         """(text, log-likelihood, tokens) of each picture's best beam."""
         _match(visual, prompts)
-        embeds, mask = self._inputs(visual, [self.vocabulary.prompt(text) for text in prompts], prefix)
+        embeds, mask = self._inputs(visual, [self.vocabulary.prompt(text) for text in prompts])
         beams = self.config.answer_beams if known else self.config.beams
         penalty = {"length_penalty": 0.0 if known else 1.0} if beams > 1 else {}
         with self._fast():
@@ -186,18 +191,16 @@ class EmbeddedVLM(nn.Module):
                 prefix_allowed_tokens_fn=(lambda _, ids: self._trie.allowed(ids.tolist())) if known else None,
             )
         texts = [self.vocabulary.decode(row) for row in out.tolist()]
-        scores = self.score(visual, prompts, texts, prefix=prefix).tolist()
+        scores = self.score(visual, prompts, texts).tolist()
         return [(t, s, len(self.vocabulary.answer(t))) for t, s in zip(texts, scores, strict=True)]
 
     def _fast(self) -> torch.autocast:
         """The tower's fast type for the language model too, if it has one."""
         return torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.tower.dtype == torch.bfloat16)
 
-    def _inputs(self, visual: Tensor, texts: Sequence[list[int]], prefix: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _inputs(self, visual: Tensor, texts: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
         """[padding, visual tokens, text] -> embeddings [N, T, D], mask [N, T]; padded on the left."""
         table = self.language.get_input_embeddings()
-        if prefix is not None:
-            visual = self._led(visual, prefix)
         longest = max(map(len, texts))
         rows, masks = [], []
         for tokens, ids in zip(visual, texts, strict=True):
@@ -206,15 +209,6 @@ class EmbeddedVLM(nn.Module):
             rows.append(torch.cat([gap, tokens, words]))
             masks.append(torch.arange(len(rows[-1]), device=visual.device) >= len(gap))
         return torch.stack(rows), torch.stack(masks).long()
-
-    def _led(self, visual: Tensor, prefix: Tensor) -> Tensor:
-        """The visual tokens with a soft prefix added to the first ones."""
-        tokens = visual.shape[1]
-        if prefix.dim() != 2 or prefix.shape[1] != self.width or len(prefix) > tokens:
-            raise ValueError(
-                f"A soft prefix must be [P, {self.width}] with P at most {tokens}, not {tuple(prefix.shape)}."
-            )
-        return visual + F.pad(prefix, (0, 0, 0, tokens - len(prefix)))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes config.json, tokenizer.json, answers.json and int8 shards; the tower is not part of them."""

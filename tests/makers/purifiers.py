@@ -7,7 +7,7 @@ import torch
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
 from purifier.denoiser.restorer import new_restorer
 from purifier.models import Models
-from purifier.prompts.soft import SoftPrompt
+from purifier.prompts.denoiser import new_denoiser
 from tests.makers.detectors import tiny_detector
 from tests.makers.models import tiny_vlm
 
@@ -29,13 +29,14 @@ def tiny_restorer(*, seed: int = 0, fold: int = 4) -> Any:
 
 
 def tiny_models(**replaced: Any) -> Models:
-    """Every model small and random; the prompt is three random soft tokens. `replaced`: loaders of Models."""
+    """Every model small and random. `replaced`: loaders of Models."""
     vlm = tiny_vlm()
-    prefix = torch.randn(3, vlm.width, generator=torch.Generator().manual_seed(0))
+    denoiser = new_denoiser(vlm, inner=24, depth=1).eval().requires_grad_(False)
+    torch.nn.init.normal_(denoiser.out.weight, std=0.3, generator=torch.Generator().manual_seed(0))
     loaders: dict[str, Any] = {
         "vlm": lambda: vlm,
         "purifier": tiny_purifier,
-        "prompted": lambda: SoftPrompt(prefix).applied_to(vlm),
+        "prompted": lambda: denoiser.applied_to(vlm),
         "detector": tiny_detector,
     }
     return Models(**loaders | replaced)

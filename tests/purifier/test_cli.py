@@ -130,4 +130,6 @@ def test_training_and_measuring_say_which_data_they_need(tmp_path: Path) -> None
     for arguments in (["train", "--out", tmp_path / "m"], ["train", "--out", tmp_path / "m", "--data", tmp_path]):
         assert run(*arguments).exit_code == 1
     assert "--data" in run("evaluate", "--out", tmp_path / "r.json").stderr
-    assert "--data" in run("optimise-prompt", "--out", tmp_path / "p").stderr
+    assert "--data" in run("optimise-prompt", "--out", tmp_path / "p", "--vlm", "some/model").stderr
+    words = run("optimise-prompt", "--out", tmp_path / "p", "--vlm", "embedded", "--data", tmp_path)
+    assert "train-feature-denoiser" in words.stderr

@@ -93,13 +93,14 @@ def test_too_few_files_are_refused(model: EmbeddedVLM, tmp_path: Path) -> None:
 
 
 def test_untrained_it_changes_nothing_and_the_model_behind_it_is_one_of_its_kind(model: EmbeddedVLM) -> None:
-    denoised = new_denoiser(model, inner=24, depth=1).eval().applied_to(model)
+    denoiser = new_denoiser(model, inner=24, depth=1).eval()
+    denoised = denoiser.applied_to(model)
     assert isinstance(denoised, VisionLanguageModel)
     pixels = torch.rand(2, 3, 40, 32, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(denoised.see(pixels), model.see(pixels), atol=1e-6)
     assert denoised.answer(pixels, QUESTIONS[0]) == model.answer(pixels, QUESTIONS[0])
     assert denoised.caption(pixels) == model.caption(pixels)
-    torch.nn.init.normal_(denoised.denoiser.out.weight)
+    torch.nn.init.normal_(denoiser.out.weight)
     led = denoised.log_likelihood(pixels.requires_grad_(), QUESTIONS, ["dog", "2"])
     assert led.requires_grad
     assert torch.allclose(denoised.score(denoised.see(pixels), QUESTIONS, ["dog", "2"]), led, atol=1e-4)
@@ -135,5 +136,8 @@ def test_from_a_data_folder_to_a_denoiser(model: EmbeddedVLM, tmp_path: Path, mo
     times = [path.stat().st_mtime_ns for path in kept]
     learn_denoiser(data, None, tmp_path / "out", **made)  # type: ignore[arg-type]
     assert times == [path.stat().st_mtime_ns for path in kept]
+    card = (tmp_path / "out/README.md").read_text()
+    assert "from 4 training pictures" in card.replace("\n", " ")
+    assert f"| {facts['attacked']['before']:.3f} | {facts['attacked']['after']:.3f} |" in card
     again = FeatureDenoiser.from_pretrained(tmp_path / "out")
     assert again.applied_to(model).caption(torch.rand(1, 3, 32, 32))

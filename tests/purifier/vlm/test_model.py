@@ -71,16 +71,15 @@ def test_the_gradient_of_the_likelihood_is_right(model: EmbeddedVLM, pixels: tor
     assert (ahead - behind) / 0.04 == pytest.approx(gradient.norm().item(), rel=0.1)
 
 
-def test_a_soft_prefix_is_heard_and_has_a_gradient(model: EmbeddedVLM, pixels: torch.Tensor) -> None:
-    prefix = torch.ones(3, model.width, requires_grad=True)
-    plain = model.log_likelihood(pixels, [QUESTION] * 3, ["yes"] * 3)
-    led = model.log_likelihood(pixels, [QUESTION] * 3, ["yes"] * 3, prefix=prefix)
-    assert (led - plain).abs().min() > 1e-4
-    led.sum().backward()
-    assert prefix.grad is not None
-    assert prefix.grad.abs().min() > 0
-    assert model.answer(pixels, QUESTION, prefix=prefix.detach())[0].text in model.answers
-    assert len(model.caption(pixels, prefix=prefix.detach())) == 3
+def test_behind_a_prompt_it_sees_what_the_prompt_makes_of_it(model: EmbeddedVLM, pixels: torch.Tensor) -> None:
+    seen = model.see(pixels)
+    led = model.behind(lambda patches, visual: visual + patches.mean((1, 2))[:, None, None] + 1)
+    assert not torch.allclose(led.see(pixels), seen, atol=0.1)
+    assert torch.equal(model.see(pixels), seen)
+    given = ([QUESTION] * 3, ["yes"] * 3)
+    assert (led.log_likelihood(pixels, *given) - model.log_likelihood(pixels, *given)).abs().min() > 1e-4
+    assert led.answer_seen(led.see(pixels), [QUESTION] * 3) == led.answer(pixels, QUESTION)
+    assert [*led.parameters()] == [*model.parameters()]
 
 
 def test_the_likelihood_of_a_batch_is_that_of_its_members(model: EmbeddedVLM, pixels: torch.Tensor) -> None:
@@ -105,8 +104,6 @@ def test_bad_input_is_refused(model: EmbeddedVLM, pixels: torch.Tensor) -> None:
         model.answer(pixels, " ? ")
     with pytest.raises(ValueError, match="3 pictures but 2 texts"):
         model.answer(pixels, ["is there a cat", "is there a dog"])
-    with pytest.raises(ValueError, match="soft prefix"):
-        model.answer(pixels, QUESTION, prefix=torch.zeros(2, 7))
 
 
 def test_saving_and_loading_keeps_the_model(model: EmbeddedVLM, pixels: torch.Tensor, tmp_path: Path) -> None:
