@@ -113,6 +113,9 @@ def evaluate(
     keep: Annotated[
         Path, typer.Option(help="Where what is measured of each picture goes, and is gone on with.")
     ] = Path(".cache/purifier/measured"),
+    made: Annotated[
+        Path, typer.Option(help="Where attacked pictures go: other defences are measured on the same.")
+    ] = Path(".cache/purifier/attacked"),
 ) -> None:
     """Measure defences against attacks: the table of docs/measured.md."""
     from purifier.evaluation import EvaluationConfig, evaluate_defences, markdown
@@ -122,11 +125,12 @@ def evaluate(
     chosen = EvaluationConfig(
         pictures=pictures, costly=costly, seeds=seeds, rows=_list(rows), columns=_list(columns), compared=str(compared)
     )
-    of = (MODELS / name for name in ("vlm", "vlm-prompt", "purifier"))
-    measured, earlier = keep / fingerprint(of), json.loads(out.read_text()) if out.is_file() else None
+    measured = keep / fingerprint(MODELS / name for name in ("vlm", "vlm-prompt", "purifier"))
+    attacked = made / fingerprint([MODELS / "vlm"])
+    earlier = json.loads(out.read_text()) if out.is_file() else None
     try:
         report = evaluate_defences(
-            chosen, data=data, forensics=forensics, keep=measured, earlier=earlier, log=typer.echo
+            chosen, data=data, forensics=forensics, keep=measured, made=attacked, earlier=earlier, log=typer.echo
         )
     except (FileNotFoundError, ValueError) as error:
         _stop(error)

@@ -6,10 +6,15 @@ The files are small and hold nothing of the pictures but their names, so that th
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import numpy as np
+from torch import Tensor
+
 from purifier.evaluation.metrics import Outcome
+from purifier.pixels import save_exact, to_tensor
+from purifier.vlm.features import read_pixels
 
 
 class Kept:
@@ -54,6 +59,26 @@ class Kept:
     def _file(self, column: str) -> Path:
         assert self.folder is not None
         return self.folder / f"{re.sub('[^a-z0-9]+', '-', column.lower()).strip('-')}.jsonl"
+
+
+def kept_picture(folder: Path | None, what: str, make: Callable[[], Tensor]) -> Tensor:
+    """What `make` gives, float [1, 3, H, W] on 8-bit levels; from the folder where it was made before.
+
+    Attacks that know no defence are most of the cost, and the same for every defence. These files show the pictures
+    themselves: they are not for publishing.
+
+    Args:
+        folder: made if needed; None keeps nothing. what: tells all pictures apart.
+    """
+    if folder is None:
+        return make()
+    path = folder / f"{hashlib.sha256(what.encode()).hexdigest()[:32]}.png"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part.png")
+        save_exact(make(), part)
+        part.replace(path)
+    return to_tensor(np.asarray(read_pixels(path)))
 
 
 def fingerprint(folders: Iterable[Path]) -> str:

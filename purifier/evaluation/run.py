@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor
 from purifier.attacks import Attack, attack_steps, run_attack
 from purifier.attacks.budget import to_levels
 from purifier.evaluation.columns import COLUMNS, Column, seen_by
-from purifier.evaluation.kept import Kept
+from purifier.evaluation.kept import Kept, kept_picture
 from purifier.evaluation.metrics import Outcome, summarise
 from purifier.evaluation.rows import COMPARED, Row, build_rows
 from purifier.evaluation.samples import Sample, load_captions, load_samples
@@ -52,6 +53,7 @@ def evaluate_defences(
     forensics: Path | None = None,
     models: Models | None = None,
     keep: Path | None = None,
+    made: Path | None = None,
     earlier: dict[str, Any] | None = None,
     log: Log = lambda _: None,
 ) -> dict[str, Any]:
@@ -59,6 +61,7 @@ def evaluate_defences(
     `forensics`). What is measured stays in `keep` and is not measured again; the report is of all that is there.
 
     Args:
+        made: a folder of attacked pictures, which are taken from it or added.
         earlier: a report, of which the cells of the compared recipes are taken over where their models are not here.
 
     Raises:
@@ -83,7 +86,7 @@ def evaluate_defences(
                 missing = [row for row in rows if row.name not in known]
                 if missing:
                     answer = answer or models.vlm.answer(sample.pixels, sample.question)[0].text
-                    found = _column(models, sample, answer, column, missing, seed, captions=config.captions)
+                    found = _column(models, sample, answer, column, missing, seed, made, captions=config.captions)
                     if found:
                         kept.put(column.name, seed, sample.name, found)
     captions = load_captions(data)
@@ -106,7 +109,15 @@ def evaluate_defences(
 
 
 def _column(
-    models: Models, sample: Sample, answer: str, column: Column, rows: list[Row], seed: int, *, captions: bool
+    models: Models,
+    sample: Sample,
+    answer: str,
+    column: Column,
+    rows: list[Row],
+    seed: int,
+    made: Path | None,
+    *,
+    captions: bool,
 ) -> dict[str, Outcome]:
     """The outcome of every row to which the column applies, by name. answer: to the clean picture."""
     vlm, moved = models.vlm, None
@@ -122,8 +133,9 @@ def _column(
             attack, said = replace(column.attack, seed=seed), Said(row, sample.question, answer)
             moved = attacked_until(attack, sample.pixels, seen, said.changed)
         elif moved is None:
-            plain = change_answer(vlm, [sample.question], [answer])
-            moved = run_attack(replace(column.attack, seed=seed), sample.pixels, plain)
+            attack, plain = replace(column.attack, seed=seed), change_answer(vlm, [sample.question], [answer])
+            what = f"{attack} {sample.name} {sample.question} {answer}"
+            moved = kept_picture(made, what, partial(run_attack, attack, sample.pixels, plain))
         behind.append((row, moved))
     return _outcomes(behind, sample, answer, captions=captions)
 

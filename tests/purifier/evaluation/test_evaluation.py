@@ -13,7 +13,7 @@ from purifier.attacks import Attack, run_attack
 from purifier.attacks.wrappers import Averaged, Through
 from purifier.evaluation import EvaluationConfig, evaluate_defences, markdown, run
 from purifier.evaluation.columns import COLUMNS, seen_by
-from purifier.evaluation.kept import fingerprint
+from purifier.evaluation.kept import Kept, fingerprint
 from purifier.evaluation.metrics import Outcome, summarise
 from purifier.evaluation.rows import Row, build_rows, jpeg, median
 from purifier.evaluation.samples import load_samples
@@ -237,3 +237,23 @@ def test_unknown_rows_and_columns_are_named(data: Path, models: Models) -> None:
         evaluate_defences(EvaluationConfig(columns=("PGD",)), data=data, models=models)
     with pytest.raises(FileNotFoundError, match="--data"):
         evaluate_defences(EvaluationConfig(), data=None, models=models)
+
+
+def test_an_attacked_picture_is_made_once(data: Path, models: Models, tmp_path: Path) -> None:
+    """For another defence, later, the same picture is taken; its outcome is that of one that was made anew."""
+    made, keep = tmp_path / "made", [tmp_path / name for name in ("one", "two", "three")]
+    short = [replace(c, attack=replace(c.attack, steps=2)) for c in COLUMNS if c.attack]
+    config = EvaluationConfig(pictures=2, seeds=1, columns=("PGD 8/255",), rows=("ours, 1 step",))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "COLUMNS", short)
+        evaluate_defences(config, data=data, models=models, keep=keep[0], made=made)
+        pictures = sorted(made.iterdir())
+        assert len(pictures) == 2
+        patch.setattr(run, "run_attack", None)  # a second attack would fail
+        evaluate_defences(config, data=data, models=models, keep=keep[1], made=made)
+        patch.setattr(run, "run_attack", run_attack)
+        evaluate_defences(config, data=data, models=models, keep=keep[2])
+    assert sorted(made.iterdir()) == pictures
+    found = [[o["ours, 1 step"] for o in Kept(folder).all("PGD 8/255").values()] for folder in keep]
+    assert [replace(o, seconds=0) for o in found[0]] == [replace(o, seconds=0) for o in found[1]]
+    assert [replace(o, seconds=0) for o in found[0]] == [replace(o, seconds=0) for o in found[2]]
