@@ -73,7 +73,7 @@ def settings() -> list[Any]:
             steps = gr.Slider(1, 5, 1, step=1, label="Steps of the purifier", buttons=[])
             prompt = gr.Checkbox(
                 label="Defence prompt for the purified picture",
-                info="Learned numbers that are added to what the embedded model sees of it.",
+                info="A small network that mends what the embedded model sees of it.",
                 value=False,
                 visible=prompt_shipped(),
                 elem_id="purify-prompt",
