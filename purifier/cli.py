@@ -33,7 +33,7 @@ In = Annotated[Path, typer.Argument(metavar="IN", help=f"A picture: {ACCEPTED}")
 Out = Annotated[Path, typer.Option("-o", "--out", help="Where the result goes, as PNG.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON.")]
 Vlm = Annotated[str, typer.Option(help="embedded, a model of the hub, or a folder.")]
-Prompt = Annotated[bool, typer.Option(help="The defence prompt: mend what the embedded model sees. For a picture that was purified.")]
+Prompt = Annotated[bool, typer.Option(help="Behind the defence prompt, which is for a picture that was purified.")]
 
 
 def load_models() -> Models:

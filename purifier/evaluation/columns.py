@@ -21,13 +21,14 @@ class Column:
     threat: str
     attack: Attack | None = None
     adaptive: bool = False
-    backward: str = ""  # "bpda": the defence's gradient is taken as the identity
+    backward: str = ""  # "bpda": the defence's gradient is taken as the identity; "either": where it has none
     seen: bool = False
 
 
 GREY = "grey box: knows the model, not the defence"
 AROUND = "adaptive: gradient around the defence; stops once the answer is another"
 THROUGH = "adaptive: gradient through all; stops once the answer is another"
+STRENGTH = "budget by budget, adaptive: gradient through all, around what has none; stops once the answer is another"
 ASKS = "black box: asks the defended model; stops once the answer is another"
 COLUMNS = (
     Column("clean", "no attack"),
@@ -62,6 +63,10 @@ COLUMNS = (
         Attack("square", eps=8, steps=100),
         True,
     ),
+    *(
+        Column(f"APGD {eps:g}/255, knows all", STRENGTH, Attack("apgd", eps=eps, steps=20), True, "either")
+        for eps in (0.5, 1.0, 2.0, 4.0, 8.0)
+    ),
 )
 
 
@@ -71,7 +76,7 @@ def seen_by(column: Column, row: Row, objective: Objective) -> Objective | None:
     if attack is None or not column.adaptive or row.name == "no defence":
         return objective
     if column.backward == "bpda" or not row.smooth:
-        if attack.name != "square" and column.backward != "bpda":
+        if attack.name != "square" and not column.backward:
             return None  # a full gradient that is zero everywhere; BPDA is the attack on this row
         defence: Callable = bpda(row.defend)
     else:

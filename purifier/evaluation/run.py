@@ -98,7 +98,9 @@ def evaluate_defences(
     verdicts = None
     if forensics and config.verdicts:
         verdicts = detector_on_purified(models, forensics, config.verdicts, config.attacked)
-    threats = {c.name: {"threat": c.threat, "trained on": c.seen} for c in columns}
+    threats = {
+        c.name: {"threat": c.threat, "trained on": c.seen, "eps": c.attack.eps if c.attack else 0} for c in columns
+    }
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "data": f"{data.name}, test splits",

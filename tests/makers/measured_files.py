@@ -85,7 +85,9 @@ def _purification() -> dict[str, Any]:
     found = dict.fromkeys(BANDS, 1 / 3) | {"probability": 0.5}
     return {
         "settings": {"pictures": 200},
-        "threats": {c.name: {"threat": c.threat, "trained on": c.seen} for c in COLUMNS},
+        "threats": {
+            c.name: {"threat": c.threat, "trained on": c.seen, "eps": c.attack and c.attack.eps} for c in COLUMNS
+        },
         "cells": cells,
         "detector": {label: {"n": 50, "before": found, "after": found} for label in ("real", "fake")},
     }

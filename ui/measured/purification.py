@@ -6,12 +6,13 @@ from html import escape
 from typing import Any
 
 from causalclip.report.card import TONE
-from ui.charts import bar, stack, table
+from ui.charts import Axis, Series, bar, plot, stack, table
 from ui.measured.words import percent, repeated
 
 Report = dict[str, Any]
 Cells = dict[tuple[str, str], dict[str, Any]]
 NONE = "no defence"
+BUDGETS = "budget by budget"  # how the threat of one attack at several budgets begins
 
 
 def purification(report: Report) -> str:
@@ -50,9 +51,24 @@ def _stack(found: dict[str, float]) -> str:
 
 def _threat(threat: str, columns: list[str], cells: Cells, report: Report) -> str:
     tables = "".join(_attack(column, cells, seen=report["threats"][column]["trained on"]) for column in columns)
-    return (
-        f"<h3>{escape(threat).capitalize()}</h3><p>{_finding(columns, cells)}</p><div class='cc-beside'>{tables}</div>"
-    )
+    curve = _curve(columns, cells, report) if threat.startswith(BUDGETS) else ""
+    head = f"<h3>{escape(threat).capitalize()}</h3><p>{_finding(columns, cells)}</p>"
+    return f"{head}{curve}<div class='cc-beside'>{tables}</div>"
+
+
+def _curve(columns: list[str], cells: Cells, report: Report) -> str:
+    """A line a defence that was measured at every budget."""
+    budgets = [f"{report['threats'][column]['eps']:g}" for column in columns]
+    series = []
+    for row in dict.fromkeys(row for row, column in cells if column in columns):
+        found = [cells[row, column] for column in columns if (row, column) in cells]
+        if len(found) == len(columns):
+            points = [(i, cell["agreement"]) for i, cell in enumerate(found)]
+            series.append(Series(row, points, [tuple(cell["agreement_interval"]) for cell in found], dots=True))
+    x = Axis("largest change of a value, of 255", 0, len(columns) - 1, tuple(range(len(columns))), tuple(budgets))
+    said = "; ".join(f"{s.name}: " + ", ".join(percent(y) for _, y in s.points) for s in series)
+    words = f"Answers that stay at {', '.join(budgets)} of 255. {said}."
+    return plot(words, series, x, Axis("answers kept")) if len(columns) > 1 else ""
 
 
 def _finding(columns: list[str], cells: Cells) -> str:

@@ -190,12 +190,15 @@ def test_an_attacker_follows_the_gradient_where_there_is_one() -> None:
     assert seen_by(grey, smooth, objective) is objective
     assert seen_by(full, rough, objective) is None
     assert isinstance(seen_by(around, rough, objective), Through)
+    assert isinstance(seen_by(replace(full, backward="either"), rough, objective), Through)
     assert isinstance(seen_by(full, noisy, objective), Averaged)
     assert isinstance(seen_by(black, noisy, objective), Through)
     x = torch.rand(1, 3, 4, 4, requires_grad=True)
     slopes = {c.name: torch.autograd.grad(seen_by(c, smooth, objective)(x).sum(), x)[0] for c in (full, around)}
     assert torch.equal(slopes[around.name], torch.ones_like(x))
     assert (slopes[full.name] < 0.3).all()
+    either = seen_by(replace(full, backward="either"), smooth, objective)(x).sum()
+    assert torch.equal(torch.autograd.grad(either, x)[0], slopes[full.name])
 
 
 def test_simple_defences_change_pixels_a_little() -> None:
@@ -249,7 +252,7 @@ def test_an_attacked_picture_is_made_once(data: Path, models: Models, tmp_path: 
         evaluate_defences(config, data=data, models=models, keep=keep[0], made=made)
         pictures = sorted(made.iterdir())
         assert len(pictures) == 2
-        patch.setattr(run, "run_attack", None)  # a second attack would fail
+        patch.setattr(run, "run_attack", pytest.fail)  # a second attack would fail
         evaluate_defences(config, data=data, models=models, keep=keep[1], made=made)
         patch.setattr(run, "run_attack", run_attack)
         evaluate_defences(config, data=data, models=models, keep=keep[2])
