@@ -28,8 +28,8 @@ ATTACKS = [
 ]
 COLUMNS: tuple[tuple[Which, str], ...] = (("adversarial", "Attacked, or as given"), ("purified", "Purified"))
 CHANGES: dict[Which, tuple[str, str]] = {
-    "adversarial": ("attack-change", "The attack, 10 times"),
-    "purified": ("purifier-change", "Purification, 10 times"),
+    "adversarial": ("attack-change", "What the attack changed, 10 times amplified"),
+    "purified": ("purifier-change", "What purification changed, 10 times amplified"),
 }
 
 
@@ -92,8 +92,8 @@ def outputs() -> tuple[gr.HTML, dict[Which, gr.Image], dict[str, gr.Image], gr.H
             for name, label in COLUMNS:
                 with gr.Column(scale=4, min_width=120):
                     pictures[name] = _output(label, f"purify-{name}")
-                    change, change_label = CHANGES[name]
-                    changes[change] = _output(change_label, f"purify-{change}")
+                    change, words = CHANGES[name]
+                    changes[change] = _output("Change × 10", f"purify-{change}", words)
             with gr.Column(scale=5, min_width=160):
                 answers = gr.HTML(elem_id="purify-answers")
         notes = gr.HTML(elem_id="purify-notes")
@@ -108,6 +108,6 @@ def outputs() -> tuple[gr.HTML, dict[Which, gr.Image], dict[str, gr.Image], gr.H
     return headline, pictures, changes, answers, notes, slider
 
 
-def _output(label: str, name: str) -> gr.Image:
+def _output(label: str, name: str, words: str = "") -> gr.Image:
     fixed: dict[str, Any] = {"format": "png", "type": "filepath", "interactive": False, "min_width": 100}
-    return gr.Image(label=label, buttons=["download", "fullscreen"], elem_id=name, alt_text=label, **fixed)
+    return gr.Image(label=label, buttons=["download", "fullscreen"], elem_id=name, alt_text=words or label, **fixed)
