@@ -167,7 +167,7 @@ def _speaker(name: str, *, prompt: bool) -> Any:
     if name == EMBEDDED:
         return load_models().speaker(prompt=prompt)
     if prompt:
-        raise ValueError("The learned prompt is for the embedded model. Leave out --prompt, or --vlm.")
+        raise ValueError("The defence prompt is for the embedded model. Leave out --prompt, or --vlm.")
     return load_vlm(name)
 
 

@@ -114,7 +114,7 @@ def evaluate(
         Path, typer.Option(help="Where what is measured of each picture goes, and is gone on with.")
     ] = Path(".cache/purifier/measured"),
     made: Annotated[
-        Path, typer.Option(help="Where attacked pictures go: other defences are measured on the same.")
+        Path, typer.Option(help="Where attacked pictures are kept; an attack that knows no defence is made once.")
     ] = Path(".cache/purifier/attacked"),
 ) -> None:
     """Measure defences against attacks: the table of docs/measured.md."""
@@ -144,21 +144,21 @@ def optimise(
     out: Annotated[Path, typer.Option(help="Where the words go.")],
     vlm: Annotated[str, typer.Option(help="A model of the hub, or a folder.")],
     data: Data = None,
-    config: Annotated[Path | None, typer.Option(help="JSON with settings of PromptConfig.")] = None,
+    config: Annotated[Path | None, typer.Option(help="JSON with settings of SearchConfig.")] = None,
 ) -> None:
     """Search a defence prompt for a model of the hub: words before every question."""
     from purifier.models import Models
-    from purifier.prompts.optimise import PromptConfig, optimise_prompt
+    from purifier.prompts.optimise import SearchConfig, optimise_prompt
     from purifier.vlm.hosted import HubVLM
-    from purifier.vlm.hub import load_vlm
+    from purifier.vlm.hub import EMBEDDED, load_vlm
 
     try:
         if data is None:
             raise FileNotFoundError("Give the pictures to learn from: --data, a folder with flickr8k.jsonl and so on.")
-        model = load_vlm(vlm)
+        settings = SearchConfig(**json.loads(config.read_text())) if config else SearchConfig()
+        model = None if vlm == EMBEDDED else load_vlm(vlm)
         if not isinstance(model, HubVLM):
             raise ValueError("Words are for a model of the hub. For the embedded one: train-feature-denoiser.")
-        settings = PromptConfig(**json.loads(config.read_text())) if config else PromptConfig()
         purifier = Models().purifier
         numbers = optimise_prompt(data, out, model, config=settings, purify=lambda pixels: purifier(pixels).images)
     except (WeightsMissing, FileNotFoundError, ValueError) as error:
@@ -177,7 +177,9 @@ def train_feature_denoiser(
         ),
     ] = None,
     batches: Annotated[int, typer.Option(min=3, help="Of adversarial pairs, made first and kept.")] = 400,
-    cache: Annotated[Path, typer.Option(help="Of the pairs and of what is seen of them.")] = Path(".cache/purifier"),
+    cache: Annotated[
+        Path, typer.Option(help="Of pairs, what is seen of them, and checkpoint: a finished run is not made again.")
+    ] = Path(".cache/purifier"),
 ) -> None:
     """Train what brings the embedded model's view of a purified picture nearer to that of the clean one."""
     from purifier.training.denoising import learn_denoiser

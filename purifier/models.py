@@ -208,4 +208,4 @@ def shipped() -> bool:
 
 def prompt_shipped() -> bool:
     """Whether a defence prompt is there, too."""
-    return (MODELS / "vlm-prompt").is_dir()
+    return (MODELS / "vlm-prompt" / "model.safetensors").is_file()

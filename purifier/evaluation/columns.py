@@ -2,13 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
 
 from purifier.attacks import Attack
+from purifier.attacks.budget import to_levels
 from purifier.attacks.state import Objective
-from purifier.attacks.wrappers import Averaged, Through, bpda
+from purifier.attacks.wrappers import Averaged, bpda
 from purifier.evaluation.rows import Row
 
 DRAWS = 4  # of EOT, where a defence draws noise
+Raises = Callable[[Any], Objective]  # a model -> what an attacker raises of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +26,7 @@ class Column:
     threat: str
     attack: Attack | None = None
     adaptive: bool = False
-    backward: str = ""  # "bpda": the defence's gradient is taken as the identity; "either": where it has none
+    backward: str = ""  # "bpda": the defence's gradient is taken as the identity; "either": only where it has none
     seen: bool = False
 
 
@@ -65,21 +70,35 @@ COLUMNS = (
     ),
     *(
         Column(f"APGD {eps:g}/255, knows all", STRENGTH, Attack("apgd", eps=eps, steps=20), True, "either")
-        for eps in (0.5, 1.0, 2.0, 4.0, 8.0)
+        for eps in (1, 2, 4, 8)  # of less, nothing is left in 8 bits
     ),
 )
 
 
-def seen_by(column: Column, row: Row, objective: Objective) -> Objective | None:
-    """The objective as this attacker sees it; None where the attack does not apply (no gradient to follow)."""
+@dataclass(frozen=True, slots=True)
+class Defended:
+    """What is raised of a picture [1, 3, H, W] behind a row's defence, of whoever speaks there: which model that is may
+    depend on whether the defence changed the picture."""
+
+    row: Row
+    defence: Callable[[Tensor], Tensor]
+    raises: Raises
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        shown = self.defence(pixels)
+        speaker = self.row.speaks_of(to_levels(shown.detach()), to_levels(pixels.detach()))
+        return self.raises(speaker)(shown)
+
+
+def seen_by(column: Column, row: Row, raises: Raises) -> Objective | None:
+    """What this attacker raises; None where the attack does not apply (no gradient to follow)."""
     attack = column.attack
     if attack is None or not column.adaptive or row.name == "no defence":
-        return objective
+        return raises(row.speaker)
     if column.backward == "bpda" or not row.smooth:
         if attack.name != "square" and not column.backward:
             return None  # a full gradient that is zero everywhere; BPDA is the attack on this row
-        defence: Callable = bpda(row.defend)
+        defended = Defended(row, bpda(row.defend), raises)
     else:
-        defence = row.defend
-    through = Through(objective, defence)
-    return Averaged(through, DRAWS) if row.random and attack.name != "square" else through
+        defended = Defended(row, row.defend, raises)
+    return Averaged(defended, DRAWS) if row.random and attack.name != "square" else defended

@@ -5,6 +5,7 @@ The files are small and hold nothing of the pictures but their names, so that th
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -65,7 +66,8 @@ def kept_picture(folder: Path | None, what: str, make: Callable[[], Tensor]) -> 
     """What `make` gives, float [1, 3, H, W] on 8-bit levels; from the folder where it was made before.
 
     Attacks that know no defence are most of the cost, and the same for every defence. These files show the pictures
-    themselves: they are not for publishing.
+    themselves: they are not for publishing. They are not told apart by CLIP's weights or the attack's code: empty the
+    folder after a change of these.
 
     Args:
         folder: made if needed; None keeps nothing. what: tells all pictures apart.
@@ -75,7 +77,7 @@ def kept_picture(folder: Path | None, what: str, make: Callable[[], Tensor]) -> 
     path = folder / f"{hashlib.sha256(what.encode()).hexdigest()[:32]}.png"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part.png")
+        part = path.with_suffix(f".{os.getpid()}.part.png")  # another run may be making the same one
         save_exact(make(), part)
         part.replace(path)
     return to_tensor(np.asarray(read_pixels(path)))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from purifier.attacks import Attack, attack_steps, run_attack
 from purifier.attacks.budget import to_levels
+from purifier.attacks.state import Objective
 from purifier.evaluation.columns import COLUMNS, Column, seen_by
 from purifier.evaluation.kept import Kept, kept_picture
 from purifier.evaluation.metrics import Outcome, summarise
@@ -58,11 +59,13 @@ def evaluate_defences(
     log: Log = lambda _: None,
 ) -> dict[str, Any]:
     """The whole report: `date`, `data`, `threats`, `cells` (a list, one a row and column), `detector` (None without
-    `forensics`). What is measured stays in `keep` and is not measured again; the report is of all that is there.
+    `forensics` and `earlier`). What is measured stays in `keep` and is not measured again; the report is of all that is
+    there.
 
     Args:
         made: a folder of attacked pictures, which are taken from it or added.
-        earlier: a report, of which the cells of the compared recipes are taken over where their models are not here.
+        earlier: a report, of which the cells of the compared recipes are taken over where their models are not here,
+            and `detector` without `forensics`.
 
     Raises:
         FileNotFoundError: the data is missing, or a model's weights are.
@@ -95,12 +98,10 @@ def evaluate_defences(
         here = {row.name for row in rows}
         others = [cell for cell in earlier["cells"] if cell["row"] in set(COMPARED) - here]
         cells += [cell for cell in others if cell["column"] in {column.name for column in columns}]
-    verdicts = None
+    verdicts = (earlier or {}).get("detector")
     if forensics and config.verdicts:
         verdicts = detector_on_purified(models, forensics, config.verdicts, config.attacked)
-    threats = {
-        c.name: {"threat": c.threat, "trained on": c.seen, "eps": c.attack.eps if c.attack else 0} for c in columns
-    }
+    threats = {c.name: {"threat": c.threat, "trained on": c.seen, "eps": c.attack and c.attack.eps} for c in columns}
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "data": f"{data.name}, test splits",
@@ -122,11 +123,14 @@ def _column(
     captions: bool,
 ) -> dict[str, Outcome]:
     """The outcome of every row to which the column applies, by name. answer: to the clean picture."""
-    vlm, moved = models.vlm, None
+    moved = None
     behind: list[tuple[Row, Tensor]] = []
+
+    def raises(speaker: Any) -> Objective:
+        return change_answer(speaker, [sample.question], [answer])
+
     for row in rows:
-        objective = change_answer(row.prompted or vlm, [sample.question], [answer])
-        seen = seen_by(column, row, objective)
+        seen = seen_by(column, row, raises)
         if seen is None:
             continue
         if column.attack is None:
@@ -135,9 +139,9 @@ def _column(
             attack, said = replace(column.attack, seed=seed), Said(row, sample.question, answer)
             moved = attacked_until(attack, sample.pixels, seen, said.changed)
         elif moved is None:
-            attack, plain = replace(column.attack, seed=seed), change_answer(vlm, [sample.question], [answer])
+            attack = replace(column.attack, seed=seed)
             what = f"{attack} {sample.name} {sample.question} {answer}"
-            moved = kept_picture(made, what, partial(run_attack, attack, sample.pixels, plain))
+            moved = kept_picture(made, what, partial(run_attack, attack, sample.pixels, raises(models.vlm)))
         behind.append((row, moved))
     return _outcomes(behind, sample, answer, captions=captions)
 

@@ -10,20 +10,19 @@ license: other
 # A feature denoiser for the small vision-language model
 
 A prompt that goes by the picture: {depth} transformer blocks ({million:.1f} million parameters) that add to every
-visual token of the model in `../vlm` what purification took from it. The model's own weights are unchanged. It is off
-by default; the app and the commands can switch it on. It is used only where the purifier changed the picture.
+visual token of the model in `../vlm` what purification took from it. The model's own weights are unchanged. The app
+uses it, unless it is switched off, where the purifier changed the picture; commands and the API use it when asked to.
 
-It learned, in {steps} steps of {batch}, from {pictures} training pictures of `../vlm` and `../detector`, each purified
-by force; {attacked} of them had been attacked (PGD, PGD in l2, MI-FGSM, FGSM and patches; on answers, on CLIP's layers
-and on the detector).
-Made again by `python -m purifier train-feature-denoiser`.
+It learned, in {steps} steps of {batch}, from {crops} crops of training pictures, each purified by force; {attacked} of
+them had been attacked, in several ways. Made again by `python -m purifier train-feature-denoiser`.
 
-| {questions} questions on held-out training pictures | without it | with it |
+| {questions} questions on crops that it did not learn from | without it | with it |
 |---|---|---|
 {rows}
 
-What it does on test pictures is the row "ours, 1 step, prompt" of docs/measured.md. The attacks did not know it. An
-attacker who knows it can attack through it: it is no protection by itself.
+Other crops of the same pictures may have been learned from. What it does on test pictures is the row "ours, 1 step,
+prompt" of docs/measured.md. The attacks did not know it. An attacker who knows it can attack through it: it is no
+protection by itself.
 """
 
 
@@ -40,8 +39,8 @@ def write_card(folder: Path, facts: dict[str, Any], *, parameters: int) -> Path:
         million=parameters / 1e6,
         steps=config["steps"],
         batch=config["batch"],
-        pictures=facts["pictures"],
-        attacked=facts["attacked pictures"],
+        crops=facts["crops"],
+        attacked=facts["attacked crops"],
         questions=facts["attacked"]["questions"],
         rows="\n".join(rows),
     )

@@ -28,10 +28,19 @@ class FeatureDenoiser(nn.Module):
     Args:
         width: D, of the visual tokens. tokens: V, how many there are; the patches' ones are the last. tower_width: of
             each layer's patch tokens. layers: how many of these. inner: width inside, a multiple of 6. depth: blocks.
+            drop: of dropout, while it is trained.
     """
 
     def __init__(
-        self, *, width: int, tokens: int, tower_width: int, layers: int, inner: int = 384, depth: int = 2
+        self,
+        *,
+        width: int,
+        tokens: int,
+        tower_width: int,
+        layers: int,
+        inner: int = 384,
+        depth: int = 2,
+        drop: float = 0.0,
     ) -> None:
         super().__init__()
         self.sizes = {"width": width, "tokens": tokens, "tower_width": tower_width, "layers": layers}
@@ -39,7 +48,8 @@ class FeatureDenoiser(nn.Module):
         self.patch = nn.Linear(tower_width * layers, inner)
         self.visual = nn.Linear(width, inner)
         self.place = nn.Parameter(torch.randn(tokens, inner) * 0.02)
-        blocks: list[Any] = [Block(inner, HEADS, mlp_ratio=3.0, qkv_bias=True) for _ in range(depth)]
+        options: dict[str, Any] = {"mlp_ratio": 3.0, "qkv_bias": True, "proj_drop": drop, "drop_path": drop / 2}
+        blocks: list[Any] = [Block(inner, HEADS, **options) for _ in range(depth)]
         for block in blocks:
             block.attn.fused_attn = False  # the fused one takes twice as long backwards on a processor
         self.blocks = nn.ModuleList(blocks)
@@ -97,11 +107,13 @@ class FeatureDenoiser(nn.Module):
         return denoiser.eval().requires_grad_(False)
 
 
-def new_denoiser(model: EmbeddedVLM, *, inner: int = 384, depth: int = 2, seed: int = 0) -> FeatureDenoiser:
+def new_denoiser(
+    model: EmbeddedVLM, *, inner: int = 384, depth: int = 2, drop: float = 0.0, seed: int = 0
+) -> FeatureDenoiser:
     """An untrained one for a model."""
     torch.manual_seed(seed)
     with torch.no_grad():
         tokens = model.see(torch.zeros(1, 3, model.tower.image_size, model.tower.image_size)).shape[1]
     layers = len(model.config.layers)
     sizes = {"width": model.width, "tokens": tokens, "tower_width": model.tower.width, "layers": layers}
-    return FeatureDenoiser(**sizes, inner=inner, depth=depth)
+    return FeatureDenoiser(**sizes, inner=inner, depth=depth, drop=drop)

@@ -22,7 +22,7 @@ Purify = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> the same
 
 
 @dataclass(frozen=True, slots=True)
-class PromptConfig:
+class SearchConfig:
     """eps: of the attacks, in 1/255; attack_steps: of each. pictures: how many are attacked to search on; held: how
     many more to measure on. phrases: at most so many in the text."""
 
@@ -35,7 +35,7 @@ class PromptConfig:
 
 
 def optimise_prompt(
-    data: Path, out: Path, model: HubVLM, *, config: PromptConfig | None = None, purify: Purify | None = None
+    data: Path, out: Path, model: HubVLM, *, config: SearchConfig | None = None, purify: Purify | None = None
 ) -> dict[str, Any]:
     """Searches a text for a model of the hub, and writes it to `out`.
 
@@ -53,7 +53,7 @@ def optimise_prompt(
     Raises:
         FileNotFoundError: the data is not there.
     """
-    config = config or PromptConfig()
+    config = config or SearchConfig()
     clean, questions = _pictures(data, config)
     moved = _moved(EmbeddedVLM.from_pretrained(), clean, questions, config)
     if purify is not None:
@@ -64,7 +64,7 @@ def optimise_prompt(
     return _search(model, clean, moved, questions, out, config)
 
 
-def _pictures(data: Path, config: PromptConfig) -> tuple[Tensor, list[str]]:
+def _pictures(data: Path, config: SearchConfig) -> tuple[Tensor, list[str]]:
     """Training pictures, float [N, 3, 224, 224], and a question on each."""
     pictures = load_pictures(data)
     frequency, rng = class_frequency(pictures), random.Random(config.seed)
@@ -78,7 +78,7 @@ def _pictures(data: Path, config: PromptConfig) -> tuple[Tensor, list[str]]:
     return torch.stack(shots), questions
 
 
-def _moved(eyes: EmbeddedVLM, clean: Tensor, questions: list[str], config: PromptConfig) -> Tensor:
+def _moved(eyes: EmbeddedVLM, clean: Tensor, questions: list[str], config: SearchConfig) -> Tensor:
     """Every picture attacked once: on the answer or, every third one, on CLIP's features; at one of the budgets."""
     moved = []
     for i, question in enumerate(questions):
@@ -93,7 +93,7 @@ def _moved(eyes: EmbeddedVLM, clean: Tensor, questions: list[str], config: Promp
 
 
 def _search(
-    model: HubVLM, clean: Tensor, moved: Tensor, questions: list[str], out: Path, config: PromptConfig
+    model: HubVLM, clean: Tensor, moved: Tensor, questions: list[str], out: Path, config: SearchConfig
 ) -> dict[str, Any]:
     """Searches on the first pictures and measures on the held-out ones."""
     split = len(clean) - min(config.held, len(clean) // 2)

@@ -38,16 +38,17 @@ Look = Callable[[Tensor, Sequence[Tensor], str], "Views"]  # clean pictures, att
 
 @dataclass(frozen=True, slots=True)
 class DenoisingConfig:
-    """inner, depth: of the denoiser. steps, batch, rate: of the optimiser. plain: how many batches of pictures that
-    nobody attacked there are beside the pairs; they are cheap. clean: the share of views that were never attacked.
+    """inner, depth, drop: of the denoiser. steps, batch, rate: of the optimiser. plain: how many batches of pictures
+    that nobody attacked there are beside the pairs; they are cheap. clean: the share of views that were never attacked.
     questions: on each picture, of the pool. held: the first so many files of pairs are not learned from. average: of
     the weights, a step. check: every how many steps the state is kept and a line is logged."""
 
     inner: int = 384
     depth: int = 2
-    steps: int = 2000
+    drop: float = 0.2
+    steps: int = 1200
     batch: int = 24
-    rate: float = 5e-4
+    rate: float = 6e-4
     plain: int = 400
     clean: float = 0.4
     questions: int = 4
@@ -89,7 +90,8 @@ def learn_denoiser(
         data, forensics: as of training_sources; questions are taken from `data`.
         settings: "restorer": {"pairs": of PairsConfig}, as the pairs are those of a restorer; "denoiser": of
             DenoisingConfig.
-        batches: of pairs. cache: of pairs and views, and in a folder named as `out` of checkpoint and log.
+        batches: of pairs. cache: of pairs and views, and in a folder named as `out` of checkpoint and log: a run that
+            was stopped goes on, one that was finished is not made again.
         model, purifier: the shipped ones if None.
 
     Raises:
@@ -189,7 +191,7 @@ def _load(path: Path) -> Views:
 def train_feature_denoiser(
     model: EmbeddedVLM, views: Sequence[Views], config: DenoisingConfig, folder: Path
 ) -> tuple[FeatureDenoiser, dict[str, Any]]:
-    """Learns on all views but the first `held`, and measures on these.
+    """Learns on all views but those of the first `held` batches of pairs, and measures on these.
 
     The loss: what is left of the shift of visual tokens, as a share, and -log p a token of what the model says of the
     clean picture.
@@ -198,21 +200,24 @@ def train_feature_denoiser(
         folder: of checkpoint.pt and train.jsonl; a run that was stopped goes on from there.
 
     Raises:
-        ValueError: there are no views beside the held-out ones.
+        ValueError: there are no pairs beside the held-out ones.
     """
-    known, held = list(views[config.held :]), list(views[: config.held])
-    if not known or not held:
-        raise ValueError(f"There are {len(views)} files of pairs; at least {config.held + 1} are needed. Make more.")
+    attacked, plain = ([v for v in views if (len(v.purified[0]) > 1) is kind] for kind in (True, False))
+    held, attacked = attacked[: config.held], attacked[config.held :]
+    if not held or not attacked:
+        raise ValueError(f"More than {max(1, config.held)} batches of pairs are needed. Make more of them.")
+    known = attacked + plain
     folder.mkdir(parents=True, exist_ok=True)
     model.eval().requires_grad_(False)
-    denoiser = new_denoiser(model, inner=config.inner, depth=config.depth, seed=config.seed)
-    average = copy.deepcopy(denoiser)
+    denoiser = new_denoiser(model, inner=config.inner, depth=config.depth, drop=config.drop, seed=config.seed).train()
+    average = copy.deepcopy(denoiser).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(denoiser.parameters(), weight_decay=1e-2, betas=(0.9, 0.98))
     deviation = model.connector(*(x.float() for x in known[0].clean)).flatten(0, 1).std(0) + 1e-3
     lost = []
     for step in range(resume(folder, denoiser, average, optimizer), config.steps):
-        clean, purified, prompts, texts = _batch(known, config, random.Random(f"{config.seed}:{step}"))
+        clean, purified, prompts, texts = _batch(known, attacked, config, random.Random(f"{config.seed}:{step}"))
         wanted, seen = model.connector(*clean), model.connector(*purified)
+        torch.manual_seed(config.seed * config.steps + step)  # of dropout
         with torch.autocast("cpu", torch.bfloat16, enabled=fast_dtype() == torch.bfloat16):
             better = denoiser(purified[0], seen)
         left, shift = (((x - wanted) / deviation).square().mean() for x in (better, seen))
@@ -231,19 +236,17 @@ def train_feature_denoiser(
             log_row(folder, {"step": step + 1, "shift left": shares[0], "-log p": shares[1]})
             save_checkpoint(folder, step + 1, denoiser, average, optimizer)
             lost = []
-    average.eval().requires_grad_(False)
-    return average, facts(model, average, held, config, known)
+    return average, facts(model, average, held, config) | {"crops": _count(known), "attacked crops": _count(attacked)}
 
 
 def _batch(
-    views: Sequence[Views], config: DenoisingConfig, rng: random.Random
+    views: Sequence[Views], attacked: Sequence[Views], config: DenoisingConfig, rng: random.Random
 ) -> tuple[list[Tensor], list[Tensor], list[str], list[str]]:
     """Features of clean pictures and of the same purified, with a question each and its answer."""
-    attacked = [one for one in views if len(one.purified[0]) > 1]
     rows: list[tuple[Tensor, ...]] = []
     prompts, texts = [], []
     for _ in range(config.batch):
-        never = not attacked or rng.random() < config.clean
+        never = rng.random() < config.clean
         one = rng.choice(views if never else attacked)
         i, k = rng.randrange(len(one.prompts)), 0 if never else rng.randrange(1, len(one.purified[0]))
         j = rng.randrange(len(one.prompts[i]))
@@ -256,18 +259,12 @@ def _batch(
 
 @torch.no_grad()
 def facts(
-    model: EmbeddedVLM,
-    denoiser: FeatureDenoiser,
-    held: Sequence[Views],
-    config: DenoisingConfig,
-    known: Sequence[Views],
+    model: EmbeddedVLM, denoiser: FeatureDenoiser, held: Sequence[Views], config: DenoisingConfig
 ) -> dict[str, Any]:
-    """Of held-out pictures, attacked and not, each purified: shares of answers that are those of the clean picture, and
-    -log p a token of these, without the denoiser and behind it. known: what it learned from, of which is said how many
-    pictures, and how many of them attacked."""
-    pictures = [(len(views.prompts), len(views.purified[0]) > 1) for views in known]
-    report: dict[str, Any] = {"config": asdict(config), "pictures": sum(n for n, _ in pictures)}
-    report["attacked pictures"] = sum(n for n, attacked in pictures if attacked)
+    """Of held-out batches, attacked and not, each purified: shares of answers that are those of the clean picture, and
+    -log p a token of these, without the denoiser and behind it. Of the same pictures, other crops may have been learned
+    from."""
+    report: dict[str, Any] = {"config": asdict(config)}
     prompts = [text for views in held for asked in views.prompts for text in asked]
     texts = [text for views in held for said in views.texts for text in said]
     times = torch.tensor([len(asked) for views in held for asked in views.prompts])
@@ -284,3 +281,7 @@ def facts(
             surprise = -(model.score(seen, prompts, texts) / lengths).mean()
             report[kind] |= {name: round(same / len(texts), 4), f"surprise {name}": round(float(surprise), 4)}
     return report
+
+
+def _count(views: Sequence[Views]) -> int:
+    return sum(len(batch.prompts) for batch in views)

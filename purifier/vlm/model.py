@@ -53,7 +53,7 @@ class VLMConfig:
     threshold: float = 0.5
 
 
-VisualPrompt = Callable[[Tensor, Tensor], Tensor]  # CLIP's patch tokens, visual tokens [N, V, D] -> visual tokens
+VisualPrompt = Callable[[Tensor, Tensor], Tensor]  # patch tokens [N, P, W], visual ones [N, V, D] -> the latter
 
 
 class EmbeddedVLM(nn.Module):
@@ -77,7 +77,7 @@ class EmbeddedVLM(nn.Module):
         self.answers = tuple(answers)
         self._trie = AnswerTrie((vocabulary.answer(a) for a in self.answers), stop=vocabulary.stop)
         self._tower = [tower]  # in a list: frozen and shared, no part of this model's own weights
-        self._prompt: tuple[VisualPrompt, ...] = ()
+        self._prompt: tuple[VisualPrompt, ...] = ()  # none or one; as a module of this one, copies would share it
 
     @property
     def tower(self) -> Tower:
@@ -103,7 +103,8 @@ class EmbeddedVLM(nn.Module):
         return visual
 
     def behind(self, prompt: VisualPrompt) -> "EmbeddedVLM":
-        """The same model, with the same weights, behind a prompt that changes its visual tokens."""
+        """The same model, with the same weights, behind a prompt (in place of an earlier one) that changes its visual
+        tokens."""
         other = copy.copy(self)
         other._prompt = (prompt,)
         return other

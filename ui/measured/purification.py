@@ -12,6 +12,7 @@ from ui.measured.words import percent, repeated
 Report = dict[str, Any]
 Cells = dict[tuple[str, str], dict[str, Any]]
 NONE = "no defence"
+CURVES = (NONE, "JPEG 10", "ours, 1 step", "ours, 1 step, prompt")
 BUDGETS = "budget by budget"  # how the threat of one attack at several budgets begins
 
 
@@ -57,10 +58,10 @@ def _threat(threat: str, columns: list[str], cells: Cells, report: Report) -> st
 
 
 def _curve(columns: list[str], cells: Cells, report: Report) -> str:
-    """A line a defence that was measured at every budget."""
+    """A line for each of these defences that was measured at every budget."""
     budgets = [f"{report['threats'][column]['eps']:g}" for column in columns]
     series = []
-    for row in dict.fromkeys(row for row, column in cells if column in columns):
+    for row in CURVES:
         found = [cells[row, column] for column in columns if (row, column) in cells]
         if len(found) == len(columns):
             points = [(i, cell["agreement"]) for i, cell in enumerate(found)]

@@ -100,8 +100,8 @@ class PurifyApi:
         return _file(moved, "attacked"), facts | {"linf": round(float(linf(moved, pixels)), 2)}
 
     def ask(self, picture: dict[str, Any] | None, question: str = "", prompt: bool = False) -> dict[str, Any]:
-        """Asks the embedded model about a picture. prompt: behind the learned defence prompt,
-        which is for a picture that was purified.
+        """Asks the embedded model about a picture. prompt: whether behind the defence prompt, which
+        is for purified pictures.
 
         Returns its caption, and where there is a question its answer, confidence, and whether it is sure.
         """

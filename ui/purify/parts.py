@@ -74,7 +74,7 @@ def settings() -> list[Any]:
             prompt = gr.Checkbox(
                 label="Defence prompt for the purified picture",
                 info="A small network that mends what the embedded model sees of it.",
-                value=False,
+                value=prompt_shipped(),
                 visible=prompt_shipped(),
                 elem_id="purify-prompt",
             )

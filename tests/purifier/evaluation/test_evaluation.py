@@ -10,9 +10,10 @@ import torch
 from PIL import Image
 
 from purifier.attacks import Attack, run_attack
-from purifier.attacks.wrappers import Averaged, Through
+from purifier.attacks.state import Objective
+from purifier.attacks.wrappers import Averaged
 from purifier.evaluation import EvaluationConfig, evaluate_defences, markdown, run
-from purifier.evaluation.columns import COLUMNS, seen_by
+from purifier.evaluation.columns import COLUMNS, Defended, seen_by
 from purifier.evaluation.kept import Kept, fingerprint
 from purifier.evaluation.metrics import Outcome, summarise
 from purifier.evaluation.rows import Row, build_rows, jpeg, median
@@ -120,10 +121,13 @@ def test_compared_recipes_that_are_not_here_stay_as_they_were_reported(data: Pat
     ours = {"row": "ours, 1 step", "column": "clean", "n": 9}
     cells = [ours | {"row": "unsupervised"}, ours | {"row": "unsupervised", "column": "patch 2 %"}, ours]
     config = EvaluationConfig(pictures=2, seeds=1, columns=("clean",), compared="nowhere", verdicts=0)
-    found = evaluate_defences(config, data=data, models=models, earlier={"cells": cells})["cells"]
+    earlier = {"cells": cells, "detector": {"real": {"n": 3}}}
+    report = evaluate_defences(config, data=data, models=models, earlier=earlier)
+    found = report["cells"]
+    assert report["detector"] == earlier["detector"]
     assert [c["n"] for c in found if c["row"] == "unsupervised"] == [9]
     assert [c["n"] for c in found if c["row"] == "ours, 1 step"] == [2]
-    only = evaluate_defences(replace(config, rows=("JPEG 75",)), data=data, models=models, earlier={"cells": cells})
+    only = evaluate_defences(replace(config, rows=("JPEG 75",)), data=data, models=models, earlier=earlier)
     assert {c["row"] for c in only["cells"]} == {"JPEG 75"}
 
 
@@ -187,18 +191,39 @@ def test_an_attacker_follows_the_gradient_where_there_is_one() -> None:
     def objective(pixels: torch.Tensor) -> torch.Tensor:
         return pixels.sum((1, 2, 3))
 
-    assert seen_by(grey, smooth, objective) is objective
-    assert seen_by(full, rough, objective) is None
-    assert isinstance(seen_by(around, rough, objective), Through)
-    assert isinstance(seen_by(replace(full, backward="either"), rough, objective), Through)
-    assert isinstance(seen_by(full, noisy, objective), Averaged)
-    assert isinstance(seen_by(black, noisy, objective), Through)
+    def raises(_: object) -> Objective:
+        return objective
+
+    assert seen_by(grey, smooth, raises) is objective
+    assert seen_by(full, rough, raises) is None
+    assert isinstance(seen_by(around, rough, raises), Defended)
+    assert isinstance(seen_by(replace(full, backward="either"), rough, raises), Defended)
+    assert isinstance(seen_by(full, noisy, raises), Averaged)
+    assert isinstance(seen_by(black, noisy, raises), Defended)
     x = torch.rand(1, 3, 4, 4, requires_grad=True)
-    slopes = {c.name: torch.autograd.grad(seen_by(c, smooth, objective)(x).sum(), x)[0] for c in (full, around)}
+    slopes = {c.name: torch.autograd.grad(seen_by(c, smooth, raises)(x).sum(), x)[0] for c in (full, around)}
     assert torch.equal(slopes[around.name], torch.ones_like(x))
     assert (slopes[full.name] < 0.3).all()
-    either = seen_by(replace(full, backward="either"), smooth, objective)(x).sum()
+    either = seen_by(replace(full, backward="either"), smooth, raises)(x).sum()
     assert torch.equal(torch.autograd.grad(either, x)[0], slopes[full.name])
+
+
+def test_who_knows_a_row_raises_it_of_the_model_that_speaks_there() -> None:
+    """Where the defence changes nothing, the prompt is not used, and must not be attacked."""
+    column = next(c for c in COLUMNS if c.name == "APGD 2/255, knows all")
+    x = torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+
+    def raises(speaker: str) -> Objective:
+        return lambda pixels: pixels.sum((1, 2, 3)) * {"plain": 1, "prompted": 10}[speaker]
+
+    for defend, sum_of in ((lambda p: p, x.sum()), (lambda p: p * 0.9, 9 * x.sum())):
+        seen = seen_by(column, Row("ours", defend, True, False, "plain", "prompted"), raises)
+        assert torch.allclose(seen(x), sum_of)
+
+
+def test_no_budget_is_less_than_a_level() -> None:
+    """What is less is rounded away with the attacked picture."""
+    assert all(c.attack.eps >= 1 for c in COLUMNS if c.attack and c.attack.norm == "linf")
 
 
 def test_simple_defences_change_pixels_a_little() -> None:

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from purifier.prompts.optimise import PromptConfig, optimise_prompt
+from purifier.prompts.optimise import SearchConfig, optimise_prompt
 from purifier.prompts.search import measure_text_prefix, search_text_prefix
 from purifier.vlm import Answer, Caption, EmbeddedVLM
 from purifier.vlm.hosted import HubVLM
 from tests.makers.folders import vlm_folder
 from tests.makers.models import tiny_vlm
 
-CONFIG = PromptConfig(pictures=2, held=1, attack_steps=2, eps=(8.0,))
+CONFIG = SearchConfig(pictures=2, held=1, attack_steps=2, eps=(8.0,))
 
 
 class Misled(HubVLM):

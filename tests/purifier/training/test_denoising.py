@@ -77,8 +77,8 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(
     monkeypatch.undo()
     two, facts = train_feature_denoiser(model, views, whole, tmp_path / "two")
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
-    assert facts["pictures"] == 6
-    assert facts["attacked pictures"] == 4
+    assert facts["crops"] == 6
+    assert facts["attacked crops"] == 4
 
 
 def _plain(views: Views) -> Views:
@@ -88,8 +88,8 @@ def _plain(views: Views) -> Views:
 
 
 def test_too_few_files_are_refused(model: EmbeddedVLM, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="at least 2"):
-        train_feature_denoiser(model, [_views(model, 0)], CONFIG, tmp_path)
+    with pytest.raises(ValueError, match="More than 1 batches of pairs"):
+        train_feature_denoiser(model, [_views(model, 0), _plain(_views(model, 1))], CONFIG, tmp_path)
 
 
 def test_untrained_it_changes_nothing_and_the_model_behind_it_is_one_of_its_kind(model: EmbeddedVLM) -> None:
@@ -126,8 +126,8 @@ def test_from_a_data_folder_to_a_denoiser(model: EmbeddedVLM, tmp_path: Path, mo
     data, cache = vlm_folder(tmp_path / "data"), tmp_path / "cache"
     made = {"settings": settings, "batches": 2, "cache": cache, "model": model, "purifier": tiny_purifier()}
     facts = learn_denoiser(data, None, tmp_path / "out", **made)  # type: ignore[arg-type]
-    assert facts["pictures"] == 4
-    assert facts["attacked pictures"] == 2
+    assert facts["crops"] == 4
+    assert facts["attacked crops"] == 2
     assert json.loads((tmp_path / "out/config.json").read_text())["facts"] == facts
     kept = sorted((cache / "denoiser-views").iterdir())
     for path, copies in zip(kept, (1, 3, 3), strict=True):  # plain, views, views
@@ -137,7 +137,7 @@ def test_from_a_data_folder_to_a_denoiser(model: EmbeddedVLM, tmp_path: Path, mo
     learn_denoiser(data, None, tmp_path / "out", **made)  # type: ignore[arg-type]
     assert times == [path.stat().st_mtime_ns for path in kept]
     card = (tmp_path / "out/README.md").read_text()
-    assert "from 4 training pictures" in card.replace("\n", " ")
+    assert "from 4 crops of training pictures" in card.replace("\n", " ")
     assert f"| {facts['attacked']['before']:.3f} | {facts['attacked']['after']:.3f} |" in card
     again = FeatureDenoiser.from_pretrained(tmp_path / "out")
     assert again.applied_to(model).caption(torch.rand(1, 3, 32, 32))
