@@ -14,6 +14,13 @@ from causalclip.codes import STOPPED
 Data = Annotated[Path | None, typer.Option(help="A folder with flickr8k.jsonl, coco.jsonl, daquar.jsonl.")]
 Forensics = Annotated[Path | None, typer.Option(help="A folder with manifest.csv, of real and generated pictures.")]
 
+Batches = Annotated[int, typer.Option(min=3, help="Of adversarial pairs, made first and kept.")]
+Cache = Annotated[
+    Path, typer.Option(help="Of what is made and kept: pairs, checkpoint, log. What was stopped goes on from there.")
+]
+CACHE = Path(".cache/purifier")
+NO_DATA = "Give the pictures to learn from: --data, a folder with flickr8k.jsonl and so on."
+
 
 def train(
     out: Annotated[Path, typer.Option(help="Where the purifier and its card go.")],
@@ -22,10 +29,8 @@ def train(
     config: Annotated[
         Path | None, typer.Option(help="JSON: {pairs: ..., train: ...}, settings of PairsConfig and TrainConfig.")
     ] = None,
-    batches: Annotated[int, typer.Option(min=3, help="Of adversarial pairs, made first and kept.")] = 300,
-    cache: Annotated[
-        Path, typer.Option(help="Of the pairs, the checkpoint and the log; a stopped run goes on.")
-    ] = Path(".cache/purifier"),
+    batches: Batches = 300,
+    cache: Cache = CACHE,
 ) -> None:
     """Train a purifier on adversarial pairs, made against CLIP, the language model and the detector."""
     from purifier.training import train_purifier
@@ -47,10 +52,8 @@ def train_restorer(
     config: Annotated[
         Path | None, typer.Option(help="JSON: {restorer: ...}, settings of PairsConfig, TrainConfig and the network.")
     ] = None,
-    batches: Annotated[int, typer.Option(min=3, help="Of adversarial pairs, made first and kept.")] = 800,
-    cache: Annotated[
-        Path, typer.Option(help="Of the pairs, the checkpoint and the log; a stopped run goes on.")
-    ] = Path(".cache/purifier"),
+    batches: Batches = 800,
+    cache: Cache = CACHE,
 ) -> None:
     """Train what gives back the detail that quantisation takes from a purified picture."""
     from purifier.training import train_restorer
@@ -69,8 +72,8 @@ def refit(
     data: Data = None,
     forensics: Forensics = None,
     config: Annotated[Path | None, typer.Option(help="JSON: {gate: ...}, settings of PairsConfig.")] = None,
-    batches: Annotated[int, typer.Option(min=3, help="Of adversarial pairs, made first and kept.")] = 100,
-    cache: Annotated[Path, typer.Option(help="Of the pairs; a stopped run goes on.")] = Path(".cache/purifier"),
+    batches: Batches = 100,
+    cache: Cache = CACHE,
 ) -> None:
     """Fit the gate of a trained purifier anew: what it takes for attacked."""
     from purifier.training import refit_gate
@@ -154,7 +157,7 @@ def optimise(
 
     try:
         if data is None:
-            raise FileNotFoundError("Give the pictures to learn from: --data, a folder with flickr8k.jsonl and so on.")
+            raise FileNotFoundError(NO_DATA)
         settings = SearchConfig(**json.loads(config.read_text())) if config else SearchConfig()
         model = None if vlm == EMBEDDED else load_vlm(vlm)
         if not isinstance(model, HubVLM):
@@ -168,18 +171,14 @@ def optimise(
 
 def train_feature_denoiser(
     out: Annotated[Path, typer.Option(help="Where the feature denoiser and its numbers go.")],
-    data: Annotated[Path, typer.Option(help="A folder with flickr8k.jsonl, coco.jsonl, daquar.jsonl.")],
+    data: Data = None,
     forensics: Forensics = None,
     config: Annotated[
         Path | None,
-        typer.Option(
-            help="JSON: {restorer: {pairs: ...}, denoiser: ...}, settings of PairsConfig and DenoisingConfig."
-        ),
+        typer.Option(help="JSON: {restorer: {pairs: ...}, denoiser: ...}, of PairsConfig and DenoisingConfig."),
     ] = None,
-    batches: Annotated[int, typer.Option(min=3, help="Of adversarial pairs, made first and kept.")] = 400,
-    cache: Annotated[
-        Path, typer.Option(help="Of pairs, what is seen of them, and checkpoint: a finished run is not made again.")
-    ] = Path(".cache/purifier"),
+    batches: Batches = 400,
+    cache: Cache = CACHE,
 ) -> None:
     """Train what brings the embedded model's view of a purified picture nearer to that of the clean one."""
     from purifier.training.denoising import learn_denoiser
@@ -187,6 +186,8 @@ def train_feature_denoiser(
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     settings = json.loads(config.read_text()) if config else {}
     try:
+        if data is None:
+            raise FileNotFoundError(NO_DATA)
         numbers = learn_denoiser(data, forensics, out, settings=settings, batches=batches, cache=cache)
     except (WeightsMissing, FileNotFoundError, ValueError) as error:
         _stop(error)
