@@ -8,8 +8,9 @@ from purifier.evaluation import markdown
 from purifier.evaluation.kept import Kept, fingerprint
 from purifier.models import MODELS
 
-OURS, NONE, JPEG = "ours, 1 step", "no defence", "JPEG 10"
+OURS, PROMPTED, NONE, JPEG = "ours, 1 step", "ours, 1 step, prompt", "no defence", "JPEG 10"
 ADAPTIVE = "adaptive"
+KEPT = {"PGD 8/255": 0.85, "APGD 8/255": 0.82, "PGD l2 4.0": 0.85, "patch 2 %": 0.80}  # aims: answers that stay
 RESTORED = {"PGD 8/255": 0.85, "APGD 8/255": 0.75}  # aims: the share of the clean picture's right answers
 OUTCOMES = Path(__file__).resolve().parents[1] / "purification" / "outcomes"
 
@@ -59,9 +60,44 @@ def purification_aims(report: Report) -> list[Aim]:
             lost <= 0.01 and clean["psnr"] >= 34,
             f"{100 * lost:.1f} points, {clean['psnr']:.0f} dB",
         ),
+        *(_stays(report, column, aim) for column, aim in KEPT.items()),
+        _as_made(report),
+        _prompt(report),
         _ahead(report),
         _adaptive(report),
     ]
+
+
+def _stays(report: Report, column: str, aim: float) -> Aim:
+    """Behind the purifier and its prompt, as the page shows it."""
+    found = cell(report, PROMPTED, column)["agreement"]
+    what = f"behind the defence prompt, at least {percent(aim)} of the answers stay under {column}"
+    return Aim(what, found >= aim, percent(found), short=f"{percent(aim)} of answers under {column}")
+
+
+def _as_made(report: Report) -> Aim:
+    found = cell(report, PROMPTED, "PGD 8/255")
+    return Aim(
+        "purified pictures, PGD at 8/255: captions with a CIDEr of at least 0.62, PSNR at least 32 dB",
+        found["cider"] >= 0.62 and found["psnr"] >= 32,
+        f"{found['cider']:.2f}, {found['psnr']:.1f} dB",
+        "Coarse quantisation takes detail away, and the shipped purifier does not give it back.",
+        short="captions and detail of purified pictures",
+    )
+
+
+def _prompt(report: Report) -> Aim:
+    """What the prompt adds to the same purified pictures."""
+    names = ["clean", *RESTORED]
+    clean, *gained = (cell(report, PROMPTED, name)["accuracy"] - cell(report, OURS, name)["accuracy"] for name in names)
+    return Aim(
+        "the defence prompt: at least 2 points more right answers under PGD and APGD at 8/255, at most 1 lost on clean "
+        "pictures",
+        min(gained) >= 0.02 and clean >= -0.01,
+        f"{' and '.join(f'{100 * g:+.1f}' for g in gained)} points; clean {100 * clean:+.1f}",
+        "It was taught to say what the model says of the clean picture, right or wrong.",
+        short="2 points of right answers by the defence prompt",
+    )
 
 
 def kept(report: Report, row: str, names: list[str]) -> list[float]:
@@ -103,7 +139,8 @@ def _adaptive(report: Report) -> Aim:
     under = columns(report, ADAPTIVE)
     ours, none = kept(report, OURS, under), kept(report, NONE, under)
     return Aim(
-        "an attacker who knows the purifier: 20 points more answers stay than without a defence, under every attack",
+        "an attacker who knows the purifier, at 4/255: 20 points more answers stay than without a defence, under every "
+        "attack",
         min(a - b for a, b in zip(ours, none, strict=True)) >= 0.20,
         f"{percents(ours)} stay, {percents(none)} without",
         "The purifier was not trained against attacks through itself.",

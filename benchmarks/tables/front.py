@@ -2,7 +2,7 @@
 
 from benchmarks.tables import defences
 from benchmarks.tables.aims import missed_line
-from benchmarks.tables.defences import ADAPTIVE, JPEG, NONE, OURS, RESTORED, kept
+from benchmarks.tables.defences import ADAPTIVE, JPEG, NONE, OURS, PROMPTED, RESTORED, kept
 from benchmarks.tables.markdown import SETS, Report, ordered, percent, percents, table
 from benchmarks.tables.method import protocols
 from benchmarks.tables.sections import LADDER, PURIFIED, TEST, aims, read
@@ -64,9 +64,9 @@ def _purification(report: Report) -> Row:
         stay = percents(kept(report, row, ["clean"])), percents(kept(report, row, attacked))
         return f"clean {stay[0]}, attacked {stay[1]}"
 
-    known = percents(kept(report, OURS, adaptive))
+    bare, known = percents(kept(report, OURS, attacked)), percents(kept(report, OURS, adaptive))
     return [
         "Answers of the vision-language model that stay after purification (attacks: PGD, APGD at 8/255)",
-        f"{shares(OURS)}; by an attacker who knows the purifier {known}",
+        f"{shares(PROMPTED)} ({bare} without the defence prompt); by an attacker who knows the purifier {known}",
         f"{JPEG}: {shares(JPEG)}; no defence: {shares(NONE)}",
     ]
