@@ -72,7 +72,10 @@ def _stays(report: Report, column: str, aim: float) -> Aim:
     """Behind the purifier and its prompt, as the page shows it."""
     found = cell(report, PROMPTED, column)["agreement"]
     what = f"behind the defence prompt, at least {percent(aim)} of the answers stay under {column}"
-    return Aim(what, found >= aim, percent(found), short=f"{percent(aim)} of answers under {column}")
+    why = "The prompt gives back a part of what quantisation took."
+    if "l2" in column:
+        why += " The gate takes a part of these pictures for clean."
+    return Aim(what, found >= aim, percent(found), why, short=f"{percent(aim)} of answers under {column}")
 
 
 def _as_made(report: Report) -> Aim:
