@@ -44,6 +44,7 @@ def replace(page: Page, file: Path, field: str = "#picture") -> None:
     )
     if remove.first.is_visible():
         remove.first.click()
+        expect(remove.first).to_be_hidden()  # a field that goes with the old picture would take the new one along
     page.locator(f"{field} input[type=file]").set_input_files(file)
 
 
