@@ -50,9 +50,8 @@ def train_restorer(
     data: Data = None,
     forensics: Forensics = None,
     config: Annotated[
-        Path | None, typer.Option(help="JSON: {restorer: ...}, settings of PairsConfig, TrainConfig and the network.")
+        Path | None, typer.Option(help="JSON: {restorer: ...}, settings of PairsConfig, RestoringConfig, the network.")
     ] = None,
-    batches: Batches = 800,
     cache: Cache = CACHE,
 ) -> None:
     """Train what gives back the detail that quantisation takes from a purified picture."""
@@ -62,7 +61,7 @@ def train_restorer(
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     settings = json.loads(config.read_text()) if config else {}
     try:
-        train_restorer(training_sources(data, forensics), folder, settings=settings, batches=batches, cache=cache)
+        train_restorer(training_sources(data, forensics), folder, settings=settings, cache=cache)
     except (FileNotFoundError, WeightsMissing) as error:
         _stop(error)
 

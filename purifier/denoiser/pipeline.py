@@ -23,7 +23,7 @@ from causalclip.clip.runtime import fast_dtype
 from causalclip.clip.weights import ASSETS, WeightsMissing
 from purifier.attacks.budget import LEVELS, to_levels
 from purifier.denoiser.doubt import Doubt
-from purifier.denoiser.filters import fine_detail, quantise, resize
+from purifier.denoiser.filters import QUALITY, fine_detail, quantise, resize
 from purifier.denoiser.gate import Gate, opened
 from purifier.denoiser.restorer import new_unet, restored
 from purifier.denoiser.tiles import apply_tiled
@@ -50,6 +50,7 @@ class PurifierPipeline(DiffusionPipeline):
         unet: finds the perturbation; takes the picture and, FINE times enlarged, its fine detail, 6 fold^2 channels;
             its output, 3 fold^2 channels, times `scale` is the velocity.
         restorer: gives back detail that the quantisation takes (see restorer); None gives back nothing.
+        quality: of the quantisation.
         gate: settings of a Gate. What it takes for clean stays as it is. What it takes for attacked is also quantised
             (filters.quantise), as an attack on CLIP survives at a quarter of its size. Without a gate the network's
             walk is the answer. It decides by one step, however many are walked.
@@ -74,6 +75,7 @@ class PurifierPipeline(DiffusionPipeline):
         doubt: dict[str, Any] | None = None,
         fold: int = 2,
         scale: float = 0.05,
+        quality: int = QUALITY,
         tile: int = 512,
         overlap: int = 48,
         coarse: int = 256,
@@ -81,7 +83,7 @@ class PurifierPipeline(DiffusionPipeline):
         super().__init__()
         self.register_modules(unet=unet, scheduler=scheduler, restorer=restorer)  # type: ignore[attr-defined]
         sizes: dict[str, Any] = {"tile": tile, "overlap": overlap, "coarse": coarse}
-        sizes |= {"gate": gate, "doubt": doubt, "fold": fold, "scale": scale}
+        sizes |= {"gate": gate, "doubt": doubt, "fold": fold, "scale": scale, "quality": quality}
         self.register_to_config(**sizes)  # type: ignore[attr-defined]
         self.set_progress_bar_config(disable=True)  # type: ignore[attr-defined]
 
@@ -127,29 +129,29 @@ class PurifierPipeline(DiffusionPipeline):
         if not torch.is_grad_enabled() and bool((odds <= (doubt.low if doubt else 0)).all()):
             return pixels.clamp(0, 1)
         walked = self._without(pixels, found, steps).clamp(0, 1)
-        quantised = _quantised(walked)
         if doubt:
-            odds = doubt(odds, pixels, quantised)
-        purified = self._restored(walked, quantised)
+            odds = doubt(odds, pixels, _quantised(walked, QUALITY))
+        purified = self._restored(_quantised(walked, self.config["quality"]))
         return (pixels + opened(odds).view(-1, 1, 1, 1) * (purified - pixels)).clamp(0, 1)
 
     def doubts(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """What the gate says, log-odds [N], and the pictures quantised, not restored: what a Doubt is fitted to."""
         looked, found = self.look(pixels)
-        quantised = _quantised(self._without(pixels, found, STEPS).clamp(0, 1))
+        quantised = _quantised(self._without(pixels, found, STEPS).clamp(0, 1), QUALITY)
         return Gate(**self.config["gate"])(looked, found), quantised
 
-    def forced(self, pixels: Tensor, *, steps: int = STEPS) -> Tensor:
-        """The pictures as they are purified where the gate opens; only the restorer's weights have a gradient."""
+    def forced(self, pixels: Tensor, *, steps: int = STEPS, quality: int | None = None) -> Tensor:
+        """The pictures as they are purified where the gate opens, at another quality than the pipeline's if one is
+        given; only the restorer's weights have a gradient."""
         with torch.no_grad():
             walked = self.without_perturbation(pixels, steps).clamp(0, 1)
-            quantised = _quantised(walked)
-        return self._restored(walked, quantised).clamp(0, 1)
+            quantised = _quantised(walked, quality or self.config["quality"])
+        return self._restored(quantised, quality).clamp(0, 1)
 
-    def _restored(self, walked: Tensor, quantised: Tensor) -> Tensor:
+    def _restored(self, quantised: Tensor, quality: int | None = None) -> Tensor:
         if self.restorer is None:
             return quantised
-        return restored(self.restorer, walked, quantised, **self._tiles)
+        return restored(self.restorer, quantised, quality or self.config["quality"], **self._tiles)
 
     def without_perturbation(self, pixels: Tensor, steps: int = STEPS) -> Tensor:
         """The network's walk alone, not rounded: float [N, 3, H, W] -> the same."""
@@ -241,9 +243,9 @@ def new_pipeline(
     return PurifierPipeline(unet, FlowMatchEulerDiscreteScheduler(), fold=fold, **options)
 
 
-def _quantised(pixels: Tensor) -> Tensor:
+def _quantised(pixels: Tensor, quality: int) -> Tensor:
     """`quantise` at the size of SEEN, then enlarged again."""
-    coarse = quantise(resize(pixels, SEEN / min(pixels.shape[-2:])))
+    coarse = quantise(resize(pixels, SEEN / min(pixels.shape[-2:])), quality)
     if coarse.shape == pixels.shape:
         return coarse
     return F.interpolate(coarse, pixels.shape[-2:], mode="bicubic", align_corners=False)

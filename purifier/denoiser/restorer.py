@@ -1,8 +1,8 @@
 """The restorer: a network that gives back what coarse quantisation takes from a picture.
 
-Coarse quantisation takes out an attack, and detail with it. The restorer sees the quantised picture and the one before
-it, and gives back what of their difference is detail. It learns by what CLIP and the language model see (HGD, Liao et
-al., CVPR 2018, arXiv 1712.02976).
+Coarse quantisation takes out an attack, and detail with it. The restorer sees the quantised picture alone, so that
+nothing of an attack goes around the quantisation, and adds the detail that such pictures have. It learns by what CLIP
+and the language model see (HGD, Liao et al., CVPR 2018, arXiv 1712.02976).
 """
 
 from math import isqrt
@@ -18,7 +18,6 @@ from purifier.denoiser.filters import resize
 from purifier.denoiser.tiles import apply_tiled
 
 SIDE = 224  # px of the short side at which it works: that of CLIP
-TAKEN = 8.0  # how much what the quantisation took is enlarged for the network: it is small against the picture
 ADDED = 0.1  # the unit of what it adds
 
 
@@ -47,34 +46,33 @@ def new_unet(*, inputs: int, channels: tuple[int, ...], layers: int, fold: int, 
 
 
 def new_restorer(
-    *, channels: tuple[int, ...] = (64, 128, 192), layers: int = 1, fold: int = 4, seed: int = 0
+    *, channels: tuple[int, ...] = (32, 64, 128, 192), layers: int = 1, fold: int = 2, seed: int = 0
 ) -> UNet2DModel:
     """An untrained restorer, which leaves every quantised picture as it is. See new_unet."""
-    return new_unet(inputs=6, channels=channels, layers=layers, fold=fold, seed=seed)
+    return new_unet(inputs=3, channels=channels, layers=layers, fold=fold, seed=seed)
 
 
-def restored(unet: Any, before: Tensor, quantised: Tensor, **sizes: int) -> Tensor:
+def restored(unet: Any, quantised: Tensor, quality: int, **sizes: int) -> Tensor:
     """The quantised pictures and what the restorer adds to them; differentiable.
 
     Args:
-        unet: a restorer. before: float [N, 3, H, W] in [0, 1], the pictures before the quantisation. quantised: the
-            same after it. sizes: `tile` and `overlap` of apply_tiled.
+        unet: a restorer. quantised: float [N, 3, H, W] in [0, 1], pictures behind filters.quantise. quality: of it; the
+            network is told. sizes: `tile` and `overlap` of apply_tiled.
 
     Returns:
         float [N, 3, H, W], not clipped.
     """
-    fold = isqrt(unet.config["in_channels"] // 6)
+    fold = isqrt(unet.config["in_channels"] // 3)
 
     def network(part: Tensor) -> Tensor:
         folded = F.pixel_unshuffle(part, fold)
         with torch.autocast(part.device.type, torch.bfloat16, enabled=fast_dtype() is torch.bfloat16):
-            out = unet(folded, 0).sample
+            out = unet(folded, quality).sample
         return ADDED * F.pixel_shuffle(out.float(), fold)
 
-    both = torch.cat([quantised * 2 - 1, TAKEN * (before - quantised)], 1)
-    both = resize(both, SIDE / min(before.shape[-2:]))
+    seen = resize(quantised * 2 - 1, SIDE / min(quantised.shape[-2:]))
     multiple = fold * 2 ** (len(unet.config["block_out_channels"]) - 1)
-    added = apply_tiled(network, both, multiple=multiple, **sizes)
-    if added.shape[-2:] != before.shape[-2:]:
-        added = F.interpolate(added, before.shape[-2:], mode="bicubic", align_corners=False)
+    added = apply_tiled(network, seen, multiple=multiple, **sizes)
+    if added.shape[-2:] != quantised.shape[-2:]:
+        added = F.interpolate(added, quantised.shape[-2:], mode="bicubic", align_corners=False)
     return quantised + added

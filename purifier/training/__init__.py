@@ -3,6 +3,7 @@
 train_purifier(training_sources(vlm_data, forensics), Path("assets/models/purifier"))
 """
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +15,7 @@ from causalclip.clip.backbones import load_tower
 from causalclip.clip.tower import Tower
 from causalclip.clip.weights import WeightsMissing
 from causalclip.detector import Detector
+from purifier.denoiser.filters import QUALITY
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
 from purifier.denoiser.restorer import new_restorer
 from purifier.training.card import write_card, write_doubt_section, write_gate_section, write_restorer_section
@@ -21,6 +23,7 @@ from purifier.training.config import TrainConfig
 from purifier.training.gate import fit_doubt, fit_gate
 from purifier.training.loop import fit
 from purifier.training.pairs import PairMaker, PairsConfig, Source, make_pairs
+from purifier.training.restoring import RestoringConfig, fit_restorer
 from purifier.vlm import EmbeddedVLM
 
 Settings = Mapping[str, Any]
@@ -59,25 +62,33 @@ def train_restorer(
     folder: Path,
     *,
     settings: Settings | None = None,
-    batches: int = 800,
     cache: Path = Path(".cache/purifier"),
-    tower: Tower | None = None,
+    model: EmbeddedVLM | None = None,
 ) -> PurifierPipeline:
     """Trains a restorer behind the purifier in `folder`, and writes it and its part of the card there.
 
     Args:
-        settings: "restorer": {"pairs": of PairsConfig, "train": of TrainConfig, "network": of new_restorer}.
-        batches: of its pairs. cache: of pairs, checkpoint and log.
+        settings: "restorer": {"pictures": of PairsConfig, "train": of RestoringConfig, "network": of new_restorer,
+            "quality": of the quantisation from now on}.
+        cache: of checkpoint and log. model: that guides; the shipped one if None.
     """
-    chosen = {"pairs": {}, "train": {}, "network": {}} | dict((settings or {}).get("restorer", {}))
-    pipeline, pairs, out = PurifierPipeline.from_pretrained(folder), cache / "restorer-pairs", cache / "restorer"
-    tower, config = tower or load_tower(), TrainConfig(**{"kind": "restore"} | chosen["train"])
-    make_missing(sources, PairsConfig(**chosen["pairs"]), pairs, tower=tower, batches=batches)
+    chosen = {"pictures": {}, "train": {}, "network": {}} | dict((settings or {}).get("restorer", {}))
+    pipeline, out = PurifierPipeline.from_pretrained(folder), cache / "restorer"
+    pipeline.register_to_config(quality=chosen.get("quality", QUALITY))  # type: ignore[attr-defined]
     pipeline.register_modules(restorer=new_restorer(**chosen["network"]))  # type: ignore[attr-defined]
-    vlm = _if_there(EmbeddedVLM.from_pretrained)
-    fit(pipeline, pairs, out, config, tower=tower, connector=vlm and vlm.connector)
+    model, config, pictures = (
+        model or EmbeddedVLM.from_pretrained(),
+        RestoringConfig(**chosen["train"]),
+        chosen["pictures"],
+    )
+    order = random.Random(config.seed).sample(list(sources), len(sources))
+    count = config.held * PairsConfig(**pictures).batch
+    held, maker = (
+        PairMaker(part, PairsConfig(**pictures), tower=model.tower) for part in (order[:count], order[count:])
+    )
+    fit_restorer(pipeline, maker, held, out, config, model)
     pipeline.save_pretrained(folder)
-    write_restorer_section(folder, pipeline, pairs, out / "train.jsonl", config)
+    write_restorer_section(folder, pipeline, out / "train.jsonl", config, pictures=len(order) - count)
     return pipeline
 
 

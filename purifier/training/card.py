@@ -8,13 +8,13 @@ from pathlib import Path
 from safetensors import safe_open
 
 from purifier.denoiser.doubt import Doubt
-from purifier.denoiser.filters import QUALITY
 from purifier.denoiser.gate import STATISTICS
 from purifier.denoiser.pipeline import SEEN, PurifierPipeline
 from purifier.denoiser.restorer import SIDE
 from purifier.training.config import TrainConfig
 from purifier.training.gate import LEAST
 from purifier.training.loop import pair_files
+from purifier.training.restoring import RestoringConfig
 
 GATE, DOUBT, RESTORER, LIMITS = "\n## The gate\n", "\n## In doubt\n", "\n## The restorer\n", "\n## Limits\n"
 
@@ -72,8 +72,8 @@ An attack on CLIP still works at a quarter of its size, so removing most of it i
 {STATISTICS} statistics of the picture and of what the network finds) opens for {attacked:.1%} of
 held-out attacked pictures, at the threshold where it opens for {clean:.1%} of held-out clean ones.
 
-If the gate opens, the picture is also quantised as JPEG at quality {QUALITY} would, at {SEEN} px of its short side, as
-the mean over eight shifted grids: faint detail goes, edges stay. Fine detail of a purified picture proves nothing,
+If the gate opens, the picture is also quantised as JPEG at a low quality would, at {SEEN} px of its short side, as the
+mean over eight shifted grids: faint detail goes, edges stay. Fine detail of a purified picture proves nothing,
 least of all text and faces. If the gate judges the picture clean, it is returned unchanged.
 
 Fitted to {pictures} attacked pictures, in batches: {_counts(drawn, "attack")}; aimed at: {_counts(drawn, "objective")}.
@@ -102,26 +102,26 @@ them are in doubt, the gate alone would purify {shares["alone"]:.1%}, both toget
 
 
 def write_restorer_section(
-    folder: Path, pipeline: PurifierPipeline, pairs: Path, log: Path, config: TrainConfig
+    folder: Path, pipeline: PurifierPipeline, log: Path, config: RestoringConfig, *, pictures: int
 ) -> None:
-    """Puts what the restorer is and saw into folder/README.md, from the last line of the log and the pairs' records."""
-    drawn, last = _drawn(pairs, skip=config.held), json.loads(log.read_text().splitlines()[-1])
+    """Puts what the restorer is and learned from into folder/README.md, from the last line of its log."""
+    last = json.loads(log.read_text().splitlines()[-1])
     parameters = sum(p.numel() for p in pipeline.restorer.parameters()) / 1e6
-    eps = [float(str(d["eps"])) for d, _ in drawn]
+    qualities, used = ", ".join(map(str, sorted(set(config.qualities)))), pipeline.config["quality"]
     section = f"""{RESTORER}
 A second U-Net, of {parameters:.1f} million parameters, gives back what the quantisation takes. It sees the quantised
-picture and the one before it, at {SIDE} px of the short side, and adds what of their difference is detail. It learned
-by the absolute error and, in {config.guided:.0%} of the steps, by how far CLIP's tokens, its embedding and the language
-model's visual tokens are from those of the clean picture (HGD, arXiv 1712.02976).
+picture alone, at {SIDE} px of the short side, and is told the quality. It learned by the absolute error and, in the
+last {1 - config.guide_from:.0%} of the steps, by how far CLIP's tokens, its embedding and the language model's visual
+tokens are from those of the clean picture (HGD, arXiv 1712.02976).
 
-It saw {sum(n for _, n in drawn)} attacked pictures of the training splits, {config.clean:.0%} of them clean instead, in
-{last["step"]:.0f} steps of {config.batch}. Budgets: {min(eps):g} to {max(eps):g} of 255.
-Attacks, in batches: {_counts(drawn, "attack")}; steps of the gradient: {_counts(drawn, "steps")}; aimed at:
-{_counts(drawn, "objective")}. APGD and Square are not among them.
+It learned from crops of {pictures} pictures of the training splits, none of them attacked, in {last["step"]:.0f} steps.
+The quality was one of {qualities} in each; the purifier uses {used}.
 
-| {config.held} held-out batches of pairs, as if the gate were always open | |
+| held-out pictures that nobody attacked, as if the gate were always open | |
 |---|---|
-{_held_out(last)}
+| PSNR to what they were, quantised | {last["psnr quantised"]:.1f} dB |
+| quantised and restored | {last["psnr"]:.1f} dB |
+| what is left of the shift of what CLIP and the language model see | {last["shift left"]:.2f} |
 """
     _put(folder / "README.md", RESTORER, section)
 

@@ -12,7 +12,7 @@ class TrainConfig:
 
     kind: "bridge" is ours; "regression" and "noise" are what it is compared with, on the same network: one step from
         the adversarial picture to the clean one by squared error alone, and the removal of Gaussian noise without ever
-        seeing an attack (DiffPure's recipe). "restore" trains the restorer behind them, on whole pictures.
+        seeing an attack (DiffPure's recipe).
     steps: of the optimiser. batch: pictures a step. crop: px, where CLIP does not guide.
     guided: the share of steps that CLIP guides (they cost ten times as much), after the first `guide_from` of the run;
         guidance: its weight; floor: of the shift that it counts in, see loss.Guidance.
@@ -23,7 +23,7 @@ class TrainConfig:
     layers: of CLIP, that guide beside its embedding.
     """
 
-    kind: Literal["bridge", "regression", "noise", "restore"] = "bridge"
+    kind: Literal["bridge", "regression", "noise"] = "bridge"
     steps: int = 3000
     batch: int = 6
     crop: int = 160

@@ -88,8 +88,7 @@ def learn_denoiser(
 
     Args:
         data, forensics: as of training_sources; questions are taken from `data`.
-        settings: "restorer": {"pairs": of PairsConfig}, as the pairs are those of a restorer; "denoiser": of
-            DenoisingConfig.
+        settings: "pairs": of PairsConfig; "denoiser": of DenoisingConfig.
         batches: of pairs. cache: of pairs and views, and in a folder named as `out` of checkpoint and log: a run that
             was stopped goes on, one that was finished is not made again.
         model, purifier: the shipped ones if None.
@@ -99,10 +98,10 @@ def learn_denoiser(
     """
     chosen = dict(settings or {})
     config = DenoisingConfig(**chosen.get("denoiser", {}))
-    pairs = PairsConfig(**chosen.get("restorer", {}).get("pairs", {}))
+    pairs = PairsConfig(**chosen.get("pairs", {}))
     model, purifier = model or EmbeddedVLM.from_pretrained(), purifier or PurifierPipeline.from_pretrained()
     pool = question_pool(data, seed=config.seed)
-    sources, kept = training_sources(data, forensics), cache / "restorer-pairs"
+    sources, kept = training_sources(data, forensics), cache / "denoiser-pairs"
     maker = make_missing(sources, pairs, kept, tower=model.tower, batches=batches)
     shipped = purifier
 

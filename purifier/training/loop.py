@@ -13,7 +13,7 @@ from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.running import blend, log_row, resume, save_checkpoint
 from purifier.training.config import TrainConfig
 from purifier.training.ends import cropped_ends, whole_ends
-from purifier.training.loss import Guidance, bridge_loss, restore_loss
+from purifier.training.loss import Guidance, bridge_loss
 from purifier.training.pairs import load_pairs
 from purifier.training.validation import validate
 
@@ -25,22 +25,20 @@ def fit(
     config: TrainConfig,
     *,
     tower: Tower,
-    connector: nn.Module | None = None,
 ) -> None:
     """Trains on the pairs in `folder`, also those added meanwhile; leaves the averaged weights in `pipeline`.
 
     Args:
-        out: of checkpoint.pt and train.jsonl; a run that was stopped goes on from there. tower, connector: of Guidance.
+        out: of checkpoint.pt and train.jsonl; a run that was stopped goes on from there. tower: of Guidance.
 
     Raises:
         FileNotFoundError: there are no pairs beside the held-out ones.
     """
     out.mkdir(parents=True, exist_ok=True)
-    name = "restorer" if config.kind == "restore" else "unet"
-    unet = getattr(pipeline, name).train().requires_grad_(True)
+    unet = pipeline.unet.train().requires_grad_(True)
     average = copy.deepcopy(unet)
     optimizer = torch.optim.AdamW(unet.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=1e-4)
-    guidance = Guidance(tower, layers=config.layers, connector=connector, floor=config.floor)
+    guidance = Guidance(tower, layers=config.layers, floor=config.floor)
     seen = _Means()
     last = config.stop_after or config.steps
     for step in range(resume(out, unet, average, optimizer), last):
@@ -52,10 +50,9 @@ def fit(
         optimizer.step()
         blend(average, unet, config.average, step)
         if (step + 1) % config.check == 0 or step + 1 == last:
-            setattr(pipeline, name, average)
-            purify = pipeline.forced if config.kind == "restore" else lambda pixels: pipeline(pixels).images
-            held = validate(purify, pair_files(folder)[: config.held], tower=tower)
-            setattr(pipeline, name, unet)
+            pipeline.unet = average
+            held = validate(lambda pixels: pipeline(pixels).images, pair_files(folder)[: config.held], tower=tower)
+            pipeline.unet = unet
             log_row(out, {"step": step + 1, **seen.take(), **held})
             save_checkpoint(out, step + 1, unet, average, optimizer)
     unet.load_state_dict(average.state_dict())
@@ -79,15 +76,12 @@ def _loss(
         raise FileNotFoundError("There are no pairs to train on. Make some first: python -m purifier train makes them.")
     rng = random.Random(f"{config.seed}:{step}")
     pairs = load_pairs(rng.choice(files))
-    able = config.kind in {"bridge", "restore"} and step >= config.guide_from * config.steps
-    guided, restores = able and rng.random() < config.guided, config.kind == "restore"
-    if not guided and not restores:
+    able = config.kind == "bridge" and step >= config.guide_from * config.steps
+    if not able or rng.random() >= config.guided:
         loss, _ = bridge_loss(pipeline, cropped_ends(pairs, rng, config))
         return seen.add("loss", loss)
     ends, clean_seen, moved_seen = whole_ends(pairs, rng, config)
-    loss, estimate = restore_loss(pipeline, ends) if restores else bridge_loss(pipeline, ends)
-    if not guided:
-        return seen.add("loss", loss)
+    loss, estimate = bridge_loss(pipeline, ends)
     pull = guidance(estimate.clamp(0, 1), clean_seen, moved_seen)
     return seen.add("loss", loss) + config.guidance * seen.add("guidance", pull)
 

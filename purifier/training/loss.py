@@ -1,12 +1,11 @@
-"""What the purifier is trained by: the bridge's squared error, the restorer's absolute one, and directional guidance by
-the frozen CLIP encoder."""
+"""What the purifier is trained by: the bridge's squared error, and directional guidance by the frozen CLIP encoder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from causalclip.clip.tower import Tower
 from purifier.denoiser.bridge import bridge_point, clean_estimate
@@ -37,12 +36,6 @@ def bridge_loss(pipeline: PurifierPipeline, ends: Ends) -> tuple[Tensor, Tensor]
     return loss, clean_estimate(point, said, ends.t)
 
 
-def restore_loss(pipeline: PurifierPipeline, ends: Ends) -> tuple[Tensor, Tensor]:
-    """Mean absolute error of the restored pictures, in units of the pipeline's scale; and these pictures."""
-    estimate = pipeline.forced(ends.moved)
-    return (estimate - ends.clean).abs().mean() / pipeline.config["scale"], estimate
-
-
 class Guidance:
     """Pulls f(x^) - f(x') towards f(x) - f(x'), f the frozen task encoder: CoDefend's direction, by its cosine.
 
@@ -51,9 +44,8 @@ class Guidance:
     by itself: a few dimensions of CLIP's tokens are a hundred times as large as the others.
 
     Args:
-        layers: of the tower, beside its embedding. connector: from these to a language model's visual tokens, which are
-            then guided, too. floor: the least mean |f(x') - f(x)|^2, in deviations, that a shift is measured in; small
-            ones would make the batches of weak attacks count most.
+        layers: of the tower, beside its embedding. floor: the least mean |f(x') - f(x)|^2, in deviations, that a shift
+            is measured in; small ones would make the batches of weak attacks count most.
     """
 
     def __init__(
@@ -61,16 +53,15 @@ class Guidance:
         tower: Tower,
         *,
         layers: Sequence[int] = LAYERS,
-        connector: nn.Module | None = None,
         floor: float = 1e-4,
     ) -> None:
-        self.tower, self.layers, self.connector, self.floor = tower, tuple(layers), connector, floor
+        self.tower, self.layers, self.floor = tower, tuple(layers), floor
 
     def __call__(self, estimate: Tensor, clean_seen: Seen, moved_seen: Seen) -> Tensor:
         """x^ [N, 3, H, W] and the features of x and x' -> a scalar."""
         terms = []
         seen = clip_features(self.tower, estimate, layers=self.layers)
-        for ours, clean, moved in zip(*map(self._all, (seen, clean_seen, moved_seen)), strict=True):
+        for ours, clean, moved in zip(seen, clean_seen, moved_seen, strict=True):
             deviation = clean.flatten(0, -2).std(0) + 1e-3
             want, got, left = ((a - b) / deviation for a, b in ((clean, moved), (ours, moved), (ours, clean)))
             attacked = want.square().sum(-1) > 1e-6  # a clean picture has no direction
@@ -78,6 +69,3 @@ class Guidance:
             remains = left.square().mean() / want.square().mean().clamp_min(self.floor)
             terms.append((cosine * attacked).sum() / attacked.sum().clamp_min(1) + remains)
         return torch.stack(terms).mean()
-
-    def _all(self, seen: Seen) -> list[Tensor]:
-        return [*seen] if self.connector is None else [*seen, self.connector(*seen)]

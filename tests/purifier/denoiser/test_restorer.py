@@ -24,25 +24,26 @@ def pixels(height: int, width: int, *, count: int = 1, seed: int = 0) -> Tensor:
 
 @pytest.mark.parametrize("size", [(224, 224), (33, 47), (300, 230)])
 def test_untrained_it_leaves_the_quantised_picture_as_it_is(size: tuple[int, int]) -> None:
-    before, quantised = pixels(*size), pixels(*size, seed=1)
-    assert torch.equal(restored(new_restorer(channels=(8, 16)), before, quantised, **SIZES), quantised)
+    quantised = pixels(*size)
+    assert torch.equal(restored(new_restorer(channels=(8, 16)), quantised, 10, **SIZES), quantised)
 
 
 @pytest.mark.parametrize("fold", [2, 4])
-def test_it_adds_by_what_it_sees_of_both_pictures(fold: int) -> None:
-    before, quantised = pixels(224, 230).requires_grad_(True), pixels(224, 230, seed=1).requires_grad_(True)
-    added = restored(tiny_restorer(fold=fold), before, quantised, **SIZES) - quantised
+def test_it_adds_by_what_it_sees_and_by_the_quality(fold: int) -> None:
+    quantised = pixels(224, 230).requires_grad_(True)
+    added = restored(tiny_restorer(fold=fold), quantised, 10, **SIZES) - quantised
     assert added.abs().max() > 1e-3
-    gradients = torch.autograd.grad(added.square().sum(), (before, quantised))
-    assert all((g != 0).float().mean() > 0.99 for g in gradients)
+    (gradient,) = torch.autograd.grad(added.square().sum(), quantised)
+    assert (gradient != 0).float().mean() > 0.99
+    assert not torch.equal(added, restored(tiny_restorer(fold=fold), quantised, 30, **SIZES) - quantised)
 
 
 def test_a_long_picture_goes_through_in_tiles() -> None:
-    before = pixels(224, 900)
-    tiled, whole = (restored(tiny_restorer(), before, before, tile=t, overlap=48) for t in (512, 1024))
-    assert tiled.shape == before.shape
+    long = pixels(224, 900)
+    tiled, whole = (restored(tiny_restorer(), long, 10, tile=t, overlap=48) for t in (512, 1024))
+    assert tiled.shape == long.shape
     assert not torch.equal(tiled, whole)
-    assert ((tiled - before).abs().amax(1) > 0).float().mean() > 0.99
+    assert ((tiled - long).abs().amax(1) > 0).float().mean() > 0.99
 
 
 def gate(bias: float) -> dict[str, Any]:
@@ -61,14 +62,22 @@ def test_the_pipeline_restores_what_the_open_gate_quantised_and_nothing_else() -
 
 
 def test_clip_is_asked_about_the_quantised_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its threshold was set on it: a restored picture is nearer to the attacked one."""
+    """Its threshold was set on quality 10: a restored picture, or a milder one, is nearer to the attacked one."""
     asked: list[Tensor] = []
     monkeypatch.setattr("purifier.denoiser.doubt.shared_tower", lambda name: name)
     monkeypatch.setattr("purifier.denoiser.doubt.moves", lambda _, x, y: asked.append(y) or torch.ones(len(x)))
     doubt = asdict(Doubt(low=-3.0, high=2.0, distance=0.2))
-    for restorer in (None, tiny_restorer()):
-        tiny_purifier(restorer=restorer, gate=gate(-1.0), doubt=doubt).purify(pixels(40, 50))
+    for restorer, quality in ((None, 10), (tiny_restorer(), 10), (None, 20)):
+        tiny_purifier(restorer=restorer, quality=quality, gate=gate(-1.0), doubt=doubt).purify(pixels(40, 50))
     assert torch.equal(asked[0], asked[1])
+    assert torch.equal(asked[0], asked[2])
+
+
+def test_a_milder_quality_leaves_more_of_a_picture() -> None:
+    x = pixels(40, 50)
+    mild, coarse = (tiny_purifier(quality=quality).forced(x) for quality in (40, 10))
+    assert (mild - x).abs().mean() < (coarse - x).abs().mean()
+    assert torch.equal(tiny_purifier().forced(x, quality=40), mild)
 
 
 def test_saving_and_loading_keeps_the_restorer(tmp_path: Path) -> None:

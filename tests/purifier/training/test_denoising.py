@@ -120,7 +120,7 @@ def test_from_a_data_folder_to_a_denoiser(model: EmbeddedVLM, tmp_path: Path, mo
     monkeypatch.setattr(Detector, "from_pretrained", tiny_detector)
     pairs = {"batch": 2, "sizes": ((32, 48, 1.0),), "steps": (1, 2), "layers": model.config.layers}
     settings = {
-        "restorer": {"pairs": pairs},
+        "pairs": pairs,
         "denoiser": {"inner": 24, "depth": 1, "steps": 2, "batch": 2, "held": 1, "questions": 2, "plain": 1},
     }
     data, cache = vlm_folder(tmp_path / "data"), tmp_path / "cache"
