@@ -33,15 +33,18 @@ from purifier.vlm.features import clip_features
 from purifier.vlm.training.data import class_frequency, load_pictures, train_texts
 
 Purify = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> the same, always purified
-Look = Callable[[Tensor, Sequence[Tensor], str], "Views"]  # clean pictures, attacked ones, a seed -> what is seen
+Asked = Sequence[Sequence[str]]  # questions on each picture
+# clean pictures, attacked ones, questions on them, a seed -> what is seen
+Look = Callable[[Tensor, Sequence[Tensor], Asked, str], "Views"]
 
 
 @dataclass(frozen=True, slots=True)
 class DenoisingConfig:
     """inner, depth, drop: of the denoiser. steps, batch, rate: of the optimiser. plain: how many batches of pictures
     that nobody attacked there are beside the pairs; they are cheap. clean: the share of views that were never attacked.
-    questions: on each picture, of the pool. held: the first so many files of pairs are not learned from. average: of
-    the weights, a step. check: every how many steps the state is kept and a line is logged."""
+    questions: on each picture, at most half of them its own, the others of the pool. held: the first so many files of
+    pairs are not learned from. average: of the weights, a step. check: every how many steps the state is kept and a
+    line is logged."""
 
     inner: int = 384
     depth: int = 2
@@ -108,8 +111,9 @@ def learn_denoiser(
     def purify(pixels: Tensor) -> Tensor:
         return to_levels(shipped.forced(pixels))
 
-    def look(clean: Tensor, moved: Sequence[Tensor], seed: str) -> Views:
-        return _look(model, purify, clean, moved, pool, random.Random(f"{config.seed}:{seed}"), config.questions)
+    def look(clean: Tensor, moved: Sequence[Tensor], asked: Asked, seed: str) -> Views:
+        rng = random.Random(f"{config.seed}:{seed}")
+        return _look(model, purify, clean, moved, _prompts(asked, pool, config.questions, rng))
 
     views = seen_views(maker, kept, cache / "denoiser-views", look, config)
     denoiser, measured = train_feature_denoiser(model, list(views), config, cache / out.name)
@@ -139,13 +143,20 @@ def seen_views(maker: PairMaker, pairs: Path, kept: Path, look: Look, config: De
         target = kept / file.name.replace("pairs", "views")
         if not target.is_file():
             found = load_pairs(file)
-            _save(look(found.clean.float() / 255, list(found.moved.float() / 255), file.name), target)
+            _save(look(found.clean.float() / 255, list(found.moved.float() / 255), found.asked, file.name), target)
         yield _load(target)
     for number in range(config.plain):
         target = kept / f"plain-{number:05d}.safetensors"
         if not target.is_file():
-            _save(look(maker.plain(number), [], target.name), target)
+            clean, asked = maker.plain(number)
+            _save(look(clean, [], asked, target.name), target)
         yield _load(target)
+
+
+def _prompts(asked: Asked, pool: Sequence[str], count: int, rng: random.Random) -> list[list[str]]:
+    """`count` questions on each picture, at most half of them from `asked`, the others from the pool."""
+    own = [rng.sample(list(known), min(count // 2, len(known))) for known in asked]
+    return [[*known, *rng.sample(list(pool), min(count - len(known), len(pool)))] for known in own]
 
 
 @torch.no_grad()
@@ -154,14 +165,11 @@ def _look(
     purify: Purify,
     clean: Tensor,
     moved: Sequence[Tensor],
-    pool: Sequence[str],
-    rng: random.Random,
-    questions: int,
+    prompts: list[list[str]],
 ) -> Views:
-    """clean, moved: float [N, 3, H, W], pictures and what attacks made of them; each is asked about from the pool."""
+    """clean, moved: float [N, 3, H, W], pictures and what attacks made of them. prompts: what each is asked."""
     seen = [clip_features(model.tower, purify(x), layers=model.config.layers) for x in (clean, *moved)]
     own = clip_features(model.tower, clean, layers=model.config.layers)
-    prompts = [rng.sample(list(pool), min(questions, len(pool))) for _ in clean]
     visual = model.connector(*own)
     texts = [
         [a.text for a in model.answer_seen(v.expand(len(asked), -1, -1), asked)]

@@ -77,14 +77,15 @@ class Pairs:
     """One batch.
 
     clean: uint8 [N, 3, H, W]. moved: uint8 [K, N, 3, H, W], an attack's pictures midway and at its end. attack, eps:
-    its name, and its budget in 1/255. clean_seen, moved_seen: CLIP's features of the clean and the last moved pictures,
-    patch tokens [N, 49, D] and embedding [N, E], float32.
+    its name, and its budget in 1/255. asked: questions on each picture, may be none. clean_seen, moved_seen: CLIP's
+    features of the clean and the last moved pictures, patch tokens [N, 49, D] and embedding [N, E], float32.
     """
 
     clean: Tensor
     moved: Tensor
     attack: str
     eps: float
+    asked: list[list[str]]
     clean_seen: tuple[Tensor, Tensor]
     moved_seen: tuple[Tensor, Tensor]
 
@@ -125,13 +126,14 @@ class PairMaker:
         moved = torch.stack([_bytes(x) for x in states])
         kind = "pgd, l2" if attack.norm == "l2" else attack.name
         drawn = {"objective": name, "attack": kind, "eps": eps, "steps": attack.steps}
-        return Pairs(_bytes(clean), moved, kind, eps, seen[0], seen[1]), drawn
+        return Pairs(_bytes(clean), moved, kind, eps, _questions(chosen), seen[0], seen[1]), drawn
 
-    def plain(self, number: int) -> Tensor:
-        """Pictures that nobody attacks, float [N, 3, H, W]: batch `number`, the same for the same seed."""
+    def plain(self, number: int) -> tuple[Tensor, list[list[str]]]:
+        """Pictures that nobody attacks, float [N, 3, H, W], and questions on each: batch `number`, the same for the
+        same seed."""
         rng = random.Random(f"{self.config.seed}:plain:{number}")
-        size = self._draw_size(rng)
-        return torch.stack([_load(s.path, *size, rng) for s in self._choose(self.sources, rng)])
+        size, chosen = self._draw_size(rng), self._choose(self.sources, rng)
+        return torch.stack([_load(s.path, *size, rng) for s in chosen]), _questions(chosen)
 
     def _draw_size(self, rng: random.Random) -> tuple[int, int]:
         height, width = _draw(rng, [((h, w), p) for h, w, p in self.config.sizes])
@@ -171,18 +173,18 @@ def save_pairs(pairs: Pairs, drawn: dict[str, object], path: Path) -> None:
     tensors = {"clean": pairs.clean, "moved": pairs.moved}
     for name, (patches, embedding) in (("clean", pairs.clean_seen), ("moved", pairs.moved_seen)):
         tensors |= {f"{name}_patches": patches.half(), f"{name}_embedding": embedding.half()}
-    part = path.with_suffix(".part")
-    save_file({k: v.contiguous() for k, v in tensors.items()}, part, metadata={"drawn": json.dumps(drawn)})
+    part, kept = path.with_suffix(".part"), {"drawn": json.dumps(drawn), "asked": json.dumps(pairs.asked)}
+    save_file({k: v.contiguous() for k, v in tensors.items()}, part, metadata=kept)
     part.replace(path)
 
 
 def load_pairs(path: Path) -> Pairs:
     """One batch that save_pairs wrote."""
     with safe_open(path, "pt") as file:
-        drawn = json.loads(file.metadata()["drawn"])
+        drawn, asked = (json.loads(file.metadata()[name]) for name in ("drawn", "asked"))
         get = file.get_tensor
         seen = [(get(f"{n}_patches").float(), get(f"{n}_embedding").float()) for n in ("clean", "moved")]
-        return Pairs(get("clean"), get("moved"), drawn["attack"], float(drawn["eps"]), seen[0], seen[1])
+        return Pairs(get("clean"), get("moved"), drawn["attack"], float(drawn["eps"]), asked, seen[0], seen[1])
 
 
 def make_pairs(maker: PairMaker, folder: Path, *, batches: int) -> Iterator[Path]:
@@ -193,6 +195,10 @@ def make_pairs(maker: PairMaker, folder: Path, *, batches: int) -> Iterator[Path
         if not path.is_file():
             save_pairs(*maker.make(number), path)
         yield path
+
+
+def _questions(sources: Sequence[Source]) -> list[list[str]]:
+    return [[question for question, _ in source.asked] for source in sources]
 
 
 def _halfway_and_last(states: Iterator[State]) -> Iterator[Tensor]:

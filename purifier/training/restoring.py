@@ -61,12 +61,12 @@ def fit_restorer(
     restorer = pipeline.restorer.train().requires_grad_(True)
     average = copy.deepcopy(restorer).eval()
     optimizer = torch.optim.AdamW(restorer.parameters(), lr=config.rate, betas=(0.9, 0.99), weight_decay=1e-4)
-    pictures = [held.plain(number) for number in range(config.held)]
+    pictures = [held.plain(number)[0] for number in range(config.held)]
     pipeline.restorer = None
     quantised, units = _measured(pipeline, pictures, model)
     lost: list[tuple[float, float]] = []
     for step in range(resume(out, restorer, average, optimizer), config.steps):
-        pipeline.restorer, clean = restorer, maker.plain(step)
+        pipeline.restorer, clean = restorer, maker.plain(step)[0]
         quality = random.Random(f"{config.seed}:{step}").choice(config.qualities)
         given = pipeline.forced(clean, quality=quality)
         loss = error = (given - clean).abs().mean() / ERROR

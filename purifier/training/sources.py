@@ -1,10 +1,13 @@
 """Which pictures the purifier learns from: those of the training splits, with nothing of which is in a test split."""
 
 import csv
+import random
+from collections.abc import Iterator
 from pathlib import Path
 
 from purifier.training.pairs import Source
-from purifier.vlm.training.data import Picture, load_pictures
+from purifier.vlm import CAPTION_PROMPT
+from purifier.vlm.training.data import Picture, class_frequency, load_pictures, train_texts
 
 
 def training_sources(vlm_data: Path | None, forensics: Path | None) -> list[Source]:
@@ -17,7 +20,7 @@ def training_sources(vlm_data: Path | None, forensics: Path | None) -> list[Sour
     Raises:
         FileNotFoundError: a folder is not what it should be, or both are missing.
     """
-    sources = [] if vlm_data is None else [_source(p, vlm_data) for p in load_pictures(vlm_data) if _for_training(p)]
+    sources = [] if vlm_data is None else list(_with_questions(vlm_data))
     if forensics is not None:
         manifest = forensics / "manifest.csv"
         if not manifest.is_file():
@@ -38,5 +41,10 @@ def _for_training(picture: Picture) -> bool:
     return picture.split == "train" and all(q.split == "train" for q in picture.questions)
 
 
-def _source(picture: Picture, root: Path) -> Source:
-    return Source(root / picture.name, tuple((q.question, q.answer) for q in picture.questions))
+def _with_questions(root: Path) -> Iterator[Source]:
+    """Each training picture with the questions that the language model learned from, people's and made ones."""
+    pictures, rng = load_pictures(root), random.Random(0)
+    frequency = class_frequency(pictures)
+    for picture in filter(_for_training, pictures):
+        texts = train_texts(picture, 0, frequency, rng)
+        yield Source(root / picture.name, tuple((t.prompt, t.answer) for t in texts if t.prompt != CAPTION_PROMPT))

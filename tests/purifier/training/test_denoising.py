@@ -130,6 +130,9 @@ def test_from_a_data_folder_to_a_denoiser(model: EmbeddedVLM, tmp_path: Path, mo
     assert facts["attacked crops"] == 2
     assert json.loads((tmp_path / "out/config.json").read_text())["facts"] == facts
     kept = sorted((cache / "denoiser-views").iterdir())
+    with safe_open(kept[0], "pt") as file:
+        prompts, texts = json.loads(file.metadata()["said"])
+    assert all(len(set(asked)) == len(said) == 2 for asked, said in zip(prompts, texts, strict=True))
     for path, copies in zip(kept, (1, 3, 3), strict=True):  # plain, views, views
         with safe_open(path, "pt") as file:
             assert file.get_tensor("purified_patches").shape[:3] == (copies, 2, 49)

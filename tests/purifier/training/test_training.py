@@ -72,6 +72,14 @@ def test_making_pairs_goes_on_where_it_was(sources: list[Source], folder: Path) 
     assert torch.equal(again.clean, load_pairs(first).clean)
 
 
+def test_the_questions_on_each_picture_come_along(sources: list[Source], pairs: Pairs) -> None:
+    assert pairs.asked == [["is there a dog"]] * len(pairs.clean)
+    half = _maker([replace(s, asked=s.asked * (i % 2)) for i, s in enumerate(sources)])
+    pixels, asked = half.plain(0)
+    assert len(asked) == len(pixels)
+    assert {tuple(questions) for number in range(4) for questions in half.plain(number)[1]} == {(), ("is there a dog",)}
+
+
 def test_every_objective_is_drawn(sources: list[Source]) -> None:
     maker = _maker(sources)
     assert {maker.draw_objective(random.Random(n)) for n in range(30)} == {
