@@ -30,9 +30,9 @@ class RestoringConfig:
 
     steps: int = 2000
     rate: float = 8e-4
-    qualities: tuple[int, ...] = (8, 10, 10, 12, 15, 15, 20, 20, 30)
-    guide_from: float = 0.6
-    guidance: float = 1.0
+    qualities: tuple[int, ...] = (10, 10, 12, 15, 15, 20)
+    guide_from: float = 0.5
+    guidance: float = 1.5
     decay: float = 0.6
     average: float = 0.99
     check: int = 200
@@ -63,7 +63,8 @@ def fit_restorer(
     optimizer = torch.optim.AdamW(restorer.parameters(), lr=config.rate, betas=(0.9, 0.99), weight_decay=1e-4)
     pictures = [held.plain(number)[0] for number in range(config.held)]
     pipeline.restorer = None
-    quantised, units = _measured(pipeline, pictures, model)
+    sight = _Sight(model, pictures, [pipeline.forced(clean) for clean in pictures])
+    quantised, _ = _measured(pipeline, pictures, sight)
     lost: list[tuple[float, float]] = []
     for step in range(resume(out, restorer, average, optimizer), config.steps):
         pipeline.restorer, clean = restorer, maker.plain(step)[0]
@@ -72,9 +73,7 @@ def fit_restorer(
         loss = error = (given - clean).abs().mean() / ERROR
         pull: Any = torch.zeros(())
         if step >= config.guide_from * config.steps:
-            with torch.no_grad():
-                wanted = _seen(clean, model)
-            pull = _share(_shifts(given, wanted, model), units)
+            pull = sight.left(given, clean)
             loss = error + config.guidance * pull
         fall = (1.02 - step / config.steps) / config.decay
         optimizer.param_groups[0]["lr"] = config.rate * min(1.0, (step + 1) / 50, fall)
@@ -86,10 +85,10 @@ def fit_restorer(
         lost.append((error.item(), pull.item()))
         if (step + 1) % config.check == 0 or step + 1 == config.steps:
             pipeline.restorer = average
-            restored, left = _measured(pipeline, pictures, model)
+            restored, left = _measured(pipeline, pictures, sight)
             error_mean, pull_mean = (sum(values) / len(values) for values in zip(*lost, strict=True))
             row = {"step": step + 1, "error": error_mean, "guidance": pull_mean}
-            log_row(out, row | {"psnr quantised": quantised, "psnr": restored, "shift left": _share(left, units)})
+            log_row(out, row | {"psnr quantised": quantised, "psnr": restored, "shift left": left})
             save_checkpoint(out, step + 1, restorer, average, optimizer)
             lost = []
     restorer.load_state_dict(average.state_dict())
@@ -97,31 +96,42 @@ def fit_restorer(
     pipeline.register_modules(restorer=restorer)  # type: ignore[attr-defined]  # a plain one would not be saved after None
 
 
-def _seen(pixels: Tensor, model: EmbeddedVLM) -> list[Tensor]:
-    """CLIP's patch tokens and embedding, and the visual tokens."""
-    patches, embedding = clip_features(model.tower, pixels, layers=model.config.layers)
-    return [patches.float(), embedding.float(), model.connector(patches.float(), embedding.float())]
+class _Sight:
+    """What CLIP and the model see of pictures: patch tokens, embedding and visual tokens.
 
+    Args:
+        clean, quantised: batches by which it is measured how far quantisation moves what is seen, each dimension in
+            deviations (a few dimensions of CLIP's tokens are a hundred times as large as the others).
+    """
 
-def _shifts(pixels: Tensor, wanted: Sequence[Tensor], model: EmbeddedVLM) -> list[Any]:
-    """How far what is seen is from what is wanted: mean squares, each dimension in deviations over the batch (a few
-    dimensions of CLIP's tokens are a hundred times as large as the others)."""
-    return [
-        ((is_ - w) / (w.flatten(0, -2).std(0) + 1e-3)).square().mean()
-        for is_, w in zip(_seen(pixels, model), wanted, strict=True)
-    ]
+    def __init__(self, model: EmbeddedVLM, clean: Sequence[Tensor], quantised: Sequence[Tensor]) -> None:
+        self.model = model
+        with torch.no_grad():
+            wanted, moved = ([torch.cat(part) for part in zip(*map(self, x), strict=True)] for x in (clean, quantised))
+        self.deviations = [part.flatten(0, -2).std(0) + 1e-3 for part in wanted]
+        self.units = torch.stack(self._shifts(moved, wanted))
 
+    def __call__(self, pixels: Tensor) -> list[Tensor]:
+        patches, embedding = clip_features(self.model.tower, pixels, layers=self.model.config.layers)
+        return [patches.float(), embedding.float(), self.model.connector(patches.float(), embedding.float())]
 
-def _share(shifts: Sequence[Any], units: Sequence[Any]) -> Any:
-    return sum(shift / unit for shift, unit in zip(shifts, units, strict=True)) / len(units)
+    def left(self, given: Tensor, clean: Tensor) -> Tensor:
+        """How far what is seen of `given` is from what is seen of `clean`, as a share of what quantisation does."""
+        with torch.no_grad():
+            wanted = self(clean)
+        return (torch.stack(self._shifts(self(given), wanted)) / self.units).mean()
+
+    def _shifts(self, seen: Sequence[Tensor], wanted: Sequence[Tensor]) -> list[Tensor]:
+        return [
+            ((a - b) / deviation).square().mean() for a, b, deviation in zip(seen, wanted, self.deviations, strict=True)
+        ]
 
 
 @torch.no_grad()
-def _measured(pipeline: PurifierPipeline, pictures: Sequence[Tensor], model: EmbeddedVLM) -> tuple[float, list[float]]:
-    """Of batches that nobody attacked, purified all the same: mean PSNR to what they were, in dB, and mean shifts."""
-    noise, shifts = [], []
-    for clean in pictures:
-        given = pipeline.forced(clean)
-        noise.append(psnr(given, clean).mean().item())
-        shifts.append([shift.item() for shift in _shifts(given, _seen(clean, model), model)])
-    return sum(noise) / len(noise), [sum(values) / len(values) for values in zip(*shifts, strict=True)]
+def _measured(pipeline: PurifierPipeline, pictures: Sequence[Tensor], sight: _Sight) -> tuple[float, float]:
+    """Of batches that nobody attacked, purified all the same: mean PSNR to what they were, in dB, and what is left of
+    the shift of what is seen."""
+    given = [pipeline.forced(clean) for clean in pictures]
+    noise = [psnr(*pair).mean() for pair in zip(given, pictures, strict=True)]
+    left = [sight.left(*pair) for pair in zip(given, pictures, strict=True)]
+    return torch.stack(noise).mean().item(), torch.stack(left).mean().item()
