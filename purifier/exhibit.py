@@ -29,13 +29,15 @@ AMPLIFIED = 10  # times, of the pictures of differences; fixed, so that two of t
 class Wish:
     """What is to be done with a picture.
 
-    question: "" asks for captions alone. steps: of the purifier. prompt: whether the defence prompt is on, where the
-    purifier changed the picture. attack: None takes the picture as it is. objective, target: of the attack (see aims).
-    vlm: who speaks, EMBEDDED or OTHER (see Models.voice).
+    question: "" asks for captions alone. steps: of the purifier. always: whether it purifies what it takes for clean,
+    too. prompt: whether the defence prompt is on, where the purifier changed the picture. attack: None takes the
+    picture as it is. objective, target: of the attack (see aims). vlm: who speaks, EMBEDDED or OTHER (see
+    Models.voice).
     """
 
     question: str = ""
     steps: int = 1
+    always: bool = False
     prompt: bool = False
     attack: Attack | None = None
     objective: str = "answer"
@@ -142,7 +144,7 @@ def exhibit(models: Models, pixels: np.ndarray, wish: Wish) -> Iterator[Exhibit]
     _add(shown, "adversarial", moved, models)
     yield shown
     started = time.perf_counter()
-    purified = models.purify(moved, wish.steps)
+    purified = models.purify(moved, wish.steps, always=wish.always)
     shown.seconds = time.perf_counter() - started
     _add(shown, "purified", purified, models)
     yield shown

@@ -68,16 +68,16 @@ class Models:
         self._purify = on_a_lent_card(self._purify_here)
         self._once, self._stepwise = on_a_lent_card(self._work_here), on_a_lent_card(self._steps_here)
 
-    def purify(self, pixels: "Tensor", steps: int) -> "Tensor":
+    def purify(self, pixels: "Tensor", steps: int, *, always: bool = False) -> "Tensor":
         """The shipped purifier's picture, as PurifierPipeline gives it; on a graphics card where the host lends one."""
-        return self._purify(pixels, steps)
+        return self._purify(pixels, steps, always)
 
-    def _purify_here(self, pixels: "Tensor", steps: int) -> "Tensor":
+    def _purify_here(self, pixels: "Tensor", steps: int, always: bool) -> "Tensor":
         import torch  # seconds of imports, when a model is first used
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
         pipeline: Any = self.purifier  # diffusers' own methods are not typed
-        purified: Tensor = pipeline.to(device)(pixels.to(device), steps).images.cpu()
+        purified: Tensor = pipeline.to(device)(pixels.to(device), steps, always=always).images.cpu()
         return purified
 
     @property

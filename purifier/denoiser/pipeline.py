@@ -99,6 +99,7 @@ class PurifierPipeline(DiffusionPipeline):
         num_inference_steps: int = STEPS,
         noise: float = 0.0,
         generator: torch.Generator | None = None,
+        always: bool = False,
     ) -> PurifierOutput:
         """Purifies pictures.
 
@@ -107,14 +108,24 @@ class PurifierPipeline(DiffusionPipeline):
             num_inference_steps: 1 to 5; the same picture always gives the same result.
             noise: standard deviation, in 1/255, of Gaussian noise that is added first and removed with the rest;
                 `generator` seeds it.
+            always: whether to purify what the gate takes for clean, too. Who knows the purifier finds it easier to
+                close the gate than to get past the quantisation.
 
         Raises:
             ValueError: the pixels' shape or type, the steps or the noise are others.
         """
-        return PurifierOutput(images=to_levels(self.purify(pixels, num_inference_steps, noise, generator)))
+        return PurifierOutput(
+            images=to_levels(self.purify(pixels, num_inference_steps, noise, generator, always=always))
+        )
 
     def purify(
-        self, pixels: Tensor, steps: int = STEPS, noise: float = 0.0, generator: torch.Generator | None = None
+        self,
+        pixels: Tensor,
+        steps: int = STEPS,
+        noise: float = 0.0,
+        generator: torch.Generator | None = None,
+        *,
+        always: bool = False,
     ) -> Tensor:
         """The same without rounding, and differentiable: what an adaptive attacker has."""
         _check(pixels, steps, noise)
@@ -124,14 +135,16 @@ class PurifierPipeline(DiffusionPipeline):
         looked, found = self.look(pixels)
         if self.config["gate"] is None:
             return self._without(pixels, found, steps).clamp(0, 1)
+        if always:
+            return self._behind(self._without(pixels, found, steps))
         odds = Gate(**self.config["gate"])(looked, found)
         doubt = Doubt(**self.config["doubt"]) if self.config["doubt"] else None
         if not torch.is_grad_enabled() and bool((odds <= (doubt.low if doubt else 0)).all()):
             return pixels.clamp(0, 1)
-        walked = self._without(pixels, found, steps).clamp(0, 1)
+        walked = self._without(pixels, found, steps)
         if doubt:
-            odds = doubt(odds, pixels, _quantised(walked, QUALITY))
-        purified = self._restored(_quantised(walked, self.config["quality"]))
+            odds = doubt(odds, pixels, _quantised(walked.clamp(0, 1), QUALITY))
+        purified = self._behind(walked)
         return (pixels + opened(odds).view(-1, 1, 1, 1) * (purified - pixels)).clamp(0, 1)
 
     def doubts(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -144,14 +157,16 @@ class PurifierPipeline(DiffusionPipeline):
         """The pictures as they are purified where the gate opens, at another quality than the pipeline's if one is
         given; only the restorer's weights have a gradient."""
         with torch.no_grad():
-            walked = self.without_perturbation(pixels, steps).clamp(0, 1)
-            quantised = _quantised(walked, quality or self.config["quality"])
-        return self._restored(quantised, quality).clamp(0, 1)
+            walked = self.without_perturbation(pixels, steps)
+        return self._behind(walked, quality)
 
-    def _restored(self, quantised: Tensor, quality: int | None = None) -> Tensor:
-        if self.restorer is None:
-            return quantised
-        return restored(self.restorer, quantised, quality or self.config["quality"], **self._tiles)
+    def _behind(self, walked: Tensor, quality: int | None = None) -> Tensor:
+        """Pictures after the walk -> quantised and restored."""
+        quality = quality or self.config["quality"]
+        quantised = _quantised(walked.clamp(0, 1), quality)
+        if self.restorer is not None:
+            quantised = restored(self.restorer, quantised, quality, **self._tiles)
+        return quantised.clamp(0, 1)
 
     def without_perturbation(self, pixels: Tensor, steps: int = STEPS) -> Tensor:
         """The network's walk alone, not rounded: float [N, 3, H, W] -> the same."""

@@ -1,9 +1,11 @@
 """Small random models for tests: the purifier, and all that the tab and the commands need."""
 
+from dataclasses import asdict
 from typing import Any
 
 import torch
 
+from purifier.denoiser.gate import STATISTICS, Gate
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
 from purifier.denoiser.restorer import new_restorer
 from purifier.models import Models
@@ -26,6 +28,12 @@ def tiny_restorer(*, seed: int = 0, fold: int = 4) -> Any:
     unet: Any = new_restorer(channels=(8, 16), fold=fold, seed=seed)
     torch.nn.init.normal_(unet.conv_out.weight, std=0.03, generator=torch.Generator().manual_seed(seed))
     return unet.eval().requires_grad_(False)
+
+
+def fixed_gate(odds: float) -> dict[str, Any]:
+    """Settings of a gate that says the same log-odds of every picture."""
+    zeros = (0.0,) * STATISTICS
+    return asdict(Gate(zeros, (1.0,) * STATISTICS, ((*zeros, 0.0),), (1.0, odds), false_alarms=0.01))
 
 
 def tiny_models(**replaced: Any) -> Models:

@@ -27,6 +27,7 @@ def add_endpoints(tab: PurifyTab) -> None:
     file = gr.Image(type="filepath", format="png", interactive=False, **hidden)
     facts = gr.JSON(**hidden)
     steps, seed = gr.Number(1, label="steps", **hidden), gr.Number(0, label="seed", **hidden)
+    always = gr.Checkbox(False, label="always", **hidden)
     question = gr.Textbox("", label="question", **hidden)
     target = gr.Textbox("", label="target", **hidden)
     objective = gr.Textbox("caption", label="objective", **hidden)
@@ -34,7 +35,7 @@ def add_endpoints(tab: PurifyTab) -> None:
     attack_steps, prompt = gr.Number(20, label="steps", **hidden), gr.Checkbox(False, label="prompt", **hidden)
     api = PurifyApi(tab.models)
     wired: list[tuple[Callable[..., Any], list[Any], list[Any], str]] = [
-        (api.purify, [tab.picture, steps], [file, facts], "purify"),
+        (api.purify, [tab.picture, steps, always], [file, facts], "purify"),
         (
             api.attack,
             [tab.picture, attack, eps, attack_steps, objective, question, target, seed],
@@ -53,15 +54,18 @@ class PurifyApi:
     def __init__(self, models: Models) -> None:
         self.models = models
 
-    def purify(self, picture: dict[str, Any] | None, steps: float = 1) -> tuple[str, dict[str, Any]]:
-        """Takes an attack out of a picture. steps: 1 to 5.
+    def purify(
+        self, picture: dict[str, Any] | None, steps: float = 1, always: bool = False
+    ) -> tuple[str, dict[str, Any]]:
+        """Takes an attack out of a picture. steps: 1 to 5. always: whether to purify a picture in which no attack is
+        found, too; otherwise it comes back unchanged.
 
         Returns the purified picture as PNG, and its size and the seconds that it took.
         """
         with _sentences(self.models):
             pixels = _pixels(picture)
             started = time.perf_counter()
-            purified = self.models.purify(pixels, int(steps))
+            purified = self.models.purify(pixels, int(steps), always=bool(always))
             facts = {"seconds": round(time.perf_counter() - started, 3), "steps": int(steps)}
             return _file(purified, "purified"), facts
 

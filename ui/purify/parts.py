@@ -61,7 +61,7 @@ def asking(models: Models) -> tuple[tuple[gr.Textbox, gr.Radio, gr.HTML], tuple[
 
 
 def settings() -> list[Any]:
-    """steps, prompt, attack, eps, attack steps, objective, target."""
+    """steps, always, prompt, attack, eps, attack steps, objective, target."""
     with gr.Column(elem_id="purify-settings"):
         with gr.Accordion("The attack", open=False):
             objective = gr.Dropdown(OBJECTIVES, value="answer", label="What shall change", elem_id="purify-objective")
@@ -71,6 +71,11 @@ def settings() -> list[Any]:
             attack_steps = gr.Slider(1, 100, 20, step=1, label="Steps of the attack", buttons=[])
         with gr.Accordion("The purifier", open=False):
             steps = gr.Slider(1, 5, 1, step=1, label="Steps of the purifier", buttons=[])
+            always = gr.Checkbox(
+                label="Purify even if no attack is found",
+                info="Safer against an attacker who knows the purifier. Clean pictures lose detail, and some answers.",
+                elem_id="purify-always",
+            )
             prompt = gr.Checkbox(
                 label="Defence prompt for the purified picture",
                 info="A small network that mends what the embedded model sees of it.",
@@ -78,7 +83,7 @@ def settings() -> list[Any]:
                 visible=prompt_shipped(),
                 elem_id="purify-prompt",
             )
-    return [steps, prompt, attack, eps, attack_steps, objective, target]
+    return [steps, always, prompt, attack, eps, attack_steps, objective, target]
 
 
 def outputs() -> tuple[gr.HTML, dict[Which, gr.Image], dict[str, gr.Image], gr.HTML, gr.HTML, gr.ImageSlider]:

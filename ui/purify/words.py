@@ -92,7 +92,8 @@ def _given(moved: Said, purified: Said, *, unchanged: bool) -> tuple[str, str]:
     if unchanged:
         return (
             "Taken for clean: the picture comes back unchanged",
-            "The purifier found no attack. It misses some weak ones, and those that are made against it.",
+            "The purifier found no attack. It misses some weak ones, and those that are made against it. To purify the "
+            "picture all the same, open The purifier and switch that on.",
         )
     if purified.same_caption(moved):
         return (
@@ -228,7 +229,9 @@ def notes(shown: Exhibit) -> str:
 
 def _facts(shown: Exhibit) -> str:
     steps = shown.wish.steps
-    parts = [_attack_facts(shown), f"Purified in {shown.seconds:.2f} s, {steps} step{'s' if steps > 1 else ''}."]
+    how = ", whether an attack was found or not" if shown.wish.always else ""
+    purified = f"Purified in {shown.seconds:.2f} s, {steps} step{'s' if steps > 1 else ''}{how}."
+    parts = [_attack_facts(shown), purified]
     if shown.voice.key == EMBEDDED:
         used = "not used, as the picture came back unchanged" if shown.unchanged else "on for the purified picture"
         parts.append(f"Defence prompt {used if shown.wish.prompt else 'off'}.")

@@ -2,7 +2,6 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -10,10 +9,9 @@ from torch import Tensor
 
 from purifier.attacks.budget import to_levels
 from purifier.denoiser.doubt import Doubt
-from purifier.denoiser.gate import STATISTICS, Gate
 from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.denoiser.restorer import new_restorer, restored
-from tests.makers.purifiers import tiny_purifier, tiny_restorer
+from tests.makers.purifiers import fixed_gate, tiny_purifier, tiny_restorer
 
 SIZES = {"tile": 512, "overlap": 48}
 
@@ -46,19 +44,23 @@ def test_a_long_picture_goes_through_in_tiles() -> None:
     assert ((tiled - long).abs().amax(1) > 0).float().mean() > 0.99
 
 
-def gate(bias: float) -> dict[str, Any]:
-    """Settings of a gate that says `bias` of every picture."""
-    zeros = (0.0,) * STATISTICS
-    return asdict(Gate(zeros, (1.0,) * STATISTICS, ((*zeros, 0.0),), (1.0, bias), false_alarms=0.01))
-
-
 def test_the_pipeline_restores_what_the_open_gate_quantised_and_nothing_else() -> None:
     x = to_levels(pixels(40, 50))
-    shut, opened = (tiny_purifier(restorer=tiny_restorer(), gate=gate(bias)) for bias in (-1.0, 1.0))
+    shut, opened = (tiny_purifier(restorer=tiny_restorer(), gate=fixed_gate(bias)) for bias in (-1.0, 1.0))
     assert torch.equal(shut(x).images, x)
     assert torch.allclose(opened.purify(x), opened.forced(x), atol=1e-6)
     assert not torch.equal(opened.forced(x), tiny_purifier().forced(x))
     assert torch.equal(tiny_purifier(restorer=new_restorer(channels=(8, 16))).forced(x), tiny_purifier().forced(x))
+
+
+def test_a_picture_taken_for_clean_is_purified_all_the_same_where_that_is_wished() -> None:
+    x = to_levels(pixels(40, 50))
+    shut = tiny_purifier(gate=fixed_gate(-1.0))
+    assert torch.equal(shut(x).images, x)
+    assert torch.equal(shut(x, always=True).images, to_levels(shut.forced(x)))
+    moved = x.clone().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(shut.purify(moved, always=True).square().sum(), moved)
+    assert (gradient != 0).float().mean() > 0.9
 
 
 def test_clip_is_asked_about_the_quantised_picture(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +70,7 @@ def test_clip_is_asked_about_the_quantised_picture(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("purifier.denoiser.doubt.moves", lambda _, x, y: asked.append(y) or torch.ones(len(x)))
     doubt = asdict(Doubt(low=-3.0, high=2.0, distance=0.2))
     for restorer, quality in ((None, 10), (tiny_restorer(), 10), (None, 20)):
-        tiny_purifier(restorer=restorer, quality=quality, gate=gate(-1.0), doubt=doubt).purify(pixels(40, 50))
+        tiny_purifier(restorer=restorer, quality=quality, gate=fixed_gate(-1.0), doubt=doubt).purify(pixels(40, 50))
     assert torch.equal(asked[0], asked[1])
     assert torch.equal(asked[0], asked[2])
 

@@ -22,7 +22,7 @@ from purifier.models import Voice
 from purifier.names import EMBEDDED, OTHER
 from tests.makers.models import hub_folders
 from tests.makers.pictures import encode, photo
-from tests.makers.purifiers import tiny_models
+from tests.makers.purifiers import fixed_gate, tiny_models, tiny_purifier
 from ui.purify import words
 from ui.purify.tab import PurifyTab, build_tab, reason
 from ui.server.turns import Superseded, take_turn
@@ -222,9 +222,14 @@ def test_who_speaks_is_named_and_why() -> None:
 
 
 def settings(
-    question: str = QUESTION, attack: str = "pgd", eps: float = 8, objective: str = "answer", target: str = ""
+    question: str = QUESTION,
+    attack: str = "pgd",
+    eps: float = 8,
+    objective: str = "answer",
+    target: str = "",
+    always: bool = False,
 ):
-    return [question, 1, False, attack, eps, 3, objective, target, EMBEDDED]
+    return [question, 1, always, False, attack, eps, 3, objective, target, EMBEDDED]
 
 
 def payload(folder: Path, data: bytes | None = None) -> dict[str, str]:
@@ -310,11 +315,15 @@ def test_a_broken_picture_is_a_sentence_and_leaves_nothing(tab: PurifyTab, insid
 
 
 def test_a_picture_that_is_left_as_it_is_is_said_to_be(inside: Path) -> None:
-    page_models = tiny_models(purifier=lambda: new_pipeline(channels=(8, 16), coarse=32))
+    page_models = tiny_models(purifier=lambda: tiny_purifier(gate=fixed_gate(-1.0)))
     with gr.Blocks():
         untouched = build_tab(page_models)
     last = followed(untouched.run_given(take_turn("purify"), payload(inside), *settings()))
     assert "comes back unchanged" in last[untouched.headline]
+    assert "open The purifier and switch that on" in last[untouched.headline]
+    last = followed(untouched.run_given(take_turn("purify"), payload(inside), *settings(always=True)))
+    assert "Purified" in last[untouched.headline]
+    assert "whether an attack was found or not" in last[untouched.notes]
 
 
 def test_another_model_can_be_chosen_only_where_there_is_one(tab: PurifyTab, inside: Path, tmp_path: Path) -> None:
@@ -372,7 +381,7 @@ def test_attack_then_purify_then_ask(client: Client, picture: Any) -> None:
     attacked, facts = client.predict(picture, "pgd", 6, 3, "answer", QUESTION, "", 0, api_name="/attack")
     change = np.array(Image.open(attacked)).astype(int) - photo(96, 72)
     assert 0 < np.abs(change).max() == facts["linf"] <= 6  # PNG all the way: the budget holds to the last bit
-    purified, facts = client.predict(handle_file(attacked), 2, api_name="/purify")
+    purified, facts = client.predict(handle_file(attacked), 2, True, api_name="/purify")
     assert facts["steps"] == 2
     assert np.array(Image.open(purified)).shape == (72, 96, 3)
     said = client.predict(handle_file(purified), QUESTION, True, api_name="/ask")
