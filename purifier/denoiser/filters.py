@@ -1,6 +1,7 @@
 """Fixed filters: what the purifier's network sees a picture through, and what takes out what the network leaves."""
 
 import io
+import math
 from functools import cache
 
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor
 COARSE = 40  # px of the short side
 QUALITY = 10  # of JPEG's tables, for `quantise`
 BLOCK = 8  # px, of JPEG's transform
+SIDES = (150, 208)  # px of the short side, TURN radians, MOVE of half a side: what quantise_by_chance draws from
+TURN, MOVE = 0.4, 0.05
 SHIFTS = ((0, 0), (4, 4), (2, 6), (6, 2), (1, 3), (5, 7), (3, 1), (7, 5))  # of its grid, evenly spread over a block
 
 
@@ -50,6 +53,38 @@ def quantise(pixels: Tensor, quality: int = QUALITY, shifts: tuple[tuple[int, in
         padded = F.pad(pixels, (right, beside, down, below), mode="reflect")
         total = total + _through_jpeg(padded, quality)[..., down : down + height, right : right + width]
     return (total / len(shifts)).clamp(0, 1)
+
+
+def quantise_by_chance(
+    pixels: Tensor, size: tuple[int, int], quality: int = QUALITY, generator: torch.Generator | None = None
+) -> Tensor:
+    """`quantise` at a short side, on grids, at an angle and in a place that are drawn anew, and turned back; so that an
+    attacker who knows all but the draw can only follow a mean gradient (EOT).
+
+    Args:
+        pixels: float [N, 3, H, W] in [0, 1]. size: height and width of what is returned.
+    """
+
+    def draw(low: float, high: float) -> float:
+        return low + (high - low) * torch.rand((), generator=generator).item()
+
+    small = resize(pixels, draw(*SIDES) / min(pixels.shape[-2:])).clamp(0, 1)
+    rim = [side // 4 for side in small.shape[-2:]]  # so that no corner is turned out of the picture
+    padded = F.pad(small, (rim[1], rim[1], rim[0], rim[0]), mode="reflect")
+    angle, scale, ratio = draw(-TURN, TURN), draw(0.95, 1.05), padded.shape[-1] / padded.shape[-2]
+    cosine, sine = scale * math.cos(angle), scale * math.sin(angle)
+    moved = (draw(-MOVE, MOVE), draw(-MOVE, MOVE))
+    turn = torch.tensor([[cosine, -sine / ratio, moved[0]], [sine * ratio, cosine, moved[1]], [0, 0, 1]])
+    shifts = tuple((int(draw(0, BLOCK)), int(draw(0, BLOCK))) for _ in SHIFTS)
+    turned = quantise(_turned(padded, turn).clamp(0, 1), quality, shifts)
+    straight = _turned(turned, torch.linalg.inv(turn))[..., rim[0] : -rim[0], rim[1] : -rim[1]]
+    return F.interpolate(straight, size, mode="bicubic", align_corners=False).clamp(0, 1)
+
+
+def _turned(pixels: Tensor, turn: Tensor) -> Tensor:
+    """Moved by an affine map of [-1, 1] x [-1, 1], [3, 3]."""
+    where = F.affine_grid(turn[:2].to(pixels).expand(len(pixels), 2, 3), list(pixels.shape), align_corners=False)
+    return F.grid_sample(pixels, where, mode="bicubic", padding_mode="reflection", align_corners=False)
 
 
 def _through_jpeg(pixels: Tensor, quality: int) -> Tensor:

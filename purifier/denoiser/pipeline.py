@@ -23,7 +23,7 @@ from causalclip.clip.runtime import fast_dtype
 from causalclip.clip.weights import ASSETS, WeightsMissing
 from purifier.attacks.budget import LEVELS, to_levels
 from purifier.denoiser.doubt import Doubt
-from purifier.denoiser.filters import QUALITY, fine_detail, quantise, resize
+from purifier.denoiser.filters import QUALITY, fine_detail, quantise, quantise_by_chance, resize
 from purifier.denoiser.gate import Gate, opened
 from purifier.denoiser.restorer import new_unet, restored
 from purifier.denoiser.tiles import apply_tiled
@@ -33,6 +33,7 @@ STEPS = 1
 MAX_STEPS = 5
 SHARD = "8MB"
 FINE = 8.0
+ALWAYS = 4.0  # 1/255, of the noise that is added where the gate is not asked
 SEEN = 176  # px of the short side at which pictures are quantised: coarser than CLIP sees, and on another grid
 
 
@@ -108,8 +109,8 @@ class PurifierPipeline(DiffusionPipeline):
             num_inference_steps: 1 to 5; the same picture always gives the same result.
             noise: standard deviation, in 1/255, of Gaussian noise that is added first and removed with the rest;
                 `generator` seeds it.
-            always: whether to purify what the gate takes for clean, too. Who knows the purifier finds it easier to
-                close the gate than to get past the quantisation.
+            always: whether to purify what the gate takes for clean, too, with noise of ALWAYS and a quantisation that
+                are drawn anew each time. Who knows the purifier can close the gate, and prepare for a fixed grid.
 
         Raises:
             ValueError: the pixels' shape or type, the steps or the noise are others.
@@ -129,6 +130,7 @@ class PurifierPipeline(DiffusionPipeline):
     ) -> Tensor:
         """The same without rounding, and differentiable: what an adaptive attacker has."""
         _check(pixels, steps, noise)
+        noise = max(noise, ALWAYS) if always else noise
         if noise:
             drawn = torch.randn(pixels.shape, generator=generator, dtype=pixels.dtype)
             pixels = pixels + noise / LEVELS * drawn.to(pixels.device)
@@ -136,7 +138,9 @@ class PurifierPipeline(DiffusionPipeline):
         if self.config["gate"] is None:
             return self._without(pixels, found, steps).clamp(0, 1)
         if always:
-            return self._behind(self._without(pixels, found, steps))
+            walked = looked - found if steps == 1 else self._walk(looked, steps)
+            size, quality = (pixels.shape[-2], pixels.shape[-1]), self.config["quality"]
+            return self._restored(quantise_by_chance(walked.clamp(0, 1), size, quality, generator), quality)
         odds = Gate(**self.config["gate"])(looked, found)
         doubt = Doubt(**self.config["doubt"]) if self.config["doubt"] else None
         if not torch.is_grad_enabled() and bool((odds <= (doubt.low if doubt else 0)).all()):
@@ -163,7 +167,9 @@ class PurifierPipeline(DiffusionPipeline):
     def _behind(self, walked: Tensor, quality: int | None = None) -> Tensor:
         """Pictures after the walk -> quantised and restored."""
         quality = quality or self.config["quality"]
-        quantised = _quantised(walked.clamp(0, 1), quality)
+        return self._restored(_quantised(walked.clamp(0, 1), quality), quality)
+
+    def _restored(self, quantised: Tensor, quality: int) -> Tensor:
         if self.restorer is not None:
             quantised = restored(self.restorer, quantised, quality, **self._tiles)
         return quantised.clamp(0, 1)

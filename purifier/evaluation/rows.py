@@ -58,11 +58,9 @@ def build_rows(models: Models, *, compared: Path | None) -> list[Row]:
         rows.append(Row(regression, other.purify, True, False, vlm))
     rows.append(Row("ours, 1 step", lambda x: ours.purify(x, 1), True, False, vlm))
     rows.append(Row("ours, 4 steps", lambda x: ours.purify(x, 4), True, False, vlm))
-    rows.append(Row("ours, always", lambda x: ours.purify(x, always=True), True, False, vlm))
+    rows.append(Row("ours, always", lambda x: ours.purify(x, always=True), True, True, vlm))
     with suppress(WeightsMissing):  # no prompt was trained
-        prompted = models.prompted
-        rows.append(Row("ours, 1 step, prompt", lambda x: ours.purify(x, 1), True, False, vlm, prompted))
-        rows.append(Row("ours, always, prompt", lambda x: ours.purify(x, always=True), True, False, vlm, prompted))
+        rows.append(Row("ours, 1 step, prompt", lambda x: ours.purify(x, 1), True, False, vlm, models.prompted))
     return rows
 
 

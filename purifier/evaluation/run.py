@@ -26,6 +26,7 @@ from purifier.vlm.training.data import normalise_answer
 
 Log = Callable[[str], Any]
 CHECK = 5  # steps, after which an adaptive attacker looks at what he has
+SURE = 8  # draws of a random defence that must all give another answer before he stops
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +157,12 @@ class Said:
 
     @torch.no_grad()
     def changed(self, moved: Tensor) -> bool:
-        """Whether the answer to moved [1, 3, H, W] is another one; never so sure where the defence draws noise."""
-        if self.row.random:
-            return False
+        """Whether the answer to moved [1, 3, H, W] is another one; SURE times in a row where the defence is random."""
+        return all(self._told(moved) != self.clean for _ in range(SURE if self.row.random else 1))
+
+    def _told(self, moved: Tensor) -> str:
         shown = to_levels(self.row.defend(moved))
-        return bool(self.row.speaks_of(shown, moved).answer(shown, self.question)[0].text != self.clean)
+        return str(self.row.speaks_of(shown, moved).answer(shown, self.question)[0].text)
 
 
 def attacked_until(attack: Attack, pixels: Tensor, objective: Any, reached: Callable[[Tensor], bool]) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from purifier.attacks.budget import to_levels
 from purifier.denoiser.doubt import Doubt, moves
-from purifier.denoiser.filters import fine_detail, low_pass, quantise
+from purifier.denoiser.filters import fine_detail, low_pass, quantise, quantise_by_chance
 from purifier.denoiser.gate import STATISTICS, Gate, opened, statistics
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
 from purifier.pixels import to_tensor
@@ -126,6 +126,19 @@ def test_quantising_on_many_grids_leaves_no_blocks_and_every_size() -> None:
     assert mean.shape == smooth.shape
     assert jump(mean) < jump(once) / 2
     assert (mean - smooth).abs().mean() < (once - smooth).abs().mean()
+
+
+@pytest.mark.parametrize("size", [(224, 224), (90, 150), (300, 211)])
+def test_quantised_by_chance_is_another_one_each_time_and_stays_in_place(size: tuple[int, int]) -> None:
+    shot = to_tensor(photo(*size))
+    height, width = shot.shape[-2:]
+    drawn = [quantise_by_chance(shot, (height, width), generator=torch.Generator().manual_seed(n)) for n in range(6)]
+    assert all(x.shape == shot.shape for x in drawn)
+    assert not torch.equal(drawn[0], drawn[1])
+    mean = torch.stack(drawn).mean(0)
+    errors = [(mean.roll(step, -1) - shot).abs().mean().item() for step in (-8, 0, 8)]
+    assert min(errors) == errors[1]
+    assert errors[1] < (drawn[0] - shot).abs().mean()
 
 
 def test_what_is_taken_for_attacked_holds_nothing_of_its_faint_detail() -> None:
