@@ -52,7 +52,7 @@ def purify(
     out: Out,
     steps: Annotated[int, typer.Option(min=1, max=5, help="Steps of the purifier; always the same result.")] = 1,
     noise: Annotated[float, typer.Option(min=0, max=64, help="Noise that is added first, in 1/255.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Of all that is drawn; without it, another one each time.")] = None,
     always: Annotated[bool, typer.Option("--always", help="Purify what the gate judges clean, too.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -68,7 +68,8 @@ def purify(
     with _sentences():
         pixels = to_tensor(image.pixels)
         purifier, started = load_models().purifier, time.perf_counter()
-        cleaned = purifier(pixels, steps, noise, torch.Generator().manual_seed(seed), always).images
+        drawn = None if seed is None else torch.Generator().manual_seed(seed)
+        cleaned = purifier(pixels, steps, noise, drawn, always).images
         seconds = time.perf_counter() - started
         save_exact(cleaned, out)
     changed = float((cleaned - pixels).abs().mean() * 255)

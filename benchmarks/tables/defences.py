@@ -9,8 +9,10 @@ from purifier.evaluation.kept import Kept, fingerprint
 from purifier.models import MODELS
 
 OURS, PROMPTED, NONE, JPEG = "ours, 1 step", "ours, 1 step, prompt", "no defence", "JPEG 10"
+ALWAYS = "ours, always"  # without the gate, by chance
 ADAPTIVE = "adaptive"
 KEPT = {"PGD 8/255": 0.85, "APGD 8/255": 0.82, "PGD l2 4.0": 0.85, "patch 2 %": 0.80}  # aims: answers that stay
+KNOWN = {"APGD 2/255, knows all": 0.40, "APGD 4/255, knows all": 0.20}  # the same, by who knows all
 RESTORED = {"PGD 8/255": 0.85, "APGD 8/255": 0.75}  # aims: the share of the clean picture's right answers
 OUTCOMES = Path(__file__).resolve().parents[1] / "purification" / "outcomes"
 
@@ -65,6 +67,7 @@ def purification_aims(report: Report) -> list[Aim]:
         _prompt(report),
         _ahead(report),
         _adaptive(report),
+        *(_known(report, column, aim) for column, aim in KNOWN.items()),
     ]
 
 
@@ -148,4 +151,17 @@ def _adaptive(report: Report) -> Aim:
         f"{percents(ours)} stay, {percents(none)} without",
         "The purifier was not trained against attacks through itself.",
         short="a defence against an attacker who knows the purifier",
+    )
+
+
+def _known(report: Report, column: str, aim: float) -> Aim:
+    """Of an attacker who follows the mean gradient through what is drawn, if the gate is switched off."""
+    stay, clean = kept(report, ALWAYS, [column, "clean"])
+    attack = column.partition(",")[0]
+    return Aim(
+        f"{attack}, by an attacker who knows all: at least {percent(aim)} of the answers stay behind {ALWAYS!r}",
+        stay >= aim,
+        f"{percent(stay)}; with the gate {percents(kept(report, OURS, [column]))}",
+        f"What is drawn hides only a part of the gradient, and of clean pictures {percent(clean)} of the answers stay.",
+        short=f"{percent(aim)} of answers under {attack} by who knows all",
     )

@@ -2,7 +2,7 @@
 
 from benchmarks.tables import defences
 from benchmarks.tables.aims import missed_line
-from benchmarks.tables.defences import ADAPTIVE, JPEG, NONE, OURS, PROMPTED, RESTORED, kept
+from benchmarks.tables.defences import ADAPTIVE, ALWAYS, JPEG, KNOWN, NONE, OURS, PROMPTED, RESTORED, kept
 from benchmarks.tables.markdown import SETS, Report, ordered, percent, percents, table
 from benchmarks.tables.method import protocols
 from benchmarks.tables.sections import LADDER, PURIFIED, TEST, aims, read
@@ -65,8 +65,10 @@ def _purification(report: Report) -> Row:
         return f"clean {stay[0]}, attacked {stay[1]}"
 
     bare, known = percents(kept(report, OURS, attacked)), percents(kept(report, OURS, adaptive))
+    clean, *always = (percent(share) for share in kept(report, ALWAYS, ["clean", *KNOWN]))
     return [
         "Answers of the vision-language model that stay after purification (attacks: PGD, APGD at 8/255)",
-        f"{shares(PROMPTED)} ({bare} without the defence prompt); by an attacker who knows the purifier {known}",
+        f"{shares(PROMPTED)} ({bare} without the defence prompt); by an attacker who knows the purifier {known}; "
+        f"without its gate, by chance: clean {clean}, by who knows that, at 2 and 4/255, {' and '.join(always)}",
         f"{JPEG}: {shares(JPEG)}; no defence: {shares(NONE)}",
     ]

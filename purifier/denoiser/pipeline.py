@@ -108,7 +108,7 @@ class PurifierPipeline(DiffusionPipeline):
             pixels: float [N, 3, H, W] in [0, 1], any size.
             num_inference_steps: 1 to 5; the same picture always gives the same result.
             noise: standard deviation, in 1/255, of Gaussian noise that is added first and removed with the rest;
-                `generator` seeds it.
+                `generator` draws it; without one, another noise each time.
             always: whether to purify what the gate takes for clean, too, with noise of ALWAYS and a quantisation that
                 are drawn anew each time. Who knows the purifier can close the gate, and prepare for a fixed grid.
 
@@ -132,6 +132,7 @@ class PurifierPipeline(DiffusionPipeline):
         _check(pixels, steps, noise)
         noise = max(noise, ALWAYS) if always else noise
         if noise:
+            generator = generator or _unforeseen()
             drawn = torch.randn(pixels.shape, generator=generator, dtype=pixels.dtype)
             pixels = pixels + noise / LEVELS * drawn.to(pixels.device)
         looked, found = self.look(pixels)
@@ -262,6 +263,13 @@ def new_pipeline(
     """
     unet = new_unet(inputs=6, channels=channels, layers=layers, fold=fold, seed=seed)
     return PurifierPipeline(unet, FlowMatchEulerDiscreteScheduler(), fold=fold, **options)
+
+
+def _unforeseen() -> torch.Generator:
+    """PyTorch's own generator begins every process with the same seed, which an attacker knows."""
+    generator = torch.Generator()
+    generator.seed()
+    return generator
 
 
 def _quantised(pixels: Tensor, quality: int) -> Tensor:

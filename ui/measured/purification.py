@@ -12,7 +12,7 @@ from ui.measured.words import percent, repeated
 Report = dict[str, Any]
 Cells = dict[tuple[str, str], dict[str, Any]]
 NONE = "no defence"
-CURVES = (NONE, "JPEG 10", "ours, 1 step", "ours, 1 step, prompt")
+CURVES = (NONE, "JPEG 10", "ours, 1 step, prompt", "ours, always")
 BUDGETS = "budget by budget"  # how the threat of one attack at several budgets begins
 
 

@@ -62,6 +62,11 @@ def test_a_picture_taken_for_clean_is_purified_all_the_same_where_that_is_wished
     assert first.shape == x.shape
     assert torch.equal(first, again)
     assert 0.01 < (first - other).abs().mean() < (first - x).abs().mean()
+    unforeseen = []
+    for _ in range(2):
+        torch.manual_seed(0)  # as every process begins
+        unforeseen.append(shut(x, always=True).images)
+    assert not torch.equal(*unforeseen)
     moved = x.clone().requires_grad_(True)
     (gradient,) = torch.autograd.grad(shut.purify(moved, always=True).square().sum(), moved)
     assert (gradient != 0).float().mean() > 0.9

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -170,6 +171,17 @@ def test_an_attacker_stops_when_he_has_what_he_wants() -> None:
     whole = run_attack(long, clean, objective)
     assert objective(moved) < objective(whole)
     assert torch.equal(run.attacked_until(long, clean, objective, lambda _: False), whole)
+
+
+@pytest.mark.parametrize(("said", "changed"), [(["cat"] * 8, True), (["cat"] * 7 + ["dog"], False), (["dog"], False)])
+def test_who_attacks_a_random_defence_stops_when_eight_draws_give_another_answer(
+    said: list[str], changed: bool
+) -> None:
+    left = iter(said)
+    speaker = SimpleNamespace(answer=lambda *_: [SimpleNamespace(text=next(left))])
+    row = Row("drawn", lambda x: x, True, True, speaker)
+    assert run.Said(row, "what is it", "dog").changed(torch.zeros(1, 3, 8, 8)) is changed
+    assert next(left, None) is None
 
 
 def test_the_prompt_is_for_what_the_defence_changed() -> None:
