@@ -50,13 +50,15 @@ def _settings() -> None:
 def purify(
     picture: In,
     out: Out,
-    steps: Annotated[int, typer.Option(min=1, max=5, help="Steps of the purifier; always the same result.")] = 1,
-    noise: Annotated[float, typer.Option(min=0, max=64, help="Noise that is added first, in 1/255.")] = 0.0,
+    steps: Annotated[int, typer.Option(min=1, max=5, help="Steps of the purifier.")] = 1,
+    noise: Annotated[
+        float, typer.Option(min=0, max=64, help="Noise that is added first, in 1/255; with --always, 4 at least.")
+    ] = 0.0,
     seed: Annotated[int | None, typer.Option(help="Of all that is drawn; without it, another one each time.")] = None,
     always: Annotated[bool, typer.Option("--always", help="Purify what the gate judges clean, too.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take an attack out of a picture; one that the gate judges clean is returned unchanged."""
+    """Take an attack out of a picture; one that the gate judges clean is returned unchanged, but with --always."""
     with _sentences():
         check_png(out)
         image = load_image(picture)

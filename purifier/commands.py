@@ -174,7 +174,7 @@ def train_feature_denoiser(
     forensics: Forensics = None,
     config: Annotated[
         Path | None,
-        typer.Option(help="JSON: {restorer: {pairs: ...}, denoiser: ...}, of PairsConfig and DenoisingConfig."),
+        typer.Option(help="JSON: {pairs: ..., denoiser: ...}, of PairsConfig and DenoisingConfig."),
     ] = None,
     batches: Batches = 400,
     cache: Cache = CACHE,

@@ -69,6 +69,7 @@ def _purification(report: Report) -> Row:
     return [
         "Answers of the vision-language model that stay after purification (attacks: PGD, APGD at 8/255)",
         f"{shares(PROMPTED)} ({bare} without the defence prompt); by an attacker who knows the purifier {known}; "
-        f"without its gate, by chance: clean {clean}, by who knows that, at 2 and 4/255, {' and '.join(always)}",
+        f"without its gate, quantised by chance: clean {clean}; by an attacker who knows that, {' and '.join(always)} "
+        "at 2 and 4/255",
         f"{JPEG}: {shares(JPEG)}; no defence: {shares(NONE)}",
     ]

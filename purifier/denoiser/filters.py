@@ -13,7 +13,7 @@ COARSE = 40  # px of the short side
 QUALITY = 10  # of JPEG's tables, for `quantise`
 BLOCK = 8  # px, of JPEG's transform
 SIDES = (150, 208)  # px of the short side, TURN radians, MOVE of half a side: what quantise_by_chance draws from
-TURN, MOVE = 0.4, 0.05
+TURN, MOVE, LONG = 0.4, 0.05, 4 / 3  # LONG: sides from which on it is turned less
 SHIFTS = ((0, 0), (4, 4), (2, 6), (6, 2), (1, 3), (5, 7), (3, 1), (7, 5))  # of its grid, evenly spread over a block
 
 
@@ -71,7 +71,9 @@ def quantise_by_chance(
     small = resize(pixels, draw(*SIDES) / min(pixels.shape[-2:])).clamp(0, 1)
     rim = [side // 4 for side in small.shape[-2:]]  # so that no corner is turned out of the picture
     padded = F.pad(small, (rim[1], rim[1], rim[0], rim[0]), mode="reflect")
-    angle, scale, ratio = draw(-TURN, TURN), draw(0.95, 1.05), padded.shape[-1] / padded.shape[-2]
+    ratio = padded.shape[-1] / padded.shape[-2]
+    most = TURN * min(1.0, LONG * min(ratio, 1 / ratio))  # a long picture sweeps far
+    angle, scale = draw(-most, most), draw(0.95, 1.05)
     cosine, sine = scale * math.cos(angle), scale * math.sin(angle)
     moved = (draw(-MOVE, MOVE), draw(-MOVE, MOVE))
     turn = torch.tensor([[cosine, -sine / ratio, moved[0]], [sine * ratio, cosine, moved[1]], [0, 0, 1]])

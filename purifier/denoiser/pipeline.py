@@ -106,11 +106,12 @@ class PurifierPipeline(DiffusionPipeline):
 
         Args:
             pixels: float [N, 3, H, W] in [0, 1], any size.
-            num_inference_steps: 1 to 5; the same picture always gives the same result.
+            num_inference_steps: 1 to 5. Without noise and `always`, the same picture gives the same result.
             noise: standard deviation, in 1/255, of Gaussian noise that is added first and removed with the rest;
                 `generator` draws it; without one, another noise each time.
-            always: whether to purify what the gate takes for clean, too, with noise of ALWAYS and a quantisation that
-                are drawn anew each time. Who knows the purifier can close the gate, and prepare for a fixed grid.
+            always: whether to purify what the gate takes for clean, too, with noise of ALWAYS at least and a
+                quantisation that are drawn anew each time. An attacker who knows the purifier can close the gate, and
+                prepare for a fixed grid. A purifier without a gate only adds the noise.
 
         Raises:
             ValueError: the pixels' shape or type, the steps or the noise are others.

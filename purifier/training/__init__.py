@@ -15,7 +15,6 @@ from causalclip.clip.backbones import load_tower
 from causalclip.clip.tower import Tower
 from causalclip.clip.weights import WeightsMissing
 from causalclip.detector import Detector
-from purifier.denoiser.filters import QUALITY
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
 from purifier.denoiser.restorer import new_restorer
 from purifier.training.card import write_card, write_doubt_section, write_gate_section, write_restorer_section
@@ -69,12 +68,15 @@ def train_restorer(
 
     Args:
         settings: "restorer": {"pictures": of PairsConfig, "train": of RestoringConfig, "network": of new_restorer,
-            "quality": of the quantisation from now on}.
+            "quality": of the quantisation from now on, if it shall be another one}.
         cache: of checkpoint and log. model: that guides; the shipped one if None.
+
+    Raises:
+        FileNotFoundError: there are too few pictures.
     """
     chosen = {"pictures": {}, "train": {}, "network": {}} | dict((settings or {}).get("restorer", {}))
-    pipeline, out = PurifierPipeline.from_pretrained(folder), cache / "restorer"
-    pipeline.register_to_config(quality=chosen.get("quality", QUALITY))  # type: ignore[attr-defined]
+    pipeline, out = PurifierPipeline.from_pretrained(folder), cache / f"{folder.name}-restorer"
+    pipeline.register_to_config(quality=chosen.get("quality", pipeline.config["quality"]))  # type: ignore[attr-defined]
     pipeline.register_modules(restorer=new_restorer(**chosen["network"]))  # type: ignore[attr-defined]
     model, config, pictures = (
         model or EmbeddedVLM.from_pretrained(),
@@ -83,6 +85,8 @@ def train_restorer(
     )
     order = random.Random(config.seed).sample(list(sources), len(sources))
     count = config.held * PairsConfig(**pictures).batch
+    if len(order) <= count:
+        raise FileNotFoundError(f"A restorer needs more than {count} pictures to learn from: so many are held out.")
     held, maker = (
         PairMaker(part, PairsConfig(**pictures), tower=model.tower) for part in (order[:count], order[count:])
     )

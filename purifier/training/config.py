@@ -15,7 +15,7 @@ class TrainConfig:
         seeing an attack (DiffPure's recipe).
     steps: of the optimiser. batch: pictures a step. crop: px, where CLIP does not guide.
     guided: the share of steps that CLIP guides (they cost ten times as much), after the first `guide_from` of the run;
-        guidance: its weight; floor: of the shift that it counts in, see loss.Guidance.
+        guidance: its weight.
     clean: the share of pictures that come in clean. noisy: the share with Gaussian noise, up to `noise` (1/255).
     decay: the last share of the run, over which the learning rate falls to 0. average: of the weights.
     check: every how many steps it is measured on held-out pairs, the first `held` files, and saved.
@@ -31,7 +31,6 @@ class TrainConfig:
     guided: float = 0.3
     guide_from: float = 0.1
     guidance: float = 0.5
-    floor: float = 1e-4
     clean: float = 0.15
     noisy: float = 0.25
     noise: float = 16.0

@@ -115,7 +115,7 @@ def learn_denoiser(
         rng = random.Random(f"{config.seed}:{seed}")
         return _look(model, purify, clean, moved, _prompts(asked, pool, config.questions, rng))
 
-    views = seen_views(maker, kept, cache / "denoiser-views", look, config)
+    views = seen_views(maker, kept, cache / "denoiser-pairs-seen", look, config)
     denoiser, measured = train_feature_denoiser(model, list(views), config, cache / out.name)
     denoiser.save_pretrained(out, measured)
     write_card(out, measured, parameters=sum(p.numel() for p in denoiser.parameters()))
@@ -154,9 +154,10 @@ def seen_views(maker: PairMaker, pairs: Path, kept: Path, look: Look, config: De
 
 
 def _prompts(asked: Asked, pool: Sequence[str], count: int, rng: random.Random) -> list[list[str]]:
-    """`count` questions on each picture, at most half of them from `asked`, the others from the pool."""
-    own = [rng.sample(list(known), min(count // 2, len(known))) for known in asked]
-    return [[*known, *rng.sample(list(pool), min(count - len(known), len(pool)))] for known in own]
+    """Questions on each picture, `count` or what there are: at most half from `asked`, the others from the pool."""
+    own = [rng.sample(sorted(set(known)), min(count // 2, len(set(known)))) for known in asked]
+    rest = [[question for question in pool if question not in known] for known in own]
+    return [[*a, *rng.sample(b, min(count - len(a), len(b)))] for a, b in zip(own, rest, strict=True)]
 
 
 @torch.no_grad()

@@ -38,7 +38,7 @@ def fit(
     unet = pipeline.unet.train().requires_grad_(True)
     average = copy.deepcopy(unet)
     optimizer = torch.optim.AdamW(unet.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=1e-4)
-    guidance = Guidance(tower, layers=config.layers, floor=config.floor)
+    guidance = Guidance(tower, layers=config.layers)
     seen = _Means()
     last = config.stop_after or config.steps
     for step in range(resume(out, unet, average, optimizer), last):

@@ -44,8 +44,7 @@ class Guidance:
     by itself: a few dimensions of CLIP's tokens are a hundred times as large as the others.
 
     Args:
-        layers: of the tower, beside its embedding. floor: the least mean |f(x') - f(x)|^2, in deviations, that a shift
-            is measured in; small ones would make the batches of weak attacks count most.
+        layers: of the tower, beside its embedding.
     """
 
     def __init__(
@@ -53,9 +52,8 @@ class Guidance:
         tower: Tower,
         *,
         layers: Sequence[int] = LAYERS,
-        floor: float = 1e-4,
     ) -> None:
-        self.tower, self.layers, self.floor = tower, tuple(layers), floor
+        self.tower, self.layers = tower, tuple(layers)
 
     def __call__(self, estimate: Tensor, clean_seen: Seen, moved_seen: Seen) -> Tensor:
         """x^ [N, 3, H, W] and the features of x and x' -> a scalar."""
@@ -66,6 +64,6 @@ class Guidance:
             want, got, left = ((a - b) / deviation for a, b in ((clean, moved), (ours, moved), (ours, clean)))
             attacked = want.square().sum(-1) > 1e-6  # a clean picture has no direction
             cosine = 1 - F.cosine_similarity(got, want, dim=-1)
-            remains = left.square().mean() / want.square().mean().clamp_min(self.floor)
+            remains = left.square().mean() / want.square().mean().clamp_min(1e-4)
             terms.append((cosine * attacked).sum() / attacked.sum().clamp_min(1) + remains)
         return torch.stack(terms).mean()

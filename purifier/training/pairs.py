@@ -26,16 +26,15 @@ from purifier.objectives import FlipVerdict, MoveFeatures, change_answer, langua
 from purifier.vlm import EmbeddedVLM
 from purifier.vlm.features import LAYERS, clip_features
 
-Asked = tuple[str, str]  # a question on a picture, and its answer
 L2_SHARE = 0.6  # about what PGD at eps in linf changes a value by, root mean square
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A picture file to learn from; `asked`: questions on it for attacks on answers."""
+    """A picture file to learn from; `asked`: questions on it."""
 
     path: Path
-    asked: tuple[Asked, ...] = ()
+    asked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +156,9 @@ class PairMaker:
         """Of an attack on `clean`, [N, 3, H, W], which shows `chosen`."""
         if name == "answer" and self.vlm:
             asked = [rng.choice(s.asked) for s in chosen]
-            return change_answer(self.vlm, [q for q, _ in asked], [a for _, a in asked])
+            with torch.no_grad():  # not people's answers: of a crop, perhaps mirrored, they may be wrong
+                said = self.vlm.answer_seen(self.vlm.see(clean), asked)
+            return change_answer(self.vlm, asked, [answer.text for answer in said])
         if name == "detector" and self.detector:
             return FlipVerdict(self.detector, clean)
         if name == "layers":
@@ -181,7 +182,8 @@ def save_pairs(pairs: Pairs, drawn: dict[str, object], path: Path) -> None:
 def load_pairs(path: Path) -> Pairs:
     """One batch that save_pairs wrote."""
     with safe_open(path, "pt") as file:
-        drawn, asked = (json.loads(file.metadata()[name]) for name in ("drawn", "asked"))
+        kept = file.metadata()
+        drawn, asked = json.loads(kept["drawn"]), json.loads(kept.get("asked", "[]"))
         get = file.get_tensor
         seen = [(get(f"{n}_patches").float(), get(f"{n}_embedding").float()) for n in ("clean", "moved")]
         return Pairs(get("clean"), get("moved"), drawn["attack"], float(drawn["eps"]), asked, seen[0], seen[1])
@@ -198,7 +200,7 @@ def make_pairs(maker: PairMaker, folder: Path, *, batches: int) -> Iterator[Path
 
 
 def _questions(sources: Sequence[Source]) -> list[list[str]]:
-    return [[question for question, _ in source.asked] for source in sources]
+    return [list(source.asked) for source in sources]
 
 
 def _halfway_and_last(states: Iterator[State]) -> Iterator[Tensor]:

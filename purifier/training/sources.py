@@ -47,4 +47,4 @@ def _with_questions(root: Path) -> Iterator[Source]:
     frequency = class_frequency(pictures)
     for picture in filter(_for_training, pictures):
         texts = train_texts(picture, 0, frequency, rng)
-        yield Source(root / picture.name, tuple((t.prompt, t.answer) for t in texts if t.prompt != CAPTION_PROMPT))
+        yield Source(root / picture.name, tuple(t.prompt for t in texts if t.prompt != CAPTION_PROMPT))

@@ -12,7 +12,7 @@ from causalclip.clip.weights import WeightsMissing
 from purifier import aims, cli, names
 from purifier.attacks import ATTACKS
 from tests.makers.pictures import encode, photo
-from tests.makers.purifiers import tiny_models
+from tests.makers.purifiers import fixed_gate, tiny_models, tiny_purifier
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -48,10 +48,28 @@ def pixels(path: Path) -> np.ndarray:
 
 def test_purify_writes_a_png_of_the_same_size(picture: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.png"
-    said = row(run("purify", picture, "-o", out, "--steps", 2, "--always", "--json"))
+    said = row(run("purify", picture, "-o", out, "--steps", 2, "--json"))
     assert set(said) == {"out", "seconds", "steps", "mean_change"}
     assert pixels(out).shape == (72, 96, 3)
     assert np.abs(pixels(out).astype(int) - pixels(picture)).mean() == pytest.approx(said["mean_change"], abs=1e-3)
+
+
+def test_what_is_taken_for_clean_is_purified_only_where_that_is_wished(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shut = tiny_models(purifier=lambda: tiny_purifier(gate=fixed_gate(-1.0)))
+    monkeypatch.setattr(cli, "load_models", lambda: shut)
+
+    def purified(*options: object) -> np.ndarray:
+        row(run("purify", picture, "-o", tmp_path / "out.png", *options, "--json"))
+        return pixels(tmp_path / "out.png")
+
+    assert np.array_equal(purified(), pixels(picture))
+    seeded = [purified("--always", "--seed", seed) for seed in (1, 1, 2)]
+    assert not np.array_equal(seeded[0], pixels(picture))
+    assert np.array_equal(seeded[0], seeded[1])
+    assert not np.array_equal(seeded[0], seeded[2])
+    assert not np.array_equal(purified("--always"), purified("--always"))
 
 
 @pytest.mark.parametrize("objective", ["answer", "caption", "features", "detector"])

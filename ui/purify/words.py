@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     from purifier.exhibit import Exhibit, Said, Which
 
 NOTE = (
-    "An attacked picture comes back coarser, as the faint detail that an attack lives in is thrown away. A picture "
-    "that is taken for clean comes back unchanged. "
-    "A purified photo may read as generated to the detector. Judge the file that you were given, not the purified one. "
+    "A purified picture is coarser, as the faint detail that an attack lives in is thrown away. A purified "
+    "photo may read as generated to the detector. Judge the file that you were given, not the purified one. "
     "The attacks here do not know the purifier; one that does gets past it (the README has the numbers). "
     "Captions and answers are compared word for word."
 )
@@ -93,7 +92,7 @@ def _given(moved: Said, purified: Said, *, unchanged: bool) -> tuple[str, str]:
         return (
             "Taken for clean: the picture comes back unchanged",
             "The purifier found no attack. It misses some weak ones, and those that are made against it. To purify the "
-            "picture all the same, open The purifier and switch that on.",
+            "picture all the same, tick \u201cPurify even if no attack is found\u201d under \u201cThe purifier\u201d.",
         )
     if purified.same_caption(moved):
         return (

@@ -141,6 +141,16 @@ def test_quantised_by_chance_is_another_one_each_time_and_stays_in_place(size: t
     assert errors[1] < (drawn[0] - shot).abs().mean()
 
 
+@pytest.mark.parametrize("size", [(192, 256), (180, 320), (900, 150)])
+def test_quantised_by_chance_leaves_everything_in_its_place(size: tuple[int, int]) -> None:
+    """Also the corners of a long picture, which sweep far when it is turned."""
+    down, right = torch.meshgrid(*(torch.linspace(0, 1, side) for side in size), indexing="ij")
+    places = torch.stack([down, right, torch.full(size, 0.5)])[None]
+    for seed in range(20):
+        drawn = quantise_by_chance(places, size, 90, torch.Generator().manual_seed(seed))
+        assert (drawn - places).abs().max() < 0.03
+
+
 def test_what_is_taken_for_attacked_holds_nothing_of_its_faint_detail() -> None:
     """Before any training, which leaves the picture to the quantisation alone."""
     fresh = new_pipeline(channels=(8, 16), coarse=32)

@@ -129,7 +129,7 @@ def test_from_a_data_folder_to_a_denoiser(model: EmbeddedVLM, tmp_path: Path, mo
     assert facts["crops"] == 4
     assert facts["attacked crops"] == 2
     assert json.loads((tmp_path / "out/config.json").read_text())["facts"] == facts
-    kept = sorted((cache / "denoiser-views").iterdir())
+    kept = sorted((cache / "denoiser-pairs-seen").iterdir())
     with safe_open(kept[0], "pt") as file:
         prompts, texts = json.loads(file.metadata()["said"])
     assert all(len(set(asked)) == len(said) == 2 for asked, said in zip(prompts, texts, strict=True))

@@ -43,7 +43,7 @@ def train(sources: list[Source], folder: Path, cache: Path, **changed: object) -
 def test_it_learns_and_leaves_the_network_before_it(sources: list[Source], tmp_path: Path) -> None:
     out, cache = tmp_path / "out", tmp_path / "cache"
     after = train(sources, out, cache, steps=60, check=30, rate=1e-2, average=0.9)
-    rows = [json.loads(line) for line in (cache / "restorer/train.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (cache / "out-restorer/train.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [30, 60]
     assert rows[0]["guidance"] == 0
     assert rows[1]["guidance"] > 0
@@ -66,10 +66,19 @@ def test_its_card_says_what_it_learned_from_and_keeps_the_rest(sources: list[Sou
     assert card.endswith("## Limits\nMany.\n")
 
 
+def test_too_few_pictures_are_said(sources: list[Source], tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="more than 4 pictures"):
+        train(sources[:4], tmp_path / "out", tmp_path / "cache")
+
+
 def test_it_goes_on_after_a_stop(sources: list[Source], tmp_path: Path) -> None:
     whole = train(sources, tmp_path / "whole", tmp_path / "one", decay=1e-9)
     train(sources, tmp_path / "stopped", tmp_path / "two", decay=1e-9, steps=6, guide_from=1.0)
     again = train(sources, tmp_path / "stopped", tmp_path / "two", decay=1e-9)
+    steps = [
+        json.loads(line)["step"] for line in (tmp_path / "two/stopped-restorer/train.jsonl").read_text().splitlines()
+    ]
+    assert steps == [6, 12]
     weights = [pipeline.restorer.conv_out.weight for pipeline in (whole, again)]
     assert weights[0].abs().max() > 0
     assert torch.allclose(*weights, atol=1e-4)

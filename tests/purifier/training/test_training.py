@@ -10,15 +10,25 @@ import pytest
 import torch
 from PIL import Image
 
-from purifier.denoiser.pipeline import new_pipeline
+from causalclip.clip.weights import WeightsMissing
+from causalclip.detector import Detector
+from purifier.denoiser.doubt import Doubt
+from purifier.denoiser.gate import Gate
+from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
+from purifier.training import refit_gate
 from purifier.training.config import TrainConfig
 from purifier.training.ends import cropped_ends, whole_ends
+from purifier.training.gate import fit_doubt
 from purifier.training.loop import fit, pair_files
 from purifier.training.loss import Guidance
-from purifier.training.pairs import PairMaker, Pairs, PairsConfig, Source, load_pairs, make_pairs
+from purifier.training.pairs import PairMaker, Pairs, PairsConfig, Source, load_pairs, make_pairs, save_pairs
+from purifier.training.sources import training_sources
+from purifier.training.validation import psnr
+from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM
 from purifier.vlm.features import clip_features
 from tests.makers.detectors import tiny_detector
 from tests.makers.models import tiny_vlm
+from tests.makers.purifiers import tiny_purifier
 from tests.makers.towers import tiny_tower
 
 LAYERS = (2, 3)
@@ -33,7 +43,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> list[Source]:
     for i in range(4):
         coarse = Image.fromarray(rng.integers(0, 255, (6, 6, 3), dtype=np.uint8))
         coarse.resize((48, 40), Image.Resampling.BICUBIC).save(folder / f"{i}.png")
-        made.append(Source(folder / f"{i}.png", (("is there a dog", "yes"),)))
+        made.append(Source(folder / f"{i}.png", ("is there a dog",)))
     return made
 
 
@@ -144,3 +154,123 @@ def test_training_learns_and_goes_on_after_a_stop(folder: Path, tmp_path: Path) 
     assert weights[0].abs().max() > 0
     assert torch.allclose(*weights, atol=1e-5)
     assert not any(p.requires_grad for p in trained["whole"].unet.parameters())
+
+
+def test_a_few_steps_take_away_what_every_attack_adds(pairs: Pairs, tmp_path: Path) -> None:
+    clean = pairs.clean.clamp(20, 200)
+    for n in range(2):
+        save_pairs(
+            replace(pairs, clean=clean, moved=(clean + 10)[None]),
+            {"attack": "pgd", "eps": 10},
+            tmp_path / f"pairs-{n}.safetensors",
+        )
+    pipeline = new_pipeline(channels=(8, 16))
+    config = TrainConfig(steps=40, batch=3, crop=16, check=40, held=1, guided=0.0, clean=0.0, noisy=0.0, lr=2e-2)
+    fit(pipeline, tmp_path, tmp_path, config, tower=tiny_tower())
+    row = json.loads((tmp_path / "train.jsonl").read_text())
+    assert row["psnr"] > row["psnr_attacked"] + 1
+
+
+def test_pairs_know_their_attack(sources: list[Source]) -> None:
+    config = replace(PAIRS, attacks=(("l2", 1.0), ("patch", 1.0)), area=(0.05, 0.1), eps=(4.0, 4.0))
+    maker = PairMaker(sources, config, tower=tiny_tower())
+    made = {pairs.attack: pairs for pairs, _ in map(maker.make, range(8))}
+    assert set(made) == {"pgd, l2", "patch"}
+    change = (made["pgd, l2"].moved[-1].float() - made["pgd, l2"].clean.float()).flatten(1)
+    assert (change.square().mean(1).sqrt() <= 0.6 * 4 + 1e-3).all()
+    assert change.square().mean(1).sqrt().min() > 1
+    touched = (made["patch"].moved[-1] != made["patch"].clean).any(1).float().mean((1, 2))
+    assert (touched < 0.11).all()
+
+
+def test_refitting_the_gate_leaves_the_network_and_says_what_it_opens_for(
+    sources: list[Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> None:
+        raise WeightsMissing("not here")
+
+    monkeypatch.setattr(EmbeddedVLM, "from_pretrained", missing)
+    monkeypatch.setattr(Detector, "from_pretrained", missing)
+    tiny_purifier().save_pretrained(tmp_path / "out")
+    (tmp_path / "out/README.md").write_text("# Purifier\n\n## Limits\nMany.\n")
+    kind = {"batch": 2, "sizes": PAIRS.sizes, "layers": LAYERS, "eps": (8.0, 8.0)}
+    settings = {"gate": [kind | {"steps": (2, 2)}, kind | {"steps": (3, 3), "seed": 1}]}
+    before = PurifierPipeline.from_pretrained(tmp_path / "out").unet.state_dict()
+    for _ in range(2):  # the second time with the first one's gate and section in place
+        refit_gate(
+            sources, tmp_path / "out", settings=settings, batches=3, cache=tmp_path / "cache", tower=tiny_tower()
+        )
+    again = PurifierPipeline.from_pretrained(tmp_path / "out")
+    assert Gate(**again.config["gate"]).false_alarms == 0.01
+    assert 0 <= Doubt(**again.config["doubt"]).distance <= 2
+    assert all(torch.equal(v, before[k]) for k, v in again.unet.state_dict().items())
+    card = (tmp_path / "out/README.md").read_text()
+    assert card.count("## The gate") == card.count("## In doubt") == card.count("## Limits") == 1
+    assert "Fitted to 12 attacked pictures" in card
+    assert card.endswith("## Limits\nMany.\n")
+
+
+def test_clip_is_asked_at_the_least_distance_that_spares_clean_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 100 clean pictures 10 are in doubt, and one may be purified."""
+    for i in range(100):
+        Image.new("RGB", (40, 40), (i, i, i)).save(tmp_path / f"{i}.png")
+    pictures = [Source(tmp_path / f"{i}.png") for i in range(100)]
+    monkeypatch.setattr("purifier.training.gate.CAME", (lambda picture, _: picture,))
+    monkeypatch.setattr("purifier.denoiser.doubt.shared_tower", lambda name: name)
+    monkeypatch.setattr("purifier.denoiser.doubt.moves", lambda _, x, y: x.mean((1, 2, 3)) * 2.55)  # from 0 to 0.99
+
+    class Said:
+        def doubts(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            level = round(float(x.mean()) * 255)
+            return torch.tensor([1.0 if level < 10 else -8.0]), x
+
+    doubt, shares = fit_doubt(Said(), pictures)
+    assert doubt.distance == pytest.approx(0.08, abs=0.002)
+    assert shares == {"files": 100, "doubt": 0.1, "alone": 0.1, "both": 0.01}
+
+
+def test_nothing_to_learn_from_is_said(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no pairs"):
+        fit(new_pipeline(channels=(8, 16)), tmp_path, tmp_path / "out", TRAIN, tower=tiny_tower())
+    with pytest.raises(FileNotFoundError, match="no pictures"):
+        training_sources(None, None)
+    with pytest.raises(FileNotFoundError, match="manifest"):
+        training_sources(None, tmp_path)
+
+
+def test_no_picture_of_a_test_split_is_learned_from(tmp_path: Path) -> None:
+    (tmp_path / "coco").mkdir()
+    rows = []
+    for i, split in enumerate(("train", "test", "val")):
+        Image.new("RGB", (30, 30)).save(tmp_path / f"coco/{i}.jpg")
+        rows.append({"file": f"coco/{i}.jpg", "split": split, "captions": ["a dog ."]})
+    (tmp_path / "coco.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    asked = [{"question": "what is it", "answer": "bed", "split": s} for s in ("train", "test")]
+    (tmp_path / "daquar").mkdir()
+    Image.new("RGB", (30, 30)).save(tmp_path / "daquar/0.jpg")
+    (tmp_path / "daquar.jsonl").write_text(json.dumps({"file": "daquar/0.jpg", "qa": asked}))
+    (tmp_path / "manifest.csv").write_text("path,split,view\na.jpg,train,whole\nb.jpg,test,whole\nc.jpg,train,crop\n")
+    assert [s.path.name for s in training_sources(tmp_path, tmp_path)] == ["0.jpg", "a.jpg"]
+
+
+def test_what_is_asked_about_a_picture_comes_along(tmp_path: Path) -> None:
+    (tmp_path / "daquar").mkdir()
+    (tmp_path / "coco").mkdir()
+    asked = [{"question": "what is it", "answer": "bed", "split": "train"}]
+    (tmp_path / "daquar.jsonl").write_text(json.dumps({"file": "daquar/0.jpg", "qa": asked}))
+    boxes = [{"name": "dog", "xywh": [4, 4, 30, 30], "iscrowd": 0}]
+    Image.new("RGB", (60, 60)).save(tmp_path / "coco/0.jpg")
+    row = {"file": "coco/0.jpg", "split": "train", "captions": ["a dog ."], "boxes": boxes}
+    (tmp_path / "coco.jsonl").write_text(json.dumps(row))
+    boxed, human = sorted(training_sources(tmp_path, None), key=lambda s: str(s.path))
+    assert human.asked == ("what is it",)
+    assert any("dog" in question or "animal" in question for question in boxed.asked)
+    assert CAPTION_PROMPT not in boxed.asked
+
+
+def test_psnr_of_a_known_error() -> None:
+    a = torch.zeros(1, 3, 4, 4)
+    assert psnr(a + 0.1, a).item() == pytest.approx(20, abs=1e-3)
+    assert psnr(a, a).item() == pytest.approx(60)

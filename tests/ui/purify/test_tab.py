@@ -24,6 +24,7 @@ from tests.makers.models import hub_folders
 from tests.makers.pictures import encode, photo
 from tests.makers.purifiers import fixed_gate, tiny_models, tiny_purifier
 from ui.purify import words
+from ui.purify.endpoints import PurifyApi
 from ui.purify.tab import PurifyTab, build_tab, reason
 from ui.server.turns import Superseded, take_turn
 
@@ -320,7 +321,7 @@ def test_a_picture_that_is_left_as_it_is_is_said_to_be(inside: Path) -> None:
         untouched = build_tab(page_models)
     last = followed(untouched.run_given(take_turn("purify"), payload(inside), *settings()))
     assert "comes back unchanged" in last[untouched.headline]
-    assert "open The purifier and switch that on" in last[untouched.headline]
+    assert "Purify even if no attack is found" in last[untouched.headline]
     last = followed(untouched.run_given(take_turn("purify"), payload(inside), *settings(always=True)))
     assert "Purified" in last[untouched.headline]
     assert "whether an attack was found or not" in last[untouched.notes]
@@ -381,12 +382,19 @@ def test_attack_then_purify_then_ask(client: Client, picture: Any) -> None:
     attacked, facts = client.predict(picture, "pgd", 6, 3, "answer", QUESTION, "", 0, api_name="/attack")
     change = np.array(Image.open(attacked)).astype(int) - photo(96, 72)
     assert 0 < np.abs(change).max() == facts["linf"] <= 6  # PNG all the way: the budget holds to the last bit
-    purified, facts = client.predict(handle_file(attacked), 2, True, api_name="/purify")
+    purified, facts = client.predict(handle_file(attacked), 2, api_name="/purify")
     assert facts["steps"] == 2
     assert np.array(Image.open(purified)).shape == (72, 96, 3)
     said = client.predict(handle_file(purified), QUESTION, True, api_name="/ask")
     assert set(said) == {"caption", "answer", "confidence", "sure"}
     assert set(client.predict(picture, "", False, api_name="/ask")) == {"caption"}
+
+
+def test_the_endpoint_purifies_what_is_taken_for_clean_only_where_that_is_wished(inside: Path) -> None:
+    api = PurifyApi(tiny_models(purifier=lambda: tiny_purifier(gate=fixed_gate(-1.0))))
+    kept, changed = (np.array(Image.open(api.purify(payload(inside), 1, always)[0])) for always in (False, True))
+    assert np.array_equal(kept, photo(96, 72))
+    assert not np.array_equal(changed, photo(96, 72))
 
 
 def test_errors_over_http_are_sentences(client: Client, picture: Any) -> None:
