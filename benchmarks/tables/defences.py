@@ -159,8 +159,8 @@ def _known(report: Report, column: str, aim: float) -> Aim:
     stay, clean = kept(report, ALWAYS, [column, "clean"])
     attack = column.partition(",")[0]
     return Aim(
-        f"{attack} by an attacker who knows all (20 steps, the mean of 4 draws): at least {percent(aim)} of the answers "
-        f"stay behind {ALWAYS!r}",
+        f"{attack} by an attacker who knows all (20 steps, the mean of 4 draws): at least {percent(aim)} of the "
+        f"answers stay behind {ALWAYS!r}",
         stay >= aim,
         f"{percent(stay)}; with the gate {percents(kept(report, OURS, [column]))}",
         f"Its attacker follows the mean of what is drawn. Of clean pictures {percent(clean)} of the answers stay.",

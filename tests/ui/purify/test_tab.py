@@ -8,11 +8,8 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import pytest
-from gradio_client import Client, handle_file
-from gradio_client.exceptions import AppError
 from PIL import Image
 
-import app
 from causalclip.clip.weights import WeightsMissing
 from purifier import exhibit as stages
 from purifier.aims import AimError
@@ -24,7 +21,6 @@ from tests.makers.models import hub_folders
 from tests.makers.pictures import encode, photo
 from tests.makers.purifiers import fixed_gate, tiny_models, tiny_purifier
 from ui.purify import words
-from ui.purify.endpoints import PurifyApi
 from ui.purify.tab import PurifyTab, build_tab, reason
 from ui.server.turns import Superseded, take_turn
 
@@ -35,14 +31,6 @@ QUESTION = "Is there a dog?"
 def tab() -> PurifyTab:
     with gr.Blocks():
         return build_tab(tiny_models())
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
-    with gr.Blocks(analytics_enabled=False) as page:
-        build_tab(tiny_models())
-    yield Client(app.launch(page), verbose=False)
-    page.close(verbose=False)
 
 
 def run(wish: Wish) -> list[Exhibit]:
@@ -363,42 +351,3 @@ def test_missing_weights_are_a_sentence() -> None:
         "The model's weights are missing",
         "There is no purifier.",
     )
-
-
-# Over HTTP ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def picture(tmp_path: Path) -> Any:
-    (tmp_path / "a.png").write_bytes(encode(photo(96, 72), "PNG"))
-    return handle_file(str(tmp_path / "a.png"))
-
-
-def test_only_the_endpoints_that_are_meant_are_public(client: Client) -> None:
-    assert set(client.view_api(return_format="dict")["named_endpoints"]) == {"/purify", "/attack", "/ask"}
-
-
-def test_attack_then_purify_then_ask(client: Client, picture: Any) -> None:
-    attacked, facts = client.predict(picture, "pgd", 6, 3, "answer", QUESTION, "", 0, api_name="/attack")
-    change = np.array(Image.open(attacked)).astype(int) - photo(96, 72)
-    assert 0 < np.abs(change).max() == facts["linf"] <= 6  # PNG all the way: the budget holds to the last bit
-    purified, facts = client.predict(handle_file(attacked), 2, api_name="/purify")
-    assert facts["steps"] == 2
-    assert np.array(Image.open(purified)).shape == (72, 96, 3)
-    said = client.predict(handle_file(purified), QUESTION, True, api_name="/ask")
-    assert set(said) == {"caption", "answer", "confidence", "sure"}
-    assert set(client.predict(picture, "", False, api_name="/ask")) == {"caption"}
-
-
-def test_the_endpoint_purifies_what_is_taken_for_clean_only_where_that_is_wished(inside: Path) -> None:
-    api = PurifyApi(tiny_models(purifier=lambda: tiny_purifier(gate=fixed_gate(-1.0))))
-    kept, changed = (np.array(Image.open(api.purify(payload(inside), 1, always)[0])) for always in (False, True))
-    assert np.array_equal(kept, photo(96, 72))
-    assert not np.array_equal(changed, photo(96, 72))
-
-
-def test_errors_over_http_are_sentences(client: Client, picture: Any) -> None:
-    with pytest.raises(AppError, match="needs a question"):
-        client.predict(picture, "pgd", 6, 3, "answer", "", "", 0, api_name="/attack")
-    with pytest.raises(AppError, match="Send a picture"):
-        client.predict(None, 1, api_name="/purify")
