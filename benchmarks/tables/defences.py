@@ -156,13 +156,13 @@ def _adaptive(report: Report) -> Aim:
 
 def _known(report: Report, column: str, aim: float) -> Aim:
     """Of an attacker who follows the mean gradient through what is drawn, if the gate is switched off."""
-    stay, clean = kept(report, ALWAYS, [column, "clean"])
+    (stay, clean), count = kept(report, ALWAYS, [column, "clean"]), cell(report, ALWAYS, column)["n"]
     attack = column.partition(",")[0]
     return Aim(
         f"{attack} by an attacker who knows all (20 steps, the mean of 4 draws): at least {percent(aim)} of the "
         f"answers stay behind {ALWAYS!r}",
         stay >= aim,
-        f"{percent(stay)}; with the gate {percents(kept(report, OURS, [column]))}",
+        f"{percent(stay)} of {count}; with the gate {percents(kept(report, OURS, [column]))}",
         f"Its attacker follows the mean of what is drawn. Of clean pictures {percent(clean)} of the answers stay.",
         short=f"{percent(aim)} of answers under {attack} by who knows all",
     )

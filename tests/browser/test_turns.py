@@ -154,11 +154,11 @@ class SlowPurify:
         purify, steps = models.purify, exhibit.attack_steps
         self.begun, self.seconds, self.widths = threading.Event(), seconds, []
 
-        def slow(pixels: Any, count: int) -> Any:
+        def slow(pixels: Any, count: int, *, always: bool) -> Any:
             self.widths.append(pixels.shape[-1])
             self.begun.set()
             time.sleep(self.seconds)
-            return purify(pixels, count)
+            return purify(pixels, count, always=always)
 
         def slowly(*given: Any) -> Any:
             for state in steps(*given):
