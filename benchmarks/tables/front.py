@@ -66,10 +66,11 @@ def _purification(report: Report) -> Row:
 
     bare, known = percents(kept(report, OURS, attacked)), percents(kept(report, OURS, adaptive))
     clean, *always = (percent(share) for share in kept(report, ALWAYS, ["clean", *KNOWN]))
+    around = " and ".join(percent(share) for share in kept(report, JPEG, [*KNOWN]))
     return [
         "Answers of the vision-language model that stay after purification (attacks: PGD, APGD at 8/255)",
         f"{shares(PROMPTED)} ({bare} without the defence prompt); by an attacker who knows the purifier {known}; "
         f"without its gate, quantised by chance: clean {clean}; by an attacker who knows that, {' and '.join(always)} "
         "at 2 and 4/255",
-        f"{JPEG}: {shares(JPEG)}; no defence: {shares(NONE)}",
+        f"{JPEG}: {shares(JPEG)}, by an attacker around it, which is weaker, {around}; no defence: {shares(NONE)}",
     ]

@@ -90,16 +90,16 @@ def _finding(columns: list[str], cells: Cells) -> str:
 
 def _attack(column: str, cells: Cells, *, seen: bool) -> str:
     found = {row: c for (row, name), c in cells.items() if name == column}
+    any_cell = next(iter(found.values()))
     rows = [
         [
-            escape(row),
+            escape(row) + (f" <small>({c['n']:,} questions)</small>" if c["n"] != any_cell["n"] else ""),
             bar(c["agreement"], tuple(c["agreement_interval"])),
             _share(c, "agreement"),
             _share(c, "accuracy"),
         ]
         for row, c in found.items()
     ]
-    any_cell = next(iter(found.values()))
     learned = " The purifier was trained on this attack." if seen else ""
     caption = f"<b>{escape(column)}</b>, {any_cell['n']:,} questions, {repeated(any_cell['seeds'])}.{learned}"
     return table(caption, ["defence", "answers kept", "answers kept", "right answers"], rows)

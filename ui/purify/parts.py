@@ -73,7 +73,7 @@ def settings() -> list[Any]:
             steps = gr.Slider(1, 5, 1, step=1, label="Steps of the purifier", buttons=[])
             always = gr.Checkbox(
                 label="Purify even if no attack is found",
-                info="Safer against an attacker who knows the purifier. Clean pictures lose detail, and some answers.",
+                info="Holds better against small changes made against the purifier. Clean pictures lose some answers.",
                 elem_id="purify-always",
             )
             prompt = gr.Checkbox(

@@ -12,6 +12,7 @@ from tests.makers.measured_files import reports, write_reports
 from ui.charts import Axis, Mark, Series, marks, plot, wilson
 from ui.measured import summary
 from ui.measured.page import SECTIONS, page
+from ui.measured.purification import purification
 from ui.measured.words import AIMS, percent, repeated, source_name
 
 VOID = {"br", "img", "circle", "rect", "line", "path", "polyline"}
@@ -197,3 +198,10 @@ def test_a_plot_says_what_it_shows() -> None:
 
 def test_shares_are_never_rounded_to_certainty() -> None:
     assert [percent(x) for x in (0, 0.001, 0.126, 0.999, 1)] == ["0 %", "under 1 %", "13 %", "over 99 %", "100 %"]
+
+
+def test_a_defence_that_was_asked_fewer_questions_says_so() -> None:
+    report = reports()["purification/defences.json"]
+    assert "questions)" not in purification(report)
+    report["cells"][1]["n"] = 26
+    assert purification(report).count("<small>(26 questions)</small>") == 1
