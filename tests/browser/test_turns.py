@@ -264,4 +264,5 @@ def test_a_result_in_purify_stays_until_the_next_one_but_not_beside_another_pict
     give(page, three[1])
     assert page.locator("#purify-results").is_hidden()
     expect(page.locator("#purify-results")).to_be_visible()
-    assert page.locator("#purify-purified img").first.evaluate("image => image.naturalWidth") == 320
+    purified = page.locator("#purify-purified img").first
+    assert purified.evaluate("async (i) => { await i.decode(); return i.naturalWidth; }") == 320
