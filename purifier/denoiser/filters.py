@@ -12,6 +12,7 @@ from torch import Tensor
 COARSE = 40  # px of the short side
 QUALITY = 10  # of JPEG's tables, for `quantise`
 BLOCK = 8  # px, of JPEG's transform
+LARGEST, LEAST = 1 << 22, 24  # px, of what is quantised, and of its short side
 SIDES = (150, 208)  # px of the short side, TURN radians, MOVE of half a side: what quantise_by_chance draws from
 TURN, MOVE, LONG = 0.4, 0.05, 4 / 3  # LONG: sides from which on it is turned less
 SHIFTS = ((0, 0), (4, 4), (2, 6), (6, 2), (1, 3), (5, 7), (3, 1), (7, 5))  # of its grid, evenly spread over a block
@@ -34,6 +35,14 @@ def resize(pixels: Tensor, factor: float) -> Tensor:
         return pixels
     size = [max(1, round(side * factor)) for side in pixels.shape[-2:]]
     return F.interpolate(pixels, size, mode="bicubic", antialias=True, align_corners=False)
+
+
+def coarser(pixels: Tensor, side: float) -> Tensor:
+    """The picture at a short side of `side` px, or less where that would be more than LARGEST px: a long strip would
+    fill the memory."""
+    height, width = pixels.shape[-2:]
+    short = min(height, width)
+    return resize(pixels, max(LEAST / short, min(side / short, math.sqrt(LARGEST / (height * width)))))
 
 
 def quantise(pixels: Tensor, quality: int = QUALITY, shifts: tuple[tuple[int, int], ...] = SHIFTS) -> Tensor:
@@ -68,7 +77,7 @@ def quantise_by_chance(
     def draw(low: float, high: float) -> float:
         return low + (high - low) * torch.rand((), generator=generator).item()
 
-    small = resize(pixels, draw(*SIDES) / min(pixels.shape[-2:])).clamp(0, 1)
+    small = coarser(pixels, draw(*SIDES)).clamp(0, 1)
     rim = [side // 4 for side in small.shape[-2:]]  # so that no corner is turned out of the picture
     padded = F.pad(small, (rim[1], rim[1], rim[0], rim[0]), mode="reflect")
     ratio = padded.shape[-1] / padded.shape[-2]

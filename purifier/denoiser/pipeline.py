@@ -23,7 +23,7 @@ from causalclip.clip.runtime import fast_dtype
 from causalclip.clip.weights import ASSETS, WeightsMissing
 from purifier.attacks.budget import LEVELS, to_levels
 from purifier.denoiser.doubt import Doubt
-from purifier.denoiser.filters import QUALITY, fine_detail, quantise, quantise_by_chance, resize
+from purifier.denoiser.filters import QUALITY, coarser, fine_detail, quantise, quantise_by_chance, resize
 from purifier.denoiser.gate import Gate, opened
 from purifier.denoiser.restorer import new_unet, restored
 from purifier.denoiser.tiles import apply_tiled
@@ -275,7 +275,7 @@ def _unforeseen() -> torch.Generator:
 
 def _quantised(pixels: Tensor, quality: int) -> Tensor:
     """`quantise` at the size of SEEN, then enlarged again."""
-    coarse = quantise(resize(pixels, SEEN / min(pixels.shape[-2:])), quality)
+    coarse = quantise(coarser(pixels, SEEN), quality)
     if coarse.shape == pixels.shape:
         return coarse
     return F.interpolate(coarse, pixels.shape[-2:], mode="bicubic", align_corners=False)

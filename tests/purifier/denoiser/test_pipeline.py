@@ -8,6 +8,7 @@ from torch import Tensor
 
 from causalclip.clip.weights import WeightsMissing
 from purifier.attacks.budget import to_levels
+from purifier.denoiser.filters import LARGEST, coarser
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
 from tests.makers.purifiers import tiny_purifier
 
@@ -88,3 +89,11 @@ def test_bad_input_is_refused(purifier, tmp_path: Path) -> None:
         purifier(pixels(32, 32), noise=-1)
     with pytest.raises(WeightsMissing, match="no purifier"):
         PurifierPipeline.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("size", [(40, 60_000), (60_000, 40)])
+def test_a_strip_is_not_enlarged_to_what_would_fill_the_memory(size: tuple[int, int]) -> None:
+    coarse = coarser(torch.zeros(1, 3, *size), 176)
+    assert min(coarse.shape[-2:]) >= 24
+    assert coarse.shape[-2] * coarse.shape[-1] <= 1.02 * LARGEST
+    assert coarser(torch.zeros(1, 3, 224, 304), 176).shape == (1, 3, 176, 239)
