@@ -266,3 +266,22 @@ def test_a_result_in_purify_stays_until_the_next_one_but_not_beside_another_pict
     expect(page.locator("#purify-results")).to_be_visible()
     purified = page.locator("#purify-purified img").first
     assert purified.evaluate("async (i) => { await i.decode(); return i.naturalWidth; }") == 320
+
+
+def test_what_is_refused_is_said_in_sight_of_who_scrolled_to_the_settings(
+    open_page: Open, slow_purify: SlowPurify, three: list[Path]
+) -> None:
+    page = open_purify(open_page, slow_purify)
+    page.set_viewport_size({"width": 1280, "height": 600})
+    slow_purify.seconds = 0
+    give(page, three[0])
+    expect(page.locator("#purify-headline h2")).to_contain_text("Purified")
+    page.get_by_role("button", name="The attack").click()
+    target = page.get_by_label("To exactly this (optional)")
+    target.fill("a zebra")
+    page.get_by_label("Question (optional)").fill("what is it?")
+    page.get_by_role("button", name="Attack, then purify").click()
+    target.scroll_into_view_if_needed()
+    page.locator("#purify-settings").scroll_into_view_if_needed()
+    expect(page.locator("#purify-status")).to_contain_text("'a zebra' is none of the")
+    expect(page.locator("#purify-status h2")).to_be_in_viewport()
