@@ -1,5 +1,5 @@
 """python -m purifier purify | attack | ask | caption
-| train | train-restorer | train-feature-denoiser | refit-gate | refit-doubt | evaluate | optimise-prompt"""
+| train | train-restorer | train-eye | refit-gate | refit-doubt | evaluate | optimise-prompt"""
 
 import json
 import time
@@ -23,7 +23,7 @@ app = typer.Typer(
 )
 app.command("train")(commands.train)
 app.command("train-restorer")(commands.train_restorer)
-app.command("train-feature-denoiser")(commands.train_feature_denoiser)
+app.command("train-eye")(commands.train_eye)
 app.command("refit-gate")(commands.refit)
 app.command("refit-doubt")(commands.refit_doubt)
 app.command("evaluate")(commands.evaluate)
@@ -33,7 +33,7 @@ In = Annotated[Path, typer.Argument(metavar="IN", help=f"A picture: {ACCEPTED}")
 Out = Annotated[Path, typer.Option("-o", "--out", help="Where the result goes, as PNG.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON.")]
 Vlm = Annotated[str, typer.Option(help="embedded, a model of the hub, or a folder.")]
-Prompt = Annotated[bool, typer.Option(help="Behind the defence prompt, which is for a picture that was purified.")]
+Eye = Annotated[bool, typer.Option(help="By the eye (a LoRA adapter of CLIP) for pictures that were purified.")]
 
 
 def load_models() -> Models:
@@ -135,13 +135,13 @@ def ask(
     picture: In,
     question: Annotated[str, typer.Argument(help="What to ask about it.")],
     vlm: Vlm = "embedded",
-    prompt: Prompt = False,
+    eye: Eye = False,
     as_json: AsJson = False,
 ) -> None:
     """Ask a vision-language model about a picture."""
     with _sentences():
         image = load_image(picture)
-        model = _speaker(vlm, prompt=prompt)
+        model = _speaker(vlm, eye=eye)
 
     from purifier.pixels import to_tensor
 
@@ -152,11 +152,11 @@ def ask(
 
 
 @app.command()
-def caption(picture: In, vlm: Vlm = "embedded", prompt: Prompt = False, as_json: AsJson = False) -> None:
+def caption(picture: In, vlm: Vlm = "embedded", eye: Eye = False, as_json: AsJson = False) -> None:
     """Say in one sentence what a picture shows."""
     with _sentences():
         image = load_image(picture)
-        model = _speaker(vlm, prompt=prompt)
+        model = _speaker(vlm, eye=eye)
 
     from purifier.pixels import to_tensor
 
@@ -165,13 +165,13 @@ def caption(picture: In, vlm: Vlm = "embedded", prompt: Prompt = False, as_json:
     _print({"caption": said.text, "confidence": round(said.confidence, 4)}, said.text, as_json)
 
 
-def _speaker(name: str, *, prompt: bool) -> Any:
+def _speaker(name: str, *, eye: bool) -> Any:
     from purifier.vlm.hub import EMBEDDED, load_vlm
 
     if name == EMBEDDED:
-        return load_models().speaker(prompt=prompt)
-    if prompt:
-        raise ValueError("The defence prompt is for the embedded model. Leave out --prompt, or --vlm.")
+        return load_models().speaker(eye=eye)
+    if eye:
+        raise ValueError("The eye is for the embedded model. Leave out --eye, or --vlm.")
     return load_vlm(name)
 
 

@@ -1,4 +1,4 @@
-"""The commands that need the data: train, train-restorer, train-feature-denoiser, refit-gate, refit-doubt, evaluate,
+"""The commands that need the data: train, train-restorer, train-eye, refit-gate, refit-doubt, evaluate,
 optimise-prompt."""
 
 import json
@@ -127,7 +127,7 @@ def evaluate(
     chosen = EvaluationConfig(
         pictures=pictures, costly=costly, seeds=seeds, rows=_list(rows), columns=_list(columns), compared=str(compared)
     )
-    measured = keep / fingerprint(MODELS / name for name in ("vlm", "vlm-prompt", "purifier"))
+    measured = keep / fingerprint(MODELS / name for name in ("vlm", "vlm-eye", "purifier"))
     attacked = made / fingerprint([MODELS / "vlm"])
     earlier = json.loads(out.read_text()) if out.is_file() else None
     try:
@@ -160,7 +160,7 @@ def optimise(
         settings = SearchConfig(**json.loads(config.read_text())) if config else SearchConfig()
         model = None if vlm == EMBEDDED else load_vlm(vlm)
         if not isinstance(model, HubVLM):
-            raise ValueError("Words are for a model of the hub. For the embedded one: train-feature-denoiser.")
+            raise ValueError("Words are for a model of the hub. For the embedded one: train-eye.")
         purifier = Models().purifier
         numbers = optimise_prompt(data, out, model, config=settings, purify=lambda pixels: purifier(pixels).images)
     except (WeightsMissing, FileNotFoundError, ValueError) as error:
@@ -168,26 +168,25 @@ def optimise(
     typer.echo(json.dumps(numbers))
 
 
-def train_feature_denoiser(
-    out: Annotated[Path, typer.Option(help="Where the feature denoiser and its numbers go.")],
+def train_eye(
+    out: Annotated[Path, typer.Option(help="Where the eye and its card go.")],
     data: Data = None,
     forensics: Forensics = None,
     config: Annotated[
-        Path | None,
-        typer.Option(help="JSON: {pairs: ..., denoiser: ...}, of PairsConfig and DenoisingConfig."),
+        Path | None, typer.Option(help="JSON: {pairs: ..., eye: ...}, settings of PairsConfig and SeeingConfig.")
     ] = None,
     batches: Batches = 400,
     cache: Cache = CACHE,
 ) -> None:
-    """Train what brings the embedded model's view of a purified picture nearer to that of the clean one."""
-    from purifier.training.denoising import learn_denoiser
+    """Train the embedded model's eye for purified pictures: a low-rank update of CLIP's tower."""
+    from purifier.training.seeing import learn_eye
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     settings = json.loads(config.read_text()) if config else {}
     try:
         if data is None:
             raise FileNotFoundError(NO_DATA)
-        numbers = learn_denoiser(data, forensics, out, settings=settings, batches=batches, cache=cache)
+        numbers = learn_eye(data, forensics, out, settings=settings, batches=batches, cache=cache)
     except (WeightsMissing, FileNotFoundError, ValueError) as error:
         _stop(error)
     typer.echo(json.dumps(numbers))

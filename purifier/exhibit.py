@@ -30,7 +30,7 @@ class Wish:
     """What is to be done with a picture.
 
     question: "" asks for captions alone. steps: of the purifier. always: whether it purifies what it takes for clean,
-    too. prompt: whether the defence prompt is on, where the purifier changed the picture. attack: None takes the
+    too. eye: whether the eye for purified pictures looks where the purifier changed one. attack: None takes the
     picture as it is. objective, target: of the attack (see aims). vlm: who speaks, EMBEDDED or OTHER (see
     Models.voice).
     """
@@ -38,7 +38,7 @@ class Wish:
     question: str = ""
     steps: int = 1
     always: bool = False
-    prompt: bool = False
+    eye: bool = False
     attack: Attack | None = None
     objective: str = "answer"
     target: str | None = None
@@ -195,19 +195,19 @@ def last_in_time(attack: Attack, pixels: Tensor, objective: Objective) -> State:
 
 def _add(shown: Exhibit, which: Which, pixels: Tensor, models: Models) -> None:
     shown.pictures[which] = to_array(pixels)
-    prompt = shown.wish.prompt and which == "purified" and not shown.unchanged
+    eye = shown.wish.eye and which == "purified" and not shown.unchanged
     clean = shown.said.get("clean")
-    given = (shown.voice.key, prompt, pixels, shown.question, clean, which == "clean")
+    given = (shown.voice.key, eye, pixels, shown.question, clean, which == "clean")
     shown.said[which] = models.on_card(listen, *given) if shown.voice.key == OTHER else listen(models, *given)
 
 
 @torch.no_grad()
 def listen(
-    models: Models, key: str, prompt: bool, pixels: Tensor, question: str, clean: Said | None, is_clean: bool
+    models: Models, key: str, eye: bool, pixels: Tensor, question: str, clean: Said | None, is_clean: bool
 ) -> Said:
-    """What a voice says of a picture [1, 3, H, W]. prompt: behind the defence prompt, which the embedded model has.
-    clean: what it said of the clean one, to be compared with; this one itself if `is_clean`."""
-    speaker = models.vlm_named(key) if key == OTHER else models.speaker(prompt=prompt)
+    """What a voice says of a picture [1, 3, H, W]. eye: whether by the eye for purified pictures, which the
+    embedded model has. clean: what it said of the clean one, to be compared with; this one itself if `is_clean`."""
+    speaker = models.vlm_named(key) if key == OTHER else models.speaker(eye=eye)
     visual = speaker.see(pixels)
     caption = speaker.caption_seen(visual)[0].text
     answer = speaker.answer_seen(visual, [question])[0] if question else None

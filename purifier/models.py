@@ -36,7 +36,7 @@ class Models:
     """Lazy, and safe to share between threads. Every property may raise WeightsMissing.
 
     Args:
-        vlm, purifier, prompted, detector: what loads each; None loads the shipped one.
+        vlm, purifier, adapted, detector: what loads each; None loads the shipped one.
         other: a vision-language model beside the embedded one, see `vlm.hub.load_vlm`; "" for none. Its name for people
             is the last part of this one, which may be a path.
         wait: returns once other threads have imported what they need: libraries that import lazily fail where two
@@ -48,7 +48,7 @@ class Models:
         *,
         vlm: "Callable[[], EmbeddedVLM] | None" = None,
         purifier: "Callable[[], PurifierPipeline] | None" = None,
-        prompted: "Callable[[], EmbeddedVLM] | None" = None,
+        adapted: "Callable[[], EmbeddedVLM] | None" = None,
         detector: "Callable[[], Detector] | None" = None,
         other: str = "",
         wait: Callable[[], Any] = lambda: None,
@@ -59,7 +59,7 @@ class Models:
         self._load: dict[str, Callable[[], Any]] = {
             "vlm": vlm or _load_vlm,
             "purifier": purifier or _load_purifier,
-            "prompted": prompted or self._load_prompted,
+            "adapted": adapted or self._load_adapted,
             "detector": detector or _load_detector,
             OTHER: lambda: _load_other(other),
         }
@@ -91,18 +91,18 @@ class Models:
         return self._get("purifier")
 
     @property
-    def prompted(self) -> "EmbeddedVLM":
-        """The embedded model behind the learned defence prompt."""
-        return self._get("prompted")
+    def adapted(self) -> "EmbeddedVLM":
+        """The embedded model with its eye for purified pictures."""
+        return self._get("adapted")
 
     @property
     def detector(self) -> "Detector":
         """The detector of generated pictures."""
         return self._get("detector")
 
-    def speaker(self, *, prompt: bool) -> "EmbeddedVLM":
-        """The model that answers: behind the defence prompt, or as it is."""
-        return self.prompted if prompt else self.vlm
+    def speaker(self, *, eye: bool) -> "EmbeddedVLM":
+        """The model that answers: with the eye for purified pictures, or as it is."""
+        return self.adapted if eye else self.vlm
 
     def voice(self, key: str = EMBEDDED) -> Voice:
         """Who speaks if `key` is asked for: the embedded model, too, where the other one cannot be loaded. That is
@@ -164,10 +164,10 @@ class Models:
                 self._loaded[name] = self._load[name]()
             return self._loaded[name]
 
-    def _load_prompted(self) -> "EmbeddedVLM":
-        from purifier.prompts.denoiser import FeatureDenoiser
+    def _load_adapted(self) -> "EmbeddedVLM":
+        from purifier.vlm.eye import Eye
 
-        return FeatureDenoiser.from_pretrained().applied_to(self.vlm)
+        return Eye.from_pretrained().applied_to(self.vlm)
 
 
 def _load_vlm() -> "EmbeddedVLM":
@@ -206,6 +206,6 @@ def shipped() -> bool:
     return (MODELS / "purifier" / "model_index.json").is_file() and (MODELS / "vlm" / "config.json").is_file()
 
 
-def prompt_shipped() -> bool:
-    """Whether a defence prompt is there, too."""
-    return (MODELS / "vlm-prompt" / "model.safetensors").is_file()
+def eye_shipped() -> bool:
+    """Whether an eye for purified pictures is there, too."""
+    return (MODELS / "vlm-eye" / "model.safetensors").is_file()

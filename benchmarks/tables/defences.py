@@ -8,7 +8,7 @@ from purifier.evaluation import markdown
 from purifier.evaluation.kept import Kept, fingerprint
 from purifier.models import MODELS
 
-OURS, PROMPTED, NONE, JPEG = "ours, 1 step", "ours, 1 step, prompt", "no defence", "JPEG 10"
+OURS, EYED, NONE, JPEG = "ours, 1 step", "ours, 1 step, eye", "no defence", "JPEG 10"
 ALWAYS = "ours, always"  # without the gate, by chance
 ADAPTIVE = "adaptive"
 KEPT = {"PGD 8/255": 0.85, "APGD 8/255": 0.82, "PGD l2 4.0": 0.85, "patch 2 %": 0.80}  # aims: answers that stay
@@ -41,7 +41,7 @@ def purification(report: Report) -> str:
 
 def passed(report: Report) -> str:
     """Attacked pictures that the gate took for clean, which are as they were; empty if the outcomes are not here."""
-    kept = Kept(OUTCOMES / fingerprint(MODELS / name for name in ("vlm", "vlm-prompt", "purifier")))
+    kept = Kept(OUTCOMES / fingerprint(MODELS / name for name in ("vlm", "vlm-eye", "purifier")))
     rows = []
     for column in columns(report, "no attack", "grey box"):
         found = [o for o in kept.all(column).values() if OURS in o and NONE in o]
@@ -64,7 +64,7 @@ def purification_aims(report: Report) -> list[Aim]:
         ),
         *(_stays(report, column, aim) for column, aim in KEPT.items()),
         _as_made(report),
-        _prompt(report),
+        _eye(report),
         _ahead(report),
         _adaptive(report),
         *(_known(report, column, aim) for column, aim in KNOWN.items()),
@@ -72,17 +72,17 @@ def purification_aims(report: Report) -> list[Aim]:
 
 
 def _stays(report: Report, column: str, aim: float) -> Aim:
-    """Behind the purifier and its prompt, as the page shows it."""
-    found = cell(report, PROMPTED, column)["agreement"]
-    what = f"behind the defence prompt, at least {percent(aim)} of the answers stay under {column}"
-    why = "The prompt gives back a part of what quantisation took."
+    """Behind the purifier, by the eye, as the page shows it."""
+    found = cell(report, EYED, column)["agreement"]
+    what = f"purified, seen by the eye: at least {percent(aim)} of the answers stay under {column}"
+    why = "The eye gives back a part of what quantisation took."
     if "l2" in column:
         why += " The gate takes a part of these pictures for clean."
     return Aim(what, found >= aim, percent(found), why, short=f"{percent(aim)} of answers under {column}")
 
 
 def _as_made(report: Report) -> Aim:
-    found = cell(report, PROMPTED, "PGD 8/255")
+    found = cell(report, EYED, "PGD 8/255")
     return Aim(
         "purified pictures, PGD at 8/255: captions with a CIDEr of at least 0.62, PSNR at least 32 dB",
         found["cider"] >= 0.62 and found["psnr"] >= 32,
@@ -92,17 +92,16 @@ def _as_made(report: Report) -> Aim:
     )
 
 
-def _prompt(report: Report) -> Aim:
-    """What the prompt adds to the same purified pictures."""
+def _eye(report: Report) -> Aim:
+    """What the eye adds to the same purified pictures."""
     names = ["clean", *RESTORED]
-    clean, *gained = (cell(report, PROMPTED, name)["accuracy"] - cell(report, OURS, name)["accuracy"] for name in names)
+    clean, *gained = (cell(report, EYED, name)["accuracy"] - cell(report, OURS, name)["accuracy"] for name in names)
     return Aim(
-        "the defence prompt: at least 2 points more right answers under PGD and APGD at 8/255, at most 1 lost on clean "
-        "pictures",
+        "the eye: at least 2 points more right answers under PGD and APGD at 8/255, at most 1 lost on clean pictures",
         min(gained) >= 0.02 and clean >= -0.01,
         f"{' and '.join(f'{100 * g:+.1f}' for g in gained)} points; clean {100 * clean:+.1f}",
         "It was taught to say what the model says of the clean picture, right or wrong.",
-        short="2 points of right answers by the defence prompt",
+        short="2 points of right answers by the eye",
     )
 
 
@@ -112,31 +111,33 @@ def kept(report: Report, row: str, names: list[str]) -> list[float]:
 
 
 def _restored(report: Report, column: str, aim: float) -> Aim:
-    share = cell(report, OURS, column)["accuracy"] / cell(report, NONE, "clean")["accuracy"]
+    share = cell(report, EYED, column)["accuracy"] / cell(report, NONE, "clean")["accuracy"]
     known = "" if report["threats"][column]["trained on"] else ", which it was never trained on"
-    return Aim(
-        f"at least {percent(aim)} of the right answers restored under {column}{known}", share >= aim, percent(share)
-    )
+    what = f"purified, seen by the eye: at least {percent(aim)} of the right answers restored under {column}{known}"
+    return Aim(what, share >= aim, percent(share))
 
 
 def _ahead(report: Report) -> Aim:
-    """Of every other defence that was asked the same questions, under every attack that does not know ours."""
+    """As the page shows it, of every other defence that was asked the same questions, under every attack that does not
+    know ours."""
     under = columns(report, "grey box")
     behind = {m: sum(_beaten(report, column, m) for column in under) for m in ("agreement", "accuracy")}
-    clean = percents(kept(report, OURS, ["clean"])), percents(kept(report, JPEG, ["clean"]))
+    clean = percents(kept(report, EYED, ["clean"])), percents(kept(report, JPEG, ["clean"]))
     return Aim(
-        "ahead of every other defence under every attack that does not know it",
+        "purified, seen by the eye: ahead of every other defence under every attack that does not know it",
         not any(behind.values()),
         f"another one is ahead under {behind['agreement']} of {len(under)} attacks (answers that stay), under "
         f"{behind['accuracy']} (right answers)",
-        f"Coarse quantisation does most of the work, in {JPEG}, too. On clean pictures {clean[0]} of the answers stay, "
-        f"behind {JPEG} {clean[1]}.",
+        f"Coarse quantisation does most of the work, in {JPEG}, too, and the gate takes some attacked pictures for "
+        f"clean. On clean pictures {clean[0]} of the answers stay, behind {JPEG} {clean[1]}.",
         short=f"a lead over {JPEG} under every attack",
     )
 
 
 def _beaten(report: Report, column: str, metric: str) -> bool:
-    ours = cell(report, OURS, column)
+    ours = cell(report, EYED, column)
+    if ours["n"] != cell(report, OURS, column)["n"]:
+        raise ValueError(f"{EYED!r} was not asked all questions of {column!r}: measure it on the others, too.")
     others = [c for c in report["cells"] if c["column"] == column and c["n"] == ours["n"]]
     return any(c[metric] > ours[metric] for c in others if not c["row"].startswith(("ours", NONE)))
 

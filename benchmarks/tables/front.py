@@ -2,7 +2,7 @@
 
 from benchmarks.tables import defences
 from benchmarks.tables.aims import missed_line
-from benchmarks.tables.defences import ADAPTIVE, ALWAYS, JPEG, KNOWN, NONE, OURS, PROMPTED, RESTORED, kept
+from benchmarks.tables.defences import ADAPTIVE, ALWAYS, EYED, JPEG, KNOWN, NONE, OURS, RESTORED, kept
 from benchmarks.tables.markdown import SETS, Report, ordered, percent, percents, table
 from benchmarks.tables.method import protocols
 from benchmarks.tables.sections import LADDER, PURIFIED, TEST, aims, read
@@ -69,7 +69,7 @@ def _purification(report: Report) -> Row:
     around = " and ".join(percent(share) for share in kept(report, JPEG, [*KNOWN]))
     return [
         "Answers of the vision-language model that stay after purification (attacks: PGD, APGD at 8/255)",
-        f"{shares(PROMPTED)} ({bare} without the defence prompt); by an attacker who knows the purifier {known}; "
+        f"{shares(EYED)} ({bare} without the eye); by an attacker who knows the purifier, without the eye, {known}; "
         f"without its gate, quantised by chance: clean {clean}; by an attacker who knows that, {' and '.join(always)} "
         "at 2 and 4/255",
         f"{JPEG}: {shares(JPEG)}, by an attacker around it, which is weaker, {around}; no defence: {shares(NONE)}",

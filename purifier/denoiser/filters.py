@@ -38,8 +38,8 @@ def resize(pixels: Tensor, factor: float) -> Tensor:
 
 
 def coarser(pixels: Tensor, side: float) -> Tensor:
-    """The picture at a short side of `side` px, or less where that would be more than LARGEST px: a long strip would
-    fill the memory."""
+    """The picture at a short side of `side` px, or less, but at least LEAST, where that would be more than LARGEST px:
+    a long strip would fill the memory."""
     height, width = pixels.shape[-2:]
     short = min(height, width)
     return resize(pixels, max(LEAST / short, min(side / short, math.sqrt(LARGEST / (height * width)))))

@@ -25,8 +25,8 @@ NOISE = 12.0  # of the unsupervised row, in 1/255: what hides a perturbation of 
 @dataclass(frozen=True, slots=True)
 class Row:
     """defend: float [N, 3, H, W] in [0, 1] -> the same, not rounded. smooth: whether it has a gradient of its own.
-    random: whether it draws noise. speaker: the model that answers behind it. prompted: the one with the defence
-    prompt, where there is one; it answers about pictures that the defence changed.
+    random: whether it draws noise. speaker: the model that answers behind it. adapted: the one with the eye for
+    purified pictures, where the row has it; it answers about pictures that the defence changed.
     """
 
     name: str
@@ -34,11 +34,11 @@ class Row:
     smooth: bool
     random: bool
     speaker: Any
-    prompted: Any = None
+    adapted: Any = None
 
     def speaks_of(self, shown: Tensor, given: Tensor) -> Any:
         """Who answers about `shown`, [1, 3, H, W], which the defence made of `given`."""
-        return self.prompted if self.prompted and not torch.equal(shown, given) else self.speaker
+        return self.adapted if self.adapted and not torch.equal(shown, given) else self.speaker
 
 
 def build_rows(models: Models, *, compared: Path | None) -> list[Row]:
@@ -59,8 +59,10 @@ def build_rows(models: Models, *, compared: Path | None) -> list[Row]:
     rows.append(Row("ours, 1 step", lambda x: ours.purify(x, 1), True, False, vlm))
     rows.append(Row("ours, 4 steps", lambda x: ours.purify(x, 4), True, False, vlm))
     rows.append(Row("ours, always", lambda x: ours.purify(x, always=True), True, True, vlm))
-    with suppress(WeightsMissing):  # no prompt was trained
-        rows.append(Row("ours, 1 step, prompt", lambda x: ours.purify(x, 1), True, False, vlm, models.prompted))
+    with suppress(WeightsMissing):  # no eye was trained
+        adapted = models.adapted
+        rows.append(Row("ours, 1 step, eye", lambda x: ours.purify(x, 1), True, False, vlm, adapted))
+        rows.append(Row("ours, always, eye", lambda x: ours.purify(x, always=True), True, True, vlm, adapted))
     return rows
 
 

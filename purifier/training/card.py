@@ -15,6 +15,7 @@ from purifier.training.config import TrainConfig
 from purifier.training.gate import LEAST
 from purifier.training.loop import pair_files
 from purifier.training.restoring import RestoringConfig
+from purifier.vlm.eye import Eye
 
 GATE, DOUBT, RESTORER, LIMITS = "\n## The gate\n", "\n## In doubt\n", "\n## The restorer\n", "\n## Limits\n"
 
@@ -54,6 +55,41 @@ What it does for answers and captions under each attack is in docs/measured.md.
 ## Limits
 It was trained against attacks that do not know it. An attacker who knows it can follow the gradient through it;
 docs/measured.md says what is left then. A purified photo may read as generated to a detector.
+""")
+
+
+def write_eye_card(out: Path, eye: Eye) -> None:
+    """Writes out/README.md beside an eye, from its facts."""
+    parameters, facts = sum(value.numel() for value in eye.tensors.values()) / 1e6, eye.facts
+    config = facts["config"]
+    rows = "\n".join(
+        f"| {words}: {what} | {facts[kind][f'{name}before']:.3f} | {facts[kind][f'{name}after']:.3f} |"
+        for kind, words in (("attacked", "attacked and purified"), ("never attacked", "purified, never attacked"))
+        for name, what in (("", "answers that are those of the clean picture"), ("surprise ", "-log p of these"))
+    )
+    (out / "README.md").write_text(f"""---
+license: other
+---
+
+# An eye for purified pictures
+
+A low-rank update (LoRA, rank {config["rank"]}, {parameters:.1f} million parameters with the LayerNorms) of the tower
+in `../clip-vit-b-16`, with which the small vision-language model of `../vlm` sees in a purified picture what it sees in
+the clean one. Nothing else of it is changed. The app uses it, unless it is switched off, where the purifier changed the
+picture; commands and the API use it when asked to.
+
+It learned in {config["steps"]} steps, from {facts["attacked pictures"]} attacked pictures of the training splits and
+from others of them that nobody attacked, most of them purified by force, at several qualities, the others quantised by
+chance. Its goal is what the model's own tower sees of the clean picture (FARE's, arXiv 2402.12336). `python -m purifier
+train-eye` makes one like it, but not the same weights: benchmarks/purification says how the shipped ones came about.
+
+| {facts["attacked"]["questions"]} questions on crops that it did not learn from | without it | with it |
+|---|---|---|
+{rows}
+
+Other crops of the same pictures may have been learned from. What it does on test pictures are the rows "eye" of
+docs/measured.md. The attacks did not know it. An attacker who knows it can attack through it: it is no protection by
+itself.
 """)
 
 

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.running import blend, log_row, resume, save_checkpoint
 from purifier.training.pairs import PairMaker
+from purifier.training.sight import Sight
 from purifier.training.validation import psnr
 from purifier.vlm import EmbeddedVLM
-from purifier.vlm.features import clip_features
 
 ERROR = 0.05  # the unit of the absolute error
 
@@ -63,7 +63,7 @@ def fit_restorer(
     optimizer = torch.optim.AdamW(restorer.parameters(), lr=config.rate, betas=(0.9, 0.99), weight_decay=1e-4)
     pictures = [held.plain(number)[0] for number in range(config.held)]
     pipeline.restorer = None
-    sight = _Sight(model, pictures, [pipeline.forced(clean) for clean in pictures])
+    sight = Sight(model, pictures, [pipeline.forced(clean) for clean in pictures])
     quantised, _ = _measured(pipeline, pictures, sight)
     lost: list[tuple[float, float]] = []
     for step in range(resume(out, restorer, average, optimizer), config.steps):
@@ -73,7 +73,9 @@ def fit_restorer(
         loss = error = (given - clean).abs().mean() / ERROR
         pull: Any = torch.zeros(())
         if step >= config.guide_from * config.steps:
-            pull = sight.left(given, clean)
+            with torch.no_grad():
+                wanted = sight(clean)
+            pull = sight.left(sight(given), wanted).mean()
             loss = error + config.guidance * pull
         fall = (1.02 - step / config.steps) / config.decay
         optimizer.param_groups[0]["lr"] = config.rate * min(1.0, (step + 1) / 50, fall)
@@ -96,42 +98,11 @@ def fit_restorer(
     pipeline.register_modules(restorer=restorer)  # type: ignore[attr-defined]  # a plain one would not be saved after None
 
 
-class _Sight:
-    """What CLIP and the model see of pictures: patch tokens, embedding and visual tokens.
-
-    Args:
-        clean, quantised: batches by which it is measured how far quantisation moves what is seen, each dimension in
-            deviations (a few dimensions of CLIP's tokens are a hundred times as large as the others).
-    """
-
-    def __init__(self, model: EmbeddedVLM, clean: Sequence[Tensor], quantised: Sequence[Tensor]) -> None:
-        self.model = model
-        with torch.no_grad():
-            wanted, moved = ([torch.cat(part) for part in zip(*map(self, x), strict=True)] for x in (clean, quantised))
-        self.deviations = [part.flatten(0, -2).std(0) + 1e-3 for part in wanted]
-        self.units = torch.stack(self._shifts(moved, wanted))
-
-    def __call__(self, pixels: Tensor) -> list[Tensor]:
-        patches, embedding = clip_features(self.model.tower, pixels, layers=self.model.config.layers)
-        return [patches.float(), embedding.float(), self.model.connector(patches.float(), embedding.float())]
-
-    def left(self, given: Tensor, clean: Tensor) -> Tensor:
-        """How far what is seen of `given` is from what is seen of `clean`, as a share of what quantisation does."""
-        with torch.no_grad():
-            wanted = self(clean)
-        return (torch.stack(self._shifts(self(given), wanted)) / self.units).mean()
-
-    def _shifts(self, seen: Sequence[Tensor], wanted: Sequence[Tensor]) -> list[Tensor]:
-        return [
-            ((a - b) / deviation).square().mean() for a, b, deviation in zip(seen, wanted, self.deviations, strict=True)
-        ]
-
-
 @torch.no_grad()
-def _measured(pipeline: PurifierPipeline, pictures: Sequence[Tensor], sight: _Sight) -> tuple[float, float]:
+def _measured(pipeline: PurifierPipeline, pictures: Sequence[Tensor], sight: Sight) -> tuple[float, float]:
     """Of batches that nobody attacked, purified all the same: mean PSNR to what they were, in dB, and what is left of
     the shift of what is seen."""
     given = [pipeline.forced(clean) for clean in pictures]
     noise = [psnr(*pair).mean() for pair in zip(given, pictures, strict=True)]
-    left = [sight.left(*pair) for pair in zip(given, pictures, strict=True)]
+    left = [sight.left(sight(x), sight(clean)).mean() for x, clean in zip(given, pictures, strict=True)]
     return torch.stack(noise).mean().item(), torch.stack(left).mean().item()

@@ -48,3 +48,13 @@ def _with_questions(root: Path) -> Iterator[Source]:
     for picture in filter(_for_training, pictures):
         texts = train_texts(picture, 0, frequency, rng)
         yield Source(root / picture.name, tuple(t.prompt for t in texts if t.prompt != CAPTION_PROMPT))
+
+
+def question_pool(root: Path, *, pictures: int = 300, seed: int = 0) -> list[str]:
+    """Questions to learn on: those that the model itself learned from, on some of its training pictures."""
+    known = load_pictures(root)
+    frequency, rng = class_frequency(known), random.Random(seed)
+    able = [p for p in known if p.split == "train"]
+    chosen = rng.sample(able, min(pictures, len(able)))
+    asked = {t.prompt for picture in chosen for t in train_texts(picture, 0, frequency, rng)}
+    return sorted(asked - {CAPTION_PROMPT})

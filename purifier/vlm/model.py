@@ -10,7 +10,7 @@ model (LLaVA's recipe, arXiv 2304.08485, with ClipCap's prefix of embedding toke
 import copy
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -53,9 +53,6 @@ class VLMConfig:
     threshold: float = 0.5
 
 
-VisualPrompt = Callable[[Tensor, Tensor], Tensor]  # patch tokens [N, P, W], visual ones [N, V, D] -> the latter
-
-
 class EmbeddedVLM(nn.Module):
     """The shipped model. Everything from pixels to the likelihood of an answer is differentiable."""
 
@@ -77,7 +74,6 @@ class EmbeddedVLM(nn.Module):
         self.answers = tuple(answers)
         self._trie = AnswerTrie((vocabulary.answer(a) for a in self.answers), stop=vocabulary.stop)
         self._tower = [tower]  # in a list: frozen and shared, no part of this model's own weights
-        self._prompt: tuple[VisualPrompt, ...] = ()  # none or one; as a module of this one, copies would share it
 
     @property
     def tower(self) -> Tower:
@@ -98,15 +94,12 @@ class EmbeddedVLM(nn.Module):
             raise ValueError(f"Pixels must be float [N, 3, H, W] in [0, 1], not {pixels.dtype} {tuple(pixels.shape)}.")
         patches, embedding = clip_features(self.tower, pixels, layers=self.config.layers)
         visual: Tensor = self.connector(patches, embedding)
-        for prompt in self._prompt:
-            visual = prompt(patches, visual)
         return visual
 
-    def behind(self, prompt: VisualPrompt) -> "EmbeddedVLM":
-        """The same model, with the same weights, behind a prompt (in place of an earlier one) that changes its visual
-        tokens."""
+    def with_tower(self, tower: Tower) -> "EmbeddedVLM":
+        """The same model, with the same weights, that sees by another tower."""
         other = copy.copy(self)
-        other._prompt = (prompt,)
+        other._tower = [tower]
         return other
 
     def unseen(self, count: int = 1) -> Tensor:
@@ -131,6 +124,13 @@ class EmbeddedVLM(nn.Module):
 
     def score(self, visual: Tensor, prompts: Sequence[str], answers: Sequence[str]) -> Tensor:
         """The same from visual tokens [N, V, D]."""
+        logits, targets = self.logits(visual, prompts, answers)
+        flat = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+        return -flat.view_as(targets).sum(1)
+
+    def logits(self, visual: Tensor, prompts: Sequence[str], answers: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """What the language model expects at each of an answer's tokens and its end, [N, T, vocabulary] in float32, and
+        these tokens, [N, T]; padded in front, where the tokens are -100."""
         _match(visual, prompts)
         _match(visual, answers)
         before = [self.vocabulary.prompt(normalise_question(text)) for text in prompts]
@@ -140,8 +140,7 @@ class EmbeddedVLM(nn.Module):
         with self._fast():
             logits = self.language(inputs_embeds=embeds, attention_mask=mask, position_ids=_positions(mask)).logits
         targets = torch.tensor([[-100] * (longest - len(a)) + a for a in after], device=visual.device)
-        flat = F.cross_entropy(logits[:, -longest:].flatten(0, 1).float(), targets.flatten(), reduction="none")
-        return -flat.view_as(targets).sum(1)
+        return logits[:, -longest:].float(), targets
 
     @torch.no_grad()
     def answer(self, pixels: Tensor, question: str | Sequence[str]) -> list[Answer]:

@@ -9,7 +9,8 @@ from purifier.denoiser.gate import STATISTICS, Gate
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
 from purifier.denoiser.restorer import new_restorer
 from purifier.models import Models
-from purifier.prompts.denoiser import new_denoiser
+from purifier.vlm import EmbeddedVLM
+from purifier.vlm.eye import DOWN, MATRICES, UP, Eye
 from tests.makers.detectors import tiny_detector
 from tests.makers.models import tiny_vlm
 
@@ -30,6 +31,20 @@ def tiny_restorer(*, seed: int = 0, fold: int = 4) -> Any:
     return unet.eval().requires_grad_(False)
 
 
+def tiny_eye(vlm: EmbeddedVLM, *, rank: int = 4, seed: int = 0) -> Eye:
+    """Random weights: the model sees something else through it."""
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {}
+    for name, matrix in vlm.tower.named_parameters():
+        if name.endswith(tuple(f"{part}.weight" for part in MATRICES)):
+            own = name.removesuffix(".weight")
+            tensors[own + UP] = torch.randn(matrix.shape[0], rank, generator=generator) * 0.1
+            tensors[own + DOWN] = torch.randn(rank, matrix.shape[1], generator=generator) * 0.1
+        if name.endswith("ln_post.weight"):
+            tensors[name] = matrix.detach() * 1.1
+    return Eye(tensors, {})
+
+
 def fixed_gate(odds: float) -> dict[str, Any]:
     """Settings of a gate that says the same log-odds of every picture."""
     zeros = (0.0,) * STATISTICS
@@ -39,12 +54,10 @@ def fixed_gate(odds: float) -> dict[str, Any]:
 def tiny_models(**replaced: Any) -> Models:
     """Every model small and random. `replaced`: loaders of Models."""
     vlm = tiny_vlm()
-    denoiser = new_denoiser(vlm, inner=24, depth=1).eval().requires_grad_(False)
-    torch.nn.init.normal_(denoiser.out.weight, std=0.3, generator=torch.Generator().manual_seed(0))
     loaders: dict[str, Any] = {
         "vlm": lambda: vlm,
         "purifier": tiny_purifier,
-        "prompted": lambda: denoiser.applied_to(vlm),
+        "adapted": lambda: tiny_eye(vlm).applied_to(vlm),
         "detector": tiny_detector,
     }
     return Models(**loaders | replaced)

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from causalclip.clip.weights import WeightsMissing
 from purifier import aims, cli, names
 from purifier.attacks import ATTACKS
+from purifier.models import Models
 from tests.makers.pictures import encode, photo
 from tests.makers.purifiers import fixed_gate, tiny_models, tiny_purifier
 
@@ -92,11 +93,14 @@ def test_without_a_question_the_caption_is_attacked(picture: Path, tmp_path: Pat
     assert "Values changed by at most 8 of 255" in result.stdout
 
 
-def test_ask_and_caption(picture: Path) -> None:
+def test_ask_and_caption(picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said = row(run("ask", picture, "Is there a dog?", "--json"))
     assert set(said) == {"answer", "confidence", "sure"}
     assert 0 <= said["confidence"] <= 1
-    assert set(row(run("ask", picture, "Is there a dog?", "--prompt", "--json"))) == set(said)
+    asked, speaker = [], Models.speaker
+    monkeypatch.setattr(Models, "speaker", lambda models, *, eye: asked.append(eye) or speaker(models, eye=eye))
+    assert set(row(run("ask", picture, "Is there a dog?", "--eye", "--json"))) == set(said)
+    assert asked == [True]
     assert row(run("caption", picture, "--json"))["caption"]
     assert run("caption", picture).stdout.strip() == row(run("caption", picture, "--json"))["caption"]
 
@@ -121,7 +125,7 @@ def test_refused_pictures_give_a_sentence_and_code_2(tmp_path: Path, command: li
         (["attack", "-o", "o.jpg", "--steps", "1"], "Name the result .png"),
         (["purify", "-o", "o.webp"], "Name the result .png"),
         (["ask", "  "], "question is empty"),
-        (["ask", "what?", "--prompt", "--vlm", "some/model"], "for the embedded model"),
+        (["ask", "what?", "--eye", "--vlm", "some/model"], "for the embedded model"),
     ],
 )
 def test_what_cannot_be_done_is_a_sentence_and_code_1(picture: Path, arguments: list[str], sentence: str) -> None:
@@ -149,6 +153,6 @@ def test_training_and_measuring_say_which_data_they_need(tmp_path: Path) -> None
         assert run(*arguments).exit_code == 1
     assert "--data" in run("evaluate", "--out", tmp_path / "r.json").stderr
     assert "--data" in run("optimise-prompt", "--out", tmp_path / "p", "--vlm", "some/model").stderr
-    assert "--data" in run("train-feature-denoiser", "--out", tmp_path / "p").stderr
+    assert "--data" in run("train-eye", "--out", tmp_path / "p").stderr
     words = run("optimise-prompt", "--out", tmp_path / "p", "--vlm", "embedded", "--data", tmp_path)
-    assert "train-feature-denoiser" in words.stderr
+    assert "train-eye" in words.stderr

@@ -32,7 +32,7 @@ def add_endpoints(tab: PurifyTab) -> None:
     target = gr.Textbox("", label="target", **hidden)
     objective = gr.Textbox("caption", label="objective", **hidden)
     attack, eps = gr.Textbox("pgd", label="attack", **hidden), gr.Number(8, label="eps", **hidden)
-    attack_steps, prompt = gr.Number(20, label="steps", **hidden), gr.Checkbox(False, label="prompt", **hidden)
+    attack_steps, eye = gr.Number(20, label="steps", **hidden), gr.Checkbox(False, label="eye", **hidden)
     api = PurifyApi(tab.models)
     wired: list[tuple[Callable[..., Any], list[Any], list[Any], str]] = [
         (api.purify, [tab.picture, steps, always], [file, facts], "purify"),
@@ -42,7 +42,7 @@ def add_endpoints(tab: PurifyTab) -> None:
             [file, facts],
             "attack",
         ),
-        (api.ask, [tab.picture, question, prompt], [facts], "ask"),
+        (api.ask, [tab.picture, question, eye], [facts], "ask"),
     ]
     for function, inputs, outputs, name in wired:
         gr.on([], function, inputs, outputs, preprocess=False, api_name=name, **MODEL_QUEUE)
@@ -103,14 +103,14 @@ class PurifyApi:
         facts = {"success": aim.reached(after), "before": aim.before, "after": after, "steps": state.step}
         return _file(moved, "attacked"), facts | {"linf": round(float(linf(moved, pixels)), 2)}
 
-    def ask(self, picture: dict[str, Any] | None, question: str = "", prompt: bool = False) -> dict[str, Any]:
-        """Asks the embedded model about a picture. prompt: whether behind the defence prompt, which
-        is for purified pictures.
+    def ask(self, picture: dict[str, Any] | None, question: str = "", eye: bool = False) -> dict[str, Any]:
+        """Asks the embedded model about a picture. eye: whether through the eye for purified
+        pictures.
 
         Returns its caption, and where there is a question its answer, confidence, and whether it is sure.
         """
         with _sentences(self.models):
-            pixels, speaker = _pixels(picture), self.models.speaker(prompt=bool(prompt))
+            pixels, speaker = _pixels(picture), self.models.speaker(eye=bool(eye))
             said: dict[str, Any] = {"caption": speaker.caption(pixels)[0].text}
             if question.strip():
                 answer = speaker.answer(pixels, question)[0]

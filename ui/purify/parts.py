@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from purifier.models import Models, prompt_shipped
+from purifier.models import Models, eye_shipped
 from purifier.names import EMBEDDED, OTHER
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def asking(models: Models) -> tuple[tuple[gr.Textbox, gr.Radio, gr.HTML], tuple[
 
 
 def settings() -> list[Any]:
-    """steps, always, prompt, attack, eps, attack steps, objective, target."""
+    """steps, always, eye, attack, eps, attack steps, objective, target."""
     with gr.Column(elem_id="purify-settings"):
         with gr.Accordion("The attack", open=False):
             objective = gr.Dropdown(OBJECTIVES, value="answer", label="What shall change", elem_id="purify-objective")
@@ -76,14 +76,14 @@ def settings() -> list[Any]:
                 info="Holds better against small changes made against the purifier. Clean pictures lose some answers.",
                 elem_id="purify-always",
             )
-            prompt = gr.Checkbox(
-                label="Defence prompt for the purified picture",
-                info="A small network that mends what the embedded model sees of it.",
-                value=prompt_shipped(),
-                visible=prompt_shipped(),
-                elem_id="purify-prompt",
+            eye = gr.Checkbox(
+                label="Eye for purified pictures",
+                info="A LoRA adapter of CLIP that learned to see in such pictures what was there before.",
+                value=eye_shipped(),
+                visible=eye_shipped(),
+                elem_id="purify-eye",
             )
-    return [steps, always, prompt, attack, eps, attack_steps, objective, target]
+    return [steps, always, eye, attack, eps, attack_steps, objective, target]
 
 
 def outputs() -> tuple[gr.HTML, dict[Which, gr.Image], dict[str, gr.Image], gr.HTML, gr.HTML, gr.ImageSlider]:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from causalclip.pictures.loading import ImageError, load_image
 from causalclip.report.card import queued
-from purifier.models import Models, prompt_shipped
+from purifier.models import Models, eye_shipped
 from purifier.names import EMBEDDED, OTHER
 from ui.purify import examples, parts, words
 from ui.server.files import picture_input, save_png, upload_path
@@ -38,7 +38,7 @@ Updates = dict[Any, Any]
 class PurifyTab:
     """The tab's components and callbacks.
 
-    wishes: question, steps, always, prompt, then attack, eps, attack steps, objective, target, and who speaks.
+    wishes: question, steps, always, eye, then attack, eps, attack steps, objective, target, and who speaks.
     status: what goes on. headline, answers, notes: the result in words. pictures: by column. changes: by name.
     offer: why nobody but the embedded model can speak. prepared: the files of the three examples.
     """
@@ -84,7 +84,7 @@ class PurifyTab:
         """The same for one of the three that are prepared, with its settings."""
         index: int = event.index
         chosen = examples.PREPARED[index]
-        wished = (chosen.question, 1, False, prompt_shipped(), "pgd", chosen.eps, chosen.steps, "answer", "", EMBEDDED)
+        wished = (chosen.question, 1, False, eye_shipped(), "pgd", chosen.eps, chosen.steps, "answer", "", EMBEDDED)
         updates: Updates = {self.picture: str(self.prepared[index]), **dict(zip(self.wishes, wished, strict=True))}
         return updates | self.cleared(words.working(None))
 
@@ -215,11 +215,11 @@ def reason(error: Exception) -> tuple[str, str]:
 def _wish(settings: Any, *, attacked: bool) -> Wish:
     from purifier.exhibit import Wish, make_attack
 
-    question, steps, always, prompt, attack, eps, attack_steps, objective, target, vlm = settings
+    question, steps, always, eye, attack, eps, attack_steps, objective, target, vlm = settings
     made = make_attack(attack, eps, attack_steps) if attacked else None
     aimed = objective, str(target or "").strip() or None
     asked, speaker = str(question or "").strip(), OTHER if vlm == OTHER else EMBEDDED
-    return Wish(asked, int(steps), bool(always), bool(prompt), made, *aimed, speaker)
+    return Wish(asked, int(steps), bool(always), bool(eye), made, *aimed, speaker)
 
 
 def build_tab(models: Models, carried: Carried | None = None, *, prepared: Sequence[Path] = ()) -> PurifyTab:

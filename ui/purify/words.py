@@ -232,8 +232,8 @@ def _facts(shown: Exhibit) -> str:
     purified = f"Purified in {shown.seconds:.2f} s, {steps} step{'s' if steps > 1 else ''}{how}."
     parts = [_attack_facts(shown), purified]
     if shown.voice.key == EMBEDDED:
-        used = "not used, as the picture came back unchanged" if shown.unchanged else "on for the purified picture"
-        parts.append(f"Defence prompt {used if shown.wish.prompt else 'off'}.")
+        used = "not used, as the picture came back unchanged" if shown.unchanged else "used"
+        parts.append(f"Eye for purified pictures {used if shown.wish.eye else 'off'}.")
     parts.append("Changes are drawn 10 times amplified; mid-grey is none.")
     return " ".join(part for part in parts if part)
 

@@ -10,7 +10,7 @@ from causalclip.clip.weights import WeightsMissing
 from purifier.attacks.budget import to_levels
 from purifier.denoiser.filters import LARGEST, coarser
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
-from tests.makers.purifiers import tiny_purifier
+from tests.makers.purifiers import fixed_gate, tiny_purifier
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +89,24 @@ def test_bad_input_is_refused(purifier, tmp_path: Path) -> None:
         purifier(pixels(32, 32), noise=-1)
     with pytest.raises(WeightsMissing, match="no purifier"):
         PurifierPipeline.from_pretrained(tmp_path)
+
+
+def test_a_strip_is_quantised_at_what_the_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the gate and without."""
+    sizes: list[torch.Size] = []
+
+    def quantise(pixels: Tensor, *_: object) -> Tensor:
+        sizes.append(pixels.shape[-2:])
+        return pixels
+
+    for place in ("pipeline.quantise", "filters.quantise"):
+        monkeypatch.setattr(f"purifier.denoiser.{place}", quantise)
+    monkeypatch.setattr("purifier.denoiser.filters.LARGEST", 200 * 200)
+    purifier = tiny_purifier(gate=fixed_gate(1.0))
+    purifier.forced(pixels(40, 900))
+    purifier.purify(pixels(40, 900), always=True, generator=torch.Generator().manual_seed(0))
+    assert len(sizes) == 2
+    assert all(min(size) > 30 and size[0] * size[1] < 2.4 * 200 * 200 for size in sizes)  # the second with its rim
 
 
 @pytest.mark.parametrize("size", [(40, 60_000), (60_000, 40)])

@@ -68,7 +68,7 @@ def report(data: Path, forensics: Path, models: Models, tmp_path_factory: pytest
         costly=1,
         seeds=1,
         columns=("clean", "patch 2 %", "BPDA + EOT 4/255", "Square 8/255"),
-        rows=("no defence", "JPEG 75", "unsupervised", "ours, 1 step", "ours, 1 step, prompt"),
+        rows=("no defence", "JPEG 75", "unsupervised", "ours, 1 step", "ours, 1 step, eye"),
         compared=str(compared),
     )
     with pytest.MonkeyPatch.context() as patch:
@@ -150,7 +150,7 @@ def test_other_weights_have_another_fingerprint(tmp_path: Path) -> None:
 
 def test_the_table_says_what_was_run(report: dict) -> None:
     text = markdown(report)
-    for words in ("no defence", "ours, 1 step, prompt", "n = 2, seeds 1", "n = 1, seeds 1", "grey box", "adaptive"):
+    for words in ("no defence", "ours, 1 step, eye", "n = 2, seeds 1", "n = 1, seeds 1", "grey box", "adaptive"):
         assert words in text
     assert "| patch 2 % | grey box: knows the model, not the defence | yes |" in text
     assert "| fake | 1 | attacked, after purification |" in text
@@ -184,11 +184,11 @@ def test_who_attacks_a_random_defence_stops_when_eight_draws_give_another_answer
     assert next(left, None) is None
 
 
-def test_the_prompt_is_for_what_the_defence_changed() -> None:
-    row = Row("ours", torch.sigmoid, True, False, "plain", "prompted")
+def test_the_eye_is_for_what_the_defence_changed() -> None:
+    row = Row("ours", torch.sigmoid, True, False, "plain", "adapted")
     x = torch.rand(1, 3, 4, 4)
     assert row.speaks_of(x, x) == "plain"
-    assert row.speaks_of(x + 0.1, x) == "prompted"
+    assert row.speaks_of(x + 0.1, x) == "adapted"
     assert Row("ours", torch.sigmoid, True, False, "plain").speaks_of(x + 0.1, x) == "plain"
 
 
@@ -221,15 +221,15 @@ def test_an_attacker_follows_the_gradient_where_there_is_one() -> None:
 
 
 def test_who_knows_a_row_raises_it_of_the_model_that_speaks_there() -> None:
-    """Where the defence changes nothing, the prompt is not used, and must not be attacked."""
+    """Where the defence changes nothing, the eye is not used, and must not be attacked."""
     column = next(c for c in COLUMNS if c.name == "APGD 2/255, knows all")
     x = torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
 
     def raises(speaker: str) -> Objective:
-        return lambda pixels: pixels.sum((1, 2, 3)) * {"plain": 1, "prompted": 10}[speaker]
+        return lambda pixels: pixels.sum((1, 2, 3)) * {"plain": 1, "adapted": 10}[speaker]
 
     for defend, sum_of in ((lambda p: p, x.sum()), (lambda p: p * 0.9, 9 * x.sum())):
-        seen = seen_by(column, Row("ours", defend, True, False, "plain", "prompted"), raises)
+        seen = seen_by(column, Row("ours", defend, True, False, "plain", "adapted"), raises)
         assert torch.allclose(seen(x), sum_of)
 
 
@@ -253,12 +253,12 @@ def test_rows_whose_models_are_missing_are_left_out(models: Models) -> None:
     from causalclip.clip.weights import WeightsMissing
 
     def missing() -> None:
-        raise WeightsMissing("no prompt")
+        raise WeightsMissing("no eye")
 
-    names = [row.name for row in build_rows(tiny_models(prompted=missing), compared=None)]
+    names = [row.name for row in build_rows(tiny_models(adapted=missing), compared=None)]
     filters = ["JPEG 75", "JPEG 10", "median blur", "low pass, 40 px"]
     assert names == ["no defence", *filters, "ours, 1 step", "ours, 4 steps", "ours, always"]
-    assert build_rows(models, compared=None)[-1].name == "ours, 1 step, prompt"
+    assert [row.name for row in build_rows(models, compared=None)][-2:] == ["ours, 1 step, eye", "ours, always, eye"]
 
 
 def test_metrics_of_known_pictures() -> None:

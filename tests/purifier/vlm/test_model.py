@@ -1,5 +1,6 @@
 """The embedded model's interface, on a small random one."""
 
+import copy
 import math
 from pathlib import Path
 
@@ -71,10 +72,12 @@ def test_the_gradient_of_the_likelihood_is_right(model: EmbeddedVLM, pixels: tor
     assert (ahead - behind) / 0.04 == pytest.approx(gradient.norm().item(), rel=0.1)
 
 
-def test_behind_a_prompt_it_sees_what_the_prompt_makes_of_it(model: EmbeddedVLM, pixels: torch.Tensor) -> None:
-    seen = model.see(pixels)
-    led = model.behind(lambda patches, visual: visual + patches.mean((1, 2))[:, None, None] + 1)
-    assert not torch.allclose(led.see(pixels), seen, atol=0.1)
+def test_by_another_tower_it_sees_something_else(model: EmbeddedVLM, pixels: torch.Tensor) -> None:
+    seen, other = model.see(pixels), copy.deepcopy(model.tower)
+    for block in other.blocks:
+        torch.nn.init.normal_(block.mlp.c_fc.weight, generator=torch.Generator().manual_seed(0))
+    led = model.with_tower(other)
+    assert not torch.allclose(led.see(pixels), seen, atol=0.01)
     assert torch.equal(model.see(pixels), seen)
     given = ([QUESTION] * 3, ["yes"] * 3)
     assert (led.log_likelihood(pixels, *given) - model.log_likelihood(pixels, *given)).abs().min() > 1e-4

@@ -12,6 +12,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 import app
+from purifier.models import Models
 from tests.makers.pictures import encode, photo
 from tests.makers.purifiers import fixed_gate, tiny_models, tiny_purifier
 from ui.purify.endpoints import PurifyApi
@@ -38,15 +39,18 @@ def test_only_the_endpoints_that_are_meant_are_public(client: Client) -> None:
     assert set(client.view_api(return_format="dict")["named_endpoints"]) == {"/purify", "/attack", "/ask"}
 
 
-def test_attack_then_purify_then_ask(client: Client, picture: Any) -> None:
+def test_attack_then_purify_then_ask(client: Client, picture: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, speaker = [], Models.speaker
     attacked, facts = client.predict(picture, "pgd", 6, 3, "answer", QUESTION, "", 0, api_name="/attack")
     change = np.array(Image.open(attacked)).astype(int) - photo(96, 72)
     assert 0 < np.abs(change).max() == facts["linf"] <= 6  # PNG all the way: the budget holds to the last bit
     purified, facts = client.predict(handle_file(attacked), 2, api_name="/purify")
     assert facts["steps"] == 2
     assert np.array(Image.open(purified)).shape == (72, 96, 3)
+    monkeypatch.setattr(Models, "speaker", lambda models, *, eye: asked.append(eye) or speaker(models, eye=eye))
     said = client.predict(handle_file(purified), QUESTION, True, api_name="/ask")
     assert set(said) == {"caption", "answer", "confidence", "sure"}
+    assert asked == [True]
     assert set(client.predict(picture, "", False, api_name="/ask")) == {"caption"}
 
 

@@ -17,6 +17,7 @@ from purifier.denoiser.pipeline import new_pipeline
 from purifier.exhibit import Exhibit, Said, Wish, difference, exhibit, make_attack
 from purifier.models import Voice
 from purifier.names import EMBEDDED, OTHER
+from purifier.vlm import EmbeddedVLM
 from tests.makers.models import hub_folders
 from tests.makers.pictures import encode, photo
 from tests.makers.purifiers import fixed_gate, tiny_models, tiny_purifier
@@ -49,14 +50,21 @@ def test_a_given_picture_is_asked_about_before_and_after() -> None:
     assert shown.seconds > 0
 
 
-def test_the_prompt_speaks_of_the_purified_picture_alone() -> None:
-    models = tiny_models()
-    plain, led = (list(exhibit(models, photo(96, 72), Wish(QUESTION, prompt=p)))[-1] for p in (False, True))
+def test_the_eye_looks_at_the_purified_picture_alone() -> None:
+    looked, adapted = [], tiny_models().adapted
+
+    def look() -> EmbeddedVLM:
+        looked.append(1)
+        return adapted
+
+    models = tiny_models(adapted=look)
+    plain, led = (list(exhibit(models, photo(96, 72), Wish(QUESTION, eye=e)))[-1] for e in (False, True))
+    assert looked == [1]
     assert led.said["adversarial"] == plain.said["adversarial"]
-    assert "Defence prompt on for the purified picture" in words.notes(led)
+    assert "Eye for purified pictures used" in words.notes(led)
     asked = []
-    models = tiny_models(purifier=lambda: new_pipeline(channels=(8, 16)), prompted=lambda: asked.append(1))
-    shown = list(exhibit(models, photo(96, 72), Wish(QUESTION, prompt=True)))[-1]
+    models = tiny_models(purifier=lambda: new_pipeline(channels=(8, 16)), adapted=lambda: asked.append(1))
+    shown = list(exhibit(models, photo(96, 72), Wish(QUESTION, eye=True)))[-1]
     assert shown.unchanged
     assert not asked
     assert "not used, as the picture came back unchanged" in words.notes(shown)

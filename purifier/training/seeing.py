@@ -1,0 +1,266 @@
+"""Trains an eye on adversarial pairs and on pictures that nobody attacked: through it the model shall see in purified
+pictures what it sees in clean ones, and say the same. Offline.
+
+Connector and language model are frozen, and so is CLIP but for the update. The model's own view of the clean picture is
+the goal, so that no labels are needed.
+"""
+
+import copy
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from torch import Tensor, nn
+
+from causalclip.clip.tower import Tower
+from purifier.attacks.budget import to_levels
+from purifier.denoiser.pipeline import PurifierPipeline
+from purifier.running import blend, log_row, resume, save_checkpoint
+from purifier.training import make_missing
+from purifier.training.card import write_eye_card
+from purifier.training.loop import pair_files
+from purifier.training.pairs import PairMaker, PairsConfig, load_pairs
+from purifier.training.sight import Seen, Sight
+from purifier.training.sources import question_pool, training_sources
+from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM
+from purifier.vlm.eye import DOWN, MATRICES, UP, Eye
+
+PARTS = (1.0, 0.3, 0.3)  # of the loss: visual tokens, patch tokens, embedding
+Asked = Sequence[Sequence[str]]  # questions on each picture, may be none
+
+
+@dataclass(frozen=True, slots=True)
+class SeeingConfig:
+    """rank: of the update of a matrix. steps, rate: of the optimiser; a step is one batch. norms: the share of the rate
+    for LayerNorms. decay: the last share of the run, over which the rate falls nearly to 0. said: the weight of the
+    divergence. attacked: the share of batches that are of pairs. qualities: of the quantisation, one a step. chance:
+    the share of steps in which it is by chance, as without the gate. held: the first so many files of pairs are not
+    learned from. average: of the weights. check: every how many steps it is measured and saved."""
+
+    rank: int = 32
+    steps: int = 1000
+    rate: float = 3e-4
+    norms: float = 0.1
+    decay: float = 0.7
+    said: float = 4.0
+    attacked: float = 0.6
+    qualities: tuple[int, ...] = (10, 10, 10, 10, 15, 15, 15, 20, 20, 30)
+    chance: float = 0.2
+    held: int = 5
+    average: float = 0.99
+    check: int = 150
+    seed: int = 0
+
+
+def learn_eye(
+    data: Path,
+    forensics: Path | None,
+    out: Path,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    batches: int = 400,
+    cache: Path = Path(".cache/purifier"),
+    model: EmbeddedVLM | None = None,
+    purifier: PurifierPipeline | None = None,
+) -> dict[str, Any]:
+    """Makes the pairs that are missing, trains, and writes the eye and its card to `out`; returns its facts.
+
+    Args:
+        data, forensics: as of training_sources; questions are taken from `data`.
+        settings: "pairs": of PairsConfig; "eye": of SeeingConfig.
+        batches: of pairs. cache: of pairs, and in a folder named as `out` of checkpoint and log: a run that was stopped
+            goes on.
+        model, purifier: the shipped ones if None.
+
+    Raises:
+        FileNotFoundError: the data is not there. WeightsMissing: a model is not. ValueError: there are too few pairs.
+    """
+    chosen = dict(settings or {})
+    config, pairs = SeeingConfig(**chosen.get("eye", {})), cache / "eye-pairs"
+    model, purifier = model or EmbeddedVLM.from_pretrained(), purifier or PurifierPipeline.from_pretrained()
+    sources, kinds = training_sources(data, forensics), PairsConfig(**chosen.get("pairs", {}))
+    if batches <= config.held:
+        raise ValueError(f"More than {config.held} batches of pairs are needed: so many are held out.")
+    maker = make_missing(sources, kinds, pairs, tower=model.tower, batches=batches)
+    eye = fit_eye(model, purifier, maker, pairs, question_pool(data), cache / out.name, config)
+    eye.save_pretrained(out)
+    write_eye_card(out, eye)
+    return eye.facts
+
+
+def fit_eye(
+    model: EmbeddedVLM,
+    purifier: PurifierPipeline,
+    maker: PairMaker,
+    pairs: Path,
+    pool: Sequence[str],
+    out: Path,
+    config: SeeingConfig,
+) -> Eye:
+    """Learns from the pairs in `pairs`, also those added meanwhile, and from the maker's plain pictures.
+
+    The loss: how far what is seen of purified pictures is from what the model's own tower sees of the clean ones, as a
+    share of how far quantisation moves it; and the divergence of the first words that the model would say.
+
+    Args:
+        pool: questions to ask beside the pictures' own. out: of checkpoint.pt and train.jsonl.
+
+    Raises:
+        ValueError: there are no pairs beside the held-out ones.
+    """
+    if len(pair_files(pairs)) <= config.held:
+        raise ValueError(f"More than {config.held} batches of pairs are needed. Make more of them.")
+    out.mkdir(parents=True, exist_ok=True)
+    held = [_Held.of(file, model, purifier, pool) for file in pair_files(pairs)[: config.held]]
+    sight = Sight(model, [h.clean for h in held], [h.plain for h in held])
+    tower, learned = _learner(model.tower, config)
+    average = copy.deepcopy(learned)
+    optimizer = _optimizer(tower, config)
+    lost: list[list[float]] = []
+    for step in range(resume(out, learned, average, optimizer), config.steps):
+        rng = random.Random(f"{config.seed}:{step}")
+        wanted, given, asked = _batch(maker, pair_files(pairs)[config.held :], step, sight, purifier, rng, config)
+        seen = sight(given, tower=tower)
+        left = sight.left(seen, wanted)
+        said = divergence(model, seen[0], wanted[0], asked, pool, rng)
+        loss = (left * left.new_tensor(PARTS)).sum() + config.said * said
+        for group in optimizer.param_groups:
+            group["lr"] = group["share"] * _rate(step, config)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(learned.parameters(), 1.0)
+        optimizer.step()
+        blend(average, learned, config.average, step)
+        lost.append([left[0].item(), said.item()])
+        if (step + 1) % config.check == 0 or step + 1 == config.steps:
+            row = dict(zip(("shift left", "divergence"), torch.tensor(lost).mean(0).tolist(), strict=True))
+            log_row(out, {"step": step + 1, **row})
+            save_checkpoint(out, step + 1, learned, average, optimizer)
+            lost = []
+    eye = Eye(_tensors(tower, average), {"config": asdict(config)})
+    learned_from = pair_files(pairs)[config.held :]
+    counts = {"attacked pictures": sum(len(load_pairs(file).clean) for file in learned_from)}
+    return Eye(eye.tensors, eye.facts | counts | measured(model, eye.applied_to(model), held))
+
+
+def divergence(
+    model: EmbeddedVLM, seen: Tensor, wanted: Tensor, asked: Asked, pool: Sequence[str], rng: random.Random
+) -> Tensor:
+    """Mean KL divergence of the first word that the model would say with visual tokens `wanted` [N, V, D] from that
+    with `seen`: of a caption, and to two questions on each picture, one of them its own if it has any."""
+    rows, prompts = [], []
+    for i, own in enumerate(asked):
+        rows += [i, i, i]
+        prompts += [rng.choice(own or pool), rng.choice(pool), CAPTION_PROMPT]
+    with torch.no_grad():
+        expected = model.logits(wanted[rows], prompts, [""] * len(rows))[0][:, -1].softmax(-1)
+    found = model.logits(seen[rows], prompts, [""] * len(rows))[0][:, -1].log_softmax(-1)
+    return nn.functional.kl_div(found, expected, reduction="batchmean")
+
+
+def _batch(
+    maker: PairMaker,
+    files: Sequence[Path],
+    step: int,
+    sight: Sight,
+    purifier: PurifierPipeline,
+    rng: random.Random,
+    config: SeeingConfig,
+) -> tuple[Seen, Tensor, Asked]:
+    """What is seen of clean pictures, the same attacked or not and purified, and questions on them."""
+    if rng.random() < config.attacked:
+        pairs = load_pairs(rng.choice(files))
+        wanted, asked = sight.of(*pairs.clean_seen), pairs.asked
+        pixels = pairs.moved[rng.randrange(len(pairs.moved))].float() / 255
+    else:
+        pixels, asked = maker.plain(step)
+        with torch.no_grad():
+            wanted = sight(pixels)
+    quality = rng.choice(config.qualities)
+    with torch.no_grad():
+        if rng.random() >= config.chance:
+            return wanted, purifier.forced(pixels, quality=quality), asked
+        generator = torch.Generator().manual_seed(rng.randrange(1 << 30))
+        return wanted, purifier.purify(pixels, always=True, generator=generator), asked
+
+
+def _learner(tower: Tower, config: SeeingConfig) -> tuple[Tower, nn.ParameterList]:
+    """A copy of the tower with an untrained update, and what it learns."""
+    torch.manual_seed(config.seed)
+    other = copy.deepcopy(tower).requires_grad_(False)
+    names = rf".*resblocks\.\d+\.({'|'.join(MATRICES)})"
+    inject_adapter_in_model(LoraConfig(r=config.rank, lora_alpha=config.rank, target_modules=names), other)
+    for name, parameter in other.named_parameters():
+        if ".lora_" in name or ".ln_" in name:
+            parameter.data = parameter.data.float()
+            parameter.requires_grad_(True)
+    return other, nn.ParameterList(p for _, p in _learned(other))
+
+
+def _learned(tower: Tower) -> list[tuple[str, nn.Parameter]]:
+    return [(name, p) for name, p in tower.named_parameters() if p.requires_grad]
+
+
+def _optimizer(tower: Tower, config: SeeingConfig) -> torch.optim.Optimizer:
+    norms, matrices = ([p for name, p in _learned(tower) if (".ln_" in name) is kind] for kind in (True, False))
+    groups = [{"params": matrices, "share": 1.0}, {"params": norms, "share": config.norms, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=config.rate, betas=(0.9, 0.99), weight_decay=1e-2)
+
+
+def _rate(step: int, config: SeeingConfig) -> float:
+    """Warm-up over 60 steps, constant, then a straight fall."""
+    return config.rate * min(1.0, (step + 1) / 60, (1.03 - step / config.steps) / config.decay)
+
+
+def _tensors(tower: Tower, values: nn.ParameterList) -> dict[str, Tensor]:
+    """The eye's tensors, by its names."""
+    found = {}
+    for (name, _), value in zip(_learned(tower), values, strict=True):
+        own = name.replace(".lora_A.default.weight", DOWN).replace(".lora_B.default.weight", UP)
+        found[own] = value.detach().half().float()  # as it will be written
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A batch that is not learned from. clean, plain, attacked: as they are, purified, and attacked and purified,
+    [N, 3, H, W]. prompts, texts: N questions and what the model says of the clean picture."""
+
+    clean: Tensor
+    plain: Tensor
+    attacked: Tensor
+    prompts: list[str]
+    texts: list[str]
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, file: Path, model: EmbeddedVLM, purifier: PurifierPipeline, pool: Sequence[str]) -> "_Held":
+        pairs, rng = load_pairs(file), random.Random(file.name)
+        clean, moved = (x.float() / 255 for x in (pairs.clean, pairs.moved[-1]))
+        plain, attacked = (to_levels(purifier.forced(x)) for x in (clean, moved))
+        prompts = [rng.choice(own or pool) for own in pairs.asked]
+        texts = [answer.text for answer in model.answer(clean, prompts)]
+        return cls(clean, plain, attacked, prompts, texts)
+
+
+@torch.no_grad()
+def measured(model: EmbeddedVLM, adapted: EmbeddedVLM, held: Sequence[_Held]) -> dict[str, Any]:
+    """Of held-out batches, attacked and not, each purified: shares of answers that are those of the clean picture, and
+    -log p of these, without the eye and through it. Of the same pictures, other crops may have been learned from."""
+    report: dict[str, Any] = {}
+    for kind, which in (("attacked", "attacked"), ("never attacked", "plain")):
+        report[kind] = {"questions": sum(len(h.texts) for h in held)}
+        for name, speaker in (("before", model), ("after", adapted)):
+            same, surprise = [], []
+            for h in held:
+                visual = speaker.see(getattr(h, which))
+                given = speaker.answer_seen(visual, h.prompts)
+                same += [float(answer.text == text) for answer, text in zip(given, h.texts, strict=True)]
+                surprise += (-speaker.score(visual, h.prompts, h.texts)).tolist()
+            report[kind] |= {name: round(sum(same) / len(same), 4)}
+            report[kind] |= {f"surprise {name}": round(sum(surprise) / len(surprise), 4)}
+    return report

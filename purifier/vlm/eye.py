@@ -1,0 +1,87 @@
+"""An eye for purified pictures: a low-rank update (LoRA, arXiv 2106.09685) of CLIP's image tower, with which the model
+sees in a purified picture what it sees in the clean one.
+
+    adapted = Eye.from_pretrained().applied_to(vlm)
+
+Purification takes detail away, and CLIP never saw such pictures. What it misses it misses in every layer, so every
+layer learns; connector and language model stay as they are.
+"""
+
+import copy
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from causalclip.clip.weights import ASSETS, WeightsMissing
+from purifier.vlm.model import EmbeddedVLM
+
+FOLDER = ASSETS / "vlm-eye"
+UP, DOWN = ".up", ".down"
+MATRICES = ("attn.out_proj", "mlp.c_fc", "mlp.c_proj")  # of each layer: the output of attention, both of the MLP
+WEIGHTS = tuple(f"{name}.weight" for name in MATRICES)
+
+
+@dataclass(frozen=True, slots=True)
+class Eye:
+    """tensors: by the name of a matrix W [out, in] in the tower, W.up [out, rank] and W.down [rank, in], whose product
+    is added to it; by the name of a LayerNorm's weight or bias, its new value. facts: how it was trained."""
+
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any]
+
+    def applied_to(self, model: EmbeddedVLM) -> EmbeddedVLM:
+        """The model, with the same weights, on an updated copy of its tower, which shares what is not updated.
+
+        Raises:
+            ValueError: it was trained for another tower.
+        """
+        own, updated = dict(model.tower.named_parameters()), self._shapes()
+        if updated != {name: p.shape for name, p in own.items() if name in updated or name.endswith(WEIGHTS)}:
+            raise ValueError(
+                "This eye is for another tower than the model's. Train it again: python -m purifier train-eye."
+            )
+        tower = copy.deepcopy(model.tower, {id(p): p for name, p in own.items() if name not in updated})
+        with torch.no_grad():
+            for name, parameter in tower.named_parameters():
+                if name.endswith(WEIGHTS):
+                    up, down = (self.tensors[name.removesuffix(".weight") + end].float() for end in (UP, DOWN))
+                    parameter.copy_(parameter.float() + up @ down)
+                elif name in self.tensors:
+                    parameter.copy_(self.tensors[name])
+        return model.with_tower(tower)
+
+    def _shapes(self) -> dict[str, torch.Size]:
+        """Of what is updated in the tower, by name."""
+        found = {}
+        for name, value in self.tensors.items():
+            if name.endswith(UP):
+                matrix = name.removesuffix(UP)
+                found[matrix + ".weight"] = torch.Size([value.shape[0], self.tensors[matrix + DOWN].shape[1]])
+            elif not name.endswith(DOWN):
+                found[name] = value.shape
+        return found
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes model.safetensors, in half precision, and config.json: how it was trained."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file({k: v.detach().half().contiguous() for k, v in self.tensors.items()}, folder / "model.safetensors")
+        (folder / "config.json").write_text(json.dumps({"facts": self.facts}, indent=2) + "\n")
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path = FOLDER) -> "Eye":
+        """Loads one.
+
+        Raises:
+            WeightsMissing: there is none.
+        """
+        folder = Path(folder)
+        if not (folder / "model.safetensors").is_file():
+            raise WeightsMissing(f"There is no eye in {folder.name!r}. Train one: python -m purifier train-eye.")
+        facts = json.loads((folder / "config.json").read_text())["facts"]
+        return cls(load_file(folder / "model.safetensors"), facts)
