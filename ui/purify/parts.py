@@ -73,7 +73,8 @@ def settings() -> list[Any]:
             steps = gr.Slider(1, 5, 1, step=1, label="Steps of the purifier", buttons=[])
             always = gr.Checkbox(
                 label="Purify even if no attack is found",
-                info="Holds better against small changes made against the purifier. Clean pictures lose some answers.",
+                info="Against small changes made to fool the purifier; measured without the eye. Clean pictures lose "
+                "some answers.",
                 elem_id="purify-always",
             )
             eye = gr.Checkbox(
