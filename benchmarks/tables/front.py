@@ -69,8 +69,8 @@ def _purification(report: Report) -> Row:
     around = " and ".join(percent(share) for share in kept(report, JPEG, [*KNOWN]))
     return [
         "Answers of the vision-language model that stay after purification (attacks: PGD, APGD at 8/255)",
-        f"{shares(EYED)} ({bare} without the eye); by an attacker who knows the purifier, without the eye, {known}; "
-        f"without its gate, quantised by chance: clean {clean}; by an attacker who knows that, {' and '.join(always)} "
-        "at 2 and 4/255",
+        f"{shares(EYED)} by a CLIP adapted to purified pictures (the eye); without it: attacked {bare}, by an attacker "
+        f"who knows the purifier {known}; without eye and gate, quantised by chance: clean {clean}; by an attacker who "
+        f"knows that, {' and '.join(always)} at 2 and 4/255",
         f"{JPEG}: {shares(JPEG)}, by an attacker around it, which is weaker, {around}; no defence: {shares(NONE)}",
     ]

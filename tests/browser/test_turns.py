@@ -193,6 +193,16 @@ def give(page: Page, file: Path) -> None:
     expect(page.locator("#purify-picture img").first).to_be_visible()
 
 
+def open_purified(open_page: Open, slowed: SlowPurify, file: Path) -> Page:
+    """With a result, in a window that does not hold all of it; purified at once."""
+    page = open_purify(open_page, slowed)
+    page.set_viewport_size({"width": 1280, "height": 600})
+    slowed.seconds = 0
+    give(page, file)
+    expect(page.locator("#purify-headline h2")).to_contain_text("Purified")
+    return page
+
+
 @pytest.mark.parametrize("attacked", [False, True])
 @pytest.mark.parametrize(("button", "title"), [("Stop", "Stopped"), ("Remove Image", "No picture yet")])
 def test_what_is_stopped_or_removed_in_purify_does_not_come_back(
@@ -246,11 +256,7 @@ def test_a_picture_is_carried_over_to_purify(open_page: Open, slow_purify: SlowP
 def test_a_result_in_purify_stays_until_the_next_one_but_not_beside_another_picture(
     open_page: Open, slow_purify: SlowPurify, three: list[Path]
 ) -> None:
-    page = open_purify(open_page, slow_purify)
-    page.set_viewport_size({"width": 1280, "height": 600})
-    slow_purify.seconds = 0
-    give(page, three[0])
-    expect(page.locator("#purify-headline h2")).to_contain_text("Purified")
+    page = open_purified(open_page, slow_purify, three[0])
     slow_purify.seconds = 3
     page.get_by_role("button", name="Purify", exact=True).click()
     page.locator("#purify-slider").scroll_into_view_if_needed()
@@ -271,11 +277,7 @@ def test_a_result_in_purify_stays_until_the_next_one_but_not_beside_another_pict
 def test_what_is_refused_is_said_in_sight_of_who_scrolled_to_the_settings(
     open_page: Open, slow_purify: SlowPurify, three: list[Path]
 ) -> None:
-    page = open_purify(open_page, slow_purify)
-    page.set_viewport_size({"width": 1280, "height": 600})
-    slow_purify.seconds = 0
-    give(page, three[0])
-    expect(page.locator("#purify-headline h2")).to_contain_text("Purified")
+    page = open_purified(open_page, slow_purify, three[0])
     page.get_by_role("button", name="The attack").click()
     target = page.get_by_label("To exactly this (optional)")
     target.fill("a zebra")
