@@ -1,5 +1,5 @@
 """python -m purifier purify | attack | ask | caption
-| train | train-restorer | train-eye | refit-gate | refit-doubt | evaluate | optimise-prompt"""
+| train | train-eye | refit-gate | refit-doubt | evaluate | optimise-prompt"""
 
 import json
 import time
@@ -22,7 +22,6 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__, epilog=TABLE
 )
 app.command("train")(commands.train)
-app.command("train-restorer")(commands.train_restorer)
 app.command("train-eye")(commands.train_eye)
 app.command("refit-gate")(commands.refit)
 app.command("refit-doubt")(commands.refit_doubt)

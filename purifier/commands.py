@@ -1,4 +1,4 @@
-"""The commands that need the data: train, train-restorer, train-eye, refit-gate, refit-doubt, evaluate,
+"""The commands that need the data: train, train-eye, refit-gate, refit-doubt, evaluate,
 optimise-prompt."""
 
 import json
@@ -43,27 +43,6 @@ def train(
     except FileNotFoundError as error:
         _stop(error)
     train_purifier(sources, out, settings=settings, batches=batches, cache=cache)
-
-
-def train_restorer(
-    folder: Annotated[Path, typer.Option(help="Of a trained purifier; the restorer and its card are written there.")],
-    data: Data = None,
-    forensics: Forensics = None,
-    config: Annotated[
-        Path | None, typer.Option(help="JSON: {restorer: ...}, settings of PairsConfig, RestoringConfig, the network.")
-    ] = None,
-    cache: Cache = CACHE,
-) -> None:
-    """Train what gives back the detail that quantisation takes from a purified picture."""
-    from purifier.training import train_restorer
-    from purifier.training.sources import training_sources
-
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    settings = json.loads(config.read_text()) if config else {}
-    try:
-        train_restorer(training_sources(data, forensics), folder, settings=settings, cache=cache)
-    except (FileNotFoundError, WeightsMissing) as error:
-        _stop(error)
 
 
 def refit(

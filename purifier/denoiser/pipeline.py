@@ -25,7 +25,6 @@ from purifier.attacks.budget import LEVELS, to_levels
 from purifier.denoiser.doubt import Doubt
 from purifier.denoiser.filters import QUALITY, coarser, fine_detail, quantise, quantise_by_chance, resize
 from purifier.denoiser.gate import Gate, opened
-from purifier.denoiser.restorer import new_unet, restored
 from purifier.denoiser.tiles import apply_tiled
 
 DEFAULT = ASSETS / "purifier"
@@ -50,8 +49,6 @@ class PurifierPipeline(DiffusionPipeline):
     Args:
         unet: finds the perturbation; takes the picture and, FINE times enlarged, its fine detail, 6 fold^2 channels;
             its output, 3 fold^2 channels, times `scale` is the velocity.
-        restorer: gives back detail that the quantisation takes (see restorer); None gives back nothing.
-        quality: of the quantisation.
         gate: settings of a Gate. What it takes for clean stays as it is. What it takes for attacked is also quantised
             (filters.quantise), as an attack on CLIP survives at a quarter of its size. Without a gate the network's
             walk is the answer. It decides by one step, however many are walked.
@@ -61,9 +58,7 @@ class PurifierPipeline(DiffusionPipeline):
             correction is enlarged: an attack made at the size that CLIP sees is as coarse as that.
     """
 
-    _optional_components = ["restorer"]  # noqa: RUF012 - diffusers' name and type
     unet: Any  # a UNet2DModel; diffusers builds its classes at run time, type checkers see stand-ins
-    restorer: Any
     scheduler: Any
     config: Any
 
@@ -71,20 +66,18 @@ class PurifierPipeline(DiffusionPipeline):
         self,
         unet: UNet2DModel,
         scheduler: FlowMatchEulerDiscreteScheduler,
-        restorer: UNet2DModel | None = None,
         gate: dict[str, Any] | None = None,
         doubt: dict[str, Any] | None = None,
         fold: int = 2,
         scale: float = 0.05,
-        quality: int = QUALITY,
         tile: int = 512,
         overlap: int = 48,
         coarse: int = 256,
     ) -> None:
         super().__init__()
-        self.register_modules(unet=unet, scheduler=scheduler, restorer=restorer)  # type: ignore[attr-defined]
+        self.register_modules(unet=unet, scheduler=scheduler)  # type: ignore[attr-defined]
         sizes: dict[str, Any] = {"tile": tile, "overlap": overlap, "coarse": coarse}
-        sizes |= {"gate": gate, "doubt": doubt, "fold": fold, "scale": scale, "quality": quality}
+        sizes |= {"gate": gate, "doubt": doubt, "fold": fold, "scale": scale}
         self.register_to_config(**sizes)  # type: ignore[attr-defined]
         self.set_progress_bar_config(disable=True)  # type: ignore[attr-defined]
 
@@ -141,40 +134,26 @@ class PurifierPipeline(DiffusionPipeline):
             return self._without(pixels, found, steps).clamp(0, 1)
         if always:
             walked = looked - found if steps == 1 else self._walk(looked, steps)
-            size, quality = (pixels.shape[-2], pixels.shape[-1]), self.config["quality"]
-            return self._restored(quantise_by_chance(walked.clamp(0, 1), size, quality, generator), quality)
+            size = pixels.shape[-2], pixels.shape[-1]
+            return quantise_by_chance(walked.clamp(0, 1), size, generator=generator)
         odds = Gate(**self.config["gate"])(looked, found)
         doubt = Doubt(**self.config["doubt"]) if self.config["doubt"] else None
         if not torch.is_grad_enabled() and bool((odds <= (doubt.low if doubt else 0)).all()):
             return pixels.clamp(0, 1)
-        walked = self._without(pixels, found, steps)
+        quantised = _quantised(self._without(pixels, found, steps))
         if doubt:
-            odds = doubt(odds, pixels, _quantised(walked.clamp(0, 1), QUALITY))
-        purified = self._behind(walked)
-        return (pixels + opened(odds).view(-1, 1, 1, 1) * (purified - pixels)).clamp(0, 1)
+            odds = doubt(odds, pixels, quantised)
+        return (pixels + opened(odds).view(-1, 1, 1, 1) * (quantised.clamp(0, 1) - pixels)).clamp(0, 1)
 
     def doubts(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """What the gate says, log-odds [N], and the pictures quantised, not restored: what a Doubt is fitted to."""
+        """What the gate says, log-odds [N], and the pictures quantised: what a Doubt is fitted to."""
         looked, found = self.look(pixels)
-        quantised = _quantised(self._without(pixels, found, STEPS).clamp(0, 1), QUALITY)
-        return Gate(**self.config["gate"])(looked, found), quantised
+        return Gate(**self.config["gate"])(looked, found), _quantised(self._without(pixels, found, STEPS))
 
-    def forced(self, pixels: Tensor, *, steps: int = STEPS, quality: int | None = None) -> Tensor:
-        """The pictures as they are purified where the gate opens, at another quality than the pipeline's if one is
-        given; only the restorer's weights have a gradient."""
-        with torch.no_grad():
-            walked = self.without_perturbation(pixels, steps)
-        return self._behind(walked, quality)
-
-    def _behind(self, walked: Tensor, quality: int | None = None) -> Tensor:
-        """Pictures after the walk -> quantised and restored."""
-        quality = quality or self.config["quality"]
-        return self._restored(_quantised(walked.clamp(0, 1), quality), quality)
-
-    def _restored(self, quantised: Tensor, quality: int) -> Tensor:
-        if self.restorer is not None:
-            quantised = restored(self.restorer, quantised, quality, **self._tiles)
-        return quantised.clamp(0, 1)
+    @torch.no_grad()
+    def forced(self, pixels: Tensor, *, steps: int = STEPS, quality: int = QUALITY) -> Tensor:
+        """The pictures as they are purified where the gate opens, at this quality; not rounded, without a gradient."""
+        return _quantised(self.without_perturbation(pixels, steps), quality).clamp(0, 1)
 
     def without_perturbation(self, pixels: Tensor, steps: int = STEPS) -> Tensor:
         """The network's walk alone, not rounded: float [N, 3, H, W] -> the same."""
@@ -212,26 +191,17 @@ class PurifierPipeline(DiffusionPipeline):
                 out = self.unet(folded, t * 1000).sample
             return F.pixel_shuffle(out.float(), self.config["fold"]) * self.config["scale"]
 
-        return apply_tiled(network, pixels, multiple=self.multiple, **self._tiles)
-
-    @property
-    def _tiles(self) -> dict[str, int]:
-        return {name: self.config[name] for name in ("tile", "overlap")}
-
-    @property
-    def networks(self) -> list[Any]:
-        return [self.unet] if self.restorer is None else [self.unet, self.restorer]
+        tiles = {name: self.config[name] for name in ("tile", "overlap")}
+        return apply_tiled(network, pixels, multiple=self.multiple, **tiles)
 
     def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
-        """Writes model_index.json, the scheduler's config and the networks, in half precision, in shards below 9 MB."""
-        kept = [(p, p.data) for network in self.networks for p in network.parameters()]
+        """Writes model_index.json, the scheduler's config and the network, in half precision, in shards below 9 MB."""
+        kept = [(p, p.data) for p in self.unet.parameters()]
         try:
-            for network in self.networks:
-                network.half()
+            self.unet.half()
             super().save_pretrained(save_directory, max_shard_size=SHARD, **options)  # type: ignore[misc]
         finally:
-            for network in self.networks:
-                network.float()
+            self.unet.float()
             for p, data in kept:
                 p.data = data
 
@@ -249,8 +219,7 @@ class PurifierPipeline(DiffusionPipeline):
             loaded: PurifierPipeline = super().from_pretrained(
                 str(folder), dtype=torch.float32, low_cpu_mem_usage=False, local_files_only=True, **options
             )
-        for network in loaded.networks:
-            network.eval().requires_grad_(False)
+        loaded.unet.eval().requires_grad_(False)
         return loaded
 
 
@@ -259,10 +228,25 @@ def new_pipeline(
 ) -> PurifierPipeline:
     """An untrained purifier, which leaves every picture as it is: its last layer is zero.
 
+    Its U-Net has no attention, so that what is said of a tile does not depend on what is far away.
+
     Args:
-        channels, layers, fold, seed: of new_unet. options: of PurifierPipeline.
+        channels: of the U-Net's levels. layers: its residual blocks a level. fold: see PurifierPipeline. seed: of the
+            other weights. options: of PurifierPipeline.
     """
-    unet = new_unet(inputs=6, channels=channels, layers=layers, fold=fold, seed=seed)
+    torch.manual_seed(seed)
+    unet: Any = UNet2DModel(
+        in_channels=6 * fold**2,
+        out_channels=3 * fold**2,
+        layers_per_block=layers,
+        block_out_channels=channels,
+        down_block_types=("DownBlock2D",) * len(channels),
+        up_block_types=("UpBlock2D",) * len(channels),
+        add_attention=False,
+        norm_num_groups=8,
+    )
+    torch.nn.init.zeros_(unet.conv_out.weight)
+    torch.nn.init.zeros_(unet.conv_out.bias)
     return PurifierPipeline(unet, FlowMatchEulerDiscreteScheduler(), fold=fold, **options)
 
 
@@ -273,9 +257,9 @@ def _unforeseen() -> torch.Generator:
     return generator
 
 
-def _quantised(pixels: Tensor, quality: int) -> Tensor:
-    """`quantise` at the size of SEEN, then enlarged again."""
-    coarse = quantise(coarser(pixels, SEEN), quality)
+def _quantised(pixels: Tensor, quality: int = QUALITY) -> Tensor:
+    """`quantise` at the size of SEEN, then enlarged again, by which it may leave [0, 1] a little."""
+    coarse = quantise(coarser(pixels.clamp(0, 1), SEEN), quality)
     if coarse.shape == pixels.shape:
         return coarse
     return F.interpolate(coarse, pixels.shape[-2:], mode="bicubic", align_corners=False)

@@ -3,7 +3,6 @@
 train_purifier(training_sources(vlm_data, forensics), Path("assets/models/purifier"))
 """
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,13 +15,11 @@ from causalclip.clip.tower import Tower
 from causalclip.clip.weights import WeightsMissing
 from causalclip.detector import Detector
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
-from purifier.denoiser.restorer import new_restorer
-from purifier.training.card import write_card, write_doubt_section, write_gate_section, write_restorer_section
+from purifier.training.card import write_card, write_doubt_section, write_gate_section
 from purifier.training.config import TrainConfig
 from purifier.training.gate import fit_doubt, fit_gate
 from purifier.training.loop import fit
 from purifier.training.pairs import PairMaker, PairsConfig, Source, make_pairs
-from purifier.training.restoring import RestoringConfig, fit_restorer
 from purifier.vlm import EmbeddedVLM
 
 Settings = Mapping[str, Any]
@@ -54,46 +51,6 @@ def train_purifier(
     if config.kind != "bridge":
         return pipeline
     return refit_gate(sources, out, settings=settings, batches=batches, cache=cache, tower=tower)
-
-
-def train_restorer(
-    sources: Sequence[Source],
-    folder: Path,
-    *,
-    settings: Settings | None = None,
-    cache: Path = Path(".cache/purifier"),
-    model: EmbeddedVLM | None = None,
-) -> PurifierPipeline:
-    """Trains a restorer behind the purifier in `folder`, and writes it and its part of the card there.
-
-    Args:
-        settings: "restorer": {"pictures": of PairsConfig, "train": of RestoringConfig, "network": of new_restorer,
-            "quality": of the quantisation from now on, if it shall be another one}.
-        cache: of checkpoint and log. model: that guides; the shipped one if None.
-
-    Raises:
-        FileNotFoundError: there are too few pictures.
-    """
-    chosen = {"pictures": {}, "train": {}, "network": {}} | dict((settings or {}).get("restorer", {}))
-    pipeline, out = PurifierPipeline.from_pretrained(folder), cache / f"{folder.name}-restorer"
-    pipeline.register_to_config(quality=chosen.get("quality", pipeline.config["quality"]))  # type: ignore[attr-defined]
-    pipeline.register_modules(restorer=new_restorer(**chosen["network"]))  # type: ignore[attr-defined]
-    model, config, pictures = (
-        model or EmbeddedVLM.from_pretrained(),
-        RestoringConfig(**chosen["train"]),
-        chosen["pictures"],
-    )
-    order = random.Random(config.seed).sample(list(sources), len(sources))
-    count = config.held * PairsConfig(**pictures).batch
-    if len(order) <= count:
-        raise FileNotFoundError(f"A restorer needs more than {count} pictures to learn from: so many are held out.")
-    held, maker = (
-        PairMaker(part, PairsConfig(**pictures), tower=model.tower) for part in (order[:count], order[count:])
-    )
-    fit_restorer(pipeline, maker, held, out, config, model)
-    pipeline.save_pretrained(folder)
-    write_restorer_section(folder, pipeline, out / "train.jsonl", config, pictures=len(order) - count)
-    return pipeline
 
 
 def refit_gate(

@@ -10,14 +10,12 @@ from safetensors import safe_open
 from purifier.denoiser.doubt import Doubt
 from purifier.denoiser.gate import STATISTICS
 from purifier.denoiser.pipeline import SEEN, PurifierPipeline
-from purifier.denoiser.restorer import SIDE
 from purifier.training.config import TrainConfig
 from purifier.training.gate import LEAST
 from purifier.training.loop import pair_files
-from purifier.training.restoring import RestoringConfig
 from purifier.vlm.eye import Eye
 
-GATE, DOUBT, RESTORER, LIMITS = "\n## The gate\n", "\n## In doubt\n", "\n## The restorer\n", "\n## Limits\n"
+GATE, DOUBT, LIMITS = "\n## The gate\n", "\n## In doubt\n", "\n## Limits\n"
 
 
 def write_card(out: Path, pipeline: PurifierPipeline, pairs: Path, log: Path, config: TrainConfig) -> None:
@@ -135,31 +133,6 @@ arXiv 1704.01155). Set on {shares["files"]} clean pictures that the gate was not
 them are in doubt, the gate alone would purify {shares["alone"]:.1%}, both together purify {shares["both"]:.1%}.
 """
     _put(folder / "README.md", DOUBT, section)
-
-
-def write_restorer_section(
-    folder: Path, pipeline: PurifierPipeline, log: Path, config: RestoringConfig, *, pictures: int
-) -> None:
-    """Puts what the restorer is and learned from into folder/README.md, from the last line of its log."""
-    last = json.loads(log.read_text().splitlines()[-1])
-    parameters = sum(p.numel() for p in pipeline.restorer.parameters()) / 1e6
-    qualities, used = ", ".join(map(str, sorted(set(config.qualities)))), pipeline.config["quality"]
-    section = f"""{RESTORER}
-A second U-Net, of {parameters:.1f} million parameters, gives back what the quantisation takes. It sees the quantised
-picture alone, at {SIDE} px of the short side, and is told the quality. It learned by the absolute error and, in the
-last {1 - config.guide_from:.0%} of the steps, by how far CLIP's tokens, its embedding and the language model's visual
-tokens are from those of the clean picture (HGD, arXiv 1712.02976).
-
-It learned from crops of {pictures} pictures of the training splits, none of them attacked, in {last["step"]:.0f} steps.
-The quality was one of {qualities} in each; the purifier uses {used}.
-
-| held-out pictures that nobody attacked, as if the gate were always open | |
-|---|---|
-| PSNR to what they were, quantised | {last["psnr quantised"]:.1f} dB |
-| quantised and restored | {last["psnr"]:.1f} dB |
-| what is left of the shift of what CLIP and the language model see | {last["shift left"]:.2f} |
-"""
-    _put(folder / "README.md", RESTORER, section)
 
 
 def _put(card: Path, heading: str, section: str) -> None:

@@ -8,7 +8,7 @@ the goal, so that no labels are needed.
 import copy
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +144,7 @@ def fit_eye(
     eye = Eye(_tensors(tower, average), {"config": asdict(config)})
     learned_from = pair_files(pairs)[config.held :]
     counts = {"attacked pictures": sum(len(load_pairs(file).clean) for file in learned_from)}
-    return Eye(eye.tensors, eye.facts | counts | measured(model, eye.applied_to(model), held))
+    return replace(eye, facts=eye.facts | counts | measured(model, eye.applied_to(model), held))
 
 
 def divergence(

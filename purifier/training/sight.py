@@ -13,17 +13,17 @@ Seen = list[Tensor]  # visual tokens [N, V, D], patch tokens [N, P, W], embeddin
 
 
 class Sight:
-    """The model's sight, and a unit for each part of it: how far quantisation moves it.
+    """The model's sight, and a unit for each part of it: how far purification moves it.
 
     Args:
-        clean, quantised: batches by which that is measured, each dimension in deviations (a few dimensions of CLIP's
+        clean, purified: batches by which that is measured, each dimension in deviations (a few dimensions of CLIP's
             tokens are a hundred times as large as the others).
     """
 
-    def __init__(self, model: EmbeddedVLM, clean: Sequence[Tensor], quantised: Sequence[Tensor]) -> None:
+    def __init__(self, model: EmbeddedVLM, clean: Sequence[Tensor], purified: Sequence[Tensor]) -> None:
         self.model = model
         with torch.no_grad():
-            wanted, moved = ([torch.cat(part) for part in zip(*map(self, x), strict=True)] for x in (clean, quantised))
+            wanted, moved = ([torch.cat(part) for part in zip(*map(self, x), strict=True)] for x in (clean, purified))
         self.deviations = [part.flatten(0, -2).std(0) + 1e-3 for part in wanted]
         self.units = torch.stack(self._shifts(moved, wanted))
 
@@ -36,7 +36,7 @@ class Sight:
         return [self.model.connector(patches.float(), embedding.float()), patches.float(), embedding.float()]
 
     def left(self, seen: Seen, wanted: Seen) -> Tensor:
-        """How far apart they are, [3], as shares of what quantisation does."""
+        """How far apart they are, [3], as shares of what purification does."""
         return torch.stack(self._shifts(seen, wanted)) / self.units
 
     def _shifts(self, seen: Seen, wanted: Seen) -> list[Tensor]:

@@ -7,7 +7,6 @@ import torch
 
 from purifier.denoiser.gate import STATISTICS, Gate
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
-from purifier.denoiser.restorer import new_restorer
 from purifier.models import Models
 from purifier.vlm import EmbeddedVLM
 from purifier.vlm.eye import DOWN, MATRICES, UP, Eye
@@ -22,13 +21,6 @@ def tiny_purifier(*, seed: int = 0, **options: Any) -> PurifierPipeline:
     torch.nn.init.normal_(pipeline.unet.conv_out.weight, std=0.1, generator=torch.Generator().manual_seed(seed))
     pipeline.unet.eval().requires_grad_(False)
     return pipeline
-
-
-def tiny_restorer(*, seed: int = 0, fold: int = 4) -> Any:
-    """Random weights: it adds a few levels to quantised pictures."""
-    unet: Any = new_restorer(channels=(8, 16), fold=fold, seed=seed)
-    torch.nn.init.normal_(unet.conv_out.weight, std=0.03, generator=torch.Generator().manual_seed(seed))
-    return unet.eval().requires_grad_(False)
 
 
 def tiny_eye(vlm: EmbeddedVLM, *, rank: int = 4, seed: int = 0) -> Eye:

@@ -162,6 +162,30 @@ def test_what_is_taken_for_attacked_holds_nothing_of_its_faint_detail() -> None:
     assert not torch.equal(a, x)
 
 
+def test_it_can_be_forced_as_if_the_gate_were_open_and_at_another_quality() -> None:
+    x = pixels()
+    assert torch.allclose(gated(OPEN).purify(x), gated(SHUT).forced(x), atol=1e-6)
+    mild, coarse = (gated(SHUT).forced(x, quality=quality) for quality in (40, 10))
+    assert 0 < (mild - x).abs().mean() < (coarse - x).abs().mean()
+
+
+def test_a_picture_taken_for_clean_is_purified_all_the_same_where_that_is_wished() -> None:
+    x, shut = pixels(), gated(SHUT)
+    seeded = lambda seed: torch.Generator().manual_seed(seed)  # noqa: E731
+    first, again, other = (shut(x, always=True, generator=seeded(seed)).images for seed in (0, 0, 1))
+    assert first.shape == x.shape
+    assert torch.equal(first, again)
+    assert 0.01 < (first - other).abs().mean() < (first - x).abs().mean()
+    unforeseen = []
+    for _ in range(2):
+        torch.manual_seed(0)  # as every process begins
+        unforeseen.append(shut(x, always=True).images)
+    assert not torch.equal(*unforeseen)
+    moved = x.clone().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(shut.purify(moved, always=True).square().sum(), moved)
+    assert (gradient != 0).float().mean() > 0.9
+
+
 def test_it_opens_whole_or_not_at_all_and_slopes_for_an_attacker() -> None:
     odds = torch.tensor([-2.0, -0.01, 0.01, 2.0], requires_grad=True)
     share = opened(odds)
