@@ -30,8 +30,8 @@ def cell(report: Report, row: str, column: str) -> Report:
 
 
 def columns(report: Report, *threats: str) -> list[str]:
-    """The columns whose threat begins with one of these words, where our row was measured."""
-    ours = {c["column"] for c in report["cells"] if c["row"] == OURS}
+    """The columns whose threat begins with one of these words, where our row with the eye was measured."""
+    ours = {c["column"] for c in report["cells"] if c["row"] == EYED}
     return [name for name, about in report["threats"].items() if about["threat"].startswith(threats) and name in ours]
 
 
@@ -144,7 +144,7 @@ def _beaten(report: Report, column: str, metric: str) -> bool:
 
 def _adaptive(report: Report) -> Aim:
     under = columns(report, ADAPTIVE)
-    ours, none = kept(report, OURS, under), kept(report, NONE, under)
+    ours, none = kept(report, EYED, under), kept(report, NONE, under)
     return Aim(
         "an attacker who knows the purifier, at 4/255: 20 points more answers stay than without a defence, under every "
         "attack",
@@ -163,7 +163,7 @@ def _known(report: Report, column: str, aim: float) -> Aim:
         f"{attack} by an attacker who knows all (20 steps, the mean of 4 draws): at least {percent(aim)} of the "
         f"answers stay behind {ALWAYS!r}",
         stay >= aim,
-        f"{percent(stay)} of {count}; with the gate {percents(kept(report, OURS, [column]))}",
+        f"{percent(stay)} of {count}; with gate and eye {percents(kept(report, EYED, [column]))}",
         f"Its attacker follows the mean of what is drawn. Of clean pictures {percent(clean)} of the answers stay.",
         short=f"{percent(aim)} of answers under {attack} by who knows all",
     )

@@ -64,13 +64,13 @@ def _purification(report: Report) -> Row:
         stay = percents(kept(report, row, ["clean"])), percents(kept(report, row, attacked))
         return f"clean {stay[0]}, attacked {stay[1]}"
 
-    bare, known = percents(kept(report, OURS, attacked)), percents(kept(report, OURS, adaptive))
+    bare, known = percents(kept(report, OURS, attacked)), percents(kept(report, EYED, adaptive))
     clean, *always = (percent(share) for share in kept(report, ALWAYS, ["clean", *KNOWN]))
     around = " and ".join(percent(share) for share in kept(report, JPEG, [*KNOWN]))
     return [
         "Answers of the vision-language model that stay after purification (attacks: PGD, APGD at 8/255)",
-        f"{shares(EYED)} by a CLIP adapted to purified pictures (the eye); without it: attacked {bare}, by an attacker "
-        f"who knows the purifier {known}; without eye and gate, quantised by chance: clean {clean}; by an attacker who "
-        f"knows that, {' and '.join(always)} at 2 and 4/255",
+        f"{shares(EYED)}, by an attacker who knows all of it {known}, seen by a CLIP adapted to purified pictures (the "
+        f"eye); without it: attacked {bare}; without eye and gate, quantised by chance: clean {clean}; by an attacker "
+        f"who knows that, {' and '.join(always)} at 2 and 4/255",
         f"{JPEG}: {shares(JPEG)}, by an attacker around it, which is weaker, {around}; no defence: {shares(NONE)}",
     ]

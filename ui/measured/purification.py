@@ -12,7 +12,7 @@ from ui.measured.words import percent, repeated
 Report = dict[str, Any]
 Cells = dict[tuple[str, str], dict[str, Any]]
 NONE = "no defence"
-CURVES = (NONE, "JPEG 10", "ours, 1 step", "ours, always")
+CURVES = (NONE, "JPEG 10", "ours, 1 step, eye", "ours, always")
 BUDGETS = "budget by budget"  # how the threat of one attack at several budgets begins
 
 
@@ -27,7 +27,7 @@ def purification(report: Report) -> str:
         "<p>A vision-language model is asked about a picture that was attacked, behind each defence. Shown is how "
         "often its answer is the one that it gives for the clean picture. Whether the answer is right is another "
         "question: it stands in the last column. In rows with “eye”, the model sees purified pictures by the adapter "
-        "that the Purify tab leaves on; where there is no such row, only the purifier without it was attacked.</p>"
+        "that the Purify tab leaves on; an attacker who knows the purifier knows it, too.</p>"
     )
     return words + "".join(_threat(threat, columns, cells, report) for threat, columns in groups.items())
 
