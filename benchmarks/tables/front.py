@@ -69,8 +69,8 @@ def _purification(report: Report) -> Row:
     around = " and ".join(percent(share) for share in kept(report, JPEG, [*KNOWN]))
     return [
         "Answers of the vision-language model that stay after purification (attacks: PGD, APGD at 8/255)",
-        f"{shares(EYED)}, by an attacker who knows all of it {known}, seen by a CLIP adapted to purified pictures (the "
-        f"eye); without it: attacked {bare}; without eye and gate, quantised by chance: clean {clean}; by an attacker "
-        f"who knows that, {' and '.join(always)} at 2 and 4/255",
+        f"{shares(EYED)}, by an attacker who knows all of it, at 4/255, {known}, seen by a CLIP adapted to purified "
+        f"pictures (the eye); without it: attacked {bare}; without eye and gate, quantised by chance: clean {clean}; "
+        f"by an attacker who knows that, {' and '.join(always)} at 2 and 4/255",
         f"{JPEG}: {shares(JPEG)}, by an attacker around it, which is weaker, {around}; no defence: {shares(NONE)}",
     ]
