@@ -1,5 +1,5 @@
 """python -m purifier purify | attack | ask | caption
-| train | train-eye | refit-gate | refit-doubt | evaluate | optimise-prompt"""
+| train | train-eye | refit-gate | evaluate | optimise-prompt"""
 
 import json
 import time
@@ -24,7 +24,6 @@ app = typer.Typer(
 app.command("train")(commands.train)
 app.command("train-eye")(commands.train_eye)
 app.command("refit-gate")(commands.refit)
-app.command("refit-doubt")(commands.refit_doubt)
 app.command("evaluate")(commands.evaluate)
 app.command("optimise-prompt")(commands.optimise)
 

@@ -1,5 +1,4 @@
-"""The commands that need the data: train, train-eye, refit-gate, refit-doubt, evaluate,
-optimise-prompt."""
+"""The commands that need the data: train, train-eye, refit-gate, evaluate, optimise-prompt."""
 
 import json
 import logging
@@ -60,21 +59,6 @@ def refit(
     settings = json.loads(config.read_text()) if config else {}
     try:
         refit_gate(training_sources(data, forensics), folder, settings=settings, batches=batches, cache=cache)
-    except (FileNotFoundError, WeightsMissing) as error:
-        _stop(error)
-
-
-def refit_doubt(
-    folder: Annotated[Path, typer.Option(help="Of a purifier with a gate; the card is written anew.")],
-    data: Data = None,
-    forensics: Forensics = None,
-) -> None:
-    """Set anew from when on CLIP decides that a picture in doubt was attacked."""
-    from purifier.training import refit_doubt
-    from purifier.training.sources import training_sources
-
-    try:
-        refit_doubt(training_sources(data, forensics), folder)
     except (FileNotFoundError, WeightsMissing) as error:
         _stop(error)
 

@@ -75,9 +75,7 @@ def _stays(report: Report, column: str, aim: float) -> Aim:
     """Behind the purifier, by the eye, as the page shows it."""
     found = cell(report, EYED, column)["agreement"]
     what = f"purified, seen by the eye: at least {percent(aim)} of the answers stay under {column}"
-    why = "The eye gives back a part of what quantisation took."
-    if "l2" in column:
-        why += " The gate takes a part of these pictures for clean."
+    why = "The eye gives back only a part of what quantisation took."
     return Aim(what, found >= aim, percent(found), why, short=f"{percent(aim)} of answers under {column}")
 
 
@@ -128,8 +126,8 @@ def _ahead(report: Report) -> Aim:
         not any(behind.values()),
         f"another one is ahead under {behind['agreement']} of {len(under)} attacks (answers that stay), under "
         f"{behind['accuracy']} (right answers)",
-        f"Coarse quantisation does most of the work, in {JPEG}, too, and the gate takes some attacked pictures for "
-        f"clean. On clean pictures {clean[0]} of the answers stay, behind {JPEG} {clean[1]}.",
+        f"Coarse quantisation does most of the work, in {JPEG}, too. On clean pictures {clean[0]} of the answers stay, "
+        f"behind {JPEG} {clean[1]}.",
         short=f"a lead over {JPEG} under every attack",
     )
 

@@ -1,9 +1,9 @@
-"""How sure the purifier is that a picture was attacked, from the picture and what its network would take out of it.
+"""How sure the purifier is that a picture was attacked.
 
 A perturbation has statistics of its own: how large it is against the picture's own fine detail, how it hangs together
 from pixel to pixel and from channel to channel, whether it is everywhere (as noise is) or in one place (as a patch is).
-A small network with one hidden layer, fitted to attacked and clean training pictures, decides by them whether a picture
-is left as it is. It is differentiable, so that an attacker may use it.
+And it moves what CLIP sees (`squeezing`). A small network with one hidden layer, fitted to attacked and clean training
+pictures, decides by both whether a picture is left as it is. It is differentiable, so that an attacker may use it.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ SHARPNESS = 4.0  # of the step at 0, for gradients
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A network with one hidden layer on the standardised statistics of a picture.
+    """A network with one hidden layer on what is known of a picture, D numbers, standardised.
 
-    mean, deviation: of the statistics on the pictures that it was fitted to, [STATISTICS].
+    mean, deviation: of the numbers on the pictures that it was fitted to, [D].
     hidden: a row a hidden unit, its weights and then its bias. weight: of the hidden units, and then the output's bias.
     false_alarms: the share of clean held-out pictures whose log-odds are above 0.
     """
@@ -38,12 +38,11 @@ class Gate:
     weight: tuple[float, ...]
     false_alarms: float
 
-    def __call__(self, pixels: Tensor, removed: Tensor) -> Tensor:
-        """Log-odds [N] that each picture was attacked; it opens above 0. See `statistics`."""
-        found = statistics(pixels, removed)
-        scaled = (found - found.new_tensor(self.mean)) / found.new_tensor(self.deviation)
-        units = F.relu(_affine(scaled, found.new_tensor(self.hidden)))
-        return _affine(units, found.new_tensor([self.weight]))[:, 0]
+    def __call__(self, evidence: Tensor) -> Tensor:
+        """[N, D] -> log-odds [N] that each picture was attacked; it opens above 0."""
+        scaled = (evidence - evidence.new_tensor(self.mean)) / evidence.new_tensor(self.deviation)
+        units = F.relu(_affine(scaled, evidence.new_tensor(self.hidden)))
+        return _affine(units, evidence.new_tensor([self.weight]))[:, 0]
 
 
 def opened(odds: Tensor) -> Tensor:
@@ -62,7 +61,7 @@ def _affine(x: Tensor, rows: Tensor) -> Tensor:
 
 
 def statistics(pixels: Tensor, removed: Tensor) -> Tensor:
-    """What the gate decides by: float [N, STATISTICS].
+    """The statistics of pictures: float [N, STATISTICS].
 
     Args:
         pixels: float [N, 3, H, W] in [0, 1], the picture. removed: the same shape, what the network would take out.

@@ -19,12 +19,13 @@ from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler, UNet2D
 from diffusers.utils import BaseOutput, logging
 from torch import Tensor
 
+from causalclip.clip.backbones import shared_tower
 from causalclip.clip.runtime import fast_dtype
 from causalclip.clip.weights import ASSETS, WeightsMissing
 from purifier.attacks.budget import LEVELS, to_levels
-from purifier.denoiser.doubt import Doubt
 from purifier.denoiser.filters import QUALITY, coarser, fine_detail, quantise, quantise_by_chance, resize
-from purifier.denoiser.gate import Gate, opened
+from purifier.denoiser.gate import Gate, opened, statistics
+from purifier.denoiser.squeezing import TOWER, moves
 from purifier.denoiser.tiles import apply_tiled
 
 DEFAULT = ASSETS / "purifier"
@@ -52,7 +53,6 @@ class PurifierPipeline(DiffusionPipeline):
         gate: settings of a Gate. What it takes for clean stays as it is. What it takes for attacked is also quantised
             (filters.quantise), as an attack on CLIP survives at a quarter of its size. Without a gate the network's
             walk is the answer. It decides by one step, however many are walked.
-        doubt: settings of a Doubt: where the gate leaves it to CLIP. None leaves nothing to it.
         tile, overlap: of pictures with a side above `tile` px.
         coarse: pictures whose short side is at least 1.5 times as long are first purified at this short side, and the
             correction is enlarged: an attack made at the size that CLIP sees is as coarse as that.
@@ -67,7 +67,6 @@ class PurifierPipeline(DiffusionPipeline):
         unet: UNet2DModel,
         scheduler: FlowMatchEulerDiscreteScheduler,
         gate: dict[str, Any] | None = None,
-        doubt: dict[str, Any] | None = None,
         fold: int = 2,
         scale: float = 0.05,
         tile: int = 512,
@@ -77,7 +76,7 @@ class PurifierPipeline(DiffusionPipeline):
         super().__init__()
         self.register_modules(unet=unet, scheduler=scheduler)  # type: ignore[attr-defined]
         sizes: dict[str, Any] = {"tile": tile, "overlap": overlap, "coarse": coarse}
-        sizes |= {"gate": gate, "doubt": doubt, "fold": fold, "scale": scale}
+        sizes |= {"gate": gate, "fold": fold, "scale": scale}
         self.register_to_config(**sizes)  # type: ignore[attr-defined]
         self.set_progress_bar_config(disable=True)  # type: ignore[attr-defined]
 
@@ -108,6 +107,7 @@ class PurifierPipeline(DiffusionPipeline):
 
         Raises:
             ValueError: the pixels' shape or type, the steps or the noise are others.
+            WeightsMissing: there is a gate, and CLIP is not here.
         """
         return PurifierOutput(
             images=to_levels(self.purify(pixels, num_inference_steps, noise, generator, always=always))
@@ -136,19 +136,15 @@ class PurifierPipeline(DiffusionPipeline):
             walked = looked - found if steps == 1 else self._walk(looked, steps)
             size = pixels.shape[-2], pixels.shape[-1]
             return quantise_by_chance(walked.clamp(0, 1), size, generator=generator)
-        odds = Gate(**self.config["gate"])(looked, found)
-        doubt = Doubt(**self.config["doubt"]) if self.config["doubt"] else None
-        if not torch.is_grad_enabled() and bool((odds <= (doubt.low if doubt else 0)).all()):
+        odds = Gate(**self.config["gate"])(_evidence(pixels, looked, found))
+        if not torch.is_grad_enabled() and bool((odds <= 0).all()):
             return pixels.clamp(0, 1)
-        quantised = _quantised(self._without(pixels, found, steps))
-        if doubt:
-            odds = doubt(odds, pixels, quantised)
-        return (pixels + opened(odds).view(-1, 1, 1, 1) * (quantised.clamp(0, 1) - pixels)).clamp(0, 1)
+        quantised = _quantised(self._without(pixels, found, steps)).clamp(0, 1)
+        return (pixels + opened(odds).view(-1, 1, 1, 1) * (quantised - pixels)).clamp(0, 1)
 
-    def doubts(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """What the gate says, log-odds [N], and the pictures quantised: what a Doubt is fitted to."""
-        looked, found = self.look(pixels)
-        return Gate(**self.config["gate"])(looked, found), _quantised(self._without(pixels, found, STEPS))
+    def evidence(self, pixels: Tensor) -> Tensor:
+        """What a gate decides by: float [N, 3, H, W] in [0, 1] -> `statistics` and CLIP's `moves`, [N, D]."""
+        return _evidence(pixels, *self.look(pixels))
 
     @torch.no_grad()
     def forced(self, pixels: Tensor, *, steps: int = STEPS, quality: int = QUALITY) -> Tensor:
@@ -160,7 +156,7 @@ class PurifierPipeline(DiffusionPipeline):
         return self._without(pixels, self.look(pixels)[1], steps)
 
     def look(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """What the gate decides by: the pictures, large ones at `coarse`, and what one step would take out of them."""
+        """The pictures, large ones at `coarse`, and what one step would take out of them."""
         side = min(pixels.shape[-2:])
         looked = resize(pixels, self.config["coarse"] / side) if side >= 1.5 * self.config["coarse"] else pixels
         return looked, looked - self._walk(looked, 1)
@@ -248,6 +244,10 @@ def new_pipeline(
     torch.nn.init.zeros_(unet.conv_out.weight)
     torch.nn.init.zeros_(unet.conv_out.bias)
     return PurifierPipeline(unet, FlowMatchEulerDiscreteScheduler(), fold=fold, **options)
+
+
+def _evidence(pixels: Tensor, looked: Tensor, found: Tensor) -> Tensor:
+    return torch.cat([statistics(looked, found), moves(shared_tower(TOWER), pixels)], 1)
 
 
 def _unforeseen() -> torch.Generator:

@@ -20,6 +20,8 @@ Raises = Callable[[Any], Objective]  # a model -> what an attacker raises of it
 class Column:
     """attack: None is the clean picture. threat: in words. adaptive: made against each row anew, knowing or asking it;
     else once, against the model without a defence. seen: whether the purifier, or its gate, was trained on this attack.
+    saved: quality of the JPEG as which the attacked picture then arrives, where the attack is not adaptive; None is
+    without loss.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Column:
     adaptive: bool = False
     backward: str = ""  # "bpda": the defence's gradient is taken as the identity; "either": only where it has none
     seen: bool = False
+    saved: int | None = None
 
 
 GREY = "grey box: knows the model, not the defence"
@@ -41,6 +44,9 @@ ASKS = "black box: asks the defended model; stops once the answer is another"
 COLUMNS = (
     Column("clean", "no attack"),
     Column("PGD 8/255", GREY, Attack("pgd", eps=8, steps=10), seen=True),
+    Column(
+        "PGD 8/255, as JPEG 90", GREY + "; it arrives as a JPEG", Attack("pgd", eps=8, steps=10), seen=True, saved=90
+    ),
     Column("PGD 4/255", GREY, Attack("pgd", eps=4, steps=10), seen=True),
     Column("MI-FGSM 8/255", GREY, Attack("mi-fgsm", eps=8, steps=10), seen=True),
     Column("APGD 8/255", GREY, Attack("apgd", eps=8, steps=10)),

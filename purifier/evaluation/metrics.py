@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from statistics import fmean, median
+from statistics import fmean
 from typing import Any
 
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
@@ -21,13 +21,12 @@ class Outcome:
 
     agrees: the answer is that of the clean, undefended picture. right: it is the true one. caption: where people have
     captioned the picture, too. shown, clean: what the model saw and the clean picture, [1, 3, H, W], dropped once they
-    are measured. seconds: of the defence alone.
+    are measured.
     """
 
     agrees: bool
     right: bool
     caption: str | None
-    seconds: float
     shown: Tensor | None = None
     clean: Tensor | None = None
     psnr: float = 0.0
@@ -41,9 +40,7 @@ class Outcome:
         same = bool((ours == theirs).all())
         psnr = MOST_DB if same else min(MOST_DB, float(peak_signal_noise_ratio(theirs, ours, data_range=255)))
         ssim = float(structural_similarity(theirs, ours, channel_axis=2, data_range=255))
-        return replace(
-            self, psnr=round(psnr, 2), ssim=round(ssim, 4), seconds=round(self.seconds, 4), shown=None, clean=None
-        )
+        return replace(self, psnr=round(psnr, 2), ssim=round(ssim, 4), shown=None, clean=None)
 
     def plain(self) -> dict[str, Any]:
         """What was measured, for a file."""
@@ -69,5 +66,4 @@ def summarise(outcomes: Sequence[Outcome], references: Sequence[tuple[str, ...]]
     row["captions"] = len(said)
     row["psnr"] = round(fmean(o.psnr for o in outcomes), 2)
     row["ssim"] = round(fmean(o.ssim for o in outcomes), 4)
-    row["milliseconds"] = round(1000 * median(o.seconds for o in outcomes), 1)
     return row

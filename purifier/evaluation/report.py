@@ -18,7 +18,7 @@ def markdown(report: Report) -> str:
     ]
     if any(c["cider"] is not None for c in report["cells"]):
         parts.append("## Captions, CIDEr\n\n" + _table(cells, rows, columns, "cider"))
-    parts.append("## Pictures, and the defence's time\n\n" + _pictures(cells, rows, columns))
+    parts.append("## Pictures\n\n" + _pictures(cells, rows, columns))
     parts.append("## The columns\n\n" + _threats(report["threats"]))
     if report["detector"]:
         parts.append("## The detector on purified pictures\n\n" + _verdicts(report["detector"]))
@@ -51,12 +51,11 @@ def _any(cells: dict[tuple[str, str], Any], column: str) -> Any:
 def _pictures(cells: dict[tuple[str, str], Any], rows: list[str], columns: list[str]) -> str:
     shown = [c for c in columns if c == "clean" or c.startswith("PGD 8")]
     head = "".join(f" | {c}: PSNR, dB | {c}: SSIM" for c in shown)
-    lines = [f"| defence{head} | milliseconds |", "|---" * (2 * len(shown) + 2) + "|"]
+    lines = [f"| defence{head} |", "|---" * (2 * len(shown) + 1) + "|"]
     for row in rows:
         found = [cells.get((row, c)) for c in shown]
         numbers = "".join(f" | {c['psnr']:.1f} | {c['ssim']:.3f}" if c else " | - | -" for c in found)
-        times = [c["milliseconds"] for c in found if c]
-        lines.append(f"| {row}{numbers} | {min(times):.0f} |" if times else f"| {row}{numbers} | - |")
+        lines.append(f"| {row}{numbers} |")
     return "\n".join(lines) + "\n\n60 dB stands for equal pictures."
 
 

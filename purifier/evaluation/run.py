@@ -1,6 +1,5 @@
 """Runs the table: every row against every column, on the same pictures."""
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from purifier.attacks.state import Objective
 from purifier.evaluation.columns import COLUMNS, Column, seen_by
 from purifier.evaluation.kept import Kept, kept_picture
 from purifier.evaluation.metrics import Outcome, summarise
-from purifier.evaluation.rows import COMPARED, Row, build_rows
+from purifier.evaluation.rows import COMPARED, Row, build_rows, jpeg
 from purifier.evaluation.samples import Sample, load_captions, load_samples
 from purifier.evaluation.verdicts import detector_on_purified
 from purifier.models import Models
@@ -143,6 +142,7 @@ def _column(
             attack = replace(column.attack, seed=seed)
             what = f"{attack} {sample.name} {sample.question} {answer}"
             moved = kept_picture(made, what, partial(run_attack, attack, sample.pixels, raises(models.vlm)))
+            moved = jpeg(moved, column.saved) if column.saved else moved
         behind.append((row, moved))
     return _outcomes(behind, sample, answer, captions=captions)
 
@@ -183,12 +183,10 @@ def _outcomes(
     behind: list[tuple[Row, Tensor]], sample: Sample, clean_answer: str, *, captions: bool
 ) -> dict[str, Outcome]:
     """Defends each row's picture, and lets each model speak once about all that it is shown."""
-    shown, seconds, speakers = {}, {}, {}
+    shown, speakers = {}, {}
     seen: dict[str, Tensor] = {}
     for row, moved in behind:
-        started = time.perf_counter()
         shown[row.name] = to_levels(row.defend(moved))
-        seconds[row.name] = time.perf_counter() - started
         speakers[row.name] = row.speaks_of(shown[row.name], moved)
     for name, picture in shown.items():  # most of the cost; many rows show the same
         same = (seen[n] for n in seen if speakers[n] is speakers[name] and torch.equal(shown[n], picture))
@@ -207,7 +205,6 @@ def _outcomes(
                 caption=caption,
                 shown=shown[name],
                 clean=sample.pixels,
-                seconds=seconds[name],
             ).measured()
     return outcomes
 

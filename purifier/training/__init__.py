@@ -15,9 +15,9 @@ from causalclip.clip.tower import Tower
 from causalclip.clip.weights import WeightsMissing
 from causalclip.detector import Detector
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
-from purifier.training.card import write_card, write_doubt_section, write_gate_section
+from purifier.training.card import write_card, write_gate_section
 from purifier.training.config import TrainConfig
-from purifier.training.gate import fit_doubt, fit_gate
+from purifier.training.gate import fit_gate
 from purifier.training.loop import fit
 from purifier.training.pairs import PairMaker, PairsConfig, Source, make_pairs
 from purifier.vlm import EmbeddedVLM
@@ -76,16 +76,6 @@ def refit_gate(
     pipeline.register_to_config(gate=asdict(gate))  # type: ignore[attr-defined]
     pipeline.save_pretrained(folder)
     write_gate_section(folder, opens, pairs)
-    return refit_doubt(sources, folder)
-
-
-def refit_doubt(sources: Sequence[Source], folder: Path) -> PurifierPipeline:
-    """Sets anew where the gate of the purifier in `folder` asks CLIP, and writes it and its part of the card there."""
-    pipeline = PurifierPipeline.from_pretrained(folder)
-    doubt, shares = fit_doubt(pipeline, sources)
-    pipeline.register_to_config(doubt=asdict(doubt))  # type: ignore[attr-defined]
-    pipeline.save_pretrained(folder)
-    write_doubt_section(folder, doubt, shares)
     return pipeline
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from safetensors import safe_open
 
-from purifier.denoiser.doubt import Doubt
 from purifier.denoiser.gate import STATISTICS
 from purifier.denoiser.pipeline import SEEN, PurifierPipeline
 from purifier.training.config import TrainConfig
@@ -15,7 +14,7 @@ from purifier.training.gate import LEAST
 from purifier.training.loop import pair_files
 from purifier.vlm.eye import Eye
 
-GATE, DOUBT, LIMITS = "\n## The gate\n", "\n## In doubt\n", "\n## Limits\n"
+GATE, LIMITS = "\n## The gate\n", "\n## Limits\n"
 
 
 def write_card(out: Path, pipeline: PurifierPipeline, pairs: Path, log: Path, config: TrainConfig) -> None:
@@ -102,9 +101,11 @@ def write_gate_section(folder: Path, opens: Mapping[str, float], pairs: Sequence
     pictures = sum(n for _, n in drawn)
     by_attack = "\n".join(f"| {attack} | {share:.0%} |" for attack, share in shares.items())
     section = f"""{GATE}
-An attack on CLIP still works at a quarter of its size, so removing most of it is not enough. A gate (a small network on
-{STATISTICS} statistics of the picture and of what the network finds) opens for {attacked:.1%} of
-held-out attacked pictures, at the threshold where it opens for {clean:.1%} of held-out clean ones.
+An attack on CLIP still works at a quarter of its size, so removing most of it is not enough. A gate opens for
+{attacked:.1%} of held-out attacked pictures, at the threshold where it opens for {clean:.1%} of held-out clean
+ones. They are shown as they are, as JPEGs, and without colour. The gate is a small network. It takes
+{STATISTICS} statistics of the picture and of what the purifier's network finds, and how far CLIP's tokens move when
+faint detail is quantised away (feature squeezing, arXiv 1704.01155).
 
 If the gate opens, the picture is also quantised as JPEG at a low quality would, at {SEEN} px of its short side, as the
 mean over eight shifted grids: faint detail goes, edges stay. Fine detail of a purified picture proves nothing,
@@ -118,21 +119,6 @@ Neither the network nor the gate has seen APGD or Square.
 {by_attack}
 """
     _put(folder / "README.md", GATE, section)
-
-
-def write_doubt_section(folder: Path, doubt: Doubt, shares: Mapping[str, float]) -> None:
-    """Puts where the gate asks CLIP into folder/README.md, in place of what was said before.
-
-    Args:
-        shares: what fit_doubt returns.
-    """
-    section = f"""{DOUBT}
-Where the gate's log-odds lie between {doubt.low:g} and {doubt.high:g}, CLIP decides: the picture is purified if its
-embedding moves by more than {doubt.distance:g} (1 - cosine) when its detail is taken away (feature squeezing,
-arXiv 1704.01155). Set on {shares["files"]} clean pictures that the gate was not fitted to: {shares["doubt"]:.1%} of
-them are in doubt, the gate alone would purify {shares["alone"]:.1%}, both together purify {shares["both"]:.1%}.
-"""
-    _put(folder / "README.md", DOUBT, section)
 
 
 def _put(card: Path, heading: str, section: str) -> None:

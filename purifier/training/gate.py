@@ -1,14 +1,14 @@
-"""Fits the gate: what attacked pictures look like to the purifier's network, beside clean ones.
+"""Fits the gate: what attacked pictures look like to the purifier's network and to CLIP, beside clean ones.
 
 Its pairs are its own, of more kinds of attack than the network learns from, which learns what to take away, not when.
 Clean are the pairs' clean ends, and many more files in all the ways in which clean pictures come (CAME), as a picture
-that is wrongly taken for attacked loses its detail; attacked are the pairs' last states from LEAST on. The threshold is
-set on pictures that the network behind it has not seen. So is that of what CLIP is asked where the gate is in doubt.
+that is wrongly taken for attacked loses its detail; attacked are the pairs' last states from LEAST on. Both ends are
+shown three times: as they are, as a JPEG, since most pictures are JPEGs and an attack survives that, and without
+colour. The threshold is set on pictures that the gate behind it has not seen.
 """
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,22 +22,21 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from causalclip.pictures.delivery import KERNELS, random_delivery, rescale
-from purifier.denoiser.doubt import SLOPE, Doubt
-from purifier.denoiser.gate import Gate, statistics
+from causalclip.pictures.delivery import KERNELS, encode, random_delivery, rescale
+from purifier.denoiser.gate import Gate
 from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.pixels import to_tensor
 from purifier.training.loop import pair_files
 from purifier.training.pairs import Source, load_pairs
 
 LEAST = 2.5  # budget in 1/255: weaker attacks are not asked of it
-FILES = 2400  # clean ones
-FALSE_ALARMS = 0.01
-FOLDS = 8
+FILES = 2500  # clean ones
+SAVED = (65, 95)  # quality of JPEG, from and to
+FALSE_ALARMS = 0.005
+FOLDS = 10
 UNITS = 16  # of the hidden layer
-DECAY = 0.1  # L2 penalty
+DECAY = 1.0  # L2 penalty
 CLEAN = "clean"
-LOW, HIGH = -3.0, 2.0  # log-odds of the gate, between which it asks CLIP
 
 
 def _smaller(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -53,11 +52,16 @@ def _grainy(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
     return Image.fromarray((values + noise).round().clip(0, 255).astype(np.uint8))
 
 
+def _grey(picture: Image.Image, _: np.random.Generator | None = None) -> Image.Image:
+    return picture.convert("L").convert("RGB")
+
+
 CAME: tuple[Callable[[Image.Image, np.random.Generator], Image.Image], ...] = (
     lambda picture, _: picture,
     _smaller,
     random_delivery,
     lambda picture, rng: _grainy(_smaller(picture, rng), rng),
+    _grey,
 )
 
 
@@ -70,15 +74,27 @@ def fit_gate(
         The gate, and for how many held-out pictures it opens (at the threshold that was set on
         them): the shares of `clean` ones, of all `attacked` ones, and of those of each attack.
     """
-    found, kinds, groups = _measure(pipeline, pairs, sources, seed)
+    return fit_to(*_measure(pipeline, pairs, sources, seed), seed=seed)
+
+
+def fit_to(evidence: np.ndarray, kinds: np.ndarray, groups: np.ndarray, *, seed: int) -> tuple[Gate, dict[str, float]]:
+    """Fits a gate to what is known of pictures.
+
+    Args:
+        evidence: [N, D], of PurifierPipeline.evidence. kinds: the attack on each picture, or CLEAN, [N]. groups: [N];
+            pictures of one group are never split between learning and judging.
+
+    Returns:
+        As fit_gate.
+    """
     attacked = kinds != CLEAN
     model = make_pipeline(StandardScaler(), MLPClassifier((UNITS,), alpha=DECAY, max_iter=2000))
     model.set_params(mlpclassifier__random_state=seed)
-    folds = GroupKFold(FOLDS)
-    shares = cross_val_predict(model, found, attacked, groups=groups, cv=folds, method="predict_proba")[:, 1]
+    folds = GroupKFold(FOLDS, shuffle=True, random_state=seed)
+    shares = cross_val_predict(model, evidence, attacked, groups=groups, cv=folds, method="predict_proba")[:, 1]
     held = logit(shares.astype(np.float64).clip(1e-9, 1 - 1e-9))
     threshold = float(np.quantile(held[~attacked], 1 - FALSE_ALARMS))
-    scaler, network = (step for _, step in model.fit(found, attacked).steps)
+    scaler, network = (step for _, step in model.fit(evidence, attacked).steps)
     (first, last), (shift, (bias,)) = network.coefs_, network.intercepts_
     gate = Gate(
         mean=_plain(scaler.mean_),
@@ -96,50 +112,38 @@ def fit_gate(
 def _measure(
     pipeline: PurifierPipeline, pairs: Sequence[Path], sources: Sequence[Source], seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Statistics [N, STATISTICS], the attack or CLEAN [N], and groups [N] that must not be split."""
+    """What a gate decides by [N, D], the attack or CLEAN [N], and groups [N] that must not be split."""
+    rng = np.random.default_rng(seed)
     rows: list[Tensor] = []
     kinds: list[str] = []
     groups: list[str] = []
 
     def add(pixels: Tensor, *, kind: str, group: str) -> None:
-        rows.append(statistics(*pipeline.look(pixels)))
+        rows.append(pipeline.evidence(pixels))
         kinds.extend([kind] * len(pixels))
         groups.extend([group] * len(pixels))
 
     for path in (path for folder in pairs for path in pair_files(folder)):
         batch, group = load_pairs(path), f"{path.parent.name}/{path.name}"
-        add(batch.clean.float() / 255, kind=CLEAN, group=group)
-        if batch.eps >= LEAST:
-            add(batch.moved[-1].float() / 255, kind=batch.attack, group=group)
+        ends = {CLEAN: batch.clean} | ({batch.attack: batch.moved[-1]} if batch.eps >= LEAST else {})
+        quality = int(rng.integers(SAVED[0], SAVED[1] + 1))
+        for kind, levels in ends.items():
+            for how, pixels in _arrived(levels, quality).items():
+                add(pixels, kind=kind if kind == CLEAN else kind + how, group=group)
     for source, pixels in _as_they_come(_shuffled(sources, seed)[:FILES], seed):
         add(pixels, kind=CLEAN, group=source.path.name)
     return torch.cat(rows).numpy(), np.array(kinds), np.array(groups)
 
 
-def fit_doubt(
-    pipeline: PurifierPipeline, sources: Sequence[Source], *, seed: int = 0
-) -> tuple[Doubt, dict[str, float]]:
-    """Where the gate of a pipeline leaves it to CLIP, and from which distance on: the least at which FALSE_ALARMS of
-    the clean pictures are purified that the gate was not fitted to (all of them, where there are too few).
-
-    Returns:
-        The Doubt, and of the clean pictures: how many there were, `files`, and which shares of them were in `doubt`,
-        purified by the gate `alone`, and by `both`.
-    """
-    doubt = Doubt(low=LOW, high=HIGH, distance=0.0)
-    order = _shuffled(sources, seed)
-    odds, moved = [], []
-    for _, pixels in _as_they_come(order[FILES:] or order, seed):
-        with torch.no_grad():
-            found, purified = pipeline.doubts(pixels)
-            odds.append(found.item())
-            moved.append(doubt(found, pixels, purified).item() / SLOPE if LOW < odds[-1] < HIGH else 0.0)
-    said, distance = np.array(odds), np.array(moved)
-    asked = (said > LOW) & (said < HIGH)
-    touched = lambda d: float(((said >= HIGH) | (asked & (distance > d))).mean())  # noqa: E731
-    chosen = next((d for d in [0.0, *sorted(distance[asked])] if touched(d) <= FALSE_ALARMS), 1.0)
-    shares = {"doubt": float(asked.mean()), "alone": float((said > 0).mean()), "both": touched(chosen)}
-    return replace(doubt, distance=round(float(chosen) + 0.0005, 3)), {"files": len(said)} | shares
+def _arrived(levels: Tensor, quality: int) -> dict[str, Tensor]:
+    """Pictures uint8 [N, 3, H, W] as they are, and as they may have come: float [N, 3, H, W] in [0, 1]."""
+    pictures = [Image.fromarray(x) for x in levels.permute(0, 2, 3, 1).contiguous().numpy()]
+    ways: dict[str, Callable[[Image.Image], Image.Image]] = {
+        "": lambda picture: picture,
+        ", as JPEG": lambda picture: encode(picture, "JPEG", quality),
+        ", without colour": _grey,
+    }
+    return {how: torch.cat([to_tensor(np.array(way(p))) for p in pictures]) for how, way in ways.items()}
 
 
 def _shuffled(sources: Sequence[Source], seed: int) -> list[Source]:

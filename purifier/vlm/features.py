@@ -41,26 +41,23 @@ def clip_features(tower: Tower, pixels: Tensor, *, layers: Sequence[int] = LAYER
         Patch tokens after `layers`, averaged to GRID x GRID, [N, 49, len(layers) * W], and the normalised embedding,
         [N, E].
     """
-    trace = tower(_squeezed(tower, pixels), patches=max(layers) == tower.layers)
+    trace = tower(at_tower_size(tower, pixels), patches=max(layers) == tower.layers)
     kept = torch.cat([trace.patches[layer] for layer in layers], -1)  # (N, 196, 1536)
     grid = kept.transpose(1, 2).unflatten(2, (tower.grid, tower.grid))
     patches = F.adaptive_avg_pool2d(grid, GRID).flatten(2).transpose(1, 2)
-    return patches, _embedding(tower, trace)
+    return patches, embedding(tower, trace)
 
 
-def clip_embedding(tower: Tower, pixels: Tensor) -> Tensor:
-    """The normalised embedding alone, [N, E], of the same."""
-    return _embedding(tower, tower(_squeezed(tower, pixels), patches=False))
-
-
-def _squeezed(tower: Tower, pixels: Tensor) -> Tensor:
+def at_tower_size(tower: Tower, pixels: Tensor) -> Tensor:
+    """float [N, 3, H, W] in [0, 1], any size -> [N, 3, S, S], squeezed to the tower's square; differentiable."""
     size = (tower.image_size, tower.image_size)
     if pixels.shape[-2:] == size:
         return pixels
     return F.interpolate(pixels, size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
 
 
-def _embedding(tower: Tower, trace: Trace) -> Tensor:
+def embedding(tower: Tower, trace: Trace) -> Tensor:
+    """The normalised embedding [N, E] of what a pass through the tower kept."""
     return F.normalize(tower.visual.ln_post(trace.cls[-1]) @ tower.visual.proj, dim=-1)
 
 

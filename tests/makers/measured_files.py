@@ -81,7 +81,7 @@ def _purification() -> dict[str, Any]:
             interval = [max(0.0, share - 0.1), min(1.0, share + 0.1)]
             cell = {"row": row, "column": column.name, "n": 200, "seeds": 3, "cider": None, "captions": 0}
             cell |= {"agreement": share, "agreement_interval": interval, "accuracy": 0.4, "accuracy_interval": interval}
-            cells.append(cell | {"psnr": 30.0, "ssim": 0.9, "milliseconds": 12.0})
+            cells.append(cell | {"psnr": 30.0, "ssim": 0.9})
     found = dict.fromkeys(BANDS, 1 / 3) | {"probability": 0.5}
     return {
         "settings": {"pictures": 200},

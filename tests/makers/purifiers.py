@@ -3,15 +3,21 @@
 from dataclasses import asdict
 from typing import Any
 
+import pytest
 import torch
 
 from purifier.denoiser.gate import STATISTICS, Gate
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
+from purifier.denoiser.squeezing import MILD
 from purifier.models import Models
 from purifier.vlm import EmbeddedVLM
 from purifier.vlm.eye import DOWN, MATRICES, UP, Eye
 from tests.makers.detectors import tiny_detector
 from tests.makers.models import tiny_vlm
+from tests.makers.towers import CONFIG, tiny_tower
+
+LAYERS = CONFIG["vision_cfg"]["layers"]
+EVIDENCE = STATISTICS + len(MILD) * (1 + 3 * LAYERS)  # numbers that a gate gets with a tiny CLIP
 
 
 def tiny_purifier(*, seed: int = 0, **options: Any) -> PurifierPipeline:
@@ -38,9 +44,15 @@ def tiny_eye(vlm: EmbeddedVLM, *, rank: int = 4, seed: int = 0) -> Eye:
 
 
 def fixed_gate(odds: float) -> dict[str, Any]:
-    """Settings of a gate that says the same log-odds of every picture."""
-    zeros = (0.0,) * STATISTICS
-    return asdict(Gate(zeros, (1.0,) * STATISTICS, ((*zeros, 0.0),), (1.0, odds), false_alarms=0.01))
+    """Settings of a gate that says the same log-odds of every picture, whatever a tiny CLIP sees: see tiny_clip."""
+    zeros = (0.0,) * EVIDENCE
+    return asdict(Gate(zeros, (1.0,) * EVIDENCE, ((*zeros, 0.0),), (1.0, odds), false_alarms=0.01))
+
+
+def tiny_clip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gates get what a small random tower sees in place of CLIP."""
+    tower = tiny_tower()
+    monkeypatch.setattr("purifier.denoiser.pipeline.shared_tower", lambda name: tower)
 
 
 def tiny_models(**replaced: Any) -> Models:

@@ -13,7 +13,7 @@ from purifier import aims, cli, names
 from purifier.attacks import ATTACKS
 from purifier.models import Models
 from tests.makers.pictures import encode, photo
-from tests.makers.purifiers import fixed_gate, tiny_models, tiny_purifier
+from tests.makers.purifiers import fixed_gate, tiny_clip, tiny_models, tiny_purifier
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -58,6 +58,7 @@ def test_purify_writes_a_png_of_the_same_size(picture: Path, tmp_path: Path) -> 
 def test_what_is_taken_for_clean_is_purified_only_where_that_is_wished(
     picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tiny_clip(monkeypatch)
     shut = tiny_models(purifier=lambda: tiny_purifier(gate=fixed_gate(-1.0)))
     monkeypatch.setattr(cli, "load_models", lambda: shut)
 

@@ -1,7 +1,6 @@
 """The gate and what is behind it: what is clean stays, what is attacked loses its faint detail."""
 
 import io
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +10,14 @@ from PIL import Image
 from torch import Tensor
 
 from purifier.attacks.budget import to_levels
-from purifier.denoiser.doubt import Doubt, moves
 from purifier.denoiser.filters import fine_detail, low_pass, quantise, quantise_by_chance
 from purifier.denoiser.gate import STATISTICS, Gate, opened, statistics
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
+from purifier.denoiser.squeezing import MILD, STILL, moves
 from purifier.pixels import to_tensor
-from purifier.vlm.features import clip_embedding
+from purifier.vlm.features import at_tower_size, embedding
 from tests.makers.pictures import photo
-from tests.makers.purifiers import tiny_purifier
+from tests.makers.purifiers import EVIDENCE, fixed_gate, tiny_clip, tiny_purifier
 from tests.makers.towers import tiny_tower
 
 OPEN, SHUT = 50.0, -50.0
@@ -28,19 +27,13 @@ def pixels(height: int = 64, width: int = 90, *, count: int = 1) -> Tensor:
     return to_levels(torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(0)))
 
 
-def gate(bias: float) -> Gate:
-    zeros = (0.0,) * STATISTICS
-    return Gate(
-        mean=zeros, deviation=(1.0,) * STATISTICS, hidden=((*zeros, 0.0),), weight=(1.0, bias), false_alarms=0.01
-    )
+@pytest.fixture(autouse=True)
+def _clip(monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny_clip(monkeypatch)
 
 
-def gated(bias: float, doubt: Doubt | None = None) -> PurifierPipeline:
-    plain = tiny_purifier()
-    sizes = {name: plain.config[name] for name in ("tile", "overlap", "coarse")}
-    return PurifierPipeline(
-        plain.unet, plain.scheduler, gate=asdict(gate(bias)), doubt=asdict(doubt) if doubt else None, **sizes
-    )
+def gated(odds: float) -> PurifierPipeline:
+    return tiny_purifier(gate=fixed_gate(odds))
 
 
 def test_low_pass_keeps_what_is_coarse_and_nothing_else() -> None:
@@ -74,15 +67,17 @@ def test_a_picture_without_any_detail_has_finite_statistics_and_gradients() -> N
 
 
 def test_the_gate_opens_with_its_network() -> None:
-    x, e = pixels(count=2), pixels(count=2) / 50
-    by_size = replace(gate(0.0), hidden=((0.1,) + (0.0,) * (STATISTICS - 1) + (1.0,),))
-    small, large = by_size(x, e / 100), by_size(x, e)
-    assert (small < large).all()
-    assert torch.allclose(gate(0.0)(x, e), torch.zeros(2))
-    size = statistics(x, e)[:, 0]
-    by_hand = 2 * torch.relu(size / 10 + 0.3) - 1
-    wide = replace(gate(0.0), hidden=((0.1,) + (0.0,) * (STATISTICS - 1) + (0.3,),), weight=(2.0, -1.0))
-    assert torch.allclose(wide(x, e), by_hand, atol=1e-5)
+    gate = Gate((1.0, 0.0), (2.0, 1.0), ((0.1, 0.0, 0.3), (0.0, 1.0, 0.0)), (2.0, 0.5, -1.0), false_alarms=0.01)
+    evidence = torch.tensor([[5.0, 4.0], [-9.0, -4.0]])
+    assert gate(evidence).tolist() == pytest.approx([2 * (0.2 + 0.3) + 0.5 * 4 - 1, -1])
+
+
+def test_the_gate_gets_the_statistics_and_what_clip_sees_move() -> None:
+    purifier, x = gated(0.0), pixels(count=2)
+    found = purifier.evidence(x)
+    assert found.shape == (2, EVIDENCE)
+    assert torch.equal(found[:, :STATISTICS], statistics(*purifier.look(x)))
+    assert torch.equal(found[:, STATISTICS:], moves(tiny_tower(), x))
 
 
 def test_a_patch_stands_out_from_its_picture() -> None:
@@ -153,8 +148,7 @@ def test_quantised_by_chance_leaves_everything_in_its_place(size: tuple[int, int
 
 def test_what_is_taken_for_attacked_holds_nothing_of_its_faint_detail() -> None:
     """Before any training, which leaves the picture to the quantisation alone."""
-    fresh = new_pipeline(channels=(8, 16), coarse=32)
-    purifier = PurifierPipeline(fresh.unet, fresh.scheduler, gate=asdict(gate(OPEN)), coarse=32)
+    purifier = new_pipeline(channels=(8, 16), coarse=32, gate=fixed_gate(OPEN))
     x = torch.linspace(0.3, 0.6, 224).expand(1, 3, 224, 224)
     checks = ((torch.arange(224)[:, None] + torch.arange(224)) % 2).float() - 0.5
     a, b = (purifier.purify(x + s * checks * 16 / 255) for s in (-1, 1))
@@ -195,35 +189,28 @@ def test_it_opens_whole_or_not_at_all_and_slopes_for_an_attacker() -> None:
     assert slope[1] > 100 * slope[0]
 
 
-@pytest.mark.parametrize(("bias", "asks"), [(-4.0, False), (-1.0, True), (1.0, True), (3.0, False)])
-def test_clip_decides_where_the_gate_is_in_doubt(bias: float, asks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By how far what it sees moves, whatever the gate leant to."""
-    asked = []
-    monkeypatch.setattr("purifier.denoiser.doubt.shared_tower", lambda name: name)
-    monkeypatch.setattr(
-        "purifier.denoiser.doubt.moves", lambda tower, x, y: asked.append(tower) or torch.tensor([moved])
-    )
-    purifier = gated(bias, Doubt(low=-3, high=2, distance=0.2))
-    for moved in (0.1, 0.3):
-        changed = not torch.equal(purifier(pixels()).images, pixels())
-        assert changed == (moved > 0.2 if asks else bias > 0)
-    assert asked == (["clip-vit-b-16"] * 2 if asks else [])
-
-
-def test_the_doubt_is_about_each_picture_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("purifier.denoiser.doubt.shared_tower", lambda name: name)
-    monkeypatch.setattr("purifier.denoiser.doubt.moves", lambda _, x, y: (x - y).mean((1, 2, 3)))
-    odds = torch.tensor([-5.0, 0.5, 5.0, -0.5], requires_grad=True)
-    x = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 3, 2, 2)
-    found = Doubt(low=-3, high=2, distance=2.0)(odds, x, x * 0)
-    assert found.tolist() == [-5, -10, 5, 10]
-
-
 def test_what_clip_sees_moves_by_a_cosine() -> None:
-    tower, x, y = tiny_tower(), torch.rand(2, 3, 48, 40), torch.rand(2, 3, 48, 40)
-    assert moves(tower, x, x).abs().max() < 1e-5
-    by_hand = 1 - torch.cosine_similarity(clip_embedding(tower, x), clip_embedding(tower, y))
-    assert torch.allclose(moves(tower, x, y), by_hand, atol=1e-6)
+    """Of the embedding, and after each layer of the CLS token and of the patches; of each picture by itself."""
+    tower, x = tiny_tower(), torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    found = (moves(tower, x).exp() - STILL).view(2, len(MILD), -1)
+    for row, quality in zip(found.unbind(1), MILD, strict=True):
+        after = quantise(x, quality)
+        embedded = torch.cosine_similarity(*(embedding(tower, tower(y)) for y in (x, after)))
+        assert torch.allclose(row[:, 0], 1 - embedded, atol=1e-5)
+        for layer in range(1, tower.layers + 1):
+            one, two = tower(x, until=layer), tower(after, until=layer)
+            of_cls, mean, most = row[:, 3 * layer - 2 : 3 * layer + 1].unbind(1)
+            apart = 1 - torch.cosine_similarity(one.patches[-1], two.patches[-1], dim=-1)
+            assert torch.allclose(of_cls, 1 - torch.cosine_similarity(one.cls[-1], two.cls[-1]), atol=1e-5)
+            assert torch.allclose(mean, apart.mean(1), atol=1e-5)
+            assert (apart <= most[:, None]).float().mean() == pytest.approx(0.9, abs=0.05)
+    assert torch.allclose(moves(tower, x[1:]), moves(tower, x)[1:], atol=1e-5)
+    wide = torch.rand(1, 3, 50, 40, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    assert torch.equal(moves(tower, wide), moves(tower, at_tower_size(tower, wide)))
+    (gradient,) = torch.autograd.grad(moves(tower, wide).sum(), wide)
+    assert (gradient != 0).float().mean() > 0.9
+    flat = torch.full((1, 3, 50, 40), 0.5)
+    assert (moves(tower, flat).exp() - STILL).abs().max() < 1e-3
 
 
 @pytest.mark.parametrize("steps", [1, 4])
@@ -240,5 +227,5 @@ def test_saving_keeps_the_gate(tmp_path: Path) -> None:
     purifier.save_pretrained(tmp_path)
     again = PurifierPipeline.from_pretrained(tmp_path)
     kept = Gate(**again.config["gate"])
-    assert tuple(kept.weight) == gate(0.3).weight
+    assert tuple(kept.weight) == fixed_gate(0.3)["weight"]
     assert (again(pixels()).images - purifier(pixels()).images).abs().mean() < 1 / 255  # half precision

@@ -14,7 +14,7 @@ from PIL import Image
 import app
 from purifier.models import Models
 from tests.makers.pictures import encode, photo
-from tests.makers.purifiers import fixed_gate, tiny_models, tiny_purifier
+from tests.makers.purifiers import fixed_gate, tiny_clip, tiny_models, tiny_purifier
 from ui.purify.endpoints import PurifyApi
 from ui.purify.tab import build_tab
 
@@ -54,7 +54,10 @@ def test_attack_then_purify_then_ask(client: Client, picture: Any, monkeypatch: 
     assert set(client.predict(picture, "", False, api_name="/ask")) == {"caption"}
 
 
-def test_the_endpoint_purifies_what_is_taken_for_clean_only_where_that_is_wished(uploads: Path) -> None:
+def test_the_endpoint_purifies_what_is_taken_for_clean_only_where_that_is_wished(
+    uploads: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_clip(monkeypatch)
     given = uploads / "picture.png"
     given.write_bytes(encode(photo(96, 72), "PNG"))
     api = PurifyApi(tiny_models(purifier=lambda: tiny_purifier(gate=fixed_gate(-1.0))))

@@ -20,7 +20,7 @@ from purifier.names import EMBEDDED, OTHER
 from purifier.vlm import EmbeddedVLM
 from tests.makers.models import hub_folders
 from tests.makers.pictures import encode, photo
-from tests.makers.purifiers import fixed_gate, tiny_models, tiny_purifier
+from tests.makers.purifiers import fixed_gate, tiny_clip, tiny_models, tiny_purifier
 from ui.purify import words
 from ui.purify.tab import PurifyTab, build_tab, reason
 from ui.server.turns import Superseded, take_turn
@@ -311,7 +311,8 @@ def test_a_broken_picture_is_a_sentence_and_leaves_nothing(tab: PurifyTab, insid
     assert last[tab.pictures["purified"]] is None
 
 
-def test_a_picture_that_is_left_as_it_is_is_said_to_be(inside: Path) -> None:
+def test_a_picture_that_is_left_as_it_is_is_said_to_be(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny_clip(monkeypatch)
     page_models = tiny_models(purifier=lambda: tiny_purifier(gate=fixed_gate(-1.0)))
     with gr.Blocks():
         untouched = build_tab(page_models)
