@@ -91,8 +91,9 @@ def _given(moved: Said, purified: Said, *, unchanged: bool) -> tuple[str, str]:
     if unchanged:
         return (
             "Taken for clean: the picture comes back unchanged",
-            "The purifier found no attack. It misses some weak ones, and those that are made against it. To purify the "
-            "picture all the same, tick \u201cPurify even if no attack is found\u201d under \u201cThe purifier\u201d.",
+            "The purifier found no attack. It misses some weak ones, some that were saved as a JPEG afterwards, and "
+            "those that are made against it. To purify the picture all the same, tick "
+            "\u201cPurify even if no attack is found\u201d under \u201cThe purifier\u201d.",
         )
     if purified.same_caption(moved):
         return (
