@@ -9,6 +9,7 @@ load_tower("timm:vit_large_patch16_dinov3")   timm's name, from the hub or its c
 """
 
 import json
+import threading
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from causalclip.clip.weights import ASSETS, WeightsMissing, dequantize, read_sha
 
 DEFAULT = "clip-vit-b-16"
 LOCAL, TIMM = "local-dir:", "timm:"
+_loading = threading.Lock()
 
 
 def load_judge(name: str = DEFAULT, *, runtime: Runtime | None = None) -> Tower:
@@ -71,9 +73,14 @@ def load_tower(name: str = DEFAULT, *, dtype: torch.dtype | None = None, int8: b
     return tower.eval().requires_grad_(False)
 
 
-@cache
 def shared_tower(name: str = DEFAULT) -> Tower:
     """As load_tower, once a process: for what reads it alone, and must not change it."""
+    with _loading:  # a cache alone loads twice what two threads ask for at once
+        return _shared(name)
+
+
+@cache
+def _shared(name: str) -> Tower:
     return load_tower(name)
 
 

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import huggingface_hub
@@ -11,9 +13,10 @@ import torch
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from safetensors.torch import load_file
 
-from causalclip.clip.backbones import load_tower, resize_positions
+from causalclip.clip.backbones import load_tower, resize_positions, shared_tower
 from causalclip.clip.embedding import contributions, embed
 from causalclip.clip.runtime import fast_dtype
+from causalclip.clip.tower import Tower
 from causalclip.clip.weights import ASSETS, INT8, SHARD_BYTES, WeightsMissing
 from tests.makers.towers import tiny_tower, views, write_tower
 
@@ -51,6 +54,21 @@ def test_config_without_shards_is_missing_weights(tmp_path: Path) -> None:
 def test_missing_folders_say_what_to_do(name: str) -> None:
     with pytest.raises(WeightsMissing, match=r"config\.json"):
         load_tower(name)
+
+
+def test_two_threads_that_ask_at_once_share_one_tower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, loads = write_tower(tmp_path), []
+
+    def slow(name: str) -> Tower:
+        loads.append(name)
+        time.sleep(0.1)
+        return load_tower(name)
+
+    monkeypatch.setattr("causalclip.clip.backbones.load_tower", slow)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(shared_tower, [name, name])
+    assert first is second
+    assert loads == [name]
 
 
 def test_unknown_models_and_weights_are_refused() -> None:
