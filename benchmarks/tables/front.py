@@ -17,8 +17,8 @@ def front() -> str:
     warm = {name: f"{row['warm']:.2f} s" for name, row in speed["rows"].items()}
     rows = [
         *_ranking(test),
-        *(_answers(test, kind) for kind in ("real", "generated")),
-        _purification(read(PURIFIED)),
+        _answers(test),
+        *_purification(read(PURIFIED)),
         ["Detection with its map, 1,024 x 768, two cores", warm["as it is"], f"held to AVX2: {warm['AVX2']}"],
     ]
     return f"{table(['what was measured', 'result', 'beside it'], rows)}\n\n{missed_line(aims())}"
@@ -47,30 +47,40 @@ def _ranking(test: Report) -> list[Row]:
     return rows
 
 
-def _answers(test: Report, kind: str) -> Row:
-    shares = {band: percent(share[kind]) for band, share in test["all"]["bands"].items()}
-    right, wrong = ("likely not generated", "likely generated")[:: 1 if kind == "real" else -1]
+def _answers(test: Report) -> Row:
+    bands = test["all"]["bands"]
+    found, wrong = [], []
+    for kind, of, right, other in (
+        ("real", "real pictures", "likely not generated", "likely generated"),
+        ("generated", "generated ones", "likely generated", "likely not generated"),
+    ):
+        sure, unsure, mistaken = (percent(bands[band][kind]) for band in (right, "inconclusive", other))
+        found.append(f"{of}: {sure} {right}, {unsure} inconclusive")
+        wrong.append(f"{mistaken} of {of} {other}")
+    return ["Answers on all of `test`", "; ".join(found), f"wrong: {', '.join(wrong)}"]
+
+
+def _purification(report: Report) -> list[Row]:
+    attacked, knowing = list(RESTORED), list(KNOWN)[-1]
+
+    def stay(row: str, columns: list[str]) -> str:
+        return percents(kept(report, row, columns))
+
+    def clean(row: str) -> str:
+        return f"not attacked: {stay(row, ['clean'])}"
+
+    through = stay(EYED, [*defences.columns(report, ADAPTIVE), knowing])
     return [
-        f"Answers on {kind} pictures, all of `test`",
-        f"{shares[right]} {right}, {shares['inconclusive']} inconclusive",
-        f"wrong: {shares[wrong]} {wrong}",
-    ]
-
-
-def _purification(report: Report) -> Row:
-    attacked, adaptive = list(RESTORED), defences.columns(report, ADAPTIVE)
-
-    def shares(row: str) -> str:
-        stay = percents(kept(report, row, ["clean"])), percents(kept(report, row, attacked))
-        return f"clean {stay[0]}, attacked {stay[1]}"
-
-    bare, known = percents(kept(report, OURS, attacked)), percents(kept(report, EYED, adaptive))
-    clean, *always = (percent(share) for share in kept(report, ALWAYS, ["clean", *KNOWN]))
-    around = " and ".join(percent(share) for share in kept(report, JPEG, [*KNOWN]))
-    return [
-        "Answers of the vision-language model that stay after purification (attacks: PGD, APGD at 8/255)",
-        f"{shares(EYED)}, by an attacker who knows all of it, at 4/255, {known}, seen by a CLIP adapted to purified "
-        f"pictures (the eye); without it: attacked {bare}; without eye and gate, quantised by chance: clean {clean}; "
-        f"by an attacker who knows that, {' and '.join(always)} at 2 and 4/255",
-        f"{JPEG}: {shares(JPEG)}, by an attacker around it, which is weaker, {around}; no defence: {shares(NONE)}",
+        [
+            "Answers of the vision-language model that stay, purified, under PGD and APGD at 8/255",
+            f"{stay(EYED, attacked)}; without the eye, a CLIP adapted to purified pictures: {stay(OURS, attacked)}; "
+            f"{clean(EYED)}",
+            f"{JPEG}: {stay(JPEG, attacked)}; {clean(JPEG)}; {NONE}: {stay(NONE, attacked)}",
+        ],
+        [
+            "The same, attacked at 4/255 by who knows the purifier",
+            f"{through}; always purified, by chance, without the eye: {stay(ALWAYS, [knowing])}; so it keeps "
+            f"{stay(ALWAYS, ['clean'])} not attacked",
+            f"{JPEG}, attacked around it, which is weaker: {stay(JPEG, [knowing])}; {NONE}: {stay(NONE, [knowing])}",
+        ],
     ]
