@@ -78,9 +78,9 @@ def _purification(report: Report) -> list[Row]:
             f"{JPEG}: {stay(JPEG, attacked)}; {clean(JPEG)}; {NONE}: {stay(NONE, attacked)}",
         ],
         [
-            "The same, attacked at 4/255 by who knows the purifier",
-            f"{through}; always purified, by chance, without the eye: {stay(ALWAYS, [knowing])}; so it keeps "
-            f"{stay(ALWAYS, ['clean'])} not attacked",
+            "The same, attacked at 4/255 by someone who knows the purifier",
+            f"{through}; always purified, by chance, without the eye: {stay(ALWAYS, [knowing])}; that way, "
+            f"not attacked: {stay(ALWAYS, ['clean'])}",
             f"{JPEG}, attacked around it, which is weaker: {stay(JPEG, [knowing])}; {NONE}: {stay(NONE, [knowing])}",
         ],
     ]
