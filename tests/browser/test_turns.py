@@ -268,7 +268,7 @@ def test_a_result_in_purify_stays_until_the_next_one_but_not_beside_another_pict
     page.get_by_role("button", name="Purify", exact=True).click()
     expect(page.locator("#purify-status h2")).to_contain_text("Working")
     give(page, three[1])
-    assert page.locator("#purify-results").is_hidden()
+    expect(page.locator("#purify-results")).to_be_hidden()  # from when the server hears of it, for 3 seconds
     expect(page.locator("#purify-results")).to_be_visible()
     purified = page.locator("#purify-purified img").first
     assert purified.evaluate("async (i) => { await i.decode(); return i.naturalWidth; }") == 320
