@@ -141,7 +141,7 @@ def train_eye(
     batches: Batches = 400,
     cache: Cache = CACHE,
 ) -> None:
-    """Train the embedded model's eye for purified pictures: a low-rank update of CLIP's tower."""
+    """Train the eye for purified pictures, which also guides the purifier: a low-rank update of CLIP's tower."""
     from purifier.training.seeing import learn_eye
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")

@@ -165,9 +165,9 @@ class Models:
             return self._loaded[name]
 
     def _load_adapted(self) -> "EmbeddedVLM":
-        from purifier.vlm.eye import Eye
+        from purifier.vlm.eye import shared_eye
 
-        return Eye.from_pretrained().applied_to(self.vlm)
+        return self.vlm.with_tower(shared_eye(self.vlm.config.tower))
 
 
 def _load_vlm() -> "EmbeddedVLM":
@@ -203,9 +203,5 @@ MODELS = Path(__file__).resolve().parent.parent / "assets" / "models"
 
 def shipped() -> bool:
     """Whether the weights of everything that the Purify tab needs are in assets/models; loads nothing."""
-    return (MODELS / "purifier" / "model_index.json").is_file() and (MODELS / "vlm" / "config.json").is_file()
-
-
-def eye_shipped() -> bool:
-    """Whether an eye for purified pictures is there, too."""
-    return (MODELS / "vlm-eye" / "model.safetensors").is_file()
+    needed = ("purifier/model_index.json", "vlm/config.json", "vlm-eye/config.json")
+    return all((MODELS / name).is_file() for name in needed)

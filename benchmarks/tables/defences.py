@@ -75,8 +75,9 @@ def _stays(report: Report, column: str, aim: float) -> Aim:
     """Behind the purifier, by the eye, as the page shows it."""
     found = cell(report, EYED, column)["agreement"]
     what = f"purified, seen by the eye: at least {percent(aim)} of the answers stay under {column}"
-    why = "The eye gives back only a part of what quantisation took."
-    return Aim(what, found >= aim, percent(found), why, short=f"{percent(aim)} of answers under {column}")
+    why = "A coarse twin guides the picture, and what the twin has lost does not come back."
+    short = f"{percent(aim)} of answers under {column}"
+    return Aim(what, found >= aim, f"{100 * found:.1f} %", why, short=short)  # rounded further, 79.8 % were 80 %
 
 
 def _as_made(report: Report) -> Aim:
@@ -85,7 +86,7 @@ def _as_made(report: Report) -> Aim:
         "purified pictures, PGD at 8/255: captions with a CIDEr of at least 0.62, PSNR at least 32 dB",
         found["cider"] >= 0.62 and found["psnr"] >= 32,
         f"{found['cider']:.2f}, {found['psnr']:.1f} dB",
-        "Coarse quantisation takes detail away, and the shipped purifier does not give it back.",
+        "What the guided step leaves of an attack is quantised away, and detail with it.",
         short="captions and detail of purified pictures",
     )
 
@@ -126,8 +127,8 @@ def _ahead(report: Report) -> Aim:
         not any(behind.values()),
         f"another one is ahead under {behind['agreement']} of {len(under)} attacks (answers that stay), under "
         f"{behind['accuracy']} (right answers)",
-        f"Coarse quantisation does most of the work, in {JPEG}, too. On clean pictures {clean[0]} of the answers stay, "
-        f"behind {JPEG} {clean[1]}.",
+        f"What guides the picture is quantised as coarsely as {JPEG}. On clean pictures {clean[0]} of the answers "
+        f"stay, behind {JPEG} {clean[1]}.",
         short=f"a lead over {JPEG} under every attack",
     )
 

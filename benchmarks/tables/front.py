@@ -73,8 +73,8 @@ def _purification(report: Report) -> list[Row]:
     return [
         [
             "Answers of the vision-language model that stay, purified, under PGD and APGD at 8/255",
-            f"{stay(EYED, attacked)}; without the eye, a CLIP adapted to purified pictures: {stay(OURS, attacked)}; "
-            f"{clean(EYED)}",
+            f"{stay(EYED, attacked)}; seen without the eye, a CLIP adapted to purified pictures: "
+            f"{stay(OURS, attacked)}; {clean(EYED)}",
             f"{JPEG}: {stay(JPEG, attacked)}; {clean(JPEG)}; {NONE}: {stay(NONE, attacked)}",
         ],
         [

@@ -81,7 +81,8 @@ def shared_tower(name: str = DEFAULT) -> Tower:
 
 @cache
 def _shared(name: str) -> Tower:
-    return load_tower(name)
+    with torch.inference_mode(False):  # whoever asks first, others need gradients through it
+        return load_tower(name)
 
 
 def empty_visual(config: dict[str, Any]) -> VisionTransformer:

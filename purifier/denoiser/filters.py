@@ -11,6 +11,7 @@ from torch import Tensor
 
 COARSE = 40  # px of the short side
 QUALITY = 10  # of JPEG's tables, for `quantise`
+TWIN = 176  # px of the short side of the coarse twin: coarser than CLIP sees, and on another grid
 BLOCK = 8  # px, of JPEG's transform
 LARGEST, LEAST = 1 << 22, 24  # px, of what is quantised, and of its short side
 SIDES = (150, 208)  # px of the short side, TURN radians, MOVE of half a side: what quantise_by_chance draws from
@@ -62,6 +63,14 @@ def quantise(pixels: Tensor, quality: int = QUALITY, shifts: tuple[tuple[int, in
         padded = F.pad(pixels, (right, beside, down, below), mode="reflect")
         total = total + _through_jpeg(padded, quality)[..., down : down + height, right : right + width]
     return (total / len(shifts)).clamp(0, 1)
+
+
+def quantise_at(pixels: Tensor, quality: int, side: int) -> Tensor:
+    """`quantise` at a short side of `side` px, then enlarged again, by which it may leave [0, 1] a little."""
+    coarse = quantise(coarser(pixels.clamp(0, 1), side), quality)
+    if coarse.shape == pixels.shape:
+        return coarse
+    return F.interpolate(coarse, pixels.shape[-2:], mode="bicubic", align_corners=False)
 
 
 def quantise_by_chance(

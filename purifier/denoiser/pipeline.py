@@ -21,10 +21,21 @@ from torch import Tensor
 
 from causalclip.clip.backbones import shared_tower
 from causalclip.clip.runtime import fast_dtype
+from causalclip.clip.tower import Tower
 from causalclip.clip.weights import ASSETS, WeightsMissing
 from purifier.attacks.budget import LEVELS, to_levels
-from purifier.denoiser.filters import QUALITY, coarser, fine_detail, quantise, quantise_by_chance, resize
+from purifier.denoiser.filters import (
+    QUALITY,
+    TWIN,
+    coarser,
+    fine_detail,
+    quantise,
+    quantise_at,
+    quantise_by_chance,
+    resize,
+)
 from purifier.denoiser.gate import Gate, opened, statistics
+from purifier.denoiser.guidance import guided
 from purifier.denoiser.squeezing import TOWER, moves
 from purifier.denoiser.tiles import apply_tiled
 
@@ -33,8 +44,8 @@ STEPS = 1
 MAX_STEPS = 5
 SHARD = "8MB"
 FINE = 8.0
+SIDE, FINER = 224, 30  # px of the short side at which a picture is guided, and quality at which it is then quantised
 ALWAYS = 4.0  # 1/255, of the noise that is added where the gate is not asked
-SEEN = 176  # px of the short side at which pictures are quantised: coarser than CLIP sees, and on another grid
 
 
 @dataclass
@@ -50,9 +61,9 @@ class PurifierPipeline(DiffusionPipeline):
     Args:
         unet: finds the perturbation; takes the picture and, FINE times enlarged, its fine detail, 6 fold^2 channels;
             its output, 3 fold^2 channels, times `scale` is the velocity.
-        gate: settings of a Gate. What it takes for clean stays as it is. What it takes for attacked is also quantised
-            (filters.quantise), as an attack on CLIP survives at a quarter of its size. Without a gate the network's
-            walk is the answer. It decides by one step, however many are walked.
+        gate: settings of a Gate. What it takes for clean stays as it is. What it takes for attacked is also guided
+            (guidance) and quantised (filters.quantise), as an attack on CLIP survives at a quarter of its size. Without
+            a gate the network's walk is the answer. It decides by one step, however many are walked.
         tile, overlap: of pictures with a side above `tile` px.
         coarse: pictures whose short side is at least 1.5 times as long are first purified at this short side, and the
             correction is enlarged: an attack made at the size that CLIP sees is as coarse as that.
@@ -102,12 +113,12 @@ class PurifierPipeline(DiffusionPipeline):
             noise: standard deviation, in 1/255, of Gaussian noise that is added first and removed with the rest;
                 `generator` draws it; without one, another noise each time.
             always: whether to purify what the gate takes for clean, too, with noise of ALWAYS at least and a
-                quantisation that are drawn anew each time. An attacker who knows the purifier can close the gate, and
-                prepare for a fixed grid. A purifier without a gate only adds the noise.
+                quantisation that are drawn anew each time, in place of the guided step. An attacker who knows the
+                purifier can close the gate, and prepare for a fixed grid. Without a gate, only the noise is added.
 
         Raises:
             ValueError: the pixels' shape or type, the steps or the noise are others.
-            WeightsMissing: there is a gate, and CLIP is not here.
+            WeightsMissing: there is a gate, and CLIP or the eye for purified pictures is not here.
         """
         return PurifierOutput(
             images=to_levels(self.purify(pixels, num_inference_steps, noise, generator, always=always))
@@ -139,17 +150,34 @@ class PurifierPipeline(DiffusionPipeline):
         odds = Gate(**self.config["gate"])(_evidence(pixels, looked, found))
         if not torch.is_grad_enabled() and bool((odds <= 0).all()):
             return pixels.clamp(0, 1)
-        quantised = _quantised(self._without(pixels, found, steps)).clamp(0, 1)
-        return (pixels + opened(odds).view(-1, 1, 1, 1) * (quantised - pixels)).clamp(0, 1)
+        purified = self._restored(self._without(pixels, found, steps))
+        return (pixels + opened(odds).view(-1, 1, 1, 1) * (purified - pixels)).clamp(0, 1)
 
     def evidence(self, pixels: Tensor) -> Tensor:
         """What a gate decides by: float [N, 3, H, W] in [0, 1] -> `statistics` and CLIP's `moves`, [N, D]."""
         return _evidence(pixels, *self.look(pixels))
 
     @torch.no_grad()
-    def forced(self, pixels: Tensor, *, steps: int = STEPS, quality: int = QUALITY) -> Tensor:
-        """The pictures as they are purified where the gate opens, at this quality; not rounded, without a gradient."""
-        return _quantised(self.without_perturbation(pixels, steps), quality).clamp(0, 1)
+    def forced(self, pixels: Tensor, *, steps: int = STEPS, eye: Tower | None = None) -> Tensor:
+        """The pictures as they are purified where the gate opens; not rounded, without a gradient.
+
+        eye: in place of the shipped one.
+        """
+        return self._restored(self.without_perturbation(pixels, steps), eye).clamp(0, 1)
+
+    def _restored(self, walked: Tensor, eye: Tower | None = None) -> Tensor:
+        """The pictures behind the network without what it leaves of an attack; it may leave [0, 1] a little.
+
+        The gradient goes straight through the step and the rounding: to the pictures that are moved, and to what they
+        are moved towards.
+        """
+        moved, coarse = towards_twin(walked, eye)
+        restored = quantise(moved, FINER) + (coarse - coarse.detach())
+        if restored.shape == walked.shape:
+            return restored
+        detailed = quantise_at(walked, FINER, min(walked.shape[-2:]))  # the part of it that CLIP sees is exchanged
+        change = restored - coarser(detailed, SIDE)
+        return detailed + F.interpolate(change, walked.shape[-2:], mode="bicubic", align_corners=False)
 
     def without_perturbation(self, pixels: Tensor, steps: int = STEPS) -> Tensor:
         """The network's walk alone, not rounded: float [N, 3, H, W] -> the same."""
@@ -250,19 +278,23 @@ def _evidence(pixels: Tensor, looked: Tensor, found: Tensor) -> Tensor:
     return torch.cat([statistics(looked, found), moves(shared_tower(TOWER), pixels)], 1)
 
 
+def towards_twin(walked: Tensor, eye: Tower | None = None) -> tuple[Tensor, Tensor]:
+    """Pictures behind the network, guided at the size that CLIP sees, and their coarse twins: [N, 3, H, W] in [0, 1].
+
+    eye: what the twins are seen by, in place of the shipped one.
+    """
+    from purifier.vlm.eye import shared_eye  # imports transformers: seconds, at the first picture
+
+    fine = coarser(walked.clamp(0, 1), SIDE).clamp(0, 1)
+    coarse = quantise_at(fine, QUALITY, TWIN).clamp(0, 1)
+    return guided(fine, coarse, tower=shared_tower(TOWER), eye=eye or shared_eye()), coarse
+
+
 def _unforeseen() -> torch.Generator:
     """PyTorch's own generator begins every process with the same seed, which an attacker knows."""
     generator = torch.Generator()
     generator.seed()
     return generator
-
-
-def _quantised(pixels: Tensor, quality: int = QUALITY) -> Tensor:
-    """`quantise` at the size of SEEN, then enlarged again, by which it may leave [0, 1] a little."""
-    coarse = quantise(coarser(pixels.clamp(0, 1), SEEN), quality)
-    if coarse.shape == pixels.shape:
-        return coarse
-    return F.interpolate(coarse, pixels.shape[-2:], mode="bicubic", align_corners=False)
 
 
 @contextmanager

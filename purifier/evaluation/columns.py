@@ -35,7 +35,7 @@ class Column:
 
 GREY = "grey box: knows the model, not the defence"
 AROUND = "adaptive: gradient around the defence; stops once the answer is another"
-THROUGH = "adaptive: gradient through all; stops once the answer is another"
+THROUGH = "adaptive: gradient through all, around what has none; stops once the answer is another"
 STRENGTH = (
     "budget by budget, adaptive: gradient through all, around what has none, the mean of 4 draws of what is random; "
     "stops once the answer is another (of what is random, in 8 draws)"

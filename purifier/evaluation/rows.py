@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import torch
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-from causalclip.clip.weights import WeightsMissing
 from purifier.denoiser.filters import COARSE, QUALITY, low_pass
 from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.models import Models
@@ -59,10 +57,9 @@ def build_rows(models: Models, *, compared: Path | None) -> list[Row]:
     rows.append(Row("ours, 1 step", lambda x: ours.purify(x, 1), True, False, vlm))
     rows.append(Row("ours, 4 steps", lambda x: ours.purify(x, 4), True, False, vlm))
     rows.append(Row("ours, always", lambda x: ours.purify(x, always=True), True, True, vlm))
-    with suppress(WeightsMissing):  # no eye was trained
-        adapted = models.adapted
-        rows.append(Row("ours, 1 step, eye", lambda x: ours.purify(x, 1), True, False, vlm, adapted))
-        rows.append(Row("ours, always, eye", lambda x: ours.purify(x, always=True), True, True, vlm, adapted))
+    adapted = models.adapted
+    rows.append(Row("ours, 1 step, eye", lambda x: ours.purify(x, 1), True, False, vlm, adapted))
+    rows.append(Row("ours, always, eye", lambda x: ours.purify(x, always=True), True, True, vlm, adapted))
     return rows
 
 

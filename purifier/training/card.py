@@ -7,8 +7,10 @@ from pathlib import Path
 
 from safetensors import safe_open
 
+from purifier.denoiser.filters import QUALITY, TWIN
 from purifier.denoiser.gate import STATISTICS
-from purifier.denoiser.pipeline import SEEN, PurifierPipeline
+from purifier.denoiser.guidance import SIZE
+from purifier.denoiser.pipeline import FINER, SIDE, PurifierPipeline
 from purifier.training.config import TrainConfig
 from purifier.training.gate import LEAST
 from purifier.training.loop import pair_files
@@ -59,6 +61,7 @@ def write_eye_card(out: Path, eye: Eye) -> None:
     """Writes out/README.md beside an eye, from its facts."""
     parameters, facts = sum(value.numel() for value in eye.tensors.values()) / 1e6, eye.facts
     config = facts["config"]
+    runs = f" ({config['runs']})" if "runs" in config else ""
     rows = "\n".join(
         f"| {words}: {what} | {facts[kind][f'{name}before']:.3f} | {facts[kind][f'{name}after']:.3f} |"
         for kind, words in (("attacked", "attacked and purified"), ("never attacked", "purified, never attacked"))
@@ -70,17 +73,21 @@ license: other
 
 # An eye for purified pictures
 
-A low-rank update (LoRA, rank {config["rank"]}, {parameters:.1f} million parameters with the LayerNorms) of the tower
-in `../clip-vit-b-16`, with which the small vision-language model of `../vlm` sees in a purified picture what it sees in
-the clean one. Nothing else of it is changed. The app uses it, unless it is switched off, where the purifier changed the
-picture; commands and the API use it when asked to.
+A low-rank update (LoRA, rank {config["rank"]}, {parameters:.1f} million parameters with the LayerNorms) of the tower in
+`../clip-vit-b-16`, with which the small vision-language model of `../vlm` sees in a purified picture what it sees in
+the clean one. Nothing else of it is changed. The purifier is guided by it (see `../purifier`). The model looks through
+it in the app, unless it is switched off, where the purifier changed the picture, and in commands and the API when asked
+to.
 
-It learned in {config["steps"]} steps, from {facts["attacked pictures"]} attacked pictures of the training splits and
-from others of them that nobody attacked, most of them purified by force, at several qualities, the others quantised by
-chance. Its goal is what the model's own tower sees of the clean picture (FARE's, arXiv 2402.12336). `python -m purifier
-train-eye` makes one like it, but not the same weights: benchmarks/purification says how the shipped ones came about.
+It learned in {config["steps"]} steps{runs}, from {facts["attacked pictures"]} attacked pictures of the
+training splits and from others of them that nobody attacked, most of them purified by force, guided or not and at
+several qualities, the others quantised by chance. Its goal is what the model's own tower sees of the clean picture
+(FARE's, arXiv 2402.12336). `python -m purifier train-eye` makes one like it, but not the same weights:
+benchmarks/purification says how the shipped ones came about.
 
-| {facts["attacked"]["questions"]} questions on crops that it did not learn from | without it | with it |
+On {facts["attacked"]["questions"]} questions about crops that it did not learn from:
+
+| | guided and seen by CLIP alone | by the eye |
 |---|---|---|
 {rows}
 
@@ -107,9 +114,13 @@ ones. They are shown as they are, as JPEGs, and without colour. The gate is a sm
 {STATISTICS} statistics of the picture and of what the purifier's network finds, and how far CLIP's tokens move when
 faint detail is quantised away (feature squeezing, arXiv 1704.01155).
 
-If the gate opens, the picture is also quantised as JPEG at a low quality would, at {SEEN} px of its short side, as the
-mean over eight shifted grids: faint detail goes, edges stay. Fine detail of a purified picture proves nothing,
-least of all text and faces. If the gate judges the picture clean, it is returned unchanged.
+If the gate opens, a coarse twin of the picture is made: quantised as JPEG at quality {QUALITY} would, at {TWIN} px of
+its short side, as the mean over eight shifted grids. Nearly nothing of an attack is left in it, and little detail. Then
+the picture itself, at {SIDE} px of its short side, is moved by {SIZE:g}/255 in every value, so that CLIP sees in it
+more of what the eye for purified pictures (`../vlm-eye`) sees in the twin, and it is quantised at quality {FINER}.
+Finer detail, which CLIP does not see, is quantised at {FINER}, too; above 4 million pixels the finest is lost. So a
+purified picture steers CLIP as an attack does, only back. Its fine detail proves nothing, least of all text and
+faces. If the gate judges the picture clean, it is returned unchanged.
 
 Fitted to {pictures} attacked pictures, in batches: {_counts(drawn, "attack")}; aimed at: {_counts(drawn, "objective")}.
 Neither the network nor the gate has seen APGD or Square.

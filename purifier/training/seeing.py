@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from causalclip.clip.tower import Tower
 from purifier.attacks.budget import to_levels
-from purifier.denoiser.pipeline import PurifierPipeline
+from purifier.denoiser.filters import quantise_at
+from purifier.denoiser.pipeline import PurifierPipeline, towards_twin
 from purifier.running import blend, log_row, resume, save_checkpoint
 from purifier.training import make_missing
 from purifier.training.card import write_eye_card
@@ -30,6 +31,7 @@ from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM
 from purifier.vlm.eye import DOWN, MATRICES, UP, Eye
 
 PARTS = (1.0, 0.3, 0.3)  # of the loss: visual tokens, patch tokens, embedding
+MOVED = 0.3  # nats, from which on an answer was moved
 Asked = Sequence[Sequence[str]]  # questions on each picture, may be none
 
 
@@ -37,9 +39,11 @@ Asked = Sequence[Sequence[str]]  # questions on each picture, may be none
 class SeeingConfig:
     """rank: of the update of a matrix. steps, rate: of the optimiser; a step is one batch. norms: the share of the rate
     for LayerNorms. decay: the last share of the run, over which the rate falls nearly to 0. said: the weight of the
-    divergence. attacked: the share of batches that are of pairs. qualities: of the quantisation, one a step. chance:
-    the share of steps in which it is by chance, as without the gate. held: the first so many files of pairs are not
-    learned from. average: of the weights. check: every how many steps it is measured and saved."""
+    divergence. attacked: the share of batches that are of pairs. strengths: of the quantisation, one a step, its
+    quality and short side in px. chance: the share of steps in which pictures are purified by chance, as without the
+    gate. guided: the share of the others in which what the network leaves is guided first, by what the eye sees so far.
+    held: the first so many files of pairs are not learned from. average: of the weights. check: every how many steps it
+    is measured and saved."""
 
     rank: int = 32
     steps: int = 1000
@@ -47,9 +51,10 @@ class SeeingConfig:
     norms: float = 0.1
     decay: float = 0.7
     said: float = 4.0
-    attacked: float = 0.6
-    qualities: tuple[int, ...] = (10, 10, 10, 10, 15, 15, 15, 20, 20, 30)
-    chance: float = 0.2
+    attacked: float = 0.5
+    strengths: tuple[tuple[int, int], ...] = ((50, 224), (30, 224), (30, 224), (20, 224), (10, 176), (10, 176))
+    guided: float = 0.5
+    chance: float = 0.1
     held: int = 5
     average: float = 0.99
     check: int = 150
@@ -104,7 +109,8 @@ def fit_eye(
     """Learns from the pairs in `pairs`, also those added meanwhile, and from the maker's plain pictures.
 
     The loss: how far what is seen of purified pictures is from what the model's own tower sees of the clean ones, as a
-    share of how far quantisation moves it; and the divergence of the first words that the model would say.
+    share of how far purification guided by CLIP alone moves it; and the divergence of the first words that the model
+    would say.
 
     Args:
         pool: questions to ask beside the pictures' own. out: of checkpoint.pt and train.jsonl.
@@ -115,16 +121,16 @@ def fit_eye(
     if len(pair_files(pairs)) <= config.held:
         raise ValueError(f"More than {config.held} batches of pairs are needed. Make more of them.")
     out.mkdir(parents=True, exist_ok=True)
-    held = [_Held.of(file, model, purifier, pool) for file in pair_files(pairs)[: config.held]]
-    sight = Sight(model, [h.clean for h in held], [h.plain for h in held])
+    held = [_Held.of(file, model, pool) for file in pair_files(pairs)[: config.held]]
+    sight = Sight(model, [h.clean for h in held], [to_levels(purifier.forced(h.clean, eye=model.tower)) for h in held])
     tower, learned = _learner(model.tower, config)
     average = copy.deepcopy(learned)
     optimizer = _optimizer(tower, config)
     lost: list[list[float]] = []
     for step in range(resume(out, learned, average, optimizer), config.steps):
         rng = random.Random(f"{config.seed}:{step}")
-        wanted, given, asked = _batch(maker, pair_files(pairs)[config.held :], step, sight, purifier, rng, config)
-        seen = sight(given, tower=tower)
+        wanted, pixels, asked = _batch(maker, pair_files(pairs)[config.held :], step, sight, rng, config)
+        seen = sight(_purified(purifier, pixels, tower, rng, config), tower=tower)
         left = sight.left(seen, wanted)
         said = divergence(model, seen[0], wanted[0], asked, pool, rng)
         loss = (left * left.new_tensor(PARTS)).sum() + config.said * said
@@ -144,7 +150,7 @@ def fit_eye(
     eye = Eye(_tensors(tower, average), {"config": asdict(config)})
     learned_from = pair_files(pairs)[config.held :]
     counts = {"attacked pictures": sum(len(load_pairs(file).clean) for file in learned_from)}
-    return replace(eye, facts=eye.facts | counts | measured(model, eye.applied_to(model), held))
+    return replace(eye, facts=eye.facts | counts | measured(model, eye.applied_to(model), purifier, held))
 
 
 def divergence(
@@ -162,30 +168,56 @@ def divergence(
     return nn.functional.kl_div(found, expected, reduction="batchmean")
 
 
+@torch.no_grad()
+def most_moved(model: EmbeddedVLM, clean: Tensor, moved: Tensor, asked: Asked) -> list[list[str]]:
+    """Of the questions on each picture the one to which an attack moves the first word most, by KL divergence, where it
+    is moved by more than MOVED: what the attack was after, or nearly. All of them where it is not.
+
+    Args:
+        clean, moved: visual tokens of the picture and of the attacked one, [N, V, D].
+    """
+    found = [list(own) for own in asked]
+    for i, own in enumerate(found):
+        if own:
+            rows = [i] * len(own)
+            p, q = (model.logits(x[rows], own, [""] * len(own))[0][:, -1].log_softmax(-1) for x in (clean, moved))
+            most, which = (p.exp() * (p - q)).sum(-1).max(0)
+            if most > MOVED:
+                found[i] = [own[int(which)]]
+    return found
+
+
 def _batch(
-    maker: PairMaker,
-    files: Sequence[Path],
-    step: int,
-    sight: Sight,
-    purifier: PurifierPipeline,
-    rng: random.Random,
-    config: SeeingConfig,
+    maker: PairMaker, files: Sequence[Path], step: int, sight: Sight, rng: random.Random, config: SeeingConfig
 ) -> tuple[Seen, Tensor, Asked]:
-    """What is seen of clean pictures, the same attacked or not and purified, and questions on them."""
+    """What is seen of clean pictures, the same attacked or not, and questions on them."""
     if rng.random() < config.attacked:
         pairs = load_pairs(rng.choice(files))
-        wanted, asked = sight.of(*pairs.clean_seen), pairs.asked
-        pixels = pairs.moved[rng.randrange(len(pairs.moved))].float() / 255
-    else:
-        pixels, asked = maker.plain(step)
         with torch.no_grad():
-            wanted = sight(pixels)
-    quality = rng.choice(config.qualities)
+            wanted, moved = sight.of(*pairs.clean_seen), sight.of(*pairs.moved_seen)
+        asked = most_moved(sight.model, wanted[0], moved[0], pairs.asked)
+        return wanted, pairs.moved[rng.randrange(len(pairs.moved))].float() / 255, asked
+    pixels, asked = maker.plain(step)
     with torch.no_grad():
-        if rng.random() >= config.chance:
-            return wanted, purifier.forced(pixels, quality=quality), asked
-        generator = torch.Generator().manual_seed(rng.randrange(1 << 30))
-        return wanted, purifier.purify(pixels, always=True, generator=generator), asked
+        return sight(pixels), pixels, asked
+
+
+@torch.no_grad()
+def _purified(
+    purifier: PurifierPipeline,
+    pixels: Tensor,
+    tower: Tower,
+    rng: random.Random,
+    config: SeeingConfig,
+) -> Tensor:
+    """The pictures as the model may be shown them. tower: with the update so far."""
+    if rng.random() < config.chance:
+        return purifier.purify(pixels, always=True, generator=torch.Generator().manual_seed(rng.randrange(1 << 30)))
+    walked = purifier.without_perturbation(pixels)
+    if rng.random() < config.guided:
+        walked, _ = towards_twin(walked, tower)
+    quality, side = rng.choice(config.strengths)
+    return quantise_at(walked, quality, side).clamp(0, 1)
 
 
 def _learner(tower: Tower, config: SeeingConfig) -> tuple[Tower, nn.ParameterList]:
@@ -227,37 +259,38 @@ def _tensors(tower: Tower, values: nn.ParameterList) -> dict[str, Tensor]:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """A batch that is not learned from. clean, plain, attacked: as they are, purified, and attacked and purified,
-    [N, 3, H, W]. prompts, texts: N questions and what the model says of the clean picture."""
+    """A batch that is not learned from. clean, moved: as they are and attacked, [N, 3, H, W]. prompts, texts: N
+    questions and what the model says of the clean picture."""
 
     clean: Tensor
-    plain: Tensor
-    attacked: Tensor
+    moved: Tensor
     prompts: list[str]
     texts: list[str]
 
     @classmethod
     @torch.no_grad()
-    def of(cls, file: Path, model: EmbeddedVLM, purifier: PurifierPipeline, pool: Sequence[str]) -> "_Held":
+    def of(cls, file: Path, model: EmbeddedVLM, pool: Sequence[str]) -> "_Held":
         pairs, rng = load_pairs(file), random.Random(file.name)
         clean, moved = (x.float() / 255 for x in (pairs.clean, pairs.moved[-1]))
-        plain, attacked = (to_levels(purifier.forced(x)) for x in (clean, moved))
         prompts = [rng.choice(own or pool) for own in pairs.asked]
-        texts = [answer.text for answer in model.answer(clean, prompts)]
-        return cls(clean, plain, attacked, prompts, texts)
+        return cls(clean, moved, prompts, [answer.text for answer in model.answer(clean, prompts)])
 
 
 @torch.no_grad()
-def measured(model: EmbeddedVLM, adapted: EmbeddedVLM, held: Sequence[_Held]) -> dict[str, Any]:
-    """Of held-out batches, attacked and not, each purified: shares of answers that are those of the clean picture, and
-    -log p of these, without the eye and through it. Of the same pictures, other crops may have been learned from."""
+def measured(
+    model: EmbeddedVLM, adapted: EmbeddedVLM, purifier: PurifierPipeline, held: Sequence[_Held]
+) -> dict[str, Any]:
+    """Of held-out batches, attacked and not, each purified by force: shares of answers that are those of the clean
+    picture, and -log p of these, without the eye and through it. Of the same pictures, other crops may have been
+    learned from."""
     report: dict[str, Any] = {}
-    for kind, which in (("attacked", "attacked"), ("never attacked", "plain")):
+    for kind, which in (("attacked", "moved"), ("never attacked", "clean")):
         report[kind] = {"questions": sum(len(h.texts) for h in held)}
         for name, speaker in (("before", model), ("after", adapted)):
             same, surprise = [], []
-            for h in held:
-                visual = speaker.see(getattr(h, which))
+            purified = [to_levels(purifier.forced(getattr(h, which), eye=speaker.tower)) for h in held]
+            for h, pixels in zip(held, purified, strict=True):
+                visual = speaker.see(pixels)
                 given = speaker.answer_seen(visual, h.prompts)
                 same += [float(answer.text == text) for answer, text in zip(given, h.texts, strict=True)]
                 surprise += (-speaker.score(visual, h.prompts, h.texts)).tolist()

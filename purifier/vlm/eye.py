@@ -9,7 +9,9 @@ layer learns; connector and language model stay as they are.
 
 import copy
 import json
+import threading
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from causalclip.clip.backbones import DEFAULT, shared_tower
+from causalclip.clip.tower import Tower
 from causalclip.clip.weights import ASSETS, WeightsMissing
 from purifier.vlm.model import EmbeddedVLM
 
@@ -24,6 +28,7 @@ FOLDER = ASSETS / "vlm-eye"
 UP, DOWN = ".up", ".down"
 MATRICES = ("attn.out_proj", "mlp.c_fc", "mlp.c_proj")  # of each layer: the output of attention, both of the MLP
 WEIGHTS = tuple(f"{name}.weight" for name in MATRICES)
+_loading = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +40,21 @@ class Eye:
     facts: dict[str, Any]
 
     def applied_to(self, model: EmbeddedVLM) -> EmbeddedVLM:
-        """The model, with the same weights, on an updated copy of its tower, which shares what is not updated.
+        """The model, with the same weights, on its tower with the update; raises as `on`."""
+        return model.with_tower(self.on(model.tower))
+
+    def on(self, original: Tower) -> Tower:
+        """An updated copy of the tower, which shares what is not updated.
 
         Raises:
             ValueError: it was trained for another tower.
         """
-        own, updated = dict(model.tower.named_parameters()), self._shapes()
+        own, updated = dict(original.named_parameters()), self._shapes()
         if updated != {name: p.shape for name, p in own.items() if name in updated or name.endswith(WEIGHTS)}:
             raise ValueError(
                 "This eye is for another tower than the model's. Train it again: python -m purifier train-eye."
             )
-        tower = copy.deepcopy(model.tower, {id(p): p for name, p in own.items() if name not in updated})
+        tower = copy.deepcopy(original, {id(p): p for name, p in own.items() if name not in updated})
         with torch.no_grad():
             for name, parameter in tower.named_parameters():
                 if name.endswith(WEIGHTS):
@@ -53,7 +62,7 @@ class Eye:
                     parameter.copy_(parameter.float() + up @ down)
                 elif name in self.tensors:
                     parameter.copy_(self.tensors[name])
-        return model.with_tower(tower)
+        return tower
 
     def _shapes(self) -> dict[str, torch.Size]:
         """Of what is updated in the tower, by name."""
@@ -85,3 +94,19 @@ class Eye:
             raise WeightsMissing(f"There is no eye in {folder.name!r}. Train one: python -m purifier train-eye.")
         facts = json.loads((folder / "config.json").read_text())["facts"]
         return cls(load_file(folder / "model.safetensors"), facts)
+
+
+def shared_eye(name: str = DEFAULT) -> Tower:
+    """The tower of this name with the shipped eye, once a process: for what reads it alone, and must not change it.
+
+    Raises:
+        WeightsMissing: there is no eye, or no tower. ValueError: it was trained for another tower.
+    """
+    with _loading:  # a cache alone loads twice what two threads ask for at once
+        return _shared(name)
+
+
+@cache
+def _shared(name: str) -> Tower:
+    with torch.inference_mode(False):  # whoever asks first, others need gradients through it
+        return Eye.from_pretrained().on(shared_tower(name))

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 
+from causalclip.clip.tower import Tower
 from purifier.denoiser.gate import STATISTICS, Gate
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
 from purifier.denoiser.squeezing import MILD
 from purifier.models import Models
-from purifier.vlm import EmbeddedVLM
 from purifier.vlm.eye import DOWN, MATRICES, UP, Eye
 from tests.makers.detectors import tiny_detector
 from tests.makers.models import tiny_vlm
@@ -29,11 +29,11 @@ def tiny_purifier(*, seed: int = 0, **options: Any) -> PurifierPipeline:
     return pipeline
 
 
-def tiny_eye(vlm: EmbeddedVLM, *, rank: int = 4, seed: int = 0) -> Eye:
-    """Random weights: the model sees something else through it."""
+def tiny_eye(tower: Tower, *, rank: int = 4, seed: int = 0) -> Eye:
+    """Random weights: what the tower sees is something else through it."""
     generator = torch.Generator().manual_seed(seed)
     tensors = {}
-    for name, matrix in vlm.tower.named_parameters():
+    for name, matrix in tower.named_parameters():
         if name.endswith(tuple(f"{part}.weight" for part in MATRICES)):
             own = name.removesuffix(".weight")
             tensors[own + UP] = torch.randn(matrix.shape[0], rank, generator=generator) * 0.1
@@ -50,9 +50,10 @@ def fixed_gate(odds: float) -> dict[str, Any]:
 
 
 def tiny_clip(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Gates get what a small random tower sees in place of CLIP."""
-    tower = tiny_tower()
+    """Gates and the guided step get what a small random tower sees in place of CLIP, and through a small eye."""
+    tower, eye = tiny_tower(), tiny_eye(tiny_tower()).on(tiny_tower())
     monkeypatch.setattr("purifier.denoiser.pipeline.shared_tower", lambda name: tower)
+    monkeypatch.setattr("purifier.vlm.eye.shared_eye", lambda *_: eye)
 
 
 def tiny_models(**replaced: Any) -> Models:
@@ -61,7 +62,7 @@ def tiny_models(**replaced: Any) -> Models:
     loaders: dict[str, Any] = {
         "vlm": lambda: vlm,
         "purifier": tiny_purifier,
-        "adapted": lambda: tiny_eye(vlm).applied_to(vlm),
+        "adapted": lambda: tiny_eye(vlm.tower).applied_to(vlm),
         "detector": tiny_detector,
     }
     return Models(**loaders | replaced)

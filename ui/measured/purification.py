@@ -27,7 +27,8 @@ def purification(report: Report) -> str:
         "<p>A vision-language model is asked about a picture that was attacked, behind each defence. Shown is how "
         "often its answer is the one that it gives for the clean picture. Whether the answer is right is another "
         "question: it stands in the last column. In rows with “eye”, the model sees purified pictures by the adapter "
-        "that the Purify tab leaves on; an attacker who knows the purifier knows it, too.</p>"
+        "that the Purify tab leaves on; an attacker who knows the purifier knows it, too. The adapter also guides our "
+        "purifier in the rows without “eye”, but not in “always”.</p>"
     )
     return words + "".join(_threat(threat, columns, cells, report) for threat, columns in groups.items())
 

@@ -87,10 +87,9 @@ class Tried:
 def try_out(models: Models, example: Prepared) -> Tried:
     """An example as the tab runs it."""
     from purifier.exhibit import Wish, exhibit, make_attack  # here, because it brings PyTorch
-    from purifier.models import eye_shipped
 
     made = make_attack("pgd", example.eps, example.steps)
-    wish = Wish(example.question, eye=eye_shipped(), attack=made)
+    wish = Wish(example.question, eye=True, attack=made)
     with as_file(files("skimage") / "data" / example.file) as source:
         *_, shown = exhibit(models, load_image(source).pixels, wish)
     return Tried(example, shown.said["clean"], shown.said["adversarial"], shown.said["purified"])

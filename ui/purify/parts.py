@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from purifier.models import Models, eye_shipped
+from purifier.models import Models
 from purifier.names import EMBEDDED, OTHER
 
 if TYPE_CHECKING:
@@ -70,18 +70,26 @@ def settings() -> list[Any]:
             eps = gr.Slider(1, 16, 8, step=1, label="Largest change of a value, of 255", buttons=[])
             attack_steps = gr.Slider(1, 100, 20, step=1, label="Steps of the attack", buttons=[])
         with gr.Accordion("The purifier", open=False):
-            steps = gr.Slider(1, 5, 1, step=1, label="Steps of the purifier", buttons=[])
+            steps = gr.Slider(
+                1,
+                5,
+                1,
+                step=1,
+                label="Steps of the purifier",
+                info="One step brings back more answers than several.",
+                buttons=[],
+            )
             always = gr.Checkbox(
                 label="Purify even if no attack is found",
                 info="Against small changes made to fool the purifier; measured without the eye. Clean pictures lose "
-                "some answers.",
+                "some answers, and all lose more detail.",
                 elem_id="purify-always",
             )
             eye = gr.Checkbox(
                 label="Eye for purified pictures",
-                info="A LoRA adapter of CLIP that learned to see in such pictures what was there before.",
-                value=eye_shipped(),
-                visible=eye_shipped(),
+                info="The model looks at them through it: a LoRA adapter of CLIP that learned to see in them what was "
+                "there before. Switched off, it still guides the purifier where an attack is found.",
+                value=True,
                 elem_id="purify-eye",
             )
     return [steps, always, eye, attack, eps, attack_steps, objective, target]

@@ -14,7 +14,7 @@ from PIL import Image
 
 from causalclip.pictures.loading import ImageError, load_image
 from causalclip.report.card import queued
-from purifier.models import Models, eye_shipped
+from purifier.models import Models
 from purifier.names import EMBEDDED, OTHER
 from ui.purify import examples, parts, words
 from ui.server.files import picture_input, save_png, upload_path
@@ -84,7 +84,7 @@ class PurifyTab:
         """The same for one of the three that are prepared, with its settings."""
         index: int = event.index
         chosen = examples.PREPARED[index]
-        wished = (chosen.question, 1, False, eye_shipped(), "pgd", chosen.eps, chosen.steps, "answer", "", EMBEDDED)
+        wished = (chosen.question, 1, False, True, "pgd", chosen.eps, chosen.steps, "answer", "", EMBEDDED)
         updates: Updates = {self.picture: str(self.prepared[index]), **dict(zip(self.wishes, wished, strict=True))}
         return updates | self.cleared(words.working(None))
 

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from purifier.exhibit import Exhibit, Said, Which
 
 NOTE = (
-    "A purified picture is coarser, as the faint detail that an attack lives in is thrown away. A purified "
-    "photo may read as generated to the detector. Judge the file that you were given, not the purified one. "
+    "A purified picture is coarser: the faint detail that an attack lives in is thrown away. Where an attack was "
+    "found, a faint pattern is added that steers the model back. So fine detail proves nothing, and a purified photo "
+    "may read as generated to the detector. Judge the file that you were given, not the purified one. "
     "The attacks here do not know the purifier; one that does gets past it (the README has the numbers). "
     "Captions and answers are compared word for word."
 )
@@ -233,10 +234,15 @@ def _facts(shown: Exhibit) -> str:
     purified = f"Purified in {shown.seconds:.2f} s, {steps} step{'s' if steps > 1 else ''}{how}."
     parts = [_attack_facts(shown), purified]
     if shown.voice.key == EMBEDDED:
-        used = "not used, as the picture came back unchanged" if shown.unchanged else "used"
-        parts.append(f"Eye for purified pictures {used if shown.wish.eye else 'off'}.")
+        parts.append(_eye(shown))
     parts.append("Changes are drawn 10 times amplified; mid-grey is none.")
     return " ".join(part for part in parts if part)
+
+
+def _eye(shown: Exhibit) -> str:
+    if shown.wish.eye and shown.unchanged:
+        return "The eye for purified pictures was not used, as the picture came back unchanged."
+    return f"The model looked at the purified picture {'through' if shown.wish.eye else 'without'} the eye."
 
 
 def _attack_facts(shown: Exhibit) -> str:

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from purifier.attacks.budget import to_levels
-from purifier.denoiser.filters import fine_detail, low_pass, quantise, quantise_by_chance
+from purifier.denoiser.filters import fine_detail, low_pass, quantise, quantise_at, quantise_by_chance
 from purifier.denoiser.gate import STATISTICS, Gate, opened, statistics
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
 from purifier.denoiser.squeezing import MILD, STILL, moves
@@ -156,11 +156,15 @@ def test_what_is_taken_for_attacked_holds_nothing_of_its_faint_detail() -> None:
     assert not torch.equal(a, x)
 
 
-def test_it_can_be_forced_as_if_the_gate_were_open_and_at_another_quality() -> None:
+def test_it_can_be_forced_as_if_the_gate_were_open() -> None:
     x = pixels()
     assert torch.allclose(gated(OPEN).purify(x), gated(SHUT).forced(x), atol=1e-6)
-    mild, coarse = (gated(SHUT).forced(x, quality=quality) for quality in (40, 10))
-    assert 0 < (mild - x).abs().mean() < (coarse - x).abs().mean()
+
+
+def test_less_is_quantised_at_a_better_quality_and_a_larger_size() -> None:
+    x = pixels()
+    changed = [float((quantise_at(x, *at) - x).abs().mean()) for at in ((40, 64), (10, 64), (10, 40))]
+    assert 0 < changed[0] < changed[1] < changed[2]
 
 
 def test_a_picture_taken_for_clean_is_purified_all_the_same_where_that_is_wished() -> None:

@@ -7,44 +7,49 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
+from causalclip.clip.tower import Tower
 from causalclip.detector import Detector
+from purifier.denoiser.filters import quantise_at
 from purifier.training import seeing
 from purifier.training.loop import pair_files
 from purifier.training.pairs import load_pairs
-from purifier.training.seeing import divergence, learn_eye
+from purifier.training.seeing import divergence, learn_eye, most_moved
 from purifier.training.sources import question_pool
 from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM
 from purifier.vlm.eye import DOWN, UP, Eye
 from tests.makers.detectors import tiny_detector
 from tests.makers.folders import vlm_folder
 from tests.makers.models import tiny_vlm
-from tests.makers.purifiers import tiny_purifier
+from tests.makers.purifiers import tiny_clip, tiny_purifier
 
 QUESTIONS = ["what is in the picture", "how many dogs are there"]
-STEPS = {"rank": 4, "steps": 6, "check": 3, "held": 1, "rate": 1e-2, "average": 0.5, "qualities": [10]}
+STEPS = {"rank": 4, "steps": 6, "check": 3, "held": 1, "rate": 1e-2, "average": 0.5, "strengths": [[10, 32]]}
 
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(EmbeddedVLM, "from_pretrained", tiny_vlm)
     monkeypatch.setattr(Detector, "from_pretrained", tiny_detector)
+    tiny_clip(monkeypatch)
     return vlm_folder(tmp_path / "data")
 
 
 def learn(data: Path, out: Path, cache: Path, model: EmbeddedVLM | None = None, **changed: Any) -> dict[str, Any]:
     model = model or tiny_vlm().eval()
     pairs = {"batch": 2, "sizes": ((32, 48, 1.0),), "steps": (1, 2), "layers": model.config.layers}
-    settings = {"pairs": pairs, "eye": STEPS | changed}
-    return learn_eye(data, None, out, settings=settings, batches=3, cache=cache, model=model, purifier=tiny_purifier())
+    settings = {"pairs": pairs, "eye": STEPS | {"guided": 0} | changed}
+    models: dict[str, Any] = {"model": model, "purifier": tiny_purifier()}
+    return learn_eye(data, None, out, settings=settings, batches=3, cache=cache, **models)
 
 
 def sight_left(model: EmbeddedVLM, speaker: EmbeddedVLM, cache: Path) -> float:
     """How far what the speaker sees of purified pictures is from what the model sees of the clean ones."""
-    pairs = [load_pairs(file) for file in pair_files(cache / "eye-pairs")]
-    shifts = [
-        speaker.see(tiny_purifier().forced(p.moved[-1].float() / 255)) - model.see(p.clean.float() / 255) for p in pairs
-    ]
+    shifts = []
+    for pairs in (load_pairs(file) for file in pair_files(cache / "eye-pairs")):
+        purified = quantise_at(tiny_purifier().without_perturbation(pairs.moved[-1].float() / 255), 10, 32)
+        shifts.append(speaker.see(purified) - model.see(pairs.clean.float() / 255))
     return float(torch.cat(shifts).square().mean())
 
 
@@ -67,8 +72,21 @@ def test_it_learns_to_see_what_was_seen_before(data: Path, tmp_path: Path) -> No
     assert len([n for n in eye.tensors if n.endswith(UP)]) == 3 * model.tower.layers
     assert any(n.endswith("ln_1.weight") for n in eye.tensors)
     card = (out / "README.md").read_text()
-    assert "from 4 attacked pictures of the training splits" in card
+    assert "from 4 attacked pictures of the\ntraining splits" in card
     assert f"| {facts['attacked']['surprise before']:.3f} | {facts['attacked']['surprise after']:.3f} |" in card
+
+
+def test_it_learns_from_pictures_that_it_guided(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, eyes = tiny_vlm().eval(), []
+
+    def towards_twin(walked: Tensor, eye: Tower) -> tuple[Tensor, Tensor]:
+        eyes.append([p.detach().clone() for p in eye.parameters() if p.requires_grad])
+        return walked, walked
+
+    monkeypatch.setattr(seeing, "towards_twin", towards_twin)
+    learn(data, tmp_path / "out", tmp_path / "cache", model, guided=1, chance=0.0)
+    assert len(eyes) == 6
+    assert any(not torch.equal(a, b) for a, b in zip(eyes[0], eyes[-1], strict=True))
 
 
 def test_a_stopped_training_goes_on_as_if_it_had_not_been(
@@ -83,10 +101,10 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(
 
     cache = tmp_path / "cache"
     learn(data, tmp_path / "one", cache)
-    monkeypatch.setattr(seeing, "save_checkpoint", stopping(seeing.save_checkpoint))
-    with pytest.raises(KeyboardInterrupt):
-        learn(data, tmp_path / "two", cache)
-    monkeypatch.undo()
+    with monkeypatch.context() as patched:
+        patched.setattr(seeing, "save_checkpoint", stopping(seeing.save_checkpoint))
+        with pytest.raises(KeyboardInterrupt):
+            learn(data, tmp_path / "two", cache)
     learn(data, tmp_path / "two", cache)
     assert [json.loads(r)["step"] for r in (cache / "two/train.jsonl").read_text().splitlines()] == [3, 6]
     one, two = (Eye.from_pretrained(tmp_path / name).tensors for name in ("one", "two"))
@@ -115,6 +133,20 @@ def test_the_divergence_is_that_of_the_first_words(data: Path) -> None:
         total += float((p * (p / q).log()).sum()) / 3
     assert float(found) == pytest.approx(total, rel=1e-3)
     assert float(divergence(model, wanted, wanted, [[]], QUESTIONS, rng)) == pytest.approx(0, abs=1e-5)
+
+
+def test_the_question_that_an_attack_was_after_is_asked(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_vlm().eval()
+    clean, moved = (torch.randn(2, 5, model.width, generator=torch.Generator().manual_seed(n)) for n in (1, 2))
+    monkeypatch.setattr(seeing, "MOVED", 0.0)
+    apart = []
+    for question in QUESTIONS:
+        p, q = (model.logits(x[:1], [question], [""])[0][0, -1].softmax(-1) for x in (clean, moved))
+        apart.append(float((p * (p / q).log()).sum()))
+    most = QUESTIONS[apart.index(max(apart))]
+    assert most_moved(model, clean, moved, [QUESTIONS, []]) == [[most], []]
+    monkeypatch.setattr(seeing, "MOVED", 100.0)
+    assert most_moved(model, clean, moved, [QUESTIONS, []]) == [QUESTIONS, []]
 
 
 def test_too_few_pairs_are_refused(data: Path, tmp_path: Path) -> None:

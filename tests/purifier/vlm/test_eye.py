@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from causalclip.clip.backbones import shared_tower
 from causalclip.clip.weights import WeightsMissing
 from purifier.vlm import EmbeddedVLM, VisionLanguageModel
-from purifier.vlm.eye import DOWN, UP, Eye
+from purifier.vlm.eye import DOWN, UP, Eye, shared_eye
 from tests.makers.models import tiny_vlm
 from tests.makers.purifiers import tiny_eye
+from tests.makers.towers import tiny_tower, write_tower
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +20,7 @@ def model() -> EmbeddedVLM:
 
 
 def test_each_matrix_gets_the_product_and_the_model_keeps_its_own_tower(model: EmbeddedVLM) -> None:
-    eye, before = tiny_eye(model), {n: p.clone() for n, p in model.tower.named_parameters()}
+    eye, before = tiny_eye(model.tower), {n: p.clone() for n, p in model.tower.named_parameters()}
     after = dict(eye.applied_to(model).tower.named_parameters())
     assert all(torch.equal(p, before[n]) for n, p in model.tower.named_parameters())
     changed = {name.removesuffix(UP) + ".weight" for name in eye.tensors if name.endswith(UP)}
@@ -34,7 +36,7 @@ def test_each_matrix_gets_the_product_and_the_model_keeps_its_own_tower(model: E
 
 
 def test_written_and_read_it_sees_the_same(model: EmbeddedVLM, tmp_path: Path) -> None:
-    eye = tiny_eye(model)
+    eye = tiny_eye(model.tower)
     Eye(eye.tensors, {"steps": 3}).save_pretrained(tmp_path)
     again = Eye.from_pretrained(tmp_path)
     assert again.facts == {"steps": 3}
@@ -45,7 +47,7 @@ def test_written_and_read_it_sees_the_same(model: EmbeddedVLM, tmp_path: Path) -
 
 
 def test_an_attacker_has_the_gradient_through_it_and_nothing_of_it_learns(model: EmbeddedVLM) -> None:
-    adapted = tiny_eye(model).applied_to(model)
+    adapted = tiny_eye(model.tower).applied_to(model)
     assert isinstance(adapted, VisionLanguageModel)
     pixels = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)).requires_grad_()
     told = adapted.log_likelihood(pixels, ["what is it"], ["dog"])
@@ -58,14 +60,14 @@ def test_an_attacker_has_the_gradient_through_it_and_nothing_of_it_learns(model:
 
 
 def test_an_eye_of_zeros_changes_nothing(model: EmbeddedVLM) -> None:
-    eye = tiny_eye(model)
+    eye = tiny_eye(model.tower)
     none = Eye({name: value * 0 for name, value in eye.tensors.items() if name.endswith((UP, DOWN))}, {})
     pixels = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     assert torch.equal(none.applied_to(model).see(pixels), model.see(pixels))
 
 
 def test_of_another_tower_or_missing_it_says_how_to_train_one(model: EmbeddedVLM, tmp_path: Path) -> None:
-    eye = tiny_eye(model)
+    eye = tiny_eye(model.tower)
     wider = Eye({name: torch.cat([value, value]) for name, value in eye.tensors.items()}, {})
     unknown = Eye({f"other.{name}": value for name, value in eye.tensors.items()}, {})
     fewer = Eye({name: value for name, value in eye.tensors.items() if ".0." not in name}, {})
@@ -74,3 +76,13 @@ def test_of_another_tower_or_missing_it_says_how_to_train_one(model: EmbeddedVLM
             wrong.applied_to(model)
     with pytest.raises(WeightsMissing, match="train-eye"):
         Eye.from_pretrained(tmp_path)
+
+
+def test_the_shared_eye_is_loaded_once_and_for_gradients(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    eye, name = tiny_eye(tiny_tower()), write_tower(tmp_path / "tower")
+    monkeypatch.setattr(Eye, "from_pretrained", lambda: eye)
+    with torch.inference_mode():
+        shared = shared_eye(name)
+    assert shared_eye(name) is shared
+    assert not any(p.is_inference() for p in shared.parameters())
+    assert not any(p.is_inference() for p in shared_tower(name).parameters())

@@ -61,13 +61,13 @@ def test_the_eye_looks_at_the_purified_picture_alone() -> None:
     plain, led = (list(exhibit(models, photo(96, 72), Wish(QUESTION, eye=e)))[-1] for e in (False, True))
     assert looked == [1]
     assert led.said["adversarial"] == plain.said["adversarial"]
-    assert "Eye for purified pictures used" in words.notes(led)
+    assert "looked at the purified picture through the eye" in words.notes(led)
     asked = []
     models = tiny_models(purifier=lambda: new_pipeline(channels=(8, 16)), adapted=lambda: asked.append(1))
     shown = list(exhibit(models, photo(96, 72), Wish(QUESTION, eye=True)))[-1]
     assert shown.unchanged
     assert not asked
-    assert "not used, as the picture came back unchanged" in words.notes(shown)
+    assert "was not used, as the picture came back unchanged" in words.notes(shown)
 
 
 def test_an_attacked_one_has_its_clean_picture_beside_it() -> None:
