@@ -26,7 +26,8 @@ def percent(share: float) -> str:
 def percents(shares: Iterable[float]) -> str:
     """The lowest and the highest share."""
     low, high = min(values := list(shares)), max(values)
-    return percent(low) if percent(low) == percent(high) else f"{100 * low:.0f} to {100 * high:.0f} %"
+    ends = f"{100 * low:.0f}", f"{100 * high:.0f}"
+    return percent(low or high) if ends[0] == ends[1] else f"{' to '.join(ends)} %"
 
 
 def ordered(sets: Iterable[str]) -> list[str]:

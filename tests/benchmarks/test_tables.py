@@ -136,6 +136,8 @@ def test_few_are_not_none(share: float, words: str) -> None:
 def test_a_range_of_shares_has_both_ends() -> None:
     assert percents([0.14, 0.0, 0.02]) == "0 to 14 %"
     assert percents([0.701, 0.7]) == "70 %"
+    assert percents([0.0, 0.003]) == "under 1 %"
+    assert percents([1.0, 0.996]) == "over 99 %"
 
 
 def test_sets_without_a_name_come_before_all() -> None:
