@@ -1,5 +1,5 @@
 """python -m purifier purify | attack | ask | caption
-| train | train-eye | refit-gate | evaluate | optimise-prompt"""
+| train | refine | train-eye | refit-gate | evaluate | optimise-prompt"""
 
 import json
 import time
@@ -22,6 +22,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__, epilog=TABLE
 )
 app.command("train")(commands.train)
+app.command("refine")(commands.refine)
 app.command("train-eye")(commands.train_eye)
 app.command("refit-gate")(commands.refit)
 app.command("evaluate")(commands.evaluate)

@@ -1,4 +1,4 @@
-"""The commands that need the data: train, train-eye, refit-gate, evaluate, optimise-prompt."""
+"""The commands that need the data: train, refine, train-eye, refit-gate, evaluate, optimise-prompt."""
 
 import json
 import logging
@@ -59,6 +59,32 @@ def refit(
     settings = json.loads(config.read_text()) if config else {}
     try:
         refit_gate(training_sources(data, forensics), folder, settings=settings, batches=batches, cache=cache)
+    except (FileNotFoundError, WeightsMissing) as error:
+        _stop(error)
+
+
+def refine(
+    folder: Annotated[Path, typer.Option(help="Of a trained purifier; network, gate and card are written anew.")],
+    data: Data = None,
+    forensics: Forensics = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="JSON: {pairs: ..., refine: ..., gate: ...}, settings of PairsConfig and RefiningConfig."),
+    ] = None,
+    batches: Batches = 100,
+    cache: Cache = CACHE,
+) -> None:
+    """Go on with a trained purifier, on attacks that are made as it learns, guided by the language model."""
+    from purifier.training.refining import refine_purifier
+    from purifier.training.sources import question_pool, training_sources
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    settings = json.loads(config.read_text()) if config else {}
+    try:
+        if data is None:
+            raise FileNotFoundError(NO_DATA)
+        sources, pool = training_sources(data, forensics), question_pool(data)
+        refine_purifier(sources, pool, folder, settings=settings, batches=batches, cache=cache)
     except (FileNotFoundError, WeightsMissing) as error:
         _stop(error)
 

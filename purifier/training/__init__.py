@@ -87,15 +87,15 @@ def make_missing(
         sources,
         config,
         tower=tower,
-        vlm=_if_there(EmbeddedVLM.from_pretrained),
-        detector=_if_there(Detector.from_pretrained),
+        vlm=if_there(EmbeddedVLM.from_pretrained),
+        detector=if_there(Detector.from_pretrained),
     )
     for _ in tqdm(make_pairs(maker, folder, batches=batches), total=batches, unit="batch of pairs"):
         pass
     return maker
 
 
-def _if_there(load: Any) -> Any:
+def if_there(load: Any) -> Any:
     """The model, or None where its weights are not here: its objective is then left out."""
     try:
         return load()

@@ -11,12 +11,13 @@ from purifier.denoiser.filters import QUALITY, TWIN
 from purifier.denoiser.gate import STATISTICS
 from purifier.denoiser.guidance import SIZE
 from purifier.denoiser.pipeline import FINER, SIDE, PurifierPipeline
-from purifier.training.config import TrainConfig
+from purifier.training.config import RefiningConfig, TrainConfig
 from purifier.training.gate import LEAST
 from purifier.training.loop import pair_files
+from purifier.training.pairs import PairsConfig
 from purifier.vlm.eye import Eye
 
-GATE, LIMITS = "\n## The gate\n", "\n## Limits\n"
+REFINED, GATE, LIMITS = "\n## Refined\n", "\n## The gate\n", "\n## Limits\n"
 
 
 def write_card(out: Path, pipeline: PurifierPipeline, pairs: Path, log: Path, config: TrainConfig) -> None:
@@ -97,6 +98,20 @@ itself.
 """)
 
 
+def write_refined_section(folder: Path, config: RefiningConfig, pairs: PairsConfig) -> None:
+    """Puts into folder/README.md what the network went on with, in place of what was said of another time."""
+    low, high = pairs.steps
+    _put(
+        folder / "README.md",
+        REFINED,
+        f"""{REFINED}
+Then it went on with {config.steps * pairs.batch:,} attacks on pictures of the training splits, made as it learned, of
+{low} to {high} steps, by its squared error, by how far what the language model sees behind it is from what it sees of
+the clean picture, and by what it would say (HGD, arXiv 1712.02976).
+""",
+    )
+
+
 def write_gate_section(folder: Path, opens: Mapping[str, float], pairs: Sequence[Path]) -> None:
     """Puts what the gate does into folder/README.md, in place of what was said of another one.
 
@@ -133,13 +148,13 @@ Neither the network nor the gate has seen APGD or Square.
 
 
 def _put(card: Path, heading: str, section: str) -> None:
-    """A section in place of the one under this heading; if there is none, before the limits."""
+    """A section in place of the one under this heading; if there is none, before the gate, or before the limits."""
     before, _, rest = card.read_text().partition(heading)
     if rest:
         card.write_text(before + section + rest[rest.index("\n## ") :])
     else:
-        above, limits, below = before.partition(LIMITS)
-        card.write_text(above + section + limits + below)
+        above, next_heading, below = before.partition(GATE if GATE in before else LIMITS)
+        card.write_text(above + section + next_heading + below)
 
 
 def _drawn(pairs: Path, *, skip: int = 0) -> list[tuple[dict[str, object], int]]:

@@ -41,3 +41,22 @@ class TrainConfig:
     stop_after: int | None = None
     layers: tuple[int, ...] = LAYERS
     seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RefiningConfig:
+    """steps, rate: of the optimiser; a step is one batch of attacks. decay: the last share of the run, over which the
+    rate falls nearly to 0. pixels, said: weights of the squared error and of the divergence, beside what is left of an
+    attack's shift. clean: the share of pictures that come in clean. units: batches by which an attack's shift is
+    measured. average: of the weights. check: every how many steps it is saved."""
+
+    steps: int = 1700
+    rate: float = 4e-4
+    decay: float = 0.5
+    pixels: float = 3.0
+    said: float = 0.5
+    clean: float = 0.1
+    units: int = 6
+    average: float = 0.995
+    check: int = 100
+    seed: int = 0

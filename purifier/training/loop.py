@@ -3,14 +3,14 @@
 import copy
 import random
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 
 from causalclip.clip.tower import Tower
 from purifier.denoiser.pipeline import PurifierPipeline
-from purifier.running import blend, log_row, resume, save_checkpoint
+from purifier.running import Loss, learn
 from purifier.training.config import TrainConfig
 from purifier.training.ends import cropped_ends, whole_ends
 from purifier.training.loss import Guidance, bridge_loss
@@ -34,27 +34,31 @@ def fit(
     Raises:
         FileNotFoundError: there are no pairs beside the held-out ones.
     """
-    out.mkdir(parents=True, exist_ok=True)
     unet = pipeline.unet.train().requires_grad_(True)
     average = copy.deepcopy(unet)
-    optimizer = torch.optim.AdamW(unet.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=1e-4)
     guidance = Guidance(tower, layers=config.layers)
-    seen = _Means()
-    last = config.stop_after or config.steps
-    for step in range(resume(out, unet, average, optimizer), last):
-        loss = _loss(pipeline, pair_files(folder)[config.held :], step, guidance, config, seen)
-        optimizer.param_groups[0]["lr"] = _rate(step, config)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
-        optimizer.step()
-        blend(average, unet, config.average, step)
-        if (step + 1) % config.check == 0 or step + 1 == last:
-            pipeline.unet = average
-            held = validate(lambda pixels: pipeline(pixels).images, pair_files(folder)[: config.held], tower=tower)
-            pipeline.unet = unet
-            log_row(out, {"step": step + 1, **seen.take(), **held})
-            save_checkpoint(out, step + 1, unet, average, optimizer)
+
+    def loss_at(step: int) -> Loss:
+        return _loss(pipeline, pair_files(folder)[config.held :], step, guidance, config)
+
+    def measure() -> dict[str, float]:
+        pipeline.unet = average
+        held = validate(lambda pixels: pipeline(pixels).images, pair_files(folder)[: config.held], tower=tower)
+        pipeline.unet = unet
+        return held
+
+    learn(
+        out,
+        unet,
+        average,
+        torch.optim.AdamW(unet.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=1e-4),
+        loss_at,
+        steps=config.stop_after or config.steps,
+        rate=partial(_rate, config=config),
+        decay=config.average,
+        check=config.check,
+        measure=measure,
+    )
     unet.load_state_dict(average.state_dict())
     unet.eval().requires_grad_(False)
 
@@ -65,13 +69,8 @@ def pair_files(folder: Path) -> list[Path]:
 
 
 def _loss(
-    pipeline: PurifierPipeline,
-    files: Sequence[Path],
-    step: int,
-    guidance: Guidance,
-    config: TrainConfig,
-    seen: "_Means",
-) -> Tensor:
+    pipeline: PurifierPipeline, files: Sequence[Path], step: int, guidance: Guidance, config: TrainConfig
+) -> Loss:
     if not files:
         raise FileNotFoundError("There are no pairs to train on. Make some first: python -m purifier train makes them.")
     rng = random.Random(f"{config.seed}:{step}")
@@ -79,30 +78,14 @@ def _loss(
     able = config.kind == "bridge" and step >= config.guide_from * config.steps
     if not able or rng.random() >= config.guided:
         loss, _ = bridge_loss(pipeline, cropped_ends(pairs, rng, config))
-        return seen.add("loss", loss)
+        return loss, {"loss": loss.item()}
     ends, clean_seen, moved_seen = whole_ends(pairs, rng, config)
     loss, estimate = bridge_loss(pipeline, ends)
     pull = guidance(estimate.clamp(0, 1), clean_seen, moved_seen)
-    return seen.add("loss", loss) + config.guidance * seen.add("guidance", pull)
+    return loss + config.guidance * pull, {"loss": loss.item(), "guidance": pull.item()}
 
 
 def _rate(step: int, config: TrainConfig) -> float:
     """Warm-up over 50 steps, constant, then a straight fall to 0."""
     fall = (config.steps - step) / max(1.0, config.decay * config.steps)
     return config.lr * min(1.0, (step + 1) / 50, fall)
-
-
-class _Means:
-    """Means of what is logged, since they were last taken."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, list[float]] = {}
-
-    def add(self, name: str, value: Tensor) -> Tensor:
-        self.values.setdefault(name, []).append(value.item())
-        return value
-
-    def take(self) -> dict[str, float]:
-        means = {name: sum(values) / len(values) for name, values in self.values.items()}
-        self.values = {}
-        return means

@@ -9,6 +9,7 @@ import copy
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +21,18 @@ from causalclip.clip.tower import Tower
 from purifier.attacks.budget import to_levels
 from purifier.denoiser.filters import quantise_at
 from purifier.denoiser.pipeline import PurifierPipeline, towards_twin
-from purifier.running import blend, log_row, resume, save_checkpoint
+from purifier.running import Loss, learn
 from purifier.training import make_missing
 from purifier.training.card import write_eye_card
 from purifier.training.loop import pair_files
 from purifier.training.pairs import PairMaker, PairsConfig, load_pairs
-from purifier.training.sight import Seen, Sight
+from purifier.training.sight import Asked, Seen, Sight, divergence
 from purifier.training.sources import question_pool, training_sources
-from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM
+from purifier.vlm import EmbeddedVLM
 from purifier.vlm.eye import DOWN, MATRICES, UP, Eye
 
 PARTS = (1.0, 0.3, 0.3)  # of the loss: visual tokens, patch tokens, embedding
 MOVED = 0.3  # nats, from which on an answer was moved
-Asked = Sequence[Sequence[str]]  # questions on each picture, may be none
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,52 +120,35 @@ def fit_eye(
     """
     if len(pair_files(pairs)) <= config.held:
         raise ValueError(f"More than {config.held} batches of pairs are needed. Make more of them.")
-    out.mkdir(parents=True, exist_ok=True)
     held = [_Held.of(file, model, pool) for file in pair_files(pairs)[: config.held]]
     sight = Sight(model, [h.clean for h in held], [to_levels(purifier.forced(h.clean, eye=model.tower)) for h in held])
     tower, learned = _learner(model.tower, config)
     average = copy.deepcopy(learned)
-    optimizer = _optimizer(tower, config)
-    lost: list[list[float]] = []
-    for step in range(resume(out, learned, average, optimizer), config.steps):
+
+    def loss_at(step: int) -> Loss:
         rng = random.Random(f"{config.seed}:{step}")
         wanted, pixels, asked = _batch(maker, pair_files(pairs)[config.held :], step, sight, rng, config)
         seen = sight(_purified(purifier, pixels, tower, rng, config), tower=tower)
         left = sight.left(seen, wanted)
         said = divergence(model, seen[0], wanted[0], asked, pool, rng)
         loss = (left * left.new_tensor(PARTS)).sum() + config.said * said
-        for group in optimizer.param_groups:
-            group["lr"] = group["share"] * _rate(step, config)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(learned.parameters(), 1.0)
-        optimizer.step()
-        blend(average, learned, config.average, step)
-        lost.append([left[0].item(), said.item()])
-        if (step + 1) % config.check == 0 or step + 1 == config.steps:
-            row = dict(zip(("shift left", "divergence"), torch.tensor(lost).mean(0).tolist(), strict=True))
-            log_row(out, {"step": step + 1, **row})
-            save_checkpoint(out, step + 1, learned, average, optimizer)
-            lost = []
+        return loss, {"shift left": left[0].item(), "divergence": said.item()}
+
+    learn(
+        out,
+        learned,
+        average,
+        _optimizer(tower, config),
+        loss_at,
+        steps=config.steps,
+        rate=partial(_rate, config=config),
+        decay=config.average,
+        check=config.check,
+    )
     eye = Eye(_tensors(tower, average), {"config": asdict(config)})
     learned_from = pair_files(pairs)[config.held :]
     counts = {"attacked pictures": sum(len(load_pairs(file).clean) for file in learned_from)}
     return replace(eye, facts=eye.facts | counts | measured(model, eye.applied_to(model), purifier, held))
-
-
-def divergence(
-    model: EmbeddedVLM, seen: Tensor, wanted: Tensor, asked: Asked, pool: Sequence[str], rng: random.Random
-) -> Tensor:
-    """Mean KL divergence of the first word that the model would say with visual tokens `wanted` [N, V, D] from that
-    with `seen`: of a caption, and to two questions on each picture, one of them its own if it has any."""
-    rows, prompts = [], []
-    for i, own in enumerate(asked):
-        rows += [i, i, i]
-        prompts += [rng.choice(own or pool), rng.choice(pool), CAPTION_PROMPT]
-    with torch.no_grad():
-        expected = model.logits(wanted[rows], prompts, [""] * len(rows))[0][:, -1].softmax(-1)
-    found = model.logits(seen[rows], prompts, [""] * len(rows))[0][:, -1].log_softmax(-1)
-    return nn.functional.kl_div(found, expected, reduction="batchmean")
 
 
 @torch.no_grad()

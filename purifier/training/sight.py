@@ -1,15 +1,17 @@
 """What CLIP and the language model see of pictures, and how far that is from what they see of others."""
 
+import random
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from causalclip.clip.tower import Tower
-from purifier.vlm import EmbeddedVLM
+from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM
 from purifier.vlm.features import clip_features
 
 Seen = list[Tensor]  # visual tokens [N, V, D], patch tokens [N, P, W], embedding [N, E]
+Asked = Sequence[Sequence[str]]  # questions on each picture, may be none
 
 
 class Sight:
@@ -43,3 +45,18 @@ class Sight:
         return [
             ((a - b) / deviation).square().mean() for a, b, deviation in zip(seen, wanted, self.deviations, strict=True)
         ]
+
+
+def divergence(
+    model: EmbeddedVLM, seen: Tensor, wanted: Tensor, asked: Asked, pool: Sequence[str], rng: random.Random
+) -> Tensor:
+    """Mean KL divergence of the first word that the model would say with visual tokens `wanted` [N, V, D] from that
+    with `seen`: of a caption, and to two questions on each picture, one of them its own if it has any."""
+    rows, prompts = [], []
+    for i, own in enumerate(asked):
+        rows += [i, i, i]
+        prompts += [rng.choice(own or pool), rng.choice(pool), CAPTION_PROMPT]
+    with torch.no_grad():
+        expected = model.logits(wanted[rows], prompts, [""] * len(rows))[0][:, -1].softmax(-1)
+    found = model.logits(seen[rows], prompts, [""] * len(rows))[0][:, -1].log_softmax(-1)
+    return nn.functional.kl_div(found, expected, reduction="batchmean")

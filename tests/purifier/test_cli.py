@@ -155,5 +155,6 @@ def test_training_and_measuring_say_which_data_they_need(tmp_path: Path) -> None
     assert "--data" in run("evaluate", "--out", tmp_path / "r.json").stderr
     assert "--data" in run("optimise-prompt", "--out", tmp_path / "p", "--vlm", "some/model").stderr
     assert "--data" in run("train-eye", "--out", tmp_path / "p").stderr
+    assert "--data" in run("refine", "--folder", tmp_path / "p").stderr
     words = run("optimise-prompt", "--out", tmp_path / "p", "--vlm", "embedded", "--data", tmp_path)
     assert "train-eye" in words.stderr

@@ -11,11 +11,13 @@ from torch import Tensor
 
 from causalclip.clip.tower import Tower
 from causalclip.detector import Detector
+from purifier import running
 from purifier.denoiser.filters import quantise_at
 from purifier.training import seeing
 from purifier.training.loop import pair_files
 from purifier.training.pairs import load_pairs
-from purifier.training.seeing import divergence, learn_eye, most_moved
+from purifier.training.seeing import learn_eye, most_moved
+from purifier.training.sight import divergence
 from purifier.training.sources import question_pool
 from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM
 from purifier.vlm.eye import DOWN, UP, Eye
@@ -102,7 +104,7 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(
     cache = tmp_path / "cache"
     learn(data, tmp_path / "one", cache)
     with monkeypatch.context() as patched:
-        patched.setattr(seeing, "save_checkpoint", stopping(seeing.save_checkpoint))
+        patched.setattr(running, "save_checkpoint", stopping(running.save_checkpoint))
         with pytest.raises(KeyboardInterrupt):
             learn(data, tmp_path / "two", cache)
     learn(data, tmp_path / "two", cache)
