@@ -35,8 +35,7 @@ def train(
     from purifier.training import train_purifier
     from purifier.training.sources import training_sources
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    settings = json.loads(config.read_text()) if config else {}
+    settings = _settings(config)
     try:
         sources = training_sources(data, forensics)
     except FileNotFoundError as error:
@@ -56,7 +55,7 @@ def refit(
     from purifier.training import refit_gate
     from purifier.training.sources import training_sources
 
-    settings = json.loads(config.read_text()) if config else {}
+    settings = _settings(config)
     try:
         refit_gate(training_sources(data, forensics), folder, settings=settings, batches=batches, cache=cache)
     except (FileNotFoundError, WeightsMissing) as error:
@@ -78,8 +77,7 @@ def refine(
     from purifier.training.refining import refine_purifier
     from purifier.training.sources import question_pool, training_sources
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    settings = json.loads(config.read_text()) if config else {}
+    settings = _settings(config)
     try:
         if data is None:
             raise FileNotFoundError(NO_DATA)
@@ -170,8 +168,7 @@ def train_eye(
     """Train the eye for purified pictures, which also guides the purifier: a low-rank update of CLIP's tower."""
     from purifier.training.seeing import learn_eye
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    settings = json.loads(config.read_text()) if config else {}
+    settings = _settings(config)
     try:
         if data is None:
             raise FileNotFoundError(NO_DATA)
@@ -179,6 +176,12 @@ def train_eye(
     except (WeightsMissing, FileNotFoundError, ValueError) as error:
         _stop(error)
     typer.echo(json.dumps(numbers))
+
+
+def _settings(config: Path | None) -> dict[str, Any]:
+    """What the file says, or nothing; from here on a training's log is shown."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    return dict(json.loads(config.read_text())) if config else {}
 
 
 def _list(text: str) -> tuple[str, ...]:

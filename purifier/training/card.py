@@ -105,9 +105,9 @@ def write_refined_section(folder: Path, config: RefiningConfig, pairs: PairsConf
         folder / "README.md",
         REFINED,
         f"""{REFINED}
-Then it went on with {config.steps * pairs.batch:,} attacks on pictures of the training splits, made as it learned, of
-{low} to {high} steps, by its squared error, by how far what the language model sees behind it is from what it sees of
-the clean picture, and by what it would say (HGD, arXiv 1712.02976).
+Then it went on with {config.steps * pairs.batch:,} pictures of the training splits. {1 - config.clean:.0%} of them were
+attacked as it learned, in {low} to {high} steps. It learned by its squared error, by how far what the language model
+sees behind it is from what it sees of the clean picture, and by what it would say (HGD, arXiv 1712.02976).
 """,
     )
 

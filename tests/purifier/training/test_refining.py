@@ -93,4 +93,4 @@ def test_the_purifier_and_its_card_are_written_with_a_new_gate(
     card = (tmp_path / "out/README.md").read_text()
     headings = [line for line in card.splitlines() if line.startswith("## ")]
     assert headings == ["## Refined", "## The gate", "## Limits"]
-    assert "went on with 4 attacks" in card
+    assert "went on with 4 pictures of the training splits. 90% of them were\nattacked" in card
