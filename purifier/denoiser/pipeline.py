@@ -43,7 +43,7 @@ DEFAULT = ASSETS / "purifier"
 STEPS = 1
 MAX_STEPS = 5
 SHARD = "8MB"
-FINE = 8.0
+FINE, APART = 8.0, 4.0
 SIDE, FINER = 224, 30  # px of the short side at which a picture is guided, and quality at which it is then quantised
 ALWAYS = 4.0  # 1/255, of the noise that is added where the gate is not asked
 
@@ -59,8 +59,9 @@ class PurifierPipeline(DiffusionPipeline):
     """A U-Net on pixels, folded by `fold` (pixel-unshuffle), and the scheduler of its steps (see bridge).
 
     Args:
-        unet: finds the perturbation; takes the picture and, FINE times enlarged, its fine detail, 6 fold^2 channels;
-            its output, 3 fold^2 channels, times `scale` is the velocity.
+        unet: finds the perturbation; takes the picture, its fine detail FINE times enlarged, and, if it has 9 fold^2
+            channels and not 6, APART times what its coarse twin adds; its output, 3 fold^2 channels, times `scale` is
+            the velocity.
         gate: settings of a Gate. What it takes for clean stays as it is. What it takes for attacked is also guided
             (guidance) and quantised (filters.quantise), as an attack on CLIP survives at a quarter of its size. Without
             a gate the network's walk is the answer. It decides by one step, however many are walked.
@@ -210,12 +211,16 @@ class PurifierPipeline(DiffusionPipeline):
         """v of the bridge at pixels [N, 3, H, W] and times t ([N] or scalar, in [0, 1])."""
 
         def network(part: Tensor) -> Tensor:
-            folded = F.pixel_unshuffle(torch.cat([part * 2 - 1, FINE * fine_detail(part)], 1), self.config["fold"])
+            picture, *twin = part.split(3, 1)
+            views = [picture * 2 - 1, FINE * fine_detail(picture), *(APART * (other - picture) for other in twin)]
+            folded = F.pixel_unshuffle(torch.cat(views, 1), self.config["fold"])
             with torch.autocast(part.device.type, torch.bfloat16, enabled=fast_dtype() is torch.bfloat16):
                 out = self.unet(folded, t * 1000).sample
             return F.pixel_shuffle(out.float(), self.config["fold"]) * self.config["scale"]
 
         tiles = {name: self.config[name] for name in ("tile", "overlap")}
+        if self.unet.config["in_channels"] == 9 * self.config["fold"] ** 2:
+            pixels = torch.cat([pixels, coarse_twin(pixels)], 1)
         return apply_tiled(network, pixels, multiple=self.multiple, **tiles)
 
     def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
@@ -260,7 +265,7 @@ def new_pipeline(
     """
     torch.manual_seed(seed)
     unet: Any = UNet2DModel(
-        in_channels=6 * fold**2,
+        in_channels=9 * fold**2,
         out_channels=3 * fold**2,
         layers_per_block=layers,
         block_out_channels=channels,
@@ -286,8 +291,13 @@ def towards_twin(walked: Tensor, eye: Tower | None = None) -> tuple[Tensor, Tens
     from purifier.vlm.eye import shared_eye  # imports transformers: seconds, at the first picture
 
     fine = coarser(walked.clamp(0, 1), SIDE).clamp(0, 1)
-    coarse = quantise_at(fine, QUALITY, TWIN).clamp(0, 1)
+    coarse = coarse_twin(fine)
     return guided(fine, coarse, tower=shared_tower(TOWER), eye=eye or shared_eye()), coarse
+
+
+def coarse_twin(pixels: Tensor) -> Tensor:
+    """Quantised at QUALITY, as far below their size as TWIN is below SIDE: little of an attack is left in them."""
+    return quantise_at(pixels, QUALITY, round(min(pixels.shape[-2:]) * TWIN / SIDE)).clamp(0, 1)
 
 
 def _unforeseen() -> torch.Generator:

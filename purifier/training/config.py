@@ -46,16 +46,20 @@ class TrainConfig:
 @dataclass(frozen=True, slots=True)
 class RefiningConfig:
     """steps, rate: of the optimiser; a step is one batch of attacks. decay: the last share of the run, over which the
-    rate falls nearly to 0. pixels, said: weights of the squared error and of the divergence, beside what is left of an
-    attack's shift. clean: the share of pictures that come in clean. units: batches by which an attack's shift is
-    measured. average: of the weights. check: every how many steps it is saved."""
+    rate falls nearly to 0. pixels, left, said: weights of the squared error, of what is left of an attack's shift, and
+    of the divergence. clean: the share of pictures that come in clean. between: of steps at another time of the bridge
+    than its start. quantised: of steps after which the result is looked at quantised, as it is at use. units: batches
+    by which an attack's shift is measured. average: of the weights. check: every how many steps it is saved."""
 
     steps: int = 1700
     rate: float = 4e-4
     decay: float = 0.5
-    pixels: float = 3.0
-    said: float = 0.5
+    pixels: float = 1.5
+    left: float = 0.6
+    said: float = 0.6
     clean: float = 0.1
+    between: float = 0.2
+    quantised: float = 0.5
     units: int = 6
     average: float = 0.995
     check: int = 100

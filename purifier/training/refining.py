@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from causalclip.detector import Detector
+from purifier.denoiser.filters import quantise
 from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.running import Loss, learn
 from purifier.training import if_there, refit_gate
@@ -27,6 +28,7 @@ from purifier.training.sight import Sight, divergence
 from purifier.vlm import EmbeddedVLM
 
 LEAST = 0.02  # of a shift, added to what is left: where that is 0, a root has no slope
+EARLIEST, QUALITIES = 0.05, (30, 50)  # time on the bridge, and qualities at which a result is quantised
 
 
 def refine_purifier(
@@ -68,7 +70,7 @@ def refine(
 ) -> None:
     """Learns from `config.steps` batches of attacks, and leaves the averaged weights in the pipeline.
 
-    The loss: the squared error of the network's one step; the root of how far what the model sees behind it is from
+    The loss: the squared error of the network's velocity; the root of how far what the model sees behind it is from
     what it sees of the clean picture, as a share of how far attacks move it; and the divergence of the first words
     that the model would say.
 
@@ -86,14 +88,18 @@ def refine(
         pairs, _ = maker.make(step)
         clean, moved = pairs.clean.float() / 255, pairs.moved[-1].float() / 255
         untouched = torch.tensor([rng.random() < config.clean for _ in clean]).view(-1, 1, 1, 1)
-        ends = Ends(clean, torch.where(untouched, clean, moved), torch.ones(len(clean)), torch.zeros_like(clean))
+        t = torch.full((len(clean),), rng.uniform(EARLIEST, 1) if rng.random() < config.between else 1.0)
+        ends = Ends(clean, torch.where(untouched, clean, moved), t, torch.zeros_like(clean))
         error, estimate = bridge_loss(pipeline, ends)
+        estimate = estimate.clamp(0, 1)
+        if rng.random() < config.quantised:
+            estimate = quantise(estimate, rng.choice(QUALITIES))
         with torch.no_grad():
             wanted = sight.of(*pairs.clean_seen)
-        seen = sight(estimate.clamp(0, 1))
+        seen = sight(estimate)
         left = sight.left(seen, wanted)
         said = divergence(model, seen[0], wanted[0], pairs.asked, pool, rng)
-        loss = config.pixels * error + (left + LEAST).sqrt().sum() + config.said * said
+        loss = config.pixels * error + config.left * (left + LEAST).sqrt().sum() + config.said * said
         return loss, {"error": error.item(), "shift left": left[0].item(), "divergence": said.item()}
 
     learn(

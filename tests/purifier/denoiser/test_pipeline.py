@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from causalclip.clip.weights import WeightsMissing
 from purifier.attacks.budget import to_levels
-from purifier.denoiser.filters import LARGEST, coarser
-from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
+from purifier.denoiser.filters import LARGEST, coarser, fine_detail
+from purifier.denoiser.pipeline import PurifierPipeline, coarse_twin, new_pipeline
 from tests.makers.purifiers import fixed_gate, tiny_clip, tiny_purifier
 
 
@@ -43,6 +44,27 @@ def test_two_runs_are_the_same_to_the_bit(purifier, steps: int) -> None:
 
 def test_steps_differ(purifier) -> None:
     assert not torch.equal(purifier.purify(pixels(32, 32), 1), purifier.purify(pixels(32, 32), 4))
+
+
+def test_the_network_sees_a_picture_its_fine_detail_and_what_its_coarse_twin_adds(purifier) -> None:
+    seen: list[Tensor] = []
+    hook = purifier.unet.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    x = pixels(32, 48)
+    purifier.velocity(x, torch.ones(1))
+    hook.remove()
+    picture, detail, added = F.pixel_shuffle(seen[0], purifier.config["fold"]).split(3, 1)
+    torch.testing.assert_close(picture, x * 2 - 1)
+    torch.testing.assert_close(detail, 8 * fine_detail(x))
+    torch.testing.assert_close(added, 4 * (coarse_twin(x) - x))
+
+
+@pytest.mark.parametrize("size", [(224, 224), (100, 160)])
+def test_nearly_nothing_of_a_faint_pattern_is_left_in_a_coarse_twin(size: tuple[int, int]) -> None:
+    smooth = F.interpolate(pixels(4, 4), size, mode="bicubic").clamp(0.1, 0.9)
+    signs = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(1)).sub(0.5).sign()
+    moved, left = smooth + 8 / 255 * signs, coarse_twin(smooth + 8 / 255 * signs) - coarse_twin(smooth)
+    assert coarse_twin(moved).shape == smooth.shape
+    assert left.abs().mean() < 0.25 * 8 / 255
 
 
 def test_noise_is_optional_and_seeded(purifier) -> None:
@@ -106,7 +128,7 @@ def test_a_strip_is_quantised_at_what_the_memory_holds(monkeypatch: pytest.Monke
     purifier = tiny_purifier(gate=fixed_gate(1.0))
     purifier.forced(pixels(40, 900))
     purifier.purify(pixels(40, 900), always=True, generator=torch.Generator().manual_seed(0))
-    assert len(sizes) == 4
+    assert len(sizes) == 6
     assert all(min(size) > 30 and size[0] * size[1] < 2.4 * 200 * 200 for size in sizes)  # the last with its rim
 
 

@@ -42,7 +42,8 @@ def refined(data: Path, maker: PairMaker, out: Path, config: RefiningConfig) -> 
 
 
 def test_it_takes_out_what_moves_the_models_sight(data: Path, maker: PairMaker, tmp_path: Path) -> None:
-    config = replace(CONFIG, steps=60, rate=1e-2, clean=0.0, pixels=0.1, check=20, average=0.5)
+    looks = {"pixels": 0.1, "left": 1.0, "clean": 0.0, "between": 0.0, "quantised": 0.0}
+    config = replace(CONFIG, steps=60, rate=1e-2, check=20, average=0.5, **looks)
     pipeline = refined(data, maker, tmp_path, config)
     rows = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [20, 40, 60]
