@@ -25,6 +25,7 @@ from purifier.vlm.training.data import normalise_answer
 
 Log = Callable[[str], Any]
 CHECK = 5  # steps, after which an adaptive attacker looks at what he has
+APART = 1000  # how far the seeds of an attack's starts lie apart, so that repetitions share none
 SURE = 8  # draws of a random defence that must all give another answer before he stops
 
 
@@ -87,11 +88,16 @@ def evaluate_defences(
                     continue
                 known = kept.get(column.name, seed, sample.name)
                 missing = [row for row in rows if row.name not in known]
+                found = {}
+                if column.after:
+                    before = kept.get(column.after, seed, sample.name)
+                    found = {r.name: before[r.name] for r in missing if r.name in before and not before[r.name].agrees}
+                    missing = [row for row in missing if row.name in before and before[row.name].agrees]
                 if missing:
                     answer = answer or models.vlm.answer(sample.pixels, sample.question)[0].text
-                    found = _column(models, sample, answer, column, missing, seed, made, captions=config.captions)
-                    if found:
-                        kept.put(column.name, seed, sample.name, found)
+                    found |= _column(models, sample, answer, column, missing, seed, made, captions=config.captions)
+                if found:
+                    kept.put(column.name, seed, sample.name, found)
     captions = load_captions(data)
     cells = [cell for column in columns for cell in _cells(column.name, rows, kept, captions)]
     if earlier and not config.rows:
@@ -137,7 +143,8 @@ def _column(
             moved = sample.pixels
         elif column.adaptive:
             attack, said = replace(column.attack, seed=seed), Said(row, sample.question, answer)
-            moved = attacked_until(attack, sample.pixels, seen, said.changed)
+            starts = 1 if row.random else column.starts
+            moved = attacked_until(attack, sample.pixels, seen, said.changed, starts=starts)
         elif moved is None:
             attack = replace(column.attack, seed=seed)
             what = f"{attack} {sample.name} {sample.question} {answer}"
@@ -165,16 +172,20 @@ class Said:
         return str(self.row.speaks_of(shown, moved).answer(shown, self.question)[0].text)
 
 
-def attacked_until(attack: Attack, pixels: Tensor, objective: Any, reached: Callable[[Tensor], bool]) -> Tensor:
-    """The attacked picture, as soon as `reached` says so of it (asked every CHECK steps), or after the last step.
+def attacked_until(
+    attack: Attack, pixels: Tensor, objective: Any, reached: Callable[[Tensor], bool], *, starts: int = 1
+) -> Tensor:
+    """The attacked picture, as soon as `reached` says so of it (asked every CHECK steps), or after the last step of the
+    last start; each start has a seed of its own.
 
     What an attacker who has what he wants does next tells nothing of the defence (AutoAttack, arXiv 2003.01690, goes
     on with the pictures that still hold); it spares most of the cost.
     """
-    for state in attack_steps(attack, pixels, objective):
-        moved = state.rounded()
-        if state.step % CHECK == 0 and reached(moved):
-            break
+    for start in range(starts):
+        for state in attack_steps(replace(attack, seed=attack.seed + APART * start), pixels, objective):
+            moved = state.rounded()
+            if state.step % CHECK == 0 and reached(moved):
+                return moved
     return moved
 
 

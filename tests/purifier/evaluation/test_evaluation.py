@@ -173,6 +173,52 @@ def test_an_attacker_stops_when_he_has_what_he_wants() -> None:
     assert torch.equal(run.attacked_until(long, clean, objective, lambda _: False), whole)
 
 
+def test_an_attacker_starts_again_elsewhere_where_the_answer_holds() -> None:
+    asked = []
+
+    def reached(moved: torch.Tensor) -> bool:
+        asked.append(moved)
+        return len(asked) == 5
+
+    def objective(x: torch.Tensor) -> torch.Tensor:  # many heights: where it ends depends on the start
+        return (40 * x).sin().sum((1, 2, 3))
+
+    clean, attack = torch.full((1, 3, 8, 8), 0.5), Attack("pgd", eps=8, steps=10)
+    moved = run.attacked_until(attack, clean, objective, reached, starts=3)
+    assert len(asked) == 5
+    first, second, third = (run_attack(replace(attack, seed=run.APART * start), clean, objective) for start in range(3))
+    assert torch.equal(asked[1], first)
+    assert torch.equal(asked[3], second)
+    assert not torch.equal(first, second)
+    assert torch.equal(moved, asked[4])
+    assert torch.equal(run.attacked_until(attack, clean, objective, lambda _: False, starts=3), third)
+
+
+def test_only_answers_that_outlive_the_first_attack_are_attacked_again(
+    data: Path, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From several starts, but through what is random from one; rows that the first attack did not ask are left out."""
+    column = next(c for c in COLUMNS if c.name == "APGD, then PGD-40 4/255, knows all")
+    (sample,) = load_samples(data, count=1, seed=0)
+    clean = sample.pixels
+    fell, held = (Outcome(agrees, False, None, clean, clean).measured() for agrees in (False, True))
+    before = {"no defence": fell, "JPEG 10": held, "ours, always": held}
+    Kept(tmp_path).put(column.after, 0, sample.name, before)
+    asked = []
+
+    def attacked_until(attack: Attack, pixels: torch.Tensor, *_: object, starts: int) -> torch.Tensor:
+        asked.append((attack.name, attack.steps, starts))
+        return pixels
+
+    monkeypatch.setattr(run, "attacked_until", attacked_until)
+    config = EvaluationConfig(pictures=1, costly=1, seeds=1, columns=(column.name,))
+    report = evaluate_defences(config, data=data, models=models, keep=tmp_path)
+    assert asked == [("pgd", 40, 3), ("pgd", 40, 1)]
+    assert {cell["row"] for cell in report["cells"]} == set(before)
+    found = Kept(tmp_path).get(column.name, 0, sample.name)
+    assert not found["no defence"].agrees
+
+
 @pytest.mark.parametrize(("said", "changed"), [(["cat"] * 8, True), (["cat"] * 7 + ["dog"], False), (["dog"], False)])
 def test_who_attacks_a_random_defence_stops_when_eight_draws_give_another_answer(
     said: list[str], changed: bool
