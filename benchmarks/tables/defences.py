@@ -10,9 +10,9 @@ from purifier.models import MODELS
 
 OURS, EYED, NONE, JPEG = "ours, 1 step", "ours, 1 step, eye", "no defence", "JPEG 10"
 ALWAYS = "ours, always"  # without the gate, by chance
-ADAPTIVE = "adaptive"
+ADAPTIVE = "adaptive", "budget by budget"  # how the threats of who knows ours begin
 KEPT = {"PGD 8/255": 0.85, "APGD 8/255": 0.82, "PGD l2 4.0": 0.85, "patch 2 %": 0.80}  # aims: answers that stay
-KNOWN = {"APGD 2/255, knows all": 0.40, "APGD 4/255, knows all": 0.20}  # the same, by who knows all
+KNOWN = {"APGD, then PGD-40 2/255, knows all": 0.40, "APGD, then PGD-40 4/255, knows all": 0.20}  # by who knows all
 RESTORED = {"PGD 8/255": 0.85, "APGD 8/255": 0.75}  # aims: the share of the clean picture's right answers
 OUTCOMES = Path(__file__).resolve().parents[1] / "purification" / "outcomes"
 
@@ -33,6 +33,11 @@ def columns(report: Report, *threats: str) -> list[str]:
     """The columns whose threat begins with one of these words, where our row with the eye was measured."""
     ours = {c["column"] for c in report["cells"] if c["row"] == EYED}
     return [name for name, about in report["threats"].items() if about["threat"].startswith(threats) and name in ours]
+
+
+def knowing(report: Report) -> list[str]:
+    """The columns of who knows the purifier, at 4/255."""
+    return [name for name in columns(report, *ADAPTIVE) if report["threats"][name]["eps"] == 4]
 
 
 def purification(report: Report) -> str:
@@ -142,14 +147,14 @@ def _beaten(report: Report, column: str, metric: str) -> bool:
 
 
 def _adaptive(report: Report) -> Aim:
-    under = columns(report, ADAPTIVE)
+    under = knowing(report)
     ours, none = kept(report, EYED, under), kept(report, NONE, under)
     return Aim(
         "an attacker who knows the purifier, at 4/255: 20 points more answers stay than without a defence, under every "
         "attack",
         min(a - b for a, b in zip(ours, none, strict=True)) >= 0.20,
         f"{percents(ours)} stay, {percents(none)} without",
-        "The purifier was not trained against attacks through itself.",
+        "He closes the gate. A network that learned from attacks through itself kept no more answers without it.",
         short="a defence against an attacker who knows the purifier",
     )
 
@@ -157,9 +162,9 @@ def _adaptive(report: Report) -> Aim:
 def _known(report: Report, column: str, aim: float) -> Aim:
     """Of an attacker who follows the mean gradient through what is drawn, if the gate is switched off."""
     (stay, clean), count = kept(report, ALWAYS, [column, "clean"]), cell(report, ALWAYS, column)["n"]
-    attack = column.partition(",")[0]
+    attack = column.removesuffix(", knows all")
     return Aim(
-        f"{attack} by an attacker who knows all (20 steps, the mean of 4 draws): at least {percent(aim)} of the "
+        f"{attack} by an attacker who knows all (the mean of 4 draws): at least {percent(aim)} of the "
         f"answers stay behind {ALWAYS!r}",
         stay >= aim,
         f"{percent(stay)} of {count}; with gate and eye {percents(kept(report, EYED, [column]))}",

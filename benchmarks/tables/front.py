@@ -2,7 +2,7 @@
 
 from benchmarks.tables import defences
 from benchmarks.tables.aims import missed_line
-from benchmarks.tables.defences import ADAPTIVE, ALWAYS, EYED, JPEG, KNOWN, NONE, OURS, RESTORED, kept
+from benchmarks.tables.defences import ALWAYS, EYED, JPEG, KNOWN, NONE, OURS, RESTORED, kept
 from benchmarks.tables.markdown import SETS, Report, ordered, percent, percents, table
 from benchmarks.tables.method import protocols
 from benchmarks.tables.sections import LADDER, PURIFIED, TEST, aims, read
@@ -61,7 +61,7 @@ def _answers(test: Report) -> Row:
 
 
 def _purification(report: Report) -> list[Row]:
-    attacked, knowing = list(RESTORED), list(KNOWN)[-1]
+    attacked, strongest = list(RESTORED), list(KNOWN)[-1]
 
     def stay(row: str, columns: list[str]) -> str:
         return percents(kept(report, row, columns))
@@ -69,7 +69,7 @@ def _purification(report: Report) -> list[Row]:
     def clean(row: str) -> str:
         return f"not attacked: {stay(row, ['clean'])}"
 
-    through = stay(EYED, [*defences.columns(report, ADAPTIVE), knowing])
+    through = stay(EYED, defences.knowing(report))
     return [
         [
             "Answers of the vision-language model that stay, purified, under PGD and APGD at 8/255",
@@ -79,8 +79,9 @@ def _purification(report: Report) -> list[Row]:
         ],
         [
             "The same, attacked at 4/255 by someone who knows the purifier",
-            f"{through}; always purified, by chance, without the eye: {stay(ALWAYS, [knowing])}; that way, "
+            f"{through}; always purified, by chance, without the eye: {stay(ALWAYS, [strongest])}; that way, "
             f"not attacked: {stay(ALWAYS, ['clean'])}",
-            f"{JPEG}, attacked around it, which is weaker: {stay(JPEG, [knowing])}; {NONE}: {stay(NONE, [knowing])}",
+            f"{JPEG}, attacked around it, which is weaker: {stay(JPEG, [strongest])}; {NONE}: "
+            f"{stay(NONE, [strongest])}",
         ],
     ]

@@ -38,14 +38,14 @@ class Column:
 
 
 GREY = "grey box: knows the model, not the defence"
-AROUND = "adaptive: gradient around the defence; stops once the answer is another"
+AROUND = "budget by budget, adaptive: gradient around the defence; stops once the answer is another"
 THROUGH = "adaptive: gradient through all, around what has none; stops once the answer is another"
 STRENGTH = (
     "budget by budget, adaptive: gradient through all, around what has none, the mean of 4 draws of what is random; "
     "stops once the answer is another (of what is random, in 8 draws)"
 )
 AGAIN = (
-    "budget by budget, the strongest: what outlives that APGD is attacked in the same way by PGD in 40 steps, from "
+    "budget by budget, the strongest: what outlives APGD in 20 steps is attacked in the same way by PGD in 40, from "
     "three random starts (from one through what is random)"
 )
 BUDGETS = (1, 2, 4, 8)  # of less, nothing is left in 8 bits
@@ -61,13 +61,6 @@ COLUMNS = (
     Column("APGD 8/255", GREY, Attack("apgd", eps=8, steps=10)),
     Column("PGD l2 4.0", GREY, Attack("pgd", eps=4, norm="l2", steps=10), seen=True),
     Column("patch 2 %", GREY, Attack("patch", steps=20), seen=True),
-    Column(
-        "BPDA + EOT 4/255",
-        AROUND,
-        Attack("pgd", eps=4, steps=20),
-        True,
-        "bpda",
-    ),
     Column(
         "full-gradient PGD-40 4/255",
         THROUGH,
@@ -86,6 +79,7 @@ COLUMNS = (
         Attack("square", eps=8, steps=100),
         True,
     ),
+    *(Column(f"BPDA + EOT {eps:g}/255", AROUND, Attack("pgd", eps=eps, steps=20), True, "bpda") for eps in BUDGETS),
     *(
         Column(f"APGD {eps:g}/255, knows all", STRENGTH, Attack("apgd", eps=eps, steps=20), True, "either")
         for eps in BUDGETS

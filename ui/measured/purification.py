@@ -55,7 +55,7 @@ def _stack(found: dict[str, float]) -> str:
 def _threat(threat: str, columns: list[str], cells: Cells, report: Report) -> str:
     tables = "".join(_attack(column, cells, seen=report["threats"][column]["trained on"]) for column in columns)
     curve = _curve(columns, cells, report) if threat.startswith(BUDGETS) else ""
-    head = f"<h3>{escape(threat).capitalize()}</h3><p>{_finding(columns, cells)}</p>"
+    head = f"<h3>{escape(threat[:1].upper() + threat[1:])}</h3><p>{_finding(columns, cells)}</p>"
     return f"{head}{curve}<div class='cc-beside'>{tables}</div>"
 
 
