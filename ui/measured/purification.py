@@ -28,7 +28,8 @@ def purification(report: Report) -> str:
         "often its answer is the one that it gives for the clean picture. Whether the answer is right is another "
         "question: it stands in the last column. In rows with “eye”, the model sees purified pictures by the adapter "
         "that the Purify tab leaves on; an attacker who knows the purifier knows it, too. The adapter also guides our "
-        "purifier in the rows without “eye”, but not in “always”.</p>"
+        "purifier in the rows without “eye”, but not in “always”. JPEG has no gradient: an attacker who knows it goes "
+        "around it, which is weaker.</p>"
     )
     return words + "".join(_threat(threat, columns, cells, report) for threat, columns in groups.items())
 
