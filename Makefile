@@ -6,8 +6,12 @@ DATA ?= ../shared/data
 BACKBONE ?= clip-vit-b-16
 OUT ?= runs/detector
 CONFIG ?= benchmarks/detection/configs/shipped.json
+# make benchmark-purification writes the table of what is kept, in seconds. PICTURES=100 measures what is missing of so many
+# a seed, in hours; KEEP=... keeps it elsewhere: in an empty folder all is missing, which is days on two cores.
+PICTURES ?= 0
+KEEP ?= benchmarks/purification/outcomes
 
-.PHONY: app test test-archive detector evaluate benchmark-latency benchmark-detection benchmark-load screenshot space redteam lock
+.PHONY: app test test-archive detector evaluate benchmark-latency benchmark-detection benchmark-purification benchmark-load screenshot space redteam lock
 
 app: .venv/.app
 	$(BIN)/python app.py
@@ -36,6 +40,11 @@ benchmark-latency: .venv/.dev
 
 benchmark-detection: .venv/.dev
 	$(BIN)/python -m benchmarks.detection --data $(DATA)/forensics
+
+benchmark-purification: .venv/.dev
+	$(BIN)/python -m purifier evaluate --data $(DATA)/vlm --pictures $(PICTURES) --keep $(KEEP) \
+		$(if $(filter-out 0,$(PICTURES)),--forensics $(DATA)/forensics) --out benchmarks/purification/defences.json
+	$(BIN)/python -m benchmarks.readme
 
 benchmark-load: .venv/.dev
 	$(BIN)/python benchmarks/load.py
