@@ -154,7 +154,7 @@ def _adaptive(report: Report) -> Aim:
         "attack",
         min(a - b for a, b in zip(ours, none, strict=True)) >= 0.20,
         f"{percents(ours)} stay, {percents(none)} without",
-        "He closes the gate. A network that learned from attacks through itself kept no more answers without it.",
+        "He closes the gate. Without a gate, a network that learned from attacks through itself kept about as many.",
         short="a defence against an attacker who knows the purifier",
     )
 
