@@ -82,5 +82,17 @@
     if (picture) magnify(picture.src);
   });
 
+  // The card is written again once it is known whether its answer is stable. Who stands on a link or a button in it by
+  // keyboard keeps that place.
+  let held;
+  document.addEventListener("focusin", (event) => (held = event.target.closest("#status") && event.target));
+  document.addEventListener("focusout", (event) => queueMicrotask(() => event.target.isConnected && held === event.target && (held = undefined)));
+  new MutationObserver(() => {
+    if (!held || held.isConnected || document.activeElement !== document.body) return;
+    const { textContent } = held;
+    held = undefined;
+    [...document.querySelectorAll("#status a, #status button")].find((e) => e.textContent === textContent)?.focus({ preventScroll: true });
+  }).observe(document.body, { childList: true, subtree: true });
+
   document.documentElement.dataset.renames = "yes";  // from here on, no name of a picture leaves the browser
 }

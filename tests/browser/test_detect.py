@@ -1,5 +1,6 @@
 """The Detect tab as a person meets it: from a picture to its verdict and maps, by mouse and by keyboard."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import FileChooser, Page, expect
 
 import app
+from causalclip.examine.examination import conclude
+from causalclip.report.card import UNCHECKED
 from tests.browser.conftest import Open
 from tests.makers.detectors import inconclusive_detector
+from ui.detect import tab
 
 Serve = Callable[[Any], str]
 VERDICTS = ("Likely generated", "Inconclusive", "Likely not generated")
@@ -215,8 +219,12 @@ def test_on_a_phone_the_verdict_is_on_the_first_screen(open_page: Open, files: d
     assert folded["height"] < 120
 
 
-def test_an_inconclusive_picture_gets_next_steps_and_a_magnifier(open_page: Open, serve: Serve) -> None:
-    """By keyboard, too."""
+def test_an_inconclusive_picture_gets_next_steps_and_a_magnifier(
+    open_page: Open, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By keyboard, too: the card is written again behind the verdict, and the place in it is kept."""
+    go_on = threading.Event()
+    monkeypatch.setattr(tab, "conclude", lambda *given: go_on.wait(60) and conclude(*given))
     page = open_page(serve(inconclusive_detector()))
     expect(page.locator("#sample")).to_be_visible()
     page.locator("#examples button").first.click()
@@ -224,6 +232,10 @@ def test_an_inconclusive_picture_gets_next_steps_and_a_magnifier(open_page: Open
     expect(page.locator("#sample")).to_be_hidden()
     expect(page.locator("#status .cc-steps li a").first).to_have_attribute("rel", "noopener noreferrer")
     page.locator(".cc-magnify").focus()
+    expect(page.locator("#status")).to_contain_text(UNCHECKED)
+    go_on.set()
+    expect(page.locator("#status")).not_to_contain_text(UNCHECKED)
+    expect(page.locator(".cc-magnify")).to_be_focused()
     page.keyboard.press("Enter")
     lens = page.locator("dialog.cc-lens")
     expect(lens.locator("img")).to_be_visible()
