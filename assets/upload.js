@@ -85,8 +85,8 @@
   // The card is written again once it is known whether its answer is stable. Who stands on a link or a button in it by
   // keyboard keeps that place.
   let held;
-  document.addEventListener("focusin", (event) => (held = event.target.closest("#status") && event.target));
-  document.addEventListener("focusout", (event) => queueMicrotask(() => event.target.isConnected && held === event.target && (held = undefined)));
+  document.addEventListener("focusin", (event) => (held = event.target instanceof Element && event.target.closest("#status") && event.target));
+  document.addEventListener("focusout", ({ target }) => queueMicrotask(() => held === target && target.isConnected && (held = undefined)));
   new MutationObserver(() => {
     if (!held || held.isConnected || document.activeElement !== document.body) return;
     const { textContent } = held;
