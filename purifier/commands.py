@@ -97,7 +97,10 @@ def evaluate(
     rows: Annotated[str, typer.Option(help="Which, with ; between them; empty for all.")] = "",
     columns: Annotated[str, typer.Option(help="Which, with ; between them; empty for all.")] = "",
     compared: Annotated[
-        Path, typer.Option(help="A folder with the compared recipes, noise and regression; others need another --keep.")
+        Path,
+        typer.Option(
+            help="A folder with the compared recipes: noise, regression, against-itself; others need another --keep."
+        ),
     ] = Path(".cache/purifier"),
     keep: Annotated[
         Path, typer.Option(help="Where what is measured of each picture goes, and is gone on with.")

@@ -10,6 +10,7 @@ from purifier.models import MODELS
 
 OURS, EYED, NONE, JPEG = "ours, 1 step", "ours, 1 step, eye", "no defence", "JPEG 10"
 ALWAYS = "ours, always"  # without the gate, by chance
+ALWAYS_EYED = "ours, always, eye"
 ADAPTIVE = "adaptive", "budget by budget"  # how the threats of who knows ours begin
 KEPT = {"PGD 8/255": 0.85, "APGD 8/255": 0.82, "PGD l2 4.0": 0.85, "patch 2 %": 0.80}  # aims: answers that stay
 KNOWN = {"APGD, then PGD-40 2/255, knows all": 0.40, "APGD, then PGD-40 4/255, knows all": 0.20}  # by who knows all
@@ -162,12 +163,15 @@ def _adaptive(report: Report) -> Aim:
 def _known(report: Report, column: str, aim: float) -> Aim:
     """Of an attacker who follows the mean gradient through what is drawn, if the gate is switched off."""
     (stay, clean), count = kept(report, ALWAYS, [column, "clean"]), cell(report, ALWAYS, column)["n"]
+    eyed, eyed_clean = kept(report, ALWAYS_EYED, [column, "clean"])
     attack = column.removesuffix(", knows all")
     return Aim(
         f"{attack} by an attacker who knows all (the mean of 4 draws): at least {percent(aim)} of the "
         f"answers stay behind {ALWAYS!r}",
         stay >= aim,
-        f"{percent(stay)} of {count}; with gate and eye {percents(kept(report, EYED, [column]))}",
-        f"Its attacker follows the mean of what is drawn. Of clean pictures {percent(clean)} of the answers stay.",
+        f"{percent(stay)} of {count}, seen by the eye {percent(eyed)}; with gate and eye "
+        f"{percents(kept(report, EYED, [column]))}",
+        f"Its attacker follows the mean of what is drawn. Of clean pictures {percent(clean)} of the answers stay, seen "
+        f"by the eye {percent(eyed_clean)}.",
         short=f"{percent(aim)} of answers under {attack} by who knows all",
     )

@@ -2,7 +2,7 @@
 
 from benchmarks.tables import defences
 from benchmarks.tables.aims import missed_line
-from benchmarks.tables.defences import ALWAYS, EYED, JPEG, KNOWN, NONE, OURS, RESTORED, kept
+from benchmarks.tables.defences import ALWAYS, ALWAYS_EYED, EYED, JPEG, KNOWN, NONE, OURS, RESTORED, kept
 from benchmarks.tables.markdown import SETS, Report, ordered, percent, percents, table
 from benchmarks.tables.method import protocols
 from benchmarks.tables.sections import LADDER, PURIFIED, TEST, aims, read
@@ -79,8 +79,9 @@ def _purification(report: Report) -> list[Row]:
         ],
         [
             "The same, attacked at 4/255 by someone who knows the purifier",
-            f"{through}; always purified, by chance, without the eye: {stay(ALWAYS, [strongest])}; that way, "
-            f"not attacked: {stay(ALWAYS, ['clean'])}",
+            f"{through}; always purified, by chance: {stay(ALWAYS, [strongest])}, seen by the eye "
+            f"{stay(ALWAYS_EYED, [strongest])}; that way, not attacked: {stay(ALWAYS, ['clean'])} and "
+            f"{stay(ALWAYS_EYED, ['clean'])}",
             f"{JPEG}, attacked around it, which is weaker: {stay(JPEG, [strongest])}; {NONE}: "
             f"{stay(NONE, [strongest])}",
         ],

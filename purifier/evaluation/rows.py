@@ -16,7 +16,7 @@ from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.models import Models
 from purifier.pixels import to_array
 
-COMPARED = ("unsupervised", "one-step regression")  # the same network, other recipes
+COMPARED = ("unsupervised", "one-step regression", "ours, always, against itself")  # the same network, other recipes
 NOISE = 12.0  # of the unsupervised row, in 1/255: what hides a perturbation of 8/255 under it
 
 
@@ -49,11 +49,13 @@ def build_rows(models: Models, *, compared: Path | None) -> list[Row]:
         Row("median blur", median, False, False, vlm),
         Row(f"low pass, {COARSE} px", low_pass, True, False, vlm),
     ]
-    unsupervised, regression = COMPARED
+    unsupervised, regression, against_itself = COMPARED
     if other := _compared(compared, "noise"):
         rows.append(Row(unsupervised, _noised(other), True, True, vlm))
     if other := _compared(compared, "regression"):
         rows.append(Row(regression, other.purify, True, False, vlm))
+    if trained := _compared(compared, "against-itself"):
+        rows.append(Row(against_itself, lambda x: trained.purify(x, always=True), True, True, vlm))
     rows.append(Row("ours, 1 step", lambda x: ours.purify(x, 1), True, False, vlm))
     rows.append(Row("ours, 4 steps", lambda x: ours.purify(x, 4), True, False, vlm))
     rows.append(Row("ours, always", lambda x: ours.purify(x, always=True), True, True, vlm))

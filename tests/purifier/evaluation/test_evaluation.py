@@ -17,7 +17,7 @@ from purifier.evaluation import EvaluationConfig, evaluate_defences, markdown, r
 from purifier.evaluation.columns import COLUMNS, Defended, seen_by
 from purifier.evaluation.kept import Kept, fingerprint
 from purifier.evaluation.metrics import Outcome, summarise
-from purifier.evaluation.rows import Row, build_rows, jpeg, median
+from purifier.evaluation.rows import COMPARED, Row, build_rows, jpeg, median
 from purifier.evaluation.samples import load_samples
 from purifier.models import Models
 from tests.makers.pictures import photo
@@ -300,6 +300,13 @@ def test_rows_whose_models_are_missing_are_left_out(models: Models) -> None:
     filters = ["JPEG 75", "JPEG 10", "median blur", "low pass, 40 px"]
     ours = ["ours, 1 step", "ours, 4 steps", "ours, always", "ours, 1 step, eye", "ours, always, eye"]
     assert names == ["no defence", *filters, *ours]
+
+
+def test_every_compared_recipe_whose_model_is_here_has_a_row(models: Models, tmp_path: Path) -> None:
+    for folder in ("noise", "regression", "against-itself"):
+        tiny_purifier(seed=1).save_pretrained(tmp_path / folder)
+    names = [row.name for row in build_rows(models, compared=tmp_path)]
+    assert [name for name in names if name in COMPARED] == list(COMPARED)
 
 
 def test_metrics_of_known_pictures() -> None:
