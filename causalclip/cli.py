@@ -1,4 +1,4 @@
-"""python -m causalclip detect | archive | train | evaluate"""
+"""python -m causalclip detect | archive | train | evaluate | data"""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tqdm import tqdm
 from causalclip.archive.command import archive
 from causalclip.clip.places import WeightsMissing, detector_folder
 from causalclip.codes import DONE, REFUSED, STOPPED, TABLE
+from causalclip.dataset.command import data
 from causalclip.examine.meant import near
 from causalclip.pictures.formats import ACCEPTED, ImageError, sniff
 from causalclip.report import card
@@ -32,6 +33,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__, epilog=TABLE
 )
 app.command()(archive)
+app.add_typer(data, name="data")
 Model = Annotated[str, typer.Option(help="A folder, or a name in assets/models.")]
 Manifest = Annotated[
     Path,
