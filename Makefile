@@ -10,8 +10,11 @@ CONFIG ?= benchmarks/detection/configs/shipped.json
 # a seed, in hours; KEEP=... keeps it elsewhere: in an empty folder all is missing, which is days on two cores.
 PICTURES ?= 0
 KEEP ?= benchmarks/purification/outcomes
+# make data brings the originals of data/pictures.csv.gz there: from GitHub, or with MIRRORS=... from bare mirrors.
+ORIGINALS ?= ../originals
+MIRRORS ?=
 
-.PHONY: app test test-archive detector evaluate benchmark-latency benchmark-detection benchmark-purification benchmark-load screenshot space redteam lock
+.PHONY: app test test-archive data detector evaluate benchmark-latency benchmark-detection benchmark-purification benchmark-load screenshot space redteam lock
 
 app: .venv/.app
 	$(BIN)/python app.py
@@ -26,6 +29,10 @@ test: .venv/.dev
 # An archive on a local Ray: made whole, killed, and resumed.
 test-archive: .venv/.dev
 	$(BIN)/pytest -m ray
+
+data: .venv/.dev
+	$(BIN)/python -m causalclip data collect --out $(ORIGINALS) $(if $(MIRRORS),--mirrors $(MIRRORS))
+	$(BIN)/python -m causalclip data check
 
 detector: .venv/.dev
 	$(BIN)/python -m causalclip train --manifest $(DATA)/forensics/manifest.csv --root $(DATA)/forensics \

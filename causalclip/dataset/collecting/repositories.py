@@ -1,0 +1,207 @@
+"""Reading files out of git repositories that nobody trusts: nothing of them is run, checked out or believed.
+
+Git is given an environment of its own: no configuration of the user's or the system's, no prompts, no hooks, no
+submodules, no protocol but the one that is named. Only objects are read, by their ids.
+"""
+
+import os
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+LARGEST = 64 * 2**20  # bytes of a file that is read
+PATIENCE = 900.0  # seconds for one call of git, and for reading one repository
+_PASSED_ON = ("PATH", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_CHUNK = 100  # paths or objects a call
+_SETTINGS = {
+    "core.hooksPath": os.devnull,
+    "core.fsmonitor": "false",
+    "credential.helper": "",
+    "fetch.recurseSubmodules": "false",
+    "gc.auto": "0",
+    "http.lowSpeedLimit": "1000",
+    "http.lowSpeedTime": "60",
+    "maintenance.auto": "false",
+    "protocol.allow": "never",  # but for what GIT_ALLOW_PROTOCOL names
+    "safe.directory": "*",
+    "submodule.recurse": "false",
+}
+
+
+class RepositoryGone(Exception):
+    """There is no such repository, or it cannot be reached."""
+
+
+class CommitMoved(Exception):
+    """The repository does not have the commit any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a commit has at a path. mode: as git writes it, "100644" for a file. oid: of the object."""
+
+    mode: str
+    oid: str
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is an ordinary file, not a symbolic link, a folder or another repository."""
+        return self.mode in ("100644", "100755")
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A bare git directory. protocol: what objects may still be fetched by; empty for a mirror, which is complete."""
+
+    folder: Path
+    protocol: str = ""
+
+    def entries(self, commit: str, paths: Sequence[str]) -> dict[str, Entry]:
+        """What the commit has at those paths; paths that it lacks are left out. Raises CommitMoved."""
+        found = {}
+        for chunk in _chunks(paths):
+            done = self._git("ls-tree", "-z", "--full-tree", commit, "--", *chunk)
+            if done.returncode:
+                raise CommitMoved(commit)
+            for line in done.stdout.split(b"\0")[:-1]:
+                about, _, path = line.partition(b"\t")
+                mode, _, oid = about.decode().split()
+                found[path.decode("utf-8", "surrogateescape")] = Entry(mode, oid)
+        return found
+
+    def fetch_commit(self, commit: str) -> None:
+        """Fetch a commit with its trees and without any file. Raises RepositoryGone or CommitMoved."""
+        done = self._git("fetch", "--quiet", "--depth=1", "--no-tags", "--filter=blob:none", "origin", commit)
+        if done.returncode == 0:
+            return
+        if self._git("ls-remote", "--quiet", "origin", "HEAD").returncode:
+            raise RepositoryGone(done.stderr.decode(errors="replace").strip()[-200:])
+        raise CommitMoved(commit)
+
+    def fetch_files(self, oids: Sequence[str], *, largest: int = LARGEST) -> None:
+        """Fetch those files, as far as they can be had, each of at most `largest` bytes as it is packed."""
+        for chunk in _chunks(oids):
+            if self._fetch(chunk, largest * len(chunk)):
+                for oid in chunk:  # so that one that is too large does not keep the others out
+                    self._fetch([oid], largest)
+
+    def _fetch(self, oids: Sequence[str], room: int) -> int:
+        options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--filter=blob:none", "--stdin", "origin")
+        wanted = "".join(f"{oid}\n" for oid in oids).encode()
+        return self._git("fetch", *options, sent=wanted, room=room).returncode
+
+    @contextmanager
+    def reader(self, *, patience: float = PATIENCE) -> Iterator["Reader"]:
+        """A reader of files by their object ids, which is ended after `patience` seconds."""
+        command = self._command("cat-file", "--batch-command")
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        with subprocess.Popen(command, env=self._environment(lazy=False), cwd=self.folder, **pipes) as process:  # type: ignore
+            watch = threading.Timer(patience, process.kill)
+            watch.start()
+            try:
+                assert process.stdin is not None
+                assert process.stdout is not None
+                yield Reader(process.stdin, process.stdout)
+            finally:
+                watch.cancel()
+                process.kill()
+
+    def _git(self, *arguments: str, sent: bytes = b"", room: int = 2**31) -> subprocess.CompletedProcess[bytes]:
+        """room: bytes that it may write to any one file."""
+        command = ["sh", "-c", 'ulimit -f "$0" && exec "$@"', str(-(-room // 512)), *self._command(*arguments)]
+        try:
+            return subprocess.run(
+                command, input=sent, capture_output=True, env=self._environment(), cwd=self.folder, timeout=PATIENCE
+            )
+        except subprocess.TimeoutExpired as stopped:
+            return subprocess.CompletedProcess(command, 1, b"", stopped.stderr or b"It took too long.")
+
+    def _command(self, *arguments: str) -> list[str]:
+        given = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        return ["git", "--no-pager", *given, "--git-dir=.", "--literal-pathspecs", *arguments]
+
+    def _environment(self, *, lazy: bool = True) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        return kept | {
+            "GIT_ALLOW_PROTOCOL": self.protocol if lazy and self.protocol else "none",
+            "GIT_ASKPASS": "true",
+            "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_LFS_SKIP_SMUDGE": "1",
+            "GIT_NO_LAZY_FETCH": "1",
+            "GIT_NO_REPLACE_OBJECTS": "1",
+            "GIT_OPTIONAL_LOCKS": "0",
+            "GIT_TERMINAL_PROMPT": "0",
+            "HOME": os.devnull,
+            "LC_ALL": "C",
+        }
+
+
+class Reader:
+    """Reads files out of `git cat-file --batch-command`."""
+
+    def __init__(self, sent: IO[bytes], got: IO[bytes]) -> None:
+        self._sent, self._got = sent, got
+
+    def size(self, oid: str) -> int | None:
+        """Bytes of a file, as its header says, without reading it; None if there is no such file.
+
+        Raises EOFError if git ended.
+        """
+        return self._ask("info", oid)
+
+    def read(self, oid: str) -> bytes | None:
+        """The bytes of a file; None if there is no such file. Raises EOFError if git ended."""
+        size = self._ask("contents", oid)
+        if size is None:
+            return None
+        data = self._got.read(size + 1)
+        if len(data) != size + 1:
+            raise EOFError
+        return data[:-1]
+
+    def _ask(self, what: str, oid: str) -> int | None:
+        try:
+            self._sent.write(f"{what} {oid}\n".encode())
+            self._sent.flush()
+        except BrokenPipeError:
+            raise EOFError from None
+        answer = self._got.readline().split()
+        if not answer:
+            raise EOFError
+        return int(answer[2]) if len(answer) == 3 and answer[1] == b"blob" else None
+
+
+def find_mirror(mirrors: Path, repo: str) -> Repository:
+    """The bare git directory of `owner/name` in a folder of `owner+name`. Raises RepositoryGone."""
+    place = mirrors / repo.replace("/", "+")
+    for folder in (
+        place / "repo" / ".git",
+        place / "repo",
+        place / ".git",
+        place,
+        place.with_name(f"{place.name}.git"),
+    ):
+        if (folder / "HEAD").is_file() and (folder / "objects").is_dir():
+            return Repository(folder)
+    raise RepositoryGone(f"no mirror {place.name}")
+
+
+def start_clone(folder: Path, url: str, *, protocol: str = "https") -> Repository:
+    """An empty partial clone of the repository at `url`, in a new folder: nothing is fetched yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    clone = Repository(folder, protocol)
+    clone._git("init", "--quiet", "--bare", "--template=", ".")
+    for name, value in {"url": url, "promisor": "true", "partialclonefilter": "blob:none"}.items():
+        clone._git("config", f"remote.origin.{name}", value)
+    return clone
+
+
+def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(items), _CHUNK):
+        yield items[start : start + _CHUNK]

@@ -1,0 +1,223 @@
+"""Originals come from mirrors and over a line, each checked by its hash; nothing of a repository is believed or run."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from causalclip.dataset.collecting.originals import Source, collect, place, split_by_presence
+from causalclip.dataset.collecting.repositories import Repository
+from causalclip.dataset.table import write_table
+from tests.causalclip.dataset.hosting import Host, blob, boasting_blob, git, sha
+from tests.causalclip.dataset.making import picture
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+@pytest.fixture(params=["mirrors", "line"])
+def source(request: pytest.FixtureRequest, host: Host) -> Source:
+    """Mirrors in a folder, and a host that is asked over a line; files stand for https, which a test has none of."""
+    if request.param == "mirrors":
+        return Source(mirrors=host.mirrors)
+    return Source(base=host.url, protocol="file")
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(out)): p.read_bytes() for p in out.rglob("*") if p.is_file()}
+
+
+def test_every_original_lands_under_its_hash(host: Host, source: Source, tmp_path: Path) -> None:
+    files = {"a.jpg": b"one", "deep/er/b c.jpg": b"two", "-rf.jpg": b"three", "ü*.jpg": b"four", "same.jpg": b"one"}
+    rows = host.pictures("anna/photos", files)[:4]
+    rows += host.pictures("anna/photos", {"later.png": b"five"}, format="PNG")  # of another commit
+    rows += host.pictures("bert/site", {"x.jpg": b"six"})
+    told: list[int] = []
+    assert collect(rows, tmp_path / "out", source, tell=lambda: told.append(1)) == []
+    assert len(told) == 6
+    assert {f.name: f.read_bytes() for f in (place(tmp_path / "out", row) for row in rows)} == {
+        f"{sha(data)}.{ending}": data
+        for data, ending in zip(b"one two three four five six".split(), ["jpg"] * 4 + ["png", "jpg"], strict=True)
+    }
+    assert len(contents(tmp_path / "out")) == 6
+
+
+def test_a_run_goes_on_with_what_is_missing(host: Host, source: Source, tmp_path: Path) -> None:
+    rows = host.pictures("anna/photos", {f"{n}.jpg": bytes([n]) for n in range(5)})
+    collect(rows[:2], tmp_path / "out", source)
+    kept = place(tmp_path / "out", rows[0])
+    before = kept.stat().st_mtime_ns
+    have, lack = split_by_presence(rows, tmp_path / "out")
+    assert (have, lack) == (rows[:2], rows[2:])
+    told: list[int] = []
+    assert collect(rows, tmp_path / "out", source, tell=lambda: told.append(1)) == []
+    assert len(told) == 3
+    assert kept.stat().st_mtime_ns == before
+
+
+def test_what_is_missing_has_its_reason_and_keeps_no_other_out(host: Host, source: Source, tmp_path: Path) -> None:
+    good = host.pictures("anna/photos", {"a.jpg": b"one", "folder/b.jpg": b"two"})
+    folder = host.repository("anna/photos")
+    odd = {"link.jpg": ("120000", blob(folder, b"/etc/passwd")), "sub.jpg": ("160000", good[0].commit)}
+    commit = host.commit("anna/photos", {**odd, "c.jpg": b"changed", "dir/d.jpg": b"d"})
+    reasons = {
+        "gone": picture("nobody/nothing"),
+        "moved": replace(good[0], path="other.jpg", sha256=sha(b"x")),
+        "moved to another history": replace(good[0], commit="1" * 40, sha256=sha(b"y")),
+        "changed": picture("anna/photos", "c.jpg", commit=commit, sha256=sha(b"as it was")),
+        "refused: a link": picture("anna/photos", "link.jpg", commit=commit, sha256=sha(b"/etc/passwd")),
+        "refused: a repository": picture("anna/photos", "sub.jpg", commit=commit, sha256=sha(b"z")),
+        "refused: a folder": picture("anna/photos", "dir", commit=commit, sha256=sha(b"d")),
+    }
+    missing = collect([*good, *reasons.values()], tmp_path / "out", source)
+    assert {m.picture: m.reason for m in missing} == {p: name.split(":")[0].split()[0] for name, p in reasons.items()}
+    assert set(contents(tmp_path / "out").values()) == {b"one", b"two"}
+
+
+def test_a_path_that_leaves_the_repository_reads_nothing(host: Host, source: Source, tmp_path: Path) -> None:
+    good = host.pictures("anna/photos", {"a/b.jpg": b"one"})[0]
+    secret = tmp_path / "secret.jpg"
+    secret.write_bytes(b"secret")
+    paths = ["../secret.jpg", "../../../secret.jpg", "a/../../secret.jpg", str(secret), "a/../a/b.jpg"]
+    rows = [replace(good, path=path, sha256=sha(b"secret")) for path in paths]
+    missing = collect(rows, tmp_path / "out", source)
+    assert Counter(m.reason for m in missing) == {"moved": len(paths)}
+    assert contents(tmp_path / "out") == {}
+
+
+def test_a_file_of_a_gigabyte_is_not_read(host: Host, tmp_path: Path) -> None:
+    folder = host.repository("anna/photos")
+    commit = host.commit("anna/photos", {"big.jpg": ("100644", boasting_blob(folder, 2**30)), "a.jpg": b"one"})
+    rows = [
+        picture("anna/photos", "a.jpg", commit=commit, sha256=sha(b"one")),
+        picture("anna/photos", "big.jpg", commit=commit),
+    ]
+    missing = collect(rows, tmp_path / "out", Source(mirrors=host.mirrors))
+    assert [(m.picture.path, m.reason) for m in missing] == [("big.jpg", "refused")]
+    assert list(contents(tmp_path / "out").values()) == [b"one"]
+
+
+def test_a_large_file_is_not_fetched_and_keeps_no_other_out(host: Host, tmp_path: Path) -> None:
+    large = os.urandom(3 * 2**20)
+    rows = host.pictures("anna/photos", {"large.jpg": large, **{f"{n}.jpg": bytes([n]) for n in range(3)}})
+    source = Source(base=host.url, protocol="file", largest=2**19)
+    missing = collect(rows, tmp_path / "out", source)
+    assert [(m.picture.path, m.reason) for m in missing] == [("large.jpg", "absent")]
+    assert collect(rows, tmp_path / "out", replace(source, largest=2**23)) == []
+
+
+def test_a_mirror_that_lacks_a_file_or_has_a_damaged_one_gives_the_others(host: Host, tmp_path: Path) -> None:
+    rows = host.pictures("anna/photos", {f"{n}.jpg": f"picture {n}".encode() for n in range(6)})
+    folder = host.repository("anna/photos")
+    for row, harm in ((rows[1], "remove"), (rows[3], "damage")):
+        oid = git(folder, "rev-parse", f"{row.commit}:{row.path}").decode().strip()
+        file = folder / "objects" / oid[:2] / oid[2:]
+        file.chmod(0o644)
+        if harm == "remove":
+            file.unlink()
+        else:
+            file.write_bytes(b"not zlib")
+    missing = collect(rows, tmp_path / "out", Source(mirrors=host.mirrors))
+    assert [m.picture.path for m in missing] == ["1.jpg", "3.jpg"]
+    assert missing[0].reason == "absent"
+    assert len(contents(tmp_path / "out")) == 4
+
+
+def test_nothing_is_executed_and_nothing_of_the_users_is_read(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = tmp_path / "ran"
+    script = tmp_path / "script"
+    script.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    script.chmod(0o755)
+    rows = host.pictures("anna/photos", {"a.jpg": b"one", ".gitattributes": b"*.jpg filter=evil diff=evil\n"})[:1]
+    folder = host.repository("anna/photos")
+    hooks = folder / "hooks"
+    hooks.mkdir(exist_ok=True)
+    for name in ("post-checkout", "reference-transaction", "post-index-change", "pre-auto-gc"):
+        (hooks / name).write_text(script.read_text())
+        (hooks / name).chmod(0o755)
+    evil = {"core.fsmonitor": str(script), "filter.evil.smudge": str(script), "diff.evil.textconv": str(script)}
+    evil |= {"core.pager": str(script), "core.sshCommand": str(script), "core.askPass": str(script)}
+    evil |= {
+        "extensions.partialClone": "origin",
+        "remote.origin.url": f"ext::{script}",
+        "remote.origin.promisor": "true",
+    }
+    users = tmp_path / "users.gitconfig"
+    for name, value in evil.items():
+        git(folder, "config", name, value)
+        subprocess.run(["git", "config", "--file", str(users), name, value], check=True)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(users))
+    monkeypatch.setenv("GIT_TEMPLATE_DIR", str(folder))
+    monkeypatch.setenv("GIT_SSH_COMMAND", str(script))
+    rows.append(replace(rows[0], path="none.jpg", sha256=sha(b"x")))
+    assert [m.reason for m in collect(rows, tmp_path / "m", Source(mirrors=host.mirrors))] == ["moved"]
+    assert [m.reason for m in collect(rows, tmp_path / "l", Source(base=host.url, protocol="file"))] == ["moved"]
+    oid = "2" * 40  # an object that a promisor would be asked for
+    with Repository(folder).reader() as reader:
+        assert reader.size(oid) is None
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize(
+    "base", ["{url}", "ext::touch {ran} #", "git://127.0.0.1:9", "ssh://127.0.0.1:9", "http://127.0.0.1:9"]
+)
+def test_no_protocol_but_https_is_spoken(host: Host, tmp_path: Path, base: str) -> None:
+    rows = host.pictures("anna/photos", {"a.jpg": b"one"})
+    ran = tmp_path / "ran"
+    missing = collect(rows, tmp_path / "out", Source(base=base.format(url=host.url, ran=ran)))
+    assert [m.reason for m in missing] == ["gone"]
+    assert not ran.exists()
+
+
+def test_a_repository_that_does_not_answer_is_left_when_the_time_is_over(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = host.pictures("anna/photos", {"a.jpg": b"one", "b.jpg": b"two"})
+    bin = tmp_path / "bin"
+    bin.mkdir()
+    git_here = subprocess.run(["which", "git"], capture_output=True, text=True, check=True).stdout.strip()
+    (bin / "git").write_text(f'#!/bin/sh\ncase "$*" in *cat-file*) exec sleep 30;; esac\nexec {git_here} "$@"\n')
+    (bin / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{bin}:{os.environ['PATH']}")
+    missing = collect(rows, tmp_path / "out", Source(mirrors=host.mirrors, patience=0.5))
+    assert [m.reason for m in missing] == ["stopped", "stopped"]
+
+
+def test_the_command_prints_what_is_missing_and_why(host: Host, tmp_path: Path) -> None:
+    rows = host.pictures("anna/photos", {f"{n}.jpg": bytes([n]) for n in range(40)})
+    rows += host.pictures("bert/site", {"t.jpg": b"test"}, split="test")
+    table, out = tmp_path / "t.csv.gz", tmp_path / "out"
+    write_table([*rows, picture("nobody/nothing")], table)
+
+    def run(*more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "causalclip", "data", "collect", "--table", str(table), "--out", str(out)]
+        command += ["--mirrors", str(host.mirrors), *more]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+    done = run()
+    assert done.returncode == 0, done.stderr  # 41 of 42 are more than 97 %
+    assert "41 of 42" in done.stdout
+    assert "gone" in done.stdout
+    assert "nobody/nothing" in (out / "missing.csv").read_text()
+    assert len((out / "manifest.csv").read_text().splitlines()) == 42
+    assert run("--split", "test").stdout.startswith("1 of 1")
+    write_table([*rows[:3], picture("nobody/nothing")], table)
+    assert run().returncode == 2
+
+
+def test_the_hash_of_what_is_written_is_right_even_where_the_table_is_not(host: Host, tmp_path: Path) -> None:
+    rows = host.pictures("anna/photos", {"a.jpg": b"one"})
+    wrong = replace(rows[0], sha256=hashlib.sha256(b"two").hexdigest())
+    missing = collect([wrong], tmp_path / "out", Source(mirrors=host.mirrors))
+    assert [m.reason for m in missing] == ["changed"]
+    assert contents(tmp_path / "out") == {}
