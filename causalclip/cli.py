@@ -1,11 +1,10 @@
-"""python -m causalclip detect | archive | train | evaluate | data"""
+"""python -m causalclip detect | archive | calibrate | train | evaluate | data"""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -16,11 +15,14 @@ from tqdm import tqdm
 
 from causalclip.archive.command import archive
 from causalclip.clip.places import WeightsMissing, detector_folder
-from causalclip.codes import DONE, REFUSED, STOPPED, TABLE
+from causalclip.codes import DONE, REFUSED, TABLE
 from causalclip.dataset.command import data
 from causalclip.examine.meant import near
 from causalclip.pictures.formats import ACCEPTED, ImageError, sniff
+from causalclip.profile import BadProfile
 from causalclip.report import card
+from causalclip.running import PROFILE, held_to, load_detector, told, walk
+from causalclip.yardstick.command import calibrate
 
 if TYPE_CHECKING:  # seconds of imports, which a wrong name or path need not wait for
     import numpy as np
@@ -33,6 +35,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__, epilog=TABLE
 )
 app.command()(archive)
+app.command(epilog=TABLE)(calibrate)
 app.add_typer(data, name="data")
 Model = Annotated[str, typer.Option(help="A folder, or a name in assets/models.")]
 Manifest = Annotated[
@@ -63,19 +66,23 @@ def detect(
     report_dir: Annotated[
         Path | None, typer.Option(help="Write each picture's report there, as HTML and JSON; with stability.")
     ] = None,
+    profile: Annotated[
+        Path | None, typer.Option(envvar=PROFILE, help="Of your own archive, which `calibrate` made.")
+    ] = None,
 ) -> None:
     """Judge pictures: the band in words, the score, and the thresholds between the bands.
 
     Without stability, an answer is the one before that check, which can turn it into inconclusive.
     """
-    with _told(WeightsMissing):
+    with told(WeightsMissing, BadProfile):
         detector_folder(model)
-    files = list(_walk(paths))
+        held_to(profile)
+    files = list(walk(paths))
     if not files:
         typer.echo("There is no picture there.", err=True)
     for folder in filter(None, (heatmap_dir, report_dir)):
         folder.mkdir(parents=True, exist_ok=True)
-    load = cache(partial(_load, model))  # by the first picture that can be read
+    load = cache(partial(load_detector, model, profile=profile))  # by the first picture that can be read
     judge = partial(_judge, load, whole=as_json or stability or report_dir is not None)
     refused = not files
     for path in tqdm(files, unit="picture", disable=None if len(files) > 1 else True):
@@ -105,16 +112,16 @@ def train(
 
     Started again after a kill, it goes on from where it was.
     """
-    with _told(ModuleNotFoundError):
+    with told(ModuleNotFoundError):
         from causalclip.training.data import BadManifest, read_manifest
         from causalclip.training.guards import RunStopped, stopped_in_a_sentence
         from causalclip.training.recipe import Recipe, check_tower, train_detector  # offline only: not for the app
-    with _told(TypeError, ValueError, WeightsMissing):
+    with told(TypeError, ValueError, WeightsMissing):
         read_manifest(manifest)
         settings = Recipe.read(config) if config else Recipe()
         check_tower(backbone, settings)
     kept = "What is finished is kept: the same command goes on from there."
-    with _told(BadManifest, RunStopped), stopped_in_a_sentence(kept):
+    with told(BadManifest, RunStopped), stopped_in_a_sentence(kept):
         train_detector(manifest, root, out=out, backbone=backbone, recipe=settings, cache=cache)
 
 
@@ -127,47 +134,19 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Rows of the manifest, by their column split.")] = "test",
 ) -> None:
     """Measure a detector on a split: every picture as it is, by set, by source."""
-    with _told(WeightsMissing):
+    with told(WeightsMissing):
         detector_folder(model)
-    with _told(ModuleNotFoundError):
+    with told(ModuleNotFoundError):
         from causalclip.training.data import BadManifest
         from causalclip.training.evaluation import evaluate_detector, read_split  # offline only: needs scikit-learn
         from causalclip.training.guards import RunStopped, stopped_in_a_sentence
-    with _told(BadManifest):
+    with told(BadManifest):
         read_split(manifest, split)
-    with _told(BadManifest, RunStopped), stopped_in_a_sentence(f"{out} is as it was."):
-        report = evaluate_detector(_load(model), manifest, root, split=split)
+    with told(BadManifest, RunStopped), stopped_in_a_sentence(f"{out} is as it was."):
+        report = evaluate_detector(load_detector(model), manifest, root, split=split)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(report, indent=2) + "\n")
     typer.echo(json.dumps({name: table for name, table in report.items() if name in report["sets"]}, indent=2))
-
-
-@contextmanager
-def _told(*mendable: type[Exception]) -> Iterator[None]:
-    """Errors that the user can mend become their sentence and exit code 1; others keep their traceback."""
-    try:
-        yield
-    except mendable as error:
-        missing = isinstance(error, ModuleNotFoundError)
-        typer.echo(f"{error}. Install requirements-dev.txt for this." if missing else str(error), err=True)
-        raise typer.Exit(STOPPED) from None
-
-
-def _load(model: str) -> Detector:
-    from causalclip.clip.runtime import UnknownRuntime
-    from causalclip.detector import Detector
-
-    with _told(WeightsMissing, UnknownRuntime):
-        return Detector.from_pretrained(model)
-
-
-def _walk(paths: list[Path]) -> Iterator[Path]:
-    """Files as they are named; folders file by file, in order, hidden ones left out."""
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
-        else:
-            yield path
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +205,8 @@ def _words(judged: _Judged) -> str:
     meant = near(judged.detection.probability, revision=judged.detection.revision)
     checked = [x.stability.sentence, x.tension] if x else ["Not checked for stability."]
     checked.append(meant.sentence if meant else "")
+    if standing := judged.detection.standing:
+        checked += [standing.sentence, standing.rule, *(x.unlike if x else ())]
     return (
         f"{judged.band}. Score {score}: at or above {high} likely generated, at or below {low} likely not generated. "
         + " ".join(filter(None, checked))

@@ -1,9 +1,10 @@
 """Detector.from_pretrained(...).predict(picture) -> Detection: what every door (app, CLI, API) shows."""
 
+import copy
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from causalclip.clip.runtime import Runtime
 from causalclip.clip.tower import Tower, Trace
 from causalclip.clip.views import MAX_SQUARES, Kind, View, plan_views, render
 from causalclip.head.model import CausalHead
+from causalclip.profile import BadProfile, Profile, Standing
 from causalclip.quality import compression
 
 DEFAULT = "detector"
@@ -61,6 +63,7 @@ class Detection:
     rest: the calibration's own offset. compression: estimated from the pixels, see causalclip.quality.
     parts: names of the embedding's parts, and how many dimensions each has.
     model, revision: which model judged. runtime: in which numbers (causalclip.clip.runtime). seconds: the time it took.
+    profile: of the archive that it is held to, if it is.
     """
 
     probability: float
@@ -78,6 +81,12 @@ class Detection:
     revision: str
     runtime: Runtime
     seconds: float
+    profile: Profile | None = None
+
+    @property
+    def standing(self) -> Standing | None:
+        """Where the score stands among the archive's; None without one."""
+        return self.profile.standing(self.probability, high=self.high) if self.profile else None
 
     def summary(self) -> dict[str, Any]:
         """The plain numbers, without arrays: what the CLI and the API print."""
@@ -131,6 +140,7 @@ class Detector:
         masks: dict[Kind, dict[str, float]] | None = None,
     ) -> None:
         self.tower, self.heads, self.config, self.name, self.masks = tower, heads, config, name, masks or {}
+        self.profile: Profile | None = None
         for head in heads.values():
             head.eval().requires_grad_(False)
 
@@ -158,6 +168,23 @@ class Detector:
         measured = folder / "training.json"
         masks = json.loads(measured.read_text())["masks"] if measured.is_file() else None
         return cls(tower, heads, config, name=folder.name, masks=masks)
+
+    def with_profile(self, profile: Profile) -> "Detector":
+        """The same, held to an archive: its threshold for "likely generated" is the stricter one of both.
+
+        Raises:
+            BadProfile: another model judged the archive.
+        """
+        if (profile.model, profile.revision) != (self.name, self.config.revision):
+            raise BadProfile(
+                f"The profile was made with the model {profile.model}, revision {profile.revision}; this is "
+                f"{self.name}, revision {self.config.revision}. Make it again: python -m causalclip calibrate."
+            )
+        calibration = self.config.calibration
+        held = copy.copy(self)
+        held.config = replace(self.config, calibration=replace(calibration, high=profile.high(calibration.high)))
+        held.profile = profile
+        return held
 
     @property
     def runtime(self) -> Runtime:
@@ -205,6 +232,7 @@ class Detector:
             revision=self.config.revision,
             runtime=self.runtime,
             seconds=time.perf_counter() - started,
+            profile=self.profile,
         )
 
     @torch.inference_mode()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.tables import checks, defences, method, running, verdicts
+from benchmarks.tables import checks, defences, method, promise, running, verdicts
 from benchmarks.tables.aims import Aim, aims_table
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
@@ -33,6 +33,7 @@ SECTIONS: list[tuple[str, str, Callable[[Any], str]]] = [
     (PURIFIED, "Purification, under each threat model", defences.purification),
     (PURIFIED, "What the gate lets pass", defences.passed),
     ("runtimes.json", "What int8 changes in verdicts (`benchmarks/runtimes.py`)", running.runtimes),
+    ("yardstick.json", "An archive as the yardstick", promise.kept),
     ("archive.json", "A whole archive (`benchmarks/archive.py`)", running.archive),
     ("load.json", "Many people at once (`make benchmark-load`)", running.load),
     ("latency.json", "Speed (`make benchmark-latency`)", running.speed),
@@ -49,6 +50,7 @@ AIMS: list[tuple[str, Callable[[Any], list[Aim]]]] = [
     ("latency.json", running.speed_aims),
     ("runtimes.json", running.runtimes_aims),
     ("load.json", running.load_aims),
+    ("yardstick.json", promise.kept_aims),
 ]
 
 

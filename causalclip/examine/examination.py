@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,18 @@ class Examination:
         """A sentence where the file's own claims and the verdict pull apart; empty where they do not."""
         return tension(self.provenance, self.band)
 
+    @property
+    def unlike(self) -> tuple[str, ...]:
+        """Sentences on how the picture differs from the archive that it is held to; none without one."""
+        kinds = [caution.kind for caution in self.cautions]
+        return unlike(self.detection, self.provenance, format=self.format, kinds=kinds)
+
+    @property
+    def archive(self) -> dict[str, Any] | None:
+        """Where the score stands among the archive's that it is held to, as plain JSON types; None without one."""
+        standing = self.detection.standing
+        return standing.as_dict() | {"unlike": list(self.unlike)} if standing else None
+
     def as_dict(self, *, place: bool = False) -> dict[str, Any]:
         """Plain JSON types; the place that a file names only where it is asked for."""
         detection = self.detection
@@ -77,6 +90,7 @@ class Examination:
             "band_as_it_is": detection.band,
             "threshold": self.stability.threshold,
             "meant": self.meant.as_dict() if self.meant else None,
+            "archive": self.archive,
             "views": [{"kind": view.kind, "box": list(view.box)} for view in detection.views],
             "cautions": [asdict(caution) for caution in self.cautions],
             "stability": self.stability.as_dict(),
@@ -135,6 +149,14 @@ def conclude(
         examined=datetime.now(UTC).replace(microsecond=0).isoformat(),
         pixels=loaded.pixels,
     )
+
+
+def unlike(detection: Detection, provenance: Provenance, *, format: str, kinds: Iterable[str] = ()) -> tuple[str, ...]:
+    """Examination.unlike, of its parts."""
+    if detection.profile is None:
+        return ()
+    side = max(detection.width, detection.height)
+    return detection.profile.unlike(camera=provenance.camera, format=format, side=side, kinds=kinds)
 
 
 def tension(provenance: Provenance, band: Band) -> str:

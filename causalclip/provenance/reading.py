@@ -4,6 +4,7 @@ All of it is a claim that can be forged or stripped. None of it is an input of t
 the picture shows.
 """
 
+import re
 import time
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -56,6 +57,17 @@ class Provenance:
     def silent(self) -> bool:
         """Whether the file says nothing about how the picture was made."""
         return self.summary() == NOTHING
+
+    @property
+    def camera(self) -> str:
+        """The camera that the file names; "" for none."""
+        return next((field.value for field in self.fields if field.name == "Camera"), "")
+
+    @property
+    def day(self) -> str:
+        """The day on which the file says that it was taken, as YYYYMMDD; "" for none."""
+        taken = (re.sub(r"\D", "", field.value)[:8] for field in self.fields if field.name == "Taken")
+        return next((digits for digits in taken if len(digits) == 8 and digits > "18"), "")
 
     def summary(self) -> str:
         """The weightiest claim, in one sentence."""

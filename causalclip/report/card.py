@@ -106,6 +106,7 @@ def verdict(
     stability: Stability | None = None,
     tension: str = "",
     steps: str = "",
+    unlike: Sequence[str] = (),
 ) -> str:
     """The band, what it means and does not mean, the score against the thresholds, and the loader's notes.
 
@@ -114,15 +115,18 @@ def verdict(
         stability: makes an answer inconclusive that does not survive delivery; None while that is being checked.
         tension: a sentence where the file's own claims pull another way.
         steps: HTML, what to do where the answer is inconclusive.
+        unlike: how the picture differs from the archive that it is held to (causalclip.profile).
     """
     band = stability.final_band if stability else detection.band
     flipped = stability is not None and stability.final_band != detection.band
     meant = near(detection.probability, revision=detection.revision)
     reasons = [tension, stability.sentence if stability and flipped else "", "" if stability else UNCHECKED]
     _, low, high = scores(detection.probability, detection.low, detection.high)
+    standing = detection.standing
+    which = "the second was" if standing and standing.raised else "both were"
     rule = (
         f"The score runs from 0 to 1. At or above <b>{high}</b> the answer is likely generated, at or below "
-        f"<b>{low}</b> likely not generated; both were set on pictures that the detector had not learned from."
+        f"<b>{low}</b> likely not generated; {which} set on pictures that the detector had not learned from."
     )
     said = "".join(f"<li>{escape(note)}</li>" for note in notes)
     parts = [
@@ -130,6 +134,7 @@ def verdict(
         *(f"<p><b>{escape(reason)}</b></p>" for reason in reasons if reason),
         _scale(detection.probability, detection.low, detection.high, detection.band),
         f"<p>{escape(meant.sentence)}</p>" if meant else "",
+        _archive(detection, unlike),
         steps if band == "inconclusive" else "",
         _cautions(cautions),
         f"<p class='cc-small'>{rule}</p><p class='cc-small'>{CAUTION}</p>",
@@ -137,6 +142,17 @@ def verdict(
     ]
     body = "".join(parts)
     return _card(TONE[band], ICON[band], band.capitalize(), body)
+
+
+def _archive(detection: Detection, unlike: Sequence[str]) -> str:
+    """Where the score stands among the photographs of the reader's own archive."""
+    standing = detection.standing
+    if standing is None:
+        return ""
+    said = f"<p><b>{escape(standing.sentence)}</b> {escape(standing.rule)}</p>"
+    if unlike:
+        said += f"<p>It is unlike your archive, so that this may not hold for it. {escape(' '.join(unlike))}</p>"
+    return f"<div class='cc-archive'>{said}</div>"
 
 
 def _cautions(cautions: Sequence[Caution]) -> str:

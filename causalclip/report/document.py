@@ -56,11 +56,12 @@ def as_json(examination: Examination, *, maps: dict[str, str] | None = None) -> 
     return json.dumps(content(examination, maps=maps), indent=2, ensure_ascii=False) + "\n"
 
 
-def as_html(examination: Examination, *, maps: dict[str, str]) -> str:
-    """The report as one HTML file, with the picture itself in small."""
+def as_html(examination: Examination, *, maps: dict[str, str], found_at: str = "") -> str:
+    """The report as one HTML file, with the picture itself in small. found_at: a page's address, as given."""
     return _template().render(
         content(examination, maps=maps),
         x=examination,
+        found_at=found_at,
         thumbnail=draw_thumbnail(examination.pixels),
         tone=TONE[examination.band],
         icon=ICON[examination.band],

@@ -21,7 +21,9 @@ def write(folder: Path, number: int, x: Examination, *, causal: str) -> None:
     """Writes the card, the map (a data address) and the panels of a row."""
     said = (
         f"<section aria-label='Row {number}'><h2>No. {number}: {escape(x.name)}</h2>"
-        + card.verdict(x.detection, x.notes, cautions=x.cautions, stability=x.stability, tension=x.tension)
+        + card.verdict(
+            x.detection, x.notes, cautions=x.cautions, stability=x.stability, tension=x.tension, unlike=x.unlike
+        )
         + f"<figure><img src='{causal}' alt='Causal map over the picture'><figcaption>What the verdict rests on. "
         "Orange pushes towards generated, purple towards not generated.</figcaption></figure>"
         + provenance_panel.panel(x.provenance)

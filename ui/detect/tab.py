@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from causalclip.examine.cautions import Caution
-from causalclip.examine.examination import Examination, conclude, look_closer, read_claims, tension
+from causalclip.examine.examination import Examination, conclude, look_closer, read_claims, tension, unlike
 from causalclip.maps.heatmap import Which
 from causalclip.maps.overlay import Drawing, draw_map, prepare
 from causalclip.pictures.loading import ImageError, load_image, read_file
@@ -112,8 +112,11 @@ class DetectTab:
         provenance, cautions = look_closer(loaded, read_claims(read_file(path)))
         detection = self.detector().predict(loaded.pixels)
         said = tension(provenance, detection.band)
+        other = unlike(detection, provenance, format=loaded.format, kinds=[c.kind for c in cautions])
         updates: Updates = {
-            self.status: card.verdict(detection, loaded.notes, cautions=cautions, tension=said, steps=searches.steps()),
+            self.status: card.verdict(
+                detection, loaded.notes, cautions=cautions, tension=said, steps=searches.steps(), unlike=other
+            ),
             self.provenance: _claims(provenance),
             self.facts: details.facts(detection, loaded),
             self.source: path,
@@ -151,6 +154,7 @@ class DetectTab:
                 stability=x.stability,
                 tension=x.tension,
                 steps=searches.steps(),
+                unlike=x.unlike,
             ),
             self.stability: stability_panel.panel(x.stability),
             self.report_html: str(html),

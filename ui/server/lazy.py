@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from causalclip.profile import read_profile
+
 if TYPE_CHECKING:
     from causalclip.detector import Detector
 
@@ -15,12 +17,15 @@ if TYPE_CHECKING:
 class LazyDetector:
     """Loads the detector once, at the first call or in the background, and hands it out to all threads.
 
+    profile: the file of an archive that it is held to.
+
     Raises:
         WeightsMissing: at every call, while the weights are not there.
+        BadProfile: the same for the profile.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, *, profile: str = "") -> None:
+        self.name, self.profile = name, profile
         self._lock = threading.Lock()
         self._detector: Detector | None = None
         self._tried = threading.Event()
@@ -31,7 +36,9 @@ class LazyDetector:
             if self._detector is None:
                 from causalclip.detector import Detector  # seconds of imports, after the page is up
 
-                self._detector = Detector.from_pretrained(self.name)
+                archive = read_profile(self.profile) if self.profile else None
+                detector = Detector.from_pretrained(self.name)
+                self._detector = detector.with_profile(archive) if archive else detector
             return self._detector
 
     def warm_up(self) -> None:

@@ -6,6 +6,7 @@ import logging
 import traceback
 
 from causalclip.pictures.loading import ImageError
+from causalclip.profile import BadProfile
 from ui.server.files import UNREADABLE
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ def explain(error: Exception) -> tuple[str, str]:
 
     if isinstance(error, ImageError):
         return UNREADABLE, str(error)
-    if isinstance(error, UnknownRuntime):
+    if isinstance(error, UnknownRuntime | BadProfile):
         return "The app is not set up rightly", str(error)
     if isinstance(error, WeightsMissing):
         return "The model's weights are missing", str(error)

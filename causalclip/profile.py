@@ -1,0 +1,175 @@
+"""A newsroom's own yardstick: how high its photographs score, and the threshold that accuses few of them.
+
+A profile holds numbers and names of cameras, never a picture. It can make an answer more careful, never less: the
+detector's own threshold stays where it is the stricter one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from causalclip.promise import CONFIDENCE, PROMISES, threshold
+
+SCHEMA = 1
+NAMED = 0.95  # share of an archive that names cameras, from which a file that names none is unlike it
+MAX_SIZE = 8 * 2**20  # bytes of a profile's file; a hundred thousand scores take less
+
+
+class BadProfile(ValueError):
+    """The profile cannot be used; the text is a sentence that says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a score stands among an archive's.
+
+    photographs: in the archive. counted: as how many they count. as_high: photographs that score at least as high.
+    at_most: the promise in use, None without one. raised: whether it raised the detector's threshold. high: the one in
+    use.
+    """
+
+    photographs: int
+    counted: int
+    as_high: int
+    at_most: float | None
+    raised: bool
+    high: float
+
+    @property
+    def sentence(self) -> str:
+        """For a person; a share of real photographs, which is not the probability that this one is real."""
+        said = f"Of {self.photographs:,} photographs of your archive, {self.as_high:,} scored this high."
+        if self.counted < self.photographs:
+            said += f" They count as {self.counted:,}: bursts, and one camera's pictures of one day, count as one."
+        return said
+
+    @property
+    def rule(self) -> str:
+        """Which threshold is in use, and what it promises."""
+        if self.at_most is None:
+            return "They are too few to move the threshold."
+        if not self.raised:
+            return "The detector's own threshold is stricter than your archive needs, and stays."
+        return (
+            f"The threshold is your archive's: at most {100 * self.at_most:g} of 100 real photographs like yours are "
+            f"expected to reach it; that holds for {100 * CONFIDENCE:g} of 100 archives of this size. It says nothing "
+            "on how many generated pictures are missed."
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self) | {"sentence": self.sentence, "rule": self.rule}
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What is kept of an archive.
+
+    model, revision, runtime: what judged it. made: UTC, ISO 8601. scores: calibrated probabilities of all photographs.
+    counted: one for each group that counts as one, its highest. at_most: the promise that was chosen; None where the
+    photographs are too few for it. cameras, formats, kinds: how many photographs of each; "" for no camera named.
+    sides: 1st and 99th percentile of the longer side, in pixels. generated: scores of pictures known to be generated.
+    """
+
+    model: str
+    revision: str
+    runtime: str
+    made: str
+    scores: tuple[float, ...]
+    counted: tuple[float, ...]
+    at_most: float | None
+    cameras: dict[str, int] = field(default_factory=dict)
+    formats: dict[str, int] = field(default_factory=dict)
+    kinds: dict[str, int] = field(default_factory=dict)
+    sides: tuple[float, float] = (0.0, 0.0)
+    generated: tuple[float, ...] = ()
+
+    def threshold(self, at_most: float) -> float | None:
+        """The score from which a picture is accused; None where the photographs are too few for the promise."""
+        return threshold(self.counted, at_most)
+
+    def high(self, shipped: float) -> float:
+        """The threshold in use: the stricter one of the archive's and the detector's."""
+        own = None if self.at_most is None else self.threshold(self.at_most)
+        return shipped if own is None else max(shipped, own)
+
+    def standing(self, score: float, *, high: float) -> Standing:
+        """Where a score stands. high: the threshold in use."""
+        as_high = sum(other >= score for other in self.scores)
+        raised = self.at_most is not None and self.threshold(self.at_most) == high
+        return Standing(len(self.scores), len(self.counted), as_high, self.at_most, raised, high)
+
+    def unlike(self, *, camera: str, format: str, side: int, kinds: Iterable[str]) -> tuple[str, ...]:
+        """Sentences on how a picture differs from the archive, so that the promise may not hold for it.
+
+        camera: as the file names it, or "". side: the longer one, in pixels. kinds: of its cautions.
+        """
+        all_, low, high = len(self.scores), *self.sides
+        found = []
+        if camera and camera not in self.cameras:
+            found.append(f"Your archive has no picture by this camera ({camera}).")
+        if not camera and self.cameras.get("", 0) <= (1 - NAMED) * all_:
+            found.append("The file names no camera, and nearly all of your archive do: it may be a copy.")
+        if format not in self.formats:
+            found.append(f"Your archive has no {format} file.")
+        if not low <= side <= high:
+            found.append(f"Its longer side, {side:,} pixels, is outside your archive's ({low:,.0f} to {high:,.0f}).")
+        found += [f"No picture of your archive is of its kind ({kind})." for kind in kinds if kind not in self.kinds]
+        return tuple(found)
+
+    def write(self, path: str | Path) -> None:
+        """Writes it as JSON."""
+        Path(path).write_text(self.as_json(), encoding="utf-8")
+
+    def as_json(self) -> str:
+        """Its file's text."""
+        return json.dumps({"profile": "CausalCLIP archive", "schema": SCHEMA, **asdict(self)}, indent=1) + "\n"
+
+
+def read_profile(path: str | Path) -> Profile:
+    """Reads a file that `python -m causalclip calibrate` wrote.
+
+    Raises:
+        BadProfile: it is no such file.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_SIZE + 1)
+    except OSError:
+        raise BadProfile("The profile cannot be read. Check where it is.") from None
+    return parse_profile(data)
+
+
+def parse_profile(data: bytes) -> Profile:
+    """The profile in a file's bytes; raises as read_profile does."""
+    try:
+        if len(data) > MAX_SIZE:
+            raise ValueError
+        raw = json.loads(data)
+        if raw["schema"] != SCHEMA:
+            raise BadProfile("The profile was made by another version. Make it again: python -m causalclip calibrate.")
+        given = {f.name: raw[f.name] for f in fields(Profile)}
+        for name in ("scores", "counted", "generated"):
+            given[name] = tuple(_score(value) for value in given[name])
+        low, high = map(float, given["sides"])
+        counts = {name: {str(k): int(n) for k, n in given[name].items()} for name in ("cameras", "formats", "kinds")}
+        if not given["scores"] or not given["counted"] or given["at_most"] not in (None, *PROMISES):
+            raise ValueError
+        texts = {name: str(given[name]) for name in ("model", "revision", "runtime", "made")}
+        return Profile(**{**given, **counts, **texts, "sides": (low, high)})
+    except BadProfile:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        sentence = "This is no profile of an archive. python -m causalclip calibrate makes one."
+        raise BadProfile(sentence) from None
+
+
+def _score(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or not 0 <= value <= 1:
+        raise ValueError
+    return float(value)

@@ -1,0 +1,54 @@
+"""What the commands share: the detector that they load, the files that they walk, and errors as one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from causalclip.clip.places import WeightsMissing
+from causalclip.codes import STOPPED
+from causalclip.profile import BadProfile, Profile, read_profile
+
+if TYPE_CHECKING:
+    from causalclip.detector import Detector
+
+PROFILE = "CAUSALCLIP_PROFILE"  # the variable that names a profile's file
+
+
+@contextmanager
+def told(*mendable: type[Exception]) -> Iterator[None]:
+    """Errors that the user can mend become their sentence and exit code 1; others keep their traceback."""
+    try:
+        yield
+    except mendable as error:
+        missing = isinstance(error, ModuleNotFoundError)
+        typer.echo(f"{error}. Install requirements-dev.txt for this." if missing else str(error), err=True)
+        raise typer.Exit(STOPPED) from None
+
+
+def load_detector(model: str, *, profile: Path | None = None) -> Detector:
+    """The detector, held to a profile's archive if there is one."""
+    from causalclip.clip.runtime import UnknownRuntime
+    from causalclip.detector import Detector  # seconds of imports, which a wrong name or path need not wait for
+
+    with told(WeightsMissing, UnknownRuntime, BadProfile):
+        detector, archive = Detector.from_pretrained(model), held_to(profile)
+        return detector.with_profile(archive) if archive else detector
+
+
+def held_to(profile: Path | None) -> Profile | None:
+    """The profile in a file, if one is named; raises BadProfile."""
+    return read_profile(profile) if profile and str(profile) != "." else None
+
+
+def walk(paths: list[Path]) -> Iterator[Path]:
+    """Files as they are named; folders file by file, in order, hidden ones left out."""
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+        else:
+            yield path

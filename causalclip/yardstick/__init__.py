@@ -1,0 +1,1 @@
+"""An archive of known photographs, judged and made a profile (causalclip.profile)."""

@@ -1,0 +1,80 @@
+"""python -m causalclip calibrate PHOTOS [--fakes KNOWN]"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from tqdm import tqdm
+
+from causalclip.clip.places import WeightsMissing, detector_folder
+from causalclip.codes import DONE, REFUSED
+from causalclip.pictures.formats import ACCEPTED, ImageError
+from causalclip.running import load_detector, told, walk
+
+if TYPE_CHECKING:
+    from causalclip.detector import Detector
+    from causalclip.pictures.archives import Member
+    from causalclip.yardstick.looking import Looked, Refused
+
+
+class Percent(StrEnum):
+    """The promises that can be asked for."""
+
+    FIVE, TWO, ONE = "5", "2", "1"
+
+
+def calibrate(
+    photos: Annotated[list[Path], typer.Argument(help=f"Photographs known to be real, or folders. {ACCEPTED}")],
+    fakes: Annotated[list[Path] | None, typer.Option(help="Pictures known to be generated, or a folder.")] = None,
+    at_most: Annotated[
+        Percent, typer.Option(help="Percent of such photographs that may be accused: 59, 149, 299 are needed.")
+    ] = Percent.FIVE,
+    out: Annotated[Path, typer.Option(help="The output's folder.")] = Path("yardstick"),
+    model: Annotated[str, typer.Option(help="A folder, or a name in assets/models.")] = "detector",
+) -> None:
+    """Make your own archive the yardstick: profile.json (numbers alone), and summary.html with the accused pictures."""
+    from causalclip.yardstick.making import findings, make_profile
+    from causalclip.yardstick.page import as_page
+
+    share = int(at_most.value) / 100
+    with told(WeightsMissing):
+        detector_folder(model)
+    detector = load_detector(model)
+    looked, refused = _look(photos, detector)
+    generated, also = _look(fakes or [], detector)
+    refused += also
+    if not looked:
+        typer.echo("No photograph could be read there.", err=True)
+        raise typer.Exit(REFUSED)
+    profile = make_profile(looked, detector, at_most=share, generated=generated)
+    shipped = detector.config.calibration.high
+    said = findings(profile, shipped=shipped, at_most=share)
+    out.mkdir(parents=True, exist_ok=True)
+    profile.write(out / "profile.json")
+    page = as_page(said, looked, refused, shipped=shipped, high=profile.high(shipped))
+    (out / "summary.html").write_text(page, encoding="utf-8", errors="replace")
+    typer.echo("\n".join([*said, *(f"Not read: {one.name}: {one.sentence}" for one in refused)]))
+    typer.echo(f"Use it: python -m causalclip detect picture.jpg --profile {out / 'profile.json'}")
+    raise typer.Exit(REFUSED if refused else DONE)
+
+
+def _look(paths: list[Path], detector: Detector) -> tuple[list[Looked], list[Refused]]:
+    from causalclip.yardstick.looking import Looked, look
+
+    files = list(walk(paths))
+    found = list(tqdm(look(_members(files), detector), total=len(files), unit="picture", disable=not files or None))
+    return [one for one in found if isinstance(one, Looked)], [one for one in found if not isinstance(one, Looked)]
+
+
+def _members(files: list[Path]) -> Iterator[Member]:
+    from causalclip.pictures.loading import read_file
+
+    for path in files:
+        try:
+            yield str(path), read_file(path)
+        except ImageError as error:
+            yield str(path), error

@@ -1,0 +1,92 @@
+"""Photographs of an archive, read side by side and judged one after the other."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from causalclip.examine.examination import look_closer, perceptual_hash, read_claims
+from causalclip.pictures.archives import Member
+from causalclip.pictures.formats import ImageError
+from causalclip.pictures.loading import LoadedImage, load_image
+
+if TYPE_CHECKING:
+    from causalclip.detector import Detector
+    from causalclip.provenance.reading import Provenance
+
+READERS = os.cpu_count() or 1
+SMALL = 240  # px on the longer side of what is kept to be looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What is kept of one photograph.
+
+    score: calibrated probability. hash: 64 bits (imagehash.phash). camera, day: as the file says, "" where it does not.
+    side: the longer one, in pixels. kinds: of its cautions. small: a data address of a small copy.
+    """
+
+    name: str
+    score: float
+    hash: int
+    camera: str
+    day: str
+    format: str
+    side: int
+    kinds: tuple[str, ...]
+    small: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A file that could not be judged, and the sentence that says why."""
+
+    name: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    loaded: LoadedImage
+    provenance: Provenance
+    kinds: tuple[str, ...]
+    hash: int
+
+
+def look(members: Iterable[Member], detector: Detector) -> Iterator[Looked | Refused]:
+    """Judges every picture as it is, without the check of stability; in order, a bad file costs its own row."""
+    with ThreadPoolExecutor(READERS) as pool:
+        ahead: deque[tuple[str, Future[_Read]]] = deque()
+        for name, content in members:
+            ahead.append((name, pool.submit(partial(_read, content))))
+            if len(ahead) > READERS:
+                yield _judged(*ahead.popleft(), detector)
+        while ahead:
+            yield _judged(*ahead.popleft(), detector)
+
+
+def _read(content: bytes | ImageError) -> _Read:
+    if isinstance(content, ImageError):
+        raise content
+    claims, loaded = read_claims(content), load_image(content)
+    provenance, cautions = look_closer(loaded, claims)
+    kinds = tuple(caution.kind for caution in cautions)
+    return _Read(loaded, provenance, kinds, int(perceptual_hash(loaded.pixels), 16))
+
+
+def _judged(name: str, future: Future[_Read], detector: Detector) -> Looked | Refused:
+    from causalclip.report.document import draw_thumbnail
+
+    try:
+        read = future.result()
+    except ImageError as error:
+        return Refused(name, str(error))
+    loaded, camera, day = read.loaded, read.provenance.camera, read.provenance.day
+    score = detector.judge(loaded.pixels).probability
+    side, small = max(loaded.width, loaded.height), draw_thumbnail(loaded.pixels, side=SMALL)
+    return Looked(name, score, read.hash, camera, day, loaded.format, side, read.kinds, small)

@@ -1,0 +1,69 @@
+"""What a calibration found, as one HTML file: sentences, a histogram, and the photographs that were accused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+
+from causalclip.yardstick.looking import Looked, Refused
+
+BARS, WIDTH, HEIGHT = 20, 600, 160
+MOST = 200  # photographs that are shown
+STYLE = (
+    "body{font:16px/1.5 system-ui;margin:2rem auto;max-width:60rem;padding:0 1rem}svg{max-width:100%;height:auto}"
+    "figure{display:inline-block;margin:.5rem;width:240px;vertical-align:top;overflow-wrap:anywhere}"
+    "@media(prefers-color-scheme:dark){body{background:#1c1917;color:#f5f5f4}}"
+)
+
+
+def as_page(
+    said: Sequence[str], looked: Sequence[Looked], refused: Sequence[Refused], *, shipped: float, high: float
+) -> str:
+    """The page; it needs nothing beside it, and holds small copies of the accused photographs.
+
+    shipped, high: the detector's own threshold, and that of the profile.
+    """
+    accused = sorted((one for one in looked if one.score >= shipped), key=lambda one: -one.score)
+    shown = "".join(
+        f"<figure><img alt='' src='{one.small}'><figcaption>{escape(one.name)}: {one.score:.3f}</figcaption></figure>"
+        for one in accused[:MOST]
+    )
+    errors = "".join(f"<li>{escape(one.name)}: {escape(one.sentence)}</li>" for one in refused)
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>CausalCLIP: an archive as the yardstick</title><style>{STYLE}</style>"
+        f"<h1>Your archive as the yardstick</h1>{''.join(f'<p>{escape(s)}</p>' for s in said)}"
+        f"{histogram([one.score for one in looked], shipped, high)}"
+        f"<h2>Photographs that were called likely generated: {len(accused):,}</h2>"
+        + (shown or "<p>None.</p>")
+        + (f"<h2>Not read: {len(refused):,}</h2><ul>{errors}</ul>" if refused else "")
+        + "</html>\n"
+    )
+
+
+def histogram(scores: Sequence[float], shipped: float, high: float) -> str:
+    """How many photographs have which score, as SVG, with both thresholds."""
+    counts, edges = np.histogram(scores, bins=BARS, range=(0, 1))
+    most, step = max(1, int(counts.max())), WIDTH / BARS
+    bars = "".join(
+        f"<rect x='{i * step + 1:.1f}' y='{HEIGHT * (1 - n / most):.1f}' width='{step - 2:.1f}' "
+        f"height='{HEIGHT * n / most:.1f}' fill='#0d9488'><title>{a:.2f} to {b:.2f}: {n}</title></rect>"
+        for i, (n, a, b) in enumerate(zip(counts, edges, edges[1:], strict=False))
+    )
+    lines = "".join(
+        f"<line x1='{x * WIDTH:.1f}' x2='{x * WIDTH:.1f}' y1='0' y2='{HEIGHT}' stroke='#b45309' "
+        f"stroke-dasharray='{dash}'/>"
+        for x, dash in ((shipped, "4 4"), (min(1.0, high), "none"))
+    )
+    words = f"Histogram of {len(scores)} scores; at most {most} in a bar. Thresholds {shipped:.2f} and {high:.2f}."
+    ticks = "".join(
+        f"<text x='{x * WIDTH:.0f}' y='{HEIGHT + 18}' text-anchor='{at}' font-size='14' fill='currentColor'>"
+        f"{x:g}</text>"
+        for x, at in ((0, "start"), (0.5, "middle"), (1, "end"))
+    )
+    return (
+        f"<svg role='img' aria-label='{words}' viewBox='0 0 {WIDTH} {HEIGHT + 24}' width='{WIDTH}'>{bars}{lines}{ticks}"
+        "</svg><p>Each bar: photographs by score. Dashed: the detector's own threshold. Solid: the profile's.</p>"
+    )
