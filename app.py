@@ -2,7 +2,7 @@
 
 GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say where it listens; CAUSALCLIP_MODEL names another detector (a folder).
 CAUSALCLIP_VLM names a vision-language model for the Purify tab, beside the embedded one.
-CAUSALCLIP_RUNTIME says what it judges in, see docs/hosting.md.
+CAUSALCLIP_PROFILE names an archive's profile. CAUSALCLIP_RUNTIME says what it judges in, see docs/hosting.md.
 CAUSALCLIP_HOSTS adds names under which it may be reached, such as check.example.org.
 GRADIO_TEMP_DIR says where uploads are kept, CAUSALCLIP_KEPT for how many seconds.
 """
@@ -36,6 +36,8 @@ from ui.detect.introduction import introduction
 from ui.detect.tab import build_tab
 from ui.explore.tab import build_explorer_tab
 from ui.measured.tab import build_measured_tab
+from ui.programs.routes import routes
+from ui.programs.tab import build_pairing
 from ui.purify import examples as prepared
 from ui.purify.tab import build_tab as build_purify_tab
 from ui.server import sessions
@@ -107,6 +109,7 @@ def build(
                 build_measured_tab(measured)
         with gr.Accordion("Privacy, and what this cannot tell you", open=False):
             gr.Markdown((ASSETS / "privacy.md").read_text(encoding="utf-8"))
+        build_pairing()
         footer = gr.HTML(elem_id="footer")
         page.load(notice, None, [banner, footer], queue=False, show_progress="hidden", api_visibility="private")
         if models is not None:
@@ -120,11 +123,11 @@ def main(room: Room) -> None:
     logging.basicConfig(level=logging.WARNING)
     drop_messages()
     share_arenas()
-    detector = LazyDetector(DETECTOR)
+    detector = LazyDetector(DETECTOR, profile=os.environ.get("CAUSALCLIP_PROFILE", ""))
     models = Models(detector=detector, other=VLM, wait=detector.problem) if shipped() else None
     page = build(detector, problem=detector.problem, examples_folder=room.examples, models=models)
     keep(page, room).start()
-    print(f"CausalCLIP is ready: open {launch(page)}", flush=True)
+    print(f"CausalCLIP is ready: open {launch(page, routes=routes(detector))}", flush=True)
     threading.Thread(target=detector.warm_up, daemon=True).start()
     if models is not None:
         threading.Thread(target=models.warm_up, daemon=True).start()

@@ -46,7 +46,7 @@ def tiny_page(uploads: Path) -> Iterator[tuple[Any, str]]:
 
     detector = tiny_detector()
     page = app.build(lambda: detector)
-    yield page, app.launch(page)
+    yield page, app.launch(page, routes=app.routes(lambda: detector))
     page.close(verbose=False)
 
 

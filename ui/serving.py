@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from starlette.middleware import Middleware
+from starlette.routing import Route
 
 from causalclip.pictures.formats import MAX_BYTES
 from ui.server import inline
 from ui.server.doors.calls import Calls
 from ui.server.doors.lifelines import Lifelines
+from ui.server.doors.programs import Programs, answer_for_origins
 from ui.server.doors.routes import Doors
 from ui.server.doors.uploads import Uploads
 
@@ -23,8 +26,11 @@ SESSIONS = 256  # open pages that the server remembers; each costs up to 0.2 MB,
 WAITING = 16  # calls that may wait for the same thing at most; further ones are told to come back
 
 
-def launch(page: gr.Blocks, **options: Any) -> str:
-    """Serves the page in the background and returns its address. `options` are those of gr.Blocks.launch."""
+def launch(page: gr.Blocks, *, routes: Sequence[Route] = (), **options: Any) -> str:
+    """Serves the page in the background and returns its address.
+
+    routes: beside Gradio's own, which come after them. options: of gr.Blocks.launch.
+    """
     _, address, _ = page.launch(
         prevent_thread_lock=True,
         quiet=True,
@@ -32,7 +38,7 @@ def launch(page: gr.Blocks, **options: Any) -> str:
         ssr_mode=False,
         run_history=False,
         mcp_server=True,
-        app_kwargs={"middleware": _doors(page)},
+        app_kwargs={"middleware": _doors(page), "routes": list(routes)},
         state_session_capacity=SESSIONS,
         max_file_size=f"{MAX_BYTES >> 20}mb",
         footer_links=["api", "settings"],
@@ -47,10 +53,11 @@ def launch(page: gr.Blocks, **options: Any) -> str:
 def _doors(page: gr.Blocks) -> list[Middleware]:
     """What every request passes, outermost first."""
     inline.replace_gradios()
+    answer_for_origins()
     if os.environ.get("SPACE_ID"):  # there, all requests come from one proxy, which says for whom
         os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")
     calls = Middleware(Calls, page=page, waiting=WAITING)
-    return [Middleware(Doors), Middleware(Lifelines), Middleware(Uploads), calls]
+    return [Middleware(Programs), Middleware(Doors), Middleware(Lifelines), Middleware(Uploads), calls]
 
 
 def _theme() -> gr.themes.Base:

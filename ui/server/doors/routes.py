@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from ui.server.doors.answers import App, Receive, Scope, Send, drain, header, refuse
 from ui.server.doors.hosts import FOREIGN, UNKNOWN, allowed_hosts, is_known, is_own_page
+from ui.server.doors.programs import LET_IN, OPENAPI
 from ui.server.sessions import is_upload
 
 CLOSED = "There is nothing here."
@@ -28,6 +29,8 @@ OPEN = tuple(
         (SENDING, r"/gradio_api/call/[^/]+/?"),
         (LOOKING, r"/gradio_api/call/[^/]+/[^/]+"),
         (LOOKING | SENDING | {"DELETE"}, r"/gradio_api/mcp(/|/schema)?"),
+        (SENDING, r"/api/v1/(examine|pair)"),
+        (LOOKING, OPENAPI),
     )
 )
 FILE = "/gradio_api/file="
@@ -59,7 +62,7 @@ class Doors:
         method, path = scope["method"], scope["path"]
         if not is_known(host, self.hosts):
             return 421, UNKNOWN
-        if method not in LOOKING and not is_own_page(origin, host, site, self.hosts):
+        if method not in LOOKING and not scope.get(LET_IN) and not is_own_page(origin, host, site, self.hosts):
             return 403, FOREIGN
         if names_an_address(path):
             return 403, FETCHED

@@ -1,0 +1,38 @@
+"""Where the page lets a browser extension in: a code to type, and a way to let none in any more."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from ui.server.pairing import PAIRINGS, PATIENCE, Pairings
+from ui.settings import PRIVATE
+
+INTRO = (
+    "<p>With the extension, a right-click on a picture of any page checks it here: its bytes are read in your browser "
+    "and go to this app alone. Load it from the folder <code>extension/</code> of this project (docs/using.md says "
+    "how), then type the code that is shown here.</p>"
+)
+
+
+def build_pairing(pairings: Pairings = PAIRINGS) -> None:
+    """Builds it inside the current Blocks."""
+
+    def show() -> str:
+        code = pairings.new_code()
+        return (
+            f"<p role='status' aria-live='polite'>Type this in the extension within {PATIENCE / 60:g} minutes: "
+            f"<b id='pairing-code'>{code[:4]} {code[4:]}</b></p>"
+        )
+
+    def forget() -> str:
+        count = pairings.forget()
+        return f"<p role='status' aria-live='polite'>Let out: {count}. No extension may ask this app any more.</p>"
+
+    with gr.Accordion("Check pictures on other pages: the browser extension", open=False):
+        gr.HTML(INTRO)
+        with gr.Row():
+            shown = gr.Button("Show a code", elem_id="pair")
+            out = gr.Button("Let all extensions out", elem_id="unpair")
+        said = gr.HTML(elem_id="paired")
+    shown.click(show, None, said, queue=False, **PRIVATE)
+    out.click(forget, None, said, queue=False, **PRIVATE)

@@ -1,0 +1,106 @@
+"""The door of /api/v1: a token where one is asked for, and other origins than the app's own only if they are paired."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import re
+from typing import Any
+
+import gradio.routes
+from gradio.route_utils import CustomCORSMiddleware
+
+from ui.server.doors.answers import App, Message, Receive, Scope, Send, drain, header, refuse
+from ui.server.doors.hosts import UNKNOWN, allowed_hosts, is_known, is_own_page
+from ui.server.pairing import PAIRINGS, Pairings, is_extension
+
+ROOT, PAIR, OPENAPI = "/api/v1/", "/api/v1/pair", "/api/v1/openapi.json"
+VARIABLE = "CAUSALCLIP_TOKEN"
+WHO = "A token is needed: send the header Authorization: Bearer TOKEN. Whoever runs this app has it."
+UNPAIRED = "This extension is not paired with the app, or no longer. Pair it: the app's page shows a code."
+LET_IN = "paired"  # in a scope: its origin is a paired extension's
+_BEARER = re.compile(r"Bearer +(\S+) *", re.IGNORECASE)
+
+
+class Programs:
+    """Lets calls of /api/v1 in to `app`, or answers them with a sentence; everything else passes."""
+
+    def __init__(self, app: App, *, pairings: Pairings = PAIRINGS) -> None:
+        self.app, self.pairings = app, pairings
+        self.hosts = allowed_hosts()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(ROOT):
+            await self.app(scope, receive, send)
+            return
+        host, origin, site = (header(scope, name) for name in ("host", "origin", "sec-fetch-site"))
+        own = is_own_page(origin, host, site, self.hosts)
+        let_in = is_extension(origin) and (scope["path"] == PAIR or self.pairings.knows(origin))
+        answer = _readable(send, origin) if let_in else send
+        if not is_known(host, self.hosts):
+            await refuse(send, 421, UNKNOWN)
+        elif scope["method"] == "OPTIONS" and let_in:
+            await _preflight(answer)
+        elif not self._may(scope, "" if own else origin):
+            await drain(receive)
+            await refuse(_asking(answer), 401, UNPAIRED if is_extension(origin) else WHO)
+        else:
+            await self.app({**scope, LET_IN: let_in}, receive, answer)
+
+    def _may(self, scope: Scope, origin: str) -> bool:
+        """origin: of somebody else's page or extension; "" for the app's own page and for programs."""
+        token = os.environ.get(VARIABLE, "")
+        if scope["path"] in (PAIR, OPENAPI):
+            return True
+        found = _BEARER.fullmatch(header(scope, "authorization"))
+        given = found[1] if found else ""
+        if token and hmac.compare_digest(given.encode(), token.encode()):
+            return True
+        if given and self.pairings.accepts(given, origin):
+            return True
+        return not token and not is_extension(origin)  # another site's page is refused by Doors
+
+
+class _OwnCors(CustomCORSMiddleware):
+    """Gradio's, which answers what the browser asks before a call, and lets any origin in where the host is no local
+    one; it leaves /api/v1 alone."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(ROOT):
+            await self.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def answer_for_origins() -> None:
+    """Has this door alone say which origins may read /api/v1."""
+    gradio.routes.CustomCORSMiddleware = _OwnCors  # type: ignore[misc]
+
+
+async def _preflight(send: Send) -> None:
+    allowed = [
+        (b"access-control-allow-methods", b"GET, POST"),
+        (b"access-control-allow-headers", b"authorization, content-type, accept"),
+        (b"access-control-max-age", b"600"),
+        (b"content-length", b"0"),
+    ]
+    await send({"type": "http.response.start", "status": 204, "headers": allowed})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _readable(send: Send, origin: str) -> Send:
+    """A `send` whose answers the extension may read; without cookies."""
+    return _with(send, [(b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"Origin")])
+
+
+def _asking(send: Send) -> Send:
+    return _with(send, [(b"www-authenticate", b"Bearer")])
+
+
+def _with(send: Send, more: list[tuple[bytes, bytes]]) -> Send:
+    async def send_with(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", []), *more]}
+        await send(message)
+
+    return send_with
