@@ -1,4 +1,4 @@
-"""python -m causalclip data collect | check"""
+"""python -m causalclip data collect | check | gather | add | hash | card"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +9,8 @@ import typer
 from tqdm import tqdm
 
 from causalclip.codes import REFUSED, STOPPED
-from causalclip.dataset.sites import SITES, read_sites
-from causalclip.dataset.table import PICTURES, BadTable, read_table
+from causalclip.dataset.sites import SITES, read_sites, write_sites
+from causalclip.dataset.table import PICTURES, BadTable, read_table, write_table
 
 ENOUGH = 0.97  # of the rows that were asked for
 data = typer.Typer(no_args_is_help=True, help="The data set by reference: which picture of which public repository.")
@@ -82,6 +82,54 @@ def check(table: Table = PICTURES, sites: Sites = SITES, reserved: Reserved = No
         typer.echo(fault)
     typer.echo(f"{len(pictures):,} pictures of {len(owners):,} owners; {len(faults) or 'no'} faults.")
     raise typer.Exit(REFUSED if faults else 0)
+
+
+@data.command()
+def add(
+    drafts: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="CSV; labels confirmed by hand.")],
+    words: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="CSV with owner, shown, remarks: what was seen on the sheets."),
+    ] = None,
+    table: Table = PICTURES,
+    sites: Sites = SITES,
+    reserved: Reserved = None,
+) -> None:
+    """Add drafts to both tables: without what is known, and with splits that are drawn by owner."""
+    from causalclip.dataset.gathering import adding
+    from causalclip.dataset.rules import read_reserved
+
+    with _told():
+        rows = [row for draft in drafts for row in adding.read_draft(draft)]
+        told = adding.read_words(words) if words else []
+        before = read_table(table), read_sites(sites)
+        added = adding.add(rows, *before, words=told, reserved=read_reserved(reserved))
+        write_table(added.pictures, table)
+        write_sites(added.sites, sites)
+    for reason, number in added.left_out.items():
+        typer.echo(f"{number:,} left out: {reason}.")
+    typer.echo(f"{added.new:,} pictures were added. There are {len(added.pictures):,} of {len(added.sites):,} owners.")
+
+
+@data.command("hash")
+def hash_(
+    originals: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Where `collect` put them.")],
+    table: Table = PICTURES,
+    sites: Sites = SITES,
+) -> None:
+    """Fill in the perceptual hashes that the table lacks, and set aside what turns out to be a near-copy."""
+    from causalclip.dataset.hashes import fill_hashes
+    from causalclip.dataset.sites import describe
+    from causalclip.dataset.splits import settle
+
+    with _told():
+        rows, owners = read_table(table), read_sites(sites)
+        filled = settle(fill_hashes(tqdm(rows, unit="picture"), originals))
+        write_table(filled, table)
+        write_sites(describe(filled, owners), sites)
+    lacking = sum(not p.phash for p in filled)
+    moved = sum(a.split != b.split for a, b in zip(rows, filled, strict=True))
+    typer.echo(f"{moved:,} pictures were set aside. {lacking:,} of {len(filled):,} have no hash still.")
 
 
 @contextmanager

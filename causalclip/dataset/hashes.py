@@ -1,10 +1,16 @@
 """Near-copies: pictures whose perceptual hashes differ in few bits."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
+
+from causalclip.dataset.collecting.originals import place
+from causalclip.dataset.table import Picture
 
 NEAR = 4  # bits of 64
 SIDE = 512  # pixels of the longer side that is hashed
@@ -24,6 +30,18 @@ def perceptual_hash(data: bytes, crop: str = "") -> str:
         small = ImageOps.exif_transpose(part).convert("RGB")
     small.thumbnail((SIDE, SIDE))
     return str(imagehash.phash(small))
+
+
+def fill_hashes(pictures: Iterable[Picture], originals: Path) -> list[Picture]:
+    """The same rows, with the hashes of those that lack one and whose original is there and decodes."""
+    filled = []
+    for picture in pictures:
+        file = place(originals, picture)
+        if not picture.phash and file.is_file():
+            with suppress(OSError, ValueError):
+                picture = replace(picture, phash=perceptual_hash(file.read_bytes(), picture.crop))
+        filled.append(picture)
+    return filled
 
 
 def near_pairs(first: Sequence[str], second: Sequence[str], *, near: int = NEAR) -> list[tuple[int, int]]:

@@ -10,31 +10,38 @@ from causalclip.dataset.sites import kind_of
 from causalclip.dataset.table import Picture, by_owner
 
 SALT = "causalclip sites 1"
+DRAWN = ("sites", "kinds", "edits2")  # the sets whose owners were drawn
 TESTED = {"edits": 8, "both": 5, "real": 5, "generated": 5, "kinds": 5}  # one owner of so many, by kind
 
 
-def draw(kinds: dict[str, str], *, salt: str = SALT) -> set[str]:
-    """The owners that test, of `kinds` (owner -> kind): in each kind those with the smallest hashes, rounded up.
+def draw(kinds: dict[str, str], drawn: dict[str, tuple[int, int]] | None = None, *, salt: str = SALT) -> set[str]:
+    """The owners that test, of `kinds` (owner -> kind): in each kind those with the smallest hashes.
 
-    What an owner's pictures look like, or how hard they are, has no part in it.
+    drawn: by kind, how many owners were drawn from before, and how many of them test. So many more are drawn that of
+    all in a kind one of TESTED tests, rounded up. What pictures look like, or how hard they are, has no part in it.
     """
     of_kind: dict[str, list[str]] = defaultdict(list)
     for owner, kind in kinds.items():
         of_kind[kind].append(owner)
     tested: set[str] = set()
     for kind, owners in of_kind.items():
+        before, testing = (drawn or {}).get(kind, (0, 0))
         owners.sort(key=lambda owner: hashlib.sha256(f"{salt}/{owner}".encode()).digest())
-        tested.update(owners[: -(-len(owners) // TESTED[kind])])
+        tested.update(owners[: max(0, -(-(before + len(owners)) // TESTED[kind]) - testing)])
     return tested
 
 
 def split_new(pictures: Iterable[Picture], known: Iterable[Picture]) -> list[Picture]:
     """New pictures with their split: drawn for owners that `known` lacks; the owner's own where it is known."""
-    before: dict[str, set[str]] = defaultdict(set)
-    for picture in known:
-        before[picture.owner].add(picture.split)
+    owners = dict(by_owner(known))
+    before = {owner: {p.split for p in rows} for owner, rows in owners.items()}
+    drawn: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for owner, rows in owners.items():
+        if any(p.set in DRAWN for p in rows):
+            n, testing = drawn[kind_of(rows)]
+            drawn[kind_of(rows)] = n + 1, testing + ("test" in before[owner])
     new = list(pictures)
-    tested = draw({owner: kind_of(rows) for owner, rows in by_owner(new) if owner not in before})
+    tested = draw({owner: kind_of(rows) for owner, rows in by_owner(new) if owner not in before}, drawn)
     return [replace(p, split=_split(p.owner, before, tested)) for p in new]
 
 
