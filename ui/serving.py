@@ -14,7 +14,9 @@ from starlette.routing import Route
 from causalclip.pictures.formats import MAX_BYTES
 from ui.server import inline
 from ui.server.doors.calls import Calls
+from ui.server.doors.connections import serve_so
 from ui.server.doors.lifelines import Lifelines
+from ui.server.doors.offline import stay_offline
 from ui.server.doors.programs import Programs, answer_for_origins
 from ui.server.doors.routes import Doors
 from ui.server.doors.uploads import Uploads
@@ -52,6 +54,8 @@ def launch(page: gr.Blocks, *, routes: Sequence[Route] = (), **options: Any) -> 
 
 def _doors(page: gr.Blocks) -> list[Middleware]:
     """What every request passes, outermost first."""
+    stay_offline()
+    serve_so()
     inline.replace_gradios()
     answer_for_origins()
     if os.environ.get("SPACE_ID"):  # there, all requests come from one proxy, which says for whom

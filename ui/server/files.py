@@ -16,7 +16,7 @@ from PIL import Image
 from causalclip.maps.overlay import shrink
 from causalclip.pictures.formats import ImageError, sniff
 from causalclip.pictures.loading import LoadedImage
-from ui.server.doors.payloads import NOT_UPLOADED, BadCallError, upload_in
+from ui.server.doors.schema import NOT_UPLOADED, BadCallError, upload_in
 from ui.server.sessions import is_upload, new_folder
 
 __all__ = [

@@ -71,11 +71,12 @@ async def _drop(receive: Receive, most: int) -> None:
         more = message["type"] == "http.request" and message.get("more_body", False)
 
 
-def again(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives out a body that has been read already."""
+def with_body(scope: Scope, receive: Receive, body: bytes) -> tuple[Scope, Receive]:
+    """The request with this body, in place of the one that has been read."""
     messages = [{"type": "http.request", "body": body, "more_body": False}]
+    kept = [pair for pair in scope["headers"] if pair[0] not in {b"content-length", b"transfer-encoding"}]
 
     async def receive_again() -> Message:
         return messages.pop() if messages else await receive()
 
-    return receive_again
+    return {**scope, "headers": [*kept, (b"content-length", b"%d" % len(body))]}, receive_again

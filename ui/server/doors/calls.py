@@ -10,10 +10,10 @@ from collections import Counter
 import gradio as gr
 
 from ui.server import arrivals
-from ui.server.doors.answers import App, Message, Receive, Scope, Send, again, client_of, drain, read_body, refuse
+from ui.server.doors.answers import App, Message, Receive, Scope, Send, client_of, drain, read_body, refuse, with_body
 from ui.server.doors.lifelines import heard_of
 from ui.server.doors.limits import AGENTS, YOURS, Limits
-from ui.server.doors.payloads import BadCallError, Call, read_call
+from ui.server.doors.schema import BadCallError, Call, Schema
 
 LONGEST = 2**20  # bytes of a call: it names its pictures
 LONGEST_BY_AGENTS = 28 * 2**20  # bytes over MCP, where the picture comes along in base64
@@ -29,8 +29,8 @@ class Calls:
 
     def __init__(self, app: App, *, page: gr.Blocks, waiting: int) -> None:
         self.app, self.page = app, page
+        self.schema = Schema(page)
         self.limits = Limits(page, waiting=waiting)
-        self._turn: asyncio.Lock | None = None
         self._held: Counter[str] = Counter()  # calls that wait for room, by address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,39 +48,41 @@ class Calls:
             await refuse(send, 413, TOO_LONG)
             return
         try:
-            call = read_call(body, name, self.page)
+            call = self.schema.read(body, name)
         except BadCallError as error:
             await refuse(send, 422, str(error))
             return
-        if not queued:
-            await self._pass(scope, again(body, receive), send, call)
-            return
-        refused = await self._admitted(scope, again(body, receive), send, call)
-        if refused and refused[0] == 429 and call.function.api_visibility == "private":
-            refused = await self._patiently(scope, again(body, receive), send, call)
+        address = client_of(scope)
+        refused = await self._refusal(call, address) if queued else None
         if refused:
             await refuse(send, *refused)
+            return
+        scope, receive = with_body(scope, receive, call.body)
+        if not queued:
+            await self._pass(scope, receive, send, call)
+            return
+        with self.limits.entering(call, address) as entered:
 
-    async def _admitted(self, scope: Scope, receive: Receive, send: Send, call: Call) -> tuple[int, str] | None:
-        """Passes the call on, or says why not."""
-        self._turn = self._turn or asyncio.Lock()
-        async with self._turn:  # so that two do not both get the last place
-            refused = self.limits.refusal(call, client_of(scope))
-            if refused is None:
-                await self._pass(scope, receive, send, call)
-        return refused
+            async def answer(message: Message) -> None:
+                entered()  # Gradio's queue has it by now: nothing is held while an answer is sent
+                await send(message)
 
-    async def _patiently(self, scope: Scope, receive: Receive, send: Send, call: Call) -> tuple[int, str] | None:
-        """The same for a page whose person is hasty: what a newer wish has superseded ends within seconds."""
-        address, refused = client_of(scope), (429, YOURS)
-        if self._held[address] >= HELD:
+            await self._pass(scope, receive, answer, call)
+
+    async def _refusal(self, call: Call, address: str) -> tuple[int, str] | None:
+        """Why a call is not let in.
+
+        A page whose person is hasty waits for room: what a newer wish has superseded ends within seconds.
+        """
+        refused = self.limits.refusal(call, address)
+        if not refused or refused[0] != 429 or call.function.api_visibility != "private" or self._held[address] >= HELD:
             return refused
         self._held[address] += 1
         try:
             for _ in range(round(PATIENCE / STEP)):
                 await asyncio.sleep(STEP)
-                if await self._admitted(scope, receive, send, call) is None:
-                    return None
+                if (refused := self.limits.refusal(call, address)) is None:
+                    break
         finally:
             self._held -= Counter({address: 1})
         return refused
@@ -113,7 +115,7 @@ class Calls:
             if body is None:
                 await refuse(send, 413, TOO_LONG)
             else:
-                await self.app(scope, again(body, receive), send)
+                await self.app(*with_body(scope, receive, body), send)
         finally:
             self.limits.agents -= Counter({address: 1})
 

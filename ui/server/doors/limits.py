@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
 
-from ui.server.doors.payloads import Call
+from ui.server.doors.schema import Call
 
 A_SESSION, AN_ADDRESS = 4, 6  # calls that wait or run at once
 AGENTS = 3  # calls by one address over MCP
@@ -24,17 +26,35 @@ class Limits:
     def __init__(self, page: gr.Blocks, *, waiting: int) -> None:
         self.page, self.waiting = page, waiting
         self.agents: Counter[str] = Counter()
+        self._entering: list[tuple[Call, str]] = []  # let in, and not in Gradio's queue yet
 
     def refusal(self, call: Call, address: str) -> tuple[int, str] | None:
         """Why a call that wants to be queued is not let in: status and sentence."""
         if call.session is None or call.session != self.inner_session:  # Gradio's own calls for MCP are counted there
             events = list(self.page._queue.event_ids_to_events.values())
-            if sum(_address(event) == address for event in events) >= AN_ADDRESS:
+            addresses = [*map(_address, events), *(address for _, address in self._entering)]
+            sessions = [*(event.session_hash for event in events), *(other.session for other, _ in self._entering)]
+            if addresses.count(address) >= AN_ADDRESS or (call.session and sessions.count(call.session) >= A_SESSION):
                 return 429, YOURS
-            if call.session and sum(event.session_hash == call.session for event in events) >= A_SESSION:
-                return 429, YOURS
-        queue = self.page._queue.event_queue_per_concurrency_id.get(call.function.concurrency_id)
-        return (503, FULL) if queue and len(queue.queue) >= self.waiting else None
+        thing = call.function.concurrency_id
+        queue = self.page._queue.event_queue_per_concurrency_id.get(thing)
+        waiting = len(queue.queue) if queue else 0
+        waiting += sum(other.function.concurrency_id == thing for other, _ in self._entering)
+        return (503, FULL) if waiting >= self.waiting else None
+
+    @contextmanager
+    def entering(self, call: Call, address: str) -> Iterator[Callable[[], None]]:
+        """Keeps the call's place until what is yielded is called, or to the end: two do not both get the last one."""
+        entry = call, address
+        self._entering.append(entry)
+
+        def entered() -> None:
+            self._entering[:] = [other for other in self._entering if other is not entry]
+
+        try:
+            yield entered
+        finally:
+            entered()
 
     @property
     def inner_session(self) -> str | None:

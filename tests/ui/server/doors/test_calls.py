@@ -21,7 +21,8 @@ from tests.conftest import Raw
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 from ui.server.doors import calls, limits
-from ui.server.doors.payloads import NOT_FETCHED, NOT_UPLOADED, BadCallError, read_call
+from ui.server.doors.offline import NOT_FETCHED
+from ui.server.doors.schema import NOT_UPLOADED, BadCallError, Schema
 from ui.server.inline import InlineError, decode
 
 META = {"meta": {"_type": "gradio.FileData"}}
@@ -100,9 +101,9 @@ def test_one_that_takes_several_files_reads_all(uploads: Path) -> None:
         gr.on([], lambda x: x, files, None, api_name="batch")
     one, two = str(uploads / "a" / "x.jpg"), str(uploads / "b" / "y.jpg")
     body = json.dumps({"data": [[{"path": one}, {"path": f"http://localhost:1/gradio_api/file={two}"}]]}).encode()
-    assert read_call(body, "batch", page).files == (one, two)
+    assert Schema(page).read(body, "batch").files == (one, two)
     with pytest.raises(BadCallError):
-        read_call(json.dumps({"data": [[{"path": one}, {"path": "/etc/passwd"}]]}).encode(), "batch", page)
+        Schema(page).read(json.dumps({"data": [[{"path": one}, {"path": "/etc/passwd"}]]}).encode(), "batch")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,172 @@
+"""What a call may hold: every field of every function, tried with values that have a framework fetch something."""
+
+import json
+import re
+import socket
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+import httpx
+import pytest
+import safehttpx
+from gradio import processing_utils
+
+import app
+from scripts.redteam.hostile import PLACE, VALUES, misread, walk
+from tests.conftest import ROOT
+from tests.makers.detectors import tiny_detector
+from tests.makers.purifiers import tiny_models
+from ui.server.doors.offline import NotFetchedError, stay_offline
+from ui.server.doors.schema import BadCallError, Schema
+
+
+@pytest.fixture
+def network() -> Iterator[list[str]]:
+    """Every name that is looked up and every address that is spoken to while a test runs."""
+    seen: list[str] = []
+    watching = True
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        if watching and event == "socket.getaddrinfo":
+            seen.append(str(arguments[0]))
+        if watching and event == "socket.connect" and isinstance(arguments[1], tuple):
+            seen.append(str(arguments[1][0]))
+
+    sys.addaudithook(watch)
+    yield seen
+    watching = False
+
+
+@pytest.fixture(scope="module")
+def whole_page(uploads: Any) -> Iterator[tuple[gr.Blocks, str]]:
+    """The app with all its tabs, and its address."""
+    detector = tiny_detector()
+    page = app.build(lambda: detector, models=tiny_models())
+    yield page, app.launch(page)
+    page.close(verbose=False)
+
+
+def test_no_value_in_any_field_has_anything_fetched(whole_page: Any, network: list[str]) -> None:
+    page, address = whole_page
+    with httpx.Client(base_url=address, timeout=60) as http:
+        found = list(walk(http))
+    assert len(found) == len(VALUES) * sum(len(function.inputs) for function in page.fns.values())
+    assert misread(found) == {}
+    assert set(network) <= {"127.0.0.1", "localhost"}
+    assert all(PLACE not in answer.text for *_, answer in found)
+
+
+def test_the_watch_would_see_it(network: list[str]) -> None:
+    with pytest.raises(OSError, match=r"."):
+        socket.getaddrinfo(PLACE, 80)
+    assert network == [PLACE]
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        (processing_utils, "async_ssrf_protected_get"),
+        (processing_utils, "async_ssrf_protected_download"),
+        (safehttpx, "get"),
+        (safehttpx, "async_validate_url"),
+    ],
+)
+@pytest.mark.anyio
+async def test_what_fetches_raises(network: list[str], module: Any, name: str) -> None:
+    stay_offline()
+    with pytest.raises(NotFetchedError):
+        await getattr(module, name)(f"http://{PLACE}/x", *["/nowhere"] * (name.endswith("download")))
+    assert network == []
+
+
+def test_what_fetches_in_a_thread_raises(network: list[str]) -> None:
+    stay_offline()
+    for fetch in (processing_utils.unsafe_download, processing_utils.ssrf_protected_download):
+        with pytest.raises(NotFetchedError):
+            fetch(f"http://{PLACE}/x", "/nowhere")
+    with pytest.raises(NotFetchedError):
+        processing_utils.sync_client.get(f"http://{PLACE}/x")
+    assert network == []
+
+
+def test_the_app_is_never_mounted_into_another() -> None:
+    """Gradio checks a path only where `launch` has been: mounted, it gives out every file of its host."""
+    rooms = [
+        ROOT / "app.py",
+        *(path for room in ("ui", "scripts", "causalclip") for path in (ROOT / room).rglob("*.py")),
+    ]
+    assert not [path for path in rooms if re.search(r"mount_gradio_app\s*\(", path.read_text(encoding="utf-8"))]
+
+
+def test_the_page_was_launched(whole_page: Any) -> None:
+    assert whole_page[0].has_launched
+
+
+def read(function: str, *values: Any, page: gr.Blocks, **more: Any) -> dict[str, Any]:
+    call = Schema(page).read(json.dumps({"data": values, **more}).encode(), function)
+    return dict(json.loads(call.body))
+
+
+@pytest.fixture(scope="module")
+def form() -> gr.Blocks:
+    with gr.Blocks() as page:
+        fields = [gr.Textbox(label="note", max_length=5), gr.Number(), gr.Checkbox(), gr.Dropdown(["a"]), gr.State()]
+        gr.on([], lambda *x: x, fields, None, api_name="form")
+        gr.on([], lambda *x: x, fields[:1], None, api_name="other")
+        shelf = gr.HTML()
+        shelf.click(lambda event: None, None, None, api_name="pick")
+    return page
+
+
+def test_the_function_that_is_checked_is_the_one_that_runs(form: gr.Blocks) -> None:
+    """Gradio takes it by its name alone, whatever number the body has."""
+    with pytest.raises(BadCallError, match="takes 1 values"):
+        read("other", "a", 1, True, "a", page=form, fn_index=0)
+    assert read("other", "a", page=form, fn_index=0)["fn_index"] == 1
+
+
+def test_only_what_was_read_goes_on(form: gr.Blocks) -> None:
+    sent = read("form", "a", 1.5, True, ["a"], page=form, event_id="x", batched=True, trigger_id=1, oauth_token="x")
+    assert sent["data"] == ["a", 1.5, True, ["a"], None]
+    assert sent["trigger_id"] is None
+    assert set(sent) == {"data", "session_hash", "fn_index", "trigger_id", "event_data"}
+    assert read("form", "a", 1, True, "a", {"path": "/x"}, page=form)["data"][4] is None
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "sentence"),
+    [
+        (0, "longer", "note takes a text of at most 5"),
+        (0, 7, "takes a text"),
+        (1, "7", "takes a number"),
+        (1, True, "takes a number"),
+        (1, float("nan"), "takes a number"),
+        (1, float("inf"), "takes a number"),
+        (1, 10**30, "takes a number"),
+        (2, "yes", "takes true or false"),
+        (3, [["a"]], "takes a choice"),
+        (3, ["a"] * 1001, "takes a choice"),
+        (3, float("nan"), "takes a choice"),
+    ],
+)
+def test_a_field_takes_its_own_kind(form: gr.Blocks, place: int, value: Any, sentence: str) -> None:
+    values = ["a", 1, True, "a"]
+    values[place] = value
+    with pytest.raises(BadCallError, match=sentence):
+        read("form", *values, page=form)
+
+
+def test_a_click_says_which_one(form: gr.Blocks) -> None:
+    for event in (None, {}, {"index": "x"}, {"index": float("nan")}, {"index": {"path": "/x"}}, 7):
+        with pytest.raises(BadCallError, match="which one"):
+            read("pick", page=form, event_data=event)
+    assert read("pick", page=form, event_data={"index": 3})["event_data"] == {"index": 3}
+
+
+def test_a_component_that_nobody_has_declared_is_not_served() -> None:
+    with gr.Blocks() as page:
+        gr.on([], lambda x: x, gr.Audio(), None)
+    with pytest.raises(TypeError, match="Audio"):
+        Schema(page)
