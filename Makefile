@@ -35,7 +35,7 @@ data: .venv/.dev
 	$(BIN)/python -m causalclip data check
 
 detector: .venv/.dev
-	$(BIN)/python -m causalclip train --manifest $(DATA)/forensics/manifest.csv --root $(DATA)/forensics \
+	$(BIN)/python -m causalclip train --originals $(ORIGINALS) \
 		--backbone $(BACKBONE) --config $(CONFIG) --out $(OUT)
 
 evaluate: .venv/.dev
@@ -46,7 +46,7 @@ benchmark-latency: .venv/.dev
 	$(BIN)/python benchmarks/latency.py
 
 benchmark-detection: .venv/.dev
-	$(BIN)/python -m benchmarks.detection --data $(DATA)/forensics
+	$(BIN)/python -m benchmarks.detection --data $(DATA)/forensics --originals $(ORIGINALS)
 
 benchmark-purification: .venv/.dev
 	$(BIN)/python -m purifier evaluate --data $(DATA)/vlm --pictures $(PICTURES) --keep $(KEEP) \

@@ -5,8 +5,10 @@ from typing import Literal
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.stats import beta
 
 Band = Literal["likely generated", "inconclusive", "likely not generated"]
+CONFIDENCE = 0.9  # that the bands keep their promise on new owners
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,11 @@ class Calibration:
 
     def logit(self, raw: float, quality: np.ndarray) -> float:
         return self.scale * raw + self.shift(quality)
+
+    @property
+    def borders(self) -> tuple[float, float]:
+        """The highest scores of the two lower bands."""
+        return self.low, float(np.nextafter(self.high, 0))
 
     def band(self, probability: float) -> Band:
         if probability >= self.high:
@@ -60,30 +67,67 @@ def fit_logistic(
     w = np.ones(len(labels)) if weight is None else weight / weight.mean()
     sign = np.where(labels == 1, 1.0, -1.0)
 
-    def objective(beta: np.ndarray) -> tuple[float, np.ndarray]:
-        margin = sign * (X @ beta + given)
-        loss = float(np.mean(w * np.logaddexp(0, -margin)) + ridge * np.dot(beta[:-1], beta[:-1]))
+    def objective(coefficients: np.ndarray) -> tuple[float, np.ndarray]:
+        margin = sign * (X @ coefficients + given)
+        loss = float(np.mean(w * np.logaddexp(0, -margin)) + ridge * np.dot(coefficients[:-1], coefficients[:-1]))
         pull = -(w * sign / (1 + np.exp(np.clip(margin, -500, 500))))
-        return loss, X.T @ pull / len(X) + 2 * ridge * np.append(beta[:-1], 0)
+        return loss, X.T @ pull / len(X) + 2 * ridge * np.append(coefficients[:-1], 0)
 
     start = np.zeros(X.shape[1])
     return np.asarray(minimize(objective, start, jac=True, method="L-BFGS-B").x)
 
 
 def choose_bands(
-    labels: np.ndarray, probabilities: np.ndarray, *, false_alarms: float = 0.05, misses: float = 0.10
-) -> tuple[float, float]:
-    """(low, high): at most `false_alarms` of the real at or above high, `misses` of the generated at or below low.
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    owners: np.ndarray,
+    *,
+    false_alarms: float = 0.05,
+    misses: float = 0.10,
+    confidence: float = CONFIDENCE,
+) -> tuple[float, float, dict[str, float]]:
+    """(low, high, what they promise): at most `false_alarms` of real pictures at or above high, `misses` of generated
+    ones at or below low, on owners that the heads have not seen.
 
-    On families that the heads have not seen; there the promise is kept exactly, elsewhere it is measured.
+    An owner is one draw, however many pictures he has: his share counts, and the mean over owners is bounded from above
+    by Clopper and Pearson's exact binomial bound (Biometrika 26, 1934) at the given confidence.
     """
-    real, generated = np.sort(probabilities[labels == 0]), np.sort(probabilities[labels == 1])
-    # Just beyond the first picture too many, which ties may share: a threshold belongs to its outer band.
-    high = float(np.nextafter(real[-1 - _share(false_alarms, real)], np.inf))
-    low = float(np.nextafter(generated[_share(misses, generated)], -np.inf))
-    return min(low, high), max(low, high)
+    real, generated = labels == 0, labels == 1
+    high = _threshold(probabilities[real], owners[real], budget=false_alarms, confidence=confidence)
+    low = -_threshold(-probabilities[generated], owners[generated], budget=misses, confidence=confidence)
+    low, high = min(low, high), max(low, high)
+    promise = {"confidence": confidence}
+    for name, inside, out in (("accused", real, probabilities >= high), ("missed", generated, probabilities <= low)):
+        shares = owner_shares(out[inside], owners[inside])
+        promise |= {f"{name}_owners": len(shares), f"{name}_share": float(shares.mean())}
+        promise[f"{name}_bound"] = upper_bound(float(shares.sum()), len(shares), confidence=confidence)
+    return low, high, promise
 
 
-def _share(share: float, values: np.ndarray) -> int:
-    """How many of the values that is, rounded down; less than all."""
-    return min(int(share * len(values) + 1e-9), len(values) - 1)
+def owner_shares(out: np.ndarray, owners: np.ndarray) -> np.ndarray:
+    """The share of each owner's pictures that `out` [N] holds for, one value an owner."""
+    _, owner = np.unique(owners, return_inverse=True)
+    return np.asarray(np.bincount(owner, weights=out) / np.bincount(owner))
+
+
+def upper_bound(events: float, draws: int, *, confidence: float) -> float:
+    """Clopper and Pearson's upper bound of a rate; `events` may be a sum of shares."""
+    return 1.0 if events >= draws else float(beta.ppf(confidence, events + 1, draws - events))
+
+
+def _threshold(scores: np.ndarray, owners: np.ndarray, *, budget: float, confidence: float) -> float:
+    """The lowest threshold at which the bound on the mean share of pictures at or above it keeps the budget.
+
+    With too few owners for any promise, just beyond the highest score.
+    """
+    beyond = float(np.nextafter(scores.max(), np.inf))
+    candidates = np.unique(scores)
+    first, last = 0, len(candidates)  # the bound falls as the threshold rises
+    while first < last:
+        middle = (first + last) // 2
+        shares = owner_shares(scores >= candidates[middle], owners)
+        if upper_bound(float(shares.sum()), len(shares), confidence=confidence) <= budget:
+            last = middle
+        else:
+            first = middle + 1
+    return beyond if first == len(candidates) else float(candidates[first])

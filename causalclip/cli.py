@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from tqdm import tqdm
@@ -96,9 +96,17 @@ def detect(
 
 @app.command()
 def train(
-    manifest: Manifest,
-    root: Root,
     out: Annotated[Path, typer.Option(help="Where the detector, its card and its checkpoints go.")],
+    manifest: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="CSV of your own pictures (docs/training.md).")
+    ] = None,
+    root: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="Of the manifest's paths.")] = None,
+    table: Annotated[Path, typer.Option(dir_okay=False, help="The data set's table, in place of a manifest.")] = Path(
+        "data/pictures.csv.gz"
+    ),
+    originals: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Where `data collect` put its pictures.")
+    ] = None,
     backbone: Annotated[
         str, typer.Option(help="clip-vit-b-16, local-dir:PATH, MODEL/TAG of open_clip, or timm:NAME.")
     ] = "clip-vit-b-16",
@@ -108,21 +116,29 @@ def train(
     ] = None,
     cache: Annotated[Path, typer.Option(help="Where frozen features are kept.")] = Path(".cache/features"),
 ) -> None:
-    """Train a detector: frozen features, a causal head a kind of view, calibration on held-out families.
+    """Train a detector on the data set (--originals), or on pictures of your own (--manifest and --root).
 
-    Started again after a kill, it goes on from where it was.
+    Frozen features, a causal head, calibration on held-out owners. Started again after a kill, it goes on from there.
     """
     with told(ModuleNotFoundError):
-        from causalclip.training.data import BadManifest, read_manifest
-        from causalclip.training.guards import RunStopped, stopped_in_a_sentence
+        from causalclip.dataset.originals import read_originals
+        from causalclip.dataset.table import BadTable
+        from causalclip.training.data import BadManifest
+        from causalclip.training.guards import RunStopped, stopped_in_a_sentence, training_records
         from causalclip.training.recipe import Recipe, check_tower, train_detector  # offline only: not for the app
+    if (manifest is None) == (originals is None) or (manifest is None) != (root is None):
+        raise typer.BadParameter("Give either --originals, or --manifest and --root.")
     with told(TypeError, ValueError, WeightsMissing):
-        read_manifest(manifest)
         settings = Recipe.read(config) if config else Recipe()
         check_tower(backbone, settings)
     kept = "What is finished is kept: the same command goes on from there."
-    with told(BadManifest, RunStopped), stopped_in_a_sentence(kept):
-        train_detector(manifest, root, out=out, backbone=backbone, recipe=settings, cache=cache)
+    with told(BadManifest, BadTable, OSError, RunStopped), stopped_in_a_sentence(kept):
+        if manifest and root:
+            records, where = training_records(manifest, root), root
+        else:
+            where = cast(Path, originals)
+            records = read_originals(table, where)
+        train_detector(records, where, out=out, backbone=backbone, recipe=settings, cache=cache)
 
 
 @app.command()

@@ -126,7 +126,7 @@ class Detector:
 
     Args:
         tower: frozen.
-        heads: one for "whole" and one for "window".
+        heads: one for every kind of view that the config gives a share.
         masks: what training measured of each head's mask (causalclip.training.model_card.mask_report), if it is known.
     """
 
@@ -369,5 +369,4 @@ class _Judged:
 
 def _empty_heads(tower: Tower, config: DetectorConfig) -> dict[Kind, CausalHead]:
     width = sum(part_widths(config.parts, tower))
-    kinds: tuple[Kind, ...] = ("whole", "window")
-    return {kind: CausalHead(width, hidden=config.hidden, masked=config.masked) for kind in kinds}
+    return {kind: CausalHead(width, hidden=config.hidden, masked=config.masked) for kind in config.share}

@@ -1,7 +1,10 @@
-"""Every table of the detector in one command: python -m benchmarks.detection --data ../shared/data/forensics
+"""Every table of the detector in one command:
 
-Writes test.json, controls.json, robustness.json, splices.json, edits.json, ladder.json and ladder.png beside this file,
-and prints the tables. --only takes some of them; --pictures bounds the robustness table, where each is judged 10 times.
+    python -m benchmarks.detection --data ../shared/data/forensics --originals ORIGINALS
+
+Writes test.json, controls.json, robustness.json, splices.json, edits.json, owners.json, ladder.json and ladder.png
+beside this file, and prints the tables. --only takes some of them; --pictures bounds the robustness table, where each
+is judged 10 times.
 """
 
 import argparse
@@ -13,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.detection import edits, ladder, splices
+from benchmarks.detection import edits, ladder, owners, splices
 from benchmarks.detection.baselines.peer import run_peer
 from benchmarks.detection.controls import by_set, content_held_fixed, run_controls
 from benchmarks.detection.figure import draw_ladder
@@ -22,9 +25,11 @@ from benchmarks.detection.views import score
 from causalclip.detector import Detector
 from causalclip.training.data import read_manifest
 from causalclip.training.evaluation import read_split, tabulate
+from causalclip.training.recipe import Recipe
 
 HERE = Path(__file__).resolve().parent
-TABLES = "test", "robustness", "splices", "edits", "ladder", "peer"
+TABLES = "test", "robustness", "splices", "edits", "owners", "ladder", "peer"
+ON_ORIGINALS = "owners", "ladder"
 
 
 def write(name: str, report: dict[str, Any]) -> None:
@@ -37,8 +42,8 @@ def run_test(detector: Detector, data: Path, *, cache: Path) -> None:
     """The headline on `test`, by set, by source and site by site, and the controls with content held fixed."""
     records = read_split(data / "manifest.csv", "test")
     scores = score(detector, records, data, cache=cache)
-    about = {"model": detector.name, "revision": detector.config.revision}
-    write("test", about | tabulate(scores, threshold=detector.config.calibration.threshold))
+    about, calibration = {"model": detector.name, "revision": detector.config.revision}, detector.config.calibration
+    write("test", about | tabulate(scores, threshold=calibration.threshold, bands=calibration.borders))
     train = [r for r in read_manifest(data / "manifest.csv") if r.split == "train" and r.view == "whole"]
     report, content = run_controls(train, records, data)
     report["this detector"] = by_set(records, scores.probability)
@@ -53,6 +58,8 @@ def run_test(detector: Detector, data: Path, *, cache: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--originals", type=Path, help="of the training set, for the ladder and the curve by owners")
+    parser.add_argument("--config", type=Path, default=HERE / "configs" / "shipped.json")
     parser.add_argument("--model", default="detector")
     parser.add_argument("--only", nargs="+", choices=TABLES, default=TABLES)
     parser.add_argument("--pictures", type=int, default=200, help="of the robustness table")
@@ -74,16 +81,26 @@ def main() -> None:
         ),
         "splices": lambda: write("splices", splices.run(detector, records, options.data)),
         "edits": lambda: write("edits", edits.run(detector, options.data)),
+        "owners": lambda: write("owners", owners.run(options.originals, read_recipe(options), cache=options.cache)),
         "ladder": lambda: climb(options),
         "peer": lambda: write("peer", run_peer(options.peer, records, options.data)),
     }
     for name, step in steps.items():
-        if name in options.only and (name != "peer" or options.peer):
+        if (
+            name in options.only
+            and (name != "peer" or options.peer)
+            and (name not in ON_ORIGINALS or options.originals)
+        ):
             step()
 
 
+def read_recipe(options: argparse.Namespace) -> Recipe:
+    return Recipe.read(options.config)
+
+
 def climb(options: argparse.Namespace) -> None:
-    report = ladder.run(options.data, cache=options.cache, seeds=options.seeds)
+    recipe = read_recipe(options)
+    report = ladder.run(options.data, options.originals, recipe, cache=options.cache, seeds=options.seeds)
     write("ladder", report)
     print(ladder.table(report))
     draw_ladder(report).save(HERE / "ladder.png")

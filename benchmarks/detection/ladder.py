@@ -5,7 +5,7 @@ every other generator. P2, the shipped model's: trained on all of `train`, teste
 Three seeds; mean and half the range between seeds, with a bootstrap interval over pictures for the first seed.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -19,17 +19,17 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from benchmarks.detection.baselines.npr import fit_npr, npr_logits
 from benchmarks.detection.views import SplitFeatures, split_features
-from causalclip.clip.views import Kind
+from causalclip.clip.backbones import DEFAULT
+from causalclip.dataset.originals import read_originals
 from causalclip.head.losses import LossWeights
 from causalclip.head.model import CausalHead, HeadOutput
-from causalclip.training.data import Record, read_manifest
+from causalclip.training.data import Record
 from causalclip.training.evaluation import read_split
 from causalclip.training.features import Features, compute_features
 from causalclip.training.fitting import TrainConfig
 from causalclip.training.measures import balanced_accuracy, bootstrap
-from causalclip.training.recipe import CAUSAL, KINDS, PARTS, Problem, Recipe, balance, fit, problem, with_splices
+from causalclip.training.recipe import CAUSAL, PARTS, Problem, Recipe, balance, fit, problem, with_splices
 
 PLAIN = LossWeights(smoothing=CAUSAL.smoothing)
 P1 = "P1: trained on Stable Diffusion and real pictures only"
@@ -58,11 +58,10 @@ class Rung:
 
     name: str
     parts: tuple[str, ...] = PARTS
-    copies: int = 4
+    copies: int = 3
     weights: LossWeights = PLAIN
     head: str = "mask"
     changes: dict[str, Any] = field(default_factory=dict)
-    kinds: tuple[Kind, ...] = KINDS
 
 
 def rungs() -> list[Rung]:
@@ -77,7 +76,6 @@ def rungs() -> list[Rung]:
             1,
             LossWeights(),
             "linear",
-            kinds=("whole",),
         ),
         Rung("linear probe, several layers", head="linear"),
         Rung("MLP", head="mlp", changes={"ridge": 0.0}),
@@ -97,13 +95,9 @@ def build(rung: Rung, width: int, config: TrainConfig) -> CausalHead:
 
 
 @torch.inference_mode()
-def judge(heads: Mapping[Kind, CausalHead], views: SplitFeatures, rung: Rung, *, share: float) -> np.ndarray:
+def judge(head: CausalHead, views: SplitFeatures, rung: Rung) -> np.ndarray:
     """Raw logits [N] of a split's pictures."""
-    x = views.take(rung.parts)
-    logits = {k: np.concatenate([h(part.float()).logit.numpy() for part in x.split(512)]) for k, h in heads.items()}
-    return views.pool(
-        logits["whole"], logits.get("window", logits["whole"]), share=share if "window" in logits else 0.0
-    )
+    return views.pool(np.concatenate([head(part.float()).logit.numpy() for part in views.take(rung.parts).split(512)]))
 
 
 def measures(labels: np.ndarray, raw: np.ndarray, inside: np.ndarray) -> dict[str, float]:
@@ -117,8 +111,8 @@ def measures(labels: np.ndarray, raw: np.ndarray, inside: np.ndarray) -> dict[st
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ground:
-    """What the rungs of one protocol stand on: its training records (all view kinds) among those of the features, and
-    its test records with their views."""
+    """What the rungs of one protocol stand on: its training records among those of the features, and its test records
+    with their views."""
 
     root: Path
     cache: Path
@@ -136,29 +130,17 @@ class Ground:
 
 def run_rung(rung: Rung, recipe: Recipe, ground: Ground, *, seeds: int) -> dict[str, Any]:
     """One rung under one protocol."""
-    problems = {
-        k: restrict(problem(ground.records, ground.features, rung.parts, k, folds=recipe.folds), ground.keep, rung)
-        for k in rung.kinds
-    }
+    data = problem(ground.records, ground.features, replace(recipe, parts=rung.parts))
+    data = restrict(data, ground.keep, rung, recipe)
     if rung.weights.places:
-        problems = with_splices(
-            problems, ground.kept, ground.root, recipe, backbone=ground.backbone, cache=ground.cache
-        )
+        wanted = replace(recipe, head=replace(recipe.head, weights=rung.weights))
+        data = with_splices(data, ground.root, wanted, backbone=ground.backbone, cache=ground.cache)
     raws = []
     for seed in range(seeds):
         config = replace(recipe.head, weights=rung.weights, seed=seed, **rung.changes)
-        heads = {
-            kind: fit(data, config, head=build(rung, data.features.shape[2], config)) for kind, data in problems.items()
-        }
-        raws.append(judge(heads, ground.views, rung, share=recipe.window_share))
+        head = fit(data, config, head=build(rung, data.features.shape[2], config))
+        raws.append(judge(head, ground.views, rung))
     return summary(rung.name, ground.test, raws)
-
-
-def run_npr(ground: Ground, *, seeds: int) -> dict[str, Any]:
-    """NPR's recipe on the same pictures: its network sees native windows alone."""
-    crops = [r for r in ground.kept if r.kind == "window"]
-    raws = [npr_logits(fit_npr(crops, ground.root, seed=seed), ground.test, ground.root) for seed in range(seeds)]
-    return summary("NPR's residual and small ResNet, no CLIP", ground.test, raws)
 
 
 def summary(name: str, test: list[Record], raws: list[np.ndarray]) -> dict[str, Any]:
@@ -177,7 +159,7 @@ def summary(name: str, test: list[Record], raws: list[np.ndarray]) -> dict[str, 
     return report
 
 
-def restrict(data: Problem, keep: Callable[[Record], bool], rung: Rung) -> Problem:
+def restrict(data: Problem, keep: Callable[[Record], bool], rung: Rung, recipe: Recipe) -> Problem:
     """Only the records that a protocol trains on, and the copies that a rung does."""
     rows = np.array([i for i, r in enumerate(data.records) if keep(r)])
     place = np.full(len(data.records), -1)
@@ -188,7 +170,7 @@ def restrict(data: Problem, keep: Callable[[Record], bool], rung: Rung) -> Probl
         records=records,
         features=data.features[: rung.copies, rows],
         labels=data.labels[rows],
-        weight=balance(records),
+        weight=balance(records, broad=recipe.broad),
         fold=data.fold[rows],
         pairs=pairs[(pairs >= 0).all(1)],
         environments=data.environments[rows],
@@ -218,32 +200,31 @@ def is_paper_series(record: Record) -> bool:
     return not record.label or record.family in SERIES
 
 
-def run(data: Path, *, cache: Path, seeds: int = 3, backbone: str = "clip-vit-b-16") -> dict[str, Any]:
-    """Every rung under both protocols, a process each."""
-    climb = partial(_climb, data=data, cache=cache, seeds=seeds, backbone=backbone)
+def run(data: Path, originals: Path, recipe: Recipe, *, cache: Path, seeds: int = 3) -> dict[str, Any]:
+    """Every rung under both protocols, a process each. data: the folder of `test`; originals: of the training set."""
+    climb = partial(_climb, data=data, originals=originals, recipe=recipe, cache=cache, seeds=seeds)
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         return dict(zip(PROTOCOLS, pool.map(climb, PROTOCOLS), strict=True))
 
 
-def _climb(protocol: str, *, data: Path, cache: Path, seeds: int, backbone: str) -> list[dict[str, Any]]:
+def _climb(
+    protocol: str, *, data: Path, originals: Path, recipe: Recipe, cache: Path, seeds: int
+) -> list[dict[str, Any]]:
     torch.set_num_threads(1)
-    manifest, recipe = data / "manifest.csv", Recipe()
-    train = [r for r in read_manifest(manifest) if r.split == "train"]
-    features = compute_features(train, data, backbone=backbone, copies=recipe.copies, cache=cache)
-    test = read_split(manifest, "test")
-    views = split_features(test, data, backbone=backbone, cache=cache)
+    train = read_originals("data/pictures.csv.gz", originals)
+    features = compute_features(train, originals, backbone=DEFAULT, copies=recipe.copies, cache=cache)
+    test = read_split(data / "manifest.csv", "test")
+    views = split_features(test, data, backbone=DEFAULT, cache=cache)
     keep: Callable[[Record], bool] = lambda r: True  # noqa: E731
     if protocol == P1:
         unseen = np.array([not (r.label and r.family in SERIES) for r in test])
         test, views, keep = [r for r, u in zip(test, unseen, strict=True) if u], only(views, unseen), is_paper_series
-    ground = Ground(data, cache, backbone, train, features, keep, test, views)
-    clip = [run_rung(rung, recipe, ground, seeds=seeds) for rung in tqdm(rungs(), desc=protocol[:2])]
-    return [run_npr(ground, seeds=seeds), *clip]
+    ground = Ground(originals, cache, DEFAULT, train, features, keep, test, views)
+    return [run_rung(rung, recipe, ground, seeds=seeds) for rung in tqdm(rungs(), desc=protocol[:2])]
 
 
 def only(views: SplitFeatures, pictures: np.ndarray) -> SplitFeatures:
     """The views of some pictures, renumbered."""
     rows = pictures[views.picture]
     number = np.cumsum(pictures) - 1
-    quality = views.quality[pictures]
-    return SplitFeatures(views.features[rows], number[views.picture[rows]], views.window[rows], quality, views.columns)
+    return SplitFeatures(views.features[rows], number[views.picture[rows]], views.quality[pictures], views.columns)

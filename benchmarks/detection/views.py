@@ -1,4 +1,4 @@
-"""Features of a split's pictures as the detector sees them (squares and native windows), computed once and kept.
+"""Features of a split's pictures as the detector sees them, in squares, computed once and kept.
 
 With them every rung of the ladder, and every detector on the same tower, is judged in seconds on the same views.
 """
@@ -31,37 +31,27 @@ _tower: Tower | None = None
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SplitFeatures:
-    """features: half [V, D], every part of every view. picture: [V], its record. window: bool [V].
-    quality: [N, Q], estimated compression of every picture."""
+    """features: half [V, D], every part of every view. picture: [V], its record. quality: [N, Q], estimated
+    compression of every picture."""
 
     features: np.ndarray
     picture: np.ndarray
-    window: np.ndarray
     quality: np.ndarray
     columns: dict[str, np.ndarray]
 
     def take(self, parts: Sequence[str]) -> torch.Tensor:
         return torch.from_numpy(self.features[:, np.concatenate([self.columns[p] for p in parts])])
 
-    def pool(self, whole: np.ndarray, window: np.ndarray, *, share: float) -> np.ndarray:
-        """Logits of every view by each head, [V] and [V] -> [N]: squares and windows averaged, then weighted."""
-        count = int(self.picture.max()) + 1
-        means = []
-        for kind, logits in ((False, whole), (True, window)):
-            rows = self.window == kind
-            total = np.bincount(self.picture[rows], logits[rows], count)
-            means.append((total, np.bincount(self.picture[rows], minlength=count)))
-        (w, nw), (n, nn) = means
-        squares = w / nw
-        return np.where(nn > 0, (1 - share) * squares + share * n / np.maximum(nn, 1), squares)
+    def pool(self, logits: np.ndarray) -> np.ndarray:
+        """Logits of every view [V] -> of every picture [N]: the mean over its squares."""
+        return np.asarray(np.bincount(self.picture, logits) / np.bincount(self.picture))
 
 
 @torch.inference_mode()
 def probabilities(detector: Detector, views: SplitFeatures) -> np.ndarray:
     """What the detector says of every picture, [N]: its own answer but for the features' half precision."""
     x = views.take(detector.config.parts)
-    logits = {k: np.concatenate([h(rows.float()).logit for rows in x.split(512)]) for k, h in detector.heads.items()}
-    raw = views.pool(logits["whole"], logits["window"], share=detector.config.share["window"])
+    raw = views.pool(np.concatenate([detector.heads["whole"](rows.float()).logit for rows in x.split(512)]))
     calibration = detector.config.calibration
     return 1 / (1 + np.exp(-(calibration.scale * raw + [calibration.shift(q) for q in views.quality])))
 
@@ -75,7 +65,7 @@ def _one(job: tuple[str, str, str, str]) -> None:
         _tower = load_tower(backbone)
     with Image.open(source) as file:
         pixels = np.asarray(CHANGES[change](file.convert("RGB")))
-    views = plan_views(pixels.shape[1], pixels.shape[0], size=_tower.image_size)
+    views = plan_views(pixels.shape[1], pixels.shape[0], size=_tower.image_size, windows=0)
     parts = all_parts(_tower.layers)
     with torch.inference_mode():
         features = embed(_tower(render(pixels, views, size=_tower.image_size)), parts, _tower).half().numpy()
@@ -83,7 +73,6 @@ def _one(job: tuple[str, str, str, str]) -> None:
     np.savez(
         partial,
         features=features,
-        window=[v.kind == "window" for v in views],
         quality=compression(pixels),
         parts=parts,
         widths=part_widths(parts, _tower),
@@ -95,7 +84,7 @@ def split_features(
     records: Sequence[Record], root: Path, *, backbone: str, cache: Path, change: str = AS_IT_IS
 ) -> SplitFeatures:
     """Every record's views after a change (a name of CHANGES), from the cache where they are there."""
-    folder = cache / ("views-" + hashlib.sha256(repr((VERSION, backbone, change)).encode()).hexdigest()[:8])
+    folder = cache / ("views-" + hashlib.sha256(repr(("squares", VERSION, backbone, change)).encode()).hexdigest()[:8])
     folder.mkdir(parents=True, exist_ok=True)
     targets = [folder / (hashlib.sha256(r.path.encode()).hexdigest()[:20] + ".npz") for r in records]
     missing = [(r, t) for r, t in zip(records, targets, strict=True) if not t.exists()]
@@ -108,8 +97,7 @@ def split_features(
     columns = {str(p): np.arange(e - w, e) for p, e, w in zip(files[0]["parts"], ends, files[0]["widths"], strict=True)}
     return SplitFeatures(
         features=np.concatenate([f["features"] for f in files]),
-        picture=np.repeat(np.arange(len(files)), [len(f["window"]) for f in files]),
-        window=np.concatenate([f["window"] for f in files]),
+        picture=np.repeat(np.arange(len(files)), [len(f["features"]) for f in files]),
         quality=np.stack([f["quality"] for f in files]),
         columns=columns,
     )

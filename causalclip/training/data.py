@@ -1,4 +1,4 @@
-"""A manifest of pictures, and the views of them that heads are trained on. Offline; the app never imports this."""
+"""Records of pictures, from a manifest; folds of held-out groups, environments, pairs. Offline."""
 
 import csv
 import re
@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from causalclip.clip.views import Kind
-from causalclip.pictures.delivery import random_delivery, rescale
-
+LIKE = "alike", "sites"  # sets of training pictures of like content, whose held-out groups are owners
 NEEDED = ("path", "label", "source", "split")
 
 
@@ -21,10 +18,12 @@ class BadManifest(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A row of the manifest. view: "whole", "crop" (a window near native scale) or "picture" (untouched).
+    """A picture to learn from, or to be judged.
 
-    picture: the same for all views of one original. family: generators that share a backbone, or a site.
-    original: the name of the file that it came from, where known.
+    path: relative to a root. picture: the same for all files of one original. family: generators that share a backbone,
+    or a site. original: the name of the file that it came from, where known. owner: whose site it is, where known.
+    crop: "x0,y0,x1,y1", the only part to be used. grid: "2x2", a sheet of that many pictures. view: of manifests that
+    hold two files a picture, "crop" for a window cut out of it.
     """
 
     path: str
@@ -36,18 +35,16 @@ class Record:
     picture: str
     family: str
     original: str = ""
+    owner: str = ""
+    crop: str = ""
+    grid: str = ""
 
     @property
     def group(self) -> str:
         """What must not be on both sides of a validation split: a family of generators, a site, a real collection."""
-        if self.set == "alike":
-            return "site " + re.sub(r"-(ai|real)$", "", self.family)
+        if self.set in LIKE:
+            return "site " + (self.owner or re.sub(r"-(ai|real)$", "", self.family))
         return f"family {self.family}" if self.label else f"collection {self.source}"
-
-    @property
-    def kind(self) -> Kind:
-        """Which head learns from this file."""
-        return "window" if self.view == "crop" else "whole"
 
 
 def read_manifest(path: str | Path) -> list[Record]:
@@ -141,33 +138,7 @@ def find_pairs(records: Sequence[Record]) -> np.ndarray:
     for row, record in enumerate(records):
         name = Path(record.original).stem.lower()
         stem = re.sub(r"(^|[-_])(real|fake|ai)($|[-_])", "-", name)
-        if record.set == "alike" and stem != name and re.search("[a-z]", stem):  # a number alone says nothing
+        if record.set in LIKE and stem != name and re.search("[a-z]", stem):  # a number alone says nothing
             by_name.setdefault((record.group, stem), {})[record.label] = row
     pairs = [(both[0], both[1]) for both in by_name.values() if len(both) == 2]
     return np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
-
-
-def training_view(
-    picture: Image.Image, kind: Kind, *, size: int, rng: np.random.Generator | None, strength: float = 1.0
-) -> Image.Image:
-    """The tower's view of a training file: the middle without `rng`, with it a random one after a random delivery.
-
-    strength: of the delivery, 0 to 1 (causalclip.pictures.delivery.random_delivery).
-    The whole picture's square is drawn from its short side; a window keeps its scale, or is shrunk by up to a quarter.
-    """
-    if rng is not None:
-        if kind == "window" and rng.random() < 0.5:
-            picture = rescale(picture, float(rng.uniform(0.75, 1)))
-        picture = random_delivery(picture, rng, strength=strength)
-    if kind == "window" and min(picture.size) < size:
-        picture = rescale(picture, (size + 0.5) / min(picture.size))
-    side = (
-        float(size) if kind == "window" else min(picture.size) * (1.0 if rng is None else float(rng.uniform(0.85, 1)))
-    )
-    x, y = (0.5, 0.5) if rng is None else (float(rng.random()), float(rng.random()))
-    left, top = x * (picture.width - side), y * (picture.height - side)
-    if kind == "window":
-        left, top = int(left), int(top)
-    view = picture.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
-    flip = rng is not None and rng.random() < 0.5
-    return view.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flip else view

@@ -17,7 +17,7 @@ from causalclip.training.data import Record, read_manifest
 from causalclip.training.guards import need_both, readable, say
 from causalclip.training.measures import bootstrap, by_group, meaning, reliability, roc_points, summarise
 
-LIKE_CONTENT = "alike", "fresh"  # sets of real and generated pictures of the same kinds of thing
+LIKE_CONTENT = "alike", "fresh", "sites"  # sets of real and generated pictures of the same kinds of thing
 Change = Callable[[Image.Image], Image.Image]
 
 
@@ -67,8 +67,11 @@ def score_split(
     return Scores(tuple(records), np.array(probability), tuple(bands))
 
 
-def tabulate(scores: Scores, *, threshold: float) -> dict[str, Any]:
-    """Every table of one run: a row a set with intervals, band shares and curves, sources, and AUC site by site."""
+def tabulate(scores: Scores, *, threshold: float, bands: Sequence[float] = ()) -> dict[str, Any]:
+    """Every table of one run: a row a set with intervals, band shares and curves, sources, and AUC site by site.
+
+    bands: the scores up to which an answer reaches (Calibration.borders).
+    """
     names = [*sorted({r.set for r in scores.records} - {"all"}), "all"]
     sets = [name for name in names if len(set(scores.labels[scores.of(name)])) == 2]
     if one_class := sorted(set(names) - set(sets)):
@@ -85,7 +88,7 @@ def tabulate(scores: Scores, *, threshold: float) -> dict[str, Any]:
         }
     like = np.any([scores.of(name) for name in LIKE_CONTENT], axis=0)
     if like.any():
-        report["meant"] = meaning(scores.labels[like], scores.probability[like])
+        report["meant"] = meaning(scores.labels[like], scores.probability[like], thresholds=bands)
     groups = [r.source for r in scores.records]
     report["sources"] = by_group(scores.labels, scores.probability, groups, threshold=threshold)
     report["alike_sites"] = auc_by_site(scores)
@@ -121,6 +124,8 @@ def evaluate_detector(
     wanted = read_split(manifest, split)
     records = readable(wanted, root)
     need_both(records, f"What can be read of the split {split!r}")
-    report = tabulate(score_split(detector, records, root), threshold=detector.config.calibration.threshold)
+    calibration = detector.config.calibration
+    scores = score_split(detector, records, root)
+    report = tabulate(scores, threshold=calibration.threshold, bands=calibration.borders)
     about = {"model": detector.name, "revision": detector.config.revision, "split": split}
     return about | {"files_left_out": len(wanted) - len(records)} | report

@@ -1,6 +1,7 @@
 """Frozen features of a manifest's pictures, computed once and kept: every part of every layer. Offline."""
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -11,32 +12,28 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
 from causalclip.clip.backbones import load_tower
 from causalclip.clip.embedding import EMBEDDING, embed, needs, part_widths, patch_total
 from causalclip.clip.tower import Tower
-from causalclip.training.data import Record, training_view
-from causalclip.training.retouching import random_retouch
+from causalclip.training.copies import copy_view
+from causalclip.training.data import Record
 
-STRENGTHS = 0.3, 1.0  # of the delivery, of even and odd copies: a detector must know both clean and worn pictures
-RETOUCHED = 3  # the copy that is also retouched
-CHUNK = 64  # records; the unit that is lost when a run is killed
-VERSION = 1  # of what a copy is: change it when training_view, random_delivery or random_retouch changes
+CHUNK = 32  # pictures; what a worker is given at once
+VERSION = 2  # of what a copy is: change it when causalclip.training.copies or what it calls changes
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One chunk of one copy. Copy 0: the middle of every file as it is; later ones: random views after deliveries."""
+    """One chunk of one copy, and the file of each picture in it."""
 
     backbone: str
     root: str
     records: tuple[Record, ...]
-    first: int
     copy: int
-    target: str
+    targets: tuple[Path, ...]
 
 
 def all_parts(layers: int) -> tuple[str, ...]:
@@ -47,22 +44,33 @@ def all_parts(layers: int) -> tuple[str, ...]:
 def compute_features(
     records: Sequence[Record], root: str | Path, *, backbone: str, copies: int, cache: str | Path
 ) -> "Features":
-    """Features of `copies` views of every record, from the cache where they are there, computed and kept where not.
+    """Features of `copies` copies of every record, from the cache where they are there, computed and kept where not.
 
-    Two processes of one thread each share the work: faster than one of two threads, and it can be stopped at any time.
+    A file a picture, so that a picture that is added costs no other one. Two processes of one thread each share the
+    work: faster than one of two threads, and it can be stopped at any time.
     """
-    key = hashlib.sha256(repr((VERSION, backbone, [r.path for r in records])).encode()).hexdigest()[:16]
-    folder = Path(cache) / key
-    folder.mkdir(parents=True, exist_ok=True)
-    jobs, files = [], []
-    for copy in range(copies):
-        for first in range(0, len(records), CHUNK):
-            target = folder / f"copy{copy}-{first:06d}.npz"
-            files.append(target)
-            if not target.exists():
-                jobs.append(Job(backbone, str(root), tuple(records[first : first + CHUNK]), first, copy, str(target)))
+    folder = Path(cache) / f"{re.sub('[^A-Za-z0-9@._-]+', '+', backbone)}-{VERSION}"
+    files = [[_file(folder, record, copy) for record in records] for copy in range(copies)]
+    jobs = []
+    for copy, targets in enumerate(files):
+        missing = [(r, t) for r, t in zip(records, targets, strict=True) if not t.exists()]
+        for first in range(0, len(missing), CHUNK):
+            chunk, wanted = zip(*missing[first : first + CHUNK], strict=True)
+            jobs.append(Job(backbone, str(root), chunk, copy, wanted))
     in_processes(run_job, jobs, label="features", unit=f"x{CHUNK}")
-    return Features(files, copies=copies, count=len(records))
+    return Features(files, load_tower(backbone))
+
+
+def _file(folder: Path, record: Record, copy: int) -> Path:
+    """Where a picture's copy is kept: by its hash where it has one, and by what is used of it."""
+    part = f"{record.crop}{record.grid}"
+    name = record.picture if len(record.picture) == 64 and not part else content_name(f"{record.path} {part}")
+    return folder / f"copy{copy}" / name[:2] / f"{name}.npy"
+
+
+def content_name(text: str) -> str:
+    """A file name for any text."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def in_processes(work: Callable[[Any], None], jobs: Sequence[Any], *, label: str, unit: str) -> None:
@@ -87,32 +95,20 @@ def write_whole(target: str | Path, **arrays: Any) -> None:
     partial.rename(target)
 
 
-def copy_view(record: Record, root: str | Path, copy: int, *, seed: int, size: int) -> Tensor:
-    """The view of a record that a copy shows (see Job), float [3, size, size] in [0, 1]. seed: of its delivery."""
-    rng = np.random.default_rng([copy, seed]) if copy else None
-    with Image.open(Path(root) / record.path) as file:
-        picture = file.convert("RGB")
-    if copy == RETOUCHED and rng is not None:
-        picture = random_retouch(picture, rng)
-    view = training_view(picture, record.kind, size=size, rng=rng, strength=STRENGTHS[copy % 2])
-    return torch.from_numpy(np.array(view)).permute(2, 0, 1).float() / 255
-
-
+@torch.inference_mode()
 def run_job(job: Job) -> None:
-    """Computes one chunk and writes it."""
+    """Computes one chunk and writes it: all parts of every picture, then its compression, in half precision."""
     tower = process_tower(job.backbone)
     parts = all_parts(tower.layers)
-    columns = []
     for at in range(0, len(job.records), 8):
-        pixels = torch.stack(
-            [
-                copy_view(record, job.root, job.copy, seed=job.first + at + i, size=tower.image_size)
-                for i, record in enumerate(job.records[at : at + 8])
-            ]
-        )
-        with torch.inference_mode():
-            columns.append(embed(tower(pixels), parts, tower).half().numpy())
-    write_whole(job.target, features=np.concatenate(columns), parts=parts, widths=part_widths(parts, tower))
+        records, targets = job.records[at : at + 8], job.targets[at : at + 8]
+        views, qualities = zip(*(copy_view(r, job.root, job.copy, size=tower.image_size) for r in records), strict=True)
+        rows = embed(tower(torch.stack(views)), parts, tower).half().numpy()
+        for target, row, quality in zip(targets, rows, qualities, strict=True):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial = target.with_suffix(".partial.npy")  # a killed run leaves no half file under the name
+            np.save(partial, np.concatenate([row, quality.astype(np.float16)]))
+            partial.rename(target)
 
 
 @torch.inference_mode()
@@ -124,25 +120,22 @@ def neutral_patches(
     for label in (0, 1):
         rows = [i for i, r in enumerate(records) if r.label == label]
         for i in np.linspace(0, len(rows) - 1, min(count // 2, len(rows))).astype(int):
-            record = records[rows[i]]
-            with Image.open(Path(root) / record.path) as file:
-                view = training_view(file.convert("RGB"), record.kind, size=tower.image_size, rng=None)
-            pixels = torch.from_numpy(np.array(view)).permute(2, 0, 1)[None].float() / 255
-            totals.append(patch_total(tower(pixels, shares=True, **needs(parts, tower)), parts, tower))
+            view, _ = copy_view(records[rows[i]], root, 0, size=tower.image_size)
+            totals.append(patch_total(tower(view[None], shares=True, **needs(parts, tower)), parts, tower))
     return torch.cat(totals)
 
 
 class Features:
-    """Cached features, read part by part: [copies, N, D] in half precision."""
+    """Cached features [copies, N, D] in half precision, read part by part, and compression [copies, N, 2]."""
 
-    def __init__(self, files: Sequence[Path], *, copies: int, count: int) -> None:
-        chunks = [np.load(f) for f in files]
-        ends = np.cumsum(chunks[0]["widths"])
-        widths = zip(ends - chunks[0]["widths"], ends, strict=True)
-        self.columns = {str(p): np.arange(*w) for p, w in zip(chunks[0]["parts"], widths, strict=True)}
-        self.values = np.concatenate([c["features"] for c in chunks]).reshape(copies, count, -1)
+    def __init__(self, files: Sequence[Sequence[Path]], tower: Tower) -> None:
+        parts = all_parts(tower.layers)
+        ends = np.cumsum(part_widths(parts, tower))
+        starts = [0, *ends[:-1]]
+        self.columns = {p: np.arange(first, last) for p, first, last in zip(parts, starts, ends, strict=True)}
+        rows = np.stack([np.stack([np.load(file) for file in copy]) for copy in files])
+        self.values, self.compression = rows[..., : ends[-1]], rows[..., ends[-1] :].astype(float)
 
-    def take(self, parts: Sequence[str], rows: np.ndarray | None = None) -> Tensor:
-        """The parts side by side, of all records or of those at `rows`."""
-        values = self.values if rows is None else self.values[:, rows]
-        return torch.from_numpy(values[..., np.concatenate([self.columns[p] for p in parts])])
+    def take(self, parts: Sequence[str]) -> Tensor:
+        """The parts side by side, [copies, N, D]."""
+        return torch.from_numpy(self.values[..., np.concatenate([self.columns[p] for p in parts])])

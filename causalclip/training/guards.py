@@ -4,16 +4,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
 from tqdm import tqdm
 
-from causalclip.training.data import BadManifest, Record, assign_folds
+from causalclip.training.data import BadManifest, Record, assign_folds, read_manifest
 
 CLASSES = "real", "generated"
-VIEWS = {"whole": "whole pictures (view whole)", "window": "windows (view crop)"}
 NAMED = 3  # files in a sentence
 
 
@@ -74,36 +72,37 @@ def need_both(records: Sequence[Record], what: str) -> None:
         raise BadManifest(f"{what} needs real and generated pictures; the manifest has {found} there.")
 
 
-def both_views(records: Sequence[Record]) -> list[Record]:
-    """Untouched pictures (view "picture") stand for both of their views; files cut beforehand for their own."""
-    return [
-        replace(r, view=view) for r in records for view in (("whole", "crop") if r.view == "picture" else (r.view,))
-    ]
-
-
 def check_training(records: Sequence[Record], *, folds: int) -> None:
     """Says what the folds cannot measure.
 
     Raises:
-        BadManifest: a view kind lacks a class, or would have only one class left to learn from beside a held-out fold.
+        BadManifest: a class is missing, or would have only one class left to learn from beside a held-out fold.
     """
     fold_of = assign_folds(records, folds=folds)
-    for kind, words in VIEWS.items():
-        mine = [r for r in records if r.kind == kind]
-        need_both(mine, f"Training on {words}")
-        for fold in sorted(set(fold_of.values())):
-            missing = {0, 1} - {r.label for r in mine if fold_of[r.group] != fold}
-            if missing:
-                name = CLASSES[missing.pop()]
-                raise BadManifest(
-                    f"All {name} pictures fall into one fold, so none are left to learn from when it is held out: the "
-                    "columns source and family must tell two generators, sites or collections of them apart."
-                )
-    whole = [r for r in records if r.kind == "whole"]
-    for name in sorted({r.set for r in whole}):
-        inside = [r for r in whole if r.set == name]
+    need_both(records, "Training")
+    for fold in sorted(set(fold_of.values())):
+        missing = {0, 1} - {r.label for r in records if fold_of[r.group] != fold}
+        if missing:
+            name = CLASSES[missing.pop()]
+            raise BadManifest(
+                f"All {name} pictures fall into one fold, so none are left to learn from when it is held out: the "
+                "columns source and family must tell two generators, sites or collections of them apart."
+            )
+    for name in sorted({r.set for r in records}):
+        inside = [r for r in records if r.set == name]
         judged = [f for f in set(fold_of.values()) if len({r.label for r in inside if fold_of[r.group] == f}) == 2]
         folds_of_it = len({fold_of[r.group] for r in inside})
         if lacking := folds_of_it - len(judged):
             end = "the mean is over the others" if judged else "nothing held out is measured of it"
             say(f"Set {name}: no AUC in {lacking} of its {folds_of_it} folds, which lack a class; {end}.")
+
+
+def training_records(manifest: str | Path, root: str | Path) -> list[Record]:
+    """The train split's pictures that can be read; of manifests with two files a picture, the whole ones.
+
+    Raises:
+        BadManifest: nothing can be learned from them.
+    """
+    wanted = [r for r in read_manifest(manifest) if r.split == "train" and r.view != "crop"]
+    need_both(wanted, "The split 'train'")
+    return readable(wanted, root)

@@ -1,8 +1,10 @@
 """The measures of method.md, from scores and labels alone. Offline: needs requirements-dev.txt."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
+from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 Report = dict[str, float]
@@ -54,24 +56,46 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 15
     return rows
 
 
-def meaning(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 8) -> list[Report]:
-    """What scores near one another have meant: bins of about as many pictures each, from the lowest scores up.
+def meaning(
+    labels: np.ndarray, probabilities: np.ndarray, *, thresholds: Sequence[float] = (), least: int = 25
+) -> list[Report]:
+    """What scores near one another have meant: the steps of an isotonic regression of the label on the score.
+
+    Steps of fewer than `least` pictures are joined with the next, and none reaches across one of the bands' thresholds,
+    so that two answers never share a step.
 
     Returns:
-        A row a bin: low and high (scores, inclusive; the bins lie side by side from 0 to 1), pictures, generated.
+        A row a step: low and high (a score belongs to the step whose high it does not exceed), pictures, generated.
     """
-    edges = np.unique(np.quantile(probabilities, np.linspace(0, 1, bins + 1)[1:-1]))
-    index = np.searchsorted(edges, probabilities, side="left")
-    borders = [0.0, *(round(float(e), 4) for e in edges), 1.0]
-    return [
-        {
-            "low": borders[b],
-            "high": borders[b + 1],
-            "pictures": int((index == b).sum()),
-            "generated": int(labels[index == b].sum()),
-        }
-        for b in range(len(edges) + 1)
-    ]
+    rows: list[Report] = []
+    for low, high in pairwise([-np.inf, *sorted(thresholds), 1.0]):
+        inside = (probabilities > low) & (probabilities <= high)
+        for edge, pictures, generated in _steps(labels[inside], probabilities[inside], least=least):
+            before = rows[-1]["high"] if rows else 0.0
+            rows.append({"low": before, "high": edge, "pictures": pictures, "generated": generated})
+        if rows:
+            rows[-1]["high"] = float(high)
+    return rows
+
+
+def _steps(labels: np.ndarray, scores: np.ndarray, *, least: int) -> list[tuple[float, int, int]]:
+    """(highest score, pictures, generated) of the isotonic steps, from the lowest up."""
+    if not len(scores):
+        return []
+    order = np.argsort(scores, kind="stable")
+    fitted = IsotonicRegression().fit_transform(scores[order], labels[order])
+    ends = [int(np.flatnonzero(fitted == value)[-1]) + 1 for value in np.unique(fitted)]
+    steps: list[tuple[float, int, int]] = []
+    first = 0
+    for end in ends:
+        if end - first < least and end < len(order):
+            continue  # too few by themselves: they are joined with the next
+        if end - first < least and steps:
+            first -= steps.pop()[1]  # or, at the end, with the ones before
+        rows = order[first:end]
+        steps.append((float(scores[rows].max()), len(rows), int(labels[rows].sum())))
+        first = end
+    return steps
 
 
 def summarise(labels: np.ndarray, probabilities: np.ndarray, *, threshold: float = 0.5) -> Report:

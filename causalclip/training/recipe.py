@@ -1,4 +1,4 @@
-"""From a manifest to a detector: features, held-out folds, calibration, final heads, model card. Offline."""
+"""From pictures to a detector: features, held-out folds, calibration, the final head, model card. Offline."""
 
 import hashlib
 import json
@@ -8,30 +8,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from tqdm import tqdm
 
 from causalclip.calibration import Calibration, choose_bands, fit_logistic
 from causalclip.clip.backbones import load_tower
 from causalclip.clip.embedding import needs
-from causalclip.clip.views import Kind
 from causalclip.detector import Detector, DetectorConfig
 from causalclip.head.losses import LossWeights
 from causalclip.head.model import CausalHead
-from causalclip.quality import compression
-from causalclip.training.data import Record, assign_environments, assign_folds, find_pairs, read_manifest
-from causalclip.training.evaluation import LIKE_CONTENT
+from causalclip.training.data import LIKE, Record, assign_environments, assign_folds, find_pairs
 from causalclip.training.features import Features, compute_features, neutral_patches
 from causalclip.training.fitting import TrainConfig, fit_head
-from causalclip.training.guards import both_views, check_training, need_both, readable
+from causalclip.training.guards import check_training
 from causalclip.training.model_card import mask_report, model_card, validation_report
 from causalclip.training.splicing import Cells, Wanted, compute_cells
 
-KINDS: tuple[Kind, ...] = ("whole", "window")
-FALSE_ALARMS, MISSES = 0.03, 0.10  # of held-out pictures of like content: real ones accused, generated ones let pass
+FALSE_ALARMS, MISSES = 0.03, 0.08  # of held-out pictures of like content: real ones accused, generated ones let pass
 PARTS = ("cls:6", "cls:8", "cls:10", "cls:11", "patch:5", "patch:6")
 CAUSAL = LossWeights(
     adversary=0.1, sparsity=0.1, independence=0.1, consistency=0.2, drop=0.2, places=0.3, smoothing=0.1
@@ -42,17 +36,16 @@ CAUSAL = LossWeights(
 class Recipe:
     """Settings of a training run; `--config` reads them from JSON.
 
-    parts: of the embedding (causalclip.clip.embedding). copies: cached views a file. folds: of held-out groups.
-    window_share: weight of the windows in the raw logit. windows: native windows at inference.
-    splices: of training pictures, for each kind of view, that teach where the evidence is.
+    parts: of the embedding (causalclip.clip.embedding). copies: of each picture (causalclip.training.copies).
+    folds: of held-out groups. broad: how much each class of the set `broad` counts beside the pictures of like content.
+    splices: of training pictures, that teach where the evidence is.
     """
 
     parts: tuple[str, ...] = PARTS
-    copies: int = 4
+    copies: int = 3
     folds: int = 5
-    window_share: float = 0.5
-    windows: int = 4
-    splices: int = 1500
+    broad: float = 0.3
+    splices: int = 800
     head: TrainConfig = field(default_factory=lambda: TrainConfig(rate=3e-4, mask_rate=3e-3, ridge=1.0, weights=CAUSAL))
     revision: str = "1"
 
@@ -73,8 +66,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One view kind's training set: features [K, N, D] (half), labels, weights, folds, environments [N], pairs [P, 2],
-    splices."""
+    """A training set: features [K, N, D] (half), labels, weights, folds, environments [N], pairs [P, 2], splices."""
 
     records: tuple[Record, ...]
     features: Tensor
@@ -86,46 +78,36 @@ class Problem:
     cells: Cells | None = None
 
 
-def balance(records: Sequence[Record]) -> Tensor:
-    """Weights [N], mean 1: every set counts as much as another, and in each both classes do."""
-    cells = [(r.set, r.label) for r in records]
-    share = {cell: cells.count(cell) for cell in set(cells)}
+def balance(records: Sequence[Record], *, broad: float) -> Tensor:
+    """Weights [N], mean 1: both classes count as much; so do all sites together, and `broad` by its share."""
+    cells = [(r.set in LIKE, r.label) for r in records]
+    share = {cell: cells.count(cell) / (1.0 if cell[0] else broad) for cell in set(cells)}
+    if not any(like for like, _ in share):
+        share = {cell: float(cells.count(cell)) for cell in share}
     weight = torch.tensor([1.0 / share[c] for c in cells])
     return weight / weight.mean()
 
 
-def problem(records: Sequence[Record], features: Features, parts: Sequence[str], kind: Kind, *, folds: int) -> Problem:
-    """The records of one view kind, with their features and folds."""
-    rows = np.array([i for i, r in enumerate(records) if r.kind == kind])
-    mine = tuple(records[i] for i in rows)
-    fold_of = assign_folds(records, folds=folds)
+def problem(records: Sequence[Record], features: Features, recipe: Recipe) -> Problem:
+    """The records with their features, weights and folds."""
+    fold_of = assign_folds(records, folds=recipe.folds)
     return Problem(
-        records=mine,
-        features=features.take(parts, rows),
-        labels=torch.tensor([float(r.label) for r in mine]),
-        weight=balance(mine),
-        fold=np.array([fold_of[r.group] for r in mine]),
-        pairs=find_pairs(mine),
-        environments=assign_environments(mine),
+        records=tuple(records),
+        features=features.take(recipe.parts),
+        labels=torch.tensor([float(r.label) for r in records]),
+        weight=balance(records, broad=recipe.broad),
+        fold=np.array([fold_of[r.group] for r in records]),
+        pairs=find_pairs(records),
+        environments=assign_environments(records),
     )
 
 
-def with_splices(
-    problems: dict[Kind, Problem],
-    records: Sequence[Record],
-    root: str | Path,
-    recipe: Recipe,
-    *,
-    backbone: str,
-    cache: str | Path,
-) -> dict[Kind, Problem]:
-    """The same problems with splices of their pictures (causalclip.training.splicing)."""
-    fold_of = assign_folds(records, folds=recipe.folds)
-    spliced = {}
-    for kind, data in problems.items():
-        what = Wanted(backbone, recipe.parts, kind, recipe.splices)
-        spliced[kind] = replace(data, cells=compute_cells(records, fold_of, root, what, cache=cache))
-    return spliced
+def with_splices(data: Problem, root: str | Path, recipe: Recipe, *, backbone: str, cache: str | Path) -> Problem:
+    """The same problem with splices of its pictures (causalclip.training.splicing)."""
+    if not recipe.splices or not recipe.head.weights.places:
+        return data
+    what = Wanted(backbone, recipe.parts, recipe.splices)
+    return replace(data, cells=compute_cells(data.records, data.fold, root, what, cache=cache))
 
 
 def fit(
@@ -186,92 +168,48 @@ def held_out_logits(data: Problem, config: TrainConfig, *, keep: Path | None = N
     return logits
 
 
-def fold_auc(labels: np.ndarray, scores: np.ndarray, fold: np.ndarray, inside: np.ndarray) -> float:
-    """Mean over folds of the AUC inside the fold, of the pictures `inside`."""
-    values = []
-    for f in sorted(set(fold)):
-        rows = (fold == f) & inside
-        if 0 < labels[rows].sum() < rows.sum():
-            values.append(roc_auc_score(labels[rows], scores[rows]))
-    return float(np.mean(values))
-
-
-def by_picture(problems: dict[Kind, Problem]) -> np.ndarray:
-    """Rows of the "window" problem in the order of the "whole" one; -1 where a picture has no window."""
-    key = lambda r: (r.label, r.source, r.picture)  # noqa: E731
-    where = {key(r): i for i, r in enumerate(problems["window"].records)}
-    return np.array([where.get(key(r), -1) for r in problems["whole"].records])
-
-
-def fuse(whole: np.ndarray, window: np.ndarray, rows: np.ndarray, share: float) -> np.ndarray:
-    """Raw logits [K, N] of the pictures: the two kinds' weighted mean, the whole alone where there is no window."""
-    return np.where(rows >= 0, (1 - share) * whole + share * window[:, rows], whole)
-
-
-def qualities(problems: dict[Kind, Problem], rows: np.ndarray, root: str | Path) -> np.ndarray:
-    """Estimated compression [N, 2] of the pictures, from the file that is nearest to their native scale."""
-    records = [
-        problems["window"].records[i] if i >= 0 else r for i, r in zip(rows, problems["whole"].records, strict=True)
-    ]
-    values = []
-    for record in records:
-        with Image.open(Path(root) / record.path) as file:
-            values.append(compression(np.asarray(file.convert("RGB"))))
-    return np.stack(values)
-
-
 def calibrate(
-    labels: np.ndarray, raw: np.ndarray, weight: np.ndarray, quality: np.ndarray, *, like: np.ndarray
-) -> Calibration:
-    """From held-out logits: the score, then the bands and the threshold.
+    records: Sequence[Record], raw: np.ndarray, weight: np.ndarray, quality: np.ndarray
+) -> tuple[Calibration, dict[str, float]]:
+    """From held-out logits: the score, then the bands and the threshold; and what the bands promise.
 
-    The detector averages several views of a kind. So do the copies of a picture here for the score, or it would be
-    timid. The bands keep their promise over all copies, as they are, delivered and retouched, each by itself.
+    The bands keep their promise over all copies, delivered and retouched, each by itself, owner by owner.
 
     Args:
-        labels, weight: [N]. raw: [K, N], K copies. quality: [N, Q], estimated compression. like: bool [N], pictures of
-            like content, for which the bands are; all of them where none is.
+        weight: [N]. raw: [K, N], K copies. quality: [K, N, Q], estimated compression of each.
     """
-    mean = raw.mean(0)
-    scale, offset = fit_logistic(mean[:, None], labels, weight=weight)
-    usual = quality.mean(0)
+    labels = np.tile([r.label for r in records], len(raw))
+    owners = np.tile([r.group for r in records], len(raw))
+    like = np.tile([r.set in LIKE for r in records], len(raw))
+    flat, weights = raw.ravel(), np.tile(weight, len(raw))
+    q = quality.reshape(len(flat), -1)
+    scale, offset = fit_logistic(flat[:, None], labels, weight=weights)
+    usual = q.mean(0)
     # Compression moves the score only as far as it must: the raw logit's scale is kept.
-    shift = fit_logistic(quality - usual, labels, weight=weight, ridge=0.02, given=scale * mean + offset)[:-1]
+    shift = fit_logistic(q - usual, labels, weight=weights, ridge=0.02, given=scale * flat + offset)[:-1]
     offset -= float(shift @ usual)
-    each = 1 / (1 + np.exp(-(scale * raw + offset + quality @ shift)))
-    probability = 1 / (1 + np.exp(-(scale * mean + offset + quality @ shift)))
+    probability = 1 / (1 + np.exp(-(scale * flat + offset + q @ shift)))
     inside = like if like.any() else np.ones_like(like)
-    alike = np.tile(labels[inside], len(raw)), each[:, inside].ravel()
-    low, high = choose_bands(*alike, false_alarms=FALSE_ALARMS, misses=MISSES)
+    low, high, promise = choose_bands(
+        labels[inside], probability[inside], owners[inside], false_alarms=FALSE_ALARMS, misses=MISSES
+    )
     grid = np.quantile(probability, np.linspace(0.05, 0.95, 91))
-    best = grid[int(np.argmax([weighted_accuracy(labels, probability >= t, weight) for t in grid]))]
-    return Calibration(
+    best = grid[int(np.argmax([weighted_accuracy(labels, probability >= t, weights) for t in grid]))]
+    calibration = Calibration(
         scale=float(scale),
         offset=float(offset),
-        quality=tuple(float(q) for q in shift),
+        quality=tuple(float(s) for s in shift),
         low=low,
         high=high,
         threshold=float(np.clip(best, low, high)),
     )
+    return calibration, promise
 
 
 def weighted_accuracy(labels: np.ndarray, called: np.ndarray, weight: np.ndarray) -> float:
     """Balanced accuracy with weights [N]."""
     rates = [(weight * (labels == c) * (called == c)).sum() / (weight * (labels == c)).sum() for c in (0, 1)]
     return float(np.mean(rates))
-
-
-def training_records(manifest: str | Path, root: str | Path, *, folds: int) -> list[Record]:
-    """The train split's files that can be read, a record a view.
-
-    Raises:
-        BadManifest: nothing can be learned from them.
-    """
-    wanted = [r for r in read_manifest(manifest) if r.split == "train"]
-    need_both(wanted, "The split 'train'")
-    records = both_views(readable(wanted, root))
-    check_training(records, folds=folds)
-    return records
 
 
 def check_tower(backbone: str, recipe: Recipe) -> None:
@@ -288,47 +226,39 @@ def fingerprint(backbone: str, recipe: Recipe, records: Sequence[Record]) -> str
 
 
 def train_detector(
-    manifest: str | Path, root: str | Path, *, out: str | Path, backbone: str, recipe: Recipe, cache: str | Path
+    records: Sequence[Record], root: str | Path, *, out: str | Path, backbone: str, recipe: Recipe, cache: str | Path
 ) -> Detector:
     """Trains, calibrates and saves a detector, with its card. Runs again from where a killed run was.
+
+    records: to learn from (training_records of a manifest, or read_originals of the data set); root: of their paths.
 
     Raises:
         BadManifest: nothing can be learned from the data; said before anything is computed.
     """
     out = Path(out)
-    records = training_records(manifest, root, folds=recipe.folds)
+    check_training(records, folds=recipe.folds)
     features = compute_features(records, root, backbone=backbone, copies=recipe.copies, cache=cache)
-    problems = {k: problem(records, features, recipe.parts, k, folds=recipe.folds) for k in KINDS}
-    problems = with_splices(problems, records, root, recipe, backbone=backbone, cache=cache)
-    kept = out / "checkpoints" / fingerprint(backbone, recipe, records)
-    held_out = {k: held_out_logits(p, recipe.head, keep=kept / k) for k, p in problems.items()}
-    rows = by_picture(problems)
-    raw = fuse(held_out["whole"], held_out["window"], rows, recipe.window_share)
-    labels, weight = problems["whole"].labels.numpy(), problems["whole"].weight.numpy()
-    quality = qualities(problems, rows, root)
-    like = np.array([r.set in LIKE_CONTENT for r in problems["whole"].records])
-    calibration = calibrate(labels, raw, weight, quality, like=like)
+    data = problem(records, features, recipe)
+    data = with_splices(data, root, recipe, backbone=backbone, cache=cache)
+    raw = held_out_logits(data, recipe.head, keep=out / "checkpoints" / fingerprint(backbone, recipe, records))
+    calibration, promise = calibrate(records, raw, data.weight.numpy(), features.compression)
     tower = load_tower(backbone)
-    heads = {}
-    for kind, data in problems.items():
-        neutral = neutral_patches(data.records, root, tower, recipe.parts)
-        heads[kind] = fit(data, recipe.head, neutral=neutral)
-    share: dict[Kind, float] = {"whole": 1 - recipe.window_share, "window": recipe.window_share}
+    head = fit(data, recipe.head, neutral=neutral_patches(records, root, tower, recipe.parts))
     config = DetectorConfig(
         backbone=backbone,
         parts=recipe.parts,
-        share=share,
-        windows=recipe.windows,
+        share={"whole": 1.0},
+        windows=0,
         calibration=calibration,
         hidden=recipe.head.hidden,
         masked=recipe.head.masked,
         revision=recipe.revision,
     )
-    detector = Detector(tower, heads, config, name=out.name)
+    detector = Detector(tower, {"whole": head}, config, name=out.name)
     detector.save_pretrained(out)
     report = {
-        "validation": validation_report(problems["whole"].records, raw, problems["whole"].fold, config),
-        "masks": {k: mask_report(heads[k], p.features[0], p.labels) for k, p in problems.items()},
+        "validation": validation_report(records, raw, features.compression, data.fold, config) | {"bands": promise},
+        "masks": {"whole": mask_report(head, data.features[0], data.labels)},
         "recipe": asdict(recipe),
         "pictures": len({(r.label, r.source, r.picture) for r in records}),
     }

@@ -7,7 +7,7 @@ generated, and not whatever was pasted.
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,15 +17,18 @@ from PIL import Image, ImageDraw, ImageFilter
 from torch import Tensor
 
 from causalclip.clip.embedding import cell_embeddings, needs
-from causalclip.clip.views import Kind
+from causalclip.clip.views import plan_views, render
 from causalclip.pictures.delivery import random_delivery
-from causalclip.training.data import Record, training_view
-from causalclip.training.features import in_processes, process_tower, write_whole
+from causalclip.training.copies import shrink
+from causalclip.training.data import Record
+from causalclip.training.features import in_processes, process_tower
+from causalclip.training.originals import open_original
 
 # (host, guest) is generated, and how often that is drawn: the first is what there is most of in the world.
 MIXTURE = {(False, True): 0.4, (False, False): 0.3, (True, False): 0.2, (True, True): 0.1}
+LONG_SIDE = 1024  # px of the host, at most
 CHUNK = 50  # splices; the unit that is lost when a run is killed
-VERSION = 1  # change it when what a splice is changes
+VERSION = 2  # change it when what a splice is changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,10 @@ class Cells:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to make: `count` splices of files of one view kind, and which parts of which tower's embedding of them."""
+    """What to make: `count` splices, and which parts of which tower's embedding of them."""
 
     backbone: str
     parts: tuple[str, ...]
-    kind: Kind
     count: int
 
 
@@ -118,20 +120,19 @@ def is_photograph(record: Record) -> bool:
 
 
 def compute_cells(
-    records: Sequence[Record], fold_of: Mapping[str, int], root: str | Path, what: Wanted, *, cache: str | Path
+    records: Sequence[Record], fold_of: np.ndarray, root: str | Path, what: Wanted, *, cache: str | Path
 ) -> Cells | None:
     """Splices of the records, both pictures of each from one fold; from the cache where it is there.
 
-    None where no fold has both a photograph and a generated picture, or none are wanted.
+    fold_of: [N], of every record. None where no fold has both a photograph and a generated picture, or none are wanted.
     """
-    mine = [r for r in records if r.kind == what.kind]
-    key = VERSION, what.backbone, what.parts, what.kind, [(r.path, fold_of[r.group]) for r in mine]
+    key = VERSION, what.backbone, what.parts, [(r.path, int(f)) for r, f in zip(records, fold_of, strict=True)]
     folder = Path(cache) / ("splices-" + hashlib.sha256(repr(key).encode()).hexdigest()[:16])
     folder.mkdir(parents=True, exist_ok=True)
-    folds = sorted(set(fold_of.values()))
+    folds = sorted({int(f) for f in fold_of})
     jobs, files, fold = [], [], []
     for f in folds:
-        inside = [r for r in mine if fold_of[r.group] == f]
+        inside = [r for r, of in zip(records, fold_of, strict=True) if of == f]
         pools = {False: tuple(filter(is_photograph, inside)), True: tuple(r for r in inside if r.label)}
         each = what.count // len(folds)
         for first in range(0, each if all(pools.values()) else 0, CHUNK):
@@ -141,7 +142,7 @@ def compute_cells(
             fold += [f] * n
             if not target.exists():
                 jobs.append(Job(what, str(root), pools, (f, first), n, str(target)))
-    in_processes(run_job, jobs, label=f"splices, {what.kind}", unit="chunk")
+    in_processes(run_job, jobs, label="splices", unit="chunk")
     if not files:
         return None
     chunks = [np.load(f) for f in files]
@@ -162,7 +163,7 @@ def run_job(job: Job) -> None:
     for which in mixture:
         generated = list(MIXTURE)[which]
         host, guest = (_open(job, job.pools[g], rng) for g in generated)
-        view, pasted = _view(make_splice(host, guest, rng), job.what.kind, tower.image_size, rng)
+        view, pasted = _view(make_splice(host, guest, rng), tower.image_size, rng)
         trace = tower(view[None], shares=True, **needs(job.what.parts, tower))
         rows["features"].append(cell_embeddings(trace, job.what.parts, tower, cells=cells)[0].half().numpy())
         share = torch.nn.functional.adaptive_avg_pool2d(pasted[None], cells).flatten().numpy()
@@ -171,14 +172,22 @@ def run_job(job: Job) -> None:
     write_whole(job.target, mixture=mixture, **{name: np.stack(r).astype(r[0].dtype) for name, r in rows.items()})
 
 
+def write_whole(target: str | Path, **arrays: np.ndarray) -> None:
+    """np.savez under another name first, so that a killed run leaves no half file."""
+    partial = Path(target).with_suffix(".partial.npz")
+    np.savez(partial, **arrays)  # type: ignore[arg-type]
+    partial.rename(target)
+
+
 def _open(job: Job, pool: Sequence[Record], rng: np.random.Generator) -> Image.Image:
-    with Image.open(Path(job.root) / pool[int(rng.integers(len(pool)))].path) as file:
-        return file.convert("RGB")
+    picture, _ = open_original(pool[int(rng.integers(len(pool)))], job.root, most=LONG_SIDE, rng=rng)
+    return shrink(picture, LONG_SIDE, rng)
 
 
-def _view(splice: Splice, kind: Kind, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """The tower's view after a light random delivery, [3, size, size] in [0, 1], and what was pasted, [size, size]."""
+def _view(splice: Splice, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """A square after a light random delivery, [3, size, size] in [0, 1], and what was pasted, [size, size]."""
     picture = random_delivery(Image.fromarray(splice.pixels), rng, strength=0.3)
     mask = Image.fromarray((splice.mask * 255).astype(np.uint8)).convert("RGB").resize(picture.size)
-    view, seen = (np.array(training_view(p, kind, size=size, rng=None)) for p in (picture, mask))
-    return torch.from_numpy(view).permute(2, 0, 1).float() / 255, torch.from_numpy(seen[..., 0]).float() / 255
+    squares = plan_views(picture.width, picture.height, size=size, windows=0)
+    square = [squares[int(rng.integers(len(squares)))]]
+    return render(np.asarray(picture), square, size=size)[0], render(np.asarray(mask), square, size=size)[0, 0]

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from scipy.special import expit
+from scipy.stats import binom, binomtest
 from sklearn.linear_model import LogisticRegression
 
-from causalclip.calibration import Calibration, choose_bands, fit_logistic, sigmoid
+from causalclip.calibration import Calibration, choose_bands, fit_logistic, sigmoid, upper_bound
 
 
 def scores(n: int = 4000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -37,32 +38,52 @@ def test_fit_of_what_can_be_separated_stays_finite() -> None:
     assert beta[0] > 1
 
 
-def test_bands_keep_their_promises_on_what_they_were_chosen_from() -> None:
+def test_the_bound_is_the_exact_binomial_one() -> None:
+    """Against scipy's own test, and by what it promises: so many events or fewer are as rare as was asked."""
+    for events, draws in ((0, 59), (3, 100), (20, 20)):
+        exact = binomtest(events, draws).proportion_ci(confidence_level=0.8, method="exact").high
+        assert upper_bound(events, draws, confidence=0.9) == pytest.approx(exact)
+    assert binom.cdf(3, 100, upper_bound(3, 100, confidence=0.9)) == pytest.approx(0.1)
+
+
+def test_bands_keep_their_promises_owner_by_owner() -> None:
     raw, labels = scores()
-    p = expit(raw / 3)
-    low, high = choose_bands(labels, p, false_alarms=0.03, misses=0.1)
+    p, owners = expit(raw / 3), np.arange(len(raw)) // 8
+    low, high, promise = choose_bands(labels, p, owners, false_alarms=0.03, misses=0.1)
     assert low < high
-    assert (p[labels == 0] >= high).mean() <= 0.03
-    assert (p[labels == 1] <= low).mean() <= 0.1
-    assert (p[labels == 0] >= high).mean() > 0.02  # and no stricter than they must be
-    assert (p[labels == 1] <= low).mean() > 0.09
+    assert promise["accused_share"] < promise["accused_bound"] <= 0.03
+    assert promise["missed_share"] < promise["missed_bound"] <= 0.1
+    assert promise["accused_bound"] > 0.025  # and no stricter than they must be
+    assert promise["missed_bound"] > 0.095
 
 
-@pytest.mark.parametrize("count", [1, 7, 10, 33, 100, 101])
-def test_bands_keep_their_promises_to_the_picture(count: int) -> None:
-    """Few pictures, and scores that many of them share."""
-    rng = np.random.default_rng(count)
-    labels, p = np.repeat([0, 1], count), rng.integers(0, 11, 2 * count) / 10
-    low, high = choose_bands(labels, p, false_alarms=0.03, misses=0.1)
-    assert low <= high
-    assert (p[labels == 0] >= high).sum() <= 0.03 * count
-    assert (p[labels == 1] <= low).sum() <= 0.1 * count
+def test_an_owner_counts_once_however_many_pictures_he_has() -> None:
+    """One owner's thousand accused photographs weigh as much as another's two."""
+    owners = np.r_[np.zeros(1000, int), np.repeat(np.arange(1, 400), 2), np.repeat(np.arange(400, 600), 2)]
+    labels = (owners >= 400).astype(int)
+    p = np.where(owners == 0, 0.9, np.where(labels == 1, np.where(owners < 440, 0.2, 0.95), 0.1))
+    _, high, promise = choose_bands(labels, p, owners, false_alarms=0.03)
+    assert high <= 0.9
+    assert promise["accused_share"] == pytest.approx(1 / 400)
 
 
-def test_bands_of_a_perfect_detector_are_in_order() -> None:
-    labels, p = np.repeat([0, 1], 50), np.r_[np.linspace(0, 0.2, 50), np.linspace(0.8, 1, 50)]
-    low, high = choose_bands(labels, p)
-    assert 0 <= low < high <= 1
+def test_too_few_owners_promise_nothing_and_accuse_nobody() -> None:
+    labels, p = np.repeat([0, 1], 50), np.r_[np.linspace(0, 0.7, 50), np.linspace(0.3, 1, 50)]
+    low, high, promise = choose_bands(labels, p, np.arange(100) % 5 + 10 * labels)
+    assert high > 0.7
+    assert low < 0.3
+    assert promise["accused_share"] == promise["missed_share"] == 0
+
+
+def test_thresholds_hold_on_owners_that_they_were_not_chosen_on() -> None:
+    """In nine of ten draws of as many new owners the rate itself stays within the budget."""
+    rng = np.random.default_rng(0)
+    kept = []
+    for _ in range(200):
+        p, labels, owners = rng.random(800), np.repeat([0, 1], 400), np.arange(800)
+        _, high, _ = choose_bands(labels, p, owners, false_alarms=0.05)
+        kept.append(1 - high <= 0.05)
+    assert np.mean(kept) > 0.85
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ CONFIG = {
     "parts": ["cls:2", "patch:1"],
     "copies": 2,
     "folds": 2,
-    "window_share": 0.3,
     "splices": 8,
     "revision": "of a test",
     "head": {"epochs": 8, "batch": 32, "hidden": 8, "rate": 0.01},
@@ -38,19 +37,17 @@ def gridded(label: int, seed: int) -> Image.Image:
 
 
 def workshop_folder(folder: Path) -> Path:
-    """36 pictures to train on, in two views each, and 12 to test on, of four cameras and four generators."""
+    """36 pictures to train on and 12 to test on, of four cameras and four generators."""
     (folder / "pictures").mkdir()
     rows = []
     for seed in range(48):
         label, split = seed % 2, "test" if seed >= 36 else "train"
         source = f"{('camera', 'generator')[label]}{seed // 2 % 4}"
-        for view in ("whole", "crop") if split == "train" else ("picture",):
-            shot = gridded(label, seed)
-            (shot.crop((20, 10, 84, 74)) if view == "crop" else shot).save(folder / "pictures" / f"{seed}-{view}.png")
-            rows.append(
-                {"path": f"{seed}-{view}.png", "label": ("real", "fake")[label], "source": source, "split": split}
-                | {"set": "broad", "view": view, "picture": str(seed), "family": source}
-            )
+        gridded(label, seed).save(folder / "pictures" / f"{seed}.png")
+        rows.append(
+            {"path": f"{seed}.png", "label": ("real", "fake")[label], "source": source, "split": split}
+            | {"set": "broad", "picture": str(seed), "family": source}
+        )
     write_rows(folder, rows)
     (folder / "config.json").write_text(json.dumps(CONFIG))
     write_tower(folder / "tower")

@@ -1,14 +1,12 @@
-"""Manifests, folds that hold out whole families, counterfactual pairs, and the views that heads are trained on."""
+"""Manifests, folds that hold out whole families, and counterfactual pairs."""
 
 import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from causalclip.training.data import Record, assign_environments, assign_folds, find_pairs, read_manifest, training_view
-from tests.makers.pictures import photo
+from causalclip.training.data import Record, assign_environments, assign_folds, find_pairs, read_manifest
 
 
 def write(path: Path, rows: list[dict[str, str]]) -> Path:
@@ -50,7 +48,7 @@ def test_needed_columns_are_enough(tmp_path: Path) -> None:
     ]
     first, second = read_manifest(write(tmp_path / "m.csv", rows))
     assert first == Record("a.jpg", 0, "coco", "train", "all", "picture", "a.jpg", "coco")
-    assert (second.label, second.split, second.kind, second.group) == (1, "test", "whole", "family sdxl")
+    assert (second.label, second.split, second.group) == (1, "test", "family sdxl")
 
 
 def test_known_columns_are_kept(tmp_path: Path) -> None:
@@ -61,7 +59,7 @@ def test_known_columns_are_kept(tmp_path: Path) -> None:
         *("alike", "crop", "a", "site-ai"),
         "x/07-beach-ai.jpg",
     )
-    assert (read.kind, read.group) == ("window", "site site")
+    assert read.group == "site site"
 
 
 @pytest.mark.parametrize(
@@ -130,20 +128,3 @@ def test_pairs_are_named_alike_on_one_site() -> None:
     ]
     assert find_pairs(records).tolist() == [[0, 1]]
     assert find_pairs([]).shape == (0, 2)
-
-
-@pytest.mark.parametrize("kind", ["whole", "window"])
-@pytest.mark.parametrize("size", [(400, 300), (300, 400), (90, 120)])
-def test_views_have_the_towers_size_and_are_seeded(kind: str, size: tuple[int, int]) -> None:
-    picture = Image.fromarray(photo(*size))
-    middle = training_view(picture, kind, size=96, rng=None)  # type: ignore[arg-type]
-    assert middle.size == (96, 96)
-    twice = [training_view(picture, kind, size=96, rng=np.random.default_rng(3)) for _ in range(2)]  # type: ignore[arg-type]
-    assert np.array_equal(*twice)
-    assert not np.array_equal(twice[0], training_view(picture, kind, size=96, rng=np.random.default_rng(4)))  # type: ignore[arg-type]
-
-
-def test_the_middle_window_is_the_files_own_pixels() -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (301, 400, 3), np.uint8)
-    view = training_view(Image.fromarray(pixels), "window", size=96, rng=None)
-    assert np.array_equal(np.asarray(view), pixels[102:198, 152:248])

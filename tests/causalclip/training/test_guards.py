@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from causalclip.cli import app
 from causalclip.detector import Detector
 from causalclip.training.data import BadManifest, Record
-from causalclip.training.guards import both_views, check_training, readable
+from causalclip.training.guards import check_training, readable
 from tests.makers.detectors import saved_detector
 from tests.makers.workshops import Inside, read_rows, train_words, workshop_folder, write_rows
 
@@ -84,31 +84,28 @@ def test_one_class_is_refused(command, split: str, workshop: Path) -> None:
     refused(command(workshop), f"The split '{split}' needs real and generated pictures; the manifest has none")
 
 
-def test_training_goes_on_without_what_cannot_be_read_and_without_untold_views(workshop: Path) -> None:
-    """Missing and broken files are left out, in one sentence; a manifest without `view` trains both heads."""
-    rows = [r for r in read_rows(workshop) if r["view"] == "whole"]
-    write_rows(workshop, [{k: v for k, v in r.items() if k not in {"view", "set"}} for r in rows])
-    (workshop / "pictures" / "3-whole.png").unlink()
-    (workshop / "pictures" / "4-whole.png").write_bytes(b"no picture")
-    broken = workshop / "pictures" / "5-whole.png"
+def test_training_goes_on_without_what_cannot_be_read(workshop: Path) -> None:
+    """Missing and broken files are left out, in one sentence."""
+    write_rows(workshop, [{k: v for k, v in r.items() if k != "set"} for r in read_rows(workshop)])
+    (workshop / "pictures" / "3.png").unlink()
+    (workshop / "pictures" / "4.png").write_bytes(b"no picture")
+    broken = workshop / "pictures" / "5.png"
     broken.write_bytes(broken.read_bytes()[:200])
     result = train(workshop)
     assert result.exit_code == 0, result.output
-    sentence = (
-        "Left out, 3 of 36 files: 3-whole.png is missing, 4-whole.png cannot be read, 5-whole.png cannot be read."
-    )
+    sentence = "Left out, 3 of 36 files: 3.png is missing, 4.png cannot be read, 5.png cannot be read."
     assert result.stderr.count(sentence) == 1
     detector = Detector.from_pretrained(workshop / "model")
-    assert all(float(head.verdict.weight.abs().sum()) > 0 for head in detector.heads.values())
+    assert float(detector.heads["whole"].verdict.weight.abs().sum()) > 0
 
 
 def test_evaluation_goes_on_without_what_cannot_be_read_and_counts_it(workshop: Path) -> None:
     rows = read_rows(workshop)
     write_rows(workshop, [r | {"set": "odd" if r["path"].startswith("47") else r["set"]} for r in rows])
-    (workshop / "pictures" / "36-picture.png").unlink()
+    (workshop / "pictures" / "36.png").unlink()
     result = evaluate(workshop)
     assert result.exit_code == 0, result.output
-    assert "Left out, 1 of 12 files: 36-picture.png is missing." in result.stderr
+    assert "Left out, 1 of 12 files: 36.png is missing." in result.stderr
     assert "No table of odd: measures need real and generated pictures" in result.stderr
     report = (workshop / "report.json").read_text()
     assert '"files_left_out": 1' in report
@@ -128,11 +125,6 @@ def test_a_class_that_cannot_be_held_out_is_refused(workshop: Path) -> None:
     refused(train(workshop), "All generated pictures fall into one fold")
 
 
-def test_windows_of_one_class_are_refused(workshop: Path) -> None:
-    write_rows(workshop, [r for r in read_rows(workshop) if r["label"] == "fake" or r["view"] != "crop"])
-    refused(train(workshop), "Training on windows (view crop) needs real and generated pictures")
-
-
 def test_a_tower_without_the_recipes_parts_is_refused(workshop: Path) -> None:
     (workshop / "config.json").write_text('{"parts": ["cls:11"]}')
     refused(train(workshop), "'cls:11' is no part of this tower")
@@ -144,13 +136,13 @@ def record(label: int, source: str, number: int, name: str = "broad") -> Record:
 
 def test_a_fold_without_both_classes_is_said_and_the_run_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
     broad = [record(label, f"{label}-{s}", i) for label in (0, 1) for s in range(2) for i in range(4)]
-    check_training(both_views(broad), folds=2)
+    check_training(broad, folds=2)
     assert capsys.readouterr().err == ""
-    check_training(both_views([*broad, record(1, "1-0", 9, "odd")]), folds=2)
+    check_training([*broad, record(1, "1-0", 9, "odd")], folds=2)
     said = capsys.readouterr().err
     assert said == "Set odd: no AUC in 1 of its 1 folds, which lack a class; nothing held out is measured of it.\n"
     odd = [record(1, "1-0", 9, "odd"), record(1, "1-1", 9, "odd"), record(0, "0-0", 9, "odd")]
-    check_training(both_views([*broad, *odd]), folds=2)
+    check_training([*broad, *odd], folds=2)
     assert "Set odd: no AUC in 1 of its 2 folds, which lack a class; the mean is over the others." in (
         capsys.readouterr().err
     )
@@ -185,7 +177,7 @@ def test_a_stopped_evaluation_leaves_the_report_as_it_was(workshop: Path, monkey
 
 def test_many_faults_are_counted_and_few_named(workshop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     records = [record(0, "none", i) for i in range(5)]
-    there = replace(records[0], path="0-whole.png")
+    there = replace(records[0], path="0.png")
     assert readable([*records, there], workshop / "pictures") == [there]
     assert capsys.readouterr().err.strip().endswith("none2.png is missing, and 2 more.")
     with pytest.raises(BadManifest, match="None of the manifest's files"):

@@ -105,10 +105,21 @@ def test_what_scores_have_meant_counts_every_picture_once() -> None:
     assert sum(r["pictures"] for r in rows) == 200
     assert sum(r["generated"] for r in rows) == labels.sum()
     assert rows[0]["generated"] / rows[0]["pictures"] < 0.3 < 0.7 < rows[-1]["generated"] / rows[-1]["pictures"]
+    shares = [r["generated"] / r["pictures"] for r in rows]
+    assert shares == sorted(shares)  # isotonic
+    assert min(r["pictures"] for r in rows) >= 25
     for row in rows:
         inside = (probability > row["low"]) & (probability <= row["high"])
         assert row["pictures"] == inside.sum() + (probability == 0).sum() * (row["low"] == 0)
 
 
-def test_one_score_for_all_is_one_bin() -> None:
+def test_no_step_reaches_across_a_threshold() -> None:
+    rng = np.random.default_rng(1)
+    probability = rng.random(400)
+    rows = meaning((rng.random(400) < probability).astype(int), probability, thresholds=(0.3, 0.75))
+    assert {0.3, 0.75} <= {r["high"] for r in rows}
+    assert sum(r["pictures"] for r in rows) == 400
+
+
+def test_one_score_for_all_is_one_step() -> None:
     assert meaning(np.array([0, 1, 1]), np.full(3, 0.5))[0]["pictures"] == 3

@@ -24,8 +24,9 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Cells | None
         source = f"{('camera', 'generator')[label]}{i}"
         records.append(Record(f"{i}.png", label, source, "train", "broad", "whole", str(i), source))
     write_tower(folder / "tower")
-    fold_of = assign_folds(records, folds=2)
-    what = Wanted(f"local-dir:{folder / 'tower'}", ("cls:2", "patch:1"), "whole", 60)
+    by_group = assign_folds(records, folds=2)
+    fold_of = np.array([by_group[r.group] for r in records])
+    what = Wanted(f"local-dir:{folder / 'tower'}", ("cls:2", "patch:1"), 60)
 
     def compute(what: Wanted = what) -> Cells | None:
         with pytest.MonkeyPatch.context() as patch:
@@ -69,8 +70,10 @@ def test_cells_are_kept_and_the_same_again(cells: Callable[[], Cells]) -> None:
 
 
 def test_none_wanted_and_none_possible(cells: Callable[..., Cells | None]) -> None:
-    assert cells(Wanted("local-dir:none", ("cls:2",), "whole", 0)) is None
-    assert cells(Wanted("local-dir:none", ("cls:2",), "window", 60)) is None
+    assert cells(Wanted("local-dir:none", ("cls:2",), 0)) is None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("causalclip.training.splicing.is_photograph", lambda record: False)
+        assert cells(Wanted("local-dir:none", ("cls:2",), 60)) is None
 
 
 def test_art_is_no_photograph() -> None:

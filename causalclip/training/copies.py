@@ -1,0 +1,81 @@
+"""Copies of a training picture as it may reach a detector: delivered at full size, then seen in squares. Offline."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from causalclip.clip.views import plan_views, render
+from causalclip.pictures.delivery import KERNELS, encode, random_delivery
+from causalclip.quality import compression
+from causalclip.training.data import Record
+from causalclip.training.originals import open_original
+from causalclip.training.retouching import RETOUCHES
+
+LONG_SIDES = (640, 2048), (512, 1600), (512, 1024)  # px; of a lightly and a much delivered copy, and of a retouched one
+MUCH, RETOUCHED = 1, 2  # the numbers of those copies
+HISTORY = 0.6  # how often a lossless file first gets a lossy past, as most photographs have one
+
+
+def copy_picture(record: Record, root: str | Path, copy: int) -> tuple[Image.Image, np.random.Generator]:
+    """The record's picture after the delivery of a copy, RGB, and the generator that goes on drawing for it.
+
+    copy: 0 lightly delivered, 1 much, 2 retouched and delivered; both classes by the same chances. Seeded by the
+    record.
+    """
+    rng = np.random.default_rng([copy, seed_of(record)])
+    low, high = LONG_SIDES[copy]
+    target = float(np.exp(rng.uniform(np.log(low), np.log(high))))
+    picture, lossless = open_original(record, root, most=int(target), rng=rng)
+    if copy == RETOUCHED:
+        picture = retouch(shrink(picture, 1024, rng), rng)
+    elif lossless and rng.random() < HISTORY:
+        picture = lossy(shrink(picture, 2048, rng), 80, 95, rng)
+    picture = shrink(picture, target, rng)
+    if copy == MUCH:
+        picture = random_delivery(picture, rng, strength=1.0)
+        return (lossy(picture, 60, 90, rng) if rng.random() < 0.7 else picture), rng
+    return lossy(picture, 70 if copy == RETOUCHED else 80, 95, rng), rng
+
+
+def copy_view(record: Record, root: str | Path, copy: int, *, size: int) -> tuple[Tensor, np.ndarray]:
+    """One of the squares that detection sees of a copy, float [3, size, size] in [0, 1], and its compression [2]."""
+    picture, rng = copy_picture(record, root, copy)
+    pixels = np.asarray(picture)
+    squares = plan_views(picture.width, picture.height, size=size, windows=0)
+    return render(pixels, [squares[int(rng.integers(len(squares)))]], size=size)[0], compression(pixels)
+
+
+def seed_of(record: Record) -> int:
+    """A number of the picture's own, so that a copy does not depend on what else is learned from."""
+    try:
+        return int(record.picture[:12], 16)
+    except ValueError:
+        return int.from_bytes(record.path.encode(), "big") % 2**48
+
+
+def retouch(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """One or two retouches; denoising, which takes seconds, is rarer than the others."""
+    pixels = np.asarray(picture)
+    names = [name for name in RETOUCHES if name != "less noise" or rng.random() < 0.3]
+    for name in rng.permutation(names)[: rng.integers(1, 3)]:
+        pixels = RETOUCHES[str(name)](pixels, rng)
+    return Image.fromarray(pixels)
+
+
+def shrink(picture: Image.Image, long_side: float, rng: np.random.Generator) -> Image.Image:
+    """Scaled down to a long side in px, by one of the kernels of the web; a smaller picture stays as it is."""
+    factor = long_side / max(picture.size)
+    if factor >= 1:
+        return picture
+    size = max(64, round(picture.width * factor)), max(64, round(picture.height * factor))
+    return picture.resize(size, KERNELS[rng.integers(5)], reducing_gap=3.0)
+
+
+def lossy(picture: Image.Image, low: int, high: int, rng: np.random.Generator) -> Image.Image:
+    """JPEG, or WebP in one of five cases, of a quality from low to high."""
+    quality = int(rng.integers(low, high + 1))
+    if rng.random() < 0.2:
+        return encode(picture, "WEBP", quality, method=2)
+    return encode(picture, "JPEG", quality, subsampling=int(rng.choice([0, 2, 2])))

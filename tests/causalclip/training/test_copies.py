@@ -1,0 +1,60 @@
+"""Copies of originals: delivered at full size, seeded by the picture, seen in the squares that detection sees."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from causalclip.dataset.originals import read_originals
+from causalclip.training.copies import LONG_SIDES, copy_picture, copy_view
+from causalclip.training.data import BadManifest, Record
+from causalclip.training.originals import open_original
+from tests.makers.pictures import photo
+
+SHA = "ab" * 32
+
+
+def original(folder: Path, *, name: str = f"{SHA}.png", size: tuple[int, int] = (900, 600), **used: str) -> Record:
+    Image.fromarray(photo(*size)).save(folder / name)
+    return Record(name, 0, "owner", "train", "sites", "picture", name.split(".")[0], "owner", **used)
+
+
+@pytest.mark.parametrize("copy", range(len(LONG_SIDES)))
+def test_copies_are_seeded_by_the_picture_and_never_enlarged(copy: int, tmp_path: Path) -> None:
+    record = original(tmp_path)
+    (first, _), (again, _) = (copy_picture(record, tmp_path, copy) for _ in range(2))
+    assert np.array_equal(first, again)
+    other, _ = copy_picture(original(tmp_path, name=f"{'cd' * 32}.png"), tmp_path, copy)
+    assert first.size != other.size or not np.array_equal(first, other)
+    assert max(first.size) <= max(900 * 1.3, LONG_SIDES[copy][1])
+    assert min(first.size) / max(first.size) == pytest.approx(2 / 3, abs=0.02)
+
+
+def test_a_view_is_a_square_of_the_towers_size_with_its_compression(tmp_path: Path) -> None:
+    view, quality = copy_view(original(tmp_path), tmp_path, 0, size=96)
+    assert view.shape == (3, 96, 96)
+    assert 0 <= float(view.min()) < float(view.max()) <= 1
+    assert quality.shape == (2,)
+
+
+def test_only_the_listed_part_is_used(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    whole, _ = open_original(original(tmp_path), tmp_path, most=2000, rng=rng)
+    part, lossless = open_original(original(tmp_path, crop="100,50,400,250"), tmp_path, most=2000, rng=rng)
+    assert lossless
+    assert np.array_equal(part, whole.crop((100, 50, 400, 250)))
+    tile, _ = open_original(original(tmp_path, grid="3x2"), tmp_path, most=2000, rng=rng)
+    assert tile.size == (300, 300)
+
+
+def test_transparent_originals_stand_on_white(tmp_path: Path) -> None:
+    Image.new("RGBA", (60, 40), (10, 20, 30, 0)).save(tmp_path / "clear.png")
+    record = Record("clear.png", 1, "owner", "train", "sites", "picture", "clear", "owner")
+    picture, _ = open_original(record, tmp_path, most=2000, rng=np.random.default_rng(0))
+    assert picture.getpixel((5, 5)) == (255, 255, 255)
+
+
+def test_originals_that_were_never_collected_are_said(tmp_path: Path) -> None:
+    with pytest.raises(BadManifest, match="collect them first"):
+        read_originals(Path(__file__).resolve().parents[3] / "data" / "pictures.csv.gz", tmp_path)
