@@ -1,4 +1,4 @@
-"""python -m causalclip detect | archive | calibrate | train | evaluate | data"""
+"""python -m causalclip detect | compare | archive | calibrate | train | evaluate | data"""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tqdm import tqdm
 from causalclip.archive.command import archive
 from causalclip.clip.places import WeightsMissing, detector_folder
 from causalclip.codes import DONE, REFUSED, TABLE
+from causalclip.compare.command import compare
 from causalclip.dataset.command import data
 from causalclip.examine.meant import near
 from causalclip.pictures.formats import ACCEPTED, ImageError, sniff
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 app.command()(archive)
 app.command(epilog=TABLE)(calibrate)
+app.command(epilog=TABLE)(compare)
 app.add_typer(data, name="data")
 Model = Annotated[str, typer.Option(help="A folder, or a name in assets/models.")]
 Manifest = Annotated[

@@ -102,7 +102,7 @@ def test_there_is_no_way_around_the_queue(raw: Raw, tiny_app: str, tmp_path: Pat
 
 def test_only_the_documented_endpoints_are_public(client: Client) -> None:
     endpoints = client.view_api(return_format="dict", print_info=False)
-    assert list(endpoints["named_endpoints"]) == ["/detect", "/report", "/provenance"]
+    assert list(endpoints["named_endpoints"]) == ["/detect", "/report", "/provenance", "/compare"]
     assert not endpoints["unnamed_endpoints"]
 
 
@@ -150,7 +150,7 @@ def test_agents_get_the_same_tools_and_the_same_refusals(real_app: Served, tmp_p
         ("detect", foreign),
         ("detect", str(secret)),
     )
-    assert names == {"detect", "provenance", "report", "purify", "attack", "ask"}
+    assert names == {"detect", "provenance", "report", "compare", "purify", "attack", "ask"}
     assert hashlib.sha256(data).hexdigest() in answers[0].content[0].text
     assert "credentials" in answers[1].content[0].text
     assert [answer.isError for answer in answers] == [False, False, True, True, True]

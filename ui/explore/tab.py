@@ -20,6 +20,7 @@ from causalclip.pictures.loading import ImageError, load_image
 from causalclip.report import card
 from ui.explore import mask as explorer_mask
 from ui.explore import view as explorer_view
+from ui.explore.compare import add_compare
 from ui.folding import folded
 from ui.server.files import named, new_folder, picture_input, save_png, shown_copy, upload_path
 from ui.server.gate import MODEL, Priority
@@ -167,6 +168,7 @@ def build_explorer_tab(detector: Callable[[], Detector], carried: Carried | None
             of_map, of_removal = _settings()
         with gr.Column(scale=7, min_width=300), gr.Row(elem_classes="cc-panes"):
             panes = [_pane("explore-a", first, card.waiting(WAITING)), _pane("explore-b", second, "")]
+    add_compare([pane.picture for pane in panes], [pane.explored for pane in panes])
     tab = ExplorerTab(detector, of_removal[1])
     for pane in panes:
         _wire(tab, pane, of_map, of_removal, carried if pane is panes[0] else None)

@@ -1,0 +1,201 @@
+"""What a comparison of two copies finds: python -m benchmarks.local.compare [--choose]
+
+Writes benchmarks/local/compare.json. On photographs of the test split of --data: copies that nobody changed, the same
+with one region changed by hand, real edits with their originals (the set `edits`), rooms from several places
+(--rooms), and pairs that have nothing to do with each other.
+
+--choose prints the threshold of a change and the curves of the answer, fitted on training pictures alone.
+"""
+
+import argparse
+import csv
+import json
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from skimage import data as skimage_data
+from tqdm import tqdm
+
+from benchmarks.detection.edits import Pair, edited_region, find_edits, open_pair
+from benchmarks.local.copies import EDITS, FAINT, copied, edited, saved, strength
+from causalclip.compare.alignment import lay_over
+from causalclip.compare.blocks import measure
+from causalclip.compare.changes import find_parts, smoothed
+from causalclip.compare.comparison import Comparison, compare, plausible
+from causalclip.compare.judging import evidence
+from causalclip.compare.keypoints import place
+
+ROOT = Path(__file__).resolve().parents[2]
+SIDE = 1024  # px on the long side of a picture, at most
+NEAREST, FARTHEST = 1, 200  # numbers between two rooms' pictures: of one room, and of different ones
+FALSE_ALARMS = 0.02  # of unchanged copies of training pictures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "local" / "compare.json")
+    parser.add_argument("--count", type=int, default=150, help="photographs")
+    parser.add_argument("--rooms", type=int, default=100, help="pairs of rooms")
+    parser.add_argument("--choose", action="store_true")
+    arguments = parser.parse_args()
+    split = "train" if arguments.choose else "test"
+    pictures = photographs(arguments.data / "forensics", split, arguments.count)
+    if arguments.choose:
+        choose(pictures, list(rooms(arguments.data / "vlm" / "daquar", arguments.rooms, split)))
+        return
+    report = run(pictures, arguments.data, arguments.rooms)
+    arguments.out.write_text(json.dumps(report, indent=2) + "\n")
+    print(json.dumps(report, indent=2))
+
+
+def photographs(root: Path, split: str, count: int) -> list[np.ndarray]:
+    """Photographs of a split, by a seed, whole; with scikit-image's own for training."""
+    with (root / "manifest.csv").open(newline="") as file:
+        rows = [r for r in csv.DictReader(file) if r["split"] == split and r["label"] == "real"]
+    rows = [r for r in rows if "art" not in r["source"] and r["view"] != "crop" and r["set"] != "edits"]
+    random.Random(1).shuffle(rows)
+    found = [_opened(root / r["path"]) for r in rows[:count]]
+    own = [getattr(skimage_data, name)() for name in ("astronaut", "coffee", "chelsea", "rocket")]
+    return own + found if split == "train" else found
+
+
+def rooms(folder: Path, count: int, split: str) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
+    """Pairs of (picture, picture, answer): neighbours show one room from two places, those far apart do not."""
+    whole = len(list(folder.glob("image*.jpg")))
+    low, high = (1, whole // 2 - FARTHEST) if split == "train" else (whole // 2 + 1, whole - FARTHEST)
+    rng = np.random.default_rng(3)
+    for i in rng.choice(np.arange(low, high), count, replace=False):
+        first = _opened(folder / f"image{i}.jpg")
+        yield first, _opened(folder / f"image{i + NEAREST}.jpg"), "same scene, another moment"
+        yield first, _opened(folder / f"image{i + FARTHEST}.jpg"), "no match"
+
+
+def _opened(path: Path) -> np.ndarray:
+    with Image.open(path) as file:
+        picture = file.convert("RGB")
+    picture.thumbnail((SIDE, SIDE))
+    return np.asarray(picture)
+
+
+def made(pictures: list[np.ndarray], *, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray, str, np.ndarray | None]]:
+    """(a, b, kind, mask of a): two copies, unchanged or with one region changed by hand."""
+    for i, picture in enumerate(pictures):
+        rng = np.random.default_rng((seed, i))
+        yield saved(picture, rng, low=70), saved(picture, rng), "recompressed", None
+        yield saved(picture, rng, low=70), copied(picture, rng), "delivered", None
+        kind = list(EDITS)[i % len(EDITS)]
+        changed, mask = edited(picture, pictures[(i + 7) % len(pictures)], kind, rng)
+        faint = strength(picture, changed, mask) < FAINT
+        yield saved(picture, rng, low=70), copied(changed, rng), f"{kind}, faint" if faint else kind, mask
+
+
+def hit(found: Comparison, mask: np.ndarray) -> bool:
+    """Whether a framed part lies on what was changed (mask of the first picture)."""
+    return any(mask[top:bottom, left:right].any() for left, top, right, bottom in (c.box_a for c in found.changes))
+
+
+def run(pictures: list[np.ndarray], data: Path, count: int) -> dict[str, Any]:
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for a, b, kind, mask in tqdm(made(pictures, seed=1), total=3 * len(pictures), desc="copies"):
+        rows.setdefault(kind, []).append(_row(compare(a, b), mask))
+    others: dict[str, list[dict[str, Any]]] = {"one room from two places": [], "two different rooms": []}
+    for a, b, answer in tqdm(rooms(data / "vlm" / "daquar", count, "test"), total=2 * count, desc="rooms"):
+        name = "two different rooms" if answer == "no match" else "one room from two places"
+        others[name].append(_row(compare(a, b), None))
+    for i, picture in enumerate(pictures[:count]):
+        others.setdefault("two different photographs", []).append(_row(compare(picture, pictures[i - 1]), None))
+    real = list(real_edits(data / "forensics"))
+    copies = rows["recompressed"] + rows["delivered"]
+    by_hand = [row for kind in EDITS for row in rows.get(kind, [])]
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "pictures": len(pictures),
+        "same_picture": _share(copies, "same"),
+        "copies": {kind: _summary(rows[kind]) for kind in ("recompressed", "delivered")},
+        "edits_found": _share(by_hand, "found"),
+        "edits": {kind: _summary(found) for kind, found in rows.items() if kind not in ("recompressed", "delivered")},
+        "real_edits": _summary([row for _, row in real]) | {"pairs": dict(real)},
+        "others": {name: _summary(found) for name, found in others.items()},
+        "seconds": float(np.median([row["seconds"] for row in copies])),
+    }
+
+
+def real_edits(root: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The set `edits`: each edit against its original; found where a frame lies on what their difference shows."""
+    seen: dict[str, int] = {}
+    for pair in tqdm(find_edits(root / "manifest.csv"), desc="edits"):
+        found, region = _real(pair, root)
+        seen[pair.name] = seen.get(pair.name, 0) + 1
+        name = pair.name if seen[pair.name] == 1 else f"{pair.name} ({seen[pair.name]})"
+        row = _row(found, None if isinstance(region, str) else region)
+        yield name, row | {"region": region if isinstance(region, str) else round(float(region.mean()), 3)}
+
+
+def _real(pair: Pair, root: Path) -> tuple[Comparison, np.ndarray | str]:
+    edit, original = open_pair(pair, root)
+    return compare(np.asarray(edit), np.asarray(original)), edited_region(edit, original)
+
+
+def _row(found: Comparison, mask: np.ndarray | None) -> dict[str, Any]:
+    return {
+        "answer": found.answer,
+        "confidence": round(found.confidence, 3),
+        "same": found.answer == "same picture",
+        "flagged": bool(found.changes),
+        "found": bool(found.changes) if mask is None else hit(found, mask),
+        "seconds": found.seconds,
+    }
+
+
+def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    answers = {name: sum(r["answer"] == name for r in rows) for name in sorted({r["answer"] for r in rows})}
+    return {"n": len(rows), "answers": answers, "flagged": _share(rows, "flagged"), "found": _share(rows, "found")}
+
+
+def _share(rows: list[dict[str, Any]], what: str) -> float:
+    return float(np.mean([row[what] for row in rows])) if rows else float("nan")
+
+
+def choose(pictures: list[np.ndarray], pairs: list[tuple[np.ndarray, np.ndarray, str]]) -> None:
+    """Prints what the constants of causalclip.compare are to be, and what they come from."""
+    from sklearn.linear_model import LogisticRegression
+
+    strengths, found, answers = [], [], []
+    for a, b, kind, _ in tqdm(made(pictures, seed=0), total=3 * len(pictures)):
+        placement = place(a, b)
+        aligned = lay_over(a, b, placement) if placement and plausible(placement, b.shape) else None
+        blocks = measure(aligned) if aligned else None
+        found.append(evidence(placement if aligned else None, blocks))
+        answers.append("same picture")
+        if blocks is not None:
+            parts = find_parts(blocks, high=5.0)
+            strengths.append((kind, parts[0].strength if parts else 0.0, float(smoothed(blocks).max())))
+    for a, b, answer in tqdm(pairs):
+        placement = place(a, b)
+        aligned = lay_over(a, b, placement) if placement and plausible(placement, b.shape) else None
+        found.append(evidence(placement if aligned else None, measure(aligned) if aligned else None))
+        answers.append(answer)
+    for kind in sorted({k for k, *_ in strengths}):
+        values = np.sort([s for k, s, _ in strengths if k == kind])
+        print(kind, len(values), "deciles", np.quantile(values, np.linspace(0, 1, 11)).round(1))
+    still = [s for k, s, _ in strengths if k in ("recompressed", "delivered")]
+    print("HIGH for", FALSE_ALARMS, "false alarms:", np.quantile(still, 1 - FALSE_ALARMS).round(1))
+    x, y = np.array(found), np.array(answers)
+    for name, rows, positive in (
+        ("MATCH", np.ones(len(y), bool), y != "no match"),
+        ("SAME", y != "no match", y == "same picture"),
+    ):
+        fit = LogisticRegression(C=1.0, max_iter=5000).fit(x[rows, :4], positive[rows])
+        print(name, (*fit.coef_[0].round(2), *fit.intercept_.round(2)), "right", fit.score(x[rows, :4], positive[rows]))
+        for answer in sorted(set(y[rows])):
+            print("  ", answer, np.quantile(x[rows & (y == answer)], [0.02, 0.5, 0.98], axis=0).round(2).tolist())
+
+
+if __name__ == "__main__":
+    main()

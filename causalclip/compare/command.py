@@ -1,0 +1,46 @@
+"""python -m causalclip compare A B"""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from causalclip.codes import DONE, REFUSED
+from causalclip.pictures.formats import ACCEPTED, ImageError
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(help=f"A picture. {ACCEPTED}")],
+    b: Annotated[Path, typer.Argument(help="Another, such as an earlier copy of it.")],
+    as_json: Annotated[bool, typer.Option("--json", help="The whole comparison as one JSON object.")] = False,
+    out_dir: Annotated[
+        Path | None, typer.Option(help="Write both pictures there with the changed parts framed, and a report.")
+    ] = None,
+) -> None:
+    """Compare two copies of a picture: are they the same one, and what was changed between them?
+
+    Crops, sizes, mirroring, tones and compression are compensated. Nothing here says whether either was generated.
+    """
+    from causalclip.compare.comparison import compare as run  # OpenCV need not come for --help
+    from causalclip.compare.report import save_report
+    from causalclip.compare.words import headline, row
+    from causalclip.pictures.loading import load_image
+
+    loaded = []
+    for path in (a, b):
+        try:
+            loaded.append(load_image(path))
+        except ImageError as error:
+            said = {"path": str(path), "error": str(error)}
+            typer.echo(json.dumps(said) if as_json else f"{path}: not read. {error}")
+            raise typer.Exit(REFUSED) from None
+    found = run(loaded[0].pixels, loaded[1].pixels)
+    if as_json:
+        typer.echo(json.dumps({"paths": [str(a), str(b)]} | found.as_dict()))
+    else:
+        rows = (row(number, change) for number, change in enumerate(found.changes, 1))
+        typer.echo("\n".join([f"{headline(found)}. {found.sentence}", *rows]))
+    if out_dir:
+        save_report(found, loaded[0], loaded[1], out_dir)
+    raise typer.Exit(DONE)

@@ -1,0 +1,118 @@
+"""Points that two pictures have in common, and the homography that lays one over the other.
+
+SIFT with Hellinger's kernel (Arandjelovic and Zisserman, CVPR 2012, "RootSIFT") first, ORB where it finds too little;
+MAGSAC++ (Barath et al., CVPR 2020, through OpenCV) for the homography; each on the picture and on its mirror image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+
+SIDE = 1000  # px on the long side of what is searched for points
+SMALLEST = 480  # px: a smaller picture is enlarged to it, or it has too few points
+POINTS = 3000
+RATIO = 0.8  # a match must be so much nearer than the second best (Lowe, IJCV 2004)
+NEAR = 3.0  # px at SIDE: how far a point may land from its match
+LEAST = 12  # matches below which no homography is tried
+ENOUGH = 40  # matches that agree, with which nothing else is tried
+
+Method = Literal["SIFT", "ORB"]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """How `b` lies over `a`.
+
+    homography: [3, 3], from pixels of b (mirrored first, if `mirrored`) to pixels of a. mirrored: left and right.
+    inliers: matches that agree with it. share: of all matches. spread: the area of their hull, of the smaller picture.
+    """
+
+    homography: np.ndarray
+    mirrored: bool
+    inliers: int
+    share: float
+    spread: float
+    method: Method
+
+
+@dataclass(frozen=True, slots=True)
+class _Points:
+    at: np.ndarray
+    described: np.ndarray
+
+
+def place(a: np.ndarray, b: np.ndarray) -> Placement | None:
+    """The best placement of one picture (uint8 RGB [H, W, 3]) over another; None where nothing agrees."""
+    best: Placement | None = None
+    small_a, zoom_a = _grey(a)
+    small_b, zoom_b = _grey(b)
+    methods: tuple[Method, ...] = ("SIFT", "ORB")
+    for method in methods:
+        points = _find(small_a, method)
+        for mirrored in (False, True):
+            image = np.ascontiguousarray(small_b[:, ::-1]) if mirrored else small_b
+            found = _fit(points, _find(image, method), method, mirrored, min(small_a.size, image.size))
+            if found and (best is None or found.inliers > best.inliers):
+                best = found
+            if best and best.inliers >= ENOUGH:
+                return _in_full(best, zoom_a, zoom_b)
+    return _in_full(best, zoom_a, zoom_b) if best else None
+
+
+def _in_full(best: Placement, zoom_a: float, zoom_b: float) -> Placement:
+    """The placement between the pictures at their own sizes."""
+    full = np.diag([1 / zoom_a, 1 / zoom_a, 1]) @ best.homography @ np.diag([zoom_b, zoom_b, 1])
+    return Placement(full / full[2, 2], best.mirrored, best.inliers, best.share, best.spread, best.method)
+
+
+def _grey(pixels: np.ndarray) -> tuple[np.ndarray, float]:
+    """Luminance at search size with its contrast evened out, and the zoom that took it there."""
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    long = max(grey.shape)
+    zoom = min(SIDE, max(SMALLEST, long)) / long
+    if zoom != 1:
+        grey = cv2.resize(grey, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC)
+    return cv2.createCLAHE(2.0, (8, 8)).apply(grey), zoom
+
+
+def _find(grey: np.ndarray, method: Method) -> _Points:
+    finder: Any = (
+        cv2.SIFT.create(nfeatures=POINTS, contrastThreshold=0.02) if method == "SIFT" else cv2.ORB.create(POINTS)
+    )
+    points, described = finder.detectAndCompute(grey, None)
+    if described is None:
+        return _Points(np.zeros((0, 2), np.float32), np.zeros((0, 1), np.float32))
+    if method == "SIFT":
+        described = np.sqrt(described / np.maximum(described.sum(1, keepdims=True), 1e-6))
+    return _Points(np.array([p.pt for p in points], np.float32), described)
+
+
+def _fit(a: _Points, b: _Points, method: Method, mirrored: bool, area: int) -> Placement | None:
+    pairs = _matches(a.described, b.described, cv2.NORM_L2 if method == "SIFT" else cv2.NORM_HAMMING)
+    if len(pairs) < LEAST:
+        return None
+    to, of = a.at[pairs[:, 0]], b.at[pairs[:, 1]]
+    cv2.setRNGSeed(0)  # the same two pictures get the same answer
+    homography, inside = cv2.findHomography(of, to, cv2.USAC_MAGSAC, NEAR, maxIters=5000, confidence=0.999)
+    if homography is None or inside is None or inside.sum() < LEAST // 2:
+        return None
+    agreed = inside.ravel().astype(bool)
+    hulls = [cv2.contourArea(cv2.convexHull(points[agreed])) for points in (to, of)]
+    return Placement(homography, mirrored, int(agreed.sum()), float(agreed.mean()), max(hulls) / area, method)
+
+
+def _matches(a: np.ndarray, b: np.ndarray, norm: int) -> np.ndarray:
+    """Rows of (point of a, point of b), [M, 2]: nearest to each other, and clearly nearer than the second best."""
+    if len(a) < 2 or len(b) < 2:
+        return np.zeros((0, 2), int)
+    matcher = cv2.BFMatcher(norm)
+    there, back = ({m.queryIdx: m.trainIdx for m in _clear(matcher, *pair)} for pair in ((a, b), (b, a)))
+    return np.array([(i, j) for i, j in there.items() if back.get(j) == i], int).reshape(-1, 2)
+
+
+def _clear(matcher: Any, of: np.ndarray, to: np.ndarray) -> list[Any]:
+    return [best for best, second in matcher.knnMatch(of, to, k=2) if best.distance < RATIO * second.distance]

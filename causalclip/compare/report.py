@@ -1,0 +1,92 @@
+"""The report on two pictures: one HTML file that needs nothing else, JSON, and both pictures with their frames."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from causalclip.compare.drawing import draw_boxes
+from causalclip.compare.words import headline, row
+
+if TYPE_CHECKING:
+    from causalclip.compare.comparison import Comparison
+    from causalclip.pictures.loading import LoadedImage
+
+LIMITS = (
+    "A comparison says what differs between two copies. It does not say which of them is the earlier one, or whether "
+    "either shows what happened.",
+    "Small or faint changes can be missed, and so can changes to what only one of the two shows.",
+    "A copy that was made anew from top to bottom, as some editors do, is called another moment of the same scene.",
+)
+STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c1917}
+figure{display:inline-block;width:48%;min-width:18rem;margin:0 1% 1rem 0;vertical-align:top}img{max-width:100%}
+figcaption{font-size:.875rem;overflow-wrap:anywhere}table{border-collapse:collapse}td,th{padding:.2rem .6rem;
+border-bottom:1px solid #ccc;text-align:left}"""
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def content(found: Comparison, a: LoadedImage, b: LoadedImage) -> dict[str, Any]:
+    """What the report holds, as plain JSON types."""
+    files = [
+        {"sha256": x.sha256, "format": x.format, "width": x.width, "height": x.height, "file_size": x.file_size}
+        for x in (a, b)
+    ]
+    return {
+        "report": "CausalCLIP comparison of two pictures",
+        "schema": 1,
+        "pictures": files,
+        "comparison": found.as_dict(),
+        "limits": list(LIMITS),
+        "compared": datetime.now(UTC).replace(microsecond=0).isoformat(),
+    }
+
+
+def save_report(found: Comparison, a: LoadedImage, b: LoadedImage, folder: Path) -> Path:
+    """Writes comparison.html, comparison.json, first.png and second.png into a folder; returns the HTML's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = draw_both(found, a, b)
+    for name, picture in zip(("first", "second"), drawn, strict=True):
+        picture.save(folder / f"{name}.png")
+    said = content(found, a, b)
+    (folder / "comparison.json").write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+    page = folder / "comparison.html"
+    page.write_text(as_html(found, said, drawn), encoding="utf-8")
+    return page
+
+
+def draw_both(found: Comparison, a: LoadedImage, b: LoadedImage) -> tuple[Image.Image, Image.Image]:
+    """Either picture with a numbered frame around every change."""
+    first = draw_boxes(a.pixels, [change.box_a for change in found.changes])
+    return first, draw_boxes(b.pixels, [change.box_b for change in found.changes])
+
+
+def as_html(found: Comparison, said: dict[str, Any], drawn: tuple[Image.Image, Image.Image]) -> str:
+    """The report as one file: no scripts, nothing fetched."""
+    figures = "".join(
+        f"<figure><img src='{_address(picture)}' alt='{name} picture, its changed parts framed'><figcaption>{name}: "
+        f"{file['width']} x {file['height']} px, {file['format']}, SHA-256 {file['sha256']}</figcaption></figure>"
+        for name, picture, file in zip(("First", "Second"), drawn, said["pictures"], strict=True)
+    )
+    rows = "".join(f"<li>{escape(row(number, change))}</li>" for number, change in enumerate(found.changes, 1))
+    changes = f"<h2>What differs</h2><ul style='list-style:none;padding:0'>{rows}</ul>" if rows else ""
+    limits = "".join(f"<li>{escape(limit)}</li>" for limit in LIMITS)
+    return (
+        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Comparison of two pictures</title>"
+        f"<meta http-equiv='Content-Security-Policy' content=\"{POLICY}\"><style>{STYLE}</style></head><body>"
+        f"<h1>{escape(headline(found))}</h1><p>{escape(found.sentence)}</p>{figures}{changes}"
+        f"<h2>What this cannot tell</h2><ul>{limits}</ul>"
+        f"<p>Compared {said['compared']}, by CausalCLIP.</p></body></html>"
+    )
+
+
+def _address(picture: Image.Image) -> str:
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=88)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

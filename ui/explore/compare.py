@@ -1,0 +1,141 @@
+"""Explore's second question: are the two pictures copies of one, and what was changed? No model code.
+
+What is computed is in causalclip.compare, its words in causalclip.compare.words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from causalclip.compare.words import headline, row
+from causalclip.pictures.loading import load_image
+from causalclip.report import card
+from ui.server.files import UNREADABLE, new_folder, save_png, upload_path
+from ui.server.gate import PICTURES, Priority
+from ui.server.problems import explain
+from ui.server.turns import Part, Turn
+from ui.settings import MODEL_QUEUE, RUNS
+
+if TYPE_CHECKING:
+    from causalclip.compare.comparison import Comparison
+    from causalclip.pictures.loading import LoadedImage
+
+ABOUT = (
+    "<p>You found an earlier copy by a reverse image search? Add both pictures above. They are laid over each other, "
+    "and what was changed is framed. Crops, sizes, mirroring, tones and compression are taken out first.</p>"
+)
+TWO = "Add two pictures above first, and wait until both are shown."
+SLIDER = "Both pictures on one grid; drag the line to see the first or the second. Frames are what differs."
+
+Updates = dict[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CompareParts:
+    """The section's components and callbacks."""
+
+    answer: gr.HTML
+    slider: gr.ImageSlider
+    report: gr.DownloadButton
+
+    @property
+    def shown(self) -> list[Any]:
+        return [self.answer, self.slider, self.report]
+
+    def cleared(self, answer: str = ABOUT) -> Updates:
+        """No result."""
+        return {self.answer: answer, self.slider: None, self.report: None}
+
+    def begin(self, event: gr.EventData) -> Updates:
+        return self.cleared(_status("The two are being laid over each other ..."))
+
+    def run(self, turn: Turn, first: Any, second: Any) -> Iterator[Updates]:
+        """Compares the two pictures that are explored; each a ui.explore.tab.Explored, or None."""
+        yield self.begin(gr.EventData(None, None))
+        paths = [upload_path({"path": x.path}) if x else None for x in (first, second)]
+        if not all(paths):
+            yield self.cleared(_status(TWO))
+            return
+        try:
+            with PICTURES.ask(Priority.BATCH) as ticket:
+                for _ in ticket.waits():
+                    turn.check()
+                yield self._found(*compared(str(paths[0]), str(paths[1])))
+        except Exception as error:
+            yield self.cleared(card.failure(*explain(error)))
+
+    def _found(self, found: Comparison, a: LoadedImage, b: LoadedImage) -> Updates:
+        from causalclip.compare.drawing import overlaid  # OpenCV and matplotlib are slow to import
+        from causalclip.compare.report import save_report
+
+        pair = overlaid(found) if found.answer == "same picture" else None
+        files = (
+            tuple(save_png(picture, name) for picture, name in zip(pair, ("first", "second"), strict=True))
+            if pair
+            else None
+        )
+        return {
+            self.answer: said(found),
+            self.slider: files,
+            self.report: str(save_report(found, a, b, new_folder())),
+        }
+
+
+def compared(first: str, second: str) -> tuple[Comparison, LoadedImage, LoadedImage]:
+    """The comparison of two pictures' files, and both pictures."""
+    from causalclip.compare.comparison import compare
+
+    a, b = load_image(first), load_image(second)
+    return compare(a.pixels, b.pixels), a, b
+
+
+def said(found: Comparison) -> str:
+    """A comparison in words, as HTML."""
+    rows = "".join(f"<li>{escape(row(number, change))}</li>" for number, change in enumerate(found.changes, 1))
+    changes = f"<ul class='cc-small'>{rows}</ul>" if rows else ""
+    return f"<div role='status'><h3>{escape(headline(found))}</h3><p>{escape(found.sentence)}</p>{changes}</div>"
+
+
+def compare_endpoint(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict[str, Any]:
+    """Compares two picture files, such as a picture and an earlier copy of it.
+
+    first, second: as for detect.
+    Returns the answer (same picture; same scene, another moment; no match) with its confidence, and a box in pixels of
+    either picture around every part that differs. Crops, sizes, mirroring, tones and compression are compensated.
+    """
+    paths = upload_path(first), upload_path(second)
+    if not paths[0] or not paths[1]:
+        raise gr.Error("Send two pictures.", title=UNREADABLE, print_exception=False)
+    try:
+        with PICTURES.enter(Priority.BATCH):
+            return compared(paths[0], paths[1])[0].as_dict()
+    except Exception as error:
+        title, sentence = explain(error)
+        raise gr.Error(sentence, title=title, print_exception=False) from None
+
+
+def add_compare(pictures: list[gr.Image], explored: list[gr.State]) -> CompareParts:
+    """Adds the section to the current Blocks. explored: of what is compared, gr.States of ui.explore.tab.Explored."""
+    with gr.Accordion("Two copies of one picture? See what was changed", open=False, elem_id="compare"):
+        answer = gr.HTML(ABOUT, elem_id="compare-answer", elem_classes="cc-flush")
+        button = gr.Button("Compare the two", elem_id="compare-button")
+        slider = gr.ImageSlider(
+            label=SLIDER, type="filepath", format="png", interactive=False, elem_id="compare-slider", max_height=600
+        )
+        report = gr.DownloadButton("Download the comparison (HTML)", elem_id="compare-report")
+    parts, part = CompareParts(answer, slider, report), Part("compare")
+    part.on([button.click], parts.begin, parts.run, given=[], inputs=explored, outputs=parts.shown, **RUNS)
+    changed = [event for picture in pictures for event in (picture.upload, picture.clear)]
+    part.off(changed, parts.cleared, outputs=parts.shown)
+    told = gr.JSON(visible=False)
+    gr.on([], compare_endpoint, pictures, told, preprocess=False, api_name="compare", **MODEL_QUEUE)
+    return parts
+
+
+def _status(words: str) -> str:
+    return f"<p role='status'>{escape(words)}</p>"
