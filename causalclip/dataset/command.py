@@ -1,5 +1,7 @@
 """python -m causalclip data collect | check | gather | add | hash | card"""
 
+import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from causalclip.dataset.sites import SITES, read_sites, write_sites
 from causalclip.dataset.table import PICTURES, BadTable, read_table, write_table
 
 ENOUGH = 0.97  # of the rows that were asked for
+CARD = Path("data/README.md")
 data = typer.Typer(no_args_is_help=True, help="The data set by reference: which picture of which public repository.")
 Table = Annotated[Path, typer.Option(help="The table of pictures.")]
 Sites = Annotated[Path, typer.Option(help="The table of owners.")]
@@ -66,8 +69,24 @@ def collect(
 
 
 @data.command()
-def check(table: Table = PICTURES, sites: Sites = SITES, reserved: Reserved = None) -> None:
-    """Say what breaks a rule: a picture, near-copy or owner in two splits, a row without evidence, a reserved owner."""
+def check(
+    table: Table = PICTURES,
+    sites: Sites = SITES,
+    reserved: Reserved = None,
+    originals: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Where `collect` put them: asked for hints, too.")
+    ] = None,
+    cache: Annotated[Path, typer.Option(file_okay=False, help="Where thumbnails are kept.")] = Path(
+        ".cache/thumbnails"
+    ),
+    out: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="JSON: what is counted, and what hints say of the label.")
+    ] = None,
+) -> None:
+    """Say what breaks a rule: a picture, near-copy or owner in two splits, a row without evidence, a reserved owner.
+
+    With --out, also count, and measure what size, format, quality or a thumbnail alone say of the label.
+    """
     from causalclip.dataset.rules import find_faults, read_reserved
 
     with _told():
@@ -80,8 +99,52 @@ def check(table: Table = PICTURES, sites: Sites = SITES, reserved: Reserved = No
         typer.echo(f"{unseen:,} rows have no perceptual hash yet, so near-copies of them cannot be seen.", err=True)
     for fault in faults:
         typer.echo(fault)
+    if out:
+        from causalclip.dataset.hints import find_hints
+        from causalclip.dataset.survey import survey
+
+        report = survey(pictures) | {"faults": len(faults), "hints": find_hints(pictures, originals, cache)}
+        out.write_text(json.dumps(report, indent=2) + "\n")
+        typer.echo(json.dumps(report["hints"], indent=2))
     typer.echo(f"{len(pictures):,} pictures of {len(owners):,} owners; {len(faults) or 'no'} faults.")
     raise typer.Exit(REFUSED if faults else 0)
+
+
+@data.command()
+def gather(
+    mirror: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="A bare git directory owner+name.")],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Where the contact sheet and the draft go.")],
+    under: Annotated[str, typer.Option(help="Only paths that begin so.")] = "",
+    match: Annotated[str, typer.Option(help="Only paths in which this regular expression is found.")] = "",
+    most: Annotated[int, typer.Option(min=1, help="Pictures on the sheet.")] = 48,
+    table: Table = PICTURES,
+    reserved: Reserved = None,
+) -> None:
+    """Find pictures in a repository that may be worth rows: a contact sheet to look at, and a draft to complete.
+
+    Fill in the label of each row that you keep, delete the others, and give the draft to `add`.
+    """
+    from causalclip.dataset.collecting.repositories import RepositoryGone, find_mirror
+    from causalclip.dataset.gathering import finding, sheet
+    from causalclip.dataset.rules import is_reserved, read_reserved
+
+    repo = mirror.absolute().name.removesuffix(".git").replace("+", "/", 1)
+    if is_reserved(repo, read_reserved(reserved)):
+        typer.echo(f"{repo} is reserved: leave it.", err=True)
+        raise typer.Exit(STOPPED)
+    with _told(RepositoryGone, re.error):
+        re.compile(match)
+        repository = find_mirror(mirror.absolute().parent, repo)
+        commit = repository.head()
+        known = read_table(table)
+    found, left_out = finding.find_candidates(repository, commit, known, most=most, under=under, match=match)
+    out.mkdir(parents=True, exist_ok=True)
+    stem = out / repo.replace("/", "+")
+    sheet.draw_sheet(found).save(f"{stem}.png")
+    sheet.write_draft(found, repo, commit, Path(f"{stem}.csv"))
+    for line in finding.most_common(left_out):
+        typer.echo(line)
+    typer.echo(f"{len(found):,} candidates. Look at {stem}.png, then complete {stem}.csv.")
 
 
 @data.command()
@@ -132,11 +195,26 @@ def hash_(
     typer.echo(f"{moved:,} pictures were set aside. {lacking:,} of {len(filled):,} have no hash still.")
 
 
+@data.command()
+def card(
+    page: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The data card.")] = CARD,
+    table: Table = PICTURES,
+    sites: Sites = SITES,
+) -> None:
+    """Write the counts of the data card from the tables."""
+    from causalclip.dataset.card import fill
+
+    with _told(ValueError):
+        text = fill(page.read_text(encoding="utf-8"), read_table(table), read_sites(sites))
+    page.write_text(text, encoding="utf-8")
+
+
 @contextmanager
-def _told() -> Iterator[None]:
-    """Errors that the user can mend become their sentence and an exit code."""
+def _told(*mendable: type[Exception]) -> Iterator[None]:
+    """Errors that the user can mend, a bad table's among them, become their sentence and an exit code."""
+    told: tuple[type[Exception], ...] = (BadTable, *mendable)
     try:
         yield
-    except BadTable as error:
+    except told as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(STOPPED) from None

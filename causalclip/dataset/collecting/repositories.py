@@ -5,6 +5,7 @@ submodules, no protocol but the one that is named. Only objects are read, by the
 """
 
 import os
+import re
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
@@ -72,6 +73,34 @@ class Repository:
                 mode, _, oid = about.decode().split()
                 found[path.decode("utf-8", "surrogateescape")] = Entry(mode, oid)
         return found
+
+    def head(self) -> str:
+        """The newest commit. Raises RepositoryGone where there is none."""
+        done = self._git("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+        if done.returncode:
+            raise RepositoryGone("It has no commit.")
+        return done.stdout.decode().strip()
+
+    def files(self, commit: str) -> Iterator[tuple[str, str, int]]:
+        """Path, object's id and size of every ordinary file of a commit, as far as it is there."""
+        listed = self._git("ls-tree", "-r", "-l", "-z", "--full-tree", commit).stdout
+        for line in listed.split(b"\0")[:-1]:
+            about, _, path = line.partition(b"\t")
+            mode, _, oid, size = about.decode().split()
+            if Entry(mode, oid).is_file and size.isdigit():
+                yield path.decode("utf-8", "surrogateescape"), oid, int(size)
+
+    def added(self, commit: str) -> dict[str, str]:
+        """When each file of a commit's history first came in, as YYYY-MM-DD, by path."""
+        options = ("--diff-filter=AR", "--no-renames", "--name-only", "--no-ext-diff", "--format=%x01%as", "-z")
+        dates: dict[str, str] = {}
+        when = ""
+        for line in re.split(rb"[\0\n]", self._git("log", *options, commit).stdout):
+            if line.startswith(b"\x01"):
+                when = line[1:].decode()
+            elif line:
+                dates[line.decode("utf-8", "surrogateescape")] = when  # the oldest is told last
+        return dates
 
     def fetch_commit(self, commit: str) -> None:
         """Fetch a commit with its trees and without any file. Raises RepositoryGone or CommitMoved."""
