@@ -1,0 +1,45 @@
+// The app: its address, its token, and the two requests that the extension makes. Nothing else is ever asked.
+
+const api = globalThis.browser ?? chrome;
+export const HOME = "http://127.0.0.1:7860";
+
+export async function settings() {
+  const kept = await api.storage.local.get({ address: HOME, token: "" });
+  return { address: kept.address.replace(/\/+$/, ""), token: kept.token };
+}
+
+// The examination, or { error, unpaired }: a sentence, and whether a pairing would help.
+export async function examine(blob, foundAt, { report = false } = {}) {
+  const { address, token } = await settings();
+  const form = new FormData();
+  form.append("picture", blob, "picture");
+  if (/^https?:/.test(foundAt) && foundAt.length <= 2000) form.append("found_at", foundAt);
+  const headers = { Accept: report ? "text/html" : "application/json", Authorization: `Bearer ${token}` };
+  const answer = await post(`${address}/api/v1/examine`, { headers, body: form });
+  if (answer.error) return answer;
+  return report ? { html: await answer.ok.text() } : { found: await answer.ok.json() };
+}
+
+// Trades the code that the app's page shows for a token, and keeps it.
+export async function pair(address, code) {
+  const body = JSON.stringify({ code: code.replace(/\D/g, "") });
+  const headers = { "Content-Type": "application/json" };
+  const answer = await post(`${address.replace(/\/+$/, "")}/api/v1/pair`, { headers, body });
+  if (answer.error) return answer;
+  const { token } = await answer.ok.json();
+  await api.storage.local.set({ address, token });
+  return {};
+}
+
+async function post(url, options) {
+  let answer;
+  try {
+    answer = await fetch(url, { method: "POST", credentials: "omit", ...options });
+  } catch {
+    const { origin } = new URL(url);
+    return { error: `No CausalCLIP answers this extension at ${origin}. Start it, or pair with it.`, unpaired: true };
+  }
+  if (answer.ok) return { ok: answer };
+  const said = await answer.json().catch(() => ({}));
+  return { error: said.error ?? `The app answered with ${answer.status}.`, unpaired: answer.status === 401 };
+}

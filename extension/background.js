@@ -1,0 +1,106 @@
+// What a click on a menu or on the toolbar's button does: find the picture, read its bytes, ask the app, tell the panel.
+import { examine } from "./app.js";
+import { crop, fromData, inPage, readHere, thumbnail } from "./bytes.js";
+import { locate, pictures } from "./page.js";
+
+const api = globalThis.browser ?? chrome;
+const MENUS = [
+  ["check-picture", "Check this picture", ["image"]],
+  ["check-page", "Choose a picture on this page to check", ["page", "link", "frame", "video", "selection"]],
+  ["check-screenshot", "Check what is seen, as a screenshot", ["page", "link", "frame", "image", "video"]],
+];
+let last = null; // the picture that was checked last, for its report: { blob, foundAt }
+
+api.runtime.onInstalled.addListener(() => {
+  api.contextMenus.removeAll(() => {
+    for (const [id, title, contexts] of MENUS) api.contextMenus.create({ id, title, contexts });
+  });
+});
+
+api.contextMenus.onClicked.addListener((info, tab) => {
+  openPanel(tab.id);
+  const place = { tab: tab.id, frame: info.frameId ?? 0, window: tab.windowId, foundAt: info.pageUrl ?? tab.url ?? "" };
+  if (info.menuItemId === "check-picture") return check({ ...place, url: info.srcUrl });
+  return info.menuItemId === "check-page" ? choose(place) : screenshot({ ...place, rect: null });
+});
+
+api.action.onClicked.addListener((tab) => {
+  openPanel(tab.id);
+  return choose({ tab: tab.id, frame: 0, window: tab.windowId, foundAt: tab.url ?? "" });
+});
+
+api.runtime.onMessage.addListener((message, _sender, answer) => {
+  const work = { check, choose, screenshot, report }[message.work];
+  if (!work) return false;
+  work(message.given).then(answer, (error) => answer({ error: String(error.message ?? error) }));
+  return true; // the answer comes later
+});
+
+// At once, before anything is waited for: the browsers allow it only in the click itself.
+function openPanel(tab) {
+  const opened = api.sidePanel?.open ? api.sidePanel.open({ tabId: tab }) : api.sidebarAction?.open();
+  opened?.catch?.(() => {}); // a click that a test makes is none for the browser
+}
+
+const say = (state) => api.storage.session.set({ state: { ...state, at: Date.now() } });
+
+// Checks the picture of an address, in the largest version that the page offers.
+async function check(place) {
+  await say({ step: "reading", place });
+  const found = await inPage(place, locate, [place.url]);
+  const offered = found?.offered ?? [];
+  for (const url of [...offered, place.url].filter((one, i, all) => one && all.indexOf(one) === i)) {
+    const blob = await read(place, url);
+    if (blob) return ask(blob, { ...place, url, larger: url !== place.url });
+  }
+  const url = place.url ?? "";
+  const host = /^https?:/.test(url) ? new URL(url).origin : "";
+  return say({ step: "out of reach", place: { ...place, url, rect: found?.rect ?? null }, host });
+}
+
+async function read(place, url) {
+  if (url.startsWith("data:")) return fromData(url);
+  return (await inPage(place, readHere, [url], fromData)) ?? (await readInWorker(url));
+}
+
+// As the visitor, where the host was allowed; as a stranger, where the host lets all read.
+async function readInWorker(url) {
+  for (const credentials of ["include", "omit"]) {
+    try {
+      const answer = await fetch(url, { credentials });
+      if (answer.ok) return await answer.blob();
+    } catch {
+      continue; // another host, which the visitor can allow
+    }
+  }
+  return null;
+}
+
+// What can be seen of the page, or of one picture in it.
+async function screenshot(place) {
+  await say({ step: "reading", place });
+  try {
+    const shot = await api.tabs.captureVisibleTab(place.window, { format: "png" });
+    return ask(await crop(shot, place.rect), { ...place, screenshot: true });
+  } catch (error) {
+    return say({ step: "failed", error: `The browser gave no screenshot: ${error.message}` });
+  }
+}
+
+async function choose(place) {
+  const found = (await inPage(place, pictures, [])) ?? [];
+  return say({ step: "choose", place, found });
+}
+
+async function ask(blob, place) {
+  const small = await thumbnail(blob);
+  await say({ step: "asking", place, small });
+  last = { blob, foundAt: place.foundAt };
+  const answer = await examine(blob, place.foundAt);
+  return say(answer.error ? { step: "failed", place, small, ...answer } : { step: "answered", place, small, ...answer });
+}
+
+async function report() {
+  if (!last) return { error: "The picture is no longer kept. Check it again." };
+  return examine(last.blob, last.foundAt, { report: true });
+}

@@ -1,0 +1,43 @@
+// Functions that run in the page. Each stands alone: the browser takes its text, and nothing around it.
+
+// The addresses of a picture that the page offers, the largest first, and where it is seen.
+export function locate(url) {
+  const images = [...document.images];
+  const image = images.find((one) => one.currentSrc === url) ?? images.find((one) => one.src === url);
+  if (!image) return { offered: [], rect: null };
+  const sets = [image.srcset, ...[...(image.closest("picture")?.querySelectorAll("source") ?? [])].map((s) => s.srcset)];
+  const candidates = [];
+  for (const set of sets.filter(Boolean)) {
+    // an address has no blanks, and a comma only inside; then its width or density
+    for (const [, address, size] of set.matchAll(/(\S*[^\s,])(?:\s+([\d.]+)[wx])?\s*(?:,|$)/g)) {
+      candidates.push([Number(size ?? 1), new URL(address, document.baseURI).href]);
+    }
+  }
+  const wide = candidates.sort((a, b) => b[0] - a[0]).map(([, address]) => address);
+  const waiting = image.naturalWidth <= 64 && (image.dataset.src ?? image.dataset.original ?? image.dataset.lazySrc);
+  if (waiting) wide.unshift(new URL(waiting, document.baseURI).href);
+  const box = image.getBoundingClientRect();
+  const rect = { x: box.x, y: box.y, width: box.width, height: box.height, ratio: window.devicePixelRatio };
+  return { offered: wide, rect };
+}
+
+// Pictures that are seen now, also those in CSS: [{ url, rect }], the largest first.
+export function pictures() {
+  const found = new Map();
+  const add = (url, element) => {
+    const box = element.getBoundingClientRect();
+    const seen = box.bottom > 0 && box.right > 0 && box.top < innerHeight && box.left < innerWidth;
+    if (!url || !seen || box.width < 48 || box.height < 48) return;
+    const rect = { x: box.x, y: box.y, width: box.width, height: box.height, ratio: devicePixelRatio };
+    if (!found.has(url)) found.set(url, { url, rect });
+  };
+  for (const element of document.querySelectorAll("*")) {
+    if (element instanceof HTMLImageElement) add(element.currentSrc || element.src, element);
+    if (element instanceof HTMLVideoElement) add(element.poster, element);
+    for (const pseudo of [null, "::before", "::after"]) {
+      const image = getComputedStyle(element, pseudo).backgroundImage;
+      for (const [, , url] of image.matchAll(/url\((["']?)(.*?)\1\)/g)) add(url, element);
+    }
+  }
+  return [...found.values()].sort((a, b) => b.rect.width * b.rect.height - a.rect.width * a.rect.height).slice(0, 12);
+}

@@ -1,0 +1,134 @@
+// What the panel shows: each step, the answer, and what to do where a picture is out of reach. Text is never read as HTML.
+import { HOME, pair, settings } from "./app.js";
+
+const api = globalThis.browser ?? chrome;
+const MEANING = {
+  "likely generated":
+    "It carries traces like those of pictures made by image generators. That says nothing about who made it, or whether what it shows happened.",
+  inconclusive:
+    "The traces point neither way clearly enough. Count this neither for nor against the picture; look for other evidence.",
+  "likely not generated":
+    "Few traces like those of image generators were found. That does not make it authentic: it may be edited, staged, or from a generator that leaves other traces.",
+};
+const TONE = { "likely generated": "generated", "likely not generated": "not-generated" };
+const SHOWN = {
+  reading: () => [text("h1", "Reading the picture")],
+  choose: ({ place, found }) => choices(place, found),
+  "out of reach": (state) => outOfReach(state),
+  asking: ({ small }) => [text("h1", "Looking at the picture"), ...picture(small)],
+  failed: ({ error, small }) => [text("h1", "No answer"), ...picture(small), text("p", error)],
+  answered: (state) => answered(state),
+};
+const said = document.querySelector("#said");
+const form = document.querySelector("form");
+
+function text(tag, words, properties = {}) {
+  return Object.assign(document.createElement(tag), { textContent: words, ...properties });
+}
+
+function button(words, onclick, properties = {}) {
+  return text("button", words, { type: "button", onclick, ...properties });
+}
+
+const work = (name, given) => api.runtime.sendMessage({ work: name, given });
+const picture = (src) => (src ? [Object.assign(new Image(), { src, alt: "The picture that was read" })] : []);
+
+function choices(place, found) {
+  if (!found.length) {
+    const page = button("Check what is seen, as a screenshot", () => work("screenshot", { ...place, rect: null }));
+    return [text("h1", "No picture was found here"), text("p", "The browser may not let extensions look at this page."), page];
+  }
+  const grid = text("div", "", { className: "choices" });
+  for (const { url, rect } of found) {
+    const one = button("", () => work("check", { ...place, url, rect }), { title: url.slice(0, 200) });
+    one.append(Object.assign(new Image(), { src: url, alt: `Check ${url.slice(0, 80)}` }));
+    grid.append(one);
+  }
+  return [text("h1", "Which picture?"), grid];
+}
+
+function outOfReach({ place, host }) {
+  const allow = button(`Let the extension read from ${host}`, async () => {
+    if (await api.permissions.request({ origins: [`${host}/*`] })) await work("check", place);
+  });
+  const shot = button("Check a screenshot of it instead", () => work("screenshot", place));
+  return [
+    text("h1", "The picture is on another host"),
+    text("p", "The browser keeps it from this page's extensions. A screenshot has lost much of what is looked for."),
+    ...(host ? [allow] : []),
+    shot,
+  ];
+}
+
+function answered({ found, place, small }) {
+  const card = text("section", "", { className: TONE[found.band] ?? "" });
+  const score = `Score ${digits(found)} of 1. From ${found.high.toFixed(2)} on the answer is likely generated, up to ${found.low.toFixed(2)} likely not generated.`;
+  const title = found.headline?.title ?? found.band;
+  card.append(text("h1", title[0].toUpperCase() + title.slice(1)));
+  const lines = [MEANING[found.band], found.tension, found.stability?.sentence, found.archive?.sentence];
+  lines.push(...(found.archive?.unlike ?? []), ...(found.cautions ?? []).map((one) => one.sentence));
+  if (found.headline?.sentence) lines.unshift(found.headline.sentence);
+  for (const line of [...lines, score].filter(Boolean)) card.append(text("p", line));
+  return [...picture(small), card, facts(found, place), button("Keep the whole report", save)];
+}
+
+// As many digits as it takes not to contradict the band; never a certainty that no detector has.
+function digits({ probability, low, high }) {
+  for (const n of [2, 3, 4, 6]) {
+    const [p, l, h] = [probability, low, high].map((value) => Number(value.toFixed(n)));
+    if ((p >= h) === (probability >= high) && (p <= l) === (probability <= low) && p > 0 && p < 1) return p.toFixed(n);
+  }
+  return probability < 0.5 ? "under 0.000001" : "over 0.999999";
+}
+
+function facts(found, place) {
+  const list = document.createElement("dl");
+  const read = place.screenshot ? "a screenshot, which has lost much of what is looked for" : place.url.slice(0, 300);
+  const rows = {
+    "What was read": place.larger ? `${read} (the largest version that the page offers)` : read,
+    "Found on": found.found_at || "not sent",
+    "The file says": found.provenance?.summary,
+    Picture: `${found.width} × ${found.height} pixels, ${found.format}`,
+    "SHA-256 of the file": found.sha256,
+  };
+  for (const [name, value] of Object.entries(rows)) {
+    const row = document.createElement("div");
+    row.append(text("dt", name), text("dd", value ?? ""));
+    list.append(row);
+  }
+  return list;
+}
+
+async function save() {
+  const { html, error } = await work("report");
+  if (error) return said.append(text("p", error));
+  const href = URL.createObjectURL(new Blob([html], { type: "text/html" }));
+  return Object.assign(document.createElement("a"), { href, download: "causalclip-report.html" }).click();
+}
+
+function show(state) {
+  const steps = state ? SHOWN[state.step](state) : [text("h1", "Right-click a picture, and choose to check it")];
+  said.replaceChildren(...steps);
+  said.dataset.step = state?.step ?? "";
+  if (state?.unpaired) document.querySelector("#setup").open = true;
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const { address, code, token } = Object.fromEntries(new FormData(form));
+  const kept = form.querySelector("#kept");
+  if (code) {
+    const { error } = await pair(address, code);
+    kept.textContent = error ?? "Paired. Check a picture.";
+  } else {
+    await api.storage.local.set({ address, ...(token ? { token } : {}) });
+    kept.textContent = "Kept.";
+  }
+  form.elements.code.value = form.elements.token.value = "";
+});
+
+api.storage.session.onChanged.addListener(({ state }) => state && show(state.newValue));
+const { address, token } = await settings();
+form.elements.address.value = address || HOME;
+document.querySelector("#setup").open = !token;
+show((await api.storage.session.get("state")).state);

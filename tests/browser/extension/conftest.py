@@ -1,0 +1,133 @@
+"""Chromium with the extension loaded and paired, and pages that make it hard to get at a picture."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Playwright, Worker, expect
+
+from tests.conftest import CHROMIUM, ROOT
+from tests.makers.pictures import encode, photo
+from ui.server.pairing import PAIRINGS
+
+PATIENCE = 60_000  # ms, on a busy machine
+
+
+class _Site(SimpleHTTPRequestHandler):
+    """Files of a folder; a page's own Content-Security-Policy stands in a file beside it."""
+
+    def end_headers(self) -> None:
+        policy = Path(self.translate_path(self.path)).with_suffix(".csp")
+        if policy.is_file():
+            self.send_header("Content-Security-Policy", policy.read_text())
+        super().end_headers()
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str, str]]:
+    """A folder, and two origins that serve it: for a page, and for what it takes from another host."""
+    folder = tmp_path_factory.mktemp("site")
+    for name, width in (("small", 320), ("large", 640)):
+        (folder / f"{name}.jpg").write_bytes(encode(photo(width, width * 3 // 4), "JPEG"))
+    servers = [ThreadingHTTPServer(("127.0.0.1", 0), partial(_Site, directory=str(folder))) for _ in range(2)]
+    for server in servers:
+        Thread(target=server.serve_forever, daemon=True).start()
+    yield folder, *(f"http://127.0.0.1:{server.server_port}" for server in servers)
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@dataclass(frozen=True)
+class Extended:
+    """A browser with the extension. panel: its page, opened as a tab. worker: its background script."""
+
+    context: BrowserContext
+    worker: Worker
+    panel: Page
+
+    def open(self, address: str) -> Page:
+        page = self.context.new_page()
+        page.goto(address)
+        return page
+
+    def click(self, menu: str, page: Page, url: str | None = None) -> None:
+        """What the browser does when somebody chooses from the menu; it takes no click from a test."""
+        script = """async ({ menu, url, page }) => {
+            await chrome.storage.session.remove("state");
+            const [tab] = (await chrome.tabs.query({})).filter((one) => one.url === page);
+            await chrome.tabs.update(tab.id, { active: true });
+            const info = { menuItemId: menu, srcUrl: url, pageUrl: page, frameId: 0 };
+            chrome.contextMenus.onClicked.dispatch(info, tab);
+        }"""
+        self.worker.evaluate(script, {"menu": menu, "url": url, "page": page.url})
+
+    def step(self, name: str) -> None:
+        expect(self.panel.locator(f"#said[data-step='{name}']")).to_be_attached(timeout=PATIENCE)
+
+
+@pytest.fixture(scope="session")
+def extended_with(
+    playwright: Playwright, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Extended]]:
+    """Starts a browser with the extension. hosts: what it may read, as if its visitor had clicked."""
+    contexts = []
+
+    def start(hosts: list[str]) -> Extended:
+        folder = tmp_path_factory.mktemp("extended")
+        extension = folder / "extension"
+        shutil.copytree(ROOT / "extension", extension, ignore=shutil.ignore_patterns("node_modules"))
+        manifest = json.loads((extension / "manifest.json").read_text())
+        (extension / "manifest.json").write_text(json.dumps(manifest | {"host_permissions": hosts}))
+        loads = [f"--disable-extensions-except={extension}", f"--load-extension={extension}"]
+        context = playwright.chromium.launch_persistent_context(
+            str(folder / "profile"), executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", *loads]
+        )
+        contexts.append(context)
+        worker = context.service_workers[0] if context.service_workers else context.wait_for_event("serviceworker")
+        panel = context.new_page()
+        panel.goto(f"chrome-extension://{worker.url.split('/')[2]}/panel.html")
+        return Extended(context, worker, panel)
+
+    yield start
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="session")
+def kept_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The register of paired extensions, empty, in a folder of the test's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PAIRINGS, "_file", tmp_path_factory.mktemp("paired") / "paired.json")
+        patch.setattr(PAIRINGS, "_known", [])
+        yield
+
+
+def pair(extended: Extended, app: str) -> None:
+    """Types the code that the app's page would show."""
+    code = PAIRINGS.new_code()
+    panel = extended.panel
+    panel.get_by_label("Address").fill(app)
+    panel.get_by_label("Code").fill(f"{code[:4]} {code[4:]}")
+    panel.get_by_role("button", name="Keep").click()
+    expect(panel.locator("#kept")).to_have_text("Paired. Check a picture.", timeout=PATIENCE)
+
+
+@pytest.fixture(scope="session")
+def extended(
+    extended_with: Callable[..., Extended], sites: tuple[Path, str, str], tiny_app: str, kept_elsewhere: None
+) -> Extended:
+    """Paired; of the pages it may read the first site alone, as after a click there."""
+    browser = extended_with([f"{sites[1]}/*"])
+    pair(browser, tiny_app)
+    return browser

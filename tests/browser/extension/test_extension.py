@@ -1,0 +1,138 @@
+"""The extension in Chromium: the very bytes of a picture reach the app, however a page holds it, and nothing else."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.extension.conftest import PATIENCE, Extended, pair
+from tests.conftest import ROOT
+
+Sites = tuple[Path, str, str]
+TRUE = "default-src 'none'; img-src 'self' data: blob:; script-src 'unsafe-inline'; connect-src 'none'"
+BLOB = """<img><script>
+const bytes = Uint8Array.from(atob("{data}"), (c) => c.charCodeAt(0));
+document.querySelector("img").src = URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
+</script>"""
+IN_CSS = "<div style='height:240px;background:url(small.jpg)'><a style='display:block;height:100%'></a></div>"
+PAGES = {  # what the page holds, and which file is to be read
+    "plain": ("<img src='small.jpg'>", "small"),
+    "data address": ("<img src='data:image/jpeg;base64,{data}'>", "small"),
+    "blob": (BLOB, "small"),
+    "srcset": ("<img src='small.jpg' srcset='small.jpg 320w, large.jpg 640w' sizes='320px'>", "large"),
+    "lazy": ("<img src='small.jpg' loading='lazy'>", "small"),
+    "lazy by script": ("<img width=300 src='data:image/gif;base64,{dot}' data-src='small.jpg'>", "small"),
+    "picture": ("<picture><source srcset='large.jpg 2x'><img src='small.jpg'></picture>", "large"),
+}
+DOT = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+
+
+def digest(folder: Path, name: str) -> str:
+    return hashlib.sha256((folder / f"{name}.jpg").read_bytes()).hexdigest()
+
+
+def write(folder: Path, name: str, body: str, *, policy: str = "") -> str:
+    data = base64.b64encode((folder / "small.jpg").read_bytes()).decode()
+    held = body.replace("{data}", data).replace("{dot}", DOT)
+    (folder / f"{name}.html").write_text(f"<!doctype html><title>x</title>{held}")
+    if policy:
+        (folder / f"{name}.csp").write_text(policy)
+    return f"{name}.html"
+
+
+@pytest.mark.parametrize("policy", ["", TRUE], ids=["open", "CSP"])
+@pytest.mark.parametrize("kind", PAGES)
+def test_the_very_bytes_are_checked(extended: Extended, sites: Sites, kind: str, policy: str) -> None:
+    body, file = PAGES[kind]
+    folder, site, _ = sites
+    name = f"{kind.replace(' ', '-')}-{len(policy)}"
+    page = extended.open(f"{site}/{write(folder, name, body, policy=policy)}")
+    shown = page.evaluate("async () => { const i = document.images[0]; await i.decode(); return i.currentSrc; }")
+    extended.click("check-picture", page, shown)
+    extended.step("answered")
+    said = extended.panel.locator("#said")
+    expect(said).to_contain_text(digest(folder, file))
+    expect(said).to_contain_text(page.url)
+    assert ("largest version" in said.inner_text()) is (kind in {"srcset", "lazy by script"})
+    page.close()
+
+
+def test_a_picture_in_css_is_chosen_in_the_panel(extended: Extended, sites: Sites) -> None:
+    folder, site, _ = sites
+    page = extended.open(f"{site}/{write(folder, 'css', IN_CSS)}")
+    extended.click("check-page", page)
+    extended.step("choose")
+    extended.panel.locator(".choices button").click()
+    extended.step("answered")
+    expect(extended.panel.locator("#said")).to_contain_text(digest(folder, "small"))
+    page.close()
+
+
+def test_another_hosts_picture_is_asked_for_and_never_taken_from_the_screen_unasked(
+    extended: Extended, extended_with: Callable[..., Extended], sites: Sites, tiny_app: str
+) -> None:
+    folder, site, other = sites
+    page = extended.open(f"{site}/{write(folder, 'elsewhere', f'<img src={other}/small.jpg>')}")
+    extended.click("check-picture", page, f"{other}/small.jpg")
+    extended.step("out of reach")
+    expect(extended.panel.get_by_role("button", name=f"Let the extension read from {other}")).to_be_visible()
+    expect(extended.panel.get_by_role("button", name="screenshot")).to_be_visible()
+    page.close()
+    allowed = extended_with([f"{site}/*", f"{other}/*"])
+    pair(allowed, tiny_app)
+    page = allowed.open(f"{site}/elsewhere.html")
+    allowed.click("check-picture", page, f"{other}/small.jpg")
+    allowed.step("answered")
+    expect(allowed.panel.locator("#said")).to_contain_text(digest(folder, "small"))
+
+
+def test_a_screenshot_is_named_as_one(extended_with: Callable[..., Extended], sites: Sites, tiny_app: str) -> None:
+    folder, site, _ = sites
+    browser = extended_with(["<all_urls>"])  # as activeTab lets it, after a real click
+    pair(browser, tiny_app)
+    page = browser.open(f"{site}/{write(folder, 'shot', '<img src=small.jpg>')}")
+    browser.click("check-screenshot", page)
+    browser.step("answered")
+    expect(browser.panel.locator("#said")).to_contain_text("a screenshot, which has lost much")
+    expect(browser.panel.locator("#said")).to_contain_text("PNG")
+
+
+def test_without_a_pairing_it_says_what_to_do(
+    extended_with: Callable[..., Extended], sites: Sites, tiny_app: str
+) -> None:
+    folder, site, _ = sites
+    stranger = extended_with([f"{site}/*"])
+    stranger.panel.get_by_label("Address").fill(tiny_app)
+    stranger.panel.get_by_role("button", name="Keep").click()
+    page = stranger.open(f"{site}/{write(folder, 'stranger', '<img src=small.jpg>')}")
+    stranger.click("check-picture", page, f"{site}/small.jpg")
+    stranger.step("failed")
+    expect(stranger.panel.locator("#said")).to_contain_text("or pair with it")
+    expect(stranger.panel.get_by_label("Code")).to_be_visible()
+
+
+def test_the_report_is_kept(extended: Extended, sites: Sites) -> None:
+    folder, site, _ = sites
+    page = extended.open(f"{site}/{write(folder, 'report', '<img src=small.jpg>')}")
+    extended.click("check-picture", page, f"{site}/small.jpg")
+    extended.step("answered")
+    with extended.panel.expect_download(timeout=PATIENCE) as kept:
+        extended.panel.get_by_role("button", name="Keep the whole report").click()
+    text = Path(kept.value.path()).read_text(encoding="utf-8")
+    assert digest(folder, "small") in text
+    assert page.url in text
+    page.close()
+
+
+def test_it_asks_for_no_more_than_is_said() -> None:
+    manifest = json.loads((ROOT / "extension" / "manifest.json").read_text())
+    assert set(manifest["permissions"]) == {"contextMenus", "activeTab", "scripting", "sidePanel", "storage"}
+    assert "host_permissions" not in manifest
+    assert "content_scripts" not in manifest
+    scripts = "".join(path.read_text() for path in (ROOT / "extension").glob("*.js"))
+    assert "innerHTML" not in scripts
+    assert scripts.count("fetch(") == 4  # the app, the page's picture, the worker's, and data addresses
