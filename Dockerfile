@@ -1,9 +1,11 @@
 FROM python:3.12-slim
-# PyTorch's CPU build is much smaller: --build-arg TORCH="torch --index-url ...", with the address that pytorch.org gives.
-ARG TORCH="torch>=2.8,<3"
+# As `make app`: PyTorch's CPU build where it can be reached; "none" for the one with CUDA.
+ARG CAUSALCLIP_TORCH_INDEX=""
 WORKDIR /app
+ENV PIP_NO_CACHE_DIR=1
 COPY requirements.txt .
-RUN pip install --no-cache-dir $TORCH && pip install --no-cache-dir --requirement requirements.txt
+COPY scripts/torch_build.py scripts/
+RUN python scripts/torch_build.py && pip install --requirement requirements.txt
 COPY . .
 RUN useradd --create-home app
 USER app

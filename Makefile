@@ -72,10 +72,12 @@ screenshot: .venv/.dev
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/.app: requirements.txt | .venv/bin/python
+.venv/.app: requirements.txt scripts/torch_build.py | .venv/bin/python
+	$(BIN)/python scripts/torch_build.py
 	$(BIN)/pip install --quiet --requirement requirements.txt
 	touch $@
 
-.venv/.dev: $(wildcard requirements*.txt) | .venv/bin/python
+.venv/.dev: $(wildcard requirements*.txt) scripts/torch_build.py | .venv/bin/python
+	$(BIN)/python scripts/torch_build.py
 	$(BIN)/pip install --quiet --requirement requirements-dev.txt
 	touch $@ .venv/.app

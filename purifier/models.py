@@ -4,9 +4,10 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from causalclip.places import shipped_folder
 from purifier.names import EMBEDDED, OTHER
 from purifier.zerogpu import on_a_lent_card
 
@@ -198,7 +199,20 @@ def _load_detector() -> "Detector":
     return Detector.from_pretrained()
 
 
-MODELS = Path(__file__).resolve().parent.parent / "assets" / "models"
+MODELS = shipped_folder("assets") / "models"
+
+
+def lacking() -> str:
+    """A sentence where packages are missing that purification alone needs; "" otherwise. Imports none of them."""
+    missing = [name for name in ("diffusers", "transformers") if not _is_there(name)]
+    return f"To purify pictures, add what is missing: pip install {' '.join(missing)}" if missing else ""
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ValueError:  # barred
+        return False
 
 
 def shipped() -> bool:

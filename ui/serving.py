@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,6 +11,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from causalclip.pictures.formats import MAX_BYTES
+from causalclip.places import shipped_folder
 from ui.server import inline
 from ui.server.doors.calls import Calls
 from ui.server.doors.connections import serve_so
@@ -21,7 +21,7 @@ from ui.server.doors.programs import Programs, answer_for_origins
 from ui.server.doors.routes import Doors
 from ui.server.doors.uploads import Uploads
 
-ASSETS = Path(__file__).resolve().parents[1] / "assets"
+ASSETS = shipped_folder("assets")
 
 
 SESSIONS = 256  # open pages that the server remembers; each costs up to 0.2 MB, and anyone can invent one

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets" / "models"
+from causalclip.places import shipped_folder
+
+ASSETS = shipped_folder("assets") / "models"
 
 
 class WeightsMissing(FileNotFoundError):

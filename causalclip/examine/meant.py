@@ -6,10 +6,11 @@ import json
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from math import sqrt
-from pathlib import Path
 from typing import Any
 
-BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "detection" / "test.json"
+from causalclip.places import shipped_folder
+
+BENCHMARK = shipped_folder("benchmarks") / "detection" / "test.json"
 LIKE = ("alike", "fresh")  # sets in which real and generated pictures show like content
 LEAST = 30  # pictures that a share rests on, where the benchmark has only narrow bins
 

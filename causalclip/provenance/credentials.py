@@ -8,17 +8,17 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from pathlib import Path
 from typing import Any, Literal
 
 from causalclip.pictures.formats import Format, ImageError
 from causalclip.pictures.headers import png_chunks
 from causalclip.pictures.plaintext import clean
+from causalclip.places import shipped_folder
 from causalclip.provenance.sourcetypes import SourceType, source_type
 
 State = Literal["none", "trusted", "unknown signer", "invalid", "elsewhere", "unreadable"]
 
-TRUST_LIST = Path(__file__).resolve().parents[2] / "assets" / "trust" / "c2pa-trust-list.pem"
+TRUST_LIST = shipped_folder("assets") / "trust" / "c2pa-trust-list.pem"
 MAX_REPORT = 4 * 2**20  # characters of the reader's report; real ones have some 10,000
 MAX_MANIFESTS = 50
 MAX_PARTS = 4000  # chunks of a PNG; the largest accepted files have 2,500 of the usual 8 kB

@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from causalclip.examine.cautions import NOT_RECOGNISED
+from causalclip.places import shipped_folder
 from causalclip.provenance.reading import CAVEAT, history_words
 from causalclip.report import label, provenance_panel, stability_panel
 from causalclip.report.card import ICON, MEANING, TONE, scores
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from causalclip.examine.examination import Examination
 
 ROOT = Path(__file__).resolve().parents[2]
-TEMPLATE = ROOT / "assets" / "report.html"
+TEMPLATE = shipped_folder("assets") / "report.html"
 LIBRARIES = ("torch", "open_clip_torch", "numpy", "pillow", "pillow-heif", "c2pa-python", "scikit-image", "ImageHash")
 THUMBNAIL = 640  # px on the long side
 LIMITS = (
@@ -135,14 +136,24 @@ def draw_thumbnail(pixels: np.ndarray, *, side: int = THUMBNAIL) -> str:
 @lru_cache(maxsize=1)
 def versions() -> dict[str, str]:
     """Of this program and of what it ran on."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    found = {"causalclip": str(project["version"]), "python": platform.python_version()}
+    found = {"causalclip": _own_version(), "python": platform.python_version()}
     for name in LIBRARIES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+def _own_version() -> str:
+    """A checkout's own; of an installed wheel, what was installed."""
+    project = ROOT / "pyproject.toml"
+    if project.is_file():
+        return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
+    try:
+        return version("causalclip")
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def _address(image: Image.Image, kind: str) -> str:

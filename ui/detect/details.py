@@ -14,6 +14,7 @@ import numpy as np
 
 from causalclip.maps.heatmap import lay, picture_map, placed, seen, unplaced
 from causalclip.maps.overlay import SCALE
+from causalclip.places import shipped_folder
 from ui.detect import searches
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from causalclip.pictures.loading import LoadedImage
     from ui.detect.examples import Example
 
-SPLICES = Path(__file__).resolve().parents[2] / "benchmarks" / "detection" / "splices.json"
+SPLICES = shipped_folder("benchmarks") / "detection" / "splices.json"
 UNPLACED = (
     "What is tied to no place is what the model takes from each view as a whole, its own offset, and the correction "
     "for compression: it counts for the score and cannot be drawn."

@@ -16,8 +16,10 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from causalclip.places import shipped_folder
+
 SIZE = 512
-EXPECTED = Path(__file__).resolve().parents[2] / "assets" / "examples.json"
+EXPECTED = shipped_folder("assets") / "examples.json"
 NAMES = "cat", "coffee", "rendering", "rocket", "landscape", "fractal"  # the order of those with the same answer
 LAST = "astronaut"  # a portrait of a person is nobody's first impression of an answer
 THUMB = 192  # px, the long side of a thumbnail

@@ -13,11 +13,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from causalclip.places import shipped_folder
 from ui.measured import checks, detection, purification, summary
 
 log = logging.getLogger(__name__)
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+BENCHMARKS = shipped_folder("benchmarks")
 INTRO = (
     "<p>Everything here is drawn from files that the benchmarks wrote; each part opens on a click and says when, on "
     "what and with which model it was measured. It holds for pictures like those. Read what is not known, too.</p>"

@@ -1,0 +1,137 @@
+"""The whole page, and how it is kept while it is served."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import threading
+from collections.abc import Callable
+from functools import partial
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from causalclip.report.card import failure
+from purifier.models import Models, lacking, shipped
+from ui.batch.tab import build_batch_tab
+from ui.detect.examples import expected, write_examples
+from ui.detect.introduction import introduction
+from ui.detect.tab import build_tab
+from ui.explore.tab import build_explorer_tab
+from ui.measured.tab import build_measured_tab
+from ui.programs.routes import routes
+from ui.programs.tab import build_pairing
+from ui.purify import examples as prepared
+from ui.purify.tab import build_tab as build_purify_tab
+from ui.server import sessions
+from ui.server.arrivals import sweep_unused
+from ui.server.doors.lifelines import forget_gone
+from ui.server.lazy import LazyDetector
+from ui.server.logs import drop_messages
+from ui.server.memory import give_back, share_arenas
+from ui.server.problems import explain
+from ui.server.room import Room
+from ui.server.sweeper import Sweeper
+from ui.serving import ASSETS, launch
+from ui.settings import PRIVATE, VLM, Carried
+
+if TYPE_CHECKING:
+    from causalclip.detector import Detector
+
+SHIPPED = "detector"
+DETECTOR = os.environ.get("CAUSALCLIP_MODEL", SHIPPED)
+LONGEST = 3000  # seconds that a file is kept at most: with the rounds between sweeps, none lives for an hour
+FOOTER = "Pictures are read on this server alone and deleted within the hour; no history is kept."
+
+
+def build(
+    detector: Callable[[], Detector],
+    *,
+    problem: Callable[[], Exception | None] = lambda: None,
+    examples_folder: Path | None = None,
+    models: Models | None = None,
+) -> gr.Blocks:
+    """Builds the whole page.
+
+    Args:
+        detector: returns the loaded detector.
+        problem: returns why there is none; asked when a page is opened.
+        examples_folder: where the examples are written; a new folder by default.
+        models: of the Purify tab; without them there is no such tab.
+    """
+    folder = examples_folder or Path(tempfile.mkdtemp(prefix="causalclip-examples-"))
+    examples = write_examples(folder, expected() if DETECTOR == SHIPPED else {})
+
+    def notice() -> tuple[dict[str, Any], str]:
+        error = problem()
+        if error:
+            return gr.update(visible=True, value=failure(*explain(error))), ""
+        model = detector()
+        said = f"Model: {model.name}, revision {model.config.revision}, on {model.config.backbone}, in {model.runtime}."
+        return gr.update(visible=False), f"<p class='cc-small'>{escape(said)} {FOOTER}</p>"
+
+    def forget(request: gr.Request) -> None:
+        if request.session_hash:
+            sessions.forget_all(page, request.session_hash)
+
+    with gr.Blocks(title="CausalCLIP", analytics_enabled=False) as page:
+        gr.HTML(introduction(), elem_id="introduction")
+        banner = gr.HTML(visible=False, elem_id="banner")
+        with gr.Tabs() as tabs:
+            with gr.Tab("Detect", id="detect"):
+                judged = build_tab(detector, examples, purifies=models is not None)
+            with gr.Tab("Batch", id="batch"):
+                build_batch_tab(detector)
+            if models is not None:
+                with gr.Tab("Purify", id="purify"):
+                    carried = Carried(judged.purify, judged.picture, judged.source, tabs, "purify")
+                    purify = build_purify_tab(models, carried, prepared=prepared.write(folder))
+            elif lacking():
+                with gr.Tab("Purify", id="purify"):
+                    gr.HTML(f"<p class='cc-said'>{lacking()}</p>")
+            with gr.Tab("Explore", id="explore"):
+                carried = Carried(judged.explore, judged.picture, judged.source, tabs, "explore")
+                build_explorer_tab(detector, carried)
+            with gr.Tab("How good is it?") as measured:
+                build_measured_tab(measured)
+        with gr.Accordion("Privacy, and what this cannot tell you", open=False):
+            gr.Markdown((ASSETS / "privacy.md").read_text(encoding="utf-8"))
+        build_pairing()
+        footer = gr.HTML(elem_id="footer")
+        page.load(notice, None, [banner, footer], queue=False, show_progress="hidden", api_visibility="private")
+        if models is not None:
+            page.load(purify.offered, None, [purify.vlm, purify.offer], queue=False, **PRIVATE)
+        page.unload(forget)
+    page.queue(default_concurrency_limit=4, api_open=False)
+    return page
+
+
+def main(room: Room) -> None:
+    logging.basicConfig(level=logging.WARNING)
+    drop_messages()
+    share_arenas()
+    detector = LazyDetector(DETECTOR, profile=os.environ.get("CAUSALCLIP_PROFILE", ""))
+    models = Models(detector=detector, other=VLM, wait=detector.problem) if shipped() and not lacking() else None
+    page = build(detector, problem=detector.problem, examples_folder=room.examples, models=models)
+    keep(page, room).start()
+    print(f"CausalCLIP is ready: open {launch(page, routes=routes(detector))}", flush=True)
+    threading.Thread(target=detector.warm_up, daemon=True).start()
+    if models is not None:
+        threading.Thread(target=models.warm_up, daemon=True).start()
+    page.block_thread()
+
+
+def keep(page: gr.Blocks, room: Room) -> Sweeper:
+    """Keeps the promise that nothing of a picture outlives the hour, on disk or in memory; to be started."""
+    limit = min(float(os.environ.get("CAUSALCLIP_KEPT", LONGEST)), LONGEST)
+    chores = (
+        partial(sessions.forget_idle, page, limit),
+        partial(forget_gone, partial(sessions.forget_all, page)),
+        sessions.forget_closed,
+        partial(sweep_unused, lambda event: event in page._queue.event_ids_to_events),
+        give_back,
+    )
+    return Sweeper(room.folder, limit=limit, spare=[room.examples], chores=chores)
