@@ -82,16 +82,74 @@
     if (picture) magnify(picture.src);
   });
 
+  // Buttons that copy: the picture, as PNG, for the pages of reverse search; and the sentence to paste.
+  const asPng = async (image) => {
+    await image.decode();
+    const canvas = Object.assign(document.createElement("canvas"), { width: image.naturalWidth, height: image.naturalHeight });
+    canvas.getContext("2d").drawImage(image, 0, 0);
+    return new Promise((resolve, reject) => canvas.toBlob((blob) => (blob ? resolve(blob) : reject()), "image/png"));
+  };
+  const copies = {
+    "cc-copy-picture": [
+      () => navigator.clipboard.write([new ClipboardItem({ "image/png": asPng(document.querySelector("#picture img")) })]),
+      "Copied. Paste it on the page of your choice.",
+      "This browser does not let a page copy pictures. Drag it there from the left, or choose the file again.",
+    ],
+    "cc-copy-text": [
+      (button) => navigator.clipboard.writeText(button.closest("section").querySelector("blockquote").textContent),
+      "Copied.",
+      "This browser does not let a page copy text. Mark the sentence and copy it.",
+    ],
+  };
+  document.addEventListener("click", async (event) => {
+    const button = event.target instanceof Element && event.target.closest(".cc-copy-picture, .cc-copy-text");
+    if (!button) return;
+    const [copy, done, failed] = copies[button.classList.contains("cc-copy-text") ? "cc-copy-text" : "cc-copy-picture"];
+    const said = button.parentElement.querySelector(".cc-done");
+    try {
+      await copy(button);
+      said.textContent = done;
+    } catch {
+      said.textContent = failed;
+    }
+  });
+
+  // What a card says in one sentence is spoken once: the card itself is no live region, as it is written several times.
+  const speaker = Object.assign(document.createElement("p"), { className: "cc-hidden", role: "status" });
+  speaker.id = "spoken";
+  document.body.append(speaker);
+  let spoken = {};
+  const speak = () => {
+    for (const card of document.querySelectorAll("[data-say]")) {
+      const place = card.parentElement.closest("[id]")?.id;
+      if (spoken[place] === card.dataset.say || !card.checkVisibility()) continue;
+      spoken[place] = speaker.textContent = card.dataset.say;
+    }
+  };
+
+  // Who has given a picture, and has not gone elsewhere meanwhile, stands on its answer once that is there.
+  let waits = false;
+  const arrive = () => {
+    const title = document.querySelector("#status .cc-card:has(.cc-scale) h2");
+    if (!title) waits ||= Boolean(document.querySelector("#status .cc-waiting:not(.cc-empty), #status .cc-pending"));
+    else if (waits) {
+      waits = false;
+      const at = document.activeElement;
+      if (!at || at === document.body || at.closest("#picture, #examples")) title.focus({ preventScroll: true });
+    }
+  };
+  new MutationObserver(() => (speak(), arrive())).observe(document.body, { childList: true, subtree: true });
+
   // The card is written again once it is known whether its answer is stable. Who stands on a link or a button in it by
   // keyboard keeps that place.
   let held;
-  document.addEventListener("focusin", (event) => (held = event.target instanceof Element && event.target.closest("#status") && event.target));
+  document.addEventListener("focusin", (event) => (held = event.target instanceof Element && event.target.closest("#status, #steps") && event.target));
   document.addEventListener("focusout", ({ target }) => queueMicrotask(() => held === target && target.isConnected && (held = undefined)));
   new MutationObserver(() => {
     if (!held || held.isConnected || document.activeElement !== document.body) return;
     const { textContent } = held;
     held = undefined;
-    [...document.querySelectorAll("#status a, #status button")].find((e) => e.textContent === textContent)?.focus({ preventScroll: true });
+    [...document.querySelectorAll("#status a, #status button, #steps a, #steps button")].find((e) => e.textContent === textContent)?.focus({ preventScroll: true });
   }).observe(document.body, { childList: true, subtree: true });
 
   document.documentElement.dataset.renames = "yes";  // from here on, no name of a picture leaves the browser

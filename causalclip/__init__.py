@@ -1,7 +1,7 @@
 """CausalCLIP: was this picture generated, and which part of it says so?
 
->>> from causalclip import Detector, load_image
->>> detection = Detector.from_pretrained().predict(load_image("picture.jpg").pixels)  # doctest: +SKIP
+>>> from causalclip import Detector, examine_file
+>>> examine_file("picture.jpg", Detector.from_pretrained()).headline.title  # doctest: +SKIP
 """
 
 from typing import TYPE_CHECKING
@@ -10,10 +10,16 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
+    from causalclip.examine.examination import examine_file
     from causalclip.pictures.loading import load_image
 
-__all__ = ["Detector", "load_image"]
-# Both bring seconds of imports, which a use of another part need not wait for.
+__all__ = ["Detector", "examine_file", "load_image"]
+# All bring seconds of imports, which a use of another part need not wait for.
 __getattr__, __dir__, _ = lazy_loader.attach(
-    __name__, submod_attrs={"detector": ["Detector"], "pictures.loading": ["load_image"]}
+    __name__,
+    submod_attrs={
+        "detector": ["Detector"],
+        "examine.examination": ["examine_file"],
+        "pictures.loading": ["load_image"],
+    },
 )

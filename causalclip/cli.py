@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from tqdm import tqdm
@@ -18,7 +17,6 @@ from causalclip.clip.places import WeightsMissing, detector_folder
 from causalclip.codes import DONE, REFUSED, TABLE
 from causalclip.compare.command import compare
 from causalclip.dataset.command import data
-from causalclip.examine.meant import near
 from causalclip.pictures.formats import ACCEPTED, ImageError, sniff
 from causalclip.profile import BadProfile
 from causalclip.report import card
@@ -26,10 +24,7 @@ from causalclip.running import PROFILE, held_to, load_detector, told, walk
 from causalclip.yardstick.command import calibrate
 
 if TYPE_CHECKING:  # seconds of imports, which a wrong name or path need not wait for
-    import numpy as np
-
-    from causalclip.calibration import Band
-    from causalclip.detector import Detection, Detector
+    from causalclip.detector import Detector
     from causalclip.examine.examination import Examination
 
 app = typer.Typer(
@@ -61,7 +56,7 @@ def detect(
         bool, typer.Option("--json", help="The whole examination, one JSON object a line; with stability.")
     ] = False,
     stability: Annotated[
-        bool, typer.Option("--stability", help="Check, too, whether the answer survives the way pictures travel.")
+        bool, typer.Option("--stability", help="Check, too, whether the answer survives re-encoding.")
     ] = False,
     model: Model = "detector",
     heatmap_dir: Annotated[Path | None, typer.Option(help="Write each picture's causal map there, as PNG.")] = None,
@@ -72,9 +67,9 @@ def detect(
         Path | None, typer.Option(envvar=PROFILE, help="Of your own archive, which `calibrate` made.")
     ] = None,
 ) -> None:
-    """Judge pictures: the band in words, the score, and the thresholds between the bands.
+    """Examine pictures: the headline from all evidence, the pixels' answer, its score and thresholds.
 
-    Without stability, an answer is the one before that check, which can turn it into inconclusive.
+    Without stability, the pixels' answer is the one before that check, which can turn it into inconclusive.
     """
     with told(WeightsMissing, BadProfile):
         detector_folder(model)
@@ -85,7 +80,7 @@ def detect(
     for folder in filter(None, (heatmap_dir, report_dir)):
         folder.mkdir(parents=True, exist_ok=True)
     load = cache(partial(load_detector, model, profile=profile))  # by the first picture that can be read
-    judge = partial(_judge, load, whole=as_json or stability or report_dir is not None)
+    judge = partial(_judge, load, stability=as_json or stability or report_dir is not None)
     refused = not files
     for path in tqdm(files, unit="picture", disable=None if len(files) > 1 else True):
         judged = judge(path)
@@ -167,77 +162,58 @@ def evaluate(
     typer.echo(json.dumps({name: table for name, table in report.items() if name in report["sets"]}, indent=2))
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """What is known of a picture that was read; examination: with all that only the whole examination finds out."""
-
-    pixels: np.ndarray
-    sha256: str
-    detection: Detection
-    examination: Examination | None = None
-
-    @property
-    def band(self) -> Band:
-        return self.examination.band if self.examination else self.detection.band
-
-
-def _judge(load: Callable[[], Detector], path: Path, *, whole: bool) -> _Judged | str:
-    """A picture's verdict, or the sentence that says why there is none."""
-    from causalclip.pictures.loading import load_image, read_file
+def _judge(load: Callable[[], Detector], path: Path, *, stability: bool) -> Examination | str:
+    """A picture's examination, or the sentence that says why there is none."""
+    from causalclip.pictures.loading import read_file
 
     try:
         data = read_file(path)
         sniff(data)
         detector = load()
-        if not whole:
-            image = load_image(data)
-            return _Judged(image.pixels, image.sha256, detector.predict(image.pixels))
         from causalclip.examine.examination import examine
 
-        x = examine(data, detector, name=path.name)
-        return _Judged(x.pixels, x.sha256, x.detection, x)
+        return examine(data, detector, name=path.name, stability=stability)
     except ImageError as error:
         return str(error)
 
 
-def _print(path: Path, judged: _Judged | str, *, as_json: bool) -> None:
+def _print(path: Path, judged: Examination | str, *, as_json: bool) -> None:
     if as_json:
-        text = json.dumps({"path": str(path)} | _row(judged))
+        text = json.dumps({"path": str(path)} | ({"error": judged} if isinstance(judged, str) else judged.as_dict()))
     else:
         text = f"{path}: {'not read. ' + judged if isinstance(judged, str) else _words(judged)}"
     with tqdm.external_write_mode(sys.stdout):
         typer.echo(text.encode("utf-8", "replace").decode())  # a path need not be text
 
 
-def _row(judged: _Judged | str) -> dict[str, Any]:
-    if isinstance(judged, str):
-        return {"error": judged}
-    assert judged.examination is not None  # --json examines the whole
-    return judged.examination.as_dict()
+def _words(x: Examination) -> str:
+    """The headline first, then the pixels' score against the thresholds, then what else is known of the answer."""
+    score, low, high = card.scores(x.detection.probability, x.detection.low, x.detection.high)
+    headline, by_pixels = x.headline, x.headline.source == "pixels"
+    word = headline.proved if headline.source == "signature" else "" if by_pixels else headline.claimed
+    said = [
+        f"{headline.title}.",
+        word,
+        "" if by_pixels else f"By the pixels: {x.band}.",
+        f"Score {score}: at or above {high} likely generated, at or below {low} likely not generated.",
+        f"Survives re-encoding? {x.stability.words}. {x.stability.sentence}"
+        if x.stability
+        else "Survives re-encoding? Not checked.",
+        headline.agreement,
+        x.meant.sentence if x.meant and by_pixels else "",
+    ]
+    if standing := x.detection.standing:
+        said += [standing.sentence, standing.rule, *x.unlike]
+    return " ".join(filter(None, said))
 
 
-def _words(judged: _Judged) -> str:
-    """The band first, then the score against the thresholds, then what else is known of the answer."""
-    score, low, high = card.scores(judged.detection.probability, judged.detection.low, judged.detection.high)
-    x = judged.examination
-    meant = near(judged.detection.probability, revision=judged.detection.revision)
-    checked = [x.stability.sentence, x.tension] if x else ["Not checked for stability."]
-    checked.append(meant.sentence if meant else "")
-    if standing := judged.detection.standing:
-        checked += [standing.sentence, standing.rule, *(x.unlike if x else ())]
-    return (
-        f"{judged.band}. Score {score}: at or above {high} likely generated, at or below {low} likely not generated. "
-        + " ".join(filter(None, checked))
-    )
-
-
-def _save(path: Path, judged: _Judged, heatmap_dir: Path | None, report_dir: Path | None) -> None:
-    stem = f"{path.stem}-{judged.sha256[:8]}"
+def _save(path: Path, x: Examination, heatmap_dir: Path | None, report_dir: Path | None) -> None:
+    stem = f"{path.stem}-{x.sha256[:8]}"
     if heatmap_dir:
         from causalclip.maps.overlay import draw_map, prepare  # matplotlib is slow to import
 
-        draw_map(prepare(judged.pixels, judged.detection)).save(heatmap_dir / f"{stem}.png")
-    if report_dir and judged.examination:
+        draw_map(prepare(x.pixels, x.detection)).save(heatmap_dir / f"{stem}.png")
+    if report_dir:
         from causalclip.report.document import save_reports
 
-        save_reports(judged.examination, report_dir, stem)
+        save_reports(x, report_dir, stem)

@@ -35,4 +35,4 @@ def test_the_lower_floors_work_without_gradio() -> None:
 def test_importing_the_public_doors_is_quick() -> None:
     code = "import sys, causalclip, purifier; assert 'torch' not in sys.modules; print(causalclip.__all__)"
     done = subprocess.run([sys.executable, "-c", code], cwd=Path(ROOT), capture_output=True, text=True)
-    assert done.stdout.strip() == "['Detector', 'load_image']", done.stderr
+    assert done.stdout.strip() == "['Detector', 'examine_file', 'load_image']", done.stderr

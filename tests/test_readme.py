@@ -68,3 +68,15 @@ def test_what_an_example_imports_is_there(page: Path) -> None:
             if isinstance(node, ast.ImportFrom):
                 assert node.module
                 assert {alias.name for alias in node.names} <= set(dir(importlib.import_module(node.module)))
+
+
+def test_every_field_of_an_examination_is_in_the_table_of_fields() -> None:
+    from causalclip.examine.examination import examine
+    from tests.makers.detectors import tiny_detector
+    from tests.makers.pictures import encode, photo
+
+    fields = examine(encode(photo(), "PNG"), tiny_detector(), stability=False).as_dict()
+    page = (ROOT / "docs" / "using.md").read_text(encoding="utf-8")
+    table = page.partition("| field | meaning |")[2].partition("\n\n")[0]
+    named = {name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1] if row else "")}
+    assert named == set(fields)

@@ -47,13 +47,13 @@ def _run(
 ) -> bool:
     """True if any picture was refused."""
     from causalclip.archive.parts import Parts, write_whole
-    from causalclip.archive.rows import failed_row
+    from causalclip.archive.rows import VERSION, failed_row
     from causalclip.archive.running import judge_paths, ray_session
     from causalclip.archive.sources import list_pictures
     from causalclip.archive.summary import as_page, as_text, counts
 
     folder = detector_folder(model).resolve()  # wherever a worker is started
-    run = {"source": source, **_identity(folder), "stability": stability}
+    run = {"schema": VERSION, "source": source, **_identity(folder), "stability": stability}
     pictures = list_pictures(source)
     parts = Parts(out, run)
     done = parts.done()

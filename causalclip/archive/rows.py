@@ -1,4 +1,7 @@
-"""One row a picture: an examination's findings as flat columns, which pandas, DuckDB and Spark read."""
+"""One row a picture: an examination as flat columns, which pandas, DuckDB and Spark read.
+
+Columns have the names, and the schema number, of causalclip.examine.examination.Examination.as_dict.
+"""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -6,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from causalclip.examine.cautions import Caution
+from causalclip.examine.examination import SCHEMA as VERSION
 from causalclip.examine.examination import perceptual_hash
+from causalclip.examine.headline import conclude_all
+from causalclip.examine.stability import NOT_CHECKED
 from causalclip.pictures.loading import LoadedImage
 from causalclip.provenance.reading import Provenance
 
@@ -17,6 +23,7 @@ if TYPE_CHECKING:
 TEXTS = pa.list_(pa.string())
 SCHEMA = pa.schema(
     [
+        ("schema", pa.int32()),
         ("path", pa.string()),
         ("sha256", pa.string()),
         ("perceptual_hash", pa.string()),
@@ -26,14 +33,16 @@ SCHEMA = pa.schema(
         ("file_size", pa.int64()),
         ("notes", TEXTS),
         ("provenance", pa.string()),
-        ("score", pa.float64()),
+        ("answer", pa.string()),
+        ("agreement", pa.string()),
+        ("probability", pa.float64()),
         ("logit", pa.float64()),
         ("band", pa.string()),
         ("band_as_it_is", pa.string()),
         ("low", pa.float64()),
         ("high", pa.float64()),
         ("threshold", pa.float64()),
-        ("stability_made", pa.bool_()),
+        ("stability", pa.string()),
         ("flips", TEXTS),
         ("cautions", TEXTS),
         ("model", pa.string()),
@@ -49,6 +58,7 @@ Row = dict[str, Any]
 def found_row(path: str, loaded: LoadedImage, provenance: Provenance, cautions: tuple[Caution, ...]) -> Row:
     """What is known of a picture before it is judged."""
     return {
+        "schema": VERSION,
         "path": path,
         "sha256": loaded.sha256,
         "perceptual_hash": perceptual_hash(loaded.pixels),
@@ -62,18 +72,24 @@ def found_row(path: str, loaded: LoadedImage, provenance: Provenance, cautions: 
     }
 
 
-def judged_row(row: Row, verdict: "Verdict", detector: "Detector", stability: "Stability | None") -> Row:
-    """The row with its verdict. Without a stability check, `band` is that of the picture as it is, and `flips` null."""
+def judged_row(
+    row: Row, provenance: Provenance, verdict: "Verdict", detector: "Detector", stability: "Stability | None"
+) -> Row:
+    """The row with its answer. Without a stability check, `band` is that of the picture as it is, and `flips` null."""
     calibration = detector.config.calibration
+    band = stability.final_band if stability else verdict.band
+    headline = conclude_all(provenance, band, stability)
     return row | {
-        "score": verdict.probability,
+        "answer": headline.title,
+        "agreement": headline.agreement,
+        "probability": verdict.probability,
         "logit": verdict.logit,
-        "band": stability.final_band if stability else verdict.band,
+        "band": band,
         "band_as_it_is": verdict.band,
         "low": calibration.low,
         "high": calibration.high,
         "threshold": calibration.threshold,
-        "stability_made": stability is not None,
+        "stability": stability.words if stability else NOT_CHECKED["words"],
         "flips": list(stability.flips) if stability else None,
         "model": detector.name,
         "revision": detector.config.revision,
@@ -84,7 +100,8 @@ def judged_row(row: Row, verdict: "Verdict", detector: "Detector", stability: "S
 
 def failed_row(path: str, sentence: str) -> Row:
     """The row of a picture that was not judged."""
-    return {"path": path, "error": sentence, "examined": datetime.now(UTC).replace(microsecond=0).isoformat()}
+    now = datetime.now(UTC).replace(microsecond=0).isoformat()
+    return {"schema": VERSION, "path": path, "error": sentence, "examined": now}
 
 
 def as_table(rows: list[Row]) -> pa.Table:

@@ -25,11 +25,12 @@ from causalclip.archive.sources import read_bytes
 from causalclip.examine.examination import look_closer, read_claims
 from causalclip.pictures.formats import MAX_BYTES
 from causalclip.pictures.loading import ImageError, load_image
+from causalclip.provenance.reading import Provenance
 
 OURS = "Something went wrong here, and that is not the file's fault."
 TASK = 16  # paths that one decoding task is given
 BATCH = 4  # pictures that an actor is given at once
-BLOCK = 32 << 20  # bytes of decoded pictures that travel together
+BLOCK = 32 << 20  # bytes of decoded pictures that are sent together
 
 
 @contextmanager
@@ -77,22 +78,24 @@ def judge_paths(paths: list[str], *, model: str, workers: int, stability: bool) 
 
 
 def decode(item: dict[str, Any]) -> dict[str, Any]:
-    """A path -> its row so far and its pixels (none where it has an error), packed for the journey to an actor."""
+    """A path -> its row so far, and its claims and pixels (none where it has an error), packed for an actor."""
     path = item["path"]
+    claims: Provenance | None = None
     pixels: np.ndarray | None = None
     try:
         data = read_bytes(path, limit=MAX_BYTES + 1)
         claims = read_claims(data)
         loaded = load_image(data)
         pixels = loaded.pixels
-        row = found_row(path, loaded, *look_closer(loaded, claims))
+        claims, cautions = look_closer(loaded, claims)
+        row = found_row(path, loaded, claims, cautions)
     except ImageError as error:
         row = failed_row(path, str(error))
     except OSError as error:
         row = failed_row(path, f"The file cannot be read: {error.strerror or type(error).__name__}.")
     except Exception as error:  # ours, not the file's: it costs its row, not the run
         row = failed_row(path, f"{OURS} ({type(error).__name__})")
-    return {"found": pickle.dumps((row, pixels))}
+    return {"found": pickle.dumps((row, claims, pixels))}
 
 
 class Judge:
@@ -105,14 +108,14 @@ class Judge:
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[bytes]]:
         found = [pickle.loads(packed) for packed in batch["found"]]
-        return {"row": [pickle.dumps(row if "error" in row else self.judge(row, pixels)) for row, pixels in found]}
+        return {"row": [pickle.dumps(row if "error" in row else self.judge(row, *rest)) for row, *rest in found]}
 
-    def judge(self, row: Row, pixels: np.ndarray) -> Row:
+    def judge(self, row: Row, claims: Provenance, pixels: np.ndarray) -> Row:
         from causalclip.examine.stability import check_stability
 
         try:
             verdict = self.detector.judge(pixels)
             checked = check_stability(self.detector, pixels, verdict) if self.stability else None
-            return judged_row(row, verdict, self.detector, checked)
+            return judged_row(row, claims, verdict, self.detector, checked)
         except Exception as error:  # as above
             return failed_row(row["path"], f"{OURS} ({type(error).__name__})")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalclip.examine.examination import Examination, conclude, look_closer, read_claims
+from causalclip.examine.headline import conclude_all
 from causalclip.pictures.archives import MAX_PICTURES, ArchiveError, Member, count_zip, is_zip, read_zip
 from causalclip.pictures.formats import ImageError
 from causalclip.pictures.loading import LoadedImage, load_image, read_file
@@ -22,19 +23,20 @@ from causalclip.pictures.plaintext import clean
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection, Detector
-    from causalclip.examine.stability import Stability
     from causalclip.provenance.reading import Provenance
 
 log = logging.getLogger(__name__)
 
-CHECKING, UNCHECKED = "being checked", "not checked"
+CHECKING, UNCHECKED = "Being checked", "Not checked"
+NOT_EXAMINED = "Not examined"
 OURS = "Something went wrong here, and that is not the file's fault. Please try again."
 COLUMNS = {
     "number": "No.",
     "name": "File",
     "answer": "Answer",
     "score": "Score",
-    "survives": "Survives delivery",
+    "band": "By the pixels",
+    "survives": "Survives re-encoding",
     "cautions": "Be careful",
     "claims": "The file says",
     "size": "Pixels",
@@ -48,16 +50,17 @@ COLUMNS = {
 class Row:
     """One picture's line in the table.
 
-    answer: the band, after stability, or "not examined". score: the calibrated probability, None if not examined.
-    survives: "yes", or which mild changes flip the answer, or the score alone; CHECKING until that is known, and
-    UNCHECKED for good if the batch was stopped then. claims: empty for a file without metadata. problem: a sentence,
-    for a file that was refused.
+    answer: the headline from all evidence, or NOT_EXAMINED. band: the pixels' own answer, after stability.
+    score: the calibrated probability, None if not examined. survives: Stability.words; CHECKING until that is known,
+    and UNCHECKED for good if the batch was stopped then. claims: empty for a file without metadata. problem: a
+    sentence, for a file that was refused.
     """
 
     number: int
     name: str
     answer: str
     score: float | None = None
+    band: str = ""
     survives: str = ""
     cautions: str = ""
     claims: str = ""
@@ -140,10 +143,10 @@ def examine_all(members: Iterable[Member], detector: Detector) -> Iterator[Done]
         try:
             yield from _examine(number, name, content, detector)
         except ImageError as error:
-            yield Done(Row(number, name, "not examined", problem=str(error)))
+            yield Done(Row(number, name, NOT_EXAMINED, problem=str(error)))
         except Exception as error:  # ours, not the file's: said in its row, logged without its name
             log.error("A picture of a batch was not examined: %s", type(error).__name__)
-            yield Done(Row(number, name, "not examined", problem=OURS))
+            yield Done(Row(number, name, NOT_EXAMINED, problem=OURS))
 
 
 def _examine(number: int, name: str, content: bytes | ImageError, detector: Detector) -> Iterator[Done]:
@@ -156,15 +159,8 @@ def _examine(number: int, name: str, content: bytes | ImageError, detector: Dete
     first = _row(number, clean(name, limit=120), loaded, detection, provenance, kinds)
     yield Done(first, pixels=loaded.pixels)
     x = conclude(detector, loaded, provenance, cautions, detection, name=name)
-    yield Done(replace(first, answer=x.band, survives=survives(x.stability)), x, loaded.pixels)
-
-
-def survives(stability: Stability) -> str:
-    """Row.survives."""
-    flips = ", ".join(stability.flips)
-    if not flips:
-        return "yes"
-    return f"no: {flips}" if stability.final_band != stability.band else f"yes, but crosses the middle: {flips}"
+    checked = x.stability.words if x.stability else UNCHECKED
+    yield Done(replace(first, answer=x.headline.title, band=x.band, survives=checked), x, loaded.pixels)
 
 
 def _row(
@@ -173,8 +169,9 @@ def _row(
     return Row(
         number,
         name,
-        detection.band,
+        conclude_all(provenance, detection.band).title,
         round(detection.probability, 4),
+        detection.band,
         CHECKING,
         cautions,
         "" if provenance.silent else provenance.summary(),

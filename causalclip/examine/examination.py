@@ -1,21 +1,28 @@
-"""Everything that is found out about one picture, in one frozen schema: what the app, API, CLI and report all show."""
+"""Everything that is found out about one picture, in one schema: what the page, API, MCP, CLI, batch and report show.
+
+Plain numbers and words alone: arrays (patches, masks, channels) are in `detection`, and are stored apart.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from causalclip.examine.cautions import Caution, find_cautions
-from causalclip.examine.meant import Meant, near
-from causalclip.examine.stability import Stability, check_stability
+from causalclip.examine.headline import Headline, conclude_all
+from causalclip.examine.meant import Meant, error_rates, meaning
+from causalclip.examine.quote import quote
+from causalclip.examine.stability import NOT_CHECKED, Stability, check_stability
+from causalclip.examine.steps import Step, next_steps
 from causalclip.maps.overlay import shrink
 from causalclip.pictures.formats import MAX_BYTES, ImageTooLarge, sniff
-from causalclip.pictures.loading import LoadedImage, load_image
+from causalclip.pictures.loading import LoadedImage, load_image, read_file
 from causalclip.pictures.plaintext import clean
 from causalclip.provenance.reading import Provenance, read_provenance, with_history
 
@@ -24,13 +31,17 @@ if TYPE_CHECKING:
     from causalclip.detector import Detection, Detector
 
 
+SCHEMA = 2  # of as_dict: raised when a field changes its meaning or goes; docs/using.md lists them
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Examination:
     """One picture, examined.
 
     name: of the file where it is known, cleaned; empty otherwise. sha256: of the file's bytes. perceptual_hash: 64 bits
     in hexadecimal (imagehash.phash), near for copies of the same picture. file_size: in bytes. notes: what was done to
-    the picture on loading. examined: when, UTC, ISO 8601. pixels: uint8 RGB [H, W, 3], as LoadedImage's.
+    the picture on loading. threshold: the score where generated and real pictures part best. stability: None if it was
+    not asked for. examined: when, UTC, ISO 8601. pixels: uint8 RGB [H, W, 3], as LoadedImage's.
     """
 
     name: str
@@ -44,24 +55,38 @@ class Examination:
     provenance: Provenance
     detection: Detection
     cautions: tuple[Caution, ...]
-    stability: Stability
+    stability: Stability | None
+    threshold: float
     examined: str
     pixels: np.ndarray
 
     @property
     def band(self) -> Band:
-        """The verdict: the detection's band, or "inconclusive" where that does not survive delivery."""
-        return self.stability.final_band
+        """What the pixels say: the detection's band, or "inconclusive" where that does not survive re-encoding."""
+        return self.stability.final_band if self.stability else self.detection.band
+
+    @property
+    def headline(self) -> Headline:
+        """The answer from all evidence."""
+        return conclude_all(self.provenance, self.band, self.stability)
 
     @property
     def meant(self) -> Meant | None:
-        """What a score near this one has meant in the benchmark; None where that was not measured of this detector."""
-        return near(self.detection.probability, revision=self.detection.revision)
+        """What the pixels' answer has meant in the benchmark; None where that was not measured: of another detector,
+        and of an answer that was lost in re-encoding."""
+        if self.band != self.detection.band:
+            return None
+        return meaning(self.band, revision=self.detection.revision)
 
     @property
-    def tension(self) -> str:
-        """A sentence where the file's own claims and the verdict pull apart; empty where they do not."""
-        return tension(self.provenance, self.band)
+    def steps(self) -> tuple[Step, ...]:
+        """What a person can do now."""
+        return next_steps(self.headline, self.band, self.provenance, self.cautions)
+
+    @property
+    def quote(self) -> str:
+        """A sentence to paste."""
+        return quote(self)
 
     @property
     def unlike(self) -> tuple[str, ...]:
@@ -78,36 +103,60 @@ class Examination:
     def as_dict(self, *, place: bool = False) -> dict[str, Any]:
         """Plain JSON types; the place that a file names only where it is asked for."""
         detection = self.detection
-        return detection.summary() | {
+        rates = error_rates(revision=detection.revision)
+        return {
+            "schema": SCHEMA,
+            "answer": self.headline.title,
+            "headline": self.headline.as_dict(),
+            "band": self.band,
+            "band_as_it_is": detection.band,
+            "probability": detection.probability,
+            "logit": detection.logit,
+            "low": detection.low,
+            "high": detection.high,
+            "threshold": self.threshold,
+            "meant": self.meant.as_dict() if self.meant else None,
+            "error_rates": rates.as_dict() if rates else None,
+            "archive": self.archive,
+            "stability": self.stability.as_dict() if self.stability else dict(NOT_CHECKED),
+            "cautions": [asdict(caution) for caution in self.cautions],
+            "next_steps": [step.sentence for step in self.steps],
+            "quote": self.quote,
+            "provenance": self.provenance.as_dict(place=place),
             "name": self.name,
             "sha256": self.sha256,
             "perceptual_hash": self.perceptual_hash,
             "format": self.format,
+            "width": self.width,
+            "height": self.height,
             "file_size": self.file_size,
             "notes": list(self.notes),
-            "band": self.band,
-            "tension": self.tension,
-            "band_as_it_is": detection.band,
-            "threshold": self.stability.threshold,
-            "meant": self.meant.as_dict() if self.meant else None,
-            "archive": self.archive,
             "views": [{"kind": view.kind, "box": list(view.box)} for view in detection.views],
-            "cautions": [asdict(caution) for caution in self.cautions],
-            "stability": self.stability.as_dict(),
-            "provenance": self.provenance.as_dict(place=place),
+            "model": detection.model,
+            "revision": detection.revision,
+            "runtime": detection.runtime,
+            "seconds": detection.seconds,
             "examined": self.examined,
         }
 
 
-def examine(data: bytes, detector: Detector, *, name: str = "") -> Examination:
+def examine_file(path: str | Path, detector: Detector, *, stability: bool = True) -> Examination:
+    """Examines a picture's file by its path; raises as `examine` does."""
+    return examine(read_file(path), detector, name=Path(path).name, stability=stability)
+
+
+def examine(data: bytes, detector: Detector, *, name: str = "", stability: bool = True) -> Examination:
     """Examines a picture's file, all at once; the four steps are for who shows each when it is ready.
+
+    stability: whether to check that the answer survives re-encoding, which takes several times as long.
 
     Raises an ImageError for a file that is no picture, is damaged, or is too large or too small.
     """
     provenance = read_claims(data)
     loaded = load_image(data)
     provenance, cautions = look_closer(loaded, provenance)
-    return conclude(detector, loaded, provenance, cautions, detector.predict(loaded.pixels), name=name)
+    detection = detector.predict(loaded.pixels)
+    return conclude(detector, loaded, provenance, cautions, detection, name=name, stability=stability)
 
 
 def read_claims(data: bytes) -> Provenance:
@@ -131,8 +180,9 @@ def conclude(
     detection: Detection,
     *,
     name: str = "",
+    stability: bool = True,
 ) -> Examination:
-    """Checks whether the verdict survives delivery, and puts the findings together."""
+    """Checks whether the answer survives re-encoding, where that is asked for, and puts the findings together."""
     return Examination(
         name=clean(name, limit=120),
         sha256=loaded.sha256,
@@ -145,7 +195,8 @@ def conclude(
         provenance=provenance,
         detection=detection,
         cautions=cautions,
-        stability=check_stability(detector, loaded.pixels, detection),
+        stability=check_stability(detector, loaded.pixels, detection) if stability else None,
+        threshold=detector.config.calibration.threshold,
         examined=datetime.now(UTC).replace(microsecond=0).isoformat(),
         pixels=loaded.pixels,
     )
@@ -157,20 +208,6 @@ def unlike(detection: Detection, provenance: Provenance, *, format: str, kinds: 
         return ()
     side = max(detection.width, detection.height)
     return detection.profile.unlike(camera=provenance.camera, format=format, side=side, kinds=kinds)
-
-
-def tension(provenance: Provenance, band: Band) -> str:
-    """What to say where the file's claims and the verdict pull apart; empty where they do not."""
-    generated = provenance.marks or any("generated" in t.kind for t in provenance.all_source_types)
-    captured = any(t.kind == "captured" for t in provenance.all_source_types)
-    if generated and band != "likely generated":
-        return (
-            "The file itself speaks of an image generator, although the traces do not. "
-            "Do not take it for a photograph on the strength of this score."
-        )
-    if captured and not generated and band == "likely generated":
-        return "The file says that it was captured by a camera; the traces say otherwise. The two do not fit together."
-    return ""
 
 
 def perceptual_hash(pixels: np.ndarray) -> str:

@@ -1,4 +1,7 @@
-"""What a score has meant: how many of the test pictures with a score near it were generated, from the benchmark."""
+"""What an answer has meant: how many of the test pictures that got it were generated, and how often it was wrong.
+
+One source for the page, the report, the command line and the tables: the benchmark's file, of one revision alone.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,25 @@ import json
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from math import sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from causalclip.places import shipped_folder
 
+if TYPE_CHECKING:
+    from causalclip.calibration import Band
+
 BENCHMARK = shipped_folder("benchmarks") / "detection" / "test.json"
-LIKE = ("alike", "fresh")  # sets in which real and generated pictures show like content
-LEAST = 30  # pictures that a share rests on, where the benchmark has only narrow bins
+SET = "all"  # of the benchmark: every test picture
 
 
 @dataclass(frozen=True, slots=True)
 class Meant:
-    """pictures: of the test set, with a score near this one. generated: how many of them were."""
+    """pictures: of the test, with this answer. generated: how many of them were. base: the share of generated pictures
+    in the whole test, in [0, 1]."""
 
     pictures: int
     generated: int
+    base: float
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -36,15 +43,15 @@ class Meant:
         """For a person."""
         share, (low, high) = round(100 * self.generated / self.pictures), (round(100 * e) for e in self.interval)
         return (
-            f"Of 100 test pictures with a score near this one, about {share} were generated "
-            f"(counted: {self.generated} of {self.pictures}; 95 % interval {low} to {high}). In that test, generated "
-            "and real pictures are about equally many and show like content; elsewhere it may be otherwise."
+            f"Of 100 test pictures with this answer, about {share} were generated (counted: {self.generated} of "
+            f"{self.pictures}; 95 % interval {low} to {high}). Of all test pictures, "
+            f"{round(100 * self.base)} of 100 are; where fewer are, fewer with this answer are."
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Headline:
-    """Shares of the benchmark's pictures of like content, in [0, 1].
+class ErrorRates:
+    """Shares of the test pictures, in [0, 1], and how many there were.
 
     recognised, accused: of the generated ones that are called likely generated, and of the real ones that are.
     undecided: of the generated and of the real ones for which the answer is inconclusive.
@@ -53,10 +60,33 @@ class Headline:
     recognised: float
     accused: float
     undecided: tuple[float, float]
+    generated: int
+    real: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self) | {"undecided": list(self.undecided), "sentence": self.sentence}
+
+    @property
+    def sentence(self) -> str:
+        """The two numbers that matter, for a person."""
+        few = "fewer than 1" if 100 * self.accused < 0.5 else f"{round(100 * self.accused)}"
+        return (
+            f"On {self.generated + self.real:,} test pictures, it calls {round(100 * self.recognised)} of 100 "
+            f"generated ones likely generated, and wrongly {few} of 100 real ones."
+        )
+
+    @property
+    def unsure(self) -> str:
+        """How often there is no answer, for a person."""
+        generated, real = (round(100 * share) for share in self.undecided)
+        return f"It says \u201cinconclusive\u201d for {generated} of 100 generated and {real} of 100 real ones."
 
 
-def near(score: float, *, revision: str | None = None) -> Meant | None:
-    """What a calibrated score in [0, 1] has meant; None where that has not been measured.
+def meaning(band: Band, *, revision: str | None = None) -> Meant | None:
+    """What an answer by the pixels has meant; None where that has not been measured.
+
+    An answer, and not a score: the share then cannot contradict the word beside it.
 
     Args:
         revision: of the detector; the benchmark speaks of one alone. None takes it for that.
@@ -64,18 +94,21 @@ def near(score: float, *, revision: str | None = None) -> Meant | None:
     report = _benchmark()
     if report is None or revision not in (None, report.get("revision")):
         return None
-    rows = report.get("meant")
-    found = _inside(rows, score) if rows else _nearest(report, score)
-    return found if found and found.pictures else None
+    classes, shares = _classes(report), report[SET]["bands"].get(band, {})
+    generated, real = (round(shares.get(kind, 0.0) * classes[kind]) for kind in ("generated", "real"))
+    base = classes["generated"] / sum(classes.values())
+    return Meant(generated + real, generated, base) if generated + real else None
 
 
-def headline() -> Headline | None:
-    """The two numbers that matter, from the same benchmark; None where there is none."""
+def error_rates(*, revision: str | None = None) -> ErrorRates | None:
+    """How often it is right and wrong, from the same benchmark; None where there is none of this revision."""
     report = _benchmark()
-    if report is None:
+    if report is None or revision not in (None, report.get("revision")):
         return None
-    called, unsure = (report[LIKE[0]]["bands"][band] for band in ("likely generated", "inconclusive"))
-    return Headline(called["generated"], called["real"], (unsure["generated"], unsure["real"]))
+    called, unsure = (report[SET]["bands"][band] for band in ("likely generated", "inconclusive"))
+    classes = _classes(report)
+    undecided = (unsure["generated"], unsure["real"])
+    return ErrorRates(called["generated"], called["real"], undecided, classes["generated"], classes["real"])
 
 
 def wilson(successes: float, count: int, *, z: float = 1.96) -> tuple[float, float]:
@@ -86,22 +119,10 @@ def wilson(successes: float, count: int, *, z: float = 1.96) -> tuple[float, flo
     return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
-def _inside(rows: list[dict[str, Any]], score: float) -> Meant | None:
-    for row in rows:
-        if row["low"] <= score <= row["high"]:
-            return Meant(row["pictures"], row["generated"])
-    return None
-
-
-def _nearest(report: dict[str, Any], score: float) -> Meant:
-    """The bins of the reliability tables, the nearest first, until there are enough pictures."""
-    bins = [row for name in LIKE if name in report for row in report[name]["reliability"]]
-    pictures = generated = 0
-    for row in sorted(bins, key=lambda row: abs(row["mean_probability"] - score)):
-        pictures, generated = pictures + row["pictures"], generated + row["generated"]
-        if pictures >= LEAST:
-            break
-    return Meant(pictures, generated)
+def _classes(report: dict[str, Any]) -> dict[str, int]:
+    """How many test pictures are generated, and how many real."""
+    generated = sum(row["generated"] for row in report[SET]["reliability"])
+    return {"generated": generated, "real": report[SET]["pictures"] - generated}
 
 
 @lru_cache(maxsize=1)
@@ -110,4 +131,4 @@ def _benchmark() -> dict[str, Any] | None:
         found: dict[str, Any] = json.loads(BENCHMARK.read_text(encoding="utf-8"))
     except FileNotFoundError:  # a copy of the packages alone
         return None
-    return found
+    return found if SET in found else None

@@ -1,4 +1,4 @@
-"""Does the answer survive the way that pictures travel? The same picture re-encoded, scaled and cropped, judged again.
+"""Does the answer survive re-encoding? The same picture saved again, scaled and cropped, and judged again.
 
 Each delivery is judged by fewer views than the verdict, and so is the picture as it is; only the difference between
 the two is used, added to the verdict's own log-odds: what fewer views see differently cancels out. All of them go
@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -20,11 +20,12 @@ if TYPE_CHECKING:  # importing the detector takes seconds, which the page need n
     from causalclip.calibration import Band
     from causalclip.detector import Detection, Detector, Verdict
 
+RESIZED = "shown at another size"
 MILD = ("JPEG 90", "JPEG 70", "WebP 80", "0.75x")  # what most sites do to a picture; an answer must survive these
-STRONG = ("JPEG 50", "0.5x", "crop 75 %", "screenshot")
+STRONG = ("JPEG 50", "0.5x", "crop 75 %", RESIZED)
 WINDOWS = 1  # per delivery and scale
 SQUARES = 1  # per delivery, of the whole
-MAX_PIXELS = 4_000_000  # of what is re-encoded: of larger pictures the middle, at its own scale
+MAX_PIXELS = 4_000_000  # of what is re-encoded: of larger pictures the centre, at its own scale
 MAX_WEBP = 16_383  # px of a side; WebP cannot be larger
 WORDS = {
     "JPEG 90": "saved as JPEG of quality 90",
@@ -33,9 +34,11 @@ WORDS = {
     "WebP 80": "saved as WebP of quality 80",
     "0.75x": "scaled to three quarters",
     "0.5x": "scaled to half",
-    "crop 75 %": "cropped to the middle three quarters",
-    "screenshot": "taken as a screenshot",
+    "crop 75 %": "cropped by a quarter",
+    RESIZED: "shown at another size",
 }
+Answer = Literal["yes", "only just", "no"]
+NOT_CHECKED = {"answer": "not checked", "words": "Not checked", "sentence": "Whether it survives was not checked."}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Delivered:
     """The picture after one delivery.
 
     probability: calibrated, in [0, 1]. logit: its log-odds. mild: whether an answer must survive it.
-    flips: whether the answer is another: on the other side of the middle threshold, or in the opposite band.
+    flips: whether the score is on the other side of Stability.threshold, or in the opposite band.
     """
 
     name: str
@@ -58,9 +61,10 @@ class Delivered:
 class Stability:
     """The answer as it is and after every delivery.
 
-    threshold: where the two answers part, as stored with the model. low, high: the bands' thresholds.
+    threshold: the dividing score, where generated and real pictures part best, as stored with the model. low, high: the
+    bands' thresholds.
     band: of the picture as it is. final_band: "inconclusive" if a mild delivery flips the answer, else `band`.
-    part: whether only the middle of a large picture was re-encoded.
+    part: whether only the centre of a large picture was re-encoded.
     skipped: names of the deliveries that cannot be made of a picture of this shape, and have no row.
     """
 
@@ -81,13 +85,32 @@ class Stability:
         return tuple(row.name for row in self.rows if row.mild and row.flips)
 
     @property
+    def changed(self) -> int:
+        """How many copies got another answer in words, whether that counts or not."""
+        return sum(row.band != self.band for row in self.rows)
+
+    @property
+    def answer(self) -> Answer:
+        """To the question whether the answer survives."""
+        if self.final_band != self.band:
+            return "no"
+        return "only just" if self.changed else "yes"
+
+    @property
+    def words(self) -> str:
+        """The same for a person, with the count."""
+        counted = f": {self.changed} of {len(self.rows)} copies got another answer" if self.changed else ""
+        return f"{self.answer.capitalize()}{counted}"
+
+    @property
     def sentence(self) -> str:
         """What this says about the verdict, for a person."""
         return _sentence(self)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return asdict(self) | {"flips": list(self.flips), "sentence": self.sentence}
+        said = {"answer": self.answer, "words": self.words, "changed": self.changed, "sentence": self.sentence}
+        return said | asdict(self) | {"flips": list(self.flips)}
 
 
 def check_stability(detector: Detector, pixels: np.ndarray, detection: Detection | Verdict | None = None) -> Stability:
@@ -105,9 +128,9 @@ def check_stability(detector: Detector, pixels: np.ndarray, detection: Detection
         high=calibration.high,
         threshold=calibration.threshold,
         rows=rows,
-        part=_middle(pixels).size < pixels.size,
+        part=_centre(pixels).size < pixels.size,
         seconds=time.perf_counter() - started,
-        skipped=_skipped(_middle(pixels)),
+        skipped=_skipped(_centre(pixels)),
     )
 
 
@@ -117,11 +140,11 @@ def deliver(detector: Detector, pixels: np.ndarray, *, logit: float) -> Iterator
     from causalclip.pictures.delivery import DELIVERIES
 
     calibration = detector.config.calibration
-    middle = _middle(pixels)
-    picture = Image.fromarray(middle)
-    skipped = _skipped(middle)
+    centre = _centre(pixels)
+    picture = Image.fromarray(centre)
+    skipped = _skipped(centre)
     names = [name for name in (*MILD, *STRONG) if name not in skipped]
-    copies = chain([middle], (np.asarray(DELIVERIES[name](picture)) for name in names))
+    copies = chain([centre], (np.asarray(DELIVERIES[name](picture)) for name in names))
     unchanged, *changed = (verdict.logit for verdict in detector.judge_all(copies, windows=WINDOWS, squares=SQUARES))
     own = sigmoid(logit)
     for name, other in zip(names, changed, strict=True):
@@ -133,8 +156,8 @@ def deliver(detector: Detector, pixels: np.ndarray, *, logit: float) -> Iterator
         yield Delivered(name, probability, moved, band, name in MILD, flips or opposite)
 
 
-def _middle(pixels: np.ndarray) -> np.ndarray:
-    """The middle MAX_PIXELS of a larger picture, same aspect, cut on the grid of 8 px; a smaller one as it is."""
+def _centre(pixels: np.ndarray) -> np.ndarray:
+    """The central MAX_PIXELS of a larger picture, same aspect, cut on the grid of 8 px; a smaller one as it is."""
     height, width = pixels.shape[:2]
     if height * width <= MAX_PIXELS:
         return pixels
@@ -144,8 +167,8 @@ def _middle(pixels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pixels[top : top + rows, left : left + columns])
 
 
-def _skipped(middle: np.ndarray) -> tuple[str, ...]:
-    return ("WebP 80",) if max(middle.shape[:2]) > MAX_WEBP else ()
+def _skipped(centre: np.ndarray) -> tuple[str, ...]:
+    return ("WebP 80",) if max(centre.shape[:2]) > MAX_WEBP else ()
 
 
 def _sentence(s: Stability) -> str:
@@ -158,19 +181,22 @@ def _sentence(s: Stability) -> str:
 
 
 def _answer(s: Stability) -> str:
-    middle = f"the middle ({s.threshold:.2f})"
-    if s.flips:
+    if s.answer == "no":
         changes = join([WORDS[name] for name in s.flips], "or")
-        if s.band == "inconclusive":
-            return f"The answer is inconclusive either way. The score crosses {middle} when the picture is {changes}."
         return (
             f"The answer changes when the picture is {changes}, as most sites do to pictures. "
             f"As it is, it would be {s.band}; an answer that does not survive that is inconclusive."
         )
-    held = join([WORDS[row.name] for row in s.rows if row.mild], "or")
-    text = f"The score stays on the same side of {middle} when the picture is {held}."
-    strong = [WORDS[row.name] for row in s.rows if not row.mild and row.flips]
-    return f"{text} It does not when the picture is {join(strong, 'or')}." if strong else text
+    changed = [WORDS[row.name] for row in s.rows if row.band != s.band]
+    if not changed:
+        return f"The answer stays the same when the picture is {join([WORDS[row.name] for row in s.rows], 'or')}."
+    counts = (
+        f" It counts all the same: under mild changes, the score stays on its side of {s.threshold:.2f}, which divides "
+        "generated from real pictures best."
+    )
+    if s.band == "inconclusive":
+        counts = ""
+    return f"The answer is another when the picture is {join(changed, 'or')}.{counts}"
 
 
 def join(parts: list[str], word: str) -> str:

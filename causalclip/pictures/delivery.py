@@ -1,4 +1,4 @@
-"""How pictures travel: re-encoding, rescaling, cropping, screenshots. Named for tables, random for training."""
+"""What happens to pictures on their way: re-encoding, rescaling, cropping. Named for tables, random for training."""
 
 import io
 from collections.abc import Callable
@@ -31,13 +31,13 @@ def rescale(picture: Image.Image, factor: float, kernel: Image.Resampling = Imag
 
 
 def centre_crop(picture: Image.Image, share: float) -> Image.Image:
-    """The middle `share` of each side."""
+    """The central `share` of each side."""
     w, h = round(picture.width * share), round(picture.height * share)
     left, top = (picture.width - w) // 2, (picture.height - h) // 2
     return picture.crop((left, top, left + w, top + h))
 
 
-def screenshot(picture: Image.Image) -> Image.Image:
+def resized(picture: Image.Image) -> Image.Image:
     """As shown on a screen at another scale and stored without loss."""
     return rescale(picture, 0.8, Image.Resampling.BILINEAR)
 
@@ -53,7 +53,7 @@ DELIVERIES: dict[str, Delivery] = {
     "0.5x": lambda p: rescale(p, 0.5),
     "blur 1 px": lambda p: p.filter(ImageFilter.GaussianBlur(1)),
     "crop 75 %": lambda p: centre_crop(p, 0.75),
-    "screenshot": screenshot,
+    "shown at another size": resized,
 }
 
 

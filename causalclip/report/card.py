@@ -1,4 +1,4 @@
-"""The verdict card, as HTML: the band in words and what it does not mean first, then the score.
+"""The card, as HTML: the headline from all evidence and what it does not mean first, then the score.
 
 Pure functions; everything that is not written here is escaped. Colours are in assets/style.css.
 """
@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from causalclip.examine.meant import near
+from causalclip.examine.meant import meaning
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band
     from causalclip.detector import Detection
     from causalclip.examine.cautions import Caution
+    from causalclip.examine.headline import Headline, Tone
     from causalclip.examine.stability import Stability
 
 TONE: dict[Band, str] = {
@@ -41,14 +42,19 @@ MEANING: dict[Band, str] = {
         "That does not make it authentic: it may be edited, staged, or from a generator that leaves other traces."
     ),
 }
+SIGN: dict[Tone, str] = {
+    "generated": ICON["likely generated"],
+    "inconclusive": ICON["inconclusive"],
+    "not-generated": ICON["likely not generated"],
+    "signed": "\N{BLACK SQUARE}",
+}
 UNSTABLE = (
     "The answer does not survive what happens to pictures on their way. "
     "Count this neither for nor against the picture; look for other evidence."
 )
 UNCHECKED = "Being checked now: whether this answer survives what happens to pictures on their way."
 CAUTION = (
-    "The detector can be wrong, and it has not seen every generator. Small, heavily compressed or retouched pictures, "
-    "drawings and screenshots are known to mislead such detectors. Treat this as one clue among others."
+    "The detector can be wrong, both ways, and it has not seen every generator. Treat this as one clue among others."
 )
 WAITING = (
     "Add a picture. The answer appears here as one of three: <b>likely generated</b>, <b>inconclusive</b> or "
@@ -81,67 +87,103 @@ def sample(low: float, high: float) -> str:
     )
 
 
-def looking(name: str = "") -> str:
-    """The card while the model is at work. name: what is known of the picture."""
+def looking(name: str = "", *, headline: Headline | None = None) -> str:
+    """The card while the model is at work.
+
+    Args:
+        name: what is known of the picture.
+        headline: what the file says of itself, where that makes the headline already.
+    """
     named = f"<b>{escape(name)}.</b> " if name else ""
-    return _card("waiting", EMPTY, "Looking at the picture", f"<p>{named}This takes a second or two.</p>")
+    return _pending("Looking at the picture", f"{named}This takes a second or two.", headline)
 
 
-def queued(before: int) -> str:
+def queued(before: int, *, headline: Headline | None = None) -> str:
     """The card while other pictures are in the model or go in first."""
-    body = "<p>One picture is looked at after the other. Yours has its turn as soon as these are done.</p>"
-    return _card("waiting", EMPTY, f"Waiting, {before} before you", body)
+    words = "One picture is looked at after the other. Yours has its turn as soon as these are done."
+    return _pending(f"Waiting, {before} before you", words, headline)
 
 
 def failure(title: str, sentence: str) -> str:
     """The card for a picture that got no answer."""
-    return _card("error", "!", title, f"<p>{escape(sentence)}</p>")
+    return _card("error", "!", title, f"<p>{escape(sentence)}</p>", say=sentence)
 
 
 def verdict(
+    headline: Headline,
     detection: Detection,
     notes: Sequence[str] = (),
     *,
     cautions: Sequence[Caution] = (),
     stability: Stability | None = None,
-    tension: str = "",
-    steps: str = "",
+    checking: bool = True,
+    links: str = "",
     unlike: Sequence[str] = (),
 ) -> str:
-    """The band, what it means and does not mean, the score against the thresholds, and the loader's notes.
+    """The headline, what it means and does not mean, the score against the thresholds, and the loader's notes.
 
     Args:
         cautions: weak spots that were recognised in this picture.
-        stability: makes an answer inconclusive that does not survive delivery; None while that is being checked.
-        tension: a sentence where the file's own claims pull another way.
-        steps: HTML, what to do where the answer is inconclusive.
+        stability: None while that is being checked, or if it was not asked for.
+        checking: whether it is being checked where there is none.
+        links: HTML, to other parts of the page.
         unlike: how the picture differs from the archive that it is held to (causalclip.profile).
     """
-    band = stability.final_band if stability else detection.band
     flipped = stability is not None and stability.final_band != detection.band
-    meant = near(detection.probability, revision=detection.revision)
-    reasons = [tension, stability.sentence if stability and flipped else "", "" if stability else UNCHECKED]
+    band: Band = stability.final_band if stability else detection.band
+    meant = None if flipped else meaning(band, revision=detection.revision)
     _, low, high = scores(detection.probability, detection.low, detection.high)
     standing = detection.standing
     which = "the second was" if standing and standing.raised else "both were"
     rule = (
-        f"The score runs from 0 to 1. At or above <b>{high}</b> the answer is likely generated, at or below "
+        f"The score runs from 0 to 1. At or above <b>{high}</b> the pixels' answer is likely generated, at or below "
         f"<b>{low}</b> likely not generated; {which} set on pictures that the detector had not learned from."
     )
     said = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    by_pixels = headline.source == "pixels"
     parts = [
-        f"<p>{UNSTABLE if flipped else MEANING[band]}</p>",
-        *(f"<p><b>{escape(reason)}</b></p>" for reason in reasons if reason),
+        f"<p>{UNSTABLE if flipped else MEANING[band]}</p>" if by_pixels else evidence(headline),
         _scale(detection.probability, detection.low, detection.high, detection.band),
-        f"<p>{escape(meant.sentence)}</p>" if meant else "",
+        _survives(stability, flipped=flipped, checking=checking),
+        f"<p>{escape(meant.sentence)}</p>" if meant and by_pixels else "",
         _archive(detection, unlike),
-        steps if band == "inconclusive" else "",
+        evidence(headline) if by_pixels else "",
+        links,
         _cautions(cautions),
-        f"<p class='cc-small'>{rule}</p><p class='cc-small'>{CAUTION}</p>",
+        f"<p class='cc-small'>{rule} {CAUTION}</p>",
         f"<ul class='cc-notes'>{said}</ul>" if said else "",
     ]
-    body = "".join(parts)
-    return _card(TONE[band], ICON[band], band.capitalize(), body)
+    say = f"{headline.title}. " + (UNSTABLE if flipped else MEANING[band] if by_pixels else headline.pixels)
+    return _card(headline.tone, SIGN[headline.tone], headline.title, "".join(parts), say=say)
+
+
+def evidence(headline: Headline) -> str:
+    """What each kind of evidence says, as HTML; one line where signature and file say nothing."""
+    if headline.silent:
+        return f"<p class='cc-small'>{escape(headline.claimed)}</p>"
+    rows = [
+        ("Proved by a signature", headline.proved),
+        ("Claimed by the file", headline.claimed),
+        ("Seen in the pixels", headline.pixels),
+        ("Do they agree?", headline.agreement),
+    ]
+    body = "".join(f"<div><dt>{name}</dt><dd>{escape(text)}</dd></div>" for name, text in rows if text)
+    return f"<dl class='cc-evidence'>{body}</dl>"
+
+
+def _survives(stability: Stability | None, *, flipped: bool, checking: bool) -> str:
+    """Whether the answer survives, in a word; the whole sentence where that has cost an answer."""
+    if stability is None:
+        return f"<p><b>{UNCHECKED}</b></p>" if checking else ""
+    said = escape(stability.sentence if flipped else f"{stability.words}.")
+    return f"<p>Survives re-encoding? <b>{said}</b></p>"
+
+
+def _pending(title: str, words: str, headline: Headline | None) -> str:
+    if headline is None or headline.source == "pixels":
+        return _card("waiting", EMPTY, title, f"<p>{words}</p>", say=title)
+    body = f"{evidence(headline)}<p>{title}. {words}</p>"
+    return _card(f"{headline.tone} cc-pending", SIGN[headline.tone], headline.title, body, say=headline.title)
 
 
 def _archive(detection: Detection, unlike: Sequence[str]) -> str:
@@ -162,9 +204,11 @@ def _cautions(cautions: Sequence[Caution]) -> str:
     return f"<div class='cc-cautions'><h3>Be careful with this one</h3><ul>{said}</ul></div>"
 
 
-def _card(tone: str, icon: str, title: str, body: str) -> str:
-    head = f"<h2><span class='cc-icon' aria-hidden='true'>{icon}</span>{escape(title)}</h2>"
-    return f"<div class='cc-card cc-{tone}' role='status' aria-live='polite'>{head}{body}</div>"
+def _card(tone: str, icon: str, title: str, body: str, *, say: str = "") -> str:
+    """say: what a screen reader speaks when the card is there; assets/upload.js has it spoken once."""
+    head = f"<h2 tabindex='-1'><span class='cc-icon' aria-hidden='true'>{icon}</span>{escape(title)}</h2>"
+    spoken = f" data-say='{escape(say, quote=True)}'" if say else ""
+    return f"<div class='cc-card cc-{tone}'{spoken}>{head}{body}</div>"
 
 
 def _scale(probability: float, low: float, high: float, here: Band) -> str:

@@ -1,4 +1,6 @@
-"""The report on one picture: a self-contained HTML file that prints to A4, and JSON with the same content.
+"""The report on one picture: a self-contained HTML file of at most MAX_REPORT bytes that prints to A4, and JSON.
+
+The JSON is the one schema of causalclip.examine.examination with what only a report has, under "report": no pictures.
 
 Everything that comes from the picture's file is escaped by Jinja. Opening the report touches no network: it has no
 scripts, links or outside references, and its Content-Security-Policy forbids them.
@@ -24,7 +26,7 @@ from causalclip.examine.cautions import NOT_RECOGNISED
 from causalclip.places import shipped_folder
 from causalclip.provenance.reading import CAVEAT, history_words
 from causalclip.report import label, provenance_panel, stability_panel
-from causalclip.report.card import ICON, MEANING, TONE, scores
+from causalclip.report.card import ICON, MEANING, SIGN, UNSTABLE, scores
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -34,7 +36,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = shipped_folder("assets") / "report.html"
 LIBRARIES = ("torch", "open_clip_torch", "numpy", "pillow", "pillow-heif", "c2pa-python", "scikit-image", "ImageHash")
-THUMBNAIL = 640  # px on the long side
+MAX_REPORT = 250_000
+SIDE = 640  # px on the long side of the picture and of each map
+MAX_PICTURE = 52_000  # bytes of each of the three: a third more as text
+QUALITIES = 85, 70, 50, 30, 10  # of WebP, the best that is small enough
 LIMITS = (
     "The verdict rests on traces that image generators leave in pixels. A new generator may leave others, and copying, "
     "shrinking and recompressing wipe them away. A score is not a proof.",
@@ -52,85 +57,77 @@ NOT_CHECKED = (
 )
 
 
-def as_json(examination: Examination, *, maps: dict[str, str] | None = None) -> str:
-    """The report as JSON. maps: see draw_maps; without, it holds no pictures."""
-    return json.dumps(content(examination, maps=maps), indent=2, ensure_ascii=False) + "\n"
+def as_json(examination: Examination) -> str:
+    """The report as JSON."""
+    return json.dumps(content(examination), indent=2, ensure_ascii=False) + "\n"
 
 
 def as_html(examination: Examination, *, maps: dict[str, str], found_at: str = "") -> str:
-    """The report as one HTML file, with the picture itself in small. found_at: a page's address, as given."""
+    """The report as one HTML file, with the picture itself in small. maps: see draw_maps. found_at: an address."""
+    x = examination
+    flipped = x.band != x.detection.band
     return _template().render(
-        content(examination, maps=maps),
-        x=examination,
+        content(x),
+        x=x,
         found_at=found_at,
-        thumbnail=draw_thumbnail(examination.pixels),
-        tone=TONE[examination.band],
-        icon=ICON[examination.band],
-        meaning=MEANING[examination.band],
-        chip=provenance_panel.CHIP[examination.provenance.credentials.state][0],
-        signer=provenance_panel.SIGNER.get(examination.provenance.credentials.state, "Signer"),
-        history=history_words(examination.provenance),
+        maps=maps,
+        thumbnail=draw_thumbnail(x.pixels),
+        tone=x.headline.tone,
+        icon=SIGN[x.headline.tone],
+        meaning=UNSTABLE if flipped else MEANING[x.band],
+        chip=provenance_panel.CHIP[x.provenance.credentials.state][0],
+        signer=provenance_panel.SIGNER.get(x.provenance.credentials.state, "Signer"),
+        history=history_words(x.provenance),
         caveat=CAVEAT,
         not_recognised=NOT_RECOGNISED,
         icons=ICON,
-        label=label.as_html(label.Label(), examination.examined),
-        chart=stability_panel.chart,
-        shown=stability_panel.shown,
-        edges=stability_panel.edges(examination.stability),
-        scores=scores(examination.detection.probability, examination.detection.low, examination.detection.high),
-        remark=stability_panel.remark,
+        drawn_label=label.as_html(label.Label(), x.examined),
+        panel=stability_panel,
+        scores=scores(x.detection.probability, x.detection.low, x.detection.high),
+        windows=[view.box for view in x.detection.views if view.kind == "window"],
     )
 
 
-def content(examination: Examination, *, maps: dict[str, str] | None) -> dict[str, Any]:
+def content(examination: Examination) -> dict[str, Any]:
     """What both forms of the report hold, as plain JSON types."""
-    return {
-        "report": "CausalCLIP examination of one picture",
-        "schema": 1,
-        "label": asdict(label.Label()),
-        "examination": examination.as_dict(),
-        **({"maps": maps} if maps else {}),
-        "versions": versions(),
-        "limits": list(LIMITS),
-        "not_checked": list(NOT_CHECKED),
+    return examination.as_dict() | {
+        "report": {
+            "title": "CausalCLIP examination of one picture",
+            "label": asdict(label.Label()),
+            "versions": versions(),
+            "limits": list(LIMITS),
+            "not_checked": list(NOT_CHECKED),
+        }
     }
 
 
 def save_reports(
-    examination: Examination,
-    folder: Path,
-    stem: str,
-    *,
-    maps: dict[str, str] | None = None,
-    plain_maps: bool = True,
+    examination: Examination, folder: Path, stem: str, *, maps: dict[str, str] | None = None
 ) -> tuple[Path, Path]:
-    """Writes stem.html and stem.json into a folder; returns their paths.
-
-    maps: see draw_maps; drawn here by default. plain_maps: whether the JSON holds them, too.
-    """
+    """Writes stem.html and stem.json into a folder; returns their paths. maps: see draw_maps; drawn here by default."""
     maps = maps or draw_maps(examination)
     html, plain = folder / f"{stem}.html", folder / f"{stem}.json"
     html.write_text(as_html(examination, maps=maps), encoding="utf-8")
-    plain.write_text(as_json(examination, maps=maps if plain_maps else None), encoding="utf-8")
+    plain.write_text(as_json(examination), encoding="utf-8")
     return html, plain
 
 
 def draw_maps(examination: Examination) -> dict[str, str]:
-    """{"causal": data address of a PNG, "non_causal": ...}, over the picture."""
+    """{"causal": data address of a small picture, "non_causal": ...}, over the picture, with the windows' corners."""
     from causalclip.maps.overlay import draw_map, prepare  # matplotlib is slow to import
 
     drawing = prepare(examination.pixels, examination.detection)
     return {
-        "causal": _address(draw_map(drawing, "causal"), "PNG"),
-        "non_causal": _address(draw_map(drawing, "non_causal"), "PNG"),
+        "causal": _address(draw_map(drawing, "causal")),
+        "non_causal": _address(draw_map(drawing, "non_causal")),
     }
 
 
-def draw_thumbnail(pixels: np.ndarray, *, side: int = THUMBNAIL) -> str:
+def draw_thumbnail(pixels: np.ndarray, *, side: int = SIDE) -> str:
     """A data address of the picture (uint8 RGB [H, W, 3]), `side` px at most, without its metadata."""
     from causalclip.maps.overlay import shrink
 
-    return _address(Image.fromarray(shrink(pixels, side=side)), "JPEG")
+    return _address(Image.fromarray(shrink(pixels, side=side)), side=side)
 
 
 @lru_cache(maxsize=1)
@@ -156,10 +153,15 @@ def _own_version() -> str:
         return "unknown"
 
 
-def _address(image: Image.Image, kind: str) -> str:
-    file = io.BytesIO()
-    image.save(file, kind)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"
+def _address(image: Image.Image, *, side: int = SIDE) -> str:
+    """A picture as a data address, at most `side` px long and MAX_PICTURE bytes large."""
+    image.thumbnail((side, side))
+    for quality in QUALITIES:
+        file = io.BytesIO()
+        image.save(file, "WEBP", quality=quality)
+        if file.tell() <= MAX_PICTURE:
+            break
+    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 @lru_cache(maxsize=1)

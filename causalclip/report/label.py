@@ -58,16 +58,15 @@ def write_label(html: Path, plain: Path, label: Label, folder: Path) -> tuple[Pa
     """Copies a report's two files into a folder, with another label; returns the copies' paths."""
     label = label.cleaned()
     said = json.loads(plain.read_text(encoding="utf-8"))
-    drawn = as_html(label, said["examination"]["examined"])
+    drawn = as_html(label, said["examined"])
     text = re.sub(f"{START}.*?{END}", lambda _: drawn, html.read_text(encoding="utf-8"), count=1, flags=re.DOTALL)
     copies = folder / html.name, folder / plain.name
     copies[0].write_text(text, encoding="utf-8")
-    copies[1].write_text(
-        json.dumps(said | {"label": asdict(label)}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    said["report"]["label"] = asdict(label)
+    copies[1].write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return copies
 
 
 def read_label(plain: Path) -> Label:
     """The label of a report, by its JSON."""
-    return Label(**json.loads(plain.read_text(encoding="utf-8"))["label"])
+    return Label(**json.loads(plain.read_text(encoding="utf-8"))["report"]["label"])

@@ -11,51 +11,47 @@ if TYPE_CHECKING:
     from causalclip.calibration import Band
     from causalclip.examine.stability import Delivered, Stability
 
-CHANGES = "changes the answer"
+CHANGES = "another answer"
 HEIGHT = 22  # px of a row's chart
+QUESTION = "Does the answer survive re-encoding?"
 NOTE = (
-    "Every row is the same picture, changed as pictures are on their way, and judged again from fewer views. "
-    "Only the first four changes count for the verdict."
+    "Every row is a copy of the picture, changed as sites and messengers change pictures, and judged again from fewer "
+    "views. Only the first four changes count for the verdict."
 )
+PART = " Of this large picture, only the centre was changed and judged."
 
 
 def waiting() -> str:
-    """The panel while the deliveries are judged."""
-    return (
-        "<section class='cc-panel' aria-label='Stability'><h2>Does the answer survive the way pictures travel?</h2>"
-        "<p>Being checked now.</p></section>"
-    )
+    """The panel while the copies are judged."""
+    return f"<section class='cc-panel' aria-label='Stability'><h2>{QUESTION}</h2><p>Being checked now.</p></section>"
 
 
 def panel(stability: Stability) -> str:
-    """The sentence, the chart with the bands behind it, and what it does not show."""
+    """The answer to the question, the chart with the bands behind it, and what it does not show."""
     rows = [("as it is", stability.probability, stability.band, "")]
     rows += [(row.name, row.probability, row.band, remark(row, stability)) for row in stability.rows]
     body = "".join(_row(stability, *row) for row in rows)
-    part = " Of this large picture, only the middle was changed and judged." if stability.part else ""
     return (
-        "<section class='cc-panel' aria-label='Stability'><h2>Does the answer survive the way pictures travel?</h2>"
-        f"<p>{escape(stability.sentence)}</p><table class='cc-table cc-stability'>"
-        f"<caption>Score after each change; bands from left to right: {', '.join(TONE)}. The dotted line is the middle "
-        f"({stability.threshold:.2f}), where generated and real pictures part best</caption><thead><tr>"
+        f"<section class='cc-panel' aria-label='Stability'><h2>{QUESTION}</h2>"
+        f"<p><b>{escape(stability.words)}.</b> {escape(stability.sentence)}</p><table class='cc-table cc-stability'>"
+        f"<caption>Score after each change; bands from left to right: {', '.join(TONE)}. The dotted line is the score "
+        f"{stability.threshold:.2f}, which divides generated from real pictures best</caption><thead><tr>"
         "<th scope='col'>Change</th><th scope='col'><span class='cc-hidden'>Place among the bands</span>"
-        f"<div class='cc-above' aria-hidden='true'><span style='left:{100 * stability.threshold:.2f}%'>middle</span>"
-        "</div></th>"
+        f"<div class='cc-above' aria-hidden='true'><span style='left:{100 * stability.threshold:.2f}%'>"
+        f"{stability.threshold:.2f}</span></div></th>"
         f"<th scope='col'>Answer</th><th scope='col'>Score</th></tr></thead><tbody>{body}</tbody></table>"
-        f"<p class='cc-small'>{NOTE}{part}</p></section>"
+        f"<p class='cc-small'>{NOTE}{PART if stability.part else ''}</p></section>"
     )
 
 
 def remark(row: Delivered, stability: Stability) -> str:
-    """Alarm only where the answer in words is another one."""
-    if not row.flips:
-        return ""
-    return CHANGES if row.band != stability.band else "crosses the middle"
+    """Whether a copy got another answer in words."""
+    return CHANGES if row.band != stability.band else ""
 
 
 def _row(stability: Stability, name: str, probability: float, band: Band, remark: str) -> str:
     words = f"{ICON[band]} {band}" + (f", {remark}" if remark else "")
-    style = " class='cc-flip'" if remark == CHANGES else ""
+    style = " class='cc-flip'" if remark else ""
     return (
         f"<tr{style}><th scope='row'>{escape(name)}</th><td>{chart(stability, probability)}</td>"
         f"<td>{words}</td><td>{shown(probability, *edges(stability))}</td></tr>"
@@ -64,7 +60,7 @@ def _row(stability: Stability, name: str, probability: float, band: Band, remark
 
 def chart(stability: Stability, probability: float) -> str:
     """One row of the chart: the bands in proportion, as on the verdict's scale, and the score's mark on them."""
-    at, middle = 100 * probability, 100 * stability.threshold
+    at, dividing = 100 * probability, 100 * stability.threshold
     edges = [0.0, stability.low, stability.high, 1.0]
     bands = "".join(
         f"<rect class='cc-band-{tone}' x='{100 * left:.2f}%' width='{100 * (right - left):.2f}%' height='{HEIGHT}'/>"
@@ -72,7 +68,7 @@ def chart(stability: Stability, probability: float) -> str:
     )
     return (
         f"<svg width='100%' height='{HEIGHT}' aria-hidden='true' focusable='false'>{bands}"
-        f"<line class='cc-middle' x1='{middle:.2f}%' x2='{middle:.2f}%' y1='0' y2='{HEIGHT}'/>"
+        f"<line class='cc-middle' x1='{dividing:.2f}%' x2='{dividing:.2f}%' y1='0' y2='{HEIGHT}'/>"
         f"<circle class='cc-dot' cx='{min(98.5, max(1.5, at)):.2f}%' cy='{HEIGHT // 2}' r='5'/></svg>"
     )
 

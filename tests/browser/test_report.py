@@ -48,7 +48,7 @@ def test_a_name_and_a_note_are_in_the_report(open_page: Open, files: dict[str, P
     drawn = download(page, "#report-html")
     assert "Ada Lovelace" in drawn
     assert "From a reader" in drawn
-    label = json.loads(download(page, "#report-json"))["label"]
+    label = json.loads(download(page, "#report-json"))["report"]["label"]
     assert (label["name"], label["note"]) == ("Ada Lovelace", "From a reader")
     assert label["zone"]
     page.locator("#picture").get_by_role("button", name="Remove Image").click()

@@ -22,7 +22,21 @@ from tests.makers.pictures import encode, photo
 from ui.detect.endpoints import Endpoints
 from ui.server.files import new_folder
 
-FIELDS = {"path", "sha256", "width", "height", "probability", "logit", "band", "model", "seconds", "notes"}
+FIELDS = {
+    "schema",
+    "path",
+    "answer",
+    "stability",
+    "sha256",
+    "width",
+    "height",
+    "probability",
+    "logit",
+    "band",
+    "model",
+    "seconds",
+    "notes",
+}
 PROCESSOR = """
 import resource, sys
 from {package}.cli import app
@@ -76,7 +90,8 @@ def test_reports_say_what_the_line_says(folder: Path, model: str, tmp_path: Path
     assert result.exit_code == 0, result.output
     [line] = lines(result)
     [html] = (tmp_path / "reports").glob("*.html")
-    report = json.loads(html.with_suffix(".json").read_text())["examination"]
+    report = json.loads(html.with_suffix(".json").read_text())
+    assert timeless(report | {"path": line["path"]}).keys() - {"report"} == timeless(line).keys()
     assert (report["band"], report["sha256"]) == (line["band"], line["sha256"])
     assert line["sha256"] in html.read_text()
 
@@ -121,7 +136,7 @@ def test_words_for_people(folder: Path, model: str) -> None:
     first, second, third = result.stdout.splitlines()
     scale = r"Score 0\.\d+: at or above 0\.70 likely generated, at or below 0\.30 likely not generated\."
     assert re.fullmatch(
-        rf".*/a\.jpg: (inconclusive|likely (not )?generated)\. {scale} Not checked for stability\.", first
+        rf".*/a\.jpg: (Inconclusive|Likely (not )?generated)\. {scale} Survives re-encoding\? Not checked\.", first
     )
     assert "probability" not in first
     assert "b.png" in second
@@ -132,7 +147,8 @@ def test_stability_is_said_where_it_is_asked_for(folder: Path, model: str) -> No
     said = run("detect", folder / "a.jpg", "--model", model, "--stability").stdout
     [line] = lines(run("detect", folder / "a.jpg", "--model", model, "--json"))
     assert line["stability"]["sentence"] in said
-    assert f": {line['band']}. Score" in said
+    assert f": {line['answer']}. Score" in said
+    assert f"Survives re-encoding? {line['stability']['words']}." in said
     assert "Not checked" not in said
 
 

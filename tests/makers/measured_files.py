@@ -10,7 +10,17 @@ from tests.causalclip.training.test_evaluation import scores
 
 SETS = ("broad", "alike", "all")
 BANDS = ("likely generated", "inconclusive", "likely not generated")
-CHANGES = ("as it is", "JPEG 90", "JPEG 70", "JPEG 50", "WebP 80", "0.75x", "0.5x", "blur 1 px", "screenshot")
+CHANGES = (
+    "as it is",
+    "JPEG 90",
+    "JPEG 70",
+    "JPEG 50",
+    "WebP 80",
+    "0.75x",
+    "0.5x",
+    "blur 1 px",
+    "shown at another size",
+)
 DEFENCES = ("no defence", "JPEG 75", "ours, 1 step")
 
 

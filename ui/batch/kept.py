@@ -49,7 +49,7 @@ class Batch:
         reports, maps = self.folder / "reports", draw_maps(done.examination)
         reports.mkdir(exist_ok=True)
         stem = report_stem(done.row.number, done.row.name)
-        save_reports(done.examination, reports, stem, maps=maps, plain_maps=False)
+        save_reports(done.examination, reports, stem, maps=maps)
         opened.write(self.folder, done.row.number, done.examination, causal=maps["causal"])
 
     def write_table(self) -> None:

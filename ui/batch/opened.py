@@ -21,13 +21,11 @@ def write(folder: Path, number: int, x: Examination, *, causal: str) -> None:
     """Writes the card, the map (a data address) and the panels of a row."""
     said = (
         f"<section aria-label='Row {number}'><h2>No. {number}: {escape(x.name)}</h2>"
-        + card.verdict(
-            x.detection, x.notes, cautions=x.cautions, stability=x.stability, tension=x.tension, unlike=x.unlike
-        )
+        + card.verdict(x.headline, x.detection, x.notes, cautions=x.cautions, stability=x.stability, unlike=x.unlike)
         + f"<figure><img src='{causal}' alt='Causal map over the picture'><figcaption>What the verdict rests on. "
         "Orange pushes towards generated, purple towards not generated.</figcaption></figure>"
         + provenance_panel.panel(x.provenance)
-        + stability_panel.panel(x.stability)
+        + (stability_panel.panel(x.stability) if x.stability else "")
         + "</section>"
     )
     _file(folder, number).write_text(said, encoding="utf-8")

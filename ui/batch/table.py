@@ -10,7 +10,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from causalclip.examine.batch import COLUMNS
-from causalclip.report.card import ICON, TONE
+from causalclip.examine.headline import tone_of
+from causalclip.report.card import SIGN
 from causalclip.report.stability_panel import shown
 
 if TYPE_CHECKING:
@@ -83,9 +84,10 @@ def _row(row: Row, thumbnail: str, edges: tuple[float, ...]) -> str:
 
 def _cell(row: Row, name: str, value: Any, thumbnail: str, edges: tuple[float, ...]) -> str:
     text = NOTHING if value in (None, "") else shown(value, *edges) if name == "score" else escape(str(value))
-    if name == "answer" and value in TONE:
-        icon = f"<span aria-hidden='true'>{ICON[value]}</span>"
-        return f"<span class='cc-answer cc-{TONE[value]}'>{icon}\N{NO-BREAK SPACE}{text}</span>"
+    if name == "answer" and row.score is not None:
+        tone = tone_of(row.answer)
+        icon = f"<span aria-hidden='true'>{SIGN[tone]}</span>"
+        return f"<span class='cc-answer cc-{tone}'>{icon}\N{NO-BREAK SPACE}{text}</span>"
     if name == "name" and row.score is not None:
         image = f"<img alt='' src='{thumbnail}'>" if thumbnail else ""
         return f"<button type='button' class='cc-open'>{image}<span>{text}</span></button>"

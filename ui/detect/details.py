@@ -44,19 +44,19 @@ def facts(detection: Detection, loaded: LoadedImage) -> str:
 
 
 def regions(detection: Detection, *, shown: int = 5) -> str:
-    """The map in words and numbers: the ninths of the picture that push most, and how all adds up to the score."""
-    ninths = lay(detection, "causal", columns=3, rows=3)
-    strongest = [(_place(i), float(ninths.flat[i])) for i in np.argsort(-np.abs(ninths), axis=None)[:shown]]
-    others = float(ninths.sum() - sum(value for _, value in strongest))
+    """The map in words and numbers: the parts of the picture that push most, and how all adds up to the score."""
+    parts = lay(detection, "causal", columns=3, rows=3)
+    strongest = [(_place(i), float(parts.flat[i])) for i in np.argsort(-np.abs(parts), axis=None)[:shown]]
+    others = float(parts.sum() - sum(value for _, value in strongest))
     rows = [
         *strongest,
-        ("the other ninths together", others),
+        ("the other parts together", others),
         ("tied to no place in the picture", unplaced(detection)),
     ]
     body = "".join(_row(place, value) for place, value in rows)
     return (
         f"<p>{_balance(detection)}</p><p>{_peak(detection)}</p><table class='cc-table'>"
-        "<caption>The strongest ninths of the picture, and how everything adds up (rounded)</caption><thead><tr>"
+        "<caption>The strongest of 3 × 3 parts of the picture, and how all adds up (rounded)</caption><thead><tr>"
         "<th scope='col'>Where</th><th scope='col'>Pushes towards</th><th scope='col'>Log-odds</th></tr></thead>"
         f"<tbody>{body}{_row('sum: the score, as log-odds', detection.logit, 'cc-sum')}</tbody></table>"
         f"<p class='cc-small'>{UNPLACED}</p>"
@@ -65,9 +65,9 @@ def regions(detection: Detection, *, shown: int = 5) -> str:
 
 def map_words(detection: Detection) -> str:
     """The causal map in one sentence, for who cannot see it."""
-    ninths = lay(detection, "causal", columns=3, rows=3)
-    strongest = int(np.abs(ninths).argmax())
-    where, side = _place(strongest), _side(float(ninths.flat[strongest]))
+    parts = lay(detection, "causal", columns=3, rows=3)
+    strongest = int(np.abs(parts).argmax())
+    where, side = _place(strongest), _side(float(parts.flat[strongest]))
     return f"Causal map over the picture. The strongest part is {where}, which pushes towards {side}."
 
 
@@ -101,24 +101,24 @@ def caveat() -> str:
     if not SPLICES.is_file():
         return ""
     found = json.loads(SPLICES.read_text(encoding="utf-8"))
-    map_, middle = (found["auc"][name]["mean"] for name in ("causal", "bright in the middle, whatever is there"))
+    map_, blob = (found["auc"][name]["mean"] for name in ("causal", "bright in the middle, whatever is there"))
     control = found["controls"]["a photograph pasted into a photograph"]["mean"]
     return (
         f"Read it with care: on {found['splices']} photographs with a generated part pasted in, such maps told the "
-        f"part from the rest with an AUC of {map_:.2f} (a blob in the middle: {middle:.2f}; a pasted photograph, where "
+        f"part from the rest with an AUC of {map_:.2f} (a blob in the centre: {blob:.2f}; a pasted photograph, where "
         f"nothing is generated: {control:.2f}; chance: 0.50)."
     )
 
 
 def _peak(detection: Detection) -> str:
-    """Where the smooth map is strongest, which need not be in the strongest ninth."""
+    """Where the smooth map is strongest, which need not be in the strongest part."""
     levels = picture_map(detection, "causal", unit="patch", smooth=True, side=128)
     row, column = np.unravel_index(np.abs(levels).argmax(), levels.shape)
     value = float(levels[row, column])
     across, down = (round(100 * (i + 0.5) / n) for i, n in ((column, levels.shape[1]), (row, levels.shape[0])))
     return (
         f"The strongest colour on the map is {across} % from the left and {down} % from the top; it pushes towards "
-        f"{_side(value)}. A ninth may push harder with weaker colours, as it adds up all that is in it."
+        f"{_side(value)}. A part may push harder with weaker colours, as it adds up all that is in it."
     )
 
 
@@ -140,8 +140,8 @@ def _windows(views: Sequence[SeenView]) -> str:
     return " and ".join(f"{n} windows of {side} × {side} pixels" for side, n in sorted(sides.items()))
 
 
-def _place(ninth: int) -> str:
-    return "the centre" if ninth == 4 else f"{ROWS[ninth // 3]} {COLUMNS[ninth % 3]}"
+def _place(part: int) -> str:
+    return "the centre" if part == 4 else f"{ROWS[part // 3]} {COLUMNS[part % 3]}"
 
 
 def _side(value: float) -> str:

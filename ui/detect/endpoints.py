@@ -31,8 +31,9 @@ class Endpoints:
 
         picture: over MCP a data URL (data:image/jpeg;base64,...) or the address of what was uploaded to this app;
         nothing is fetched from anywhere else.
-        Returns the band in words (inconclusive where the answer does not survive re-encoding), the calibrated
-        probability of being generated with its thresholds, stability, provenance, cautions, and what was read.
+        Returns the examination: the headline from all evidence, what is proved, claimed and seen in the pixels and
+        whether they agree, the pixels' band (inconclusive where it does not survive re-encoding), the calibrated
+        probability of being generated with its thresholds, error rates, stability, provenance, cautions, next steps.
         """
         return self._examined(picture).as_dict()
 

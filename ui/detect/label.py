@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -19,18 +20,36 @@ ZONE = "(...values) => [...values.slice(0, 5), Intl.DateTimeFormat().resolvedOpt
 Payload = dict[str, Any] | None
 
 
-def add_label(part: Part, picture: gr.Image, html: gr.DownloadButton, plain: gr.DownloadButton) -> None:
-    """Adds the two fields to the current Blocks. part: whose answer the report is. html, plain: the buttons of the
-    report's two files."""
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The two fields, above the report's buttons."""
+
+    name: gr.Textbox
+    note: gr.Textbox
+    said: gr.HTML
+    zone: gr.Textbox
+
+    def wire(self, part: Part, picture: gr.Image, html: gr.DownloadButton, plain: gr.DownloadButton) -> None:
+        """part: whose answer the report is. html, plain: the buttons of the report's two files."""
+        written: dict[str, Any] = {
+            "js": ZONE,
+            "preprocess": False,
+            "trigger_mode": "multiple",
+            "queue": False,
+            **PRIVATE,
+        }
+        inputs, outputs = [html, plain, self.name, self.note, self.zone], [html, plain, self.said]
+        part.beside([self.name.change, self.note.change, html.change], relabel, inputs, outputs, **written)
+        gr.on([picture.upload, picture.clear], lambda: "", None, self.note, queue=False, **PRIVATE)
+
+
+def label_fields() -> Fields:
+    """Adds the fields to the current Blocks."""
     with gr.Row(elem_id="report-label"):
         name = gr.Textbox(label="Your name, for the report (optional)", max_length=120, elem_id="report-name")
         note = gr.Textbox(label="A note (optional)", max_length=2000, lines=1, elem_id="report-note")
     said = gr.HTML(_said(Label()), elem_id="report-promise")
-    zone = gr.Textbox(visible=False)
-    written: dict[str, Any] = {"js": ZONE, "preprocess": False, "trigger_mode": "multiple", "queue": False, **PRIVATE}
-    inputs, outputs = [html, plain, name, note, zone], [html, plain, said]
-    part.beside([name.change, note.change, html.change], relabel, inputs, outputs, **written)
-    gr.on([picture.upload, picture.clear], lambda: "", None, note, queue=False, **PRIVATE)
+    return Fields(name, note, said, gr.Textbox(visible=False))
 
 
 def relabel(html: Payload, plain: Payload, name: str, note: str, zone: str) -> Any:

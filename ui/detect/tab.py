@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from causalclip.examine.cautions import Caution
-from causalclip.examine.examination import Examination, conclude, look_closer, read_claims, tension, unlike
+from causalclip.examine.examination import Examination, conclude, look_closer, read_claims, unlike
+from causalclip.examine.headline import conclude_all
+from causalclip.examine.steps import next_steps
 from causalclip.maps.heatmap import Which
 from causalclip.maps.overlay import Drawing, draw_map, prepare
 from causalclip.pictures.loading import ImageError, load_image, read_file
 from causalclip.provenance.reading import Provenance
 from causalclip.report import card, provenance_panel, stability_panel
 from causalclip.report.document import save_reports
-from ui.detect import details, searches
+from ui.detect import details, steps
 from ui.detect.endpoints import add_endpoints
 from ui.detect.examples import Example
-from ui.detect.label import add_label
+from ui.detect.label import label_fields
 from ui.folding import folded
 from ui.server.files import named, new_folder, picture_input, save_png, shown_copy, upload_path
 from ui.server.gate import MODEL, PICTURES, Priority, gated
@@ -62,6 +63,7 @@ class DetectTab:
     picture: gr.Image
     provenance: gr.HTML
     status: gr.HTML
+    steps: gr.HTML
     causal: gr.Image
     non_causal: gr.Image
     opacity: gr.Slider
@@ -95,10 +97,12 @@ class DetectTab:
             yield failed | ({self.picture: None} if isinstance(error, ImageError) else {})
 
     def _stages(self, turn: Turn, path: str) -> Iterator[Updates]:
-        yield {self.provenance: _claims(read_claims(read_file(path)))}
+        claims = read_claims(read_file(path))
+        said = conclude_all(claims, None)
+        yield {self.provenance: _claims(claims), self.status: card.looking(named(path), headline=said)}
         with MODEL.ask(Priority.VERDICT) as ticket:
             for before in ticket.waits():
-                yield {self.status: card.queued(before)}
+                yield {self.status: card.queued(before, headline=said)}
             turn.check()
             found, first = self._look(path)
         yield first
@@ -111,12 +115,13 @@ class DetectTab:
         loaded = load_image(path)
         provenance, cautions = look_closer(loaded, read_claims(read_file(path)))
         detection = self.detector().predict(loaded.pixels)
-        said = tension(provenance, detection.band)
+        said = conclude_all(provenance, detection.band)
         other = unlike(detection, provenance, format=loaded.format, kinds=[c.kind for c in cautions])
         updates: Updates = {
             self.status: card.verdict(
-                detection, loaded.notes, cautions=cautions, tension=said, steps=searches.steps(), unlike=other
+                said, detection, loaded.notes, cautions=cautions, links=steps.links(ready=False), unlike=other
             ),
+            self.steps: steps.panel(next_steps(said, detection.band, provenance, cautions)),
             self.provenance: _claims(provenance),
             self.facts: details.facts(detection, loaded),
             self.source: path,
@@ -148,15 +153,16 @@ class DetectTab:
         html, plain = save_reports(x, new_folder(), f"causalclip-report-{x.sha256[:12]}")
         return {
             self.status: card.verdict(
+                x.headline,
                 x.detection,
                 x.notes,
                 cautions=x.cautions,
                 stability=x.stability,
-                tension=x.tension,
-                steps=searches.steps(),
+                links=steps.links(ready=True),
                 unlike=x.unlike,
             ),
-            self.stability: stability_panel.panel(x.stability),
+            self.steps: steps.panel(x.steps, x.quote),
+            self.stability: stability_panel.panel(x.stability) if x.stability else "",
             self.report_html: str(html),
             self.report_json: str(plain),
         }
@@ -167,7 +173,7 @@ class DetectTab:
             self.status: status or card.waiting(),
             self.provenance: "",
             self.stability: stability_panel.waiting(),
-            **dict.fromkeys((self.regions, self.facts), ""),
+            **dict.fromkeys((self.regions, self.facts, self.steps), ""),
             **dict.fromkeys((self.causal, self.non_causal, self.drawing, self.source)),
             **dict.fromkeys((self.report_html, self.report_json)),
         }
@@ -191,6 +197,7 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example], *, 
             shelf = gr.HTML(details.shelf(examples), js_on_load=PICK, elem_id="examples")
         with gr.Column(scale=7, min_width=300, elem_id="answer"):
             status = gr.HTML(card.waiting(), elem_id="status")
+            what_now = gr.HTML(elem_id="steps")
             provenance = gr.HTML(elem_id="provenance")
             gr.HTML(card.sample(*SAMPLE), elem_id="sample")
             # assets/evidence.css shows it while there is a verdict: what is hidden and shown at once may stay hidden.
@@ -207,24 +214,33 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example], *, 
                     gr.HTML(f"<p class='cc-small'>{LEFT_OUT}</p>")
                     non_causal = _output(NON_CAUSAL, "non-causal-map", alt_text=SAME_SCALE)
                 stability = gr.HTML(stability_panel.waiting(), elem_id="stability")
+                label = label_fields()
                 with gr.Row(elem_id="reports"):
                     report_html = gr.DownloadButton("Download the report (HTML)", elem_id="report-html")
                     report_json = gr.DownloadButton("Download it as JSON", elem_id="report-json")
-                add_label(part, picture, report_html, report_json)
+                label.wire(part, picture, report_html, report_json)
                 with gr.Row(elem_id="further"):
                     explore = gr.Button("Open in Explore", elem_id="open-explore")
                     purify = gr.Button("Try purifying it", visible=purifies, elem_id="open-purify")
-                gr.HTML(searches.links(), elem_id="searches")
             facts = gr.HTML(elem_id="facts")
     kept = gr.State(time_to_live=KEPT), gr.State(time_to_live=KEPT)
-    outputs = (provenance, status, causal, non_causal, opacity, frame, regions)
+    outputs = (provenance, status, what_now, causal, non_causal, opacity, frame, regions)
     tab = DetectTab(detector, picture, *outputs, stability, report_html, report_json, explore, purify, facts, *kept)
     _wire(tab, part, shelf, examples)
     return tab
 
 
 def _wire(tab: DetectTab, part: Part, shelf: gr.HTML, examples: Sequence[Example]) -> None:
-    shown: list[Any] = [tab.status, tab.causal, tab.non_causal, tab.regions, tab.facts, tab.drawing, tab.source]
+    shown: list[Any] = [
+        tab.status,
+        tab.steps,
+        tab.causal,
+        tab.non_causal,
+        tab.regions,
+        tab.facts,
+        tab.drawing,
+        tab.source,
+    ]
     shown += [tab.provenance, tab.stability, tab.report_html, tab.report_json, tab.opacity, tab.frame]
 
     def example(event: gr.EventData) -> Updates:
@@ -269,6 +285,8 @@ def _claims(provenance: Provenance) -> str:
     """What the file says; one line to be opened where it says nothing of how it was made."""
     says = provenance.credentials.state != "none" or provenance.marks or provenance.all_source_types
     panel = provenance_panel.panel(provenance)
-    if says:  # assets/evidence.css puts it above the verdict
-        return f"<div class='cc-found'>{panel}</div>"
-    return f"<details class='cc-nothing'><summary>{escape(provenance.summary())}</summary>{panel}</details>"
+    if says:
+        return panel
+    return (
+        f"<details class='cc-nothing'><summary>More of the file: compression, dates, names</summary>{panel}</details>"
+    )

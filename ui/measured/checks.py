@@ -35,7 +35,7 @@ def peer(report: Report) -> str:
     return words + table(f"AUC from 0 to 1; {HALF}", ["pictures", "AUC", "AUC"], rows)
 
 
-def travels(report: Report) -> str:
+def delivered(report: Report) -> str:
     """AUC after each change, as curves where the change has a strength, and all of them as a table."""
     auc = report["auc"]
     sets = known(auc["as it is"])
@@ -99,7 +99,7 @@ def maps(report: Report) -> str:
         f"one outside: the causal map ranks the inner one higher in {100 * auc['causal']['mean']:.0f} of 100 pairs. "
         "A coin gets 50. A map is a hint where to look, not an outline of what was changed. The last rows are for "
         "photographs that were pasted: in a photograph, 0.5 is right, as neither is generated; in a generated "
-        "picture, 0 is. A map that is only bright in the middle does well here, because pasted regions "
+        "picture, 0 is. A map that is only bright in the centre does well here, because pasted regions "
         "rarely touch the edge.</p>"
     )
     rows = [

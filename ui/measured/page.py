@@ -26,7 +26,7 @@ INTRO = (
 UNKNOWN = (
     "Generators that are newer than the test pictures. Detectors of this kind get worse on what they have not seen.",
     "Pictures by people who set out to fool this detector: no table here has the detector attacked.",
-    "Photographs of a screen or of a print. The row “screenshot” is the picture at another size, nothing else.",
+    "Photographs of a screen or of a print.",
     "How often generated pictures reach a newsroom. Scores and shares of wrong answers hold for the mix in the test.",
     "Whether a picture is true. None of these numbers is about what it shows, who made it, or when.",
     "Differences between the sources of real pictures and the world: a camera, a country or a style may be missing.",
@@ -55,7 +55,7 @@ SECTIONS = (
     Section("Site by site", TEST, detection.sites),
     Section("What it must not rest on", "detection/controls.json", checks.controls),
     Section("Another detector", "detection/peer.json", checks.peer),
-    Section("As pictures travel", ROBUST, checks.travels),
+    Section("Re-encoded and resized", ROBUST, checks.delivered),
     Section("Cut to other shapes", ROBUST, checks.shapes, "shapes"),
     Section("Answers that do not survive", ROBUST, checks.overturned),
     Section("Whether the maps are right", SPLICES, checks.maps),

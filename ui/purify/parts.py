@@ -76,19 +76,19 @@ def settings() -> list[Any]:
                 1,
                 step=1,
                 label="Steps of the purifier",
-                info="Measured without the eye: one brings back more answers than four, or as many.",
+                info="Measured without the adapter below: one brings back more answers than four, or as many.",
                 buttons=[],
             )
             always = gr.Checkbox(
                 label="Purify even if no attack is found",
-                info="Against small changes made to fool the purifier; measured without the eye. Clean pictures lose "
-                "some answers, and all lose more detail.",
+                info="Against small changes made to fool the purifier; measured without the adapter. Clean "
+                "pictures lose some answers, and all lose more detail.",
                 elem_id="purify-always",
             )
             eye = gr.Checkbox(
-                label="Eye for purified pictures",
-                info="The model looks at them through it: a LoRA adapter of CLIP that learned to see in them what was "
-                "there before. Switched off, it still guides the purifier where an attack is found.",
+                label="Adapter for purified pictures",
+                info="The model looks at them through it: an addition to CLIP (LoRA) that learned to see in them what "
+                "was there before. Switched off, it still guides the purifier where an attack is found.",
                 value=True,
                 elem_id="purify-eye",
             )

@@ -241,8 +241,9 @@ def _facts(shown: Exhibit) -> str:
 
 def _eye(shown: Exhibit) -> str:
     if shown.wish.eye and shown.unchanged:
-        return "The eye for purified pictures was not used, as the picture came back unchanged."
-    return f"The model looked at the purified picture {'through' if shown.wish.eye else 'without'} the eye."
+        return "The adapter for purified pictures was not used, as the picture came back unchanged."
+    how = "through" if shown.wish.eye else "without"
+    return f"The model looked at the purified picture {how} the adapter for purified pictures."
 
 
 def _attack_facts(shown: Exhibit) -> str:

@@ -19,6 +19,8 @@ import pandas as pd  # noqa: E402
 import psutil  # noqa: E402
 
 from causalclip.cli import app  # noqa: E402
+from causalclip.examine.examination import SCHEMA  # noqa: E402
+from causalclip.examine.headline import ANSWERS  # noqa: E402
 from tests.makers.detectors import saved_detector  # noqa: E402
 from tests.makers.pictures import encode, photo  # noqa: E402
 
@@ -59,8 +61,10 @@ def test_an_archive_becomes_a_dataset(model: str, tmp_path: Path) -> None:
     assert frame.loc[str(source / "broken.jpg"), "error"].startswith("This is not a picture")
     good = frame[frame["error"].isna()]
     assert len(good) == 6
-    assert good["score"].between(0, 1).all()
-    assert good["stability_made"].all()
+    assert good["probability"].between(0, 1).all()
+    assert set(good["schema"]) == {SCHEMA}
+    assert set(good["answer"]) <= set(ANSWERS)
+    assert good["stability"].str.match("Yes$|Only just: |No: ").all()
     assert set(good["model"]) == {"model"}
     assert set(good["perceptual_hash"].str.len()) == {16}
     assert "By answer" in (out / "summary.html").read_text()

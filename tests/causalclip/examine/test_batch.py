@@ -4,7 +4,6 @@ import csv
 import io
 import struct
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,10 +17,8 @@ from causalclip.examine.batch import (
     count,
     examine_all,
     report_stem,
-    survives,
     zip_reports,
 )
-from causalclip.examine.stability import Delivered, Stability
 from causalclip.pictures import archives
 from causalclip.pictures.archives import ArchiveError, read_zip
 from causalclip.pictures.formats import ImageError
@@ -137,12 +134,14 @@ def test_a_bad_file_costs_its_row_only(tmp_path: Path) -> None:
     assert [d.row.name for d in done] == ["bad.jpg", "good.png", "missing.png", "inside.png", "text.txt"]
     assert [d.examination is not None for d in done] == [False, True, False, True, False]
     assert [d.row.number for d in done] == [1, 2, 3, 4, 5]
-    assert done[0].row.answer == "not examined"
+    assert done[0].row.answer == "Not examined"
     assert done[0].row.problem
     assert done[1].row.claims == ""  # no metadata at all
     good = done[1]
     assert good.examination is not None
-    assert (good.row.answer, good.row.sha256) == (good.examination.band, good.examination.sha256)
+    assert (good.row.answer, good.row.sha256) == (good.examination.headline.title, good.examination.sha256)
+    assert good.examination.stability is not None
+    assert (good.row.band, good.row.survives) == (good.examination.band, good.examination.stability.words)
     assert good.examination.pixels.shape == photo().shape
 
 
@@ -207,11 +206,3 @@ def test_reports_are_zipped_with_the_table(tmp_path: Path) -> None:
 
 def test_the_limits_are_what_the_page_says() -> None:
     assert (archives.MAX_PICTURES, archives.MAX_TOTAL >> 20) == (50, 300)
-
-
-def test_an_answer_that_stays_survives_also_where_its_score_crosses_the_middle() -> None:
-    row = Delivered("JPEG 70", 0.4, -0.4, "inconclusive", mild=True, flips=True)
-    stable = Stability(0.6, "inconclusive", "inconclusive", 0.2, 0.8, 0.5, (row,), False, 0.1)
-    assert survives(stable) == "yes, but crosses the middle: JPEG 70"
-    assert survives(replace(stable, band="likely generated")) == "no: JPEG 70"
-    assert survives(replace(stable, rows=(replace(row, flips=False),))) == "yes"

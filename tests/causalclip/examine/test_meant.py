@@ -1,4 +1,4 @@
-"""What a score has meant is counted from the benchmark, with its interval."""
+"""What an answer has meant, and how often it is wrong: counted from the benchmark, the same words everywhere."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -9,23 +9,23 @@ import pytest
 from typer.testing import CliRunner
 
 from causalclip import cli
+from causalclip.calibration import Calibration
+from causalclip.clip.weights import ASSETS
 from causalclip.examine import meant
 from causalclip.examine.examination import examine
-from causalclip.examine.meant import Meant, headline, near
+from causalclip.examine.meant import Meant, error_rates, meaning
 from causalclip.report.card import verdict
 from causalclip.report.document import as_html, draw_maps
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
+from ui.detect.introduction import introduction
 
-BINS = [
-    {"pictures": 20, "mean_probability": 0.1, "generated": 1},
-    {"pictures": 16, "mean_probability": 0.5, "generated": 8},
-    {"pictures": 16, "mean_probability": 0.6, "generated": 12},
-]
 SHARES = {
     "likely generated": {"real": 0.01, "generated": 0.4},
     "inconclusive": {"real": 0.4, "generated": 0.5},
+    "likely not generated": {"real": 0.59, "generated": 0.1},
 }
+ALL = {"pictures": 300, "reliability": [{"generated": 60}, {"generated": 40}], "bands": SHARES}  # 100 and 200
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def benchmark_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
     """Writes a benchmark of the test's own."""
 
     def write(**report: Any) -> None:
-        (tmp_path / "test.json").write_text(json.dumps({"revision": "1", "alike": {"bands": SHARES}} | report))
+        (tmp_path / "test.json").write_text(json.dumps({"revision": "1", "all": ALL} | report))
         meant._benchmark.cache_clear()
 
     monkeypatch.setattr(meant, "BENCHMARK", tmp_path / "test.json")
@@ -42,52 +42,72 @@ def benchmark_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
     meant._benchmark.cache_clear()
 
 
-def test_bins_of_the_benchmark_are_read(benchmark_of: Callable[..., None]) -> None:
-    rows = [
-        {"low": 0.0, "high": 0.4, "pictures": 40, "generated": 4},
-        {"low": 0.4, "high": 1.0, "pictures": 50, "generated": 31},
-    ]
-    benchmark_of(meant=rows)
-    assert near(0.1) == Meant(40, 4)
-    found = near(0.7)
-    assert found == Meant(50, 31)
-    assert "about 62 were generated (counted: 31 of 50; 95 % interval 48 to 74)" in found.sentence
+def test_an_answer_means_what_the_test_pictures_with_it_were(benchmark_of: Callable[..., None]) -> None:
+    benchmark_of()
+    found = meaning("likely generated")
+    assert found == Meant(42, 40, 1 / 3)
+    assert meaning("inconclusive") == Meant(130, 50, 1 / 3)
+    assert meaning("likely not generated") == Meant(128, 10, 1 / 3)
+    assert (
+        "about 95 were generated (counted: 40 of 42; 95 % interval 84 to 99). Of all test pictures, 33 of 100"
+        in found.sentence
+    )
 
 
-def test_without_them_the_nearest_reliability_bins_count(benchmark_of: Callable[..., None]) -> None:
-    benchmark_of(alike={"bands": SHARES, "reliability": BINS})
-    assert near(0.55) == Meant(32, 20)  # two bins, as one has too few pictures
+def test_no_share_contradicts_the_word_beside_it() -> None:
+    """Of the shipped detector: what is called inconclusive was generated less often than what is called generated."""
+    found = [meaning(band) for band in ("likely not generated", "inconclusive", "likely generated")]
+    shares = [m.generated / m.pictures for m in found if m]
+    assert len(shares) == 3
+    assert shares == sorted(shares)
+    calibration = json.loads((ASSETS / "detector" / "config.json").read_text())["calibration"]
+    low, high = calibration["low"], calibration["high"]
+    for beside in (low, high):  # on either side of a threshold stand two words and two shares
+        bands = {Calibration(low=low, high=high).band(beside + step) for step in (-0.001, 0.001)}
+        assert len({meaning(band).sentence for band in bands}) == 2
 
 
 def test_another_detector_has_no_meaning_here(benchmark_of: Callable[..., None]) -> None:
-    benchmark_of(alike={"bands": SHARES, "reliability": BINS})
-    assert near(0.5, revision="1") is not None
-    assert near(0.5, revision="2") is None
+    benchmark_of()
+    assert meaning("inconclusive", revision="1") is not None
+    assert error_rates(revision="1") is not None
+    assert meaning("inconclusive", revision="2") is None
+    assert error_rates(revision="2") is None
 
 
 def test_without_a_benchmark_nothing_is_said(benchmark_of: Callable[..., None]) -> None:
-    assert near(0.5) is None
-    assert headline() is None
+    assert meaning("inconclusive") is None
+    assert error_rates() is None
+    assert "test pictures" not in introduction()
 
 
 def test_the_two_numbers_that_matter(benchmark_of: Callable[..., None]) -> None:
     benchmark_of()
-    found = headline()
+    found = error_rates()
     assert found is not None
     assert (found.recognised, found.accused, found.undecided) == (0.4, 0.01, (0.5, 0.4))
+    assert found.sentence == (
+        "On 300 test pictures, it calls 40 of 100 generated ones likely generated, and wrongly 1 of 100 real ones."
+    )
+    assert found.sentence in introduction()
 
 
-def test_the_same_sentence_in_card_report_command_line_and_api(
+def test_the_same_sentences_in_card_report_command_line_and_api(
     benchmark_of: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = [{"low": 0.0, "high": 1.0, "pictures": 50, "generated": 31}]
-    benchmark_of(revision="test", meant=rows)
+    benchmark_of(revision="test")
     detector, file = tiny_detector(), tmp_path / "a.png"
     file.write_bytes(encode(photo(), "PNG"))
     x = examine(file.read_bytes(), detector)
-    sentence = Meant(50, 31).sentence
-    assert sentence in verdict(x.detection)
-    assert sentence in " ".join(as_html(x, maps=draw_maps(x)).split())
+    assert x.meant is not None
+    sentence, rates = x.meant.sentence, error_rates()
+    assert rates is not None
+    assert sentence in verdict(x.headline, x.detection)
+    report = " ".join(as_html(x, maps=draw_maps(x)).split())
+    assert sentence in report
+    assert rates.sentence in report
     assert x.as_dict()["meant"]["sentence"] == sentence
-    monkeypatch.setattr(cli, "_load", lambda name: detector)
+    assert x.as_dict()["error_rates"]["sentence"] == rates.sentence
+    assert "40 of 100 generated ones" in x.quote
+    monkeypatch.setattr(cli, "load_detector", lambda name, profile: detector)
     assert sentence in CliRunner().invoke(cli.app, ["detect", str(file)]).stdout

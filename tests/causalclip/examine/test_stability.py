@@ -56,12 +56,14 @@ def test_an_answer_that_holds() -> None:
     assert (s.band, s.final_band, s.flips) == ("likely generated", "likely generated", ())
     assert [row.name for row in s.rows] == [*MILD, *STRONG]
     assert s.rows[0].logit == pytest.approx(1.7)
-    assert "stays on the same side" in s.sentence
+    assert (s.answer, s.words) == ("yes", "Yes")
+    assert "stays the same when the picture is saved as JPEG of quality 90" in s.sentence
 
 
 def test_crossing_the_threshold_under_a_mild_delivery_is_inconclusive() -> None:
     s = run(2.0, jpeg70=-2.5)  # 0.38, below the threshold of 0.4
     assert (s.band, s.final_band, s.flips) == ("likely generated", "inconclusive", ("JPEG 70",))
+    assert (s.answer, s.words) == ("no", "No: 1 of 8 copies got another answer")
     assert "JPEG of quality 70" in s.sentence
     assert "would be likely generated" in s.sentence
     assert run(2.0, jpeg70=-2.3).final_band == "likely generated"  # 0.43, above it
@@ -70,7 +72,8 @@ def test_crossing_the_threshold_under_a_mild_delivery_is_inconclusive() -> None:
 def test_a_strong_delivery_changes_nothing_and_is_said() -> None:
     s = run(2.0, small=-6.0)
     assert (s.final_band, s.flips) == ("likely generated", ())
-    assert "does not when the picture is scaled to half" in s.sentence
+    assert (s.answer, s.words) == ("only just", "Only just: 1 of 8 copies got another answer")
+    assert "is another when the picture is scaled to half" in s.sentence
 
 
 def test_both_ways() -> None:
@@ -79,9 +82,10 @@ def test_both_ways() -> None:
 
 
 def test_inconclusive_stays_inconclusive() -> None:
-    s = run(0.0, jpeg90=-1.0)
-    assert (s.band, s.final_band) == ("inconclusive", "inconclusive")
-    assert "either way" in s.sentence
+    s = run(0.0, jpeg90=-1.0)  # across the dividing score, and inconclusive on both sides
+    assert (s.band, s.final_band, s.words) == ("inconclusive", "inconclusive", "Yes")
+    s = run(0.0, jpeg90=-2.0, jpeg70=2.0)
+    assert (s.final_band, s.words) == ("inconclusive", "Only just: 2 of 8 copies got another answer")
 
 
 def test_a_real_detector_agrees_with_itself() -> None:
@@ -91,7 +95,9 @@ def test_a_real_detector_agrees_with_itself() -> None:
     assert [row.probability for row in s.rows] == pytest.approx([row.probability for row in alone.rows], abs=1e-5)
     assert s.probability == pytest.approx(alone.probability, abs=1e-5)
     assert s.final_band == alone.final_band
-    assert json.loads(json.dumps(s.as_dict()))["rows"][0]["name"] == "JPEG 90"
+    said = json.loads(json.dumps(s.as_dict()))
+    assert said["rows"][0]["name"] == "JPEG 90"
+    assert (said["answer"], said["words"]) == (s.answer, s.words)
 
 
 def test_nine_copies_share_passes_of_two_views_each(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,11 +114,11 @@ def test_nine_copies_share_passes_of_two_views_each(monkeypatch: pytest.MonkeyPa
     assert passes == [8, 8, 1]  # one of the 18 views is equal to another
 
 
-def test_of_a_large_picture_the_middle_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_large_picture_the_centre_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stability, "MAX_PIXELS", 20_000)
     s = check_stability(tiny_detector(), photo(300, 200))
     assert s.part
-    assert "only the middle" in panel(s)
+    assert "only the centre" in panel(s)
     assert not check_stability(tiny_detector(), photo(100, 100)).part
 
 
@@ -122,8 +128,8 @@ def test_panel_says_everything_in_words_too() -> None:
     assert drawn.count("<svg") == drawn.count("<svg width='100%' height='22' aria-hidden='true'") == 9
     rows = re.findall(r"<tr[^>]*><th scope='row'>(.*?)</th>.*?</svg></td><td>(.*?)</td><td>(.*?)</td>", drawn)
     assert rows[0] == ("as it is", "▲ likely generated", "0.88")
-    assert rows[2] == ("JPEG 70", "◆ inconclusive, changes the answer", "0.38")
-    assert "inconclusive" in drawn
+    assert rows[2] == ("JPEG 70", "◆ inconclusive, another answer", "0.38")
+    assert "<b>No: 1 of 8 copies got another answer.</b>" in drawn
 
 
 @pytest.mark.parametrize(("width", "skipped"), [(16_383, ()), (16_384, ("WebP 80",))])

@@ -18,7 +18,7 @@ def picture() -> Image.Image:
 def test_named_deliveries_change_what_they_say(name: str, picture: Image.Image) -> None:
     delivered = DELIVERIES[name](picture)
     assert delivered.mode == "RGB"
-    sizes = {"0.75x": (180, 135), "0.5x": (120, 90), "crop 75 %": (180, 135), "screenshot": (192, 144)}
+    sizes = {"0.75x": (180, 135), "0.5x": (120, 90), "crop 75 %": (180, 135), "shown at another size": (192, 144)}
     assert delivered.size == sizes.get(name, picture.size)
     same = delivered.size == picture.size and np.array_equal(delivered, picture)
     assert same == (name == "as it is")

@@ -2,21 +2,36 @@
 
 import dataclasses
 import re
+from typing import Any
 
 import pytest
 
 from causalclip.calibration import Calibration
 from causalclip.detector import Detection
 from causalclip.examine.cautions import Caution
+from causalclip.examine.headline import conclude_all
 from causalclip.examine.stability import Delivered, Stability
-from causalclip.report.card import MEANING, UNCHECKED, failure, looking, verdict, waiting
+from causalclip.provenance.reading import Provenance, read_provenance
+from causalclip.report import card as cards
+from causalclip.report.card import MEANING, UNCHECKED, failure, looking, queued
 from tests.makers.detectors import tiny_detector
-from tests.makers.pictures import photo
+from tests.makers.metadata_files import png_texts
+from tests.makers.pictures import encode, photo
+
+SILENT = read_provenance(encode(photo(), "PNG"), "PNG")
+CONFESSING = read_provenance(png_texts(("parameters", "a cat\nSteps: 20, Sampler: Euler, Seed: 1")), "PNG")
 
 
 @pytest.fixture(scope="module")
 def detection() -> Detection:
     return tiny_detector().predict(photo(64, 64))
+
+
+def verdict(detection: Detection, *given: Any, claims: Provenance = SILENT, **options: Any) -> str:
+    """The card of a picture whose file says nothing, or what is given."""
+    stability = options.get("stability")
+    headline = conclude_all(claims, stability.final_band if stability else detection.band, stability)
+    return cards.verdict(headline, detection, *given, **options)
 
 
 def scored(detection: Detection, probability: float, low: float = 0.3, high: float = 0.7) -> Detection:
@@ -42,7 +57,7 @@ def test_words_come_before_numbers(detection: Detection, probability: float) -> 
 
 def test_thresholds_are_shown_and_both_sides_are_named(detection: Detection) -> None:
     words = text(verdict(scored(detection, 0.5, low=0.123, high=0.877)))
-    assert "At or above 0.88 the answer is likely generated" in words
+    assert "At or above 0.88 the pixels' answer is likely generated" in words
     assert "at or below 0.12 likely not generated" in words
     assert "can be wrong" in words
 
@@ -78,9 +93,9 @@ def test_notes_and_errors_are_escaped_and_announced(detection: Detection) -> Non
     assert html.count("<li>") == 2
     assert "<img" not in failure("<img src=x>", "a & b")
     assert "a &amp; b" in failure("title", "a & b")
-    for card in (waiting(), looking(), failure("a", "b"), html):
-        assert "role='status'" in card
-        assert "aria-live='polite'" in card
+    for card in (looking(), failure("a", "b"), html):
+        (spoken,) = re.findall(r"data-say='(.+?)'", card)
+        assert len(spoken) < 250  # one sentence or two, not the whole card
 
 
 # Stability, cautions and claims beside the verdict ------------------------------------------------
@@ -98,10 +113,11 @@ def test_an_answer_that_does_not_survive_is_inconclusive_and_says_why(detection:
     first, held, lost = (
         verdict(sure, stability=s) for s in (None, stable(sure, flipped=False), stable(sure, flipped=True))
     )
-    assert "<h2><span class='cc-icon' aria-hidden='true'>▲</span>Likely generated</h2>" in first
+    assert "▲</span>Likely generated</h2>" in first
     assert UNCHECKED in first
     assert "Likely generated</h2>" in held
     assert UNCHECKED not in held
+    assert "Survives re-encoding? Only just: 1 of 1 copies got another answer." in text(held)
     assert "Inconclusive</h2>" in lost
     assert "cc-card cc-inconclusive" in lost
     assert "saved as JPEG of quality 70" in text(lost)
@@ -109,10 +125,28 @@ def test_an_answer_that_does_not_survive_is_inconclusive_and_says_why(detection:
     assert MEANING["likely generated"] not in text(lost)
 
 
-def test_cautions_and_claims_stand_beside_the_verdict(detection: Detection) -> None:
-    cautions = (Caution("small", "Too <small>."), Caution("dark", "Too dark."))
-    drawn = verdict(detection, cautions=cautions, tension="The file says & the traces do not.")
+def test_what_the_file_says_of_itself_is_the_headline_and_the_score_the_second_line(detection: Detection) -> None:
+    low = scored(detection, 0.02)
+    card, silent = verdict(low, claims=CONFESSING), verdict(low)
+    assert "The file says it was generated</h2>" in card
+    assert "cc-card cc-generated" in card
+    words = text(card)
+    assert words.index("Claimed by the file") < words.index("Seen in the pixels") < words.index("score 0.02")
+    assert "They do not agree." in words
+    assert MEANING["likely not generated"] not in words  # the card does not argue with itself
+    assert "Likely not generated</h2>" in silent
+    assert "Do they agree?" not in silent
+    assert "says nothing about how the picture was made" in silent
+    for waits in (
+        looking("PNG, 3 kB", headline=conclude_all(CONFESSING, None)),
+        queued(2, headline=conclude_all(CONFESSING, None)),
+    ):
+        assert "The file says it was generated</h2>" in waits  # at once, before the pixels are looked at
+    assert "Looking at the picture</h2>" in looking(headline=conclude_all(SILENT, None))
+
+
+def test_cautions_stand_beside_the_answer(detection: Detection) -> None:
+    drawn = verdict(detection, cautions=(Caution("small", "Too <small>."), Caution("dark", "Too dark.")))
     assert "Too &lt;small&gt;." in drawn
     assert "Too dark." in drawn
-    assert "The file says &amp; the traces do not." in drawn
     assert "Be careful with this one" not in verdict(detection)

@@ -15,14 +15,15 @@ import pytest
 
 from causalclip.clip.weights import WeightsMissing
 from causalclip.examine.batch import Row
-from causalclip.report.card import ICON, TONE
+from causalclip.examine.headline import tone_of
+from causalclip.report.card import SIGN
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 from ui.batch.opened import GONE
 from ui.batch.progress import progress
 from ui.batch.tab import BatchTab, build_batch_tab
 from ui.batch.table import draw_table
-from ui.detect.searches import SITES, links
+from ui.detect.searches import SITES, searches
 from ui.server.files import new_folder
 from ui.server.turns import take_turn
 
@@ -65,13 +66,16 @@ def test_rows_come_one_by_one_and_a_bad_file_costs_its_row(tab: BatchTab) -> Non
     updates = list(tab.run(take_turn("batch"), payload))
     tables = [rows(u[tab.table]) for u in updates if u.get(tab.table)]
     assert [len(t) for t in tables] == [1, 1, 2, 3, 3, 3]
-    assert [t[-1][4] for t in tables[:2]] == ["being checked", "yes"]  # the verdict comes before its stability
+    assert [t[-1][4] for t in tables[:2]] == [
+        "Being checked",
+        tables[1][-1][4],
+    ]  # the verdict comes before its stability
     assert [text(row[1]) for row in tables[-1]] == ["a.png", "b.jpg", "c.png"]
     said = [text(sentence(tab, u)) for u in updates]
     assert said[0] == "Looking at the first picture of 3."
     assert [s.partition(" done")[0] for s in said[1:-1]] == ["0 of 3", "1 of 3", "2 of 3", "2 of 3", "3 of 3"]
     assert "seconds left" in said[2]
-    assert tables[-1][1][2] == "not examined"
+    assert tables[-1][1][2] == "Not examined"
     assert tables[-1][1][-1]
     assert "2 examined, 1 could not be" in sentence(tab, updates[-1])
     shown = next(u[tab.table_file]["value"] for u in updates if u.get(tab.table_file, {}).get("value"))
@@ -81,8 +85,9 @@ def test_rows_come_one_by_one_and_a_bad_file_costs_its_row(tab: BatchTab) -> Non
         names = archive.namelist()
         assert names == ["results.csv", "01-a.html", "01-a.json", "03-c.html", "03-c.json"]
         said = json.loads(archive.read("01-a.json"))
-        assert "data:image/png" in archive.read("01-a.html").decode()
-    assert said["examination"]["band"] == text(tables[-1][0][2]).split(maxsplit=1)[1]
+        assert "data:image/webp" in archive.read("01-a.html").decode()
+    assert said["answer"] == text(tables[-1][0][2]).split(maxsplit=1)[1]
+    assert said["stability"]["words"] == tables[-1][0][4]
     assert "data:image" not in json.dumps(said)
 
 
@@ -90,14 +95,14 @@ def test_a_row_looks_as_in_detect_and_opens_its_full_result(tab: BatchTab) -> No
     *_, last = tab.run(take_turn("batch"), upload(a_png=encode(photo(), "PNG"), b_jpg=b"no picture"))
     batch = last[tab.batch]
     drawn = last[tab.table]
-    band = batch.rows[0].answer
-    assert f"class='cc-answer cc-{TONE[band]}'" in drawn
-    assert ICON[band] in drawn
-    assert drawn.count("src='data:image/jpeg;base64,") == 1
+    tone = tone_of(batch.rows[0].answer)
+    assert f"class='cc-answer cc-{tone}'" in drawn
+    assert SIGN[tone] in drawn
+    assert drawn.count("src='data:image/webp;base64,") == 1
     assert text(rows(drawn)[0][-1]) == "\N{EN DASH}"  # no metadata
     assert re.findall(r"data-number='(\d+)'", drawn) == ["1"]  # the refused one has nothing to open
     opened = tab.open(batch, event(1))
-    for part in ("cc-card", "cc-scale", "aria-label='Provenance'", "aria-label='Stability'", "src='data:image/png"):
+    for part in ("cc-card", "cc-scale", "aria-label='Provenance'", "aria-label='Stability'", "src='data:image/webp"):
         assert part in opened
     assert tab.open(batch, event(2)) == tab.open(None, event(1)) == GONE
     in_memory = len(json.dumps(list(batch.thumbnails.values())))
@@ -120,7 +125,7 @@ def test_stopping_keeps_what_is_done(tab: BatchTab) -> None:
     running.close()  # what Gradio does to a cancelled event
     (kept,) = tab.stopped(take_turn("batch"), batch)
     assert "kept: 1 of 3" in sentence(tab, kept)
-    assert [row.survives for row in kept[tab.batch].rows] == ["yes", "not checked"]
+    assert [row.survives for row in kept[tab.batch].rows] == [batch.rows[0].survives, "Not checked"]
     with zipfile.ZipFile(kept[tab.reports]["value"]) as archive:
         assert archive.namelist() == ["results.csv", "01-a.html", "01-a.json"]
     assert kept[tab.start]["interactive"]
@@ -170,7 +175,7 @@ def test_search_links_carry_nothing() -> None:
             if tag == "a":
                 found.append(dict(attrs))
 
-    Links().feed(links())
+    Links().feed(searches())
     assert [link["href"] for link in found] == list(SITES.values())
     for link in found:
         assert (link["target"], link["rel"]) == ("_blank", "noopener noreferrer")

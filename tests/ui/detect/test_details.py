@@ -63,7 +63,7 @@ def test_a_map_that_disagrees_with_the_score_is_said() -> None:
     assert "nearly cancel out" in regions(one_patch(0, 0, 0.01, rest=-3.0))
 
 
-def test_the_peak_of_the_map_is_named_beside_the_ninths() -> None:
+def test_the_peak_of_the_map_is_named_beside_the_parts() -> None:
     html = regions(one_patch(2, 0, 1.0))
     left, top = (int(n) for n in re.search(r"map is (\d+) % from the left and (\d+) % from the top", html).groups())
     assert left < 34

@@ -22,7 +22,7 @@ def test_what_is_typed_is_written_and_said() -> None:
     html, plain = save_reports(examine(encode(photo(), "PNG"), tiny_detector()), new_folder(), "x")
     drawn, said, words = relabel(payload(html), payload(plain), "Ada <b>", "", "Europe/Paris")
     assert "Ada &lt;b&gt;" in Path(drawn).read_text(encoding="utf-8")
-    assert json.loads(Path(said).read_text(encoding="utf-8"))["label"]["name"] == "Ada <b>"
+    assert json.loads(Path(said).read_text(encoding="utf-8"))["report"]["label"]["name"] == "Ada <b>"
     assert "The report holds “Ada &lt;b&gt;”" in words
     again = relabel(payload(drawn), payload(said), "Ada <b>", "", "Europe/Paris")
     assert all(update == gr.skip() for update in again)

@@ -1,0 +1,169 @@
+"""One headline from all evidence: what a signature proves, what the file claims, what the pixels say, and whether they
+agree.
+
+A file that says of itself that it was generated, or that carries a signature of a known signer, gives the headline; the
+pixels' answer is then the second line. That a file was captured by a camera is no headline unless it is signed: anybody
+can write it, and who wants to deceive has a reason to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from causalclip.calibration import Band
+    from causalclip.examine.stability import Stability
+    from causalclip.provenance.reading import Provenance
+    from causalclip.provenance.sourcetypes import SourceType
+
+Source = Literal["signature", "file", "pixels"]
+Tone = Literal["generated", "inconclusive", "not-generated", "signed"]
+Said = Literal["generated", "part generated", "captured", ""]
+TONES: dict[str, Tone] = {
+    "likely generated": "generated",
+    "inconclusive": "inconclusive",
+    "likely not generated": "not-generated",
+}
+SIGNED = {
+    "generated": "Signed as generated",
+    "part generated": "Signed as partly generated",
+    "captured": "Signed as captured",
+}
+CLAIMED = {"generated": "The file says it was generated", "part generated": "The file says it was partly generated"}
+ANSWERS = (*SIGNED.values(), *CLAIMED.values(), "Likely generated", "Inconclusive", "Likely not generated")
+NOTHING_PROVED = "Nothing: the file carries no signature of a known signer."
+TRACES: dict[str, str] = {
+    "likely generated": "They carry traces like those of pictures made by image generators.",
+    "inconclusive": "Their traces point neither way clearly enough.",
+    "likely not generated": "They carry few traces like those of image generators.",
+}
+OVERTURNED = (
+    "As the picture is, its pixels would say {band}; that does not survive mild re-encoding, so it counts for nothing."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The answer in large print, and a sentence each for what it rests on.
+
+    title: one of ANSWERS. source: whose word it is. tone: which colour it has.
+    proved, claimed, pixels: what each kind of evidence says. agreement: whether they agree; empty where there is only
+    one to be heard. silent: whether signature and file say nothing of how the picture was made.
+    """
+
+    title: str
+    source: Source
+    tone: Tone
+    proved: str
+    claimed: str
+    pixels: str
+    agreement: str
+    silent: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self)
+
+
+def conclude_all(provenance: Provenance, band: Band | None, stability: Stability | None = None) -> Headline:
+    """The headline. band: what the pixels say, after stability where that is known; None before they are judged."""
+    proved, claimed = _signed(provenance), _claimed(provenance)
+    source: Source = "signature" if proved else "file" if claimed in CLAIMED else "pixels"
+    title = SIGNED.get(proved) or CLAIMED.get(claimed) or (band or "").capitalize()
+    return Headline(
+        title=title,
+        source=source,
+        tone=tone_of(title),
+        proved=_proof(provenance, proved),
+        claimed=_claim(provenance, claimed),
+        pixels=_pixels(band, stability),
+        agreement=_agreement(proved or claimed, band, signed=bool(proved), at_odds=_at_odds(proved, claimed)),
+        silent=provenance.silent and provenance.credentials.state in ("none", "elsewhere", "unreadable"),
+    )
+
+
+def tone_of(title: str) -> Tone:
+    """The colour of one of ANSWERS."""
+    if title == SIGNED["captured"]:
+        return "signed"
+    said = {*SIGNED.values(), *CLAIMED.values()}
+    return "generated" if title in said else TONES.get(title.lower(), "inconclusive")
+
+
+def _strongest(types: tuple[SourceType, ...]) -> Said:
+    """What the claims amount to: that something was generated outweighs that it was captured."""
+    kinds = {("part generated" if t.where.endswith("part") and t.kind == "generated" else t.kind) for t in types}
+    for said in SIGNED:
+        if said in kinds:
+            return said  # type: ignore[return-value]
+    return ""
+
+
+def _signed(p: Provenance) -> Said:
+    """What a signer on the trust list vouches for; of earlier versions only that something in them was generated."""
+    if p.credentials.state != "trusted":
+        return ""
+    types = p.credentials.source_types
+    return _strongest(tuple(t for t in types if not t.where.endswith("part") or "generated" in t.kind))
+
+
+def _claimed(p: Provenance) -> Said:
+    """What the file says without a signature that counts."""
+    credentials = p.credentials.source_types if p.credentials.state == "unknown signer" else ()
+    said = _strongest(credentials + p.source_types)
+    return "generated" if p.marks and said in ("", "captured") else said
+
+
+def _proof(p: Provenance, proved: Said) -> str:
+    signer = f" ({p.credentials.signer})" if p.credentials.signer else ""
+    if p.credentials.state == "invalid":
+        return "Nothing: its Content Credentials do not hold. File or credentials were changed after signing."
+    if p.credentials.state != "trusted":
+        return NOTHING_PROVED
+    if not proved:
+        return f"A signer on C2PA's trust list{signer} signed this file, without saying how the picture was made."
+    kind = {proved} if proved == "captured" else {"generated", "part generated"}
+    words = next(t.words for t in p.credentials.source_types if t.kind in kind)
+    part = ", or a part of it," if proved == "part generated" else ""
+    return f"A signer on C2PA's trust list{signer} signed that the picture{part} was {words}."
+
+
+def _claim(p: Provenance, claimed: Said) -> str:
+    if p.credentials.state in ("trusted", "invalid") and not (p.marks or p.source_types):
+        return "Nothing beside its Content Credentials."
+    said = p.summary()
+    if p.credentials.state in ("trusted", "invalid"):  # the summary is the credentials'
+        mark = f"It carries a mark of an image generator: {p.marks[0].generator}." if p.marks else ""
+        said = mark or f"Its metadata say that the picture was {p.source_types[0].words}."
+    return f"{said} That can be forged, also to discredit a true picture." if claimed in CLAIMED else said
+
+
+def _pixels(band: Band | None, stability: Stability | None) -> str:
+    if band is None:
+        return "They are being looked at."
+    if stability and stability.final_band != stability.band:
+        return OVERTURNED.format(band=stability.band)
+    return TRACES[band]
+
+
+def _at_odds(proved: Said, claimed: Said) -> bool:
+    return proved == "captured" and claimed in CLAIMED
+
+
+def _agreement(said: Said, band: Band | None, *, signed: bool, at_odds: bool) -> str:
+    if at_odds:
+        return "They do not agree: it is signed as captured, and yet it carries a mark of an image generator."
+    if not said or band is None:
+        return ""
+    if band == "inconclusive":
+        return "The pixels neither support nor contradict that."
+    if (said == "captured") == (band == "likely not generated"):
+        return "They agree."
+    if said == "captured":
+        other = "Ask the signer." if signed else "That it was captured is easily written into a file."
+        return f"They do not agree: it is said to be captured, and the pixels carry traces of a generator. {other}"
+    return (
+        "They do not agree. Traces in pixels are easily lost, so do not take the picture for a photograph on the "
+        "strength of this score."
+    )

@@ -1,0 +1,73 @@
+"""What a person can do now, chosen by what was found; the same on the page, in the report and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from causalclip.calibration import Band
+    from causalclip.examine.cautions import Caution
+    from causalclip.examine.headline import Headline
+    from causalclip.provenance.reading import Provenance
+
+Kind = Literal["signer", "sender", "original", "larger", "crop", "copies", "magnify", "report"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """kind: what the page adds a link or a button for. sentence: what to do."""
+
+    kind: Kind
+    sentence: str
+
+
+COPIES: dict[str, str] = {
+    "likely generated": "Look for earlier copies: a site or a person that names the generator settles it.",
+    "inconclusive": "Look for earlier copies: who showed it first, and what did they say of it?",
+    "likely not generated": (
+        "Look for earlier copies: an old or a staged photograph, or one of another place, gets this answer, too."
+    ),
+}
+ORIGINAL: dict[str, str] = {
+    "likely generated": "Ask who sent it how the picture was made, and for the file as it was made.",
+    "inconclusive": "Ask for the original file: a forwarded copy has lost traces, and what the file said.",
+    "likely not generated": "Ask for the original file, and for others that were taken before and after it.",
+}
+REPORT = Step("report", "Download the report and pass it on with the picture.")
+
+
+def next_steps(
+    headline: Headline, band: Band, provenance: Provenance, cautions: tuple[Caution, ...]
+) -> tuple[Step, ...]:
+    """At most six, the most telling first."""
+    return (*_evidence(headline, provenance), *_quality(cautions), *_usual(headline, band), REPORT)[:6]
+
+
+def _evidence(headline: Headline, provenance: Provenance) -> Iterator[Step]:
+    signer = provenance.credentials.signer
+    if provenance.credentials.state == "trusted":
+        yield Step(
+            "signer", f"Ask the signer{f', {signer},' if signer else ''} whether the signature is theirs, and when."
+        )
+    if provenance.credentials.state == "invalid":
+        yield Step("signer", "Ask who sent it for the file as it was signed: this one was changed afterwards.")
+    if headline.source == "file":
+        yield Step("sender", "Ask who sent it whether they made it with a generator, as the file says.")
+
+
+def _quality(cautions: tuple[Caution, ...]) -> Iterator[Step]:
+    kinds = {caution.kind for caution in cautions}
+    if kinds & {"small", "recompressed"}:
+        yield Step("larger", "Find a larger or less compressed copy, and examine that one.")
+    if kinds & {"text", "graphic"}:
+        yield Step("crop", "If there is a photograph in it, crop it out and examine that part alone.")
+
+
+def _usual(headline: Headline, band: Band) -> Iterator[Step]:
+    if headline.source == "pixels":
+        yield Step("original", ORIGINAL[band])
+    yield Step("copies", COPIES[band] if headline.source == "pixels" else COPIES["inconclusive"])
+    if headline.source == "pixels" and band != "likely not generated":
+        yield Step("magnify", "Magnify the picture and look for visible marks of generators, and at hands and text.")
