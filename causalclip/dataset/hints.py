@@ -21,7 +21,7 @@ from causalclip.dataset.table import FORMATS, Picture
 from causalclip.provenance.jpegtables import read_tables
 
 SIDE = 64  # pixels of a thumbnail, squashed to a square
-MOST = 3000  # pictures of a set that are asked about, drawn by their hashes
+MOST = 1500  # pictures of a set that are asked about, drawn by their hashes
 FOLDS = 5
 PARTS = 100  # principal components of thumbnails
 HEAD = 2**20  # bytes of a file that are read for its tables

@@ -48,7 +48,7 @@ def split_new(pictures: Iterable[Picture], known: Iterable[Picture]) -> list[Pic
 def _split(owner: str, before: dict[str, set[str]], tested: set[str]) -> str:
     if owner not in before:
         return "test" if owner in tested else "train"
-    return "train" if before[owner] == {"train"} else "aside"  # a test set that was measured on does not grow
+    return "aside" if "test" in before[owner] else "train"  # a test set that was measured on does not grow
 
 
 def settle(pictures: Iterable[Picture]) -> list[Picture]:

@@ -17,7 +17,7 @@ def test_a_fifth_of_each_kind_tests_and_an_eighth_of_the_edits() -> None:
 
 
 def test_an_owner_that_is_known_keeps_its_split_and_a_test_set_does_not_grow() -> None:
-    known = [picture("anna/a"), picture("bert/b", split="test")]
+    known = [picture("anna/a"), picture("anna/z", split="aside"), picture("bert/b", split="test")]
     new = [picture("anna/c", split=""), picture("bert/d", split=""), *(picture(f"o{n}/x", split="") for n in range(10))]
     splits = {p.owner: p.split for p in split_new(new, known)}
     assert splits["anna"] == "train"
