@@ -61,13 +61,14 @@ function outOfReach({ place, host }) {
 }
 
 function answered({ found, place, small }) {
-  const card = text("section", "", { className: TONE[found.band] ?? "" });
+  const card = text("section", "", { className: found.headline?.tone ?? TONE[found.band] ?? "" });
   const score = `Score ${digits(found)} of 1. From ${found.high.toFixed(2)} on the answer is likely generated, up to ${found.low.toFixed(2)} likely not generated.`;
   const title = found.headline?.title ?? found.band;
   card.append(text("h1", title[0].toUpperCase() + title.slice(1)));
-  const lines = [MEANING[found.band], found.tension, found.stability?.sentence, found.archive?.sentence];
+  const { source, proved, claimed, agreement } = found.headline ?? {};
+  const word = { signature: proved, file: claimed }[source] ?? MEANING[found.band];
+  const lines = [word, agreement, found.stability?.sentence, found.archive?.sentence];
   lines.push(...(found.archive?.unlike ?? []), ...(found.cautions ?? []).map((one) => one.sentence));
-  if (found.headline?.sentence) lines.unshift(found.headline.sentence);
   for (const line of [...lines, score].filter(Boolean)) card.append(text("p", line));
   return [...picture(small), card, facts(found, place), button("Keep the whole report", save)];
 }

@@ -1,14 +1,18 @@
-"""Many pictures, one after the other: a row each, streamed; a bad file costs its row only; what is done is kept."""
+"""Many pictures: first every one's answer, then whether each survives; a bad file costs its row only.
+
+What is found is kept by the file's hash, so that a batch that was stopped, or has grown, goes on where it was.
+"""
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import logging
 import unicodedata
 import zipfile
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +27,7 @@ from causalclip.pictures.plaintext import clean
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection, Detector
+    from causalclip.examine.cautions import Caution
     from causalclip.provenance.reading import Provenance
 
 log = logging.getLogger(__name__)
@@ -75,16 +80,37 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Early:
+    """What is known of a picture between its answer and the check whether it survives."""
+
+    provenance: Provenance
+    cautions: tuple[Caution, ...]
+    detection: Detection
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """A row with what it rests on.
 
     examination: None for a file that was refused, and for a row whose stability is still being checked: the same row
-    comes again with it. pixels: of the picture, uint8 RGB [H, W, 3]; None for a file that was refused.
+    comes again with it. pixels: of the picture, uint8 RGB [H, W, 3]; None for a file that was refused, and for one that
+    was known already.
     """
 
     row: Row
     examination: Examination | None = None
     pixels: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an earlier run over some of the same files has left, by SHA-256; `early` is added to.
+
+    early: of pictures that have their answer. finished: rows that will not change.
+    """
+
+    early: MutableMapping[str, Early] = field(default_factory=dict)
+    finished: Mapping[str, Row] = field(default_factory=dict)
 
 
 def collect(paths: Iterable[str | Path]) -> Iterator[Member]:
@@ -134,47 +160,76 @@ def _members(path: str | Path, *, left: int, alone: bool) -> Iterator[Member]:
         yield name, error
 
 
-def examine_all(members: Iterable[Member], detector: Detector) -> Iterator[Done]:
-    """Examines one file after the other; never raises on a file's account.
+def examine_all(read: Callable[[], Iterable[Member]], detector: Detector, known: Known | None = None) -> Iterator[Done]:
+    """Examines all files; never raises on a file's account.
 
-    Yields each row twice: as soon as there is a verdict, and again when its stability is known; a refused file's once.
+    Yields each row twice: when there is an answer, and, once all have theirs, when its stability is known; a refused
+    file's and a finished one's once.
+
+    Args:
+        read: gives all members, each time it is called; it is called twice.
+        known: what need not be done again.
     """
-    for number, (name, content) in enumerate(members, 1):
-        try:
-            yield from _examine(number, name, content, detector)
-        except ImageError as error:
-            yield Done(Row(number, name, NOT_EXAMINED, problem=str(error)))
-        except Exception as error:  # ours, not the file's: said in its row, logged without its name
-            log.error("A picture of a batch was not examined: %s", type(error).__name__)
-            yield Done(Row(number, name, NOT_EXAMINED, problem=OURS))
+    known = known or Known()
+    left = set()
+    for number, (name, content) in enumerate(read(), 1):
+        done = _guarded(number, name, lambda n=number, m=name, c=content: _first(n, m, c, detector, known))  # type: ignore[misc]
+        if done.row.survives == CHECKING:
+            left.add(number)
+        yield done
+    for number, (name, content) in enumerate(read(), 1):
+        if number in left:
+            yield _guarded(number, name, lambda n=number, m=name, c=content: _second(n, m, c, detector, known))  # type: ignore[misc]
 
 
-def _examine(number: int, name: str, content: bytes | ImageError, detector: Detector) -> Iterator[Done]:
+def _guarded(number: int, name: str, examine: Callable[[], Done]) -> Done:
+    name = clean(name, limit=120)
+    try:
+        return examine()
+    except ImageError as error:
+        return Done(Row(number, name, NOT_EXAMINED, problem=str(error)))
+    except Exception as error:  # ours, not the file's: said in its row, logged without its name
+        log.error("A picture of a batch was not examined: %s", type(error).__name__)
+        return Done(Row(number, name, NOT_EXAMINED, problem=OURS))
+
+
+def _first(number: int, name: str, content: bytes | ImageError, detector: Detector, known: Known) -> Done:
+    """The answer."""
     if isinstance(content, ImageError):
         raise content
+    sha256 = hashlib.sha256(content).hexdigest()
+    if sha256 in known.finished:
+        return Done(replace(known.finished[sha256], number=number, name=clean(name, limit=120)))
     claims, loaded = read_claims(content), load_image(content)
-    provenance, cautions = look_closer(loaded, claims)
-    detection = detector.predict(loaded.pixels)
-    kinds = ", ".join(caution.kind for caution in cautions)
-    first = _row(number, clean(name, limit=120), loaded, detection, provenance, kinds)
-    yield Done(first, pixels=loaded.pixels)
-    x = conclude(detector, loaded, provenance, cautions, detection, name=name)
+    found = known.early.get(sha256)
+    if found is None:
+        found = Early(*look_closer(loaded, claims), detector.predict(loaded.pixels))
+        known.early[sha256] = found
+    return Done(_row(number, clean(name, limit=120), loaded, found), pixels=loaded.pixels)
+
+
+def _second(number: int, name: str, content: bytes | ImageError, detector: Detector, known: Known) -> Done:
+    """The same row with its stability."""
+    if isinstance(content, ImageError):
+        raise content
+    loaded = load_image(content)
+    found = known.early[loaded.sha256]
+    row = _row(number, clean(name, limit=120), loaded, found)
+    x = conclude(detector, loaded, found.provenance, found.cautions, found.detection, name=name)
     checked = x.stability.words if x.stability else UNCHECKED
-    yield Done(replace(first, answer=x.headline.title, band=x.band, survives=checked), x, loaded.pixels)
+    return Done(replace(row, answer=x.headline.title, band=x.band, survives=checked), x, loaded.pixels)
 
 
-def _row(
-    number: int, name: str, loaded: LoadedImage, detection: Detection, provenance: Provenance, cautions: str
-) -> Row:
+def _row(number: int, name: str, loaded: LoadedImage, found: Early) -> Row:
     return Row(
         number,
         name,
-        conclude_all(provenance, detection.band).title,
-        round(detection.probability, 4),
-        detection.band,
+        conclude_all(found.provenance, found.detection.band).title,
+        round(found.detection.probability, 4),
+        found.detection.band,
         CHECKING,
-        cautions,
-        "" if provenance.silent else provenance.summary(),
+        ", ".join(caution.kind for caution in found.cautions),
+        "" if found.provenance.silent else found.provenance.summary(),
         f"{loaded.width} x {loaded.height}",
         loaded.format,
         loaded.sha256,
@@ -211,4 +266,4 @@ def zip_reports(path: str | Path, rows: Iterable[Row], reports: Iterable[tuple[s
 def report_stem(number: int, name: str) -> str:
     """A report's file name without its ending: a number, and what is plain of the picture's own name."""
     stem = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in Path(name).stem).strip("-")[:40]
-    return f"{number:02d}-{stem or 'picture'}"
+    return f"{number:03d}-{stem or 'picture'}"

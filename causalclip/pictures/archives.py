@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from causalclip.pictures.formats import MAX_BYTES, ImageError, ImageTooLarge, UnsupportedImage
 from causalclip.pictures.plaintext import clean
 
-MAX_PICTURES = 50
-MAX_TOTAL = 300 * 2**20  # bytes of all members, unpacked
+MAX_PICTURES = 200
+MAX_TOTAL = 600 * 2**20  # bytes of all members, unpacked
 MAX_RATIO = 100  # unpacked to packed, from SMALL bytes on; pictures hardly shrink when they are packed
 SMALL = 2**20
 MAX_DIRECTORY = 512 * 2**10  # bytes of the list of members: more than a thousand names

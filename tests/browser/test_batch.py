@@ -6,11 +6,17 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+import app
 from tests.browser.conftest import Open, open_tab
+from tests.makers.detectors import tiny_detector
+from tests.makers.pictures import encode, photo
+from ui.batch import folders
 
 
 @pytest.mark.parametrize(("width", "dark"), [(390, False), (1440, True)], ids=["phone, light", "desk, dark"])
-def test_a_row_opens_below(open_page: Open, files: dict[str, Path], width: int, dark: bool) -> None:
+def test_a_row_opens_beside_the_table_and_closes(
+    open_page: Open, files: dict[str, Path], width: int, dark: bool
+) -> None:
     page = open_page(width=width, dark=dark)
     open_tab(page, "Batch")
     page.locator("#batch-files input[type=file]").set_input_files([files["photo.jpg"], files["broken.jpg"]])
@@ -18,25 +24,36 @@ def test_a_row_opens_below(open_page: Open, files: dict[str, Path], width: int, 
     expect(page.locator("#batch-status")).to_contain_text("1 examined, 1 could not be")
     table, opened = page.locator("#batch-table"), page.locator("#batch-opened")
     expect(table.locator("tbody .cc-answer")).to_have_count(1)
-    assert table.locator("tbody img").evaluate("async (i) => { await i.decode(); return i.naturalWidth; }") == 96
+    assert table.locator("tbody img").evaluate("async (i) => { await i.decode(); return i.naturalWidth; }") == 64
     answer = table.locator("tbody .cc-answer").inner_text().split(maxsplit=1)[1]
     table.get_by_role("button", name="photo.jpg").press("Enter")
     expect(opened.locator("h2").first).to_contain_text("photo.jpg")
     expect(opened.locator(".cc-card h2")).to_contain_text(answer.capitalize())
     expect(opened.locator("figure img")).to_be_visible()
     expect(opened.get_by_role("region", name="Stability")).to_be_visible()
-    expect(opened).to_be_in_viewport()
+    expect(opened.locator("h2").first).to_be_in_viewport()
+    expect(opened.locator("h2").first).to_be_focused()
+    left, right = table.bounding_box(), opened.bounding_box()
+    assert left
+    assert right
+    assert width < 700 or (right["x"] >= left["x"] + left["width"] and abs(right["y"] - left["y"]) < 40)
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     found = Axe().run(page).response["violations"]
     assert not [
         (v["id"], [n["html"][:200] for n in v["nodes"]]) for v in found if v["impact"] in ("serious", "critical")
     ]
+    page.keyboard.press("Escape")
+    expect(opened).to_be_hidden()
+    table.get_by_role("button", name="photo.jpg").click()
+    opened.get_by_role("button", name="Close").click()
+    expect(opened).to_be_hidden()
+    expect(page.locator("#batch-files")).to_be_visible()
 
 
 def test_a_batch_starts_when_it_is_given_and_goes_with_its_files(open_page: Open, files: dict[str, Path]) -> None:
     page = open_page()
     open_tab(page, "Batch")
-    expect(page.locator("#batch-status")).to_contain_text("Add pictures or a zip of them")
+    expect(page.locator("#batch-status")).to_contain_text("Add pictures, a folder or a zip")
     expect(page.locator("#batch-start")).to_be_disabled()
     page.locator("#batch-files input[type=file]").set_input_files(files["photo.jpg"])
     expect(page.locator("#batch-status")).to_contain_text("1 examined")
@@ -44,7 +61,40 @@ def test_a_batch_starts_when_it_is_given_and_goes_with_its_files(open_page: Open
     expect(page.locator("#batch-status")).to_contain_text("1 examined")
     expect(page.locator("#batch-table tbody tr")).to_have_count(1)
     page.locator("#batch-files").get_by_label("Clear").click()
-    expect(page.locator("#batch-status")).to_contain_text("Add pictures or a zip of them")
+    expect(page.locator("#batch-status")).to_contain_text("Add pictures, a folder or a zip")
     expect(page.locator("#batch-table tbody tr")).to_have_count(0)
     expect(page.locator("#batch-csv")).to_be_hidden()
     expect(page.locator("#batch-start")).to_be_disabled()
+
+
+def test_a_folder_is_taken_in_portions_and_rows_are_filtered(
+    open_page: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More files than the server takes at once, one of them in a folder inside, and one that is no picture."""
+    monkeypatch.setattr(folders, "FILES", 2)
+    detector = tiny_detector()
+    served = app.build(lambda: detector)
+    page = open_page(app.launch(served))
+    (tmp_path / "inner").mkdir()
+    for name, side in (("a.png", 64), ("b.png", 300), ("inner/c.png", 320)):
+        (tmp_path / name).write_bytes(encode(photo(side, side), "PNG"))
+    (tmp_path / "notes.txt").write_text("no picture")
+    open_tab(page, "Batch")
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose a folder").click()
+    chooser.value.set_files(tmp_path)
+    expect(page.locator("#batch-folder")).to_contain_text("3 of 4 files are taken.")
+    expect(page.locator("#batch-status")).to_contain_text("3 examined")
+    rows = page.locator("#batch-table tbody tr")
+    expect(rows).to_have_count(3)
+    page.locator("#batch-filters select[data-filter=cautions]").select_option("small")
+    expect(rows.filter(visible=True)).to_have_count(1)
+    expect(page.locator("#batch-filters")).to_contain_text("1 of 3 shown")
+    page.locator("#batch-filters select[data-filter=cautions]").select_option("")
+    expect(rows.filter(visible=True)).to_have_count(3)
+    for kind, begins in (("pdf", b"%PDF"), ("html", b"<!doctype"), ("zip", b"PK")):
+        with page.expect_download() as download:
+            page.locator(f"#batch-{kind}").click()
+        assert Path(download.value.path()).read_bytes().startswith(begins)
+        assert download.value.suggested_filename.endswith(kind)
+    served.close(verbose=False)

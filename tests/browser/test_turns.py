@@ -127,7 +127,7 @@ def test_three_batches_in_a_row_and_only_the_last_is_answered(
     expect(page.locator("#batch-table tbody tr")).to_have_count(1)
     expect(page.locator("#batch-table")).to_contain_text("330.jpg")
     seen = " ".join(page.evaluate("window.seen"))
-    assert "0 of 1 done" in seen
+    assert "1 of 1 have an answer" in seen
     assert not re.findall("3[12]0.jpg", seen)
 
 

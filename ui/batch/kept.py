@@ -1,38 +1,62 @@
-"""What a session's batch has so far: little in memory, and the rest in a folder that is deleted with the session."""
+"""What a session's batch has so far: little in memory, and the rest in a folder that is deleted with the session.
+
+All is kept by the file's hash, so that the same files need not be examined again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shelve
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from causalclip.examine.batch import CHECKING, UNCHECKED, Done, Row, as_csv, report_stem
+from causalclip.examine.batch import CHECKING, UNCHECKED, Done, Known, Row, as_csv, report_stem
 from ui.batch import opened
 
-SMALL = 96  # px, the long side of a row's picture
+SMALL = 64  # px, the long side of a row's picture
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """folder: where its reports lie. total: how many rows there will be. thumbnails: by number, as data addresses.
-    edges: what a score must not be rounded across.
+    """folder: where its reports lie. total: how many rows there will be. thumbnails: data addresses, by hash.
+
+    edges: what a score must not be rounded across. finished: rows that will not change, by hash, of earlier runs, too.
     """
 
     folder: Path
     total: int = 0
     rows: tuple[Row, ...] = ()
-    thumbnails: Mapping[int, str] = field(default_factory=dict)
+    thumbnails: Mapping[str, str] = field(default_factory=dict)
     edges: tuple[float, ...] = ()
+    finished: Mapping[str, Row] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> int:
+        """Rows that have an answer, or none for good."""
+        return len(self.rows)
 
     @property
     def done(self) -> int:
         """Rows that will not change any more."""
-        return sum(row.survives != CHECKING for row in self.rows)
+        return sum(row.survives not in (CHECKING, UNCHECKED) for row in self.rows)
+
+    @contextmanager
+    def known(self) -> Iterator[Known]:
+        """What need not be done again; answers are kept on disk, as their arrays are large."""
+        with shelve.open(str(self.folder / "early")) as early:
+            yield Known(early, self.finished)
+
+    def again(self, total: int) -> Batch:
+        """Before another run, with what was found so far."""
+        return replace(self, total=total, rows=())
 
     def plus(self, done: Done) -> Batch:
         """With another row, or with the same one as it is now."""
-        rows = (*(row for row in self.rows if row.number != done.row.number), done.row)
-        return replace(self, rows=rows, thumbnails={**self.thumbnails, done.row.number: self._thumbnail(done)})
+        row = done.row
+        rows = (*(other for other in self.rows if other.number != row.number), row)
+        finished = {**self.finished, row.sha256: row} if done.examination else self.finished
+        return replace(self, rows=rows, finished=finished, thumbnails=self._with_thumbnail(done))
 
     def ended(self) -> Batch:
         """As it stays: what was still being checked has not been."""
@@ -40,7 +64,7 @@ class Batch:
         return replace(self, rows=tuple(rows))
 
     def write(self, done: Done) -> None:
-        """The table so far, this row's report as HTML (with maps) and JSON (without), and what opens on a click."""
+        """The table so far, this row's report as HTML and JSON, and what opens on a click."""
         self.write_table()
         if done.examination is None:
             return
@@ -48,17 +72,24 @@ class Batch:
 
         reports, maps = self.folder / "reports", draw_maps(done.examination)
         reports.mkdir(exist_ok=True)
-        stem = report_stem(done.row.number, done.row.name)
-        save_reports(done.examination, reports, stem, maps=maps)
-        opened.write(self.folder, done.row.number, done.examination, causal=maps["causal"])
+        save_reports(done.examination, reports, done.row.sha256, maps=maps)
+        opened.write(self.folder, done.row.sha256, done.examination, causal=maps["causal"])
 
     def write_table(self) -> None:
         """results.csv."""
-        (self.folder / "results.csv").write_text(as_csv(self.rows), encoding="utf-8", newline="")
+        rows = sorted(self.rows, key=lambda row: row.number)
+        (self.folder / "results.csv").write_text(as_csv(rows), encoding="utf-8", newline="")
 
-    def _thumbnail(self, done: Done) -> str:
-        """Of a row's picture; drawn once."""
+    def reports(self) -> Iterator[tuple[str, str]]:
+        """(file name, text) of every report there is, in the files' order."""
+        for row in sorted(self.rows, key=lambda row: row.number):
+            for path in sorted(self.folder.glob(f"reports/{row.sha256}.*")) if row.sha256 else ():
+                yield report_stem(row.number, row.name) + path.suffix, path.read_text(encoding="utf-8")
+
+    def _with_thumbnail(self, done: Done) -> Mapping[str, str]:
+        """Drawn once."""
+        if done.pixels is None or done.row.sha256 in self.thumbnails:
+            return self.thumbnails
         from causalclip.report.document import draw_thumbnail  # brings Jinja, which the page need not wait for
 
-        earlier = self.thumbnails.get(done.row.number)
-        return earlier or ("" if done.pixels is None else draw_thumbnail(done.pixels, side=SMALL))
+        return {**self.thumbnails, done.row.sha256: draw_thumbnail(done.pixels, side=SMALL)}

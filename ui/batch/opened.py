@@ -14,13 +14,14 @@ from causalclip.report import card, provenance_panel, stability_panel
 if TYPE_CHECKING:
     from causalclip.examine.examination import Examination
 
+CLOSE = "<button type='button' class='cc-do cc-close'>Close</button>"
 GONE = "<p class='cc-said'>This row's result is not there: it is being examined, was not, or is no longer kept.</p>"
 
 
-def write(folder: Path, number: int, x: Examination, *, causal: str) -> None:
+def write(folder: Path, sha256: str, x: Examination, *, causal: str) -> None:
     """Writes the card, the map (a data address) and the panels of a row."""
     said = (
-        f"<section aria-label='Row {number}'><h2>No. {number}: {escape(x.name)}</h2>"
+        f"<section aria-label='One picture'><h2 tabindex='-1'>{escape(x.name)}</h2>{CLOSE}"
         + card.verdict(x.headline, x.detection, x.notes, cautions=x.cautions, stability=x.stability, unlike=x.unlike)
         + f"<figure><img src='{causal}' alt='Causal map over the picture'><figcaption>What the verdict rests on. "
         "Orange pushes towards generated, purple towards not generated.</figcaption></figure>"
@@ -28,14 +29,14 @@ def write(folder: Path, number: int, x: Examination, *, causal: str) -> None:
         + (stability_panel.panel(x.stability) if x.stability else "")
         + "</section>"
     )
-    _file(folder, number).write_text(said, encoding="utf-8")
+    _file(folder, sha256).write_text(said, encoding="utf-8")
 
 
-def read(folder: Path, number: int) -> str:
+def read(folder: Path, sha256: str) -> str:
     """What was written of a row, or a sentence where there is nothing."""
-    file = _file(folder, number)
+    file = _file(folder, sha256)
     return file.read_text(encoding="utf-8") if file.is_file() else GONE
 
 
-def _file(folder: Path, number: int) -> Path:
-    return folder / f"row-{number:02d}.html"
+def _file(folder: Path, sha256: str) -> Path:
+    return folder / f"row-{sha256}.html"

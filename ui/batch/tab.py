@@ -1,23 +1,26 @@
-"""The Batch tab: many pictures or a zip, a table that fills as it goes, CSV and zipped reports. No model code."""
+"""The Batch tab: many pictures, folders or a zip; a table that fills as it goes, a summary to mail, and all reports."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from causalclip.examine.batch import Done, collect, count, examine_all, zip_reports
+from causalclip.examine.batch import Done, collect, count, examine_all
 from causalclip.pictures.archives import MAX_PICTURES
 from causalclip.pictures.formats import ENDINGS, NAMES, SIZES
 from causalclip.report import card
-from ui.batch import opened
+from ui.batch import folders, opened
+from ui.batch.downloads import KINDS, Kind, write_download
+from ui.batch.filters import filters
 from ui.batch.kept import Batch
-from ui.batch.progress import progress
+from ui.batch.progress import Clock
 from ui.batch.table import SCRIPT, draw_table
+from ui.batch.triage import counts
 from ui.server.files import files_input, new_folder, upload_paths
 from ui.server.gate import PICTURES, Priority, gated
 from ui.server.problems import explain
@@ -28,15 +31,19 @@ if TYPE_CHECKING:
     from causalclip.detector import Detector
 
 INTRO = (
-    f"Up to {MAX_PICTURES} pictures ({NAMES}; {SIZES}), or a zip of them. Unlike in the other tabs, the names of the "
+    f"Up to {MAX_PICTURES} pictures ({NAMES}; {SIZES}), a folder, or a zip of them. More can be added; what is "
+    "examined already is not examined again. Unlike in the other tabs, the names of the "
     "files go to this server, too, so that the rows can be told apart; they are not logged."
 )
 
-TO_RESULT = "() => document.querySelector('#batch-opened').scrollIntoView({ block: 'start' })"
+TO_RESULT = "() => document.querySelector('#batch-opened h2')?.focus()"
+CLOSING = """element.addEventListener("click", (event) => event.target.closest(".cc-close") && trigger("click"));
+element.addEventListener("keydown", (event) => event.key === "Escape" && trigger("click"));"""
+PAUSE = 1.0  # seconds between two drawings of the table: each is sent as a whole
 
 NOTHING = (
-    "Add pictures or a zip of them. A row for each appears here, examined as in the Detect tab; a file that cannot be "
-    "read costs its own row only."
+    "Add pictures, a folder or a zip. Each gets a row and an answer here, and after that it is checked which answers "
+    "survive re-encoding. A file that cannot be read costs its own row only."
 )
 Updates = dict[Any, Any]
 
@@ -51,52 +58,51 @@ class BatchTab:
     stop: gr.Button
     status: gr.HTML
     table: gr.HTML
-    table_file: gr.DownloadButton
-    reports: gr.DownloadButton
+    downloads: dict[Kind, gr.DownloadButton]
     opened: gr.HTML
     batch: gr.State
 
     def begin(self, event: gr.EventData, payload: Any) -> Updates:
-        """What the page shows at once: nothing of an older batch."""
-        return self._blank(_say("Waiting for the first picture.")) if payload else self.cleared()
+        """What the page shows at once; what was found of the same files stays known."""
+        if not payload:
+            return self.cleared()
+        return self._blank(_say("Waiting for the first picture.")) | {self.batch: gr.skip()}
 
-    def run(self, turn: Turn, payload: Any) -> Iterator[Updates]:
-        """Examines all uploads and yields the table after each step; at the end also the reports."""
+    def run(self, turn: Turn, payload: Any, before: Batch | None = None) -> Iterator[Updates]:
+        """Examines all uploads and yields the table as it fills. before: what an earlier run has left."""
         paths = upload_paths(payload)
         if not paths:
             yield self.cleared()
             return
-        batch, started = Batch(new_folder(), count(paths)), time.perf_counter()
+        batch, clock = (before or Batch(new_folder())).again(count(paths)), Clock()
         yield self._running(batch)
         try:
             detector = gated(self.detector(), verdict=Priority.BATCH, check=turn.check)
             batch = replace(batch, edges=_edges(detector))
-            for done in _one_by_one(examine_all(collect(paths), detector)):
-                batch = batch.plus(done)
-                batch.write(done)
-                yield self._shown(batch, time.perf_counter() - started)
+            with batch.known() as known:
+                for done in _one_by_one(examine_all(lambda: collect(paths), detector, known)):
+                    batch = batch.plus(done)
+                    batch.write(done)
+                    clock.count(done, batch)
+                    if clock.due(PAUSE):
+                        yield self._shown(batch, clock.words(batch))
         except Exception as error:  # of the batch as a whole: an archive that cannot be used, no weights
             yield {self.status: card.failure(*explain(error)), self.stop: gr.update(visible=False)}
+            yield self.finish(batch, said=False)
+            return
         yield self.finish(batch)
 
-    def finish(self, batch: Batch | None) -> Updates:
-        """Offers what is done; also called when somebody stops the batch."""
+    def finish(self, batch: Batch | None, *, said: bool = True) -> Updates:
+        """Offers what is done; also called when somebody stops the batch. said: whether to say how it went."""
         ended: Updates = {self.start: gr.update(interactive=True), self.stop: gr.update(visible=False)}
         if batch is None or not batch.rows:
             return ended
         batch = batch.ended()
-        path = batch.folder / "reports.zip"
-        reports = sorted(batch.folder.glob("reports/*"))
         batch.write_table()
-        zip_reports(path, batch.rows, ((p.name, p.read_text(encoding="utf-8")) for p in reports))
         refused = sum(row.score is None for row in batch.rows)
         words = f"{len(batch.rows) - refused} examined" + (f", {refused} could not be" if refused else "")
-        return ended | {
-            self.status: _say(f"Finished: {words}."),
-            self.table: draw_table(batch.rows, batch.thumbnails, batch.edges),
-            self.batch: batch,
-            self.reports: gr.update(value=str(path), visible=bool(reports)),
-        }
+        finished = {self.status: _say(f"Finished: {words}. {_sum(batch)}")} if said else {}
+        return ended | finished | self._drawn(batch)
 
     def stopping(self, event: gr.EventData) -> Updates:
         """What the page shows at once."""
@@ -106,11 +112,20 @@ class BatchTab:
         """Keeps what is done."""
         updates = self.finish(batch)
         done, total = (batch.done, batch.total) if batch else (0, 0)
-        yield updates | {self.status: _say(f"Stopped. What was done is kept: {done} of {total}.")}
+        words = f"Stopped. What was done is kept: {done} of {total}. “Go on” examines the rest. "
+        yield updates | {self.status: _say(words + (_sum(batch) if batch else ""))}
 
     def open(self, batch: Batch | None, event: gr.EventData) -> str:
         """The full result of the row that was clicked."""
-        return opened.read(batch.folder, int(event.index)) if batch else opened.GONE
+        rows = {row.number: row for row in batch.rows} if batch else {}
+        row = rows.get(int(event.index))
+        return opened.read(batch.folder, row.sha256) if batch and row else opened.GONE
+
+    def packed(self, kind: Kind, batch: Batch | None) -> str | None:
+        """The path of one of the downloads, written of what is done by now."""
+        if batch is None or not batch.rows:
+            return None
+        return str(write_download(kind, batch))
 
     def cleared(self) -> Updates:
         """No result, and nothing that could be examined."""
@@ -122,7 +137,7 @@ class BatchTab:
             self.status: status,
             **dict.fromkeys((self.table, self.opened), ""),
             self.batch: None,
-            **{button: gr.update(value=None, visible=False) for button in (self.table_file, self.reports)},
+            **{button: gr.update(value=None) for button in self.downloads.values()},
         }
 
     def _running(self, batch: Batch) -> Updates:
@@ -132,13 +147,11 @@ class BatchTab:
             self.stop: gr.update(visible=True),
         }
 
-    def _shown(self, batch: Batch, seconds: float) -> Updates:
-        return {
-            self.status: _say(progress(batch.done, batch.total, seconds)),
-            self.table: draw_table(batch.rows, batch.thumbnails, batch.edges),
-            self.table_file: gr.update(value=str(batch.folder / "results.csv"), visible=True),
-            self.batch: batch,
-        }
+    def _shown(self, batch: Batch, words: str) -> Updates:
+        return {self.status: _say(f"{words} {_sum(batch)}", bar=(batch.done, batch.total))} | self._drawn(batch)
+
+    def _drawn(self, batch: Batch) -> Updates:
+        return {self.table: draw_table(batch.rows, batch.thumbnails, batch.edges), self.batch: batch}
 
 
 def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
@@ -149,26 +162,40 @@ def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
                 label="Pictures, or a zip of them", file_types=[*ENDINGS, ".zip"], height=200, elem_id="batch-files"
             )
             gr.HTML(f"<p class='cc-small'>{PROMISE}</p><p class='cc-small'>{INTRO}</p>", elem_id="batch-intro")
-            start = gr.Button("Examine all again", interactive=False, elem_id="batch-start")
+            gr.HTML(folders.BUTTON, js_on_load=folders.script(), elem_id="batch-folder")
+            start = gr.Button("Go on", interactive=False, elem_id="batch-start")
             stop = gr.Button("Stop, and keep what is done", visible=False, elem_id="batch-stop")
         with gr.Column(scale=7, min_width=300):
             status = gr.HTML(card.waiting(NOTHING), elem_id="batch-status")
-            table = gr.HTML(js_on_load=SCRIPT, elem_id="batch-table")
-            with gr.Row():
-                table_file = gr.DownloadButton("Download the table (CSV)", visible=False, elem_id="batch-csv")
-                reports = gr.DownloadButton("Download all reports (zip)", visible=False, elem_id="batch-reports")
-            open_row = gr.HTML(elem_id="batch-opened", elem_classes="cc-flush")
+            gr.HTML(filters(), elem_id="batch-filters")
+            with gr.Row(elem_id="batch-panes"):
+                table = gr.HTML(js_on_load=SCRIPT, elem_id="batch-table")
+                open_row = gr.HTML(js_on_load=CLOSING, elem_id="batch-opened", elem_classes="cc-flush")
+            wanted, downloads = _downloads()
     batch = gr.State(time_to_live=KEPT)
-    tab = BatchTab(detector, files, start, stop, status, table, table_file, reports, open_row, batch)
-    everything: list[Any] = [status, table, table_file, reports, open_row, batch, start, stop]
+    tab = BatchTab(detector, files, start, stop, status, table, downloads, open_row, batch)
+    everything: list[Any] = [status, table, *downloads.values(), open_row, batch, start, stop]
     part = Part("batch")
-    judge: dict[str, Any] = {"given": [files], "inputs": [files], "outputs": everything, **RUNS}
+    judge: dict[str, Any] = {"given": [files], "inputs": [files, batch], "outputs": everything, **RUNS}
     part.on([files.upload, start.click], tab.begin, tab.run, **judge)
     part.on([stop.click], tab.stopping, tab.stopped, given=[], inputs=[batch], outputs=everything, **RUNS)
     part.off([files.clear], tab.cleared, outputs=everything)
     shown = table.click(tab.open, batch, open_row, queue=False, **PRIVATE)
     shown.then(None, js=TO_RESULT, queue=False, **PRIVATE)
+    open_row.click(None, None, open_row, js="() => ''", queue=False, **PRIVATE)
+    for kind, button in wanted.items():
+        written = button.click(partial(tab.packed, kind), batch, downloads[kind], queue=False, **PRIVATE)
+        written.success(None, js=f"() => document.querySelector('#batch-{kind}-file').click()", queue=False, **PRIVATE)
     return tab
+
+
+def _downloads() -> tuple[dict[Kind, gr.Button], dict[Kind, gr.DownloadButton]]:
+    """Buttons that have a file written of what is done by now, and the hidden ones that then download it."""
+    with gr.Row(elem_id="batch-downloads"):
+        wanted = {kind: gr.Button(label, elem_id=f"batch-{kind}") for kind, label in KINDS.items()}
+    with gr.Row(elem_classes="cc-hidden"):
+        files = {kind: gr.DownloadButton(label, elem_id=f"batch-{kind}-file") for kind, label in KINDS.items()}
+    return wanted, files
 
 
 def _edges(detector: Detector) -> tuple[float, ...]:
@@ -186,5 +213,13 @@ def _one_by_one(pictures: Iterator[Done]) -> Iterator[Done]:
         yield done
 
 
-def _say(sentence: str) -> str:
-    return f"<p class='cc-said' role='status' aria-live='polite'>{escape(sentence)}</p>"
+def _sum(batch: Batch) -> str:
+    """How many of which answer there are so far."""
+    said = counts(batch.rows)
+    return f"{said[0].upper()}{said[1:]}." if said else ""
+
+
+def _say(sentence: str, *, bar: tuple[int, int] | None = None) -> str:
+    """bar: how many of how many are done."""
+    drawn = f"<progress value='{bar[0]}' max='{bar[1]}' aria-label='Done'></progress>" if bar else ""
+    return f"<p class='cc-said' role='status' aria-live='polite'>{escape(sentence)}</p>{drawn}"

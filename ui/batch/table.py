@@ -13,6 +13,7 @@ from causalclip.examine.batch import COLUMNS
 from causalclip.examine.headline import tone_of
 from causalclip.report.card import SIGN
 from causalclip.report.stability_panel import shown
+from ui.batch.triage import rank
 
 if TYPE_CHECKING:
     from causalclip.examine.batch import Row
@@ -20,10 +21,21 @@ if TYPE_CHECKING:
 SHOWN = ("number", "name", "answer", "score", "survives", "cautions", "claims")
 NOTHING = "\N{EN DASH}"
 HEADS = COLUMNS | {"claims": "What the file says, or why it was not examined"}
-# Sorts when a head is clicked, and again when the table is drawn anew with another row; a click on a row opens it.
+# Sorts when a head is clicked and shows what is chosen in the filters, and again when the table is drawn anew; a click
+# on a row opens it.
 SCRIPT = """
 const key = (cell) => cell.dataset.value ?? cell.textContent;
 let column = null, down = false;
+const filter = () => {
+  const chosen = [...document.querySelectorAll("#batch-filters select")].filter((s) => s.value);
+  const rows = [...element.querySelectorAll("tbody tr")];
+  const fits = (row) => (s) => row.dataset[s.dataset.filter].split(/: .*|, /).includes(s.value);
+  rows.forEach((row) => (row.hidden = !chosen.every(fits(row))));
+  const said = document.querySelector("#batch-filters .cc-done");
+  const text = chosen.length ? `${rows.filter((row) => !row.hidden).length} of ${rows.length} shown` : "";
+  if (said && said.textContent !== text) said.textContent = text;
+};
+document.addEventListener("change", (event) => event.target.closest?.("#batch-filters") && filter());
 const compare = (a, b) => {
   const none = (text) => text === "" || text === "\u2013";
   if (none(a) || none(b)) return none(a) - none(b);  // what has no value stays below
@@ -51,22 +63,23 @@ element.addEventListener("click", (event) => {
   column = index;
   sort();
 });
-new MutationObserver(sort).observe(element, { childList: true, subtree: true });
+new MutationObserver(() => (sort(), filter())).observe(element, { childList: true, subtree: true });
 """
 
 
-def draw_table(rows: Sequence[Row], thumbnails: Mapping[int, str] | None = None, edges: tuple[float, ...] = ()) -> str:
-    """The rows so far, with their pictures in small by number; everything in them is escaped.
+def draw_table(rows: Sequence[Row], thumbnails: Mapping[str, str] | None = None, edges: tuple[float, ...] = ()) -> str:
+    """The rows so far, what needs a look first on top, with their pictures in small by hash; everything is escaped.
 
     edges: thresholds that a score is not rounded across.
     """
     if not rows:
         return ""
     heads = "".join(f"<th scope='col'><button type='button'>{HEADS[name]}</button></th>" for name in SHOWN)
-    body = "".join(_row(row, (thumbnails or {}).get(row.number, ""), edges) for row in rows)
+    body = "".join(_row(row, (thumbnails or {}).get(row.sha256, ""), edges) for row in sorted(rows, key=rank))
     return (
         "<div class='cc-wide' tabindex='0' role='region' aria-label='Results'><table class='cc-table cc-batch'>"
-        "<caption>Results. A click on a row opens its full result below; one on a column's head sorts by it.</caption>"
+        "<caption>What needs a look first is on top. A click on a row opens its full result beside the table; one on "
+        "a column's head sorts by it.</caption>"
         f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -79,7 +92,9 @@ def _row(row: Row, thumbnail: str, edges: tuple[float, ...]) -> str:
         tag = "th scope='row'" if name == "name" else "td"
         cells.append(f"<{tag}{exact}>{_cell(row, name, value, thumbnail, edges)}</{tag[:2]}>")
     opens = f" data-number='{row.number}'" if row.score is not None else ""
-    return f"<tr{opens}>{''.join(cells)}</tr>"
+    kept = {"answer": row.answer, "cautions": row.cautions, "survives": row.survives}
+    data = "".join(f" data-{name}='{escape(value)}'" for name, value in kept.items())
+    return f"<tr{opens}{data}>{''.join(cells)}</tr>"
 
 
 def _cell(row: Row, name: str, value: Any, thumbnail: str, edges: tuple[float, ...]) -> str:

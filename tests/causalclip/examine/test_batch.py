@@ -11,6 +11,7 @@ import pytest
 from causalclip.examine.batch import (
     CHECKING,
     COLUMNS,
+    Known,
     Row,
     as_csv,
     collect,
@@ -61,8 +62,8 @@ def test_bombs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ratio["good.png"] == PNG
     large = unpacked(packed({"large.png": bytes(21 * 2**20)}))
     assert "more than 20 MB" in str(large["large.png"])
-    with pytest.raises(ArchiveError, match="51 files"):
-        unpacked(packed({f"{i}.png": PNG for i in range(51)}))
+    with pytest.raises(ArchiveError, match="201 files"):
+        unpacked(packed({f"{i}.png": PNG for i in range(201)}))
     monkeypatch.setattr(archives, "MAX_TOTAL", 2**20)
     with pytest.raises(ArchiveError, match="unpacks to more than 1 MB"):
         unpacked(packed({f"{i}.png": bytes(2**18) for i in range(5)}))
@@ -127,9 +128,9 @@ def test_a_bad_file_costs_its_row_only(tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
     (tmp_path / "more.zip").write_bytes(packed({"inside.png": PNG, "text.txt": b"hello"}))
     paths = [tmp_path / name for name in ("bad.jpg", "good.png", "missing.png", "more.zip")]
-    every = list(examine_all(collect(paths), tiny_detector()))
-    done = [d for d in every if d.row.survives != CHECKING]
-    assert [d.row.number for d in every] == [1, 2, 2, 3, 4, 4, 5]  # first the verdict, then with its stability
+    every = list(examine_all(lambda: collect(paths), tiny_detector()))
+    done = sorted((d for d in every if d.row.survives != CHECKING), key=lambda d: d.row.number)
+    assert [d.row.number for d in every] == [1, 2, 3, 4, 5, 2, 4]  # first all answers, then whether they survive
     assert count(paths) == len(done)
     assert [d.row.name for d in done] == ["bad.jpg", "good.png", "missing.png", "inside.png", "text.txt"]
     assert [d.examination is not None for d in done] == [False, True, False, True, False]
@@ -145,6 +146,40 @@ def test_a_bad_file_costs_its_row_only(tmp_path: Path) -> None:
     assert good.examination.pixels.shape == photo().shape
 
 
+class Counting:
+    """A detector that counts what it is asked for."""
+
+    def __init__(self) -> None:
+        self.answers = self.checks = 0
+        self._tiny = tiny_detector()
+
+    def predict(self, pixels: object) -> object:
+        self.answers += 1
+        return self._tiny.predict(pixels)  # type: ignore[arg-type]
+
+    def judge_all(self, pictures: object, **options: object) -> object:
+        self.checks += 1
+        return self._tiny.judge_all(pictures, **options)  # type: ignore[arg-type]
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._tiny, name)
+
+
+def test_a_batch_that_was_stopped_or_has_grown_goes_on_where_it_was() -> None:
+    one, two = ("one.png", PNG), ("two.png", encode(photo(90, 80), "PNG"))
+    detector, known = Counting(), Known()
+    stopped = examine_all(lambda: [one, two], detector, known)  # type: ignore[arg-type]
+    first = [next(stopped) for _ in range(3)][-1]  # two answers, and whether the first survives
+    stopped.close()
+    assert (detector.answers, detector.checks) == (2, 1)
+    known = Known(known.early, {first.row.sha256: first.row})
+    again = [d.row for d in examine_all(lambda: [two, one], detector, known)]  # type: ignore[arg-type]
+    assert (detector.answers, detector.checks) == (2, 2)
+    assert [(row.number, row.name) for row in again] == [(1, "two.png"), (2, "one.png"), (1, "two.png")]
+    assert again[1].survives == first.row.survives
+    assert again[2].survives != CHECKING
+
+
 def test_rows_come_one_by_one(tmp_path: Path) -> None:
     """Whoever stops after the first row has it, and nothing further was read."""
     read: list[str] = []
@@ -154,7 +189,7 @@ def test_rows_come_one_by_one(tmp_path: Path) -> None:
             read.append(name)
             yield name, PNG
 
-    rows = examine_all(members(), tiny_detector())  # type: ignore[arg-type]
+    rows = examine_all(members, tiny_detector())  # type: ignore[arg-type]
     assert next(rows).row.name == "one"
     assert read == ["one"]
 
@@ -164,15 +199,15 @@ def test_our_own_failure_is_said_in_the_row(caplog: pytest.LogCaptureFixture) ->
         def predict(self, pixels: object) -> None:
             raise RuntimeError("secret.png")
 
-    done = list(examine_all([("a.png", PNG), ("b.png", b"?")], Broken()))  # type: ignore[arg-type]
+    done = list(examine_all(lambda: [("a.png", PNG), ("b.png", b"?")], Broken()))  # type: ignore[arg-type]
     assert "not the file's fault" in done[0].row.problem
     assert "not a picture" in done[1].row.problem
     assert "secret" not in caplog.text
 
 
 def test_limits_of_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ArchiveError, match="51 files are too many"):
-        list(collect([tmp_path / "x"] * 51))
+    with pytest.raises(ArchiveError, match="201 files are too many"):
+        list(collect([tmp_path / "x"] * 201))
     (tmp_path / "a.zip").write_bytes(packed({"1.png": PNG, "2.png": PNG}))
     (tmp_path / "b.png").write_bytes(PNG)
     monkeypatch.setattr("causalclip.examine.batch.MAX_PICTURES", 2)
@@ -198,11 +233,11 @@ def test_csv_runs_no_formula(name: str) -> None:
 def test_reports_are_zipped_with_the_table(tmp_path: Path) -> None:
     rows = [Row(1, "../../evil\x00.png", "inconclusive", 0.5)]
     names = [report_stem(1, rows[0].name) + ".html", report_stem(2, "..") + ".json"]
-    assert names == ["01-evil.html", "02-picture.json"]
+    assert names == ["001-evil.html", "002-picture.json"]
     zip_reports(tmp_path / "all.zip", rows, [(name, "content") for name in names])
     with zipfile.ZipFile(tmp_path / "all.zip") as archive:
         assert archive.namelist() == ["results.csv", *names]
 
 
 def test_the_limits_are_what_the_page_says() -> None:
-    assert (archives.MAX_PICTURES, archives.MAX_TOTAL >> 20) == (50, 300)
+    assert (archives.MAX_PICTURES, archives.MAX_TOTAL >> 20) == (200, 600)

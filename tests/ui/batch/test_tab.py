@@ -11,21 +11,32 @@ from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
+from pypdf import PdfReader
 
 from causalclip.clip.weights import WeightsMissing
-from causalclip.examine.batch import Row
-from causalclip.examine.headline import tone_of
+from causalclip.examine.batch import CHECKING, UNCHECKED, Row
+from causalclip.examine.headline import ANSWERS, tone_of
 from causalclip.report.card import SIGN
+from causalclip.report.document import draw_thumbnail
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
+from ui.batch.downloads import write_download
+from ui.batch.kept import Batch
 from ui.batch.opened import GONE
 from ui.batch.progress import progress
 from ui.batch.tab import BatchTab, build_batch_tab
 from ui.batch.table import draw_table
+from ui.batch.triage import counts
 from ui.detect.searches import SITES, searches
 from ui.server.files import new_folder
 from ui.server.turns import take_turn
+
+
+@pytest.fixture(autouse=True)
+def drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ui.batch.tab.PAUSE", 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -61,45 +72,94 @@ def sentence(tab: BatchTab, updates: dict[Any, Any]) -> str:
     return str(updates[tab.status])
 
 
-def test_rows_come_one_by_one_and_a_bad_file_costs_its_row(tab: BatchTab) -> None:
+def test_answers_come_first_and_a_bad_file_costs_its_row(tab: BatchTab) -> None:
     payload = upload(a_png=encode(photo(), "PNG"), b_jpg=b"\xff\xd8\xff broken", c_png=encode(photo(90, 80), "PNG"))
     updates = list(tab.run(take_turn("batch"), payload))
     tables = [rows(u[tab.table]) for u in updates if u.get(tab.table)]
-    assert [len(t) for t in tables] == [1, 1, 2, 3, 3, 3]
-    assert [t[-1][4] for t in tables[:2]] == [
-        "Being checked",
-        tables[1][-1][4],
-    ]  # the verdict comes before its stability
-    assert [text(row[1]) for row in tables[-1]] == ["a.png", "b.jpg", "c.png"]
+    assert [len(t) for t in tables] == [1, 2, 3, 3, 3, 3]
+    checked = [sum(row[4] not in (CHECKING, "\N{EN DASH}") for row in t) for t in tables]
+    assert checked == [0, 0, 0, 1, 2, 2]  # all answers, and only then whether they survive
     said = [text(sentence(tab, u)) for u in updates]
     assert said[0] == "Looking at the first picture of 3."
-    assert [s.partition(" done")[0] for s in said[1:-1]] == ["0 of 3", "1 of 3", "2 of 3", "2 of 3", "3 of 3"]
-    assert "seconds left" in said[2]
-    assert tables[-1][1][2] == "Not examined"
-    assert tables[-1][1][-1]
-    assert "2 examined, 1 could not be" in sentence(tab, updates[-1])
-    shown = next(u[tab.table_file]["value"] for u in updates if u.get(tab.table_file, {}).get("value"))
-    lines = list(csv.reader(io.StringIO(Path(shown).read_text(encoding="utf-8-sig"))))
+    assert said[2].startswith("2 of 3 have an answer, about ")
+    assert said[3].startswith("3 of 3 have an answer. ")
+    assert said[4].startswith("All have an answer. Checked whether it survives: 2 of 3")
+    batch = updates[-1][tab.batch]
+    assert said[-1] == f"Finished: 2 examined, 1 could not be. {(c := counts(batch.rows))[0].upper()}{c[1:]}."
+    by_name = {text(row[1]): row for row in tables[-1]}
+    assert by_name["b.jpg"][2] == "Not examined"
+    assert by_name["b.jpg"][-1]
+    lines = list(csv.reader(io.StringIO(Path(tab.packed("csv", batch)).read_text(encoding="utf-8-sig"))))
     assert [line[1] for line in lines] == ["File", "a.png", "b.jpg", "c.png"]
-    with zipfile.ZipFile(updates[-1][tab.reports]["value"]) as archive:
+    with zipfile.ZipFile(tab.packed("zip", batch)) as archive:
         names = archive.namelist()
-        assert names == ["results.csv", "01-a.html", "01-a.json", "03-c.html", "03-c.json"]
-        said = json.loads(archive.read("01-a.json"))
-        assert "data:image/webp" in archive.read("01-a.html").decode()
-    assert said["answer"] == text(tables[-1][0][2]).split(maxsplit=1)[1]
-    assert said["stability"]["words"] == tables[-1][0][4]
-    assert "data:image" not in json.dumps(said)
+        assert names == ["results.csv", "summary.html", "001-a.html", "001-a.json", "003-c.html", "003-c.json"]
+        plain = json.loads(archive.read("001-a.json"))
+        assert "data:image/webp" in archive.read("001-a.html").decode()
+    assert plain["answer"] == text(by_name["a.png"][2]).split(maxsplit=1)[1]
+    assert plain["stability"]["words"] == by_name["a.png"][4]
+    assert "data:image" not in json.dumps(plain)
+
+
+def test_a_summary_can_be_mailed_of_what_is_done(tab: BatchTab) -> None:
+    """As HTML and PDF, at any moment: here before anything was checked."""
+    running = tab.run(take_turn("batch"), upload(a_png=encode(photo(), "PNG"), b_png=encode(photo(90, 80), "PNG")))
+    next(running)
+    batch = next(running)[tab.batch]
+    running.close()
+    page = Path(tab.packed("html", batch)).read_text(encoding="utf-8")
+    pdf = PdfReader(tab.packed("pdf", batch))
+    written = "".join(sheet.extract_text() for sheet in pdf.pages)
+    assert len(pdf.pages) == 1
+    for words in ("1 pictures examined", "a.png", batch.rows[0].answer, batch.rows[0].sha256, "Two thresholds make"):
+        assert words in page
+        assert "".join(words.split()) in "".join(written.split())
+    assert "<script" not in page
+    assert tab.packed("zip", None) is None
+
+
+def test_a_summary_of_two_hundred_pictures_is_small(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    picture = draw_thumbnail(noise, side=64)
+    found = [Row(i, f"<b>{i}.jpg", ANSWERS[i % len(ANSWERS)], 0.5, sha256=f"{i:064x}") for i in range(200)]
+    batch = Batch(tmp_path, 200, tuple(found), {row.sha256: picture for row in found})
+    for kind in ("html", "pdf"):
+        path = write_download(kind, batch)
+        assert path.stat().st_size < 5_000_000
+    assert "<b>0.jpg" not in (tmp_path / "causalclip-batch.html").read_text()
+    assert len(PdfReader(tmp_path / "causalclip-batch.pdf").pages) <= 5
+
+
+def test_what_needs_a_look_stands_on_top() -> None:
+    answers = ("Likely not generated", "Inconclusive", "Likely generated", "The file says it was generated")
+    found = [Row(i, f"{i}.jpg", answer, 0.5) for i, answer in enumerate(answers, 1)]
+    found.append(Row(5, "5.jpg", "Inconclusive", 0.7))
+    assert [text(row[1]) for row in rows(draw_table(found))] == ["4.jpg", "3.jpg", "5.jpg", "2.jpg", "1.jpg"]
+    assert (
+        counts(found) == "1 the file says it was generated, 1 likely generated, 2 inconclusive, 1 likely not generated"
+    )
+
+
+def test_files_that_are_examined_are_not_examined_again(tab: BatchTab) -> None:
+    payload = upload(a_png=encode(photo(), "PNG"))
+    *_, last = tab.run(take_turn("batch"), payload)
+    before = last[tab.batch]
+    more = payload + upload(b_png=encode(photo(90, 80), "PNG"))
+    updates = [u for u in tab.run(take_turn("batch"), more, before) if u.get(tab.table)]
+    first = rows(updates[0][tab.table])
+    assert [row[4] for row in first] == [before.rows[0].survives]  # at once
+    assert len(updates[-1][tab.batch].rows) == 2
 
 
 def test_a_row_looks_as_in_detect_and_opens_its_full_result(tab: BatchTab) -> None:
     *_, last = tab.run(take_turn("batch"), upload(a_png=encode(photo(), "PNG"), b_jpg=b"no picture"))
     batch = last[tab.batch]
     drawn = last[tab.table]
-    tone = tone_of(batch.rows[0].answer)
+    tone = tone_of(next(row.answer for row in batch.rows if row.score is not None))
     assert f"class='cc-answer cc-{tone}'" in drawn
     assert SIGN[tone] in drawn
     assert drawn.count("src='data:image/webp;base64,") == 1
-    assert text(rows(drawn)[0][-1]) == "\N{EN DASH}"  # no metadata
+    assert next(row for row in rows(drawn) if text(row[1]) == "a.png")[-1] == "\N{EN DASH}"  # no metadata
     assert re.findall(r"data-number='(\d+)'", drawn) == ["1"]  # the refused one has nothing to open
     opened = tab.open(batch, event(1))
     for part in ("cc-card", "cc-scale", "aria-label='Provenance'", "aria-label='Stability'", "src='data:image/webp"):
@@ -117,17 +177,20 @@ def test_time_left_is_of_those_that_are_not_done() -> None:
 
 
 def test_stopping_keeps_what_is_done(tab: BatchTab) -> None:
-    png = encode(photo(), "PNG")
-    running = tab.run(take_turn("batch"), upload(a_png=png, b_png=png, c_png=png))
-    for _ in range(3):
+    sizes = ((64, 64), (80, 70), (90, 80))
+    running = tab.run(
+        take_turn("batch"), upload(**{f"{i}_png": encode(photo(*size), "PNG") for i, size in enumerate(sizes)})
+    )
+    for _ in range(4):
         next(running)
-    batch = next(running)[tab.batch]
+    batch = next(running)[tab.batch]  # three answers, and whether the first survives
     running.close()  # what Gradio does to a cancelled event
     (kept,) = tab.stopped(take_turn("batch"), batch)
     assert "kept: 1 of 3" in sentence(tab, kept)
-    assert [row.survives for row in kept[tab.batch].rows] == [batch.rows[0].survives, "Not checked"]
-    with zipfile.ZipFile(kept[tab.reports]["value"]) as archive:
-        assert archive.namelist() == ["results.csv", "01-a.html", "01-a.json"]
+    survives = {row.number: row.survives for row in kept[tab.batch].rows}
+    assert survives == {1: batch.finished[batch.rows[-1].sha256].survives, 2: UNCHECKED, 3: UNCHECKED}
+    with zipfile.ZipFile(tab.packed("zip", kept[tab.batch])) as archive:
+        assert archive.namelist() == ["results.csv", "summary.html", "001-0.html", "001-0.json"]
     assert kept[tab.start]["interactive"]
     assert "kept: 0 of 0" in sentence(tab, next(tab.stopped(take_turn("batch"), None)))
 

@@ -1,0 +1,114 @@
+"""The overview of a batch as PDF on A4: one page for up to some 36 pictures, more where there are more."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from causalclip.examine.headline import tone_of
+from causalclip.report.card import SIGN
+from causalclip.report.overview import METHOD, Overview
+
+if TYPE_CHECKING:
+    from fpdf import FPDF
+
+    from causalclip.examine.batch import Row
+
+INK = {"generated": (154, 74, 6), "not-generated": (84, 48, 140), "inconclusive": (68, 64, 60), "signed": (22, 101, 52)}
+MARGIN, WIDTH, HEIGHT = 12.0, 210.0, 297.0  # mm
+TALL, THUMB = 10.5, 9.0  # mm of a row, and of its picture
+COLUMN = (WIDTH - 2 * MARGIN) / 2
+QUIET = (87, 83, 78)
+
+
+def as_pdf(overview: Overview) -> bytes:
+    """The file's bytes."""
+    from fpdf import FPDF  # some tenths of a second
+
+    pdf = FPDF(format="A4")
+    pdf.set_auto_page_break(False)
+    pdf.set_margins(MARGIN, MARGIN)
+    fonts = _fonts()
+    pdf.add_font("plain", fname=fonts / "DejaVuSans.ttf")
+    pdf.add_font("plain", "B", fonts / "DejaVuSans-Bold.ttf")
+    pdf.add_page()
+    top = _head(pdf, overview)
+    for place in _rows(pdf, overview, top):
+        _row(pdf, overview, *place)
+    return bytes(pdf.output())
+
+
+def _fonts() -> Path:
+    """A folder with a font for names in most scripts: matplotlib brings it."""
+    import matplotlib
+
+    return Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+
+
+def _head(pdf: FPDF, overview: Overview) -> float:
+    """Title, counts, method and limits; returns where the rows begin, in mm."""
+    for text, size, style in (
+        (overview.title, 14, "B"),
+        (overview.head, 7, ""),
+        (overview.counts, 9, "B"),
+        (f"{overview.rates} {METHOD} {overview.limits}".strip(), 6.5, ""),
+    ):
+        pdf.set_font("plain", style, size)
+        pdf.multi_cell(0, size * 0.5, text, new_x="LMARGIN", new_y="NEXT")
+    return float(pdf.get_y()) + 2
+
+
+def _rows(pdf: FPDF, overview: Overview, top: float) -> list[tuple[Row, int, float, float]]:
+    """Every row with its page and its place: two columns a page, filled downwards."""
+    places, page, column, y = [], 1, 0, top
+    for row in overview.rows:
+        if y + TALL > HEIGHT - MARGIN:
+            column, y = column + 1, top if page == 1 else MARGIN
+        if column == 2:
+            page, column, y = page + 1, 0, MARGIN
+        places.append((row, page, MARGIN + column * COLUMN, y))
+        y += TALL
+    return places
+
+
+def _row(pdf: FPDF, overview: Overview, row: Row, page: int, x: float, y: float) -> None:
+    while pdf.pages_count < page:
+        pdf.add_page()
+    source = overview.thumbnails.get(row.sha256, "")
+    if source:
+        pdf.image(_jpeg(source), x=x, y=y, w=THUMB, h=THUMB, keep_aspect_ratio=True)
+    answer, score, know = overview.cells(row)
+    tone = tone_of(answer)
+    left, wide = x + THUMB + 1, COLUMN - THUMB - 3
+    for text, size, style, colour, down in (
+        (f"{SIGN[tone]} {answer}  {score}", 6.5, "B", INK[tone], 0.0),
+        (f"{row.number}. {row.name}", 6, "", (28, 25, 23), 2.8),
+        (know, 4.5, "", QUIET, 5.3),
+        (row.sha256, 4.2, "", QUIET, 7.2),
+    ):
+        pdf.set_xy(left, y + down)
+        pdf.set_font("plain", style, size)
+        pdf.set_text_color(*colour)
+        pdf.cell(wide, 2.6, _fitted(pdf, text, wide))
+    pdf.set_text_color(28, 25, 23)
+
+
+def _fitted(pdf: FPDF, text: str, wide: float) -> str:
+    """As much of a line as fits."""
+    if pdf.get_string_width(text) <= wide:
+        return text
+    while text and pdf.get_string_width(text + "\N{HORIZONTAL ELLIPSIS}") > wide:
+        text = text[: -max(1, len(text) // 12)]
+    return text + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def _jpeg(address: str) -> io.BytesIO:
+    """A thumbnail's data address as a small JPEG."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))).convert("RGB").save(file, "JPEG", quality=80)
+    file.seek(0)
+    return file

@@ -1,0 +1,77 @@
+"""Folders and many files on their way into the field: the browser opens a folder, and sends a few files at a time."""
+
+from __future__ import annotations
+
+from causalclip.pictures.archives import MAX_PICTURES
+from causalclip.pictures.formats import ENDINGS
+from ui.server.doors.uploads import A_REQUEST, FILES
+
+BUTTON = "<button type='button' class='cc-do'>Choose a folder</button> <span class='cc-done' role='status'></span>"
+# What is dropped or chosen is flattened to its pictures, and given to the field's own input in portions that the server
+# takes at once; the next follows when the field lists the last.
+SCRIPT = """
+const endings = ENDINGS, most = MOST, portion = PORTION, bytes = BYTES;
+const said = (text) => (element.querySelector(".cc-done").textContent = text);
+const fits = (file) => endings.some((ending) => file.name.toLowerCase().endsWith(ending)) && !file.name.startsWith(".");
+const listed = () => document.querySelectorAll("#batch-files tr.file").length;
+const until = async (met) => {
+  for (let i = 0; i < 1200 && !met(); i++) await new Promise((go) => setTimeout(go, 100));
+  return met();
+};
+const field = () => document.querySelector("#batch-files input[type=file]");
+const portions = (files) => files.reduce((all, file) => {
+  const last = all[all.length - 1];
+  const full = !last || last.length === portion || last.reduce((sum, f) => sum + f.size, file.size) > bytes;
+  full ? all.push([file]) : last.push(file);
+  return all;
+}, []);
+const send = async (files) => {
+  const good = files.filter(fits).slice(0, most);
+  if (!good.length) return said("There is no picture in it.");
+  said(good.length < files.length ? `${good.length} of ${files.length} files are taken.` : `${good.length} files.`);
+  for (const some of portions(good)) {
+    if (!(await until(field))) return said("The field takes no more files. Clear it and try again.");
+    const transfer = new DataTransfer(), before = listed();
+    some.forEach((file) => transfer.items.add(file));
+    field().files = transfer.files;
+    field().dispatchEvent(new Event("change", { bubbles: true }));
+    if (!(await until(() => listed() > before))) return said("Some of the files did not arrive. Add them again.");
+  }
+};
+const walk = async (entry) => {
+  if (entry.isFile) return [await new Promise((take, fail) => entry.file(take, fail))];
+  const reader = entry.createReader(), found = [];
+  for (;;) {
+    const some = await new Promise((take, fail) => reader.readEntries(take, fail));
+    if (!some.length) return found;
+    for (const inner of some) found.push(...(await walk(inner)));
+  }
+};
+element.querySelector("button").addEventListener("click", () => {
+  const input = Object.assign(document.createElement("input"), { type: "file", webkitdirectory: true, multiple: true });
+  input.addEventListener("change", () => send([...input.files]));
+  input.click();
+});
+document.addEventListener("drop", async (event) => {
+  if (!event.target.closest?.("#batch-files")) return;
+  const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (entries.length <= portion && entries.every((entry) => entry.isFile)) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  send((await Promise.all(entries.map(walk))).flat());
+}, true);
+"""
+
+
+def script() -> str:
+    """With the limits of this server."""
+    limits = {
+        "ENDINGS": str([*ENDINGS, ".zip"]),
+        "MOST": str(MAX_PICTURES),
+        "PORTION": str(FILES),
+        "BYTES": str(A_REQUEST * 3 // 4),
+    }
+    text = SCRIPT
+    for name, value in limits.items():
+        text = text.replace(f"= {name}", f"= {value}")
+    return text
