@@ -5,6 +5,7 @@ Needs requirements-dev.txt and Chromium. Screens: app, batch, explore, purify, m
 
 import argparse
 import io
+import json
 import shutil
 import sys
 from collections.abc import Callable
@@ -88,6 +89,12 @@ def take(address: str, show: Callable[[Page, list[Path]], None], files: list[Pat
     return Image.open(io.BytesIO(shot)).convert("RGB")
 
 
+def note(file: Path, name: str, revision: str) -> None:
+    """Notes which detector's answers a screen shows; tests/test_readme.py compares it with the shipped one."""
+    taken = json.loads(file.read_text()) if file.is_file() else {}
+    file.write_text(json.dumps(dict(sorted((taken | {name: revision}).items())), indent=2) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", choices=[[], *SCREENS], help="which screens; all by default")
@@ -111,6 +118,7 @@ def main() -> None:
                     break
             else:
                 sys.exit(f"{file.name} has more than {MAX_BYTES // 1000} kB.")
+            note(options.out / "screens.json", name, detector().config.revision)
     finally:
         shutil.rmtree(folder)
         page.close(verbose=False)

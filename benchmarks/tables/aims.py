@@ -34,9 +34,8 @@ def aims_table(aims: list[Aim]) -> str:
 
 
 def missed_line(aims: list[Aim]) -> str:
-    """What was missed, in one sentence."""
-    missed = [a for a in aims if not a.reached]
-    words = ", ".join(a.short or a.what for a in missed)
-    return (
-        f"{len(missed)} of {len(aims)} aims were missed: {words}." if missed else f"All {len(aims)} aims are reached."
-    )
+    """How many were missed, in one sentence with a link to which and why."""
+    missed = sum(not aim.reached for aim in aims)
+    if not missed:
+        return f"All {len(aims)} aims are reached."
+    return f"{missed} of {len(aims)} aims were missed: [which, and why](docs/measured.md)."

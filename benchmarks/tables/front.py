@@ -1,24 +1,22 @@
 """The small table of the README: the numbers to know, and what was missed."""
 
-from benchmarks.tables import defences
 from benchmarks.tables.aims import missed_line
-from benchmarks.tables.defences import ALWAYS, ALWAYS_EYED, EYED, JPEG, KNOWN, NONE, OURS, RESTORED, kept
-from benchmarks.tables.markdown import SETS, Report, ordered, percent, percents, table
+from benchmarks.tables.markdown import SETS, Report, ordered, percent, table
 from benchmarks.tables.method import protocols
-from benchmarks.tables.sections import LADDER, PURIFIED, TEST, aims, read
+from benchmarks.tables.sections import LADDER, SPLICES, TEST, aims, read
 
 Row = list[str]
 PROBES = {"linear probe on the embedding": "CLIP's embedding", "linear probe, several layers": "the same layers"}
 
 
 def front() -> str:
-    """At most eight rows for the four known sets."""
+    """At most eight rows for the four known sets, and how many aims were missed."""
     test, speed = read(TEST), read("latency.json")[0]
     warm = {name: f"{row['warm']:.2f} s" for name, row in speed["rows"].items()}
     rows = [
         *_ranking(test),
         _answers(test),
-        *_purification(read(PURIFIED)),
+        _map(read(SPLICES)),
         ["Detection with its map, 1,024 x 768, two cores", warm["as it is"], f"held to AVX2: {warm['AVX2']}"],
     ]
     return f"{table(['what was measured', 'result', 'beside it'], rows)}\n\n{missed_line(aims())}"
@@ -60,29 +58,12 @@ def _answers(test: Report) -> Row:
     return ["Answers on all of `test`", "; ".join(found), f"wrong: {', '.join(wrong)}"]
 
 
-def _purification(report: Report) -> list[Row]:
-    attacked, strongest = list(RESTORED), list(KNOWN)[-1]
-
-    def stay(row: str, columns: list[str]) -> str:
-        return percents(kept(report, row, columns))
-
-    def clean(row: str) -> str:
-        return f"not attacked: {stay(row, ['clean'])}"
-
-    through = stay(EYED, defences.knowing(report))
+def _map(splices: Report) -> Row:
+    """How well the map finds a generated part, beside what needs no detector."""
+    auc, control = splices["auc"], splices["controls"]["a photograph pasted into a photograph"]["mean"]
+    blob = auc["bright in the middle, whatever is there"]["mean"]
     return [
-        [
-            "Answers of the vision-language model that stay, purified, under PGD and APGD at 8/255",
-            f"{stay(EYED, attacked)}; seen without the eye, a CLIP adapted to purified pictures: "
-            f"{stay(OURS, attacked)}; {clean(EYED)}",
-            f"{JPEG}: {stay(JPEG, attacked)}; {clean(JPEG)}; {NONE}: {stay(NONE, attacked)}",
-        ],
-        [
-            "The same, attacked at 4/255 by someone who knows the purifier",
-            f"{through}; always purified, by chance: {stay(ALWAYS, [strongest])}, seen by the eye "
-            f"{stay(ALWAYS_EYED, [strongest])}; that way, not attacked: {stay(ALWAYS, ['clean'])} and "
-            f"{stay(ALWAYS_EYED, ['clean'])}",
-            f"{JPEG}, attacked around it, which is weaker: {stay(JPEG, [strongest])}; {NONE}: "
-            f"{stay(NONE, [strongest])}",
-        ],
+        f"The map finds a generated part, {splices['splices']} pasted ones",
+        f"AUC {auc['causal']['mean']:.2f}",
+        f"a blob in the centre: {blob:.2f}; a pasted photograph, nothing generated: {control:.2f}",
     ]
