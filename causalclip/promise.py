@@ -6,6 +6,7 @@ share is within the promise in 95 of 100 archives; the usual split-conformal ran
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import ceil, log, nextafter
 
 PROMISES = (0.05, 0.02, 0.01)  # shares of real photographs that may be accused
@@ -18,6 +19,7 @@ def threshold(counted: Sequence[float], at_most: float) -> float | None:
     return nextafter(sorted(counted, reverse=True)[k - 1], 2.0) if k else None
 
 
+@lru_cache(maxsize=256)
 def allowed(n: int, at_most: float, *, confidence: float = CONFIDENCE) -> int:
     """The largest k with P(Beta(k, n + 1 - k) <= at_most) >= confidence; 0 where there is none."""
     from scipy.stats import beta  # a second of imports

@@ -45,6 +45,7 @@ def document() -> dict[str, Any]:
 def _examine() -> dict[str, Any]:
     form = _object({"picture": PICTURE, "found_at": {"type": "string", "maxLength": 2000}}, required=["picture"])
     form["additionalProperties"] = False
+    encoding = {"picture": {"contentType": "image/jpeg"}}  # or any other of the accepted formats
     found = {
         "application/json": {"schema": {"$ref": "#/components/schemas/Examination"}},
         "text/html": {"schema": {"type": "string"}},
@@ -53,7 +54,7 @@ def _examine() -> dict[str, Any]:
         "operationId": "examine",
         "summary": "Examine one picture: JSON, or the report as one HTML file, by the header Accept.",
         "security": [{}, {"token": []}],
-        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}},
+        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form, "encoding": encoding}}},
         "responses": {"200": {"description": "The examination.", "content": found}} | _errors(*ERRORS),
     }
 
