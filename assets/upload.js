@@ -127,6 +127,15 @@
     }
   };
 
+  // How long somebody has waited for an answer by now: counted on, though the card is written again while it waits.
+  let since = 0;
+  setInterval(() => {
+    const place = document.querySelector("#status .cc-elapsed");
+    if (!place) return void (since = 0);
+    since ||= Date.now();
+    place.textContent = `${Math.round((Date.now() - since) / 1000)} seconds so far.`;
+  }, 1000);
+
   // Who has given a picture, and has not gone elsewhere meanwhile, stands on its answer once that is there.
   let waits = false;
   const arrive = () => {

@@ -60,6 +60,7 @@ WAITING = (
     "Add a picture. The answer appears here as one of three: <b>likely generated</b>, <b>inconclusive</b> or "
     "<b>likely not generated</b>, with the places in the picture that it rests on."
 )
+ELAPSED = "<span class='cc-elapsed'></span>"  # assets/upload.js counts the seconds in it
 EMPTY = "\N{WHITE CIRCLE}"
 
 
@@ -95,12 +96,13 @@ def looking(name: str = "", *, headline: Headline | None = None) -> str:
         headline: what the file says of itself, where that makes the headline already.
     """
     named = f"<b>{escape(name)}.</b> " if name else ""
-    return _pending("Looking at the picture", f"{named}This takes a second or two.", headline)
+    words = f"{named}This takes a second or two, and longer while others are served. {ELAPSED}"
+    return _pending("Looking at the picture", words, headline)
 
 
 def queued(before: int, *, headline: Headline | None = None) -> str:
     """The card while other pictures are in the model or go in first."""
-    words = "One picture is looked at after the other. Yours has its turn as soon as these are done."
+    words = f"One picture is looked at after the other. Yours has its turn as soon as these are done. {ELAPSED}"
     return _pending(f"Waiting, {before} before you", words, headline)
 
 

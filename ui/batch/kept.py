@@ -5,16 +5,44 @@ All is kept by the file's hash, so that the same files need not be examined agai
 
 from __future__ import annotations
 
-import shelve
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import pickle
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from causalclip.examine.batch import CHECKING, UNCHECKED, Done, Known, Row, as_csv, report_stem
+from causalclip.examine.batch import CHECKING, UNCHECKED, Done, Early, Known, Row, as_csv, report_stem
 from ui.batch import opened
 
 SMALL = 64  # px, the long side of a row's picture
+
+
+class Answers(MutableMapping[str, Early]):
+    """Answers by the picture's hash, each in a file of a folder that nobody but this server writes to."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __getitem__(self, sha256: str) -> Early:
+        try:
+            found: Early = pickle.loads(self._file(sha256).read_bytes())
+        except FileNotFoundError:
+            raise KeyError(sha256) from None
+        return found
+
+    def __setitem__(self, sha256: str, early: Early) -> None:
+        self._file(sha256).write_bytes(pickle.dumps(early))
+
+    def __delitem__(self, sha256: str) -> None:
+        self._file(sha256).unlink()
+
+    def __iter__(self) -> Iterator[str]:
+        return (path.stem for path in self._folder.glob("*.answer"))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _file(self, sha256: str) -> Path:
+        return self._folder / f"{sha256}.answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +69,9 @@ class Batch:
         """Rows that will not change any more."""
         return sum(row.survives not in (CHECKING, UNCHECKED) for row in self.rows)
 
-    @contextmanager
-    def known(self) -> Iterator[Known]:
+    def known(self) -> Known:
         """What need not be done again; answers are kept on disk, as their arrays are large."""
-        with shelve.open(str(self.folder / "early")) as early:
-            yield Known(early, self.finished)
+        return Known(Answers(self.folder), self.finished)
 
     def again(self, total: int) -> Batch:
         """Before another run, with what was found so far."""

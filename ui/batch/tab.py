@@ -79,13 +79,13 @@ class BatchTab:
         try:
             detector = gated(self.detector(), verdict=Priority.BATCH, check=turn.check)
             batch = replace(batch, edges=_edges(detector))
-            with batch.known() as known:
-                for done in _one_by_one(examine_all(lambda: collect(paths), detector, known)):
-                    batch = batch.plus(done)
-                    batch.write(done)
-                    clock.count(done, batch)
-                    if clock.due(PAUSE):
-                        yield self._shown(batch, clock.words(batch))
+            known = batch.known()
+            for done in _one_by_one(examine_all(lambda: collect(paths), detector, known)):
+                batch = batch.plus(done)
+                batch.write(done)
+                clock.count(done, batch)
+                if clock.due(PAUSE):
+                    yield self._shown(batch, clock.words(batch))
         except Exception as error:  # of the batch as a whole: an archive that cannot be used, no weights
             yield {self.status: card.failure(*explain(error)), self.stop: gr.update(visible=False)}
             yield self.finish(batch, said=False)
