@@ -21,7 +21,7 @@ from causalclip.dataset.table import FORMATS, Picture
 from causalclip.provenance.jpegtables import read_tables
 
 SIDE = 64  # pixels of a thumbnail, squashed to a square
-MOST = 1500  # pictures of a set that are asked about, drawn by their hashes
+MOST = 800  # pictures of a set that are asked about, drawn by their hashes
 FOLDS = 5
 PARTS = 100  # principal components of thumbnails
 HEAD = 2**20  # bytes of a file that are read for its tables
@@ -69,6 +69,7 @@ def ask(features: np.ndarray, labels: np.ndarray, owners: np.ndarray, *, linear:
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import GroupKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
+    from threadpoolctl import threadpool_limits
 
     if linear:
         parts = min(PARTS, len(features) // 2)
@@ -79,9 +80,9 @@ def ask(features: np.ndarray, labels: np.ndarray, owners: np.ndarray, *, linear:
     else:
         model = HistGradientBoostingClassifier(max_iter=100, class_weight="balanced", random_state=0)
     folds = GroupKFold(FOLDS, shuffle=True, random_state=0)
-    scores = cross_val_predict(
-        model, features.astype(np.float32), labels, groups=owners, cv=folds, method="predict_proba"
-    )
+    pixels = features.astype(np.float32)
+    with threadpool_limits(1):  # small tables; threads that wait for one another cost more than they give
+        scores = cross_val_predict(model, pixels, labels, groups=owners, cv=folds, method="predict_proba")
     return round(float(roc_auc_score(labels, scores[:, 1])), 3)
 
 
