@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from causalclip.dataset.table import LABELS, Picture
 
 SAMPLE = 50
-_A_SITE = 2  # pictures of one owner in the sample
+_A_SITE = 10  # pictures of one owner in the sample
 _FREE = re.compile(
     r"\b(MIT|Apache|BSD|CC0|CC[- ]BY|Unlicense|ISC|MPL|A?GPL|LGPL|Unsplash|Pexels|public domain)", re.IGNORECASE
 )
