@@ -17,6 +17,7 @@ from causalclip.clip.places import WeightsMissing, detector_folder
 from causalclip.codes import DONE, REFUSED, TABLE
 from causalclip.compare.command import compare
 from causalclip.dataset.command import data
+from causalclip.pictures.crop import read_box
 from causalclip.pictures.formats import ACCEPTED, ImageError, sniff
 from causalclip.profile import BadProfile
 from causalclip.report import card
@@ -66,6 +67,9 @@ def detect(
     profile: Annotated[
         Path | None, typer.Option(envvar=PROFILE, help="Of your own archive, which `calibrate` made.")
     ] = None,
+    crop: Annotated[
+        str, typer.Option(help="Judge this part alone: left,top,right,bottom in pixels, such as 120,80,640,480.")
+    ] = "",
 ) -> None:
     """Examine pictures: the headline from all evidence, the pixels' answer, its score and thresholds.
 
@@ -74,13 +78,15 @@ def detect(
     with told(WeightsMissing, BadProfile):
         detector_folder(model)
         held_to(profile)
+    with told(ValueError):
+        part = read_box(crop) if crop else None
     files = list(walk(paths))
     if not files:
         typer.echo("There is no picture there.", err=True)
     for folder in filter(None, (heatmap_dir, report_dir)):
         folder.mkdir(parents=True, exist_ok=True)
     load = cache(partial(load_detector, model, profile=profile))  # by the first picture that can be read
-    judge = partial(_judge, load, stability=as_json or stability or report_dir is not None)
+    judge = partial(_judge, load, crop=part, stability=as_json or stability or report_dir is not None)
     refused = not files
     for path in tqdm(files, unit="picture", disable=None if len(files) > 1 else True):
         judged = judge(path)
@@ -162,13 +168,18 @@ def evaluate(
     typer.echo(json.dumps({name: table for name, table in report.items() if name in report["sets"]}, indent=2))
 
 
-def _judge(load: Callable[[], Detector], path: Path, *, stability: bool) -> Examination | str:
-    """A picture's examination, or the sentence that says why there is none."""
-    from causalclip.pictures.loading import read_file
+def _judge(
+    load: Callable[[], Detector], path: Path, *, stability: bool, crop: tuple[float, float, float, float] | None
+) -> Examination | str:
+    """A picture's examination, or that of a part of it, or the sentence that says why there is none."""
+    from causalclip.pictures.crop import cut
+    from causalclip.pictures.loading import load_image, read_file
 
     try:
         data = read_file(path)
         sniff(data)
+        if crop:
+            data = cut(load_image(data), crop)
         detector = load()
         from causalclip.examine.examination import examine
 

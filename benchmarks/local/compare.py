@@ -21,7 +21,7 @@ from PIL import Image
 from skimage import data as skimage_data
 from tqdm import tqdm
 
-from benchmarks.detection.edits import Pair, edited_region, find_edits, open_pair
+from benchmarks.detection.edits import edited_region, find_edits, open_pair
 from benchmarks.local.copies import EDITS, FAINT, copied, edited, saved, strength
 from causalclip.compare.alignment import lay_over
 from causalclip.compare.blocks import measure
@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "local" / "compare.json")
     parser.add_argument("--count", type=int, default=150, help="photographs")
     parser.add_argument("--rooms", type=int, default=100, help="pairs of rooms")
+    parser.add_argument("--keep", type=Path, help="A file of rows that are measured already; the rest is added to it.")
     parser.add_argument("--choose", action="store_true")
     arguments = parser.parse_args()
     split = "train" if arguments.choose else "test"
@@ -49,7 +50,7 @@ def main() -> None:
     if arguments.choose:
         choose(pictures, list(rooms(arguments.data / "vlm" / "daquar", arguments.rooms, split)))
         return
-    report = run(pictures, arguments.data, arguments.rooms)
+    report = run(pictures, arguments.data, arguments.rooms, Kept(arguments.keep))
     arguments.out.write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps(report, indent=2))
 
@@ -100,17 +101,35 @@ def hit(found: Comparison, mask: np.ndarray) -> bool:
     return any(mask[top:bottom, left:right].any() for left, top, right, bottom in (c.box_a for c in found.changes))
 
 
-def run(pictures: list[np.ndarray], data: Path, count: int) -> dict[str, Any]:
+class Kept:
+    """Rows that are measured once: a run that was killed goes on from there."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        lines = path.read_text().splitlines() if path and path.is_file() else []
+        self.rows: dict[str, dict[str, Any]] = dict(json.loads(line) for line in lines)
+
+    def row(self, name: str, a: np.ndarray, b: np.ndarray, mask: np.ndarray | None = None) -> dict[str, Any]:
+        """What the comparison of two pictures finds; mask: what was changed in a."""
+        if name not in self.rows:
+            self.rows[name] = _row(compare(a, b), mask)
+            if self.path:
+                with self.path.open("a") as file:
+                    file.write(json.dumps([name, self.rows[name]]) + "\n")
+        return self.rows[name]
+
+
+def run(pictures: list[np.ndarray], data: Path, count: int, kept: Kept) -> dict[str, Any]:
     rows: dict[str, list[dict[str, Any]]] = {}
-    for a, b, kind, mask in tqdm(made(pictures, seed=1), total=3 * len(pictures), desc="copies"):
-        rows.setdefault(kind, []).append(_row(compare(a, b), mask))
+    for i, (a, b, kind, mask) in enumerate(tqdm(made(pictures, seed=1), total=3 * len(pictures), desc="copies")):
+        rows.setdefault(kind, []).append(kept.row(f"copy {i}", a, b, mask))
     others: dict[str, list[dict[str, Any]]] = {"one room from two places": [], "two different rooms": []}
-    for a, b, answer in tqdm(rooms(data / "vlm" / "daquar", count, "test"), total=2 * count, desc="rooms"):
+    for i, (a, b, answer) in enumerate(tqdm(rooms(data / "vlm" / "daquar", count, "test"), total=2 * count)):
         name = "two different rooms" if answer == "no match" else "one room from two places"
-        others[name].append(_row(compare(a, b), None))
-    for i, picture in enumerate(pictures[:count]):
-        others.setdefault("two different photographs", []).append(_row(compare(picture, pictures[i - 1]), None))
-    real = list(real_edits(data / "forensics"))
+        others[name].append(kept.row(f"room {i}", a, b))
+    strangers = [kept.row(f"other {i}", picture, pictures[i - 1]) for i, picture in enumerate(pictures[:count])]
+    others["two different photographs"] = strangers
+    real = real_edits(data / "forensics", kept)
     copies = rows["recompressed"] + rows["delivered"]
     by_hand = [row for kind in EDITS for row in rows.get(kind, [])]
     return {
@@ -120,26 +139,25 @@ def run(pictures: list[np.ndarray], data: Path, count: int) -> dict[str, Any]:
         "copies": {kind: _summary(rows[kind]) for kind in ("recompressed", "delivered")},
         "edits_found": _share(by_hand, "found"),
         "edits": {kind: _summary(found) for kind, found in rows.items() if kind not in ("recompressed", "delivered")},
-        "real_edits": _summary([row for _, row in real]) | {"pairs": dict(real)},
+        "real_edits": _summary(list(real.values())) | {"pairs": real},
         "others": {name: _summary(found) for name, found in others.items()},
         "seconds": float(np.median([row["seconds"] for row in copies])),
     }
 
 
-def real_edits(root: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def real_edits(root: Path, kept: Kept) -> dict[str, dict[str, Any]]:
     """The set `edits`: each edit against its original; found where a frame lies on what their difference shows."""
-    seen: dict[str, int] = {}
+    rows: dict[str, dict[str, Any]] = {}
     for pair in tqdm(find_edits(root / "manifest.csv"), desc="edits"):
-        found, region = _real(pair, root)
-        seen[pair.name] = seen.get(pair.name, 0) + 1
-        name = pair.name if seen[pair.name] == 1 else f"{pair.name} ({seen[pair.name]})"
-        row = _row(found, None if isinstance(region, str) else region)
-        yield name, row | {"region": region if isinstance(region, str) else round(float(region.mean()), 3)}
-
-
-def _real(pair: Pair, root: Path) -> tuple[Comparison, np.ndarray | str]:
-    edit, original = open_pair(pair, root)
-    return compare(np.asarray(edit), np.asarray(original)), edited_region(edit, original)
+        name, number = pair.name, 2
+        while name in rows:
+            name, number = f"{pair.name} ({number})", number + 1
+        edit, original = open_pair(pair, root)
+        region = edited_region(edit, original)
+        known = None if isinstance(region, str) else region
+        row = kept.row(f"edit {name}", np.asarray(edit), np.asarray(original), known)
+        rows[name] = row | {"region": region if isinstance(region, str) else round(float(region.mean()), 3)}
+    return rows
 
 
 def _row(found: Comparison, mask: np.ndarray | None) -> dict[str, Any]:

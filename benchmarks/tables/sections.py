@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.tables import checks, defences, method, promise, running, verdicts
+from benchmarks.tables import checks, defences, local, method, promise, running, verdicts
 from benchmarks.tables.aims import Aim, aims_table
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
@@ -28,6 +28,8 @@ SECTIONS: list[tuple[str, str, Callable[[Any], str]]] = [
     ("stability.json", "The stability check, as the app makes it", checks.stability),
     (SPLICES, "Are the maps right?", method.maps),
     ("detection/edits.json", "Maps on real edits", method.edits),
+    ("local/inside.json", "Pictures inside screenshots (`python -m benchmarks.local.inside`)", local.inside),
+    ("local/compare.json", "Two copies compared (`python -m benchmarks.local.compare`)", local.compare),
     (LADDER, "The ladder: what each piece of the method adds", lambda report: f"{method.ladder(report)}\n\n{FIGURE}"),
     ("vlm/results.json", "What the vision-language model knows", running.language),
     (PURIFIED, "Purification, under each threat model", defences.purification),
@@ -44,6 +46,8 @@ AIMS: list[tuple[str, Callable[[Any], list[Aim]]]] = [
     (CONTROLS, checks.controls_aims),
     (SPLICES, method.maps_aims),
     ("detection/edits.json", method.edits_aims),
+    ("local/inside.json", local.inside_aims),
+    ("local/compare.json", local.compare_aims),
     (LADDER, method.ladder_aims),
     ("vlm/results.json", running.language_aims),
     (PURIFIED, defences.purification_aims),

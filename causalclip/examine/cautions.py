@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from PIL import Image
 
+from causalclip.pictures.inside import Box, find_pictures
+
 if TYPE_CHECKING:
     from causalclip.provenance.reading import Provenance
 
-Kind = Literal["small", "recompressed", "graphic", "text", "dark", "portrait"]
+Kind = Literal["small", "recompressed", "graphic", "text", "dark", "portrait", "inside"]
 
 SMALL = 269  # px on the shorter side: below it there is no window at native scale (1.2 x 224, causalclip.clip.views)
 LOW_QUALITY = 60  # of JPEG, at or below it
@@ -27,15 +29,17 @@ NOT_RECOGNISED = (
 
 @dataclass(frozen=True, slots=True)
 class Caution:
-    """kind: which weak spot. sentence: what it means for the verdict, for a person."""
+    """kind: which weak spot. sentence: what it means for the verdict, for a person. boxes: where, in pixels, if it is a
+    part."""
 
     kind: Kind
     sentence: str
+    boxes: tuple[Box, ...] = ()
 
 
 def find_cautions(pixels: np.ndarray, provenance: "Provenance | None" = None) -> tuple[Caution, ...]:
     """The weak spots that are recognised in a picture (uint8 RGB [H, W, 3]) and in how it was saved."""
-    found = [_small(pixels), _recompressed(provenance), *_looks(measure(pixels)), _portrait(pixels)]
+    found = [_small(pixels), _recompressed(provenance), *_looks(measure(pixels)), _portrait(pixels), _inside(pixels)]
     return tuple(caution for caution in found if caution)
 
 
@@ -115,6 +119,21 @@ def _looks(looks: Looks) -> list[Caution]:
             )
         )
     return found
+
+
+def _inside(pixels: np.ndarray) -> Caution | None:
+    boxes = tuple(found.box for found in find_pictures(pixels))
+    if not boxes:
+        return None
+    left, top, right, bottom = boxes[0]
+    what = "a picture was" if len(boxes) == 1 else f"{len(boxes)} pictures were"
+    return Caution(
+        "inside",
+        f"This looks like a screenshot, a page or a picture with margins: {what} found inside this one, the largest "
+        f"from ({left}, {top}) to ({right}, {bottom}). The answer is about the whole, and says little about what is "
+        "inside. Judge the part alone.",
+        boxes,
+    )
 
 
 _DRAWN = "The detector was made for photographs; its answer on anything drawn or typeset means little."

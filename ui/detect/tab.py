@@ -22,6 +22,7 @@ from ui.detect import details, steps
 from ui.detect.endpoints import add_endpoints
 from ui.detect.examples import Example
 from ui.detect.label import label_fields
+from ui.detect.part import add_part
 from ui.folding import folded
 from ui.server.files import named, new_folder, picture_input, save_png, shown_copy, upload_path
 from ui.server.gate import MODEL, PICTURES, Priority, gated
@@ -214,6 +215,7 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example], *, 
                     gr.HTML(f"<p class='cc-small'>{LEFT_OUT}</p>")
                     non_causal = _output(NON_CAUSAL, "non-causal-map", alt_text=SAME_SCALE)
                 stability = gr.HTML(stability_panel.waiting(), elem_id="stability")
+                beneath = gr.Column(elem_id="judge-part")
                 label = label_fields()
                 with gr.Row(elem_id="reports"):
                     report_html = gr.DownloadButton("Download the report (HTML)", elem_id="report-html")
@@ -226,11 +228,11 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example], *, 
     kept = gr.State(time_to_live=KEPT), gr.State(time_to_live=KEPT)
     outputs = (provenance, status, what_now, causal, non_causal, opacity, frame, regions)
     tab = DetectTab(detector, picture, *outputs, stability, report_html, report_json, explore, purify, facts, *kept)
-    _wire(tab, part, shelf, examples)
+    _wire(tab, part, shelf, examples, beneath)
     return tab
 
 
-def _wire(tab: DetectTab, part: Part, shelf: gr.HTML, examples: Sequence[Example]) -> None:
+def _wire(tab: DetectTab, part: Part, shelf: gr.HTML, examples: Sequence[Example], beneath: gr.Column) -> None:
     shown: list[Any] = [
         tab.status,
         tab.steps,
@@ -251,6 +253,8 @@ def _wire(tab: DetectTab, part: Part, shelf: gr.HTML, examples: Sequence[Example
     part.on([tab.picture.upload], tab.begin, tab.run, given=[tab.picture], **judge)
     part.on([shelf.click], example, tab.run, given=[], **judge)
     part.off([tab.picture.clear], tab.cleared, outputs=shown)
+    with beneath:
+        add_part(part, tab, judge)
     maps = [tab.causal, tab.non_causal]
     redrawn: dict[str, Any] = {"trigger_mode": "always_last", **PRIVATE}
     settings = [tab.drawing, tab.opacity, tab.frame]

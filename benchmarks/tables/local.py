@@ -1,0 +1,59 @@
+"""Parts of pictures: pictures found in screenshots, and what a comparison of two copies finds."""
+
+from benchmarks.tables.aims import Aim, at_least, at_most
+from benchmarks.tables.markdown import Report, percent, table
+
+WHITE = (
+    "Pictures whose ground is the page's colour, such as a product on white, and dark pictures on a page that shows "
+    "the same dark elsewhere have sides without an edge."
+)
+
+
+def inside(report: Report) -> str:
+    rows = [
+        [f"pages: {kind}", *(str(row[name]) for name in ("pictures", "found", "boxes", "false"))]
+        for kind, row in report["by_kind"].items()
+    ]
+    said = (
+        f"{report['pages']} pages, {percent(report['found'])} of their {report['pictures']} pictures found, "
+        f"{percent(report['false'])} of the boxes false. Of {report['plain_pictures']} pictures without a page around "
+        f"them, {percent(report['plain_pictures_cut'])} were cut; with an even margin put around them, "
+        f"{percent(report['margins_left_out'])} were found without it."
+    )
+    return f"{table(['', 'pictures', 'found', 'boxes', 'false'], rows)}\n\n{said}"
+
+
+def inside_aims(report: Report) -> list[Aim]:
+    return [
+        at_least("Pictures found in screenshots of pages", report["found"], 0.9, WHITE),
+        at_most("False ones among the pictures that are found in pages", report["false"], 0.1, WHITE),
+    ]
+
+
+def compare(report: Report) -> str:
+    kinds = {f"copies, {kind}": row for kind, row in report["copies"].items()}
+    kinds |= {f"edits: {kind}": row for kind, row in report["edits"].items()}
+    kinds |= {"real edits and their originals": report["real_edits"]} | report["others"]
+    answers = ("same picture", "same scene, another moment", "no match")
+    rows = [
+        [kind, str(row["n"]), *(str(row["answers"].get(name, 0)) for name in answers), percent(row["flagged"])]
+        + ([percent(row["found"])] if "edit" in kind else [""])
+        for kind, row in kinds.items()
+    ]
+    head = ["pairs", "number", *answers, "a part framed", "the right one"]
+    said = (
+        f"Median time of a pair: {report['seconds']:.1f} s, on a busy machine. Edits by hand whose region changed by "
+        "less than 6 of 255 on average are counted as faint, in rows of their own. The real edits are those of the set "
+        "`edits`; where their difference shows no region, any frame counts."
+    )
+    return f"{table(head, rows)}\n\n{said}"
+
+
+def compare_aims(report: Report) -> list[Aim]:
+    copies = report["copies"].values()
+    flagged = sum(row["flagged"] * row["n"] for row in copies) / sum(row["n"] for row in copies)
+    return [
+        at_least("Copies called the same picture", report["same_picture"], 0.98),
+        at_least("Edits by hand found by comparing with a copy", report["edits_found"], 0.9),
+        at_most("Unchanged copies in which a part is framed", flagged, 0.02),
+    ]

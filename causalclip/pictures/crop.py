@@ -1,0 +1,59 @@
+"""A part of a picture as a picture of its own, which says in its file where it was cut from."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from causalclip.pictures.formats import MIN_SIDE, ImageTooSmall
+from causalclip.pictures.loading import LoadedImage
+
+Box = tuple[int, int, int, int]
+DESCRIPTION = 270  # of EXIF: the report repeats it among what the file says
+
+
+def clip_box(box: tuple[float, float, float, float], width: int, height: int) -> Box:
+    """Whole pixels inside a picture of width x height: left, top, right, bottom, in whichever order the corners came.
+
+    Raises:
+        ImageTooSmall: less than MIN_SIDE pixels are left of a side.
+    """
+    (left, right), (top, bottom) = sorted((box[0], box[2])), sorted((box[1], box[3]))
+    found = max(0, round(left)), max(0, round(top)), min(width, round(right)), min(height, round(bottom))
+    if min(found[2] - found[0], found[3] - found[1]) < MIN_SIDE:
+        raise ImageTooSmall(
+            f"The part has less than {MIN_SIDE} pixels on a side. The picture has {width:,} x {height:,}: "
+            "choose a larger part of it."
+        )
+    return found
+
+
+def read_box(text: str) -> tuple[float, float, float, float]:
+    """ "120,80,640,480" -> left, top, right, bottom; raises ValueError with a sentence."""
+    try:
+        left, top, right, bottom = (float(part) for part in text.replace(";", ",").split(","))
+    except ValueError:
+        raise ValueError(f"A part is four numbers of pixels, left,top,right,bottom; {text!r} is not.") from None
+    return left, top, right, bottom
+
+
+def words(box: Box, width: int, height: int) -> str:
+    """Where a part lies, in words that a report can repeat."""
+    left, top, right, bottom = box
+    return f"The part from ({left}, {top}) to ({right}, {bottom}) of a picture of {width} x {height} pixels"
+
+
+def cut(loaded: LoadedImage, box: tuple[float, float, float, float]) -> bytes:
+    """The part of a picture as a PNG file, without loss; its description says where it lay, and in which file.
+
+    Raises as clip_box.
+    """
+    left, top, right, bottom = clip_box(box, loaded.width, loaded.height)
+    said = words((left, top, right, bottom), loaded.width, loaded.height)
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[DESCRIPTION] = f"{said}, whose file has the SHA-256 {loaded.sha256}. Cut out by CausalCLIP."
+    part = np.ascontiguousarray(loaded.pixels[top:bottom, left:right])
+    Image.fromarray(part).save(file, "PNG", exif=exif, compress_level=1)
+    return file.getvalue()

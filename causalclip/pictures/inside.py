@@ -1,0 +1,204 @@
+"""Pictures inside a picture: in a screenshot of a page, a chat, a collage, or with an even margin around it.
+
+Screens are flat: runs of one colour, with text that is small and photographs that are large rectangles of many colours.
+So: what is flat and of a common colour is the page; what is left, without what is too thin to be a picture, falls into
+pieces; a piece that fills its rectangle, has straight sides and the texture of a photograph is a picture.
+Photographs of screens, which are no upright rectangles, are not found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+Box = tuple[int, int, int, int]
+
+WORK = 1200  # px on the long side of what is searched
+FLAT = 5  # levels that a pixel's neighbourhood spans at most where it is flat: JPEG leaves no less
+NEAR = 6  # levels by which a colour may differ from one of the page's
+COMMON = 0.01  # of the picture that a colour of the page covers, flat
+THIN = 26  # px at WORK: text and icons are thinner
+SMALLEST = 0.01  # of the picture's area
+SHORTEST = 96  # px of a side, in the picture itself
+FILLED, MOSTLY = 0.86, 0.6  # of a rectangle that is no page: by itself, and with three straight sides
+MOST = 6  # colours of a page
+HALF = 0.5  # of what lies in a box around another that is page: then the box is a card
+RUN = 60  # px at WORK of a straight line of a page's colour
+RINGING = 8  # px of a JPEG's block beside an edge
+STRAIGHT = 0.55  # of a side's length that stands out of what is beside it
+WHOLE = 0.9  # of the picture: a rectangle that covers more is the picture itself
+PAGE = 0.6  # of what is outside the rectangles that is flat, or it is no page
+# Of a photograph: colours of 4 bits a channel; of its blocks, with texture; of its pixels, in the four commonest.
+COLOURS, TEXTURED, DRAWN = 40, 0.25, 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """A picture in a picture. box: left, top, right, bottom in pixels. area: its share of the whole."""
+
+    box: Box
+    area: float
+
+
+def find_pictures(pixels: np.ndarray) -> tuple[Inside, ...]:
+    """The pictures inside a picture (uint8 RGB [H, W, 3]), the largest first; none in a plain photograph."""
+    height, width = pixels.shape[:2]
+    zoom = min(1.0, WORK / max(height, width))
+    small = cv2.resize(pixels, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA) if zoom < 1 else pixels
+    colours = _colours(small)
+    page = np.any(colours, 0) if colours else np.zeros(small.shape[:2], bool)
+    found = [_rectangles(~one) for one in (page, *colours)]  # a dark picture on white is no page but a dark one's
+    boxes = _settled([box for some in found for box in some if _is_picture(small, box)], page)
+    if not boxes or not _is_page(page, boxes):
+        return ()
+    snapped = [box for box in (_snapped(pixels, box, zoom) for box in boxes) if box]
+    whole = height * width
+    kept = [
+        box for box in snapped if min(box[2] - box[0], box[3] - box[1]) >= SHORTEST and SMALLEST * whole <= _area(box)
+    ]
+    if len(kept) == 1 and _area(kept[0]) > WHOLE * whole:
+        return ()
+    return tuple(Inside(box, _area(box) / whole) for box in sorted(kept, key=_area, reverse=True))
+
+
+def _area(box: Box) -> int:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def _colours(small: np.ndarray) -> list[np.ndarray]:
+    """Where each of a page's colours is, the commonest first: bool [h, w] each, flat there or a long line."""
+    kernel = np.ones((5, 5), np.uint8)
+    span = (cv2.dilate(small, kernel).astype(int) - cv2.erode(small, kernel)).max(2)
+    flat = span <= FLAT
+    coarse = (small // 8).astype(int) @ [1024, 32, 1]
+    counts = np.bincount(coarse[flat], minlength=32768)
+    near_flat, found = cv2.dilate(flat.astype(np.uint8), kernel), []
+    for colour in np.argsort(-counts)[:MOST]:
+        if counts[colour] <= COMMON * flat.size:
+            break
+        middle = np.median(small[flat & (coarse == colour)], 0)
+        mine = (np.abs(small - middle).max(2) <= NEAR).astype(np.uint8)
+        # A gutter between two pictures is too narrow to be flat, and long.
+        lines = [cv2.morphologyEx(mine, cv2.MORPH_OPEN, np.ones(shape, np.uint8)) for shape in ((1, RUN), (RUN, 1))]
+        found.append(((mine & near_flat) | lines[0] | lines[1]).astype(bool))
+    return found
+
+
+def _settled(boxes: list[Box], page: np.ndarray) -> list[Box]:
+    """One of boxes that are nearly the same; of one in another the inner one where the rest is page, else the outer."""
+    kept: list[Box] = []
+    for box in sorted(boxes, key=_area):  # the inner ones first
+        inner = [other for other in kept if _common(box, other) > 0.8 * _area(other)]
+        rest = page[box[1] : box[3], box[0] : box[2]].astype(float).copy()
+        for left, top, right, bottom in inner:
+            rest[max(0, top - box[1]) : bottom - box[1], max(0, left - box[0]) : right - box[0]] = np.nan
+        seen = rest[~np.isnan(rest)]
+        if not inner or (len(seen) > 0.05 * rest.size and seen.mean() < HALF):
+            kept = [other for other in kept if other not in inner] + [box]
+    return kept
+
+
+def _common(a: Box, b: Box) -> int:
+    """The area of what two boxes share."""
+    return max(0, min(a[2], b[2]) - max(a[0], b[0])) * max(0, min(a[3], b[3]) - max(a[1], b[1]))
+
+
+def _rectangles(content: np.ndarray) -> list[Box]:
+    """Boxes of the thick pieces of what is no page, at search size."""
+    solid = content.astype(np.uint8)
+    boxes: list[Box] = []
+    for thin in (THIN, 2 * THIN, 4 * THIN):
+        opened = cv2.morphologyEx(solid, cv2.MORPH_OPEN, np.ones((thin, thin), np.uint8))
+        outlines, _ = cv2.findContours(opened, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        for outline in outlines:
+            x, y, w, h = cv2.boundingRect(outline)
+            if w * h >= SMALLEST * content.size and _is_rectangle(opened[y : y + h, x : x + w], outline, w * h):
+                boxes.append((x, y, x + w, y + h))
+                solid[y : y + h, x : x + w] = 0  # what is cut off a piece later is no part of this one
+    return boxes
+
+
+def _is_rectangle(piece: np.ndarray, outline: np.ndarray, area: int) -> bool:
+    """Whether a piece, its holes counted in, fills its box, or has three straight sides and fills most of it."""
+    filled = cv2.contourArea(outline) / area
+    if filled >= FILLED:
+        return True
+    sides = [
+        strip.any(axis).mean()
+        for strip, axis in ((piece[:3], 0), (piece[-3:], 0), (piece[:, :3], 1), (piece[:, -3:], 1))
+    ]
+    return bool(filled >= MOSTLY and sum(side >= STRAIGHT for side in sides) >= 3)
+
+
+def _is_picture(small: np.ndarray, box: Box) -> bool:
+    """Whether a rectangle has the colours and the texture of a photograph, and not those of a chart or a gradient."""
+    left, top, right, bottom = box
+    part = small[top:bottom, left:right]
+    counts = np.bincount((part[::2, ::2] // 16).astype(int).reshape(-1, 3) @ [256, 16, 1], minlength=4096)
+    drawn = float(np.sort(counts)[-4:].sum() / counts.sum())  # text on a bubble, bars of a chart
+    grey = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    mean, square = (cv2.blur(p, (8, 8))[4::8, 4::8] for p in (grey, grey * grey))
+    deviation = np.sqrt(np.maximum(square - mean * mean, 0))
+    textured = float((deviation > 2.5).mean())
+    return bool(np.count_nonzero(counts) >= COLOURS and drawn <= DRAWN and textured >= TEXTURED)
+
+
+def _is_page(page: np.ndarray, boxes: list[Box]) -> bool:
+    outside = np.ones(page.shape, bool)
+    for left, top, right, bottom in boxes:
+        outside[top:bottom, left:right] = False
+    return not outside.any() or float(page[outside].mean()) >= PAGE
+
+
+def _snapped(pixels: np.ndarray, box: Box, zoom: float) -> Box | None:
+    """The box in the picture's own pixels, each side on the strongest straight edge near it; None without edges.
+
+    One side may lack its edge, such as that of a sky in the page's colour, if all others have theirs.
+    """
+    height, width = pixels.shape[:2]
+    left, top, right, bottom = (v / zoom for v in box)
+    reach = int(np.ceil(3 / zoom)) + RINGING
+    rows = slice(max(0, int(top)), min(height, int(np.ceil(bottom))))
+    columns = slice(max(0, int(left)), min(width, int(np.ceil(right))))
+    sides = [
+        _edge(pixels[rows], left, reach, 1, 1),
+        _edge(pixels[:, columns], top, reach, 1, 0),
+        _edge(pixels[rows], right, reach, -1, 1),
+        _edge(pixels[:, columns], bottom, reach, -1, 0),
+    ]
+    bare, border = sum(not side.straight for side in sides), sum(side.border for side in sides)
+    if bare > (border == 0) or border == 4:
+        return None
+    return sides[0].at, sides[1].at, sides[2].at, sides[3].at
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """at: its place. straight: whether there is an edge along it, or the picture's border. border: which it is."""
+
+    at: int
+    straight: bool
+    border: bool
+
+
+def _edge(strip: np.ndarray, at: float, reach: int, inwards: int, axis: int) -> _Side:
+    """The place near `at`, along an axis, where most of the lines beside each other differ; `at` without one."""
+    length = strip.shape[axis]
+    if (round(at) <= reach and inwards > 0) or (round(at) >= length - reach and inwards < 0):
+        near = _strongest(strip, at, reach, inwards, axis)
+        return near if near.straight else _Side(0 if inwards > 0 else length, True, True)
+    return _strongest(strip, at, reach, inwards, axis)
+
+
+def _strongest(strip: np.ndarray, at: float, reach: int, inwards: int, axis: int) -> _Side:
+    length = strip.shape[axis]
+    low, high = max(1, round(at) - reach), min(length - 1, round(at) + reach)
+    if high <= low:
+        return _Side(int(np.clip(round(at), 0, length)), True, True)
+    lines = np.moveaxis(strip, axis, 0)[low - 1 : high + 1].astype(np.int16)
+    steps = np.abs(np.diff(lines, axis=0)).max(2)  # before each place
+    best = int(np.argmax(np.minimum(steps, 48).mean(1) + 1e-3 * inwards * np.arange(len(steps))))  # the inner of equals
+    straight = bool((steps[best] > NEAR).mean() >= STRAIGHT)
+    return _Side(low + best if straight else round(at), straight, False)

@@ -1,0 +1,63 @@
+"""Pictures inside a picture are found to the pixel; plain photographs and drawings are left whole."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from skimage import data
+
+from causalclip.examine.cautions import find_cautions
+from causalclip.pictures.delivery import encode
+from causalclip.pictures.inside import find_pictures
+
+BOX = 60, 200, 660, 600  # of the photograph on the page
+
+
+def page(*, ground: int, saved: int | None, photograph: bool = True) -> np.ndarray:
+    """A page of lines of text around a photograph."""
+    sheet = Image.new("RGB", (900, 1000), (ground,) * 3)
+    draw, ink = ImageDraw.Draw(sheet), (255 - ground,) * 3
+    for y in [*range(20, 180, 24), *range(630, 980, 24)]:
+        draw.text((60, y), "The council voted on Tuesday to reopen the bridge after repairs. " * 2, ink)
+    draw.rectangle((700, 200, 860, 240), fill=(29, 78, 216))
+    if photograph:
+        sheet.paste(Image.fromarray(data.coffee()).resize((600, 400)), BOX[:2])
+    return np.asarray(encode(sheet, "JPEG", saved) if saved else sheet)
+
+
+@pytest.mark.parametrize("ground", [255, 18], ids=["light", "dark"])
+@pytest.mark.parametrize("saved", [None, 75], ids=["PNG", "JPEG"])
+def test_the_photograph_on_a_page_is_found(ground: int, saved: int | None) -> None:
+    found = find_pictures(page(ground=ground, saved=saved))
+    assert len(found) == 1
+    assert np.abs(np.array(found[0].box) - BOX).max() <= 2
+    assert found[0].area == pytest.approx(600 * 400 / (900 * 1000), abs=0.01)
+
+
+def test_a_page_without_a_photograph_has_none() -> None:
+    assert find_pictures(page(ground=255, saved=75, photograph=False)) == ()
+
+
+@pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea", "rocket"])
+def test_a_photograph_is_left_whole(name: str) -> None:
+    assert find_pictures(getattr(data, name)()) == ()
+
+
+@pytest.mark.parametrize("margin", [255, 0])
+def test_an_even_margin_is_left_out(margin: int) -> None:
+    sheet = np.full((900, 1100, 3), margin, np.uint8)
+    sheet[100:400, 200:651] = data.chelsea()
+    found = find_pictures(sheet)
+    assert len(found) == 1
+    assert np.abs(np.array(found[0].box) - (200, 100, 651, 400)).max() <= 2
+
+
+def test_the_answer_on_a_page_says_so() -> None:
+    caution = next(c for c in find_cautions(page(ground=255, saved=None)) if c.kind == "inside")
+    assert np.abs(np.array(caution.boxes[0]) - BOX).max() <= 2
+    assert "Judge the part alone" in caution.sentence
+    assert not any(c.kind == "inside" for c in find_cautions(np.asarray(data.coffee())))
+
+
+def test_nothing_is_found_where_there_is_hardly_anything() -> None:
+    for shape in ((64, 64), (64, 4000)):
+        assert find_pictures(np.full((*shape, 3), 200, np.uint8)) == ()
