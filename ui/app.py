@@ -26,14 +26,14 @@ from ui.programs.routes import routes
 from ui.programs.tab import build_pairing
 from ui.purify import examples as prepared
 from ui.purify.tab import build_tab as build_purify_tab
-from ui.server import sessions
-from ui.server.arrivals import sweep_unused
-from ui.server.doors.lifelines import forget_gone
+from ui.server import pages
+from ui.server.doors import health
 from ui.server.lazy import LazyDetector
 from ui.server.logs import drop_messages
 from ui.server.memory import give_back, share_arenas
 from ui.server.problems import explain
 from ui.server.room import Room
+from ui.server.store import STORE
 from ui.server.sweeper import Sweeper
 from ui.serving import ASSETS, launch
 from ui.settings import PRIVATE, VLM, Carried
@@ -75,7 +75,7 @@ def build(
 
     def forget(request: gr.Request) -> None:
         if request.session_hash:
-            sessions.forget_all(page, request.session_hash)
+            pages.forget(page, request.session_hash)
 
     with gr.Blocks(title="CausalCLIP", analytics_enabled=False) as page:
         gr.HTML(introduction(), elem_id="introduction")
@@ -117,7 +117,8 @@ def main(room: Room) -> None:
     models = Models(detector=detector, other=VLM, wait=detector.problem) if shipped() and not lacking() else None
     page = build(detector, problem=detector.problem, examples_folder=room.examples, models=models)
     keep(page, room).start()
-    print(f"CausalCLIP is ready: open {launch(page, routes=routes(detector))}", flush=True)
+    address = launch(page, routes=[*routes(detector), *health.routes(page, detector.loaded)])
+    print(f"CausalCLIP is ready: open {address}", flush=True)
     threading.Thread(target=detector.warm_up, daemon=True).start()
     if models is not None:
         threading.Thread(target=models.warm_up, daemon=True).start()
@@ -128,10 +129,10 @@ def keep(page: gr.Blocks, room: Room) -> Sweeper:
     """Keeps the promise that nothing of a picture outlives the hour, on disk or in memory; to be started."""
     limit = min(float(os.environ.get("CAUSALCLIP_KEPT", LONGEST)), LONGEST)
     chores = (
-        partial(sessions.forget_idle, page, limit),
-        partial(forget_gone, partial(sessions.forget_all, page)),
-        sessions.forget_closed,
-        partial(sweep_unused, lambda event: event in page._queue.event_ids_to_events),
+        partial(pages.forget_idle, page, limit),
+        partial(pages.forget_gone, page),
+        partial(STORE.settle, lambda event: event in page._queue.event_ids_to_events),
+        STORE.sweep,
         give_back,
     )
     return Sweeper(room.folder, limit=limit, spare=[room.examples], chores=chores)

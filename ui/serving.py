@@ -13,13 +13,12 @@ from starlette.routing import Route
 from causalclip.pictures.formats import MAX_BYTES
 from causalclip.places import shipped_folder
 from ui.server import inline
-from ui.server.doors.calls import Calls
 from ui.server.doors.connections import serve_so
-from ui.server.doors.lifelines import Lifelines
+from ui.server.doors.door import Door
+from ui.server.doors.exposure import refuse_exposure
 from ui.server.doors.offline import stay_offline
 from ui.server.doors.programs import Programs, answer_for_origins
-from ui.server.doors.routes import Doors
-from ui.server.doors.uploads import Uploads
+from ui.server.pages import keep_open_ones
 
 ASSETS = shipped_folder("assets")
 
@@ -31,8 +30,10 @@ WAITING = 16  # calls that may wait for the same thing at most; further ones are
 def launch(page: gr.Blocks, *, routes: Sequence[Route] = (), **options: Any) -> str:
     """Serves the page in the background and returns its address.
 
-    routes: beside Gradio's own, which come after them. options: of gr.Blocks.launch.
+    routes: beside Gradio's own, which come after them. options: of gr.Blocks.launch. Where others could reach it, and
+    nobody has said that they may, the program ends.
     """
+    refuse_exposure(options.get("server_name"))
     _, address, _ = page.launch(
         prevent_thread_lock=True,
         quiet=True,
@@ -57,11 +58,11 @@ def _doors(page: gr.Blocks) -> list[Middleware]:
     stay_offline()
     serve_so()
     inline.replace_gradios()
+    keep_open_ones()
     answer_for_origins()
     if os.environ.get("SPACE_ID"):  # there, all requests come from one proxy, which says for whom
         os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")
-    calls = Middleware(Calls, page=page, waiting=WAITING)
-    return [Middleware(Programs), Middleware(Doors), Middleware(Lifelines), Middleware(Uploads), calls]
+    return [Middleware(Programs), Middleware(Door, page=page, waiting=WAITING)]
 
 
 def _theme() -> gr.themes.Base:

@@ -4,6 +4,7 @@ Nested archives, encrypted members, and names that point out of the archive are 
 """
 
 import io
+import lzma
 import struct
 import zipfile
 import zlib
@@ -90,7 +91,10 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, left: int) -> bytes
     try:
         with archive.open(member) as file:
             content = file.read(min(MAX_BYTES, left) + 1)  # whatever the header announced
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError):
+    except (
+        *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+        *(EOFError, OSError, NotImplementedError, RuntimeError, ValueError, MemoryError),
+    ):
         raise UnsupportedImage("It is damaged in the archive, or packed in a way that cannot be read.") from None
     if len(content) > MAX_BYTES or len(content) > left:
         raise ImageTooLarge("It is larger than the archive says, so it was not opened.")

@@ -8,6 +8,7 @@ import time
 
 import httpx
 
+from scripts.redteam.hostile import misread, walk
 from scripts.redteam.target import Target, picture
 
 ADDRESSES = (
@@ -89,6 +90,14 @@ def twins(target: Target) -> tuple[bool, str]:
     guess = mine.replace("mine.jpg", "theirs.jpg")
     status = httpx.get(f"{target.app.address}gradio_api/file={guess}").status_code
     return theirs != guess and status in {403, 404}, "equal bytes lie apart"
+
+
+def fields(target: Target) -> tuple[bool, str]:
+    """Puts twelve values that name a file or an address into every field of every function"""
+    with httpx.Client(base_url=target.app.address, timeout=60) as http:
+        found = list(walk(http))
+    wrong = misread(found)
+    return not wrong and _quiet(target), f"{len(found)} calls, nothing was looked up; let in: {len(wrong)}"
 
 
 def _quiet(target: Target) -> bool:

@@ -35,7 +35,7 @@ def pixels(target: Target) -> tuple[bool, str]:
     over.set()
     answered = sum("event: complete" in text for _, text in answers)
     told = sum("queue is full" in text for _, text in answers)
-    return answered + told == 12 and most[0] < 2048, f"{answered} answered, {told} told, {most[0]:.0f} MB at most"
+    return answered + told == 12 and most[0] < 1600, f"{answered} answered, {told} told, {most[0]:.0f} MB at most"
 
 
 def hog(target: Target) -> tuple[bool, str]:

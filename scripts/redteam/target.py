@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +27,16 @@ class Target:
 
     def kept(self) -> set[Path]:
         """The files that come from visitors."""
-        files = {path for path in self.folder.rglob("uploads/**/*") if path.is_file()}
-        return {path for path in files if not path.name.startswith("closed-")}
+        return {path for path in self.folder.rglob("uploads/**/*") if path.is_file()}
+
+    def uploads(self) -> list[str]:
+        """The folders of uploads that are there."""
+        return [path.name for path in self.folder.glob("*/uploads/from-*")]
+
+    def lateness(self) -> float:
+        """Seconds by which a deletion is or was late, as the app itself says."""
+        metrics = httpx.get(f"{self.app.address}metrics", timeout=60).text
+        return float(re.search(r"^causalclip_deletion_lateness_seconds (\S+)", metrics, re.MULTILINE)[1])  # type: ignore[index]
 
     def memory(self) -> float:
         """MB of the process and its children."""
@@ -68,6 +77,18 @@ class Target:
         listed = httpx.get(f"{self.app.address}config").json()["dependencies"]
         return int(next(d["id"] for d in listed if all(d[key] == value for key, value in wanted.items())))
 
+    def batch(self, *, queue: bool) -> int:
+        """The number of the function that begins a batch, or of the one that runs it."""
+        config = httpx.get(f"{self.app.address}config").json()
+        files = {component["id"] for component in config["components"] if component["type"] == "file"}
+        return int(
+            next(
+                d["id"]
+                for d in config["dependencies"]
+                if len(d["inputs"]) == 2 and d["inputs"][1] in files and (d["queue"] is not False) == queue
+            )
+        )
+
 
 def picture(seed: int, *, side: int = 256) -> bytes:
     """A JPEG that no other seed has."""
@@ -77,7 +98,7 @@ def picture(seed: int, *, side: int = 256) -> bytes:
     return file.getvalue()
 
 
-def at_once(task: Any, count: int) -> list[Any]:
-    """What `count` calls of `task`, all at the same time, return."""
-    with ThreadPoolExecutor(count) as pool:
+def at_once(task: Any, count: int, *, workers: int = 0) -> list[Any]:
+    """What `count` calls of `task`, so many at the same time (all by default), return."""
+    with ThreadPoolExecutor(workers or count) as pool:
         return list(pool.map(task, range(count)))

@@ -87,6 +87,7 @@ class BatchTab:
                 if clock.due(PAUSE):
                     yield self._shown(batch, clock.words(batch))
         except Exception as error:  # of the batch as a whole: an archive that cannot be used, no weights
+            turn.check()  # of a page that was closed, the files are gone: that is no error
             yield {self.status: card.failure(*explain(error)), self.stop: gr.update(visible=False)}
             yield self.finish(batch, said=False)
             return

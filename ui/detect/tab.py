@@ -24,7 +24,7 @@ from ui.detect.examples import Example
 from ui.detect.label import label_fields
 from ui.detect.part import add_part
 from ui.folding import folded
-from ui.server.files import named, new_folder, picture_input, save_png, shown_copy, upload_path
+from ui.server.files import named, new_folder, picked, picture_input, save_png, shown_copy, upload_path
 from ui.server.gate import MODEL, PICTURES, Priority, gated
 from ui.server.problems import explain
 from ui.server.turns import Part, Turn
@@ -94,6 +94,7 @@ class DetectTab:
         try:
             yield from self._stages(turn, path)
         except Exception as error:
+            turn.check()  # of a page that was closed, the files are gone: that is no error
             failed = self.cleared(card.failure(*explain(error)))
             yield failed | ({self.picture: None} if isinstance(error, ImageError) else {})
 
@@ -246,7 +247,7 @@ def _wire(tab: DetectTab, part: Part, shelf: gr.HTML, examples: Sequence[Example
     shown += [tab.provenance, tab.stability, tab.report_html, tab.report_json, tab.opacity, tab.frame]
 
     def example(event: gr.EventData) -> Updates:
-        chosen = examples[event.index]
+        chosen = picked(event, examples)
         return {tab.picture: str(chosen.path)} | tab.cleared(card.looking(chosen.caption))
 
     judge: dict[str, Any] = {"inputs": [tab.picture], "outputs": [tab.picture, *shown], **RUNS}

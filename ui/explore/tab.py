@@ -111,6 +111,7 @@ class ExplorerTab:
                 loaded = load_image(path)
                 drawing = prepare(loaded.pixels, self.detector().predict(loaded.pixels))
         except Exception as error:
+            turn.check()  # of a page that was closed, the files are gone: that is no error
             failed = self.cleared(pane, card.failure(*explain(error)))
             yield failed | ({pane.picture: None} if isinstance(error, ImageError) else {})
             return

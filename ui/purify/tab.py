@@ -17,7 +17,7 @@ from causalclip.report.card import queued
 from purifier.models import Models
 from purifier.names import EMBEDDED, OTHER
 from ui.purify import examples, parts, words
-from ui.server.files import picture_input, save_png, upload_path
+from ui.server.files import picked, picture_input, save_png, upload_path
 from ui.server.gate import MODEL, PICTURES, Priority
 from ui.server.problems import explain
 from ui.server.turns import Part, Turn
@@ -82,10 +82,9 @@ class PurifyTab:
 
     def example(self, event: gr.EventData) -> Updates:
         """The same for one of the three that are prepared, with its settings."""
-        index: int = event.index
-        chosen = examples.PREPARED[index]
+        chosen, picture = picked(event, list(zip(examples.PREPARED, self.prepared, strict=True)))
         wished = (chosen.question, 1, False, True, "pgd", chosen.eps, chosen.steps, "answer", "", EMBEDDED)
-        updates: Updates = {self.picture: str(self.prepared[index]), **dict(zip(self.wishes, wished, strict=True))}
+        updates: Updates = {self.picture: str(picture), **dict(zip(self.wishes, wished, strict=True))}
         return updates | self.cleared(words.working(None))
 
     def carry(self, carried: Carried, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
@@ -122,6 +121,7 @@ class PurifyTab:
                 turn.check()
                 yield from self._stages(turn, path, settings, attacked=attacked)
         except Exception as error:
+            turn.check()  # of a page that was closed, the files are gone: that is no error
             failed = {self.status: words.failure(*reason(error))}
             yield self.cleared() | failed | {self.picture: None} if isinstance(error, ImageError) else failed
 

@@ -8,7 +8,7 @@ causalclip.pictures.loading may.
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
 from PIL import Image
@@ -16,14 +16,15 @@ from PIL import Image
 from causalclip.maps.overlay import shrink
 from causalclip.pictures.formats import ImageError, sniff
 from causalclip.pictures.loading import LoadedImage
-from ui.server.doors.schema import NOT_UPLOADED, BadCallError, upload_in
-from ui.server.sessions import is_upload, new_folder
+from ui.server.doors.schema import NOT_UPLOADED
+from ui.server.store import is_upload, new_folder
 
 __all__ = [
     "UNREADABLE",
     "files_input",
     "named",
     "new_folder",
+    "picked",
     "picture_input",
     "save_png",
     "shown_copy",
@@ -31,6 +32,7 @@ __all__ = [
     "upload_paths",
 ]
 
+T = TypeVar("T")
 UNREADABLE = "This file could not be read"
 UNSHOWN = {"HEIC", "TIFF"}
 
@@ -55,23 +57,19 @@ def files_input(**options: Any) -> gr.File:
 
 
 def _guard(field: Any) -> None:
-    """Refuses addresses, and has the server told at once which page an upload belongs to."""
-    keep = field.async_move_resource_to_block_cache
-
-    async def keep_upload(path: Any) -> str | None:
-        if "://" not in str(path):
-            return await keep(path)
-        try:
-            return upload_in(path)  # how an upload is named over MCP: it is here already
-        except BadCallError as error:
-            raise _refusal(str(error)) from None
-
-    field.async_move_resource_to_block_cache = keep_upload
+    """Has the server told at once which page an upload belongs to."""
     field.upload(_belongs, field, None, preprocess=False, queue=False, api_visibility="private", show_progress="hidden")
 
 
 def _belongs(payload: Any) -> None:
     """Nothing is left to do: that the page has named the upload was noted when its request came in."""
+
+
+def picked(event: gr.EventData, among: Sequence[T]) -> T:
+    """The one that was clicked on; raises gr.Error where there is none of that number."""
+    if not 0 <= event.index < len(among):
+        raise gr.Error("There is no such example.", print_exception=False)
+    return among[event.index]
 
 
 def upload_path(payload: Mapping[str, Any] | None) -> str | None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
+from functools import partial
 from typing import Any
 
 from gradio import processing_utils
+from gradio.mcp import GradioMCPServer
 
 from causalclip.pictures.formats import MAX_BYTES
-from ui.server.arrivals import PREFIX, folder_name, hold
-from ui.server.sessions import uploads
+from ui.server.store import PREFIX, STORE, uploads
 
 NOT_BASE64 = "The picture's data URL is not base64. Send data:image/jpeg;base64, and then the file's bytes in base64."
+LONGEST = 28 * 2**20  # bytes of a call: the picture comes along in base64
 TOO_LARGE = f"The picture is larger than {MAX_BYTES // 2**20} MB."
 
 
@@ -27,11 +29,10 @@ def keep_inline(url: str, *_: Any) -> str:
         InlineError: it is not base64, or holds more than 20 MB.
     """
     data = decode(url)
-    folder = uploads() / folder_name(f"{PREFIX}agents", brief=True)
+    folder = uploads() / STORE.add(f"{PREFIX}agents", len(data), brief=True)
     folder.mkdir(parents=True)
     path = folder / "picture"
     path.write_bytes(data)
-    hold([str(path)])
     return str(path)
 
 
@@ -50,5 +51,9 @@ def decode(url: str) -> bytes:
 
 
 def replace_gradios() -> None:
-    """Has Gradio's MCP server store pictures so: its own way names the folder by the bytes, and repeats bad ones."""
+    """Has Gradio's MCP server store pictures so: its own way names the folder by the bytes, and repeats bad ones. And
+    take them up to their full size: by itself it stops at 4 MB of base64."""
     processing_utils.save_base64_to_cache = keep_inline  # type: ignore[assignment]
+    manager = GradioMCPServer.StreamableHTTPSessionManager
+    if not isinstance(manager, partial):
+        GradioMCPServer.StreamableHTTPSessionManager = partial(manager, max_request_body_size=LONGEST)  # type: ignore[misc, assignment]

@@ -55,6 +55,10 @@ class LazyDetector:
         finally:
             self._tried.set()
 
+    def loaded(self) -> bool:
+        """Whether it is there to be used; does not wait."""
+        return self._tried.is_set() and self._problem is None
+
     def problem(self) -> Exception | None:
         """Why it cannot be used, once warm_up has tried; waits for that."""
         self._tried.wait()

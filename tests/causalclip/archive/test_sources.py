@@ -1,6 +1,8 @@
 """What an archive's pictures are: of a folder, a list, a table, a file system."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +26,33 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_folder_is_walked_without_what_is_hidden(folder: Path) -> None:
     assert list_pictures(str(folder)) == [str(folder / "b.jpg"), str(folder / "sub/a.jpg")]
+
+
+def test_links_out_of_the_folder_pipes_and_devices_are_no_pictures(folder: Path, tmp_path_factory: Any) -> None:
+    other = tmp_path_factory.mktemp("other")
+    (other / "secret.jpg").write_bytes(b"x")
+    (folder / "link.jpg").symlink_to(other / "secret.jpg")
+    (folder / "links").symlink_to(other)
+    (folder / "zero.jpg").symlink_to("/dev/zero")
+    (folder / "own.jpg").symlink_to(folder / "b.jpg")
+    os.mkfifo(folder / "pipe.jpg")
+    assert list_pictures(str(folder)) == [str(folder / name) for name in ("b.jpg", "own.jpg", "sub/a.jpg")]
+
+
+def test_what_is_no_regular_file_is_not_read(folder: Path) -> None:
+    """A pipe would be waited for, and a device read to the limit."""
+    os.mkfifo(folder / "pipe.jpg")
+    for path in (folder / "pipe.jpg", "/dev/zero", folder):
+        with pytest.raises(OSError, match=r"."):
+            read_bytes(str(path), limit=10)
+
+
+def test_a_name_is_no_chain_of_addresses(folder: Path) -> None:
+    (folder / "simplecache::b.jpg").write_bytes(b"mine")
+    assert str(folder / "simplecache::b.jpg") in list_pictures(str(folder))
+    assert read_bytes(str(folder / "simplecache::b.jpg"), limit=10) == b"mine"
+    with pytest.raises(OSError, match="chain"):
+        read_bytes("simplecache::memory://x.jpg", limit=10)
 
 
 def test_lists_name_paths_from_their_folder(folder: Path) -> None:

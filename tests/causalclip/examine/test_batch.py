@@ -108,6 +108,15 @@ def test_damaged_archives(damage: str) -> None:
         unpacked(data)
 
 
+@pytest.mark.parametrize("how", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
+def test_one_damaged_member_costs_no_other(how: int) -> None:
+    data = bytearray(packed({"one.png": PNG, "two.png": PNG}, how=how))
+    data[60 : len(data) // 3] = bytes(reversed(data[60 : len(data) // 3]))
+    found = unpacked(bytes(data))
+    assert "damaged" in str(found["one.png"])
+    assert found["two.png"] == PNG
+
+
 def test_random_damage_is_an_image_error_or_nothing() -> None:
     data = packed({"one.png": PNG, "two.png": PNG})
     for seed in range(150):

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections import Counter
 
 import gradio as gr
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ui.server import arrivals
 from ui.server.doors.answers import App, Message, Receive, Scope, Send, client_of, drain, read_body, refuse, with_body
-from ui.server.doors.lifelines import heard_of
 from ui.server.doors.limits import AGENTS, YOURS, Limits
-from ui.server.doors.schema import BadCallError, Call, Schema
+from ui.server.doors.schema import NOT_JSON, BadCallError, Call, Name, Schema
+from ui.server.inline import LONGEST as LONGEST_BY_AGENTS
+from ui.server.pages import heard_of
+from ui.server.store import STORE
 
 LONGEST = 2**20  # bytes of a call: it names its pictures
-LONGEST_BY_AGENTS = 28 * 2**20  # bytes over MCP, where the picture comes along in base64
 PATIENCE, STEP = 10.0, 0.25  # seconds that a page's call waits for room among its own, and between two looks
 HELD = 8  # calls of one address that wait so
 TOO_LONG = "This call is too long. Upload the picture, and send its path."
-_CALL = re.compile(r"/gradio_api/(?:(queue/join)|run/predict|call/([^/]+))/?")
-_MCP = re.compile(r"/gradio_api/mcp(/.*)?")
+
+
+class Cancel(BaseModel):
+    """What ends a call."""
+
+    model_config = ConfigDict(strict=True)
+    session_hash: Name | None = None
+    fn_index: int | None = None
+    event_id: Name
 
 
 class Calls:
@@ -33,16 +40,8 @@ class Calls:
         self.limits = Limits(page, waiting=waiting)
         self._held: Counter[str] = Counter()  # calls that wait for room, by address
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        sends = scope["type"] == "http" and scope["method"] == "POST"
-        if sends and (found := _CALL.fullmatch(scope["path"])):
-            await self._call(scope, receive, send, name=found[2], queued=bool(found[1] or found[2]))
-        elif sends and _MCP.fullmatch(scope["path"]):
-            await self._agent(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
-
-    async def _call(self, scope: Scope, receive: Receive, send: Send, *, name: str | None, queued: bool) -> None:
+    async def call(self, scope: Scope, receive: Receive, send: Send, *, name: str | None, queued: bool) -> None:
+        """A call of the function of that name, or of the one whose number is in the body."""
         body = await read_body(receive, limit=LONGEST)
         if body is None:
             await refuse(send, 413, TOO_LONG)
@@ -59,7 +58,7 @@ class Calls:
             return
         scope, receive = with_body(scope, receive, call.body)
         if not queued:
-            await self._pass(scope, receive, send, call)
+            await self._pass(scope, receive, _told(send), call)
             return
         with self.limits.entering(call, address) as entered:
 
@@ -68,6 +67,16 @@ class Calls:
                 await send(message)
 
             await self._pass(scope, receive, answer, call)
+
+    async def cancel(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The end of a call."""
+        body = await read_body(receive, limit=LONGEST)
+        try:
+            cancel = Cancel.model_validate_json(body or b"")
+        except ValidationError:
+            await refuse(send, 422, NOT_JSON)
+        else:
+            await self.app(*with_body(scope, receive, cancel.model_dump_json().encode()), send)
 
     async def _refusal(self, call: Call, address: str) -> tuple[int, str] | None:
         """Why a call is not let in.
@@ -90,20 +99,21 @@ class Calls:
     async def _pass(self, scope: Scope, receive: Receive, send: Send, call: Call) -> None:
         """Notes the uploads as the session's; where a call is all there is, as that call's."""
         if call.session is not None and call.session != self.limits.inner_session:
-            arrivals.claim(call.session, call.files)
+            STORE.claim(call.session, call.files)
             heard_of(call.session)
             await self.app(scope, receive, send)
             return
-        arrivals.hold(call.files)
+        STORE.hold(call.files)
 
         async def watched(message: Message) -> None:
             if message["type"] == "http.response.body" and call.files and (event := _event(message.get("body", b""))):
-                arrivals.hold(call.files, event)
+                STORE.hold(call.files, event)
             await send(message)
 
         await self.app(scope, receive, watched)
 
-    async def _agent(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def agent(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A call by an agent."""
         address = client_of(scope)
         if self.limits.agents[address] >= AGENTS:
             await drain(receive)
@@ -128,3 +138,28 @@ def _event(body: bytes) -> str | None:
         return None
     event = answer.get("event_id") if isinstance(answer, dict) else None
     return event if isinstance(event, str) else None
+
+
+def _told(send: Send) -> Send:
+    """Has Gradio's answer to a call that is not queued say whose fault an error is: one that comes with a sentence is
+    the caller's, and no error of the server."""
+    start: list[Message] = []
+
+    async def send_told(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == 500:
+            start.append(message)
+            return
+        if start:
+            first = start.pop()
+            await send({**first, "status": 422 if _sentence(message.get("body", b"")) else 500})
+        await send(message)
+
+    return send_told
+
+
+def _sentence(body: bytes) -> str | None:
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return None
+    return answer.get("error") if isinstance(answer, dict) else None

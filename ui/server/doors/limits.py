@@ -10,8 +10,10 @@ from typing import Any
 import gradio as gr
 
 from ui.server.doors.schema import Call
+from ui.server.pages import is_open
 
-A_SESSION, AN_ADDRESS = 4, 6  # calls that wait or run at once
+A_SESSION, AN_ADDRESS = 4, 6  # calls that wait or run at once; of an address, those that no open page has made
+PAGES = 16  # calls of all open pages at one address: a newsroom may have one together
 AGENTS = 3  # calls by one address over MCP
 YOURS = "The queue is full of your own requests. Wait for an answer, then ask again."
 FULL = "The queue is full. Please ask again in a minute."
@@ -30,17 +32,22 @@ class Limits:
 
     def refusal(self, call: Call, address: str) -> tuple[int, str] | None:
         """Why a call that wants to be queued is not let in: status and sentence."""
-        if call.session is None or call.session != self.inner_session:  # Gradio's own calls for MCP are counted there
-            events = list(self.page._queue.event_ids_to_events.values())
-            addresses = [*map(_address, events), *(address for _, address in self._entering)]
-            sessions = [*(event.session_hash for event in events), *(other.session for other, _ in self._entering)]
-            if addresses.count(address) >= AN_ADDRESS or (call.session and sessions.count(call.session) >= A_SESSION):
-                return 429, YOURS
+        events: list[Any] = list(self.page._queue.event_ids_to_events.values())
+        works: list[tuple[str, str | None]] = [(_address(event), event.session_hash) for event in events]
+        works += [(other, entering.session) for entering, other in self._entering]
         thing = call.function.concurrency_id
         queue = self.page._queue.event_queue_per_concurrency_id.get(thing)
-        waiting = len(queue.queue) if queue else 0
-        waiting += sum(other.function.concurrency_id == thing for other, _ in self._entering)
-        return (503, FULL) if waiting >= self.waiting else None
+        waits = [_address(event) for event in list(queue.queue)] if queue else []
+        waits += [other for entering, other in self._entering if entering.function.concurrency_id == thing]
+        if call.session is None or call.session != self.inner_session:  # Gradio's own calls for MCP are counted there
+            by_page = is_open(call.session or "")
+            here = sum(other == address and is_open(session or "") == by_page for other, session in works)
+            mine = sum(session == call.session for _, session in works) if call.session else 0
+            if here >= (PAGES if by_page else AN_ADDRESS) or mine >= A_SESSION:
+                return 429, YOURS
+            if waits.count(address) >= max(1, self.waiting // 2):  # the other half is for others
+                return 429, YOURS
+        return (503, FULL) if len(waits) >= self.waiting else None
 
     @contextmanager
     def entering(self, call: Call, address: str) -> Iterator[Callable[[], None]]:

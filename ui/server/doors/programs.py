@@ -62,18 +62,22 @@ class Programs:
 
 
 class _OwnCors(CustomCORSMiddleware):
-    """Gradio's, which answers what the browser asks before a call, and lets any origin in where the host is no local
-    one; it leaves /api/v1 alone."""
+    """Gradio's, which answers what the browser asks before a call, and lets any origin read where the host is no local
+    one. Here it does so for our own pages and listed ones alone, and leaves /api/v1 alone."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(ROOT):
+        if scope["type"] == "http" and (scope["path"].startswith(ROOT) or not _is_ours(scope)):
             await self.app(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
 
+def _is_ours(scope: Scope) -> bool:
+    return is_own_page(header(scope, "origin"), header(scope, "host"), "", allowed_hosts())
+
+
 def answer_for_origins() -> None:
-    """Has this door alone say which origins may read /api/v1."""
+    """Has the doors alone say which origins may read: Gradio's own answer lies outside of them."""
     gradio.routes.CustomCORSMiddleware = _OwnCors  # type: ignore[misc]
 
 

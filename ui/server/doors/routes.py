@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
-from ui.server.doors.answers import App, Receive, Scope, Send, drain, header, refuse
-from ui.server.doors.hosts import FOREIGN, UNKNOWN, allowed_hosts, is_known, is_own_page
+from ui.server.doors.answers import Scope, client_of, header
+from ui.server.doors.hosts import FOREIGN, UNKNOWN, is_known, is_own_page
 from ui.server.doors.programs import LET_IN, OPENAPI
-from ui.server.sessions import is_upload
+from ui.server.store import is_upload
 
 CLOSED = "There is nothing here."
 FETCHED = "Addresses are not fetched."
@@ -31,46 +31,41 @@ OPEN = tuple(
         (LOOKING | SENDING | {"DELETE"}, r"/gradio_api/mcp(/|/schema)?"),
         (SENDING, r"/api/v1/(examine|pair)"),
         (LOOKING, OPENAPI),
+        (LOOKING, r"/(healthz|metrics)"),
     )
 )
-FILE = "/gradio_api/file="
+FILE, UPLOAD = "/gradio_api/file=", "/gradio_api/upload"
+CALL = re.compile(r"/gradio_api/(?:(queue/join)|run/predict|call/([^/]+))/?")
+CANCEL = re.compile(r"/gradio_api/(?:cancel|reset/?)")
+MCP = re.compile(r"/gradio_api/mcp(/.*)?")
+FOR_THE_HOST = {"/metrics"}  # for who runs the app, on the machine itself
 ENCODED = 5  # times that a path may be encoded; nobody encodes an honest one more often
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:|//|\\\\", re.IGNORECASE)  # one letter before a colon is a drive
 
 
-class Doors:
-    """Lets a request in to `app`, or answers it with a sentence."""
+def refusal(scope: Scope, hosts: tuple[str, ...]) -> tuple[int, str] | None:
+    """Why a request is not let in, as a status and a sentence. hosts: as `allowed_hosts` returns them."""
+    host, origin, site = (header(scope, name) for name in ("host", "origin", "sec-fetch-site"))
+    method, path = scope["method"], scope["path"]
+    if not is_known(host, hosts):
+        return 421, UNKNOWN
+    if method not in LOOKING and not scope.get(LET_IN) and not is_own_page(origin, host, site, hosts):
+        return 403, FOREIGN
+    if names_an_address(path):
+        return 403, FETCHED
+    if not any(method in methods and route.fullmatch(path) for methods, route in OPEN):
+        return 404, CLOSED
+    if path.startswith(FILE) and not is_upload(path.removeprefix(FILE)):
+        return 404, CLOSED
+    if path in FOR_THE_HOST and not _is_here(scope):
+        return 404, CLOSED
+    return None
 
-    def __init__(self, app: App) -> None:
-        self.app = app
-        self.hosts = allowed_hosts()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
-        elif scope["type"] == "http":  # the page needs no other kind
-            refused = self._refusal(scope)
-            if refused is None:
-                await self.app(scope, receive, send)
-                return
-            if sends := scope["method"] == "POST":
-                await drain(receive)
-            await refuse(send, *refused, plain=not sends)
-
-    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
-        host, origin, site = (header(scope, name) for name in ("host", "origin", "sec-fetch-site"))
-        method, path = scope["method"], scope["path"]
-        if not is_known(host, self.hosts):
-            return 421, UNKNOWN
-        if method not in LOOKING and not scope.get(LET_IN) and not is_own_page(origin, host, site, self.hosts):
-            return 403, FOREIGN
-        if names_an_address(path):
-            return 403, FETCHED
-        if not any(method in methods and route.fullmatch(path) for methods, route in OPEN):
-            return 404, CLOSED
-        if path.startswith(FILE) and not is_upload(path.removeprefix(FILE)):
-            return 404, CLOSED
-        return None
+def _is_here(scope: Scope) -> bool:
+    """Whether the request comes from this machine itself, and not through a proxy on it."""
+    passed_on = any(name.startswith(b"x-forwarded") or name == b"forwarded" for name, _ in scope["headers"])
+    return client_of(scope) in {"127.0.0.1", "::1"} and not passed_on
 
 
 def names_an_address(path: str) -> bool:

@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import to_json
 
 from ui.server.doors.offline import NOT_FETCHED
-from ui.server.sessions import is_upload
+from ui.server.store import is_upload
 
 LONGEST_NAME = 100  # characters of a session's name; Gradio's own have 11
 MOST = 1000  # entries of a field that takes several
@@ -30,7 +30,6 @@ NOT_UPLOADED = (
     'that. Over HTTP, post the file to /gradio_api/upload first and send {"path": ...} with what that answers.'
 )
 _OWN = re.compile(r"https?://[^/?#]+/(?:[^?#]*/)?gradio_api/file=(/[^?#]*)")
-NO_INDEX = "Say which one was chosen: event_data with its index."
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
 
@@ -96,6 +95,7 @@ FIELDS: tuple[tuple[type, Any, str], ...] = (
 )
 
 
+Name = Annotated[str, Field(max_length=LONGEST_NAME)]
 _EVENT = TypeAdapter(dict[Annotated[str, Field(max_length=50)], Choice], config=_STRICT)
 
 
@@ -104,7 +104,7 @@ class Sent(BaseModel):
 
     model_config = _STRICT
     data: list[Any]
-    session_hash: Annotated[str, Field(max_length=LONGEST_NAME)] | None = None
+    session_hash: Name | None = None
     fn_index: int | None = None
     trigger_id: int | None = None
     event_data: Any = None
@@ -132,7 +132,7 @@ class Schema:
         function = self._function(name, sent.fn_index)
         sent.data, sent.fn_index = self._values(function, sent.data), function._id
         sent.trigger_id = sent.trigger_id if sent.trigger_id in {block for block, _ in function.targets} else None
-        sent.event_data = self._event(function, sent.event_data)
+        sent.event_data = _event(sent.event_data)
         files = tuple(
             file for field, value in zip(function.inputs, sent.data, strict=False) for file in _claimed(field, value)
         )
@@ -156,19 +156,6 @@ class Schema:
             raise BadCallError(f"This function takes {len(shown)} values, not {len(values)}.")
         given = iter(values)
         return [None if field.block.skip_api else field.read(next(given)) for field in fields]
-
-    def _event(self, function: Any, event: Any) -> dict[str, Any]:
-        """What a click says of itself: plain values alone."""
-        try:
-            said = _EVENT.validate_python(event or {})
-        except ValidationError:
-            said = {}
-        blocks = self.page.blocks
-        if any(kind == "click" and isinstance(blocks.get(block), gr.HTML) for block, kind in function.targets) and (
-            type(said.get("index")) is not int
-        ):
-            raise BadCallError(NO_INDEX)
-        return said
 
 
 class _Field:
@@ -194,6 +181,15 @@ class _Field:
                 raise own[0] from None
             label = self.block.label or "A field of this function"
             raise BadCallError(self.words if self.words is NOT_UPLOADED else f"{label} {self.words}.") from None
+
+
+def _event(event: Any) -> dict[str, Any]:
+    """What an event says of itself: plain values alone. index: of what was clicked on; -1 where it does not say."""
+    try:
+        said = _EVENT.validate_python(event or {})
+    except ValidationError:
+        said = {}
+    return said | {"index": said["index"] if type(said.get("index")) is int else -1}
 
 
 def _claimed(block: Any, value: Any) -> Iterator[str]:

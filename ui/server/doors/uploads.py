@@ -2,84 +2,88 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from contextvars import ContextVar
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from gradio import route_utils
+from gradio_client.utils import strip_invalid_filename_characters
+from starlette.formparsers import MultiPartException
 
-from ui.server.arrivals import PREFIX, folder_name, owner_of, stored
 from ui.server.doors.answers import App, Message, Receive, Scope, Send, client_of, drain, header, refuse
+from ui.server.store import LOOSE, PREFIX, STORE, Sum, owner_of
 
 FILES = 50  # of a request
-A_REQUEST, A_CLIENT, ALL = 200 * 2**20, 500 * 2**20, 4 * 2**30  # bytes
+A_REQUEST = 200 * 2**20  # bytes
+A_CLIENT = 2_000, 500 * 2**20  # files and bytes of an address that no open page has
+AN_ADDRESS = 4_000, 2 * 2**30  # and all of an address: a newsroom may have one together
+ALL = 20_000, 4 * 2**30
 TOO_MUCH = f"At most {FILES} files and {A_REQUEST // 2**20} MB can be sent at once."
-YOURS = f"{A_CLIENT // 2**20} MB of your pictures are kept already. Close the page, or wait, then send more."
+YOURS = f"{A_CLIENT[1] >> 20} MB of your pictures are kept already. Close the page, or wait, then send more."
 FULL = "This server keeps as many pictures as it can. Please try again in a few minutes."
-_UPLOAD = "/gradio_api/upload"
 _sender: ContextVar[tuple[str, bool]] = ContextVar("sender", default=(f"{PREFIX}nobody", True))
+_arriving: defaultdict[str, Sum] = defaultdict(Sum)  # by client, "" for all: what requests may bring that go on
 
 
 class QuotaError(Exception):
     """More than is allowed; the message is the sentence for the sender."""
 
 
-class Uploads:
-    """Lets uploads in to `app`, or answers them with a sentence."""
-
-    def __init__(self, app: App) -> None:
-        self.app = app
-        self._arriving: Counter[str] = Counter()  # bytes by client
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != _UPLOAD:
-            await self.app(scope, receive, send)
-            return
-        owner = owner_of(client_of(scope))
-        _sender.set((owner, _is_brief(scope)))
-        count = _Count(receive, self._arriving, owner)
-        try:
-            count.check(_declared(scope))
-            await self.app(scope, count.receive, send)
-        except QuotaError as error:
-            if count.more:
-                await drain(receive)
-            await refuse(send, 413, str(error), plain=True)
-        finally:
-            count.end()
+async def upload(app: App, scope: Scope, receive: Receive, send: Send) -> None:
+    """Lets an upload in to `app`, or answers it with a sentence."""
+    owner = owner_of(client_of(scope))
+    _sender.set((owner, _is_brief(scope)))
+    room = Room(receive, owner)
+    try:
+        room.take(_declared(scope), FILES)
+        await app(scope, room.receive, send)
+    except QuotaError as error:
+        if room.more:
+            await drain(receive)
+        await refuse(send, 413, str(error), plain=True)
+    finally:
+        room.leave()
 
 
-class _Count:
-    """Counts what arrives of one request."""
+class Room:
+    """What a request may fill: reserved as soon as its size is known, and against all that is there at that moment."""
 
-    def __init__(self, receive: Receive, arriving: Counter[str], owner: str) -> None:
-        self._receive, self._arriving, self._owner = receive, arriving, owner
-        self._mine, self._kept, self._all = 0, stored(owner), stored()
+    def __init__(self, receive: Receive, owner: str) -> None:
+        self._receive, self._owner = receive, owner
+        self._taken, self._come = Sum(), 0
         self.more = True
 
-    def check(self, more: int) -> None:
-        """Raises QuotaError if `more` bytes would be too much."""
-        if self._mine + more > A_REQUEST:
+    def take(self, size: int, files: int = 0) -> None:
+        """Reserves so much more; raises QuotaError where there is no room for it."""
+        if self._taken.size + size > A_REQUEST:
             raise QuotaError(TOO_MUCH)
-        if self._kept + self._arriving[self._owner] + more > A_CLIENT:
-            raise QuotaError(YOURS)
-        if self._all + self._arriving.total() + more > ALL:
-            raise QuotaError(FULL)
+        for kept, coming, most, sentence in (
+            (STORE.sum(self._owner + LOOSE), _arriving[self._owner], A_CLIENT, YOURS),
+            (STORE.sum(self._owner), _arriving[self._owner], AN_ADDRESS, YOURS),
+            (STORE.sum(), _arriving[""], ALL, FULL),
+        ):
+            if kept.files + coming.files + files > most[0] or kept.size + coming.size + size > most[1]:
+                raise QuotaError(sentence)
+        self._change(files, size)
 
     async def receive(self) -> Message:
         message = await self._receive()
         self.more = message["type"] == "http.request" and message.get("more_body", False)
-        size = len(message.get("body", b""))
-        self.check(size)
-        self._mine += size
-        self._arriving[self._owner] += size
+        self._come += len(message.get("body", b""))
+        self.take(max(0, self._come - self._taken.size))
         return message
 
-    def end(self) -> None:
-        self._arriving[self._owner] -= self._mine
-        if not self._arriving[self._owner]:
-            del self._arriving[self._owner]
+    def leave(self) -> None:
+        """Gives back what was reserved: what has been stored is counted there."""
+        self._change(-self._taken.files, -self._taken.size)
+        if not _arriving[self._owner].files:
+            del _arriving[self._owner]
+
+    def _change(self, files: int, size: int) -> None:
+        for one in (self._taken, _arriving[self._owner], _arriving[""]):
+            one.add(files, size)
 
 
 def _declared(scope: Scope) -> int:
@@ -95,9 +99,16 @@ def _is_brief(scope: Scope) -> bool:
 class _Name:
     """Takes the place of a digest: Gradio names an upload's folder by it."""
 
-    def hexdigest(self) -> str:
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    @cached_property
+    def _folder(self) -> str:
         owner, brief = _sender.get()
-        return folder_name(owner, brief=brief)
+        return STORE.add(owner, self._size, brief=brief)
+
+    def hexdigest(self) -> str:
+        return self._folder
 
 
 class Parser(route_utils.GradioMultiPartParser):
@@ -114,9 +125,16 @@ class Parser(route_utils.GradioMultiPartParser):
                 file.close()
                 Path(file.name).unlink(missing_ok=True)
             raise
-        for _, part in form.multi_items():
-            if isinstance(part, route_utils.GradioUploadFile):
-                part.sha = _Name()  # type: ignore[assignment]
+        for name, part in form.multi_items():
+            if name == "files" and isinstance(part, route_utils.GradioUploadFile):
+                part.sha = _Name(part.size or 0)  # type: ignore[assignment]
+                if not strip_invalid_filename_characters(Path(part.filename or "").name).strip("."):
+                    part.filename = "picture"  # of such a name, Gradio would leave the file where it is
+            elif isinstance(part, route_utils.GradioUploadFile):  # Gradio would leave it where it is
+                part.file.close()
+                Path(part.file.name).unlink(missing_ok=True)
+        if any(isinstance(part, str) for part in form.getlist("files")):
+            raise MultiPartException("A file is expected in files, not a text.")
         return form
 
 

@@ -4,6 +4,7 @@ import base64
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -20,10 +21,12 @@ from causalclip.pictures.formats import MAX_BYTES
 from tests.conftest import Raw
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
+from ui.server import pages
 from ui.server.doors import calls, limits
 from ui.server.doors.offline import NOT_FETCHED
 from ui.server.doors.schema import NOT_UPLOADED, BadCallError, Schema
 from ui.server.inline import InlineError, decode
+from ui.serving import WAITING
 
 META = {"meta": {"_type": "gradio.FileData"}}
 FORGED: list[Any] = [
@@ -179,6 +182,20 @@ def test_one_page_may_have_four_in_work(busy: Any) -> None:
     body = {"data": [{"path": path, **META}], "fn_index": _number(address, "detect"), "session_hash": "page"}
     answers = [httpx.post(f"{address}gradio_api/queue/join", json=body) for _ in range(limits.A_SESSION + 1)]
     assert [answer.status_code for answer in answers] == [200] * limits.A_SESSION + [429]
+
+
+def test_thirty_people_behind_one_address_are_let_in(busy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their pages are open, so each counts for itself, up to half of the places of one thing."""
+    address, _ = busy
+    monkeypatch.setattr(pages, "_open", Counter({f"colleague-{i}": 1 for i in range(30)}))
+    path = send(address, encode(photo(64, 64), "JPEG"))
+    body = {"data": [{"path": path, **META}], "fn_index": _number(address, "detect")}
+    join = partial(httpx.post, f"{address}gradio_api/queue/join", timeout=60)
+    answers = [join(json={**body, "session_hash": f"colleague-{i}"}).status_code for i in range(30)]
+    assert answers.count(200) == 1 + WAITING // 2  # one of them runs
+    assert join(json={**body, "session_hash": "other"}, headers={"X-Forwarded-For": "192.0.2.20"}).status_code == 200
+    quick = {**body, "fn_index": _number(address, "provenance"), "session_hash": "colleague-29"}
+    assert join(json=quick).status_code == 200
 
 
 def test_a_hasty_page_waits_for_room_among_its_own_calls(uploads: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,11 +158,10 @@ def test_a_field_takes_its_own_kind(form: gr.Blocks, place: int, value: Any, sen
         read("form", *values, page=form)
 
 
-def test_a_click_says_which_one(form: gr.Blocks) -> None:
-    for event in (None, {}, {"index": "x"}, {"index": float("nan")}, {"index": {"path": "/x"}}, 7):
-        with pytest.raises(BadCallError, match="which one"):
-            read("pick", page=form, event_data=event)
-    assert read("pick", page=form, event_data={"index": 3})["event_data"] == {"index": 3}
+def test_a_click_that_does_not_say_on_what_was_on_nothing(form: gr.Blocks) -> None:
+    for event in (None, {}, {"index": "x"}, {"index": float("nan")}, {"index": {"path": "/x"}}, 7, {"index": True}):
+        assert read("pick", page=form, event_data=event)["event_data"]["index"] == -1
+    assert read("pick", page=form, event_data={"index": 3, "value": "a"})["event_data"] == {"index": 3, "value": "a"}
 
 
 def test_a_component_that_nobody_has_declared_is_not_served() -> None:

@@ -2,8 +2,11 @@
 
 import hashlib
 import socket
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,10 +17,9 @@ from gradio_client import Client, handle_file
 
 from tests.makers.keeping import until
 from tests.makers.pictures import encode, photo
-from ui.server import arrivals, sessions
-from ui.server.arrivals import owner_of, sweep_unused
-from ui.server.doors import lifelines
-from ui.server.doors.lifelines import forget_gone
+from ui.server import pages, store
+from ui.server.doors import uploads as door
+from ui.server.store import LOOSE, STORE, owner_of
 
 
 def send(address: str, *files: bytes, name: str = "x.jpg", **headers: str) -> httpx.Response:
@@ -32,9 +34,9 @@ def arrived(folder: Path, name: str = "*") -> list[Path]:
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds instead of a minute."""
-    monkeypatch.setattr(arrivals, "GRACE", 1.0)
-    monkeypatch.setattr(arrivals, "PATIENCE", 2.0)
-    monkeypatch.setattr(lifelines, "GONE", 1.0)
+    monkeypatch.setattr(store, "GRACE", 1.0)
+    monkeypatch.setattr(store, "PATIENCE", 2.0)
+    monkeypatch.setattr(pages, "GONE", 1.0)
 
 
 def test_fifty_files_are_taken_and_one_more_is_not(tiny_app: str, uploads: Path) -> None:
@@ -48,15 +50,22 @@ def test_fifty_files_are_taken_and_one_more_is_not(tiny_app: str, uploads: Path)
 
 @pytest.mark.parametrize(
     ("limit", "sentence"),
-    [("A_REQUEST", "at once"), ("A_CLIENT", "kept already"), ("ALL", "as many pictures as it can")],
+    [
+        ("A_REQUEST", "at once"),
+        ("A_CLIENT", "kept already"),
+        ("AN_ADDRESS", "kept already"),
+        ("ALL", "as many pictures as it can"),
+    ],
 )
 @pytest.mark.parametrize("chunked", [False, True])
 def test_more_bytes_than_allowed_get_a_sentence_and_leave_nothing(
     tiny_app: str, uploads: Path, monkeypatch: pytest.MonkeyPatch, limit: str, sentence: str, chunked: bool
 ) -> None:
     """By what the request says of its size, and by what arrives if it says nothing."""
-    kept = arrivals.stored() if limit == "ALL" else arrivals.stored(owner_of("127.0.0.1")) if limit == "A_CLIENT" else 0
-    monkeypatch.setattr("ui.server.doors.uploads." + limit, kept + 200_000)
+    mine = owner_of("127.0.0.1")
+    kept = STORE.sum({"A_CLIENT": mine + LOOSE, "AN_ADDRESS": mine, "ALL": ""}.get(limit, "nobody"))
+    size = kept.size + 200_000
+    monkeypatch.setattr(door, limit, size if limit == "A_REQUEST" else (kept.files + 1000, size))
     before = set(arrived(uploads))
     start = b'--b\r\nContent-Disposition: form-data; name="files"; filename="x.jpg"\r\n\r\n'
     body = start + b"x" * 250_000 + b"\r\n--b--\r\n"
@@ -74,7 +83,7 @@ def test_more_bytes_than_allowed_get_a_sentence_and_leave_nothing(
 
 
 def test_a_quota_is_a_clients_own(tiny_app: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ui.server.doors.uploads.A_CLIENT", arrivals.stored(owner_of("127.0.0.1")) + 10)
+    monkeypatch.setattr(door, "A_CLIENT", (10_000, STORE.sum(owner_of("127.0.0.1") + LOOSE).size + 10))
     assert send(tiny_app, b"x" * 1000).status_code == 413
     assert send(tiny_app, b"x" * 1000, **{"X-Forwarded-For": "192.0.2.77"}).status_code == 200
 
@@ -120,8 +129,9 @@ def test_one_that_was_chosen_and_never_run_goes(tiny_page: Any, short: None) -> 
 
 def rounds(page: Any) -> None:
     """What the app does every ten seconds."""
-    forget_gone(lambda session: sessions.forget_all(page, session))
-    sweep_unused(lambda event: event in page._queue.event_ids_to_events)
+    pages.forget_gone(page)
+    STORE.settle(lambda event: event in page._queue.event_ids_to_events)
+    STORE.sweep()
 
 
 def test_one_whose_page_is_closed_while_its_run_waits_goes(tiny_page: Any, short: None) -> None:
@@ -130,8 +140,8 @@ def test_one_whose_page_is_closed_while_its_run_waits_goes(tiny_page: Any, short
     detect = next(i for i, fn in page.fns.items() if fn.api_name == "detect")
     body = {"data": [{"path": str(path)}], "fn_index": detect, "session_hash": "closed-while-waiting"}
     assert httpx.post(f"{address}gradio_api/queue/join", json=body).status_code == 200
-    assert sessions.is_noted(str(path))  # before the run has begun
-    sessions.forget_all(page, "closed-while-waiting")
+    assert STORE.uses(str(path))  # before the run has begun
+    pages.forget(page, "closed-while-waiting")
     assert not path.exists()
 
 
@@ -139,7 +149,7 @@ def test_one_whose_page_was_closed_before_its_last_request_goes(tiny_page: Any, 
     """As a run starts: the request comes in after the page has gone."""
     page, address = tiny_page
     path = Path(send(address, encode(photo(64, 64), "JPEG")).json()[0])
-    sessions.forget_all(page, "closed-already")
+    pages.forget(page, "closed-already")
     detect = next(i for i, fn in page.fns.items() if fn.api_name == "detect")
     body = {"data": [{"path": str(path)}], "fn_index": detect, "session_hash": "closed-already"}
     assert httpx.post(f"{address}gradio_api/queue/join", json=body).status_code == 200
@@ -147,10 +157,10 @@ def test_one_whose_page_was_closed_before_its_last_request_goes(tiny_page: Any, 
 
 
 @pytest.fixture(scope="module", autouse=True)
-def clean(uploads: Path) -> Iterator[None]:
+def clean() -> Iterator[None]:
+    """What was sent here does not count against what other tests send."""
     yield
-    for path in uploads.glob("from-*/*"):
-        path.unlink(missing_ok=True)
+    STORE.clear()
 
 
 def test_a_call_without_a_page_keeps_its_picture_for_its_answer(tiny_page: Any, short: None, tmp_path: Path) -> None:
@@ -164,3 +174,89 @@ def test_a_call_without_a_page_keeps_its_picture_for_its_answer(tiny_page: Any, 
     assert "no longer kept" in httpx.get(f"{address}gradio_api/call/detect/{late}", timeout=60).text
     (tmp_path / "x.jpg").write_bytes(encode(photo(64, 64), "JPEG"))
     assert Client(address, verbose=False).predict(handle_file(str(tmp_path / "x.jpg")), api_name="/provenance")
+
+
+# Floods --------------------------------------------------------------------------------------------
+
+
+def multipart(size: int, name: str = "files") -> bytes:
+    head = b'--b\r\nContent-Disposition: form-data; name="%s"; filename="x.jpg"\r\n\r\n' % name.encode()
+    return head + b"x" * size + b"\r\n--b--\r\n"
+
+
+def test_empty_files_count_too(tiny_app: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    flood = {"X-Forwarded-For": "192.0.2.90"}
+    monkeypatch.setattr(door, "A_CLIENT", (200, 500 * 2**20))
+    answers = [send(tiny_app, *[b""] * 50, **flood) for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [200] * 4 + [413]
+    assert "kept already" in answers[-1].text
+    assert send(tiny_app, b"x", **{"X-Forwarded-For": "192.0.2.91"}).status_code == 200
+
+
+def test_six_that_race_do_not_get_past_the_quota(tiny_app: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunked, so that none says how much will come; all are open before the first ends."""
+    owner = owner_of("192.0.2.92")
+    monkeypatch.setattr(door, "A_CLIENT", (2000, 500_000))
+    started = threading.Barrier(6)
+
+    def slowly() -> Iterator[bytes]:
+        body = multipart(170_000)
+        yield body[:1000]
+        started.wait(20)
+        yield from (body[i : i + 10_000] for i in range(1000, len(body), 10_000))
+
+    def post(_: int) -> int:
+        headers = {"Content-Type": "multipart/form-data; boundary=b", "X-Forwarded-For": "192.0.2.92"}
+        return httpx.post(f"{tiny_app}gradio_api/upload", content=slowly(), headers=headers, timeout=60).status_code
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = Counter(pool.map(post, range(6)))
+    assert answers[200] in {1, 2}
+    assert answers[200] + answers[413] == 6
+    assert STORE.sum(owner).size <= 500_000
+    assert not door._arriving[owner].files
+
+
+def test_what_arrives_under_another_name_is_not_kept(tiny_app: str, uploads: Path) -> None:
+    """Gradio would store it, and never know of it again."""
+    before = set(arrived(uploads))
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    sent = httpx.post(f"{tiny_app}gradio_api/upload", content=multipart(9000, "others"), headers=headers)
+    assert sent.json() == []
+    assert set(arrived(uploads)) == before
+
+
+@pytest.mark.parametrize("name", ["..", ".", "???", "\0", "a" * 5000, "../../../x.jpg", "C:\\x.jpg", "\ud800"])
+def test_a_file_may_have_any_name(tiny_app: str, uploads: Path, name: str) -> None:
+    """And nothing of it lies anywhere but in a folder of its own."""
+    part = b'--b\r\nContent-Disposition: form-data; name="files"; filename="%s"\r\n\r\nx\r\n--b--\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    body = part % name.encode("utf-8", "surrogatepass")
+    answer = httpx.post(f"{tiny_app}gradio_api/upload", content=body, headers=headers, timeout=60)
+    assert answer.status_code in {200, 400, 413}  # of a name of 5,000 characters, Gradio says that it is too long
+    assert not list(uploads.glob("tmp*"))
+    for path in answer.json() if answer.status_code == 200 else []:
+        assert Path(path).parent.parent == uploads
+        assert Path(path).read_bytes() == b"x"
+
+
+def test_a_text_in_place_of_a_file_is_no_error_of_the_server(tiny_app: str) -> None:
+    body = b'--b\r\nContent-Disposition: form-data; name="files"\r\n\r\nx\r\n--b--\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    assert httpx.post(f"{tiny_app}gradio_api/upload", content=body, headers=headers).status_code == 400
+
+
+def test_no_honest_upload_fails_while_files_are_deleted(tiny_app: str, short: None) -> None:
+    over = threading.Event()
+
+    def delete() -> None:
+        while not over.is_set():
+            STORE.sweep()
+
+    with ThreadPoolExecutor(5) as pool:
+        sweeping = pool.submit(delete)
+        pages_own = {"Origin": tiny_app[:-1]}
+        answers = list(pool.map(lambda i: send(tiny_app, *[b"x"] * 10, **pages_own).status_code, range(60)))
+        over.set()
+        sweeping.result()
+    assert set(answers) == {200}

@@ -1,0 +1,170 @@
+"""Tries with many connections, files and calls: whether anybody else notices, and whether all goes on time."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import resource
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+
+from scripts.redteam.floods import HEADERS, PART
+from scripts.redteam.target import Target, at_once, picture
+
+SOON = 10.0  # seconds; on an idle machine it takes a tenth of one
+OTHER = {"X-Forwarded-For": "192.0.2.60"}
+
+
+def unread(target: Target) -> tuple[bool, str]:
+    """Asks thirty times over one connection and never reads, while somebody else asks for the claims of a picture"""
+    body = json.dumps(
+        {"data": [None], "fn_index": target.function(api_name="provenance"), "session_hash": "u"}
+    ).encode()
+    call = b"POST /gradio_api/queue/join HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    page = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with _connection(target) as connection:
+        connection.sendall((page + call + b"Content-Length: %d\r\n\r\n" % len(body) + body) * 30)
+        return _others_are_served(target)
+
+
+def half_open(target: Target) -> tuple[bool, str]:
+    """Opens 1,050 connections and begins no request on them"""
+    return _crowd(target, 1050, b"GET / HTTP/1.1\r\nHost: loc")
+
+
+def stalled(target: Target) -> tuple[bool, str]:
+    """Begins 300 uploads of 1 MB that do not go on"""
+    before = target.memory()
+    head = HEADERS + b"Content-Length: 1048576\r\n\r\n" + PART
+    held, said = _crowd(target, 300, head + b"x" * 1_000_000)
+    time.sleep(35)  # until they are cut
+    grown = target.memory() - before
+    return held and grown < 50, f"{said}; {grown:.0f} MB more afterwards"
+
+
+def raced(target: Target) -> tuple[bool, str]:
+    """Sends six uploads of 171 MB, in pieces and together, where 500 MB are allowed"""
+    before = sum(path.stat().st_size for path in target.kept())
+    piece = b"x" * 2**20
+
+    def body() -> Iterator[bytes]:
+        for _ in range(9):
+            yield PART + b"".join([piece] * 19) + b"\r\n"
+        yield b"--b--\r\n"
+
+    headers = {"Content-Type": "multipart/form-data; boundary=b", "X-Forwarded-For": "192.0.2.62"}
+    url = f"{target.app.address}gradio_api/upload"
+    answers = at_once(lambda _: httpx.post(url, content=body(), headers=headers, timeout=240).status_code, 6)
+    stored = sum(path.stat().st_size for path in target.kept()) - before
+    past = max(0, stored / 2**20 - 500)
+    return past == 0 and set(answers) <= {200, 413}, f"{stored / 2**20:.0f} MB are stored, {past:.0f} past the quota"
+
+
+def empty(target: Target) -> tuple[bool, str]:
+    """Sends 10,000 empty files from five addresses, and looks how late the last of them goes"""
+    files = [("files", ("x.jpg", b"", "image/jpeg"))] * 50
+    url, page = f"{target.app.address}gradio_api/upload", target.app.address.rstrip("/")
+
+    def send(i: int) -> int:
+        headers = {"X-Forwarded-For": f"192.0.2.{70 + i % 6}", "Origin": page}
+        return httpx.post(url, files=files, headers=headers, timeout=240).status_code
+
+    answers = at_once(send, 240, workers=12)
+    served, said = _others_are_served(target)
+    latest, deadline = 0.0, time.monotonic() + 180
+    while target.uploads() and time.monotonic() < deadline:
+        latest = max(latest, target.lateness())
+        time.sleep(2)
+    told = sum(answer == 413 for answer in answers)
+    held = served and latest < 60 and not target.uploads() and set(answers) <= {200, 413}
+    return held, f"{50 * (240 - told):,} taken, {told} told; {said}; nothing went later than {latest:.0f} s"
+
+
+def mismatched(target: Target) -> tuple[bool, str]:
+    """Names one function in the address of a call and another one in its body"""
+    body = {"data": [None] * 8, "fn_index": target.function(api_name="attack")}
+    status = target.post("call/provenance", body).status_code
+    return status == 422, f"{status}: the one that runs is the one that was checked"
+
+
+def numbers(target: Target) -> tuple[bool, str]:
+    """Sends NaN, and clicks that do not say on what"""
+    click = target.function(queue=False, inputs=[])
+    number = target.function(api_name="purify")
+    sent = [("run/predict", f'{{"data": [], "fn_index": {click}, "session_hash": "n", "event_data": NaN}}')]
+    sent += [("queue/join", f'{{"data": [null, {n}, false], "fn_index": {number}, "session_hash": "n"}}') for n in _ODD]
+    sent += [(path, f'{{"event_id": {n}}}') for path in ("cancel", "reset") for n in _ODD]
+    kind = {"Content-Type": "application/json"}
+    url = f"{target.app.address}gradio_api/"
+    answers = [httpx.post(f"{url}{path}", content=text, headers=kind, timeout=60).status_code for path, text in sent]
+    return max(answers) < 500, f"{len(answers)} calls, no error of the server"
+
+
+def headers(target: Target) -> tuple[bool, str]:
+    """Asks as a page of another site, and with headers that say where the app is"""
+    lies = {"Host": "localhost", "Origin": "https://evil.example", "X-Forwarded-Host": "evil.example"}
+    answer = httpx.get(f"{target.app.address}config", headers=lies, timeout=60)
+    readable = [name for name in answer.headers if name.startswith("access-control")]
+    framed = "frame-ancestors 'self'" in answer.headers.get("content-security-policy", "")
+    secret = httpx.get(f"{target.app.address}metrics", headers=OTHER, timeout=60).status_code == 404
+    held = not readable and "evil.example" not in answer.text and framed and secret
+    return held, "no other page may read or frame it, nobody elsewhere reads /metrics"
+
+
+def closed_in_between(target: Target) -> tuple[bool, str]:
+    """Closes the page in the middle of a batch"""
+    before = len(re.findall("Error", target.app.output.read_text()))
+    paths = [{"path": target.upload(picture(i, side=1024))} for i in range(8)]
+    begin, run = (target.batch(queue=queue) for queue in (False, True))
+    wish = {"data": ["1", paths], "session_hash": "between"}
+    base = f"{target.app.address}gradio_api/"
+    with httpx.Client(base_url=base, timeout=60) as http, http.stream("GET", "heartbeat/between"):
+        begun = http.post("run/predict", json={**wish, "fn_index": begin, "event_data": {}})
+        joined = http.post("queue/join", json={**wish, "data": ["1.0", paths], "fn_index": run})
+        time.sleep(4)
+    time.sleep(60)
+    errors = len(re.findall("Error", target.app.output.read_text())) - before
+    return errors == 0 and begun.is_success and joined.is_success, f"{errors} errors in the log"
+
+
+_ODD = ("NaN", "Infinity", "-Infinity", "1e400", "1" * 400)
+
+
+def _crowd(target: Target, count: int, sent: bytes) -> tuple[bool, str]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
+    logged = target.app.output.stat().st_size
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            connection = stack.enter_context(_connection(target))
+            with contextlib.suppress(OSError):  # cut, to make room
+                connection.sendall(sent)
+        served, said = _others_are_served(target)
+    grown = target.app.output.stat().st_size - logged
+    return served and grown < 100_000, f"{said}; {grown // 1000} kB logged"
+
+
+def _others_are_served(target: Target) -> tuple[bool, str]:
+    started = time.monotonic()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(lambda: target.ask("provenance", target.upload(picture(8), **OTHER), **OTHER)[1])
+        try:
+            served = "event: complete" in asked.result(60)
+        except Exception:  # a time-out, or a connection that was refused
+            served = False
+    seconds = time.monotonic() - started
+    return served and seconds < SOON, f"another client's claims took {seconds:.1f} s"
+
+
+def _connection(target: Target) -> socket.socket:
+    place = httpx.URL(target.app.address)
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    connection.settimeout(30)
+    connection.connect((place.host, place.port or 80))
+    return connection

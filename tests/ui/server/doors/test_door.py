@@ -1,0 +1,142 @@
+"""What an answer says to browsers, what a request may make the app believe, and what is for its host alone."""
+
+import base64
+import json
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import httpx
+import numpy as np
+import pytest
+from gradio.state_holder import StateHolder
+
+import app
+from tests.conftest import Raw
+from tests.makers.pictures import encode, photo
+from ui.server import pages
+from ui.server.doors import health
+from ui.server.doors.hosts import VARIABLE
+from ui.server.files import picked
+
+
+@pytest.fixture(scope="module")
+def page_of_ours(uploads: Any) -> Iterator[str]:
+    """A small page with a name of its own and /healthz; its address."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, "check.example.org")
+        with gr.Blocks() as page:
+            shelf = gr.HTML()
+            shelf.click(_pick, None, gr.Textbox(), api_name="pick", queue=False)
+        yield app.launch(page, routes=health.routes(page, lambda: True))
+        page.close(verbose=False)
+
+
+def _pick(event: gr.EventData) -> str:
+    return picked(event, ["first", "second"])
+
+
+def pick(address: str, body: str) -> httpx.Response:
+    return httpx.post(f"{address}gradio_api/run/predict", content=body, headers={"Content-Type": "application/json"})
+
+
+def test_no_other_page_may_read_an_answer(page_of_ours: str) -> None:
+    for host in ("check.example.org", "localhost"):
+        headers = {"Host": host, "Origin": "https://evil.example"}
+        answer = httpx.get(f"{page_of_ours}config", headers=headers, timeout=30)
+        assert answer.status_code == 200
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-Host", "X-Gradio-Server", "Forwarded"])
+def test_no_header_says_where_the_app_is(page_of_ours: str, name: str) -> None:
+    said = {name: "http://evil.example" if name == "X-Gradio-Server" else "host=evil.example, evil.example"}
+    for path in ("", "config"):
+        assert "evil.example" not in httpx.get(f"{page_of_ours}{path}", headers=said, timeout=30).text
+
+
+def test_browsers_are_told_what_a_page_may_do(page_of_ours: str, tiny_app: str) -> None:
+    headers = httpx.get(page_of_ours, timeout=30).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "frame-ancestors 'self'" in headers["content-security-policy"]
+    files = {"files": ("x.jpg", encode(photo(64, 64), "JPEG"), "image/jpeg")}
+    [path] = httpx.post(f"{tiny_app}gradio_api/upload", files=files, timeout=30).json()
+    assert "sandbox" in httpx.get(f"{tiny_app}gradio_api/file={path}").headers["content-security-policy"]
+
+
+def test_health_is_for_all_and_metrics_for_the_host(page_of_ours: str) -> None:
+    well = httpx.get(f"{page_of_ours}healthz", timeout=30)
+    assert well.status_code == 200
+    assert set(well.json()) == {"ready", "models_loaded", "queue_length", "deletion_lateness_seconds"}
+    metrics = httpx.get(f"{page_of_ours}metrics", timeout=30)
+    assert "causalclip_deletion_lateness_seconds" in metrics.text
+    assert "{" not in metrics.text  # no label, so nothing about a picture or a person
+    for name in ("X-Forwarded-For", "Forwarded"):
+        assert httpx.get(f"{page_of_ours}metrics", headers={name: "127.0.0.1"}, timeout=30).status_code == 404
+
+
+def test_an_app_whose_models_do_not_load_says_so() -> None:
+    with gr.Blocks() as page:
+        pass
+    [healthz, _] = health.routes(page, lambda: False)
+    assert healthz.endpoint(SimpleNamespace()).status_code == 503
+
+
+@pytest.mark.parametrize("event", ["null", "{}", '{"index": NaN}', '{"index": "x"}', '{"index": 99}', "7"])
+def test_a_click_that_says_nothing_is_no_error_of_the_server(page_of_ours: str, event: str) -> None:
+    answer = pick(page_of_ours, f'{{"data": [], "fn_index": 0, "session_hash": "x", "event_data": {event}}}')
+    assert answer.status_code == 422
+    assert answer.json()["error"].endswith(".")
+
+
+def test_a_click_is_answered(page_of_ours: str) -> None:
+    answer = pick(page_of_ours, '{"data": [], "fn_index": 0, "session_hash": "x", "event_data": {"index": 1}}')
+    assert answer.json()["data"] == ["second"]
+
+
+@pytest.mark.parametrize("body", ["", "{", "7", '{"event_id": NaN}', '{"event_id": null}', '{"fn_index": 1e400}'])
+@pytest.mark.parametrize("path", ["cancel", "reset"])
+def test_an_end_that_is_none_is_no_error_of_the_server(raw: Raw, path: str, body: str) -> None:
+    status, text = raw("POST", f"/gradio_api/{path}", body=body.encode(), Content_Type="application/json")
+    assert status == 422
+    assert json.loads(text)["error"].endswith(".")
+
+
+def test_invented_sessions_do_not_drive_out_an_open_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "_open", pages.Counter({"honest": 1}))
+    pages.keep_open_ones()
+    holder = StateHolder()
+    holder.capacity = 10
+    for name in ("honest", *(f"invented-{i}" for i in range(300))):
+        holder.session_data[name] = SimpleNamespace()  # type: ignore[assignment]
+        holder.update(name)
+    assert "honest" in holder.session_data
+    assert len(holder.session_data) == 10
+
+
+def test_an_agent_may_send_a_picture_of_its_full_size(tiny_app: str) -> None:
+    """A noisy PNG of 19 MB, in base64; Gradio's own limit is 4 MB."""
+    noise = np.random.default_rng(0).integers(0, 256, (2500, 2540, 3), np.uint8)
+    data = encode(noise, "PNG")
+    assert len(data) > 19e6
+    arguments = {"picture": f"data:image/png;base64,{base64.b64encode(data).decode()}"}
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "provenance", "arguments": arguments}}
+    headers = {"Accept": "application/json, text/event-stream"}
+    answer = httpx.post(f"{tiny_app}gradio_api/mcp/", json=call, headers=headers, timeout=120)
+    assert answer.status_code == 200
+    assert '"isError":false' in answer.text
+
+
+def test_an_agent_has_no_file_read_through_a_text(tiny_app: str) -> None:
+    """A text field of a tool, given a path or an address in the form of a file."""
+    lies = {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}
+    call = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": "detect", "arguments": {"picture": lies}},
+    }
+    headers = {"Accept": "application/json, text/event-stream"}
+    answer = httpx.post(f"{tiny_app}gradio_api/mcp/", json=call, headers=headers, timeout=60)
+    assert '"isError":true' in answer.text

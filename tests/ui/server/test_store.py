@@ -1,0 +1,245 @@
+"""What is kept goes when nobody uses it: soon, on time, and for each of the ways in which that comes about."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import pytest
+from gradio.context import LocalContext
+
+from ui.server import store
+from ui.server.files import upload_path
+from ui.server.pages import GONE
+from ui.server.store import BLOCK, GRACE, LOOSE, PATIENCE, Store, is_upload, new_folder, owner_of
+from ui.server.sweeper import Sweeper
+
+ME, YOU = owner_of("192.0.2.1"), owner_of("192.0.2.2")
+
+
+class Clock:
+    """Seconds, as a test wants them."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Store:
+    """An empty store, and its folder."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    (tmp_path / "uploads").mkdir()
+    return Store(clock)
+
+
+@pytest.fixture
+def answer() -> Iterator[Any]:
+    """Says whose event is being answered."""
+
+    def start(session: str | None) -> None:
+        LocalContext.request.set(SimpleNamespace(session_hash=session) if session else None)  # type: ignore[arg-type]
+
+    yield start
+    LocalContext.request.set(None)
+
+
+def upload(kept: Store, owner: str = ME, *, size: int = 100, brief: bool = True) -> Path:
+    path = store.uploads() / kept.add(owner, size, brief=brief) / "picture.jpg"
+    path.parent.mkdir()
+    path.write_bytes(b"x" * size)
+    return path
+
+
+def test_all_is_gone_within_a_minute(tmp_path: Path) -> None:
+    assert max(GRACE, GONE) + Sweeper(tmp_path, limit=3000).period < 60
+
+
+def test_one_that_nobody_uses_goes(kept: Store, clock: Clock) -> None:
+    old = upload(kept)
+    clock.now += GRACE - 1
+    new = upload(kept)
+    clock.now += 2
+    kept.sweep()
+    assert not old.parent.exists()
+    assert new.exists()
+
+
+def test_a_program_may_think_before_it_asks(kept: Store, clock: Clock) -> None:
+    path = upload(kept, brief=False)
+    clock.now += PATIENCE - 1
+    kept.sweep()
+    assert path.exists()
+    clock.now += 2
+    kept.sweep()
+    assert not path.exists()
+
+
+def test_one_that_an_open_page_uses_stays_until_the_last_is_closed(kept: Store, clock: Clock) -> None:
+    path = upload(kept)
+    kept.claim("one", [str(path)])
+    kept.claim("two", [str(path.parent / ".." / path.parent.name / path.name)])  # the same file in other words
+    clock.now += 2000
+    kept.sweep()
+    kept.close("one")
+    assert path.exists()
+    assert kept.uses(str(path))
+    kept.close("two")
+    assert not path.parent.exists()
+    assert not kept.uses(str(path))
+
+
+def test_one_that_a_call_uses_stays_a_while_longer_than_the_call(kept: Store, clock: Clock) -> None:
+    path = upload(kept)
+    kept.hold([str(path)])
+    kept.hold([str(path)], "call")
+    for pending, seconds, there in ((True, 1000, True), (False, 0, True), (False, GRACE + 1, False)):
+        clock.now += seconds
+        kept.settle(lambda name, pending=pending: pending and name == "call")  # type: ignore[misc]
+        kept.sweep()
+        assert path.exists() == there
+
+
+def test_a_picture_that_is_asked_about_again_stays_longer(kept: Store, clock: Clock) -> None:
+    path = upload(kept)
+    for _ in range(3):
+        clock.now += GRACE - 1
+        kept.hold([str(path)])
+        kept.sweep()
+        assert path.exists()
+
+
+def test_what_was_derived_goes_with_its_page_and_that_of_others_stays(kept: Store, answer: Any) -> None:
+    answer("one")
+    mine = new_folder()
+    answer("two")
+    yours = new_folder()
+    kept.close("one")
+    assert not mine.parent.exists()
+    assert yours.exists()
+
+
+def test_what_a_run_derives_after_its_page_was_closed_goes_too(kept: Store, answer: Any) -> None:
+    answer("one")
+    kept.close("one")
+    late = new_folder()  # the run goes on
+    kept.sweep()
+    assert not late.exists()
+
+
+def test_a_page_that_comes_back_is_open_again(kept: Store, answer: Any) -> None:
+    kept.close("one")
+    kept.claim("one", [str(upload(kept))])
+    answer("one")
+    derived = new_folder()
+    kept.sweep()
+    assert derived.exists()
+
+
+def test_a_run_that_starts_as_its_page_is_closed_is_told(kept: Store) -> None:
+    path = upload(kept)
+    kept.claim("one", [str(path)])
+    kept.close("one")
+    with pytest.raises(gr.Error, match="no longer kept"):
+        upload_path({"path": str(path)})
+
+
+def test_without_a_session_there_is_still_a_folder(kept: Store, answer: Any) -> None:
+    answer(None)
+    assert new_folder().parent == store.uploads()
+
+
+@pytest.mark.parametrize("session", ["../../etc", "*", "a/b", "\ud800", "x" * 5000])
+def test_a_session_may_have_any_name(kept: Store, answer: Any, session: str) -> None:
+    other = upload(kept)
+    answer(session)
+    assert new_folder().parent.parent == store.uploads()
+    kept.close(session)
+    assert other.exists()
+    assert not list(store.uploads().glob("session-*"))
+
+
+def test_closed_pages_are_not_remembered_for_good(kept: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "MOST_CLOSED", 5)
+    for i in range(9):
+        kept.close(f"{i}")
+    assert len(kept._closed) == 5
+    clock.now += 4000
+    kept.sweep()
+    assert not kept._closed
+
+
+@pytest.mark.parametrize("path", ["\0", "/" + "a" * 5000, "", "/etc/passwd", "uploads/../../x"])
+def test_what_no_system_takes_is_no_upload(kept: Store, path: str) -> None:
+    assert not is_upload(path)
+    kept.claim("one", ["/etc/passwd", str(store.uploads())])  # nobody's
+    kept.close("one")
+    assert Path("/etc/passwd").exists()
+
+
+def test_what_is_gone_already_is_no_error(kept: Store) -> None:
+    path = upload(kept)
+    kept.claim("one", [str(path)])
+    shutil.rmtree(path.parent)
+    kept.close("one")
+    kept.close("one")
+    assert kept.sum().files == 0
+
+
+def test_sums_are_of_a_client_and_of_all(kept: Store, clock: Clock) -> None:
+    mine = upload(kept, size=100_000)
+    upload(kept, size=0)  # takes a block all the same
+    upload(kept, YOU, size=50_000)
+    assert (kept.sum(ME).files, kept.sum(ME).size) == (2, 100_000 + BLOCK)
+    assert (kept.sum().files, kept.sum().size) == (3, 150_000 + BLOCK)
+    kept.claim("page", [str(mine)])
+    assert kept.sum(ME + LOOSE).size == BLOCK
+    assert kept.sum(ME).size == 100_000 + BLOCK
+    kept.close("page")
+    clock.now += GRACE + 1
+    kept.sweep()
+    assert kept.sum() == kept.sum(ME) == kept.sum(ME + LOOSE)
+    assert not kept._sums
+
+
+def test_nobody_can_guess_a_folder_or_read_an_address_from_it(kept: Store) -> None:
+    assert upload(kept).parent != upload(kept).parent
+    assert "192" not in ME
+
+
+def test_deletion_costs_the_same_however_many_there_are(kept: Store, clock: Clock) -> None:
+    """A tenth of a millisecond or so of a processor each: ten thousand are gone within seconds."""
+    for _ in range(2000):
+        (store.uploads() / kept.add(ME, 0, brief=True)).mkdir()
+    clock.now += GRACE + 5
+    started = time.process_time()
+    kept.sweep()
+    assert time.process_time() - started < 2
+    assert not list(store.uploads().iterdir())
+    assert kept.lateness() == 5
+
+
+def test_what_cannot_be_deleted_is_tried_again_and_counts_as_late(
+    kept: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = upload(kept)
+    clock.now += GRACE + 70
+    with monkeypatch.context() as patch:
+        patch.setattr(store.shutil, "rmtree", lambda *_, **__: None)
+        kept.sweep()
+        assert kept.lateness() == 70
+        assert kept.sum().files == 1
+    kept.sweep()
+    assert not path.exists()
+    clock.now += 100
+    kept.sweep()
+    assert kept.lateness() == 0

@@ -1,0 +1,35 @@
+"""Where the app may listen: on this machine alone, unless who runs it says that others may reach it as it is."""
+
+from __future__ import annotations
+
+import os
+from ipaddress import ip_address
+
+VARIABLE = "CAUSALCLIP_EXPOSED"
+REFUSED = (
+    "The app does not listen on {address}: others could reach it there, and it is not made for slow and many clients. "
+    "Put a proxy before it (docs/hosting.md) and name that one in FORWARDED_ALLOW_IPS, or set " + VARIABLE + "=1 if "
+    "whoever can reach that address is meant to, such as inside a container of your own."
+)
+
+
+def refuse_exposure(address: str | None) -> None:
+    """Ends the program with a sentence where others could reach it, and nobody has said that they may.
+
+    On a Space, and where FORWARDED_ALLOW_IPS names a proxy (as in a network of containers), there is one before it.
+
+    Args:
+        address: that the app is to listen on; None for what GRADIO_SERVER_NAME says, or else 127.0.0.1.
+    """
+    address = address or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
+    proxies = {name.strip() for name in os.environ.get("FORWARDED_ALLOW_IPS", "").split(",")} - {"", "*"}
+    named = any(not _is_loopback(proxy) for proxy in proxies)
+    if not (_is_loopback(address) or named or os.environ.get("SPACE_ID") or os.environ.get(VARIABLE) == "1"):
+        raise SystemExit(REFUSED.format(address=address))
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address.strip("[]")).is_loopback
+    except ValueError:
+        return address == "localhost"

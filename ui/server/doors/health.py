@@ -1,0 +1,51 @@
+"""How the app is: for who runs it. Nothing here is about a picture or a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+from prometheus_client import CollectorRegistry, Gauge, disable_created_metrics, generate_latest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ui.server.store import STORE
+
+LATE = 60.0  # seconds by which a deletion may be late before the app counts as unwell
+
+
+def routes(page: gr.Blocks, ready: Callable[[], bool]) -> list[Route]:
+    """`/healthz` for everybody and `/metrics` for the machine itself (the door keeps it so).
+
+    ready: whether the models are loaded.
+    """
+    disable_created_metrics()
+    registry = CollectorRegistry()
+    for name, words, read in (
+        ("ready", "1 once the models are loaded", ready),
+        ("queue_length", "calls that wait or run", lambda: len(page._queue.event_ids_to_events)),
+        ("uploads", "uploads that are kept", lambda: STORE.sum().files),
+        ("uploads_bytes", "bytes of them", lambda: STORE.sum().size),
+        ("deletion_lateness_seconds", "by how much the latest deletion is or was late", STORE.lateness),
+    ):
+        Gauge(f"causalclip_{name}", words, registry=registry).set_function(_number(read))
+
+    def healthz(_: Request) -> Response:
+        said: dict[str, Any] = {
+            "models_loaded": ready(),
+            "queue_length": len(page._queue.event_ids_to_events),
+            "deletion_lateness_seconds": round(STORE.lateness(), 1),
+        }
+        well = said["models_loaded"] and said["deletion_lateness_seconds"] <= LATE
+        return JSONResponse({"ready": well, **said}, status_code=200 if well else 503)
+
+    def metrics(_: Request) -> Response:
+        return Response(generate_latest(registry), media_type="text/plain; version=0.0.4")
+
+    return [Route("/healthz", healthz), Route("/metrics", metrics)]
+
+
+def _number(read: Callable[[], Any]) -> Callable[[], float]:
+    return lambda: float(read())

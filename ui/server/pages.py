@@ -1,0 +1,110 @@
+"""Which pages are open: those that keep a connection to the server. What is known of a closed one is forgotten."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import parse_qs
+
+import gradio as gr
+from gradio.state_holder import StateHolder
+
+from ui.server.store import STORE
+from ui.server.turns import forget_turns
+
+GONE = 40.0  # seconds after which a page without a connection counts as closed: some come back
+_HEARTBEAT = re.compile(r"/gradio_api/heartbeat/([^/]+)")
+_open: Counter[str] = Counter()
+_ended: dict[str, float] = {}  # session -> when it was last heard of
+
+
+def is_open(session: str) -> bool:
+    """Whether a page keeps a connection now."""
+    return _open[session] > 0
+
+
+@contextmanager
+def connected(scope: MutableMapping[str, Any]) -> Iterator[None]:
+    """Counts a request as a page's connection, if it is one, for as long as it lasts."""
+    session = _session(scope)
+    if session is None:
+        yield
+        return
+    _open[session] += 1
+    try:
+        yield
+    finally:
+        _open[session] -= 1
+        if not _open[session]:
+            del _open[session]
+            _ended[session] = time.monotonic()
+
+
+def heard_of(session: str) -> None:
+    """A session sent something. It may be the last thing, of a page that was closed meanwhile."""
+    if not is_open(session):
+        _ended[session] = time.monotonic()
+
+
+def forget_gone(page: gr.Blocks, *, now: float | None = None) -> None:
+    """Forgets every session without a connection."""
+    now = time.monotonic() if now is None else now
+    for session, ended in list(_ended.items()):
+        if is_open(session) or now - ended > GONE:
+            del _ended[session]
+            if not is_open(session):
+                forget(page, session)
+
+
+def forget(page: gr.Blocks, session: str) -> None:
+    """Forgets a session in memory and on disk."""
+    forget_state(page, session)
+    STORE.close(session)
+
+
+def forget_state(page: gr.Blocks, session: str) -> None:
+    """Drops what is kept of a session in memory: drawings, and the answers that Gradio keeps for it."""
+    page.state_holder.delete_state(session)
+    page.state_holder.session_data.pop(session, None)
+    page.state_holder.time_last_used.pop(session, None)
+    forget_turns(session)
+
+
+def forget_idle(page: gr.Blocks, seconds: float) -> None:
+    """`forget_state` for all sessions that have not been used for so long."""
+    then = datetime.datetime.now() - datetime.timedelta(seconds=seconds)
+    for session, used in list(page.state_holder.time_last_used.items()):
+        if used < then:
+            forget_state(page, session)
+
+
+def keep_open_ones() -> None:
+    """Has Gradio, where it remembers too many sessions, drop one whose page is not open: anybody can invent sessions,
+    and by itself it drops the one that was used longest ago."""
+    StateHolder.update = _update  # type: ignore[method-assign, assignment]
+
+
+def _update(holder: StateHolder, session: str) -> None:
+    with holder.lock:
+        if session in holder.session_data:
+            holder.session_data.move_to_end(session)
+        if len(holder.session_data) > holder.capacity:
+            others = [other for other in holder.session_data if other != session]
+            dropped = next((other for other in others if not is_open(other)), others[0])
+            del holder.session_data[dropped]
+            holder.time_last_used.pop(dropped, None)
+
+
+def _session(scope: MutableMapping[str, Any]) -> str | None:
+    if scope["method"] != "GET":
+        return None
+    if found := _HEARTBEAT.fullmatch(scope["path"]):
+        return found[1]
+    if scope["path"] == "/gradio_api/queue/data":
+        return parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [None])[0]
+    return None

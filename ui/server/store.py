@@ -1,0 +1,238 @@
+"""What is kept of visitors, and until when: one index in memory, and the folders that it stands for.
+
+An upload has a folder of its own with a name that nobody can guess, so that equal bytes of two people stay apart. It is
+kept for as long as an open page uses it, a call waits or runs on it, or somebody may be about to. What is derived from
+it lies in its page's folder, and goes with the page.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import hmac
+import os
+import secrets
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import gradio as gr
+
+from ui.server.turns import current_session
+
+PREFIX, LOOSE = "from-", "?"
+GRACE = 45.0  # seconds that a page's upload is kept while nothing uses it: a page that is open says that it does
+PATIENCE = 600.0  # the same for a program, which may upload first and think before it asks
+BLOCK = 4096  # bytes that a file takes at least
+MOST_CLOSED = 10_000  # closed pages that are remembered
+_CLOSED = 3600.0  # seconds in which a run may still write for a page that was closed
+_SECRET = secrets.token_bytes(32)
+
+
+@dataclass(slots=True)
+class _Kept:
+    owner: str
+    size: int
+    grace: float
+    due: float
+    loose: bool = True  # no page has ever said that it uses it
+    users: set[tuple[str, str]] = field(default_factory=set)  # ("page", session) and ("call", event)
+
+
+@dataclass(slots=True)
+class Sum:
+    """How many files, and how many bytes."""
+
+    files: int = 0
+    size: int = 0
+
+    def add(self, files: int, size: int) -> None:
+        self.files += files
+        self.size += size
+
+
+class Store:
+    """The index of uploads. Safe for threads; nothing waits for the disk while it is locked.
+
+    late: seconds by which the latest of the last deletions came too late.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock, self.late = clock, 0.0
+        self._lock = threading.RLock()
+        self._kept: dict[str, _Kept] = {}  # by the name of its folder
+        self._due: list[tuple[float, str]] = []  # a heap; a folder's last entry counts
+        self._pages: dict[str, set[str]] = {}  # session -> folders of the uploads that it uses
+        self._closed: dict[str, float] = {}  # session -> when its page was closed
+        self._sums: dict[str, Sum] = {}
+
+    def add(self, owner: str, size: int, *, brief: bool) -> str:
+        """Notes an upload that is about to be stored; returns the name of its folder.
+
+        brief: it comes from a page, or is asked about at once.
+        """
+        name, grace = f"{owner}-{secrets.token_hex(16)}", GRACE if brief else PATIENCE
+        with self._lock:
+            self._kept[name] = _Kept(owner, max(size, BLOCK), grace, 0.0)
+            self._count(+1, self._kept[name], "", owner, owner + LOOSE)
+            self._postpone(name)
+        return name
+
+    def sum(self, owner: str = "") -> Sum:
+        """What is kept of a client; of all by default. With LOOSE behind the client: of that, what no page uses."""
+        return self._sums.get(owner, Sum())
+
+    def claim(self, session: str, paths: Iterable[str]) -> None:
+        """Notes that an open page uses these uploads: they stay until it is closed."""
+        with self._lock:
+            self._closed.pop(session, None)  # a page that was out of reach, and is back
+            for name in self._names(paths):
+                kept = self._kept[name]
+                if kept.loose:
+                    kept.loose = False
+                    self._count(-1, kept, kept.owner + LOOSE)
+                kept.users.add(("page", session))
+                self._pages.setdefault(session, set()).add(name)
+
+    def hold(self, paths: Iterable[str], event: str | None = None) -> None:
+        """Notes that a call without a page uses these uploads. event: its name, once it has one."""
+        with self._lock:
+            for name in self._names(paths):
+                if event:
+                    self._kept[name].users.add(("call", event))
+                self._postpone(name)
+
+    def settle(self, pending: Callable[[str], bool]) -> None:
+        """Lets go of what calls have used that neither wait nor run any more."""
+        with self._lock:
+            for name, kept in self._kept.items():
+                over = {user for user in kept.users if user[0] == "call" and not pending(user[1])}
+                if over:
+                    kept.users -= over
+                    self._postpone(name)
+
+    def close(self, session: str) -> None:
+        """Deletes a page's uploads and all that was derived from them; what another page uses stays."""
+        with self._lock:
+            self._closed[session] = self.clock()
+            for name in self._pages.pop(session, set()):
+                if kept := self._kept.get(name):
+                    kept.users.discard(("page", session))
+                    self._postpone(name, 0.0)
+            while len(self._closed) > MOST_CLOSED:
+                del self._closed[next(iter(self._closed))]
+        self._delete()
+        shutil.rmtree(_folder(session), ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Deletes what is due, and what runs have written for pages that were closed."""
+        if not self._delete():
+            self.late = 0.0
+        now = self.clock()
+        with self._lock:
+            self._closed = {session: then for session, then in self._closed.items() if now - then < _CLOSED}
+            closed = list(self._closed)
+        for session in closed:
+            shutil.rmtree(_folder(session), ignore_errors=True)
+
+    def _delete(self) -> int:
+        """Deletes what is due; returns how much of it is gone."""
+        with self._lock:
+            due = self._overdue()
+        for name in due:
+            shutil.rmtree(uploads() / name, ignore_errors=True)
+        gone = {name for name in due if not (uploads() / name).exists()}
+        with self._lock:
+            if gone:
+                self.late = max(self.clock() - due[name] for name in gone)
+            for name in gone:
+                if kept := self._kept.pop(name, None):
+                    self._count(-1, kept, "", kept.owner, *[kept.owner + LOOSE] * kept.loose)
+            for name in due.keys() - gone:  # another try comes with the next round
+                heapq.heappush(self._due, (due[name], name))
+        return len(gone)
+
+    def lateness(self) -> float:
+        """Seconds since something should have been deleted: what is still there, or else what went last."""
+        with self._lock:
+            now = self.clock()
+            return max([self.late, *(now - kept.due for kept in self._kept.values() if not kept.users)])
+
+    def clear(self) -> None:
+        """Deletes all that is kept."""
+        with self._lock:
+            for name in self._kept:
+                self._kept[name].users.clear()
+                self._postpone(name, 0.0)
+        self._delete()
+
+    def uses(self, path: str) -> bool:
+        """Whether a page or a call uses this upload."""
+        with self._lock:
+            return any(self._kept[name].users for name in self._names([path]))
+
+    def _overdue(self) -> dict[str, float]:
+        """Takes the folders off the heap that are due, with when they were."""
+        now, due = self.clock(), {}
+        while self._due and self._due[0][0] <= now:
+            then, name = heapq.heappop(self._due)
+            kept = self._kept.get(name)
+            if kept and kept.due == then and not kept.users:
+                due[name] = then
+        return due
+
+    def _postpone(self, name: str, seconds: float | None = None) -> None:
+        kept = self._kept[name]
+        kept.due = self.clock() + (kept.grace if seconds is None else seconds)
+        heapq.heappush(self._due, (kept.due, name))
+
+    def _names(self, paths: Iterable[str]) -> list[str]:
+        """The folders of these uploads, as far as they are kept."""
+        root = os.path.realpath(uploads())
+        names = (os.path.relpath(os.path.realpath(path), root).split(os.sep)[0] for path in paths)
+        return [name for name in names if name in self._kept]
+
+    def _count(self, sign: int, kept: _Kept, *accounts: str) -> None:
+        for name in accounts:
+            total = self._sums.setdefault(name, Sum())
+            total.add(sign, sign * kept.size)
+            if not total.files:
+                del self._sums[name]
+
+
+STORE = Store()
+
+
+def owner_of(address: str) -> str:
+    """What a client's folders begin with; its address cannot be read from it."""
+    return f"{PREFIX}{hmac.new(_SECRET, address.encode(), hashlib.sha256).hexdigest()[:16]}"
+
+
+def uploads() -> Path:
+    """The folder where Gradio keeps and serves files."""
+    return Path(gr.utils.get_upload_folder())
+
+
+def is_upload(path: str) -> bool:
+    """Whether the path lies in that folder, however it is spelt. A path that no system takes does not."""
+    try:
+        return Path(path).resolve().is_relative_to(uploads().resolve())
+    except (OSError, ValueError):  # too long, or with a NUL
+        return False
+
+
+def new_folder() -> Path:
+    """An empty folder for derived files, which Gradio serves: with the page's own, if an event is being answered."""
+    session = current_session()
+    parent = _folder(session) if session else uploads()
+    parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(dir=parent))
+
+
+def _folder(session: str) -> Path:
+    """Its name comes from a client, and may be any text."""
+    return uploads() / f"session-{hashlib.sha256(session.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
