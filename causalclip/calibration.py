@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.stats import beta
 
-Band = Literal["likely generated", "inconclusive", "likely not generated"]
+Band = Literal["likely generated", "inconclusive", "likely not generated", "no answer"]
 CONFIDENCE = 0.9  # that the bands keep their promise on new owners
 
 
@@ -93,8 +93,8 @@ def choose_bands(
     by Clopper and Pearson's exact binomial bound (Biometrika 26, 1934) at the given confidence.
     """
     real, generated = labels == 0, labels == 1
-    high = _threshold(probabilities[real], owners[real], budget=false_alarms, confidence=confidence)
-    low = -_threshold(-probabilities[generated], owners[generated], budget=misses, confidence=confidence)
+    high = threshold_within(probabilities[real], owners[real], budget=false_alarms, confidence=confidence)
+    low = -threshold_within(-probabilities[generated], owners[generated], budget=misses, confidence=confidence)
     low, high = min(low, high), max(low, high)
     promise = {"confidence": confidence}
     for name, inside, out in (("accused", real, probabilities >= high), ("missed", generated, probabilities <= low)):
@@ -110,12 +110,12 @@ def owner_shares(out: np.ndarray, owners: np.ndarray) -> np.ndarray:
     return np.asarray(np.bincount(owner, weights=out) / np.bincount(owner))
 
 
-def upper_bound(events: float, draws: int, *, confidence: float) -> float:
+def upper_bound(events: float, draws: int, *, confidence: float = CONFIDENCE) -> float:
     """Clopper and Pearson's upper bound of a rate; `events` may be a sum of shares."""
     return 1.0 if events >= draws else float(beta.ppf(confidence, events + 1, draws - events))
 
 
-def _threshold(scores: np.ndarray, owners: np.ndarray, *, budget: float, confidence: float) -> float:
+def threshold_within(scores: np.ndarray, owners: np.ndarray, *, budget: float, confidence: float = CONFIDENCE) -> float:
     """The lowest threshold at which the bound on the mean share of pictures at or above it keeps the budget.
 
     With too few owners for any promise, just beyond the highest score.

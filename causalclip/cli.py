@@ -17,6 +17,7 @@ from causalclip.clip.places import WeightsMissing, detector_folder
 from causalclip.codes import DONE, REFUSED, TABLE
 from causalclip.compare.command import compare
 from causalclip.dataset.command import data
+from causalclip.examine.kind import NO_ANSWER, WHY
 from causalclip.pictures.crop import read_box
 from causalclip.pictures.formats import ACCEPTED, ImageError, sniff
 from causalclip.profile import BadProfile
@@ -206,9 +207,13 @@ def _words(x: Examination) -> str:
         f"{headline.title}.",
         word,
         "" if by_pixels else f"By the pixels: {x.band}.",
-        f"Score {score}: at or above {high} likely generated, at or below {low} likely not generated.",
+        WHY[x.detection.kind]
+        if x.band == NO_ANSWER
+        else f"Score {score}: at or above {high} likely generated, at or below {low} likely not generated.",
         f"Survives re-encoding? {x.stability.words}. {x.stability.sentence}"
         if x.stability
+        else ""
+        if x.band == NO_ANSWER
         else "Survives re-encoding? Not checked.",
         headline.agreement,
         x.meant.sentence if x.meant and by_pixels else "",

@@ -21,6 +21,7 @@ from causalclip.clip.places import detector_folder
 from causalclip.clip.runtime import Runtime
 from causalclip.clip.tower import Tower, Trace
 from causalclip.clip.views import MAX_SQUARES, Kind, View, plan_views, render
+from causalclip.head.kinds import KindHead, PictureKind
 from causalclip.head.model import CausalHead
 from causalclip.profile import BadProfile, Profile, Standing
 from causalclip.quality import compression
@@ -63,7 +64,7 @@ class Detection:
     rest: the calibration's own offset. compression: estimated from the pixels, see causalclip.quality.
     parts: names of the embedding's parts, and how many dimensions each has.
     model, revision: which model judged. runtime: in which numbers (causalclip.clip.runtime). seconds: the time it took.
-    profile: of the archive that it is held to, if it is.
+    profile: of the archive that it is held to, if it is. kind: what is no photograph gets no answer.
     """
 
     probability: float
@@ -82,6 +83,7 @@ class Detection:
     runtime: Runtime
     seconds: float
     profile: Profile | None = None
+    kind: PictureKind = "photograph"
 
     @property
     def standing(self) -> Standing | None:
@@ -90,17 +92,18 @@ class Detection:
 
     def summary(self) -> dict[str, Any]:
         """The plain numbers, without arrays: what the CLI and the API print."""
-        numbers = ("width", "height", "probability", "logit", "band", "low", "high")
+        numbers = ("width", "height", "kind", "probability", "logit", "band", "low", "high")
         return {name: getattr(self, name) for name in (*numbers, "model", "revision", "runtime", "seconds")}
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A Detection's probability, logit and band alone."""
+    """A Detection's probability, logit, band and kind alone."""
 
     probability: float
     logit: float
     band: Band
+    kind: PictureKind = "photograph"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,7 @@ class Detector:
     ) -> None:
         self.tower, self.heads, self.config, self.name, self.masks = tower, heads, config, name, masks or {}
         self.profile: Profile | None = None
+        self.kinds: KindHead | None = None  # tells what is no photograph; without it everything is taken for one
         for head in heads.values():
             head.eval().requires_grad_(False)
 
@@ -165,9 +169,15 @@ class Detector:
             head.load_state_dict(
                 {k.removeprefix(f"{kind}."): v.float() for k, v in weights.items() if k.startswith(f"{kind}.")}
             )
+        kinds = None
+        if (folder / "kinds.safetensors").is_file():
+            kinds = KindHead(sum(part_widths(config.parts, tower))).eval().requires_grad_(False)
+            kinds.load_state_dict({k: v.float() for k, v in load_file(folder / "kinds.safetensors").items()})
         measured = folder / "training.json"
         masks = json.loads(measured.read_text())["masks"] if measured.is_file() else None
-        return cls(tower, heads, config, name=folder.name, masks=masks)
+        detector = cls(tower, heads, config, name=folder.name, masks=masks)
+        detector.kinds = kinds
+        return detector
 
     def with_profile(self, profile: Profile) -> "Detector":
         """The same, held to an archive: its threshold for "likely generated" is the stricter one of both.
@@ -197,7 +207,7 @@ class Detector:
         return shared_tower(self.config.backbone) if isinstance(self.tower, CompiledTower) else self.tower
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Writes config.json and head.safetensors (half precision)."""
+        """Writes config.json and head.safetensors (half precision), and kinds.safetensors where it tells kinds."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         weights = {
@@ -206,6 +216,8 @@ class Detector:
             for k, v in head.state_dict().items()
         }
         save_file(weights, folder / "head.safetensors")
+        if self.kinds is not None:
+            save_file({k: v.contiguous() for k, v in self.kinds.state_dict().items()}, folder / "kinds.safetensors")
         (folder / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
 
     @torch.inference_mode()
@@ -215,7 +227,7 @@ class Detector:
         parts = self.config.parts
         views, trace, embedding, quality = self._see(pixels)
         judged = self._judge(views, embedding)
-        verdict = self._verdict(judged, quality)
+        verdict = self._verdict(judged, quality, self._kind(views, embedding))
         return Detection(
             probability=verdict.probability,
             logit=verdict.logit,
@@ -233,6 +245,7 @@ class Detector:
             runtime=self.runtime,
             seconds=time.perf_counter() - started,
             profile=self.profile,
+            kind=verdict.kind,
         )
 
     @torch.inference_mode()
@@ -264,7 +277,7 @@ class Detector:
         row = {key: i for i, key in enumerate(once)}
         each = seen[[row[key] for key in keys]].split([len(plan) for plan in plans])
         return [
-            self._verdict(self._judge(plan, embedding), quality)
+            self._verdict(self._judge(plan, embedding), quality, self._kind(plan, embedding))
             for plan, embedding, quality in zip(plans, each, qualities, strict=True)
         ]
 
@@ -296,11 +309,17 @@ class Detector:
         trace = self.tower(render(pixels, views, size=self.tower.image_size), shares=True, **needed)
         return views, trace, embed(trace, self.config.parts, self.tower), compression(pixels)
 
-    def _verdict(self, judged: "_Judged", quality: np.ndarray) -> "Verdict":
+    def _kind(self, views: list[View], embedding: Tensor) -> PictureKind:
+        if self.kinds is None:
+            return "photograph"
+        return self.kinds.kind(embedding[[i for i, view in enumerate(views) if view.kind == "whole"]])
+
+    def _verdict(self, judged: "_Judged", quality: np.ndarray, kind: PictureKind) -> "Verdict":
         calibration = self.config.calibration
         logit = calibration.shift(quality) + float(judged.channels.sum() + judged.bias.sum())
         probability = sigmoid(logit)
-        return Verdict(probability, logit, calibration.band(probability))
+        band = calibration.band(probability) if kind == "photograph" else "no answer"
+        return Verdict(probability, logit, band, kind)
 
     def view_weights(self, views: list[View]) -> Tensor:
         """[V]: each view's weight in the raw logit. Kinds have their shares (all of it where one is missing)."""

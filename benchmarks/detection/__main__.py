@@ -10,6 +10,7 @@ is judged 10 times.
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,14 @@ from benchmarks.detection.controls import by_set, content_held_fixed, run_contro
 from benchmarks.detection.figure import draw_ladder
 from benchmarks.detection.robustness import run_robustness
 from benchmarks.detection.views import score
+from causalclip.dataset.originals import read_originals
 from causalclip.detector import Detector
-from causalclip.training.data import read_manifest
+from causalclip.training.data import Record, read_manifest
 from causalclip.training.evaluation import read_split, tabulate
 from causalclip.training.recipe import Recipe
 
 HERE = Path(__file__).resolve().parent
+TABLE = "data/pictures.csv.gz"
 TABLES = "test", "robustness", "splices", "edits", "owners", "ladder", "peer"
 ON_ORIGINALS = "owners", "ladder"
 
@@ -38,9 +41,17 @@ def write(name: str, report: dict[str, Any]) -> None:
     print(f"{name}.json is written.", flush=True)
 
 
-def run_test(detector: Detector, data: Path, *, cache: Path) -> None:
-    """The headline on `test`, by set, by source and site by site, and the controls with content held fixed."""
+def test_records(data: Path, originals: Path | None) -> list[Record]:
+    """The given test pictures and, where originals are there, those of the set `sites` as they were found."""
     records = read_split(data / "manifest.csv", "test")
+    if originals is None:
+        return records
+    found = [r for r in read_originals(TABLE, originals, split="test") if r.set == "sites" and r.kind == "photo"]
+    return records + [replace(r, path=str(originals.resolve() / r.path)) for r in found]
+
+
+def run_test(detector: Detector, records: list[Record], data: Path, *, cache: Path) -> None:
+    """The headline on `test`, by set, by source and site by site, and the controls with content held fixed."""
     scores = score(detector, records, data, cache=cache)
     about, calibration = {"model": detector.name, "revision": detector.config.revision}, detector.config.calibration
     write("test", about | tabulate(scores, threshold=calibration.threshold, bands=calibration.borders))
@@ -59,7 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--originals", type=Path, help="of the training set, for the ladder and the curve by owners")
-    parser.add_argument("--config", type=Path, default=HERE / "configs" / "shipped.json")
+    parser.add_argument("--config", type=Path, default=HERE / "configs" / "squares.json")
     parser.add_argument("--model", default="detector")
     parser.add_argument("--only", nargs="+", choices=TABLES, default=TABLES)
     parser.add_argument("--pictures", type=int, default=200, help="of the robustness table")
@@ -72,9 +83,9 @@ def main() -> None:
             f"There is no manifest.csv in {options.data}: this benchmark needs the data that is described there."
         )
     detector = Detector.from_pretrained(options.model)
-    records = read_split(options.data / "manifest.csv", "test")
+    records = test_records(options.data, options.originals)
     steps: dict[str, Callable[[], None]] = {
-        "test": lambda: run_test(detector, options.data, cache=options.cache),
+        "test": lambda: run_test(detector, records, options.data, cache=options.cache),
         "robustness": lambda: write(
             "robustness",
             run_robustness(detector, records, options.data, cache=options.cache, count=options.pictures),

@@ -97,7 +97,8 @@ def build(rung: Rung, width: int, config: TrainConfig) -> CausalHead:
 @torch.inference_mode()
 def judge(head: CausalHead, views: SplitFeatures, rung: Rung) -> np.ndarray:
     """Raw logits [N] of a split's pictures."""
-    return views.pool(np.concatenate([head(part.float()).logit.numpy() for part in views.take(rung.parts).split(512)]))
+    raw = np.concatenate([head(part.float()).logit.numpy() for part in views.take(rung.parts).split(512)])
+    return views.pool(raw, raw, share=0.0)
 
 
 def measures(labels: np.ndarray, raw: np.ndarray, inside: np.ndarray) -> dict[str, float]:
@@ -227,4 +228,5 @@ def only(views: SplitFeatures, pictures: np.ndarray) -> SplitFeatures:
     """The views of some pictures, renumbered."""
     rows = pictures[views.picture]
     number = np.cumsum(pictures) - 1
-    return SplitFeatures(views.features[rows], number[views.picture[rows]], views.quality[pictures], views.columns)
+    quality = views.quality[pictures]
+    return SplitFeatures(views.features[rows], number[views.picture[rows]], views.window[rows], quality, views.columns)

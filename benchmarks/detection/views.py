@@ -1,4 +1,4 @@
-"""Features of a split's pictures as the detector sees them, in squares, computed once and kept.
+"""Features of a split's pictures as the detector sees them (squares and native windows), computed once and kept.
 
 With them every rung of the ladder, and every detector on the same tower, is judged in seconds on the same views.
 """
@@ -12,16 +12,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from benchmarks.detection.changes import AS_IT_IS, CHANGES
+from causalclip.calibration import Band
 from causalclip.clip.backbones import load_tower
 from causalclip.clip.embedding import embed, part_widths
 from causalclip.clip.tower import Tower
 from causalclip.clip.views import plan_views, render
 from causalclip.detector import Detector
 from causalclip.quality import compression
+from causalclip.training.copies import on_white
 from causalclip.training.data import Record
 from causalclip.training.evaluation import Scores
 from causalclip.training.features import VERSION, all_parts
@@ -31,29 +33,50 @@ _tower: Tower | None = None
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SplitFeatures:
-    """features: half [V, D], every part of every view. picture: [V], its record. quality: [N, Q], estimated
-    compression of every picture."""
+    """features: half [V, D], every part of every view. picture: [V], its record. window: bool [V].
+    quality: [N, Q], estimated compression of every picture."""
 
     features: np.ndarray
     picture: np.ndarray
+    window: np.ndarray
     quality: np.ndarray
     columns: dict[str, np.ndarray]
 
     def take(self, parts: Sequence[str]) -> torch.Tensor:
         return torch.from_numpy(self.features[:, np.concatenate([self.columns[p] for p in parts])])
 
-    def pool(self, logits: np.ndarray) -> np.ndarray:
-        """Logits of every view [V] -> of every picture [N]: the mean over its squares."""
-        return np.asarray(np.bincount(self.picture, logits) / np.bincount(self.picture))
+    def pool(self, whole: np.ndarray, window: np.ndarray, *, share: float) -> np.ndarray:
+        """Logits of every view by each head, [V] and [V] -> [N]: squares and windows averaged, then weighted."""
+        count = int(self.picture.max()) + 1
+        means = []
+        for kind, logits in ((False, whole), (True, window)):
+            rows = self.window == kind
+            total = np.bincount(self.picture[rows], logits[rows], count)
+            means.append((total, np.bincount(self.picture[rows], minlength=count)))
+        (w, nw), (n, nn) = means
+        squares = w / nw
+        return np.where(nn > 0, (1 - share) * squares + share * n / np.maximum(nn, 1), squares)
 
 
 @torch.inference_mode()
 def probabilities(detector: Detector, views: SplitFeatures) -> np.ndarray:
     """What the detector says of every picture, [N]: its own answer but for the features' half precision."""
     x = views.take(detector.config.parts)
-    raw = views.pool(np.concatenate([detector.heads["whole"](rows.float()).logit for rows in x.split(512)]))
+    logits = {k: np.concatenate([h(rows.float()).logit for rows in x.split(512)]) for k, h in detector.heads.items()}
+    windows = logits.get("window", logits["whole"])
+    raw = views.pool(logits["whole"], windows, share=detector.config.share.get("window", 0.0))
     calibration = detector.config.calibration
     return 1 / (1 + np.exp(-(calibration.scale * raw + [calibration.shift(q) for q in views.quality])))
+
+
+@torch.inference_mode()
+def photographs(detector: Detector, views: SplitFeatures) -> np.ndarray:
+    """Which of the pictures the detector takes for photographs, bool [N]."""
+    assert detector.kinds is not None
+    x, whole = views.take(detector.config.parts), ~views.window
+    other = np.concatenate([detector.kinds(rows.float())[:, 0].numpy() for rows in x.split(512)])
+    number = views.picture[whole]
+    return np.asarray(np.bincount(number, other[whole]) / np.bincount(number) <= float(detector.kinds.threshold))
 
 
 def _one(job: tuple[str, str, str, str]) -> None:
@@ -64,8 +87,8 @@ def _one(job: tuple[str, str, str, str]) -> None:
         torch.set_num_threads(1)
         _tower = load_tower(backbone)
     with Image.open(source) as file:
-        pixels = np.asarray(CHANGES[change](file.convert("RGB")))
-    views = plan_views(pixels.shape[1], pixels.shape[0], size=_tower.image_size, windows=0)
+        pixels = np.asarray(CHANGES[change](on_white(ImageOps.exif_transpose(file))))
+    views = plan_views(pixels.shape[1], pixels.shape[0], size=_tower.image_size)
     parts = all_parts(_tower.layers)
     with torch.inference_mode():
         features = embed(_tower(render(pixels, views, size=_tower.image_size)), parts, _tower).half().numpy()
@@ -73,6 +96,7 @@ def _one(job: tuple[str, str, str, str]) -> None:
     np.savez(
         partial,
         features=features,
+        window=[v.kind == "window" for v in views],
         quality=compression(pixels),
         parts=parts,
         widths=part_widths(parts, _tower),
@@ -84,7 +108,7 @@ def split_features(
     records: Sequence[Record], root: Path, *, backbone: str, cache: Path, change: str = AS_IT_IS
 ) -> SplitFeatures:
     """Every record's views after a change (a name of CHANGES), from the cache where they are there."""
-    folder = cache / ("views-" + hashlib.sha256(repr(("squares", VERSION, backbone, change)).encode()).hexdigest()[:8])
+    folder = cache / ("views-" + hashlib.sha256(repr(("all", VERSION, backbone, change)).encode()).hexdigest()[:8])
     folder.mkdir(parents=True, exist_ok=True)
     targets = [folder / (hashlib.sha256(r.path.encode()).hexdigest()[:20] + ".npz") for r in records]
     missing = [(r, t) for r, t in zip(records, targets, strict=True) if not t.exists()]
@@ -97,7 +121,8 @@ def split_features(
     columns = {str(p): np.arange(e - w, e) for p, e, w in zip(files[0]["parts"], ends, files[0]["widths"], strict=True)}
     return SplitFeatures(
         features=np.concatenate([f["features"] for f in files]),
-        picture=np.repeat(np.arange(len(files)), [len(f["features"]) for f in files]),
+        picture=np.repeat(np.arange(len(files)), [len(f["window"]) for f in files]),
+        window=np.concatenate([f["window"] for f in files]),
         quality=np.stack([f["quality"] for f in files]),
         columns=columns,
     )
@@ -107,4 +132,7 @@ def score(detector: Detector, records: Sequence[Record], root: Path, *, cache: P
     """What the detector says of the records after a change, by their cached views."""
     views = split_features(records, root, backbone=detector.config.backbone, cache=cache, change=change)
     probability = probabilities(detector, views)
-    return Scores(tuple(records), probability, tuple(detector.config.calibration.band(p) for p in probability))
+    bands: list[Band] = [detector.config.calibration.band(p) for p in probability]
+    if detector.kinds is not None:
+        bands = [b if seen else "no answer" for b, seen in zip(bands, photographs(detector, views), strict=True)]
+    return Scores(tuple(records), probability, tuple(bands))

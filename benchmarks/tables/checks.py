@@ -4,7 +4,7 @@ from benchmarks.tables.aims import Aim, at_most
 from benchmarks.tables.markdown import Report, named, ordered, percent, short, table
 
 BASE = "as it is"
-USUAL = "JPEG 70", "WebP 80", "0.5x"  # deliveries that have an aim
+USUAL = "JPEG 50", "WebP 80", "0.5x"  # deliveries that have an aim
 CONTROLS = {  # the name in the file -> the words of the row, and its name where content is held fixed
     "this detector": ("this detector", "this detector"),
     "content alone (64 px thumbnail)": ("content alone (64 px thumbnail)", "content alone"),
@@ -51,7 +51,8 @@ def retouched(report: Report) -> str:
 
 def controls_aims(report: Report) -> list[Aim]:
     found = max(report["format, quality, bytes a pixel"].values())
-    return [at_most("AUC of format, quality and bytes a pixel alone, on every set", found, 0.60)]
+    why = "`sites` holds files as they were found, and generated ones are PNG more often. No verdict sees the format."
+    return [at_most("AUC of format, quality and bytes a pixel alone, on every set", found, 0.60, why)]
 
 
 def robustness_aims(report: Report) -> list[Aim]:
@@ -60,14 +61,14 @@ def robustness_aims(report: Report) -> list[Aim]:
     (name, s), most = max(lost.items(), key=lambda item: item[1])
     whole = max(lost[n, "all"] for n in USUAL)
     moved = max(abs(v[s] - before[s]) for v in report["shapes"].values() for s in before)
-    what = "AUC lost at JPEG 70, WebP 80 and half the size, at most 0.04"
+    what = "AUC lost at JPEG 50, WebP 80 and half the size, at most 0.03"
     few = f"Measured on {report['pictures']} pictures, which are few for a set."
     cut = "Cutting also takes away a part of the picture."
     return [
-        Aim(f"{what}, on all of `test`", whole <= 0.04, f"{whole:.3f}"),
+        Aim(f"{what}, on all of `test`", whole <= 0.03, f"{whole:.3f}"),
         Aim(
             f"{what}, on every set",
-            most <= 0.04,
+            most <= 0.03,
             f"{most:.3f} ({short(s)}, {name})",
             few,
             short="robustness on every set",

@@ -4,7 +4,7 @@ from benchmarks.tables.aims import Aim, at_least
 from benchmarks.tables.markdown import Report, ordered, short, table
 
 REGION = "a region"  # the kind of edit that a map is to find
-PLAIN = "NPR", "linear probe", "MLP"  # how the names of rungs without a mask begin
+PLAIN = "linear probe", "MLP"  # how the names of rungs without a mask begin
 
 
 def maps(report: Report) -> str:
@@ -54,6 +54,30 @@ def edits_aims(report: Report) -> list[Aim]:
 def protocols(report: Report) -> dict[str, list[Report]]:
     """The rungs of each protocol, without the file's date and data."""
     return {name: rungs for name, rungs in report.items() if isinstance(rungs, list)}
+
+
+def owners(report: Report) -> str:
+    """How AUC grows with owners, inside the training set; and what each part is worth alone."""
+    names = {"auc": "AUC", "tpr_at_5_fpr": "TPR at 5 % FPR", "auc_delivered": "AUC, much delivered"}
+    names |= {"auc_retouched": "AUC, retouched"}
+    names = {key: words for key, words in names.items() if key in report["curve"][0]}
+    rows = [[str(row["owners"]), *(_spread(row[key]) for key in names)] for row in report["curve"]]
+    more = report["another_doubling"]
+    note = (
+        "A linear probe, learned from so many of the other owners and judged on held-out owners of like content "
+        f"({report['pictures']} pictures of {report['owners']} owners); mean of three draws ± half their range. "
+        f"A power law through these points (1 - AUC falls with owners to the power {more['exponent']:.2f}) gives "
+        f"{more['auc']:.3f} at {more['owners']:.0f} owners."
+    )
+    parts = table(
+        ["one part alone", "AUC", "TPR at 5 % FPR"],
+        [[part, f"{v['auc']:.3f}", f"{v['tpr_at_5_fpr']:.2f}"] for part, v in report["single_parts"].items()],
+    )
+    return f"{table(['owners', *names.values()], rows)}\n\n{note}\n\n{parts}"
+
+
+def _spread(found: Report) -> str:
+    return f"{found['mean']:.3f} ± {found['spread']:.3f}"
 
 
 def ladder(report: Report) -> str:

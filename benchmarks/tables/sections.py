@@ -30,6 +30,7 @@ SECTIONS: list[tuple[str, str, Callable[[Any], str]]] = [
     ("detection/edits.json", "Maps on real edits", method.edits),
     ("local/inside.json", "Pictures inside screenshots (`python -m benchmarks.local.inside`)", local.inside),
     ("local/compare.json", "Two copies compared (`python -m benchmarks.local.compare`)", local.compare),
+    ("detection/owners.json", "More owners", method.owners),
     (LADDER, "The ladder: what each piece of the method adds", lambda report: f"{method.ladder(report)}\n\n{FIGURE}"),
     ("vlm/results.json", "What the vision-language model knows", running.language),
     (PURIFIED, "Purification, under each threat model", defences.purification),

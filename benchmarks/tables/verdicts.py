@@ -3,9 +3,9 @@
 from benchmarks.tables.aims import Aim, at_least, at_most
 from benchmarks.tables.markdown import Report, named, ordered, percent, short, table
 
-LIKE = "alike", "fresh"  # sets of like content
-AUC = {"broad": 0.980, "alike": 0.90, "fresh": 0.97}  # aims
-TPR = {"broad": 0.90, "alike": 0.65, "fresh": 0.85}  # at 5 % FPR; aims
+LIKE = "alike", "fresh", "sites"  # sets of like content
+AUC = {"broad": 0.97, "alike": 0.94, "fresh": 0.975, "sites": 0.94}  # aims
+TPR = {"broad": 0.85, "alike": 0.75, "fresh": 0.88, "sites": 0.75}  # at 5 % FPR; aims
 
 
 def headline(test: Report) -> str:
@@ -22,30 +22,39 @@ def headline(test: Report) -> str:
 def headline_aims(test: Report) -> list[Aim]:
     whole = test["all"]
     tried = "`benchmarks/detection` says what was tried without gain."
-    timid = "The score is too timid: the held-out pictures that it was calibrated on were harder than those of `test`."
+    other = "It was calibrated on the training set's held-out owners; these sets differ from them."
     sets = [name for name in ordered(test["sets"]) if name in AUC]
     error = max(test[name]["ece"] for name in sets)
     wrong = max(test[name]["bands"]["likely generated"]["real"] for name in test["sets"])
-    unsure = [_inconclusive(test, LIKE)] if set(LIKE) <= set(test["sets"]) else []
+    like = [test[name]["bands"] for name in LIKE if name in test["sets"]]
+    missed = max((bands["likely not generated"]["generated"] for bands in like), default=0.0)
+    unsure = [_inconclusive(test, [n for n in LIKE if n in test["sets"]])] if like else []
     return [
         *(at_least(f"AUC on `{name}`", test[name]["auc"], AUC[name], tried) for name in sets),
         at_least(
             "balanced accuracy on all of `test`", whole["balanced_accuracy"], 0.88, tried, short="balanced accuracy"
         ),
         *(at_least(f"TPR at 5 % FPR on `{name}`", test[name]["tpr_at_5_fpr"], TPR[name], tried) for name in sets),
-        at_most("ECE on every one of these sets", error, 0.05, timid, short="calibration"),
+        at_most("ECE on every one of these sets", error, 0.05, other, short="calibration"),
         Aim(
             "real pictures called *likely generated*, at most 3 % of every set",
             wrong <= 0.03,
             f"{100 * wrong:.1f} %",
-            "The bands allow 3 % of held-out pictures; on these sites it is a little more.",
+            "The bands allow 3 % on held-out owners, with 90 % confidence; on some of these sites it is more.",
             short="at most 3 % accused",
+        ),
+        Aim(
+            "generated pictures of like content called *likely not generated*, at most 8 % of every set",
+            missed <= 0.08,
+            f"{100 * missed:.1f} %",
+            "The bands allow 8 % on held-out owners; these generators are partly others.",
+            short="at most 8 % missed",
         ),
         *unsure,
     ]
 
 
-def _inconclusive(test: Report, sets: tuple[str, ...]) -> Aim:
+def _inconclusive(test: Report, sets: list[str]) -> Aim:
     pictures = unsure = 0.0
     for name in sets:
         count, shares = test[name]["pictures"], test[name]["bands"]["inconclusive"]
@@ -54,8 +63,8 @@ def _inconclusive(test: Report, sets: tuple[str, ...]) -> Aim:
         unsure += generated * shares["generated"] + (count - generated) * shares["real"]
     share = unsure / pictures
     what = f"*inconclusive* on {' and '.join(map(short, sets))} together"
-    why = "Bands that accuse 3 % and let 10 % pass leave so much at this AUC."
-    return Aim(f"{what}, at most 30 %", share <= 0.30, percent(share), why, what)
+    why = "Bands that promise 3 % and 8 % on new owners leave so much at this AUC."
+    return Aim(f"{what}, at most 18 %", share <= 0.18, percent(share), why, what)
 
 
 def answers(test: Report) -> str:

@@ -12,6 +12,7 @@ from causalclip.examine.cautions import Caution
 from causalclip.examine.examination import SCHEMA as VERSION
 from causalclip.examine.examination import perceptual_hash
 from causalclip.examine.headline import conclude_all
+from causalclip.examine.kind import NO_ANSWER
 from causalclip.examine.stability import NOT_CHECKED
 from causalclip.pictures.loading import LoadedImage
 from causalclip.provenance.reading import Provenance
@@ -35,6 +36,7 @@ SCHEMA = pa.schema(
         ("provenance", pa.string()),
         ("answer", pa.string()),
         ("agreement", pa.string()),
+        ("kind", pa.string()),
         ("probability", pa.float64()),
         ("logit", pa.float64()),
         ("band", pa.string()),
@@ -82,8 +84,9 @@ def judged_row(
     return row | {
         "answer": headline.title,
         "agreement": headline.agreement,
-        "probability": verdict.probability,
-        "logit": verdict.logit,
+        "kind": verdict.kind,
+        "probability": None if verdict.band == NO_ANSWER else verdict.probability,
+        "logit": None if verdict.band == NO_ANSWER else verdict.logit,
         "band": band,
         "band_as_it_is": verdict.band,
         "low": calibration.low,

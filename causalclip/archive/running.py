@@ -111,11 +111,13 @@ class Judge:
         return {"row": [pickle.dumps(row if "error" in row else self.judge(row, *rest)) for row, *rest in found]}
 
     def judge(self, row: Row, claims: Provenance, pixels: np.ndarray) -> Row:
+        from causalclip.examine.kind import NO_ANSWER
         from causalclip.examine.stability import check_stability
 
         try:
             verdict = self.detector.judge(pixels)
-            checked = check_stability(self.detector, pixels, verdict) if self.stability else None
+            asked = self.stability and verdict.band != NO_ANSWER
+            checked = check_stability(self.detector, pixels, verdict) if asked else None
             return judged_row(row, claims, verdict, self.detector, checked)
         except Exception as error:  # as above
             return failed_row(row["path"], f"{OURS} ({type(error).__name__})")

@@ -11,19 +11,19 @@ ASIDE = "edits", "edits2", "compare"  # sets that whole pictures are not learned
 
 
 def read_originals(table: str | Path, folder: str | Path, *, split: str = "train", each: int = A_CLASS) -> list[Record]:
-    """The table's photographs of a split whose originals lie in the folder (`python -m causalclip data collect`).
+    """The table's pictures of a split whose originals lie in the folder (`python -m causalclip data collect`).
 
-    each: of one source and class, at most; which ones is settled by their hashes.
+    each: of one source, class and kind, at most; which ones is settled by their hashes.
 
     Raises:
         BadTable: it is no table of the data set.
         BadManifest: none of its originals are in the folder.
     """
     found = {file.stem: file.relative_to(folder).as_posix() for file in Path(folder).glob("??/*.*")}
-    cells: dict[tuple[str, str], list[Picture]] = defaultdict(list)
+    cells: dict[tuple[str, str, str], list[Picture]] = defaultdict(list)
     for picture in read_table(table):
-        if picture.split == split and picture.kind == "photo" and picture.set not in ASIDE and picture.sha256 in found:
-            cells[_source(picture), picture.label].append(picture)
+        if picture.split == split and picture.set not in ASIDE and picture.sha256 in found:
+            cells[_source(picture), picture.label, picture.kind].append(picture)
     if not cells:
         raise BadManifest(f"None of the originals of the split {split!r} are in {folder}: collect them first.")
     kept = [p for _, rows in sorted(cells.items()) for p in sorted(rows, key=lambda p: p.sha256)[:each]]
@@ -49,4 +49,5 @@ def _record(picture: Picture, path: str) -> Record:
         owner=picture.owner,
         crop=picture.crop,
         grid=picture.grid,
+        kind=picture.kind,
     )

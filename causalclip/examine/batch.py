@@ -20,6 +20,7 @@ import numpy as np
 
 from causalclip.examine.examination import Examination, conclude, look_closer, read_claims
 from causalclip.examine.headline import conclude_all
+from causalclip.examine.kind import NO_ANSWER
 from causalclip.pictures.archives import MAX_PICTURES, ArchiveError, Member, count_zip, is_zip, read_zip
 from causalclip.pictures.formats import ImageError
 from causalclip.pictures.loading import LoadedImage, load_image, read_file
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHECKING, UNCHECKED = "Being checked", "Not checked"
+NOTHING = "Nothing to check"  # of a picture that got no answer
 NOT_EXAMINED = "Not examined"
 OURS = "Something went wrong here, and that is not the file's fault. Please try again."
 COLUMNS = {
@@ -56,9 +58,9 @@ class Row:
     """One picture's line in the table.
 
     answer: the headline from all evidence, or NOT_EXAMINED. band: the pixels' own answer, after stability.
-    score: the calibrated probability, None if not examined. survives: Stability.words; CHECKING until that is known,
-    and UNCHECKED for good if the batch was stopped then. claims: empty for a file without metadata. problem: a
-    sentence, for a file that was refused.
+    score: the calibrated probability, None if not examined or not answered. survives: Stability.words; CHECKING until
+    that is known, and UNCHECKED for good if the batch was stopped then. claims: empty for a file without metadata.
+    problem: a sentence, for a file that was refused.
     """
 
     number: int
@@ -216,7 +218,7 @@ def _second(number: int, name: str, content: bytes | ImageError, detector: Detec
     found = known.early[loaded.sha256]
     row = _row(number, clean(name, limit=120), loaded, found)
     x = conclude(detector, loaded, found.provenance, found.cautions, found.detection, name=name)
-    checked = x.stability.words if x.stability else UNCHECKED
+    checked = x.stability.words if x.stability else NOTHING if x.band == NO_ANSWER else UNCHECKED
     return Done(replace(row, answer=x.headline.title, band=x.band, survives=checked), x, loaded.pixels)
 
 
@@ -225,7 +227,7 @@ def _row(number: int, name: str, loaded: LoadedImage, found: Early) -> Row:
         number,
         name,
         conclude_all(found.provenance, found.detection.band).title,
-        round(found.detection.probability, 4),
+        None if found.detection.band == NO_ANSWER else round(found.detection.probability, 4),
         found.detection.band,
         CHECKING,
         ", ".join(caution.kind for caution in found.cautions),

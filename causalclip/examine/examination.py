@@ -16,6 +16,7 @@ from PIL import Image
 
 from causalclip.examine.cautions import Caution, find_cautions
 from causalclip.examine.headline import Headline, conclude_all
+from causalclip.examine.kind import NO_ANSWER
 from causalclip.examine.meant import Meant, error_rates, meaning
 from causalclip.examine.quote import quote
 from causalclip.examine.stability import NOT_CHECKED, Stability, check_stability
@@ -81,7 +82,7 @@ class Examination:
     @property
     def steps(self) -> tuple[Step, ...]:
         """What a person can do now."""
-        return next_steps(self.headline, self.band, self.provenance, self.cautions)
+        return next_steps(self.headline, self.band, self.provenance, self.cautions, self.detection.kind)
 
     @property
     def quote(self) -> str:
@@ -103,15 +104,16 @@ class Examination:
     def as_dict(self, *, place: bool = False) -> dict[str, Any]:
         """Plain JSON types; the place that a file names only where it is asked for."""
         detection = self.detection
-        rates = error_rates(revision=detection.revision)
+        rates, unanswered = error_rates(revision=detection.revision), detection.band == NO_ANSWER
         return {
             "schema": SCHEMA,
             "answer": self.headline.title,
             "headline": self.headline.as_dict(),
             "band": self.band,
             "band_as_it_is": detection.band,
-            "probability": detection.probability,
-            "logit": detection.logit,
+            "kind": detection.kind,
+            "probability": None if unanswered else detection.probability,
+            "logit": None if unanswered else detection.logit,
             "low": detection.low,
             "high": detection.high,
             "threshold": self.threshold,
@@ -183,6 +185,7 @@ def conclude(
     stability: bool = True,
 ) -> Examination:
     """Checks whether the answer survives re-encoding, where that is asked for, and puts the findings together."""
+    checked = stability and detection.band != NO_ANSWER
     return Examination(
         name=clean(name, limit=120),
         sha256=loaded.sha256,
@@ -195,7 +198,7 @@ def conclude(
         provenance=provenance,
         detection=detection,
         cautions=cautions,
-        stability=check_stability(detector, loaded.pixels, detection) if stability else None,
+        stability=check_stability(detector, loaded.pixels, detection) if checked else None,
         threshold=detector.config.calibration.threshold,
         examined=datetime.now(UTC).replace(microsecond=0).isoformat(),
         pixels=loaded.pixels,

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from causalclip.examine import kind
+
 if TYPE_CHECKING:
     from causalclip.calibration import Band
     from causalclip.examine.stability import Stability
@@ -24,6 +26,7 @@ TONES: dict[str, Tone] = {
     "likely generated": "generated",
     "inconclusive": "inconclusive",
     "likely not generated": "not-generated",
+    kind.NO_ANSWER: "inconclusive",
 }
 SIGNED = {
     "generated": "Signed as generated",
@@ -31,12 +34,14 @@ SIGNED = {
     "captured": "Signed as captured",
 }
 CLAIMED = {"generated": "The file says it was generated", "part generated": "The file says it was partly generated"}
-ANSWERS = (*SIGNED.values(), *CLAIMED.values(), "Likely generated", "Inconclusive", "Likely not generated")
+BY_PIXELS = "Likely generated", "Inconclusive", "Likely not generated", kind.TITLE
+ANSWERS = (*SIGNED.values(), *CLAIMED.values(), *BY_PIXELS)
 NOTHING_PROVED = "Nothing: the file carries no signature of a known signer."
 TRACES: dict[str, str] = {
     "likely generated": "They carry traces like those of pictures made by image generators.",
     "inconclusive": "Their traces point neither way clearly enough.",
     "likely not generated": "They carry few traces like those of image generators.",
+    kind.NO_ANSWER: kind.TRACES,
 }
 OVERTURNED = (
     "As the picture is, its pixels would say {band}; that does not survive mild re-encoding, so it counts for nothing."
@@ -70,7 +75,7 @@ def conclude_all(provenance: Provenance, band: Band | None, stability: Stability
     """The headline. band: what the pixels say, after stability where that is known; None before they are judged."""
     proved, claimed = _signed(provenance), _claimed(provenance)
     source: Source = "signature" if proved else "file" if claimed in CLAIMED else "pixels"
-    title = SIGNED.get(proved) or CLAIMED.get(claimed) or (band or "").capitalize()
+    title = SIGNED.get(proved) or CLAIMED.get(claimed) or _title(band)
     return Headline(
         title=title,
         source=source,
@@ -81,6 +86,10 @@ def conclude_all(provenance: Provenance, band: Band | None, stability: Stability
         agreement=_agreement(proved or claimed, band, signed=bool(proved), at_odds=_at_odds(proved, claimed)),
         silent=provenance.silent and provenance.credentials.state in ("none", "elsewhere", "unreadable"),
     )
+
+
+def _title(band: Band | None) -> str:
+    return kind.TITLE if band == kind.NO_ANSWER else (band or "").capitalize()
 
 
 def tone_of(title: str) -> Tone:
@@ -123,8 +132,8 @@ def _proof(p: Provenance, proved: Said) -> str:
         return NOTHING_PROVED
     if not proved:
         return f"A signer on C2PA's trust list{signer} signed this file, without saying how the picture was made."
-    kind = {proved} if proved == "captured" else {"generated", "part generated"}
-    words = next(t.words for t in p.credentials.source_types if t.kind in kind)
+    kinds = {proved} if proved == "captured" else {"generated", "part generated"}
+    words = next(t.words for t in p.credentials.source_types if t.kind in kinds)
     part = ", or a part of it," if proved == "part generated" else ""
     return f"A signer on C2PA's trust list{signer} signed that the picture{part} was {words}."
 
@@ -156,7 +165,7 @@ def _agreement(said: Said, band: Band | None, *, signed: bool, at_odds: bool) ->
         return "They do not agree: it is signed as captured, and yet it carries a mark of an image generator."
     if not said or band is None:
         return ""
-    if band == "inconclusive":
+    if band in ("inconclusive", kind.NO_ANSWER):
         return "The pixels neither support nor contradict that."
     if (said == "captured") == (band == "likely not generated"):
         return "They agree."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from causalclip.examine.kind import NO_ANSWER, WHY
 from causalclip.examine.meant import error_rates
 
 if TYPE_CHECKING:
@@ -25,8 +26,11 @@ def quote(x: Examination) -> str:
 
 
 def _found(x: Examination) -> str:
-    score = f"a score of {x.detection.probability:.2f} on a scale from 0 to 1"
-    if x.headline.source == "pixels":
-        return f"The answer by its pixels is “{x.band}”, with {score}."
     word = x.headline.proved if x.headline.source == "signature" else x.headline.claimed
-    return f"{word} By its pixels alone, the answer is “{x.band}”, with {score}."
+    first = "" if x.headline.source == "pixels" else f"{word} "
+    if x.band == NO_ANSWER:
+        return f"{first}Its pixels got no answer. {WHY[x.detection.kind]}"
+    score = f"a score of {x.detection.probability:.2f} on a scale from 0 to 1"
+    if not first:
+        return f"The answer by its pixels is “{x.band}”, with {score}."
+    return f"{first}By its pixels alone, the answer is “{x.band}”, with {score}."

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from causalclip.examine.kind import WHAT_TO_DO
+
 if TYPE_CHECKING:
     from causalclip.calibration import Band
     from causalclip.examine.cautions import Caution
     from causalclip.examine.headline import Headline
+    from causalclip.head.kinds import PictureKind
     from causalclip.provenance.reading import Provenance
 
 Kind = Literal["signer", "sender", "original", "larger", "crop", "copies", "magnify", "report"]
@@ -39,10 +42,15 @@ REPORT = Step("report", "Download the report and pass it on with the picture.")
 
 
 def next_steps(
-    headline: Headline, band: Band, provenance: Provenance, cautions: tuple[Caution, ...]
+    headline: Headline,
+    band: Band,
+    provenance: Provenance,
+    cautions: tuple[Caution, ...],
+    kind: PictureKind = "photograph",
 ) -> tuple[Step, ...]:
     """At most six, the most telling first."""
-    return (*_evidence(headline, provenance), *_quality(cautions), *_usual(headline, band), REPORT)[:6]
+    steps = (*_evidence(headline, provenance), *_by_kind(kind, cautions), *_usual(headline, band), REPORT)
+    return steps[:6]
 
 
 def _evidence(headline: Headline, provenance: Provenance) -> Iterator[Step]:
@@ -57,6 +65,13 @@ def _evidence(headline: Headline, provenance: Provenance) -> Iterator[Step]:
         yield Step("sender", "Ask who sent it whether they made it with a generator, as the file says.")
 
 
+def _by_kind(kind: PictureKind, cautions: tuple[Caution, ...]) -> Iterator[Step]:
+    if kind == "photograph":
+        yield from _quality(cautions)
+    else:
+        yield Step("crop" if kind == "page" else "sender", WHAT_TO_DO[kind])
+
+
 def _quality(cautions: tuple[Caution, ...]) -> Iterator[Step]:
     kinds = {caution.kind for caution in cautions}
     if kinds & {"small", "recompressed"}:
@@ -67,7 +82,8 @@ def _quality(cautions: tuple[Caution, ...]) -> Iterator[Step]:
 
 def _usual(headline: Headline, band: Band) -> Iterator[Step]:
     if headline.source == "pixels":
-        yield Step("original", ORIGINAL[band])
-    yield Step("copies", COPIES[band] if headline.source == "pixels" else COPIES["inconclusive"])
+        yield Step("original", ORIGINAL.get(band, ORIGINAL["inconclusive"]))
+    found = band if headline.source == "pixels" else "inconclusive"
+    yield Step("copies", COPIES.get(found, COPIES["inconclusive"]))
     if headline.source == "pixels" and band != "likely not generated":
         yield Step("magnify", "Magnify the picture and look for visible marks of generators, and at hands and text.")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from causalclip.examine.kind import NO_ANSWER, TITLE, WHAT_TO_DO, WHY
 from causalclip.examine.meant import meaning
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ def waiting(words: str = WAITING) -> str:
 
 def brief(band: Band, sentence: str) -> str:
     """An answer as a card with one sentence, where it is not what the page is about."""
+    if band == NO_ANSWER:
+        return _card("inconclusive", ICON["inconclusive"], TITLE, f"<p>{escape(sentence)}</p>")
     return _card(TONE[band], ICON[band], band.capitalize(), f"<p>{escape(sentence)}</p>")
 
 
@@ -143,6 +146,8 @@ def verdict(
     )
     said = "".join(f"<li>{escape(note)}</li>" for note in notes)
     by_pixels = headline.source == "pixels"
+    if band == NO_ANSWER:
+        return _unanswered(headline, detection, cautions, links)
     parts = [
         f"<p>{UNSTABLE if flipped else MEANING[band]}</p>" if by_pixels else evidence(headline),
         _scale(detection.probability, detection.low, detection.high, detection.band),
@@ -157,6 +162,14 @@ def verdict(
     ]
     say = f"{headline.title}. " + (UNSTABLE if flipped else MEANING[band] if by_pixels else headline.pixels)
     return _card(headline.tone, SIGN[headline.tone], headline.title, "".join(parts), say=say)
+
+
+def _unanswered(headline: Headline, detection: Detection, cautions: Sequence[Caution], links: str) -> str:
+    """Why there is no answer, and what to do; no score, which would mean nothing."""
+    why = f"<p>{escape(WHY[detection.kind])}</p><p><b>{escape(WHAT_TO_DO[detection.kind])}</b></p>"
+    said = f"{headline.title}. {WHY[detection.kind]}"
+    parts = [why, evidence(headline), links, _cautions(cautions), f"<p class='cc-small'>{CAUTION}</p>"]
+    return _card(headline.tone, SIGN[headline.tone], headline.title, "".join(parts), say=said)
 
 
 def evidence(headline: Headline) -> str:

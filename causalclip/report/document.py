@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image
 
 from causalclip.examine.cautions import NOT_RECOGNISED
+from causalclip.examine.kind import NO_ANSWER, WHY
 from causalclip.places import shipped_folder
 from causalclip.provenance.reading import CAVEAT, history_words
 from causalclip.report import label, provenance_panel, stability_panel
@@ -74,7 +75,7 @@ def as_html(examination: Examination, *, maps: dict[str, str], found_at: str = "
         thumbnail=draw_thumbnail(x.pixels),
         tone=x.headline.tone,
         icon=SIGN[x.headline.tone],
-        meaning=UNSTABLE if flipped else MEANING[x.band],
+        meaning=WHY[x.detection.kind] if x.band == NO_ANSWER else UNSTABLE if flipped else MEANING[x.band],
         chip=provenance_panel.CHIP[x.provenance.credentials.state][0],
         signer=provenance_panel.SIGNER.get(x.provenance.credentials.state, "Signer"),
         history=history_words(x.provenance),

@@ -3,16 +3,18 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
+from pillow_heif import register_heif_opener
 from torch import Tensor
 
 from causalclip.clip.views import plan_views, render
 from causalclip.pictures.delivery import KERNELS, encode, random_delivery
 from causalclip.quality import compression
 from causalclip.training.data import Record
-from causalclip.training.originals import open_original
 from causalclip.training.retouching import RETOUCHES
 
+register_heif_opener()  # phones write HEIC
+LOSSLESS = "PNG", "TIFF", "BMP"
 LONG_SIDES = (640, 2048), (512, 1600), (512, 1024)  # px; of a lightly and a much delivered copy, and of a retouched one
 MUCH, RETOUCHED = 1, 2  # the numbers of those copies
 HISTORY = 0.6  # how often a lossless file first gets a lossy past, as most photographs have one
@@ -45,6 +47,37 @@ def copy_view(record: Record, root: str | Path, copy: int, *, size: int) -> tupl
     pixels = np.asarray(picture)
     squares = plan_views(picture.width, picture.height, size=size, windows=0)
     return render(pixels, [squares[int(rng.integers(len(squares)))]], size=size)[0], compression(pixels)
+
+
+def open_original(record: Record, root: str | Path, *, most: int, rng: np.random.Generator) -> tuple[Image.Image, bool]:
+    """The record's picture, RGB and upright, and whether its file is lossless.
+
+    most: px; a JPEG more than three times as large is decoded at reduced scale. rng: which picture of a sheet it is.
+    """
+    with Image.open(Path(root) / record.path) as file:
+        lossless = file.format in LOSSLESS
+        if file.format == "JPEG" and not record.crop and not record.grid and max(file.size) > 3 * most:
+            file.draft("RGB", (2 * most, 2 * most))
+        picture = on_white(ImageOps.exif_transpose(file))
+    if record.crop:
+        left, top, right, bottom = map(int, record.crop.split(","))
+        picture = picture.crop((left, top, right, bottom))
+    if record.grid:
+        columns, rows = map(int, record.grid.split("x"))
+        i, j = int(rng.integers(columns)), int(rng.integers(rows))
+        w, h = picture.width / columns, picture.height / rows
+        picture = picture.crop((round(i * w), round(j * h), round((i + 1) * w), round((j + 1) * h)))
+    return picture, lossless
+
+
+def on_white(picture: Image.Image) -> Image.Image:
+    """RGB; what is transparent stands on white."""
+    if "A" not in picture.mode and picture.mode != "P":
+        return picture.convert("RGB")
+    layered = picture.convert("RGBA")
+    white = Image.new("RGBA", layered.size, "white")
+    white.alpha_composite(layered)
+    return white.convert("RGB")
 
 
 def seed_of(record: Record) -> int:

@@ -101,7 +101,8 @@ def _band_shares(labels: np.ndarray, bands: np.ndarray) -> dict[str, dict[str, f
             "real": float((bands[labels == 0] == band).mean()),
             "generated": float((bands[labels == 1] == band).mean()),
         }
-        for band in ("likely generated", "inconclusive", "likely not generated")
+        for band in ("likely generated", "inconclusive", "likely not generated", "no answer")
+        if band != "no answer" or (bands == band).any()
     }
 
 

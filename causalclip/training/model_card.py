@@ -79,6 +79,19 @@ def promise_words(bands: Mapping[str, float]) -> str:
     )
 
 
+def kinds_words(kinds: Mapping[str, Any]) -> str:
+    """How well it tells photographs from other pictures, on held-out owners; nothing where it does not."""
+    if not kinds:
+        return ""
+    refused = ", ".join(f"{name} {k['share']:.0%} (n = {k['pictures']})" for name, k in kinds["refused"].items())
+    return f"""## What is no photograph gets no answer
+A linear head on the same embedding tells photographs, and generated pictures that look like them, from other kinds: AUC
+{kinds["auc"]:.3f} on held-out owners. It refuses {kinds["photographs_refused"]:.1%} of photographs there, each owner
+counted once; on new owners, with 90% confidence, at most {kinds["photographs_refused_bound"]:.1%}. It refuses of the
+other kinds: {refused}.
+"""
+
+
 def model_card(report: Mapping[str, Any], records: Sequence[Record], config: DetectorConfig) -> str:
     """The README.md of a trained detector: what it is, what it was trained on, what is known and what is not."""
     masks = "\n".join(
@@ -125,6 +138,7 @@ Bands: at or above {calibration.high:.3f} likely generated, at or below {calibra
 inconclusive between them; threshold of best balanced accuracy {calibration.threshold:.3f}.
 {promise_words(report["validation"]["bands"])}
 
+{kinds_words(report["kinds"])}
 ## The mask
 Collapse would show as a density of 0 or 1, or a variance of 0.
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from causalclip.training.data import LIKE, Record, assign_environments, assign_f
 from causalclip.training.features import Features, compute_features, neutral_patches
 from causalclip.training.fitting import TrainConfig, fit_head
 from causalclip.training.guards import check_training
+from causalclip.training.kinds import COPIES, fit_kinds
 from causalclip.training.model_card import mask_report, model_card, validation_report
 from causalclip.training.splicing import Cells, Wanted, compute_cells
 
@@ -236,6 +238,7 @@ def train_detector(
         BadManifest: nothing can be learned from the data; said before anything is computed.
     """
     out = Path(out)
+    records, every = [r for r in records if r.kind == "photo"], records
     check_training(records, folds=recipe.folds)
     features = compute_features(records, root, backbone=backbone, copies=recipe.copies, cache=cache)
     data = problem(records, features, recipe)
@@ -255,10 +258,17 @@ def train_detector(
         revision=recipe.revision,
     )
     detector = Detector(tower, {"whole": head}, config, name=out.name)
+    others = [r for r in every if r.kind != "photo"]
+    kinds: dict[str, Any] = {}
+    if others:
+        seen = compute_features(others, root, backbone=backbone, copies=COPIES, cache=cache).take(recipe.parts)
+        both = torch.cat([data.features[:COPIES], seen], 1)
+        detector.kinds, kinds = fit_kinds([*records, *others], both)
     detector.save_pretrained(out)
     report = {
         "validation": validation_report(records, raw, features.compression, data.fold, config) | {"bands": promise},
         "masks": {"whole": mask_report(head, data.features[0], data.labels)},
+        "kinds": kinds,
         "recipe": asdict(recipe),
         "pictures": len({(r.label, r.source, r.picture) for r in records}),
     }

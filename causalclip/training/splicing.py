@@ -19,10 +19,9 @@ from torch import Tensor
 from causalclip.clip.embedding import cell_embeddings, needs
 from causalclip.clip.views import plan_views, render
 from causalclip.pictures.delivery import random_delivery
-from causalclip.training.copies import shrink
+from causalclip.training.copies import open_original, shrink
 from causalclip.training.data import Record
 from causalclip.training.features import in_processes, process_tower
-from causalclip.training.originals import open_original
 
 # (host, guest) is generated, and how often that is drawn: the first is what there is most of in the world.
 MIXTURE = {(False, True): 0.4, (False, False): 0.3, (True, False): 0.2, (True, True): 0.1}

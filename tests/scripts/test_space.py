@@ -42,4 +42,4 @@ def test_a_file_that_is_too_large_is_named(tmp_path: Path, monkeypatch: pytest.M
 def test_an_image_of_docker_holds_what_a_space_does(tmp_path: Path) -> None:
     let_in = {line[1:] for line in (space.ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     needed = {path.parts[0] for path in space.assemble(tmp_path / "space")} - {"README.md", "LICENSE", "docs"}
-    assert let_in == needed
+    assert let_in - {"scripts/torch_build.py"} == needed  # which only picks PyTorch's build while the image is made

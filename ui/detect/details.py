@@ -128,8 +128,6 @@ def _seen(detection: Detection) -> str:
     words = "the whole, in one square" if squares == 1 else f"the whole, in {squares} squares"
     if windows:
         words += f"; close up, in {_windows(windows)} (their corners can be marked on the map)"
-    else:
-        words += "; no close-up windows: the picture is too small for them"
     missed = 1 - float(seen(detection, columns=200, rows=200).mean())
     return words + (f". {missed:.0%} of the picture was not seen (hatched on the map)" if missed > 0.005 else "")
 

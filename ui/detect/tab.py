@@ -123,7 +123,7 @@ class DetectTab:
             self.status: card.verdict(
                 said, detection, loaded.notes, cautions=cautions, links=steps.links(ready=False), unlike=other
             ),
-            self.steps: steps.panel(next_steps(said, detection.band, provenance, cautions)),
+            self.steps: steps.panel(next_steps(said, detection.band, provenance, cautions, detection.kind)),
             self.provenance: _claims(provenance),
             self.facts: details.facts(detection, loaded),
             self.source: path,

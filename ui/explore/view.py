@@ -6,6 +6,7 @@ import math
 from html import escape
 from typing import TYPE_CHECKING
 
+from causalclip.examine.kind import NO_ANSWER, WHY
 from causalclip.maps.explorer import (
     DRAWS,
     Channel,
@@ -39,6 +40,8 @@ ORDERS: dict[Order, str] = {
 
 def answer(detection: Detection) -> str:
     """The answer and its score, as a card."""
+    if detection.band == NO_ANSWER:
+        return brief(detection.band, f"{WHY[detection.kind]} What follows explains that score all the same.")
     found, low, high = scores(detection.probability, detection.low, detection.high)
     return brief(
         detection.band,

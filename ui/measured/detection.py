@@ -25,7 +25,8 @@ def answers(test: Report) -> str:
     caption = "Answers from left to right: " + ", ".join(TONE)
     note = (
         f"<p class='cc-small'>{SETS_WORDS} The bands were set on other pictures than these. These are the answers "
-        "before the stability check, which can turn an answer into inconclusive.</p>"
+        "before the stability check, which can turn an answer into inconclusive. What is left of a row got no answer: "
+        "it was taken for a drawing, a screenshot or another kind of picture that is no photograph.</p>"
     )
     return words + table(caption, ["pictures", "shares", *TONE], rows) + note
 

@@ -18,7 +18,7 @@ ERRORS = {
     429: "Too many requests of this sender are in work.",
     503: "The queue is full, or the model is not there.",
 }
-BANDS = ["likely generated", "inconclusive", "likely not generated"]
+BANDS = ["likely generated", "inconclusive", "likely not generated", "no answer"]
 PICTURE = {"type": "string", "contentMediaType": "application/octet-stream", "description": ACCEPTED}
 
 

@@ -7,9 +7,8 @@ import pytest
 from PIL import Image
 
 from causalclip.dataset.originals import read_originals
-from causalclip.training.copies import LONG_SIDES, copy_picture, copy_view
+from causalclip.training.copies import LONG_SIDES, copy_picture, copy_view, open_original
 from causalclip.training.data import BadManifest, Record
-from causalclip.training.originals import open_original
 from tests.makers.pictures import photo
 
 SHA = "ab" * 32

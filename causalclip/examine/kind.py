@@ -1,0 +1,26 @@
+"""What is said of a picture that is no photograph: why there is no answer, and what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from causalclip.head.kinds import PictureKind
+
+NO_ANSWER = "no answer"  # the band
+TITLE = "No answer for this kind of picture"
+WHY: dict[PictureKind, str] = {
+    "drawing": (
+        "It looks like a drawing, a painting or a rendering. The detector knows photographs, and generated pictures "
+        "that look like photographs; on anything else its score would mean nothing."
+    ),
+    "page": (
+        "It looks like a screenshot, a chart, a scan, a meme or a collage. The detector knows photographs, and "
+        "generated pictures that look like photographs; on anything else its score would mean nothing."
+    ),
+}
+WHAT_TO_DO: dict[PictureKind, str] = {
+    "drawing": "Find out who made it, and when: earlier copies and the artist's own page tell more than pixels here.",
+    "page": "Cut out the photograph in it, if there is one, and examine that part; or find the picture that it shows.",
+}
+TRACES = "They are not those of a photograph, so they are not judged."

@@ -1,0 +1,64 @@
+"""A picture that is no photograph: the fourth answer, at every door that an examination has."""
+
+import json
+
+import pytest
+import torch
+
+from causalclip.detector import Detector
+from causalclip.examine.batch import NOTHING, as_csv, examine_all
+from causalclip.examine.examination import Examination, examine
+from causalclip.examine.kind import NO_ANSWER, TITLE, WHAT_TO_DO, WHY
+from causalclip.head.kinds import KindHead
+from causalclip.report import card
+from causalclip.report.document import as_html, as_json
+from tests.makers.detectors import tiny_detector
+from tests.makers.pictures import encode, photo
+
+
+def refusing(kind: str) -> Detector:
+    """A detector that takes every picture for that kind."""
+    detector = tiny_detector()
+    head = KindHead(detector.heads["whole"].shift.shape[0])
+    with torch.no_grad():
+        head.scores.weight.zero_()
+        head.scores.bias.copy_(torch.tensor([1.0, 1.0 if kind == "page" else -1.0]))
+    detector.kinds = head
+    return detector
+
+
+@pytest.fixture(scope="module", params=["drawing", "page"])
+def x(request: pytest.FixtureRequest) -> Examination:
+    return examine(encode(photo(200, 150), "JPEG"), refusing(request.param))
+
+
+def test_there_is_no_score_no_frequency_and_no_check(x: Examination) -> None:
+    said = x.as_dict()
+    assert (said["answer"], said["band"], said["kind"]) == (TITLE, NO_ANSWER, x.detection.kind)
+    assert said["probability"] is said["logit"] is said["meant"] is None
+    assert said["stability"]["words"] == "Not checked"
+    assert WHY[x.detection.kind] in said["quote"]
+    assert "score of" not in said["quote"]
+    assert WHAT_TO_DO[x.detection.kind] in said["next_steps"]
+
+
+def test_card_and_report_say_why_and_show_no_score(x: Examination) -> None:
+    html = card.verdict(x.headline, x.detection)
+    assert TITLE in html
+    assert WHY[x.detection.kind] in html.replace("&#x27;", "'")
+    assert "cc-scale" not in html
+    assert "out of 100" not in html
+    report = as_html(x, maps={"causal": "data:,", "non_causal": "data:,"})
+    assert TITLE in report
+    assert "Score, unrounded" not in report
+    assert json.loads(as_json(x))["probability"] is None
+
+
+def test_a_batch_has_its_row_without_a_score() -> None:
+    *_, last = examine_all(lambda: [("a.jpg", encode(photo(200, 150), "JPEG"))], refusing("page"))
+    assert (last.row.answer, last.row.score, last.row.survives) == (TITLE, None, NOTHING)
+    assert TITLE in as_csv([last.row])
+
+
+def test_a_card_of_one_sentence_knows_the_fourth_answer() -> None:
+    assert TITLE in card.brief(NO_ANSWER, "a sentence")
