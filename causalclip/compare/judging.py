@@ -1,7 +1,7 @@
 """What two pictures are to each other, and how sure that is: two logistic curves over what was found.
 
-The coefficients are fitted by `python -m benchmarks.local.compare --choose` on copies of training pictures, on pictures
-of one room from several places, and on pictures that have nothing to do with each other.
+The coefficients are set by hand, by what a few dozen copies of training pictures showed; a confidence is therefore a
+grade, not a measured frequency. `python -m benchmarks.local.compare --choose` prints fitted ones.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from causalclip.compare.keypoints import Placement
 
 Answer = Literal["same picture", "same scene, another moment", "no match"]
 SIMILAR = 0.6  # of a block's structure: above it, both copies show the same there
-LEAST, MOST = 0.5, 0.99  # confidences that are said: more was not measured
+LEAST, MOST = 0.5, 0.95  # confidences that are said: more was not measured
+WIDE = 0.25  # of the smaller picture, that points of one picture span: a camera that turned shares a corner alone
 # log2 of the points that agree, their share, the area they span (at most 1), the share of similar blocks, 1
 MATCH = (2.0, 4.0, 2.0, 4.0, -16.0)
 SAME = (0.5, 4.0, 2.0, 20.0, -19.0)
@@ -35,7 +36,7 @@ def similar(blocks: Blocks) -> float:
 
 def judge(found: tuple[float, ...]) -> tuple[Answer, float]:
     """The answer and its confidence, in [LEAST, MOST]."""
-    match, same = _logistic(found, MATCH), _logistic(found, SAME)
+    match, same = _logistic(found, MATCH), _logistic(found, SAME) if found[2] >= WIDE else 0.0
     if match < 0.5:
         return "no match", _said(1 - match)
     return (

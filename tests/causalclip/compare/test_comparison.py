@@ -10,6 +10,7 @@ from skimage import data
 
 from causalclip.compare import Comparison, compare
 from causalclip.compare.drawing import draw_boxes, overlaid
+from causalclip.compare.judging import judge
 from causalclip.compare.words import headline, row
 from causalclip.pictures.delivery import encode
 
@@ -100,6 +101,13 @@ def test_one_thing_from_two_places_is_no_copy() -> None:
     found = compare(left, right)
     assert found.answer == "same scene, another moment"
     assert found.changes == ()
+
+
+def test_points_in_one_corner_are_no_copy() -> None:
+    """As where a camera turned: what both show agrees, and most of either is not in the other."""
+    wide = (8.0, 0.9, 0.8, 0.98, 1.0)
+    assert judge(wide)[0] == "same picture"
+    assert judge((*wide[:2], 0.18, *wide[3:]))[0] == "same scene, another moment"
 
 
 @pytest.mark.parametrize("other", [data.coffee(), np.full((200, 300, 3), 127, np.uint8)], ids=["another", "empty"])
