@@ -36,18 +36,18 @@ def main() -> None:
 
 def fuzz(calls: int) -> dict[str, Any]:
     """Makes so many calls, and counts their answers."""
+    import gradio as gr
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
 
     from tests.makers.detectors import tiny_detector
     from ui.programs.routes import routes
+    from ui.server.doors.door import Door
     from ui.server.doors.programs import Programs
-    from ui.server.doors.routes import Doors
 
-    detector = tiny_detector()
-    return _Fuzz(Starlette(routes=routes(lambda: detector), middleware=[Middleware(Programs), Middleware(Doors)])).run(
-        calls
-    )
+    detector, page = tiny_detector(), gr.Blocks()
+    doors = [Middleware(Programs), Middleware(Door, page=page, waiting=16)]
+    return _Fuzz(Starlette(routes=routes(lambda: detector), middleware=doors)).run(calls)
 
 
 class _Fuzz:
@@ -60,7 +60,7 @@ class _Fuzz:
         _register_pictures()
         self.version = schemathesis.__version__
         self.schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", app, headers={"Host": HOST})
-        self.checks = [checks.not_a_server_error]
+        self.checks: list[Any] = [checks.not_a_server_error]
         self.checks += checks.CHECKS.get_by_names(
             ["status_code_conformance", "content_type_conformance", "response_schema_conformance"]
         )
@@ -75,9 +75,10 @@ class _Fuzz:
         settings = hypothesis.settings(
             max_examples=calls // 4, deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck)
         )
-        for result in self.schema.get_all_operations():
+        operation: Any
+        for operation in self.schema.get_all_operations():
             for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-                cases = result.ok().as_strategy(generation_mode=mode)
+                cases = operation.ok().as_strategy(generation_mode=mode)
                 hypothesis.seed(SEED)(settings(hypothesis.given(case=cases)(self.ask)))()
         return {
             "date": date.today().isoformat(),

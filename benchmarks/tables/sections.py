@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.tables import checks, defences, local, method, promise, running, verdicts
+from benchmarks.tables import checks, defences, local, masks, method, promise, running, verdicts
 from benchmarks.tables.aims import Aim, aims_table
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
@@ -31,6 +31,7 @@ SECTIONS: list[tuple[str, str, Callable[[Any], str]]] = [
     ("local/inside.json", "Pictures inside screenshots (`python -m benchmarks.local.inside`)", local.inside),
     ("local/compare.json", "Two copies compared (`python -m benchmarks.local.compare`)", local.compare),
     ("detection/owners.json", "More owners", method.owners),
+    ("detection/masks.json", "What a mask can hold back", masks.masks),
     (LADDER, "The ladder: what each piece of the method adds", lambda report: f"{method.ladder(report)}\n\n{FIGURE}"),
     ("vlm/results.json", "What the vision-language model knows", running.language),
     (PURIFIED, "Purification, under each threat model", defences.purification),
@@ -50,6 +51,7 @@ AIMS: list[tuple[str, Callable[[Any], list[Aim]]]] = [
     ("local/inside.json", local.inside_aims),
     ("local/compare.json", local.compare_aims),
     (LADDER, method.ladder_aims),
+    ("detection/masks.json", masks.masks_aims),
     ("vlm/results.json", running.language_aims),
     (PURIFIED, defences.purification_aims),
     ("latency.json", running.speed_aims),

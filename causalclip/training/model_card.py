@@ -13,6 +13,7 @@ from torch import Tensor
 from causalclip.detector import DetectorConfig
 from causalclip.head.hsic import normalised_hsic
 from causalclip.head.masks import MaskStatistics
+from causalclip.head.meaning import MASK_MEANING, SHARES_THE_LABEL
 from causalclip.head.model import CausalHead
 from causalclip.training.data import Record
 from causalclip.training.measures import calibration_error
@@ -105,6 +106,7 @@ def model_card(report: Mapping[str, Any], records: Sequence[Record], config: Det
         if isinstance(v, dict) and "auc" in v
     )
     calibration = config.calibration
+    shares = max(m["adversary_accuracy"] for m in report["masks"].values()) > SHARES_THE_LABEL
     return f"""---
 license: other
 license_name: weights-of-mixed-data
@@ -145,6 +147,8 @@ Collapse would show as a density of 0 or 1, or a variance of 0.
 | head | density | entropy, bits | variance over pictures | share above 0.5 | nHSIC(Zc, Znc) | adversary's accuracy |
 |---|---|---|---|---|---|---|
 {masks}
+
+{MASK_MEANING if shares else "An adversary finds little of the label in what is held back."}
 
 ## On `test`, whose generators and sites are not in `train`
 <!-- measured: written by `python -m benchmarks.readme` -->

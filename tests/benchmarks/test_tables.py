@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.tables import checks, front, method, running, sections, verdicts
+from benchmarks.tables import checks, front, masks, method, running, sections, verdicts
 from benchmarks.tables.aims import Aim, aims_table, missed_line
 from benchmarks.tables.markdown import ordered, percent, percents
 
@@ -143,3 +143,27 @@ def test_a_range_of_shares_has_both_ends() -> None:
 
 def test_sets_without_a_name_come_before_all() -> None:
     assert ordered(["all", "zebra", "alike", "broad"]) == ["broad", "alike", "zebra", "all"]
+
+
+def mask_row(**changes: float) -> dict[str, float]:
+    row = dict.fromkeys(("held_label", "held_label_neighbours", "held_label_fresh"), 0.6)
+    row |= dict.fromkeys(("passed_owner", "held_owner", "passed_content", "held_content"), 0.3)
+    return row | {"density": 0.4, "auc": 0.95, "auc_spread": 0.004, "seeds": 3, "tpr_at_5_fpr": 0.8} | changes
+
+
+def test_a_mask_must_keep_all_that_is_asked_of_it() -> None:
+    whole = mask_row(density=1.0, seeds=1, held_label=0.95)
+    rows = {
+        "good": mask_row(),
+        "knows": mask_row(held_label_fresh=0.7),
+        "costs": mask_row(auc=0.94),
+        "open": mask_row(density=0.6),
+    }
+    report = {"pictures": 9, "owners": 3, "chance": {"owner": 0.1, "content": 0.2}}
+    report["ideas"] = {"unmasked": {"all channels": whole}, "others": rows}
+    assert "All of it is kept by: good." in masks.masks(report)
+    assert "| good | 0.40 | 0.950 ± 0.004 |" in masks.masks(report)
+    assert [(a.reached, a.found) for a in masks.masks_aims(report)] == [(True, "0.600")]
+    del rows["good"]
+    assert "No idea keeps all of it." in masks.masks(report)
+    assert [(a.reached, a.found) for a in masks.masks_aims(report)] == [(False, "0.700")]

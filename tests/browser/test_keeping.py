@@ -10,6 +10,7 @@ from gradio_client import Client, handle_file
 from tests.browser.conftest import Open
 from tests.browser.test_detect import give, verdict
 from tests.makers.keeping import Keeper, keeper, until
+from ui.server.store import STORE, _folder
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +67,10 @@ def test_closing_the_page_deletes_at_once(open_page: Open, files: dict[str, Path
 
 
 def kept_of(session: Path) -> set[Path]:
-    """What is kept for an open page, given its folder: this, the files in it, and the uploads that its notes name."""
-    notes = {Path(note.read_text()) for note in session.glob("uses-*")}
-    return {session, *notes, *(path for path in session.rglob("*") if path.is_file())}
+    """What is kept for an open page, given its folder: this, the files in it, and the uploads that it uses."""
+    used = next((used for name, used in STORE._pages.items() if _folder(name) == session), set())
+    uploads = {path for name in used for path in (session.parent / name).rglob("*")}
+    return {session, *uploads, *(path for path in session.rglob("*") if path.is_file())}
 
 
 def names(paths: set[Path]) -> set[str]:

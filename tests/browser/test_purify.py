@@ -63,7 +63,7 @@ def test_the_three_prepared_ones_in_one_look(open_page: Open, real_app: Served, 
         expect(page.locator("#purify-adversarial-said")).to_contain_text("answer differs")
         expect(page.locator("#purify-purified-said")).to_contain_text("answer as before")
         expect(page.locator("#purify-answers table svg")).to_have_count(3)
-        expect(page.locator("#purify-notes")).to_contain_text("looked at the purified picture through the eye")
+        expect(page.locator("#purify-notes")).to_contain_text("looked at the purified picture through the adapter")
         expect(page.locator("#purify-purifier-change img")).to_be_visible()
         page.wait_for_timeout(500)  # the pictures have their size
         tops = in_sight(page, "#purify-adversarial", "#purify-purified", "#purify-answers")

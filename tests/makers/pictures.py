@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 import pillow_heif
@@ -11,7 +12,7 @@ from PIL import Image
 pillow_heif.register_heif_opener()  # so that Pillow can write HEIC here; the package itself registers nothing
 
 PILLOW = {"JPEG": "JPEG", "PNG": "PNG", "WebP": "WEBP", "AVIF": "AVIF", "HEIC": "HEIF", "TIFF": "TIFF", "GIF": "GIF"}
-FAITHFUL = {  # options with which a format keeps the pixels best
+FAITHFUL: dict[str, dict[str, Any]] = {  # options with which a format keeps the pixels best
     "JPEG": {"quality": 97, "subsampling": 0},
     "WebP": {"lossless": True},
     "AVIF": {"quality": 97, "subsampling": "4:4:4", "speed": 10},
@@ -26,7 +27,7 @@ def photo(width: int = 128, height: int = 96) -> np.ndarray:
     return np.stack(planes, -1).astype(np.uint8)
 
 
-def encode(picture: np.ndarray | Image.Image, name: str, **options: object) -> bytes:
+def encode(picture: np.ndarray | Image.Image, name: str, **options: Any) -> bytes:
     """The bytes of a file of format `name`, as faithful as the format allows unless options say otherwise."""
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     file = io.BytesIO()

@@ -100,7 +100,7 @@ class BatchTab:
             return ended
         batch = batch.ended()
         batch.write_table()
-        refused = sum(row.score is None for row in batch.rows)
+        refused = sum(bool(row.problem) for row in batch.rows)
         words = f"{len(batch.rows) - refused} examined" + (f", {refused} could not be" if refused else "")
         finished = {self.status: _say(f"Finished: {words}. {_sum(batch)}")} if said else {}
         return ended | finished | self._drawn(batch)

@@ -91,7 +91,7 @@ def _row(row: Row, thumbnail: str, edges: tuple[float, ...]) -> str:
         exact = f" data-value='{value}'" if name == "score" and value is not None else ""
         tag = "th scope='row'" if name == "name" else "td"
         cells.append(f"<{tag}{exact}>{_cell(row, name, value, thumbnail, edges)}</{tag[:2]}>")
-    opens = f" data-number='{row.number}'" if row.score is not None else ""
+    opens = f" data-number='{row.number}'" if not row.problem else ""
     kept = {"answer": row.answer, "cautions": row.cautions, "survives": row.survives}
     data = "".join(f" data-{name}='{escape(value)}'" for name, value in kept.items())
     return f"<tr{opens}{data}>{''.join(cells)}</tr>"
@@ -99,11 +99,11 @@ def _row(row: Row, thumbnail: str, edges: tuple[float, ...]) -> str:
 
 def _cell(row: Row, name: str, value: Any, thumbnail: str, edges: tuple[float, ...]) -> str:
     text = NOTHING if value in (None, "") else shown(value, *edges) if name == "score" else escape(str(value))
-    if name == "answer" and row.score is not None:
+    if name == "answer" and not row.problem:
         tone = tone_of(row.answer)
         icon = f"<span aria-hidden='true'>{SIGN[tone]}</span>"
         return f"<span class='cc-answer cc-{tone}'>{icon}\N{NO-BREAK SPACE}{text}</span>"
-    if name == "name" and row.score is not None:
+    if name == "name" and not row.problem:
         image = f"<img alt='' src='{thumbnail}'>" if thumbnail else ""
         return f"<button type='button' class='cc-open'>{image}<span>{text}</span></button>"
     return text

@@ -101,7 +101,7 @@ def said(found: Comparison) -> str:
     return f"<div role='status'><h3>{escape(headline(found))}</h3><p>{escape(found.sentence)}</p>{changes}</div>"
 
 
-def compare_endpoint(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict[str, Any]:
+def compare(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict[str, Any]:
     """Compares two picture files, such as a picture and an earlier copy of it.
 
     first, second: as for detect.
@@ -133,7 +133,7 @@ def add_compare(pictures: list[gr.Image], explored: list[gr.State]) -> ComparePa
     changed = [event for picture in pictures for event in (picture.upload, picture.clear)]
     part.off(changed, parts.cleared, outputs=parts.shown)
     told = gr.JSON(visible=False)
-    gr.on([], compare_endpoint, pictures, told, preprocess=False, api_name="compare", **MODEL_QUEUE)
+    gr.on([], compare, pictures, told, preprocess=False, api_name="compare", **MODEL_QUEUE)
     return parts
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from causalclip.head.meaning import MASK_MEANING, SHARES_THE_LABEL
 from causalclip.maps.maskgrid import BINS, CLOSED, OPEN, TITLES, Openness, mean_masks, openness
 from ui.charts import bar, table
 
@@ -33,12 +34,7 @@ def _measured(measured: dict[Kind, dict[str, float]]) -> str:
         return UNMEASURED
     rows = [[TITLES[k], f"{m['nhsic']:.2f}", f"{m['adversary_accuracy']:.1%}"] for k, m in measured.items()]
     worst = max(m["adversary_accuracy"] for m in measured.values())
-    verdict = (
-        "So the held-back half is not free of traces, and “causal” is the paper's name for what the verdict rests on, "
-        "not a proof."
-        if worst > 0.6
-        else "A coin gets 50 %."
-    )
+    verdict = MASK_MEANING if worst > SHARES_THE_LABEL else "A coin gets 50 %."
     words = (
         "<p>Measured on this model's training pictures: an adversary that sees only what is held back is right about "
         f"{worst:.1%} of them at best. {verdict}</p>"

@@ -64,7 +64,7 @@ def test_a_row_with_a_fault_is_neither_written_nor_read(tmp_path: Path, value: d
     ("data", "says"),
     [
         (b"set,split\n", "needs the columns"),
-        (gzip.compress(b"x")[:-4], "not a CSV"),
+        (gzip.compress(b"x", mtime=0)[:-4], "not a CSV"),
         (b"\xff\xfe\x00", "not a CSV"),
         ((",".join(COLUMNS) + "\nsites\n").encode(), "fields"),
         ((",".join(COLUMNS) + "\n" + ",".join("x" for _ in COLUMNS) + "\n").encode(), "whole numbers"),

@@ -61,7 +61,7 @@ def test_the_eye_looks_at_the_purified_picture_alone() -> None:
     plain, led = (list(exhibit(models, photo(96, 72), Wish(QUESTION, eye=e)))[-1] for e in (False, True))
     assert looked == [1]
     assert led.said["adversarial"] == plain.said["adversarial"]
-    assert "looked at the purified picture through the eye" in words.notes(led)
+    assert "looked at the purified picture through the adapter" in words.notes(led)
     asked = []
     models = tiny_models(purifier=lambda: new_pipeline(channels=(8, 16)), adapted=lambda: asked.append(1))
     shown = list(exhibit(models, photo(96, 72), Wish(QUESTION, eye=True)))[-1]

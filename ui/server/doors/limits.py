@@ -46,7 +46,7 @@ class Limits:
             if here >= (PAGES if by_page else AN_ADDRESS) or mine >= A_SESSION:
                 return 429, YOURS
             if waits.count(address) >= max(1, self.waiting // 2):  # the other half is for others
-                return 429, YOURS
+                return 503, FULL
         return (503, FULL) if len(waits) >= self.waiting else None
 
     @contextmanager

@@ -140,7 +140,7 @@ class Schema:
 
     def _function(self, name: str | None, number: int | None) -> Any:
         for key, function in self.page.fns.items():
-            if (function.api_name == name) if name else (key == number):
+            if function.fn and ((function.api_name == name) if name else (key == number)):  # others run in the browser
                 return function
         raise BadCallError(NO_FUNCTION)
 

@@ -127,6 +127,15 @@ def test_the_function_that_is_checked_is_the_one_that_runs(form: gr.Blocks) -> N
     assert read("other", "a", page=form, fn_index=0)["fn_index"] == 1
 
 
+def test_what_runs_in_the_browser_alone_is_no_function() -> None:
+    with gr.Blocks() as page:
+        gr.on([], None, js="() => 1", api_name="script")
+    with pytest.raises(BadCallError, match="no such function"):
+        Schema(page).read(b'{"data": []}', "script")
+    with pytest.raises(BadCallError, match="no such function"):
+        Schema(page).read(b'{"data": [], "fn_index": 0}', None)
+
+
 def test_only_what_was_read_goes_on(form: gr.Blocks) -> None:
     sent = read("form", "a", 1.5, True, ["a"], page=form, event_id="x", batched=True, trigger_id=1, oauth_token="x")
     assert sent["data"] == ["a", 1.5, True, ["a"], None]

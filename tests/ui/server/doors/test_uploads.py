@@ -107,8 +107,8 @@ def test_a_connection_that_drops_in_mid_upload_leaves_nothing(tiny_app: str, upl
     for _ in range(5):
         with socket.create_connection((place.hostname, place.port)) as connection:
             connection.sendall(head + part)
-            assert until(lambda: set(arrived(uploads)) > before, seconds=10)
-    assert until(lambda: set(arrived(uploads)) == before, seconds=10)
+            assert until(lambda: set(arrived(uploads)) - before, seconds=30)
+    assert until(lambda: set(arrived(uploads)) <= before, seconds=30)
 
 
 def test_one_that_was_chosen_and_never_run_goes(tiny_page: Any, short: None) -> None:
@@ -229,12 +229,13 @@ def test_what_arrives_under_another_name_is_not_kept(tiny_app: str, uploads: Pat
 @pytest.mark.parametrize("name", ["..", ".", "???", "\0", "a" * 5000, "../../../x.jpg", "C:\\x.jpg", "\ud800"])
 def test_a_file_may_have_any_name(tiny_app: str, uploads: Path, name: str) -> None:
     """And nothing of it lies anywhere but in a folder of its own."""
+    before = set(uploads.glob("tmp*"))
     part = b'--b\r\nContent-Disposition: form-data; name="files"; filename="%s"\r\n\r\nx\r\n--b--\r\n'
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
     body = part % name.encode("utf-8", "surrogatepass")
     answer = httpx.post(f"{tiny_app}gradio_api/upload", content=body, headers=headers, timeout=60)
     assert answer.status_code in {200, 400, 413}  # of a name of 5,000 characters, Gradio says that it is too long
-    assert not list(uploads.glob("tmp*"))
+    assert set(uploads.glob("tmp*")) == before
     for path in answer.json() if answer.status_code == 200 else []:
         assert Path(path).parent.parent == uploads
         assert Path(path).read_bytes() == b"x"

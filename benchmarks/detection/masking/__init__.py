@@ -1,0 +1,1 @@
+"""Ideas of a mask, and what they are judged on."""

@@ -1,0 +1,8 @@
+"""What the mask does and does not do, in one sentence: the card, the mask explorer and the docs say it."""
+
+SHARES_THE_LABEL = 0.6  # accuracy from which an adversary that sees what is held back does better than by chance
+MASK_MEANING = (
+    "The mask shows what the verdict reads, but it does not separate what caused a picture to look generated: what it "
+    "holds back tells generated pictures from photographs, too, a verdict without a mask is as good, and “causal” is "
+    "the paper's name for what passes, not a proof."
+)
