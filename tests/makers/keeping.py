@@ -32,8 +32,9 @@ class Keeper:
 
     def private(self) -> list[Path]:
         """The files that come from pictures: all but the examples that lie ready, and the room's lock."""
-        files = [path for path in self.base.rglob("*") if path.is_file() and path.parent.name != "examples"]
-        return [path for path in files if path.suffix != ".lock"]
+        # os.walk goes on where a folder is deleted while it is read; rglob does not.
+        files = [Path(folder, name) for folder, _, names in os.walk(self.base) for name in names]
+        return [path for path in files if path.parent.name != "examples" and path.suffix != ".lock"]
 
     def watch(self) -> None:
         """Fills `seen` for as long as the process runs."""
