@@ -10,7 +10,10 @@ from scipy.ndimage import find_objects, label, maximum_filter, minimum_filter
 
 from causalclip.compare.blocks import BLOCK, STRIDE, Blocks
 
-HIGH, LOW = 18.0, 6.0  # z that a change reaches somewhere, and everywhere; chosen on copies of training pictures
+HIGH, LOW = (
+    18.0,
+    6.0,
+)  # z that a change reaches somewhere, and everywhere; set by hand on about 70 copies of training pictures
 SMALLEST = 0.001  # of the picture
 MOST = 24  # changes that are told one by one, the largest first
 
