@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.proxy import NGINX
 from tests.serving import ROOT, WATCH, Served, served, wait_for
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -20,13 +21,17 @@ __all__ = ["ROOT", "WATCH", "Raw", "Served", "wait_for"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PLAYWRIGHT = importlib.util.find_spec("playwright") and importlib.util.find_spec("axe_playwright_python")
 
-collect_ignore = [] if CHROMIUM and PLAYWRIGHT else ["browser"]
+MISSING = {
+    "browser": "" if CHROMIUM and PLAYWRIGHT else "Chromium" if PLAYWRIGHT else "Playwright and its axe",
+    "deploy": "" if NGINX else "nginx",
+}
+collect_ignore = [folder for folder, missing in MISSING.items() if missing]
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if collect_ignore:
-        missing = "Chromium" if PLAYWRIGHT else "Playwright and its axe"
-        terminalreporter.write_line(f"Left out: the browser tests, because {missing} cannot be found.")
+    for folder in collect_ignore:
+        line = f"Left out: the tests in tests/{folder}, because {MISSING[folder]} cannot be found."
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,0 +1,237 @@
+"""The shipped nginx before a small app: what it holds off, what it passes on, and what it says of itself."""
+
+import asyncio
+import contextlib
+import resource
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import uvicorn
+from gradio_client import Client, handle_file
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from tests.makers.pictures import encode, photo
+from tests.proxy import Proxied, proxied
+
+CALL = b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1048576\r\n\r\n"
+SOON = 2.0  # seconds
+
+
+@pytest.fixture(scope="module")
+def small_app() -> Iterator[str]:
+    """Says what it is told: headers, how long a body took to arrive, four events, a long answer."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(_told(), port=port, log_level="critical", forwarded_allow_ips=""))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{port}/"
+    server.should_exit = True
+    thread.join(10)
+
+
+def _told() -> Starlette:
+    async def headers(request: Request) -> Response:
+        said = {"content-security-policy": "default-src 'self'", "x-content-type-options": "nosniff"}
+        return JSONResponse(dict(request.headers), headers=said)
+
+    async def upload(request: Request) -> Response:
+        started = time.monotonic()
+        body = await request.body()
+        return JSONResponse({"size": len(body), "seconds": time.monotonic() - started})
+
+    async def events(request: Request) -> Response:
+        async def four() -> object:  # type: ignore[misc]
+            for number in range(4):
+                yield f"data: {number}\n\n"
+                await asyncio.sleep(0.3)
+
+        return StreamingResponse(four(), media_type="text/event-stream")  # type: ignore[arg-type]
+
+    async def style(request: Request) -> Response:
+        return Response(str(time.monotonic_ns()), media_type="text/css")
+
+    async def long(request: Request) -> Response:
+        return Response(b"x" * 20_000_000)
+
+    return Starlette(
+        routes=[
+            Route("/gradio_api/upload", upload, methods=["POST"]),
+            Route("/gradio_api/queue/data", events),
+            Route("/assets/style.css", style),
+            Route("/long", long),
+            Route("/{path:path}", headers, methods=["GET", "POST"]),
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def proxy(small_app: str) -> Iterator[Proxied]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
+    with proxied(small_app) as before:
+        yield before
+
+
+def connect(proxy: Proxied, sent: bytes = b"", *, source: str = "127.0.0.1") -> socket.socket:
+    """A connection from one of this machine's own addresses that takes in little."""
+    place = urlsplit(proxy.address)
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    connection.bind((source, 0))
+    connection.settimeout(20)
+    connection.connect((place.hostname, place.port))
+    connection.sendall(sent)
+    return connection
+
+
+def from_address(source: str) -> httpx.Client:
+    return httpx.Client(transport=httpx.HTTPTransport(local_address=source), timeout=20)
+
+
+def test_the_app_is_told_the_clients_address_and_none_of_its_lies(proxy: Proxied) -> None:
+    names = ("X-Forwarded-For", "X-Forwarded-Host", "X-Gradio-Server", "Forwarded", "Upgrade")
+    with from_address("127.0.0.9") as http:
+        told = http.get(f"{proxy.address}config", headers=dict.fromkeys(names, "evil.example")).json()
+    assert told["x-forwarded-for"] == "127.0.0.9"
+    assert told["host"] == urlsplit(proxy.address).netloc
+    assert "evil.example" not in str(told)
+
+
+def test_what_comes_slowly_reaches_the_app_at_once(proxy: Proxied) -> None:
+    def slowly() -> Iterator[bytes]:
+        for _ in range(8):
+            time.sleep(0.1)
+            yield b"x" * 25_000
+
+    told = httpx.post(f"{proxy.address}gradio_api/upload", content=slowly(), timeout=20).json()
+    assert told["size"] == 200_000
+    assert told["seconds"] < 0.3
+
+
+def test_events_go_on_one_by_one(proxy: Proxied) -> None:
+    started = time.monotonic()
+    with httpx.stream("GET", f"{proxy.address}gradio_api/queue/data", timeout=20) as answer:
+        came = [time.monotonic() - started for line in answer.iter_lines() if line]
+    assert len(came) == 4
+    assert came[-1] - came[0] > 0.6
+
+
+def test_style_and_scripts_are_asked_of_the_app_once(proxy: Proxied) -> None:
+    assert len({httpx.get(f"{proxy.address}assets/style.css").text for _ in range(3)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "sent"),
+    [(1050, b"GET / HTTP/1.1\r\nHost: loc"), (300, CALL + b"x" * 500_000)],
+    ids=["half-open", "bodies"],
+)
+def test_many_that_do_not_go_on_keep_nobody_out(proxy: Proxied, count: int, sent: bytes) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            with contextlib.suppress(OSError):  # refused: too many from there
+                stack.enter_context(connect(proxy, sent, source="127.0.0.7"))
+        started = time.monotonic()
+        with from_address("127.0.0.8") as http:
+            assert http.get(f"{proxy.address}config").status_code == 200
+        assert time.monotonic() - started < SOON
+
+
+def test_one_that_never_reads_costs_the_app_nothing(proxy: Proxied, small_app: str) -> None:
+    with connect(proxy, b"GET /long HTTP/1.1\r\nHost: localhost\r\n\r\n", source="127.0.0.6") as connection:
+        time.sleep(1.5)
+        port = urlsplit(small_app).port
+        with open("/proc/net/tcp", encoding="ascii") as table:
+            lines = [line.split() for line in table][1:]
+        unsent = [int(line[4].split(":")[0], 16) for line in lines if int(line[1].split(":")[1], 16) == port]
+        assert sum(unsent) == 0  # the proxy has taken all of it
+        connection.settimeout(1)
+
+
+def test_too_many_from_one_address_are_told_so(proxy: Proxied) -> None:
+    ask = b"GET /gradio_api/queue/data HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        for _ in range(120):
+            stack.enter_context(connect(proxy, ask, source="127.0.0.5"))
+        with from_address("127.0.0.5") as http:
+            answers = [http.get(f"{proxy.address}config") for _ in range(2)]
+        with from_address("127.0.0.8") as http:
+            assert http.get(f"{proxy.address}config").status_code == 200
+    assert {answer.status_code for answer in answers} == {429}
+    assert "Wait ten seconds" in answers[0].text
+    assert answers[0].headers["retry-after"] == "10"
+
+
+def test_calls_have_a_rate() -> None:
+    """Seven hundred at once, which nginx answers alone: nothing is behind it."""
+    ask = b"GET /gradio_api/info HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with proxied("http://127.0.0.1:9/") as before, connect(before, ask * 700) as connection:
+        answers = b""
+        while answers.count(b"HTTP/1.1 ") < 700:
+            answers += connection.recv(65536)
+    assert answers.count(b"HTTP/1.1 503") >= 301
+    assert answers.count(b"HTTP/1.1 429") > 0
+
+
+@pytest.mark.parametrize(
+    ("path", "size", "status"),
+    [
+        ("gradio_api/queue/join", 1_100_000, 200),
+        ("gradio_api/queue/join", 2_000_000, 413),
+        ("gradio_api/upload", 20_000_000, 200),
+        ("gradio_api/mcp/", 27_000_000, 200),
+        ("api/v1/examine", 23_000_000, 413),
+    ],
+)
+def test_a_body_has_a_limit_by_what_it_is_for(proxy: Proxied, path: str, size: int, status: int) -> None:
+    answer = httpx.post(f"{proxy.address}{path}", content=b"x" * size, timeout=30)
+    assert answer.status_code == status
+    if status == 413:
+        assert "20 MB" in answer.text
+
+
+def test_its_own_answers_have_the_headers_and_the_apps_are_left_as_they_are(proxy: Proxied) -> None:
+    own = httpx.get(f"{proxy.address}metrics")
+    assert own.status_code == 404
+    assert "frame-ancestors 'none'" in own.headers["content-security-policy"]
+    assert own.headers["x-content-type-options"] == "nosniff"
+    assert "1.26" not in str(own.headers) + own.text
+    apps = httpx.get(f"{proxy.address}config").headers
+    assert apps.get_list("content-security-policy") == ["default-src 'self'"]
+    assert apps.get_list("x-content-type-options") == ["nosniff"]
+    large = httpx.get(f"{proxy.address}config", headers={"X-Large": "x" * 40_000})
+    assert large.status_code == 400
+    assert large.text.endswith(".")
+
+
+def test_an_app_that_is_away_is_said_to_be(small_app: str) -> None:
+    with proxied("http://127.0.0.1:9/") as before:
+        answer = httpx.get(before.address)
+    assert answer.status_code == 503
+    assert answer.text.endswith(".")
+
+
+def test_nothing_of_a_buffered_upload_is_logged_or_left(proxy: Proxied) -> None:
+    httpx.post(f"{proxy.address}gradio_api/upload", content=b"x" * 5_000_000, params={"name": "secret"}, timeout=20)
+    assert proxy.log.read_text() == ""
+    assert not [path for path in (proxy.log.parent / "body").rglob("*") if path.is_file()]
+
+
+def test_the_app_answers_behind_it(tiny_app: str) -> None:
+    with proxied(tiny_app) as before:
+        client = Client(before.address, verbose=False)
+        path = before.log.parent / "picture.jpg"
+        path.write_bytes(encode(photo(64, 64), "JPEG"))
+        assert client.predict(handle_file(str(path)), api_name="/provenance")
+        client.close()
