@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from causalclip.dataset.table import LABELS, Picture
 
 SAMPLE = 50
-_A_SITE = 10  # pictures of one owner in the sample
+_A_SITE = 15  # pictures of one owner in the sample
 _FREE = re.compile(
     r"\b(MIT|Apache|BSD|CC0|CC[- ]BY|Unlicense|ISC|MPL|A?GPL|LGPL|Unsplash|Pexels|public domain)", re.IGNORECASE
 )
@@ -37,8 +37,9 @@ def _sample(pictures: Iterable[Picture]) -> list[Picture]:
     of_owner: Counter[str] = Counter()
     of_label: Counter[str] = Counter()
     for p in sorted(pictures, key=lambda p: _lot(p.sha256)):
-        free = p.split == "test" and p.kind == "photo" and not p.pair and not p.crop and has_clear_licence(p.licence)
-        if free and of_owner[p.owner] < _A_SITE and of_label[p.label] < SAMPLE // len(LABELS):
+        whole = p.kind == "photo" and not p.crop and not p.pair and not p.set.startswith("edits")  # not of a part
+        free = p.split == "test" and has_clear_licence(p.licence)
+        if whole and free and of_owner[p.owner] < _A_SITE and of_label[p.label] < SAMPLE // len(LABELS):
             of_owner[p.owner] += 1
             of_label[p.label] += 1
             drawn.append(p)
