@@ -10,6 +10,8 @@ Drawing is in causalclip.maps.overlay (over the picture) and causalclip.maps.mas
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:  # importing the detector takes seconds, and only its results 
 Which = Literal["causal", "non_causal"]
 Unit = Literal["area", "patch"]
 SPREAD = 0.08  # of the long side; chosen on splices of training pictures, where it gives the map 0.08 more AUC
+NARROW = 0.1  # of a square's side, that a seam is wide at most
 SIDE = 512  # cells on the long side of a map, so that a large picture costs no more than a small one
 
 
@@ -80,6 +83,33 @@ def seen(detection: Detection, *, columns: int, rows: int) -> np.ndarray:
     for left, top, right, bottom in (view.box for view in detection.views):
         cover[round(top * zoom_y) : round(bottom * zoom_y), round(left * zoom_x) : round(right * zoom_x)] = True
     return cover
+
+
+def seams(detection: Detection) -> list[tuple[int, float, float]]:
+    """Narrow gaps between neighbouring squares of the whole picture: (axis of the grid, start, stop), in px.
+
+    A picture a little longer than its squares together has them; they are no wider than NARROW of a square's side.
+    """
+    axis = 1 if detection.width >= detection.height else 0
+    first = 0 if axis == 1 else 1  # of a box, along the long side
+    spans = sorted((view.box[first], view.box[first + 2]) for view in detection.views if view.kind == "whole")
+    gaps = [(end, start) for (_, end), (start, _) in itertools.pairwise(spans)]
+    return [(axis, start, stop) for start, stop in gaps if 0 < stop - start <= NARROW * (spans[0][1] - spans[0][0])]
+
+
+def bridged(levels: np.ndarray, detection: Detection) -> np.ndarray:
+    """A map for drawing, [rows, columns]: across each seam from the level on its one side to that on its other.
+
+    Without it, a bar runs through the middle that looks like a finding. What adds up is picture_map, not this.
+    """
+    drawn = levels.copy()
+    for axis, start, stop in seams(detection):
+        along = np.moveaxis(drawn, axis, 0)  # a view: it is written through
+        zoom = len(along) / (detection.width if axis == 1 else detection.height)
+        before, after = max(0, int(start * zoom) - 1), min(len(along) - 1, math.ceil(stop * zoom))
+        share = np.linspace(0, 1, after - before + 1)[:, None]
+        along[before : after + 1] = (1 - share) * along[before] + share * along[after]
+    return drawn
 
 
 def placed(views: Sequence[SeenView], which: Which = "causal") -> float:

@@ -5,6 +5,7 @@ Composed by Pillow and NumPy from matplotlib's colours: a Figure costs more than
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +15,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from causalclip.maps.heatmap import Which, canvas_size, picture_map, seen
+from causalclip.maps.heatmap import Which, bridged, canvas_size, picture_map, seams, seen
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection
@@ -80,6 +81,7 @@ def draw_map(
     """
     rows, columns = drawing.grey.shape
     levels = picture_map(drawing.detection, which, unit="patch", smooth=smooth, side=SMOOTH if smooth else CELLS)
+    levels = bridged(levels, drawing.detection)
     index = Image.fromarray(np.clip(levels * (127.5 / scale) + 127.5, 0, 255).astype(np.uint8))
     index = index.resize((columns, rows), Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST)
     colour = index.copy()
@@ -113,9 +115,12 @@ def _dim(grey: np.ndarray) -> Image.Image:
 
 
 def _hatch_unseen(picture: Image.Image, detection: Detection) -> None:
-    """Stripes over what no view covers, in place."""
+    """Stripes over what no view covers, in place; not over the seams between squares, which are bridged."""
     columns, rows = picture.size
     unseen = ~seen(detection, columns=columns, rows=rows)
+    for axis, start, stop in seams(detection):
+        zoom = columns / detection.width if axis == 1 else rows / detection.height
+        np.moveaxis(unseen, axis, 0)[int(start * zoom) : math.ceil(stop * zoom) + 1] = False
     if not unseen.any():
         return
     y, x = np.ogrid[:rows, :columns]

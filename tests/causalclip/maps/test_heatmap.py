@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
+from causalclip.clip.views import plan_views
 from causalclip.detector import Detection, SeenView
-from causalclip.maps.heatmap import canvas_size, lay, picture_map, placed, seen, unplaced
+from causalclip.maps.heatmap import canvas_size, lay, picture_map, placed, seams, seen, unplaced
 from causalclip.maps.maskgrid import _blocks, draw_mask, mask_words, mean_masks, part_name
 from causalclip.maps.overlay import Drawing, draw_map, prepare, shrink
 from tests.makers.detectors import tiny_detector
@@ -38,8 +39,6 @@ def view(patches: np.ndarray, box: tuple[float, float, float, float], kind: str 
 
 def planned(width: int, height: int, *, seed: int = 0) -> Detection:
     """A detection of a picture of this size with random contributions in the real plan of views."""
-    from causalclip.clip.views import plan_views
-
     rng = np.random.default_rng(seed)
     views = [view(rng.normal(0, 0.02, (14, 14)), v.box, v.kind) for v in plan_views(width, height)]
     return made(*views, width=width, height=height)
@@ -49,6 +48,22 @@ def hot(row: int, column: int, value: float = 0.02, grid: int = 4) -> np.ndarray
     patches = np.zeros((grid, grid))
     patches[row, column] = value
     return patches
+
+
+@pytest.mark.parametrize("size", [(2050, 1000), (1000, 2090), (3080, 1000)])
+def test_no_bar_runs_through_a_picture_whose_squares_nearly_meet(size):
+    width, height = size
+    even = [view(np.full((14, 14), 0.01), v.box, v.kind) for v in plan_views(width, height, windows=0)]
+    detection = made(*even, width=width, height=height)
+    assert seams(detection)
+    small = np.full(canvas_size(width, height)[::-1], 128, np.uint8)
+    drawn = np.asarray(draw_map(Drawing(small, detection), frame=False, bar=False, smooth=False))
+    assert (drawn == drawn[0, 0]).all()
+
+
+def test_a_wide_gap_is_still_hatched():
+    detection = planned(4000, 1000)
+    assert not seams(detection)
 
 
 # The numbers --------------------------------------------------------------------------------------
