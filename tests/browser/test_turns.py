@@ -46,18 +46,32 @@ def replace(page: Page, file: Path, field: str = "#picture") -> None:
         remove.first.click()
         expect(remove.first).to_be_hidden()  # a field that goes with the old picture would take the new one along
     page.locator(f"{field} input[type=file]").set_input_files(file)
+    expect(remove.first).to_be_visible()  # while the file is on its way, the field would take no other one's place
+
+
+class Held(Slowed):
+    """One that answers nothing before `let` is set, however slow the machine is."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.let = threading.Event()
+
+    def predict(self, pixels: Any) -> Any:
+        self.begun.set()
+        self.let.wait(300)
+        return super().predict(pixels)
 
 
 def test_three_pictures_in_a_row_and_only_the_last_is_answered(
     open_page: Open, serve: Callable[[Any], str], three: list[Path]
 ) -> None:
-    detector = Slowed(1.5)
+    detector = Held()
     page = open_page(serve(detector))
     page.evaluate(WATCH)
     for path in three:
         replace(page, path)
-        page.wait_for_timeout(300)
     expect(page.locator("#status h2")).to_contain_text("Looking at the picture")
+    detector.let.set()
     expect(page.locator("#facts")).to_contain_text("330 × 240")
     expect(page.locator("#stability table")).to_be_visible()
     page.wait_for_timeout(1000)
@@ -69,13 +83,15 @@ def test_three_pictures_in_a_row_and_only_the_last_is_answered(
 
 def test_who_waits_is_told_how_many_are_before(open_page: Open, serve: Callable[[Any], str], three: list[Path]) -> None:
     """By a click on an example while somebody else's picture is looked at."""
-    detector = Slowed(3)
+    detector = Held()
     address = serve(detector)
     other, page = open_page(address), open_page(address)
     replace(other, three[0])
-    assert detector.begun.wait(30)
+    assert detector.begun.wait(60)
     page.evaluate(WATCH)
     page.locator("#examples button").first.click()
+    expect(page.locator("#status")).to_contain_text("Waiting, 1 before you")
+    detector.let.set()
     expect(page.locator("#facts")).to_contain_text("pixels")
     seen = " ".join(page.evaluate("window.seen"))
     assert seen.index("Looking at the picture") < seen.index("Waiting, 1 before you")
@@ -97,13 +113,14 @@ def test_a_removed_picture_stays_removed(open_page: Open, serve: Callable[[Any],
 def test_three_pictures_in_a_row_in_both_panes_of_explore(
     open_page: Open, serve: Callable[[Any], str], three: list[Path]
 ) -> None:
-    page = open_page(serve(Slowed(1.5)))
+    detector = Held()
+    page = open_page(serve(detector))
     open_tab(page, "Explore")
     page.evaluate(WATCH.replace("#status h2", "#explore-a-answer").replace("#facts", "#explore-b-answer"))
     for path in three:
         for pane in ("#explore-a", "#explore-b"):
             replace(page, path, pane)
-            page.wait_for_timeout(300)
+    detector.let.set()
     for pane in ("#explore-a", "#explore-b"):
         expect(page.locator(f"{pane}-answer")).to_contain_text("Score 0.3")
         expect(page.locator(f"{pane}-map img").first).to_be_visible()
@@ -116,12 +133,13 @@ def test_three_pictures_in_a_row_in_both_panes_of_explore(
 def test_three_batches_in_a_row_and_only_the_last_is_answered(
     open_page: Open, serve: Callable[[Any], str], three: list[Path]
 ) -> None:
-    page = open_page(serve(Slowed(1.5)))
+    detector = Held()
+    page = open_page(serve(detector))
     open_tab(page, "Batch")
     page.evaluate(WATCH.replace("#status h2", "#batch-status").replace("#facts", "#batch-table"))
     for path in three:
         replace(page, path, "#batch-files")
-        page.wait_for_timeout(300)
+    detector.let.set()
     expect(page.locator("#batch-status")).to_contain_text("Finished: 1 examined")
     page.wait_for_timeout(1000)
     expect(page.locator("#batch-table tbody tr")).to_have_count(1)

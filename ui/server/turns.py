@@ -16,8 +16,14 @@ from typing import Any
 import gradio as gr
 from gradio.context import LocalContext
 
-# Numbers grow in the order in which a person acts, whatever order requests arrive in.
-_NUMBER = "(_, ...given) => [String(performance.timeOrigin + performance.now()), ...given]"
+# Numbers grow in the order in which a person acts, whatever order requests and answers arrive in. The page keeps each
+# part's newest one: an answer that comes late would put an older one into the hidden field.
+_NUMBER = """(_, ...given) => {
+  const number = String(performance.timeOrigin + performance.now());
+  (window.ccTurns ??= {})["%s"] = number;
+  return [number, ...given];
+}"""
+_NEWEST = "(number, ...given) => [window.ccTurns?.['%s'] ?? number, ...given]"
 _STEP: dict[str, Any] = {
     "preprocess": False,
     "trigger_mode": "multiple",
@@ -42,16 +48,21 @@ class Superseded(BaseException):
 
 
 class Turn:
-    """One wish of a person in one part of the page. number: grows with every wish."""
+    """One wish of a person in one part of the page. number: grows with every wish. wish: what is to run for it."""
 
-    def __init__(self, key: tuple[str, str], number: float) -> None:
-        self.key, self.number = key, number
+    def __init__(self, key: tuple[str, str], number: float, wish: object = None) -> None:
+        self.key, self.number, self.wish = key, number, wish
+        self._started = threading.Lock()
         self._sent = threading.Event()
         self._sent.set()
 
     @property
     def newest(self) -> bool:
         return _turns.get(self.key) is self
+
+    def starts(self, wish: object) -> bool:
+        """Whether `wish` is what has to run now: it is what took this turn, and runs for the first time."""
+        return self.wish is wish and self._started.acquire(blocking=False)
 
     def check(self) -> None:
         """Raises Superseded if a newer wish has been made, or the page was closed."""
@@ -120,9 +131,10 @@ class Part:
                 older run may have reached the page after the first step's answer.
             queue: the event options of the run, such as concurrency_id.
         """
-        first = self._first(begin)
-        took = gr.on(triggers, first, [self.number, *given], [self.number, *outputs], queue=False, js=_NUMBER, **_STEP)
-        took.success(self._then(run), [self.number, *inputs], outputs, **_STEP, **queue)
+        first, number = self._first(begin, run), self.number
+        script = _NUMBER % self.name
+        took = gr.on(triggers, first, [number, *given], [number, *outputs], queue=False, js=script, **_STEP)
+        took.success(self._then(run), [number, *inputs], outputs, js=_NEWEST % self.name, **_STEP, **queue)
 
     def off(self, triggers: Any, end: Callable[[], Updates], *, outputs: list[Any]) -> None:
         """Wires an event that only ends what goes on, such as stop and clear; end() -> what is shown then."""
@@ -144,18 +156,19 @@ class Part:
         """
 
         def checked(number: str, *given: Any) -> Any:
-            turn = _turns.get(_key(self.name))
-            if turn is None or repr(turn.number) != number:
+            turn = _current(self.name, number)
+            if turn is None:
                 return gr.skip()
             values = work(*given)
             return values if turn.newest else gr.skip()
 
-        gr.on(triggers, checked, [self.number, *inputs], outputs, **options)
+        script = options.pop("js", _NEWEST % self.name)
+        gr.on(triggers, checked, [self.number, *inputs], outputs, js=script, **options)
 
-    def _first(self, begin: Begin) -> Callable[..., Any]:
+    def _first(self, begin: Begin, run: Run) -> Callable[..., Any]:
         def first(event: gr.EventData, number: str, *given: Any) -> Any:
-            turn = take_turn(self.name, number)
-            if not turn.newest:  # its request was overtaken
+            turn = take_turn(self.name, number, run)
+            if not turn.newest:  # overtaken, by its request or while it waited for what was on its way
                 return gr.skip()
             return begin(event, *given) | {self.number: repr(turn.number)}
 
@@ -163,8 +176,9 @@ class Part:
 
     def _then(self, run: Run) -> Callable[..., Iterator[Any]]:
         def then(number: str, *inputs: Any) -> Iterator[Any]:
-            turn = _turns.get(_key(self.name))
-            if turn is None or repr(turn.number) != number:
+            turn = _current(self.name, number)
+            # Of an overtaken first step, too, the page calls the run, by then with the newest number.
+            if turn is None or not turn.starts(run):
                 yield gr.skip()
                 return
             yield from turn.shows(run(turn, *inputs))
@@ -172,17 +186,18 @@ class Part:
         return then
 
 
-def take_turn(part: str, number: str = "") -> Turn:
+def take_turn(part: str, number: str = "", wish: object = None) -> Turn:
     """The turn of what answers the current event, which is the newest of its session in a part of the page.
 
     Args:
         number: of the wish, as the page counts; "" for the next one. A turn with an older number than the newest one's
             comes back superseded.
+        wish: what is to run for it, see `Turn.starts`.
     """
     with _turning:
         key = _key(part)
         old = _turns.get(key)
-        turn = Turn(key, _read(number, old))
+        turn = Turn(key, _read(number, old), wish)
         if old is not None and turn.number < old.number:
             return turn
         _turns[key] = turn
@@ -202,6 +217,14 @@ def current_session() -> str | None:
     """The session whose event is being answered."""
     request = LocalContext.request.get(None)
     return request.session_hash if request else None
+
+
+def _current(part: str, number: str) -> Turn | None:
+    """The newest turn of a part for the current session, if it has this number."""
+    turn = _turns.get(_key(part))
+    with contextlib.suppress(ValueError, TypeError):  # a client may send anything
+        return turn if turn is not None and float(number) == turn.number else None
+    return None
 
 
 def _key(part: str) -> tuple[str, str]:

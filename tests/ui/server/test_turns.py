@@ -131,3 +131,27 @@ def test_a_new_turn_waits_for_what_is_on_its_way(answer: Any) -> None:
     take_turn("detect")
     order.append("taken")
     assert order == ["sent", "taken"]
+
+
+def test_an_overtaken_clear_does_not_blank_the_picture_that_came_after_it(answer: Any) -> None:
+    """The page calls the run of a first step that was overtaken, too, and with the number of the newest wish."""
+    answer("overtaken")
+    with gr.Blocks() as page:
+        part, field = Part("detect"), gr.Textbox()
+        part.off([field.change], lambda: {field: "blank"}, outputs=[field])
+        part.on(
+            [field.submit],
+            lambda event: {field: "looking"},
+            lambda turn: iter([{field: "the answer"}]),
+            given=[],
+            inputs=[],
+            outputs=[field],
+        )
+    first_clear, clear, first_upload, upload = (f.fn for f in page.fns.values())
+    event = gr.EventData(None, None)
+    assert first_upload(event, "200")[field] == "looking"
+    assert first_clear(event, "100") == gr.skip()
+    assert list(clear("200")) == [gr.skip()]
+    assert list(upload("200")) == [{field: "the answer"}]
+    assert list(upload("200")) == [gr.skip()]  # nor is anything answered twice
+    assert list(upload("no number")) == [gr.skip()]
