@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.tables import checks, defences, local, masks, method, promise, running, verdicts
+from benchmarks.tables import checks, defences, local, masks, method, parts, promise, running, verdicts
 from benchmarks.tables.aims import Aim, aims_table
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
@@ -28,6 +28,12 @@ SECTIONS: list[tuple[str, str, Callable[[Any], str]]] = [
     ("stability.json", "The stability check, as the app makes it", checks.stability),
     (SPLICES, "Are the maps right?", method.maps),
     ("detection/edits.json", "Maps on real edits", method.edits),
+    (
+        "local/ideas.json",
+        "Is one part generated or replaced? What was tried, on held-out owners ([why](../benchmarks/local/README.md))",
+        parts.ideas,
+    ),
+    ("local/regions.json", "The same question on test pictures", parts.regions),
     ("local/inside.json", "Pictures inside screenshots (`python -m benchmarks.local.inside`)", local.inside),
     ("local/compare.json", "Two copies compared (`python -m benchmarks.local.compare`)", local.compare),
     ("detection/owners.json", "More owners", method.owners),
@@ -48,6 +54,7 @@ AIMS: list[tuple[str, Callable[[Any], list[Aim]]]] = [
     (CONTROLS, checks.controls_aims),
     (SPLICES, method.maps_aims),
     ("detection/edits.json", method.edits_aims),
+    ("local/regions.json", parts.regions_aims),
     ("local/inside.json", local.inside_aims),
     ("local/compare.json", local.compare_aims),
     (LADDER, method.ladder_aims),

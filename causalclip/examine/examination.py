@@ -22,6 +22,7 @@ from causalclip.examine.quote import quote
 from causalclip.examine.stability import NOT_CHECKED, Stability, check_stability
 from causalclip.examine.steps import Step, next_steps
 from causalclip.maps.overlay import shrink
+from causalclip.maps.words import PARTS, tied_to_no_place
 from causalclip.pictures.formats import MAX_BYTES, ImageTooLarge, sniff
 from causalclip.pictures.loading import LoadedImage, load_image, read_file
 from causalclip.pictures.plaintext import clean
@@ -133,6 +134,8 @@ class Examination:
             "height": self.height,
             "file_size": self.file_size,
             "notes": list(self.notes),
+            "tied_to_no_place": tied_to_no_place(detection),
+            "parts": {"answer": "not answered", "sentence": PARTS},
             "views": [{"kind": view.kind, "box": list(view.box)} for view in detection.views],
             "model": detection.model,
             "revision": detection.revision,

@@ -24,6 +24,7 @@ from PIL import Image
 
 from causalclip.examine.cautions import NOT_RECOGNISED
 from causalclip.examine.kind import NO_ANSWER, WHY
+from causalclip.maps import words
 from causalclip.places import shipped_folder
 from causalclip.provenance.reading import CAVEAT, history_words
 from causalclip.report import label, provenance_panel, stability_panel
@@ -84,6 +85,7 @@ def as_html(examination: Examination, *, maps: dict[str, str], found_at: str = "
         icons=ICON,
         drawn_label=label.as_html(label.Label(), x.examined),
         panel=stability_panel,
+        words=words,
         scores=scores(x.detection.probability, x.detection.low, x.detection.high),
         windows=[view.box for view in x.detection.views if view.kind == "window"],
     )

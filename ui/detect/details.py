@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from causalclip.maps import words
 from causalclip.maps.heatmap import lay, picture_map, placed, seen, unplaced
 from causalclip.maps.overlay import SCALE
 from causalclip.places import shipped_folder
@@ -63,6 +64,11 @@ def regions(detection: Detection, *, shown: int = 5) -> str:
     )
 
 
+def map_says(detection: Detection) -> str:
+    """What of the score the map cannot show, and that it does not answer for parts."""
+    return f"<p><b>{words.no_place(detection)}</b> {words.PARTS}</p>"
+
+
 def map_words(detection: Detection) -> str:
     """The causal map in one sentence, for who cannot see it."""
     parts = lay(detection, "causal", columns=3, rows=3)
@@ -88,10 +94,10 @@ def shelf(examples: Sequence[Example]) -> str:
 
 def legend() -> str:
     """What the map's colours mean, and how far to trust it."""
-    words = "<span>towards not generated</span><span>little evidence</span><span>towards generated</span>"
+    ends = "<span>towards not generated</span><span>little evidence</span><span>towards generated</span>"
     scale = f"Ends of the scale: {SCALE:g} log-odds per patch, the same for every picture."
     return (
-        f"<div class='cc-legend'><div class='cc-ramp' aria-hidden='true'></div><div class='cc-ends'>{words}</div></div>"
+        f"<div class='cc-legend'><div class='cc-ramp' aria-hidden='true'></div><div class='cc-ends'>{ends}</div></div>"
         f"<p class='cc-small'>{scale} {caveat()}</p>"
     )
 

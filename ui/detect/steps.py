@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MAGNIFY = "<button type='button' class='cc-do cc-magnify'>Magnify it</button>"
 REPORT = "<a href='#report-label'>To the report</a>"
-JUMP = "<p class='cc-jump'>{}<a href='#causal-map'>Where the evidence is</a></p>"
+JUMP = "<p class='cc-jump'>{}<a href='#causal-map'>Where this score comes from</a></p>"
 WAITING = "The sentence is written when it is known whether the answer survives re-encoding."
 
 

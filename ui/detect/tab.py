@@ -12,6 +12,7 @@ from causalclip.examine.cautions import Caution
 from causalclip.examine.examination import Examination, conclude, look_closer, read_claims, unlike
 from causalclip.examine.headline import conclude_all
 from causalclip.examine.steps import next_steps
+from causalclip.maps import words
 from causalclip.maps.heatmap import Which
 from causalclip.maps.overlay import Drawing, draw_map, prepare
 from causalclip.pictures.loading import ImageError, load_image, read_file
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from causalclip.detector import Detector
 
 WHICH: tuple[Which, Which] = ("causal", "non_causal")
-CAUSAL, NON_CAUSAL = "Evidence: what the verdict rests on (causal)", "Left out: what the mask holds back (non-causal)"
+CAUSAL, NON_CAUSAL = f"{words.TITLE} (causal)", "Left out: what the mask holds back (non-causal)"
 LEFT_OUT = (
     "The second map shows what the model saw in the same places and left out. Its orange does not mean generated: none "
     "of it counts for the verdict."
@@ -69,6 +70,7 @@ class DetectTab:
     non_causal: gr.Image
     opacity: gr.Slider
     frame: gr.Checkbox
+    map_says: gr.HTML
     regions: gr.HTML
     stability: gr.HTML
     report_html: gr.DownloadButton
@@ -144,6 +146,7 @@ class DetectTab:
         drawing, detection = found.drawing, found.drawing.detection
         return {
             self.causal: gr.update(value=_map_file(drawing, "causal"), alt_text=details.map_words(detection)),
+            self.map_says: details.map_says(detection),
             self.regions: details.regions(detection),
             self.opacity: OPACITY,
             self.frame: False,
@@ -175,7 +178,7 @@ class DetectTab:
             self.status: status or card.waiting(),
             self.provenance: "",
             self.stability: stability_panel.waiting(),
-            **dict.fromkeys((self.regions, self.facts, self.steps), ""),
+            **dict.fromkeys((self.map_says, self.regions, self.facts, self.steps), ""),
             **dict.fromkeys((self.causal, self.non_causal, self.drawing, self.source)),
             **dict.fromkeys((self.report_html, self.report_json)),
         }
@@ -205,6 +208,7 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example], *, 
             # assets/evidence.css shows it while there is a verdict: what is hidden and shown at once may stay hidden.
             with gr.Column(elem_id="results"):
                 causal = _output(CAUSAL, "causal-map")
+                map_says = gr.HTML(elem_id="map-says")
                 gr.HTML(details.legend(), elem_id="legend")
                 with gr.Accordion("The map in words and numbers", open=False):
                     regions = gr.HTML(elem_id="regions")
@@ -227,7 +231,7 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example], *, 
                     purify = gr.Button("Try purifying it", visible=purifies, elem_id="open-purify")
             facts = gr.HTML(elem_id="facts")
     kept = gr.State(time_to_live=KEPT), gr.State(time_to_live=KEPT)
-    outputs = (provenance, status, what_now, causal, non_causal, opacity, frame, regions)
+    outputs = (provenance, status, what_now, causal, non_causal, opacity, frame, map_says, regions)
     tab = DetectTab(detector, picture, *outputs, stability, report_html, report_json, explore, purify, facts, *kept)
     _wire(tab, part, shelf, examples, beneath)
     return tab
@@ -239,6 +243,7 @@ def _wire(tab: DetectTab, part: Part, shelf: gr.HTML, examples: Sequence[Example
         tab.steps,
         tab.causal,
         tab.non_causal,
+        tab.map_says,
         tab.regions,
         tab.facts,
         tab.drawing,

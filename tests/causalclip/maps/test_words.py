@@ -1,0 +1,36 @@
+"""What is said of a map: how much of the score has no place, and what a control finds."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from causalclip.detector import Detection
+from causalclip.maps.heatmap import placed
+from causalclip.maps.words import control, no_place, tied_to_no_place
+from tests.makers.detectors import tiny_detector
+from tests.makers.pictures import photo
+
+
+@pytest.fixture(scope="module")
+def detection() -> Detection:
+    return tiny_detector().predict(photo(160, 120))
+
+
+@pytest.mark.parametrize(("rest", "share"), [(0.0, 0.0), (1.0, 0.5), (-1.0, 0.5), (3.0, 0.75)])
+def test_the_share_without_a_place_is_that_of_the_logit(detection: Detection, rest: float, share: float) -> None:
+    here = placed(detection.views)
+    assert here
+    other = replace(detection, logit=here + rest * here)
+    assert tied_to_no_place(other) == pytest.approx(share, abs=1e-4)
+    assert no_place(other).startswith(f"{share:.0%} of ")
+
+
+def test_a_score_of_nothing_has_a_share_too(detection: Detection) -> None:
+    empty = tuple(replace(view, causal=np.zeros_like(view.causal)) for view in detection.views)
+    assert tied_to_no_place(replace(detection, views=empty, logit=0.0)) == 0.0
+
+
+def test_the_control_stands_beside_the_map() -> None:
+    assert "no outline" in control()
+    assert control().count("a blob in the middle") == 1
