@@ -18,6 +18,7 @@ from causalclip.codes import DONE, REFUSED, TABLE
 from causalclip.compare.command import compare
 from causalclip.dataset.command import data
 from causalclip.examine.kind import NO_ANSWER, WHY
+from causalclip.maps.words import NOT_ANSWERED
 from causalclip.pictures.crop import read_box
 from causalclip.pictures.formats import ACCEPTED, ImageError, sniff
 from causalclip.profile import BadProfile
@@ -215,6 +216,7 @@ def _words(x: Examination) -> str:
         else ""
         if x.band == NO_ANSWER
         else "Survives re-encoding? Not checked.",
+        "" if x.band == NO_ANSWER else NOT_ANSWERED,
         headline.agreement,
         x.meant.sentence if x.meant and by_pixels else "",
     ]

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from causalclip.detector import Detection
 
 TITLE = "Where this score comes from"
+NOT_ANSWERED = "Whether one part of the picture was generated or replaced is not answered."
 PARTS = (
-    "Whether one part of the picture was generated or replaced is not answered. What was tried for that missed nearly "
-    "all edited parts once it was held to few false alarms, so a part may be edited whatever the score says."
+    f"{NOT_ANSWERED} What was tried for that missed nearly all edited parts once it was held to few false alarms, so a "
+    "part may be edited whatever the score says."
 )
 MEASURED = shipped_folder("benchmarks") / "detection"
 BLOB = "bright in the middle, whatever is there"
@@ -37,7 +38,7 @@ def tied_to_no_place(detection: Detection) -> float:
 def no_place(detection: Detection) -> str:
     """The same in a sentence."""
     return (
-        f"{tied_to_no_place(detection):.0%} of what makes up this score is tied to no place in the picture, and no map "
+        f"{100 * tied_to_no_place(detection):.0f} % of what makes up this score is tied to no place in the picture, and no map "
         "can show it."
     )
 

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from causalclip.cli import app
 from causalclip.codes import MEANINGS
 from causalclip.detector import Detector
+from causalclip.maps.words import NOT_ANSWERED
 from tests.conftest import ROOT
 from tests.makers.detectors import saved_detector
 from tests.makers.pictures import encode, photo
@@ -135,9 +136,8 @@ def test_words_for_people(folder: Path, model: str) -> None:
     assert result.exit_code == 2
     first, second, third = result.stdout.splitlines()
     scale = r"Score 0\.\d+: at or above 0\.70 likely generated, at or below 0\.30 likely not generated\."
-    assert re.fullmatch(
-        rf".*/a\.jpg: (Inconclusive|Likely (not )?generated)\. {scale} Survives re-encoding\? Not checked\.", first
-    )
+    rest = f"Survives re-encoding? Not checked. {NOT_ANSWERED}"
+    assert re.fullmatch(rf".*/a\.jpg: (Inconclusive|Likely (not )?generated)\. {scale} {re.escape(rest)}", first)
     assert "probability" not in first
     assert "b.png" in second
     assert third.endswith("not read. The file is empty: it holds no bytes. Choose another file, or upload it again.")
@@ -149,6 +149,9 @@ def test_stability_is_said_where_it_is_asked_for(folder: Path, model: str) -> No
     assert line["stability"]["sentence"] in said
     assert f": {line['answer']}. Score" in said
     assert f"Survives re-encoding? {line['stability']['words']}." in said
+    assert line["parts"]["sentence"].startswith(NOT_ANSWERED)
+    assert NOT_ANSWERED in said
+    assert 0 <= line["tied_to_no_place"] <= 1
     assert "Not checked" not in said
 
 

@@ -23,7 +23,7 @@ def test_the_share_without_a_place_is_that_of_the_logit(detection: Detection, re
     assert here
     other = replace(detection, logit=here + rest * here)
     assert tied_to_no_place(other) == pytest.approx(share, abs=1e-4)
-    assert no_place(other).startswith(f"{share:.0%} of ")
+    assert no_place(other).startswith(f"{100 * share:.0f} % of ")
 
 
 def test_a_score_of_nothing_has_a_share_too(detection: Detection) -> None:
