@@ -22,7 +22,7 @@ from causalclip.training.copies import RETOUCHED, copy_picture, lossy
 from causalclip.training.data import Record, read_manifest
 from causalclip.training.splicing import is_photograph
 
-SPLICES, CONTROLS, AN_OWNER = 60, 30, 2  # photographs of one owner at most
+SPLICES, CONTROLS, AN_OWNER = 24, 16, 2  # photographs of one owner at most
 KINDS = (
     ("generated in photograph", 0, 1, SPLICES),
     ("photograph in photograph", 0, 0, CONTROLS),
@@ -50,7 +50,8 @@ def tested(data: Path, originals: Path, cache: Path) -> Iterator[Tested]:
     whole = [r for r in records if r.set in ("alike", "fresh", "broad")]
     made = [_spliced(whole, forensics, *which) for which in KINDS]
     unedited = _edits([r for r in records if not r.label], forensics)
-    yield from in_turn(*made, unedited, _photographs(whole, forensics, originals))
+    photographs = _photographs(whole, forensics, originals)
+    yield from in_turn(*made, unedited, *[photographs] * 6)  # six at a time: they are many
 
 
 def in_turn(*streams: Iterator[Tested]) -> Iterator[Tested]:
