@@ -37,10 +37,8 @@ def tied_to_no_place(detection: Detection) -> float:
 
 def no_place(detection: Detection) -> str:
     """The same in a sentence."""
-    return (
-        f"{100 * tied_to_no_place(detection):.0f} % of what makes up this score is tied to no place in the picture, and no map "
-        "can show it."
-    )
+    share = 100 * tied_to_no_place(detection)
+    return f"{share:.0f} % of what makes up this score is tied to no place in the picture, and no map can show it."
 
 
 @cache
