@@ -58,7 +58,7 @@ def _doors(page: gr.Blocks) -> list[Middleware]:
     stay_offline()
     serve_so()
     inline.replace_gradios()
-    keep_open_ones()
+    keep_open_ones(page)
     answer_for_origins()
     if os.environ.get("SPACE_ID"):  # there, all requests come from one proxy, which says for whom
         os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")

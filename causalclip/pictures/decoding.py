@@ -4,9 +4,11 @@ JPEG, PNG and WebP are decoded in place. The other formats have larger and more 
 the headers do not bound, so `decode_apart` runs this file in a process of its own with a limit on both.
 """
 
+import contextlib
 import io
 import json
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import cast
@@ -28,12 +30,16 @@ from causalclip.pictures.colour import Decoded
 from causalclip.pictures.formats import EXPORT, BrokenImage, Format, ImageError, UnsupportedImage
 
 MEMORY = 800 * 2**20  # bytes that the separate process may hold; with the rest of its work it stays below 1 GB
+LARGE = (
+    12_000_000  # pixels; of larger pictures one at a time is decoded, as that takes 7 bytes a pixel, and 3 at its end
+)
 SECONDS = 1.0  # of processor time that it may use for any picture, and in addition
 SECONDS_A_PIXEL = 0.12e-6  # for each pixel that the header announces; an ordinary decoder needs a tenth to a third
 
 _PAGES = "The file holds several pictures; only the first was looked at."
 _UPRIGHT = "It was turned upright, as its orientation mark says."
 _BITS, _PHOTOMETRIC, _ORIENTATION, _SUBFILE, _DNG = 258, 262, 274, 254, 50706  # tags of a TIFF
+_TURN = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +65,12 @@ def decode(data: bytes, name: Format, *, on_header: Callable[[int], None] | None
         formats.check_size(*opened.image.size)
         if on_header:
             on_header(opened.image.width * opened.image.height)
-        opened.image.load()
-        formats.check_size(*opened.image.size)  # an HEIC file can turn out larger than its header says
-        # A bare copy that shares the pixels lets the decoder's own buffers go before the next ones are made.
-        opened = replace(opened, image=opened.image._new(opened.image.im))
-        pixels, notes = colour.to_srgb(opened.image, profile=opened.profile, bits=opened.bits, white=opened.white)
+        with _TURN if opened.image.width * opened.image.height > LARGE else contextlib.nullcontext():
+            opened.image.load()
+            formats.check_size(*opened.image.size)  # an HEIC file can turn out larger than its header says
+            # A bare copy that shares the pixels lets the decoder's own buffers go before the next ones are made.
+            opened = replace(opened, image=opened.image._new(opened.image.im))
+            pixels, notes = colour.to_srgb(opened.image, profile=opened.profile, bits=opened.bits, white=opened.white)
     except ImageError:
         raise
     except Exception as error:  # decoders raise anything from OSError to KeyError on bad input; all mean the same
@@ -174,7 +181,8 @@ def decode_apart(data: bytes, name: Format) -> Decoded:
     Raises RuntimeError if that process cannot run at all.
     """
     try:
-        written = apart.run_apart(__name__, name, data)
+        with _TURN:
+            written = apart.run_apart(__name__, name, data)
     except apart.TooCostly:
         raise _too_costly(name) from None
     start = written.index(b"\n") + 1

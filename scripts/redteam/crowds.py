@@ -6,18 +6,15 @@ import contextlib
 import json
 import re
 import resource
-import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
-
 from scripts.redteam.floods import HEADERS, PART
-from scripts.redteam.target import Target, at_once, picture
+from scripts.redteam.target import Target, at_once, heard, picture
 
 SOON = 10.0  # seconds; on an idle machine it takes a tenth of one
-OTHER = {"X-Forwarded-For": "192.0.2.60"}
+OTHER = 60  # of 127.0.0.*: where somebody else is
 
 
 def unread(target: Target) -> tuple[bool, str]:
@@ -27,7 +24,7 @@ def unread(target: Target) -> tuple[bool, str]:
     ).encode()
     call = b"POST /gradio_api/queue/join HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     page = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    with _connection(target) as connection:
+    with target.connect(buffer=2048) as connection:
         connection.sendall((page + call + b"Content-Length: %d\r\n\r\n" % len(body) + body) * 30)
         return _others_are_served(target)
 
@@ -57,9 +54,12 @@ def raced(target: Target) -> tuple[bool, str]:
             yield PART + b"".join([piece] * 19) + b"\r\n"
         yield b"--b--\r\n"
 
-    headers = {"Content-Type": "multipart/form-data; boundary=b", "X-Forwarded-For": "192.0.2.62"}
-    url = f"{target.app.address}gradio_api/upload"
-    answers = at_once(lambda _: httpx.post(url, content=body(), headers=headers, timeout=240).status_code, 6)
+    def send(_: int) -> int:
+        with target.elsewhere(62).http() as http:
+            kind = {"Content-Type": "multipart/form-data; boundary=b"}
+            return http.post("gradio_api/upload", content=body(), headers=kind).status_code
+
+    answers = at_once(send, 6)
     stored = sum(path.stat().st_size for path in target.kept()) - before
     past = max(0, stored / 2**20 - 500)
     return past == 0 and set(answers) <= {200, 413}, f"{stored / 2**20:.0f} MB are stored, {past:.0f} past the quota"
@@ -68,11 +68,11 @@ def raced(target: Target) -> tuple[bool, str]:
 def empty(target: Target) -> tuple[bool, str]:
     """Sends 10,000 empty files from five addresses, and looks how late the last of them goes"""
     files = [("files", ("x.jpg", b"", "image/jpeg"))] * 50
-    url, page = f"{target.app.address}gradio_api/upload", target.app.address.rstrip("/")
+    page = {"Origin": target.address.rstrip("/")}
 
     def send(i: int) -> int:
-        headers = {"X-Forwarded-For": f"192.0.2.{70 + i % 6}", "Origin": page}
-        return httpx.post(url, files=files, headers=headers, timeout=240).status_code
+        with target.elsewhere(70 + i % 6).http() as http:
+            return http.post("gradio_api/upload", files=files, headers=page).status_code
 
     answers = at_once(send, 240, workers=12)
     served, said = _others_are_served(target)
@@ -100,36 +100,46 @@ def numbers(target: Target) -> tuple[bool, str]:
     sent += [("queue/join", f'{{"data": [null, {n}, false], "fn_index": {number}, "session_hash": "n"}}') for n in _ODD]
     sent += [(path, f'{{"event_id": {n}}}') for path in ("cancel", "reset") for n in _ODD]
     kind = {"Content-Type": "application/json"}
-    url = f"{target.app.address}gradio_api/"
-    answers = [httpx.post(f"{url}{path}", content=text, headers=kind, timeout=60).status_code for path, text in sent]
+    with target.http() as http:
+        answers = [http.post(f"gradio_api/{path}", content=text, headers=kind).status_code for path, text in sent]
     return max(answers) < 500, f"{len(answers)} calls, no error of the server"
 
 
 def headers(target: Target) -> tuple[bool, str]:
     """Asks as a page of another site, and with headers that say where the app is"""
     lies = {"Host": "localhost", "Origin": "https://evil.example", "X-Forwarded-Host": "evil.example"}
-    answer = httpx.get(f"{target.app.address}config", headers=lies, timeout=60)
+    answer = target.get("config", **lies)
     readable = [name for name in answer.headers if name.startswith("access-control")]
     framed = "frame-ancestors 'self'" in answer.headers.get("content-security-policy", "")
-    secret = httpx.get(f"{target.app.address}metrics", headers=OTHER, timeout=60).status_code == 404
+    secret = target.elsewhere(OTHER).get("metrics").status_code == 404
     held = not readable and "evil.example" not in answer.text and framed and secret
     return held, "no other page may read or frame it, nobody elsewhere reads /metrics"
+
+
+def evicted(target: Target) -> tuple[bool, str]:
+    """Invents 400 sessions, where 256 are remembered, while a page is open that has an answer"""
+    click = {"data": [], "fn_index": target.function(queue=False, inputs=[]), "event_data": {}}
+    with target.http() as http, http.stream("GET", "gradio_api/heartbeat/stays"):
+        begun = target.batch(http, "stays", [target.upload(picture(11))])
+        begun = begun and '"success":true' in heard(http, "stays")
+        for i in range(400):
+            with target.elsewhere(130 + i % 40).http() as other:
+                other.post("gradio_api/run/predict", json={**click, "session_hash": f"invented-{i}"})
+        again = {"data": [None], "fn_index": target.packed(), "session_hash": "stays"}
+        kept = http.post("gradio_api/run/predict", json=again)
+    return begun and "gradio.FileData" in kept.text, f"{kept.status_code}: its batch is still there to be written down"
 
 
 def closed_in_between(target: Target) -> tuple[bool, str]:
     """Closes the page in the middle of a batch"""
     before = len(re.findall("Error", target.app.output.read_text()))
-    paths = [{"path": target.upload(picture(i, side=1024))} for i in range(8)]
-    begin, run = (target.batch(queue=queue) for queue in (False, True))
-    wish = {"data": ["1", paths], "session_hash": "between"}
-    base = f"{target.app.address}gradio_api/"
-    with httpx.Client(base_url=base, timeout=60) as http, http.stream("GET", "heartbeat/between"):
-        begun = http.post("run/predict", json={**wish, "fn_index": begin, "event_data": {}})
-        joined = http.post("queue/join", json={**wish, "data": ["1.0", paths], "fn_index": run})
+    paths = [target.upload(picture(i, side=1024)) for i in range(8)]
+    with target.http() as http, http.stream("GET", "gradio_api/heartbeat/between"):
+        begun = target.batch(http, "between", paths)
         time.sleep(4)
     time.sleep(60)
     errors = len(re.findall("Error", target.app.output.read_text())) - before
-    return errors == 0 and begun.is_success and joined.is_success, f"{errors} errors in the log"
+    return errors == 0 and begun, f"{errors} errors in the log"
 
 
 _ODD = ("NaN", "Infinity", "-Infinity", "1e400", "1" * 400)
@@ -141,9 +151,8 @@ def _crowd(target: Target, count: int, sent: bytes) -> tuple[bool, str]:
     logged = target.app.output.stat().st_size
     with contextlib.ExitStack() as stack:
         for _ in range(count):
-            connection = stack.enter_context(_connection(target))
             with contextlib.suppress(OSError):  # cut, to make room
-                connection.sendall(sent)
+                stack.enter_context(target.connect(buffer=2048)).sendall(sent)
         served, said = _others_are_served(target)
     grown = target.app.output.stat().st_size - logged
     return served and grown < 100_000, f"{said}; {grown // 1000} kB logged"
@@ -152,19 +161,11 @@ def _crowd(target: Target, count: int, sent: bytes) -> tuple[bool, str]:
 def _others_are_served(target: Target) -> tuple[bool, str]:
     started = time.monotonic()
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(lambda: target.ask("provenance", target.upload(picture(8), **OTHER), **OTHER)[1])
+        other = target.elsewhere(OTHER)
+        asked = pool.submit(lambda: other.ask("provenance", other.upload(picture(8)))[1])
         try:
             served = "event: complete" in asked.result(60)
         except Exception:  # a time-out, or a connection that was refused
             served = False
     seconds = time.monotonic() - started
     return served and seconds < SOON, f"another client's claims took {seconds:.1f} s"
-
-
-def _connection(target: Target) -> socket.socket:
-    place = httpx.URL(target.app.address)
-    connection = socket.socket()
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-    connection.settimeout(30)
-    connection.connect((place.host, place.port or 80))
-    return connection

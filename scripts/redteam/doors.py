@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import time
-
-import httpx
 
 from scripts.redteam.hostile import misread, walk
 from scripts.redteam.target import Target, picture
@@ -30,7 +29,7 @@ def addresses(target: Target) -> tuple[bool, str]:
         for route in ("file=", "file/", "proxy=")
         for address in ADDRESSES
     ]
-    return set(tried) <= {403, 404} and _quiet(target), f"{len(tried)} refused, nothing was looked up"
+    return set(tried) <= {400, 403, 404} and _quiet(target), f"{len(tried)} refused, nothing was looked up"
 
 
 def telemetry(target: Target) -> tuple[bool, str]:
@@ -42,7 +41,7 @@ def telemetry(target: Target) -> tuple[bool, str]:
 
     async def ask() -> bool:
         async with (
-            streamablehttp_client(f"{target.app.address}gradio_api/mcp/") as (read, write, _),
+            streamablehttp_client(f"{target.address}gradio_api/mcp/") as (read, write, _),
             ClientSession(read, write) as session,
         ):
             await session.initialize()
@@ -88,14 +87,14 @@ def twins(target: Target) -> tuple[bool, str]:
     """Guesses whether somebody holds a picture, from its own copy"""
     theirs, mine = (target.upload(picture(2), name=name) for name in ("theirs.jpg", "mine.jpg"))
     guess = mine.replace("mine.jpg", "theirs.jpg")
-    status = httpx.get(f"{target.app.address}gradio_api/file={guess}").status_code
+    status = target.get(f"gradio_api/file={guess}").status_code
     return theirs != guess and status in {403, 404}, "equal bytes lie apart"
 
 
 def fields(target: Target) -> tuple[bool, str]:
     """Puts twelve values that name a file or an address into every field of every function"""
-    with httpx.Client(base_url=target.app.address, timeout=60) as http:
-        found = list(walk(http))
+    with contextlib.ExitStack() as stack:  # from many addresses, so that no limit is in the way
+        found = list(walk([stack.enter_context(target.elsewhere(100 + i).http()) for i in range(60)]))
     wrong = misread(found)
     return not wrong and _quiet(target), f"{len(found)} calls, nothing was looked up; let in: {len(wrong)}"
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import io
-import socket
 import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
 from gradio_client import Client
 from PIL import Image
 
@@ -40,16 +38,16 @@ def pixels(target: Target) -> tuple[bool, str]:
 
 def hog(target: Target) -> tuple[bool, str]:
     """Asks for 17 attacks at once, while somebody else asks for a verdict"""
-    path, other = target.upload(picture(3)), {"X-Forwarded-For": "192.0.2.9"}
-    theirs = target.upload(picture(4), **other)
+    path, other = target.upload(picture(3)), target.elsewhere(9)
+    theirs = other.upload(picture(4))
     with ThreadPoolExecutor(17) as pool:
         more = ("fgsm", 8, 1, "features", "", "", 0)
         attacks = [pool.submit(target.ask, "attack", path, *more) for _ in range(17)]
         time.sleep(1)
         started = time.monotonic()
-        quick = "event: complete" in target.ask("provenance", theirs, **other)[1]
+        quick = "event: complete" in other.ask("provenance", theirs)[1]
         claims = time.monotonic() - started
-        judged = "event: complete" in target.ask("detect", theirs, **other)[1]
+        judged = "event: complete" in other.ask("detect", theirs)[1]
         told = sum(attack.result()[0] == 429 for attack in attacks)
     waited = time.monotonic() - started
     return (
@@ -62,20 +60,19 @@ def sessions(target: Target) -> tuple[bool, str]:
     """Invents 2,000 sessions"""
     body = {"data": [], "fn_index": target.function(queue=False, inputs=[])}
     before = target.memory()
-    with httpx.Client(timeout=60) as http:
+    with target.http() as http:
         for i in range(2000):
-            http.post(f"{target.app.address}gradio_api/run/predict", json={**body, "session_hash": f"s{i}"})
+            http.post("gradio_api/run/predict", json={**body, "session_hash": f"s{i}"})
     grown = target.memory() - before
     return grown < 150, f"{grown:.0f} MB more"
 
 
 def quotas(target: Target) -> tuple[bool, str]:
-    """Sends 51 files, and 201 MB, at once"""
-    url = f"{target.app.address}gradio_api/upload"
-    many = httpx.post(url, files=[("files", ("x.jpg", b"x", "image/jpeg"))] * 51)
-    place = httpx.URL(target.app.address)
-    with socket.create_connection((place.host, place.port or 80), timeout=30) as connection:
-        connection.sendall(HEADERS + b"Content-Length: %d\r\n\r\n" % (201 * 2**20) + PART)
+    """Sends 51 files, and 202 MB, at once"""
+    with target.http() as http:
+        many = http.post("gradio_api/upload", files=[("files", ("x.jpg", b"x", "image/jpeg"))] * 51)
+    with target.connect() as connection:
+        connection.sendall(HEADERS + b"Content-Length: %d\r\n\r\n" % (202 * 2**20) + PART)
         much = b""
         while b"at once" not in much and (more := connection.recv(4096)):  # head and body may come apart
             much += more
@@ -86,17 +83,16 @@ def quotas(target: Target) -> tuple[bool, str]:
 def leftovers(target: Target) -> tuple[bool, str]:
     """Leaves four ways: never run, while the run waits, as it starts, in mid-upload; then counts for a minute"""
     before = target.kept()
-    page = {"Origin": target.app.address.rstrip("/")}
+    page = {"Origin": target.address.rstrip("/")}
     detect = target.function(api_name="detect")
-    client = Client(target.app.address, verbose=False)
+    client = Client(target.address, verbose=False)
     chosen = [target.upload(picture(5), **page)]
     for session in (client.session_hash, "as-it-starts"):
         chosen.append(target.upload(picture(6), **page))
         body = {"data": [{"path": chosen[-1]}], "fn_index": detect, "session_hash": session}
         target.post("queue/join", body)
     client.close()
-    place = httpx.URL(target.app.address)
-    with socket.create_connection((place.host, place.port or 80)) as connection:
+    with target.connect() as connection:
         connection.sendall(HEADERS + b"Content-Length: 999999\r\n\r\n" + PART + b"x" * 100_000)
         time.sleep(1)
     deadline = time.monotonic() + 60

@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.client
 import io
 import re
+import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,35 @@ from tests.serving import Served
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An app in a process of its own. folder: where it keeps files."""
+    """An app in a process of its own, as it is seen from one of this machine's own addresses.
+
+    address: where it is attacked: the app itself, or a proxy before it. folder: where it keeps files. source: the
+    address that requests come from.
+    """
 
     app: Served
     folder: Path
+    address: str
+    source: str = "127.0.0.1"
+
+    def elsewhere(self, number: int) -> Target:
+        """The same, seen from another address."""
+        return replace(self, source=f"127.0.0.{number}")
+
+    def http(self, *, timeout: float = 240) -> httpx.Client:
+        transport = httpx.HTTPTransport(local_address=self.source)
+        return httpx.Client(base_url=self.address, transport=transport, timeout=timeout)
+
+    def connect(self, *, buffer: int = 0) -> socket.socket:
+        """A bare connection. buffer: bytes that it takes in before they are read; the system's choice by default."""
+        place = httpx.URL(self.address)
+        connection = socket.socket()
+        if buffer:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        connection.settimeout(30)
+        connection.bind((self.source, 0))
+        connection.connect((place.host, place.port or 80))
+        return connection
 
     def kept(self) -> set[Path]:
         """The files that come from visitors."""
@@ -34,7 +61,7 @@ class Target:
         return [path.name for path in self.folder.glob("*/uploads/from-*")]
 
     def lateness(self) -> float:
-        """Seconds by which a deletion is or was late, as the app itself says."""
+        """Seconds by which a deletion is or was late, as the app itself says to its host."""
         metrics = httpx.get(f"{self.app.address}metrics", timeout=60).text
         return float(re.search(r"^causalclip_deletion_lateness_seconds (\S+)", metrics, re.MULTILINE)[1])  # type: ignore[index]
 
@@ -43,26 +70,30 @@ class Target:
         process = psutil.Process(self.app.pid)
         return sum(p.memory_info().rss for p in [process, *process.children(recursive=True)]) / 2**20
 
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        with self.http() as http:
+            return http.get(path, headers=headers)
+
     def post(self, route: str, body: Any, **headers: str) -> httpx.Response:
-        return httpx.post(f"{self.app.address}gradio_api/{route}", json=body, headers=headers, timeout=120)
+        with self.http() as http:
+            return http.post(f"gradio_api/{route}", json=body, headers=headers)
 
     def upload(self, data: bytes, *, name: str = "x.jpg", **headers: str) -> str:
-        files = {"files": (name, data, "image/jpeg")}
-        url = f"{self.app.address}gradio_api/upload"
-        return str(httpx.post(url, files=files, headers=headers, timeout=120).json()[0])
+        with self.http() as http:
+            answer = http.post("gradio_api/upload", files={"files": (name, data, "image/jpeg")}, headers=headers)
+        return str(answer.json()[0])
 
-    def ask(self, name: str, path: str, *more: Any, **headers: str) -> tuple[int, str]:
+    def ask(self, name: str, path: str, *more: Any) -> tuple[int, str]:
         """Asks a function, waits for its answer; returns the status that ended it, and the last that was said."""
-        asked = self.post(f"call/{name}", {"data": [{"path": path}, *more]}, **headers)
+        asked = self.post(f"call/{name}", {"data": [{"path": path}, *more]})
         if asked.status_code != 200:
             return asked.status_code, asked.text
-        url = f"{self.app.address}gradio_api/call/{name}/{asked.json()['event_id']}"
-        return 200, httpx.get(url, headers=headers, timeout=240).text
+        return 200, self.get(f"gradio_api/call/{name}/{asked.json()['event_id']}").text
 
     def raw(self, method: str, path: str, **headers: str) -> tuple[int, str]:
         """A request whose path and Host are sent as they are written."""
-        place = httpx.URL(self.app.address)
-        connection = http.client.HTTPConnection(place.host, place.port, timeout=60)
+        place = httpx.URL(self.address)
+        connection = http.client.HTTPConnection(place.host, place.port, timeout=60, source_address=(self.source, 0))
         connection.putrequest(method, path, skip_host=True)
         for key, value in {"Host": "localhost", "Content-Length": "0", **headers}.items():
             connection.putheader(key, value)
@@ -74,20 +105,39 @@ class Target:
 
     def function(self, **wanted: Any) -> int:
         """The number of the first function that the page lists so."""
-        listed = httpx.get(f"{self.app.address}config").json()["dependencies"]
+        listed = self.get("config").json()["dependencies"]
         return int(next(d["id"] for d in listed if all(d[key] == value for key, value in wanted.items())))
 
-    def batch(self, *, queue: bool) -> int:
-        """The number of the function that begins a batch, or of the one that runs it."""
-        config = httpx.get(f"{self.app.address}config").json()
-        files = {component["id"] for component in config["components"] if component["type"] == "file"}
-        return int(
-            next(
-                d["id"]
-                for d in config["dependencies"]
-                if len(d["inputs"]) == 2 and d["inputs"][1] in files and (d["queue"] is not False) == queue
-            )
-        )
+    def packed(self) -> int:
+        """The number of the function that writes down a session's batch."""
+        config = self.get("config").json()
+        [button] = [part["id"] for part in config["components"] if part["props"].get("elem_id") == "batch-csv"]
+        return int(next(d["id"] for d in config["dependencies"] if [button, "click"] in d["targets"]))
+
+    def batch(self, http: httpx.Client, session: str, paths: list[str]) -> bool:
+        """Has a page of that session begin a batch, as choosing files does; returns whether it is let in."""
+        config = http.get("config").json()
+        [files] = [part["id"] for part in config["components"] if part["props"].get("elem_id") == "batch-files"]
+        first = next(d for d in config["dependencies"] if [files, "upload"] in d["targets"] and d["outputs"])
+        run = next(d for d in config["dependencies"] if d["trigger_after"] == first["id"])
+        wish: list[Any] = [str(1000 * time.time()), [{"path": path} for path in paths]]
+        call = {"session_hash": session, "fn_index": first["id"], "data": wish, "event_data": {}}
+        begun = http.post("gradio_api/run/predict", json=call)
+        wish[0] = begun.json()["data"][first["outputs"].index(first["inputs"][0])]
+        more = [None] * (len(run["inputs"]) - len(wish))
+        call = {"session_hash": session, "fn_index": run["id"], "data": [*wish, *more]}
+        return begun.is_success and http.post("gradio_api/queue/join", json=call).is_success
+
+
+def heard(http: httpx.Client, session: str) -> str:
+    """What a session is told until its call is over."""
+    said = ""
+    with http.stream("GET", "gradio_api/queue/data", params={"session_hash": session}) as events:
+        for line in events.iter_lines():
+            said += f"{line}\n"
+            if '"process_completed"' in line:
+                break
+    return said
 
 
 def picture(seed: int, *, side: int = 256) -> bytes:

@@ -12,7 +12,8 @@ from starlette.responses import JSONResponse, Response
 
 from causalclip.pictures.formats import ImageError, ImageTooLarge, UnsupportedImage
 from ui.programs.form import Refused, Sent, read_form
-from ui.server.doors.limits import FULL, YOURS
+from ui.server.doors.answers import FULL
+from ui.server.doors.limits import YOURS
 from ui.server.gate import PICTURES, Priority, gated
 from ui.server.problems import explain
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 0.5  # seconds after which one that waits hears how many are before it
 TOGETHER = 3  # copies of a picture that are judged before the gate is given back
-HELD = 3  # pictures that stay decoded between their visits to the model; one more is decoded inside
+HELD = 2  # pictures that are decoded at once: one at the model, one on its way there
 
 
 class Priority(IntEnum):

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 
 import gradio as gr
 from gradio.state_holder import StateHolder
+from gradio.utils import LRUCache
 
 from ui.server.store import STORE
 from ui.server.turns import forget_turns
@@ -83,10 +84,27 @@ def forget_idle(page: gr.Blocks, seconds: float) -> None:
             forget_state(page, session)
 
 
-def keep_open_ones() -> None:
+def keep_open_ones(page: gr.Blocks) -> None:
     """Has Gradio, where it remembers too many sessions, drop one whose page is not open: anybody can invent sessions,
-    and by itself it drops the one that was used longest ago."""
+    and by itself it drops the one that was used longest ago, and with it what that one is to be told."""
     StateHolder.update = _update  # type: ignore[method-assign, assignment]
+    page._queue.pending_messages_per_session = _Messages(page._queue)
+
+
+class _Messages(LRUCache[str, Any]):
+    """What sessions are to be told. Of one that goes, the names of its calls go too."""
+
+    def __init__(self, queue: Any) -> None:
+        super().__init__(queue.pending_messages_per_session.max_size)
+        self._queue = queue
+
+    def __setitem__(self, session: str, messages: Any) -> None:
+        if session not in self and len(self) >= self.max_size:
+            wait = {event.session_hash for event in list(self._queue.event_ids_to_events.values())}
+            gone = next((one for one in self if not is_open(one) and one not in wait), next(iter(self)))
+            del self[gone]
+            self._queue.pending_event_ids_session.pop(gone, None)
+        super().__setitem__(session, messages)
 
 
 def _update(holder: StateHolder, session: str) -> None:

@@ -4,13 +4,18 @@ import hashlib
 import io
 import os
 import struct
+import time
 import zlib
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from causalclip.pictures import decoding
 from causalclip.pictures import loading as images
 from causalclip.pictures.loading import (
     BrokenImage,
@@ -280,3 +285,25 @@ def test_errors_are_sentences() -> None:
             load_image(data)
         assert str(refusal.value)[0].isupper()
         assert str(refusal.value).endswith((".", ")."))
+
+
+def test_one_large_picture_at_a_time_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes 350 MB until it is decoded, of 50 megapixels. Small ones do not wait."""
+    inside: list[int] = []
+    most = Counter[str]()
+
+    def convert(image: Any, **_: Any) -> Any:
+        inside.append(image.width)
+        kind = "large" if image.width > 100 else "small"
+        most[kind] = max(most[kind], sum((width > 100) == (image.width > 100) for width in inside))
+        time.sleep(0.1)
+        inside.remove(image.width)
+        return np.zeros((image.height, image.width, 3), np.uint8), ()
+
+    monkeypatch.setattr(decoding.colour, "to_srgb", convert)
+    monkeypatch.setattr(decoding, "LARGE", 100 * 100)
+    pictures = [encode(photo(side, side), "PNG") for side in (128, 64)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(load_image, pictures * 4))
+    assert most["large"] == 1
+    assert most["small"] > 1

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
 Message = MutableMapping[str, Any]
@@ -16,6 +17,11 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 DRAINED = 2**26  # bytes of a refused request that are read and dropped, so that its sender gets to read the answer
 PATIENCE = 5.0  # seconds that this may take
+COMING = 60.0  # seconds that a call may take to come
+ROOM = 128 * 2**20  # bytes of all calls that are coming
+TOO_LONG = "This call is too long. Upload the picture, and send its path."
+TOO_SLOW = "This call came too slowly. Please try again."
+FULL = "The queue is full. Please ask again in a minute."
 
 
 def header(scope: Scope, name: str) -> str:
@@ -48,19 +54,38 @@ async def drain(receive: Receive) -> None:
         await asyncio.wait_for(_drop(receive, DRAINED), PATIENCE)
 
 
-async def read_body(receive: Receive, *, limit: int) -> bytes | None:
-    """The whole body; None if it is longer than `limit` bytes, or its sender has gone."""
-    body = bytearray()
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message["type"] == "http.request" and message.get("more_body", False)
-        if len(body) > limit and more:
-            await drain(receive)
-        if message["type"] != "http.request" or len(body) > limit:
-            return None
-        if not more:
-            return bytes(body)
+@dataclass(slots=True)
+class _Coming:
+    size: int = 0
+
+
+_coming = _Coming()
+
+
+async def read_body(receive: Receive, send: Send, *, limit: int) -> bytes | None:
+    """The whole body of a call. None where its sender has gone, or was told that it is longer than `limit` bytes, comes
+    too slowly, or finds no room beside all that are coming."""
+    body, more, refused = bytearray(), True, None
+    try:
+        async with asyncio.timeout(COMING):
+            while more and not refused:
+                message = await receive()
+                if message["type"] != "http.request":
+                    return None
+                body += (piece := message.get("body", b""))
+                _coming.size += len(piece)
+                more = message.get("more_body", False)
+                refused = (413, TOO_LONG) if len(body) > limit else (503, FULL) if _coming.size > ROOM else None
+    except TimeoutError:
+        refused = 408, TOO_SLOW
+    finally:
+        _coming.size -= len(body)
+    if not refused:
+        return bytes(body)
+    if more and refused[1] != TOO_SLOW:
+        await drain(receive)
+    await refuse(send, *refused)
+    return None
 
 
 async def _drop(receive: Receive, most: int) -> None:

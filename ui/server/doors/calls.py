@@ -19,7 +19,6 @@ from ui.server.store import STORE
 LONGEST = 2**20  # bytes of a call: it names its pictures
 PATIENCE, STEP = 10.0, 0.25  # seconds that a page's call waits for room among its own, and between two looks
 HELD = 8  # calls of one address that wait so
-TOO_LONG = "This call is too long. Upload the picture, and send its path."
 
 
 class Cancel(BaseModel):
@@ -42,9 +41,8 @@ class Calls:
 
     async def call(self, scope: Scope, receive: Receive, send: Send, *, name: str | None, queued: bool) -> None:
         """A call of the function of that name, or of the one whose number is in the body."""
-        body = await read_body(receive, limit=LONGEST)
+        body = await read_body(receive, send, limit=LONGEST)
         if body is None:
-            await refuse(send, 413, TOO_LONG)
             return
         try:
             call = self.schema.read(body, name)
@@ -70,9 +68,11 @@ class Calls:
 
     async def cancel(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The end of a call."""
-        body = await read_body(receive, limit=LONGEST)
+        body = await read_body(receive, send, limit=LONGEST)
+        if body is None:
+            return
         try:
-            cancel = Cancel.model_validate_json(body or b"")
+            cancel = Cancel.model_validate_json(body)
         except ValidationError:
             await refuse(send, 422, NOT_JSON)
         else:
@@ -121,10 +121,8 @@ class Calls:
             return
         self.limits.agents[address] += 1
         try:
-            body = await read_body(receive, limit=LONGEST_BY_AGENTS)
-            if body is None:
-                await refuse(send, 413, TOO_LONG)
-            else:
+            body = await read_body(receive, send, limit=LONGEST_BY_AGENTS)
+            if body is not None:
                 await self.app(*with_body(scope, receive, body), send)
         finally:
             self.limits.agents -= Counter({address: 1})

@@ -16,9 +16,20 @@ from ui.server.pages import connected
 
 SPACE = bool(os.environ.get("SPACE_ID"))  # there, the page is shown inside one of Hugging Face's
 FRAMES = "'self' https://huggingface.co https://*.hf.space" if SPACE else "'self'"
-POLICY = f"object-src 'none'; base-uri 'self'; frame-ancestors {FRAMES}"
+# Gradio's page holds scripts and styles, so those are not forbidden. But no script loads anything from elsewhere, or
+# sends it there.
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; media-src 'self' data: blob:; connect-src 'self' data: blob:; "
+    f"worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors {FRAMES}"
+)
 FILE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"  # what visitors made runs nothing
-HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",  # a page of another site shows no picture of here
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), usb=(), payment=()",
+} | ({} if SPACE else {"X-Frame-Options": "SAMEORIGIN", "Cross-Origin-Opener-Policy": "same-origin"})
 BELIEVED = {b"x-forwarded-host", b"x-gradio-server", b"forwarded"}  # by Gradio, from anybody
 
 

@@ -20,7 +20,7 @@ LOOKING, SENDING = {"GET", "HEAD"}, {"POST"}
 OPEN = tuple(
     (methods, re.compile(path))
     for methods, path in (
-        (LOOKING, r"/|/(config|theme\.css|favicon\.ico|robots\.txt|manifest\.json|pwa_icon(/\d+)?)/?"),
+        (LOOKING, r"/|/(config|theme\.css|favicon\.ico|robots\.txt|manifest\.json|pwa_icon(/(192|512))?)/?"),
         (LOOKING, r"/(static|assets|svelte)/.+"),
         (LOOKING, r"/gradio_api/(info|openapi\.json|theme\.css|app_id|startup-events)/?"),
         (LOOKING, r"/gradio_api/(file=.+|heartbeat/[^/]+|upload_progress|queue/data)"),
@@ -39,6 +39,8 @@ CALL = re.compile(r"/gradio_api/(?:(queue/join)|run/predict|call/([^/]+))/?")
 CANCEL = re.compile(r"/gradio_api/(?:cancel|reset/?)")
 MCP = re.compile(r"/gradio_api/mcp(/.*)?")
 FOR_THE_HOST = {"/metrics"}  # for who runs the app, on the machine itself
+LONGEST = 4096  # bytes of an address: names of sessions and files
+TOO_LONG = "This address is too long."
 ENCODED = 5  # times that a path may be encoded; nobody encodes an honest one more often
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:|//|\\\\", re.IGNORECASE)  # one letter before a colon is a drive
 
@@ -59,6 +61,8 @@ def refusal(scope: Scope, hosts: tuple[str, ...]) -> tuple[int, str] | None:
         return 404, CLOSED
     if path in FOR_THE_HOST and not _is_here(scope):
         return 404, CLOSED
+    if len(path) + len(scope["query_string"]) > LONGEST:  # some of it Gradio remembers
+        return 414, TOO_LONG
     return None
 
 

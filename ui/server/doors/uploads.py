@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from contextvars import ContextVar
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gradio import route_utils
+from gradio import route_utils, routes
 from gradio_client.utils import strip_invalid_filename_characters
 from starlette.formparsers import MultiPartException
 
@@ -20,6 +21,9 @@ A_REQUEST = 200 * 2**20  # bytes
 A_CLIENT = 2_000, 500 * 2**20  # files and bytes of an address that no open page has
 AN_ADDRESS = 4_000, 2 * 2**30  # and all of an address: a newsroom may have one together
 ALL = 20_000, 4 * 2**30
+LONGEST_TEXT = 4096  # bytes of a field that is no file
+FOLLOWED = 1000  # uploads whose progress is told; Gradio by itself never forgets one, nor one that was asked about
+NO_FILE = "A file is expected in files, not a text."
 TOO_MUCH = f"At most {FILES} files and {A_REQUEST // 2**20} MB can be sent at once."
 YOURS = f"{A_CLIENT[1] >> 20} MB of your pictures are kept already. Close the page, or wait, then send more."
 FULL = "This server keeps as many pictures as it can. Please try again in a few minutes."
@@ -115,7 +119,13 @@ class Parser(route_utils.GradioMultiPartParser):
     """Gradio's, with fewer files, folders that nobody can guess, and nothing left of what broke off."""
 
     def __init__(self, headers: Any, stream: Any, **options: Any) -> None:
-        super().__init__(headers, stream, **options | {"max_files": FILES})
+        super().__init__(headers, stream, **options | {"max_files": FILES, "max_fields": FILES})
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        part = self._current_part
+        if part.file is None and len(part.data) + end - start > LONGEST_TEXT:  # Gradio keeps all of it in memory
+            raise MultiPartException(NO_FILE)
+        super().on_part_data(data, start, end)
 
     async def parse(self) -> Any:
         try:
@@ -134,8 +144,19 @@ class Parser(route_utils.GradioMultiPartParser):
                 part.file.close()
                 Path(part.file.name).unlink(missing_ok=True)
         if any(isinstance(part, str) for part in form.getlist("files")):
-            raise MultiPartException("A file is expected in files, not a text.")
+            raise MultiPartException(NO_FILE)
         return form
 
 
+class _Latest(defaultdict[str, Any]):
+    """Only so many: with one more, the oldest goes."""
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        super().__setitem__(key, value)
+        if len(self) > FOLLOWED:
+            del self[next(iter(self))]
+
+
 route_utils.GradioMultiPartParser = Parser  # type: ignore[misc]
+routes.file_upload_statuses._statuses = _Latest()
+routes.file_upload_statuses._signals = _Latest(asyncio.Event)

@@ -237,11 +237,11 @@ def test_agents_have_their_own_limits(raw: Raw, monkeypatch: pytest.MonkeyPatch)
     assert raw("POST", "/gradio_api/mcp/", body=b" " * 11)[0] == 413
 
 
-def test_two_thousand_invented_sessions_are_not_remembered(tiny_page: Any) -> None:
+def test_invented_sessions_are_not_remembered(tiny_page: Any) -> None:
     page, address = tiny_page
     body = {"data": [], "fn_index": _number(address, None)}
     with httpx.Client(timeout=60) as http:
-        for i in range(2000):
+        for i in range(300):  # more than are
             sent = http.post(f"{address}gradio_api/run/predict", json={**body, "session_hash": f"invented-{i}"})
             assert sent.status_code == 200
     assert len(page.state_holder.session_data) <= 256

@@ -59,10 +59,24 @@ def test_no_header_says_where_the_app_is(page_of_ours: str, name: str) -> None:
 def test_browsers_are_told_what_a_page_may_do(page_of_ours: str, tiny_app: str) -> None:
     headers = httpx.get(page_of_ours, timeout=30).headers
     assert headers["x-content-type-options"] == "nosniff"
-    assert "frame-ancestors 'self'" in headers["content-security-policy"]
+    assert headers["x-frame-options"] == "SAMEORIGIN"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    for rule in ("default-src 'self'", "connect-src 'self' data: blob:", "object-src 'none'", "frame-ancestors 'self'"):
+        assert rule in headers["content-security-policy"].split("; ")
     files = {"files": ("x.jpg", encode(photo(64, 64), "JPEG"), "image/jpeg")}
     [path] = httpx.post(f"{tiny_app}gradio_api/upload", files=files, timeout=30).json()
     assert "sandbox" in httpx.get(f"{tiny_app}gradio_api/file={path}").headers["content-security-policy"]
+
+
+def test_no_picture_of_the_app_is_drawn_at_a_size_that_is_asked_for(page_of_ours: str) -> None:
+    assert httpx.get(f"{page_of_ours}pwa_icon/30000", timeout=30).status_code == 404
+
+
+def test_an_address_has_a_longest_length(page_of_ours: str) -> None:
+    for path in ("gradio_api/heartbeat/" + "x" * 5000, "gradio_api/upload_progress?upload_id=" + "x" * 5000):
+        answer = httpx.get(f"{page_of_ours}{path}", timeout=30)
+        assert answer.status_code == 414
+        assert answer.text.endswith(".")
 
 
 def test_health_is_for_all_and_metrics_for_the_host(page_of_ours: str) -> None:
@@ -105,14 +119,21 @@ def test_an_end_that_is_none_is_no_error_of_the_server(raw: Raw, path: str, body
 
 def test_invented_sessions_do_not_drive_out_an_open_page(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "_open", pages.Counter({"honest": 1}))
-    pages.keep_open_ones()
-    holder = StateHolder()
+    with gr.Blocks() as page:
+        pass
+    pages.keep_open_ones(page)
+    holder, queue = StateHolder(), page._queue
     holder.capacity = 10
-    for name in ("honest", *(f"invented-{i}" for i in range(300))):
+    queue.event_ids_to_events["waits"] = SimpleNamespace(session_hash="a program's")  # type: ignore[assignment]
+    for name in ("honest", "a program's", *(f"invented-{i}" for i in range(2100))):
         holder.session_data[name] = SimpleNamespace()  # type: ignore[assignment]
         holder.update(name)
+        queue.pending_messages_per_session[name] = SimpleNamespace()  # type: ignore[assignment]
+        queue.pending_event_ids_session[name] = {"event"}
     assert "honest" in holder.session_data
     assert len(holder.session_data) == 10
+    assert {"honest", "a program's", "invented-2099"} <= set(queue.pending_messages_per_session)
+    assert len(queue.pending_messages_per_session) == len(queue.pending_event_ids_session) == 2000
 
 
 def test_an_agent_may_send_a_picture_of_its_full_size(tiny_app: str) -> None:

@@ -51,7 +51,7 @@ def whole_page(uploads: Any) -> Iterator[tuple[gr.Blocks, str]]:
 def test_no_value_in_any_field_has_anything_fetched(whole_page: Any, network: list[str]) -> None:
     page, address = whole_page
     with httpx.Client(base_url=address, timeout=60) as http:
-        found = list(walk(http))
+        found = list(walk([http]))
     assert len(found) == len(VALUES) * sum(len(function.inputs) for function in page.fns.values())
     assert misread(found) == {}
     assert set(network) <= {"127.0.0.1", "localhost"}

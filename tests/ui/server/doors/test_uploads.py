@@ -1,11 +1,12 @@
 """Uploads over HTTP: how much is taken, where it lies, and what stays of one that broke off."""
 
+import asyncio
 import hashlib
 import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from gradio import routes
 from gradio_client import Client, handle_file
+from starlette.datastructures import Headers
+from starlette.formparsers import MultiPartException
 
 from tests.makers.keeping import until
 from tests.makers.pictures import encode, photo
@@ -261,3 +265,29 @@ def test_no_honest_upload_fails_while_files_are_deleted(tiny_app: str, short: No
         over.set()
         sweeping.result()
     assert set(answers) == {200}
+
+
+def test_a_long_text_is_not_kept_in_memory() -> None:
+    """Gradio reads what is no file to its end before anybody looks at it."""
+    came = 0
+
+    async def body() -> AsyncGenerator[bytes, None]:
+        nonlocal came
+        yield b'--b\r\nContent-Disposition: form-data; name="t"\r\n\r\n'
+        for came in range(1, 101):  # noqa: B007
+            yield b"x" * 1000
+
+    parser = door.Parser(Headers({"Content-Type": "multipart/form-data; boundary=b"}), body(), max_file_size=1e6)
+    with ThreadPoolExecutor() as pool, pytest.raises(MultiPartException, match="A file is expected"):
+        pool.submit(asyncio.run, parser.parse()).result()
+    assert came == 5
+
+
+def test_of_invented_uploads_only_the_latest_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    followed = routes.file_upload_statuses
+    for i in range(door.FOLLOWED + 50):
+        followed.track(f"invented-{i}")
+        followed._signals[f"asked-about-{i}"]
+    assert len(followed._statuses) <= door.FOLLOWED
+    assert len(followed._signals) <= door.FOLLOWED
+    assert followed._signals[f"asked-about-{door.FOLLOWED}"] is followed._signals[f"asked-about-{door.FOLLOWED}"]
