@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.tables import checks, front, masks, method, running, sections, verdicts
+from benchmarks.tables import checks, front, masks, method, parts, running, sections, verdicts
 from benchmarks.tables.aims import Aim, aims_table, missed_line
 from benchmarks.tables.markdown import ordered, percent, percents
 
@@ -167,3 +167,16 @@ def test_a_mask_must_keep_all_that_is_asked_of_it() -> None:
     del rows["good"]
     assert "No idea keeps all of it." in masks.masks(report)
     assert [(a.reached, a.found) for a in masks.masks_aims(report)] == [(False, "0.700")]
+
+
+def test_a_local_map_is_held_to_its_controls() -> None:
+    inside = {"n": 2, "line": 0.75, "net": 0.7, "a blob in the middle": 0.72}
+    flagged = {"all edits": {"n": 4, "share": 0.25, "iou": 0.3}, "all photographs": {"n": 9, "share": 0.0, "iou": None}}
+    report = {
+        "inside": {"all edits": inside},
+        "flagged": {"line": flagged, "net": flagged},
+        "picture": {"line": {"all edits": 0.86}, "net": {"all edits": 0.6}},
+        "cpu_seconds": 0.8,
+    }
+    assert [aim.reached for aim in parts.regions_aims(report)] == [True, False, False]
+    assert "| all photographs | 9 |" in parts.regions(report)

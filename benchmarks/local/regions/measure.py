@@ -39,21 +39,27 @@ def main() -> None:
     parser.add_argument("originals", type=Path)
     parser.add_argument("kept", type=Path)
     parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/local/regions.json"))
+    parser.add_argument("--kept-alone", action="store_true", help="Only sum up the rows that earlier runs kept.")
     options = parser.parse_args()
+    path = options.kept / "test.jsonl"
+    rows = {row["name"]: row for row in map(json.loads, path.read_text().splitlines())} if path.exists() else {}
+    if not options.kept_alone:
+        _look_at_all(options, path, rows)
+    ideas = json.loads((Path(__file__).parents[1] / "ideas.json").read_text())["ideas"]
+    options.output.write_text(json.dumps(summary(list(rows.values()), ideas), indent=1) + "\n")
+
+
+def _look_at_all(options: argparse.Namespace, path: Path, rows: dict[str, dict[str, Any]]) -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     detector = Detector.from_pretrained()
     models = torch.load(options.kept / "best.pt", weights_only=False)
-    path = options.kept / "test.jsonl"
-    rows = {row["name"]: row for row in map(json.loads, path.read_text().splitlines())} if path.exists() else {}
     with path.open("a") as file:
         for one in tested(options.data, options.originals, options.kept / "pairs"):
             if one.name not in rows:
                 rows[one.name] = look(one, detector, models)
                 file.write(json.dumps(rows[one.name]) + "\n")
                 file.flush()
-    ideas = json.loads((Path(__file__).parents[1] / "ideas.json").read_text())["ideas"]
-    options.output.write_text(json.dumps(summary(list(rows.values()), ideas), indent=2) + "\n")
 
 
 @torch.inference_mode()
