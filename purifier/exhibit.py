@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -12,14 +11,16 @@ import torch
 from torch import Tensor
 
 from purifier.aims import AimError, make_aim
-from purifier.attacks import Attack, Objective, State, attack_steps
+from purifier.attacks import Attack, State, attack_steps
+from purifier.meaning import ALIKE, likeness
 from purifier.models import Models, Voice
 from purifier.names import EMBEDDED, OTHER
+from purifier.pace import within
 from purifier.pixels import to_array, to_tensor
 from purifier.vlm import CAPTION_PROMPT
 
 Which = Literal["clean", "adversarial", "purified"]
-LONGEST = 20.0  # seconds that an attack may take here
+LONGEST = 20.0  # seconds that an attack may take here, by what a step of it was measured to cost
 LONGEST_OTHER = 60.0  # the same through another model than the embedded one, whose steps take seconds on a processor
 SPOKEN = "answer", "caption"  # objectives that are of the model that speaks
 AMPLIFIED = 10  # times, of the pictures of differences; fixed, so that two of them can be compared
@@ -49,13 +50,15 @@ class Wish:
 class Said:
     """What the model says of one picture: its caption; its answer as it is shown and as it was said, "" without a
     question; whether it is sure of that. likelihood: in [0, 1], that it says what it says of the clean picture: the
-    answer, if it is sure of it there, else the caption, a word; None without an attack."""
+    answer, if it is sure of it there, else the caption, a word; None without an attack. alike: how near its caption is
+    in meaning to the clean picture's, or where there is none to that of the picture as given; see purifier.meaning."""
 
     caption: str
     spoken: str = ""
     answer: str = ""
     sure: bool = True
     likelihood: float | None = None
+    alike: float | None = None
 
     @property
     def told(self) -> str:
@@ -63,11 +66,11 @@ class Said:
         return self.answer if self.answer and self.sure else self.caption
 
     def same_caption(self, clean: "Said") -> bool:
-        """Whether the caption is the clean picture's; case and full stops do not count."""
-        return _plain(self.caption) == _plain(clean.caption)
+        """Whether the caption says what the clean picture's does: by meaning, where that was compared."""
+        return _plain(self.caption) == _plain(clean.caption) or (self.alike is not None and self.alike >= ALIKE)
 
     def same_answer(self, clean: "Said") -> bool:
-        """The same of the answer."""
+        """Whether the answer is the clean picture's; case and full stops do not count."""
         return _plain(self.answer) == _plain(clean.answer)
 
     def agrees(self, clean: "Said") -> bool:
@@ -82,8 +85,7 @@ def _plain(text: str) -> str:
 @dataclass(slots=True)
 class Exhibit:
     """pictures: uint8 [H, W, 3]; "clean" is there only if the attack was made here. said: of the same, by `voice`.
-    step, steps, attack_seconds: of the attack. cut: whether it was stopped by the clock. change: its largest, in 1/255.
-    seconds: of the purification.
+    step, steps, attack_seconds: of the attack. change: its largest, in 1/255. seconds: of the purification.
     """
 
     wish: Wish
@@ -92,7 +94,6 @@ class Exhibit:
     said: dict[Which, Said] = field(default_factory=dict)
     step: int = 0
     steps: int = 0
-    cut: bool = False
     attack_seconds: float = 0.0
     change: float = 0.0
     seconds: float = 0.0
@@ -102,6 +103,11 @@ class Exhibit:
         """Whether purification left the picture as it was, to the bit."""
         given, purified = self.pictures.get("adversarial"), self.pictures.get("purified")
         return given is not None and purified is not None and np.array_equal(given, purified)
+
+    @property
+    def cut(self) -> bool:
+        """Whether fewer steps were made than wished, because more would have taken too long."""
+        return self.wish.attack is not None and 0 < self.steps < self.wish.attack.steps
 
     @property
     def complete(self) -> bool:
@@ -150,55 +156,56 @@ def exhibit(models: Models, pixels: np.ndarray, wish: Wish) -> Iterator[Exhibit]
     yield shown
 
 
-def _attack(models: Models, given: Tensor, attack: Attack, shown: Exhibit) -> Iterator[State]:
+def _attack(models: Models, given: Tensor, wished: Attack, shown: Exhibit) -> Iterator[State]:
     voice, wish = shown.voice, shown.wish
     aimed = (shown.objective, shown.question or None, wish.target)
-    if voice.key == OTHER and shown.objective in SPOKEN:
-        if not voice.differentiable and attack.name != "square":
-            raise AimError(
-                f"{voice.name} lets no gradient through to the picture. Take the attack Square, which needs none, or "
-                "attack what CLIP sees and look how far that carries over."
-            )
-        states = models.steps_on_card(attacked, OTHER, given, attack, aimed, shown.longest)
-    else:
-        states = attacked(models, EMBEDDED, given, attack, aimed, shown.longest)
+    key = voice.key if shown.objective in SPOKEN else EMBEDDED
+    if key == OTHER and not voice.differentiable and wished.name != "square":
+        raise AimError(
+            f"{voice.name} lets no gradient through to the picture. Take the attack Square, which needs none, or "
+            "attack what CLIP sees and look how far that carries over."
+        )
+    attack = within(models, key, shown.objective, wished, given, shown.longest)
+    asked = (key, given, attack, aimed)
+    states = models.steps_on_card(attacked, *asked) if key == OTHER else attacked(models, *asked)
     started = time.perf_counter()
     for state in states:
         shown.step, shown.steps = state.step, state.steps
         shown.attack_seconds = time.perf_counter() - started
         yield state
-    shown.cut = shown.step < shown.steps
 
 
 def attacked(
-    models: Models, vlm: str, given: Tensor, attack: Attack, aimed: tuple[str, str | None, str | None], longest: float
+    models: Models, vlm: str, given: Tensor, attack: Attack, aimed: tuple[str, str | None, str | None]
 ) -> Iterator[State]:
-    """An attack's states, ended after `longest` seconds. aimed: objective, question, target, see `make_aim`."""
+    """An attack's states. aimed: objective, question, target, see `make_aim`."""
     objective, question, target = aimed
     aim = make_aim(models, given, objective, question=question, target=target, vlm=vlm)
-    yield from in_time(attack, given, aim.objective, longest)
+    yield from attack_steps(attack, given, aim.objective)
 
 
-def in_time(attack: Attack, pixels: Tensor, objective: Objective, longest: float = LONGEST) -> Iterator[State]:
-    """An attack's states, ended after `longest` seconds."""
-    started = time.perf_counter()
-    for state in attack_steps(attack, pixels, objective):
-        yield state
-        if time.perf_counter() - started > longest:
-            return
-
-
-def last_in_time(attack: Attack, pixels: Tensor, objective: Objective) -> State:
-    """The last of these states."""
-    return deque(in_time(attack, pixels, objective), maxlen=1)[0]
+def ask(models: Models, shown: Exhibit, question: str) -> dict[Which, Said]:
+    """What the same voice says to another question about each of the pictures; nothing is attacked or purified."""
+    said: dict[Which, Said] = {}
+    for which, pixels in shown.pictures.items():
+        said[which] = _heard(models, shown, which, to_tensor(pixels), question.strip(), said.get("clean"))
+    return said
 
 
 def _add(shown: Exhibit, which: Which, pixels: Tensor, models: Models) -> None:
     shown.pictures[which] = to_array(pixels)
-    eye = shown.wish.eye and which == "purified" and not shown.unchanged
     clean = shown.said.get("clean")
-    given = (shown.voice.key, eye, pixels, shown.question, clean, which == "clean")
-    shown.said[which] = models.on_card(listen, *given) if shown.voice.key == OTHER else listen(models, *given)
+    said = _heard(models, shown, which, pixels, shown.question, clean)
+    first = clean or shown.said.get("adversarial")
+    alike = likeness(models.vlm, said.caption, first.caption) if first else None
+    shown.said[which] = replace(said, alike=alike)
+
+
+def _heard(models: Models, shown: Exhibit, which: Which, pixels: Tensor, question: str, clean: Said | None) -> Said:
+    eye = shown.wish.eye and which == "purified" and not shown.unchanged
+    given = (shown.voice.key, eye, pixels, question, clean, which == "clean")
+    heard: Said = models.on_card(listen, *given) if shown.voice.key == OTHER else listen(models, *given)
+    return heard
 
 
 @torch.no_grad()

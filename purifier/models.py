@@ -66,6 +66,7 @@ class Models:
         }
         self._loaded: dict[str, Any] = {}
         self._lock, self._other_lock = threading.RLock(), threading.Lock()
+        self._paces: dict[tuple[str, ...], tuple[float, float]] = {}
         self._purify = on_a_lent_card(self._purify_here)
         self._once, self._stepwise = on_a_lent_card(self._work_here), on_a_lent_card(self._steps_here)
 
@@ -131,6 +132,13 @@ class Models:
     def other_tried(self) -> bool:
         """Whether the other model is loaded, or cannot be."""
         return not self.other or bool(self.other_problem) or OTHER in self._loaded
+
+    def pace(self, kind: tuple[str, ...], measure: Callable[[], tuple[float, float]]) -> tuple[float, float]:
+        """What `measure` found for a kind of attack, once for as long as this object lives (see pace.costs)."""
+        with self._lock:
+            if kind not in self._paces:
+                self._paces[kind] = measure()
+            return self._paces[kind]
 
     def vlm_named(self, key: str) -> "VisionLanguageModel":
         """The model of a voice."""

@@ -1,8 +1,9 @@
-"""Looks for examples of the Purify tab: python scripts/prepared.py [--eps 8 4] [--steps 10 6]
+"""Looks for examples of the Purify tab: python scripts/prepared.py [--eps 8 4] [--steps 10 6] [--keep]
 
 Each photograph of scikit-image's package that may be shown, with each question and the attacks of that length: is the
 embedded model sure of a right answer, does the attack turn it, and does purification bring it back? What holds comes
-first, the surest at the top. Put the best three into PREPARED in ui/purify/examples.py. Half a minute a setting.
+first, the surest at the top. Put the best three into PREPARED in ui/purify/examples.py. Half a minute a setting. --keep
+looks for nothing and writes what comes of PREPARED to assets/purify.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 from purifier.models import Models  # noqa: E402
-from ui.purify.examples import Prepared, Tried, try_out  # noqa: E402
+from ui.purify.examples import PREPARED, Prepared, Tried, keep, run, try_out  # noqa: E402
 
 # file, what it shows, question, right answer
 CANDIDATES = (
@@ -44,7 +45,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--eps", type=int, nargs="+", default=[8], help="of 255")
     parser.add_argument("--steps", type=int, nargs="+", default=[10])
+    parser.add_argument("--keep", action="store_true", help="write what comes of PREPARED to assets/purify")
     options = parser.parse_args()
+    if options.keep:
+        models = Models()
+        for example in PREPARED:
+            keep(run(models, example), example)
+        return
     found = [tried for tried in search(CANDIDATES, options.eps, options.steps) if tried.holds]
     print("\nThe surest first:", *(f"{tried.margin:.2f} {tried.example}" for tried in found), sep="\n")
 

@@ -21,6 +21,7 @@ from ui.detect.examples import expected, write_examples
 from ui.detect.introduction import introduction
 from ui.detect.tab import build_tab
 from ui.explore.tab import build_explorer_tab
+from ui.heads import heads
 from ui.measured.tab import build_measured_tab
 from ui.programs.routes import routes
 from ui.programs.tab import build_pairing
@@ -78,7 +79,7 @@ def build(
             pages.forget(page, request.session_hash)
 
     with gr.Blocks(title="CausalCLIP", analytics_enabled=False) as page:
-        gr.HTML(introduction(), elem_id="introduction")
+        gr.HTML(introduction() + heads(), elem_id="introduction")
         banner = gr.HTML(visible=False, elem_id="banner")
         with gr.Tabs() as tabs:
             with gr.Tab("Detect", id="detect"):
@@ -95,7 +96,7 @@ def build(
             with gr.Tab("Explore", id="explore"):
                 carried = Carried(judged.explore, judged.picture, judged.source, tabs, "explore")
                 build_explorer_tab(detector, carried)
-            with gr.Tab("How good is it?") as measured:
+            with gr.Tab("How good is it?", id="measured") as measured:
                 build_measured_tab(measured)
         with gr.Accordion("Privacy, and what this cannot tell you", open=False):
             gr.Markdown((ASSETS / "privacy.md").read_text(encoding="utf-8"))

@@ -12,6 +12,7 @@ from PIL import Image
 
 from causalclip.pictures.loading import load_image
 from purifier.models import Models
+from purifier.names import EMBEDDED
 from ui.server.files import UNREADABLE, save_png, upload_path
 from ui.settings import MODEL_QUEUE
 
@@ -84,23 +85,27 @@ class PurifyApi:
 
         attack: pgd, apgd, mi-fgsm, fgsm, square or patch. eps: the largest change of a value, in 1/255. objective:
         answer (needs a question), caption, features or detector. target: what shall be said; empty is anything else.
-        Stops after 20 seconds at most. Returns the attacked picture as PNG; success, before, after, linf, steps done.
+        The same seed gives the same picture, on the page and by `purifier attack`, too. At most as many steps are made
+        as take 20 seconds by what a step was measured to cost. Returns the attacked picture as PNG; success, before,
+        after, linf, steps done.
         """
         with _sentences(self.models):
             return self._attack(_pixels(picture), attack, eps, steps, objective, question, target, seed)
 
     def _attack(self, pixels: Tensor, attack: str, eps: float, steps: float, *aimed: Any) -> tuple[str, dict[str, Any]]:
         from purifier.aims import make_aim
-        from purifier.attacks import linf
-        from purifier.exhibit import last_in_time, make_attack
+        from purifier.attacks import linf, run_attack
+        from purifier.exhibit import LONGEST, make_attack
+        from purifier.pace import within
 
         objective, question, target, seed = aimed
-        chosen = make_attack(attack, eps, int(steps), int(seed))
+        wished = make_attack(attack, eps, int(steps), int(seed))
         aim = make_aim(self.models, pixels, objective, question=question or None, target=target or None)
-        state = last_in_time(chosen, pixels, aim.objective)
-        moved = state.rounded()
+        chosen = within(self.models, EMBEDDED, objective, wished, pixels, LONGEST)
+        moved = run_attack(chosen, pixels, aim.objective)
         after = aim.say(moved)
-        facts = {"success": aim.reached(after), "before": aim.before, "after": after, "steps": state.step}
+        done = 1 if attack == "fgsm" else chosen.steps
+        facts = {"success": aim.reached(after), "before": aim.before, "after": after, "steps": done}
         return _file(moved, "attacked"), facts | {"linf": round(float(linf(moved, pixels)), 2)}
 
     def ask(self, picture: dict[str, Any] | None, question: str = "", eye: bool = False) -> dict[str, Any]:

@@ -1,27 +1,32 @@
 """Three photographs with a question each: the embedded model is sure of a right answer, a short attack turns it, and
-purification brings it back. A test holds them to that; `python scripts/prepared.py` looks for others.
+purification brings it back. What comes of them is kept in assets/purify, so that they are complete at once; a test
+holds it to what the models do now. `python scripts/prepared.py` looks for others, and with --keep writes it anew.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from html import escape
 from importlib.resources import as_file, files
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from PIL import Image
 
 from causalclip.pictures.loading import load_image
+from causalclip.places import shipped_folder
 
 if TYPE_CHECKING:
-    from purifier.exhibit import Said
+    from purifier.exhibit import Exhibit, Said
     from purifier.models import Models
 
+FOLDER = shipped_folder("assets") / "purify"
 THUMB = 192  # px, the long side of a thumbnail
 
 
@@ -40,7 +45,7 @@ class Prepared:
 
 # CC0 (Stefan van der Walt, Lav Varshney) and public domain (NASA), see skimage.data.
 PREPARED = (
-    Prepared("chelsea.png", "a cat", "What animal is it?", "cat"),
+    Prepared("chelsea.png", "a cat", "What animal is it?", "cat", steps=5),
     Prepared("camera.png", "a man with a camera", "What is the main object?", "person"),
     Prepared("astronaut.png", "an astronaut", "Can you see a person?", "yes"),
 )
@@ -86,13 +91,52 @@ class Tried:
 
 def try_out(models: Models, example: Prepared) -> Tried:
     """An example as the tab runs it."""
-    from purifier.exhibit import Wish, exhibit, make_attack  # here, because it brings PyTorch
+    said = run(models, example).said
+    return Tried(example, said["clean"], said["adversarial"], said["purified"])
 
-    made = make_attack("pgd", example.eps, example.steps)
-    wish = Wish(example.question, eye=True, attack=made)
+
+def run(models: Models, example: Prepared) -> Exhibit:
+    """All that the tab shows of an example, made now."""
+    from purifier.exhibit import exhibit  # here, because it brings PyTorch
+
+    *_, shown = exhibit(models, _clean(example), _wish(example))
+    return shown
+
+
+def keep(shown: Exhibit, example: Prepared, folder: Path = FOLDER) -> None:
+    """Writes what came of an example: its two pictures, and the rest as JSON. What it took depends on the machine."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = Path(example.file).stem
+    for which in ("adversarial", "purified"):
+        Image.fromarray(shown.pictures[which]).save(folder / f"{stem}-{which}.png", optimize=True)
+    facts = {"steps": shown.steps, "change": round(shown.change, 3)}
+    said = {which: asdict(said) for which, said in shown.said.items()}
+    (folder / f"{stem}.json").write_text(json.dumps(facts | {"said": said}, indent=1) + "\n", encoding="utf-8")
+
+
+def stored(example: Prepared, folder: Path = FOLDER) -> Exhibit:
+    """The same, read."""
+    from purifier.exhibit import Exhibit, Said
+
+    stem = Path(example.file).stem
+    facts = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))
+    shown = Exhibit(_wish(example), step=facts["steps"], steps=facts["steps"], change=facts["change"])
+    shown.pictures["clean"] = _clean(example)
+    for which in ("adversarial", "purified"):
+        shown.pictures[which] = np.asarray(Image.open(folder / f"{stem}-{which}.png").convert("RGB"))
+    shown.said.update({which: Said(**said) for which, said in facts["said"].items()})
+    return shown
+
+
+def _clean(example: Prepared) -> np.ndarray:
     with as_file(files("skimage") / "data" / example.file) as source:
-        *_, shown = exhibit(models, load_image(source).pixels, wish)
-    return Tried(example, shown.said["clean"], shown.said["adversarial"], shown.said["purified"])
+        return load_image(source).pixels
+
+
+def _wish(example: Prepared) -> Any:
+    from purifier.exhibit import Wish, make_attack
+
+    return Wish(example.question, eye=True, attack=make_attack("pgd", example.eps, example.steps))
 
 
 def shelf(paths: Sequence[Path]) -> str:
@@ -102,7 +146,7 @@ def shelf(paths: Sequence[Path]) -> str:
         f"<span>{escape(example.question)}</span></button>"
         for i, (example, path) in enumerate(zip(PREPARED, paths, strict=True))
     )
-    return f"<h2>Three to begin with: attacked, then purified</h2><div class='cc-shelf'>{buttons}</div>"
+    return f"<h2>Three to begin with, attacked and purified beforehand</h2><div class='cc-shelf'>{buttons}</div>"
 
 
 def _thumbnail(path: Path) -> str:

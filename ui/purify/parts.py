@@ -33,19 +33,22 @@ CHANGES: dict[Which, tuple[str, str]] = {
 }
 
 
-def asking(models: Models) -> tuple[tuple[gr.Textbox, gr.Radio, gr.HTML], tuple[gr.Button, ...]]:
-    """The question, who answers, why nobody else does, and the buttons: attack, purify, stop."""
+def asking(models: Models) -> tuple[tuple[gr.Textbox, gr.Radio, gr.HTML, gr.HTML], tuple[gr.Button, ...]]:
+    """The question, who answers, why nobody else does, what was asked; and the buttons: attack, purify, stop, ask."""
     with gr.Column(elem_id="purify-asking"):
         question = gr.Textbox(
             label="Question (optional)",
             placeholder="how many people are there?",
+            info="Ask puts it to each picture that is there, without a new attack.",
             max_length=200,
             elem_id="purify-question",
         )
         with gr.Row(elem_id="purify-buttons"):
             both = gr.Button("Attack, then purify", variant="primary", elem_id="purify-attack", min_width=160, scale=2)
             purify = gr.Button("Purify", elem_id="purify-run", min_width=80)
+            ask = gr.Button("Ask", elem_id="purify-ask", min_width=60)
             stop = gr.Button("Stop", elem_id="purify-stop", min_width=60)
+        history = gr.HTML(elem_id="purify-history")
         choices = [(models.other, OTHER), ("The embedded model", EMBEDDED)]
         vlm = gr.Radio(
             choices if models.other else choices[1:],
@@ -57,7 +60,7 @@ def asking(models: Models) -> tuple[tuple[gr.Textbox, gr.Radio, gr.HTML], tuple[
             elem_id="purify-vlm",
         )
         offer = gr.HTML(visible=False, elem_id="purify-offer")
-    return (question, vlm, offer), (both, purify, stop)
+    return (question, vlm, offer, history), (both, purify, stop, ask)
 
 
 def settings() -> list[Any]:

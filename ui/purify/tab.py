@@ -21,7 +21,7 @@ from ui.server.files import picked, picture_input, save_png, upload_path
 from ui.server.gate import MODEL, PICTURES, Priority
 from ui.server.problems import explain
 from ui.server.turns import Part, Turn
-from ui.settings import PICK, PLACEHOLDER, PROMISE, RUNS, Carried
+from ui.settings import KEPT, PICK, PLACEHOLDER, PROMISE, RUNS, Carried
 
 if TYPE_CHECKING:
     from purifier.exhibit import Exhibit, Which, Wish
@@ -40,7 +40,9 @@ class PurifyTab:
 
     wishes: question, steps, always, eye, then attack, eps, attack steps, objective, target, and who speaks.
     status: what goes on. headline, answers, notes: the result in words. pictures: by column. changes: by name.
-    offer: why nobody but the embedded model can speak. prepared: the files of the three examples.
+    offer: why nobody but the embedded model can speak. history: the questions about the pictures that are there. kept:
+    a gr.State of their Exhibit. asked: a gr.State of what history shows. chosen: a gr.State of the example's number.
+    prepared: the files of the three examples.
     """
 
     models: Models
@@ -54,12 +56,16 @@ class PurifyTab:
     notes: gr.HTML
     slider: gr.ImageSlider
     offer: gr.HTML
+    history: gr.HTML
+    kept: gr.State
+    asked: gr.State
+    chosen: gr.State
     prepared: Sequence[Path] = ()
 
     @property
     def shown(self) -> list[Any]:
         """Everything that a run may change."""
-        return [self.status, *self._result]
+        return [self.status, *self._result, self.history, self.asked]
 
     @property
     def vlm(self) -> gr.Radio:
@@ -70,7 +76,7 @@ class PurifyTab:
     @property
     def _result(self) -> list[Any]:
         pictures = [*self.pictures.values(), *self.changes.values()]
-        return [self.headline, self.answers, self.notes, self.slider, *pictures]
+        return [self.headline, self.answers, self.notes, self.slider, self.kept, *pictures]
 
     def begin(self, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
         """What the page shows at once for a new picture: nothing of the older one."""
@@ -85,7 +91,7 @@ class PurifyTab:
         chosen, picture = picked(event, list(zip(examples.PREPARED, self.prepared, strict=True)))
         wished = (chosen.question, 1, False, True, "pgd", chosen.eps, chosen.steps, "answer", "", EMBEDDED)
         updates: Updates = {self.picture: str(picture), **dict(zip(self.wishes, wished, strict=True))}
-        return updates | self.cleared(words.working(None))
+        return updates | {self.chosen: event.index} | self.cleared(words.working(None))  # type: ignore[attr-defined]
 
     def carry(self, carried: Carried, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
         """The same for a picture from another tab."""
@@ -96,10 +102,29 @@ class PurifyTab:
         yield self.cleared(words.working(None))
         yield from self._run(turn, payload, settings, attacked=False)
 
-    def run_example(self, turn: Turn, payload: dict[str, Any] | None, *settings: Any) -> Iterator[Updates]:
-        """Attacks a new picture and purifies it."""
+    def run_example(self, turn: Turn, chosen: int) -> Iterator[Updates]:
+        """Shows a prepared one as a whole: it was attacked and purified beforehand."""
         yield self.cleared(words.working(None))
-        yield from self._run(turn, payload, settings, attacked=True)
+        self.models.wait()
+        shown = examples.stored(examples.PREPARED[chosen])
+        turn.check()
+        yield self._result_of(shown)
+
+    def ask(self, kept: Exhibit | None, asked: tuple[words.Asked, ...] | None, question: str) -> tuple[str, Any]:
+        """Puts another question to each of the pictures that are there."""
+        asked = asked or ()
+        if kept is None:
+            return words.history(asked, words.failure("No picture yet", "Add a picture first, then ask.")), asked
+        if not kept.voice.asks:
+            return words.history(asked, words.failure("Not asked", f"{kept.voice.name} only captions.")), asked
+        try:
+            from purifier.exhibit import ask
+
+            with MODEL.enter(Priority.ATTACK):
+                asked = (*asked, words.Asked(question.strip(), ask(self.models, kept, question)))
+        except Exception as error:
+            return words.history(asked, words.failure(*reason(error))), asked
+        return words.history(asked), asked
 
     def run_again(
         self, turn: Turn, payload: dict[str, Any] | None, *settings: Any, attacked: bool = False
@@ -160,6 +185,7 @@ class PurifyTab:
         labels: dict[Which, str] = {"adversarial": given, "purified": "Purified"}
         return {
             self.status: "",
+            self.kept: shown,
             self.headline: words.result(shown),
             self.answers: words.answers(shown),
             self.notes: words.notes(shown),
@@ -179,8 +205,9 @@ class PurifyTab:
         """No result: nothing of an older picture may stay beside a newer one."""
         return {
             self.status: status or words.waiting(),
-            **dict.fromkeys([self.headline, self.answers, self.notes], ""),
-            **dict.fromkeys([*self.pictures.values(), *self.changes.values(), self.slider]),
+            **dict.fromkeys([self.headline, self.answers, self.notes, self.history], ""),
+            **dict.fromkeys([*self.pictures.values(), *self.changes.values(), self.slider, self.kept]),
+            self.asked: (),
         }
 
     def stopped(self) -> Updates:
@@ -247,8 +274,9 @@ def build_tab(models: Models, carried: Carried | None = None, *, prepared: Seque
         with gr.Column(scale=9, min_width=300):
             status = gr.HTML(words.waiting(), elem_id="purify-status")
             outputs = parts.outputs()
-    vlm, offer = asked[1:]
-    tab = PurifyTab(models, picture, [asked[0], *settings, vlm], status, *outputs, offer, prepared)
+    question, vlm, offer, history = asked
+    states = gr.State(time_to_live=KEPT), gr.State((), time_to_live=KEPT), gr.State(0)
+    tab = PurifyTab(models, picture, [question, *settings, vlm], status, *outputs, offer, history, *states, prepared)
     _wire(tab, buttons, shelf, carried)
     return tab
 
@@ -256,14 +284,25 @@ def build_tab(models: Models, carried: Carried | None = None, *, prepared: Seque
 def _wire(tab: PurifyTab, buttons: tuple[gr.Button, ...], shelf: gr.HTML, carried: Carried | None) -> None:
     from ui.purify.endpoints import add_endpoints
 
-    part, (both, purify, stop) = Part("purify"), buttons
+    part, (both, purify, stop, ask) = Part("purify"), buttons
+    question = tab.wishes[0]
     settings: dict[str, Any] = {"inputs": [tab.picture, *tab.wishes], **RUNS}
     outputs = [tab.picture, *tab.shown]
     run: dict[str, Any] = {"given": [tab.picture], "outputs": outputs, **settings}
     part.on([tab.picture.upload], tab.begin, tab.run_given, **run)
     part.on([purify.click], tab.again, tab.run_again, **run)
     part.on([both.click], tab.again, partial(tab.run_again, attacked=True), **run)
-    part.on([shelf.click], tab.example, tab.run_example, given=[], outputs=[*outputs, *tab.wishes], **settings)
+    on_example: dict[str, Any] = {"given": [], "outputs": [*outputs, *tab.wishes, tab.chosen]}
+    part.on([shelf.click], tab.example, tab.run_example, inputs=[tab.chosen], **on_example, **RUNS)
+    part.beside(
+        [ask.click, question.submit],
+        tab.ask,
+        [tab.kept, tab.asked, question],
+        [tab.history, tab.asked],
+        api_visibility="private",
+        show_progress="minimal",
+        **RUNS,
+    )
     part.off([stop.click], tab.stopped, outputs=tab.shown)
     part.off([tab.picture.clear], tab.cleared, outputs=tab.shown)
     if carried:

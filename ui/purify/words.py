@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from causalclip.places import shipped_folder
 from causalclip.report.card import failure
 from purifier.names import EMBEDDED, OTHER
 from ui import charts
+from ui.purify.story import PURPOSE, drawing
 
 if TYPE_CHECKING:
     from purifier.exhibit import Exhibit, Said, Which
@@ -17,7 +22,7 @@ NOTE = (
     "found, a faint pattern is added that steers the model back. So fine detail proves nothing, and a purified photo "
     "may read as generated to the detector. Judge the file that you were given, not the purified one. "
     "The attacks here do not know the purifier; one that does gets past it (the README has the numbers). "
-    "Captions and answers are compared word for word."
+    "Answers are compared word for word."
 )
 STAGES: tuple[tuple[Which, str], ...] = (
     ("clean", "Before"),
@@ -35,8 +40,8 @@ def waiting() -> str:
     """The card before there is a picture."""
     return _card(
         "No picture yet",
-        "<p>Begin with one of the three, or add a picture and type a question. Then attack it here, and see whether "
-        "purification brings the answer back.</p>",
+        f"<p>{PURPOSE}</p>{drawing()}<p>Begin with one of the three, or add a picture and type a question. Then attack "
+        "it here, and see whether purification brings the answer back.</p>",
     )
 
 
@@ -63,8 +68,8 @@ def working(shown: Exhibit | None) -> str:
 
 def _left(shown: Exhibit) -> str:
     a_step = shown.attack_seconds / max(1, shown.step)
-    left = min(a_step * (shown.steps - shown.step), shown.longest - shown.attack_seconds)
-    return f"A step takes {a_step:.1f} s: about {max(0, left):.0f} s left, {shown.longest:.0f} s in all at most."
+    left = a_step * (shown.steps - shown.step)
+    return f"A step takes {a_step:.1f} s: {shown.attack_seconds:.0f} s so far, about {left:.0f} s left."
 
 
 def stopped() -> str:
@@ -194,15 +199,17 @@ def _agreement(shown: Exhibit, which: Which) -> str:
     if clean is None or which == "clean":
         return ""
     now = shown.said[which]
-    parts = [("caption", now.same_caption(clean))]
+    near = "" if now.alike is None else f" ({now.alike:.2f})"
+    parts = [("caption", now.same_caption(clean), near)]
     if clean.answer and clean.sure:
-        parts.append(("answer", now.same_answer(clean)))
-    return f"<dd class='cc-agreement'>{' '.join(_compared(what, same) for what, same in parts)}</dd>"
+        parts.append(("answer", now.same_answer(clean), ""))
+    return f"<dd class='cc-agreement'>{' '.join(_compared(*part) for part in parts)}</dd>"
 
 
-def _compared(what: str, same: bool) -> str:
+def _compared(what: str, same: bool, near: str) -> str:
     icon, tone, verb = ("=", "cc-agrees", "as before") if same else ("\N{NOT EQUAL TO}", "cc-differs", "differs")
-    return f"<span class='{tone}'><span aria-hidden='true'>{icon}</span> {what} {verb}</span>"
+    verb = "means the same" if same and near else verb
+    return f"<span class='{tone}'><span aria-hidden='true'>{icon}</span> {what} {verb}{near}</span>"
 
 
 def _likelihoods(shown: Exhibit) -> str:
@@ -225,13 +232,48 @@ def notes(shown: Exhibit) -> str:
     """What was done, and what to make of it."""
     name = shown.voice.name
     trust = SMALL if shown.voice.key == EMBEDDED else f"{name} can be wrong about clean pictures, too: compare."
-    return f"<p class='cc-small'>{escape(_facts(shown))}</p><p class='cc-small'>{escape(trust)} {NOTE}</p>"
+    meant = "" if all(said.alike is None for said in shown.said.values()) else f" {_meant()}"
+    return f"<p class='cc-small'>{escape(_facts(shown))}</p><p class='cc-small'>{escape(trust)} {NOTE}{meant}</p>"
+
+
+def _meant() -> str:
+    from purifier.meaning import MEASURE  # brings PyTorch
+
+    found = json.loads((shipped_folder("benchmarks") / "meaning.json").read_text(encoding="utf-8"))
+    return (
+        f"Captions are compared by meaning, coarsely: {MEASURE}. Two people's captions of one photograph reach that in "
+        f"{100 * found['same']:.0f} of 100 cases, captions of two photographs in {1000 * found['other']:.0f} of 1,000."
+    )
+
+
+# More questions -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question to the pictures that are there, and what is answered of each."""
+
+    question: str
+    said: dict[Which, Said]
+
+
+def history(asked: Sequence[Asked], failed: str = "") -> str:
+    """All questions about the picture, the newest on top; failed: why the last one was not answered, as HTML."""
+    items = "".join(f"<dt>{escape(one.question)}</dt>{_told(one)}" for one in reversed(asked))
+    return failed + (f"<h3>Asked about this picture</h3><dl class='cc-said'>{items}</dl>" if items else "")
+
+
+def _told(one: Asked) -> str:
+    given = "adversarial" if "clean" not in one.said else "clean"
+    names = {given: "as given", "adversarial": "attacked", "purified": "purified"} | {given: "as given"}
+    return "".join(f"<dd>{names[which]}: <b>{escape(said.spoken)}</b></dd>" for which, said in one.said.items())
 
 
 def _facts(shown: Exhibit) -> str:
     steps = shown.wish.steps
     how = ", whether an attack was found or not" if shown.wish.always else ""
-    purified = f"Purified in {shown.seconds:.2f} s, {steps} step{'s' if steps > 1 else ''}{how}."
+    took = f"{shown.seconds:.2f} s, " if shown.seconds else ""
+    purified = f"Purified in {took}{steps} step{'s' if steps > 1 else ''}{how}."
     parts = [_attack_facts(shown), purified]
     if shown.voice.key == EMBEDDED:
         parts.append(_eye(shown))
@@ -251,11 +293,16 @@ def _attack_facts(shown: Exhibit) -> str:
     if attack is None:
         return ""
     by = "without a gradient" if attack.name == "square" else f"through the gradient of {_whose(shown)}"
-    parts = [f"The attack took {shown.attack_seconds:.1f} s, {shown.step} steps {by}."]
+    steps = f"{shown.step} step{'s' if shown.step != 1 else ''}"
+    took = f" in {shown.attack_seconds:.1f} s" if shown.attack_seconds else ""
+    parts = [f"The attack made {steps} {by}{took}, seed {attack.seed}."]
     if attack.name != "patch":
         parts.append(f"It changed values by at most {shown.change:.0f} of 255.")
     if shown.cut:
-        parts.append(f"It was stopped after {shown.longest:.0f} seconds, at step {shown.step} of {shown.steps}.")
+        parts.append(
+            f"{attack.steps} steps were wished. This machine makes {shown.steps} in {shown.longest:.0f} seconds, by "
+            "what was measured before its first attack, so no more were begun."
+        )
     return " ".join(parts)
 
 
@@ -268,4 +315,4 @@ def _card(title: str, body: str, *, busy: bool = False) -> str:
     return f"<div class='{style}' role='status' aria-live='polite'><h2>{escape(title)}</h2>{body}</div>"
 
 
-__all__ = ["answers", "failure", "loading", "notes", "result", "stopped", "waiting", "working"]
+__all__ = ["Asked", "answers", "failure", "history", "loading", "notes", "result", "stopped", "waiting", "working"]

@@ -151,14 +151,15 @@ class Part:
     def beside(self, triggers: Any, work: Callable[..., Any], inputs: list[Any], outputs: Any, **options: Any) -> None:
         """Wires an event that draws what is there anew: work(*inputs) -> values of the outputs.
 
-        It is dropped where the part has taken another turn since the event left the page, or takes one meanwhile.
+        It is dropped where the part has taken another turn since the event left the page, or takes one meanwhile; not
+        where it never has.
         options: of gr.on, with queue=False or the options of a queue; a `js` gets the turn's number first.
         """
 
         def checked(number: str, *given: Any) -> Any:
             turn = _current(self.name, number)
             if turn is None:
-                return gr.skip()
+                return gr.skip() if number else work(*given)
             values = work(*given)
             return values if turn.newest else gr.skip()
 

@@ -8,15 +8,20 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from causalclip.clip.weights import WeightsMissing
 from purifier import exhibit as stages
-from purifier.aims import AimError
+from purifier import pace
+from purifier.aims import AimError, make_aim
+from purifier.attacks import run_attack
 from purifier.denoiser.pipeline import new_pipeline
 from purifier.exhibit import Exhibit, Said, Wish, difference, exhibit, make_attack
+from purifier.meaning import likeness
 from purifier.models import Voice
 from purifier.names import EMBEDDED, OTHER
+from purifier.pixels import to_array, to_tensor
 from purifier.vlm import EmbeddedVLM
 from tests.makers.models import hub_folders
 from tests.makers.pictures import encode, photo
@@ -81,11 +86,54 @@ def test_an_attacked_one_has_its_clean_picture_beside_it() -> None:
     assert len(every) == 1 + 4 + 1 + 1
 
 
-def test_the_clock_stops_an_attack(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stages, "LONGEST", 0.0)
-    shown = run(Wish(QUESTION, attack=make_attack("square", 8, 50)))[-1]
-    assert (shown.step, shown.cut) == (1, True)
-    assert "stopped after 0 seconds, at step 1 of 50" in words.notes(shown)
+def test_an_attack_that_would_take_too_long_is_made_shorter_before_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "LONGEST", 20.0)
+    monkeypatch.setattr(pace, "costs", lambda *_: (8.0, 0.0))
+    every = run(Wish(QUESTION, attack=make_attack("square", 8, 50)))
+    assert {shown.steps for shown in every[1:]} == {2}
+    assert (every[-1].step, every[-1].cut) == (2, True)
+    assert "50 steps were wished. This machine makes 2 in 20 seconds" in words.notes(every[-1])
+
+
+def test_what_a_step_costs_is_measured_once_and_grows_with_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    models, asked = tiny_models(), []
+    fixed, each = pace.costs(models, EMBEDDED, "caption", "pgd")
+    assert fixed >= 0
+    assert each >= 0
+    monkeypatch.setattr(pace, "costs", lambda *_: asked.append(1) or (1.0, 0.001))
+    small, large = torch.zeros(1, 3, 10, 100), torch.zeros(1, 3, 100, 100)
+    wished = make_attack("pgd", 8, 50)
+    assert [pace.within(models, EMBEDDED, "answer", wished, p, 20.0).steps for p in (small, large)] == [10, 1]
+    assert asked == [1]
+
+
+def test_the_same_seed_is_the_same_picture_on_the_page_and_by_command(tmp_path: Path) -> None:
+    attack = make_attack("pgd", 8, 3)
+    page = run(Wish(QUESTION, attack=attack))[-1].pictures["adversarial"]
+    pixels = to_tensor(photo(96, 72))
+    commanded = run_attack(attack, pixels, make_aim(tiny_models(), pixels, "answer", question=QUESTION).objective)
+    assert np.array_equal(page, to_array(commanded))
+
+
+# Meaning ------------------------------------------------------------------------------------------
+
+
+def test_captions_are_compared_by_meaning_and_the_measure_is_named() -> None:
+    exhibit = shown("cat on a couch", "dog on a lawn", "cat on a wall")
+    exhibit.said["adversarial"] = replace(exhibit.said["adversarial"], alike=0.3)
+    exhibit.said["purified"] = replace(exhibit.said["purified"], alike=0.9)
+    assert "changed the caption; purification brought the caption back" in words.result(exhibit)
+    assert "caption differs (0.30)" in words.said(exhibit, "adversarial", "After")
+    assert "caption means the same (0.90)" in words.said(exhibit, "purified", "Then")
+    assert "the cosine of their mean word vectors" in words.notes(exhibit)
+
+
+def test_how_near_two_texts_are() -> None:
+    model = tiny_models().vlm
+    assert likeness(model, "a dog", "a dog") == 1
+    assert likeness(model, "a dog", "the") == 0
+    assert likeness(model, "dog", "on the dog") == pytest.approx(1, abs=1e-5)
+    assert likeness(model, "dog", "two") == likeness(model, "two", "dog") < 0.99
 
 
 def test_differences_are_on_one_fixed_scale() -> None:
@@ -194,15 +242,13 @@ def test_the_likelihood_of_the_clean_words_is_drawn() -> None:
 def test_progress_is_shown_while_it_attacks() -> None:
     exhibit = Exhibit(Wish(QUESTION), said={"clean": Said("a dog")}, step=4, steps=20, attack_seconds=2)
     assert "<progress max='20' value='4'" in words.working(exhibit)
-    assert "A step takes 0.5 s: about 8 s left, 20 s in all at most." in words.working(exhibit)
-    exhibit.attack_seconds = 16
-    assert "A step takes 4.0 s: about 4 s left" in words.working(exhibit)  # then the clock stops it
+    assert "A step takes 0.5 s: 2 s so far, about 8 s left." in words.working(exhibit)
 
 
 def test_who_speaks_is_named_and_why() -> None:
     exhibit = shown("cat", "dog", "cat", answers=("1", "2", "1"))
     assert "What the embedded model says" in words.answers(exhibit)
-    assert "5 steps through the gradient of the embedded model" in words.notes(Exhibit(exhibit.wish, step=5))
+    assert "made 5 steps through the gradient of the embedded model" in words.notes(Exhibit(exhibit.wish, step=5))
     exhibit.voice = Voice(problem="smol could not be loaded, so the embedded model speaks in its place.")
     assert "<p>smol could not be loaded" in words.result(exhibit)
     exhibit.voice = Voice(OTHER, "smol<")
@@ -251,7 +297,7 @@ def followed(updates: Iterator[dict[Any, Any]]) -> dict[Any, Any]:
 
 
 def test_attack_and_purify_fill_the_row_exactly(tab: PurifyTab, inside: Path) -> None:
-    last = followed(tab.run_example(take_turn("purify"), payload(inside), *settings()))
+    last = followed(tab.run_again(take_turn("purify"), payload(inside), *settings(), attacked=True))
     assert "The attack" in last[tab.headline]
     assert last[tab.status] == ""
     for name in ("adversarial", "purified"):
@@ -284,7 +330,7 @@ def test_a_new_picture_blanks_and_a_new_wish_does_not_until_there_is_its_result(
     assert set(tab.again(gr.EventData(None, None), given)) == {tab.status}
     *updates, last = tab.run_again(take_turn("purify"), given, *settings(), attacked=True)
     assert all(set(update) == {tab.status} for update in updates)
-    assert set(last) == set(tab.shown)
+    assert set(last) == set(tab.shown) - {tab.history, tab.asked}  # what was asked about the picture stays
     assert set(tab.stopped()) == {tab.status}
 
 
@@ -348,7 +394,7 @@ def test_another_model_can_be_chosen_only_where_there_is_one(tab: PurifyTab, ins
 
 def test_after_a_stop_the_run_ends_before_its_next_step(tab: PurifyTab, inside: Path) -> None:
     turn = take_turn("purify")
-    running = tab.run_example(turn, payload(inside), *settings())
+    running = tab.run_again(turn, payload(inside), *settings(), attacked=True)
     next(running)
     take_turn("purify")
     with pytest.raises(Superseded):
@@ -360,3 +406,30 @@ def test_missing_weights_are_a_sentence() -> None:
         "The model's weights are missing",
         "There is no purifier.",
     )
+
+
+def test_another_question_is_put_to_each_picture_without_a_new_attack(tab: PurifyTab, inside: Path) -> None:
+    last = followed(tab.run_again(take_turn("purify"), payload(inside), *settings(), attacked=True))
+    said, asked = tab.ask(last[tab.kept], (), "How many <b>dogs</b>?")
+    assert set(asked[0].said) == {"clean", "adversarial", "purified"}
+    assert "<dd>as given:" in said
+    assert "<dd>attacked:" in said
+    assert "<dd>purified:" in said
+    assert "<b>dogs" not in said
+    said, asked = tab.ask(last[tab.kept], asked, QUESTION)
+    assert [one.question for one in asked] == [QUESTION, "How many <b>dogs</b>?"][::-1]
+    assert asked[1].said["adversarial"].answer == last[tab.kept].said["adversarial"].answer
+    said, same = tab.ask(last[tab.kept], asked, "?")
+    assert "The question is empty" in said
+    assert same == asked
+    assert "Add a picture first" in tab.ask(None, None, QUESTION)[0]
+
+
+def test_a_prepared_one_is_complete_at_once(tab: PurifyTab, inside: Path) -> None:
+    last = followed(tab.run_example(take_turn("purify"), 0))
+    assert (
+        "changed the caption and the answer; purification brought the caption and the answer back" in last[tab.headline]
+    )
+    assert set(last[tab.kept].pictures) == {"clean", "adversarial", "purified"}
+    assert "likely" in last[tab.answers]
+    assert " s, 1 step" not in last[tab.notes]
