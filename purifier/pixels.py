@@ -21,7 +21,7 @@ def to_tensor(pixels: np.ndarray) -> Tensor:
     """
     if pixels.shape[0] * pixels.shape[1] > MAX_PIXELS:
         limit = f"{MAX_PIXELS / 1e6:g} million"
-        raise ImageTooLarge(f"Pictures of at most {limit} pixels are taken here. Make it smaller and try again.")
+        raise ImageTooLarge(f"Pictures of at most {limit} pixels are taken here. Cut out a part of it and try again.")
     return torch.from_numpy(np.array(pixels)).permute(2, 0, 1).float()[None] / 255
 
 

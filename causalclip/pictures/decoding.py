@@ -61,7 +61,7 @@ def decode(data: bytes, name: Format, *, on_header: Callable[[int], None] | None
     large or too small by its header (before it is decoded), or is damaged.
     """
     try:
-        opened = _open(data, name)
+        opened = _reduced(_open(data, name))
         formats.check_size(*opened.image.size)
         if on_header:
             on_header(opened.image.width * opened.image.height)
@@ -82,6 +82,23 @@ def decode(data: bytes, name: Format, *, on_header: Callable[[int], None] | None
     return pixels, (*notes, _UPRIGHT) if opened.orientation in range(2, 9) else notes
 
 
+def _reduced(opened: Opened) -> Opened:
+    """A JPEG that is too large for its own size will be decoded at half of it; any other picture comes back as it is.
+
+    A progressive JPEG has all of its coefficients in memory whatever the size is that comes out.
+    """
+    image, (width, height) = opened.image, opened.image.size
+    if width * height <= formats.MAX_PIXELS or image.format != "JPEG" or image.info.get("progressive"):
+        return opened
+    image.draft(None, (width // 2, height // 2))
+    said = (
+        f"The picture has {width:,} x {height:,} pixels, more than {formats.MAX_PIXELS / 1e6:g} million, so it was "
+        "judged at half its size, which removes some of what is looked for. To judge a part at its own size, cut it "
+        "out of the original file, without shrinking it, and add that."
+    )
+    return replace(opened, notes=(*opened.notes, said))
+
+
 def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     """Undo an EXIF orientation, 1 to 8, of pixels [H, W, 3] (TIFF 6.0, tag 274)."""
     if orientation >= 5:
@@ -97,7 +114,8 @@ def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
 def _open(data: bytes, name: Format) -> Opened:
     if name in headers.READERS:
         header = headers.READERS[name](data)
-        formats.check_size(header.width, header.height)
+        most = formats.MAX_REDUCED if name == "JPEG" else formats.MAX_PIXELS
+        formats.check_size(header.width, header.height, most=most)
         opened = _OPENERS[name](header.data)
         return replace(
             opened,

@@ -5,6 +5,7 @@ from typing import Literal, get_args
 
 MAX_BYTES = 20 * 2**20  # of the file
 MAX_PIXELS = 50_000_000  # width x height, read from the header
+MAX_REDUCED = 200_000_000  # the same of a JPEG that can be decoded at half its size, in a quarter of the memory
 MIN_SIDE = 64  # pixels on the shorter side
 
 Format = Literal["JPEG", "PNG", "WebP", "AVIF", "HEIC", "TIFF", "GIF"]
@@ -36,12 +37,13 @@ class ImageTooSmall(ImageError):
     """Fewer pixels on the shorter side than are needed."""
 
 
-def check_size(width: int, height: int) -> None:
+def check_size(width: int, height: int, *, most: int = MAX_PIXELS) -> None:
     """Raise ImageTooLarge or ImageTooSmall if a picture of width x height pixels is not accepted."""
-    if width * height > MAX_PIXELS:
+    if width * height > most:
         raise ImageTooLarge(
             f"The picture has {width:,} x {height:,} pixels, {width * height / 1e6:,.1f} million; "
-            f"the limit is {MAX_PIXELS / 1e6:g} million. Make it smaller and try again."
+            f"the limit is {MAX_PIXELS / 1e6:g} million, and {MAX_REDUCED / 1e6:g} million for a JPEG that is not "
+            "progressive. Cut out the part that matters, at its own size: shrinking removes what is looked for."
         )
     if min(width, height) < MIN_SIDE:
         raise ImageTooSmall(

@@ -74,7 +74,8 @@ class LoadedImage:
 def load_image(source: str | os.PathLike[str] | bytes) -> LoadedImage:
     """Load the picture at a path, or whose file's bytes are given.
 
-    At most MAX_BYTES bytes and MAX_PIXELS pixels, at least MIN_SIDE pixels on the shorter side.
+    At most MAX_BYTES bytes and MAX_PIXELS pixels, at least MIN_SIDE pixels on the shorter side. A JPEG of up to
+    formats.MAX_REDUCED pixels that is not progressive is loaded at half its size, with a note.
 
     Raises an ImageError, whose text is a sentence for the user: UnsupportedImage (not a picture, or not of an accepted
     format, or not readable), BrokenImage (cut short or damaged), ImageTooLarge, ImageTooSmall.

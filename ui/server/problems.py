@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import traceback
 
-from causalclip.pictures.loading import ImageError
+from causalclip.pictures.loading import ImageError, ImageTooLarge
 from causalclip.profile import BadProfile
 from ui.server.files import UNREADABLE
+
+TOO_LARGE = "This picture is too large"
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +23,8 @@ def explain(error: Exception) -> tuple[str, str]:
     from causalclip.clip.runtime import UnknownRuntime
     from causalclip.clip.weights import WeightsMissing
 
+    if isinstance(error, ImageTooLarge):
+        return TOO_LARGE, str(error)
     if isinstance(error, ImageError):
         return UNREADABLE, str(error)
     if isinstance(error, UnknownRuntime | BadProfile):

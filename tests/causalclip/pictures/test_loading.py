@@ -218,8 +218,24 @@ def test_damaged_png_is_found_by_its_checksum() -> None:
 
 @pytest.mark.parametrize("name", PILLOW)
 def test_pixel_limit_is_read_from_the_header(name: str) -> None:
-    with pytest.raises(ImageTooLarge, match=r"10,000 x 5,001 pixels, 50\.0 million; the limit is 50 million"):
-        load_image(pictures.sized(name, 10_000, 5_001))
+    sides = (20_000, 10_001) if name == "JPEG" else (10_000, 5_001)
+    with pytest.raises(
+        ImageTooLarge, match=rf"{sides[0]:,} x {sides[1]:,} pixels, .* million; the limit is 50 million"
+    ):
+        load_image(pictures.sized(name, *sides))
+
+
+def test_a_large_jpeg_is_loaded_at_half_its_size_and_says_so() -> None:
+    plain, progressive = io.BytesIO(), io.BytesIO()
+    large = Image.new("L", (8000, 6301), 90)
+    large.save(plain, "JPEG", quality=50)
+    large.save(progressive, "JPEG", quality=50, progressive=True)
+    loaded = load_image(plain.getvalue())
+    assert loaded.pixels.shape == (3151, 4000, 3)
+    assert np.abs(loaded.pixels.astype(int) - 90).max() <= 1
+    assert "8,000 x 6,301 pixels, more than 50 million, so it was judged at half its size" in loaded.notes[0]
+    with pytest.raises(ImageTooLarge, match="not progressive"):
+        load_image(progressive.getvalue())
 
 
 @pytest.mark.parametrize("name", PILLOW)
