@@ -47,10 +47,16 @@ def launch(page: gr.Blocks, *, routes: Sequence[Route] = (), **options: Any) -> 
         footer_links=["api", "settings"],
         theme=_theme(),
         css_paths=[ASSETS / f"{name}.css" for name in ("style", "evidence", "reviewer", "purify", "review")],
-        js=(ASSETS / "upload.js").read_text(encoding="utf-8"),
+        js=_script(),
         **options,
     )
     return address
+
+
+def _script() -> str:
+    """What the page runs once it is there."""
+    pieces = ((ASSETS / f"{name}.js").read_text(encoding="utf-8").strip() for name in ("upload", "keys"))
+    return f"() => {{ {' '.join(f'({piece})();' for piece in pieces)} }}"
 
 
 def _doors(page: gr.Blocks) -> list[Middleware]:

@@ -1,0 +1,36 @@
+() => {
+  // Arrow keys, Home and End go from tab to tab, as everywhere; only the open one is a stop of the Tab key.
+  const tabs = () => [...document.querySelectorAll(".gradio-container [role=tablist] > [role=tab]")].filter((tab) => tab.checkVisibility());
+  const rove = () => {
+    for (const tab of tabs()) {
+      const stop = tab.getAttribute("aria-selected") === "true" ? "0" : "-1";
+      if (tab.getAttribute("tabindex") !== stop) tab.setAttribute("tabindex", stop);
+    }
+  };
+  document.addEventListener("keydown", (event) => {
+    const all = tabs(), at = all.indexOf(event.target);
+    if (at < 0 || event.altKey || event.ctrlKey || event.metaKey) return;
+    const to = { ArrowRight: at + 1, ArrowLeft: at - 1 + all.length, Home: 0, End: all.length - 1 }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    const tab = all[to % all.length];
+    tab.click();
+    tab.focus();
+  });
+
+  // A fold says whether it is open. Gradio's own says so by an arrow alone.
+  const folds = () => {
+    for (const fold of document.querySelectorAll(".gradio-container button.label-wrap")) {
+      const open = String(fold.classList.contains("open"));
+      if (fold.getAttribute("aria-expanded") !== open) fold.setAttribute("aria-expanded", open);
+    }
+    for (const fold of document.querySelectorAll(".cc-fold-switch input[type=checkbox]")) {
+      const open = String(fold.checked);
+      if (fold.getAttribute("aria-expanded") !== open) fold.setAttribute("aria-expanded", open);
+    }
+  };
+  const tell = () => (rove(), folds());
+  new MutationObserver(tell).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["class", "aria-selected"] });
+  document.addEventListener("change", folds);
+  tell();
+}

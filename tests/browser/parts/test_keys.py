@@ -1,0 +1,39 @@
+"""By keyboard alone: from tab to tab by arrow keys, and folds that say whether they are open."""
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Open
+
+
+def selected(page: Page, name: str) -> None:
+    tab = page.get_by_role("tab", name=name)
+    expect(tab).to_have_attribute("aria-selected", "true")
+    expect(tab).to_be_focused()
+    expect(page.locator("[role=tablist] > [role=tab][tabindex='0']").filter(visible=True)).to_have_count(1)
+
+
+def test_arrow_keys_go_from_tab_to_tab_and_the_head_follows(open_page: Open, whole_app: str) -> None:
+    page = open_page(whole_app)
+    page.get_by_role("tab", name="Detect").focus()
+    expect(page.locator("#introduction")).to_contain_text("made by an image generator")
+    page.keyboard.press("ArrowRight")
+    selected(page, "Batch")
+    page.keyboard.press("ArrowRight")
+    selected(page, "Purify")
+    head = page.locator("#introduction p").filter(visible=True)
+    expect(head).to_have_count(1)
+    expect(head).to_contain_text("no way to judge whether a picture was generated")
+    page.keyboard.press("End")
+    selected(page, "How good is it?")
+    page.keyboard.press("ArrowRight")
+    selected(page, "Detect")
+    page.keyboard.press("ArrowLeft")
+    selected(page, "How good is it?")
+
+
+def test_folds_say_whether_they_are_open(open_page: Open, whole_app: str) -> None:
+    page = open_page(whole_app)
+    fold = page.get_by_role("button", name="Privacy, and what this cannot tell you")
+    expect(fold).to_have_attribute("aria-expanded", "false")
+    fold.click()
+    expect(fold).to_have_attribute("aria-expanded", "true")
