@@ -229,8 +229,9 @@ def _save(path: Path, x: Examination, heatmap_dir: Path | None, report_dir: Path
     stem = f"{path.stem}-{x.sha256[:8]}"
     if heatmap_dir:
         from causalclip.maps.overlay import draw_map, prepare  # matplotlib is slow to import
+        from causalclip.maps.words import face
 
-        draw_map(prepare(x.pixels, x.detection)).save(heatmap_dir / f"{stem}.png")
+        draw_map(prepare(x.pixels, x.detection), beside=face(x.detection)).save(heatmap_dir / f"{stem}.png")
     if report_dir:
         from causalclip.report.document import save_reports
 

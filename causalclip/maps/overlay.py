@@ -68,6 +68,7 @@ def draw_map(
     frame: bool = True,
     scale: float = SCALE,
     bar: bool = True,
+    beside: str = "",
 ) -> Image.Image:
     """The map over its picture, with the frame of what was seen and a colour bar below: an RGB picture.
 
@@ -78,6 +79,7 @@ def draw_map(
         frame: mark the corners of the windows.
         scale: log-odds per patch at the ends of the colour map; the same for every picture.
         bar: draw the colour bar below; without it the picture is as large as `drawing.grey`.
+        beside: a line of words below the bar, such as causalclip.maps.words.face.
     """
     rows, columns = drawing.grey.shape
     levels = picture_map(drawing.detection, which, unit="patch", smooth=smooth, side=SMOOTH if smooth else CELLS)
@@ -91,7 +93,7 @@ def draw_map(
     _hatch_unseen(over, drawing.detection)
     if frame:
         _mark_windows(over, drawing.detection)
-    return _with_bar(over, scale) if bar else over
+    return _with_bar(over, scale, beside) if bar else over
 
 
 @lru_cache(maxsize=1)
@@ -145,13 +147,16 @@ def _mark_windows(picture: Image.Image, detection: Detection) -> None:
                 draw.line([(x + dx * arm_x, at[1]), at, (at[0], y + dy * arm_y)], fill=colour, width=pen)
 
 
-def _with_bar(picture: Image.Image, scale: float) -> Image.Image:
-    """Puts the picture on paper, with the colour bar below it."""
+def _with_bar(picture: Image.Image, scale: float, beside: str) -> Image.Image:
+    """Puts the picture on paper, with the colour bar and a line of words below it."""
     width = max(picture.width, round(0.6 * picture.height))
-    bar = _bar(width, scale)
-    page = Image.new("RGB", (width, picture.height + bar.height), PAPER)
+    bar, size = _bar(width, scale), max(11, width // 34)
+    below = picture.height + bar.height
+    page = Image.new("RGB", (width, below + (round(1.8 * size) if beside else 0)), PAPER)
     page.paste(picture, ((width - picture.width) // 2, 0))
     page.paste(bar, (0, picture.height))
+    if beside:
+        ImageDraw.Draw(page).text((size, below), beside, INK, _font(size))
     return page
 
 

@@ -41,6 +41,11 @@ def no_place(detection: Detection) -> str:
     return f"{share:.0f} % of what makes up this score is tied to no place in the picture, and no map can show it."
 
 
+def face(detection: Detection) -> str:
+    """The same for the map's own face, in a line."""
+    return f"{100 * tied_to_no_place(detection):.0f} % of the score is tied to no place and not shown"
+
+
 @cache
 def control() -> str:
     """How well such maps find what was generated, beside a control that knows nothing; empty without the benchmark."""

@@ -121,7 +121,7 @@ def draw_maps(examination: Examination) -> dict[str, str]:
 
     drawing = prepare(examination.pixels, examination.detection)
     return {
-        "causal": _address(draw_map(drawing, "causal")),
+        "causal": _address(draw_map(drawing, "causal", beside=words.face(drawing.detection))),
         "non_causal": _address(draw_map(drawing, "non_causal")),
     }
 

@@ -16,6 +16,7 @@ import numpy as np
 from causalclip.maps.explorer import CHANNEL_SCALE, Shown, arrays, shown
 from causalclip.maps.maskgrid import draw_mask, mask_words
 from causalclip.maps.overlay import SCALE, Drawing, draw_map, prepare
+from causalclip.maps.words import face
 from causalclip.pictures.loading import ImageError, load_image
 from causalclip.report import card
 from ui.explore import mask as explorer_mask
@@ -121,12 +122,12 @@ class ExplorerTab:
     def _explored(self, pane: Pane, explored: Explored, settings: Any) -> Updates:
         *of_map, order, count = settings
         drawing, detection = explored.drawing, explored.drawing.detection
-        file = new_folder() / "causalclip-maps.npz"
+        file = new_folder() / f"causalclip-maps-{'first' if pane.name.endswith('a') else 'second'}.npz"
         np.savez_compressed(file, allow_pickle=False, **arrays(detection))
         choices = [("All of them", ALL), *explorer_view.choices(detection)]
         return {
             pane.answer: explorer_view.answer(detection),
-            pane.map: _map_file(drawing, *of_map),
+            pane.map: _map_file(drawing, *of_map, whole=True),
             pane.channel: gr.update(choices=choices, value=ALL, interactive=True),
             pane.channels: explorer_view.channels(detection),
             pane.removal: explorer_view.removal(detection, order, int(count)),
@@ -152,7 +153,7 @@ class ExplorerTab:
             return gr.skip()
         drawing, path = explored.drawing, upload_path({"path": explored.path})
         if channel == ALL or path is None:
-            return _map_file(drawing, *settings)
+            return _map_file(drawing, *settings, whole=True)
         with MODEL.enter(Priority.VERDICT):
             views = self.detector().explain_channel(load_image(path).pixels, int(channel))
         alone = Drawing(drawing.grey, replace(drawing.detection, views=views))
@@ -269,7 +270,17 @@ def _removed(explored: Explored | None, order: Any, count: float) -> str:
 
 
 def _map_file(
-    drawing: Drawing, which: Shown, smooth: bool, opacity: float, frame: bool, *, scale: float = SCALE
+    drawing: Drawing,
+    which: Shown,
+    smooth: bool,
+    opacity: float,
+    frame: bool,
+    *,
+    scale: float = SCALE,
+    whole: bool = False,
 ) -> str:
+    """whole: of all channels, so that the causal one is the score but for what is tied to no place."""
     one = Drawing(drawing.grey, shown(drawing.detection, which))
-    return save_png(draw_map(one, opacity=opacity, smooth=smooth, frame=frame, scale=scale), which.replace("_", "-"))
+    beside = face(drawing.detection) if whole and which == "causal" else ""
+    drawn = draw_map(one, opacity=opacity, smooth=smooth, frame=frame, scale=scale, beside=beside)
+    return save_png(drawn, which.replace("_", "-"))

@@ -19,6 +19,7 @@ from causalclip.maps.explorer import (
     without,
 )
 from causalclip.maps.heatmap import placed, unplaced
+from causalclip.maps.words import control
 from causalclip.report.card import brief, scores
 from causalclip.report.stability_panel import shown as score
 from ui.charts import Axis, Mark, Series, marks, plot, table
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 PUSH = 0.1  # log-odds at the ends of a channel's row; the same for every picture
 TICKS = 0, 1, 10, 100, 1000
 HOW_TO_READ = (
-    "<p>How to read it: the sooner the line leaves the range of the random draws, the fewer channels carry the answer; "
-    "the triangle is the score with all removed, which the offset alone makes.</p>"
+    "<p>How to read it: the sooner the line leaves the range of the random draws, the fewer channels carry the answer. "
+    "The triangle stands apart from both lines: with all channels removed the offset alone makes the score, whatever "
+    "the order was, and on this scale the last {last:,} channels are one step.</p>"
 )
 ORDERS: dict[Order, str] = {
     "push": "that push hardest for the answer",
@@ -67,7 +69,7 @@ def channels(detection: Detection) -> str:
         f"{len(top) - towards} towards not generated. A channel is one dimension of CLIP's embedding; it has no name, "
         "and what it adds is counted from the average training picture.</p>"
         f"<p>By place instead of channel: the patches of all views add {_signed(placed(detection.views))}, and "
-        f"{_signed(unplaced(detection))} is tied to no place. That is the same sum.</p>"
+        f"{_signed(unplaced(detection))} is tied to no place. That is the same sum. {control()}</p>"
     )
     caption = f"Log-odds from {_signed(-PUSH)} to {_signed(PUSH)}; the line is 0. Orange pushes towards generated"
     return words + table(caption, ["channel", "what it adds", "let through", "adds"], rows)
@@ -86,7 +88,8 @@ def removal(detection: Detection, order: Order, count: int) -> str:
         if count
         else "<p>No channel is removed. Move the slider to remove some.</p>"
     )
-    return words + HOW_TO_READ + _curve(detection, curve, order, count)
+    last = most - int(curve.counts[-2])
+    return words + HOW_TO_READ.format(last=last) + _curve(detection, curve, order, count)
 
 
 def choices(detection: Detection) -> list[tuple[str, str]]:
@@ -103,11 +106,11 @@ def _curve(detection: Detection, curve: Removal, order: Order, count: int) -> st
     low, high = curve.drawn.min(0), curve.drawn.max(0)
     places = [_log(int(c)) for c in curve.counts]
     series = [
-        Series(f"channels {ORDERS[order]}", list(zip(places, curve.ordered, strict=True))),
+        Series(f"channels {ORDERS[order]}", list(zip(places, curve.ordered, strict=True))[:-1]),
         Series(
             f"random channels: mean and range of {DRAWS} draws",
-            list(zip(places, mean, strict=True)),
-            list(zip(low, high, strict=True)),
+            list(zip(places, mean, strict=True))[:-1],
+            list(zip(low, high, strict=True))[:-1],
         ),
         Series("where the slider is", [(_log(count), 0.0), (_log(count), 1.0)]),
         Series(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from causalclip.places import shipped_folder
-from ui.measured import checks, detection, purification, summary
+from ui.measured import checks, detection, picture, purification, questions
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +36,13 @@ UNKNOWN = (
 @dataclass(frozen=True, slots=True)
 class Section:
     """file: below the folder of benchmarks. draw: the report -> HTML. needs: a key without which there is nothing to
-    draw yet."""
+    draw yet. beside: a file whose report stands in the other one under "beside"."""
 
     title: str
     file: str
     draw: Callable[[dict[str, Any]], str]
     needs: str = ""
+    beside: str = ""
 
 
 SPLICES, LADDER = "detection/splices.json", "detection/ladder.json"
@@ -66,22 +67,34 @@ SECTIONS = (
 )
 
 
-LINES = (
-    Section("answers", TEST, summary.answers),
-    Section("ranking", TEST, summary.ranking),
-    Section("calibration", TEST, summary.calibration),
-    Section("method", LADDER, summary.method),
-    Section("maps", SPLICES, summary.maps),
+CONTROLS, CAUTIONS = "detection/controls.json", "cautions.json"
+FIRST = Section("Where the test pictures fall on the score", TEST, picture.picture)
+QUESTIONS = (
+    Section("How often is a photograph accused?", TEST, questions.accused),
+    Section("How often is a generated picture found?", TEST, questions.found),
+    Section("How often is nothing decided?", TEST, questions.undecided),
+    Section("What does a score mean?", TEST, questions.meant, "meant"),
+    Section("Which generators does it miss?", TEST, questions.generators),
+    Section("Which photographs does it mistake?", TEST, questions.photographs),
+    Section("Does it still work after a picture was sent on?", ROBUST, questions.sent),
+    Section("Does the map find edits?", SPLICES, questions.edits),
+    Section("Does it go by the file, the shape or the subject?", CONTROLS, questions.shortcuts, beside=TEST),
+    Section("What does it do to drawings and night shots?", CAUTIONS, questions.weak_spots),
 )
 
 
 def page(folder: Path | None = None) -> str:
-    """Five lines, then all sections folded, as HTML; `folder` holds the benchmarks' files (None: this project's)."""
+    """A picture, ten questions, then all tables folded, as HTML; `folder` holds the benchmarks' files (None: the
+    project's)."""
     folder = folder or BENCHMARKS
-    lines = "".join(f"<li>{_line(line, folder)}</li>" for line in LINES)
+    asked = "".join(
+        f"<section class='cc-question'><h3>{i}. {q.title}</h3>{_drawn(q, folder)}</section>"
+        for i, q in enumerate(QUESTIONS, 1)
+    )
     unknown = "".join(f"<li>{sentence}</li>" for sentence in UNKNOWN)
     return (
-        f"<div class='cc-measured'><h2>In five lines</h2><ol class='cc-lines'>{lines}</ol>{INTRO}"
+        f"<div class='cc-measured'><h2>{FIRST.title}</h2>{_drawn(FIRST, folder)}"
+        f"<h2>Ten questions</h2><div class='cc-questions'>{asked}</div><h2>All tables</h2>{INTRO}"
         f"<h2>Detection</h2>{_folded(folder, purified=False)}"
         f"<h2>Purification</h2>{_folded(folder, purified=True)}"
         "<section id='measured-unknown'><h2>What is not known</h2>"
@@ -98,24 +111,15 @@ def _folded(folder: Path, *, purified: bool) -> str:
     )
 
 
-def _line(line: Section, folder: Path) -> str:
-    """One sentence, or why there is none."""
-    try:
-        return line.draw(json.loads((folder / line.file).read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return "Not measured yet."
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        log.warning("benchmarks/%s has no line: %s", line.file, type(error).__name__)
-        return f"benchmarks/{line.file} was written by another version of the benchmark."
-
-
 def _drawn(section: Section, folder: Path) -> str:
     path = folder / section.file
     if not path.is_file():
         return "<p class='cc-small'>Not measured yet: the benchmark has not been run for this model.</p>"
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
-        if section.needs and not report[section.needs]:
+        if section.beside:
+            report["beside"] = json.loads((folder / section.beside).read_text(encoding="utf-8"))
+        if section.needs and not report.get(section.needs):
             return "<p class='cc-small'>Not measured yet: this run left it out.</p>"
         return section.draw(report) + _about(report, section.file)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.tables import verdicts
+from causalclip.examine.meant import error_rates
 from tests.makers.measured_files import reports, write_reports
 from ui.charts import Axis, Mark, Series, marks, plot, wilson
-from ui.measured import summary
-from ui.measured.page import SECTIONS, page
+from ui.measured.page import BENCHMARKS, QUESTIONS, SECTIONS, page
+from ui.measured.picture import picture
 from ui.measured.purification import purification
 from ui.measured.words import AIMS, percent, repeated, source_name
 
@@ -46,7 +47,7 @@ def test_every_section_is_drawn_from_its_file(tmp_path: Path) -> None:
     said = text(html)
     assert "Not measured yet" not in said
     assert "another version" not in said
-    assert said.count("Numbers: benchmarks/") == len(SECTIONS)
+    assert said.count("Numbers: benchmarks/") == len(SECTIONS) + len(QUESTIONS) + 1
     test = reports()["detection/test.json"]
     for name in ("broad", "alike", "all"):
         assert f"{test[name]['auc']:.3f}" in said
@@ -83,9 +84,8 @@ def test_numbers_follow_the_file(tmp_path: Path) -> None:
 
 def test_what_was_not_measured_is_said_so(tmp_path: Path) -> None:
     html = page(tmp_path)
-    assert html.count("Not measured yet:") == len(SECTIONS)
+    assert html.count("Not measured yet:") == len(SECTIONS) + len(QUESTIONS) + 1
     assert not re.search(r"\d+ of 100", text(html))
-    assert html.count("Not measured yet.</li>") == 5
     assert "What is not known" in html
 
 
@@ -94,8 +94,7 @@ def test_a_file_of_another_form_costs_its_own_section_only(tmp_path: Path) -> No
     (folder / "detection" / "splices.json").write_text("{}")
     (folder / "detection" / "ladder.json").write_text("not JSON")
     said = text(page(folder))
-    assert said.count("another version of the benchmark. Run it again") == 2
-    assert said.count("was written by another version") == 4  # and in the lines that rest on them
+    assert said.count("another version of the benchmark. Run it again") == 3  # a question rests on the splices, too
     assert "0.789" in said
 
 
@@ -116,30 +115,55 @@ def test_names_from_files_are_escaped(tmp_path: Path) -> None:
     assert "&lt;script&gt;x" in html
 
 
-def test_five_lines_come_first_and_all_else_is_folded(tmp_path: Path) -> None:
+def test_a_picture_comes_first_then_ten_questions_and_the_tables_are_folded(tmp_path: Path) -> None:
     html = page(write_reports(tmp_path))
-    lines = re.findall(r"<li>(.*?)</li>", html.partition("</ol>")[0])
-    test = reports()["detection/test.json"]
-    assert len(lines) == 5
-    assert re.match(r"It calls \d+ % of the \d+ generated .* of the \d+ real ones, which fits a share of", lines[0])
-    assert f"many generators {test['broad']['auc']:.3f} (aim 0.97: missed)" in lines[1]
-    assert "finds a pasted region in 71 of 100 pairs of spots (aim 0.8: missed)" in lines[4]
-    assert html.count("<details>") == len(SECTIONS)
-    before, _, after = html.partition("<h2>Purification</h2>")
+    first, _, rest = html.partition("<h2>Ten questions</h2>")
+    asked, _, tables = rest.partition("<h2>All tables</h2>")
+    assert first.count("<svg viewBox") == 1
+    assert (
+        first.count("class='cc-real'")
+        == first.count("class='cc-made'")
+        == len(reports()["detection/test.json"]["all"]["reliability"])
+    )
+    pieces = asked.split("<section class='cc-question'>")[1:]
+    assert len(pieces) == len(QUESTIONS) == 10
+    for piece in pieces:
+        assert "<svg" in piece or "No source has" in piece, piece
+        assert re.search(
+            r"[\d,]+ (real |generated |test )?(pictures|photographs)|pictures</th>|No source has", piece
+        ), piece
+    assert "<details>" not in first + asked
+    assert tables.count("<details>") == len(SECTIONS)
+    before, _, after = tables.partition("<h2>Purification</h2>")
     assert "Purification, attack by attack" in after
     assert "Purification, attack by attack" not in before
 
 
-def test_a_probe_that_is_as_good_is_said_to_be() -> None:
-    def rung(name: str, mean: float) -> dict:
-        return {"name": name, "all": {"auc": {"mean": mean, "spread": 0.003}}}
+def test_the_bands_are_those_of_the_revision_that_was_measured(tmp_path: Path) -> None:
+    test = reports()["detection/test.json"]
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    config = {"revision": "r1", "calibration": {"low": 0.25, "high": 0.75}}
+    (folder / "config.json").write_text(json.dumps(config))
+    drawn = picture(test, tmp_path)
+    assert "At or below 0.25 the answer is likely not generated" in drawn
+    assert drawn.count("cc-zone-fill-") == 3
+    (folder / "config.json").write_text(json.dumps(config | {"revision": "r2"}))
+    assert "cc-zone-fill-" not in picture(test, tmp_path)
+    assert "bands of this revision are not at hand" in picture(test, tmp_path)
 
-    rungs = [rung("linear probe, several layers", 0.930), rung("all of it (shipped)", 0.934), rung("MLP", 0.9)]
-    equal = summary.method({"date": "x", "P2": rungs})
-    assert "reaches an AUC of 0.930, the full method 0.934: equal, within the spread" in equal
-    assert "(measured on x," in equal
-    rungs[1] = rung("all of it (shipped)", 0.95)
-    assert "more than that spread apart" in summary.method({"date": "x", "P2": rungs})
+
+def test_front_page_tab_and_docs_tell_the_same_numbers() -> None:
+    """One source: the benchmarks' files. A test of benchmarks.readme holds what stands in README and docs to them."""
+    report = json.loads((BENCHMARKS / "detection" / "test.json").read_text(encoding="utf-8"))
+    drawn, readme = text(page()), (BENCHMARKS.parent / "README.md").read_text(encoding="utf-8")
+    rates = error_rates()
+    assert rates is not None
+    for share in (rates.accused, rates.recognised):
+        assert f"{100 * share:.1f} of 100" in drawn
+    assert f"AUC {report['broad']['auc']:.3f}" in readme
+    assert f"{report['broad']['auc']:.3f}" in drawn
+    assert f"{percent(rates.recognised)} likely generated" in readme
 
 
 def test_other_sets_are_drawn_under_their_names(tmp_path: Path) -> None:
