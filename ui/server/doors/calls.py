@@ -8,6 +8,7 @@ from collections import Counter
 
 import gradio as gr
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json
 
 from ui.server.doors.answers import App, Message, Receive, Scope, Send, client_of, drain, read_body, refuse, with_body
 from ui.server.doors.limits import AGENTS, YOURS, Limits
@@ -122,10 +123,23 @@ class Calls:
         self.limits.agents[address] += 1
         try:
             body = await read_body(receive, send, limit=LONGEST_BY_AGENTS)
-            if body is not None:
+            if body is None:
+                return
+            if scope["method"] == "POST" and not _is_json(body):
+                await refuse(send, 400, "This is no call: send JSON-RPC.")
+            else:
                 await self.app(*with_body(scope, receive, body), send)
         finally:
             self.limits.agents -= Counter({address: 1})
+
+
+def _is_json(body: bytes) -> bool:
+    """Whether it is JSON that is not nested too deep; what is, ends in an error of the MCP server."""
+    try:
+        from_json(body, cache_strings="none")
+    except ValueError:
+        return False
+    return True
 
 
 def _event(body: bytes) -> str | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 
 import gradio as gr
 from starlette.datastructures import MutableHeaders
 
-from ui.server.doors.answers import App, Message, Receive, Scope, Send, drain, refuse
+from ui.server.doors.answers import App, Message, Receive, Scope, Send, drain, header, refuse
 from ui.server.doors.calls import Calls
 from ui.server.doors.hosts import allowed_hosts
 from ui.server.doors.routes import CALL, CANCEL, MCP, UPLOAD, refusal
@@ -30,6 +31,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",  # a page of another site shows no picture of here
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), usb=(), payment=()",
 } | ({} if SPACE else {"X-Frame-Options": "SAMEORIGIN", "Cross-Origin-Opener-Policy": "same-origin"})
+RANGE = re.compile(r"bytes=\d{1,12}-\d{0,12}")
 BELIEVED = {b"x-forwarded-host", b"x-gradio-server", b"forwarded"}  # by Gradio, from anybody
 
 
@@ -68,8 +70,10 @@ class Door:
 
 
 def _unbelieved(scope: Scope) -> Scope:
-    """The request without what Gradio would believe of where the app is."""
+    """The request without what Gradio would believe of where the app is, or fail to read: several ranges of a file."""
     dropped = BELIEVED - ({b"x-forwarded-host"} if SPACE else set())
+    if not RANGE.fullmatch(header(scope, "range")):
+        dropped |= {b"range"}
     return {**scope, "headers": [pair for pair in scope["headers"] if pair[0] not in dropped]}
 
 

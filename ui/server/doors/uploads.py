@@ -11,6 +11,7 @@ from typing import Any
 
 from gradio import route_utils, routes
 from gradio_client.utils import strip_invalid_filename_characters
+from python_multipart.exceptions import FormParserError
 from starlette.formparsers import MultiPartException
 
 from ui.server.doors.answers import App, Message, Receive, Scope, Send, client_of, drain, header, refuse
@@ -130,10 +131,12 @@ class Parser(route_utils.GradioMultiPartParser):
     async def parse(self) -> Any:
         try:
             form = await super().parse()
-        except BaseException:  # also a sender that has gone
+        except BaseException as error:  # also a sender that has gone
             for file in self._files_to_close_on_error:
                 file.close()
                 Path(file.name).unlink(missing_ok=True)
+            if isinstance(error, FormParserError):  # such as a boundary of 60 kB
+                raise MultiPartException("The form cannot be read.") from None
             raise
         for name, part in form.multi_items():
             if name == "files" and isinstance(part, route_utils.GradioUploadFile):

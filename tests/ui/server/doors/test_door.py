@@ -79,6 +79,29 @@ def test_an_address_has_a_longest_length(page_of_ours: str) -> None:
         assert answer.text.endswith(".")
 
 
+@pytest.mark.parametrize("asked", ["bytes=0-1,3-4", "bytes=-", "bytes=9-", "bytes=99999-5", "bytes=x", "bytes=1-3"])
+def test_no_range_of_a_file_is_an_error_of_the_server(tiny_app: str, asked: str) -> None:
+    files = {"files": ("x.jpg", encode(photo(64, 64), "JPEG"), "image/jpeg")}
+    [path] = httpx.post(f"{tiny_app}gradio_api/upload", files=files, timeout=30).json()
+    answer = httpx.get(f"{tiny_app}gradio_api/file={path}", headers={"Range": asked}, timeout=30)
+    assert answer.status_code in {200, 206, 416}
+
+
+def test_a_boundary_without_end_is_no_error_of_the_server(tiny_app: str) -> None:
+    kind = {"Content-Type": f"multipart/form-data; boundary={'b' * 5000}"}
+    answer = httpx.post(f"{tiny_app}gradio_api/upload", content=b"x", headers=kind, timeout=30)
+    assert answer.status_code == 400
+    assert answer.text.endswith(".")
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b"{", b"\xff"])
+def test_what_an_agent_sends_is_json(tiny_app: str, body: bytes) -> None:
+    headers = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+    answer = httpx.post(f"{tiny_app}gradio_api/mcp/", content=body, headers=headers, timeout=30)
+    assert answer.status_code == 400
+    assert answer.json()["error"].endswith(".")
+
+
 def test_health_is_for_all_and_metrics_for_the_host(page_of_ours: str) -> None:
     well = httpx.get(f"{page_of_ours}healthz", timeout=30)
     assert well.status_code == 200
