@@ -41,15 +41,18 @@
   document.addEventListener("paste", (event) => offer(event, event.clipboardData.files, empty()), true);
 
   // A magnifier for the picture in the Detect tab: plus and minus zoom, arrow keys scroll, Escape closes.
-  const magnify = (source) => {
+  const magnify = (source, words) => {
     const lens = document.createElement("dialog");
     lens.className = "cc-lens";
-    lens.setAttribute("aria-label", "The picture, magnified");
+    lens.setAttribute("aria-label", words.name);
     lens.innerHTML =
-      "<div><button type='button' data-by='1.5'>Larger (+)</button><button type='button' data-by='0.667'>Smaller (-)</button>" +
-      "<button type='button' data-close>Close</button></div><div tabindex='0' role='region' aria-label='Scroll with the arrow keys'></div>";
+      "<div><button type='button' data-by='1.5'></button><button type='button' data-by='0.667'></button>" +
+      "<button type='button' data-close></button></div><div tabindex='0' role='region'></div>";
+    const said = [`${words.larger} (+)`, `${words.smaller} (-)`, words.close];
+    lens.querySelectorAll("button").forEach((button, i) => (button.textContent = said[i]));
+    lens.lastElementChild.setAttribute("aria-label", words.scroll);
     const place = lens.lastElementChild;
-    const image = Object.assign(new Image(), { src: source, alt: "The picture, magnified" });
+    const image = Object.assign(new Image(), { src: source, alt: words.name });
     place.append(image);
     let width = 0;
     const zoom = (by) => {
@@ -78,8 +81,9 @@
   document.addEventListener("click", (event) => {
     // On a phone the examples stand below the answer: what was chosen comes into sight.
     if (event.target instanceof Element && event.target.closest("#examples button")) document.querySelector("#picture").scrollIntoView({ block: "nearest" });
-    const picture = event.target instanceof Element && event.target.closest(".cc-magnify") && document.querySelector("#picture img");
-    if (picture) magnify(picture.src);
+    const button = event.target instanceof Element && event.target.closest(".cc-magnify");
+    const picture = button && document.querySelector("#picture img");
+    if (picture) magnify(picture.src, button.dataset);
   });
 
   // Buttons that copy: the picture, as PNG, for the pages of reverse search; and the sentence to paste.
@@ -90,27 +94,19 @@
     return new Promise((resolve, reject) => canvas.toBlob((blob) => (blob ? resolve(blob) : reject()), "image/png"));
   };
   const copies = {
-    "cc-copy-picture": [
-      () => navigator.clipboard.write([new ClipboardItem({ "image/png": asPng(document.querySelector("#picture img")) })]),
-      "Copied. Paste it on the page of your choice.",
-      "This browser does not let a page copy pictures. Drag it there from the left, or choose the file again.",
-    ],
-    "cc-copy-text": [
-      (button) => navigator.clipboard.writeText(button.closest("section").querySelector("blockquote").textContent),
-      "Copied.",
-      "This browser does not let a page copy text. Mark the sentence and copy it.",
-    ],
+    "cc-copy-picture": () => navigator.clipboard.write([new ClipboardItem({ "image/png": asPng(document.querySelector("#picture img")) })]),
+    "cc-copy-text": (button) => navigator.clipboard.writeText(button.closest("section").querySelector("blockquote").textContent),
   };
   document.addEventListener("click", async (event) => {
     const button = event.target instanceof Element && event.target.closest(".cc-copy-picture, .cc-copy-text");
     if (!button) return;
-    const [copy, done, failed] = copies[button.classList.contains("cc-copy-text") ? "cc-copy-text" : "cc-copy-picture"];
+    const copy = copies[button.classList.contains("cc-copy-text") ? "cc-copy-text" : "cc-copy-picture"];
     const said = button.parentElement.querySelector(".cc-done");
     try {
       await copy(button);
-      said.textContent = done;
+      said.textContent = button.dataset.done;
     } catch {
-      said.textContent = failed;
+      said.textContent = button.dataset.failed;
     }
   });
 
@@ -133,7 +129,7 @@
     const place = document.querySelector("#status .cc-elapsed");
     if (!place) return void (since = 0);
     since ||= Date.now();
-    place.textContent = `${Math.round((Date.now() - since) / 1000)} seconds so far.`;
+    place.textContent = place.dataset.words.replace("{n}", Math.round((Date.now() - since) / 1000));
   }, 1000);
 
   // Who has given a picture, and has not gone elsewhere meanwhile, stands on its answer once that is there.

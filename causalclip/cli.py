@@ -18,6 +18,8 @@ from causalclip.codes import DONE, REFUSED, TABLE
 from causalclip.compare.command import compare
 from causalclip.dataset.command import data
 from causalclip.examine.kind import NO_ANSWER, WHY
+from causalclip.languages import LANGUAGES, N_, _, speaking
+from causalclip.languages.names import ENGLISH
 from causalclip.maps.words import NOT_ANSWERED
 from causalclip.pictures.crop import read_box
 from causalclip.pictures.formats import ACCEPTED, ImageError, sniff
@@ -44,6 +46,7 @@ Manifest = Annotated[
         exists=True, dir_okay=False, help="CSV with path, label, source, split (and set, view, picture, family)."
     ),
 ]
+SCORE = N_("Score {score}: at or above {high} likely generated, at or below {low} likely not generated.")
 Root = Annotated[Path, typer.Option(exists=True, file_okay=False, help="The folder that the manifest's paths are in.")]
 
 
@@ -72,15 +75,18 @@ def detect(
     crop: Annotated[
         str, typer.Option(help="Judge this part alone: left,top,right,bottom in pixels, such as 120,80,640,480.")
     ] = "",
+    lang: Annotated[str, typer.Option(help=f"Of the answers: {', '.join(LANGUAGES)}.")] = ENGLISH,
 ) -> None:
     """Examine pictures: the headline from all evidence, the pixels' answer, its score and thresholds.
 
     Without stability, the pixels' answer is the one before that check, which can turn it into inconclusive.
     """
+    if lang not in LANGUAGES:
+        raise typer.BadParameter(f"--lang is one of {', '.join(LANGUAGES)}.")
     with told(WeightsMissing, BadProfile):
         detector_folder(model)
         held_to(profile)
-    with told(ValueError):
+    with told(ValueError), speaking(lang):
         part = read_box(crop) if crop else None
     files = list(walk(paths))
     if not files:
@@ -91,11 +97,12 @@ def detect(
     judge = partial(_judge, load, crop=part, stability=as_json or stability or report_dir is not None)
     refused = not files
     for path in tqdm(files, unit="picture", disable=None if len(files) > 1 else True):
-        judged = judge(path)
+        with speaking(lang):
+            judged = judge(path)
+            _print(path, judged, as_json=as_json)
+            if not isinstance(judged, str):
+                _save(path, judged, heatmap_dir, report_dir)
         refused = refused or isinstance(judged, str)
-        _print(path, judged, as_json=as_json)
-        if not isinstance(judged, str):
-            _save(path, judged, heatmap_dir, report_dir)
     raise typer.Exit(REFUSED if refused else DONE)
 
 
@@ -194,7 +201,7 @@ def _print(path: Path, judged: Examination | str, *, as_json: bool) -> None:
     if as_json:
         text = json.dumps({"path": str(path)} | ({"error": judged} if isinstance(judged, str) else judged.as_dict()))
     else:
-        text = f"{path}: {'not read. ' + judged if isinstance(judged, str) else _words(judged)}"
+        text = f"{path}: {_('not read.') + ' ' + judged if isinstance(judged, str) else _words(judged)}"
     with tqdm.external_write_mode(sys.stdout):
         typer.echo(text.encode("utf-8", "replace").decode())  # a path need not be text
 
@@ -205,18 +212,16 @@ def _words(x: Examination) -> str:
     headline, by_pixels = x.headline, x.headline.source == "pixels"
     word = headline.proved if headline.source == "signature" else "" if by_pixels else headline.claimed
     said = [
-        f"{headline.title}.",
+        f"{headline.answer}.",
         word,
-        "" if by_pixels else f"By the pixels: {x.band}.",
-        WHY[x.detection.kind]
-        if x.band == NO_ANSWER
-        else f"Score {score}: at or above {high} likely generated, at or below {low} likely not generated.",
-        f"Survives re-encoding? {x.stability.words}. {x.stability.sentence}"
+        "" if by_pixels else _("By the pixels: {answer}.", answer=_(x.band)),
+        _(WHY[x.detection.kind]) if x.band == NO_ANSWER else _(SCORE, score=score, high=high, low=low),
+        f"{_('Survives re-encoding?')} {x.stability.words}. {x.stability.sentence}"
         if x.stability
         else ""
         if x.band == NO_ANSWER
-        else "Survives re-encoding? Not checked.",
-        "" if x.band == NO_ANSWER else NOT_ANSWERED,
+        else f"{_('Survives re-encoding?')} {_('Not checked')}.",
+        "" if x.band == NO_ANSWER else _(NOT_ANSWERED),
         headline.agreement,
         x.meant.sentence if x.meant and by_pixels else "",
     ]

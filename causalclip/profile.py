@@ -13,9 +13,11 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from causalclip.languages import N_, _, figure, ngettext, number
 from causalclip.promise import CONFIDENCE, PROMISES, threshold
 
 SCHEMA = 1
+COMMAND = "python -m causalclip calibrate"
 NAMED = 0.95  # share of an archive that names cameras, from which a file that names none is unlike it
 MAX_SIZE = 8 * 2**20  # bytes of a profile's file; a hundred thousand scores take less
 
@@ -43,22 +45,30 @@ class Standing:
     @property
     def sentence(self) -> str:
         """For a person; a share of real photographs, which is not the probability that this one is real."""
-        said = f"Of {self.photographs:,} photographs of your archive, {self.as_high:,} scored this high."
-        if self.counted < self.photographs:
-            said += f" They count as {self.counted:,}: bursts, and one camera's pictures of one day, count as one."
-        return said
+        said = ngettext(
+            "Of {photographs} photographs of your archive, {n} scored this high.",
+            "Of {photographs} photographs of your archive, {n} scored this high.",
+            self.as_high,
+            photographs=number(self.photographs),
+        )
+        if self.counted == self.photographs:
+            return said
+        less = N_("They count as {counted}: bursts, and one camera's pictures of one day, count as one.")
+        return f"{said} {_(less, counted=number(self.counted))}"
 
     @property
     def rule(self) -> str:
         """Which threshold is in use, and what it promises."""
         if self.at_most is None:
-            return "They are too few to move the threshold."
+            return _("They are too few to move the threshold.")
         if not self.raised:
-            return "The detector's own threshold is stricter than your archive needs, and stays."
-        return (
-            f"The threshold is your archive's: at most {100 * self.at_most:g} of 100 real photographs like yours are "
-            f"expected to reach it; that holds for {100 * CONFIDENCE:g} of 100 archives of this size. It says nothing "
-            "on how many generated pictures are missed."
+            return _("The detector's own threshold is stricter than your archive needs, and stays.")
+        return _(
+            "The threshold is your archive's: at most {most} of 100 real photographs like yours are expected to reach "
+            "it; that holds for {sure} of 100 archives of this size. It says nothing on how many generated pictures "
+            "are missed.",
+            most=figure(100 * self.at_most),
+            sure=figure(100 * CONFIDENCE),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -112,14 +122,16 @@ class Profile:
         all_, low, high = len(self.scores), *self.sides
         found = []
         if camera and camera not in self.cameras:
-            found.append(f"Your archive has no picture by this camera ({camera}).")
+            found.append(_("Your archive has no picture by this camera ({camera}).", camera=camera))
         if not camera and self.cameras.get("", 0) <= (1 - NAMED) * all_:
-            found.append("The file names no camera, and nearly all of your archive do: it may be a copy.")
+            found.append(_("The file names no camera, and nearly all of your archive do: it may be a copy."))
         if format not in self.formats:
-            found.append(f"Your archive has no {format} file.")
+            found.append(_("Your archive has no {format} file.", format=format))
         if not low <= side <= high:
-            found.append(f"Its longer side, {side:,} pixels, is outside your archive's ({low:,.0f} to {high:,.0f}).")
-        found += [f"No picture of your archive is of its kind ({kind})." for kind in kinds if kind not in self.kinds]
+            said = N_("Its longer side, {side} pixels, is outside your archive's ({low} to {high}).")
+            found.append(_(said, side=number(side), low=number(round(low)), high=number(round(high))))
+        other = N_("No picture of your archive is of its kind ({kind}).")
+        found += [_(other, kind=_(kind)) for kind in kinds if kind not in self.kinds]
         return tuple(found)
 
     def write(self, path: str | Path) -> None:
@@ -141,7 +153,7 @@ def read_profile(path: str | Path) -> Profile:
         with open(path, "rb") as file:
             data = file.read(MAX_SIZE + 1)
     except OSError:
-        raise BadProfile("The profile cannot be read. Check where it is.") from None
+        raise BadProfile(_("The profile cannot be read. Check where it is.")) from None
     return parse_profile(data)
 
 
@@ -152,7 +164,8 @@ def parse_profile(data: bytes) -> Profile:
             raise ValueError
         raw = json.loads(data)
         if raw["schema"] != SCHEMA:
-            raise BadProfile("The profile was made by another version. Make it again: python -m causalclip calibrate.")
+            again = N_("The profile was made by another version. Make it again: {command}.")
+            raise BadProfile(_(again, command=COMMAND))
         given = {f.name: raw[f.name] for f in fields(Profile)}
         for name in ("scores", "counted", "generated"):
             given[name] = tuple(_score(value) for value in given[name])
@@ -165,8 +178,8 @@ def parse_profile(data: bytes) -> Profile:
     except BadProfile:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        sentence = "This is no profile of an archive. python -m causalclip calibrate makes one."
-        raise BadProfile(sentence) from None
+        sentence = N_("This is no profile of an archive. This makes one: {command}.")
+        raise BadProfile(_(sentence, command=COMMAND)) from None
 
 
 def _score(value: Any) -> float:

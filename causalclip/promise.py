@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from math import ceil, log, nextafter
 
+from causalclip.languages import N_, _, figure, number
+
 PROMISES = (0.05, 0.02, 0.01)  # shares of real photographs that may be accused
 CONFIDENCE = 0.95  # share of archives of that size in which a promise holds
 
@@ -38,4 +40,5 @@ def needed(at_most: float, *, confidence: float = CONFIDENCE) -> int:
 def too_few(n: int, at_most: float) -> str:
     """A sentence where n are too few for the promise; empty otherwise."""
     least = needed(at_most)
-    return "" if n >= least else f"{n:,} are too few for {100 * at_most:g} %: {least} are needed."
+    said = N_("{n} are too few for {percent} %: {least} are needed.")
+    return "" if n >= least else _(said, n=number(n), percent=figure(100 * at_most), least=least)

@@ -6,7 +6,7 @@ import logging
 import os
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -17,11 +17,12 @@ import gradio as gr
 from causalclip.report.card import failure
 from purifier.models import Models, lacking, shipped
 from ui.batch.tab import build_batch_tab
-from ui.detect.examples import expected, write_examples
-from ui.detect.introduction import introduction
+from ui.detect.examples import Example, expected, write_examples
+from ui.detect.introduction import CHOOSE, introduction, languages
 from ui.detect.tab import build_tab
 from ui.explore.tab import build_explorer_tab
 from ui.heads import heads
+from ui.languages import Page
 from ui.measured.tab import build_measured_tab
 from ui.programs.routes import routes
 from ui.programs.tab import build_pairing
@@ -65,6 +66,21 @@ def build(
     """
     folder = examples_folder or Path(tempfile.mkdtemp(prefix="causalclip-examples-"))
     examples = write_examples(folder, expected() if DETECTOR == SHIPPED else {})
+    pictures = prepared.write(folder) if models is not None else None
+    again = partial(_lay_out, detector, problem, examples, models, pictures)
+    return again(again=again)
+
+
+def _lay_out(
+    detector: Callable[[], Detector],
+    problem: Callable[[], Exception | None],
+    examples: Sequence[Example],
+    models: Models | None,
+    pictures: Any,
+    *,
+    again: Callable[[], Page] | None = None,
+) -> Page:
+    """The page in the language that is spoken now. pictures: prepared ones of the Purify tab. again: as in Page."""
 
     def notice() -> tuple[dict[str, Any], str]:
         error = problem()
@@ -78,7 +94,8 @@ def build(
         if request.session_hash:
             pages.forget(page, request.session_hash)
 
-    with gr.Blocks(title="CausalCLIP", analytics_enabled=False) as page:
+    with Page(title="CausalCLIP", analytics_enabled=False, again=again) as page:
+        gr.HTML(languages(), js_on_load=CHOOSE, elem_id="languages")
         gr.HTML(introduction() + heads(), elem_id="introduction")
         banner = gr.HTML(visible=False, elem_id="banner")
         with gr.Tabs() as tabs:
@@ -89,7 +106,7 @@ def build(
             if models is not None:
                 with gr.Tab("Purify", id="purify"):
                     carried = Carried(judged.purify, judged.picture, judged.source, tabs, "purify")
-                    purify = build_purify_tab(models, carried, prepared=prepared.write(folder))
+                    purify = build_purify_tab(models, carried, prepared=pictures)
             elif lacking():
                 with gr.Tab("Purify", id="purify"):
                     gr.HTML(f"<p class='cc-said'>{lacking()}</p>")

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from causalclip.pictures.formats import MAX_BYTES
 from causalclip.places import shipped_folder
+from ui.languages import Languages
 from ui.server import inline
 from ui.server.doors.connections import serve_so
 from ui.server.doors.door import Door
@@ -68,7 +69,7 @@ def _doors(page: gr.Blocks) -> list[Middleware]:
     answer_for_origins()
     if os.environ.get("SPACE_ID"):  # there, all requests come from one proxy, which says for whom
         os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")
-    return [Middleware(Programs), Middleware(Door, page=page, waiting=WAITING)]
+    return [Middleware(Languages), Middleware(Programs), Middleware(Door, page=page, waiting=WAITING)]
 
 
 def _theme() -> gr.themes.Base:

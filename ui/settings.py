@@ -8,15 +8,13 @@ from typing import Any
 
 import gradio as gr
 
-from causalclip.pictures.formats import MAX_BYTES, NAMES
+from causalclip.languages import N_, _
+from causalclip.pictures.formats import MAX_BYTES, names
 
 KEPT = 3000  # seconds that a session's drawing is kept at most
 OPACITY = 0.8
 VLM = os.environ.get("CAUSALCLIP_VLM", "").strip()  # a model that describes and answers beside the embedded one
-PLACEHOLDER = f"""Drop a picture here, paste one, or click to choose
-{NAMES}
-up to {MAX_BYTES >> 20} MB"""
-PROMISE = "Pictures are read on this server only, passed on to no one, and deleted within an hour."
+PROMISE = N_("Pictures are read on this server only, passed on to no one, and deleted within an hour.")
 MODEL_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}  # of the endpoints for programs
 RUNS: dict[str, Any] = {
     "concurrency_id": "runs",
@@ -28,6 +26,15 @@ PICK = """element.addEventListener("click", (event) => {
   if (button) trigger("click", { index: Number(button.dataset.index) });
 });"""
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+
+def placeholder() -> str:
+    """What an empty picture field says, in the reader's language."""
+    drop = _("Drop a picture here, paste one, or click to choose")
+    return f"{drop}\n{names()}\n{_('up to {mb} MB', mb=MAX_BYTES >> 20)}"
+
+
+PLACEHOLDER = placeholder()  # in English, of the tabs that speak no other language
 
 
 @dataclass(frozen=True, slots=True)

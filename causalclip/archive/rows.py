@@ -13,7 +13,7 @@ from causalclip.examine.examination import SCHEMA as VERSION
 from causalclip.examine.examination import perceptual_hash
 from causalclip.examine.headline import conclude_all
 from causalclip.examine.kind import NO_ANSWER
-from causalclip.examine.stability import NOT_CHECKED
+from causalclip.examine.stability import not_checked
 from causalclip.pictures.loading import LoadedImage
 from causalclip.provenance.reading import Provenance
 
@@ -92,7 +92,7 @@ def judged_row(
         "low": calibration.low,
         "high": calibration.high,
         "threshold": calibration.threshold,
-        "stability": stability.words if stability else NOT_CHECKED["words"],
+        "stability": stability.words if stability else not_checked()["words"],
         "flips": list(stability.flips) if stability else None,
         "model": detector.name,
         "revision": detector.config.revision,

@@ -21,6 +21,8 @@ import numpy as np
 from causalclip.examine.examination import Examination, conclude, look_closer, read_claims
 from causalclip.examine.headline import conclude_all
 from causalclip.examine.kind import NO_ANSWER
+from causalclip.languages import speaking
+from causalclip.languages.names import ENGLISH
 from causalclip.pictures.archives import MAX_PICTURES, ArchiveError, Member, count_zip, is_zip, read_zip
 from causalclip.pictures.formats import ImageError
 from causalclip.pictures.loading import LoadedImage, load_image, read_file
@@ -184,6 +186,7 @@ def examine_all(read: Callable[[], Iterable[Member]], detector: Detector, known:
             yield _guarded(number, name, lambda n=number, m=name, c=content: _second(n, m, c, detector, known))  # type: ignore[misc]
 
 
+@speaking(ENGLISH)  # as the rest of a batch is
 def _guarded(number: int, name: str, examine: Callable[[], Done]) -> Done:
     name = clean(name, limit=120)
     try:

@@ -11,18 +11,28 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from PIL import Image
 
+from causalclip.languages import N_, _, ngettext, number
 from causalclip.pictures.inside import Box, find_pictures
 
 if TYPE_CHECKING:
     from causalclip.provenance.reading import Provenance
 
 Kind = Literal["small", "recompressed", "graphic", "text", "dark", "portrait", "inside"]
+KINDS = (  # as causalclip.profile names them
+    N_("small"),
+    N_("recompressed"),
+    N_("graphic"),
+    N_("text"),
+    N_("dark"),
+    N_("portrait"),
+    N_("inside"),
+)
 
 SMALL = 269  # px on the shorter side: below it there is no window at native scale (1.2 x 224, causalclip.clip.views)
 LOW_QUALITY = 60  # of JPEG, at or below it
 SIDE = 512  # px on the long side of the copy that is measured
 FACE = 0.35  # of the shorter side, from which a face is said to fill the picture
-NOT_RECOGNISED = (
+NOT_RECOGNISED = N_(
     "Retouching, staging, paintings and photographs of screens or prints are not recognised, and can mislead as well."
 )
 
@@ -83,8 +93,12 @@ def _small(pixels: np.ndarray) -> Caution | None:
         return None
     return Caution(
         "small",
-        f"With {width:,} x {height:,} pixels the picture is too small to be looked at close up, where most traces are. "
-        "Look for a larger version.",
+        _(
+            "With {width} x {height} pixels the picture is too small to be looked at close up, where most traces are. "
+            "Look for a larger version.",
+            width=number(width),
+            height=number(height),
+        ),
     )
 
 
@@ -97,8 +111,11 @@ def _recompressed(provenance: "Provenance | None") -> Caution | None:
         return None
     return Caution(
         "recompressed",
-        f"The picture was heavily compressed (JPEG quality about {worst} of 100). That wipes traces away and leaves "
-        "others. Look for an earlier copy.",
+        _(
+            "The picture was heavily compressed (JPEG quality about {quality} of 100). That wipes traces away and "
+            "leaves others. Look for an earlier copy.",
+            quality=worst,
+        ),
     )
 
 
@@ -107,15 +124,19 @@ def _looks(looks: Looks) -> list[Caution]:
     textured = 0.75 if looks.flat >= 0.85 else 0.55  # JPEG's ringing beside lines counts for more where little else is
     if looks.flat >= 0.65 and looks.textured <= textured and looks.edge >= 0.01:
         if looks.common >= 0.55:
-            found.append(Caution("text", "This looks like text, a chart or a drawing on an even ground. " + _DRAWN))
+            said = _("This looks like text, a chart or a drawing on an even ground.")
+            found.append(Caution("text", f"{said} {_(_DRAWN)}"))
         else:
-            found.append(Caution("graphic", "This looks like a drawing or a flat graphic. " + _DRAWN))
+            said = _("This looks like a drawing or a flat graphic.")
+            found.append(Caution("graphic", f"{said} {_(_DRAWN)}"))
     if looks.median <= 45 and looks.bright <= 150:
         found.append(
             Caution(
                 "dark",
-                "Most of the picture is dark. Night shots and the noise reduction in cameras are known to mislead "
-                "detectors.",
+                _(
+                    "Most of the picture is dark. Night shots and the noise reduction in cameras are known to mislead "
+                    "detectors."
+                ),
             )
         )
     return found
@@ -126,17 +147,23 @@ def _inside(pixels: np.ndarray) -> Caution | None:
     if not boxes:
         return None
     left, top, right, bottom = boxes[0]
-    what = "a picture was" if len(boxes) == 1 else f"{len(boxes)} pictures were"
-    return Caution(
-        "inside",
-        f"This looks like a screenshot, a page or a picture with margins: {what} found inside this one, the largest "
-        f"from ({left}, {top}) to ({right}, {bottom}). The answer is about the whole, and says little about what is "
-        "inside. Judge the part alone.",
-        boxes,
+    said = ngettext(
+        "This looks like a screenshot, a page or a picture with margins: a picture was found inside this one, from "
+        "({left}, {top}) to ({right}, {bottom}). The answer is about the whole, and says little about what is inside. "
+        "Judge the part alone.",
+        "This looks like a screenshot, a page or a picture with margins: {n} pictures were found inside this one, the "
+        "largest from ({left}, {top}) to ({right}, {bottom}). The answer is about the whole, and says little about "
+        "what is inside. Judge the part alone.",
+        len(boxes),
+        left=left,
+        top=top,
+        right=right,
+        bottom=bottom,
     )
+    return Caution("inside", said, boxes)
 
 
-_DRAWN = "The detector was made for photographs; its answer on anything drawn or typeset means little."
+_DRAWN = N_("The detector was made for photographs; its answer on anything drawn or typeset means little.")
 
 
 def _portrait(pixels: np.ndarray) -> Caution | None:
@@ -157,8 +184,10 @@ def _portrait(pixels: np.ndarray) -> Caution | None:
         return None
     return Caution(
         "portrait",
-        "A face fills much of the picture. Smoothing by phones, filters and retouching leaves traces like those of "
-        "generators, and whether it was used cannot be told here.",
+        _(
+            "A face fills much of the picture. Smoothing by phones, filters and retouching leaves traces like those of "
+            "generators, and whether it was used cannot be told here."
+        ),
     )
 
 

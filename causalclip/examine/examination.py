@@ -19,11 +19,12 @@ from causalclip.examine.headline import Headline, conclude_all
 from causalclip.examine.kind import NO_ANSWER
 from causalclip.examine.meant import Meant, error_rates, meaning
 from causalclip.examine.quote import quote
-from causalclip.examine.stability import NOT_CHECKED, Stability, check_stability
+from causalclip.examine.stability import Stability, check_stability, not_checked
 from causalclip.examine.steps import Step, next_steps
+from causalclip.languages import current
 from causalclip.maps.overlay import shrink
-from causalclip.maps.words import PARTS, tied_to_no_place
-from causalclip.pictures.formats import MAX_BYTES, ImageTooLarge, sniff
+from causalclip.maps.words import parts, tied_to_no_place
+from causalclip.pictures.formats import MAX_BYTES, sniff, too_many_bytes
 from causalclip.pictures.loading import LoadedImage, load_image, read_file
 from causalclip.pictures.plaintext import clean
 from causalclip.provenance.reading import Provenance, read_provenance, with_history
@@ -108,7 +109,8 @@ class Examination:
         rates, unanswered = error_rates(revision=detection.revision), detection.band == NO_ANSWER
         return {
             "schema": SCHEMA,
-            "answer": self.headline.title,
+            "language": current(),
+            "answer": self.headline.answer,
             "headline": self.headline.as_dict(),
             "band": self.band,
             "band_as_it_is": detection.band,
@@ -121,7 +123,7 @@ class Examination:
             "meant": self.meant.as_dict() if self.meant else None,
             "error_rates": rates.as_dict() if rates else None,
             "archive": self.archive,
-            "stability": self.stability.as_dict() if self.stability else dict(NOT_CHECKED),
+            "stability": self.stability.as_dict() if self.stability else not_checked(),
             "cautions": [asdict(caution) for caution in self.cautions],
             "next_steps": [step.sentence for step in self.steps],
             "quote": self.quote,
@@ -135,7 +137,7 @@ class Examination:
             "file_size": self.file_size,
             "notes": list(self.notes),
             "tied_to_no_place": tied_to_no_place(detection),
-            "parts": {"answer": "not answered", "sentence": PARTS},
+            "parts": {"answer": "not answered", "sentence": parts()},
             "views": [{"kind": view.kind, "box": list(view.box)} for view in detection.views],
             "model": detection.model,
             "revision": detection.revision,
@@ -167,7 +169,7 @@ def examine(data: bytes, detector: Detector, *, name: str = "", stability: bool 
 def read_claims(data: bytes) -> Provenance:
     """What the file says about itself, before it is decoded; raises as `examine` does, but not on what is damaged."""
     if len(data) > MAX_BYTES:  # before anything looks into it
-        raise ImageTooLarge(f"The file has more than {MAX_BYTES >> 20} MB. Save it smaller, as a JPEG, and try again.")
+        raise too_many_bytes()
     return read_provenance(data, sniff(data))
 
 

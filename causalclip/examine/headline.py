@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from causalclip.examine import kind
+from causalclip.languages import N_, _
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band
@@ -29,21 +30,24 @@ TONES: dict[str, Tone] = {
     kind.NO_ANSWER: "inconclusive",
 }
 SIGNED = {
-    "generated": "Signed as generated",
-    "part generated": "Signed as partly generated",
-    "captured": "Signed as captured",
+    "generated": N_("Signed as generated"),
+    "part generated": N_("Signed as partly generated"),
+    "captured": N_("Signed as captured"),
 }
-CLAIMED = {"generated": "The file says it was generated", "part generated": "The file says it was partly generated"}
-BY_PIXELS = "Likely generated", "Inconclusive", "Likely not generated", kind.TITLE
+CLAIMED = {
+    "generated": N_("The file says it was generated"),
+    "part generated": N_("The file says it was partly generated"),
+}
+BY_PIXELS = N_("Likely generated"), N_("Inconclusive"), N_("Likely not generated"), kind.TITLE
 ANSWERS = (*SIGNED.values(), *CLAIMED.values(), *BY_PIXELS)
-NOTHING_PROVED = "Nothing: the file carries no signature of a known signer."
+NOTHING_PROVED = N_("Nothing: the file carries no signature of a known signer.")
 TRACES: dict[str, str] = {
-    "likely generated": "They carry traces like those of pictures made by image generators.",
-    "inconclusive": "Their traces point neither way clearly enough.",
-    "likely not generated": "They carry few traces like those of image generators.",
+    N_("likely generated"): N_("They carry traces like those of pictures made by image generators."),
+    N_("inconclusive"): N_("Their traces point neither way clearly enough."),
+    N_("likely not generated"): N_("They carry few traces like those of image generators."),
     kind.NO_ANSWER: kind.TRACES,
 }
-OVERTURNED = (
+OVERTURNED = N_(
     "As the picture is, its pixels would say {band}; that does not survive mild re-encoding, so it counts for nothing."
 )
 
@@ -52,7 +56,8 @@ OVERTURNED = (
 class Headline:
     """The answer in large print, and a sentence each for what it rests on.
 
-    title: one of ANSWERS. source: whose word it is. tone: which colour it has.
+    title: one of ANSWERS, in English; `answer` is the same in the reader's language. source: whose word it is. tone:
+    which colour it has.
     proved, claimed, pixels: what each kind of evidence says. agreement: whether they agree; empty where there is only
     one to be heard. silent: whether signature and file say nothing of how the picture was made.
     """
@@ -65,6 +70,11 @@ class Headline:
     pixels: str
     agreement: str
     silent: bool
+
+    @property
+    def answer(self) -> str:
+        """The title in the reader's language."""
+        return _(self.title)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -125,35 +135,43 @@ def _claimed(p: Provenance) -> Said:
 
 
 def _proof(p: Provenance, proved: Said) -> str:
-    signer = f" ({p.credentials.signer})" if p.credentials.signer else ""
     if p.credentials.state == "invalid":
-        return "Nothing: its Content Credentials do not hold. File or credentials were changed after signing."
+        return _("Nothing: its Content Credentials do not hold. File or credentials were changed after signing.")
     if p.credentials.state != "trusted":
-        return NOTHING_PROVED
+        return _(NOTHING_PROVED)
+    signer = f" ({p.credentials.signer})" if p.credentials.signer else ""
     if not proved:
-        return f"A signer on C2PA's trust list{signer} signed this file, without saying how the picture was made."
+        silent = N_("A signer on C2PA's trust list{signer} signed this file, without saying how the picture was made.")
+        return _(silent, signer=signer)
     kinds = {proved} if proved == "captured" else {"generated", "part generated"}
     words = next(t.words for t in p.credentials.source_types if t.kind in kinds)
-    part = ", or a part of it," if proved == "part generated" else ""
-    return f"A signer on C2PA's trust list{signer} signed that the picture{part} was {words}."
+    said = (
+        N_("A signer on C2PA's trust list{signer} signed that the picture, or a part of it, was {made}.")
+        if proved == "part generated"
+        else N_("A signer on C2PA's trust list{signer} signed that the picture was {made}.")
+    )
+    return _(said, signer=signer, made=_(words))
 
 
 def _claim(p: Provenance, claimed: Said) -> str:
     if p.credentials.state in ("trusted", "invalid") and not (p.marks or p.source_types):
-        return "Nothing beside its Content Credentials."
+        return _("Nothing beside its Content Credentials.")
     said = p.summary()
     if p.credentials.state in ("trusted", "invalid"):  # the summary is the credentials'
-        mark = f"It carries a mark of an image generator: {p.marks[0].generator}." if p.marks else ""
-        said = mark or f"Its metadata say that the picture was {p.source_types[0].words}."
-    return f"{said} That can be forged, also to discredit a true picture." if claimed in CLAIMED else said
+        said = (
+            _("It carries a mark of an image generator: {generator}.", generator=_(p.marks[0].generator))
+            if p.marks
+            else _("Its metadata say that the picture was {made}.", made=_(p.source_types[0].words))
+        )
+    return f"{said} {_('That can be forged, also to discredit a true picture.')}" if claimed in CLAIMED else said
 
 
 def _pixels(band: Band | None, stability: Stability | None) -> str:
     if band is None:
-        return "They are being looked at."
+        return _("They are being looked at.")
     if stability and stability.final_band != stability.band:
-        return OVERTURNED.format(band=stability.band)
-    return TRACES[band]
+        return _(OVERTURNED, band=_(stability.band))
+    return _(TRACES[band])
 
 
 def _at_odds(proved: Said, claimed: Said) -> bool:
@@ -162,17 +180,18 @@ def _at_odds(proved: Said, claimed: Said) -> bool:
 
 def _agreement(said: Said, band: Band | None, *, signed: bool, at_odds: bool) -> str:
     if at_odds:
-        return "They do not agree: it is signed as captured, and yet it carries a mark of an image generator."
+        return _("They do not agree: it is signed as captured, and yet it carries a mark of an image generator.")
     if not said or band is None:
         return ""
     if band in ("inconclusive", kind.NO_ANSWER):
-        return "The pixels neither support nor contradict that."
+        return _("The pixels neither support nor contradict that.")
     if (said == "captured") == (band == "likely not generated"):
-        return "They agree."
+        return _("They agree.")
     if said == "captured":
-        other = "Ask the signer." if signed else "That it was captured is easily written into a file."
-        return f"They do not agree: it is said to be captured, and the pixels carry traces of a generator. {other}"
-    return (
+        other = _("Ask the signer.") if signed else _("That it was captured is easily written into a file.")
+        said_ = _("They do not agree: it is said to be captured, and the pixels carry traces of a generator.")
+        return f"{said_} {other}"
+    return _(
         "They do not agree. Traces in pixels are easily lost, so do not take the picture for a photograph on the "
         "strength of this score."
     )

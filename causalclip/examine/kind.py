@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from causalclip.languages import N_
+
 if TYPE_CHECKING:
     from causalclip.head.kinds import PictureKind
 
-NO_ANSWER = "no answer"  # the band
-TITLE = "No answer for this kind of picture"
+NO_ANSWER = N_("no answer")  # the band
+TITLE = N_("No answer for this kind of picture")
 WHY: dict[PictureKind, str] = {
-    "drawing": (
+    "drawing": N_(
         "It looks like a drawing, a painting or a rendering. The detector knows photographs, and generated pictures "
         "that look like photographs; on anything else its score would mean nothing."
     ),
-    "page": (
+    "page": N_(
         "It looks like a screenshot, a chart, a scan, a meme or a collage. The detector knows photographs, and "
         "generated pictures that look like photographs; on anything else its score would mean nothing."
     ),
 }
 WHAT_TO_DO: dict[PictureKind, str] = {
-    "drawing": "Find out who made it, and when: earlier copies and the artist's own page tell more than pixels here.",
-    "page": "Cut out the photograph in it, if there is one, and examine that part; or find the picture that it shows.",
+    "drawing": N_(
+        "Find out who made it, and when: earlier copies and the artist's own page tell more than pixels here."
+    ),
+    "page": N_(
+        "Cut out the photograph in it, if there is one, and examine that part; or find the picture that it shows."
+    ),
 }
-TRACES = "They are not those of a photograph, so they are not judged."
+TRACES = N_("They are not those of a photograph, so they are not judged.")

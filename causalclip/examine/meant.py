@@ -11,6 +11,7 @@ from functools import lru_cache
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
+from causalclip.languages import N_, _, number
 from causalclip.places import shipped_folder
 
 if TYPE_CHECKING:
@@ -42,10 +43,16 @@ class Meant:
     def sentence(self) -> str:
         """For a person."""
         share, (low, high) = round(100 * self.generated / self.pictures), (round(100 * e) for e in self.interval)
-        return (
-            f"Of 100 test pictures with this answer, about {share} were generated (counted: {self.generated} of "
-            f"{self.pictures}; 95 % interval {low} to {high}). Of all test pictures, "
-            f"{round(100 * self.base)} of 100 are; where fewer are, fewer with this answer are."
+        return _(
+            "Of 100 test pictures with this answer, about {share} were generated (counted: {generated} of {pictures}; "
+            "95 % interval {low} to {high}). Of all test pictures, {base} of 100 are; where fewer are, fewer with this "
+            "answer are.",
+            share=share,
+            generated=self.generated,
+            pictures=self.pictures,
+            low=low,
+            high=high,
+            base=round(100 * self.base),
         )
 
 
@@ -70,17 +77,37 @@ class ErrorRates:
     @property
     def sentence(self) -> str:
         """The two numbers that matter, for a person."""
-        few = "fewer than 1" if 100 * self.accused < 0.5 else f"{round(100 * self.accused)}"
-        return (
-            f"On {self.generated + self.real:,} test pictures, it calls {round(100 * self.recognised)} of 100 "
-            f"generated ones likely generated, and wrongly {few} of 100 real ones."
+        return self._said(
+            N_(
+                "On {pictures} test pictures, it calls {found} of 100 generated ones likely generated, and wrongly "
+                "{accused} of 100 real ones."
+            )
         )
+
+    @property
+    def quoted(self) -> str:
+        """The same where the detector has to be named."""
+        return self._said(
+            N_(
+                "On {pictures} test pictures, this detector calls {found} of 100 generated ones likely generated, and "
+                "wrongly {accused} of 100 real ones."
+            )
+        )
+
+    def _said(self, message: str) -> str:
+        few = _("fewer than 1") if 100 * self.accused < 0.5 else f"{round(100 * self.accused)}"
+        found = round(100 * self.recognised)
+        return _(message, pictures=number(self.generated + self.real), found=found, accused=few)
 
     @property
     def unsure(self) -> str:
         """How often there is no answer, for a person."""
         generated, real = (round(100 * share) for share in self.undecided)
-        return f"It says \u201cinconclusive\u201d for {generated} of 100 generated and {real} of 100 real ones."
+        return _(
+            "It says “inconclusive” for {generated} of 100 generated and {real} of 100 real ones.",
+            generated=generated,
+            real=real,
+        )
 
 
 def meaning(band: Band, *, revision: str | None = None) -> Meant | None:

@@ -7,30 +7,35 @@ from typing import TYPE_CHECKING
 
 from causalclip.examine.kind import NO_ANSWER, WHY
 from causalclip.examine.meant import error_rates
+from causalclip.languages import N_, _, day, decimal
 
 if TYPE_CHECKING:
     from causalclip.examine.examination import Examination
 
-CLUE = "This is one clue, not a proof."
+CLUE = N_("This is one clue, not a proof.")
 
 
 def quote(x: Examination) -> str:
     """Self-contained: it can stand without the page."""
-    day = datetime.fromisoformat(x.examined)
     rates = error_rates(revision=x.detection.revision)
-    known = rates.sentence.replace("it calls", "this detector calls") if rates else "Its error rates are not measured."
-    return (
-        f"On {day.day} {day:%B %Y}, CausalCLIP (detector {x.detection.revision}) examined the picture file with the "
-        f"SHA-256 hash {x.sha256}. {_found(x)} {known} {CLUE}"
+    known = rates.quoted if rates else _("Its error rates are not measured.")
+    examined = _(
+        "On {day}, CausalCLIP (detector {revision}) examined the picture file with the SHA-256 hash {hash}.",
+        day=day(datetime.fromisoformat(x.examined)),
+        revision=x.detection.revision,
+        hash=x.sha256,
     )
+    return f"{examined} {_found(x)} {known} {_(CLUE)}"
 
 
 def _found(x: Examination) -> str:
     word = x.headline.proved if x.headline.source == "signature" else x.headline.claimed
     first = "" if x.headline.source == "pixels" else f"{word} "
     if x.band == NO_ANSWER:
-        return f"{first}Its pixels got no answer. {WHY[x.detection.kind]}"
-    score = f"a score of {x.detection.probability:.2f} on a scale from 0 to 1"
-    if not first:
-        return f"The answer by its pixels is “{x.band}”, with {score}."
-    return f"{first}By its pixels alone, the answer is “{x.band}”, with {score}."
+        return f"{first}{_('Its pixels got no answer.')} {_(WHY[x.detection.kind])}"
+    said = (
+        N_("By its pixels alone, the answer is “{answer}”, with a score of {score} on a scale from 0 to 1.")
+        if first
+        else N_("The answer by its pixels is “{answer}”, with a score of {score} on a scale from 0 to 1.")
+    )
+    return first + _(said, answer=_(x.band), score=decimal(x.detection.probability, digits=2))

@@ -8,7 +8,7 @@ through the tower together.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from PIL import Image
 
+from causalclip.languages import N_, _, any_of, decimal, ngettext
+
 if TYPE_CHECKING:  # importing the detector takes seconds, which the page need not wait for
     from causalclip.calibration import Band
     from causalclip.detector import Detection, Detector, Verdict
 
-RESIZED = "shown at another size"
+RESIZED = N_("shown at another size")
 MILD = ("JPEG 90", "JPEG 70", "WebP 80", "0.75x")  # what most sites do to a picture; an answer must survive these
 STRONG = ("JPEG 50", "0.5x", "crop 75 %", RESIZED)
 WINDOWS = 1  # per delivery and scale
@@ -28,17 +30,17 @@ SQUARES = 1  # per delivery, of the whole
 MAX_PIXELS = 4_000_000  # of what is re-encoded: of larger pictures the centre, at its own scale
 MAX_WEBP = 16_383  # px of a side; WebP cannot be larger
 WORDS = {
-    "JPEG 90": "saved as JPEG of quality 90",
-    "JPEG 70": "saved as JPEG of quality 70",
-    "JPEG 50": "saved as JPEG of quality 50",
-    "WebP 80": "saved as WebP of quality 80",
-    "0.75x": "scaled to three quarters",
-    "0.5x": "scaled to half",
-    "crop 75 %": "cropped by a quarter",
-    RESIZED: "shown at another size",
+    "JPEG 90": N_("saved as JPEG of quality 90"),
+    "JPEG 70": N_("saved as JPEG of quality 70"),
+    "JPEG 50": N_("saved as JPEG of quality 50"),
+    "WebP 80": N_("saved as WebP of quality 80"),
+    "0.75x": N_("scaled to three quarters"),
+    "0.5x": N_("scaled to half"),
+    "crop 75 %": N_("cropped by a quarter"),
+    RESIZED: RESIZED,
 }
 Answer = Literal["yes", "only just", "no"]
-NOT_CHECKED = {"answer": "not checked", "words": "Not checked", "sentence": "Whether it survives was not checked."}
+SAID: dict[str, str] = {"yes": N_("Yes"), "only just": N_("Only just"), "no": N_("No")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,7 @@ class Stability:
     @property
     def words(self) -> str:
         """The same for a person, with the count."""
-        counted = f": {self.changed} of {len(self.rows)} copies got another answer" if self.changed else ""
-        return f"{self.answer.capitalize()}{counted}"
+        return survives(SAID[self.answer], self.changed, len(self.rows))
 
     @property
     def sentence(self) -> str:
@@ -111,6 +112,25 @@ class Stability:
         """Plain JSON types."""
         said = {"answer": self.answer, "words": self.words, "changed": self.changed, "sentence": self.sentence}
         return said | asdict(self) | {"flips": list(self.flips)}
+
+
+def survives(answer: str, changed: int, copies: int) -> str:
+    """One of SAID in the reader's language, with how many copies got another answer where some did."""
+    if not changed:
+        return _(answer)
+    counted = ngettext(
+        "{n} of {copies} copies got another answer",
+        "{n} of {copies} copies got another answer",
+        changed,
+        copies=copies,
+    )
+    return f"{_(answer)}: {counted}"
+
+
+def not_checked() -> dict[str, str]:
+    """Stability.as_dict where it was not asked for."""
+    said = {"words": _("Not checked"), "sentence": _("Whether it survives was not checked.")}
+    return {"answer": "not checked", **said}
 
 
 def check_stability(detector: Detector, pixels: np.ndarray, detection: Detection | Verdict | None = None) -> Stability:
@@ -172,33 +192,34 @@ def _skipped(centre: np.ndarray) -> tuple[str, ...]:
 
 
 def _sentence(s: Stability) -> str:
-    left_out = (
-        f" The picture could not be {join([WORDS[name] for name in s.skipped], 'or')}: it is too long."
-        if s.skipped
-        else ""
-    )
-    return _answer(s) + left_out
+    if not s.skipped:
+        return _answer(s)
+    left_out = _("The picture could not be {changed}: it is too long.", changed=_changes(s.skipped))
+    return f"{_answer(s)} {left_out}"
 
 
 def _answer(s: Stability) -> str:
     if s.answer == "no":
-        changes = join([WORDS[name] for name in s.flips], "or")
-        return (
-            f"The answer changes when the picture is {changes}, as most sites do to pictures. "
-            f"As it is, it would be {s.band}; an answer that does not survive that is inconclusive."
+        return _(
+            "The answer changes when the picture is {changed}, as most sites do to pictures. As it is, it would be "
+            "{band}; an answer that does not survive that is inconclusive.",
+            changed=_changes(s.flips),
+            band=_(s.band),
         )
-    changed = [WORDS[row.name] for row in s.rows if row.band != s.band]
+    changed = [row.name for row in s.rows if row.band != s.band]
     if not changed:
-        return f"The answer stays the same when the picture is {join([WORDS[row.name] for row in s.rows], 'or')}."
-    counts = (
-        f" It counts all the same: under mild changes, the score stays on its side of {s.threshold:.2f}, which divides "
-        "generated from real pictures best."
-    )
+        same = _("The answer stays the same when the picture is {changed}.", changed=_changes(r.name for r in s.rows))
+        return same
+    other = _("The answer is another when the picture is {changed}.", changed=_changes(changed))
     if s.band == "inconclusive":
-        counts = ""
-    return f"The answer is another when the picture is {join(changed, 'or')}.{counts}"
+        return other
+    counts = _(
+        "It counts all the same: under mild changes, the score stays on its side of {threshold}, which divides "
+        "generated from real pictures best.",
+        threshold=decimal(s.threshold, digits=2),
+    )
+    return f"{other} {counts}"
 
 
-def join(parts: list[str], word: str) -> str:
-    """ "a, b or c"."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {word} {parts[-1]}"
+def _changes(names: Iterable[str]) -> str:
+    return any_of([_(WORDS[name]) for name in names])

@@ -10,17 +10,18 @@ import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from causalclip.languages import N_, _, decimal, number
 from causalclip.maps.heatmap import placed, unplaced
 from causalclip.places import shipped_folder
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection
 
-TITLE = "Where this score comes from"
-NOT_ANSWERED = "Whether one part of the picture was generated or replaced is not answered."
-PARTS = (
-    f"{NOT_ANSWERED} What was tried for that missed nearly all edited parts once it was held to few false alarms, so a "
-    "part may be edited whatever the score says."
+TITLE = N_("Where this score comes from")
+NOT_ANSWERED = N_("Whether one part of the picture was generated or replaced is not answered.")
+TRIED = N_(
+    "What was tried for that missed nearly all edited parts once it was held to few false alarms, so a part may be "
+    "edited whatever the score says."
 )
 MEASURED = shipped_folder("benchmarks") / "detection"
 BLOB = "bright in the middle, whatever is there"
@@ -35,32 +36,46 @@ def tied_to_no_place(detection: Detection) -> float:
     return rest / (rest + here) if rest + here else 0.0
 
 
+def parts() -> str:
+    """That parts are not judged, and why, in sentences."""
+    return f"{_(NOT_ANSWERED)} {_(TRIED)}"
+
+
 def no_place(detection: Detection) -> str:
     """The same in a sentence."""
-    share = 100 * tied_to_no_place(detection)
-    return f"{share:.0f} % of what makes up this score is tied to no place in the picture, and no map can show it."
+    return _(
+        "{percent} % of what makes up this score is tied to no place in the picture, and no map can show it.",
+        percent=round(100 * tied_to_no_place(detection)),
+    )
 
 
 def face(detection: Detection) -> str:
-    """The same for the map's own face, in a line."""
+    """The same for the map's own face, in a line; in English, as what draws it cannot shape every script."""
     return f"{100 * tied_to_no_place(detection):.0f} % of the score is tied to no place and not shown"
 
 
-@cache
 def control() -> str:
     """How well such maps find what was generated, beside a control that knows nothing; empty without the benchmark."""
     splices, edits = (_read(name) for name in ("splices.json", "edits.json"))
     if not (splices and edits):
         return ""
     real = edits["auc"]["a region"]
-    return (
-        "This is no outline of what was generated or edited. Asked to find a generated part in "
-        f"{splices['splices']} photographs, such maps have an AUC of {splices['auc']['causal']['mean']:.2f}, and a "
-        f"blob in the middle {splices['auc'][BLOB]['mean']:.2f}; on {real['causal']['n']} real edits, "
-        f"{real['causal']['mean']:.2f} and {real[BLOB]['mean']:.2f}."
+    auc = splices["auc"]["causal"]["mean"], splices["auc"][BLOB]["mean"], real["causal"]["mean"], real[BLOB]["mean"]
+    made, blob, edited, edited_blob = (decimal(value, digits=2) for value in auc)
+    return _(
+        "This is no outline of what was generated or edited. Asked to find a generated part in {splices} photographs, "
+        "such maps have an AUC of {made}, and a blob in the middle {blob}; on {edits} real edits, {edited} and "
+        "{edited_blob}.",
+        splices=number(splices["splices"]),
+        made=made,
+        blob=blob,
+        edits=number(real["causal"]["n"]),
+        edited=edited,
+        edited_blob=edited_blob,
     )
 
 
+@cache
 def _read(name: str) -> dict[str, Any]:
     path = MEASURED / name
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

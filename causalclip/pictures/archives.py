@@ -10,7 +10,8 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 
-from causalclip.pictures.formats import MAX_BYTES, ImageError, ImageTooLarge, UnsupportedImage
+from causalclip.languages import N_, _, number
+from causalclip.pictures.formats import MAX_BYTES, ImageError, ImageTooLarge, UnsupportedImage, too_many_bytes
 from causalclip.pictures.plaintext import clean
 
 MAX_PICTURES = 200
@@ -47,11 +48,13 @@ def read_zip(data: bytes, *, limit: int = MAX_PICTURES) -> Iterator[Member]:
     with archive:
         members = _files(archive)
         if not members:
-            raise ArchiveError("The archive is empty: it holds no files.")
+            raise ArchiveError(_("The archive is empty: it holds no files."))
         if len(members) > limit:
-            raise ArchiveError(f"The archive holds {len(members):,} files; at most {limit} are examined at once.")
+            said = N_("The archive holds {count} files; at most {limit} are examined at once.")
+            raise ArchiveError(_(said, count=number(len(members)), limit=limit))
         if sum(m.file_size for m in members) > MAX_TOTAL:
-            raise ArchiveError(f"The archive unpacks to more than {MAX_TOTAL >> 20} MB. Send fewer pictures at once.")
+            said = N_("The archive unpacks to more than {mb} MB. Send fewer pictures at once.")
+            raise ArchiveError(_(said, mb=MAX_TOTAL >> 20))
         left = MAX_TOTAL
         for member in members:
             name = clean(member.filename.replace("\\", "/").rpartition("/")[2], limit=120) or "unnamed"
@@ -81,13 +84,13 @@ def _files(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
 def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, left: int) -> bytes:
     name = member.filename.replace("\\", "/")
     if name.startswith("/") or ":" in name.partition("/")[0] or ".." in name.split("/"):
-        raise UnsupportedImage("Its name points out of the archive, so it was not opened.")
+        raise UnsupportedImage(_("Its name points out of the archive, so it was not opened."))
     if member.flag_bits & 1:
-        raise UnsupportedImage("It is encrypted, so it cannot be opened. Unpack it and send the picture itself.")
+        raise UnsupportedImage(_("It is encrypted, so it cannot be opened. Unpack it and send the picture itself."))
     if member.file_size > MAX_BYTES:
-        raise ImageTooLarge(f"The file has more than {MAX_BYTES >> 20} MB. Save it smaller, as a JPEG, and try again.")
+        raise too_many_bytes()
     if member.file_size > SMALL and member.file_size > MAX_RATIO * max(1, member.compress_size):
-        raise UnsupportedImage("It unpacks to far more than any picture would, so it was not opened.")
+        raise UnsupportedImage(_("It unpacks to far more than any picture would, so it was not opened."))
     try:
         with archive.open(member) as file:
             content = file.read(min(MAX_BYTES, left) + 1)  # whatever the header announced
@@ -95,12 +98,12 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, left: int) -> bytes
         *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
         *(EOFError, OSError, NotImplementedError, RuntimeError, ValueError, MemoryError),
     ):
-        raise UnsupportedImage("It is damaged in the archive, or packed in a way that cannot be read.") from None
+        raise UnsupportedImage(_("It is damaged in the archive, or packed in a way that cannot be read.")) from None
     if len(content) > MAX_BYTES or len(content) > left:
-        raise ImageTooLarge("It is larger than the archive says, so it was not opened.")
+        raise ImageTooLarge(_("It is larger than the archive says, so it was not opened."))
     if is_zip(content):
         raise UnsupportedImage(
-            "It is an archive inside the archive, which is not opened. Send its pictures themselves."
+            _("It is an archive inside the archive, which is not opened. Send its pictures themselves.")
         )
     return content
 
@@ -112,9 +115,11 @@ def _check_directory(data: bytes) -> None:
         raise _damaged()
     count, size = struct.unpack_from("<HI", data, end + 10)
     if data[end - 20 : end - 16] == _END64 or size == 0xFFFFFFFF or count == 0xFFFF:
-        raise ArchiveError("The archive is in the Zip64 format for very large archives. Send fewer pictures at once.")
+        raise ArchiveError(
+            _("The archive is in the Zip64 format for very large archives. Send fewer pictures at once.")
+        )
     if size > MAX_DIRECTORY:
-        raise ArchiveError("The archive lists far more files than can be examined at once.")
+        raise ArchiveError(_("The archive lists far more files than can be examined at once."))
 
 
 def _ignored(name: str) -> bool:
@@ -122,4 +127,4 @@ def _ignored(name: str) -> bool:
 
 
 def _damaged() -> ArchiveError:
-    return ArchiveError("The archive is cut short or damaged, so it cannot be opened. Pack it again.")
+    return ArchiveError(_("The archive is cut short or damaged, so it cannot be opened. Pack it again."))

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageCms
 
-from causalclip.pictures.formats import EXPORT, UnsupportedImage
+from causalclip.languages import N_, _
+from causalclip.pictures.formats import UnsupportedImage, exported
 from causalclip.pictures.headers import MAX_PROFILE_BYTES
 
 STRIP_PIXELS = 2_000_000  # converted at once: intermediate copies of a large picture would not fit in memory
@@ -15,9 +16,9 @@ SAME = 2  # levels of 255 by which a profile may differ from sRGB before the pix
 Decoded = tuple[np.ndarray, tuple[str, ...]]  # uint8 [H, W, 3], and notes for the user
 
 _MODE_OF_SPACE = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}  # ICC's colour space: Pillow's mode
-_TRANSPARENT = "Its transparent parts were laid on white."
-_BAD_PROFILE = "Its colour profile could not be used; its colours were taken as sRGB."
-_BARE_CMYK = "It is made of printing inks (CMYK) without a colour profile; its colours are approximate."
+_TRANSPARENT = N_("Its transparent parts were laid on white.")
+_BAD_PROFILE = N_("Its colour profile could not be used; its colours were taken as sRGB.")
+_BARE_CMYK = N_("It is made of printing inks (CMYK) without a colour profile; its colours are approximate.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,9 @@ def to_srgb(
     """
     notes: tuple[str, ...] = ()
     if bits > 8:
-        notes += (f"Its {bits} bits a channel were reduced to 8.",)
+        notes += (_("Its {bits} bits a channel were reduced to 8.", bits=bits),)
     if image.mode in ("I", "F"):
-        raise UnsupportedImage(f"Its pixels are 32-bit, signed or floating-point numbers, not colours. {EXPORT}")
+        raise UnsupportedImage(exported(N_("Its pixels are 32-bit, signed or floating-point numbers, not colours.")))
     if image.mode.startswith("I;16"):
         image = _to_8_bits(image, white=white)
     conversion = _conversion(profile, mode=image.mode)
@@ -53,7 +54,7 @@ def to_srgb(
         flat, strip_opaque = _flatten(strip, conversion)
         pixels[top : top + rows] = np.asarray(flat)
         opaque &= strip_opaque
-    return pixels, (*notes, *conversion.notes, *(() if opaque else (_TRANSPARENT,)))
+    return pixels, (*notes, *conversion.notes, *(() if opaque else (_(_TRANSPARENT),)))
 
 
 def _to_8_bits(image: Image.Image, *, white: int) -> Image.Image:
@@ -90,11 +91,11 @@ def _conversion(profile: bytes, *, mode: str) -> Conversion:
         with_profile = _read_profile(profile, natural=natural)
         if with_profile is not None:
             return with_profile
-    notes = (_BAD_PROFILE,) if profile else ()
+    notes = (_(_BAD_PROFILE),) if profile else ()
     if natural == "LAB":
         return Conversion("LAB", _transform(ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")), "LAB"), notes)
     if natural == "CMYK":
-        return Conversion("CMYK", notes=(_BARE_CMYK,))
+        return Conversion("CMYK", notes=(_(_BARE_CMYK),))
     return Conversion(natural, notes=notes)
 
 
@@ -114,7 +115,7 @@ def _read_profile(profile: bytes, *, natural: str) -> Conversion | None:
         return None
     if base in ("RGB", "L") and _is_identity(transform, base):
         return Conversion(base)
-    return Conversion(base, transform, (f"Its colours were converted to sRGB from the profile “{name}”.",))
+    return Conversion(base, transform, (_("Its colours were converted to sRGB from the profile “{name}”.", name=name),))
 
 
 def _transform(source: ImageCms.ImageCmsProfile, mode: str) -> ImageCms.ImageCmsTransform:

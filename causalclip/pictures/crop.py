@@ -7,6 +7,8 @@ import io
 import numpy as np
 from PIL import Image
 
+from causalclip.languages import N_, _, number, speaking
+from causalclip.languages.names import ENGLISH
 from causalclip.pictures.formats import MIN_SIDE, ImageTooSmall
 from causalclip.pictures.loading import LoadedImage
 
@@ -24,8 +26,13 @@ def clip_box(box: tuple[float, float, float, float], width: int, height: int) ->
     found = max(0, round(left)), max(0, round(top)), min(width, round(right)), min(height, round(bottom))
     if min(found[2] - found[0], found[3] - found[1]) < MIN_SIDE:
         raise ImageTooSmall(
-            f"The part has less than {MIN_SIDE} pixels on a side. The picture has {width:,} x {height:,}: "
-            "choose a larger part of it."
+            _(
+                "The part has less than {side} pixels on a side. The picture has {width} x {height}: choose a larger "
+                "part of it.",
+                side=MIN_SIDE,
+                width=number(width),
+                height=number(height),
+            )
         )
     return found
 
@@ -35,14 +42,23 @@ def read_box(text: str) -> tuple[float, float, float, float]:
     try:
         left, top, right, bottom = (float(part) for part in text.replace(";", ",").split(","))
     except ValueError:
-        raise ValueError(f"A part is four numbers of pixels, left,top,right,bottom; {text!r} is not.") from None
+        said = N_("A part is four numbers of pixels, left,top,right,bottom; {given} is not.")
+        raise ValueError(_(said, given=repr(text))) from None
     return left, top, right, bottom
 
 
 def words(box: Box, width: int, height: int) -> str:
     """Where a part lies, in words that a report can repeat."""
     left, top, right, bottom = box
-    return f"The part from ({left}, {top}) to ({right}, {bottom}) of a picture of {width} x {height} pixels"
+    return _(
+        "The part from ({left}, {top}) to ({right}, {bottom}) of a picture of {width} x {height} pixels",
+        left=left,
+        top=top,
+        right=right,
+        bottom=bottom,
+        width=width,
+        height=height,
+    )
 
 
 def cut(loaded: LoadedImage, box: tuple[float, float, float, float]) -> bytes:
@@ -51,7 +67,8 @@ def cut(loaded: LoadedImage, box: tuple[float, float, float, float]) -> bytes:
     Raises as clip_box.
     """
     left, top, right, bottom = clip_box(box, loaded.width, loaded.height)
-    said = words((left, top, right, bottom), loaded.width, loaded.height)
+    with speaking(ENGLISH):  # a file stays what it is, whoever opens it
+        said = words((left, top, right, bottom), loaded.width, loaded.height)
     exif, file = Image.Exif(), io.BytesIO()
     exif[DESCRIPTION] = f"{said}, whose file has the SHA-256 {loaded.sha256}. Cut out by CausalCLIP."
     part = np.ascontiguousarray(loaded.pixels[top:bottom, left:right])

@@ -25,9 +25,10 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from causalclip.languages import N_, _, current, figure, number, speaking
 from causalclip.pictures import apart, colour, formats, headers
 from causalclip.pictures.colour import Decoded
-from causalclip.pictures.formats import EXPORT, BrokenImage, Format, ImageError, UnsupportedImage
+from causalclip.pictures.formats import BrokenImage, Format, ImageError, UnsupportedImage, exported
 
 MEMORY = 800 * 2**20  # bytes that the separate process may hold; with the rest of its work it stays below 1 GB
 LARGE = (
@@ -36,8 +37,9 @@ LARGE = (
 SECONDS = 1.0  # of processor time that it may use for any picture, and in addition
 SECONDS_A_PIXEL = 0.12e-6  # for each pixel that the header announces; an ordinary decoder needs a tenth to a third
 
-_PAGES = "The file holds several pictures; only the first was looked at."
-_UPRIGHT = "It was turned upright, as its orientation mark says."
+_PAGES = headers.PAGES
+_MAIN = N_("The file holds several pictures; only the main one was looked at.")
+_UPRIGHT = N_("It was turned upright, as its orientation mark says.")
 _BITS, _PHOTOMETRIC, _ORIENTATION, _SUBFILE, _DNG = 258, 262, 274, 254, 50706  # tags of a TIFF
 _TURN = threading.Lock()
 
@@ -79,7 +81,7 @@ def decode(data: bytes, name: Format, *, on_header: Callable[[int], None] | None
     notes = opened.notes + notes
     if name not in ("HEIC", "TIFF"):  # Pillow has turned those
         pixels = _upright(pixels, opened.orientation)
-    return pixels, (*notes, _UPRIGHT) if opened.orientation in range(2, 9) else notes
+    return pixels, (*notes, _(_UPRIGHT)) if opened.orientation in range(2, 9) else notes
 
 
 def _reduced(opened: Opened) -> Opened:
@@ -91,10 +93,13 @@ def _reduced(opened: Opened) -> Opened:
     if width * height <= formats.MAX_PIXELS or image.format != "JPEG" or image.info.get("progressive"):
         return opened
     image.draft(None, (width // 2, height // 2))
-    said = (
-        f"The picture has {width:,} x {height:,} pixels, more than {formats.MAX_PIXELS / 1e6:g} million, so it was "
-        "judged at half its size, which removes some of what is looked for. To judge a part at its own size, cut it "
-        "out of the original file, without shrinking it, and add that."
+    said = _(
+        "The picture has {width} x {height} pixels, more than {most} million, so it was judged at half its size, which "
+        "removes some of what is looked for. To judge a part at its own size, cut it out of the original file, without "
+        "shrinking it, and add that.",
+        width=number(width),
+        height=number(height),
+        most=figure(formats.MAX_PIXELS / 1e6),
     )
     return replace(opened, notes=(*opened.notes, said))
 
@@ -130,7 +135,7 @@ def _open(data: bytes, name: Format) -> Opened:
 def _open_plain(image: Image.Image) -> Opened:
     """What JPEG, PNG, GIF, WebP and AVIF have in common."""
     exif = image.info.get("exif", b"").removeprefix(b"Exif\0\0")
-    notes = (headers.ANIMATED,) if getattr(image, "is_animated", False) else ()
+    notes = (_(headers.ANIMATED),) if getattr(image, "is_animated", False) else ()
     return Opened(image, image.info.get("icc_profile") or b"", headers.orientation(exif), notes=notes)
 
 
@@ -147,7 +152,7 @@ def _open_heic(data: bytes) -> Opened:
     pillow_heif.options.THUMBNAILS = pillow_heif.options.DEPTH_IMAGES = pillow_heif.options.AUX_IMAGES = False
     image = pillow_heif.HeifImageFile(io.BytesIO(data))
     info = image.info
-    notes: tuple[str, ...] = (_PAGES.replace("the first", "the main one"),) if image.is_animated else ()
+    notes: tuple[str, ...] = (_(_MAIN),) if image.is_animated else ()
     coded = info.get("nclx_profile")
     if coded and not info.get("icc_profile"):
         notes += headers.coded_colours(int(coded["color_primaries"]), int(coded["transfer_characteristics"]))
@@ -161,13 +166,13 @@ def _open_tiff(data: bytes) -> Opened:
         image = TiffImagePlugin.TiffImageFile(io.BytesIO(data))
     except SyntaxError as error:
         if "unknown" in str(error):  # "unknown pixel mode", "unknown data organization"
-            raise UnsupportedImage(f"This TIFF stores its pixels in a way that cannot be read. {EXPORT}") from error
+            raise UnsupportedImage(exported(N_("This TIFF stores its pixels in a way that cannot be read."))) from error
         raise
     tags = image.tag_v2
     if data[8:10] == b"CR" or _DNG in tags or tags.get(_SUBFILE, 0) & 1:
-        raise UnsupportedImage(f"This is a camera's raw file; what could be read of it is a thumbnail. {EXPORT}")
+        raise UnsupportedImage(exported(N_("This is a camera's raw file; what could be read of it is a thumbnail.")))
     if image.mode == "I;16" and tags.get(_PHOTOMETRIC) == 0:  # Pillow reads it as a negative
-        raise UnsupportedImage(f"This TIFF has 16 bits a pixel with white as 0, which cannot be read. {EXPORT}")
+        raise UnsupportedImage(exported(N_("This TIFF has 16 bits a pixel with white as 0, which cannot be read.")))
     bits = max(np.atleast_1d(tags.get(_BITS, 8)).tolist())
     return Opened(
         image,
@@ -175,7 +180,7 @@ def _open_tiff(data: bytes) -> Opened:
         tags.get(_ORIENTATION, 1),
         bits,
         white=2**bits - 1,
-        notes=(_PAGES,) if image.is_animated else (),
+        notes=(_(_PAGES),) if image.is_animated else (),
     )
 
 
@@ -200,7 +205,7 @@ def decode_apart(data: bytes, name: Format) -> Decoded:
     """
     try:
         with _TURN:
-            written = apart.run_apart(__name__, name, data)
+            written = apart.run_apart(__name__, f"{name}:{current()}", data)
     except apart.TooCostly:
         raise _too_costly(name) from None
     start = written.index(b"\n") + 1
@@ -212,11 +217,16 @@ def decode_apart(data: bytes, name: Format) -> Decoded:
 
 
 def main() -> None:
-    """Decode standard input, of the format named by the argument, to a line of JSON and pixels on standard output."""
+    """Decode standard input, of the format named by the argument, to a line of JSON and pixels on standard output.
+
+    The argument names the language of notes and errors, too: "HEIC:ar".
+    """
     apart.limit_memory(MEMORY)
     _limit_time(0)
+    name, _colon, language = sys.argv[1].partition(":")
     try:
-        pixels, notes = decode(sys.stdin.buffer.read(), cast(Format, sys.argv[1]), on_header=_limit_time)
+        with speaking(language):
+            pixels, notes = decode(sys.stdin.buffer.read(), cast(Format, name), on_header=_limit_time)
     except ImageError as error:
         sys.stdout.buffer.write(_line({"error": type(error).__name__, "sentence": str(error)}))
     except MemoryError:
@@ -236,7 +246,8 @@ def _limit_time(pixels: int) -> None:
 
 
 def _too_costly(name: Format) -> BrokenImage:
-    return BrokenImage(f"The {name} file could not be decoded in the time and memory that its size warrants. {EXPORT}")
+    said = N_("The {format} file could not be decoded in the time and memory that its size warrants.")
+    return BrokenImage(exported(said, format=name))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import re
 from typing import Literal, get_args
 
+from causalclip.languages import N_, _, any_of, decimal, figure, number
+
 MAX_BYTES = 20 * 2**20  # of the file
 MAX_PIXELS = 50_000_000  # width x height, read from the header
 MAX_REDUCED = 200_000_000  # the same of a JPEG that can be decoded at half its size, in a quarter of the memory
@@ -13,8 +15,8 @@ Format = Literal["JPEG", "PNG", "WebP", "AVIF", "HEIC", "TIFF", "GIF"]
 NAMES = f"{', '.join(get_args(Format)[:-1])} or {get_args(Format)[-1]}"
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".tif", ".tiff", ".gif")
 SIZES = f"at most {MAX_BYTES >> 20} MB and {MAX_PIXELS / 1e6:g} million pixels, at least {MIN_SIDE} on the shorter side"
-ACCEPTED = f"{NAMES}; {SIZES}."  # what every door says
-EXPORT = "Save or export it as JPEG or PNG and try again."
+ACCEPTED = f"{NAMES}; {SIZES}."  # what every door for programs says
+EXPORT = N_("Save or export it as JPEG or PNG and try again.")
 
 
 class ImageError(ValueError):
@@ -37,24 +39,59 @@ class ImageTooSmall(ImageError):
     """Fewer pixels on the shorter side than are needed."""
 
 
+def names() -> str:
+    """NAMES in the reader's language."""
+    return any_of(get_args(Format))
+
+
+def sizes() -> str:
+    """SIZES in the reader's language."""
+    said = N_("at most {mb} MB and {millions} million pixels, at least {side} on the shorter side")
+    return _(said, mb=MAX_BYTES >> 20, millions=figure(MAX_PIXELS / 1e6), side=MIN_SIDE)
+
+
+def exported(message: str, /, **values: object) -> str:
+    """A message in the reader's language, and what to do: EXPORT."""
+    return f"{_(message, **values)} {_(EXPORT)}"
+
+
+def too_many_bytes() -> ImageTooLarge:
+    """The error for a file of more than MAX_BYTES."""
+    said = N_("The file has more than {mb} MB. Save it smaller, as a JPEG, and try again.")
+    return ImageTooLarge(_(said, mb=MAX_BYTES >> 20))
+
+
 def check_size(width: int, height: int, *, most: int = MAX_PIXELS) -> None:
     """Raise ImageTooLarge or ImageTooSmall if a picture of width x height pixels is not accepted."""
     if width * height > most:
         raise ImageTooLarge(
-            f"The picture has {width:,} x {height:,} pixels, {width * height / 1e6:,.1f} million; "
-            f"the limit is {MAX_PIXELS / 1e6:g} million, and {MAX_REDUCED / 1e6:g} million for a JPEG that is not "
-            "progressive. Cut out the part that matters, at its own size: shrinking removes what is looked for."
+            _(
+                "The picture has {width} x {height} pixels, {millions} million; the limit is {most} million, and "
+                "{reduced} million for a JPEG that is not progressive. Cut out the part that matters, at its own size: "
+                "shrinking removes what is looked for.",
+                width=number(width),
+                height=number(height),
+                millions=decimal(width * height / 1e6, digits=1),
+                most=figure(MAX_PIXELS / 1e6),
+                reduced=figure(MAX_REDUCED / 1e6),
+            )
         )
     if min(width, height) < MIN_SIDE:
         raise ImageTooSmall(
-            f"The picture has {width:,} x {height:,} pixels; its shorter side must have at least {MIN_SIDE}. "
-            "Use a larger version of it."
+            _(
+                "The picture has {width} x {height} pixels; its shorter side must have at least {side}. Use a larger "
+                "version of it.",
+                width=number(width),
+                height=number(height),
+                side=MIN_SIDE,
+            )
         )
 
 
 def damaged(name: Format) -> BrokenImage:
     """The error for a file of format `name` that does not decode."""
-    return BrokenImage(f"The {name} file is cut short or damaged, so it cannot be decoded. Download or copy it again.")
+    said = N_("The {format} file is cut short or damaged, so it cannot be decoded. Download or copy it again.")
+    return BrokenImage(_(said, format=name))
 
 
 # Format by content --------------------------------------------------------------------------------
@@ -72,14 +109,14 @@ _MAGIC: tuple[tuple[bytes, Format], ...] = (
     (b"MM\0+", "TIFF"),
 )
 _REFUSED = (
-    (re.compile(rb"BM....\0\0\0\0", re.DOTALL), "a BMP picture"),
-    (re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "), "a JPEG XL picture"),
-    (re.compile(rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"), "a JPEG 2000 picture"),
-    (re.compile(rb"8BPS"), "a Photoshop document"),
-    (re.compile(rb"%PDF"), "a PDF document"),
-    (re.compile(rb"PK\x03\x04"), "an archive or an office document"),
-    (re.compile(rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI ", re.DOTALL), "a video or another media file"),
-    (re.compile(rb"\s*<(?:!doctype\s+)?html", re.IGNORECASE), "a web page"),
+    (re.compile(rb"BM....\0\0\0\0", re.DOTALL), N_("a BMP picture")),
+    (re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "), N_("a JPEG XL picture")),
+    (re.compile(rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"), N_("a JPEG 2000 picture")),
+    (re.compile(rb"8BPS"), N_("a Photoshop document")),
+    (re.compile(rb"%PDF"), N_("a PDF document")),
+    (re.compile(rb"PK\x03\x04"), N_("an archive or an office document")),
+    (re.compile(rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI ", re.DOTALL), N_("a video or another media file")),
+    (re.compile(rb"\s*<(?:!doctype\s+)?html", re.IGNORECASE), N_("a web page")),
 )
 _SVG = re.compile(rb"\s*<(?:svg|[?!].*<svg)[\s>]", re.DOTALL | re.IGNORECASE)
 
@@ -87,7 +124,7 @@ _SVG = re.compile(rb"\s*<(?:svg|[?!].*<svg)[\s>]", re.DOTALL | re.IGNORECASE)
 def sniff(data: bytes) -> Format:
     """The format of a file by its first bytes; raises UnsupportedImage, which names what it is if that is known."""
     if not data:
-        raise UnsupportedImage("The file is empty: it holds no bytes. Choose another file, or upload it again.")
+        raise UnsupportedImage(_("The file is empty: it holds no bytes. Choose another file, or upload it again."))
     for magic, name in _MAGIC:
         if data.startswith(magic):
             return name
@@ -100,11 +137,12 @@ def sniff(data: bytes) -> Format:
         return "HEIC"
     for pattern, what in _REFUSED:
         if pattern.match(data):
-            raise UnsupportedImage(f"This is {what}, which is not accepted. {EXPORT}")
+            raise UnsupportedImage(exported(N_("This is {what}, which is not accepted."), what=_(what)))
     text = data[:4096].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe")  # UTF-16 reads like ASCII then
     if _SVG.match(text):
-        raise UnsupportedImage(f"This is an SVG drawing, which has no pixels. {EXPORT}")
-    raise UnsupportedImage(f"This is not a picture in an accepted format ({NAMES}), whatever its name says.")
+        raise UnsupportedImage(exported(N_("This is an SVG drawing, which has no pixels.")))
+    said = N_("This is not a picture in an accepted format ({formats}), whatever its name says.")
+    raise UnsupportedImage(_(said, formats=names()))
 
 
 def _brands(data: bytes) -> set[bytes]:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from causalclip.pictures.formats import EXPORT, BrokenImage, Format, UnsupportedImage, damaged
+from causalclip.languages import N_, _, number
+from causalclip.pictures.formats import BrokenImage, Format, UnsupportedImage, damaged, exported
 
 MAX_PROFILE_BYTES = 4 * 2**20  # of a colour profile; printers' tables are the largest, at about 3 MB
 MAX_PARTS = 50_000  # segments or chunks of a file: 20 MB in parts of 400 bytes
@@ -60,15 +61,16 @@ def read_jpeg(data: bytes) -> Container:
         elif marker == _APP2 and body.startswith(b"ICC_PROFILE\0"):
             icc.append((body[12:13], body[14:]))
         elif marker == _APP2 and body.startswith(b"MPF\0"):
-            notes = ["The file holds several pictures; only the first was looked at."]
+            notes = [_(PAGES)]
         if not scans and marker not in _DROPPED:
             kept.append(data[start:end])
     if scans > MAX_SCANS:
-        raise BrokenImage(f"This JPEG is coded in {scans} passes, more than any real picture needs. {EXPORT}")
+        said = N_("This JPEG is coded in {scans} passes, more than any real picture needs.")
+        raise BrokenImage(exported(said, scans=scans))
     if 0 in size:
         raise damaged("JPEG")
     if bits != 8:
-        raise UnsupportedImage(f"This JPEG has {bits} bits a channel; only 8 can be read. {EXPORT}")
+        raise UnsupportedImage(exported(N_("This JPEG has {bits} bits a channel; only 8 can be read."), bits=bits))
     profile = b"".join(part for _, part in sorted(icc, key=lambda part: part[0]))
     slim = b"".join((*kept, data[body_start:body_end]))
     return Container(slim, *size, profile=profile, exif=exif, notes=tuple(notes))
@@ -77,7 +79,7 @@ def read_jpeg(data: bytes) -> Container:
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """(marker, start, end) of every segment up to the end of the first picture."""
     end = 2
-    for _ in range(MAX_PARTS):
+    for _part in range(MAX_PARTS):
         found = _MARKER.search(data, end)
         if found is None:
             return  # cut short: the decoder says so
@@ -93,7 +95,8 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 # PNG ----------------------------------------------------------------------------------------------
 
 _PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
-ANIMATED = "The file is an animation; only its first frame was looked at."
+ANIMATED = N_("The file is an animation; only its first frame was looked at.")
+PAGES = N_("The file holds several pictures; only the first was looked at.")
 
 
 def read_png(data: bytes) -> Container:
@@ -106,13 +109,13 @@ def read_png(data: bytes) -> Container:
                 raise damaged("PNG")
             kept.append(data[start:end])
         elif kind[:1].isupper():
-            raise UnsupportedImage(f"This PNG is of a variant that cannot be read. {EXPORT}")
+            raise UnsupportedImage(exported(N_("This PNG is of a variant that cannot be read.")))
         found.setdefault(kind, data[start + 8 : end - 4])
     header = found.get(b"IHDR", b"")
     if len(header) != 13 or b"IEND" not in found:
         raise damaged("PNG")
     width, height, bits = struct.unpack_from(">IIB", header)
-    notes: tuple[str, ...] = (ANIMATED,) if b"acTL" in found else ()
+    notes: tuple[str, ...] = (_(ANIMATED),) if b"acTL" in found else ()
     if len(found.get(b"cICP", b"")) == 4:
         notes += coded_colours(*found[b"cICP"][:2])
     profile = _inflate(found[b"iCCP"].partition(b"\0")[2][1:]) if b"iCCP" in found else b""
@@ -122,7 +125,7 @@ def read_png(data: bytes) -> Container:
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """(kind, start, end) of every chunk up to IEND, length and checksum included."""
     start = 8
-    for _ in range(MAX_PARTS):
+    for _part in range(MAX_PARTS):
         length, kind = int.from_bytes(data[start : start + 4], "big"), data[start + 4 : start + 8]
         end = start + 12 + length
         if end > len(data):
@@ -181,11 +184,12 @@ def orientation(exif: bytes) -> int:
 def coded_colours(primaries: int, transfer: int) -> tuple[str, ...]:
     """A note on colours that are coded by number (ITU-T H.273) and are not sRGB's; such numbers are not converted."""
     if transfer in (16, 18):
-        return ("Its brightness is coded for HDR screens and was read as if it were not: it looks pale.",)
+        return (_("Its brightness is coded for HDR screens and was read as if it were not: it looks pale."),)
     if primaries in (9, 11, 12):
-        return ("Its colours are coded for a wider gamut than sRGB and were read as sRGB: they look dull.",)
+        return (_("Its colours are coded for a wider gamut than sRGB and were read as sRGB: they look dull."),)
     return ()
 
 
 def _too_many_parts(name: Format) -> BrokenImage:
-    return BrokenImage(f"The {name} file is made of more than {MAX_PARTS:,} parts, as no real picture is. {EXPORT}")
+    said = N_("The {format} file is made of more than {parts} parts, as no real picture is.")
+    return BrokenImage(exported(said, format=name, parts=number(MAX_PARTS)))

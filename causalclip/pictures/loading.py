@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from causalclip.languages import _
 from causalclip.pictures.decoding import decode, decode_apart
 from causalclip.pictures.formats import (
     MAX_BYTES,
@@ -23,6 +24,7 @@ from causalclip.pictures.formats import (
     ImageTooSmall,
     UnsupportedImage,
     sniff,
+    too_many_bytes,
 )
 
 __all__ = [
@@ -82,7 +84,7 @@ def load_image(source: str | os.PathLike[str] | bytes) -> LoadedImage:
     """
     data = source if isinstance(source, bytes) else read_file(source)
     if len(data) > MAX_BYTES:
-        raise _too_many_bytes()
+        raise too_many_bytes()
     name = sniff(data)
     pixels, notes = (decode if name in _IN_PLACE else decode_apart)(data, name)
     return LoadedImage(pixels, hashlib.sha256(data).hexdigest(), name, notes, len(data))
@@ -93,21 +95,21 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     try:
         about = os.stat(path)
         if not stat.S_ISREG(about.st_mode):  # a pipe or a device could be read forever
-            what = "a folder" if stat.S_ISDIR(about.st_mode) else "not an ordinary file"
-            raise UnsupportedImage(f"This is {what}, not a picture. Choose a picture's file.")
+            folder = stat.S_ISDIR(about.st_mode)
+            raise UnsupportedImage(
+                _("This is a folder, not a picture. Choose a picture's file.")
+                if folder
+                else _("This is not an ordinary file, not a picture. Choose a picture's file.")
+            )
         if about.st_size > MAX_BYTES:
-            raise _too_many_bytes()
+            raise too_many_bytes()
         with open(path, "rb") as file:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise UnsupportedImage("There is no such file. Check where it is.") from None
+        raise UnsupportedImage(_("There is no such file. Check where it is.")) from None
     except PermissionError:
-        raise UnsupportedImage("The file may not be read. Check its permissions.") from None
+        raise UnsupportedImage(_("The file may not be read. Check its permissions.")) from None
     except ImageError:
         raise
     except (OSError, ValueError):  # ValueError: a path that no file can have
-        raise UnsupportedImage("The file cannot be read. Check where it is, or copy it again.") from None
-
-
-def _too_many_bytes() -> ImageTooLarge:
-    return ImageTooLarge(f"The file has more than {MAX_BYTES >> 20} MB. Save it smaller, as a JPEG, and try again.")
+        raise UnsupportedImage(_("The file cannot be read. Check where it is, or copy it again.")) from None

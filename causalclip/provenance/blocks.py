@@ -13,6 +13,7 @@ from functools import partial
 
 from PIL.PngImagePlugin import PngStream, iTXt
 
+from causalclip.languages import N_, _
 from causalclip.pictures.apart import TooCostly
 from causalclip.pictures.formats import Format, ImageError
 from causalclip.pictures.headers import jpeg_segments, png_chunks
@@ -23,8 +24,8 @@ from causalclip.provenance.jpegtables import open_head
 from causalclip.provenance.tifftags import Tags
 
 MAX_TEXTS = 64
-DAMAGED = "The file's structure is damaged, so what it says about itself was not read."
-COSTLY = "The file's metadata is damaged, or more than any real picture needs; at most a part of it was read."
+DAMAGED = N_("The file's structure is damaged, so what it says about itself was not read.")
+COSTLY = N_("The file's metadata is damaged, or more than any real picture needs; at most a part of it was read.")
 
 _XMP_MARK = b"http://ns.adobe.com/xap/1.0/\0"
 _SOS, _APP1, _APP13, _COM = 0xDA, 0xE1, 0xED, 0xFE
@@ -59,7 +60,7 @@ def read_blocks(data: bytes, name: Format) -> Blocks:
     try:
         blocks = reader(data, budget)
     except (ImageError, TooCostly):
-        return Blocks(notes=(COSTLY if name in ("HEIC", "AVIF") else DAMAGED,))
+        return Blocks(notes=(_(COSTLY if name in ("HEIC", "AVIF") else DAMAGED),))
     return replace(blocks, notes=(TOO_MUCH,)) if budget.exceeded else blocks
 
 
@@ -103,7 +104,7 @@ def _png(data: bytes, budget: Budget) -> Blocks:
 def _webp(data: bytes, budget: Budget) -> Blocks:
     exif = xmp = b""
     start = 12
-    for _ in range(1000):
+    for _part in range(1000):
         kind, size = data[start : start + 4], int.from_bytes(data[start + 4 : start + 8], "little")
         if len(kind) < 4 or start + 8 + size > len(data):
             break

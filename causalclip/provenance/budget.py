@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from causalclip.languages import N_
+
 MAX_ITEM = 256 * 2**10  # bytes; XMP has a few thousand, ComfyUI's workflows some 100,000
 MAX_TOTAL = 2**20
-TOO_MUCH = "The file holds more metadata than is read here; only a part of it was read."
+TOO_MUCH = N_("The file holds more metadata than is read here; only a part of it was read.")
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, Literal
 
+from causalclip.languages import N_, _
 from causalclip.pictures.formats import Format, ImageError
 from causalclip.pictures.headers import png_chunks
 from causalclip.pictures.plaintext import clean
@@ -23,6 +24,7 @@ MAX_REPORT = 4 * 2**20  # characters of the reader's report; real ones have some
 MAX_MANIFESTS = 50
 MAX_PARTS = 4000  # chunks of a PNG; the largest accepted files have 2,500 of the usual 8 kB
 _MARKS = (b"jumb", b"provenance")  # the boxes that credentials are kept in, and XMP's address of them
+OWN, OTHERS = N_("Content Credentials"), N_("Content Credentials of an earlier version or a part")
 MIME: dict[Format, str] = {
     "JPEG": "image/jpeg",
     "PNG": "image/png",
@@ -33,24 +35,24 @@ MIME: dict[Format, str] = {
     "GIF": "image/gif",
 }
 SENTENCES: dict[State, str] = {
-    "none": "The file carries no Content Credentials. Most pictures carry none, and most sites strip them.",
-    "trusted": (
+    "none": N_("The file carries no Content Credentials. Most pictures carry none, and most sites strip them."),
+    "trusted": N_(
         "The file carries Content Credentials that are intact, signed by a certificate that goes back to C2PA's trust "
         "list. The signer vouches for what they say; that does not make what the picture shows true."
     ),
-    "unknown signer": (
+    "unknown signer": N_(
         "The file carries Content Credentials that are intact, but the signer is unknown: nobody on the trust list "
         "that comes with this program vouches for it. Anybody can sign like this, under any name."
     ),
-    "invalid": (
+    "invalid": N_(
         "The file carries Content Credentials that do not hold: the picture or the credentials were changed after "
         "signing, or the signature is not valid. Do not rely on anything that they say."
     ),
-    "elsewhere": (
+    "elsewhere": N_(
         "The file says that its Content Credentials are kept at an address on the internet. Nothing is fetched here, "
         "so they were not checked."
     ),
-    "unreadable": "There may be Content Credentials in the file, but they could not be read.",
+    "unreadable": N_("There may be Content Credentials in the file, but they could not be read."),
 }
 
 
@@ -121,7 +123,7 @@ def _few_parts(data: bytes) -> bool:
 
 
 def _plain(state: State) -> Credentials:
-    return Credentials(state, SENTENCES[state])
+    return Credentials(state, _(SENTENCES[state]))
 
 
 def _understand(report: dict[str, Any]) -> Credentials:
@@ -132,12 +134,12 @@ def _understand(report: dict[str, Any]) -> Credentials:
     signature = active.get("signature_info") or {}
     others = [m for m in list(manifests.values())[:MAX_MANIFESTS] if m is not active]
     types = [
-        *_types(active, "Content Credentials"),
-        *(t for m in others for t in _types(m, "Content Credentials of an earlier version or a part")),
+        *_types(active, OWN),
+        *(t for m in others for t in _types(m, OTHERS)),
     ]
     return Credentials(
         state,
-        SENTENCES[state],
+        _(SENTENCES[state]),
         signer=_name(signature),
         generator=_generator(active),
         signed=clean(str(signature.get("time") or ""), limit=40),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 
+from causalclip.languages import N_
 from causalclip.pictures.plaintext import clean
 from causalclip.provenance.blocks import Text
 
@@ -35,7 +36,7 @@ _NAMES = (
     (re.compile(r"\bfirefly\b", re.I), "Adobe Firefly"),
     (re.compile(r"\bmade with google ai\b|\bgoogle (?:imagen|gemini)\b", re.I), "Google AI"),
     (re.compile(r"\bimagined with ai\b|\bmeta ai\b", re.I), "Meta AI"),
-    (re.compile(r"\b(?:ideogram|leonardo\.ai|draw things|fooocus|swarmui|grok)\b", re.I), "an image generator"),
+    (re.compile(r"\b(?:ideogram|leonardo\.ai|draw things|fooocus|swarmui|grok)\b", re.I), N_("an image generator")),
 )
 # Names count only where a program or an owner signs: a caption about Midjourney is no mark of it.
 _SIGNED = {"software", "credit", "source", "ai system used", "computer", "camera maker", "generator", "title"}
@@ -55,7 +56,7 @@ _RULES: tuple[tuple[str, Callable[[str, str], bool]], ...] = (
     ("ComfyUI", lambda key, value: key == "workflow" and '"nodes"' in value),
     ("Midjourney", lambda key, value: bool(_JOB.search(value)) or len(_FLAGS.findall(value)) >= 2),
     (
-        "Stable Diffusion web UI (Automatic1111, Forge or a program that writes the same)",
+        N_("Stable Diffusion web UI (Automatic1111, Forge or a program that writes the same)"),
         lambda key, value: key in ("parameters", "comment", "usercomment") and _has_settings(value),
     ),
 )

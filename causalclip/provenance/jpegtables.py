@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
+from causalclip.languages import N_, _
 from causalclip.pictures.formats import ImageError
 from causalclip.pictures.headers import jpeg_segments
 from causalclip.provenance.budget import MAX_ITEM
@@ -41,9 +42,15 @@ class JpegTables:
 
     def words(self) -> str:
         """One sentence."""
-        about = "" if self.exact else "about "
-        own = "" if self.exact else ", with tables of its own, as cameras and some programs have"
-        return f"Last saved as JPEG of quality {about}{self.quality} of 100{own} (chroma {self.chroma})."
+        said = (
+            N_("Last saved as JPEG of quality {quality} of 100 (chroma {chroma}).")
+            if self.exact
+            else N_(
+                "Last saved as JPEG of quality about {quality} of 100, with tables of its own, as cameras and some "
+                "programs have (chroma {chroma})."
+            )
+        )
+        return _(said, quality=self.quality, chroma=_(self.chroma))
 
 
 def standard_table(quality: int) -> np.ndarray:
@@ -81,7 +88,8 @@ def read_tables(data: bytes) -> JpegTables | None:
         return None
     luminance = np.array(head.quantization[0]).reshape(8, 8)
     quality = nearest_quality(luminance)
-    chroma = "grey" if head.layers == 1 else {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}.get(get_sampling(head), "other")
+    known = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
+    chroma = N_("grey") if head.layers == 1 else known.get(get_sampling(head), N_("other"))
     exact = bool((standard_table(quality) == luminance).all())
     return JpegTables(quality, exact, chroma, "progressive" in head.info)
 

@@ -11,6 +11,7 @@ from defusedxml.ElementTree import fromstring
 from PIL.IptcImagePlugin import getiptcinfo
 from PIL.JpegImagePlugin import JpegImageFile
 
+from causalclip.languages import N_, _
 from causalclip.pictures.plaintext import clean, decode
 from causalclip.provenance.blocks import Blocks, Text
 from causalclip.provenance.budget import TOO_MUCH
@@ -21,38 +22,38 @@ MAX_FIELDS = 60
 MAX_NODES = 20_000  # of an XMP packet
 
 _EXIF = {
-    271: "Camera maker",
-    272: "Camera",
-    305: "Software",
-    306: "Changed",
-    316: "Computer",
-    315: "Artist",
-    33432: "Copyright",
-    270: "Description",
+    271: N_("Camera maker"),
+    272: N_("Camera"),
+    305: N_("Software"),
+    306: N_("Changed"),
+    316: N_("Computer"),
+    315: N_("Artist"),
+    33432: N_("Copyright"),
+    270: N_("Description"),
 }
-_EXIF_MORE = {36867: "Taken", 36868: "Digitised", 42036: "Lens", 37510: "Comment"}
+_EXIF_MORE = {36867: N_("Taken"), 36868: N_("Digitised"), 42036: N_("Lens"), 37510: N_("Comment")}
 _XMP = {
-    "CreatorTool": "Software",
-    "Credit": "Credit",
-    "DateCreated": "Taken",
-    "CreateDate": "Made",
-    "ModifyDate": "Changed",
-    "AISystemUsed": "AI system used",
-    "AISystemVersionUsed": "Version of the AI system",
-    "AIPromptInformation": "AI prompt",
-    "Headline": "Headline",
-    "description": "Description",
+    "CreatorTool": N_("Software"),
+    "Credit": N_("Credit"),
+    "DateCreated": N_("Taken"),
+    "CreateDate": N_("Made"),
+    "ModifyDate": N_("Changed"),
+    "AISystemUsed": N_("AI system used"),
+    "AISystemVersionUsed": N_("Version of the AI system"),
+    "AIPromptInformation": N_("AI prompt"),
+    "Headline": N_("Headline"),
+    "description": N_("Description"),
 }
 _IPTC = {
-    40: "Instructions",
-    55: "Taken",
-    65: "Software",
-    80: "Artist",
-    105: "Headline",
-    110: "Credit",
-    115: "Source",
-    116: "Copyright",
-    120: "Description",
+    40: N_("Instructions"),
+    55: N_("Taken"),
+    65: N_("Software"),
+    80: N_("Artist"),
+    105: N_("Headline"),
+    110: N_("Credit"),
+    115: N_("Source"),
+    116: N_("Copyright"),
+    120: N_("Description"),
 }
 _CHARSETS = {b"ASCII\0\0\0": "latin-1", b"UNICODE\0": "utf-16", b"JIS\0\0\0\0\0": "iso2022_jp"}
 
@@ -85,9 +86,9 @@ def read_metadata(blocks: Blocks) -> Metadata:
     said, notes = [*_exif(blocks.exif), *_iptc(blocks.iptc)], list(blocks.notes)
     place, xmp = _place(blocks.exif), _parse(blocks.xmp)
     if blocks.exif.cut:
-        notes.append(TOO_MUCH)
+        notes.append(_(TOO_MUCH))
     if blocks.xmp and xmp is None:
-        notes.append("The file's XMP block is damaged and was not read.")
+        notes.append(_("The file's XMP block is damaged and was not read."))
     said += _xmp(xmp)
     types = [source_type("XMP", value) for name, value in _leaves(xmp) if name == "DigitalSourceType"]
     fields = [Field(t.where, t.key, clean(t.value)) for t in said]

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from causalclip.languages import N_, _
 from causalclip.pictures.formats import Format
 from causalclip.provenance.blocks import read_blocks
 from causalclip.provenance.credentials import Credentials, read_credentials
@@ -20,12 +21,12 @@ from causalclip.provenance.metadata import Field, read_metadata
 from causalclip.provenance.recompression import find_history
 from causalclip.provenance.sourcetypes import SourceType
 
-CAVEAT = (
+CAVEAT = N_(
     "These are claims that are stored in the file. Anybody can remove them, and anybody can write or copy most. "
     "They are not part of the score."
 )
-NOTHING = "The file says nothing about how the picture was made. That is usual: most sites strip such information."
-NOT_READ = "Nothing is read from the metadata of GIF files but Content Credentials."
+NOTHING = N_("The file says nothing about how the picture was made. That is usual: most sites strip such information.")
+NOT_READ = N_("Nothing is read from the metadata of GIF files but Content Credentials.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Provenance:
     @property
     def silent(self) -> bool:
         """Whether the file says nothing about how the picture was made."""
-        return self.summary() == NOTHING
+        return _summary(self) is None
 
     @property
     def camera(self) -> str:
@@ -71,11 +72,11 @@ class Provenance:
 
     def summary(self) -> str:
         """The weightiest claim, in one sentence."""
-        return _summary(self)
+        return _summary(self) or _(NOTHING)
 
     def as_dict(self, *, place: bool = False) -> dict[str, Any]:
         """Plain JSON types, for the API and the report; the place only where it is asked for."""
-        plain = asdict(self) | {"summary": self.summary(), "caveat": CAVEAT}
+        plain = asdict(self) | {"summary": self.summary(), "caveat": _(CAVEAT)}
         plain["place"] = list(self.place) if self.place and place else None
         plain["has_place"] = self.place is not None
         return plain
@@ -93,7 +94,7 @@ def read_provenance(data: bytes, name: Format) -> Provenance:
         fields=metadata.fields,
         place=metadata.place,
         jpeg=read_tables(data) if name == "JPEG" else None,
-        notes=(*metadata.notes, NOT_READ) if name == "GIF" else metadata.notes,
+        notes=(*metadata.notes, _(NOT_READ)) if name == "GIF" else metadata.notes,
         seconds=time.perf_counter() - started,
     )
 
@@ -108,30 +109,39 @@ def history_words(provenance: Provenance) -> str:
     """One sentence on an earlier compression; empty if none was found."""
     if provenance.earlier_quality is None:
         return ""
-    again = "before its last one" if provenance.jpeg else "although the file is no JPEG"
-    return (
-        f"The pixels keep the steps of a JPEG compression of quality about {provenance.earlier_quality}, {again}: "
-        "this is not the first generation of the picture."
+    said = (
+        N_(
+            "The pixels keep the steps of a JPEG compression of quality about {quality}, before its last one: this is "
+            "not the first generation of the picture."
+        )
+        if provenance.jpeg
+        else N_(
+            "The pixels keep the steps of a JPEG compression of quality about {quality}, although the file is no JPEG: "
+            "this is not the first generation of the picture."
+        )
     )
+    return _(said, quality=provenance.earlier_quality)
 
 
-def _summary(p: Provenance) -> str:
+def _summary(p: Provenance) -> str | None:
+    """None where the file says nothing of how the picture was made."""
     types = p.all_source_types
     generated = [t for t in types if t.kind == "generated"]
     part = [t for t in types if t.kind == "part generated"]
     captured = [t for t in types if t.kind == "captured"]
     if p.credentials.state == "invalid":
-        return "Its Content Credentials do not hold: file or credentials were changed after signing."
+        return _("Its Content Credentials do not hold: file or credentials were changed after signing.")
     if generated and not generated[0].where.endswith("part"):
-        return f"The file itself says that the picture was {generated[0].words}."
+        return _("The file itself says that the picture was {made}.", made=_(generated[0].words))
     if generated or part:
-        return f"The file itself says that the picture, or a part of it, was {(generated + part)[0].words}."
+        made = _((generated + part)[0].words)
+        return _("The file itself says that the picture, or a part of it, was {made}.", made=made)
     if p.marks:
-        return f"The file carries a mark of an image generator: {p.marks[0].generator}."
+        return _("The file carries a mark of an image generator: {generator}.", generator=_(p.marks[0].generator))
     if captured and p.credentials.state == "trusted":
-        return f"A signer on the trust list says that the picture was {captured[0].words}."
+        return _("A signer on the trust list says that the picture was {made}.", made=_(captured[0].words))
     if captured:
-        return f"The file says that the picture was {captured[0].words}; anybody can write that."
+        return _("The file says that the picture was {made}; anybody can write that.", made=_(captured[0].words))
     if any(f.name in ("Camera", "Lens") for f in p.fields):
-        return "The file names a camera, and says nothing of an image generator. Anybody can write or copy that."
-    return NOTHING
+        return _("The file names a camera, and says nothing of an image generator. Anybody can write or copy that.")
+    return None

@@ -6,29 +6,31 @@ The vocabulary is http://cv.iptc.org/newscodes/digitalsourcetype/ (IPTC Photo Me
 from dataclasses import dataclass
 from typing import Literal
 
+from causalclip.languages import N_
+
 Kind = Literal["generated", "part generated", "captured", "made", "unknown"]
 
 _TYPES: dict[str, tuple[Kind, str]] = {
-    "trainedAlgorithmicMedia": ("generated", "made by a generative AI model"),
-    "compositeWithTrainedAlgorithmicMedia": ("part generated", "edited with, or composed with, generative AI"),
-    "compositeSynthetic": ("part generated", "composed of elements of which some were made by software"),
-    "algorithmicMedia": ("made", "made by an algorithm that was not trained on data"),
-    "algorithmicallyEnhanced": ("made", "changed by an algorithm, without generative AI"),
-    "digitalCapture": ("captured", "captured by a digital camera"),
-    "computationalCapture": ("captured", "captured by a camera that merges several shots"),
-    "negativeFilm": ("captured", "scanned from a film negative"),
-    "positiveFilm": ("captured", "scanned from a film positive"),
-    "print": ("captured", "scanned from a print"),
-    "screenCapture": ("captured", "captured from a screen"),
-    "composite": ("made", "composed of several pictures"),
-    "compositeCapture": ("made", "composed of several captured pictures"),
-    "humanEdits": ("made", "edited by a person"),
-    "minorHumanEdits": ("captured", "captured, with small edits by a person"),
-    "digitalArt": ("made", "drawn by a person with software"),
-    "digitalCreation": ("made", "made by a person with software"),
-    "softwareImage": ("made", "made by software"),
-    "dataDrivenMedia": ("made", "drawn from data"),
-    "virtualRecording": ("made", "recorded in a virtual world"),
+    "trainedAlgorithmicMedia": ("generated", N_("made by a generative AI model")),
+    "compositeWithTrainedAlgorithmicMedia": ("part generated", N_("edited with, or composed with, generative AI")),
+    "compositeSynthetic": ("part generated", N_("composed of elements of which some were made by software")),
+    "algorithmicMedia": ("made", N_("made by an algorithm that was not trained on data")),
+    "algorithmicallyEnhanced": ("made", N_("changed by an algorithm, without generative AI")),
+    "digitalCapture": ("captured", N_("captured by a digital camera")),
+    "computationalCapture": ("captured", N_("captured by a camera that merges several shots")),
+    "negativeFilm": ("captured", N_("scanned from a film negative")),
+    "positiveFilm": ("captured", N_("scanned from a film positive")),
+    "print": ("captured", N_("scanned from a print")),
+    "screenCapture": ("captured", N_("captured from a screen")),
+    "composite": ("made", N_("composed of several pictures")),
+    "compositeCapture": ("made", N_("composed of several captured pictures")),
+    "humanEdits": ("made", N_("edited by a person")),
+    "minorHumanEdits": ("captured", N_("captured, with small edits by a person")),
+    "digitalArt": ("made", N_("drawn by a person with software")),
+    "digitalCreation": ("made", N_("made by a person with software")),
+    "softwareImage": ("made", N_("made by software")),
+    "dataDrivenMedia": ("made", N_("drawn from data")),
+    "virtualRecording": ("made", N_("recorded in a virtual world")),
 }
 
 

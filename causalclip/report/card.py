@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from causalclip.examine.kind import NO_ANSWER, TITLE, WHAT_TO_DO, WHY
 from causalclip.examine.meant import meaning
+from causalclip.languages import N_, _, decimal, ngettext
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band
@@ -30,15 +31,15 @@ ICON: dict[Band, str] = {
     "likely generated": "\N{BLACK UP-POINTING TRIANGLE}",
 }
 MEANING: dict[Band, str] = {
-    "likely generated": (
+    "likely generated": N_(
         "It carries traces like those of pictures made by image generators. "
         "That says nothing about who made it, or whether what it shows happened."
     ),
-    "inconclusive": (
+    "inconclusive": N_(
         "The traces point neither way clearly enough. "
         "Count this neither for nor against the picture; look for other evidence."
     ),
-    "likely not generated": (
+    "likely not generated": N_(
         "Few traces like those of image generators were found. "
         "That does not make it authentic: it may be edited, staged, or from a generator that leaves other traces."
     ),
@@ -49,44 +50,59 @@ SIGN: dict[Tone, str] = {
     "not-generated": ICON["likely not generated"],
     "signed": "\N{BLACK SQUARE}",
 }
-UNSTABLE = (
+UNSTABLE = N_(
     "The answer does not survive what happens to pictures on their way. "
     "Count this neither for nor against the picture; look for other evidence."
 )
-UNCHECKED = "Being checked now: whether this answer survives what happens to pictures on their way."
-CAUTION = (
+UNCHECKED = N_("Being checked now: whether this answer survives what happens to pictures on their way.")
+CAUTION = N_(
     "The detector can be wrong, both ways, and it has not seen every generator. Treat this as one clue among others."
 )
-WAITING = (
+WAITING = N_(
     "Add a picture. The answer appears here as one of three: <b>likely generated</b>, <b>inconclusive</b> or "
     "<b>likely not generated</b>, with the places in the picture that it rests on."
 )
-ELAPSED = "<span class='cc-elapsed'></span>"  # assets/upload.js counts the seconds in it
+RULE = N_(
+    "The score runs from 0 to 1. At or above {high} the pixels' answer is likely generated, at or below {low} likely "
+    "not generated; both were set on pictures that the detector had not learned from."
+)
+RAISED_RULE = N_(
+    "The score runs from 0 to 1. At or above {high} the pixels' answer is likely generated, at or below {low} likely "
+    "not generated; the second was set on pictures that the detector had not learned from."
+)
+UNLIKE = N_("It is unlike your archive, so that this may not hold for it.")
 EMPTY = "\N{WHITE CIRCLE}"
+SECONDS = N_("So far: {n} s.")
 
 
-def waiting(words: str = WAITING) -> str:
-    """The card before there is a picture. words: HTML, what will appear here."""
-    return _card("waiting cc-empty", EMPTY, "No picture yet", f"<p>{words}</p>")
+def waiting(words: str = "") -> str:
+    """The card before there is a picture. words: HTML, what will appear here; by default WAITING."""
+    return _card("waiting cc-empty", EMPTY, _("No picture yet"), f"<p>{words or _(WAITING)}</p>")
 
 
 def brief(band: Band, sentence: str) -> str:
     """An answer as a card with one sentence, where it is not what the page is about."""
     if band == NO_ANSWER:
-        return _card("inconclusive", ICON["inconclusive"], TITLE, f"<p>{escape(sentence)}</p>")
-    return _card(TONE[band], ICON[band], band.capitalize(), f"<p>{escape(sentence)}</p>")
+        return _card("inconclusive", ICON["inconclusive"], _(TITLE), f"<p>{escape(sentence)}</p>")
+    return _card(TONE[band], ICON[band], titled(band), f"<p>{escape(sentence)}</p>")
+
+
+def titled(band: Band) -> str:
+    """A band as it stands in large print."""
+    return _(band.capitalize())
 
 
 def sample(low: float, high: float) -> str:
     """What an answer looks like, as HTML that is not read out as one."""
     tones = "".join(
-        f"<li><span class='cc-icon' aria-hidden='true'>{ICON[band]}</span> <b>{band.capitalize()}.</b> "
-        f"{escape(MEANING[band])}</li>"
+        f"<li><span class='cc-icon' aria-hidden='true'>{ICON[band]}</span> <b>{titled(band)}.</b> "
+        f"{escape(_(MEANING[band]))}</li>"
         for band in TONE
     )
+    title = _("What an answer looks like")
     return (
-        "<section class='cc-card cc-sample' aria-label='What an answer looks like'>"
-        f"<h2>What an answer looks like</h2>{_scale((low + high) / 2, low, high, 'inconclusive')}"
+        f"<section class='cc-card cc-sample' aria-label='{escape(title)}'>"
+        f"<h2>{title}</h2>{_scale((low + high) / 2, low, high, 'inconclusive')}"
         f"<ul>{tones}</ul></section>"
     )
 
@@ -99,14 +115,20 @@ def looking(name: str = "", *, headline: Headline | None = None) -> str:
         headline: what the file says of itself, where that makes the headline already.
     """
     named = f"<b>{escape(name)}.</b> " if name else ""
-    words = f"{named}This takes a second or two, and longer while others are served. {ELAPSED}"
-    return _pending("Looking at the picture", words, headline)
+    words = f"{named}{_('This takes a second or two, and longer while others are served.')} {_elapsed()}"
+    return _pending(_("Looking at the picture"), words, headline)
 
 
 def queued(before: int, *, headline: Headline | None = None) -> str:
     """The card while other pictures are in the model or go in first."""
-    words = f"One picture is looked at after the other. Yours has its turn as soon as these are done. {ELAPSED}"
-    return _pending(f"Waiting, {before} before you", words, headline)
+    said = _("One picture is looked at after the other. Yours has its turn as soon as these are done.")
+    title = ngettext("Waiting, {n} before you", "Waiting, {n} before you", before)
+    return _pending(title, f"{said} {_elapsed()}", headline)
+
+
+def _elapsed() -> str:
+    """Where assets/upload.js counts the seconds."""
+    return f"<span class='cc-elapsed' data-words='{escape(_(SECONDS))}'></span>"
 
 
 def failure(title: str, sentence: str) -> str:
@@ -137,19 +159,19 @@ def verdict(
     flipped = stability is not None and stability.final_band != detection.band
     band: Band = stability.final_band if stability else detection.band
     meant = None if flipped else meaning(band, revision=detection.revision)
-    _, low, high = scores(detection.probability, detection.low, detection.high)
+    low, high = scores(detection.probability, detection.low, detection.high)[1:]
     standing = detection.standing
-    which = "the second was" if standing and standing.raised else "both were"
-    rule = (
-        f"The score runs from 0 to 1. At or above <b>{high}</b> the pixels' answer is likely generated, at or below "
-        f"<b>{low}</b> likely not generated; {which} set on pictures that the detector had not learned from."
+    rule = _(
+        RAISED_RULE if standing and standing.raised else RULE,
+        high=f"<b>{high}</b>",
+        low=f"<b>{low}</b>",
     )
     said = "".join(f"<li>{escape(note)}</li>" for note in notes)
     by_pixels = headline.source == "pixels"
     if band == NO_ANSWER:
         return _unanswered(headline, detection, cautions, links)
     parts = [
-        f"<p>{UNSTABLE if flipped else MEANING[band]}</p>" if by_pixels else evidence(headline),
+        f"<p>{_(UNSTABLE if flipped else MEANING[band])}</p>" if by_pixels else evidence(headline),
         _scale(detection.probability, detection.low, detection.high, detection.band),
         _survives(stability, flipped=flipped, checking=checking),
         f"<p>{escape(meant.sentence)}</p>" if meant and by_pixels else "",
@@ -157,19 +179,20 @@ def verdict(
         evidence(headline) if by_pixels else "",
         links,
         _cautions(cautions),
-        f"<p class='cc-small'>{rule} {CAUTION}</p>",
+        f"<p class='cc-small'>{rule} {_(CAUTION)}</p>",
         f"<ul class='cc-notes'>{said}</ul>" if said else "",
     ]
-    say = f"{headline.title}. " + (UNSTABLE if flipped else MEANING[band] if by_pixels else headline.pixels)
-    return _card(headline.tone, SIGN[headline.tone], headline.title, "".join(parts), say=say)
+    spoken = _(UNSTABLE if flipped else MEANING[band]) if flipped or by_pixels else headline.pixels
+    say = f"{headline.answer}. {spoken}"
+    return _card(headline.tone, SIGN[headline.tone], headline.answer, "".join(parts), say=say)
 
 
 def _unanswered(headline: Headline, detection: Detection, cautions: Sequence[Caution], links: str) -> str:
     """Why there is no answer, and what to do; no score, which would mean nothing."""
-    why = f"<p>{escape(WHY[detection.kind])}</p><p><b>{escape(WHAT_TO_DO[detection.kind])}</b></p>"
-    said = f"{headline.title}. {WHY[detection.kind]}"
-    parts = [why, evidence(headline), links, _cautions(cautions), f"<p class='cc-small'>{CAUTION}</p>"]
-    return _card(headline.tone, SIGN[headline.tone], headline.title, "".join(parts), say=said)
+    why = f"<p>{escape(_(WHY[detection.kind]))}</p><p><b>{escape(_(WHAT_TO_DO[detection.kind]))}</b></p>"
+    said = f"{headline.answer}. {_(WHY[detection.kind])}"
+    parts = [why, evidence(headline), links, _cautions(cautions), f"<p class='cc-small'>{_(CAUTION)}</p>"]
+    return _card(headline.tone, SIGN[headline.tone], headline.answer, "".join(parts), say=said)
 
 
 def evidence(headline: Headline) -> str:
@@ -177,10 +200,10 @@ def evidence(headline: Headline) -> str:
     if headline.silent:
         return f"<p class='cc-small'>{escape(headline.claimed)}</p>"
     rows = [
-        ("Proved by a signature", headline.proved),
-        ("Claimed by the file", headline.claimed),
-        ("Seen in the pixels", headline.pixels),
-        ("Do they agree?", headline.agreement),
+        (_("Proved by a signature"), headline.proved),
+        (_("Claimed by the file"), headline.claimed),
+        (_("Seen in the pixels"), headline.pixels),
+        (_("Do they agree?"), headline.agreement),
     ]
     body = "".join(f"<div><dt>{name}</dt><dd>{escape(text)}</dd></div>" for name, text in rows if text)
     return f"<dl class='cc-evidence'>{body}</dl>"
@@ -189,16 +212,16 @@ def evidence(headline: Headline) -> str:
 def _survives(stability: Stability | None, *, flipped: bool, checking: bool) -> str:
     """Whether the answer survives, in a word; the whole sentence where that has cost an answer."""
     if stability is None:
-        return f"<p><b>{UNCHECKED}</b></p>" if checking else ""
+        return f"<p><b>{_(UNCHECKED)}</b></p>" if checking else ""
     said = escape(stability.sentence if flipped else f"{stability.words}.")
-    return f"<p>Survives re-encoding? <b>{said}</b></p>"
+    return f"<p>{_('Survives re-encoding?')} <b>{said}</b></p>"
 
 
 def _pending(title: str, words: str, headline: Headline | None) -> str:
     if headline is None or headline.source == "pixels":
         return _card("waiting", EMPTY, title, f"<p>{words}</p>", say=title)
     body = f"{evidence(headline)}<p>{title}. {words}</p>"
-    return _card(f"{headline.tone} cc-pending", SIGN[headline.tone], headline.title, body, say=headline.title)
+    return _card(f"{headline.tone} cc-pending", SIGN[headline.tone], headline.answer, body, say=headline.answer)
 
 
 def _archive(detection: Detection, unlike: Sequence[str]) -> str:
@@ -208,7 +231,7 @@ def _archive(detection: Detection, unlike: Sequence[str]) -> str:
         return ""
     said = f"<p><b>{escape(standing.sentence)}</b> {escape(standing.rule)}</p>"
     if unlike:
-        said += f"<p>It is unlike your archive, so that this may not hold for it. {escape(' '.join(unlike))}</p>"
+        said += f"<p>{_(UNLIKE)} {escape(' '.join(unlike))}</p>"
     return f"<div class='cc-archive'>{said}</div>"
 
 
@@ -216,7 +239,7 @@ def _cautions(cautions: Sequence[Caution]) -> str:
     if not cautions:
         return ""
     said = "".join(f"<li>{escape(caution.sentence)}</li>" for caution in cautions)
-    return f"<div class='cc-cautions'><h3>Be careful with this one</h3><ul>{said}</ul></div>"
+    return f"<div class='cc-cautions'><h3>{_('Be careful with this one')}</h3><ul>{said}</ul></div>"
 
 
 def _card(tone: str, icon: str, title: str, body: str, *, say: str = "") -> str:
@@ -230,11 +253,17 @@ def _scale(probability: float, low: float, high: float, here: Band) -> str:
     """The score's place between the thresholds, all in proportion."""
     score, *shown = scores(probability, low, high)
     at, first, last = (100 * x for x in (probability, low, high))
-    words = f"Score {score}: {here}. Thresholds {shown[0]} and {shown[1]}, on a scale from 0 to 1."
+    words = _(
+        "Score {score}: {answer}. Thresholds {low} and {high}, on a scale from 0 to 1.",
+        score=score,
+        answer=_(here),
+        low=shown[0],
+        high=shown[1],
+    )
     widths = (first, last - first, 100 - last)
     zones = "".join(
         f"<span class='cc-zone cc-zone-{tone}{' cc-here' if band == here else ''}' "
-        f"style='flex-basis:{width:.2f}%'>{band}</span>"
+        f"style='flex-basis:{width:.2f}%'>{_(band)}</span>"
         for (band, tone), width in zip(TONE.items(), widths, strict=True)
     )
     ticks = "".join(
@@ -243,8 +272,8 @@ def _scale(probability: float, low: float, high: float, here: Band) -> str:
     )
     side = "cc-flag-right" if at > 70 else "cc-flag-left" if at < 30 else ""
     return (
-        f"<div class='cc-scale' role='img' aria-label='{words}'>"
-        f"<div class='cc-flag {side}' style='left:{at:.2f}%'>score <b>{score}</b></div>"
+        f"<div class='cc-scale' dir='ltr' role='img' aria-label='{escape(words)}'>"
+        f"<div class='cc-flag {side}' style='left:{at:.2f}%'>{_('score {score}', score=f'<b>{score}</b>')}</div>"
         f"<div class='cc-track'>{zones}<i style='left:{at:.2f}%'></i></div><div class='cc-ticks'>{ticks}</div></div>"
     )
 
@@ -252,7 +281,7 @@ def _scale(probability: float, low: float, high: float, here: Band) -> str:
 def scores(probability: float, low: float, high: float) -> tuple[str, str, str]:
     """The score and both thresholds, with as many digits as it takes not to contradict the band."""
     digits = digits_for(probability, low, high)
-    return _score(probability, digits), f"{low:.{digits}f}", f"{high:.{digits}f}"
+    return _score(probability, digits), decimal(low, digits=digits), decimal(high, digits=digits)
 
 
 def digits_for(score: float, *thresholds: float) -> int:
@@ -266,6 +295,11 @@ def digits_for(score: float, *thresholds: float) -> int:
 
 def _score(probability: float, digits: int) -> str:
     """Never a certainty that no detector has."""
-    text = f"{probability:.{digits}f}"
-    least = 10.0**-digits
-    return f"under {least:g}" if float(text) == 0 else f"over {1 - least:g}" if float(text) == 1 else text
+    rounded, least = float(f"{probability:.{digits}f}"), 10.0**-digits
+    if rounded == 0:
+        return _("under {least}", least=decimal(least, digits=digits))
+    return (
+        _("over {most}", most=decimal(1 - least, digits=digits))
+        if rounded == 1
+        else decimal(probability, digits=digits)
+    )

@@ -24,6 +24,7 @@ from PIL import Image
 
 from causalclip.examine.cautions import NOT_RECOGNISED
 from causalclip.examine.kind import NO_ANSWER, WHY
+from causalclip.languages import N_, _, current, decimal, is_rtl, number
 from causalclip.maps import words
 from causalclip.places import shipped_folder
 from causalclip.provenance.reading import CAVEAT, history_words
@@ -43,19 +44,23 @@ SIDE = 640  # px on the long side of the picture and of each map
 MAX_PICTURE = 52_000  # bytes of each of the three: a third more as text
 QUALITIES = 85, 70, 50, 30, 10  # of WebP, the best that is small enough
 LIMITS = (
-    "The verdict rests on traces that image generators leave in pixels. A new generator may leave others, and copying, "
-    "shrinking and recompressing wipe them away. A score is not a proof.",
-    "The score is calibrated on pictures that the detector had not learned from; on other kinds it can be off.",
-    "What the file says about itself can be forged or stripped, and is no part of the score.",
+    N_(
+        "The verdict rests on traces that image generators leave in pixels. A new generator may leave others, and "
+        "copying, shrinking and recompressing wipe them away. A score is not a proof."
+    ),
+    N_("The score is calibrated on pictures that the detector had not learned from; on other kinds it can be off."),
+    N_("What the file says about itself can be forged or stripped, and is no part of the score."),
 )
 NOT_CHECKED = (
-    "whether the picture was edited by hand, staged, or taken out of its context",
-    "whether what it shows happened, where and when",
-    "who made it",
-    "whether it has been published before (no picture was sent to a search engine)",
-    "whether a signing certificate was revoked, and credentials that are kept on the internet (nothing was fetched)",
-    "invisible watermarks such as SynthID, which only their owners can read",
-    "further pages or frames of the file",
+    N_("whether the picture was edited by hand, staged, or taken out of its context"),
+    N_("whether what it shows happened, where and when"),
+    N_("who made it"),
+    N_("whether it has been published before (no picture was sent to a search engine)"),
+    N_(
+        "whether a signing certificate was revoked, and credentials that are kept on the internet (nothing was fetched)"
+    ),
+    N_("invisible watermarks such as SynthID, which only their owners can read"),
+    N_("further pages or frames of the file"),
 )
 
 
@@ -71,17 +76,19 @@ def as_html(examination: Examination, *, maps: dict[str, str], found_at: str = "
     return _template().render(
         content(x),
         x=x,
+        language=current(),
+        direction="rtl" if is_rtl() else "ltr",
         found_at=found_at,
         maps=maps,
         thumbnail=draw_thumbnail(x.pixels),
         tone=x.headline.tone,
         icon=SIGN[x.headline.tone],
-        meaning=WHY[x.detection.kind] if x.band == NO_ANSWER else UNSTABLE if flipped else MEANING[x.band],
+        meaning=_(WHY[x.detection.kind] if x.band == NO_ANSWER else UNSTABLE if flipped else MEANING[x.band]),
         chip=provenance_panel.CHIP[x.provenance.credentials.state][0],
-        signer=provenance_panel.SIGNER.get(x.provenance.credentials.state, "Signer"),
+        signer=_(provenance_panel.SIGNER.get(x.provenance.credentials.state, N_("Signer"))),
         history=history_words(x.provenance),
         caveat=CAVEAT,
-        not_recognised=NOT_RECOGNISED,
+        not_recognised=_(NOT_RECOGNISED),
         icons=ICON,
         drawn_label=label.as_html(label.Label(), x.examined),
         panel=stability_panel,
@@ -95,11 +102,11 @@ def content(examination: Examination) -> dict[str, Any]:
     """What both forms of the report hold, as plain JSON types."""
     return examination.as_dict() | {
         "report": {
-            "title": "CausalCLIP examination of one picture",
+            "title": _("CausalCLIP examination of one picture"),
             "label": asdict(label.Label()),
             "versions": versions(),
-            "limits": list(LIMITS),
-            "not_checked": list(NOT_CHECKED),
+            "limits": [_(limit) for limit in LIMITS],
+            "not_checked": [_(thing) for thing in NOT_CHECKED],
         }
     }
 
@@ -173,5 +180,6 @@ def _template() -> Template:
     from markupsafe import Markup
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.globals |= {"_": _, "number": number, "decimal": decimal}
     environment.filters["drawn"] = Markup  # only for the chart, which holds nothing of the file
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))

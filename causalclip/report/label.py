@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
+from causalclip.languages import _, moment
 from causalclip.pictures.plaintext import clean
 
 START, END = "<!--label-->", "<!--/label-->"
@@ -40,15 +41,15 @@ def local_time(examined: str, zone: str = "") -> str:
     except (KeyError, ValueError, OSError):  # no such zone
         there = datetime.fromisoformat(examined).astimezone()
     offset = there.strftime("%z")
-    return f"{there:%d %B %Y, %H:%M:%S} (UTC{offset[:3]}:{offset[3:5]})"
+    return f"{moment(there)} (UTC{offset[:3]}:{offset[3:5]})"
 
 
 def as_html(label: Label, examined: str) -> Markup:
     """The lines of a report that the label changes, between marks by which `write_label` finds them again."""
     rows = [
-        ("Examined by", label.name),
-        ("Note", label.note),
-        ("Local time", local_time(examined, label.zone)),
+        (_("Examined by"), label.name),
+        (_("Note"), label.note),
+        (_("Local time"), local_time(examined, label.zone)),
     ]
     body = Markup("").join(Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(n, v) for n, v in rows if v)
     return Markup(f"{START}<dl>{body}</dl>{END}")
@@ -59,7 +60,7 @@ def write_label(html: Path, plain: Path, label: Label, folder: Path) -> tuple[Pa
     label = label.cleaned()
     said = json.loads(plain.read_text(encoding="utf-8"))
     drawn = as_html(label, said["examined"])
-    text = re.sub(f"{START}.*?{END}", lambda _: drawn, html.read_text(encoding="utf-8"), count=1, flags=re.DOTALL)
+    text = re.sub(f"{START}.*?{END}", lambda _found: drawn, html.read_text(encoding="utf-8"), count=1, flags=re.DOTALL)
     copies = folder / html.name, folder / plain.name
     copies[0].write_text(text, encoding="utf-8")
     said["report"]["label"] = asdict(label)

@@ -5,23 +5,24 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from causalclip.languages import N_, _, decimal, ngettext
 from causalclip.provenance.reading import CAVEAT, Provenance, history_words
 
 if TYPE_CHECKING:
     from causalclip.provenance.credentials import State
 
 CHIP: dict[State, tuple[str, str]] = {  # words, and the colour's name in style.css
-    "none": ("none", "quiet"),
-    "trusted": ("intact, signer on the trust list", "held"),
-    "unknown signer": ("intact, signer unknown", "unknown"),
-    "invalid": ("do not hold", "broken"),
-    "elsewhere": ("kept elsewhere, not checked", "unknown"),
-    "unreadable": ("not readable", "unknown"),
+    "none": (N_("none"), "quiet"),
+    "trusted": (N_("intact, signer on the trust list"), "held"),
+    "unknown signer": (N_("intact, signer unknown"), "unknown"),
+    "invalid": (N_("do not hold"), "broken"),
+    "elsewhere": (N_("kept elsewhere, not checked"), "unknown"),
+    "unreadable": (N_("not readable"), "unknown"),
 }
 SIGNER = {
-    "trusted": "Certificate names",
-    "unknown signer": "Calls itself (unverified)",
-    "invalid": "Calls itself (does not hold)",
+    "trusted": N_("Certificate names"),
+    "unknown signer": N_("Calls itself (unverified)"),
+    "invalid": N_("Calls itself (does not hold)"),
 }
 SHOWN = 24  # fields of metadata
 
@@ -30,15 +31,15 @@ def panel(provenance: Provenance) -> str:
     """The weightiest claim and the state of the credentials; the rest, and the place apart, after a click."""
     words, tone = CHIP[provenance.credentials.state]
     parts = [
-        "<h2>What the file says about itself</h2>",
+        f"<h2>{_('What the file says about itself')}</h2>",
         f"<p><b>{escape(provenance.summary())}</b></p>",
-        f"<p><span class='cc-chip cc-chip-{tone}'>Content Credentials: {words}</span></p>",
+        f"<p><span class='cc-chip cc-chip-{tone}'>{_('Content Credentials: {state}', state=_(words))}</span></p>",
         _compression(provenance),
         _details(provenance),
         _place(provenance),
-        f"<p class='cc-small'>{CAVEAT}</p>",
+        f"<p class='cc-small'>{_(CAVEAT)}</p>",
     ]
-    return f"<section class='cc-panel' aria-label='Provenance'>{''.join(parts)}</section>"
+    return f"<section class='cc-panel' aria-label='{_('Provenance')}'>{''.join(parts)}</section>"
 
 
 def _details(provenance: Provenance) -> str:
@@ -47,33 +48,37 @@ def _details(provenance: Provenance) -> str:
     if provenance.credentials.state != "none":
         body = _credentials(provenance) + body
     body += "".join(f"<p class='cc-small'>{escape(note)}</p>" for note in provenance.notes)
-    return f"<details><summary>All that it says{_count(provenance)}</summary>{body}</details>" if body else ""
+    return f"<details><summary>{_('All that it says')}{_count(provenance)}</summary>{body}</details>" if body else ""
 
 
 def _count(provenance: Provenance) -> str:
     """How many claims and fields, of those that there are."""
     claims = len(provenance.credentials.source_types) + len(provenance.source_types) + len(provenance.marks)
-    counts = (claims, "claim"), (len(provenance.fields), "field")
-    words = [f"{n} {what}{'' if n == 1 else 's'}" for n, what in counts if n]
+    fields = len(provenance.fields)
+    words = [ngettext("{n} claim", "{n} claims", claims)] if claims else []
+    words += [ngettext("{n} field", "{n} fields", fields)] if fields else []
     return f" ({', '.join(words)})" if words else ""
 
 
 def _credentials(provenance: Provenance) -> str:
     credentials = provenance.credentials
     rows = [
-        (SIGNER.get(credentials.state, "Signer"), credentials.signer),
-        ("Written by", credentials.generator),
-        ("Time stamp", credentials.signed),
-        ("Actions", ", ".join(credentials.actions)),
-        *((t.where, f"says that it was {t.words}") for t in credentials.source_types),
-        ("What failed", ", ".join(credentials.problems)),
+        (_(SIGNER.get(credentials.state, N_("Signer"))), credentials.signer),
+        (_("Written by"), credentials.generator),
+        (_("Time stamp"), credentials.signed),
+        (_("Actions"), ", ".join(credentials.actions)),
+        *((_(t.where), _("says that it was {made}", made=_(t.words))) for t in credentials.source_types),
+        (_("What failed"), ", ".join(credentials.problems)),
     ]
     return f"<p>{escape(credentials.sentence)}</p>{_table(rows)}"
 
 
 def _marks(provenance: Provenance) -> str:
-    rows = [(t.where, f"says that it was {t.words}") for t in provenance.source_types]
-    rows += [(m.generator, f"mark found in {m.where}: {m.excerpt}") for m in provenance.marks]
+    rows = [(_(t.where), _("says that it was {made}", made=_(t.words))) for t in provenance.source_types]
+    rows += [
+        (_(m.generator), _("mark found in {where}: {excerpt}", where=_(m.where), excerpt=m.excerpt))
+        for m in provenance.marks
+    ]
     return _table(rows)
 
 
@@ -86,9 +91,13 @@ def _compression(provenance: Provenance) -> str:
 def _fields(provenance: Provenance) -> str:
     if not provenance.fields:
         return ""
-    rows = [(f"{f.name} ({f.where})", f.value) for f in provenance.fields[:SHOWN]]
+    rows = [(f"{_(f.name)} ({_(f.where)})", f.value) for f in provenance.fields[:SHOWN]]
     more = len(provenance.fields) - len(rows)
-    left = f"<p class='cc-small'>{more} more are in the report.</p>" if more > 0 else ""
+    left = (
+        f"<p class='cc-small'>{ngettext('{n} more is in the report.', '{n} more are in the report.', more)}</p>"
+        if more > 0
+        else ""
+    )
     return _table(rows) + left
 
 
@@ -96,11 +105,13 @@ def _place(provenance: Provenance) -> str:
     if provenance.place is None:
         return ""
     latitude, longitude = provenance.place
-    return (
-        "<details><summary>The file says where it was taken</summary>"
-        f"<p>Latitude {latitude:.5f}, longitude {longitude:.5f} degrees. Check that it may be shown before you pass it "
-        "on: it can lead to a person.</p></details>"
+    said = _(
+        "Latitude {latitude}, longitude {longitude} degrees. Check that it may be shown before you pass it on: it can "
+        "lead to a person.",
+        latitude=decimal(latitude, digits=5),
+        longitude=decimal(longitude, digits=5),
     )
+    return f"<details><summary>{_('The file says where it was taken')}</summary><p>{said}</p></details>"
 
 
 def _table(rows: list[tuple[str, str]]) -> str:

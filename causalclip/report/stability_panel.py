@@ -5,52 +5,63 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from causalclip.languages import N_, _, decimal
 from causalclip.report.card import ICON, TONE, digits_for
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band
     from causalclip.examine.stability import Delivered, Stability
 
-CHANGES = "another answer"
+CHANGES = N_("another answer")
 HEIGHT = 22  # px of a row's chart
-QUESTION = "Does the answer survive re-encoding?"
-NOTE = (
+QUESTION = N_("Does the answer survive re-encoding?")
+NOTE = N_(
     "Every row is a copy of the picture, changed as sites and messengers change pictures, and judged again from fewer "
     "views. Only the first four changes count for the verdict."
 )
-PART = " Of this large picture, only the centre was changed and judged."
+PART = N_("Of this large picture, only the centre was changed and judged.")
 
 
 def waiting() -> str:
     """The panel while the copies are judged."""
-    return f"<section class='cc-panel' aria-label='Stability'><h2>{QUESTION}</h2><p>Being checked now.</p></section>"
+    return _section(f"<p>{_('Being checked now.')}</p>")
 
 
 def panel(stability: Stability) -> str:
     """The answer to the question, the chart with the bands behind it, and what it does not show."""
-    rows = [("as it is", stability.probability, stability.band, "")]
-    rows += [(row.name, row.probability, row.band, remark(row, stability)) for row in stability.rows]
+    rows = [(_("as it is"), stability.probability, stability.band, "")]
+    rows += [(_(row.name), row.probability, row.band, remark(row, stability)) for row in stability.rows]
     body = "".join(_row(stability, *row) for row in rows)
-    return (
-        f"<section class='cc-panel' aria-label='Stability'><h2>{QUESTION}</h2>"
-        f"<p><b>{escape(stability.words)}.</b> {escape(stability.sentence)}</p><table class='cc-table cc-stability'>"
-        f"<caption>Score after each change; bands from left to right: {', '.join(TONE)}. The dotted line is the score "
-        f"{stability.threshold:.2f}, which divides generated from real pictures best</caption><thead><tr>"
-        "<th scope='col'>Change</th><th scope='col'><span class='cc-hidden'>Place among the bands</span>"
-        f"<div class='cc-above' aria-hidden='true'><span style='left:{100 * stability.threshold:.2f}%'>"
-        f"{stability.threshold:.2f}</span></div></th>"
-        f"<th scope='col'>Answer</th><th scope='col'>Score</th></tr></thead><tbody>{body}</tbody></table>"
-        f"<p class='cc-small'>{NOTE}{PART if stability.part else ''}</p></section>"
+    threshold = decimal(stability.threshold, digits=2)
+    caption = _(
+        "Score after each change; bands from left to right: {bands}. The dotted line is the score {threshold}, which "
+        "divides generated from real pictures best",
+        bands=", ".join(_(band) for band in TONE),
+        threshold=threshold,
     )
+    part = f" {_(PART)}" if stability.part else ""
+    return _section(
+        f"<p><b>{escape(stability.words)}.</b> {escape(stability.sentence)}</p><table class='cc-table cc-stability'>"
+        f"<caption>{caption}</caption><thead><tr><th scope='col'>{_('Change')}</th>"
+        f"<th scope='col'><span class='cc-hidden'>{_('Place among the bands')}</span>"
+        f"<div class='cc-above' dir='ltr' aria-hidden='true'><span style='left:{100 * stability.threshold:.2f}%'>"
+        f"{threshold}</span></div></th>"
+        f"<th scope='col'>{_('Answer')}</th><th scope='col'>{_('Score')}</th></tr></thead><tbody>{body}</tbody></table>"
+        f"<p class='cc-small'>{_(NOTE)}{part}</p>"
+    )
+
+
+def _section(body: str) -> str:
+    return f"<section class='cc-panel' aria-label='{_('Stability')}'><h2>{_(QUESTION)}</h2>{body}</section>"
 
 
 def remark(row: Delivered, stability: Stability) -> str:
     """Whether a copy got another answer in words."""
-    return CHANGES if row.band != stability.band else ""
+    return _(CHANGES) if row.band != stability.band else ""
 
 
 def _row(stability: Stability, name: str, probability: float, band: Band, remark: str) -> str:
-    words = f"{ICON[band]} {band}" + (f", {remark}" if remark else "")
+    words = f"{ICON[band]} {_(band)}" + (f", {remark}" if remark else "")
     style = " class='cc-flip'" if remark else ""
     return (
         f"<tr{style}><th scope='row'>{escape(name)}</th><td>{chart(stability, probability)}</td>"
@@ -75,8 +86,11 @@ def chart(stability: Stability, probability: float) -> str:
 
 def shown(probability: float, *thresholds: float) -> str:
     """Two digits, more where it takes them to lie on the right side of a threshold; never a certainty."""
-    text = f"{probability:.{digits_for(probability, *thresholds)}f}"
-    return "under 0.01" if text == "0.00" else "over 0.99" if text == "1.00" else text
+    digits = digits_for(probability, *thresholds)
+    text = f"{probability:.{digits}f}"
+    if text == "0.00":
+        return _("under {least}", least=decimal(0.01, digits=2))
+    return _("over {most}", most=decimal(0.99, digits=2)) if text == "1.00" else decimal(probability, digits=digits)
 
 
 def edges(stability: Stability) -> tuple[float, float, float]:

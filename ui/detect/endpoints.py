@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from causalclip.examine.examination import Examination, examine, read_claims
+from causalclip.languages import _
 from causalclip.pictures.loading import read_file
 from ui.server.files import UNREADABLE, new_folder, upload_path
 from ui.server.gate import PICTURES, Priority, gated
@@ -76,7 +77,7 @@ def add_endpoints(detector: Callable[[], Detector], picture: gr.Image, *, queue:
 def _sent(picture: Upload) -> bytes:
     path = upload_path(picture)
     if path is None:
-        raise gr.Error("Send a picture.", title=UNREADABLE, print_exception=False)
+        raise gr.Error(_("Send a picture."), title=_(UNREADABLE), print_exception=False)
     return read_file(path)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from causalclip.languages import N_, _
 from causalclip.places import shipped_folder
 
 SIZE = 512
@@ -39,6 +40,12 @@ class Example:
         """What it shows."""
         return self.caption.partition(": ")[2]
 
+    @property
+    def title(self) -> str:
+        """The caption in the reader's language."""
+        kind = self.caption.partition(": ")[0]
+        return f"{_(kind)}: {_(self.name)}"
+
 
 def expected() -> dict[str, str]:
     """What the shipped detector says of each example, by name."""
@@ -54,8 +61,9 @@ def write_examples(folder: str | os.PathLike[str], answers: Mapping[str, str] | 
     answers = expected() if answers is None else answers
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    made = {what: _example(_carried(name, folder), f"photograph: {what}") for name, what in _PHOTOGRAPHS.items()}
-    made |= {name: _example(_made(name, make, folder), f"made by code: {name}") for name, make in _MADE.items()}
+    photograph, code = N_("photograph"), N_("made by code")
+    made = {what: _example(_carried(name, folder), f"{photograph}: {what}") for name, what in _PHOTOGRAPHS.items()}
+    made |= {name: _example(_made(name, make, folder), f"{code}: {name}") for name, make in _MADE.items()}
     return [replace(made[name], expect=answers.get(name, "")) for name in _ordered(answers)]
 
 
@@ -86,7 +94,7 @@ def julia(*, size: int = SIZE, c: complex = -0.79 + 0.155j, steps: int = 120) ->
     y, x = np.mgrid[-1.0 : 1.0 : size * 1j, -1.45 : 1.45 : size * 1j]
     z = x + 1j * y
     escape = np.zeros(z.shape)
-    for _ in range(steps):
+    for _step in range(steps):
         inside = np.abs(z) < 4
         z = np.where(inside, z**2 + c, z)
         escape += inside
@@ -162,5 +170,14 @@ def _example(path: Path, caption: str) -> Example:
 
 
 # Public domain (NASA, SpaceX) or CC0 (Stefan van der Walt, Rachel Michetti), see skimage.data.
-_PHOTOGRAPHS = {"astronaut.png": "astronaut", "chelsea.png": "cat", "coffee.png": "coffee", "rocket.jpg": "rocket"}
-_MADE: dict[str, Callable[[], np.ndarray]] = {"landscape": landscape, "fractal": julia, "rendering": spheres}
+_PHOTOGRAPHS = {
+    "astronaut.png": N_("astronaut"),
+    "chelsea.png": N_("cat"),
+    "coffee.png": N_("coffee"),
+    "rocket.jpg": N_("rocket"),
+}
+_MADE: dict[str, Callable[[], np.ndarray]] = {
+    N_("landscape"): landscape,
+    N_("fractal"): julia,
+    N_("rendering"): spheres,
+}

@@ -3,10 +3,34 @@
 from __future__ import annotations
 
 from causalclip.examine.meant import error_rates
+from causalclip.languages import LANGUAGES, N_, _, current
+from causalclip.languages.names import ENGLISH
+
+ONLY = N_("Only Detect and its answers are translated. The other tabs and the documentation are in English.")
 
 
 def introduction() -> str:
     """As HTML; the numbers are the benchmark's, and are left out where there is none."""
-    what = "Was this picture made by an image generator, and where in it does the score come from?"
+    what = _("Was this picture made by an image generator, and where in it does the score come from?")
     rates = error_rates()
     return f"<h1>CausalCLIP</h1><p>{what} {f'<b>{rates.sentence}</b> {rates.unsure}' if rates else ''}</p>"
+
+
+# Of the switch: the choice goes into the address, and stays in the browser's own storage.
+CHOOSE = """const select = element.querySelector("select");
+select.addEventListener("change", () => {
+  try { localStorage.setItem("language", select.value); } catch { /* a browser may keep nothing */ }
+  const address = new URL(location);
+  address.searchParams.set("lang", select.value);
+  location.assign(address);
+});"""
+
+
+def languages() -> str:
+    """The switch, as HTML; each language by its own name."""
+    options = "".join(
+        f"<option value='{code}' lang='{code}'{' selected' if code == current() else ''}>{name}</option>"
+        for code, name in LANGUAGES.items()
+    )
+    only = f"<p class='cc-small'>{_(ONLY)}</p>" if current() != ENGLISH else ""
+    return f"<label class='cc-language'>{_('Language')} <select>{options}</select></label>{only}"

@@ -9,12 +9,15 @@ from typing import Any
 
 import gradio as gr
 
+from causalclip.languages import N_, _, any_of
 from causalclip.report.label import Label, read_label, write_label
 from ui.server.files import new_folder, upload_path
 from ui.server.turns import Part
 from ui.settings import PRIVATE
 
-PROMISE = "Both go into the report that you download, and nowhere else. The time is shown in your own time zone, too."
+PROMISE = N_(
+    "Both go into the report that you download, and nowhere else. The time is shown in your own time zone, too."
+)
 ZONE = "(...values) => [...values.slice(0, 5), Intl.DateTimeFormat().resolvedOptions().timeZone]"
 
 Payload = dict[str, Any] | None
@@ -46,8 +49,8 @@ class Fields:
 def label_fields() -> Fields:
     """Adds the fields to the current Blocks."""
     with gr.Row(elem_id="report-label"):
-        name = gr.Textbox(label="Your name, for the report (optional)", max_length=120, elem_id="report-name")
-        note = gr.Textbox(label="A note (optional)", max_length=2000, lines=1, elem_id="report-note")
+        name = gr.Textbox(label=_("Your name, for the report (optional)"), max_length=120, elem_id="report-name")
+        note = gr.Textbox(label=_("A note (optional)"), max_length=2000, lines=1, elem_id="report-note")
     said = gr.HTML(_said(Label()), elem_id="report-promise")
     return Fields(name, note, said, gr.Textbox(visible=False))
 
@@ -64,5 +67,6 @@ def relabel(html: Payload, plain: Payload, name: str, note: str, zone: str) -> A
 
 def _said(label: Label) -> str:
     """What is in the report by now: a download that starts while somebody types would have less."""
-    typed = " and ".join(f"“{escape(text)}”" for text in (label.name, label.note) if text)
-    return f"<p class='cc-small' role='status'>{f'The report holds {typed}. ' if typed else ''}{PROMISE}</p>"
+    typed = [f"“{escape(text)}”" for text in (label.name, label.note) if text]
+    holds = _("The report holds {typed}.", typed=any_of(typed, style="standard")) if typed else ""
+    return f"<p class='cc-small' role='status'>{f'{holds} ' if holds else ''}{_(PROMISE)}</p>"

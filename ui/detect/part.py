@@ -14,6 +14,7 @@ from typing import Any
 import gradio as gr
 
 from causalclip.compare.drawing import draw_boxes
+from causalclip.languages import N_, _
 from causalclip.pictures.crop import clip_box, cut, words
 from causalclip.pictures.formats import ImageError
 from causalclip.pictures.inside import find_pictures
@@ -25,14 +26,19 @@ from ui.server.turns import Part
 from ui.settings import PRIVATE, RUNS
 
 MOST = 6  # found pictures that get a button
-ABOUT = (
-    "<p class='cc-small'>A screenshot, a page or a collage is judged as a whole, which says little about a picture in "
+ABOUT = N_(
+    "A screenshot, a page or a collage is judged as a whole, which says little about a picture in "
     "it. Choose a part; its coordinates go into the report. A part of a screenshot is a copy of a copy: traces are "
-    "weaker in it.</p>"
+    "weaker in it."
 )
-NONE = "<p class='cc-small' role='status'>No picture was found inside this one. Choose a part by its sides.</p>"
-FIRST = "<p class='cc-small' role='status'>Add a picture first.</p>"
-SIDES = ("Left", 0), ("Top", 0), ("Right", 100), ("Bottom", 100)
+NONE = N_("No picture was found inside this one. Choose a part by its sides.")
+FIRST = N_("Add a picture first.")
+SIDES = (  # names in ids, in words, and where they are at first
+    ("left", N_("Left, %"), 0),
+    ("top", N_("Top, %"), 0),
+    ("right", N_("Right, %"), 100),
+    ("bottom", N_("Bottom, %"), 100),
+)
 Updates = dict[Any, Any]
 
 
@@ -55,58 +61,66 @@ class PartSection:
         path = upload_path({"path": source}) if source else None
         blank = {button: gr.update(visible=False) for button in self.found}
         if path is None:
-            return blank | {self.preview: None, self.said: FIRST}
+            return blank | {self.preview: None, self.said: _status(_(FIRST))}
         with PICTURES.enter(Priority.BATCH):
             pixels = load_image(path).pixels
             boxes = [found.box for found in find_pictures(pixels)][:MOST]
             drawn = draw_boxes(pixels, boxes)
         named = zip(self.found, range(1, len(boxes) + 1), strict=False)
-        buttons = {button: gr.update(visible=True, value=f"Judge picture {i}") for button, i in named}
-        rows = "".join(f"<li>{i}: from ({b[0]}, {b[1]}) to ({b[2]}, {b[3]})</li>" for i, b in enumerate(boxes, 1))
-        said = f"<ul class='cc-small' role='status'>{rows}</ul>" if rows else NONE
+        buttons = {button: gr.update(visible=True, value=_("Judge picture {n}", n=i)) for button, i in named}
+        rows = "".join(f"<li>{_sides(i, box)}</li>" for i, box in enumerate(boxes, 1))
+        said = f"<ul class='cc-small' role='status'>{rows}</ul>" if rows else _status(_(NONE))
         return blank | buttons | {self.preview: save_png(drawn, "inside"), self.said: said}
 
     def frame(self, source: str | None, *percent: float) -> Updates:
         """The chosen part, framed."""
         path = upload_path({"path": source}) if source else None
         if path is None:
-            return {self.preview: None, self.said: FIRST}
+            return {self.preview: None, self.said: _status(_(FIRST))}
         with PICTURES.enter(Priority.BATCH):
             pixels = load_image(path).pixels
             height, width = pixels.shape[:2]
             try:
                 box = clip_box(_pixels(percent, width, height), width, height)
             except ImageError as error:
-                return {self.said: f"<p class='cc-small' role='status'>{escape(str(error))}</p>"}
+                return {self.said: _status(escape(str(error)))}
             drawn = draw_boxes(pixels, [box])
-        said = f"<p class='cc-small' role='status'>{words(box, width, height)}.</p>"
+        said = _status(f"{words(box, width, height)}.")
         return {self.preview: save_png(drawn, "part"), self.said: said}
+
+
+def _status(words: str) -> str:
+    return f"<p class='cc-small' role='status'>{words}</p>"
+
+
+def _sides(number: int, box: tuple[int, int, int, int]) -> str:
+    left, top, right, bottom = box
+    said = N_("{n}: from ({left}, {top}) to ({right}, {bottom})")
+    return _(said, n=number, left=left, top=top, right=right, bottom=bottom)
 
 
 def add_part(part: Part, tab: Any, judge: dict[str, Any]) -> PartSection:
     """Adds the section to the current Blocks. tab: the Detect tab; judge: the options of its runs."""
-    with gr.Accordion("Judge only a part of it", open=False, elem_id="part") as section:
-        gr.HTML(ABOUT)
-        search = gr.Button("Find the pictures inside it", elem_id="part-find")
+    with gr.Accordion(_("Judge only a part of it"), open=False, elem_id="part") as section:
+        gr.HTML(f"<p class='cc-small'>{_(ABOUT)}</p>")
+        search = gr.Button(_("Find the pictures inside it"), elem_id="part-find")
         with gr.Row():
             found = [gr.Button(visible=False, elem_id=f"part-{i}", min_width=120) for i in range(1, MOST + 1)]
         said = gr.HTML(elem_id="part-said")
         with gr.Row():
             sides = [
-                gr.Slider(
-                    0, 100, at, step=0.5, label=f"{name}, %", buttons=[], min_width=120, elem_id=f"part-{name}".lower()
-                )
-                for name, at in SIDES
+                gr.Slider(0, 100, at, step=0.5, label=_(words), buttons=[], min_width=120, elem_id=f"part-{name}")
+                for name, words, at in SIDES
             ]
-        chosen = gr.Button("Judge this part", elem_id="part-judge")
+        chosen = gr.Button(_("Judge this part"), elem_id="part-judge")
         preview = gr.Image(
-            label="The part",
+            label=_("The part"),
             type="filepath",
             format="png",
             interactive=False,
             buttons=[],
             elem_id="part-preview",
-            alt_text="The picture with the parts that were found or chosen framed",
+            alt_text=_("The picture with the parts that were found or chosen framed"),
         )
     added = PartSection(tab.source, preview, said, sides, found)
     beside: dict[str, Any] = {**PRIVATE, **RUNS, "trigger_mode": "always_last"}
@@ -136,18 +150,18 @@ def _judged(tab: Any, choose: Callable[..., tuple[float, float, float, float] | 
     def begin(event: gr.EventData, source: str | None, *given: float) -> Updates:
         path = upload_path({"path": source}) if source else None
         if path is None:
-            raise gr.Error("The picture is no longer kept. Add it again.", print_exception=False)
+            raise gr.Error(_("The picture is no longer kept. Add it again."), print_exception=False)
         loaded = load_image(path)
         box = choose(loaded.pixels, *given)
         if box is None:
-            raise gr.Error("That picture is no longer found. Choose the part by its sides.", print_exception=False)
+            raise gr.Error(_("That picture is no longer found. Choose the part by its sides."), print_exception=False)
         try:
             data = cut(loaded, box)
         except ImageError as error:
-            raise gr.Error(str(error), title="This part is too small", print_exception=False) from None
+            raise gr.Error(str(error), title=_("This part is too small"), print_exception=False) from None
         file: Path = new_folder() / "part.png"
         file.write_bytes(data)
-        return {tab.picture: str(file)} | tab.cleared(card.looking("the part"))
+        return {tab.picture: str(file)} | tab.cleared(card.looking(_("the part")))
 
     return begin
 

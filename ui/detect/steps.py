@@ -9,40 +9,62 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from ui.detect.searches import searches
+from causalclip.languages import N_, _
+from causalclip.maps.words import TITLE
+from ui.detect.searches import copier, searches
 
 if TYPE_CHECKING:
     from causalclip.examine.steps import Kind, Step
 
-MAGNIFY = "<button type='button' class='cc-do cc-magnify'>Magnify it</button>"
-REPORT = "<a href='#report-label'>To the report</a>"
-JUMP = "<p class='cc-jump'>{}<a href='#causal-map'>Where this score comes from</a></p>"
-WAITING = "The sentence is written when it is known whether the answer survives re-encoding."
+MAGNIFY = "<button type='button' class='cc-do cc-magnify' {words}>{title}</button>"
+WAITING = N_("The sentence is written when it is known whether the answer survives re-encoding.")
 
 
 def panel(steps: Sequence[Step], quote: str = "") -> str:
     """quote: empty as long as there is none."""
     items = "".join(f"<li>{escape(step.sentence)} {_added(step.kind)}</li>" for step in steps)
+    title, paste = _("What you can do now"), _("A sentence to paste into a story or a mail")
     return (
-        "<section class='cc-panel cc-steps' aria-label='What you can do now'><h2>What you can do now</h2>"
-        f"<ol>{items}</ol><h3>A sentence to paste into a story or a mail</h3>{_quote(quote)}</section>"
+        f"<section class='cc-panel cc-steps' aria-label='{escape(title)}'><h2>{title}</h2>"
+        f"<ol>{items}</ol><h3>{paste}</h3>{_quote(quote)}</section>"
     )
 
 
 def links(*, ready: bool) -> str:
     """From the card to what stands below it. ready: whether there is a report."""
-    return JUMP.format("<a href='#report-label'>Download the report</a>" if ready else "")
+    report = f"<a href='#report-label'>{_('Download the report')}</a>" if ready else ""
+    return f"<p class='cc-jump'>{report}<a href='#causal-map'>{_(TITLE)}</a></p>"
 
 
 def _added(kind: Kind) -> str:
     """What the page has for a step."""
     if kind == "copies":
         return searches()
-    return {"magnify": MAGNIFY, "crop": MAGNIFY, "report": REPORT}.get(kind, "")
+    if kind == "report":
+        return f"<a href='#report-label'>{_('To the report')}</a>"
+    return _magnifier() if kind in ("magnify", "crop") else ""
+
+
+def _magnifier() -> str:
+    """A button, with the words of what it opens."""
+    said = {
+        "name": _("The picture, magnified"),
+        "larger": _("Larger"),
+        "smaller": _("Smaller"),
+        "close": _("Close"),
+        "scroll": _("Scroll with the arrow keys"),
+    }
+    words = " ".join(f"data-{name}='{escape(text)}'" for name, text in said.items())
+    return MAGNIFY.format(words=words, title=_("Magnify it"))
 
 
 def _quote(quote: str) -> str:
     if not quote:
-        return f"<p class='cc-small'>{WAITING}</p>"
-    button = "<button type='button' class='cc-do cc-copy-text'>Copy the sentence</button>"
-    return f"<blockquote>{escape(quote)}</blockquote><p>{button} <span class='cc-done' role='status'></span></p>"
+        return f"<p class='cc-small'>{_(WAITING)}</p>"
+    button = copier(
+        "cc-copy-text",
+        _("Copy the sentence"),
+        done=_("Copied."),
+        failed=_("This browser does not let a page copy text. Mark the sentence and copy it."),
+    )
+    return f"<blockquote>{escape(quote)}</blockquote><p>{button}</p>"

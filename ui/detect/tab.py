@@ -12,6 +12,7 @@ from causalclip.examine.cautions import Caution
 from causalclip.examine.examination import Examination, conclude, look_closer, read_claims, unlike
 from causalclip.examine.headline import conclude_all
 from causalclip.examine.steps import next_steps
+from causalclip.languages import N_, _
 from causalclip.maps import words
 from causalclip.maps.heatmap import Which
 from causalclip.maps.overlay import Drawing, draw_map, prepare
@@ -29,19 +30,19 @@ from ui.server.files import named, new_folder, picked, picture_input, save_png, 
 from ui.server.gate import MODEL, PICTURES, Priority, gated
 from ui.server.problems import explain
 from ui.server.turns import Part, Turn
-from ui.settings import KEPT, MODEL_QUEUE, OPACITY, PICK, PLACEHOLDER, PRIVATE, PROMISE, RUNS
+from ui.settings import KEPT, MODEL_QUEUE, OPACITY, PICK, PRIVATE, PROMISE, RUNS, placeholder
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
 
 WHICH: tuple[Which, Which] = ("causal", "non_causal")
-CAUSAL, NON_CAUSAL = f"{words.TITLE} (causal)", "Left out: what the mask holds back (non-causal)"
-LEFT_OUT = (
+NON_CAUSAL = N_("Left out: what the mask holds back (non-causal)")
+LEFT_OUT = N_(
     "The second map shows what the model saw in the same places and left out. Its orange does not mean generated: none "
     "of it counts for the verdict."
 )
 SAMPLE = 0.3, 0.77  # the shipped detector's thresholds, of the answer that is shown before there is one
-SAME_SCALE = "The non-causal map over the picture, on the same scale as the causal one."
+SAME_SCALE = N_("The non-causal map over the picture, on the same scale as the causal one.")
 Updates = dict[Any, Any]  # component -> its new value or gr.update
 
 
@@ -137,7 +138,7 @@ class DetectTab:
     def _concluded(self, turn: Turn, path: str, found: _Found) -> Examination:
         """The whole examination: behind the verdicts of all other pictures, and only while this one is wanted."""
         with PICTURES.ask(Priority.STABILITY) as ticket:
-            for _ in ticket.waits():
+            for _before in ticket.waits():
                 turn.check()
             detector = gated(self.detector(), check=turn.check)
             return conclude(detector, load_image(path), found.provenance, found.cautions, found.drawing.detection)
@@ -186,7 +187,7 @@ class DetectTab:
     def redraw(self, drawing: Drawing | None, opacity: float, frame: bool) -> tuple[Any, Any]:
         """Both maps at another opacity, with or without the windows' corners, without the model."""
         if drawing is None:
-            gr.Info("The maps are no longer kept. Add the picture again to redraw them.")
+            gr.Info(_("The maps are no longer kept. Add the picture again to redraw them."))
             return gr.skip(), gr.skip()
         causal, non_causal = (_map_file(drawing, which, opacity, frame) for which in WHICH)
         return causal, non_causal
@@ -198,7 +199,7 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example], *, 
     with gr.Row(elem_classes="cc-columns"):
         with gr.Column(scale=4, min_width=300):
             picture = _picture()
-            gr.HTML(f"<p class='cc-small'>{PROMISE}</p>", elem_id="promise")
+            gr.HTML(f"<p class='cc-small'>{_(PROMISE)}</p>", elem_id="promise")
             shelf = gr.HTML(details.shelf(examples), js_on_load=PICK, elem_id="examples")
         with gr.Column(scale=7, min_width=300, elem_id="answer"):
             status = gr.HTML(card.waiting(), elem_id="status")
@@ -207,28 +208,28 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example], *, 
             gr.HTML(card.sample(*SAMPLE), elem_id="sample")
             # assets/evidence.css shows it while there is a verdict: what is hidden and shown at once may stay hidden.
             with gr.Column(elem_id="results"):
-                causal = _output(CAUSAL, "causal-map")
+                causal = _output(f"{_(words.TITLE)} ({_('causal')})", "causal-map")
                 map_says = gr.HTML(elem_id="map-says")
                 gr.HTML(details.legend(), elem_id="legend")
-                with gr.Accordion("The map in words and numbers", open=False):
+                with gr.Accordion(_("The map in words and numbers"), open=False):
                     regions = gr.HTML(elem_id="regions")
-                with folded("More of the map: opacity, windows, what was left out", "more-of-map"):
+                with folded(_("More of the map: opacity, windows, what was left out"), "more-of-map"):
                     opacity = gr.Slider(
-                        0, 1, OPACITY, step=0.05, label="Opacity of the maps", buttons=[], elem_id="opacity"
+                        0, 1, OPACITY, step=0.05, label=_("Opacity of the maps"), buttons=[], elem_id="opacity"
                     )
-                    frame = gr.Checkbox(False, label="Corners of the close-up windows", elem_id="frame")
-                    gr.HTML(f"<p class='cc-small'>{LEFT_OUT}</p>")
-                    non_causal = _output(NON_CAUSAL, "non-causal-map", alt_text=SAME_SCALE)
+                    frame = gr.Checkbox(False, label=_("Corners of the close-up windows"), elem_id="frame")
+                    gr.HTML(f"<p class='cc-small'>{_(LEFT_OUT)}</p>")
+                    non_causal = _output(_(NON_CAUSAL), "non-causal-map", alt_text=_(SAME_SCALE))
                 stability = gr.HTML(stability_panel.waiting(), elem_id="stability")
                 beneath = gr.Column(elem_id="judge-part")
                 label = label_fields()
                 with gr.Row(elem_id="reports"):
-                    report_html = gr.DownloadButton("Download the report (HTML)", elem_id="report-html")
-                    report_json = gr.DownloadButton("Download it as JSON", elem_id="report-json")
+                    report_html = gr.DownloadButton(_("Download the report (HTML)"), elem_id="report-html")
+                    report_json = gr.DownloadButton(_("Download it as JSON"), elem_id="report-json")
                 label.wire(part, picture, report_html, report_json)
                 with gr.Row(elem_id="further"):
-                    explore = gr.Button("Open in Explore", elem_id="open-explore")
-                    purify = gr.Button("Try purifying it", visible=purifies, elem_id="open-purify")
+                    explore = gr.Button(_("Open in Explore"), elem_id="open-explore")
+                    purify = gr.Button(_("Try purifying it"), visible=purifies, elem_id="open-purify")
             facts = gr.HTML(elem_id="facts")
     kept = gr.State(time_to_live=KEPT), gr.State(time_to_live=KEPT)
     outputs = (provenance, status, what_now, causal, non_causal, opacity, frame, map_says, regions)
@@ -253,7 +254,7 @@ def _wire(tab: DetectTab, part: Part, shelf: gr.HTML, examples: Sequence[Example
 
     def example(event: gr.EventData) -> Updates:
         chosen = picked(event, examples)
-        return {tab.picture: str(chosen.path)} | tab.cleared(card.looking(chosen.caption))
+        return {tab.picture: str(chosen.path)} | tab.cleared(card.looking(chosen.title))
 
     judge: dict[str, Any] = {"inputs": [tab.picture], "outputs": [tab.picture, *shown], **RUNS}
     part.on([tab.picture.upload], tab.begin, tab.run, given=[tab.picture], **judge)
@@ -271,9 +272,9 @@ def _wire(tab: DetectTab, part: Part, shelf: gr.HTML, examples: Sequence[Example
 def _picture() -> gr.Image:
     return picture_input(
         buttons=["fullscreen"],
-        label="Picture",
-        placeholder=PLACEHOLDER,
-        alt_text="The picture to be judged",
+        label=_("Picture"),
+        placeholder=placeholder(),
+        alt_text=_("The picture to be judged"),
         height=300,
         elem_id="picture",
     )
@@ -297,6 +298,5 @@ def _claims(provenance: Provenance) -> str:
     panel = provenance_panel.panel(provenance)
     if says:
         return panel
-    return (
-        f"<details class='cc-nothing'><summary>More of the file: compression, dates, names</summary>{panel}</details>"
-    )
+    more = _("More of the file: compression, dates, names")
+    return f"<details class='cc-nothing'><summary>{more}</summary>{panel}</details>"

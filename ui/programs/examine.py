@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from causalclip.languages import _
 from causalclip.pictures.formats import ImageError, ImageTooLarge, UnsupportedImage
 from ui.programs.form import Refused, Sent, read_form
 from ui.server.doors.answers import FULL
@@ -74,7 +75,7 @@ def wants_report(accept: str) -> bool:
 def refusal(status: int, sentence: str) -> Response:
     """An answer that is none, as a sentence."""
     more = {"Retry-After": "30"} if status in (429, 503) else {}
-    return JSONResponse({"error": sentence}, status, headers=more)
+    return JSONResponse({"error": _(sentence)}, status, headers=more)
 
 
 def _plain(x: Examination, sent: Sent) -> Response:

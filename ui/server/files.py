@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import gradio as gr
 from PIL import Image
 
+from causalclip.languages import N_, _, number
 from causalclip.maps.overlay import shrink
 from causalclip.pictures.formats import ImageError, sniff
 from causalclip.pictures.loading import LoadedImage
@@ -33,7 +34,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-UNREADABLE = "This file could not be read"
+UNREADABLE = N_("This file could not be read")
 UNSHOWN = {"HEIC", "TIFF"}
 
 
@@ -68,7 +69,7 @@ def _belongs(payload: Any) -> None:
 def picked(event: gr.EventData, among: Sequence[T]) -> T:
     """The one that was clicked on; raises gr.Error where there is none of that number."""
     if not 0 <= event.index < len(among):
-        raise gr.Error("There is no such example.", print_exception=False)
+        raise gr.Error(_("There is no such example."), print_exception=False)
     return among[event.index]
 
 
@@ -85,7 +86,7 @@ def upload_path(payload: Mapping[str, Any] | None) -> str | None:
     if not isinstance(path, str) or not is_upload(path):
         raise _refusal(NOT_UPLOADED)
     if not Path(path).is_file():
-        raise _refusal("The picture is no longer kept. Add it again.")
+        raise _refusal(_("The picture is no longer kept. Add it again."))
     return path
 
 
@@ -98,7 +99,7 @@ def upload_paths(payload: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None
 def named(path: str) -> str:
     """What is known of a picture before it is read, "" if it is none. Its name never leaves the browser."""
     with suppress(ImageError), open(path, "rb") as file:
-        return f"{sniff(file.read(4096))}, {max(1, round(Path(path).stat().st_size / 1000)):,} kB"
+        return f"{sniff(file.read(4096))}, {number(max(1, round(Path(path).stat().st_size / 1000)))} kB"
     return ""
 
 
@@ -115,4 +116,4 @@ def save_png(image: Image.Image, name: str) -> str:
 
 
 def _refusal(sentence: str) -> gr.Error:
-    return gr.Error(sentence, title=UNREADABLE, print_exception=False)
+    return gr.Error(sentence, title=_(UNREADABLE), print_exception=False)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import traceback
 
+from causalclip.languages import N_, _
 from causalclip.pictures.loading import ImageError, ImageTooLarge
 from causalclip.profile import BadProfile
 from ui.server.files import UNREADABLE
 
-TOO_LARGE = "This picture is too large"
+TOO_LARGE = N_("This picture is too large")
 
 log = logging.getLogger(__name__)
 
@@ -24,13 +25,14 @@ def explain(error: Exception) -> tuple[str, str]:
     from causalclip.clip.weights import WeightsMissing
 
     if isinstance(error, ImageTooLarge):
-        return TOO_LARGE, str(error)
+        return _(TOO_LARGE), str(error)
     if isinstance(error, ImageError):
-        return UNREADABLE, str(error)
+        return _(UNREADABLE), str(error)
     if isinstance(error, UnknownRuntime | BadProfile):
-        return "The app is not set up rightly", str(error)
+        return _("The app is not set up rightly"), str(error)
     if isinstance(error, WeightsMissing):
-        return "The model's weights are missing", str(error)
+        return _("The model's weights are missing"), str(error)
     frames = "".join(traceback.format_tb(error.__traceback__))
     log.error("A picture was not judged: %s\n%s", type(error).__name__, frames)
-    return "Something went wrong here", "The picture could not be judged, and that is not its fault. Please try again."
+    said = _("The picture could not be judged, and that is not its fault. Please try again.")
+    return _("Something went wrong here"), said

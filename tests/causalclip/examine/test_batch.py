@@ -20,6 +20,7 @@ from causalclip.examine.batch import (
     report_stem,
     zip_reports,
 )
+from causalclip.languages import speaking
 from causalclip.pictures import archives
 from causalclip.pictures.archives import ArchiveError, read_zip
 from causalclip.pictures.formats import ImageError
@@ -201,6 +202,13 @@ def test_rows_come_one_by_one(tmp_path: Path) -> None:
     rows = examine_all(members, tiny_detector())  # type: ignore[arg-type]
     assert next(rows).row.name == "one"
     assert read == ["one"]
+
+
+def test_a_batch_is_in_english_whoever_asks() -> None:
+    """Its table, filters and files are: half of a row in another language would be neither."""
+    with speaking("de"):
+        broken, *_others = examine_all(lambda: [("b.png", b"?")], tiny_detector())
+        assert broken.row.problem.startswith("This is not a picture")
 
 
 def test_our_own_failure_is_said_in_the_row(caplog: pytest.LogCaptureFixture) -> None:

@@ -25,7 +25,8 @@ def detection() -> Detection:
 
 
 def numbers(html: str) -> list[float]:
-    return [float(n.replace("\N{MINUS SIGN}", "-")) for n in re.findall(r"<td>([+\N{MINUS SIGN}][\d.]+)</td>", html)]
+    found = re.findall(r"<td dir='ltr'>([+\N{MINUS SIGN}][\d.]+)</td>", html)
+    return [float(n.replace("\N{MINUS SIGN}", "-")) for n in found]
 
 
 def one_patch(row: int, column: int, value: float, *, rest: float = 0.0) -> Detection:

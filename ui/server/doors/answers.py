@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
+from causalclip.languages import N_, _
+
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -21,7 +23,7 @@ COMING = 60.0  # seconds that a call may take to come
 ROOM = 128 * 2**20  # bytes of all calls that are coming
 TOO_LONG = "This call is too long. Upload the picture, and send its path."
 TOO_SLOW = "This call came too slowly. Please try again."
-FULL = "The queue is full. Please ask again in a minute."
+FULL = N_("The queue is full. Please ask again in a minute.")
 
 
 def header(scope: Scope, name: str) -> str:
@@ -40,6 +42,7 @@ async def refuse(send: Send, status: int, sentence: str, *, plain: bool = False)
 
     A call that cannot be answered is 422: Gradio's clients then show the sentence, if it comes in their form.
     """
+    sentence = _(sentence)
     form = [{"__type__": "validate", "is_valid": False, "parameter_name": "picture", "message": sentence}]
     body = sentence if plain else json.dumps({"detail": form if status == 422 else sentence, "error": sentence})
     kind = "text/plain; charset=utf-8" if plain else "application/json"

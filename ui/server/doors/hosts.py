@@ -11,10 +11,12 @@ from fnmatch import fnmatchcase
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from causalclip.languages import N_
+
 VARIABLE = "CAUSALCLIP_HOSTS"
 OURS = ("localhost", "*.localhost", "*.hf.space")
 UNKNOWN = f"This app does not answer under that name. Whoever runs it can add the name to {VARIABLE}."
-FOREIGN = "This was sent by a page of another site. Open the app itself."
+FOREIGN = N_("This was sent by a page of another site. Open the app itself.")
 
 
 def allowed_hosts() -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from causalclip.languages import N_
 from ui.server.doors.answers import FULL
 from ui.server.doors.schema import Call
 from ui.server.pages import is_open
@@ -16,7 +17,7 @@ from ui.server.pages import is_open
 A_SESSION, AN_ADDRESS = 4, 6  # calls that wait or run at once; of an address, those that no open page has made
 PAGES = 16  # calls of all open pages at one address: a newsroom may have one together
 AGENTS = 3  # calls by one address over MCP
-YOURS = "The queue is full of your own requests. Wait for an answer, then ask again."
+YOURS = N_("The queue is full of your own requests. Wait for an answer, then ask again.")
 
 
 class Limits:

@@ -14,6 +14,7 @@ from gradio_client.utils import strip_invalid_filename_characters
 from python_multipart.exceptions import FormParserError
 from starlette.formparsers import MultiPartException
 
+from causalclip.languages import N_, _
 from ui.server.doors.answers import App, Message, Receive, Scope, Send, client_of, drain, header, refuse
 from ui.server.store import LOOSE, PREFIX, STORE, Sum, owner_of
 
@@ -25,9 +26,9 @@ ALL = 20_000, 4 * 2**30
 LONGEST_TEXT = 4096  # bytes of a field that is no file
 FOLLOWED = 1000  # uploads whose progress is told; Gradio by itself never forgets one, nor one that was asked about
 NO_FILE = "A file is expected in files, not a text."
-TOO_MUCH = f"At most {FILES} files and {A_REQUEST // 2**20} MB can be sent at once."
-YOURS = f"{A_CLIENT[1] >> 20} MB of your pictures are kept already. Close the page, or wait, then send more."
-FULL = "This server keeps as many pictures as it can. Please try again in a few minutes."
+TOO_MUCH = N_("At most {files} files and {mb} MB can be sent at once.")
+YOURS = N_("{mb} MB of your pictures are kept already. Close the page, or wait, then send more.")
+FULL = N_("This server keeps as many pictures as it can. Please try again in a few minutes.")
 _sender: ContextVar[tuple[str, bool]] = ContextVar("sender", default=(f"{PREFIX}nobody", True))
 _arriving: defaultdict[str, Sum] = defaultdict(Sum)  # by client, "" for all: what requests may bring that go on
 
@@ -63,14 +64,14 @@ class Room:
     def take(self, size: int, files: int = 0) -> None:
         """Reserves so much more; raises QuotaError where there is no room for it."""
         if self._taken.size + size > A_REQUEST:
-            raise QuotaError(TOO_MUCH)
+            raise QuotaError(_(TOO_MUCH, files=FILES, mb=A_REQUEST >> 20))
         for kept, coming, most, sentence in (
             (STORE.sum(self._owner + LOOSE), _arriving[self._owner], A_CLIENT, YOURS),
             (STORE.sum(self._owner), _arriving[self._owner], AN_ADDRESS, YOURS),
             (STORE.sum(), _arriving[""], ALL, FULL),
         ):
             if kept.files + coming.files + files > most[0] or kept.size + coming.size + size > most[1]:
-                raise QuotaError(sentence)
+                raise QuotaError(_(sentence, mb=A_CLIENT[1] >> 20))
         self._change(files, size)
 
     async def receive(self) -> Message:

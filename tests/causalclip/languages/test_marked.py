@@ -1,0 +1,98 @@
+"""What a person reads is marked: no sentence of the answer and of Detect stands in the code outside the catalogues."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from causalclip.places import shipped_folder
+from scripts.catalogues import messages, of_code
+
+ROOT = Path(__file__).resolve().parents[3]
+MARKS = {"_", "N_", "ngettext"}
+ENGLISH_STILL = {  # what programs and whoever runs the app read, and what waits for a translation
+    "causalclip/examine/batch.py",
+    "ui/detect/endpoints.py",
+}
+COVERED = sorted(
+    path.relative_to(ROOT)
+    for folder in ("causalclip/examine", "causalclip/pictures", "causalclip/provenance", "ui/detect")
+    for path in (ROOT / folder).glob("*.py")
+    if path.relative_to(ROOT).as_posix() not in ENGLISH_STILL
+) + [
+    Path(f"causalclip/report/{name}.py")
+    for name in ("card", "document", "label", "provenance_panel", "stability_panel")
+]
+SENTENCE = re.compile(r"[A-Z][a-z]+ [a-z]+ [a-z]+|[a-z]+ [a-z]+ [a-z]+ [a-z]+")
+SCRIPT = re.compile(r"=>|const |=\"|='")  # JavaScript, or HTML's tags, whose words are looked at apart
+KEYS = {  # of files, and what is written into one in English, whoever reads it
+    ", whose file has the SHA-256 ",
+    ". Cut out by CausalCLIP.",
+    " on the shorter side",  # of the sentence that programs read
+    "a photograph pasted into a photograph",
+    "bright in the middle, whatever is there",
+    "\\bmade with google ai\\b|\\bgoogle (?:imagen|gemini)\\b",
+}
+KNOWN = KEYS | set(messages())
+RAISED = {"TypeError", "RuntimeError", "AssertionError", "NotImplementedError"}  # for programmers
+
+
+def unmarked(source: str) -> Iterator[str]:
+    """Texts of at least three or four words outside the marks, docstrings and errors for programmers."""
+    tree = ast.parse(source)
+    passed: set[int | str] = set()
+    for node in ast.walk(tree):
+        name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+        logged = (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Name)
+            and node.func.value.id == "log"
+        )
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            passed.add(id(node.value))
+        elif name in MARKS | RAISED or logged or (isinstance(node, ast.Assert)):
+            passed |= {id(inner) for inner in ast.walk(node)}
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and not {id(node), node.value} & (passed | KNOWN)
+        ):
+            words = re.sub(r"<[^>]*>?", " ", node.value)
+            if SENTENCE.search(words) and not SCRIPT.search(words):
+                yield node.value
+
+
+@pytest.mark.parametrize("path", COVERED, ids=str)
+def test_no_sentence_is_outside_the_catalogues(path: Path) -> None:
+    assert list(unmarked((ROOT / path).read_text(encoding="utf-8"))) == []
+
+
+def test_a_sentence_outside_the_catalogues_is_found() -> None:
+    assert list(unmarked('said = f"<p>It carries few traces of {name}.</p>"')) == ["<p>It carries few traces of "]
+    assert list(unmarked('said = _("It carries few traces.")')) == []
+
+
+def test_the_reports_template_has_no_words_of_its_own() -> None:
+    page = (shipped_folder("assets") / "report.html").read_text(encoding="utf-8").partition("<body>")[2]
+    words = re.sub(r"{{.*?}}|{%.*?%}|<code>.*?</code> \(phash, 64 bits\)|<[^>]*>", " ", page, flags=re.DOTALL)
+    assert re.findall(r"[A-Za-z]{3,}", words) == []
+
+
+def test_nothing_is_marked_that_is_put_together_first() -> None:
+    """A message with values in it already is in no catalogue: _(f"...")."""
+    for folder in ("causalclip", "ui", "purifier"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS:
+                    assert not isinstance(node.args[0], ast.JoinedStr | ast.BinOp), path
+
+
+def test_messages_are_found_in_f_strings_and_with_their_plurals() -> None:
+    source = (
+        'a = f"{_(1)} and {_(\'one\')}"\nz = N_("two")\nb = ngettext("{n} part", "{n} parts", 3)\nc = other("three")'
+    )
+    assert set(of_code(source)) == {"one", "two", ("{n} part", "{n} parts")}

@@ -1,0 +1,151 @@
+"""Who asks is answered in their language: the one that the page's address names, or else the browser's.
+
+Nothing is kept here for it. The switch on the page puts the choice into the address (?lang=ar) and remembers it in the
+browser's own storage, which no server reads.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+import gradio as gr
+
+from causalclip.languages import best, current, is_rtl, speaking
+from causalclip.languages.names import ENGLISH
+from ui.server.doors.answers import App, Message, Receive, Scope, Send, header
+
+PARAMETER = "lang"  # of an address
+TEXTS = ("label", "value", "placeholder", "info", "alt_text", "choices", "js_on_load")  # what of a component is read
+# Before Gradio starts: back to the language that was chosen here, and Gradio's own words in the page's language.
+SCRIPT = """<script>
+(() => {
+  const address = new URL(location), spoken = %s;
+  let chosen = null;
+  try { chosen = localStorage.getItem("language"); } catch { /* a browser may keep nothing */ }
+  if (chosen && chosen !== spoken && !address.searchParams.has("lang")) {
+    address.searchParams.set("lang", chosen);
+    location.replace(address);
+  }
+  Object.defineProperty(navigator, "language", { get: () => spoken });
+})();
+</script>"""
+
+
+class Languages:
+    """Has `app` answer every request in the language of who asks."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        asked = parse_qs(scope["query_string"].decode("latin-1")).get(PARAMETER, [""])[0]
+        with speaking(best(header(scope, "accept-language"), asked)):
+            page = scope["path"] == "/" and scope["method"] == "GET"
+            await self.app(scope, receive, _Marked(send).send if page else send)
+
+
+class _Marked:
+    """A `send` for the page: its <html> says language and direction, and it begins with SCRIPT."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._start: Message = {}
+        self._body = bytearray()
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._start = message
+            return
+        self._body += message.get("body", b"")
+        if message.get("more_body", False):
+            return
+        body = mark(bytes(self._body))
+        kept = [pair for pair in self._start["headers"] if pair[0] not in (b"content-length", b"vary")]
+        more = [(b"content-length", b"%d" % len(body)), (b"vary", b"accept-language"), (b"cache-control", b"no-cache")]
+        await self._send({**self._start, "headers": [*kept, *more]})
+        await self._send({"type": "http.response.body", "body": body})
+
+
+def mark(page: bytes) -> bytes:
+    """Gradio's page with the current language, its direction, and SCRIPT."""
+    direction = b"rtl" if is_rtl() else b"ltr"
+    page = page.replace(b'lang="en"', b'lang="%s" dir="%s"' % (current().encode(), direction), 1)
+    return page.replace(b"<head>", b"<head>" + (SCRIPT % json.dumps(current())).encode(), 1)
+
+
+class Page(gr.Blocks):
+    """Blocks whose functions answer, and whose parts are labelled, in the language of who asks.
+
+    again: lays out the same page anew, in the language that is spoken then.
+    """
+
+    def __init__(self, *, again: Callable[[], Page] | None = None, **options: Any) -> None:
+        self._again = again
+        self._words: dict[str, list[dict[str, Any]]] = {}
+        self._laying = threading.Lock()
+        super().__init__(**options)
+
+    @property
+    def config(self) -> Any:
+        """What the browser is told of the page."""
+        return self._config
+
+    @config.setter
+    def config(self, config: Mapping[str, Any]) -> None:
+        self._config = _Spoken(config, self)
+
+    async def call_function(self, *given: Any, **options: Any) -> Any:
+        """Gradio's, in the language of the request that is answered: a queue works for many."""
+        requests = options.get("requests") or (given[3] if len(given) > 3 else None)
+        request = requests[0] if isinstance(requests, list) and requests else requests
+        with speaking(_language_of(request) or current()):
+            return await super().call_function(*given, **options)
+
+    def words(self, language: str) -> list[dict[str, Any]]:
+        """What is read of every component in a language, in the page's order."""
+        with self._laying:
+            if language not in self._words:
+                assert self._again is not None
+                with speaking(language):
+                    other = self._again()
+                self._words[language] = [_texts(part["props"]) for part in dict.__getitem__(other.config, "components")]
+            return self._words[language]
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it can be laid out in other languages."""
+        return self._again is not None
+
+
+class _Spoken(dict[str, Any]):
+    """A page's config, whose components are in the current language."""
+
+    def __init__(self, config: Mapping[str, Any], page: Page) -> None:
+        super().__init__(config)
+        self._page = page
+
+    def __getitem__(self, key: str) -> Any:
+        found = super().__getitem__(key)
+        if key != "components" or current() == ENGLISH or not self._page.speaks:
+            return found
+        words = zip(found, self._page.words(current()), strict=True)
+        return [{**part, "props": part["props"] | read} for part, read in words]
+
+
+def _texts(props: Mapping[str, Any]) -> dict[str, Any]:
+    """Not a value that is no text, such as a file's."""
+    return {name: props[name] for name in TEXTS if isinstance(props.get(name), str) or name == "choices" in props}
+
+
+def _language_of(request: Any) -> str:
+    """Of a request as Gradio knows it; "" where there is none."""
+    if request is None or getattr(request, "request", None) is None:
+        return ""
+    return best(request.headers.get("accept-language", ""), request.query_params.get(PARAMETER, ""))
