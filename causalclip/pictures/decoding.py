@@ -31,9 +31,7 @@ from causalclip.pictures.colour import Decoded
 from causalclip.pictures.formats import BrokenImage, Format, ImageError, UnsupportedImage, exported
 
 MEMORY = 800 * 2**20  # bytes that the separate process may hold; with the rest of its work it stays below 1 GB
-LARGE = (
-    12_000_000  # pixels; of larger pictures one at a time is decoded, as that takes 7 bytes a pixel, and 3 at its end
-)
+LARGE = 12_000_000  # pixels; larger pictures are decoded one at a time, as that takes 7 bytes a pixel
 SECONDS = 1.0  # of processor time that it may use for any picture, and in addition
 SECONDS_A_PIXEL = 0.12e-6  # for each pixel that the header announces; an ordinary decoder needs a tenth to a third
 

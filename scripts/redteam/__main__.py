@@ -2,7 +2,7 @@
 
 First the app alone, then behind the nginx of deploy/. Prints what was tried and whether it held or is open; the exit
 code is 1 if something is open. With names behind it, only the tries of those names: python -m scripts.redteam unread.
-What all tries together came to is kept in benchmarks/redteam.json.
+What each came to last is kept in benchmarks/redteam.json.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from typing import Any
 
 import httpx
 
-from benchmarks.latency import processor
 from scripts.redteam import crowds, doors, files, floods
 from scripts.redteam.target import Target
 from tests.proxy import proxied
@@ -101,11 +100,15 @@ def main(names: Sequence[str] = ()) -> int:
             found[place] = {
                 one.__name__: _said(one, target, place) for one in TRIES if not names or one.__name__ in names
             }
-    held = all(said["held"] for tries in found.values() for said in tries.values())
-    if not names:
-        when = {"date": datetime.now(UTC).date().isoformat(), "processor": processor(), "load": os.getloadavg()[1]}
-        KEPT.write_text(json.dumps(when | {"held": held, "tries": found}, indent=2, ensure_ascii=False) + "\n")
-    return 0 if held else 1
+    _keep(found)
+    return 0 if all(said["held"] for tries in found.values() for said in tries.values()) else 1
+
+
+def _keep(found: dict[str, dict[str, Any]]) -> None:
+    kept: dict[str, dict[str, Any]] = json.loads(KEPT.read_text()) if KEPT.is_file() else {}
+    for place, tries in found.items():
+        kept[place] = kept.get(place, {}) | tries
+    KEPT.write_text(json.dumps(kept, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
 
 
 def _said(one: Try, target: Target, place: str) -> dict[str, Any]:
@@ -114,7 +117,9 @@ def _said(one: Try, target: Target, place: str) -> dict[str, Any]:
     seconds = time.monotonic() - started
     words = (one.__doc__ or one.__name__).splitlines()[0]
     print(f"{'held' if held else 'open':5}{seconds:6.1f} s  {place}: {words}: {said}", flush=True)
-    return {"held": held, "tried": words, "found": said, "seconds": round(seconds, 1)}
+    when = datetime.now(UTC).date().isoformat()
+    load = round(os.getloadavg()[0], 1)
+    return {"held": held, "tried": words, "found": said, "seconds": round(seconds, 1), "date": when, "load": load}
 
 
 if __name__ == "__main__":
