@@ -1,0 +1,47 @@
+"""The page in other languages as a person meets it: on a phone, from right to left, and after the switch."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from causalclip.languages import LANGUAGES, _, is_rtl, speaking
+from tests.browser.test_detect import overflow
+
+
+@pytest.mark.parametrize("language", [code for code in LANGUAGES if code != "en"])
+def test_an_answer_fits_a_phone(browser: Browser, tiny_app: str, files: dict[str, Path], language: str) -> None:
+    context = browser.new_context(locale=language, viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(tiny_app)
+    page.locator("#picture input[type=file]").set_input_files(files["photo.jpg"])
+    expect(page.locator("#status .cc-scale")).to_be_visible(timeout=60_000)
+    expect(page.locator("#stability table")).to_be_visible(timeout=60_000)
+    with speaking(language):
+        expect(page.locator("#steps h2")).to_have_text(_("What you can do now"))
+        assert page.locator("html").get_attribute("dir") == ("rtl" if is_rtl() else "ltr")
+        side = page.locator("#status .cc-card").evaluate("(card) => getComputedStyle(card).direction")
+        assert side == ("rtl" if is_rtl() else "ltr")
+    assert overflow(page) <= 0
+    assert not faults
+    context.close()
+
+
+def test_the_switch_is_remembered_by_the_browser_alone(browser: Browser, tiny_app: str) -> None:
+    context = browser.new_context(locale="en")
+    page = context.new_page()
+    page.goto(tiny_app)
+    page.locator("#languages select").select_option("fr")
+    page.wait_for_url("**lang=fr**")
+    expect(page.locator("html")).to_have_attribute("lang", "fr")
+    page.goto(tiny_app)
+    page.wait_for_url("**lang=fr**")
+    expect(page.locator("html")).to_have_attribute("lang", "fr")
+    assert page.evaluate("localStorage.getItem('language')") == "fr"
+    assert context.cookies() == []
+    page.locator("#languages select").select_option("en")
+    page.wait_for_url("**lang=en**")
+    expect(page.locator("#status h2")).to_contain_text("No picture yet")
+    context.close()
