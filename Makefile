@@ -5,7 +5,7 @@ DATA ?= ../shared/data
 # make detector BACKBONE=... OUT=... trains on another tower (docs/towers.md); CONFIG=... is its recipe.
 BACKBONE ?= clip-vit-b-16
 OUT ?= runs/detector
-CONFIG ?= benchmarks/detection/configs/squares.json
+CONFIG ?= benchmarks/detection/configs/gates.json
 # make benchmark-purification writes the table of what is kept, in seconds. PICTURES=100 measures what is missing of so many
 # a seed, in hours; KEEP=... keeps it elsewhere: in an empty folder all is missing, which is days on two cores.
 PICTURES ?= 0

@@ -70,7 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--originals", type=Path, help="of the training set, for the ladder and the curve by owners")
-    parser.add_argument("--config", type=Path, default=HERE / "configs" / "squares.json")
+    parser.add_argument("--config", type=Path, default=HERE / "configs" / "gates.json")
     parser.add_argument("--model", default="detector")
     parser.add_argument("--only", nargs="+", choices=TABLES, default=TABLES)
     parser.add_argument("--pictures", type=int, default=200, help="of the robustness table")

@@ -1,4 +1,4 @@
-"""Features of a split's pictures as the detector sees them (squares and native windows), computed once and kept.
+"""Features of a split's pictures in the detector's views (squares, and windows if it has any), computed once and kept.
 
 With them every rung of the ladder, and every detector on the same tower, is judged in seconds on the same views.
 """
@@ -79,16 +79,16 @@ def photographs(detector: Detector, views: SplitFeatures) -> np.ndarray:
     return np.asarray(np.bincount(number, other[whole]) / np.bincount(number) <= float(detector.kinds.threshold))
 
 
-def _one(job: tuple[str, str, str, str]) -> None:
+def _one(job: tuple[str, str, str, str, int]) -> None:
     """Features of one picture's views after a change, written to their target."""
     global _tower
-    backbone, source, change, target = job
+    backbone, source, change, target, windows = job
     if _tower is None:
         torch.set_num_threads(1)
         _tower = load_tower(backbone)
     with Image.open(source) as file:
         pixels = np.asarray(CHANGES[change](on_white(ImageOps.exif_transpose(file))))
-    views = plan_views(pixels.shape[1], pixels.shape[0], size=_tower.image_size)
+    views = plan_views(pixels.shape[1], pixels.shape[0], size=_tower.image_size, windows=windows)
     parts = all_parts(_tower.layers)
     with torch.inference_mode():
         features = embed(_tower(render(pixels, views, size=_tower.image_size)), parts, _tower).half().numpy()
@@ -105,14 +105,15 @@ def _one(job: tuple[str, str, str, str]) -> None:
 
 
 def split_features(
-    records: Sequence[Record], root: Path, *, backbone: str, cache: Path, change: str = AS_IT_IS
+    records: Sequence[Record], root: Path, *, backbone: str, cache: Path, change: str = AS_IT_IS, windows: int = 0
 ) -> SplitFeatures:
     """Every record's views after a change (a name of CHANGES), from the cache where they are there."""
-    folder = cache / ("views-" + hashlib.sha256(repr(("all", VERSION, backbone, change)).encode()).hexdigest()[:8])
+    key = repr((windows, VERSION, backbone, change))
+    folder = cache / ("views-" + hashlib.sha256(key.encode()).hexdigest()[:8])
     folder.mkdir(parents=True, exist_ok=True)
     targets = [folder / (hashlib.sha256(r.path.encode()).hexdigest()[:20] + ".npz") for r in records]
     missing = [(r, t) for r, t in zip(records, targets, strict=True) if not t.exists()]
-    jobs = [(backbone, str(root / r.path), change, str(t)) for r, t in missing]
+    jobs = [(backbone, str(root / r.path), change, str(t), windows) for r, t in missing]
     if jobs:
         with ProcessPoolExecutor(cpu_count(), mp_context=get_context("spawn")) as pool:
             list(tqdm(pool.map(_one, jobs, chunksize=4), total=len(jobs), desc=change, unit="picture"))
@@ -130,7 +131,8 @@ def split_features(
 
 def score(detector: Detector, records: Sequence[Record], root: Path, *, cache: Path, change: str = AS_IT_IS) -> Scores:
     """What the detector says of the records after a change, by their cached views."""
-    views = split_features(records, root, backbone=detector.config.backbone, cache=cache, change=change)
+    backbone, windows = detector.config.backbone, detector.config.windows
+    views = split_features(records, root, backbone=backbone, cache=cache, change=change, windows=windows)
     probability = probabilities(detector, views)
     bands: list[Band] = [detector.config.calibration.band(p) for p in probability]
     if detector.kinds is not None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+CLOSED = 200.0  # the size of a logit that is 0 or 1 after a sigmoid
+
 
 def sample_logistic(like: Tensor) -> Tensor:
     """Logistic(0, 1) noise of the shape of `like`: the difference of two Gumbels, so that sigmoid((a + l) / tau) is a
@@ -57,6 +59,30 @@ class CausalMask(nn.Module):
     def forward(self, embedding: Tensor, *, tau: float | Tensor = 1.0) -> Tensor:
         """[B, D] -> mask [B, D] in [0, 1]; deterministic in evaluation mode."""
         logits = self.mlp(embedding)
+        if self.training:
+            logits = logits + sample_logistic(logits)
+        return torch.sigmoid(logits / tau)
+
+
+class ChannelGates(nn.Module):
+    """One logit a channel: the same mask for every picture, M = sigmoid((a + l) / tau) as above.
+
+    Args:
+        width: D, dimensions of the embedding. start: every gate's logit at first.
+    """
+
+    def __init__(self, width: int, *, start: float = 1.0) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(torch.full((width,), start))
+
+    @torch.no_grad()
+    def open(self, passing: Tensor) -> None:
+        """Gates of the channels [D] that pass are open, all others closed; exactly, in half precision too."""
+        self.logits.copy_(torch.where(passing, CLOSED, -CLOSED))
+
+    def forward(self, embedding: Tensor, *, tau: float | Tensor = 1.0) -> Tensor:
+        """[B, D] -> mask [B, D] in [0, 1]; deterministic in evaluation mode."""
+        logits = self.logits.expand(len(embedding), -1)
         if self.training:
             logits = logits + sample_logistic(logits)
         return torch.sigmoid(logits / tau)

@@ -6,3 +6,7 @@ MASK_MEANING = (
     "holds back tells generated pictures from photographs, too, a verdict without a mask is as good, and “causal” is "
     "the paper's name for what passes, not a proof."
 )
+GATES_MEANING = (
+    "The mask is the same for every picture: those channels pass whose weight in the verdict kept its sign and its "
+    "size, whichever half of the sites it was learned from."
+)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from causalclip.head.masks import CausalMask
+from causalclip.head.masks import CausalMask, ChannelGates
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class CausalHead(nn.Module):
 
     Args:
         width: D, dimensions of the embedding.
-        hidden: of the mask's MLP.
+        hidden: of the mask's MLP; 0 gives every picture the same mask, one gate a channel.
         masked: False makes it a plain linear probe (M = 1), the first rung of the ladder.
     """
 
@@ -34,7 +34,9 @@ class CausalHead(nn.Module):
 
     def __init__(self, width: int, *, hidden: int = 64, masked: bool = True) -> None:
         super().__init__()
-        self.mask = CausalMask(width, hidden=hidden) if masked else None
+        self.mask: CausalMask | ChannelGates | None = None
+        if masked:
+            self.mask = CausalMask(width, hidden=hidden) if hidden else ChannelGates(width)
         self.verdict = nn.Linear(width, 1)
         nn.init.zeros_(self.verdict.weight)
         nn.init.zeros_(self.verdict.bias)

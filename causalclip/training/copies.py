@@ -1,6 +1,7 @@
 """Copies of a training picture as it may reach a detector: delivered at full size, then seen in squares. Offline."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -17,6 +18,8 @@ register_heif_opener()  # phones write HEIC
 LOSSLESS = "PNG", "TIFF", "BMP"
 LONG_SIDES = (640, 2048), (512, 1600), (512, 1024)  # px; of a lightly and a much delivered copy, and of a retouched one
 MUCH, RETOUCHED = 1, 2  # the numbers of those copies
+Copy = Literal["light", "much", "retouched", "drawn"]
+SHARES = {"light": 0.5, "much": 0.35, "retouched": 0.15}  # of the pictures, where one copy of each has to do
 HISTORY = 0.6  # how often a lossless file first gets a lossy past, as most photographs have one
 
 
@@ -80,12 +83,24 @@ def on_white(picture: Image.Image) -> Image.Image:
     return white.convert("RGB")
 
 
-def seed_of(record: Record) -> int:
-    """A number of the picture's own, so that a copy does not depend on what else is learned from."""
+def copy_number(record: Record, copy: Copy) -> int:
+    """The number of a copy by name; a drawn one is one of the three, by the picture itself and SHARES."""
+    if copy != "drawn":
+        return list(SHARES).index(copy)
+    lot = seed_of(record, last=True) / 2**24
+    ends = np.cumsum(list(SHARES.values()))
+    return min(int((lot >= ends).sum()), len(SHARES) - 1)
+
+
+def seed_of(record: Record, *, last: bool = False) -> int:
+    """A number of the picture's own, so that a copy does not depend on what else is learned from.
+
+    Below 2**48; last: another one, below 2**24.
+    """
     try:
-        return int(record.picture[:12], 16)
+        return int(record.picture[-6:] if last else record.picture[:12], 16)
     except ValueError:
-        return int.from_bytes(record.path.encode(), "big") % 2**48
+        return int.from_bytes(record.path.encode(), "big") % (2**24 if last else 2**48)
 
 
 def retouch(picture: Image.Image, rng: np.random.Generator) -> Image.Image:

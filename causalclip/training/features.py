@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from multiprocessing import cpu_count, get_context
 from pathlib import Path
 from typing import Any
@@ -18,21 +19,21 @@ from tqdm import tqdm
 from causalclip.clip.backbones import load_tower
 from causalclip.clip.embedding import EMBEDDING, embed, needs, part_widths, patch_total
 from causalclip.clip.tower import Tower
-from causalclip.training.copies import copy_view
+from causalclip.training.copies import Copy, copy_number, copy_view
 from causalclip.training.data import Record
 
 CHUNK = 32  # pictures; what a worker is given at once
-VERSION = 2  # of what a copy is: change it when causalclip.training.copies or what it calls changes
+VERSION = 3  # of what a copy is: change it when causalclip.training.copies or what it calls changes
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One chunk of one copy, and the file of each picture in it."""
+    """One chunk of pictures: which copy of each, and the file that it goes to."""
 
     backbone: str
     root: str
     records: tuple[Record, ...]
-    copy: int
+    copies: tuple[int, ...]
     targets: tuple[Path, ...]
 
 
@@ -42,21 +43,22 @@ def all_parts(layers: int) -> tuple[str, ...]:
 
 
 def compute_features(
-    records: Sequence[Record], root: str | Path, *, backbone: str, copies: int, cache: str | Path
+    records: Sequence[Record], root: str | Path, *, backbone: str, copies: Sequence[Copy], cache: str | Path
 ) -> "Features":
-    """Features of `copies` copies of every record, from the cache where they are there, computed and kept where not.
+    """Features of those copies of every record, from the cache where they are there, computed and kept where not.
 
     A file a picture, so that a picture that is added costs no other one. Two processes of one thread each share the
     work: faster than one of two threads, and it can be stopped at any time.
     """
     folder = Path(cache) / f"{re.sub('[^A-Za-z0-9@._-]+', '+', backbone)}-{VERSION}"
-    files = [[_file(folder, record, copy) for record in records] for copy in range(copies)]
+    numbers = [[copy_number(record, copy) for record in records] for copy in copies]
+    files = [[_file(folder, r, n) for r, n in zip(records, row, strict=True)] for row in numbers]
     jobs = []
-    for copy, targets in enumerate(files):
-        missing = [(r, t) for r, t in zip(records, targets, strict=True) if not t.exists()]
+    for row, targets in zip(numbers, files, strict=True):
+        missing = [job for job in zip(records, row, targets, strict=True) if not job[2].exists()]
         for first in range(0, len(missing), CHUNK):
-            chunk, wanted = zip(*missing[first : first + CHUNK], strict=True)
-            jobs.append(Job(backbone, str(root), chunk, copy, wanted))
+            chunk, wanted, places = zip(*missing[first : first + CHUNK], strict=True)
+            jobs.append(Job(backbone, str(root), chunk, wanted, places))
     in_processes(run_job, jobs, label="features", unit=f"x{CHUNK}")
     return Features(files, load_tower(backbone))
 
@@ -101,9 +103,11 @@ def run_job(job: Job) -> None:
     tower = process_tower(job.backbone)
     parts = all_parts(tower.layers)
     for at in range(0, len(job.records), 8):
-        records, targets = job.records[at : at + 8], job.targets[at : at + 8]
-        views, qualities = zip(*(copy_view(r, job.root, job.copy, size=tower.image_size) for r in records), strict=True)
-        rows = embed(tower(torch.stack(views)), parts, tower).half().numpy()
+        of, targets = zip(job.records, job.copies, strict=True), job.targets[at : at + 8]
+        chosen = [copy_view(r, job.root, n, size=tower.image_size) for r, n in islice(of, at, at + 8)]
+        views, qualities = zip(*chosen, strict=True)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            rows = embed(tower(torch.stack(views)), parts, tower).half().numpy()
         for target, row, quality in zip(targets, rows, qualities, strict=True):
             target.parent.mkdir(parents=True, exist_ok=True)
             partial = target.with_suffix(".partial.npy")  # a killed run leaves no half file under the name

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from causalclip.head.losses import LossWeights, causal_loss
 from causalclip.head.model import CausalHead
-from causalclip.training.warm_start import start_at_least_squares
+from causalclip.training.closed_form import GateConfig, fit_gates, start_at_least_squares
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class TrainConfig:
     mixup: of embeddings and labels, alpha of the Beta distribution; 0 mixes nothing.
     ridge: strength of the least squares that training starts from; 0 starts at a verdict that knows nothing.
     environments_a_step: how many a batch is drawn from, where a loss looks at environments.
+    gates: chosen in closed form (causalclip.training.closed_form) in place of all of this but `ridge` and `seed`;
+        `hidden` is 0 then.
     """
 
     epochs: int = 12
@@ -43,6 +45,7 @@ class TrainConfig:
     ridge: float = 0.0
     environments_a_step: int = 8
     weights: LossWeights = field(default_factory=LossWeights)
+    gates: GateConfig | None = None
     seed: int = 0
 
 
@@ -84,6 +87,12 @@ def fit_head(
     torch.manual_seed(config.seed)
     copies = features[None] if features.dim() == 2 else features
     head.standardise_by(copies.flatten(0, 1).float(), patch_total)
+    if config.gates:
+        if environments is None:
+            raise ValueError("Gates are chosen by what environments agree on; none were given.")
+        return fit_gates(
+            head, copies, labels, environments, config.gates, strength=config.ridge, sample_weight=sample_weight
+        )
     if config.ridge:
         head.tau.fill_(config.tau_start)
         start_at_least_squares(

@@ -11,8 +11,8 @@ from torch import Tensor
 from causalclip.calibration import owner_shares, threshold_within, upper_bound
 from causalclip.head.kinds import KindHead
 from causalclip.head.model import CausalHead
+from causalclip.training.closed_form import start_at_least_squares
 from causalclip.training.data import LIKE, Record
-from causalclip.training.warm_start import start_at_least_squares
 
 DRAWINGS = "drawing", "rendering"  # kinds in the data; every other one but photo is a page
 REFUSED = 0.02  # of photographs, at most, on new owners

@@ -13,7 +13,7 @@ from torch import Tensor
 from causalclip.detector import DetectorConfig
 from causalclip.head.hsic import normalised_hsic
 from causalclip.head.masks import MaskStatistics
-from causalclip.head.meaning import MASK_MEANING, SHARES_THE_LABEL
+from causalclip.head.meaning import GATES_MEANING, MASK_MEANING, SHARES_THE_LABEL
 from causalclip.head.model import CausalHead
 from causalclip.training.data import Record
 from causalclip.training.measures import calibration_error
@@ -93,6 +93,12 @@ other kinds: {refused}.
 """
 
 
+SPLICED = """The head also learned where evidence is, from splices of these pictures: generated regions in photographs,
+and photographs in photographs and in generated pictures. Each place is labelled by whether it is generated.
+"""
+COLLAPSE = "Collapse would show as a density of 0 or 1, or a variance of 0."
+
+
 def model_card(report: Mapping[str, Any], records: Sequence[Record], config: DetectorConfig) -> str:
     """The README.md of a trained detector: what it is, what it was trained on, what is known and what is not."""
     masks = "\n".join(
@@ -124,9 +130,7 @@ A re-implementation of CausalCLIP's method (arXiv 2512.13285) on another tower a
 
 Several sources are non-commercial or for research only; pictures are not part of this repository.
 Every picture was delivered at full size, lightly and much, and retouched, before it was looked at.
-The head also learned where evidence is, from splices of these pictures: generated regions in photographs, and
-photographs in photographs and in generated pictures. Each place is labelled by whether it is generated.
-
+{SPLICED if report["recipe"]["splices"] else ""}
 ## Held-out families of generators, sites and collections
 AUC inside each fold of the training data, as the mean over folds. Every picture is
 lightly delivered; *delivered* means much, or retouched.
@@ -142,7 +146,7 @@ inconclusive between them; threshold of best balanced accuracy {calibration.thre
 
 {kinds_words(report["kinds"])}
 ## The mask
-Collapse would show as a density of 0 or 1, or a variance of 0.
+{GATES_MEANING if report["recipe"]["head"]["gates"] else COLLAPSE}
 
 | head | density | entropy, bits | variance over pictures | share above 0.5 | nHSIC(Zc, Znc) | adversary's accuracy |
 |---|---|---|---|---|---|---|

@@ -19,6 +19,8 @@ from causalclip.clip.embedding import needs
 from causalclip.detector import Detector, DetectorConfig
 from causalclip.head.losses import LossWeights
 from causalclip.head.model import CausalHead
+from causalclip.training.closed_form import GateConfig
+from causalclip.training.copies import Copy
 from causalclip.training.data import LIKE, Record, assign_environments, assign_folds, find_pairs
 from causalclip.training.features import Features, compute_features, neutral_patches
 from causalclip.training.fitting import TrainConfig, fit_head
@@ -44,7 +46,7 @@ class Recipe:
     """
 
     parts: tuple[str, ...] = PARTS
-    copies: int = 3
+    copies: tuple[Copy, ...] = ("light", "much", "retouched")
     folds: int = 5
     broad: float = 0.3
     splices: int = 800
@@ -61,8 +63,10 @@ class Recipe:
         raw = json.loads(Path(path).read_text())
         head = raw.pop("head", {})
         weights = LossWeights(**{**asdict(CAUSAL), **head.pop("weights", {})})
-        if "parts" in raw:
-            raw["parts"] = tuple(raw["parts"])
+        if "gates" in head:
+            head["gates"] = GateConfig(**head["gates"])
+        for name in {"parts", "copies"} & set(raw):
+            raw[name] = tuple(raw[name])
         return cls(head=replace(cls().head, weights=weights, **head), **raw)
 
 
@@ -261,7 +265,9 @@ def train_detector(
     others = [r for r in every if r.kind != "photo"]
     kinds: dict[str, Any] = {}
     if others:
-        seen = compute_features(others, root, backbone=backbone, copies=COPIES, cache=cache).take(recipe.parts)
+        seen = compute_features(others, root, backbone=backbone, copies=recipe.copies[:COPIES], cache=cache).take(
+            recipe.parts
+        )
         both = torch.cat([data.features[:COPIES], seen], 1)
         detector.kinds, kinds = fit_kinds([*records, *others], both)
     detector.save_pretrained(out)

@@ -12,7 +12,7 @@ from tests.makers.towers import write_tower
 
 CONFIG = {
     "parts": ["cls:2", "patch:1"],
-    "copies": 2,
+    "copies": ["light", "much"],
     "folds": 2,
     "splices": 8,
     "revision": "of a test",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from causalclip.head.meaning import MASK_MEANING, SHARES_THE_LABEL
+from causalclip.head.meaning import GATES_MEANING, MASK_MEANING, SHARES_THE_LABEL
 from causalclip.maps.maskgrid import BINS, CLOSED, OPEN, TITLES, Openness, mean_masks, openness
 from ui.charts import bar, table
 
@@ -13,12 +13,21 @@ if TYPE_CHECKING:
     from causalclip.detector import Detection
 
 PAPER = "https://arxiv.org/abs/2512.13285"
+NUMBER = "For every channel of CLIP's embedding the mask holds a number from 0 (closed) to 1 (open)"
+NHSIC = (
+    "nHSIC (the normalised Hilbert-Schmidt independence criterion): 0 where neither tells anything of the other, 1 "
+    "where one tells all."
+)
+LINK = f"<a href='{PAPER}' target='_blank' rel='noopener noreferrer'>CausalCLIP, arXiv 2512.13285</a>"
 ABOUT = (
-    "<p>For every channel of CLIP's embedding the mask holds a number from 0 (closed) to 1 (open), made from the "
-    "picture itself; in training it is drawn at random (Gumbel-Softmax), so that it learns to open or close a channel "
-    "altogether. Training also punishes dependence between what passes and what is held back, by nHSIC (the normalised "
-    "Hilbert-Schmidt independence criterion): 0 where neither tells anything of the other, 1 where one tells all. "
-    f"Both are of <a href='{PAPER}' target='_blank' rel='noopener noreferrer'>CausalCLIP, arXiv 2512.13285</a>.</p>"
+    f"<p>{NUMBER}, made from the picture itself; in training it is drawn at random (Gumbel-Softmax), so that it learns "
+    "to open or close a channel altogether. Training also punishes dependence between what passes and what is held "
+    f"back, by {NHSIC} Both are of {LINK}.</p>"
+)
+ABOUT_GATES = (
+    f"<p>{NUMBER}. {GATES_MEANING} That the verdict reads only what passes is of {LINK}, which draws the mask at "
+    "random in training instead. How much what passes and what is held back depend on each other is measured by "
+    f"{NHSIC}</p>"
 )
 UNMEASURED = "<p>How independent the two halves are was not recorded for this model.</p>"
 
@@ -26,7 +35,13 @@ UNMEASURED = "<p>How independent the two halves are was not recorded for this mo
 def mask(detection: Detection, measured: dict[Kind, dict[str, float]]) -> str:
     """measured: Detector.masks."""
     found = {kind: openness(values) for kind, values in mean_masks(detection).items()}
-    return ABOUT + _measured(measured) + "".join(_shares(kind, o) for kind, o in found.items()) + _histogram(found)
+    same = bool(measured) and all(m.get("variance") == 0 for m in measured.values())
+    return (
+        (ABOUT_GATES if same else ABOUT)
+        + _measured(measured)
+        + "".join(_shares(kind, o) for kind, o in found.items())
+        + _histogram(found)
+    )
 
 
 def _measured(measured: dict[Kind, dict[str, float]]) -> str:

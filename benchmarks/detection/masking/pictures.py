@@ -77,7 +77,7 @@ def read_pictures(
 ) -> Pictures:
     """The photographs of like content in the split `train`, each delivered once. each: of an owner's class, at most."""
     records = [r for r in read_originals(table, originals, each=each) if r.kind == "photo" and r.set in LIKE]
-    features = compute_features(records, originals, backbone=DEFAULT, copies=1, cache=cache)
+    features = compute_features(records, originals, backbone=DEFAULT, copies=("light",), cache=cache)
     x = features.take(parts)[0].float().numpy()
     x -= x.mean(0)
     x /= x.std(0) + 1e-6

@@ -1,5 +1,7 @@
 """Copies of originals: delivered at full size, seeded by the picture, seen in the squares that detection sees."""
 
+import hashlib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from PIL import Image
 
 from causalclip.dataset.originals import read_originals
-from causalclip.training.copies import LONG_SIDES, copy_picture, copy_view, open_original
+from causalclip.training.copies import LONG_SIDES, SHARES, copy_number, copy_picture, copy_view, open_original
 from causalclip.training.data import BadManifest, Record
 from tests.makers.pictures import photo
 
@@ -28,6 +30,16 @@ def test_copies_are_seeded_by_the_picture_and_never_enlarged(copy: int, tmp_path
     assert first.size != other.size or not np.array_equal(first, other)
     assert max(first.size) <= max(900 * 1.3, LONG_SIDES[copy][1])
     assert min(first.size) / max(first.size) == pytest.approx(2 / 3, abs=0.02)
+
+
+def test_one_copy_of_each_is_drawn_by_the_picture_in_known_shares() -> None:
+    hashes = [hashlib.sha256(bytes([i, j])).hexdigest() for i in range(50) for j in range(50)]
+    records = [Record(f"{h}.png", 0, "owner", "train", "sites", "picture", h, "owner") for h in hashes]
+    drawn = [copy_number(r, "drawn") for r in records]
+    assert drawn == [copy_number(r, "drawn") for r in records]
+    of = Counter(drawn)
+    assert [of[i] / len(drawn) for i in range(3)] == pytest.approx(list(SHARES.values()), abs=0.03)
+    assert [copy_number(records[0], name) for name in ("light", "much", "retouched")] == [0, 1, 2]
 
 
 def test_a_view_is_a_square_of_the_towers_size_with_its_compression(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from causalclip.detector import Detection
-from causalclip.head.meaning import MASK_MEANING
+from causalclip.head.meaning import GATES_MEANING, MASK_MEANING
 from causalclip.maps.maskgrid import mean_masks, openness
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import photo
@@ -50,6 +50,14 @@ def test_a_mask_that_holds_back_traces_is_said_to(detection: Detection) -> None:
     assert text(MASK_MEANING) in said
     fair = text(mask(detection, {"whole": MEASURED | {"adversary_accuracy": 0.52}}))
     assert text(MASK_MEANING) not in fair
+
+
+def test_a_mask_that_is_the_same_for_every_picture_is_said_to_be(detection: Detection) -> None:
+    measured = {kind: MEASURED | {"variance": 0.0} for kind in mean_masks(detection)}
+    said = text(mask(detection, measured))
+    assert text(GATES_MEANING) in said
+    assert "made from the picture itself" not in said
+    assert text(GATES_MEANING) not in text(mask(detection, {"whole": MEASURED}))
 
 
 def test_the_docs_say_it_in_the_same_words() -> None:
