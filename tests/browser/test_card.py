@@ -154,7 +154,7 @@ def test_what_to_do_stands_above_the_map_and_in_the_second_screen_of_a_phone(
 def test_who_waits_is_told_for_how_long(open_page: Open, serve: Serve, files: dict[str, Path]) -> None:
     page = open_page(serve(Slowed(6)))
     give(page, files["photo.jpg"])
-    expect(page.locator("#status .cc-elapsed")).to_have_text(re.compile(r"[2-9] seconds so far\."))
+    expect(page.locator("#status .cc-elapsed")).to_have_text(re.compile(r"So far: [2-9] s\."))
     expect(page.locator("#status .cc-scale")).to_be_visible()
     expect(page.locator("#status .cc-elapsed")).to_have_count(0)
 

@@ -59,6 +59,7 @@ def test_another_vision_language_model_speaks_and_is_attacked_on_the_lent_card(m
     models = tiny_models(other=hub_folders(tmp_path)["chat"])
     wish = Wish("is there a dog", attack=make_attack("pgd", 8, 2), vlm=OTHER)
     *_, shown = exhibit(models, photo(64, 48), wish)
-    assert [getattr(task, "__name__", task) for task in asked] == ["listen", "attacked", "listen", "purify", "listen"]
+    names = [getattr(task, "__name__", task) for task in asked]
+    assert names == ["listen", "timed", "attacked", "listen", "purify", "listen"]  # a step is timed where it will run
     assert shown.complete
     assert shown.step == 2
