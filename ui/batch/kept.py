@@ -14,6 +14,7 @@ from causalclip.examine.batch import CHECKING, UNCHECKED, Done, Early, Known, Ro
 from causalclip.languages import speaking
 from causalclip.languages.names import ENGLISH
 from ui.batch import opened
+from ui.server.turns import Superseded
 
 SMALL = 64  # px, the long side of a row's picture
 
@@ -32,7 +33,10 @@ class Answers(MutableMapping[str, Early]):
         return found
 
     def __setitem__(self, sha256: str, early: Early) -> None:
-        self._file(sha256).write_bytes(pickle.dumps(early))
+        try:
+            self._file(sha256).write_bytes(pickle.dumps(early))
+        except FileNotFoundError:  # the page was closed meanwhile, and its folder went: that is no error
+            raise Superseded from None
 
     def __delitem__(self, sha256: str) -> None:
         self._file(sha256).unlink()
