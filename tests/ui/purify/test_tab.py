@@ -1,7 +1,6 @@
-"""The Purify tab: its stages, its words, its endpoints over HTTP."""
+"""The Purify tab: its stages and its callbacks."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,8 @@ from purifier import pace
 from purifier.aims import AimError, make_aim
 from purifier.attacks import run_attack
 from purifier.denoiser.pipeline import new_pipeline
-from purifier.exhibit import Exhibit, Said, Wish, difference, exhibit, make_attack
+from purifier.exhibit import Exhibit, Wish, difference, exhibit, make_attack
 from purifier.meaning import likeness
-from purifier.models import Voice
 from purifier.names import EMBEDDED, OTHER
 from purifier.pixels import to_array, to_tensor
 from purifier.vlm import EmbeddedVLM
@@ -118,16 +116,6 @@ def test_the_same_seed_is_the_same_picture_on_the_page_and_by_command(tmp_path: 
 # Meaning ------------------------------------------------------------------------------------------
 
 
-def test_captions_are_compared_by_meaning_and_the_measure_is_named() -> None:
-    exhibit = shown("cat on a couch", "dog on a lawn", "cat on a wall")
-    exhibit.said["adversarial"] = replace(exhibit.said["adversarial"], alike=0.3)
-    exhibit.said["purified"] = replace(exhibit.said["purified"], alike=0.9)
-    assert "changed the caption; purification brought the caption back" in words.result(exhibit)
-    assert "caption differs (0.30)" in words.said(exhibit, "adversarial", "After")
-    assert "caption means the same (0.90)" in words.said(exhibit, "purified", "Then")
-    assert "the cosine of their mean word vectors" in words.notes(exhibit)
-
-
 def test_how_near_two_texts_are() -> None:
     model = tiny_models().vlm
     assert likeness(model, "a dog", "a dog") == 1
@@ -148,117 +136,6 @@ def test_differences_are_on_one_fixed_scale() -> None:
 def test_settings_outside_the_bounds_are_refused(bad: tuple[str, float, int]) -> None:
     with pytest.raises(AimError):
         make_attack(*bad)
-
-
-# Words --------------------------------------------------------------------------------------------
-
-
-def shown(clean: str | None, moved: str, purified: str, *, answers: tuple[str, str, str] | None = None, sure=True):
-    """By captions; answers of the three pictures, if any."""
-    captions = {"clean": clean, "adversarial": moved, "purified": purified}
-    said = {
-        name: Said(f"a <b>{caption}</b>", spoken, spoken, sure, 0.5 if clean else None)
-        for (name, caption), spoken in zip(captions.items(), answers or ("", "", ""), strict=True)
-        if caption
-    }
-    return Exhibit(Wish(QUESTION, attack=make_attack("pgd", 8, 5) if clean else None), said=said)
-
-
-@pytest.mark.parametrize(
-    ("captions", "title"),
-    [
-        (("cat", "dog", "cat"), "The attack changed the caption; purification brought the caption back"),
-        (("cat", "dog", "dog"), "The attack changed the caption; purification did not bring it back"),
-        (("cat", "cat", "cat"), "The attack did not change the caption"),
-        (("cat", "cat", "dog"), "The attack did not change the caption, but purification did"),
-        ((None, "cat", "cat"), "Purified: the caption stayed the same"),
-        ((None, "cat", "dog"), "Purified: the caption is another one now"),
-    ],
-)
-def test_the_card_says_what_happened_first(captions: tuple[Any, ...], title: str) -> None:
-    exhibit = shown(*captions)
-    assert f"<h2>{title}</h2>" in words.result(exhibit)
-    assert "Purified in" in words.notes(exhibit)
-    assert "may read as generated" in words.notes(exhibit)
-
-
-@pytest.mark.parametrize(
-    ("captions", "answers", "title"),
-    [
-        ("cdc", "121", "changed the caption and the answer; purification brought the caption and the answer back"),
-        ("cdd", "121", "changed the caption and the answer; purification brought the answer back, not the caption"),
-        ("cdc", "122", "changed the caption and the answer; purification brought the caption back, not the answer"),
-        ("cde", "123", "changed the caption and the answer; purification brought neither back"),
-        ("ccc", "121", "changed the answer; purification brought the answer back"),
-        ("cdc", "111", "changed the caption; purification brought the caption back"),
-        ("ccc", "111", "changed neither the caption nor the answer"),
-        ("ccd", "111", "changed neither the caption nor the answer, but purification changed the caption"),
-        ("cdc", "112", "changed the caption; purification brought the caption back, but changed the answer"),
-    ],
-)
-def test_an_answer_that_was_sure_is_in_the_title(captions: str, answers: str, title: str) -> None:
-    exhibit = shown(*captions, answers=tuple(answers))
-    assert f"<h2>The attack {title}</h2>" in words.result(exhibit)
-
-
-def test_of_an_answer_that_was_a_guess_nothing_is_claimed() -> None:
-    answers = ("2", "3", "2")
-    exhibit = shown("cat", "cat", "cat", answers=answers, sure=False)
-    guessed = words.result(exhibit)
-    assert "<h2>The attack did not change the caption</h2>" in guessed
-    assert "not sure of its answer on the clean picture" in guessed
-    assert "answer" not in words.said(exhibit, "adversarial", "After")
-    sure = shown("cat", "cat", "cat", answers=answers)
-    sentence = "The answer was \u201c2\u201d, \u201c3\u201d under the attack, and \u201c2\u201d after purification."
-    assert sentence in words.result(sure)
-    assert "answer differs" in words.said(sure, "adversarial", "After")
-
-
-def test_case_and_a_full_stop_are_no_difference() -> None:
-    exhibit = shown("cat", "dog", "cat", answers=("Yes.", "no", "yes"))
-    assert "purification brought the caption and the answer back" in words.result(exhibit)
-
-
-def test_agreement_is_in_words_and_nothing_is_unescaped() -> None:
-    exhibit = shown("cat", "dog", "cat")
-    assert "caption differs" in words.said(exhibit, "adversarial", "After")
-    assert "caption as before" in words.said(exhibit, "purified", "Then")
-    assert "caption" not in words.said(exhibit, "clean", "Before")
-    assert "<b>" not in words.answers(exhibit)
-    assert "caption" not in words.answers(shown(None, "cat", "cat"))
-
-
-def test_the_likelihood_of_the_clean_words_is_drawn() -> None:
-    exhibit = run(Wish(QUESTION, attack=make_attack("pgd", 8, 4)))[-1]
-    values = [exhibit.said[name].likelihood for name in ("clean", "adversarial", "purified")]
-    assert all(value is not None and 0 <= value <= 1 for value in values)
-    html = words.answers(exhibit)
-    assert html.count("<tr>") == 4
-    assert html.count("<svg") == 3
-    assert f"<td>{100 * values[1]:.0f} %</td>" in html
-    assert "How likely" not in words.answers(run(Wish(QUESTION))[-1])
-
-
-def test_progress_is_shown_while_it_attacks() -> None:
-    exhibit = Exhibit(Wish(QUESTION), said={"clean": Said("a dog")}, step=4, steps=20, attack_seconds=2)
-    assert "<progress max='20' value='4'" in words.working(exhibit)
-    assert "A step takes 0.5 s: 2 s so far, about 8 s left." in words.working(exhibit)
-
-
-def test_who_speaks_is_named_and_why() -> None:
-    exhibit = shown("cat", "dog", "cat", answers=("1", "2", "1"))
-    assert "What the embedded model says" in words.answers(exhibit)
-    assert "made 5 steps through the gradient of the embedded model" in words.notes(Exhibit(exhibit.wish, step=5))
-    exhibit.voice = Voice(problem="smol could not be loaded, so the embedded model speaks in its place.")
-    assert "<p>smol could not be loaded" in words.result(exhibit)
-    exhibit.voice = Voice(OTHER, "smol<")
-    assert "What smol&lt; says" in words.answers(exhibit)
-    assert "through the gradient of smol&lt;" in words.notes(exhibit)
-    assert "carried over" not in words.result(exhibit)
-    exhibit.wish = replace(exhibit.wish, objective="features")
-    assert "The attack was made on CLIP alone: what it does to smol&lt; is carried over." in words.result(exhibit)
-    exhibit.voice = Voice(OTHER, "smol", asks=False)
-    assert "smol only captions, so the question was not asked." in words.result(exhibit)
 
 
 # Callbacks ----------------------------------------------------------------------------------------

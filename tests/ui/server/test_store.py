@@ -2,14 +2,11 @@
 
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 import pytest
-from gradio.context import LocalContext
 
 from ui.server import store
 from ui.server.files import upload_path
@@ -40,17 +37,6 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Store
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
     (tmp_path / "uploads").mkdir()
     return Store(clock)
-
-
-@pytest.fixture
-def answer() -> Iterator[Any]:
-    """Says whose event is being answered."""
-
-    def start(session: str | None) -> None:
-        LocalContext.request.set(SimpleNamespace(session_hash=session) if session else None)  # type: ignore[arg-type]
-
-    yield start
-    LocalContext.request.set(None)
 
 
 def upload(kept: Store, owner: str = ME, *, size: int = 100, brief: bool = True) -> Path:

@@ -3,25 +3,12 @@
 import threading
 import time
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 import pytest
-from gradio.context import LocalContext
 
 from ui.server.turns import Part, Superseded, forget_turns, take_turn
-
-
-@pytest.fixture
-def answer() -> Iterator[Any]:
-    """Says whose event is being answered."""
-
-    def start(session: str | None) -> None:
-        LocalContext.request.set(SimpleNamespace(session_hash=session) if session else None)  # type: ignore[arg-type]
-
-    yield start
-    LocalContext.request.set(None)
 
 
 def test_only_the_newest_run_of_a_session_goes_on(answer: Any) -> None:

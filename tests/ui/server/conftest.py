@@ -1,0 +1,19 @@
+"""What the tests of the server share."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from gradio.context import LocalContext
+
+
+@pytest.fixture
+def answer() -> Iterator[Any]:
+    """Says whose event is being answered."""
+
+    def start(session: str | None) -> None:
+        LocalContext.request.set(SimpleNamespace(session_hash=session) if session else None)  # type: ignore[arg-type]
+
+    yield start
+    LocalContext.request.set(None)
