@@ -1,6 +1,8 @@
 """The page in other languages as a person meets it: on a phone, from right to left, and after the switch."""
 
+import re
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -44,4 +46,19 @@ def test_the_switch_is_remembered_by_the_browser_alone(browser: Browser, tiny_ap
     page.locator("#languages select").select_option("en")
     page.wait_for_url("**lang=en**")
     expect(page.locator("#status h2")).to_contain_text("No picture yet")
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_switch_has_the_colours_of_the_page(
+    browser: Browser, tiny_app: str, scheme: Literal["light", "dark"]
+) -> None:
+    context = browser.new_context(locale="en", color_scheme=scheme)
+    page = context.new_page()
+    page.goto(f"{tiny_app}?__theme={scheme}")
+    switch = page.locator("#languages select")
+    expect(switch).to_be_visible()
+    ink, ground = (switch.evaluate(f"(s) => getComputedStyle(s).{name}") for name in ("color", "backgroundColor"))
+    shades = [sum(map(int, re.findall(r"\d+", colour)[:3])) / 3 for colour in (ink, ground)]
+    assert abs(shades[0] - shades[1]) > 150, (ink, ground)
     context.close()
