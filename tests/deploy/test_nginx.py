@@ -192,6 +192,8 @@ def test_calls_have_a_rate() -> None:
         ("gradio_api/upload", 20_000_000, 200),
         ("gradio_api/mcp/", 27_000_000, 200),
         ("api/v1/examine", 23_000_000, 413),
+        ("share", 20_000_000, 200),
+        ("share", 23_000_000, 413),
     ],
 )
 def test_a_body_has_a_limit_by_what_it_is_for(proxy: Proxied, path: str, size: int, status: int) -> None:

@@ -1,4 +1,4 @@
-"""The routes of /api/v1, for gr.Blocks.launch: under mount_gradio_app Gradio would serve any file of the host."""
+"""The routes of /api/v1 and of the web app, for gr.Blocks.launch: mounted, Gradio would serve any file of the host."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from ui.programs.examine import Examine, refusal
 from ui.programs.openapi import document
+from ui.programs.webapp import webapp_routes
 from ui.server.doors.programs import OPENAPI, PAIR
 from ui.server.pairing import DIGITS, PAIRINGS, Pairings, is_extension
 
@@ -34,6 +35,7 @@ def routes(detector: Callable[[], Detector], *, pairings: Pairings = PAIRINGS) -
         Route("/api/v1/examine", Examine(detector).answer, methods=["POST"]),
         Route(PAIR, pair, methods=["POST"]),
         Route(OPENAPI, _described, methods=["GET"]),
+        *webapp_routes(),
     ]
 
 

@@ -15,6 +15,7 @@ from ui.server.doors.hosts import UNKNOWN, allowed_hosts, is_known, is_own_page
 from ui.server.pairing import PAIRINGS, Pairings, is_extension
 
 ROOT, PAIR, OPENAPI = "/api/v1/", "/api/v1/pair", "/api/v1/openapi.json"
+SHARE = "/share"  # what a phone's own menu sends; no page can say so
 VARIABLE = "CAUSALCLIP_TOKEN"
 WHO = "A token is needed: send the header Authorization: Bearer TOKEN. Whoever runs this app has it."
 UNPAIRED = "This extension is not paired with the app, or no longer. Pair it: the app's page shows a code."
@@ -31,7 +32,8 @@ class Programs:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(ROOT):
-            await self.app(scope, receive, send)
+            shared = scope["type"] == "http" and scope["path"] == SHARE and header(scope, "sec-fetch-site") == "none"
+            await self.app({**scope, LET_IN: True} if shared else scope, receive, send)
             return
         host, origin, site = (header(scope, name) for name in ("host", "origin", "sec-fetch-site"))
         own = is_own_page(origin, host, site, self.hosts)

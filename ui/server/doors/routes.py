@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from ui.server.doors.answers import Scope, client_of, header
 from ui.server.doors.hosts import FOREIGN, UNKNOWN, is_known, is_own_page
-from ui.server.doors.programs import LET_IN, OPENAPI
+from ui.server.doors.programs import LET_IN, OPENAPI, SHARE
 from ui.server.store import is_upload
 
 CLOSED = "There is nothing here."
@@ -32,6 +32,8 @@ OPEN = tuple(
         (SENDING, r"/api/v1/(examine|pair)"),
         (LOOKING, OPENAPI),
         (LOOKING, r"/(healthz|metrics)"),
+        (LOOKING, r"/icon-\d{3}\.png|/shared/[\w-]{43}"),
+        (SENDING, SHARE),
     )
 )
 FILE, UPLOAD = "/gradio_api/file=", "/gradio_api/upload"

@@ -1,0 +1,50 @@
+"""The page as a web app: Chromium's own checks of its manifest, and a picture that a phone shares with it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Page, Playwright, expect
+
+from tests.browser.conftest import PATIENCE
+from tests.conftest import CHROMIUM
+from tests.makers.pictures import encode, photo
+
+
+@pytest.fixture
+def phone(playwright: Playwright, tmp_path: Path) -> Iterator[Page]:
+    """A phone's window that can install pages, which those of other tests cannot."""
+    emulated = {name: value for name, value in playwright.devices["Pixel 7"].items() if name != "default_browser_type"}
+    context = playwright.chromium.launch_persistent_context(
+        str(tmp_path),
+        executable_path=CHROMIUM,
+        args=["--no-sandbox", "--disable-gpu"],
+        **emulated,
+    )
+    context.set_default_timeout(PATIENCE)
+    yield context.new_page()
+    context.close()
+
+
+def test_the_browser_finds_no_fault_with_the_manifest(phone: Page, tiny_app: str) -> None:
+    phone.goto(tiny_app)
+    session = phone.context.new_cdp_session(phone)
+    found = session.send("Page.getAppManifest")
+    assert found["errors"] == []
+    assert found["url"].endswith("/manifest.json")
+    target = json.loads(found["data"])["share_target"]
+    assert target["params"]["files"] == [{"name": "picture", "accept": ["image/*"]}]
+    assert session.send("Page.getInstallabilityErrors")["installabilityErrors"] == []
+
+
+def test_a_shared_picture_arrives_in_detect(phone: Page, tiny_app: str) -> None:
+    sent = {"picture": ("IMG_0001.jpg", encode(photo(320, 240), "JPEG"))}
+    by_menu = {"Sec-Fetch-Site": "none", "Origin": "null"}  # as a browser sends what its user has shared
+    answer = httpx.post(f"{tiny_app}share", files=sent, headers=by_menu, timeout=60)
+    assert answer.status_code == 303, answer.text
+    phone.goto(str(httpx.URL(tiny_app).join(answer.headers["location"])))
+    expect(phone.locator("#status .cc-scale")).to_be_visible()
+    expect(phone.locator("#picture img")).to_be_visible()
+    assert "shared" not in phone.url

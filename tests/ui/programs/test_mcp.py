@@ -1,0 +1,54 @@
+"""What docs/using.md tells an agent to do, done by a real client of MCP: upload by `upload-mcp`, then ask."""
+
+import ast
+import asyncio
+import sys
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from mcp import ClientSession, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamablehttp_client
+
+from tests.makers.pictures import encode, photo
+
+UPLOADER = "from gradio.cli.commands.upload_mcp import main; import sys; main(*sys.argv[1:])"
+
+
+async def _asked(app: str, folder: Path, file: Path) -> tuple[set[str], str, Any]:
+    """Names of the app's tools, the uploaded file's address, and what the tool that detects says of it."""
+    uploader = StdioServerParameters(command=sys.executable, args=["-c", UPLOADER, app, str(folder)])
+    async with stdio_client(uploader) as (read, write), ClientSession(read, write) as agent:
+        await agent.initialize()
+        [tool] = (await agent.list_tools()).tools
+        sent = await agent.call_tool(tool.name, {"file": str(file)})
+        assert not sent.isError, sent
+        address = sent.content[0].text
+    async with (
+        streamablehttp_client(f"{app}gradio_api/mcp/") as (read, write, _),
+        ClientSession(read, write) as agent,
+    ):
+        await agent.initialize()
+        names = {tool.name for tool in (await agent.list_tools()).tools}
+        [name] = [name for name in names if name.endswith("detect")]
+        answer = await agent.call_tool(name, {"picture": address})
+        assert not answer.isError, answer
+        return names, address, ast.literal_eval(answer.content[0].text)
+
+
+def _in_thread(asked: Coroutine[Any, Any, Any]) -> Any:
+    """Browser tests keep an event loop running in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, asked).result()
+
+
+def test_an_agent_uploads_and_asks(tiny_app: str, tmp_path: Path) -> None:
+    file = tmp_path / "photo.jpg"
+    file.write_bytes(encode(photo(200, 160), "JPEG"))
+    names, address, found = _in_thread(_asked(tiny_app, tmp_path, file))
+    assert len(names) >= 3
+    assert address.startswith(f"{tiny_app}gradio_api/file=")
+    assert found["band"] in {"likely generated", "inconclusive", "likely not generated"}
+    assert found["width"] == 200
