@@ -27,9 +27,9 @@ from causalclip.head.model import CausalHead, HeadOutput
 from causalclip.training.data import Record
 from causalclip.training.evaluation import read_split
 from causalclip.training.features import Features, compute_features
-from causalclip.training.fitting import TrainConfig
+from causalclip.training.fitting import Problem, TrainConfig
 from causalclip.training.measures import balanced_accuracy, bootstrap
-from causalclip.training.recipe import CAUSAL, PARTS, Problem, Recipe, balance, fit, problem, with_splices
+from causalclip.training.recipe import CAUSAL, PARTS, Recipe, balance, fit, problem, with_splices
 
 PLAIN = LossWeights(smoothing=CAUSAL.smoothing)
 P1 = "P1: trained on Stable Diffusion and real pictures only"

@@ -19,8 +19,9 @@ from causalclip.head.model import CausalHead
 from causalclip.training.closed_form import start_at_least_squares
 from causalclip.training.data import LIKE, Record
 from causalclip.training.features import Features, compute_features
+from causalclip.training.fitting import Problem
 from causalclip.training.measures import true_positive_rate
-from causalclip.training.recipe import Problem, Recipe, balance, problem
+from causalclip.training.recipe import Recipe, balance, problem
 
 COUNTS = 25, 50, 100, 200, 400, 700
 SEEDS = 3

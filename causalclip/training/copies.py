@@ -1,9 +1,11 @@
 """Copies of a training picture as it may reach a detector: delivered at full size, then seen in squares. Offline."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 from PIL import Image, ImageOps
 from pillow_heif import register_heif_opener
 from torch import Tensor
@@ -19,7 +21,8 @@ LOSSLESS = "PNG", "TIFF", "BMP"
 LONG_SIDES = (640, 2048), (512, 1600), (512, 1024)  # px; of a lightly and a much delivered copy, and of a retouched one
 MUCH, RETOUCHED = 1, 2  # the numbers of those copies
 Copy = Literal["light", "much", "retouched", "drawn"]
-SHARES = {"light": 0.5, "much": 0.35, "retouched": 0.15}  # of the pictures, where one copy of each has to do
+# Of the pictures, where one copy of each has to do.
+SHARES: dict[Copy, float] = {"light": 0.5, "much": 0.35, "retouched": 0.15}
 HISTORY = 0.6  # how often a lossless file first gets a lossy past, as most photographs have one
 
 
@@ -50,6 +53,19 @@ def copy_view(record: Record, root: str | Path, copy: int, *, size: int) -> tupl
     pixels = np.asarray(picture)
     squares = plan_views(picture.width, picture.height, size=size, windows=0)
     return render(pixels, [squares[int(rng.integers(len(squares)))]], size=size)[0], compression(pixels)
+
+
+def copy_windows(record: Record, root: str | Path, copy: int, *, size: int, windows: int) -> tuple[Tensor, np.ndarray]:
+    """The windows that detection sees of a copy, float [W, 3, size, size] in [0, 1], and its compression [2].
+
+    W: 0 for a picture that is hardly larger than a window.
+    """
+    picture, _ = copy_picture(record, root, copy)
+    pixels = np.asarray(picture)
+    views = plan_views(picture.width, picture.height, size=size, windows=windows)
+    seen = [view for view in views if view.kind == "window"]
+    shots = render(pixels, seen, size=size) if seen else torch.zeros(0, 3, size, size)
+    return shots, compression(pixels)
 
 
 def open_original(record: Record, root: str | Path, *, most: int, rng: np.random.Generator) -> tuple[Image.Image, bool]:
@@ -90,6 +106,14 @@ def copy_number(record: Record, copy: Copy) -> int:
     lot = seed_of(record, last=True) / 2**24
     ends = np.cumsum(list(SHARES.values()))
     return min(int((lot >= ends).sum()), len(SHARES) - 1)
+
+
+def drawn_of(records: Sequence[Record], copies: Sequence[Copy]) -> np.ndarray:
+    """Which of the copies is the drawn one of each record, [N]; it is among them, or all that can be drawn are."""
+    if "drawn" in copies:
+        return np.full(len(records), copies.index("drawn"))
+    place = [copies.index(name) for name in SHARES]
+    return np.array([place[copy_number(record, "drawn")] for record in records])
 
 
 def seed_of(record: Record, *, last: bool = False) -> int:

@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from causalclip.head.losses import LossWeights, causal_loss
 from causalclip.head.model import CausalHead
 from causalclip.training.closed_form import GateConfig, fit_gates, start_at_least_squares
+from causalclip.training.data import Record
+from causalclip.training.splicing import Cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,37 @@ def mix(x: Tensor, y: Tensor, weight: Tensor | None, *, alpha: float) -> tuple[T
     other = torch.randperm(len(x))
     blend = lambda v: share * v + (1 - share) * v[other]  # noqa: E731
     return blend(x), blend(y), None if weight is None else blend(weight)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A training set: features [K, N, D] (half), labels, weights, folds, environments [N], pairs [P, 2], splices."""
+
+    records: tuple[Record, ...]
+    features: Tensor
+    labels: Tensor
+    weight: Tensor
+    fold: np.ndarray
+    pairs: np.ndarray
+    environments: np.ndarray
+    cells: Cells | None = None
+
+    def of_windows(self, features: Tensor, picture: np.ndarray) -> "Problem":
+        """The same pictures, a row a window; the windows of a picture count together as much as the picture.
+
+        features: half [M, D]. picture: [M], whose they are.
+        """
+        count = np.bincount(picture, minlength=len(self.records))
+        weight = self.weight[picture] / torch.from_numpy(count[picture])
+        return Problem(
+            records=tuple(self.records[i] for i in picture),
+            features=features[None],
+            labels=self.labels[picture],
+            weight=weight / weight.mean(),
+            fold=self.fold[picture],
+            pairs=np.zeros((0, 2), dtype=np.int64),
+            environments=self.environments[picture],
+        )
 
 
 def fit_head(

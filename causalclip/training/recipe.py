@@ -16,18 +16,19 @@ from tqdm import tqdm
 from causalclip.calibration import Calibration, choose_bands, fit_logistic
 from causalclip.clip.backbones import load_tower
 from causalclip.clip.embedding import needs
+from causalclip.clip.views import Kind
 from causalclip.detector import Detector, DetectorConfig
 from causalclip.head.losses import LossWeights
 from causalclip.head.model import CausalHead
 from causalclip.training.closed_form import GateConfig
-from causalclip.training.copies import Copy
+from causalclip.training.copies import SHARES, Copy, drawn_of
 from causalclip.training.data import LIKE, Record, assign_environments, assign_folds, find_pairs
-from causalclip.training.features import Features, compute_features, neutral_patches
-from causalclip.training.fitting import TrainConfig, fit_head
+from causalclip.training.features import Features, compute_features, compute_windows, neutral_patches
+from causalclip.training.fitting import Problem, TrainConfig, fit_head
 from causalclip.training.guards import check_training
 from causalclip.training.kinds import COPIES, fit_kinds
 from causalclip.training.model_card import mask_report, model_card, validation_report
-from causalclip.training.splicing import Cells, Wanted, compute_cells
+from causalclip.training.splicing import Wanted, compute_cells
 
 FALSE_ALARMS, MISSES = 0.03, 0.08  # of held-out pictures of like content: real ones accused, generated ones let pass
 PARTS = ("cls:6", "cls:8", "cls:10", "cls:11", "patch:5", "patch:6")
@@ -41,17 +42,24 @@ class Recipe:
     """Settings of a training run; `--config` reads them from JSON.
 
     parts: of the embedding (causalclip.clip.embedding). copies: of each picture (causalclip.training.copies).
+    windows: at native scale that are looked at beside the squares, at most; share: of the verdict that is theirs.
     folds: of held-out groups. broad: how much each class of the set `broad` counts beside the pictures of like content.
     splices: of training pictures, that teach where the evidence is.
     """
 
     parts: tuple[str, ...] = PARTS
     copies: tuple[Copy, ...] = ("light", "much", "retouched")
+    windows: int = 0
+    share: float = 0.0
     folds: int = 5
     broad: float = 0.3
     splices: int = 800
     head: TrainConfig = field(default_factory=lambda: TrainConfig(rate=3e-4, mask_rate=3e-3, ridge=1.0, weights=CAUSAL))
     revision: str = "1"
+
+    def __post_init__(self) -> None:
+        if self.windows and not ({"drawn"} & set(self.copies) or set(SHARES) <= set(self.copies)):
+            raise ValueError(f"Windows are of the drawn copy: put it among the copies, or all of {', '.join(SHARES)}.")
 
     @classmethod
     def read(cls, path: str | Path) -> "Recipe":
@@ -59,6 +67,7 @@ class Recipe:
 
         Raises:
             TypeError: a field that does not exist.
+            ValueError: windows without the copy that they are of.
         """
         raw = json.loads(Path(path).read_text())
         head = raw.pop("head", {})
@@ -68,20 +77,6 @@ class Recipe:
         for name in {"parts", "copies"} & set(raw):
             raw[name] = tuple(raw[name])
         return cls(head=replace(cls().head, weights=weights, **head), **raw)
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A training set: features [K, N, D] (half), labels, weights, folds, environments [N], pairs [P, 2], splices."""
-
-    records: tuple[Record, ...]
-    features: Tensor
-    labels: Tensor
-    weight: Tensor
-    fold: np.ndarray
-    pairs: np.ndarray
-    environments: np.ndarray
-    cells: Cells | None = None
 
 
 def balance(records: Sequence[Record], *, broad: float) -> Tensor:
@@ -247,33 +242,45 @@ def train_detector(
     features = compute_features(records, root, backbone=backbone, copies=recipe.copies, cache=cache)
     data = problem(records, features, recipe)
     data = with_splices(data, root, recipe, backbone=backbone, cache=cache)
-    raw = held_out_logits(data, recipe.head, keep=out / "checkpoints" / fingerprint(backbone, recipe, records))
-    calibration, promise = calibrate(records, raw, data.weight.numpy(), features.compression)
+    keep = out / "checkpoints" / fingerprint(backbone, recipe, records)
+    raw = held_out_logits(data, recipe.head, keep=keep)
+    judged, quality = raw, features.compression
+    problems: dict[Kind, Problem] = {"whole": data}
+    if recipe.windows:
+        seen = compute_windows(records, root, backbone=backbone, windows=recipe.windows, cache=cache)
+        problems["window"] = data.of_windows(seen.take(recipe.parts), seen.picture)
+        logits = held_out_logits(problems["window"], recipe.head, keep=keep / "window")[0]
+        rows = drawn_of(records, recipe.copies), np.arange(len(records))
+        judged = seen.together(raw[rows], logits, share=recipe.share)[None]
+        quality = features.compression[rows][None]
+    calibration, promise = calibrate(records, judged, data.weight.numpy(), quality)
     tower = load_tower(backbone)
-    head = fit(data, recipe.head, neutral=neutral_patches(records, root, tower, recipe.parts))
+    heads: dict[Kind, CausalHead] = {}
+    for kind, its in problems.items():
+        windows = recipe.windows if kind == "window" else 0
+        usual = neutral_patches(records, root, tower, recipe.parts, windows=windows)
+        heads[kind] = fit(its, recipe.head, neutral=usual)
     config = DetectorConfig(
         backbone=backbone,
         parts=recipe.parts,
-        share={"whole": 1.0},
-        windows=0,
+        share={"whole": 1 - recipe.share, "window": recipe.share} if recipe.windows else {"whole": 1.0},
+        windows=recipe.windows,
         calibration=calibration,
         hidden=recipe.head.hidden,
         masked=recipe.head.masked,
         revision=recipe.revision,
     )
-    detector = Detector(tower, {"whole": head}, config, name=out.name)
+    detector = Detector(tower, heads, config, name=out.name)
     others = [r for r in every if r.kind != "photo"]
     kinds: dict[str, Any] = {}
     if others:
-        seen = compute_features(others, root, backbone=backbone, copies=recipe.copies[:COPIES], cache=cache).take(
-            recipe.parts
-        )
-        both = torch.cat([data.features[:COPIES], seen], 1)
+        delivered = compute_features(others, root, backbone=backbone, copies=recipe.copies[:COPIES], cache=cache)
+        both = torch.cat([data.features[:COPIES], delivered.take(recipe.parts)], 1)
         detector.kinds, kinds = fit_kinds([*records, *others], both)
     detector.save_pretrained(out)
     report = {
-        "validation": validation_report(records, raw, features.compression, data.fold, config) | {"bands": promise},
-        "masks": {"whole": mask_report(head, data.features[0], data.labels)},
+        "validation": validation_report(records, raw, judged, quality, data.fold, config) | {"bands": promise},
+        "masks": {kind: mask_report(heads[kind], its.features[0], its.labels) for kind, its in problems.items()},
         "kinds": kinds,
         "recipe": asdict(recipe),
         "pictures": len({(r.label, r.source, r.picture) for r in records}),
