@@ -29,7 +29,9 @@
       if (fold.getAttribute("aria-expanded") !== open) fold.setAttribute("aria-expanded", open);
     }
   };
-  const tell = () => (rove(), folds());
+  // Gradio's own signs beside words are no second words.
+  const signs = () => document.querySelectorAll("footer button img:not([alt=''])").forEach((sign) => (sign.alt = ""));
+  const tell = () => (rove(), folds(), signs());
   new MutationObserver(tell).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["class", "aria-selected"] });
   document.addEventListener("change", folds);
   tell();

@@ -40,6 +40,20 @@
   document.addEventListener("drop", (event) => offer(event, event.dataTransfer.files, inputOf(fieldOf(event))), true);
   document.addEventListener("paste", (event) => offer(event, event.clipboardData.files, empty()), true);
 
+  // A phone's camera: its picture goes into the field as a chosen file does.
+  document.addEventListener("click", (event) => {
+    if (!(event.target instanceof Element && event.target.closest(".cc-camera"))) return;
+    const camera = Object.assign(document.createElement("input"), { type: "file", accept: "image/*" });
+    camera.setAttribute("capture", "environment");
+    camera.addEventListener("change", () => {
+      const input = inputOf(document.querySelector("#picture"));
+      if (!input || !camera.files.length) return;
+      fill(input, camera.files);
+      input.dispatchEvent(new Event("change", { bubbles: true }));
+    });
+    camera.click();
+  });
+
   // A magnifier for the picture in the Detect tab: plus and minus zoom, arrow keys scroll, Escape closes.
   const magnify = (source, words) => {
     const lens = document.createElement("dialog");
@@ -123,14 +137,19 @@
     }
   };
 
-  // How long somebody has waited for an answer by now: counted on, though the card is written again while it waits.
-  let since = 0;
-  setInterval(() => {
-    const place = document.querySelector("#status .cc-elapsed");
-    if (!place) return void (since = 0);
-    since ||= Date.now();
-    place.textContent = place.dataset.words.replace("{n}", Math.round((Date.now() - since) / 1000));
-  }, 1000);
+  // How long somebody has waited for an answer by now: counted on in each part of the page, though what stands there is
+  // written again while they wait.
+  const since = new Map();
+  const count = () => {
+    const places = new Map([...document.querySelectorAll(".cc-elapsed")].map((e) => [e.closest("[id]"), e]));
+    for (const part of [...since.keys()]) if (!places.has(part)) since.delete(part);
+    for (const [part, place] of places) {
+      if (!since.has(part)) since.set(part, Date.now());
+      const text = place.dataset.words.replace("{n}", Math.round((Date.now() - since.get(part)) / 1000));
+      if (place.textContent !== text) place.textContent = text;
+    }
+  };
+  setInterval(count, 1000);
 
   // Who has given a picture, and has not gone elsewhere meanwhile, stands on its answer once that is there.
   let waits = false;
@@ -143,7 +162,7 @@
       if (!at || at === document.body || at.closest("#picture, #examples")) title.focus({ preventScroll: true });
     }
   };
-  new MutationObserver(() => (speak(), arrive())).observe(document.body, { childList: true, subtree: true });
+  new MutationObserver(() => (speak(), arrive(), count())).observe(document.body, { childList: true, subtree: true });
 
   // The card is written again once it is known whether its answer is stable. Who stands on a link or a button in it by
   // keyboard keeps that place.

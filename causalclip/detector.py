@@ -23,6 +23,7 @@ from causalclip.clip.tower import Tower, Trace
 from causalclip.clip.views import MAX_SQUARES, Kind, View, plan_views, render
 from causalclip.head.kinds import KindHead, PictureKind
 from causalclip.head.model import CausalHead
+from causalclip.pictures.content import is_blank
 from causalclip.profile import BadProfile, Profile, Standing
 from causalclip.quality import compression
 
@@ -227,7 +228,7 @@ class Detector:
         parts = self.config.parts
         views, trace, embedding, quality = self._see(pixels)
         judged = self._judge(views, embedding)
-        verdict = self._verdict(judged, quality, self._kind(views, embedding))
+        verdict = self._verdict(judged, quality, self._kind(views, embedding, blank=is_blank(pixels)))
         return Detection(
             probability=verdict.probability,
             logit=verdict.logit,
@@ -264,11 +265,12 @@ class Detector:
 
         squares: of the whole picture, at most.
         """
-        plans, shots, qualities = [], [], []
+        plans, shots, qualities, blank = [], [], [], []
         for pixels in pictures:
             plans.append(self._plan(pixels, windows=windows, squares=squares))
             shots.append(render(pixels, plans[-1], size=self.tower.image_size))
             qualities.append(compression(pixels))
+            blank.append(is_blank(pixels))
         needed, parts = needs(self.config.parts, self.tower), self.config.parts
         keys = [shot.numpy().tobytes() for shot in torch.cat(shots)]
         once = dict(zip(keys, torch.cat(shots), strict=True))
@@ -277,8 +279,8 @@ class Detector:
         row = {key: i for i, key in enumerate(once)}
         each = seen[[row[key] for key in keys]].split([len(plan) for plan in plans])
         return [
-            self._verdict(self._judge(plan, embedding), quality, self._kind(plan, embedding))
-            for plan, embedding, quality in zip(plans, each, qualities, strict=True)
+            self._verdict(self._judge(plan, embedding), quality, self._kind(plan, embedding, blank=empty))
+            for plan, embedding, quality, empty in zip(plans, each, qualities, blank, strict=True)
         ]
 
     @torch.inference_mode()
@@ -309,7 +311,9 @@ class Detector:
         trace = self.tower(render(pixels, views, size=self.tower.image_size), shares=True, **needed)
         return views, trace, embed(trace, self.config.parts, self.tower), compression(pixels)
 
-    def _kind(self, views: list[View], embedding: Tensor) -> PictureKind:
+    def _kind(self, views: list[View], embedding: Tensor, *, blank: bool) -> PictureKind:
+        if blank:
+            return "blank"
         if self.kinds is None:
             return "photograph"
         return self.kinds.kind(embedding[[i for i, view in enumerate(views) if view.kind == "whole"]])

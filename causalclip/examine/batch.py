@@ -47,6 +47,7 @@ COLUMNS = {
     "band": "By the pixels",
     "survives": "Survives re-encoding",
     "cautions": "Be careful",
+    "kind": "Kind of picture",
     "claims": "The file says",
     "size": "Pixels",
     "format": "Format",
@@ -72,6 +73,7 @@ class Row:
     band: str = ""
     survives: str = ""
     cautions: str = ""
+    kind: str = ""
     claims: str = ""
     size: str = ""
     format: str = ""
@@ -234,6 +236,7 @@ def _row(number: int, name: str, loaded: LoadedImage, found: Early) -> Row:
         found.detection.band,
         CHECKING,
         ", ".join(caution.kind for caution in found.cautions),
+        found.detection.kind,
         "" if found.provenance.silent else found.provenance.summary(),
         f"{loaded.width} x {loaded.height}",
         loaded.format,

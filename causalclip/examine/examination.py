@@ -187,10 +187,12 @@ def conclude(
     detection: Detection,
     *,
     name: str = "",
-    stability: bool = True,
+    stability: bool | Stability = True,
 ) -> Examination:
-    """Checks whether the answer survives re-encoding, where that is asked for, and puts the findings together."""
-    checked = stability and detection.band != NO_ANSWER
+    """Puts the findings together. stability: what was found of it, or whether that is to be checked here."""
+    found = stability if isinstance(stability, Stability) else None
+    if stability is True and detection.band != NO_ANSWER:
+        found = check_stability(detector, loaded.pixels, detection)
     return Examination(
         name=clean(name, limit=120),
         sha256=loaded.sha256,
@@ -203,7 +205,7 @@ def conclude(
         provenance=provenance,
         detection=detection,
         cautions=cautions,
-        stability=check_stability(detector, loaded.pixels, detection) if checked else None,
+        stability=found,
         threshold=detector.config.calibration.threshold,
         examined=datetime.now(UTC).replace(microsecond=0).isoformat(),
         pixels=loaded.pixels,

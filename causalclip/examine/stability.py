@@ -8,18 +8,18 @@ through the tower together.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from PIL import Image
 
-from causalclip.languages import N_, _, any_of, decimal, ngettext
+from causalclip.languages import N_, _, any_of, decimal
 
 if TYPE_CHECKING:  # importing the detector takes seconds, which the page need not wait for
-    from causalclip.calibration import Band
+    from causalclip.calibration import Band, Calibration
     from causalclip.detector import Detection, Detector, Verdict
 
 RESIZED = N_("shown at another size")
@@ -41,6 +41,10 @@ WORDS = {
 }
 Answer = Literal["yes", "only just", "no"]
 SAID: dict[str, str] = {"yes": N_("Yes"), "only just": N_("Only just"), "no": N_("No")}
+SAME = N_(
+    "the same answer for all {mild} copies that count, another one for {m} of the {strong} that were changed more"
+)
+OTHER = N_("another answer for {n} of the {mild} copies that count, and for {m} of the {strong} that were changed more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +104,14 @@ class Stability:
 
     @property
     def words(self) -> str:
-        """The same for a person, with the count."""
-        return survives(SAID[self.answer], self.changed, len(self.rows))
+        """The same for a person, with the counts: of the copies that count, and of those that were changed more."""
+        return survives(self.answer, self.counted)
+
+    @property
+    def counted(self) -> tuple[int, int, int, int]:
+        """Of the mild copies, how many got another answer in words, and how many there are; the same of the strong."""
+        mild, strong = ([row.band != self.band for row in self.rows if row.mild == kind] for kind in (True, False))
+        return sum(mild), len(mild), sum(strong), len(strong)
 
     @property
     def sentence(self) -> str:
@@ -114,30 +124,53 @@ class Stability:
         return said | asdict(self) | {"flips": list(self.flips)}
 
 
-def survives(answer: str, changed: int, copies: int) -> str:
-    """One of SAID in the reader's language, with how many copies got another answer where some did."""
-    if not changed:
-        return _(answer)
-    counted = ngettext(
-        "{n} of {copies} copies got another answer",
-        "{n} of {copies} copies got another answer",
-        changed,
-        copies=copies,
-    )
-    return f"{_(answer)}: {counted}"
-
-
 def not_checked() -> dict[str, str]:
     """Stability.as_dict where it was not asked for."""
     said = {"words": _("Not checked"), "sentence": _("Whether it survives was not checked.")}
     return {"answer": "not checked", **said}
 
 
+def survives(answer: Answer, counted: tuple[int, int, int, int]) -> str:
+    """Stability.words, of its answer and counts."""
+    n, mild, m, strong = counted
+    if not n + m:
+        return _(SAID[answer])
+    return f"{_(SAID[answer])}: {_(OTHER if n else SAME, n=n, mild=mild, m=m, strong=strong)}"
+
+
 def check_stability(detector: Detector, pixels: np.ndarray, detection: Detection | Verdict | None = None) -> Stability:
     """Judges the picture (uint8 RGB [H, W, 3]) after all deliveries; `detection` saves judging it as it is."""
+    stages = checks(detector, pixels, detection)
+    while True:
+        try:
+            next(stages)
+        except StopIteration as ended:
+            found: Stability = ended.value
+            return found
+
+
+def checks(
+    detector: Detector,
+    pixels: np.ndarray,
+    detection: Detection | Verdict | None = None,
+    *,
+    together: int | None = None,
+) -> Generator[tuple[int, int], None, Stability]:
+    """The same step by step: yields how many copies are judged, of how many, and returns what was found.
+
+    together: how many pictures are judged in a step; all of them by default.
+    """
     started = time.perf_counter()
     base = detector.judge(pixels) if detection is None else detection
-    rows = tuple(deliver(detector, pixels, logit=base.logit))
+    centre = _centre(pixels)
+    skipped = _skipped(centre)
+    names = [name for name in (*MILD, *STRONG) if name not in skipped]
+    copies, logits = _copies(centre, names), list[float]()
+    while len(logits) <= len(names):  # the first is the picture as it is
+        yield max(0, len(logits) - 1), len(names)
+        few = islice(copies, together)
+        logits += [v.logit for v in detector.judge_all(few, windows=WINDOWS, squares=SQUARES)]
+    rows = tuple(_delivered(detector.config.calibration, names, logits, logit=base.logit))
     calibration = detector.config.calibration
     flipped = any(row.mild and row.flips for row in rows)
     return Stability(
@@ -148,24 +181,27 @@ def check_stability(detector: Detector, pixels: np.ndarray, detection: Detection
         high=calibration.high,
         threshold=calibration.threshold,
         rows=rows,
-        part=_centre(pixels).size < pixels.size,
+        part=centre.size < pixels.size,
         seconds=time.perf_counter() - started,
-        skipped=_skipped(_centre(pixels)),
+        skipped=skipped,
     )
 
 
-def deliver(detector: Detector, pixels: np.ndarray, *, logit: float) -> Iterator[Delivered]:
-    """Yields every delivery that can be made, the mild ones first. `logit`: the verdict's own log-odds."""
-    from causalclip.calibration import sigmoid
+def _copies(centre: np.ndarray, names: Iterable[str]) -> Iterator[np.ndarray]:
+    """The picture as it is, then after every delivery; each is made when it is asked for."""
     from causalclip.pictures.delivery import DELIVERIES
 
-    calibration = detector.config.calibration
-    centre = _centre(pixels)
     picture = Image.fromarray(centre)
-    skipped = _skipped(centre)
-    names = [name for name in (*MILD, *STRONG) if name not in skipped]
-    copies = chain([centre], (np.asarray(DELIVERIES[name](picture)) for name in names))
-    unchanged, *changed = (verdict.logit for verdict in detector.judge_all(copies, windows=WINDOWS, squares=SQUARES))
+    return chain([centre], (np.asarray(DELIVERIES[name](picture)) for name in names))
+
+
+def _delivered(
+    calibration: Calibration, names: Iterable[str], logits: list[float], *, logit: float
+) -> Iterator[Delivered]:
+    """logits: of the picture as it is, then of every delivery. logit: the verdict's own log-odds."""
+    from causalclip.calibration import sigmoid
+
+    unchanged, *changed = logits
     own = sigmoid(logit)
     for name, other in zip(names, changed, strict=True):
         moved = logit + other - unchanged

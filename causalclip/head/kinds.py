@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-PictureKind = Literal["photograph", "drawing", "page"]
+PictureKind = Literal["photograph", "drawing", "page", "blank"]
 DRAWING, PAGE = "drawing", "page"
 
 
@@ -13,7 +13,8 @@ class KindHead(nn.Module):
     """Two scores, linear in the standardised embedding: not a photograph; and, if so, rather a page than a drawing.
 
     A photograph here is also a generated picture that looks like one. A drawing is drawn, painted or rendered; a page
-    is a screenshot, a chart, a scan, a meme or a collage with text.
+    is a screenshot, a chart, a scan, a meme or a collage with text. What is blank is told by the pixels before
+    (causalclip.pictures.content).
 
     Args:
         width: D, dimensions of the embedding.

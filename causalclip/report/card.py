@@ -115,7 +115,7 @@ def looking(name: str = "", *, headline: Headline | None = None) -> str:
         headline: what the file says of itself, where that makes the headline already.
     """
     named = f"<b>{escape(name)}.</b> " if name else ""
-    words = f"{named}{_('This takes a second or two, and longer while others are served.')} {_elapsed()}"
+    words = f"{named}{elapsed()}"
     return _pending(_("Looking at the picture"), words, headline)
 
 
@@ -123,11 +123,11 @@ def queued(before: int, *, headline: Headline | None = None) -> str:
     """The card while other pictures are in the model or go in first."""
     said = _("One picture is looked at after the other. Yours has its turn as soon as these are done.")
     title = ngettext("Waiting, {n} before you", "Waiting, {n} before you", before)
-    return _pending(title, f"{said} {_elapsed()}", headline)
+    return _pending(title, f"{said} {elapsed()}", headline)
 
 
-def _elapsed() -> str:
-    """Where assets/upload.js counts the seconds."""
+def elapsed() -> str:
+    """How long somebody has waited, as HTML: assets/upload.js counts the seconds there."""
     return f"<span class='cc-elapsed' data-words='{escape(_(SECONDS))}'></span>"
 
 

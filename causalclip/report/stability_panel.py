@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from causalclip.languages import N_, _, decimal
-from causalclip.report.card import ICON, TONE, digits_for
+from causalclip.languages import N_, _, decimal, ngettext
+from causalclip.report.card import ICON, TONE, digits_for, elapsed
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band
@@ -25,6 +25,17 @@ PART = N_("Of this large picture, only the centre was changed and judged.")
 def waiting() -> str:
     """The panel while the copies are judged."""
     return _section(f"<p>{_('Being checked now.')}</p>")
+
+
+def checking(judged: int, copies: int, *, before: int = 0) -> str:
+    """How far the check is, beneath the answer. before: how many others go in first."""
+    said = _("{judged} of {copies} copies of the picture are judged.", judged=judged, copies=copies)
+    if before:
+        said = ngettext("Waiting, {n} before you", "Waiting, {n} before you", before) + f". {said}"
+    return (
+        f"<p class='cc-small'>{said} {elapsed()}</p>"
+        f"<progress value='{judged}' max='{copies}' aria-label='{escape(said)}'></progress>"
+    )
 
 
 def panel(stability: Stability) -> str:

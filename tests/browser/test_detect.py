@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import FileChooser, Page, expect
+from playwright.sync_api import Browser, FileChooser, Page, expect
 
 import app
 from causalclip.examine.examination import conclude
@@ -224,7 +224,7 @@ def test_an_inconclusive_picture_gets_next_steps_and_a_magnifier(
 ) -> None:
     """By keyboard, too: the card is written again behind the verdict, and the place in it is kept."""
     go_on = threading.Event()
-    monkeypatch.setattr(tab, "conclude", lambda *given: go_on.wait(60) and conclude(*given))
+    monkeypatch.setattr(tab, "conclude", lambda *given, **told: go_on.wait(60) and conclude(*given, **told))
     page = open_page(serve(inconclusive_detector()))
     expect(page.locator("#sample")).to_be_visible()
     page.locator("#examples button").first.click()
@@ -233,8 +233,11 @@ def test_an_inconclusive_picture_gets_next_steps_and_a_magnifier(
     expect(page.locator("#steps li a[target]").first).to_have_attribute("rel", "noopener noreferrer")
     page.locator(".cc-magnify").focus()
     expect(page.locator("#status")).to_contain_text(UNCHECKED)
+    expect(page.locator("#checking")).to_contain_text("of 8 copies of the picture are judged. So far: ")
+    expect(page.locator("#checking progress")).to_be_visible()
     go_on.set()
     expect(page.locator("#status")).not_to_contain_text(UNCHECKED)
+    expect(page.locator("#checking progress")).to_have_count(0)
     expect(page.locator(".cc-magnify")).to_be_focused()
     page.keyboard.press("Enter")
     lens = page.locator("dialog.cc-lens")
@@ -244,6 +247,21 @@ def test_an_inconclusive_picture_gets_next_steps_and_a_magnifier(
     assert lens.locator("img").evaluate("i => i.width") > 1.4 * wide
     page.keyboard.press("Escape")
     expect(lens).to_have_count(0)
+
+
+def test_a_picture_comes_from_a_phones_camera(browser: Browser, tiny_app: str, files: dict[str, Path]) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(tiny_app)
+    expect(page.locator("html[data-renames]")).to_be_attached()
+    camera = page.get_by_role("button", name="Take a picture with the camera")
+    with page.expect_file_chooser() as chooser:
+        camera.tap()
+    assert chooser.value.element.get_attribute("capture") == "environment"
+    chooser.value.set_files(files["photo.jpg"])
+    assert verdict(page) in VERDICTS
+    expect(camera).to_be_hidden()
+    context.close()
 
 
 def test_a_missing_model_is_said_on_the_page(open_page: Open) -> None:

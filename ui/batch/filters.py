@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import get_args
 
 from causalclip.examine.cautions import Kind
+from causalclip.examine.kind import NAMES
 from ui.batch.triage import ORDER
 
 CHOICES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "kind": ("Kind of picture", tuple(NAMES)),
     "answer": ("Answer", ORDER),
     "cautions": ("Be careful", get_args(Kind)),
     "survives": ("Survives re-encoding", ("Yes", "Only just", "No")),

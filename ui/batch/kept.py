@@ -75,6 +75,11 @@ class Batch:
         """Rows that will not change any more."""
         return sum(row.survives not in (CHECKING, UNCHECKED) for row in self.rows)
 
+    @property
+    def steps(self) -> tuple[int, int]:
+        """How many steps of how many are done: every row has two, its answer and whether that survives."""
+        return self.answered + self.done, max(1, 2 * self.total)
+
     def known(self) -> Known:
         """What need not be done again; answers are kept on disk, as their arrays are large."""
         return Known(Answers(self.folder), self.finished)

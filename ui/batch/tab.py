@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from causalclip.examine.batch import Done, collect, count, examine_all
+from causalclip.languages import ngettext
 from causalclip.pictures.archives import MAX_PICTURES
 from causalclip.pictures.formats import ENDINGS, NAMES, SIZES
 from causalclip.report import card
@@ -66,7 +67,7 @@ class BatchTab:
         """What the page shows at once; what was found of the same files stays known."""
         if not payload:
             return self.cleared()
-        return self._blank(_say("Waiting for the first picture.")) | {self.batch: gr.skip()}
+        return self._blank(_say("Waiting for the first picture.", bar=(0, 1))) | {self.batch: gr.skip()}
 
     def run(self, turn: Turn, payload: Any, before: Batch | None = None) -> Iterator[Updates]:
         """Examines all uploads and yields the table as it fills. before: what an earlier run has left."""
@@ -81,6 +82,9 @@ class BatchTab:
             batch = replace(batch, edges=_edges(detector))
             known = batch.known()
             for done in _one_by_one(examine_all(lambda: collect(paths), detector, known)):
+                if isinstance(done, int):
+                    yield {self.status: _say(f"{clock.words(batch)} {_before(done)}", bar=batch.steps)}
+                    continue
                 batch = batch.plus(done)
                 batch.write(done)
                 clock.count(done, batch)
@@ -142,14 +146,15 @@ class BatchTab:
         }
 
     def _running(self, batch: Batch) -> Updates:
-        return self._blank(_say(f"Looking at the first picture of {batch.total}.")) | {
+        said = _say(f"Looking at the first picture of {batch.total}.", bar=batch.steps)
+        return self._blank(said) | {
             self.batch: batch,
             self.start: gr.update(interactive=False),
             self.stop: gr.update(visible=True),
         }
 
     def _shown(self, batch: Batch, words: str) -> Updates:
-        return {self.status: _say(f"{words} {_sum(batch)}", bar=(batch.done, batch.total))} | self._drawn(batch)
+        return {self.status: _say(f"{words} {_sum(batch)}", bar=batch.steps)} | self._drawn(batch)
 
     def _drawn(self, batch: Batch) -> Updates:
         return {self.table: draw_table(batch.rows, batch.thumbnails, batch.edges), self.batch: batch}
@@ -204,14 +209,21 @@ def _edges(detector: Detector) -> tuple[float, ...]:
     return calibration.low, calibration.threshold, calibration.high
 
 
-def _one_by_one(pictures: Iterator[Done]) -> Iterator[Done]:
-    """Each behind the verdicts of the other tabs, and with few other pictures in memory."""
+def _one_by_one(pictures: Iterator[Done]) -> Iterator[Done | int]:
+    """Each behind the verdicts of the other tabs, and with few other pictures in memory; while it waits, how many go in
+    before it."""
     while True:
-        with PICTURES.enter(Priority.BATCH):
+        with PICTURES.ask(Priority.BATCH) as ticket:
+            yield from ticket.waits()
             done = next(pictures, None)
         if done is None:
             return
         yield done
+
+
+def _before(others: int) -> str:
+    """The place in the queue."""
+    return f"{ngettext('Waiting, {n} before you', 'Waiting, {n} before you', others)}."
 
 
 def _sum(batch: Batch) -> str:
@@ -221,6 +233,9 @@ def _sum(batch: Batch) -> str:
 
 
 def _say(sentence: str, *, bar: tuple[int, int] | None = None) -> str:
-    """bar: how many of how many are done."""
-    drawn = f"<progress value='{bar[0]}' max='{bar[1]}' aria-label='Done'></progress>" if bar else ""
-    return f"<p class='cc-said' role='status' aria-live='polite'>{escape(sentence)}</p>{drawn}"
+    """bar: how many steps of how many are done, where more are to come."""
+    said = f"<p class='cc-said' role='status' aria-live='polite'>{escape(sentence)}</p>"
+    if bar is None:
+        return said
+    drawn = f"<progress value='{bar[0]}' max='{bar[1]}' aria-label='Done'></progress>"
+    return f"{said}{drawn}<p class='cc-small'>{card.elapsed()}</p>"

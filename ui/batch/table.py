@@ -92,7 +92,7 @@ def _row(row: Row, thumbnail: str, edges: tuple[float, ...]) -> str:
         tag = "th scope='row'" if name == "name" else "td"
         cells.append(f"<{tag}{exact}>{_cell(row, name, value, thumbnail, edges)}</{tag[:2]}>")
     opens = f" data-number='{row.number}'" if not row.problem else ""
-    kept = {"answer": row.answer, "cautions": row.cautions, "survives": row.survives}
+    kept = {"kind": row.kind, "answer": row.answer, "cautions": row.cautions, "survives": row.survives}
     data = "".join(f" data-{name}='{escape(value)}'" for name, value in kept.items())
     return f"<tr{opens}{data}>{''.join(cells)}</tr>"
 

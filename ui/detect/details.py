@@ -93,11 +93,15 @@ def map_words(detection: Detection) -> str:
     """The causal map in one sentence, for who cannot see it."""
     parts = lay(detection, "causal", columns=3, rows=3)
     strongest = int(np.abs(parts).argmax())
-    where, side = _place(strongest), _side(float(parts.flat[strongest]))
+    return map_sentence(strongest, towards_generated=float(parts.flat[strongest]) > 0)
+
+
+def map_sentence(strongest: int, *, towards_generated: bool) -> str:
+    """strongest: which of PLACES pushes most."""
     return _(
         "Causal map over the picture. The strongest part is {where}, which pushes towards {side}.",
-        where=where,
-        side=side,
+        where=_place(strongest),
+        side=_side(1.0 if towards_generated else -1.0),
     )
 
 

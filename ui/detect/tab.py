@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,8 @@ import gradio as gr
 from causalclip.examine.cautions import Caution
 from causalclip.examine.examination import Examination, conclude, look_closer, read_claims, unlike
 from causalclip.examine.headline import conclude_all
+from causalclip.examine.kind import NO_ANSWER
+from causalclip.examine.stability import MILD, STRONG, Stability, checks
 from causalclip.examine.steps import next_steps
 from causalclip.languages import N_, _
 from causalclip.maps import words
@@ -23,18 +25,21 @@ from causalclip.report.document import save_reports
 from ui.detect import details, steps
 from ui.detect.endpoints import add_endpoints
 from ui.detect.examples import Example
+from ui.detect.gallery import gallery
 from ui.detect.label import label_fields
 from ui.detect.part import add_part
 from ui.folding import folded
 from ui.server.files import named, new_folder, picked, picture_input, save_png, shown_copy, upload_path
-from ui.server.gate import MODEL, PICTURES, Priority, gated
+from ui.server.gate import MODEL, PICTURES, TOGETHER, Priority
 from ui.server.problems import explain
 from ui.server.turns import Part, Turn
 from ui.settings import KEPT, MODEL_QUEUE, OPACITY, PICK, PRIVATE, PROMISE, RUNS, placeholder
 
 if TYPE_CHECKING:
-    from causalclip.detector import Detector
+    from causalclip.detector import Detection, Detector
+    from causalclip.pictures.loading import LoadedImage
 
+COPIES = len((*MILD, *STRONG))
 WHICH: tuple[Which, Which] = ("causal", "non_causal")
 NON_CAUSAL = N_("Left out: what the mask holds back (non-causal)")
 LEFT_OUT = N_(
@@ -66,6 +71,7 @@ class DetectTab:
     picture: gr.Image
     provenance: gr.HTML
     status: gr.HTML
+    checking: gr.HTML
     steps: gr.HTML
     causal: gr.Image
     non_causal: gr.Image
@@ -113,7 +119,7 @@ class DetectTab:
         yield first
         yield self._map(found)
         yield {self.non_causal: _map_file(found.drawing, "non_causal")}
-        yield self._conclusion(self._concluded(turn, path, found))
+        yield self._conclusion((yield from self._concluded(turn, path, found)))
 
     def _look(self, path: str) -> tuple[_Found, Updates]:
         """The verdict, not yet checked for stability. The pixels are not kept, as many may wait for that."""
@@ -135,13 +141,31 @@ class DetectTab:
             updates[self.picture] = copy
         return _Found(provenance, cautions, prepare(loaded.pixels, detection)), updates
 
-    def _concluded(self, turn: Turn, path: str, found: _Found) -> Examination:
+    def _concluded(self, turn: Turn, path: str, found: _Found) -> Generator[Updates, None, Examination]:
         """The whole examination: behind the verdicts of all other pictures, and only while this one is wanted."""
         with PICTURES.ask(Priority.STABILITY) as ticket:
-            for _before in ticket.waits():
+            for before in ticket.waits():
                 turn.check()
-            detector = gated(self.detector(), check=turn.check)
-            return conclude(detector, load_image(path), found.provenance, found.cautions, found.drawing.detection)
+                yield {self.checking: stability_panel.checking(0, COPIES, before=before)}
+            loaded, detection = load_image(path), found.drawing.detection
+            stability = detection.band != NO_ANSWER and (yield from self._checked(turn, loaded, detection))
+            return conclude(self.detector(), loaded, found.provenance, found.cautions, detection, stability=stability)
+
+    def _checked(self, turn: Turn, loaded: LoadedImage, detection: Detection) -> Generator[Updates, None, Stability]:
+        """Whether the answer survives; a few copies at a time, as the model is wanted by others, too."""
+        stages, judged = checks(self.detector(), loaded.pixels, detection, together=TOGETHER), (0, COPIES)
+        while True:
+            with MODEL.ask(Priority.STABILITY) as ticket:
+                for before in ticket.waits():
+                    turn.check()
+                    yield {self.checking: stability_panel.checking(*judged, before=before)}
+                turn.check()
+                try:
+                    judged = next(stages)
+                except StopIteration as ended:
+                    found: Stability = ended.value
+                    return found
+            yield {self.checking: stability_panel.checking(*judged)}
 
     def _map(self, found: _Found) -> Updates:
         drawing, detection = found.drawing, found.drawing.detection
@@ -167,6 +191,7 @@ class DetectTab:
                 links=steps.links(ready=True),
                 unlike=x.unlike,
             ),
+            self.checking: "",
             self.steps: steps.panel(x.steps, x.quote),
             self.stability: stability_panel.panel(x.stability) if x.stability else "",
             self.report_html: str(html),
@@ -179,7 +204,7 @@ class DetectTab:
             self.status: status or card.waiting(),
             self.provenance: "",
             self.stability: stability_panel.waiting(),
-            **dict.fromkeys((self.map_says, self.regions, self.facts, self.steps), ""),
+            **dict.fromkeys((self.map_says, self.regions, self.facts, self.steps, self.checking), ""),
             **dict.fromkeys((self.causal, self.non_causal, self.drawing, self.source)),
             **dict.fromkeys((self.report_html, self.report_json)),
         }
@@ -199,13 +224,15 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example], *, 
     with gr.Row(elem_classes="cc-columns"):
         with gr.Column(scale=4, min_width=300):
             picture = _picture()
-            gr.HTML(f"<p class='cc-small'>{_(PROMISE)}</p>", elem_id="promise")
+            gr.HTML(f"{_camera()}<p class='cc-small'>{_(PROMISE)}</p>", elem_id="promise")
             shelf = gr.HTML(details.shelf(examples), js_on_load=PICK, elem_id="examples")
         with gr.Column(scale=7, min_width=300, elem_id="answer"):
             status = gr.HTML(card.waiting(), elem_id="status")
+            checking = gr.HTML(elem_id="checking")
             what_now = gr.HTML(elem_id="steps")
             provenance = gr.HTML(elem_id="provenance")
             gr.HTML(card.sample(*SAMPLE), elem_id="sample")
+            gr.HTML(gallery(), elem_id="gallery")
             # assets/evidence.css shows it while there is a verdict: what is hidden and shown at once may stay hidden.
             with gr.Column(elem_id="results"):
                 causal = _output(f"{_(words.TITLE)} ({_('causal')})", "causal-map")
@@ -232,7 +259,7 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example], *, 
                     purify = gr.Button(_("Try purifying it"), visible=purifies, elem_id="open-purify")
             facts = gr.HTML(elem_id="facts")
     kept = gr.State(time_to_live=KEPT), gr.State(time_to_live=KEPT)
-    outputs = (provenance, status, what_now, causal, non_causal, opacity, frame, map_says, regions)
+    outputs = (provenance, status, checking, what_now, causal, non_causal, opacity, frame, map_says, regions)
     tab = DetectTab(detector, picture, *outputs, stability, report_html, report_json, explore, purify, facts, *kept)
     _wire(tab, part, shelf, examples, beneath)
     return tab
@@ -241,6 +268,7 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example], *, 
 def _wire(tab: DetectTab, part: Part, shelf: gr.HTML, examples: Sequence[Example], beneath: gr.Column) -> None:
     shown: list[Any] = [
         tab.status,
+        tab.checking,
         tab.steps,
         tab.causal,
         tab.non_causal,
@@ -278,6 +306,11 @@ def _picture() -> gr.Image:
         height=300,
         elem_id="picture",
     )
+
+
+def _camera() -> str:
+    """Shown where there is a touch screen, as long as there is no picture (assets/style.css); see assets/upload.js."""
+    return f"<button type='button' class='cc-do cc-camera'>{_('Take a picture with the camera')}</button>"
 
 
 def _output(label: str, name: str, **options: Any) -> gr.Image:

@@ -52,7 +52,7 @@ class CompareParts:
         return {self.answer: answer, self.slider: None, self.report: None}
 
     def begin(self, event: gr.EventData) -> Updates:
-        return self.cleared(_status("The two are being laid over each other ..."))
+        return self.cleared(f"{_status('The two are being laid over each other.')}<p>{card.elapsed()}</p>")
 
     def run(self, turn: Turn, first: Any, second: Any) -> Iterator[Updates]:
         """Compares the two pictures that are explored; each a ui.explore.tab.Explored, or None."""
@@ -63,8 +63,9 @@ class CompareParts:
             return
         try:
             with PICTURES.ask(Priority.BATCH) as ticket:
-                for _ in ticket.waits():
+                for before in ticket.waits():
                     turn.check()
+                    yield {self.answer: card.queued(before)}
                 yield self._found(*compared(str(paths[0]), str(paths[1])))
         except Exception as error:
             yield self.cleared(card.failure(*explain(error)))

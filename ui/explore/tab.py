@@ -252,7 +252,7 @@ def _wire(tab: ExplorerTab, pane: Pane, of_map: list[Any], of_removal: list[Any]
         pane.map,
         preprocess=False,
         trigger_mode="always_last",
-        **PRIVATE,
+        **PRIVATE | {"show_progress": "minimal"},  # a channel's own map takes as long as a verdict
         **RUNS,
     )
     part.beside(

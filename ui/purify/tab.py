@@ -163,10 +163,21 @@ class PurifyTab:
         from purifier.exhibit import exhibit  # here, because it brings PyTorch, which the page need not wait for
 
         stages = exhibit(self.models, pixels, _wish(settings, attacked=attacked))
-        while (shown := _next(stages, turn)) is not None:
+        last: Exhibit | None = None
+        while True:
+            turn.check()
+            with MODEL.ask(Priority.ATTACK) as ticket:  # anybody's verdict goes first
+                for before in ticket.waits():
+                    turn.check()
+                    yield {self.status: words.working(last, before=before)}
+                turn.check()
+                shown = next(stages, None)
+            if shown is None:
+                break
             last = shown
             if not shown.complete:
                 yield {self.status: words.working(shown)}
+        assert last is not None
         yield self._result_of(last)
 
     def _result_of(self, shown: Exhibit) -> Updates:
@@ -221,14 +232,6 @@ class PurifyTab:
             return {self.vlm: gr.skip(), self.offer: gr.skip()}
         said = f"<p class='cc-small'>{escape(problem)}</p>"
         return {self.vlm: gr.update(visible=False, value=EMBEDDED), self.offer: gr.update(visible=True, value=said)}
-
-
-def _next(stages: Iterator[Exhibit], turn: Turn) -> Exhibit | None:
-    """The next stage, for which anybody's verdict goes first; None after the last."""
-    turn.check()
-    with MODEL.enter(Priority.ATTACK):
-        turn.check()
-        return next(stages, None)
 
 
 def reason(error: Exception) -> tuple[str, str]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from causalclip.languages import ngettext
 from causalclip.places import shipped_folder
-from causalclip.report.card import failure
+from causalclip.report.card import elapsed, failure
 from purifier.names import EMBEDDED, OTHER
 from ui import charts
 from ui.purify.story import PURPOSE, drawing
@@ -49,27 +50,37 @@ def loading(name: str) -> str:
     """The card while the other model is fetched and loaded."""
     return _card(
         f"Loading {name}",
-        "<p>The first time, its weights may have to be fetched, which can take minutes.</p>",
+        f"<p>The first time, its weights may have to be fetched, which can take minutes. {elapsed()}</p>",
         busy=True,
     )
 
 
-def working(shown: Exhibit | None) -> str:
-    """The card while the models are at work."""
+def working(shown: Exhibit | None, *, before: int = 0) -> str:
+    """The card while the models are at work: which part of how many, and a bar. before: how many others go in first."""
+    waits = f"{ngettext('Waiting, {n} before you', 'Waiting, {n} before you', before)}. " if before else ""
     if shown is None or not shown.said:
-        body = "<p>The first picture takes longer: the models are loaded.</p>"
+        body = f"<p>{waits}The first picture takes longer: the models are loaded. {elapsed()}</p>"
         return _card("Looking at the picture", body, busy=True)
-    if shown.steps and "adversarial" not in shown.said:
-        words = f"Step {shown.step} of {shown.steps}. {_left(shown)}"
-        bar = f"<progress max='{shown.steps}' value='{shown.step}' aria-label='Progress of the attack'></progress>"
-        return _card("Attacking the picture", f"<p>{words}</p>{bar}", busy=True)
-    return _card("Working", "<p>A second or two more.</p>", busy=True)
+    parts = 4 if shown.wish.attack else 2
+    part, title, done = _part(shown)
+    left = f"Step {shown.step} of {shown.steps}. {_left(shown)} " if 0 < shown.step < shown.steps and part == 2 else ""
+    at = f"{part - 1 + done:.2f}"
+    bar = f"<progress max='{parts}' value='{at}' aria-label='Part {part} of {parts}'></progress>"
+    return _card(title, f"<p>{waits}Part {part} of {parts}. {left}{elapsed()}</p>{bar}", busy=True)
+
+
+def _part(shown: Exhibit) -> tuple[int, str, float]:
+    """What is done now: the number of the part, its name, and how much of it is done, in [0, 1]."""
+    if "adversarial" in shown.said:
+        return (4 if shown.wish.attack else 2), "Purifying the picture, and asking about it", 0.0
+    if shown.steps and shown.step >= shown.steps:
+        return 3, "Asking about the attacked picture", 0.0
+    return 2, "Attacking the picture", shown.step / max(1, shown.steps)
 
 
 def _left(shown: Exhibit) -> str:
     a_step = shown.attack_seconds / max(1, shown.step)
-    left = a_step * (shown.steps - shown.step)
-    return f"A step takes {a_step:.1f} s: {shown.attack_seconds:.0f} s so far, about {left:.0f} s left."
+    return f"A step takes {a_step:.1f} s: about {a_step * (shown.steps - shown.step):.0f} s left for them."
 
 
 def stopped() -> str:

@@ -2,13 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
 from causalclip.detector import Detector
 from causalclip.examine.batch import NOTHING, as_csv, examine_all
 from causalclip.examine.examination import Examination, examine
-from causalclip.examine.kind import NO_ANSWER, TITLE, WHAT_TO_DO, WHY
+from causalclip.examine.kind import NAMES, NO_ANSWER, TITLE, WHAT_TO_DO, WHY
 from causalclip.head.kinds import KindHead
 from causalclip.report import card
 from causalclip.report.document import as_html, as_json
@@ -27,14 +28,18 @@ def refusing(kind: str) -> Detector:
     return detector
 
 
-@pytest.fixture(scope="module", params=["drawing", "page"])
+@pytest.fixture(scope="module", params=["drawing", "page", "blank"])
 def x(request: pytest.FixtureRequest) -> Examination:
+    if request.param == "blank":
+        noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+        return examine(encode(noise, "PNG"), tiny_detector())
     return examine(encode(photo(200, 150), "JPEG"), refusing(request.param))
 
 
 def test_there_is_no_score_no_frequency_and_no_check(x: Examination) -> None:
     said = x.as_dict()
     assert (said["answer"], said["band"], said["kind"]) == (TITLE, NO_ANSWER, x.detection.kind)
+    assert x.detection.kind in NAMES
     assert said["probability"] is said["logit"] is said["meant"] is None
     assert said["stability"]["words"] == "Not checked"
     assert WHY[x.detection.kind] in said["quote"]
@@ -57,6 +62,7 @@ def test_card_and_report_say_why_and_show_no_score(x: Examination) -> None:
 def test_a_batch_has_its_row_without_a_score() -> None:
     *_, last = examine_all(lambda: [("a.jpg", encode(photo(200, 150), "JPEG"))], refusing("page"))
     assert (last.row.answer, last.row.score, last.row.survives) == (TITLE, None, NOTHING)
+    assert last.row.kind == "page"
     assert TITLE in as_csv([last.row])
 
 

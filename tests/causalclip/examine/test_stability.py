@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,12 +14,14 @@ from causalclip.calibration import Calibration, sigmoid
 from causalclip.clip.tower import Tower, Trace
 from causalclip.detector import Verdict
 from causalclip.examine import stability
-from causalclip.examine.stability import MILD, STRONG, check_stability
+from causalclip.examine.stability import MILD, STRONG, check_stability, checks
 from causalclip.pictures.delivery import DELIVERIES
-from causalclip.report.stability_panel import panel
+from causalclip.report.stability_panel import checking, panel
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import photo
 
+SAME = "the same answer for all 4 copies that count, another one for {m} of the 4 that were changed more"
+OTHER = "another answer for {n} of the 4 copies that count, and for {m} of the 4 that were changed more"
 CALIBRATION = Calibration(low=0.2, high=0.8, threshold=0.4)
 
 
@@ -63,7 +65,7 @@ def test_an_answer_that_holds() -> None:
 def test_crossing_the_threshold_under_a_mild_delivery_is_inconclusive() -> None:
     s = run(2.0, jpeg70=-2.5)  # 0.38, below the threshold of 0.4
     assert (s.band, s.final_band, s.flips) == ("likely generated", "inconclusive", ("JPEG 70",))
-    assert (s.answer, s.words) == ("no", "No: 1 of 8 copies got another answer")
+    assert (s.answer, s.words) == ("no", f"No: {OTHER.format(n=1, m=0)}")
     assert "JPEG of quality 70" in s.sentence
     assert "would be likely generated" in s.sentence
     assert run(2.0, jpeg70=-2.3).final_band == "likely generated"  # 0.43, above it
@@ -72,7 +74,7 @@ def test_crossing_the_threshold_under_a_mild_delivery_is_inconclusive() -> None:
 def test_a_strong_delivery_changes_nothing_and_is_said() -> None:
     s = run(2.0, small=-6.0)
     assert (s.final_band, s.flips) == ("likely generated", ())
-    assert (s.answer, s.words) == ("only just", "Only just: 1 of 8 copies got another answer")
+    assert (s.answer, s.words) == ("only just", f"Only just: {SAME.format(m=1)}")
     assert "is another when the picture is scaled to half" in s.sentence
 
 
@@ -85,7 +87,7 @@ def test_inconclusive_stays_inconclusive() -> None:
     s = run(0.0, jpeg90=-1.0)  # across the dividing score, and inconclusive on both sides
     assert (s.band, s.final_band, s.words) == ("inconclusive", "inconclusive", "Yes")
     s = run(0.0, jpeg90=-2.0, jpeg70=2.0)
-    assert (s.final_band, s.words) == ("inconclusive", "Only just: 2 of 8 copies got another answer")
+    assert (s.final_band, s.words) == ("inconclusive", f"Only just: {OTHER.format(n=2, m=0)}")
 
 
 def test_a_real_detector_agrees_with_itself() -> None:
@@ -98,6 +100,25 @@ def test_a_real_detector_agrees_with_itself() -> None:
     said = json.loads(json.dumps(s.as_dict()))
     assert said["rows"][0]["name"] == "JPEG 90"
     assert (said["answer"], said["words"]) == (s.answer, s.words)
+
+
+def test_step_by_step_it_says_how_far_it_is_and_finds_the_same() -> None:
+    detector, pixels, found = tiny_detector(), photo(200, 150), []
+
+    def watched() -> Iterator[tuple[int, int]]:
+        found.append((yield from checks(detector, pixels, together=3)))
+
+    assert list(watched()) == [(0, 8), (2, 8), (5, 8)]  # the picture as it is goes with the first
+    logits = [row.logit for row in found[0].rows]
+    assert logits == pytest.approx([row.logit for row in check_stability(detector, pixels).rows], abs=1e-5)
+
+
+def test_how_far_it_is_stands_beneath_the_answer_with_a_bar_and_the_time() -> None:
+    drawn = checking(2, 8, before=3)
+    assert "Waiting, 3 before you. 2 of 8 copies of the picture are judged." in drawn
+    assert "<progress value='2' max='8'" in drawn
+    assert "cc-elapsed" in drawn
+    assert "Waiting" not in checking(2, 8)
 
 
 def test_nine_copies_share_passes_of_two_views_each(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +150,7 @@ def test_panel_says_everything_in_words_too() -> None:
     rows = re.findall(r"<tr[^>]*><th scope='row'>(.*?)</th>.*?</svg></td><td>(.*?)</td><td>(.*?)</td>", drawn)
     assert rows[0] == ("as it is", "▲ likely generated", "0.88")
     assert rows[2] == ("JPEG 70", "◆ inconclusive, another answer", "0.38")
-    assert "<b>No: 1 of 8 copies got another answer.</b>" in drawn
+    assert f"<b>No: {OTHER.format(n=1, m=0)}.</b>" in drawn
 
 
 @pytest.mark.parametrize(("width", "skipped"), [(16_383, ()), (16_384, ("WebP 80",))])

@@ -117,7 +117,7 @@ def test_an_answer_that_does_not_survive_is_inconclusive_and_says_why(detection:
     assert UNCHECKED in first
     assert "Likely generated</h2>" in held
     assert UNCHECKED not in held
-    assert "Survives re-encoding? Only just: 1 of 1 copies got another answer." in text(held)
+    assert "Survives re-encoding? Only just: another answer for 1 of the 1 copies that count" in text(held)
     assert "Inconclusive</h2>" in lost
     assert "cc-card cc-inconclusive" in lost
     assert "saved as JPEG of quality 70" in text(lost)

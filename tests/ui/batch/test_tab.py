@@ -31,6 +31,7 @@ from ui.batch.table import draw_table
 from ui.batch.triage import counts
 from ui.detect.searches import SITES, searches
 from ui.server.files import new_folder
+from ui.server.gate import Gate, Priority
 from ui.server.turns import take_turn
 
 
@@ -174,6 +175,22 @@ def test_time_left_is_of_those_that_are_not_done() -> None:
     assert progress(1, 50, 10) == "1 of 50 done, about 9 minutes left."
     assert progress(0, 4, 3) == "0 of 4 done."
     assert progress(4, 4, 3) == "4 of 4 done."
+
+
+def test_the_bar_moves_with_every_answer_and_the_place_in_the_queue_is_told(
+    tab: BatchTab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = Gate(1)
+    monkeypatch.setattr("ui.batch.tab.PICTURES", door)
+    first = door.enter(Priority.VERDICT)
+    running = tab.run(take_turn("batch"), upload(a_png=encode(photo(), "PNG")))
+    assert "<progress value='0' max='2'" in sentence(tab, next(running))
+    waits = sentence(tab, next(running))
+    assert "0 of 1 have an answer. Waiting, 1 before you." in text(waits)
+    assert "cc-elapsed" in waits
+    with first:
+        pass
+    assert [re.findall(r"<progress value='(.)'", sentence(tab, u)) for u in running] == [["1"], ["2"], []]
 
 
 def test_stopping_keeps_what_is_done(tab: BatchTab) -> None:

@@ -98,10 +98,20 @@ def test_the_likelihood_of_the_clean_words_is_drawn() -> None:
     assert "How likely" not in words.answers(run(Wish(QUESTION))[-1])
 
 
-def test_progress_is_shown_while_it_attacks() -> None:
-    exhibit = Exhibit(Wish(QUESTION), said={"clean": Said("a dog")}, step=4, steps=20, attack_seconds=2)
-    assert "<progress max='20' value='4'" in words.working(exhibit)
-    assert "A step takes 0.5 s: 2 s so far, about 8 s left." in words.working(exhibit)
+def test_each_part_of_a_run_is_named_with_a_bar_and_the_time() -> None:
+    wish = Wish(QUESTION, attack=make_attack("pgd", 8, 20))
+    exhibit = Exhibit(wish, said={"clean": Said("a dog")}, step=4, steps=20, attack_seconds=2)
+    drawn = words.working(exhibit)
+    assert "Part 2 of 4. Step 4 of 20. A step takes 0.5 s: about 8 s left for them." in drawn
+    assert "<progress max='4' value='1.20'" in drawn
+    assert "cc-elapsed" in drawn
+    exhibit.step = 20
+    assert "Asking about the attacked picture" in words.working(exhibit)
+    exhibit.said["adversarial"] = Said("a cat")
+    assert "Part 4 of 4." in words.working(exhibit)
+    assert "Part 2 of 2." in words.working(Exhibit(Wish(QUESTION), said={"adversarial": Said("a cat")}))
+    assert "Waiting, 2 before you. Part 4 of 4." in words.working(exhibit, before=2)
+    assert "Waiting, 1 before you" in words.working(None, before=1)
 
 
 def test_who_speaks_is_named_and_why() -> None:
