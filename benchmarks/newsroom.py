@@ -5,18 +5,28 @@ one at a time to the model, verdicts before stability checks, as ui/server/gate.
 measured: of benchmarks/load.json, where 16 visitors come at once. Its rows of 4 and 8 visitors are calculated too, to
 show how far the calculation is from what was measured. More cores than two are not measured: what they save is
 calculated from one thread and two (benchmarks/latency.json), by Amdahl's law.
+
+With --replay 30 --minutes 3 --part 0, that part of an hour of 30 people is replayed at its own pace against the real
+app, on this machine. Parts add up in benchmarks/newsroom.json.
 """
 
 from __future__ import annotations
 
+import argparse
 import heapq
 import json
+import os
+import tempfile
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from benchmarks import visitors
+from benchmarks.latency import processor
+from benchmarks.load import app, picture
 
 FOLDER = Path(__file__).parent
 KEPT = FOLDER / "newsroom.json"
@@ -95,18 +105,74 @@ def table(service: Service, parallel: float) -> list[dict[str, Any]]:
     return rows
 
 
+def replayed(people: int, *, part: int, minutes: float) -> dict[str, Any]:
+    """One part of an hour of so many people, on the real app. Seconds of each picture, in the order that they came."""
+    arrivals = hour(people, np.random.default_rng(SEED + people))
+    begin = 60 * minutes * part
+    arrivals = arrivals[(arrivals >= begin) & (arrivals < begin + 60 * minutes)] - begin
+    rng = np.random.default_rng([SEED, people, part])
+    with tempfile.TemporaryDirectory() as name, app(Path(name)) as (address, _):
+        page = visitors.read_page(address)
+        visitors.visit(page, picture(rng, "good"), session="warm", number=0)
+        before = os.times()
+        seen = visitors.replay(page, arrivals.tolist(), make=lambda: picture(np.random.default_rng(), "good"))
+    whole = [one for one in seen if isinstance(one, visitors.Seen)]
+    return {
+        "minutes": minutes,
+        "pictures": len(seen),
+        "lost": [one for one in seen if isinstance(one, str)],
+        "first_s": [round(one.scored - one.started, 2) for one in whole],
+        "checked_s": [round(one.checked - one.started, 2) for one in whole],
+        "load": round(os.getloadavg()[0], 1),
+        "seconds": round(os.times().elapsed - before.elapsed),
+        "date": date.today().isoformat(),
+        "processor": processor(),
+    }
+
+
+def summed(parts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """A row of the parts of one hour."""
+    first, checked = ([s for one in parts.values() for s in one[kind]] for kind in ("first_s", "checked_s"))
+    lost = sum(len(one["lost"]) for one in parts.values())
+    row: dict[str, Any] = {"pictures": sum(one["pictures"] for one in parts.values()), "lost": lost}
+    if first:
+        row |= {f"first_p{p}_s": round(float(np.percentile(first, p)), 1) for p in (50, 95)}
+        row |= {"checked_p95_s": round(float(np.percentile(checked, 95)), 1)}
+    return {"minutes": sum(one["minutes"] for one in parts.values()), **row, "parts": parts}
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--replay", type=int, help="so many people", metavar="PEOPLE")
+    parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--part", type=int, default=0)
+    given = parser.parse_args()
+    kept: dict[str, Any] = json.loads(KEPT.read_text()) if KEPT.is_file() else {}
+    hours: dict[str, Any] = kept.get("replayed", {})
+    if given.replay:
+        parts = hours.get(str(given.replay), {"parts": {}})["parts"]
+        parts[str(given.part)] = replayed(given.replay, part=given.part, minutes=given.minutes)
+        hours[str(given.replay)] = summed(parts)
+        found = kept | {"replayed": hours}
+    else:
+        found = calculated() | ({"replayed": hours} if hours else {})
+    KEPT.write_text(json.dumps(found, indent=2) + "\n")
+    print(json.dumps(found, indent=2))
+
+
+def calculated() -> dict[str, Any]:
+    """The table, and how far it is from what was measured."""
     service, parallel, rows = measured()
     checks = []
     for row in rows:
         first, checked = serve(np.zeros(row["visitors"]), service)
-        calculated = {"first_p95_s": np.percentile(first, 95), "checked_p95_s": np.percentile(checked, 95)}
+        said = {"first_p95_s": np.percentile(first, 95), "checked_p95_s": np.percentile(checked, 95)}
         checks.append(
             {"visitors at once": row["visitors"]}
-            | {f"measured {name}": row[name] for name in calculated}
-            | {f"calculated {name}": round(float(value), 1) for name, value in calculated.items()}
+            | {f"measured {name}": row[name] for name in said}
+            | {f"calculated {name}": round(float(value), 1) for name, value in said.items()}
         )
-    found = {
+    return {
         "date": date.today().isoformat(),
         "pattern": f"{SITTINGS} sittings an hour and person, {PICTURES} pictures each, {BETWEEN:g} s between them",
         "service_on_two_cores_s": {"first": round(service.first, 3), "check": round(service.check, 3)},
@@ -114,8 +180,6 @@ def main() -> None:
         "checked_against": checks,
         "rows": table(service, parallel),
     }
-    KEPT.write_text(json.dumps(found, indent=2) + "\n")
-    print(json.dumps(found, indent=2))
 
 
 if __name__ == "__main__":

@@ -75,6 +75,24 @@ def measure(
     return [_row(size, [_round(page, size, rng, make) for _ in range(-(-pictures // size))]) for size in sizes]
 
 
+def replay(page: Page, arrivals: Sequence[float], *, make: Callable[[], bytes]) -> list[Seen | str]:
+    """Visits that begin so many seconds from now, each whether or not earlier ones have their answers.
+
+    arrivals: sorted. Returns, in their order, what was seen; of a visit that ended otherwise, the error's name.
+    """
+    begun, name = time.monotonic(), time.time_ns()
+
+    def one(number: int) -> Seen | str:
+        time.sleep(max(0.0, begun + arrivals[number] - time.monotonic()))
+        try:
+            return visit(page, make(), session=f"replay-{name}-{number}", number=number % 250)
+        except (httpx.HTTPError, RuntimeError, KeyError) as error:
+            return type(error).__name__
+
+    with ThreadPoolExecutor(max(1, len(arrivals))) as pool:
+        return list(pool.map(one, range(len(arrivals))))
+
+
 def _watch(http: httpx.Client, address: str, session: str) -> dict[str, float]:
     """When what was seen first, by the monotonic clock."""
     seen: dict[str, float] = {}

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.stats import beta
 
 Band = Literal["likely generated", "inconclusive", "likely not generated", "no answer"]
 CONFIDENCE = 0.9  # that the bands keep their promise on new owners
@@ -63,6 +61,8 @@ def fit_logistic(
 
     given: log-odds [N] that are known already, and to which the fitted ones are added.
     """
+    from scipy.optimize import minimize  # here, as only fitting needs SciPy: 45 MB, which the app has no use for
+
     X = np.column_stack([features, np.ones(len(features))])
     w = np.ones(len(labels)) if weight is None else weight / weight.mean()
     sign = np.where(labels == 1, 1.0, -1.0)
@@ -112,6 +112,8 @@ def owner_shares(out: np.ndarray, owners: np.ndarray) -> np.ndarray:
 
 def upper_bound(events: float, draws: int, *, confidence: float = CONFIDENCE) -> float:
     """Clopper and Pearson's upper bound of a rate; `events` may be a sum of shares."""
+    from scipy.stats import beta
+
     return 1.0 if events >= draws else float(beta.ppf(confidence, events + 1, draws - events))
 
 

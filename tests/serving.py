@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 WATCH = """
 import os, sys
 
+NAMED = "/etc/hostname"  # that scripts/redteam/hostile.py has the app open
 LOOPBACK = {"localhost", "127.0.0.1", "0.0.0.0", "::1", "::", "", None}
 
 def watch(event, arguments):
@@ -23,6 +24,9 @@ def watch(event, arguments):
         host = arguments[0]
     elif event in ("socket.connect", "socket.sendto", "socket.sendmsg") and isinstance(arguments[1], tuple):
         host = arguments[1][0]
+    elif event == "open" and arguments[0] == NAMED:
+        note(f"open {NAMED}")
+        return
     else:
         return
     host = host.decode() if isinstance(host, bytes) else host
@@ -43,7 +47,8 @@ note("watching")
 class Served:
     """An app in a process of its own.
 
-    output: what it has printed and logged. traffic: "watching", and a line for every try to reach another machine.
+    output: what it has printed and logged. traffic: "watching", and a line for every try to reach another machine, and
+    for every time that it opens the file that hostile calls name.
     seconds: of processor time until it answered.
     """
 

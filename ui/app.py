@@ -32,7 +32,7 @@ from ui.server import pages
 from ui.server.doors import health
 from ui.server.lazy import LazyDetector
 from ui.server.logs import drop_messages
-from ui.server.memory import give_back, share_arenas
+from ui.server.memory import give_back, keep_little
 from ui.server.problems import explain
 from ui.server.room import Room
 from ui.server.store import STORE
@@ -130,7 +130,7 @@ def _lay_out(
 def main(room: Room) -> None:
     logging.basicConfig(level=logging.WARNING)
     drop_messages()
-    share_arenas()
+    keep_little()
     detector = LazyDetector(DETECTOR, profile=os.environ.get("CAUSALCLIP_PROFILE", ""))
     models = Models(detector=detector, other=VLM, wait=detector.problem) if shipped() and not lacking() else None
     page = build(detector, problem=detector.problem, examples_folder=room.examples, models=models)

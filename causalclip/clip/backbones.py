@@ -8,25 +8,27 @@ load_tower("ViT-L-14-worldwide//a/b.pt")      open_clip's name and a file of wei
 load_tower("timm:vit_large_patch16_dinov3")   timm's name, from the hub or its cache
 """
 
+from __future__ import annotations
+
 import json
 import threading
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import open_clip
-import timm
 import torch
-from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
-from open_clip.timm_model import TimmModel
-from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
 from torch import Tensor
 
 from causalclip.clip.compiled import CompiledTower, is_int8
+from causalclip.clip.outline import Outline, is_plain
 from causalclip.clip.runtime import Runtime, choose_runtime, fast_dtype
-from causalclip.clip.timm_visual import TimmVisual
 from causalclip.clip.tower import Tower
 from causalclip.clip.weights import ASSETS, WeightsMissing, dequantize, read_shards
+
+if TYPE_CHECKING:  # open_clip and timm are imported where they are needed: that takes 230 MB and two seconds
+    from open_clip.transformer import VisionTransformer
+
+    from causalclip.clip.timm_visual import TimmVisual
 
 DEFAULT = "clip-vit-b-16"
 LOCAL, TIMM = "local-dir:", "timm:"
@@ -87,6 +89,8 @@ def _shared(name: str) -> Tower:
 
 def empty_visual(config: dict[str, Any]) -> VisionTransformer:
     """open_clip's image tower of a config, on the meta device: its text half is made as small as it can be."""
+    from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
+
     text = CLIPTextCfg(context_length=4, vocab_size=8, width=8, heads=1, layers=1)
     with torch.device("meta"):
         vision = CLIPVisionCfg(**config["vision_cfg"])
@@ -95,14 +99,18 @@ def empty_visual(config: dict[str, Any]) -> VisionTransformer:
 
 def _from_folder(folder: Path, dtype: torch.dtype, *, int8: bool) -> Tower:
     config = json.loads((folder / "config.json").read_text())
-    visual, stored = empty_visual(config), read_shards(folder)
+    stored = read_shards(folder)
     if int8 and is_int8(stored):
-        return CompiledTower(visual, stored, mean=config["mean"], std=config["std"])
+        outline = Outline(config) if is_plain(config) else empty_visual(config)
+        return CompiledTower(outline, stored, mean=config["mean"], std=config["std"])
+    visual = empty_visual(config)
     visual.load_state_dict(dequantize(stored), assign=True)
     return Tower(visual, mean=config["mean"], std=config["std"], dtype=dtype)
 
 
 def _from_open_clip(name: str, dtype: torch.dtype) -> Tower:
+    import open_clip
+
     model, _, tag = name.partition("/")
     if open_clip.get_model_config(model) is None:
         raise ValueError(f"open_clip has no model {model!r}. See open_clip.list_models() for the names.")
@@ -121,6 +129,10 @@ def _from_open_clip(name: str, dtype: torch.dtype) -> Tower:
 
 
 def _from_timm(name: str, dtype: torch.dtype) -> Tower:
+    import timm
+
+    from causalclip.clip.timm_visual import TimmVisual
+
     try:
         known = timm.get_pretrained_cfg(name, allow_unregistered=False)
     except RuntimeError as error:
@@ -143,6 +155,11 @@ def _out_of_reach(name: str, call: str) -> WeightsMissing:
 
 def _walkable(visual: Any, name: str) -> VisionTransformer | TimmVisual:
     """The image half of an open_clip model, as Tower walks it; a ValueError for what it cannot walk."""
+    from open_clip.timm_model import TimmModel
+    from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
+
+    from causalclip.clip.timm_visual import TimmVisual
+
     if isinstance(visual, TimmModel):
         if len(visual.head):
             raise ValueError(f"The tower {name!r} cannot be decomposed into patches: a head follows that is not known.")
@@ -157,7 +174,7 @@ def _walkable(visual: Any, name: str) -> VisionTransformer | TimmVisual:
 
 def resize_positions(tower: Tower, size: int) -> None:
     """Lets the tower take views of `size` px: bicubic interpolation of its position embeddings, in place."""
-    if isinstance(tower.visual, TimmVisual):
+    if hasattr(tower.visual, "resize"):  # timm's can by themselves
         tower.visual.resize(size)
         return
     state: dict[str, Tensor] = {"visual.positional_embedding": tower.visual.positional_embedding.data}

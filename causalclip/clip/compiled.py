@@ -1,15 +1,21 @@
 """A tower whose matrices stay int8 at run time: the same Trace as causalclip.clip.tower's, from a compiled graph."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from open_clip.transformer import VisionTransformer
 from torch import Tensor
 
 from causalclip.clip.runtime import Runtime
 from causalclip.clip.tower import Shares, Tower, Trace
 from causalclip.clip.weights import INT8, dequantize
+
+if TYPE_CHECKING:
+    from open_clip.transformer import VisionTransformer
+
+    from causalclip.clip.outline import Outline
 
 HEAVY = "attn.in_proj_weight", "mlp.c_fc.weight", "mlp.c_proj.weight"  # what the graph alone multiplies with
 
@@ -21,13 +27,18 @@ class CompiledTower(Tower):
     the meta device.
 
     Args:
-        visual: open_clip's module, on the meta device.
+        visual: open_clip's module or its outline, on the meta device.
         stored: the weights as the shards hold them.
         mean, std: of the pixels in [0, 1], a channel.
     """
 
     def __init__(
-        self, visual: VisionTransformer, stored: Mapping[str, Tensor], *, mean: Sequence[float], std: Sequence[float]
+        self,
+        visual: VisionTransformer | Outline,
+        stored: Mapping[str, Tensor],
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
     ) -> None:
         light = {name: tensor for name, tensor in stored.items() if not name.rpartition(".")[0].endswith(HEAVY)}
         visual.load_state_dict(dequantize(light), strict=False, assign=True)

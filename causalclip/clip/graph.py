@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 
 # OpenVINO tells its makers of every import where it finds this package. Here nothing leaves the machine.
@@ -26,7 +25,7 @@ from causalclip.clip.weights import INT8, SCALE  # noqa: E402
 GROUP = 128  # of 32, 64, 128 and 256: 64 is slower, 256 no faster and less exact
 
 
-def compile_graph(visual: VisionTransformer, stored: Mapping[str, Tensor], *, until: int, patches: bool) -> Any:
+def compile_graph(visual: Any, stored: Mapping[str, Tensor], *, until: int, patches: bool) -> Any:
     """Compiles the walk up to layer `until`, for any number of views, on as many threads as PyTorch has.
 
     Input "pixels": normalised float32 [B, 3, S, S]. Outputs, for each layer l from 1: "stream:l" [B, T, D] (also
@@ -47,7 +46,7 @@ def compile_graph(visual: VisionTransformer, stored: Mapping[str, Tensor], *, un
 class _Graph:
     """Builds the graph; names of weights are open_clip's."""
 
-    def __init__(self, visual: VisionTransformer, stored: Mapping[str, Tensor]) -> None:
+    def __init__(self, visual: Any, stored: Mapping[str, Tensor]) -> None:
         self.visual, self.stored = visual, stored
         self.outputs: dict[str, Output] = {}
 

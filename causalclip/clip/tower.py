@@ -6,18 +6,24 @@ arXiv 2310.05916). The walk runs open_clip's own modules (or timm's, see causalc
 written out, and keeps the terms. Registers, tokens of some towers that are no place in the picture, belong to the rest.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
-from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 
 from causalclip.clip.readout import ClsReadout, Readout
 from causalclip.clip.runtime import Runtime
-from causalclip.clip.timm_visual import TimmVisual
+
+if TYPE_CHECKING:  # importing either takes hundreds of MB, which a compiled tower has no use for
+    from open_clip.transformer import VisionTransformer
+
+    from causalclip.clip.outline import Outline
+    from causalclip.clip.timm_visual import TimmVisual
 
 EPS = 1e-6
 
@@ -80,7 +86,8 @@ class Tower(nn.Module):
     """An open_clip `VisionTransformer` or a `TimmVisual` with its normalisation, walked layer by layer.
 
     Args:
-        visual: open_clip's module: plain residual attention blocks, CLS pooling; or timm's in its shape.
+        visual: open_clip's module: plain residual attention blocks, CLS pooling; or timm's in its shape; or an outline
+            of the first, of a tower that computes otherwise.
         mean, std: of the pixels in [0, 1], a channel.
         dtype: of the matrix products; the residual stream, the norms and the CLS token's own sum stay float32.
     """
@@ -90,7 +97,7 @@ class Tower(nn.Module):
 
     def __init__(
         self,
-        visual: VisionTransformer | TimmVisual,
+        visual: VisionTransformer | TimmVisual | Outline,
         *,
         mean: Sequence[float],
         std: Sequence[float],
@@ -180,7 +187,7 @@ class Tower(nn.Module):
         H = block.attn.num_heads
         qkv = F.linear(block.ln_1(x).to(self.dtype), block.attn.in_proj_weight, block.attn.in_proj_bias)
         q, k, v = qkv.view(B, T, 3, H, D // H).permute(2, 0, 3, 1, 4)  # each (B, H, T, D/H)
-        if isinstance(self.visual, TimmVisual):
+        if hasattr(block.attn, "place"):  # timm's (causalclip.clip.timm_visual)
             q, k = block.attn.place(q, k)
         if cls_alone:
             q, x = q[:, :, :1], x[:, :1]

@@ -60,10 +60,10 @@ class Target:
         """The folders of uploads that are there."""
         return [path.name for path in self.folder.glob("*/uploads/from-*")]
 
-    def lateness(self) -> float:
-        """Seconds by which a deletion is or was late, as the app itself says to its host."""
+    def metric(self, name: str) -> float:
+        """What the app says of itself to its host."""
         metrics = httpx.get(f"{self.app.address}metrics", timeout=60).text
-        return float(re.search(r"^causalclip_deletion_lateness_seconds (\S+)", metrics, re.MULTILINE)[1])  # type: ignore[index]
+        return float(re.search(rf"^causalclip_{name} (\S+)", metrics, re.MULTILINE)[1])  # type: ignore[index]
 
     def memory(self) -> float:
         """MB of the process and its children."""

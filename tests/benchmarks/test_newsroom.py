@@ -1,8 +1,12 @@
 """The calculation of a newsroom's hour serves as the app's gate does."""
 
-import numpy as np
+import time
 
-from benchmarks.newsroom import BETWEEN, PICTURES, SITTINGS, Service, hour, serve
+import numpy as np
+import pytest
+
+from benchmarks import visitors
+from benchmarks.newsroom import BETWEEN, PICTURES, SITTINGS, Service, hour, serve, summed
 
 
 def test_of_those_who_come_together_verdicts_go_before_checks() -> None:
@@ -35,3 +39,29 @@ def test_an_hour_has_everybodys_pictures_in_order() -> None:
     assert len(arrivals) == 30 * SITTINGS * PICTURES
     assert (np.diff(arrivals) >= 0).all()
     assert arrivals.max() < 3600 + 10 * PICTURES * BETWEEN
+
+
+def test_parts_of_an_hour_add_up() -> None:
+    part = {"minutes": 3.0, "pictures": 2, "lost": ["ReadTimeout"], "first_s": [1.0], "checked_s": [4.0]}
+    row = summed({"0": part, "1": part | {"first_s": [3.0, 3.0], "checked_s": [8.0, 8.0], "lost": []}})
+    assert (row["minutes"], row["pictures"], row["lost"]) == (6.0, 4, 1)
+    assert (row["first_p50_s"], row["checked_p95_s"]) == (3.0, 8.0)
+
+
+def test_visits_begin_when_they_are_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a visit that is lost is counted; nobody waits for the one before."""
+    begun: list[tuple[int, float]] = []
+
+    def visit(page: object, data: bytes, *, session: str, number: int) -> visitors.Seen:
+        begun.append((number, time.monotonic()))
+        time.sleep(0.3)
+        if number == 1:
+            raise RuntimeError
+        return visitors.Seen(0, 1, 2)
+
+    monkeypatch.setattr(visitors, "visit", visit)
+    started = time.monotonic()
+    seen = visitors.replay(None, [0.0, 0.1, 0.2], make=lambda: b"")  # type: ignore[arg-type]
+    assert seen == [visitors.Seen(0, 1, 2), "RuntimeError", visitors.Seen(0, 1, 2)]
+    assert sorted(number for number, _ in begun) == [0, 1, 2]
+    assert all(at - started >= 0.1 * number for number, at in begun)

@@ -16,7 +16,7 @@ def test_a_try_that_fails_itself_has_not_shown_that_anything_held() -> None:
     assert "no connection" in said
 
 
-@pytest.mark.parametrize("one", redteam.TRIES)
+@pytest.mark.parametrize("one", [*redteam.TRIES, *redteam.TOGETHER])
 def test_every_try_says_what_it_does(one: Any) -> None:
     assert one.__doc__
     assert len(one.__doc__.splitlines()) == 1

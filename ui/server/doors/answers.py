@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
+
+from starlette.responses import JSONResponse, PlainTextResponse
 
 from causalclip.languages import N_, _
 
@@ -37,18 +38,18 @@ def client_of(scope: Scope) -> str:
     return str(scope["client"][0]) if scope.get("client") else ""
 
 
-async def refuse(send: Send, status: int, sentence: str, *, plain: bool = False) -> None:
+async def refuse(
+    send: Send, status: int, sentence: str, *, plain: bool = False, headers: Mapping[str, str] | None = None
+) -> None:
     """Answers with a sentence; as JSON, unless it is for people's eyes or for Gradio's upload, which shows it raw.
 
     A call that cannot be answered is 422: Gradio's clients then show the sentence, if it comes in their form.
     """
     sentence = _(sentence)
     form = [{"__type__": "validate", "is_valid": False, "parameter_name": "picture", "message": sentence}]
-    body = sentence if plain else json.dumps({"detail": form if status == 422 else sentence, "error": sentence})
-    kind = "text/plain; charset=utf-8" if plain else "application/json"
-    headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body.encode())).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body.encode()})
+    said = {"detail": form if status == 422 else sentence, "error": sentence}
+    answer = PlainTextResponse(sentence, status, headers) if plain else JSONResponse(said, status, headers)
+    await answer({"type": "http"}, None, send)  # type: ignore[arg-type]
 
 
 async def drain(receive: Receive) -> None:

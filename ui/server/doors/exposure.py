@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from ipaddress import ip_address
+
+from ui.server.doors import hosts
 
 VARIABLE = "CAUSALCLIP_EXPOSED"
 REFUSED = (
@@ -29,7 +30,5 @@ def refuse_exposure(address: str | None) -> None:
 
 
 def _is_loopback(address: str) -> bool:
-    try:
-        return ip_address(address.strip("[]")).is_loopback
-    except ValueError:
-        return address == "localhost"
+    bare = hosts.address(address)
+    return bare.is_loopback if bare else address == "localhost"

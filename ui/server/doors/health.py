@@ -26,6 +26,11 @@ def routes(page: gr.Blocks, ready: Callable[[], bool]) -> list[Route]:
     for name, words, read in (
         ("ready", "1 once the models are loaded", ready),
         ("queue_length", "calls that wait or run", lambda: len(page._queue.event_ids_to_events)),
+        (
+            "sessions",
+            "sessions that are remembered, of open pages and invented ones",
+            lambda: len(page.state_holder.session_data),
+        ),
         ("uploads", "uploads that are kept", lambda: STORE.sum().files),
         ("uploads_bytes", "bytes of them", lambda: STORE.sum().size),
         ("deletion_lateness_seconds", "by how much the latest deletion is or was late", STORE.lateness),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from fnmatch import fnmatchcase
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 from causalclip.languages import N_
@@ -28,7 +28,7 @@ def allowed_hosts() -> tuple[str, ...]:
 def is_known(host: str, allowed: tuple[str, ...]) -> bool:
     """Whether a Host header is one of the names, or a bare address; its port does not matter."""
     name = _name(f"//{host}")
-    return name is not None and (_is_address(name) or any(fnmatchcase(name, pattern) for pattern in allowed))
+    return name is not None and (address(name) is not None or any(fnmatchcase(name, pattern) for pattern in allowed))
 
 
 def is_own_page(origin: str, host: str, site: str, allowed: tuple[str, ...]) -> bool:
@@ -68,9 +68,9 @@ def _place(address: str) -> tuple[str | None, int | None]:
     return _name(address), None if port in {80, 443} else port
 
 
-def _is_address(name: str) -> bool:
+def address(name: str) -> IPv4Address | IPv6Address | None:
+    """A bare address, of what may be one."""
     try:
-        ip_address(name)
+        return ip_address(name.strip("[]"))
     except ValueError:
-        return False
-    return True
+        return None

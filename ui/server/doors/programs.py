@@ -9,9 +9,10 @@ from typing import Any
 
 import gradio.routes
 from gradio.route_utils import CustomCORSMiddleware
+from starlette.middleware.cors import CORSMiddleware
 
-from ui.server.doors.answers import App, Message, Receive, Scope, Send, drain, header, refuse
-from ui.server.doors.hosts import UNKNOWN, allowed_hosts, is_known, is_own_page
+from ui.server.doors.answers import App, Receive, Scope, Send, drain, header, refuse
+from ui.server.doors.hosts import allowed_hosts, is_known, is_own_page
 from ui.server.pairing import PAIRINGS, Pairings, is_extension
 
 ROOT, PAIR, OPENAPI = "/api/v1/", "/api/v1/pair", "/api/v1/openapi.json"
@@ -20,6 +21,11 @@ VARIABLE = "CAUSALCLIP_TOKEN"
 WHO = "A token is needed: send the header Authorization: Bearer TOKEN. Whoever runs this app has it."
 UNPAIRED = "This extension is not paired with the app, or no longer. Pair it: the app's page shows a code."
 LET_IN = "paired"  # in a scope: its origin is a paired extension's
+READABLE: Any = {  # by extensions; without cookies
+    "allow_methods": ("GET", "POST"),
+    "allow_headers": ("Authorization", "Content-Type", "Accept"),
+    "allow_private_network": True,  # their own machine is one
+}
 _BEARER = re.compile(r"Bearer +(\S+) *", re.IGNORECASE)
 
 
@@ -38,16 +44,19 @@ class Programs:
         host, origin, site = (header(scope, name) for name in ("host", "origin", "sec-fetch-site"))
         own = is_own_page(origin, host, site, self.hosts)
         let_in = is_extension(origin) and (scope["path"] == PAIR or self.pairings.knows(origin))
-        answer = _readable(send, origin) if let_in else send
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            if self._may(scope, "" if own else origin):
+                await self.app({**scope, LET_IN: let_in}, receive, send)
+            else:
+                await drain(receive)
+                sentence = UNPAIRED if is_extension(origin) else WHO
+                await refuse(send, 401, sentence, headers={"WWW-Authenticate": "Bearer"})
+
         if not is_known(host, self.hosts):
-            await refuse(send, 421, UNKNOWN)
-        elif scope["method"] == "OPTIONS" and let_in:
-            await _preflight(answer)
-        elif not self._may(scope, "" if own else origin):
-            await drain(receive)
-            await refuse(_asking(answer), 401, UNPAIRED if is_extension(origin) else WHO)
+            await self.app(scope, receive, send)  # the door behind this one tells them
         else:
-            await self.app({**scope, LET_IN: let_in}, receive, answer)
+            await (CORSMiddleware(answer, [origin], **READABLE) if let_in else answer)(scope, receive, send)
 
     def _may(self, scope: Scope, origin: str) -> bool:
         """origin: of somebody else's page or extension; "" for the app's own page and for programs."""
@@ -81,32 +90,3 @@ def _is_ours(scope: Scope) -> bool:
 def answer_for_origins() -> None:
     """Has the doors alone say which origins may read: Gradio's own answer lies outside of them."""
     gradio.routes.CustomCORSMiddleware = _OwnCors  # type: ignore[misc]
-
-
-async def _preflight(send: Send) -> None:
-    allowed = [
-        (b"access-control-allow-methods", b"GET, POST"),
-        (b"access-control-allow-headers", b"authorization, content-type, accept"),
-        (b"access-control-max-age", b"600"),
-        (b"content-length", b"0"),
-    ]
-    await send({"type": "http.response.start", "status": 204, "headers": allowed})
-    await send({"type": "http.response.body", "body": b""})
-
-
-def _readable(send: Send, origin: str) -> Send:
-    """A `send` whose answers the extension may read; without cookies."""
-    return _with(send, [(b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"Origin")])
-
-
-def _asking(send: Send) -> Send:
-    return _with(send, [(b"www-authenticate", b"Bearer")])
-
-
-def _with(send: Send, more: list[tuple[bytes, bytes]]) -> Send:
-    async def send_with(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", []), *more]}
-        await send(message)
-
-    return send_with

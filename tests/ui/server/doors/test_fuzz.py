@@ -1,10 +1,6 @@
-"""Generated calls of every function: none is an error of the server, none reaches another machine, nothing grows.
-
-CAUSALCLIP_FUZZ says how many calls are made; the full amount is 20,000.
-"""
+"""Generated calls of every function: none is an error of the server. scripts/redteam/fuzz.py makes 20,000."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,40 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scripts.redteam.hostile import VALUES
+from scripts.redteam.generated import PARTS, body, calls
 from tests.makers.pictures import encode, photo
 from ui.server.doors.schema import BadCallError, Schema
 
-CALLS = int(os.environ.get("CAUSALCLIP_FUZZ", "200"))
-ODD = st.sampled_from(["NaN", "-Infinity", "1e999", '"\\ud800"', "1" * 400, "[" * 300 + "]" * 300])
-PLAIN = (
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=50)
-)
-TREES = st.recursive(
-    PLAIN | st.sampled_from(VALUES),
-    lambda some: st.lists(some, max_size=4) | st.dictionaries(st.text(max_size=8) | st.just("path"), some, max_size=4),
-    max_leaves=12,
-)
-VALUE = TREES.map(json.dumps) | ODD
-PARTS = st.fixed_dictionaries(
-    {},
-    optional={
-        "session_hash": TREES.map(json.dumps) | st.just('"fuzz"') | ODD,
-        "event_data": VALUE,
-        "trigger_id": VALUE,
-        "event_id": VALUE,
-        "batched": VALUE,
-        "simple_format": VALUE,
-        "fn_index": VALUE,
-    },
-)
 FUZZ = settings(
-    max_examples=CALLS, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    max_examples=200, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), database=None
 )
-
-
-def body(parts: dict[str, str]) -> bytes:
-    return ("{" + ", ".join(f"{json.dumps(key)}: {value}" for key, value in parts.items()) + "}").encode()
 
 
 @pytest.fixture(scope="module")
@@ -62,18 +31,9 @@ def target(uploads: Path, tiny_page: Any) -> Any:
 @given(data=st.data())
 def test_no_call_is_an_error_of_the_server(target: Any, data: st.DataObject) -> None:
     http, functions, path = target
-    function = data.draw(st.sampled_from(functions))
-    good = st.just(json.dumps({"path": path, "meta": {"_type": "gradio.FileData"}})) | st.just("null")
-    values = data.draw(st.lists(VALUE | good, min_size=len(function["inputs"]), max_size=len(function["inputs"])))
-    parts = data.draw(PARTS) | {"data": f"[{', '.join(values)}]"}
-    ways = ["queue/join", "run/predict", f"call/{function['api_name']}", "cancel", "reset"]
-    way = data.draw(st.sampled_from(ways))
-    if data.draw(st.booleans()):
-        parts["fn_index"] = str(function["id"])
-    number = data.draw(st.integers(0, 250))  # so that no limit is in the way
-    sent = {"Content-Type": "application/json", "X-Forwarded-For": f"192.0.2.{number}"}
-    answer = http.post(f"gradio_api/{way}", content=body(parts), headers=sent)
-    assert answer.status_code < 500 or "queue is full" in answer.text, (way, function["api_name"], parts)
+    call = data.draw(calls(functions, path))
+    answer = http.post(f"gradio_api/{call.route}", content=call.content, headers=call.headers)
+    assert answer.status_code < 500 or "queue is full" in answer.text, call
 
 
 @FUZZ

@@ -1,0 +1,98 @@
+"""python -m scripts.redteam.fuzz --seed 1 [--calls 2000] [--minutes 3]: generated calls of the app's functions.
+
+The real app runs in a process of its own, which notes what it tries to reach and whether it opens a file that calls
+name. What may come of a call is an answer or a sentence. Counted as wrong are errors of the server, calls that are
+lost, tries to reach another machine, and the file. Each seed is a piece, and benchmarks/calls.json adds them up; one
+that is there is made anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections import Counter
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from scripts.redteam.generated import calls
+from tests.makers.pictures import encode, photo
+from tests.serving import ROOT, Served, served
+
+KEPT = ROOT / "benchmarks" / "calls.json"
+SETTLED = 0.2  # of a piece, before memory is compared
+FULL = "queue is full"
+
+
+def piece(app: Served, *, number: int, count: int, seconds: float) -> dict[str, Any]:
+    """What so many calls come to, or as many as are made in so many seconds."""
+    answers, wrong, memory = Counter[str](), Counter[str](), list[float]()
+    process, until = psutil.Process(app.pid), time.monotonic() + seconds
+    with httpx.Client(base_url=app.address, timeout=120) as http:
+        [path] = http.post("gradio_api/upload", files={"files": ("x.jpg", encode(photo(64, 64), "JPEG"))}).json()
+        functions = http.get("config").json()["dependencies"]
+
+        @seed(number)
+        @settings(
+            max_examples=count,
+            phases=[Phase.generate],
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(data=st.data())
+        def send(data: st.DataObject) -> None:
+            if time.monotonic() > until:
+                return
+            call = data.draw(calls(functions, path))
+            memory.append(process.memory_info().rss / 2**20)
+            try:
+                answer = http.post(f"gradio_api/{call.route}", content=call.content, headers=call.headers)
+            except httpx.HTTPError as error:
+                wrong[type(error).__name__] += 1
+                return
+            answers[f"{call.route.partition('/')[0]} {answer.status_code}"] += 1
+            wrong[f"{call.route} {answer.status_code}"] += answer.status_code >= 500 and FULL not in answer.text
+
+        send()
+    for line in app.traffic.read_text().splitlines():
+        wrong[line] += line != "watching"
+    grown = memory[-1] - memory[int(SETTLED * len(memory))]
+    return {
+        "calls": len(memory),
+        "answers": dict(sorted(answers.items())),
+        "wrong": dict(+wrong),
+        "grown_mb": round(grown),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--calls", type=int, default=2000)
+    parser.add_argument("--minutes", type=float, default=3)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name, served(Path(name)) as app:
+        found = piece(app, number=given.seed, count=given.calls, seconds=60 * given.minutes)
+    found |= {"date": date.today().isoformat(), "load": round(os.getloadavg()[0], 1)}
+    kept = json.loads(KEPT.read_text())["pieces"] if KEPT.is_file() else {}
+    pieces = dict(sorted((kept | {str(given.seed): found}).items(), key=lambda entry: int(entry[0])))
+    total = {
+        "calls": sum(one["calls"] for one in pieces.values()),
+        "wrong": dict(sum((Counter(one["wrong"]) for one in pieces.values()), Counter())),
+        "grown_mb_at_most": max(one["grown_mb"] for one in pieces.values()),
+    }
+    KEPT.write_text(json.dumps(total | {"pieces": pieces}, indent=2) + "\n")
+    print(json.dumps(found | {"total": total}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
