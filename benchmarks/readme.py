@@ -1,4 +1,4 @@
-"""Writes what was measured into docs/measured.md, the README and the detector's card.
+"""Writes what was measured into docs/measured.md, the README, the detector's card and the data set's benchmark.
 
     python -m benchmarks.readme [--check]
 
@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.dataset import page as dataset
 from benchmarks.tables import front, sections
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,6 +20,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     ROOT / "README.md": front.front,
     ROOT / "docs" / "measured.md": sections.measured,
     ROOT / "assets" / "models" / "detector" / "README.md": sections.card,
+    ROOT / "benchmarks" / "dataset" / "README.md": dataset.measured,
 }
 
 

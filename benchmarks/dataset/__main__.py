@@ -1,59 +1,70 @@
-"""How long `data collect` takes from mirrors, and `data check`; writes speed.json beside this file, with the load.
+"""What can be rebuilt and how fast, what gives a label away, how sure weak labels are, and the sample measured.
 
-    python -m benchmarks.dataset --mirrors DIR --originals DIR [--sites 40] [--reserved FILE]
+    python -m benchmarks.dataset [--mirrors DIR] [--originals DIR] [--reserved FILE] [--only PART ...]
 
-`collect` brings the pictures of so many owners, drawn by a hash, into a folder that is thrown away. `check` looks at
-the whole table, with the originals that are there, and writes check.json.
+Without --mirrors, GitHub is asked. Each part writes a JSON file beside this one, and all write the README's tables;
+`python -m benchmarks.readme` writes the other pages.
+
+rebuilding: the table is collected batch by batch, each thrown away. rebuilt.json grows with each run: mirrors may be
+    brought a few at a time. Delete it to begin anew.
+hints: `data check`, with the originals; check.json.
+audit: counts what was seen of weak labels; audit.json.
+sample: 50 pictures are collected, and the detector is measured on them; sample.json.
 """
 
 import argparse
 import json
-import os
-import subprocess
-import sys
-import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks import readme
+from benchmarks.dataset import audit, rebuilding, sampling
+from benchmarks.dataset.timing import timed
+from causalclip.dataset.table import read_table
+
 HERE = Path(__file__).resolve().parent
-WORKERS = 2
-
-
-def timed(*arguments: str) -> dict[str, Any]:
-    """Runs a command of `data`; seconds, seconds of processors, the load before and after, and what it said."""
-    before, started, load = os.times(), time.perf_counter(), os.getloadavg()[0]
-    done = subprocess.run([sys.executable, "-m", "causalclip", "data", *arguments], capture_output=True, text=True)
-    after = os.times()
-    processors = sum(after[2:4]) - sum(before[2:4])
-    return {
-        "seconds": round(time.perf_counter() - started, 1),
-        "processor_seconds": round(processors, 1),
-        "load": [round(load, 1), round(os.getloadavg()[0], 1)],
-        "exit_code": done.returncode,
-        "said": [line for line in done.stdout.splitlines() if line.endswith((").", "faults."))],
-    }
+PARTS = "rebuilding", "hints", "audit", "sample"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mirrors", type=Path, required=True)
-    parser.add_argument("--originals", type=Path, required=True)
-    parser.add_argument("--sites", type=int, default=0, help="0: all")
-    parser.add_argument("--reserved", type=Path)
+    parser.add_argument("--mirrors", type=Path, help="bare git directories owner+name")
+    parser.add_argument("--originals", type=Path, help="where `data collect` put them; needed for hints")
+    parser.add_argument("--reserved", type=Path, help="hashes of what must not be in the table")
+    parser.add_argument("--scratch", type=Path, help="where batches lie while they are counted: some 5 GB")
+    parser.add_argument("--lost", nargs="*", default=[], help="drawn repositories whose mirrors cannot be had")
+    parser.add_argument("--model", default="detector", help="the detector that the sample is measured with")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        told = ["--mirrors", str(options.mirrors), "--sites", str(options.sites), "--workers", str(WORKERS)]
-        collect = timed("collect", "--out", folder, *told)
-        files = [p for p in Path(folder).rglob("*") if p.parent.parent == Path(folder)]
-        collect |= {"pictures": len(files), "megabytes": round(sum(p.stat().st_size for p in files) / 1e6)}
-        collect["pictures_a_second"] = round(len(files) / collect["seconds"], 1)
-    reserved = ["--reserved", str(options.reserved)] if options.reserved else []
-    rules = timed("check", *reserved)
-    hints = timed("check", *reserved, "--originals", str(options.originals), "--out", str(HERE / "check.json"))
-    report = {"processors": os.cpu_count(), "workers": WORKERS, "collect": collect, "check": rules, "hints": hints}
-    (HERE / "speed.json").write_text(json.dumps(report, indent=2) + "\n")
-    print(json.dumps(report, indent=2))
+    if "rebuilding" in options.only:
+        rebuild(options)
+    if "hints" in options.only:
+        check(options)
+    if "audit" in options.only:
+        keep("audit", audit.report(read_table()))
+    if "sample" in options.only:
+        keep("sample", sampling.measure(options.mirrors, options.scratch, options.model))
+    page = HERE / "README.md"
+    page.write_text(readme.filled(page), encoding="utf-8")
+
+
+def rebuild(options: argparse.Namespace) -> None:
+    ledger = rebuilding.rebuild(HERE / "rebuilt.json", options.mirrors, options.scratch, lost=frozenset(options.lost))
+    print(json.dumps(ledger["summary"], indent=2))
+    if waiting := rebuilding.waiting_for_mirrors(ledger, options.mirrors):
+        print("Mirrors of these were drawn and are not there. Bring them, and run this again:", *waiting, sep="\n  ")
+
+
+def check(options: argparse.Namespace) -> None:
+    told = [] if options.reserved is None else ["--reserved", str(options.reserved)]
+    told += [] if options.originals is None else ["--originals", str(options.originals)]
+    run = timed("data", "check", *told, "--out", str(HERE / "check.json"))
+    report = json.loads((HERE / "check.json").read_text())
+    keep("check", report | {"run": run.numbers()})
+
+
+def keep(name: str, report: dict[str, Any]) -> None:
+    (HERE / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n")
 
 
 if __name__ == "__main__":

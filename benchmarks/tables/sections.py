@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.dataset import page as dataset
 from benchmarks.tables import checks, defences, local, masks, method, parts, promise, running, verdicts
 from benchmarks.tables.aims import Aim, aims_table
 
@@ -44,6 +45,7 @@ SECTIONS: list[tuple[str, str, Callable[[Any], str]]] = [
     (PURIFIED, "What the gate lets pass", defences.passed),
     ("runtimes.json", "What int8 changes in verdicts (`benchmarks/runtimes.py`)", running.runtimes),
     ("yardstick.json", "An archive as the yardstick", promise.kept),
+    ("dataset/sample.json", "The sample that anybody may have (`data collect --sample`)", dataset.sample),
     ("archive.json", "A whole archive (`benchmarks/archive.py`)", running.archive),
     ("load.json", "Many people at once (`make benchmark-load`)", running.load),
     ("latency.json", "Speed (`make benchmark-latency`)", running.speed),
@@ -65,6 +67,8 @@ AIMS: list[tuple[str, Callable[[Any], list[Aim]]]] = [
     ("runtimes.json", running.runtimes_aims),
     ("load.json", running.load_aims),
     ("yardstick.json", promise.kept_aims),
+    ("dataset/rebuilt.json", dataset.rebuilt_aims),
+    ("dataset/sample.json", dataset.sample_aims),
 ]
 
 

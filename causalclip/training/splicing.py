@@ -76,28 +76,48 @@ class Job:
     target: str
 
 
-def region(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
-    """A rectangle, an ellipse or a polygon of 10 to 40 % of the picture: bool [H, W]."""
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """How a region is drawn.
+
+    sides: shares of the picture's width and height. beyond: how far it may reach over an edge, as a share of what is
+    left free. corners, radius: of a polygon; the smallest distance of a corner from the middle, 1 being the outline's.
+    area: shares of the picture.
+    """
+
+    sides: tuple[float, float] = (0.3, 0.75)
+    beyond: float = 0.0
+    corners: int = 8
+    radius: float = 0.6
+    area: tuple[float, float] = (0.1, 0.4)
+
+
+PLAIN = Outline()
+
+
+def region(width: int, height: int, rng: np.random.Generator, outline: Outline = PLAIN) -> np.ndarray:
+    """A rectangle, an ellipse or a polygon inside the outline's bounds: bool [H, W]."""
+    low, high = outline.area
     while True:
         canvas = Image.new("L", (width, height))
         draw = ImageDraw.Draw(canvas)
-        w, h = rng.uniform(0.3, 0.75) * width, rng.uniform(0.3, 0.75) * height
-        x, y = rng.uniform(0, width - w), rng.uniform(0, height - h)
+        w, h = rng.uniform(*outline.sides) * width, rng.uniform(*outline.sides) * height
+        x, y = (rng.uniform(-outline.beyond, 1 + outline.beyond) * free for free in (width - w, height - h))
         shape = rng.integers(3)
         if shape == 0:
             draw.rectangle((x, y, x + w, y + h), fill=255)
         elif shape == 1:
             draw.ellipse((x, y, x + w, y + h), fill=255)
         else:
-            angles = np.sort(rng.uniform(0, 2 * np.pi, 8))
-            radii = rng.uniform(0.6, 1, 8)
+            angles = np.sort(rng.uniform(0, 2 * np.pi, outline.corners))
+            radii = rng.uniform(outline.radius, 1, outline.corners)
             corners = [
                 (x + w / 2 * (1 + r * np.cos(a)), y + h / 2 * (1 + r * np.sin(a)))
                 for a, r in zip(angles, radii, strict=True)
             ]
             draw.polygon(corners, fill=255)
         mask = np.asarray(canvas) > 127
-        if 0.1 <= mask.mean() <= 0.4:
+        if low <= mask.mean() <= high:
             return mask
 
 

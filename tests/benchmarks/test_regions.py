@@ -9,11 +9,12 @@ from skimage import data
 from benchmarks.local.regions.cells import CELL, starts, working
 from benchmarks.local.regions.fits import Moments, Ridge
 from benchmarks.local.regions.ideas import threshold, within
-from benchmarks.local.regions.made import FOLDS, by_hand, region
+from benchmarks.local.regions.made import FOLDS, WIDE, by_hand
 from benchmarks.local.regions.measure import overlap
 from benchmarks.local.regions.pairs import compare_pair
 from benchmarks.local.regions.residuals import NAMES, contrast, residual_cells
 from causalclip.pictures.delivery import encode
+from causalclip.training.splicing import region
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def test_a_perfect_map_has_the_part_as_its_outline() -> None:
 
 def test_masks_and_edits_by_hand_are_what_they_say(photograph: np.ndarray) -> None:
     rng = np.random.default_rng(0)
-    assert 0.03 <= region(300, 200, rng).mean() <= 0.4
+    assert 0.03 <= region(300, 200, rng, WIDE).mean() <= 0.4
     for _ in range(12):
         new, mask = by_hand(photograph[:256, :256], rng)
         far = ~np.asarray(Image.fromarray(mask).convert("L").resize((256, 256)), bool)

@@ -11,7 +11,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageFilter
 
 from benchmarks.local.regions.pairs import Known, compare_pair, open_picture, pairs_of
 from causalclip.dataset.originals import read_originals
@@ -20,12 +20,14 @@ from causalclip.pictures.delivery import encode, random_delivery
 from causalclip.training.copies import RETOUCHED, copy_picture, lossy, retouch, shrink
 from causalclip.training.data import Record
 from causalclip.training.retouching import RETOUCHES
+from causalclip.training.splicing import Outline, region
 
 FOLDS = 5
 BY_HAND = "hand retouching", "seam carving", "unknown retouching"  # in a row's generator: no generator is known
 COUNTS = {"generated in photograph": 350, "photograph in photograph": 150, "photograph in generated": 100}
 LOCAL, WHOLE, EACH, MANY = 150, 150, 2, 200  # local hand edits, whole generated, photographs an owner, retouched ones
 SIZES = 512, 1024  # px on the long side, after delivery
+WIDE = Outline(sides=(0.15, 0.75), beyond=0.05, corners=9, radius=0.5, area=(0.03, 0.4))  # of regions
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,32 +188,6 @@ def delivered(pixels: np.ndarray, mask: np.ndarray, pasted: np.ndarray, rng: np.
     return Made(np.asarray(picture), along[0], along[1])
 
 
-def region(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
-    """A rectangle, an ellipse or a polygon of 3 to 40 % of the picture: bool [H, W]."""
-    while True:
-        canvas = Image.new("L", (width, height))
-        draw = ImageDraw.Draw(canvas)
-        w, h = rng.uniform(0.15, 0.75) * width, rng.uniform(0.15, 0.75) * height
-        x, y = rng.uniform(-0.05, 1.05) * (width - w), rng.uniform(-0.05, 1.05) * (height - h)
-        shape = rng.integers(3)
-        if shape == 0:
-            draw.rectangle((x, y, x + w, y + h), fill=255)
-        elif shape == 1:
-            draw.ellipse((x, y, x + w, y + h), fill=255)
-        else:
-            angles, radii = np.sort(rng.uniform(0, 2 * np.pi, 9)), rng.uniform(0.5, 1, 9)
-            draw.polygon(
-                [
-                    (x + w / 2 * (1 + r * np.cos(a)), y + h / 2 * (1 + r * np.sin(a)))
-                    for a, r in zip(angles, radii, strict=True)
-                ],
-                fill=255,
-            )
-        mask = np.asarray(canvas) > 127
-        if 0.03 <= mask.mean() <= 0.4:
-            return mask
-
-
 def paste(host: Image.Image, guest: Image.Image, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A region of `guest`, which covers the host or stands at its own scale, with a soft edge."""
     scale = max(host.width / guest.width, host.height / guest.height)
@@ -220,7 +196,7 @@ def paste(host: Image.Image, guest: Image.Image, rng: np.random.Generator) -> tu
     cover = guest.resize(size, Image.Resampling.LANCZOS) if size != guest.size else guest
     left, top = int(rng.integers(size[0] - host.width + 1)), int(rng.integers(size[1] - host.height + 1))
     cover = cover.crop((left, top, left + host.width, top + host.height))
-    mask = region(host.width, host.height, rng)
+    mask = region(host.width, host.height, rng, WIDE)
     soft = Image.fromarray((mask * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(float(rng.uniform(0.5, 4))))
     return np.asarray(Image.composite(cover, host, soft)), mask
 
@@ -229,7 +205,7 @@ def by_hand(pixels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, n
     """One edit as people make them without a generator, in a part: (the picture, what it changed)."""
     height, width = pixels.shape[:2]
     kind = int(rng.integers(7))
-    mask = region(width, height, rng)
+    mask = region(width, height, rng, WIDE)
     if kind == 0:  # a caption or a logo
         new = pixels.copy()
         size = min(height, width) / 300 * rng.uniform(0.6, 2)

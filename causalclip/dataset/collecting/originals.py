@@ -55,11 +55,10 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where repositories come from: a folder of bare mirrors, or else partial clones of `base`/owner/name."""
+    """Where repositories come from: a folder of bare mirrors, or partial clones of `base`/owner/name over https."""
 
     mirrors: Path | None = None
     base: str = "https://github.com"
-    protocol: str = "https"
     largest: int = LARGEST
     patience: float = PATIENCE
 
@@ -120,7 +119,7 @@ class _Visit:
             clones = self.out / CLONES
             clones.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=clones, ignore_cleanup_errors=True) as folder:
-                clone = start_clone(Path(folder), f"{self.source.base}/{repo}", protocol=self.source.protocol)
+                clone = start_clone(Path(folder), f"{self.source.base}/{repo}")
                 return self._commits(clone, rows)
         except RepositoryGone:
             return self._lost(rows, "gone")
@@ -132,7 +131,7 @@ class _Visit:
             of_commit[picture.commit].append(picture)
         for commit, wanted in of_commit.items():
             try:
-                if repository.protocol:
+                if repository.distant:
                     repository.fetch_commit(commit)
                 entries = repository.entries(commit, [p.path for p in wanted])
             except CommitMoved:
@@ -146,7 +145,7 @@ class _Visit:
         there = [p for p in rows if p.path in entries]
         missing += self._lost([p for p in there if not entries[p.path].is_file], "refused")
         files = [(p, entries[p.path].oid) for p in there if entries[p.path].is_file]
-        if repository.protocol:
+        if repository.distant:
             repository.fetch_files(list(dict.fromkeys(oid for _, oid in files)), largest=self.source.largest)
         return missing + self._files(repository, files)
 

@@ -1,7 +1,7 @@
 """Reading files out of git repositories that nobody trusts: nothing of them is run, checked out or believed.
 
 Git is given an environment of its own: no configuration of the user's or the system's, no prompts, no hooks, no
-submodules, no protocol but the one that is named. Only objects are read, by their ids.
+submodules, no protocol but https. Only objects are read, by their ids.
 """
 
 import os
@@ -16,7 +16,8 @@ from typing import IO
 
 LARGEST = 64 * 2**20  # bytes of a file that is read
 PATIENCE = 900.0  # seconds for one call of git, and for reading one repository
-_PASSED_ON = ("PATH", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_TRUSTED = ("GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_PASSED_ON = ("PATH", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", *_TRUSTED)
 _CHUNK = 100  # paths or objects a call
 _SETTINGS = {
     "core.hooksPath": os.devnull,
@@ -56,10 +57,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A bare git directory. protocol: what objects may still be fetched by; empty for a mirror, which is complete."""
+    """A bare git directory. distant: objects are still fetched into it, over https; a mirror is complete."""
 
     folder: Path
-    protocol: str = ""
+    distant: bool = False
 
     def entries(self, commit: str, paths: Sequence[str]) -> dict[str, Entry]:
         """What the commit has at those paths; paths that it lacks are left out. Raises CommitMoved."""
@@ -156,7 +157,7 @@ class Repository:
     def _environment(self, *, lazy: bool = True) -> dict[str, str]:
         kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         return kept | {
-            "GIT_ALLOW_PROTOCOL": self.protocol if lazy and self.protocol else "none",
+            "GIT_ALLOW_PROTOCOL": "https" if lazy and self.distant else "none",
             "GIT_ASKPASS": "true",
             "GIT_ATTR_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
@@ -221,10 +222,10 @@ def find_mirror(mirrors: Path, repo: str) -> Repository:
     raise RepositoryGone(f"no mirror {place.name}")
 
 
-def start_clone(folder: Path, url: str, *, protocol: str = "https") -> Repository:
+def start_clone(folder: Path, url: str) -> Repository:
     """An empty partial clone of the repository at `url`, in a new folder: nothing is fetched yet."""
     folder.mkdir(parents=True, exist_ok=True)
-    clone = Repository(folder, protocol)
+    clone = Repository(folder, distant=True)
     clone._git("init", "--quiet", "--bare", "--template=", ".")
     for name, value in {"url": url, "promisor": "true", "partialclonefilter": "blob:none"}.items():
         clone._git("config", f"remote.origin.{name}", value)

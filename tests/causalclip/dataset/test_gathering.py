@@ -15,7 +15,7 @@ from causalclip.dataset.gathering.adding import read_draft
 from causalclip.dataset.gathering.evidence import find_evidence
 from causalclip.dataset.gathering.finding import find_candidates
 from causalclip.dataset.table import BadTable, write_table
-from tests.causalclip.dataset.hosting import Host
+from tests.causalclip.dataset.collecting.hosting import Host
 from tests.causalclip.dataset.making import picture
 from tests.conftest import ROOT
 from tests.makers.metadata_files import SOURCE, exif_block, jpeg_exif, jpeg_xmp, png_texts, xmp

@@ -13,22 +13,18 @@ import pytest
 from causalclip.dataset.collecting.originals import Source, collect, place, split_by_presence
 from causalclip.dataset.collecting.repositories import Repository
 from causalclip.dataset.table import write_table
-from tests.causalclip.dataset.hosting import Host, blob, boasting_blob, git, sha
+from tests.causalclip.dataset.collecting.hosting import Host, blob, boasting_blob, git, sha
+from tests.causalclip.dataset.collecting.line import Line
 from tests.causalclip.dataset.making import picture
 from tests.conftest import ROOT
 
 
-@pytest.fixture
-def host(tmp_path: Path) -> Host:
-    return Host(tmp_path)
-
-
 @pytest.fixture(params=["mirrors", "line"])
 def source(request: pytest.FixtureRequest, host: Host) -> Source:
-    """Mirrors in a folder, and a host that is asked over a line; files stand for https, which a test has none of."""
+    """Mirrors in a folder, and a host that is asked over https."""
     if request.param == "mirrors":
         return Source(mirrors=host.mirrors)
-    return Source(base=host.url, protocol="file")
+    return Source(base=request.getfixturevalue("line").url)
 
 
 def contents(out: Path) -> dict[str, bytes]:
@@ -105,10 +101,10 @@ def test_a_file_of_a_gigabyte_is_not_read(host: Host, tmp_path: Path) -> None:
     assert list(contents(tmp_path / "out").values()) == [b"one"]
 
 
-def test_a_large_file_is_not_fetched_and_keeps_no_other_out(host: Host, tmp_path: Path) -> None:
+def test_a_large_file_is_not_fetched_and_keeps_no_other_out(host: Host, line: Line, tmp_path: Path) -> None:
     large = os.urandom(3 * 2**20)
     rows = host.pictures("anna/photos", {"large.jpg": large, **{f"{n}.jpg": bytes([n]) for n in range(3)}})
-    source = Source(base=host.url, protocol="file", largest=2**19)
+    source = Source(base=line.url, largest=2**19)
     missing = collect(rows, tmp_path / "out", source)
     assert [(m.picture.path, m.reason) for m in missing] == [("large.jpg", "absent")]
     assert collect(rows, tmp_path / "out", replace(source, largest=2**23)) == []
@@ -132,7 +128,7 @@ def test_a_mirror_that_lacks_a_file_or_has_a_damaged_one_gives_the_others(host: 
 
 
 def test_nothing_is_executed_and_nothing_of_the_users_is_read(
-    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    host: Host, line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran = tmp_path / "ran"
     script = tmp_path / "script"
@@ -161,7 +157,7 @@ def test_nothing_is_executed_and_nothing_of_the_users_is_read(
     monkeypatch.setenv("GIT_SSH_COMMAND", str(script))
     rows.append(replace(rows[0], path="none.jpg", sha256=sha(b"x")))
     assert [m.reason for m in collect(rows, tmp_path / "m", Source(mirrors=host.mirrors))] == ["moved"]
-    assert [m.reason for m in collect(rows, tmp_path / "l", Source(base=host.url, protocol="file"))] == ["moved"]
+    assert [m.reason for m in collect(rows, tmp_path / "l", Source(base=line.url))] == ["moved"]
     oid = "2" * 40  # an object that a promisor would be asked for
     with Repository(folder).reader() as reader:
         assert reader.size(oid) is None

@@ -1,0 +1,140 @@
+"""A host of repositories on this machine that speaks https, as one out in the world does: git's own http-backend."""
+
+import datetime
+import gzip
+import os
+import re
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.causalclip.dataset.collecting.hosting import ALONE
+
+HERE = "127.0.0.1"
+
+
+class Line(ThreadingHTTPServer):
+    """Serves the repositories below a folder.
+
+    asked: "METHOD path?query" of every request. wanted: the objects that fetches asked for. sent: bytes of answers.
+    moved: where a path that begins so is redirected to.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__((HERE, 0), _Handler)
+        self.folder = folder
+        self.moved: dict[str, str] = {}
+        self.asked: list[str] = []
+        self.wanted: set[str] = set()
+        self.sent = 0
+        self.scheme = "http"
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://{HERE}:{self.server_address[1]}"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that does not trust the certificate hangs up: that is no error of the host's."""
+
+
+@contextmanager
+def https(folder: Path, certificate: Path | None) -> Iterator[Line]:
+    """A host for as long as the block lasts; without a certificate it speaks plain http."""
+    host = Line(folder)
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        host.socket = context.wrap_socket(host.socket, server_side=True, do_handshake_on_connect=False)
+        host.scheme = "https"
+    thread = threading.Thread(target=host.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield host
+    finally:
+        host.shutdown()
+        thread.join()
+        host.server_close()
+
+
+def make_certificate(file: Path) -> Path:
+    """A self-signed certificate of 127.0.0.1 with its key, as PEM; git trusts it where GIT_SSL_CAINFO names it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HERE)])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(HERE))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    file.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    return file
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Line
+
+    def do_GET(self) -> None:
+        self._answer(b"")
+
+    def do_POST(self) -> None:
+        self._answer(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def _answer(self, body: bytes) -> None:
+        self.server.asked.append(f"{self.command} {self.path}")
+        for path, to in self.server.moved.items():
+            if self.path.startswith(path):
+                self.send_response(301)
+                self.send_header("Location", to + self.path.removeprefix(path))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+        plain = gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
+        self.server.wanted |= {oid.decode() for oid in re.findall(rb"want ([0-9a-f]{40})\n", plain)}
+        head, _, content = self._git(plain).partition(b"\r\n\r\n")
+        told = dict(line.decode().split(": ", 1) for line in head.split(b"\r\n"))
+        self.send_response(int(told.pop("Status", "200").split()[0]))
+        for name, value in {**told, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+        self.server.sent += len(content)
+
+    def _git(self, body: bytes) -> bytes:
+        """What git's http-backend answers: a status, headers and content."""
+        asked = urlsplit(self.path)
+        about = {
+            "GIT_PROJECT_ROOT": str(self.server.folder),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+            "PATH_INFO": asked.path,
+            "QUERY_STRING": asked.query,
+            "REQUEST_METHOD": self.command,
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "CONTENT_LENGTH": str(len(body)),
+        }
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        command = ["git", "http-backend"]
+        return subprocess.run(command, input=body, stdout=subprocess.PIPE, env=clean | ALONE | about).stdout
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Nothing is printed."""
