@@ -168,7 +168,7 @@ def checks(
     copies, logits = _copies(centre, names), list[float]()
     while len(logits) <= len(names):  # the first is the picture as it is
         yield max(0, len(logits) - 1), len(names)
-        few = islice(copies, together)
+        few = list(islice(copies, together)) if together else copies
         logits += [v.logit for v in detector.judge_all(few, windows=WINDOWS, squares=SQUARES)]
     rows = tuple(_delivered(detector.config.calibration, names, logits, logit=base.logit))
     calibration = detector.config.calibration
