@@ -18,8 +18,9 @@ from causalclip.codes import DONE, REFUSED, TABLE
 from causalclip.compare.command import compare
 from causalclip.dataset.command import data
 from causalclip.examine.kind import NO_ANSWER, WHY
-from causalclip.languages import LANGUAGES, N_, _, speaking
+from causalclip.languages import N_, _, speaking
 from causalclip.languages.names import ENGLISH
+from causalclip.languages.option import Lang, check_language
 from causalclip.maps.words import NOT_ANSWERED
 from causalclip.pictures.crop import read_box
 from causalclip.pictures.formats import ACCEPTED, ImageError, sniff
@@ -75,14 +76,13 @@ def detect(
     crop: Annotated[
         str, typer.Option(help="Judge this part alone: left,top,right,bottom in pixels, such as 120,80,640,480.")
     ] = "",
-    lang: Annotated[str, typer.Option(help=f"Of the answers: {', '.join(LANGUAGES)}.")] = ENGLISH,
+    lang: Lang = ENGLISH,
 ) -> None:
     """Examine pictures: the headline from all evidence, the pixels' answer, its score and thresholds.
 
     Without stability, the pixels' answer is the one before that check, which can turn it into inconclusive.
     """
-    if lang not in LANGUAGES:
-        raise typer.BadParameter(f"--lang is one of {', '.join(LANGUAGES)}.")
+    check_language(lang)
     with told(WeightsMissing, BadProfile):
         detector_folder(model)
         held_to(profile)
@@ -90,7 +90,8 @@ def detect(
         part = read_box(crop) if crop else None
     files = list(walk(paths))
     if not files:
-        typer.echo("There is no picture there.", err=True)
+        with speaking(lang):
+            typer.echo(_("There is no picture there."), err=True)
     for folder in filter(None, (heatmap_dir, report_dir)):
         folder.mkdir(parents=True, exist_ok=True)
     load = cache(partial(load_detector, model, profile=profile))  # by the first picture that can be read

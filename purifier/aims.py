@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from causalclip.languages import N_, _, number
 from purifier.attacks import Objective
 from purifier.models import Models
 from purifier.names import EMBEDDED
@@ -64,13 +65,14 @@ def make_aim(
         AimError: the question or the target is missing or cannot be.
     """
     if objective not in _AIMS:
-        raise AimError(f"There is no objective {objective!r}; use one of {', '.join(_AIMS)}.")
+        said = N_("There is no objective “{objective}”; use one of {known}.")
+        raise AimError(_(said, objective=objective, known=", ".join(_AIMS)))
     return _AIMS[objective](models, clean, question, target, vlm)
 
 
 def _answer(models: Models, clean: Tensor, question: str | None, target: str | None, name: str) -> Aim:
     if not question or not question.strip():
-        raise AimError("An attack on an answer needs a question. Type one, such as: how many people are there?")
+        raise AimError(_("An attack on an answer needs a question. Type one, such as: how many people are there?"))
     asked, vlm = question.strip(), models.vlm_named(name)
 
     def say(pixels: Tensor) -> str:
@@ -86,9 +88,10 @@ def _answer(models: Models, clean: Tensor, question: str | None, target: str | N
 def _wanted(target: str, vlm: VisionLanguageModel, before: str) -> str:
     wanted = " ".join(target.lower().split())
     if vlm.answers and wanted not in vlm.answers:
-        raise AimError(f"{target!r} is none of the {len(vlm.answers)} answers that the model can give. Choose another.")
+        said = N_("“{target}” is none of the {count} answers that the model can give. Choose another.")
+        raise AimError(_(said, target=target, count=number(len(vlm.answers))))
     if wanted == before:
-        raise AimError(f"The model already answers {before!r}. Choose another answer to aim at.")
+        raise AimError(_("The model already answers “{before}”. Choose another answer to aim at.", before=before))
     return wanted
 
 
@@ -108,7 +111,8 @@ def _caption(models: Models, clean: Tensor, question: str | None, target: str | 
 def _features(models: Models, clean: Tensor, question: str | None, target: str | None, name: str) -> Aim:
     """CLIP's features have no words: what the model says of the picture tells whether they moved far enough."""
     if target is not None:
-        raise AimError("An attack on the features moves them anywhere: leave the target out, or attack the caption.")
+        said = N_("An attack on the features moves them anywhere: leave the target out, or attack the caption.")
+        raise AimError(_(said))
     aim = _answer(models, clean, question, None, name) if question else _caption(models, clean, None, None, name)
     see = language_tokens(models.vlm.tower, layers=models.vlm.config.layers)
     return Aim(MoveFeatures(see, clean), aim.say, aim.before)
@@ -117,7 +121,8 @@ def _features(models: Models, clean: Tensor, question: str | None, target: str |
 def _detector(models: Models, clean: Tensor, question: str | None, target: str | None, name: str) -> Aim:
     detector = models.detector
     if target not in {None, GENERATED, NOT_GENERATED}:
-        raise AimError(f"The detector's verdict can be {GENERATED!r} or {NOT_GENERATED!r}, not {target!r}.")
+        said = N_("The detector's verdict can be “{one}” or “{other}”, not “{target}”.")
+        raise AimError(_(said, one=GENERATED, other=NOT_GENERATED, target=target))
 
     def say(pixels: Tensor) -> str:
         return GENERATED if detector.judge(to_array(pixels)).logit > 0 else NOT_GENERATED
@@ -126,7 +131,7 @@ def _detector(models: Models, clean: Tensor, question: str | None, target: str |
         before = say(clean)
     other = NOT_GENERATED if before == GENERATED else GENERATED
     if target == before:
-        raise AimError(f"The detector already says {before!r}. Aim at {other!r}.")
+        raise AimError(_("The detector already says “{before}”. Aim at “{other}”.", before=before, other=other))
     return Aim(FlipVerdict(detector, clean, target=other), say, before, other)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from causalclip.languages import _
 from purifier.aims import AimError, make_aim
 from purifier.attacks import Attack, State, attack_steps
 from purifier.meaning import ALIKE, likeness
@@ -162,8 +163,11 @@ def _attack(models: Models, given: Tensor, wished: Attack, shown: Exhibit) -> It
     key = voice.key if shown.objective in SPOKEN else EMBEDDED
     if key == OTHER and not voice.differentiable and wished.name != "square":
         raise AimError(
-            f"{voice.name} lets no gradient through to the picture. Take the attack Square, which needs none, or "
-            "attack what CLIP sees and look how far that carries over."
+            _(
+                "{name} lets no gradient through to the picture. Take the attack Square, which needs none, or attack "
+                "what CLIP sees and look how far that carries over.",
+                name=voice.name,
+            )
         )
     attack = within(models, key, shown.objective, wished, given, shown.longest)
     asked = (key, given, attack, aimed)
@@ -241,7 +245,7 @@ def make_attack(name: str, eps: float, steps: int, seed: int = 0) -> Attack:
         AimError: a setting is outside.
     """
     if not 0 < eps <= 32 or not 1 <= steps <= 200:
-        raise AimError("The budget must be above 0 and at most 32 (of 255), and the steps 1 to 200.")
+        raise AimError(_("The budget must be above 0 and at most 32 (of 255), and the steps 1 to 200."))
     try:
         return Attack(name, eps=float(eps), steps=int(steps), seed=int(seed))  # type: ignore[arg-type]
     except ValueError as error:

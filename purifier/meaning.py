@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from purifier.vlm.model import EmbeddedVLM
 
 ALIKE = 0.75  # from which cosine on two captions count as saying the same
-MEASURE = f"the cosine of their mean word vectors, {ALIKE:g} or more counts as the same"
 PASSED_OVER = frozenset(
     [
         "a",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from causalclip.languages import N_, _
 from causalclip.places import shipped_folder
 from purifier.names import EMBEDDED, OTHER
 from purifier.zerogpu import on_a_lent_card
@@ -27,7 +28,7 @@ class Voice:
     problem: why it is not the one that was asked for, in a sentence; "" if it is."""
 
     key: str = EMBEDDED
-    name: str = "the embedded model"
+    name: str = N_("the embedded model")
     asks: bool = True
     differentiable: bool = True
     problem: str = ""
@@ -56,7 +57,7 @@ class Models:
     ) -> None:
         self.wait = wait
         self.other = "" if other == EMBEDDED else other.rstrip("/").rpartition("/")[2]
-        self.other_problem = ""
+        self._other_failed = False
         self._load: dict[str, Callable[[], Any]] = {
             "vlm": vlm or _load_vlm,
             "purifier": purifier or _load_purifier,
@@ -112,13 +113,13 @@ class Models:
         if key == EMBEDDED or not self.other:
             return Voice()
         with self._other_lock:
-            if not self.other_problem and OTHER not in self._loaded:
+            if not self._other_failed and OTHER not in self._loaded:
                 try:
                     self._loaded[OTHER] = self._load[OTHER]()
                 except Exception as error:  # a model from elsewhere may fail in any way; the app goes on without it
                     log.warning("CAUSALCLIP_VLM was not loaded: %s: %s", type(error).__name__, error)
-                    self.other_problem = f"{self.other} could not be loaded, so the embedded model speaks in its place."
-        if self.other_problem:
+                    self._other_failed = True
+        if self._other_failed:
             return Voice(problem=self.other_problem)
         model = self._loaded[OTHER]
         return Voice(OTHER, self.other, model.asks, model.differentiable)
@@ -129,9 +130,15 @@ class Models:
         self.voice(OTHER)
 
     @property
+    def other_problem(self) -> str:
+        """Why the other model does not speak, in a sentence; "" where it does, or was not tried yet."""
+        said = N_("{name} could not be loaded, so the embedded model speaks in its place.")
+        return _(said, name=self.other) if self._other_failed else ""
+
+    @property
     def other_tried(self) -> bool:
         """Whether the other model is loaded, or cannot be."""
-        return not self.other or bool(self.other_problem) or OTHER in self._loaded
+        return not self.other or self._other_failed or OTHER in self._loaded
 
     def pace(self, kind: tuple[str, ...], measure: Callable[[], tuple[float, float]]) -> tuple[float, float]:
         """What `measure` found for a kind of attack, once for as long as this object lives (see pace.costs)."""
@@ -213,7 +220,8 @@ MODELS = shipped_folder("assets") / "models"
 def lacking() -> str:
     """A sentence where packages are missing that purification alone needs; "" otherwise. Imports none of them."""
     missing = [name for name in ("diffusers", "transformers") if not _is_there(name)]
-    return f"To purify pictures, add what is missing: pip install {' '.join(missing)}" if missing else ""
+    said = N_("To purify pictures, add what is missing: {command}")
+    return _(said, command=f"pip install {' '.join(missing)}") if missing else ""
 
 
 def _is_there(name: str) -> bool:

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from causalclip.languages import N_, _, figure
 from causalclip.pictures.loading import ImageTooLarge
 from purifier.names import check_png
 
@@ -20,8 +21,8 @@ def to_tensor(pixels: np.ndarray) -> Tensor:
         ImageTooLarge: more than MAX_PIXELS pixels.
     """
     if pixels.shape[0] * pixels.shape[1] > MAX_PIXELS:
-        limit = f"{MAX_PIXELS / 1e6:g} million"
-        raise ImageTooLarge(f"Pictures of at most {limit} pixels are taken here. Cut out a part of it and try again.")
+        said = N_("Pictures of at most {millions} million pixels are taken here. Cut out a part of it and try again.")
+        raise ImageTooLarge(_(said, millions=figure(MAX_PIXELS / 1e6)))
     return torch.from_numpy(np.array(pixels)).permute(2, 0, 1).float()[None] / 255
 
 

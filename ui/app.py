@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from causalclip.languages import N_, _
 from causalclip.report.card import failure
 from purifier.models import Models, lacking, shipped
 from ui.batch.tab import build_batch_tab
@@ -21,7 +22,7 @@ from ui.detect.examples import Example, expected, write_examples
 from ui.detect.introduction import CHOOSE, introduction, languages
 from ui.detect.tab import build_tab
 from ui.explore.tab import build_explorer_tab
-from ui.heads import heads
+from ui.heads import heads, privacy
 from ui.languages import Page
 from ui.measured.tab import build_measured_tab
 from ui.programs.routes import routes
@@ -37,7 +38,7 @@ from ui.server.problems import explain
 from ui.server.room import Room
 from ui.server.store import STORE
 from ui.server.sweeper import Sweeper
-from ui.serving import ASSETS, launch
+from ui.serving import launch
 from ui.settings import PRIVATE, VLM, Carried
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ if TYPE_CHECKING:
 SHIPPED = "detector"
 DETECTOR = os.environ.get("CAUSALCLIP_MODEL", SHIPPED)
 LONGEST = 3000  # seconds that a file is kept at most: with the rounds between sweeps, none lives for an hour
-FOOTER = "Pictures are read on this server alone and deleted within the hour; no history is kept."
+FOOTER = N_("Pictures are read on this server alone and deleted within the hour; no history is kept.")
+MODEL = N_("Model: {name}, revision {revision}, on {backbone}, in {runtime}.")
 
 
 def build(
@@ -87,8 +89,9 @@ def _lay_out(
         if error:
             return gr.update(visible=True, value=failure(*explain(error))), ""
         model = detector()
-        said = f"Model: {model.name}, revision {model.config.revision}, on {model.config.backbone}, in {model.runtime}."
-        return gr.update(visible=False), f"<p class='cc-small'>{escape(said)} {FOOTER}</p>"
+        config = model.config
+        said = _(MODEL, name=model.name, revision=config.revision, backbone=config.backbone, runtime=model.runtime)
+        return gr.update(visible=False), f"<p class='cc-small'>{escape(said)} {_(FOOTER)}</p>"
 
     def forget(request: gr.Request) -> None:
         if request.session_hash:
@@ -99,24 +102,24 @@ def _lay_out(
         gr.HTML(introduction() + heads(), elem_id="introduction")
         banner = gr.HTML(visible=False, elem_id="banner")
         with gr.Tabs() as tabs:
-            with gr.Tab("Detect", id="detect"):
+            with gr.Tab(_("Detect"), id="detect"):
                 judged = build_tab(detector, examples, purifies=models is not None)
-            with gr.Tab("Batch", id="batch"):
+            with gr.Tab(_("Batch"), id="batch"):
                 build_batch_tab(detector)
             if models is not None:
-                with gr.Tab("Purify", id="purify"):
+                with gr.Tab(_("Purify"), id="purify"):
                     carried = Carried(judged.purify, judged.picture, judged.source, tabs, "purify")
                     purify = build_purify_tab(models, carried, prepared=pictures)
             elif lacking():
-                with gr.Tab("Purify", id="purify"):
+                with gr.Tab(_("Purify"), id="purify"):
                     gr.HTML(f"<p class='cc-said'>{lacking()}</p>")
-            with gr.Tab("Explore", id="explore"):
+            with gr.Tab(_("Explore"), id="explore"):
                 carried = Carried(judged.explore, judged.picture, judged.source, tabs, "explore")
                 build_explorer_tab(detector, carried)
-            with gr.Tab("How good is it?", id="measured") as measured:
+            with gr.Tab(_("How good is it?"), id="measured") as measured:
                 build_measured_tab(measured)
-        with gr.Accordion("Privacy, and what this cannot tell you", open=False):
-            gr.Markdown((ASSETS / "privacy.md").read_text(encoding="utf-8"))
+        with gr.Accordion(_("Privacy, and what this cannot tell you"), open=False):
+            gr.Markdown(privacy())
         build_pairing()
         footer = gr.HTML(elem_id="footer")
         page.load(notice, None, [banner, footer], queue=False, show_progress="hidden", api_visibility="private")

@@ -1,18 +1,73 @@
-"""The head of the page: it says what the tab that is open is for (assets/style.css shows the one that belongs)."""
+"""The words of the page's frame: what the open tab is for (assets/style.css shows the one that belongs), what is
+promised about a picture, what the app cannot tell of it, and how its maps are read."""
 
 from __future__ import annotations
 
+from causalclip.languages import N_, _
 from ui.purify.story import PURPOSE
 
 HEADS = {
-    "purify": f"<b>Purify.</b> {PURPOSE}",
-    "explore": "<b>Explore.</b> What each part of the model adds to its score, and whether two pictures are copies of "
-    "one. For those who argue with a verdict; the verdict itself is in Detect.",
-    "measured": "<b>How good is it?</b> What was measured, on pictures that the detector was not trained on, with what "
-    "it misses.",
+    "purify": (N_("Purify."), PURPOSE),
+    "explore": (
+        N_("Explore."),
+        N_(
+            "What each part of the model adds to its score, and whether two pictures are copies of one. For those who "
+            "argue with a verdict; the verdict itself is in Detect."
+        ),
+    ),
+    "measured": (
+        N_("How good is it?"),
+        N_("What was measured, on pictures that the detector was not trained on, with what it misses."),
+    ),
 }
 
 
 def heads() -> str:
     """The sentences of all tabs but Detect's and Batch's, as HTML; one at most is shown."""
-    return "".join(f"<p class='cc-head' data-for='{name}'>{words}</p>" for name, words in HEADS.items())
+    return "".join(
+        f"<p class='cc-head' data-for='{name}'><b>{_(title)}</b> {_(words)}</p>"
+        for name, (title, words) in HEADS.items()
+    )
+
+
+PRIVACY = (
+    (
+        N_("Privacy."),
+        N_(
+            "A picture that you add is read on the server that runs this app. It is not sent anywhere else, and no "
+            "address is looked up. The file, its maps and everything derived from it are deleted soon after you close "
+            "the page, and within an hour even if you leave it open. No history is kept and no statistics are sent. "
+            "Neither the name nor the content of a picture is logged."
+        ),
+    ),
+    (
+        N_("How this is checked."),
+        N_(
+            "SECURITY.md in the app's repository says what is promised and what is not defended. `make redteam` "
+            "attacks the running app and prints what was tried and what held."
+        ),
+    ),
+    (
+        N_("What this cannot tell you."),
+        N_(
+            "This app cannot tell whether a picture was edited by hand, staged, or taken out of its context. It cannot "
+            "tell who made it, or whether what it shows happened. The answer rests on traces that image generators "
+            "leave in pixels. A new generator may leave other traces. Copying, shrinking and recompressing remove "
+            "them. A score is not a proof: ask for the original file, look for earlier copies, and find the person who "
+            "took the picture."
+        ),
+    ),
+    (
+        N_("How to read the maps."),
+        N_(
+            "Orange places push the score towards *generated*, purple ones towards *not generated*. Every map has the "
+            "same fixed scale, so two pictures can be compared. A pale map means little evidence. The causal map shows "
+            "what the verdict rests on. The non-causal map shows what the model saw in the same places and left out."
+        ),
+    ),
+)
+
+
+def privacy() -> str:
+    """As Markdown, in the reader's language."""
+    return "\n\n".join(f"**{_(title)}** {_(words)}" for title, words in PRIVACY)

@@ -34,9 +34,6 @@ def placeholder() -> str:
     return f"{drop}\n{names()}\n{_('up to {mb} MB', mb=MAX_BYTES >> 20)}"
 
 
-PLACEHOLDER = placeholder()  # in English, of the tabs that speak no other language
-
-
 @dataclass(frozen=True, slots=True)
 class Carried:
     """A button that takes a picture over from another tab.

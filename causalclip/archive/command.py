@@ -10,9 +10,12 @@ from tqdm import tqdm
 
 from causalclip.archive.problems import ArchiveProblem
 from causalclip.clip.places import WeightsMissing, detector_folder
+from causalclip.languages import N_, _, number, speaking
+from causalclip.languages.names import ENGLISH
+from causalclip.languages.option import Lang, check_language
 
 PART = 200  # pictures a part: so many at most are judged again after a kill
-NEEDS = "An archive needs Ray: pip install -r requirements-archive.txt."
+NEEDS = N_("An archive needs Ray: {command}.")
 
 
 def archive(
@@ -25,17 +28,21 @@ def archive(
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; without, Ray runs here.")] = None,
     stability: Annotated[bool, typer.Option("--stability", help="Check whether answers survive re-encoding.")] = False,
     duplicates: Annotated[bool, typer.Option("--duplicates", help="Also write groups of near-equal pictures.")] = False,
+    lang: Lang = ENGLISH,
 ) -> None:
     """Judge a whole archive into a Parquet dataset. Exit code 0 if all were read, 2 if any was refused."""
+    check_language(lang)
     try:
         import ray.data  # noqa: F401
     except ModuleNotFoundError:
-        typer.echo(NEEDS, err=True)
+        with speaking(lang):
+            typer.echo(_(NEEDS, command="pip install -r requirements-archive.txt"), err=True)
         raise typer.Exit(1) from None
     from causalclip.clip.runtime import UnknownRuntime  # brings PyTorch
 
     try:
-        refused = _run(source, out, model, workers, address=address, stability=stability, duplicates=duplicates)
+        with speaking(lang):
+            refused = _run(source, out, model, workers, address=address, stability=stability, duplicates=duplicates)
     except (ArchiveProblem, WeightsMissing, UnknownRuntime) as problem:
         typer.echo(str(problem), err=True)
         raise typer.Exit(getattr(problem, "code", 1)) from None
@@ -103,6 +110,7 @@ def _group(parts: Any) -> str:
                 hashes.append(row["perceptual_hash"])
     groups = group(paths, hashes) if paths else None
     if groups is None or not len(groups):
-        return "No two pictures are near-equal."
+        return _("No two pictures are near-equal.")
     pq.write_table(groups, parts.folder / "duplicates.parquet")
-    return f"{len(groups):,} pictures have a near-equal one, in {groups['group'][-1].as_py() + 1:,} groups."
+    said = N_("{count} pictures have a near-equal one, in {groups} groups.")
+    return _(said, count=number(len(groups)), groups=number(groups["group"][-1].as_py() + 1))

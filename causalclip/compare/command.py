@@ -7,6 +7,9 @@ from typing import Annotated
 import typer
 
 from causalclip.codes import DONE, REFUSED
+from causalclip.languages import _, speaking
+from causalclip.languages.names import ENGLISH
+from causalclip.languages.option import Lang, check_language
 from causalclip.pictures.formats import ACCEPTED, ImageError
 
 
@@ -17,11 +20,18 @@ def compare(
     out_dir: Annotated[
         Path | None, typer.Option(help="Write both pictures there with the changed parts framed, and a report.")
     ] = None,
+    lang: Lang = ENGLISH,
 ) -> None:
     """Compare two copies of a picture: are they the same one, and what was changed between them?
 
     Crops, sizes, mirroring, tones and compression are compensated. Nothing here says whether either was generated.
     """
+    check_language(lang)
+    with speaking(lang):
+        _compare(a, b, as_json=as_json, out_dir=out_dir)
+
+
+def _compare(a: Path, b: Path, *, as_json: bool, out_dir: Path | None) -> None:
     from causalclip.compare.comparison import compare as run  # OpenCV need not come for --help
     from causalclip.compare.report import save_report
     from causalclip.compare.words import headline, row
@@ -33,7 +43,7 @@ def compare(
             loaded.append(load_image(path))
         except ImageError as error:
             said = {"path": str(path), "error": str(error)}
-            typer.echo(json.dumps(said) if as_json else f"{path}: not read. {error}")
+            typer.echo(json.dumps(said) if as_json else f"{path}: {_('not read.')} {error}")
             raise typer.Exit(REFUSED) from None
     found = run(loaded[0].pixels, loaded[1].pixels)
     if as_json:

@@ -14,21 +14,28 @@ from PIL import Image
 
 from causalclip.compare.drawing import draw_boxes
 from causalclip.compare.words import headline, row
+from causalclip.languages import N_, _, current, is_rtl, moment
 
 if TYPE_CHECKING:
     from causalclip.compare.comparison import Comparison
     from causalclip.pictures.loading import LoadedImage
 
 LIMITS = (
-    "A comparison says what differs between two copies. It does not say which of them is the earlier one, or whether "
-    "either shows what happened.",
-    "Small or faint changes can be missed, and so can changes to what only one of the two shows.",
-    "A copy that was made anew from top to bottom, as some editors do, is called another moment of the same scene.",
+    N_(
+        "A comparison says what differs between two copies. It does not say which of them is the earlier one, or "
+        "whether either shows what happened."
+    ),
+    N_("Small or faint changes can be missed, and so can changes to what only one of the two shows."),
+    N_("A copy that was made anew from top to bottom, as some editors do, is called another moment of the same scene."),
+)
+PLACES = (
+    (N_("First picture"), N_("The first picture, its changed parts framed")),
+    (N_("Second picture"), N_("The second picture, its changed parts framed")),
 )
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c1917}
 figure{display:inline-block;width:48%;min-width:18rem;margin:0 1% 1rem 0;vertical-align:top}img{max-width:100%}
 figcaption{font-size:.875rem;overflow-wrap:anywhere}table{border-collapse:collapse}td,th{padding:.2rem .6rem;
-border-bottom:1px solid #ccc;text-align:left}"""
+border-bottom:1px solid #ccc;text-align:start}"""
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
@@ -39,11 +46,12 @@ def content(found: Comparison, a: LoadedImage, b: LoadedImage) -> dict[str, Any]
         for x in (a, b)
     ]
     return {
-        "report": "CausalCLIP comparison of two pictures",
+        "report": _("CausalCLIP comparison of two pictures"),
+        "language": current(),
         "schema": 1,
         "pictures": files,
         "comparison": found.as_dict(),
-        "limits": list(LIMITS),
+        "limits": [_(limit) for limit in LIMITS],
         "compared": datetime.now(UTC).replace(microsecond=0).isoformat(),
     }
 
@@ -55,7 +63,7 @@ def save_report(found: Comparison, a: LoadedImage, b: LoadedImage, folder: Path)
     for name, picture in zip(("first", "second"), drawn, strict=True):
         picture.save(folder / f"{name}.png")
     said = content(found, a, b)
-    (folder / "comparison.json").write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+    (folder / "comparison.json").write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     page = folder / "comparison.html"
     page.write_text(as_html(found, said, drawn), encoding="utf-8")
     return page
@@ -70,19 +78,22 @@ def draw_both(found: Comparison, a: LoadedImage, b: LoadedImage) -> tuple[Image.
 def as_html(found: Comparison, said: dict[str, Any], drawn: tuple[Image.Image, Image.Image]) -> str:
     """The report as one file: no scripts, nothing fetched."""
     figures = "".join(
-        f"<figure><img src='{_address(picture)}' alt='{name} picture, its changed parts framed'><figcaption>{name}: "
-        f"{file['width']} x {file['height']} px, {file['format']}, SHA-256 {file['sha256']}</figcaption></figure>"
-        for name, picture, file in zip(("First", "Second"), drawn, said["pictures"], strict=True)
+        f"<figure><img src='{_address(picture)}' alt='{escape(_(framed))}'><figcaption>{_(name)}: "
+        f"<bdi>{file['width']} x {file['height']} px, {file['format']}, SHA-256 {file['sha256']}</bdi>"
+        "</figcaption></figure>"
+        for (name, framed), picture, file in zip(PLACES, drawn, said["pictures"], strict=True)
     )
     rows = "".join(f"<li>{escape(row(number, change))}</li>" for number, change in enumerate(found.changes, 1))
-    changes = f"<h2>What differs</h2><ul style='list-style:none;padding:0'>{rows}</ul>" if rows else ""
-    limits = "".join(f"<li>{escape(limit)}</li>" for limit in LIMITS)
+    changes = f"<h2>{_('What differs')}</h2><ul style='list-style:none;padding:0'>{rows}</ul>" if rows else ""
+    limits = "".join(f"<li>{escape(_(limit), quote=False)}</li>" for limit in LIMITS)
+    direction = "rtl" if is_rtl() else "ltr"
+    compared = _("Compared {when} (UTC), by CausalCLIP.", when=moment(datetime.fromisoformat(said["compared"])))
     return (
-        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Comparison of two pictures</title>"
+        f"<!doctype html><html lang='{current()}' dir='{direction}'><head><meta charset='utf-8'>"
+        f"<title>{_('Comparison of two pictures')}</title>"
         f"<meta http-equiv='Content-Security-Policy' content=\"{POLICY}\"><style>{STYLE}</style></head><body>"
         f"<h1>{escape(headline(found))}</h1><p>{escape(found.sentence)}</p>{figures}{changes}"
-        f"<h2>What this cannot tell</h2><ul>{limits}</ul>"
-        f"<p>Compared {said['compared']}, by CausalCLIP.</p></body></html>"
+        f"<h2>{_('What this cannot tell')}</h2><ul>{limits}</ul><p>{compared}</p></body></html>"
     )
 
 

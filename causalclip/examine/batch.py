@@ -21,8 +21,7 @@ import numpy as np
 from causalclip.examine.examination import Examination, conclude, look_closer, read_claims
 from causalclip.examine.headline import conclude_all
 from causalclip.examine.kind import NO_ANSWER
-from causalclip.languages import speaking
-from causalclip.languages.names import ENGLISH
+from causalclip.languages import N_, _, number
 from causalclip.pictures.archives import MAX_PICTURES, ArchiveError, Member, count_zip, is_zip, read_zip
 from causalclip.pictures.formats import ImageError
 from causalclip.pictures.loading import LoadedImage, load_image, read_file
@@ -35,35 +34,36 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CHECKING, UNCHECKED = "Being checked", "Not checked"
-NOTHING = "Nothing to check"  # of a picture that got no answer
-NOT_EXAMINED = "Not examined"
-OURS = "Something went wrong here, and that is not the file's fault. Please try again."
+CHECKING, UNCHECKED = N_("Being checked"), N_("Not checked")
+NOTHING = N_("Nothing to check")  # of a picture that got no answer
+NOT_EXAMINED = N_("Not examined")
+OURS = N_("Something went wrong here, and that is not the file's fault. Please try again.")
 COLUMNS = {
-    "number": "No.",
-    "name": "File",
-    "answer": "Answer",
-    "score": "Score",
-    "band": "By the pixels",
-    "survives": "Survives re-encoding",
-    "cautions": "Be careful",
-    "kind": "Kind of picture",
-    "claims": "The file says",
-    "size": "Pixels",
-    "format": "Format",
+    "number": N_("No."),
+    "name": N_("File"),
+    "answer": N_("Answer"),
+    "score": N_("Score"),
+    "band": N_("By the pixels"),
+    "survives": N_("Survives re-encoding"),
+    "cautions": N_("Be careful"),
+    "kind": N_("Kind of picture"),
+    "claims": N_("The file says"),
+    "size": N_("Pixels"),
+    "format": N_("Format"),
     "sha256": "SHA-256",
-    "problem": "Not examined because",
+    "problem": N_("Not examined because"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One picture's line in the table.
+    """One picture's line in the table. Its sentences are in the language of who asked, its keys in English.
 
-    answer: the headline from all evidence, or NOT_EXAMINED. band: the pixels' own answer, after stability.
-    score: the calibrated probability, None if not examined or not answered. survives: Stability.words; CHECKING until
-    that is known, and UNCHECKED for good if the batch was stopped then. claims: empty for a file without metadata.
-    problem: a sentence, for a file that was refused.
+    answer: a key, the headline from all evidence, or NOT_EXAMINED. band: a key, the pixels' own answer, after
+    stability. score: the calibrated probability, None if not examined or not answered. survives: Stability.words; the
+    key CHECKING until that is known, and UNCHECKED for good if the batch was stopped then. cautions: keys, of
+    causalclip.examine.cautions. claims: a sentence, empty for a file without metadata. problem: a sentence, for a file
+    that was refused.
     """
 
     number: int
@@ -80,9 +80,10 @@ class Row:
     sha256: str = ""
     problem: str = ""
 
-    def cells(self) -> list[Any]:
-        """In the order of COLUMNS."""
-        return list(asdict(self).values())
+    def said(self) -> dict[str, Any]:
+        """By the names of COLUMNS, its keys in the reader's language."""
+        keys = {name: _(getattr(self, name)) for name in ("answer", "band", "survives", "kind")}
+        return asdict(self) | keys | {"cautions": ", ".join(map(_, filter(None, self.cautions.split(", "))))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +127,13 @@ def collect(paths: Iterable[str | Path]) -> Iterator[Member]:
     """
     files = list(paths)
     if len(files) > MAX_PICTURES:
-        raise ArchiveError(f"{len(files):,} files are too many; at most {MAX_PICTURES} are examined at once.")
+        said = N_("{count} files are too many; at most {limit} are examined at once.")
+        raise ArchiveError(_(said, count=number(len(files)), limit=MAX_PICTURES))
     left = MAX_PICTURES
     for path in files:
         if left <= 0:
-            yield clean(Path(path).name, limit=120), ArchiveError(f"{MAX_PICTURES} pictures were there before it.")
+            full = _("{limit} pictures were there before it.", limit=MAX_PICTURES)
+            yield clean(Path(path).name, limit=120), ArchiveError(full)
             continue
         for member in _members(path, left=left, alone=len(files) == 1):
             left -= 1
@@ -178,17 +181,16 @@ def examine_all(read: Callable[[], Iterable[Member]], detector: Detector, known:
     """
     known = known or Known()
     left = set()
-    for number, (name, content) in enumerate(read(), 1):
-        done = _guarded(number, name, lambda n=number, m=name, c=content: _first(n, m, c, detector, known))  # type: ignore[misc]
+    for place, (name, content) in enumerate(read(), 1):
+        done = _guarded(place, name, lambda n=place, m=name, c=content: _first(n, m, c, detector, known))  # type: ignore[misc]
         if done.row.survives == CHECKING:
-            left.add(number)
+            left.add(place)
         yield done
-    for number, (name, content) in enumerate(read(), 1):
-        if number in left:
-            yield _guarded(number, name, lambda n=number, m=name, c=content: _second(n, m, c, detector, known))  # type: ignore[misc]
+    for place, (name, content) in enumerate(read(), 1):
+        if place in left:
+            yield _guarded(place, name, lambda n=place, m=name, c=content: _second(n, m, c, detector, known))  # type: ignore[misc]
 
 
-@speaking(ENGLISH)  # as the rest of a batch is
 def _guarded(number: int, name: str, examine: Callable[[], Done]) -> Done:
     name = clean(name, limit=120)
     try:
@@ -197,7 +199,7 @@ def _guarded(number: int, name: str, examine: Callable[[], Done]) -> Done:
         return Done(Row(number, name, NOT_EXAMINED, problem=str(error)))
     except Exception as error:  # ours, not the file's: said in its row, logged without its name
         log.error("A picture of a batch was not examined: %s", type(error).__name__)
-        return Done(Row(number, name, NOT_EXAMINED, problem=OURS))
+        return Done(Row(number, name, NOT_EXAMINED, problem=_(OURS)))
 
 
 def _first(number: int, name: str, content: bytes | ImageError, detector: Detector, known: Known) -> Done:
@@ -245,12 +247,12 @@ def _row(number: int, name: str, loaded: LoadedImage, found: Early) -> Row:
 
 
 def as_csv(rows: Iterable[Row]) -> str:
-    """The table as CSV, with a byte order mark so that spreadsheets read it as UTF-8."""
+    """The table as CSV in the reader's language, with a byte order mark so that spreadsheets read it as UTF-8."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\r\n")
-    writer.writerow(COLUMNS.values())
+    writer.writerow(map(_, COLUMNS.values()))
     for line in rows:
-        writer.writerow([_cell(value) for value in line.cells()])
+        writer.writerow([_cell(value) for value in line.said().values()])
     return "\N{ZERO WIDTH NO-BREAK SPACE}" + file.getvalue()
 
 

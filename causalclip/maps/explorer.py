@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from causalclip.calibration import sigmoid
+from causalclip.languages import _
 from causalclip.maps.heatmap import picture_map, unplaced
 from causalclip.maps.maskgrid import part_name
 
@@ -38,7 +39,7 @@ class Channel:
 
     @property
     def name(self) -> str:
-        return f"{self.part}, no. {self.place}"
+        return _("{part}, no. {place}", part=self.part, place=self.place)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

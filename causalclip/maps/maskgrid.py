@@ -13,6 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from PIL import Image
 
+from causalclip.languages import N_, _, number, speaking
+from causalclip.languages.names import ENGLISH
+
 if TYPE_CHECKING:
     from causalclip.clip.views import Kind
     from causalclip.detector import Detection
@@ -20,7 +23,10 @@ if TYPE_CHECKING:
 ACROSS = 64  # cells in a row of a block
 BINS = 10  # of the histogram
 CLOSED, OPEN = 0.1, 0.9  # a channel is closed at or below, and open at or above
-TITLES: dict[Kind, str] = {"whole": "seen whole", "window": "seen in windows at native scale"}
+TITLES: dict[Kind, str] = {"whole": N_("seen whole"), "window": N_("seen in windows at native scale")}
+
+
+PARTS = {"cls": N_("CLS token"), "patch": N_("patch mean"), "embedding": N_("CLIP embedding")}
 
 
 def mean_masks(detection: Detection) -> dict[Kind, np.ndarray]:
@@ -50,22 +56,28 @@ def openness(mask: np.ndarray) -> Openness:
 
 def mask_words(detection: Detection) -> str:
     """The channel mask in one sentence, for who cannot see it."""
-    means = ", ".join(f"{mask.mean():.0%} {TITLES[kind]}" for kind, mask in mean_masks(detection).items())
-    return (
-        f"The channel mask as a grid, in each layer the most open channels first. On average it lets through {means}."
+    means = ", ".join(
+        _("{percent}% {seen}", percent=number(round(100 * float(mask.mean()))), seen=_(TITLES[kind]))
+        for kind, mask in mean_masks(detection).items()
+    )
+    return _(
+        "The channel mask as a grid, in each layer the most open channels first. On average it lets through {means}.",
+        means=means,
     )
 
 
 def part_name(part: str) -> str:
     """A part of the embedding (see causalclip.clip.embedding) in words: "cls:7" -> "CLS token, layer 7"."""
-    kind, _, layer = part.partition(":")
-    name = {"cls": "CLS token", "patch": "patch mean", "embedding": "CLIP embedding"}.get(kind, kind)
-    return f"{name}, layer {layer}" if layer else name
+    kind, _colon, layer = part.partition(":")
+    name = _(PARTS.get(kind, kind))
+    return _("{name}, layer {layer}", name=name, layer=layer) if layer else name
 
 
+@speaking(ENGLISH)
 def draw_mask(detection: Detection, *, dpi: int = 110) -> Image.Image:
     """The mask as a labelled grid of 0 (held back) to 1 (let through): one column a kind of view, one block a part.
 
+    Its labels are in English, as what draws it cannot shape every script; `mask_words` says it in the reader's.
     Uses matplotlib without pyplot, so that it may run in any thread.
     """
     masks = mean_masks(detection)

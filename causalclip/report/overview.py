@@ -1,6 +1,7 @@
 """A batch on one page, to mail: counts, every picture with its answer and hash, the limits, and how it was done.
 
-As HTML here and as PDF in overview_pdf; both hold the same words and need nothing beside them.
+As HTML here and as PDF in overview_pdf; both hold the same words, in the reader's language, and need nothing beside
+them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from causalclip.examine.headline import tone_of
 from causalclip.examine.meant import error_rates
+from causalclip.languages import N_, _, current, day, is_rtl, ngettext
 from causalclip.report.card import SIGN
 from causalclip.report.document import LIMITS, versions
 from causalclip.report.stability_panel import shown
@@ -20,7 +22,7 @@ from causalclip.report.stability_panel import shown
 if TYPE_CHECKING:
     from causalclip.examine.batch import Row
 
-METHOD = (
+METHOD = N_(
     "Each file was read for what it says of itself (Content Credentials, metadata, marks of generators). A detector "
     "then scored its pixels from 0 to 1, by traces that image generators leave. Two thresholds make an answer of the "
     "score; an answer that does not survive mild re-encoding is inconclusive. What a file proves or says of itself "
@@ -29,7 +31,8 @@ METHOD = (
 STYLE = (
     "body{font:14px/1.4 system-ui,Arial,sans-serif;margin:1.5rem auto;max-width:60rem;padding:0 1rem;color:#1c1917}"
     "h1{font-size:1.4rem;margin:0}p{margin:.4rem 0}table{border-collapse:collapse;width:100%;font-size:.85rem}"
-    "td,th{text-align:left;vertical-align:top;padding:.2rem .5rem .2rem 0;border-bottom:1px solid #d6d3d1}"
+    "td,th{text-align:start;vertical-align:top;padding:.2rem 0;padding-inline-end:.5rem;"
+    "border-bottom:1px solid #d6d3d1}"
     "img{width:3rem;height:3rem;object-fit:cover;display:block}code{font-size:.7rem;overflow-wrap:anywhere}"
     ".generated{color:#9a4a06}.not-generated{color:#54308c}.signed{color:#166534}b{white-space:nowrap}"
     "@page{size:A4;margin:12mm}tr{break-inside:avoid}"
@@ -46,16 +49,21 @@ class Overview:
     thumbnails: Mapping[str, str]
     counts: str
     edges: tuple[float, ...] = ()
-    made: str = field(default_factory=lambda: datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"))
+    made: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def title(self) -> str:
-        return f"{len(self.rows)} pictures examined"
+        return ngettext("{n} picture examined", "{n} pictures examined", len(self.rows))
 
     @property
     def head(self) -> str:
         """When, and by what."""
-        return f"CausalCLIP {versions()['causalclip']}, {self.made}. One clue among others, not a proof."
+        made = f"{day(self.made)}, {self.made:%H:%M} UTC"
+        return _(
+            "CausalCLIP {version}, {made}. One clue among others, not a proof.",
+            version=versions()["causalclip"],
+            made=made,
+        )
 
     @property
     def rates(self) -> str:
@@ -65,35 +73,40 @@ class Overview:
 
     @property
     def limits(self) -> str:
-        return " ".join(LIMITS)
+        return " ".join(map(_, LIMITS))
 
     def cells(self, row: Row) -> tuple[str, str, str]:
         """Answer, score, and what to know of it."""
+        said = row.said()
         score = "" if row.score is None else shown(row.score, *self.edges)
-        survives = f"Survives re-encoding? {row.survives}." if row.survives else ""
-        careful = f"Be careful: {row.cautions}." if row.cautions else ""
-        return row.answer, score, " ".join(filter(None, (row.problem, survives, careful, row.claims)))
+        survives = f"{_('Survives re-encoding?')} {said['survives']}." if row.survives else ""
+        careful = _("Be careful: {cautions}.", cautions=said["cautions"]) if row.cautions else ""
+        return said["answer"], score, " ".join(filter(None, (row.problem, survives, careful, row.claims)))
 
 
 def as_html(overview: Overview) -> str:
     """One self-contained page; everything of the files is escaped."""
     body = "".join(_row(overview, row) for row in overview.rows)
-    heads = "".join(f"<th scope='col'>{name}</th>" for name in ("Picture", "File", "Answer", "Score", "What to know"))
+    names = (N_("Picture"), N_("File"), N_("Answer"), N_("Score"), N_("What to know"))
+    heads = "".join(f"<th scope='col'>{_(name)}</th>" for name in names)
+    direction = "rtl" if is_rtl() else "ltr"
     return (
-        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{overview.title}</title>"
+        f"<!doctype html><html lang='{current()}' dir='{direction}'><head><meta charset='utf-8'>"
+        f"<title>{overview.title}</title>"
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"><style>{STYLE}</style></head><body>'
         f"<h1>{overview.title}</h1><p>{escape(overview.head)}</p><p><b>{escape(overview.counts)}</b></p>"
         f"<p>{escape(overview.rates)}</p><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
-        f"<h2>How it was examined</h2><p>{METHOD}</p><h2>Limits</h2><p>{overview.limits}</p></body></html>\n"
+        f"<h2>{_('How it was examined')}</h2><p>{_(METHOD)}</p>"
+        f"<h2>{_('Limits')}</h2><p>{overview.limits}</p></body></html>\n"
     )
 
 
 def _row(overview: Overview, row: Row) -> str:
     answer, score, know = overview.cells(row)
-    tone = tone_of(answer)
+    tone = tone_of(row.answer)
     source = overview.thumbnails.get(row.sha256)
     image = f"<img alt='' src='{source}'>" if source else ""
     return (
-        f"<tr><td>{image}</td><td>{escape(row.name)}<br><code>{row.sha256}</code></td>"
+        f"<tr><td>{image}</td><td><bdi>{escape(row.name)}</bdi><br><code>{row.sha256}</code></td>"
         f"<td class='{tone}'><b>{SIGN[tone]} {escape(answer)}</b></td><td>{score}</td><td>{escape(know)}</td></tr>"
     )

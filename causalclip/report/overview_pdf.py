@@ -1,4 +1,7 @@
-"""The overview of a batch as PDF on A4: one page for up to some 36 pictures, more where there are more."""
+"""The overview of a batch as PDF on A4: one page for up to some 36 pictures, more where there are more.
+
+Its letters are shaped by HarfBuzz, and Arabic runs from right to left, as do the columns.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from causalclip.examine.headline import tone_of
+from causalclip.languages import _, is_rtl
+from causalclip.languages.catalogues import END, ISOLATE
+from causalclip.places import shipped_folder
 from causalclip.report.card import SIGN
 from causalclip.report.overview import METHOD, Overview
 
@@ -21,6 +27,8 @@ MARGIN, WIDTH, HEIGHT = 12.0, 210.0, 297.0  # mm
 TALL, THUMB = 10.5, 9.0  # mm of a row, and of its picture
 COLUMN = (WIDTH - 2 * MARGIN) / 2
 QUIET = (87, 83, 78)
+# Neither font draws the signs that keep a value apart in a text from right to left; a mark does nearly the same.
+MARKED = str.maketrans({ISOLATE: None, END: "\N{RIGHT-TO-LEFT MARK}"})
 
 
 def as_pdf(overview: Overview) -> bytes:
@@ -30,9 +38,7 @@ def as_pdf(overview: Overview) -> bytes:
     pdf = FPDF(format="A4")
     pdf.set_auto_page_break(False)
     pdf.set_margins(MARGIN, MARGIN)
-    fonts = _fonts()
-    pdf.add_font("plain", fname=fonts / "DejaVuSans.ttf")
-    pdf.add_font("plain", "B", fonts / "DejaVuSans-Bold.ttf")
+    _add_fonts(pdf)
     pdf.add_page()
     top = _head(pdf, overview)
     for place in _rows(pdf, overview, top):
@@ -40,11 +46,17 @@ def as_pdf(overview: Overview) -> bytes:
     return bytes(pdf.output())
 
 
-def _fonts() -> Path:
-    """A folder with a font for names in most scripts: matplotlib brings it."""
+def _add_fonts(pdf: FPDF) -> None:
+    """One for names in most scripts, which matplotlib brings, and one for Devanagari."""
     import matplotlib
 
-    return Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    pdf.add_font("plain", fname=folder / "DejaVuSans.ttf")
+    pdf.add_font("plain", "B", folder / "DejaVuSans-Bold.ttf")
+    for style in ("", "B"):
+        pdf.add_font("devanagari", style, shipped_folder("assets") / "fonts" / "Lohit-Devanagari.ttf")
+    pdf.set_fallback_fonts(["devanagari"])
+    pdf.set_text_shaping(True, direction="rtl" if is_rtl() else "ltr")
 
 
 def _head(pdf: FPDF, overview: Overview) -> float:
@@ -53,10 +65,10 @@ def _head(pdf: FPDF, overview: Overview) -> float:
         (overview.title, 14, "B"),
         (overview.head, 7, ""),
         (overview.counts, 9, "B"),
-        (f"{overview.rates} {METHOD} {overview.limits}".strip(), 6.5, ""),
+        (f"{overview.rates} {_(METHOD)} {overview.limits}".strip(), 6.5, ""),
     ):
         pdf.set_font("plain", style, size)
-        pdf.multi_cell(0, size * 0.5, text, new_x="LMARGIN", new_y="NEXT")
+        pdf.multi_cell(0, size * 0.5, text.translate(MARKED), align=_side(), new_x="LMARGIN", new_y="NEXT")
     return float(pdf.get_y()) + 2
 
 
@@ -68,7 +80,7 @@ def _rows(pdf: FPDF, overview: Overview, top: float) -> list[tuple[Row, int, flo
             column, y = column + 1, top if page == 1 else MARGIN
         if column == 2:
             page, column, y = page + 1, 0, MARGIN
-        places.append((row, page, MARGIN + column * COLUMN, y))
+        places.append((row, page, MARGIN + (1 - column if is_rtl() else column) * COLUMN, y))
         y += TALL
     return places
 
@@ -78,10 +90,10 @@ def _row(pdf: FPDF, overview: Overview, row: Row, page: int, x: float, y: float)
         pdf.add_page()
     source = overview.thumbnails.get(row.sha256, "")
     if source:
-        pdf.image(_jpeg(source), x=x, y=y, w=THUMB, h=THUMB, keep_aspect_ratio=True)
+        pdf.image(_jpeg(source), x=x + COLUMN - THUMB if is_rtl() else x, y=y, w=THUMB, h=THUMB, keep_aspect_ratio=True)
     answer, score, know = overview.cells(row)
-    tone = tone_of(answer)
-    left, wide = x + THUMB + 1, COLUMN - THUMB - 3
+    tone = tone_of(row.answer)
+    left, wide = x + (2 if is_rtl() else THUMB + 1), COLUMN - THUMB - 3
     for text, size, style, colour, down in (
         (f"{SIGN[tone]} {answer}  {score}", 6.5, "B", INK[tone], 0.0),
         (f"{row.number}. {row.name}", 6, "", (28, 25, 23), 2.8),
@@ -91,8 +103,12 @@ def _row(pdf: FPDF, overview: Overview, row: Row, page: int, x: float, y: float)
         pdf.set_xy(left, y + down)
         pdf.set_font("plain", style, size)
         pdf.set_text_color(*colour)
-        pdf.cell(wide, 2.6, _fitted(pdf, text, wide))
+        pdf.cell(wide, 2.6, _fitted(pdf, text.translate(MARKED), wide), align=_side())
     pdf.set_text_color(28, 25, 23)
+
+
+def _side() -> str:
+    return "R" if is_rtl() else "L"
 
 
 def _fitted(pdf: FPDF, text: str, wide: float) -> str:

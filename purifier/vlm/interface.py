@@ -6,6 +6,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from causalclip.languages import _
+
 CAPTION_PROMPT = "describe the picture"
 NOT_SURE = "I am not sure"
 
@@ -96,5 +98,5 @@ def normalise_question(text: str) -> str:
     """
     words = " ".join(text.replace("_", " ").lower().rstrip(" ?.!").split())
     if not words:
-        raise EmptyQuestion("The question is empty. Type one, such as: how many people are there?")
+        raise EmptyQuestion(_("The question is empty. Type one, such as: how many people are there?"))
     return words

@@ -7,8 +7,10 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, expect
 
-from causalclip.languages import LANGUAGES, _, is_rtl, speaking
+from causalclip.languages import LANGUAGES, _, is_rtl, number, speaking
+from tests.browser.conftest import open_tab
 from tests.browser.test_detect import overflow
+from ui.explore.view import NONE
 
 
 @pytest.mark.parametrize("language", [code for code in LANGUAGES if code != "en"])
@@ -27,6 +29,40 @@ def test_an_answer_fits_a_phone(browser: Browser, tiny_app: str, files: dict[str
         side = page.locator("#status .cc-card").evaluate("(card) => getComputedStyle(card).direction")
         assert side == ("rtl" if is_rtl() else "ltr")
     assert overflow(page) <= 0
+    assert not faults
+    context.close()
+
+
+@pytest.mark.parametrize("language", [code for code in LANGUAGES if code != "en"])
+def test_every_tab_fits_a_phone_with_its_results(
+    browser: Browser, whole_app: str, files: dict[str, Path], language: str
+) -> None:
+    context = browser.new_context(locale=language, viewport={"width": 390, "height": 844}, reduced_motion="reduce")
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(whole_app)
+    with speaking(language):
+        expect(page.locator("#status h2")).to_contain_text(_("No picture yet"), timeout=60_000)
+        open_tab(page, _("Batch"))
+        page.locator("#batch-files input[type=file]").set_input_files([files["photo.jpg"], files["broken.jpg"]])
+        finished = _("Finished: {done} examined, {refused} could not be.", done=number(1), refused=number(1))
+        expect(page.locator("#batch-status")).to_contain_text(finished, timeout=60_000)
+        expect(page.locator("#batch-table thead")).to_contain_text(_("Survives re-encoding"))
+        assert overflow(page) <= 0
+        open_tab(page, _("Explore"))
+        page.locator("#explore-a input[type=file]").set_input_files(files["photo.jpg"])
+        expect(page.locator("#explore-a-removal")).to_contain_text(_(NONE), timeout=60_000)
+        assert overflow(page) <= 0
+        open_tab(page, _("Purify"))
+        page.locator("#purify-picture input[type=file]").set_input_files(files["photo.jpg"])
+        expect(page.locator("#purify-answers")).to_contain_text(_("As given"), timeout=60_000)
+        assert overflow(page) <= 0
+        open_tab(page, _("How good is it?"))
+        expect(page.locator("#measured")).to_contain_text(_("These tables are in English."), timeout=60_000)
+        assert overflow(page) <= 0
+        side = page.locator("#purify-headline .cc-card").evaluate("(card) => getComputedStyle(card).direction")
+        assert side == ("rtl" if is_rtl() else "ltr")
     assert not faults
     context.close()
 

@@ -303,5 +303,5 @@ def test_what_is_refused_is_said_in_sight_of_who_scrolled_to_the_settings(
     page.get_by_role("button", name="Attack, then purify").click()
     target.scroll_into_view_if_needed()
     page.locator("#purify-settings").scroll_into_view_if_needed()
-    expect(page.locator("#purify-status")).to_contain_text("'a zebra' is none of the")
+    expect(page.locator("#purify-status")).to_contain_text("“a zebra” is none of the")
     expect(page.locator("#purify-status h2")).to_be_in_viewport()

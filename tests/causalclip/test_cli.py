@@ -16,6 +16,8 @@ from typer.testing import CliRunner, Result
 from causalclip.cli import app
 from causalclip.codes import MEANINGS
 from causalclip.detector import Detector
+from causalclip.examine.headline import ANSWERS
+from causalclip.languages import _, speaking
 from causalclip.maps.words import NOT_ANSWERED
 from tests.conftest import ROOT
 from tests.makers.detectors import saved_detector
@@ -84,6 +86,37 @@ def test_json_is_one_line_a_picture(folder: Path, model: str) -> None:
     assert len(first["sha256"]) == 64
     assert first["band"] in {"likely generated", "inconclusive", "likely not generated"}
     assert 0 <= first["probability"] <= 1
+
+
+def test_answers_and_refusals_are_in_the_language_that_was_asked_for(folder: Path, model: str) -> None:
+    """Sentences are; keys, the band and the numbers of --json are those of English."""
+    (folder / "notes.txt").write_text("not a picture")
+    said, plain = (run("detect", folder, "--model", model, "--lang", language) for language in ("de", "en"))
+    assert said.exit_code == plain.exit_code == 2
+    first, second, refused = (line.partition(": ")[2] for line in said.stdout.splitlines())
+    with speaking("de"):
+        answers = [_(answer) for answer in ANSWERS]
+        for line in (first, second):
+            assert line.partition(".")[0] in answers
+            assert f"{_('Survives re-encoding?')} {_('Not checked')}." in line
+            assert _(NOT_ANSWERED) in line
+        assert refused.startswith(f"{_('not read.')} Das ist kein Bild")
+    assert NOT_ANSWERED not in said.stdout
+    assert NOT_ANSWERED in plain.stdout
+    german, english = (
+        lines(run("detect", folder / "a.jpg", "--json", "--model", model, "--lang", language))[0]
+        for language in ("de", "en")
+    )
+    assert german.keys() == english.keys()
+    assert (german["band"], german["probability"]) == (english["band"], english["probability"])
+    assert (german["language"], english["language"]) == ("de", "en")
+    assert german["stability"]["sentence"] != english["stability"]["sentence"]
+
+
+def test_a_language_that_nobody_speaks_here_is_refused(folder: Path, model: str) -> None:
+    result = run("detect", folder, "--model", model, "--lang", "xx")
+    assert result.exit_code == 2
+    assert "--lang is one of en, es" in result.output
 
 
 def test_reports_say_what_the_line_says(folder: Path, model: str, tmp_path: Path) -> None:

@@ -52,8 +52,8 @@ def test_the_detector_is_aimed_at_its_other_verdict(models: Models, clean: Tenso
         ("answer", {"question": " "}, "needs a question"),
         ("answer", {"question": QUESTION, "target": "zebra"}, "none of the 6 answers"),
         ("features", {"target": "dog"}, "leave the target out"),
-        ("detector", {"target": "true"}, "can be 'generated' or 'not generated'"),
-        ("mood", {}, "no objective 'mood'"),
+        ("detector", {"target": "true"}, "can be “generated” or “not generated”"),
+        ("mood", {}, "no objective “mood”"),
     ],
 )
 def test_what_cannot_be_aimed_at_is_said(models: Models, clean: Tensor, objective, options, sentence) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from causalclip.languages import N_
+
 if TYPE_CHECKING:
     from ui.batch.kept import Batch
 
 Kind = Literal["csv", "html", "pdf", "zip"]
 KINDS: dict[Kind, str] = {
-    "csv": "Table (CSV)",
-    "html": "Summary (HTML)",
-    "pdf": "Summary (PDF)",
-    "zip": "All reports (zip)",
+    "csv": N_("Table (CSV)"),
+    "html": N_("Summary (HTML)"),
+    "pdf": N_("Summary (PDF)"),
+    "zip": N_("All reports (zip)"),
 }
 
 

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import get_args
 
 from causalclip.examine.cautions import Kind
 from causalclip.examine.kind import NAMES
+from causalclip.examine.stability import SAID
+from causalclip.languages import N_, _
 from ui.batch.triage import ORDER
 
 CHOICES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "kind": ("Kind of picture", tuple(NAMES)),
-    "answer": ("Answer", ORDER),
-    "cautions": ("Be careful", get_args(Kind)),
-    "survives": ("Survives re-encoding", ("Yes", "Only just", "No")),
+    "kind": (N_("Kind of picture"), tuple(NAMES)),
+    "answer": (N_("Answer"), ORDER),
+    "cautions": (N_("Be careful"), get_args(Kind)),
+    "survives": (N_("Survives re-encoding"), tuple(SAID.values())),
 }
 
 
 def filters() -> str:
     """As HTML; ui.batch.table.SCRIPT applies them."""
     fields = "".join(_select(name, *choice) for name, choice in CHOICES.items())
-    named = "class='cc-filters' role='group' aria-label='Rows that are shown'"
+    named = f"class='cc-filters' role='group' aria-label='{escape(_('Rows that are shown'), quote=True)}'"
     return f"<div {named}>{fields}<span class='cc-done' role='status'></span></div>"
 
 
 def _select(name: str, label: str, values: tuple[str, ...]) -> str:
-    options = "".join(f"<option>{value}</option>" for value in values)
-    return f"<label>{label} <select data-filter='{name}'><option value=''>all</option>{options}</select></label>"
+    options = "".join(f"<option value='{escape(value)}'>{escape(_(value))}</option>" for value in values)
+    every = f"<option value=''>{_('any')}</option>"
+    return f"<label>{_(label)} <select data-filter='{name}'>{every}{options}</select></label>"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
+from causalclip.languages import _
 from causalclip.pictures.archives import MAX_PICTURES
 from causalclip.pictures.formats import ENDINGS
 from ui.server.doors.uploads import A_REQUEST, FILES
 
-BUTTON = "<button type='button' class='cc-do'>Choose a folder</button> <span class='cc-done' role='status'></span>"
 # What is dropped or chosen is flattened to its pictures, and given to the field's own input in portions that the server
 # takes at once; the next follows when the field lists the last.
 SCRIPT = """
-const endings = ENDINGS, most = MOST, portion = PORTION, bytes = BYTES;
+const endings = ENDINGS, most = MOST, portion = PORTION, bytes = BYTES, words = WORDS;
 const said = (text) => (element.querySelector(".cc-done").textContent = text);
 const fits = (file) => endings.some((ending) => file.name.toLowerCase().endsWith(ending)) && !file.name.startsWith(".");
 const listed = () => document.querySelectorAll("#batch-files tr.file").length;
@@ -27,15 +29,15 @@ const portions = (files) => files.reduce((all, file) => {
 }, []);
 const send = async (files) => {
   const good = files.filter(fits).slice(0, most);
-  if (!good.length) return said("There is no picture in it.");
-  said(good.length < files.length ? `${good.length} of ${files.length} files are taken.` : `${good.length} files.`);
+  if (!good.length) return said(words.none);
+  said(words.taken.replace("{some}", good.length).replace("{all}", files.length));
   for (const some of portions(good)) {
-    if (!(await until(field))) return said("The field takes no more files. Clear it and try again.");
+    if (!(await until(field))) return said(words.full);
     const transfer = new DataTransfer(), before = listed();
     some.forEach((file) => transfer.items.add(file));
     field().files = transfer.files;
     field().dispatchEvent(new Event("change", { bubbles: true }));
-    if (!(await until(() => listed() > before))) return said("Some of the files did not arrive. Add them again.");
+    if (!(await until(() => listed() > before))) return said(words.lost);
   }
 };
 const walk = async (entry) => {
@@ -63,13 +65,26 @@ document.addEventListener("drop", async (event) => {
 """
 
 
+def button() -> str:
+    """As HTML, with room for what became of the choice."""
+    choose = f"<button type='button' class='cc-do'>{_('Choose a folder')}</button>"
+    return f"{choose} <span class='cc-done' role='status'></span>"
+
+
 def script() -> str:
-    """With the limits of this server."""
+    """With the limits of this server, and in the reader's language."""
+    words = {
+        "none": _("There is no picture in it."),
+        "taken": _("{some} of {all} files are taken."),
+        "full": _("The field takes no more files. Clear it and try again."),
+        "lost": _("Some of the files did not arrive. Add them again."),
+    }
     limits = {
         "ENDINGS": str([*ENDINGS, ".zip"]),
         "MOST": str(MAX_PICTURES),
         "PORTION": str(FILES),
         "BYTES": str(A_REQUEST * 3 // 4),
+        "WORDS": json.dumps(words),
     }
     text = SCRIPT
     for name, value in limits.items():

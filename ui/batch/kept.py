@@ -11,8 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from causalclip.examine.batch import CHECKING, UNCHECKED, Done, Early, Known, Row, as_csv, report_stem
-from causalclip.languages import speaking
-from causalclip.languages.names import ENGLISH
 from ui.batch import opened
 from ui.server.turns import Superseded
 
@@ -100,7 +98,6 @@ class Batch:
         rows = (replace(row, survives=UNCHECKED) if row.survives == CHECKING else row for row in self.rows)
         return replace(self, rows=tuple(rows))
 
-    @speaking(ENGLISH)
     def write(self, done: Done) -> None:
         """The table so far, this row's report as HTML and JSON, and what opens on a click."""
         self.write_table()

@@ -9,22 +9,24 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from causalclip.languages import N_, _
 from causalclip.report import card, provenance_panel, stability_panel
 
 if TYPE_CHECKING:
     from causalclip.examine.examination import Examination
 
-CLOSE = "<button type='button' class='cc-do cc-close'>Close</button>"
-GONE = "<p class='cc-said'>This row's result is not there: it is being examined, was not, or is no longer kept.</p>"
+GONE = N_("This row's result is not there: it is being examined, was not, or is no longer kept.")
+READ = N_("What the verdict rests on. Orange pushes towards generated, purple towards not generated.")
 
 
 def write(folder: Path, sha256: str, x: Examination, *, causal: str) -> None:
     """Writes the card, the map (a data address) and the panels of a row."""
     said = (
-        f"<section aria-label='One picture'><h2 tabindex='-1'>{escape(x.name)}</h2>{CLOSE}"
+        f"<section aria-label='{_attribute(_('One picture'))}'><h2 tabindex='-1' dir='auto'>{escape(x.name)}</h2>"
+        f"<button type='button' class='cc-do cc-close'>{_('Close')}</button>"
         + card.verdict(x.headline, x.detection, x.notes, cautions=x.cautions, stability=x.stability, unlike=x.unlike)
-        + f"<figure><img src='{causal}' alt='Causal map over the picture'><figcaption>What the verdict rests on. "
-        "Orange pushes towards generated, purple towards not generated.</figcaption></figure>"
+        + f"<figure><img src='{causal}' alt='{_attribute(_('Causal map over the picture'))}'>"
+        f"<figcaption>{_(READ)}</figcaption></figure>"
         + provenance_panel.panel(x.provenance)
         + (stability_panel.panel(x.stability) if x.stability else "")
         + "</section>"
@@ -35,7 +37,16 @@ def write(folder: Path, sha256: str, x: Examination, *, causal: str) -> None:
 def read(folder: Path, sha256: str) -> str:
     """What was written of a row, or a sentence where there is nothing."""
     file = _file(folder, sha256)
-    return file.read_text(encoding="utf-8") if file.is_file() else GONE
+    return file.read_text(encoding="utf-8") if file.is_file() else gone()
+
+
+def gone() -> str:
+    """The sentence for it, as HTML."""
+    return f"<p class='cc-said'>{escape(_(GONE), quote=False)}</p>"
+
+
+def _attribute(words: str) -> str:
+    return escape(words, quote=True)
 
 
 def _file(folder: Path, sha256: str) -> Path:

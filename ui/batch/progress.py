@@ -6,9 +6,17 @@ import time
 from math import ceil
 from typing import TYPE_CHECKING
 
+from causalclip.languages import N_, _, ngettext, number
+
 if TYPE_CHECKING:
     from causalclip.examine.batch import Done
     from ui.batch.kept import Batch
+
+
+ANSWERED = N_("{done} of {total} have an answer.")
+ANSWERED_LEFT = N_("{done} of {total} have an answer, {about} left.")
+CHECKED = N_("All have an answer. Checked whether it survives: {done} of {total}.")
+CHECKED_LEFT = N_("All have an answer. Checked whether it survives: {done} of {total}, {about} left.")
 
 
 class Clock:
@@ -38,21 +46,20 @@ class Clock:
         """First how many have an answer, then how many are checked."""
         seconds = time.perf_counter() - self._since
         if not self._checked:
-            return progress(batch.answered, batch.total, seconds, what="have an answer")
+            return progress(batch.answered, batch.total, seconds)
         left = batch.total - batch.done
-        about = f", {_about(seconds / self._checked * left)} left" if left and self._checked > 1 else ""
-        return f"All have an answer. Checked whether it survives: {batch.done} of {batch.total}{about}."
+        about = _about(seconds / self._checked * left) if left and self._checked > 1 else ""
+        said = CHECKED_LEFT if about else CHECKED
+        return _(said, done=number(batch.done), total=number(batch.total), about=about)
 
 
-def progress(done: int, total: int, seconds: float, *, what: str = "done") -> str:
-    """`done` of `total` after `seconds`, and how long the others will take if they are like these."""
-    said = f"{done} of {total} {what}"
-    if not 0 < done < total:
-        return f"{said}."
-    return f"{said}, {_about(seconds / done * (total - done))} left."
+def progress(done: int, total: int, seconds: float) -> str:
+    """`done` of `total` have an answer after `seconds`, and how long the others take if they are like these."""
+    about = _about(seconds / done * (total - done)) if 0 < done < total else ""
+    return _(ANSWERED_LEFT if about else ANSWERED, done=number(done), total=number(total), about=about)
 
 
 def _about(seconds: float) -> str:
     if seconds < 90:
-        return f"about {max(5, 5 * ceil(seconds / 5))} seconds"
-    return f"about {ceil(seconds / 60)} minutes"
+        return ngettext("about {n} second", "about {n} seconds", max(5, 5 * ceil(seconds / 5)))
+    return ngettext("about {n} minute", "about {n} minutes", ceil(seconds / 60))

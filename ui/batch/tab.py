@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from causalclip.examine.batch import Done, collect, count, examine_all
-from causalclip.languages import ngettext
+from causalclip.languages import N_, _, ngettext, number
 from causalclip.pictures.archives import MAX_PICTURES
-from causalclip.pictures.formats import ENDINGS, NAMES, SIZES
+from causalclip.pictures.formats import ENDINGS, names, sizes
 from causalclip.report import card
 from ui.batch import folders, opened
 from ui.batch.downloads import KINDS, Kind, write_download
 from ui.batch.filters import filters
 from ui.batch.kept import Batch
 from ui.batch.progress import Clock
-from ui.batch.table import SCRIPT, draw_table
+from ui.batch.table import draw_table, script
 from ui.batch.triage import counts
 from ui.server.files import files_input, new_folder, upload_paths
 from ui.server.gate import PICTURES, Priority, gated
@@ -31,10 +31,10 @@ from ui.settings import KEPT, PRIVATE, PROMISE, RUNS
 if TYPE_CHECKING:
     from causalclip.detector import Detector
 
-INTRO = (
-    f"Up to {MAX_PICTURES} pictures ({NAMES}; {SIZES}), a folder, or a zip of them. More can be added; what is "
-    "examined already is not examined again. Unlike in the other tabs, the names of the "
-    "files go to this server, too, so that the rows can be told apart; they are not logged."
+INTRO = N_(
+    "Up to {limit} pictures ({formats}; {sizes}), a folder, or a zip of them. More can be added; what is examined "
+    "already is not examined again. Unlike in the other tabs, the names of the files go to this server, too, so that "
+    "the rows can be told apart; they are not logged."
 )
 
 TO_RESULT = "() => document.querySelector('#batch-opened h2')?.focus()"
@@ -42,10 +42,13 @@ CLOSING = """element.addEventListener("click", (event) => event.target.closest("
 element.addEventListener("keydown", (event) => event.key === "Escape" && trigger("click"));"""
 PAUSE = 1.0  # seconds between two drawings of the table: each is sent as a whole
 
-NOTHING = (
+NOTHING = N_(
     "Add pictures, a folder or a zip. Each gets a row and an answer here, and after that it is checked which answers "
     "survive re-encoding. A file that cannot be read costs its own row only."
 )
+WHOLE = N_("Finished: {done} examined.")
+MIXED = N_("Finished: {done} examined, {refused} could not be.")
+STOPPED = N_("Stopped. What was done is kept: {done} of {total}. “{go_on}” examines the rest.")
 Updates = dict[Any, Any]
 
 
@@ -67,7 +70,7 @@ class BatchTab:
         """What the page shows at once; what was found of the same files stays known."""
         if not payload:
             return self.cleared()
-        return self._blank(_say("Waiting for the first picture.", bar=(0, 1))) | {self.batch: gr.skip()}
+        return self._blank(_say(_("Waiting for the first picture."), bar=(0, 1))) | {self.batch: gr.skip()}
 
     def run(self, turn: Turn, payload: Any, before: Batch | None = None) -> Iterator[Updates]:
         """Examines all uploads and yields the table as it fills. before: what an earlier run has left."""
@@ -105,26 +108,26 @@ class BatchTab:
         batch = batch.ended()
         batch.write_table()
         refused = sum(bool(row.problem) for row in batch.rows)
-        words = f"{len(batch.rows) - refused} examined" + (f", {refused} could not be" if refused else "")
-        finished = {self.status: _say(f"Finished: {words}. {_sum(batch)}")} if said else {}
+        words = _(MIXED if refused else WHOLE, done=number(len(batch.rows) - refused), refused=number(refused))
+        finished = {self.status: _say(f"{words} {_sum(batch)}")} if said else {}
         return ended | finished | self._drawn(batch)
 
     def stopping(self, event: gr.EventData) -> Updates:
         """What the page shows at once."""
-        return {self.status: _say("Stopping."), self.stop: gr.update(visible=False)}
+        return {self.status: _say(_("Stopping.")), self.stop: gr.update(visible=False)}
 
     def stopped(self, turn: Turn, batch: Batch | None) -> Iterator[Updates]:
         """Keeps what is done."""
         updates = self.finish(batch)
         done, total = (batch.done, batch.total) if batch else (0, 0)
-        words = f"Stopped. What was done is kept: {done} of {total}. “Go on” examines the rest. "
-        yield updates | {self.status: _say(words + (_sum(batch) if batch else ""))}
+        words = _(STOPPED, done=number(done), total=number(total), go_on=_("Go on"))
+        yield updates | {self.status: _say(f"{words} {_sum(batch) if batch else ''}")}
 
     def open(self, batch: Batch | None, event: gr.EventData) -> str:
         """The full result of the row that was clicked."""
         rows = {row.number: row for row in batch.rows} if batch else {}
         row = rows.get(int(event.index))
-        return opened.read(batch.folder, row.sha256) if batch and row else opened.GONE
+        return opened.read(batch.folder, row.sha256) if batch and row else opened.gone()
 
     def packed(self, kind: Kind, batch: Batch | None) -> str | None:
         """The path of one of the downloads, written of what is done by now."""
@@ -135,7 +138,7 @@ class BatchTab:
     def cleared(self) -> Updates:
         """No result, and nothing that could be examined."""
         ended = {self.start: gr.update(interactive=False), self.stop: gr.update(visible=False)}
-        return self._blank(card.waiting(NOTHING)) | ended
+        return self._blank(card.waiting(_(NOTHING))) | ended
 
     def _blank(self, status: str) -> Updates:
         return {
@@ -146,7 +149,7 @@ class BatchTab:
         }
 
     def _running(self, batch: Batch) -> Updates:
-        said = _say(f"Looking at the first picture of {batch.total}.", bar=batch.steps)
+        said = _say(_("Looking at the first picture of {total}.", total=number(batch.total)), bar=batch.steps)
         return self._blank(said) | {
             self.batch: batch,
             self.start: gr.update(interactive=False),
@@ -162,20 +165,21 @@ class BatchTab:
 
 def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
     """Builds the tab inside the current Blocks and wires it."""
+    intro = _(INTRO, limit=MAX_PICTURES, formats=names(), sizes=sizes())
     with gr.Row(elem_classes="cc-columns"):
         with gr.Column(scale=4, min_width=300):
             files = files_input(
-                label="Pictures, or a zip of them", file_types=[*ENDINGS, ".zip"], height=200, elem_id="batch-files"
+                label=_("Pictures, or a zip of them"), file_types=[*ENDINGS, ".zip"], height=200, elem_id="batch-files"
             )
-            gr.HTML(f"<p class='cc-small'>{PROMISE}</p><p class='cc-small'>{INTRO}</p>", elem_id="batch-intro")
-            gr.HTML(folders.BUTTON, js_on_load=folders.script(), elem_id="batch-folder")
-            start = gr.Button("Go on", interactive=False, elem_id="batch-start")
-            stop = gr.Button("Stop, and keep what is done", visible=False, elem_id="batch-stop")
+            gr.HTML(f"<p class='cc-small'>{_(PROMISE)}</p><p class='cc-small'>{intro}</p>", elem_id="batch-intro")
+            gr.HTML(folders.button(), js_on_load=folders.script(), elem_id="batch-folder")
+            start = gr.Button(_("Go on"), interactive=False, elem_id="batch-start")
+            stop = gr.Button(_("Stop, and keep what is done"), visible=False, elem_id="batch-stop")
         with gr.Column(scale=7, min_width=300):
-            status = gr.HTML(card.waiting(NOTHING), elem_id="batch-status")
+            status = gr.HTML(card.waiting(_(NOTHING)), elem_id="batch-status")
             gr.HTML(filters(), elem_id="batch-filters")
             with gr.Row(elem_id="batch-panes"):
-                table = gr.HTML(js_on_load=SCRIPT, elem_id="batch-table")
+                table = gr.HTML(js_on_load=script(), elem_id="batch-table")
                 open_row = gr.HTML(js_on_load=CLOSING, elem_id="batch-opened", elem_classes="cc-flush")
             wanted, downloads = _downloads()
     batch = gr.State(time_to_live=KEPT)
@@ -198,9 +202,9 @@ def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
 def _downloads() -> tuple[dict[Kind, gr.Button], dict[Kind, gr.DownloadButton]]:
     """Buttons that have a file written of what is done by now, and the hidden ones that then download it."""
     with gr.Row(elem_id="batch-downloads"):
-        wanted = {kind: gr.Button(label, elem_id=f"batch-{kind}") for kind, label in KINDS.items()}
+        wanted = {kind: gr.Button(_(label), elem_id=f"batch-{kind}") for kind, label in KINDS.items()}
     with gr.Row(elem_classes="cc-hidden"):
-        files = {kind: gr.DownloadButton(label, elem_id=f"batch-{kind}-file") for kind, label in KINDS.items()}
+        files = {kind: gr.DownloadButton(_(label), elem_id=f"batch-{kind}-file") for kind, label in KINDS.items()}
     return wanted, files
 
 
@@ -237,5 +241,5 @@ def _say(sentence: str, *, bar: tuple[int, int] | None = None) -> str:
     said = f"<p class='cc-said' role='status' aria-live='polite'>{escape(sentence)}</p>"
     if bar is None:
         return said
-    drawn = f"<progress value='{bar[0]}' max='{bar[1]}' aria-label='Done'></progress>"
+    drawn = f"<progress value='{bar[0]}' max='{bar[1]}' aria-label='{_('Done')}'></progress>"
     return f"{said}{drawn}<p class='cc-small'>{card.elapsed()}</p>"

@@ -5,12 +5,14 @@ A component of Gradio's own would need a width for every column, and cannot be r
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from causalclip.examine.batch import COLUMNS
 from causalclip.examine.headline import tone_of
+from causalclip.languages import N_, _
 from causalclip.report.card import SIGN
 from causalclip.report.stability_panel import shown
 from ui.batch.triage import rank
@@ -20,19 +22,21 @@ if TYPE_CHECKING:
 
 SHOWN = ("number", "name", "answer", "score", "survives", "cautions", "claims")
 NOTHING = "\N{EN DASH}"
-HEADS = COLUMNS | {"claims": "What the file says, or why it was not examined"}
+HEADS = COLUMNS | {"claims": N_("What the file says, or why it was not examined")}
 # Sorts when a head is clicked and shows what is chosen in the filters, and again when the table is drawn anew; a click
 # on a row opens it.
 SCRIPT = """
 const key = (cell) => cell.dataset.value ?? cell.textContent;
 let column = null, down = false;
+const words = WORDS;
 const filter = () => {
   const chosen = [...document.querySelectorAll("#batch-filters select")].filter((s) => s.value);
   const rows = [...element.querySelectorAll("tbody tr")];
   const fits = (row) => (s) => row.dataset[s.dataset.filter].split(/: .*|, /).includes(s.value);
   rows.forEach((row) => (row.hidden = !chosen.every(fits(row))));
   const said = document.querySelector("#batch-filters .cc-done");
-  const text = chosen.length ? `${rows.filter((row) => !row.hidden).length} of ${rows.length} shown` : "";
+  const some = rows.filter((row) => !row.hidden).length;
+  const text = chosen.length ? words.replace("{some}", some).replace("{all}", rows.length) : "";
   if (said && said.textContent !== text) said.textContent = text;
 };
 document.addEventListener("change", (event) => event.target.closest?.("#batch-filters") && filter());
@@ -67,6 +71,17 @@ new MutationObserver(() => (sort(), filter())).observe(element, { childList: tru
 """
 
 
+CAPTION = N_(
+    "What needs a look first is on top. A click on a row opens its full result beside the table; one on a column's "
+    "head sorts by it."
+)
+
+
+def script() -> str:
+    """SCRIPT in the reader's language."""
+    return SCRIPT.replace("WORDS", json.dumps(_("{some} of {all} shown")))
+
+
 def draw_table(rows: Sequence[Row], thumbnails: Mapping[str, str] | None = None, edges: tuple[float, ...] = ()) -> str:
     """The rows so far, what needs a look first on top, with their pictures in small by hash; everything is escaped.
 
@@ -74,25 +89,24 @@ def draw_table(rows: Sequence[Row], thumbnails: Mapping[str, str] | None = None,
     """
     if not rows:
         return ""
-    heads = "".join(f"<th scope='col'><button type='button'>{HEADS[name]}</button></th>" for name in SHOWN)
+    heads = "".join(f"<th scope='col'><button type='button'>{_(HEADS[name])}</button></th>" for name in SHOWN)
     body = "".join(_row(row, (thumbnails or {}).get(row.sha256, ""), edges) for row in sorted(rows, key=rank))
     return (
-        "<div class='cc-wide' tabindex='0' role='region' aria-label='Results'><table class='cc-table cc-batch'>"
-        "<caption>What needs a look first is on top. A click on a row opens its full result beside the table; one on "
-        "a column's head sorts by it.</caption>"
+        f"<div class='cc-wide' tabindex='0' role='region' aria-label='{escape(_('Results'))}'>"
+        f"<table class='cc-table cc-batch'><caption>{_(CAPTION)}</caption>"
         f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
 def _row(row: Row, thumbnail: str, edges: tuple[float, ...]) -> str:
-    cells = []
+    cells, said = [], row.said()
     for name in SHOWN:
-        value = row.problem if name == "claims" and row.problem else getattr(row, name)
+        value = row.problem if name == "claims" and row.problem else said[name]
         exact = f" data-value='{value}'" if name == "score" and value is not None else ""
         tag = "th scope='row'" if name == "name" else "td"
         cells.append(f"<{tag}{exact}>{_cell(row, name, value, thumbnail, edges)}</{tag[:2]}>")
     opens = f" data-number='{row.number}'" if not row.problem else ""
-    kept = {"kind": row.kind, "answer": row.answer, "cautions": row.cautions, "survives": row.survives}
+    kept = {"kind": row.kind, "answer": row.answer, "cautions": row.cautions, "survives": said["survives"]}
     data = "".join(f" data-{name}='{escape(value)}'" for name, value in kept.items())
     return f"<tr{opens}{data}>{''.join(cells)}</tr>"
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from causalclip.examine.batch import NOT_EXAMINED
 from causalclip.examine.headline import ANSWERS
+from causalclip.languages import _, current, number
+from causalclip.languages.names import ENGLISH
 
 if TYPE_CHECKING:
     from causalclip.examine.batch import Row
@@ -26,4 +28,9 @@ def rank(row: Row) -> tuple[int, float, int]:
 def counts(rows: Iterable[Row]) -> str:
     """How many rows have which answer, in the same order: "3 likely generated, 12 inconclusive"."""
     found = Counter(row.answer for row in rows)
-    return ", ".join(f"{found[name]} {name[0].lower()}{name[1:]}" for name in ORDER if found[name])
+    return ", ".join(_("{n} {answer}", n=number(found[name]), answer=_within(name)) for name in ORDER if found[name])
+
+
+def _within(answer: str) -> str:
+    """As it stands after a number; other languages have the number after it."""
+    return answer[0].lower() + answer[1:] if current() == ENGLISH else _(answer)

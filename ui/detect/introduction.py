@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from causalclip.examine.meant import error_rates
-from causalclip.languages import LANGUAGES, N_, _, current
-from causalclip.languages.names import ENGLISH
-
-ONLY = N_("Only Detect and its answers are translated. The other tabs and the documentation are in English.")
+from causalclip.languages import LANGUAGES, _, current
 
 
 def introduction() -> str:
@@ -32,5 +29,4 @@ def languages() -> str:
         f"<option value='{code}' lang='{code}'{' selected' if code == current() else ''}>{name}</option>"
         for code, name in LANGUAGES.items()
     )
-    only = f"<p class='cc-small'>{_(ONLY)}</p>" if current() != ENGLISH else ""
-    return f"<label class='cc-language'>{_('Language')} <select>{options}</select></label>{only}"
+    return f"<label class='cc-language'>{_('Language')} <select>{options}</select></label>"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from causalclip.compare.words import headline, row
+from causalclip.languages import N_, _
 from causalclip.pictures.loading import load_image
 from causalclip.report import card
 from ui.server.files import UNREADABLE, new_folder, save_png, upload_path
@@ -25,12 +26,12 @@ if TYPE_CHECKING:
     from causalclip.compare.comparison import Comparison
     from causalclip.pictures.loading import LoadedImage
 
-ABOUT = (
-    "<p>You found an earlier copy by a reverse image search? Add both pictures above. They are laid over each other, "
-    "and what was changed is framed. Crops, sizes, mirroring, tones and compression are taken out first.</p>"
+ABOUT = N_(
+    "You found an earlier copy by a reverse image search? Add both pictures above. They are laid over each other, "
+    "and what was changed is framed. Crops, sizes, mirroring, tones and compression are taken out first."
 )
-TWO = "Add two pictures above first, and wait until both are shown."
-SLIDER = "Both pictures on one grid; drag the line to see the first or the second. Frames are what differs."
+TWO = N_("Add two pictures above first, and wait until both are shown.")
+SLIDER = N_("Both pictures on one grid; drag the line to see the first or the second. Frames are what differs.")
 
 Updates = dict[Any, Any]
 
@@ -47,19 +48,19 @@ class CompareParts:
     def shown(self) -> list[Any]:
         return [self.answer, self.slider, self.report]
 
-    def cleared(self, answer: str = ABOUT) -> Updates:
+    def cleared(self, answer: str = "") -> Updates:
         """No result."""
-        return {self.answer: answer, self.slider: None, self.report: None}
+        return {self.answer: answer or about(), self.slider: None, self.report: None}
 
     def begin(self, event: gr.EventData) -> Updates:
-        return self.cleared(f"{_status('The two are being laid over each other.')}<p>{card.elapsed()}</p>")
+        return self.cleared(f"{_status(_('The two are being laid over each other.'))}<p>{card.elapsed()}</p>")
 
     def run(self, turn: Turn, first: Any, second: Any) -> Iterator[Updates]:
         """Compares the two pictures that are explored; each a ui.explore.tab.Explored, or None."""
         yield self.begin(gr.EventData(None, None))
         paths = [upload_path({"path": x.path}) if x else None for x in (first, second)]
         if not all(paths):
-            yield self.cleared(_status(TWO))
+            yield self.cleared(_status(_(TWO)))
             return
         try:
             with PICTURES.ask(Priority.BATCH) as ticket:
@@ -87,6 +88,11 @@ class CompareParts:
         }
 
 
+def about() -> str:
+    """What the section is for, as HTML."""
+    return f"<p>{_(ABOUT)}</p>"
+
+
 def compared(first: str, second: str) -> tuple[Comparison, LoadedImage, LoadedImage]:
     """The comparison of two pictures' files, and both pictures."""
     from causalclip.compare.comparison import compare
@@ -111,7 +117,7 @@ def compare(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict
     """
     paths = upload_path(first), upload_path(second)
     if not paths[0] or not paths[1]:
-        raise gr.Error("Send two pictures.", title=UNREADABLE, print_exception=False)
+        raise gr.Error(_("Send two pictures."), title=_(UNREADABLE), print_exception=False)
     try:
         with PICTURES.enter(Priority.BATCH):
             return compared(paths[0], paths[1])[0].as_dict()
@@ -122,13 +128,13 @@ def compare(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict
 
 def add_compare(pictures: list[gr.Image], explored: list[gr.State]) -> CompareParts:
     """Adds the section to the current Blocks. explored: of what is compared, gr.States of ui.explore.tab.Explored."""
-    with gr.Accordion("Two copies of one picture? See what was changed", open=False, elem_id="compare"):
-        answer = gr.HTML(ABOUT, elem_id="compare-answer", elem_classes="cc-flush")
-        button = gr.Button("Compare the two", elem_id="compare-button")
+    with gr.Accordion(_("Two copies of one picture? See what was changed"), open=False, elem_id="compare"):
+        answer = gr.HTML(about(), elem_id="compare-answer", elem_classes="cc-flush")
+        button = gr.Button(_("Compare the two"), elem_id="compare-button")
         slider = gr.ImageSlider(
-            label=SLIDER, type="filepath", format="png", interactive=False, elem_id="compare-slider", max_height=600
+            label=_(SLIDER), type="filepath", format="png", interactive=False, elem_id="compare-slider", max_height=600
         )
-        report = gr.DownloadButton("Download the comparison (HTML)", elem_id="compare-report")
+        report = gr.DownloadButton(_("Download the comparison (HTML)"), elem_id="compare-report")
     parts, part = CompareParts(answer, slider, report), Part("compare")
     part.on([button.click], parts.begin, parts.run, given=[], inputs=explored, outputs=parts.shown, **RUNS)
     changed = [event for picture in pictures for event in (picture.upload, picture.clear)]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import numpy as np
 
+from causalclip.languages import N_, _, figure
 from causalclip.maps.explorer import CHANNEL_SCALE, Shown, arrays, shown
 from causalclip.maps.maskgrid import draw_mask, mask_words
 from causalclip.maps.overlay import SCALE, Drawing, draw_map, prepare
@@ -27,22 +28,24 @@ from ui.server.files import named, new_folder, picture_input, save_png, shown_co
 from ui.server.gate import MODEL, Priority
 from ui.server.problems import explain
 from ui.server.turns import Part, Turn
-from ui.settings import KEPT, OPACITY, PLACEHOLDER, PRIVATE, PROMISE, RUNS, Carried
+from ui.settings import KEPT, OPACITY, PRIVATE, PROMISE, RUNS, Carried, placeholder
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
 
-WAITING = (
+WAITING = N_(
     "For those who argue with a verdict. Add a picture: what each part of the model adds to its score appears here, "
     "on scales that are the same for every picture. A second one is compared beside it, under the same settings."
 )
 MAPS = [
-    ("Causal: what the verdict rests on", "causal"),
-    ("Non-causal: what the mask holds back", "non_causal"),
-    ("Causal minus non-causal", "difference"),
+    (N_("Causal: what the verdict rests on"), "causal"),
+    (N_("Non-causal: what the mask holds back"), "non_causal"),
+    (N_("Causal minus non-causal"), "difference"),
 ]
-ORDERS = [("push hardest for the answer", "push"), ("the mask lets through most", "mask")]
+ORDERS = [(N_("push hardest for the answer"), "push"), (N_("the mask lets through most"), "mask")]
+EVERY = N_("All of them")
 ALL = "all"
+CHANNELS = N_("Channels in the map (one alone: ends of the scale at {alone}, not {all})")
 
 Updates = dict[Any, Any]
 
@@ -124,7 +127,7 @@ class ExplorerTab:
         drawing, detection = explored.drawing, explored.drawing.detection
         file = new_folder() / f"causalclip-maps-{'first' if pane.name.endswith('a') else 'second'}.npz"
         np.savez_compressed(file, allow_pickle=False, **arrays(detection))
-        choices = [("All of them", ALL), *explorer_view.choices(detection)]
+        choices = [(_(EVERY), ALL), *explorer_view.choices(detection)]
         return {
             pane.answer: explorer_view.answer(detection),
             pane.map: _map_file(drawing, *of_map, whole=True),
@@ -144,7 +147,7 @@ class ExplorerTab:
             pane.answer: answer or pane.waiting,
             **dict.fromkeys((pane.channels, pane.removal, pane.mask_words), ""),
             **dict.fromkeys((pane.map, pane.mask, pane.npz, pane.explored)),
-            pane.channel: gr.update(choices=[("All of them", ALL)], value=ALL, interactive=False),
+            pane.channel: gr.update(choices=[(_(EVERY), ALL)], value=ALL, interactive=False),
         }
 
     def redraw(self, explored: Explored | None, channel: str, *settings: Any) -> dict[str, Any] | str:
@@ -164,12 +167,12 @@ def build_explorer_tab(detector: Callable[[], Detector], carried: Carried | None
     """Builds the tab inside the current Blocks and wires it. carried: where a picture may come from."""
     with gr.Row(elem_classes="cc-columns"):
         with gr.Column(scale=4, min_width=300):
-            first = _picture("explore-a", "Picture")
-            gr.HTML(f"<p class='cc-small'>{PROMISE}</p>", elem_id="explore-promise")
-            second = _picture("explore-b", "A second one, to compare (optional)")
+            first = _picture("explore-a", _("Picture"))
+            gr.HTML(f"<p class='cc-small'>{_(PROMISE)}</p>", elem_id="explore-promise")
+            second = _picture("explore-b", _("A second one, to compare (optional)"))
             of_map, of_removal = _settings()
         with gr.Column(scale=7, min_width=300), gr.Row(elem_classes="cc-panes"):
-            panes = [_pane("explore-a", first, card.waiting(WAITING)), _pane("explore-b", second, "")]
+            panes = [_pane("explore-a", first, card.waiting(_(WAITING))), _pane("explore-b", second, "")]
     add_compare([pane.picture for pane in panes], [pane.explored for pane in panes])
     tab = ExplorerTab(detector, of_removal[1])
     for pane in panes:
@@ -181,8 +184,8 @@ def _picture(name: str, label: str) -> gr.Image:
     return picture_input(
         buttons=["fullscreen"],
         label=label,
-        placeholder=PLACEHOLDER,
-        alt_text="The picture to be explored",
+        placeholder=placeholder(),
+        alt_text=_("The picture to be explored"),
         height=220,
         elem_id=name,
     )
@@ -191,13 +194,18 @@ def _picture(name: str, label: str) -> gr.Image:
 def _settings() -> tuple[list[Any], list[Any]]:
     """Of the map (which, smooth, opacity, frame), and of the removal (order, count); the same for both pictures."""
     with gr.Column(elem_classes="cc-settings", elem_id="explore-settings"):
-        which = gr.Dropdown(MAPS, value="causal", label="Map", elem_id="explore-which")
-        opacity = gr.Slider(0, 1, OPACITY, step=0.05, label="Opacity", buttons=[], elem_id="explore-opacity")
-        smooth = gr.Checkbox(True, label="Smooth, not patch by patch", elem_id="explore-smooth")
-        frame = gr.Checkbox(True, label="Frames of the windows", elem_id="explore-frame")
-        count = gr.Slider(0, 1000, 0, step=1, label="Remove so many channels ...", buttons=[], elem_id="explore-count")
-        order = gr.Dropdown(ORDERS, value="push", label="... that", elem_id="explore-order")
+        which = gr.Dropdown(_choices(MAPS), value="causal", label=_("Map"), elem_id="explore-which")
+        opacity = gr.Slider(0, 1, OPACITY, step=0.05, label=_("Opacity"), buttons=[], elem_id="explore-opacity")
+        smooth = gr.Checkbox(True, label=_("Smooth, not patch by patch"), elem_id="explore-smooth")
+        frame = gr.Checkbox(True, label=_("Frames of the windows"), elem_id="explore-frame")
+        removed = _("Remove so many channels ...")
+        count = gr.Slider(0, 1000, 0, step=1, label=removed, buttons=[], elem_id="explore-count")
+        order = gr.Dropdown(_choices(ORDERS), value="push", label=_("... that"), elem_id="explore-order")
     return [which, smooth, opacity, frame], [order, count]
+
+
+def _choices(choices: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(_(words), value) for words, value in choices]
 
 
 def _pane(name: str, picture: gr.Image, waiting: str) -> Pane:
@@ -205,24 +213,24 @@ def _pane(name: str, picture: gr.Image, waiting: str) -> Pane:
         answer = gr.HTML(waiting, elem_id=f"{name}-answer", elem_classes="cc-flush")
         with gr.Column(elem_classes="cc-explored"):
             drawn = _output(
-                label="Map",
-                alt_text="The chosen map over the picture; the channels below say the same in numbers",
+                label=_("Map"),
+                alt_text=_("The chosen map over the picture; the channels below say the same in numbers"),
                 elem_id=f"{name}-map",
                 elem_classes="cc-map",
             )
             channel = gr.Dropdown(
-                [("All of them", ALL)],
+                [(_(EVERY), ALL)],
                 value=ALL,
-                label=f"Channels in the map (one alone: ends of the scale at {CHANNEL_SCALE:g}, not {SCALE:g})",
+                label=_(CHANNELS, alone=figure(CHANNEL_SCALE), all=figure(SCALE)),
                 interactive=False,
                 elem_id=f"{name}-channel",
             )
             channels = gr.HTML(elem_id=f"{name}-channels", elem_classes="cc-flush")
             removal = gr.HTML(elem_id=f"{name}-removal", elem_classes="cc-flush")
-            with folded("The channel mask", f"{name}-masked"):
+            with folded(_("The channel mask"), f"{name}-masked"):
                 mask_said = gr.HTML(elem_id=f"{name}-mask-words", elem_classes="cc-flush")
                 masked = _output(show_label=False, elem_id=f"{name}-mask", elem_classes="cc-mask")
-            npz = gr.DownloadButton("Download all maps and channels (npz)", elem_id=f"{name}-npz")
+            npz = gr.DownloadButton(_("Download all maps and channels (npz)"), elem_id=f"{name}-npz")
     explored = gr.State(time_to_live=KEPT)
     return Pane(name, waiting, picture, answer, drawn, channel, channels, removal, masked, mask_said, npz, explored)
 

@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from causalclip.examine.kind import NO_ANSWER, WHY
+from causalclip.languages import N_, _, decimal, is_rtl, ngettext, number
 from causalclip.maps.explorer import (
     DRAWS,
     Channel,
@@ -27,29 +28,33 @@ from ui.charts import Axis, Mark, Series, marks, plot, table
 if TYPE_CHECKING:
     from causalclip.detector import Detection
 
+NONE = N_("No channel is removed. Move the slider to remove some.")
 PUSH = 0.1  # log-odds at the ends of a channel's row; the same for every picture
 TICKS = 0, 1, 10, 100, 1000
-HOW_TO_READ = (
-    "<p>How to read it: the sooner the line leaves the range of the random draws, the fewer channels carry the answer. "
+HOW_TO_READ = N_(
+    "How to read it: the sooner the line leaves the range of the random draws, the fewer channels carry the answer. "
     "The triangle stands apart from both lines: with all channels removed the offset alone makes the score, whatever "
-    "the order was, and on this scale the last {last:,} channels are one step.</p>"
+    "the order was, and on this scale the last {last} channels are one step."
 )
 ORDERS: dict[Order, str] = {
-    "push": "that push hardest for the answer",
-    "mask": "that the mask lets through most",
+    "push": N_("that push hardest for the answer"),
+    "mask": N_("that the mask lets through most"),
 }
 
 
 def answer(detection: Detection) -> str:
     """The answer and its score, as a card."""
     if detection.band == NO_ANSWER:
-        return brief(detection.band, f"{WHY[detection.kind]} What follows explains that score all the same.")
+        return brief(detection.band, f"{_(WHY[detection.kind])} {_('What follows explains that score all the same.')}")
     found, low, high = scores(detection.probability, detection.low, detection.high)
-    return brief(
-        detection.band,
-        f"Score {found}, before the stability check: at or above {high} likely generated, at or below {low} likely not "
+    said = _(
+        "Score {score}, before the stability check: at or above {high} likely generated, at or below {low} likely not "
         "generated.",
+        score=found,
+        high=high,
+        low=low,
     )
+    return brief(detection.band, said)
 
 
 def channels(detection: Detection) -> str:
@@ -59,20 +64,37 @@ def channels(detection: Detection) -> str:
     others = total - sum(channel.contribution for channel in top)
     rows = [_row(channel) for channel in top]
     rows += [
-        [f"the other {len(contributions(detection)) - len(top):,} channels together", "", "", _signed(others)],
-        ["offset: what belongs to no channel", "", "", _signed(offset(detection))],
-        ["<b>sum: the score, as log-odds</b>", "", "", f"<b>{_signed(detection.logit)}</b>"],
+        [
+            ngettext("the other {n} channel together", "the other {n} channels together", _count(detection) - len(top)),
+            "",
+            "",
+            _signed(others),
+        ],
+        [_("offset: what belongs to no channel"), "", "", _signed(offset(detection))],
+        [f"<b>{_('sum: the score, as log-odds')}</b>", "", "", f"<b>{_signed(detection.logit)}</b>"],
     ]
     towards = sum(channel.contribution > 0 for channel in top)
-    words = (
-        f"<p>Of the {len(top)} strongest channels, {towards} push towards generated and "
-        f"{len(top) - towards} towards not generated. A channel is one dimension of CLIP's embedding; it has no name, "
-        "and what it adds is counted from the average training picture.</p>"
-        f"<p>By place instead of channel: the patches of all views add {_signed(placed(detection.views))}, and "
-        f"{_signed(unplaced(detection))} is tied to no place. That is the same sum. {control()}</p>"
+    by_channel = _(
+        "Of the {count} strongest channels, {towards} push towards generated and {away} towards not generated. A "
+        "channel is one dimension of CLIP's embedding; it has no name, and what it adds is counted from the average "
+        "training picture.",
+        count=len(top),
+        towards=towards,
+        away=len(top) - towards,
     )
-    caption = f"Log-odds from {_signed(-PUSH)} to {_signed(PUSH)}; the line is 0. Orange pushes towards generated"
-    return words + table(caption, ["channel", "what it adds", "let through", "adds"], rows)
+    by_place = _(
+        "By place instead of channel: the patches of all views add {placed}, and {unplaced} is tied to no place. That "
+        "is the same sum.",
+        placed=_signed(placed(detection.views)),
+        unplaced=_signed(unplaced(detection)),
+    )
+    caption = _(
+        "Log-odds from {low} to {high}; the line is 0. Orange pushes towards generated",
+        low=_signed(-PUSH),
+        high=_signed(PUSH),
+    )
+    head = [_("channel"), _("what it adds"), _("let through"), _("adds")]
+    return f"<p>{by_channel}</p><p>{by_place} {control()}</p>" + table(caption, head, rows)
 
 
 def removal(detection: Detection, order: Order, count: int) -> str:
@@ -81,15 +103,28 @@ def removal(detection: Detection, order: Order, count: int) -> str:
     most = int(curve.counts[-1])
     count = max(0, min(count, most))
     left, random = without(detection, order, count)
-    words = (
-        f"<p>Without the {count:,} channels {ORDERS[order]}, {_from_to(detection, left)}. Without {count:,} random "
-        f"ones it goes to {score(random)}, on average of {DRAWS} draws. Removed means: as in the average training "
-        "picture.</p>"
-        if count
-        else "<p>No channel is removed. Move the slider to remove some.</p>"
-    )
+    said = _(NONE) if not count else _removed(detection, order, count, left, random)
     last = most - int(curve.counts[-2])
-    return words + HOW_TO_READ.format(last=last) + _curve(detection, curve, order, count)
+    how = _(HOW_TO_READ, last=number(last))
+    return f"<p>{said}</p><p>{how}</p>" + _curve(detection, curve, order, count)
+
+
+def _removed(detection: Detection, order: Order, count: int, left: float, random: float) -> str:
+    """count: how many channels; left, random: the score without the first ones, and without as many at random."""
+    edges = detection.low, detection.high
+    return ngettext(
+        "Without the {n} channel {order}, the score goes from {before} to {after}: {band}. Without {n} random one it "
+        "goes to {random}, on average of {draws} draws. Removed means: as in the average training picture.",
+        "Without the {n} channels {order}, the score goes from {before} to {after}: {band}. Without {n} random ones it "
+        "goes to {random}, on average of {draws} draws. Removed means: as in the average training picture.",
+        count,
+        order=_(ORDERS[order]),
+        before=score(detection.probability, *edges),
+        after=score(left, *edges),
+        band=_(_band(detection, left)),
+        random=score(random),
+        draws=DRAWS,
+    )
 
 
 def choices(detection: Detection) -> list[tuple[str, str]]:
@@ -102,43 +137,53 @@ def _curve(detection: Detection, curve: Removal, order: Order, count: int) -> st
     most = int(curve.counts[-1])
     end = _log(most)
     ticks = [t for t in TICKS if _log(t) < end - 0.4]  # or its number would stand in "all"
-    x = Axis("channels removed", 0, end, (*map(_log, ticks), end), (*(f"{t:,}" for t in ticks), "all"))
+    x = Axis(_("channels removed"), 0, end, (*map(_log, ticks), end), (*map(number, ticks), _("all")))
     low, high = curve.drawn.min(0), curve.drawn.max(0)
     places = [_log(int(c)) for c in curve.counts]
     series = [
-        Series(f"channels {ORDERS[order]}", list(zip(places, curve.ordered, strict=True))[:-1]),
+        Series(_("channels {order}", order=_(ORDERS[order])), list(zip(places, curve.ordered, strict=True))[:-1]),
         Series(
-            f"random channels: mean and range of {DRAWS} draws",
+            _("random channels: mean and range of {draws} draws", draws=DRAWS),
             list(zip(places, mean, strict=True))[:-1],
             list(zip(low, high, strict=True))[:-1],
         ),
-        Series("where the slider is", [(_log(count), 0.0), (_log(count), 1.0)]),
+        Series(_("where the slider is"), [(_log(count), 0.0), (_log(count), 1.0)]),
         Series(
-            f"all {most:,} removed: {score(float(curve.ordered[-1]))}", [(end, float(curve.ordered[-1]))], dots=True
+            _("all {most} removed: {score}", most=number(most), score=score(float(curve.ordered[-1]))),
+            [(end, float(curve.ordered[-1]))],
+            dots=True,
         ),
     ]
-    alt = (
-        f"The score while channels are removed. From {score(detection.probability)} with all channels to "
-        f"{score(float(curve.ordered[-1]))} with none."
+    alt = _(
+        "The score while channels are removed. From {before} with all channels to {after} with none.",
+        before=score(detection.probability),
+        after=score(float(curve.ordered[-1])),
     )
-    return plot(alt, series, x, Axis("score"))
+    return plot(alt, series, x, Axis(_("score")))
 
 
 def _row(channel: Channel) -> list[str]:
     side = "b" if channel.contribution > 0 else "c"
     chart = marks([Mark(channel.contribution, side)], Axis("", -PUSH, PUSH), line=0.0)
-    return [escape(channel.name), chart, f"{channel.mask:.0%}", _signed(channel.contribution, 3)]
+    return [escape(channel.name), chart, f"{number(round(100 * channel.mask))}%", _signed(channel.contribution, 3)]
 
 
-def _from_to(detection: Detection, left: float) -> str:
+def _band(detection: Detection, left: float) -> str:
     band = "likely generated" if left >= detection.high else "inconclusive"
-    band = "likely not generated" if left <= detection.low else band
-    edges = detection.low, detection.high
-    return f"the score goes from {score(detection.probability, *edges)} to {score(left, *edges)}: {band}"
+    return "likely not generated" if left <= detection.low else band
+
+
+def _count(detection: Detection) -> int:
+    return len(contributions(detection))
 
 
 def _signed(value: float, digits: int = 2) -> str:
-    return f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    sign = "\N{MINUS SIGN}" if f"{value:+.{digits}f}".startswith("-") else "+"
+    return (
+        f"\N{LEFT-TO-RIGHT MARK}{sign}{decimal(abs(value), digits=digits)}"
+        if is_rtl()
+        else f"{sign}{decimal(abs(value), digits=digits)}"
+    )
 
 
 def _log(count: int) -> float:

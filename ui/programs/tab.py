@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gradio as gr
 
+from causalclip.languages import N_, _, figure, number
 from ui.server.pairing import PAIRINGS, PATIENCE, Pairings
 from ui.settings import PRIVATE
 
-INTRO = (
-    "<p>With the extension, a right-click on a picture of any page checks it here: its bytes are read in your browser "
+INTRO = N_(
+    "With the extension, a right-click on a picture of any page checks it here: its bytes are read in your browser "
     "and go to this app alone. Load it from the folder <code>extension/</code> of this project (docs/using.md says "
-    "how), then type the code that is shown here.</p>"
+    "how), then type the code that is shown here."
 )
+TYPE = N_("Type this in the extension within {minutes} minutes:")
+LET_OUT = N_("Let out: {count}. No extension may ask this app any more.")
 
 
 def build_pairing(pairings: Pairings = PAIRINGS) -> None:
@@ -20,19 +23,19 @@ def build_pairing(pairings: Pairings = PAIRINGS) -> None:
     def show() -> str:
         code = pairings.new_code()
         return (
-            f"<p role='status' aria-live='polite'>Type this in the extension within {PATIENCE / 60:g} minutes: "
-            f"<b id='pairing-code'>{code[:4]} {code[4:]}</b></p>"
+            f"<p role='status' aria-live='polite'>{_(TYPE, minutes=figure(PATIENCE / 60))} "
+            f"<b id='pairing-code' dir='ltr'>{code[:4]} {code[4:]}</b></p>"
         )
 
     def forget() -> str:
         count = pairings.forget()
-        return f"<p role='status' aria-live='polite'>Let out: {count}. No extension may ask this app any more.</p>"
+        return f"<p role='status' aria-live='polite'>{_(LET_OUT, count=number(count))}</p>"
 
-    with gr.Accordion("Check pictures on other pages: the browser extension", open=False):
-        gr.HTML(INTRO)
+    with gr.Accordion(_("Check pictures on other pages: the browser extension"), open=False):
+        gr.HTML(f"<p>{_(INTRO)}</p>")
         with gr.Row():
-            shown = gr.Button("Show a code", elem_id="pair")
-            out = gr.Button("Let all extensions out", elem_id="unpair")
+            shown = gr.Button(_("Show a code"), elem_id="pair")
+            out = gr.Button(_("Let all extensions out"), elem_id="unpair")
         said = gr.HTML(elem_id="paired")
     shown.click(show, None, said, queue=False, **PRIVATE)
     out.click(forget, None, said, queue=False, **PRIVATE)

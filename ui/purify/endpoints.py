@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from PIL import Image
 
+from causalclip.languages import _
 from causalclip.pictures.loading import load_image
 from purifier.models import Models
 from purifier.names import EMBEDDED
@@ -143,7 +144,7 @@ def _pixels(picture: dict[str, Any] | None) -> Tensor:
 
     path = upload_path(picture)
     if path is None:
-        raise gr.Error("Send a picture.", title=UNREADABLE, print_exception=False)
+        raise gr.Error(_("Send a picture."), title=_(UNREADABLE), print_exception=False)
     return to_tensor(load_image(path).pixels)
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from causalclip.languages import N_, _
 from causalclip.pictures.loading import load_image
 from causalclip.places import shipped_folder
 
@@ -45,9 +46,9 @@ class Prepared:
 
 # CC0 (Stefan van der Walt, Lav Varshney) and public domain (NASA), see skimage.data.
 PREPARED = (
-    Prepared("chelsea.png", "a cat", "What animal is it?", "cat", steps=5),
-    Prepared("camera.png", "a man with a camera", "What is the main object?", "person"),
-    Prepared("astronaut.png", "an astronaut", "Can you see a person?", "yes"),
+    Prepared("chelsea.png", N_("a cat"), "What animal is it?", "cat", steps=5),
+    Prepared("camera.png", N_("a man with a camera"), "What is the main object?", "person"),
+    Prepared("astronaut.png", N_("an astronaut"), "Can you see a person?", "yes"),
 )
 
 
@@ -142,11 +143,12 @@ def _wish(example: Prepared) -> Any:
 def shelf(paths: Sequence[Path]) -> str:
     """The examples as buttons with their questions, as HTML; each carries its index."""
     buttons = "".join(
-        f"<button type='button' data-index='{i}'><img alt='{escape(example.what)}' src='{_thumbnail(path)}'>"
-        f"<span>{escape(example.question)}</span></button>"
+        f"<button type='button' data-index='{i}'><img alt='{escape(_(example.what))}' src='{_thumbnail(path)}'>"
+        f"<span lang='en' dir='ltr'>{escape(example.question)}</span></button>"
         for i, (example, path) in enumerate(zip(PREPARED, paths, strict=True))
     )
-    return f"<h2>Three to begin with, attacked and purified beforehand</h2><div class='cc-shelf'>{buttons}</div>"
+    title = _("Three to begin with, attacked and purified beforehand")
+    return f"<h2>{title}</h2><div class='cc-shelf'>{buttons}</div>"
 
 
 def _thumbnail(path: Path) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from html import escape
 
-PURPOSE = (
+from causalclip.languages import N_, _
+
+PURPOSE = N_(
     "Somebody adds a change that nobody sees, so that a vision-language model describes another picture. Here it can "
     "be seen, removed, and measured what that costs. It is a demonstration with a small model, and no way to judge "
     "whether a picture was generated."
@@ -20,10 +22,10 @@ _HIDDEN = (
     + "</g>"
 )
 _STEPS = (
-    (_CAT, "A picture", "\u201ca cat\u201d"),
-    (_NOISE, "+ a change nobody sees, here 10 times as strong", ""),
-    (_CAT + _HIDDEN, "looks the same; the model says", "\u201ca dog\u201d"),
-    (_CAT, "purified, a little coarser; the model says", "\u201ca cat\u201d"),
+    (_CAT, N_("A picture"), N_("\u201ca cat\u201d")),
+    (_NOISE, N_("+ a change nobody sees, here 10 times as strong"), ""),
+    (_CAT + _HIDDEN, N_("looks the same; the model says"), N_("\u201ca dog\u201d")),
+    (_CAT, N_("purified, a little coarser; the model says"), N_("\u201ca cat\u201d")),
 )
 
 
@@ -31,7 +33,8 @@ def drawing() -> str:
     """The four steps in a row, as HTML; on a phone two by two."""
     items = "".join(
         f"<li><svg viewBox='0 0 56 48' aria-hidden='true'><rect x='1' y='1' width='54' height='46' rx='3' "
-        f"class='cc-frame'/>{figure}</svg><span>{escape(words)}{f' <b>{said}</b>' if said else ''}</span></li>"
+        f"class='cc-frame'/>{figure}</svg><span>{escape(_(words), quote=False)}"
+        f"{f' <b>{_(said)}</b>' if said else ''}</span></li>"
         for figure, words, said in _STEPS
     )
     return f"<ol class='cc-story'>{items}</ol>"

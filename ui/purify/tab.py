@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from PIL import Image
 
+from causalclip.languages import N_, _
 from causalclip.pictures.loading import ImageError, load_image
 from causalclip.report.card import queued
 from purifier.models import Models
@@ -21,14 +22,14 @@ from ui.server.files import picked, picture_input, save_png, upload_path
 from ui.server.gate import MODEL, PICTURES, Priority
 from ui.server.problems import explain
 from ui.server.turns import Part, Turn
-from ui.settings import KEPT, PICK, PLACEHOLDER, PROMISE, RUNS, Carried
+from ui.settings import KEPT, PICK, PROMISE, RUNS, Carried, placeholder
 
 if TYPE_CHECKING:
     from purifier.exhibit import Exhibit, Which, Wish
 
 ALT: dict[Which, str] = {
-    "adversarial": "The picture as attacked or as given",
-    "purified": "The picture after purification",
+    "adversarial": N_("The picture as attacked or as given"),
+    "purified": N_("The picture after purification"),
 }
 
 Updates = dict[Any, Any]
@@ -114,9 +115,10 @@ class PurifyTab:
         """Puts another question to each of the pictures that are there."""
         asked = asked or ()
         if kept is None:
-            return words.history(asked, words.failure("No picture yet", "Add a picture first, then ask.")), asked
+            return words.history(asked, words.failure(_("No picture yet"), _("Add a picture first, then ask."))), asked
         if not kept.voice.asks:
-            return words.history(asked, words.failure("Not asked", f"{kept.voice.name} only captions.")), asked
+            only = _("{name} only captions.", name=kept.voice.name)
+            return words.history(asked, words.failure(_("Not asked"), only)), asked
         try:
             from purifier.exhibit import ask
 
@@ -192,21 +194,23 @@ class PurifyTab:
             changes["attack-change"] = difference(moved, clean)
         drawn = {name: save_png(Image.fromarray(pixels), name) for name, pixels in changes.items()}
         files = {name: save_png(Image.fromarray(shown.pictures[name]), name) for name in self.pictures}
-        given = "As given" if clean is None else "Attacked"
-        labels: dict[Which, str] = {"adversarial": given, "purified": "Purified"}
+        given = _("As given") if clean is None else _("Attacked")
+        labels: dict[Which, str] = {"adversarial": given, "purified": _("Purified")}
         return {
             self.status: "",
             self.kept: shown,
             self.headline: words.result(shown),
             self.answers: words.answers(shown),
             self.notes: words.notes(shown),
-            self.slider: gr.update(value=(files["adversarial"], files["purified"]), label=f"{given} | purified"),
+            self.slider: gr.update(value=(files["adversarial"], files["purified"]), label=f"{given} | {_('purified')}"),
             **{image: drawn.get(name) for name, image in self.changes.items()},
             **{
                 image: gr.update(
                     value=files[name],
                     label=labels[name],
-                    alt_text=f"{ALT[name]}. The model says: {shown.said[name].caption}",
+                    alt_text=_(
+                        "{picture}. The model says: {caption}", picture=_(ALT[name]), caption=shown.said[name].caption
+                    ),
                 )
                 for name, image in self.pictures.items()
             },
@@ -239,7 +243,7 @@ def reason(error: Exception) -> tuple[str, str]:
     from purifier.aims import AimError
     from purifier.vlm import EmptyQuestion
 
-    return ("This cannot be done", str(error)) if isinstance(error, AimError | EmptyQuestion) else explain(error)
+    return (_("This cannot be done"), str(error)) if isinstance(error, AimError | EmptyQuestion) else explain(error)
 
 
 def _wish(settings: Any, *, attacked: bool) -> Wish:
@@ -259,13 +263,13 @@ def build_tab(models: Models, carried: Carried | None = None, *, prepared: Seque
         with gr.Column(scale=4, min_width=300):
             picture = picture_input(
                 buttons=["fullscreen"],
-                label="Picture, clean or already attacked",
-                placeholder=PLACEHOLDER,
-                alt_text="The picture to be purified",
+                label=_("Picture, clean or already attacked"),
+                placeholder=placeholder(),
+                alt_text=_("The picture to be purified"),
                 height=190,
                 elem_id="purify-picture",
             )
-            gr.HTML(f"<p class='cc-small'>{PROMISE}</p>", elem_id="purify-promise")
+            gr.HTML(f"<p class='cc-small'>{_(PROMISE)}</p>", elem_id="purify-promise")
             shelf = gr.HTML(
                 examples.shelf(prepared) if prepared else "",
                 js_on_load=PICK,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from causalclip.languages import ngettext
+from causalclip.languages import N_, _, any_of, decimal, ngettext, number
 from causalclip.places import shipped_folder
 from causalclip.report.card import elapsed, failure
 from purifier.names import EMBEDDED, OTHER
@@ -18,7 +18,7 @@ from ui.purify.story import PURPOSE, drawing
 if TYPE_CHECKING:
     from purifier.exhibit import Exhibit, Said, Which
 
-NOTE = (
+NOTE = N_(
     "A purified picture is coarser: the faint detail that an attack lives in is thrown away. Where an attack was "
     "found, a faint pattern is added that steers the model back. So fine detail proves nothing, and a purified photo "
     "may read as generated to the detector. Judge the file that you were given, not the purified one. "
@@ -26,66 +26,101 @@ NOTE = (
     "Answers are compared word for word."
 )
 STAGES: tuple[tuple[Which, str], ...] = (
-    ("clean", "Before"),
-    ("adversarial", "After the attack"),
-    ("purified", "After purification"),
+    ("clean", N_("Before")),
+    ("adversarial", N_("After the attack")),
+    ("purified", N_("After purification")),
 )
-GIVEN = "As given"
-SMALL = "The model is small and often wrong about clean pictures too: compare its answers, do not trust them."
-UNSURE = (
+GIVEN = N_("As given")
+SMALL = N_("The model is small and often wrong about clean pictures too: compare its answers, do not trust them.")
+UNSURE = N_(
     "The model was not sure of its answer on the clean picture, so nothing can be said about what the attack did to it."
 )
+OTHERS = N_("{name} can be wrong about clean pictures, too: compare.")
+NAMES = {"caption": N_("the caption"), "answer": N_("the answer")}
+# What the attack changed, and what came back; the second of two where purification changed something else.
+ONLY_CAPTION = (
+    N_("The attack did not change the caption"),
+    N_("The attack did not change the caption, but purification did"),
+)
+NEITHER = (
+    N_("The attack changed neither the caption nor the answer"),
+    N_("The attack changed neither the caption nor the answer, but purification changed {new}"),
+)
+NOT_BACK = (
+    N_("The attack changed {turned}; purification did not bring it back"),
+    N_("The attack changed {turned}; purification did not bring it back, but changed {new}"),
+)
+BACK = (
+    N_("The attack changed {turned}; purification brought {returned} back"),
+    N_("The attack changed {turned}; purification brought {returned} back, but changed {new}"),
+)
+NONE_BACK = N_("The attack changed {turned}; purification brought neither back")
+PARTLY_BACK = N_("The attack changed {turned}; purification brought {returned} back, not {gone}")
+AGREE = {
+    "caption": {
+        "as before": N_("caption as before"),
+        "means the same": N_("caption means the same"),
+        "differs": N_("caption differs"),
+    },
+    "answer": {"as before": N_("answer as before"), "differs": N_("answer differs")},
+}
+LIKELY = N_("How likely the model finds {what}")
+LIKELY_A_WORD = N_("How likely the model finds {what}, a word")
 
 
 def waiting() -> str:
     """The card before there is a picture."""
-    return _card(
-        "No picture yet",
-        f"<p>{PURPOSE}</p>{drawing()}<p>Begin with one of the three, or add a picture and type a question. Then attack "
-        "it here, and see whether purification brings the answer back.</p>",
+    begin = _(
+        "Begin with one of the three, or add a picture and type a question. Then attack it here, and see whether "
+        "purification brings the answer back."
     )
+    return _card(_("No picture yet"), f"<p>{_(PURPOSE)}</p>{drawing()}<p>{begin}</p>")
 
 
 def loading(name: str) -> str:
     """The card while the other model is fetched and loaded."""
-    return _card(
-        f"Loading {name}",
-        f"<p>The first time, its weights may have to be fetched, which can take minutes. {elapsed()}</p>",
-        busy=True,
-    )
+    first = _("The first time, its weights may have to be fetched, which can take minutes.")
+    return _card(_("Loading {name}", name=name), f"<p>{first} {elapsed()}</p>", busy=True)
 
 
 def working(shown: Exhibit | None, *, before: int = 0) -> str:
     """The card while the models are at work: which part of how many, and a bar. before: how many others go in first."""
     waits = f"{ngettext('Waiting, {n} before you', 'Waiting, {n} before you', before)}. " if before else ""
     if shown is None or not shown.said:
-        body = f"<p>{waits}The first picture takes longer: the models are loaded. {elapsed()}</p>"
-        return _card("Looking at the picture", body, busy=True)
+        body = f"<p>{waits}{_('The first picture takes longer: the models are loaded.')} {elapsed()}</p>"
+        return _card(_("Looking at the picture"), body, busy=True)
     parts = 4 if shown.wish.attack else 2
     part, title, done = _part(shown)
-    left = f"Step {shown.step} of {shown.steps}. {_left(shown)} " if 0 < shown.step < shown.steps and part == 2 else ""
+    step = _("Step {step} of {steps}.", step=number(shown.step), steps=number(shown.steps))
+    left = f"{step} {_left(shown)} " if 0 < shown.step < shown.steps and part == 2 else ""
     at = f"{part - 1 + done:.2f}"
-    bar = f"<progress max='{parts}' value='{at}' aria-label='Part {part} of {parts}'></progress>"
-    return _card(title, f"<p>{waits}Part {part} of {parts}. {left}{elapsed()}</p>{bar}", busy=True)
+    named = _("Part {part} of {parts}", part=part, parts=parts)
+    bar = f"<progress max='{parts}' value='{at}' aria-label='{escape(named)}'></progress>"
+    return _card(title, f"<p>{waits}{named}. {left}{elapsed()}</p>{bar}", busy=True)
 
 
 def _part(shown: Exhibit) -> tuple[int, str, float]:
     """What is done now: the number of the part, its name, and how much of it is done, in [0, 1]."""
     if "adversarial" in shown.said:
-        return (4 if shown.wish.attack else 2), "Purifying the picture, and asking about it", 0.0
+        return (4 if shown.wish.attack else 2), _("Purifying the picture, and asking about it"), 0.0
     if shown.steps and shown.step >= shown.steps:
-        return 3, "Asking about the attacked picture", 0.0
-    return 2, "Attacking the picture", shown.step / max(1, shown.steps)
+        return 3, _("Asking about the attacked picture"), 0.0
+    return 2, _("Attacking the picture"), shown.step / max(1, shown.steps)
 
 
 def _left(shown: Exhibit) -> str:
     a_step = shown.attack_seconds / max(1, shown.step)
-    return f"A step takes {a_step:.1f} s: about {a_step * (shown.steps - shown.step):.0f} s left for them."
+    return _(
+        "A step takes {step} s: about {left} s left for them.",
+        step=decimal(a_step, digits=1),
+        left=decimal(a_step * (shown.steps - shown.step), digits=0),
+    )
 
 
 def stopped() -> str:
     """The card after the stop button."""
-    return _card("Stopped", "<p>Nothing of this run was kept. Change what you like and start again.</p>")
+    kept = _("Nothing of this run was kept. Change what you like and start again.")
+    return _card(_("Stopped"), f"<p>{kept}</p>")
 
 
 # What happened -----------------------------------------------------------------------------------
@@ -107,19 +142,23 @@ def result(shown: Exhibit) -> str:
 def _given(moved: Said, purified: Said, *, unchanged: bool) -> tuple[str, str]:
     if unchanged:
         return (
-            "Taken for clean: the picture comes back unchanged",
-            "The purifier found no attack. It misses some weak ones, some that were saved as a JPEG afterwards, and "
-            "those that are made against it. To purify the picture all the same, tick "
-            "\u201cPurify even if no attack is found\u201d under \u201cThe purifier\u201d.",
+            _("Taken for clean: the picture comes back unchanged"),
+            _(
+                "The purifier found no attack. It misses some weak ones, some that were saved as a JPEG afterwards, "
+                "and those that are made against it. To purify the picture all the same, tick “{always}” under "
+                "“{purifier}”.",
+                always=_("Purify even if no attack is found"),
+                purifier=_("The purifier"),
+            ),
         )
     if purified.same_caption(moved):
         return (
-            "Purified: the caption stayed the same",
-            "If the picture was attacked, the attack either did not matter or is still there.",
+            _("Purified: the caption stayed the same"),
+            _("If the picture was attacked, the attack either did not matter or is still there."),
         )
     return (
-        "Purified: the caption is another one now",
-        "Something fragile decided it before: an attack, or fine detail that purification smooths away.",
+        _("Purified: the caption is another one now"),
+        _("Something fragile decided it before: an attack, or fine detail that purification smooths away."),
     )
 
 
@@ -138,50 +177,57 @@ def _title(changed: dict[str, bool], back: dict[str, bool]) -> str:
     turned = [what for what in changed if changed[what]]
     returned, gone = [w for w in turned if back[w]], [w for w in turned if not back[w]]
     new = [what for what in changed if not changed[what] and not back[what]]
-    if not turned and len(changed) == 1:
-        return f"The attack did not change the caption{', but purification did' if new else ''}"
     if not turned:
-        by_purifier = f", but purification changed {_all(new)}" if new else ""
-        return f"The attack changed neither the caption nor the answer{by_purifier}"
-    if not returned:
-        found = "brought neither back" if len(gone) == 2 else "did not bring it back"
+        found = (ONLY_CAPTION if len(changed) == 1 else NEITHER)[bool(new)]
+    elif len(gone) == 2:
+        found = NONE_BACK
+    elif returned and gone:
+        found = PARTLY_BACK
     else:
-        found = f"brought {_all(returned)} back{f', not {_all(gone)}' if gone else ''}"
-    return f"The attack changed {_all(turned)}; purification {found}{f', but changed {_all(new)}' if new else ''}"
+        found = (BACK if returned else NOT_BACK)[bool(new)]
+    return _(found, turned=_all(turned), returned=_all(returned), gone=_all(gone), new=_all(new))
 
 
 def _all(names: list[str]) -> str:
-    return " and ".join(f"the {name}" for name in names)
+    return any_of([_(NAMES[name]) for name in names], style="standard") if names else ""
 
 
 def _answers(clean: Said, moved: Said, purified: Said) -> str:
     if not clean.answer:
         return ""
     if not clean.sure:
-        return UNSURE
+        return _(UNSURE)
+    said = {"clean": _quoted(clean), "moved": _quoted(moved), "purified": _quoted(purified)}
     if moved.same_answer(clean):
-        return f"The answer stayed {_quoted(clean)} under the attack, and is {_quoted(purified)} after purification."
-    said = f"{_quoted(moved)} under the attack, and {_quoted(purified)} after purification"
-    return f"The answer was {_quoted(clean)}, {said}."
+        return _("The answer stayed {clean} under the attack, and is {purified} after purification.", **said)
+    return _("The answer was {clean}, {moved} under the attack, and {purified} after purification.", **said)
 
 
 def _quoted(said: Said) -> str:
     words = f"\u201c{said.answer}\u201d"
-    return words if said.sure else f"unsure ({words})"
+    return words if said.sure else _("unsure ({words})", words=words)
+
+
+def _name(shown: Exhibit) -> str:
+    """Of who speaks."""
+    return _(shown.voice.name)
 
 
 def _transfer(shown: Exhibit) -> str:
     """Whose attack it is, where it is not one on the model that speaks."""
     if shown.wish.attack is None or shown.voice.key != OTHER or shown.objective in ("answer", "caption"):
         return ""
-    made_on = {"features": "CLIP", "detector": "the detector"}[shown.objective]
-    return f"The attack was made on {made_on} alone: what it does to {shown.voice.name} is carried over."
+    said = {
+        "features": N_("The attack was made on CLIP alone: what it does to {name} is carried over."),
+        "detector": N_("The attack was made on the detector alone: what it does to {name} is carried over."),
+    }
+    return _(said[shown.objective], name=_name(shown))
 
 
 def _unasked(shown: Exhibit) -> str:
     if shown.voice.asks or not shown.wish.question.strip():
         return ""
-    return f"{shown.voice.name} only captions, so the question was not asked."
+    return _("{name} only captions, so the question was not asked.", name=_name(shown))
 
 
 # What the model says ------------------------------------------------------------------------------
@@ -190,9 +236,10 @@ def _unasked(shown: Exhibit) -> str:
 def answers(shown: Exhibit) -> str:
     """What the model says of each picture, whether that agrees with the clean one, and the chart beneath."""
     attacked = "clean" in shown.said
-    names = [(which, name if attacked or which != "adversarial" else GIVEN) for which, name in STAGES]
+    names = [(which, _(name if attacked or which != "adversarial" else GIVEN)) for which, name in STAGES]
     parts = "".join(said(shown, which, name) for which, name in names)
-    return f"<h3>What {escape(shown.voice.name)} says</h3>{parts}{_likelihoods(shown)}"
+    title = _("What {name} says", name=_name(shown))
+    return f"<h3>{escape(title, quote=False)}</h3>{parts}{_likelihoods(shown)}"
 
 
 def said(shown: Exhibit, which: Which, name: str) -> str:
@@ -200,9 +247,14 @@ def said(shown: Exhibit, which: Which, name: str) -> str:
     words = shown.said.get(which)
     if words is None:
         return ""
-    answer = f"<dd class='cc-told'>{escape(words.spoken)}</dd>" if words.spoken else ""
-    lines = f"<dt>{name}</dt><dd>{escape(words.caption)}</dd>{answer}"
+    answer = f"<dd class='cc-told'>{escape(spoken(words))}</dd>" if words.spoken else ""
+    lines = f"<dt>{name}</dt><dd lang='en'><bdi>{escape(words.caption)}</bdi></dd>{answer}"
     return f"<dl class='cc-said' id='purify-{which}-said'>{lines}{_agreement(shown, which)}</dl>"
+
+
+def spoken(words: Said) -> str:
+    """The model's answer as it gives it, in English, or that it is not sure, with its guess."""
+    return words.spoken if words.sure else _("I am not sure (perhaps: {answer})", answer=words.answer)
 
 
 def _agreement(shown: Exhibit, which: Which) -> str:
@@ -210,17 +262,17 @@ def _agreement(shown: Exhibit, which: Which) -> str:
     if clean is None or which == "clean":
         return ""
     now = shown.said[which]
-    near = "" if now.alike is None else f" ({now.alike:.2f})"
-    parts = [("caption", now.same_caption(clean), near)]
+    parts = [_compared("caption", same=now.same_caption(clean), near=now.alike)]
     if clean.answer and clean.sure:
-        parts.append(("answer", now.same_answer(clean), ""))
-    return f"<dd class='cc-agreement'>{' '.join(_compared(*part) for part in parts)}</dd>"
+        parts.append(_compared("answer", same=now.same_answer(clean)))
+    return f"<dd class='cc-agreement'>{' '.join(parts)}</dd>"
 
 
-def _compared(what: str, same: bool, near: str) -> str:
-    icon, tone, verb = ("=", "cc-agrees", "as before") if same else ("\N{NOT EQUAL TO}", "cc-differs", "differs")
-    verb = "means the same" if same and near else verb
-    return f"<span class='{tone}'><span aria-hidden='true'>{icon}</span> {what} {verb}{near}</span>"
+def _compared(what: str, *, same: bool, near: float | None = None) -> str:
+    icon, tone = ("=", "cc-agrees") if same else ("\N{NOT EQUAL TO}", "cc-differs")
+    how = "means the same" if same and near is not None else "as before" if same else "differs"
+    near_by = "" if near is None else f" ({decimal(near, digits=2)})"
+    return f"<span class='{tone}'><span aria-hidden='true'>{icon}</span> {_(AGREE[what][how])}{near_by}</span>"
 
 
 def _likelihoods(shown: Exhibit) -> str:
@@ -229,11 +281,12 @@ def _likelihoods(shown: Exhibit) -> str:
     if clean is None:
         return ""
     captioned = clean.told == clean.caption
-    what = "the first caption" if captioned else f"\u201c{escape(clean.told)}\u201d"
-    a_word = ", a word" if len(clean.told.split()) > 1 else ""
-    values = [(name, shown.said[which].likelihood) for which, name in STAGES if which in shown.said]
-    rows = [[name, charts.bar(value), f"{100 * value:.0f} %"] for name, value in values if value is not None]
-    return charts.table(f"How likely the model finds {what}{a_word}", ("", "", "Likelihood"), rows)
+    what = _("the first caption") if captioned else f"\u201c{escape(clean.told)}\u201d"
+    several = len(clean.told.split()) > 1
+    caption = _(LIKELY_A_WORD if several else LIKELY, what=what)
+    values = [(_(name), shown.said[which].likelihood) for which, name in STAGES if which in shown.said]
+    rows = [[name, charts.bar(value), f"{number(round(100 * value))} %"] for name, value in values if value is not None]
+    return charts.table(caption, ("", "", _("Likelihood")), rows)
 
 
 # Besides ------------------------------------------------------------------------------------------
@@ -241,19 +294,23 @@ def _likelihoods(shown: Exhibit) -> str:
 
 def notes(shown: Exhibit) -> str:
     """What was done, and what to make of it."""
-    name = shown.voice.name
-    trust = SMALL if shown.voice.key == EMBEDDED else f"{name} can be wrong about clean pictures, too: compare."
+    trust = _(SMALL) if shown.voice.key == EMBEDDED else _(OTHERS, name=_name(shown))
     meant = "" if all(said.alike is None for said in shown.said.values()) else f" {_meant()}"
-    return f"<p class='cc-small'>{escape(_facts(shown))}</p><p class='cc-small'>{escape(trust)} {NOTE}{meant}</p>"
+    note = f"{escape(trust, quote=False)} {_(NOTE)}{meant}"
+    return f"<p class='cc-small'>{escape(_facts(shown), quote=False)}</p><p class='cc-small'>{note}</p>"
 
 
 def _meant() -> str:
-    from purifier.meaning import MEASURE  # brings PyTorch
+    from purifier.meaning import ALIKE  # brings PyTorch
 
     found = json.loads((shipped_folder("benchmarks") / "meaning.json").read_text(encoding="utf-8"))
-    return (
-        f"Captions are compared by meaning, coarsely: {MEASURE}. Two people's captions of one photograph reach that in "
-        f"{100 * found['same']:.0f} of 100 cases, captions of two photographs in {1000 * found['other']:.0f} of 1,000."
+    return _(
+        "Captions are compared by meaning, coarsely: the cosine of their mean word vectors, {alike} or more counts as "
+        "the same. Two people's captions of one photograph reach that in {same} of 100 cases, captions of two "
+        "photographs in {other} of 1,000.",
+        alike=decimal(ALIKE, digits=2),
+        same=number(round(100 * found["same"])),
+        other=number(round(1000 * found["other"])),
     )
 
 
@@ -271,54 +328,70 @@ class Asked:
 def history(asked: Sequence[Asked], failed: str = "") -> str:
     """All questions about the picture, the newest on top; failed: why the last one was not answered, as HTML."""
     items = "".join(f"<dt>{escape(one.question)}</dt>{_told(one)}" for one in reversed(asked))
-    return failed + (f"<h3>Asked about this picture</h3><dl class='cc-said'>{items}</dl>" if items else "")
+    return failed + (f"<h3>{_('Asked about this picture')}</h3><dl class='cc-said'>{items}</dl>" if items else "")
 
 
 def _told(one: Asked) -> str:
     given = "adversarial" if "clean" not in one.said else "clean"
-    names = {given: "as given", "adversarial": "attacked", "purified": "purified"} | {given: "as given"}
-    return "".join(f"<dd>{names[which]}: <b>{escape(said.spoken)}</b></dd>" for which, said in one.said.items())
+    names = {"adversarial": _("attacked"), "purified": _("purified")} | {given: _("as given")}
+    return "".join(f"<dd>{names[which]}: <b>{escape(spoken(said))}</b></dd>" for which, said in one.said.items())
 
 
 def _facts(shown: Exhibit) -> str:
-    steps = shown.wish.steps
-    how = ", whether an attack was found or not" if shown.wish.always else ""
-    took = f"{shown.seconds:.2f} s, " if shown.seconds else ""
-    purified = f"Purified in {took}{steps} step{'s' if steps > 1 else ''}{how}."
-    parts = [_attack_facts(shown), purified]
+    parts = [_attack_facts(shown), _purified_facts(shown)]
     if shown.voice.key == EMBEDDED:
         parts.append(_eye(shown))
-    parts.append("Changes are drawn 10 times amplified; mid-grey is none.")
+    parts.append(_("Changes are drawn 10 times amplified; mid-grey is none."))
     return " ".join(part for part in parts if part)
+
+
+def _purified_facts(shown: Exhibit) -> str:
+    took = decimal(shown.seconds, digits=2)
+    said = (
+        ngettext("Purified in {took} s, {n} step.", "Purified in {took} s, {n} steps.", shown.wish.steps, took=took)
+        if shown.seconds
+        else ngettext("Purified in {n} step.", "Purified in {n} steps.", shown.wish.steps)
+    )
+    return f"{said} {_('That was done whether an attack was found or not.')}" if shown.wish.always else said
 
 
 def _eye(shown: Exhibit) -> str:
     if shown.wish.eye and shown.unchanged:
-        return "The adapter for purified pictures was not used, as the picture came back unchanged."
-    how = "through" if shown.wish.eye else "without"
-    return f"The model looked at the purified picture {how} the adapter for purified pictures."
+        return _("The adapter for purified pictures was not used, as the picture came back unchanged.")
+    if shown.wish.eye:
+        return _("The model looked at the purified picture through the adapter for purified pictures.")
+    return _("The model looked at the purified picture without the adapter for purified pictures.")
 
 
 def _attack_facts(shown: Exhibit) -> str:
     attack = shown.wish.attack
     if attack is None:
         return ""
-    by = "without a gradient" if attack.name == "square" else f"through the gradient of {_whose(shown)}"
-    steps = f"{shown.step} step{'s' if shown.step != 1 else ''}"
-    took = f" in {shown.attack_seconds:.1f} s" if shown.attack_seconds else ""
-    parts = [f"The attack made {steps} {by}{took}, seed {attack.seed}."]
+    said = ngettext("The attack made {n} step {by}", "The attack made {n} steps {by}", shown.step, by=_by(shown))
+    took = _("in {took} s", took=decimal(shown.attack_seconds, digits=1)) if shown.attack_seconds else ""
+    parts = [f"{said}{f' {took}' if took else ''}, {_('seed {seed}', seed=attack.seed)}."]
     if attack.name != "patch":
-        parts.append(f"It changed values by at most {shown.change:.0f} of 255.")
+        most = decimal(shown.change, digits=0)
+        parts.append(_("It changed values by at most {most} of 255.", most=most))
     if shown.cut:
         parts.append(
-            f"{attack.steps} steps were wished. This machine makes {shown.steps} in {shown.longest:.0f} seconds, by "
-            "what was measured before its first attack, so no more were begun."
+            _(
+                "{wished} steps were wished. This machine makes {made} in {seconds} seconds, by what was measured "
+                "before its first attack, so no more were begun.",
+                wished=number(attack.steps),
+                made=number(shown.steps),
+                seconds=decimal(shown.longest, digits=0),
+            )
         )
     return " ".join(parts)
 
 
-def _whose(shown: Exhibit) -> str:
-    return {"features": "CLIP", "detector": "the detector"}.get(shown.objective, shown.voice.name)
+def _by(shown: Exhibit) -> str:
+    attack = shown.wish.attack
+    if attack is not None and attack.name == "square":
+        return _("without a gradient")
+    whose = {"features": "CLIP", "detector": _("the detector")}.get(shown.objective, _name(shown))
+    return _("through the gradient of {whose}", whose=whose)
 
 
 def _card(title: str, body: str, *, busy: bool = False) -> str:

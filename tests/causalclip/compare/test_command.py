@@ -36,6 +36,16 @@ def test_words_say_the_answer_and_number_the_changes(pair: tuple[Path, Path]) ->
     assert second.startswith("1: ")
 
 
+def test_words_and_report_are_in_the_language_that_was_asked_for(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    result = run(*pair, "--lang", "de", "--out-dir", tmp_path / "out")
+    assert result.stdout.startswith("Dasselbe Bild, eine Stelle unterscheidet sich (Sicherheit 9")
+    page = (tmp_path / "out" / "comparison.html").read_text(encoding="utf-8")
+    assert "<html lang='de' dir='ltr'>" in page
+    assert "Was dies nicht sagen kann" in page
+    assert json.loads(run(*pair, "--json", "--lang", "de").stdout)["answer"] == "same picture"
+    assert run(*pair, "--lang", "xx").exit_code == REFUSED
+
+
 def test_json_names_both_files(pair: tuple[Path, Path]) -> None:
     said = json.loads(run(*pair, "--json").stdout)
     assert said["paths"] == [str(path) for path in pair]

@@ -20,7 +20,8 @@ from causalclip.examine.batch import (
     report_stem,
     zip_reports,
 )
-from causalclip.languages import speaking
+from causalclip.examine.headline import ANSWERS
+from causalclip.languages import _, speaking
 from causalclip.pictures import archives
 from causalclip.pictures.archives import ArchiveError, read_zip
 from causalclip.pictures.formats import ImageError
@@ -204,11 +205,19 @@ def test_rows_come_one_by_one(tmp_path: Path) -> None:
     assert read == ["one"]
 
 
-def test_a_batch_is_in_english_whoever_asks() -> None:
-    """Its table, filters and files are: half of a row in another language would be neither."""
+def test_a_row_is_in_the_language_of_who_asks_and_its_keys_are_not() -> None:
     with speaking("de"):
-        broken, *_others = examine_all(lambda: [("b.png", b"?")], tiny_detector())
-        assert broken.row.problem.startswith("This is not a picture")
+        broken, good, checked = (d.row for d in examine_all(lambda: [("b.png", b"?"), ("a.png", PNG)], tiny_detector()))
+        assert broken.problem.startswith("Das ist kein Bild")
+        assert (broken.answer, good.survives) == ("Not examined", CHECKING)
+        assert (broken.said()["answer"], good.said()["survives"]) == ("Nicht untersucht", "Wird geprüft")
+        assert checked.answer in ANSWERS
+        assert checked.said()["answer"] == _(checked.answer) != checked.answer
+        head, line = list(
+            csv.reader(io.StringIO(as_csv([Row(1, "a.png", "Inconclusive", 0.5, cautions="small, dark")])))
+        )
+    assert head[1:4] == ["Datei", "Ergebnis", "Score"]
+    assert line[2:4] + line[6:7] == ["Nicht eindeutig", "0.5", "klein, dunkel"]
 
 
 def test_our_own_failure_is_said_in_the_row(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import re
+import unicodedata
+import warnings
 import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,13 +20,15 @@ from pypdf import PdfReader
 from causalclip.clip.weights import WeightsMissing
 from causalclip.examine.batch import CHECKING, UNCHECKED, Row
 from causalclip.examine.headline import ANSWERS, tone_of
+from causalclip.languages import LANGUAGES, _, is_rtl, speaking
 from causalclip.report.card import SIGN
 from causalclip.report.document import draw_thumbnail
+from causalclip.report.overview import METHOD
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 from ui.batch.downloads import write_download
 from ui.batch.kept import Batch
-from ui.batch.opened import GONE
+from ui.batch.opened import gone
 from ui.batch.progress import progress
 from ui.batch.tab import BatchTab, build_batch_tab
 from ui.batch.table import draw_table
@@ -112,11 +116,36 @@ def test_a_summary_can_be_mailed_of_what_is_done(tab: BatchTab) -> None:
     pdf = PdfReader(tab.packed("pdf", batch))
     written = "".join(sheet.extract_text() for sheet in pdf.pages)
     assert len(pdf.pages) == 1
-    for words in ("1 pictures examined", "a.png", batch.rows[0].answer, batch.rows[0].sha256, "Two thresholds make"):
+    for words in ("1 picture examined", "a.png", batch.rows[0].answer, batch.rows[0].sha256, "Two thresholds make"):
         assert words in page
         assert "".join(words.split()) in "".join(written.split())
     assert "<script" not in page
     assert tab.packed("zip", None) is None
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_summary_is_in_the_readers_language(tmp_path: Path, language: str) -> None:
+    """The PDF, too: its letters are shaped, and none is missing in its fonts."""
+    found = (Row(1, "a.png", "Likely generated", 0.9, sha256="ab" * 32, survives="Yes", cautions="small"),)
+    with speaking(language):
+        page = write_download("html", Batch(tmp_path, 1, found)).read_text(encoding="utf-8")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            written = "".join(
+                sheet.extract_text() for sheet in PdfReader(write_download("pdf", Batch(tmp_path, 1, found))).pages
+            )
+        direction = "rtl" if is_rtl() else "ltr"
+        for words in (_("Likely generated"), _(METHOD), _("Survives re-encoding?"), _("small")):
+            assert words in page
+        answer = _("Likely generated")
+    assert f"lang='{language}' dir='{direction}'" in page
+    assert "ab" * 32 in written
+    if language not in ("ar", "hi"):  # whose letters change their shape and order, so that no reader finds all of them
+        assert answer in written
+    else:
+        named = [unicodedata.name(letter, "") for letter in unicodedata.normalize("NFKC", written)]
+        script = "ARABIC" if language == "ar" else "DEVANAGARI"
+        assert sum(script in name for name in named) > 500
 
 
 def test_a_summary_of_two_hundred_pictures_is_small(tmp_path: Path) -> None:
@@ -165,16 +194,16 @@ def test_a_row_looks_as_in_detect_and_opens_its_full_result(tab: BatchTab) -> No
     opened = tab.open(batch, event(1))
     for part in ("cc-card", "cc-scale", "aria-label='Provenance'", "aria-label='Stability'", "src='data:image/webp"):
         assert part in opened
-    assert tab.open(batch, event(2)) == tab.open(None, event(1)) == GONE
+    assert tab.open(batch, event(2)) == tab.open(None, event(1)) == gone()
     in_memory = len(json.dumps(list(batch.thumbnails.values())))
     assert in_memory < 10_000  # the results themselves are on disk
 
 
 def test_time_left_is_of_those_that_are_not_done() -> None:
-    assert progress(3, 12, 12) == "3 of 12 done, about 40 seconds left."
-    assert progress(1, 50, 10) == "1 of 50 done, about 9 minutes left."
-    assert progress(0, 4, 3) == "0 of 4 done."
-    assert progress(4, 4, 3) == "4 of 4 done."
+    assert progress(3, 12, 12) == "3 of 12 have an answer, about 40 seconds left."
+    assert progress(1, 50, 10) == "1 of 50 have an answer, about 9 minutes left."
+    assert progress(0, 4, 3) == "0 of 4 have an answer."
+    assert progress(4, 4, 3) == "4 of 4 have an answer."
 
 
 def test_the_bar_moves_with_every_answer_and_the_place_in_the_queue_is_told(
@@ -198,7 +227,7 @@ def test_stopping_keeps_what_is_done(tab: BatchTab) -> None:
     running = tab.run(
         take_turn("batch"), upload(**{f"{i}_png": encode(photo(*size), "PNG") for i, size in enumerate(sizes)})
     )
-    for _ in range(4):
+    for _skipped in range(4):
         next(running)
     batch = next(running)[tab.batch]  # three answers, and whether the first survives
     running.close()  # what Gradio does to a cancelled event
