@@ -100,6 +100,11 @@
     if (picture) magnify(picture.src, button.dataset);
   });
 
+  // A link to the part of the page that judges a part of the picture opens it.
+  document.addEventListener("click", (event) => {
+    if (event.target instanceof Element && event.target.closest("a[href='#part']")) document.querySelector("#part .label-wrap:not(.open)")?.click();
+  });
+
   // Buttons that copy: the picture, as PNG, for the pages of reverse search; and the sentence to paste.
   const asPng = async (image) => {
     await image.decode();
@@ -154,7 +159,7 @@
   // Who has given a picture, and has not gone elsewhere meanwhile, stands on its answer once that is there.
   let waits = false;
   const arrive = () => {
-    const title = document.querySelector("#status .cc-card:has(.cc-scale) h2");
+    const title = document.querySelector("#status .cc-card:has(.cc-jump) h2");
     if (!title) waits ||= Boolean(document.querySelector("#status .cc-waiting:not(.cc-empty), #status .cc-pending"));
     else if (waits) {
       waits = false;

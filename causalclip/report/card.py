@@ -192,7 +192,7 @@ def _unanswered(headline: Headline, detection: Detection, cautions: Sequence[Cau
     why = f"<p>{escape(_(WHY[detection.kind]))}</p><p><b>{escape(_(WHAT_TO_DO[detection.kind]))}</b></p>"
     said = f"{headline.answer}. {_(WHY[detection.kind])}"
     parts = [why, evidence(headline), links, _cautions(cautions), f"<p class='cc-small'>{_(CAUTION)}</p>"]
-    return _card(headline.tone, SIGN[headline.tone], headline.answer, "".join(parts), say=said)
+    return _card(f"{headline.tone} cc-unanswered", SIGN[headline.tone], headline.answer, "".join(parts), say=said)
 
 
 def evidence(headline: Headline) -> str:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 import app
-from tests.browser.conftest import Open, open_tab
+from causalclip.pictures.archives import MAX_PICTURES
+from tests.browser.conftest import PATIENCE, Open, open_tab
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 from ui.batch import folders
@@ -103,3 +104,31 @@ def test_a_folder_is_taken_in_portions_and_rows_are_filtered(
         assert Path(download.value.path()).read_bytes().startswith(begins)
         assert download.value.suggested_filename.endswith(kind)
     served.close(verbose=False)
+
+
+def drop(page: Page, place: str, path: Path) -> None:
+    """Drops a file or a folder there, as a person does with the mouse."""
+    box = page.locator(place).bounding_box()
+    assert box
+    at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    held = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    mouse = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        mouse.send("Input.dispatchDragEvent", {"type": kind, **at, "data": held})
+
+
+def test_a_folder_of_two_hundred_pictures_is_dropped(open_page: Open, tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    for number in range(MAX_PICTURES):
+        pixels = photo(64, 64)
+        pixels[:8, :8] = number
+        folder = tmp_path / "inner" if number % 2 else tmp_path
+        (folder / f"{number}.png").write_bytes(encode(pixels, "PNG"))
+    (tmp_path / "notes.txt").write_text("no picture")
+    page = open_page()
+    open_tab(page, "Batch")
+    drop(page, "#batch-files", tmp_path)
+    expect(page.locator("#batch-folder")).to_contain_text(f"{MAX_PICTURES} of {MAX_PICTURES + 1} files are taken.")
+    expect(page.locator("#batch-table tbody tr")).to_have_count(MAX_PICTURES, timeout=5 * PATIENCE)
+    expect(page.locator("#batch-table tbody img").first).to_be_visible()
+    expect(page.locator("#batch-status progress")).to_have_attribute("max", f"{2 * MAX_PICTURES}")

@@ -30,10 +30,16 @@ def panel(steps: Sequence[Step], quote: str = "") -> str:
     )
 
 
-def links(*, ready: bool) -> str:
-    """From the card to what stands below it. ready: whether there is a report."""
+def links(*, ready: bool, mapped: bool = True) -> str:
+    """From the card to what stands below it. ready: whether there is a report. mapped: whether there is a map."""
     report = f"<a href='#report-label'>{_('Download the report')}</a>" if ready else ""
-    return f"<p class='cc-jump'>{report}<a href='#causal-map'>{_(TITLE)}</a></p>"
+    shown = f"<a href='#causal-map'>{_(TITLE)}</a>" if mapped else _to_part()
+    return f"<p class='cc-jump'>{report}{shown}</p>"
+
+
+def _to_part() -> str:
+    """assets/upload.js opens it, too."""
+    return f"<a href='#part'>{_('Judge only a part of it')}</a>"
 
 
 def _added(kind: Kind) -> str:
@@ -42,7 +48,9 @@ def _added(kind: Kind) -> str:
         return searches()
     if kind == "report":
         return f"<a href='#report-label'>{_('To the report')}</a>"
-    return _magnifier() if kind in ("magnify", "crop") else ""
+    if kind == "crop":
+        return _to_part()
+    return _magnifier() if kind == "magnify" else ""
 
 
 def _magnifier() -> str:

@@ -130,7 +130,7 @@ class DetectTab:
         other = unlike(detection, provenance, format=loaded.format, kinds=[c.kind for c in cautions])
         updates: Updates = {
             self.status: card.verdict(
-                said, detection, loaded.notes, cautions=cautions, links=steps.links(ready=False), unlike=other
+                said, detection, loaded.notes, cautions=cautions, links=_links(detection, ready=False), unlike=other
             ),
             self.steps: steps.panel(next_steps(said, detection.band, provenance, cautions, detection.kind)),
             self.provenance: _claims(provenance),
@@ -188,7 +188,7 @@ class DetectTab:
                 x.notes,
                 cautions=x.cautions,
                 stability=x.stability,
-                links=steps.links(ready=True),
+                links=_links(x.detection, ready=True),
                 unlike=x.unlike,
             ),
             self.checking: "",
@@ -238,7 +238,7 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example], *, 
                 causal = _output(f"{_(words.TITLE)} ({_('causal')})", "causal-map")
                 map_says = gr.HTML(elem_id="map-says")
                 gr.HTML(details.legend(), elem_id="legend")
-                with gr.Accordion(_("The map in words and numbers"), open=False):
+                with gr.Accordion(_("The map in words and numbers"), open=False, elem_id="map-words"):
                     regions = gr.HTML(elem_id="regions")
                 with folded(_("More of the map: opacity, windows, what was left out"), "more-of-map"):
                     opacity = gr.Slider(
@@ -306,6 +306,10 @@ def _picture() -> gr.Image:
         height=300,
         elem_id="picture",
     )
+
+
+def _links(detection: Detection, *, ready: bool) -> str:
+    return steps.links(ready=ready, mapped=detection.band != NO_ANSWER)
 
 
 def _camera() -> str:
