@@ -237,7 +237,8 @@ def _save(path: Path, x: Examination, heatmap_dir: Path | None, report_dir: Path
         from causalclip.maps.overlay import draw_map, prepare  # matplotlib is slow to import
         from causalclip.maps.words import face
 
-        draw_map(prepare(x.pixels, x.detection), beside=face(x.detection)).save(heatmap_dir / f"{stem}.png")
+        drawing = prepare(x.pixels, x.detection)
+        draw_map(drawing, beside=face(drawing)).save(heatmap_dir / f"{stem}.png")
     if report_dir:
         from causalclip.report.document import save_reports
 

@@ -23,6 +23,7 @@ from causalclip.examine.stability import Stability, check_stability, not_checked
 from causalclip.examine.steps import Step, next_steps
 from causalclip.languages import current
 from causalclip.maps.overlay import shrink
+from causalclip.maps.reliability import unknowable, unknown_share
 from causalclip.maps.words import parts, tied_to_no_place
 from causalclip.pictures.formats import MAX_BYTES, sniff, too_many_bytes
 from causalclip.pictures.loading import LoadedImage, load_image, read_file
@@ -137,6 +138,7 @@ class Examination:
             "file_size": self.file_size,
             "notes": list(self.notes),
             "tied_to_no_place": tied_to_no_place(detection),
+            "map_cannot_know": unknown_share(detection, unknowable(self.pixels)),
             "parts": {"answer": "not answered", "sentence": parts()},
             "views": [{"kind": view.kind, "box": list(view.box)} for view in detection.views],
             "model": detection.model,

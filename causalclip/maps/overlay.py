@@ -24,6 +24,7 @@ SCALE = 0.015  # log-odds per patch at the ends of the colour map: most (0.9) of
 COLOURS = "PuOr_r"  # diverging, told apart with any colour vision: purple below 0, orange above
 CELLS, SMOOTH = 512, 128  # on the long side of a map patch by patch, and of a smooth one, which needs fewer
 SIDE = 1024, 512  # the drawn picture's long side at most and at least, in pixels
+FADED, STRIPED = 0.3, 0.6  # where a map cannot know: how much is left of its colour, and how dense its stripes are
 PAPER, INK, FAINT = (250, 250, 249), (28, 25, 23), (120, 113, 108)
 
 
@@ -31,11 +32,13 @@ PAPER, INK, FAINT = (250, 250, 249), (28, 25, 23), (120, 113, 108)
 class Drawing:
     """What redrawing a map needs, small enough to keep for a session.
 
-    grey: uint8 [h, w], the picture's luminance at drawing size.
+    grey: uint8 [h, w], the picture's luminance at drawing size. unknowable: bool [rows, columns], where the map cannot
+    know (causalclip.maps.reliability); None where nobody looked.
     """
 
     grey: np.ndarray
     detection: Detection
+    unknowable: np.ndarray | None = None
 
 
 def shrink(pixels: np.ndarray, *, side: int = SIDE[0]) -> np.ndarray:
@@ -52,11 +55,13 @@ def shrink(pixels: np.ndarray, *, side: int = SIDE[0]) -> np.ndarray:
 
 def prepare(pixels: np.ndarray, detection: Detection) -> Drawing:
     """Keeps what draw_map needs of a picture (uint8 RGB [H, W, 3]) and its detection."""
+    from causalclip.maps.reliability import unknowable
+
     small = Image.fromarray(shrink(pixels)).convert("L")
     long = max(small.size)
     if long < SIDE[1]:  # or the colour bar's words would be too small to read
         small = small.resize(canvas_size(*small.size, side=SIDE[1]), Image.Resampling.BICUBIC)
-    return Drawing(np.asarray(small), detection)
+    return Drawing(np.asarray(small), detection, unknowable(pixels))
 
 
 def draw_map(
@@ -70,7 +75,7 @@ def draw_map(
     bar: bool = True,
     beside: str = "",
 ) -> Image.Image:
-    """The map over its picture, with the frame of what was seen and a colour bar below: an RGB picture.
+    """The map over its picture, hatched where it cannot know, with a colour bar below: an RGB picture.
 
     Args:
         which: "causal" or "non_causal"; both on the same scale.
@@ -79,7 +84,7 @@ def draw_map(
         frame: mark the corners of the windows.
         scale: log-odds per patch at the ends of the colour map; the same for every picture.
         bar: draw the colour bar below; without it the picture is as large as `drawing.grey`.
-        beside: a line of words below the bar, such as causalclip.maps.words.face.
+        beside: lines of words below the bar, such as causalclip.maps.words.face.
     """
     rows, columns = drawing.grey.shape
     levels = picture_map(drawing.detection, which, unit="patch", smooth=smooth, side=SMOOTH if smooth else CELLS)
@@ -90,6 +95,8 @@ def draw_map(
     colour.putpalette(_palette().tobytes())
     base = _dim(drawing.grey).convert("RGB")
     over = Image.composite(colour.convert("RGB"), base, index.point(_alpha(opacity)))
+    if drawing.unknowable is not None:
+        over = _hatched(over, base, drawing.unknowable)
     _hatch_unseen(over, drawing.detection)
     if frame:
         _mark_windows(over, drawing.detection)
@@ -116,6 +123,26 @@ def _dim(grey: np.ndarray) -> Image.Image:
     return Image.fromarray(grey).point([round(70 + 0.66 * v) for v in range(256)])
 
 
+def _hatched(over: Image.Image, base: Image.Image, unknowable: np.ndarray) -> Image.Image:
+    """The map with its colours faded, under thin stripes, where it cannot know."""
+    columns, rows = over.size
+    place = Image.fromarray(unknowable.astype(np.uint8) * 255).resize(over.size, Image.Resampling.NEAREST)
+    faded = Image.blend(base, over, FADED)
+    y, x = np.ogrid[:rows, :columns]
+    period = _period(over)
+    across = np.asarray((x + y) % period)
+    pen = max(1, period // 6)
+    striped = faded.copy()
+    striped.paste((96, 96, 96), mask=Image.fromarray(across < pen))
+    striped.paste((245, 245, 245), mask=Image.fromarray((across >= pen) & (across < 2 * pen)))
+    return Image.composite(Image.blend(faded, striped, STRIPED), over, place)
+
+
+def _period(picture: Image.Image) -> int:
+    """From one stripe of a hatching to the next, in px."""
+    return max(8, max(picture.size) // 64)
+
+
 def _hatch_unseen(picture: Image.Image, detection: Detection) -> None:
     """Stripes over what no view covers, in place; not over the seams between squares, which are bridged."""
     columns, rows = picture.size
@@ -126,7 +153,7 @@ def _hatch_unseen(picture: Image.Image, detection: Detection) -> None:
     if not unseen.any():
         return
     y, x = np.ogrid[:rows, :columns]
-    period = max(8, max(rows, columns) // 64)
+    period = _period(picture)
     stripes = unseen & ((x + y) % period < period // 2)
     picture.paste((235, 235, 235), mask=Image.fromarray(unseen))
     picture.paste((150, 150, 150), mask=Image.fromarray(stripes))
@@ -148,15 +175,17 @@ def _mark_windows(picture: Image.Image, detection: Detection) -> None:
 
 
 def _with_bar(picture: Image.Image, scale: float, beside: str) -> Image.Image:
-    """Puts the picture on paper, with the colour bar and a line of words below it."""
+    """Puts the picture on paper, with the colour bar and lines of words below it."""
     width = max(picture.width, round(0.6 * picture.height))
     bar, size = _bar(width, scale), max(11, width // 34)
     below = picture.height + bar.height
-    page = Image.new("RGB", (width, below + (round(1.8 * size) if beside else 0)), PAPER)
+    page = Image.new(
+        "RGB", (width, below + (round((0.4 + 1.4 * len(beside.splitlines())) * size) if beside else 0)), PAPER
+    )
     page.paste(picture, ((width - picture.width) // 2, 0))
     page.paste(bar, (0, picture.height))
     if beside:
-        ImageDraw.Draw(page).text((size, below), beside, INK, _font(size))
+        ImageDraw.Draw(page).text((size, below), beside, INK, _font(size), spacing=round(0.35 * size))
     return page
 
 

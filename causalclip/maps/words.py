@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from causalclip.languages import N_, _, decimal, number
 from causalclip.maps.heatmap import placed, unplaced
+from causalclip.maps.reliability import unknown_share
 from causalclip.places import shipped_folder
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from causalclip.detector import Detection
+    from causalclip.maps.overlay import Drawing
 
 TITLE = N_("Where this score comes from")
 NOT_ANSWERED = N_("Whether one part of the picture was generated or replaced is not answered.")
@@ -49,9 +53,27 @@ def no_place(detection: Detection) -> str:
     )
 
 
-def face(detection: Detection) -> str:
-    """The same for the map's own face, in a line; in English, as what draws it cannot shape every script."""
-    return f"{100 * tied_to_no_place(detection):.0f} % of the score is tied to no place and not shown"
+def hatched(detection: Detection, unknowable: np.ndarray) -> str:
+    """How much of the picture the map cannot know, and why; empty where it can know all of it.
+
+    unknowable: the picture's grid of causalclip.maps.reliability.
+    """
+    percent = round(100 * unknown_share(detection, unknowable))
+    if not percent:
+        return ""
+    return _(
+        "The map cannot know in the hatched {percent} % of the picture: it is flat, blown out, black, under text, too "
+        "compressed, or outside every view.",
+        percent=percent,
+    )
+
+
+def face(drawing: Drawing) -> str:
+    """Both for the map's own face, in two lines; in English, as what draws it cannot shape every script."""
+    detection, grid = drawing.detection, drawing.unknowable
+    lines = [f"{100 * tied_to_no_place(detection):.0f} % of the score is tied to no place and not shown"]
+    percent = round(100 * unknown_share(detection, grid)) if grid is not None else 0
+    return "\n".join(lines + [f"Hatched: {percent} % of the picture, where the map cannot know"] * bool(percent))
 
 
 def control() -> str:

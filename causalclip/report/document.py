@@ -26,6 +26,7 @@ from causalclip.examine.cautions import NOT_RECOGNISED
 from causalclip.examine.kind import NO_ANSWER, WHY
 from causalclip.languages import N_, _, current, decimal, is_rtl, number
 from causalclip.maps import words
+from causalclip.maps.reliability import unknowable
 from causalclip.places import shipped_folder
 from causalclip.provenance.reading import CAVEAT, history_words
 from causalclip.report import label, provenance_panel, stability_panel
@@ -93,6 +94,7 @@ def as_html(examination: Examination, *, maps: dict[str, str], found_at: str = "
         drawn_label=label.as_html(label.Label(), x.examined),
         panel=stability_panel,
         words=words,
+        hatched=words.hatched(x.detection, unknowable(x.pixels)),
         scores=scores(x.detection.probability, x.detection.low, x.detection.high),
         windows=[view.box for view in x.detection.views if view.kind == "window"],
     )
@@ -128,7 +130,7 @@ def draw_maps(examination: Examination) -> dict[str, str]:
 
     drawing = prepare(examination.pixels, examination.detection)
     return {
-        "causal": _address(draw_map(drawing, "causal", beside=words.face(drawing.detection))),
+        "causal": _address(draw_map(drawing, "causal", beside=words.face(drawing))),
         "non_causal": _address(draw_map(drawing, "non_causal")),
     }
 

@@ -21,6 +21,7 @@ from ui.detect import searches
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection, SeenView
+    from causalclip.maps.overlay import Drawing
     from causalclip.pictures.loading import LoadedImage
     from ui.detect.examples import Example
 
@@ -84,9 +85,11 @@ def regions(detection: Detection, *, shown: int = 5) -> str:
     )
 
 
-def map_says(detection: Detection) -> str:
-    """What of the score the map cannot show, and that it does not answer for parts."""
-    return f"<p><b>{words.no_place(detection)}</b> {words.parts()}</p>"
+def map_says(drawing: Drawing) -> str:
+    """What of the score the map cannot show, where it cannot know, and that it does not answer for parts."""
+    detection, grid = drawing.detection, drawing.unknowable
+    hatched = words.hatched(detection, grid) if grid is not None else ""
+    return f"<p><b>{words.no_place(detection)}</b> {hatched} {words.parts()}</p>"
 
 
 def map_words(detection: Detection) -> str:

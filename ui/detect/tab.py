@@ -171,7 +171,7 @@ class DetectTab:
         drawing, detection = found.drawing, found.drawing.detection
         return {
             self.causal: gr.update(value=_map_file(drawing, "causal"), alt_text=details.map_words(detection)),
-            self.map_says: details.map_says(detection),
+            self.map_says: details.map_says(drawing),
             self.regions: details.regions(detection),
             self.opacity: OPACITY,
             self.frame: False,

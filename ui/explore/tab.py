@@ -17,7 +17,7 @@ from causalclip.languages import N_, _, figure
 from causalclip.maps.explorer import CHANNEL_SCALE, Shown, arrays, shown
 from causalclip.maps.maskgrid import draw_mask, mask_words
 from causalclip.maps.overlay import SCALE, Drawing, draw_map, prepare
-from causalclip.maps.words import face
+from causalclip.maps.words import face, hatched
 from causalclip.pictures.loading import ImageError, load_image
 from causalclip.report import card
 from ui.explore import mask as explorer_mask
@@ -132,7 +132,7 @@ class ExplorerTab:
             pane.answer: explorer_view.answer(detection),
             pane.map: _map_file(drawing, *of_map, whole=True),
             pane.channel: gr.update(choices=choices, value=ALL, interactive=True),
-            pane.channels: explorer_view.channels(detection),
+            pane.channels: explorer_view.channels(detection, _hatched(drawing)),
             pane.removal: explorer_view.removal(detection, order, int(count)),
             pane.mask: gr.update(value=save_png(draw_mask(detection), "mask"), alt_text=mask_words(detection)),
             pane.mask_words: explorer_mask.mask(detection, self.detector().masks),
@@ -159,7 +159,7 @@ class ExplorerTab:
             return _map_file(drawing, *settings, whole=True)
         with MODEL.enter(Priority.VERDICT):
             views = self.detector().explain_channel(load_image(path).pixels, int(channel))
-        alone = Drawing(drawing.grey, replace(drawing.detection, views=views))
+        alone = replace(drawing, detection=replace(drawing.detection, views=views))
         return _map_file(alone, *settings, scale=CHANNEL_SCALE)
 
 
@@ -277,6 +277,10 @@ def _removed(explored: Explored | None, order: Any, count: float) -> str:
     return explorer_view.removal(explored.drawing.detection, order, int(count)) if explored else ""
 
 
+def _hatched(drawing: Drawing) -> str:
+    return hatched(drawing.detection, drawing.unknowable) if drawing.unknowable is not None else ""
+
+
 def _map_file(
     drawing: Drawing,
     which: Shown,
@@ -288,7 +292,7 @@ def _map_file(
     whole: bool = False,
 ) -> str:
     """whole: of all channels, so that the causal one is the score but for what is tied to no place."""
-    one = Drawing(drawing.grey, shown(drawing.detection, which))
-    beside = face(drawing.detection) if whole and which == "causal" else ""
+    one = replace(drawing, detection=shown(drawing.detection, which))
+    beside = face(drawing) if whole and which == "causal" else ""
     drawn = draw_map(one, opacity=opacity, smooth=smooth, frame=frame, scale=scale, beside=beside)
     return save_png(drawn, which.replace("_", "-"))

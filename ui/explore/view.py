@@ -20,7 +20,7 @@ from causalclip.maps.explorer import (
     without,
 )
 from causalclip.maps.heatmap import placed, unplaced
-from causalclip.maps.words import control
+from causalclip.maps.words import control, no_place
 from causalclip.report.card import brief, scores
 from causalclip.report.stability_panel import shown as score
 from ui.charts import Axis, Mark, Series, marks, plot, table
@@ -57,8 +57,11 @@ def answer(detection: Detection) -> str:
     return brief(detection.band, said)
 
 
-def channels(detection: Detection) -> str:
-    """The strongest channels and what each adds; with all others and the rest they are the logit."""
+def channels(detection: Detection, hatched: str = "") -> str:
+    """The strongest channels and what each adds; with all others and the rest they are the logit.
+
+    hatched: where the map cannot know, as a sentence.
+    """
     top = top_channels(detection)
     total = float(contributions(detection).sum())
     others = total - sum(channel.contribution for channel in top)
@@ -94,7 +97,8 @@ def channels(detection: Detection) -> str:
         high=_signed(PUSH),
     )
     head = [_("channel"), _("what it adds"), _("let through"), _("adds")]
-    return f"<p>{by_channel}</p><p>{by_place} {control()}</p>" + table(caption, head, rows)
+    of_map = f"<p>{by_place} {no_place(detection)} {hatched} {control()}</p>"
+    return f"<p>{by_channel}</p>{of_map}" + table(caption, head, rows)
 
 
 def removal(detection: Detection, order: Order, count: int) -> str:

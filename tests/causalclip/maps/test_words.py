@@ -7,7 +7,7 @@ import pytest
 
 from causalclip.detector import Detection
 from causalclip.maps.heatmap import placed
-from causalclip.maps.overlay import draw_map, prepare
+from causalclip.maps.overlay import Drawing, draw_map, prepare
 from causalclip.maps.words import control, face, no_place, tied_to_no_place
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import photo
@@ -25,12 +25,12 @@ def test_the_share_without_a_place_is_that_of_the_logit(detection: Detection, re
     other = replace(detection, logit=here + rest * here)
     assert tied_to_no_place(other) == pytest.approx(share, abs=1e-4)
     assert no_place(other).startswith(f"{100 * share:.0f} % of ")
-    assert face(other).startswith(f"{100 * share:.0f} % of ")
+    assert face(Drawing(np.zeros((4, 4), np.uint8), other)).startswith(f"{100 * share:.0f} % of ")
 
 
 def test_it_stands_on_the_face_of_the_map(detection: Detection) -> None:
     drawing = prepare(photo(160, 120), detection)
-    plain, told = (np.asarray(draw_map(drawing, beside=beside)) for beside in ("", face(detection)))
+    plain, told = (np.asarray(draw_map(drawing, beside=beside)) for beside in ("", face(drawing)))
     assert told.shape[0] > plain.shape[0]
     assert np.array_equal(told[: plain.shape[0]], plain)
     assert told[plain.shape[0] :].min() < 100  # ink

@@ -11,10 +11,11 @@ from PIL import Image
 
 from causalclip.clip.weights import ASSETS
 from causalclip.detector import Detection, SeenView
+from causalclip.maps.overlay import prepare
 from causalclip.pictures.loading import load_image
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
-from ui.detect.details import facts, legend, map_words, regions, shelf
+from ui.detect.details import facts, legend, map_says, map_words, regions, shelf
 from ui.detect.examples import Example
 from ui.detect.tab import SAMPLE
 
@@ -76,6 +77,14 @@ def test_the_peak_of_the_map_is_named_beside_the_parts() -> None:
 def test_the_legend_says_how_well_such_maps_point() -> None:
     assert "chance: 0.50" in legend()
     assert re.search(r"AUC of 0\.\d\d", legend())
+
+
+def test_below_the_map_stands_what_it_cannot_show_and_cannot_know() -> None:
+    flat = np.full((120, 160, 3), 90, np.uint8)
+    said = map_says(prepare(flat, tiny_detector().predict(flat)))
+    assert re.search(r"\d+ % of what makes up this score is tied to no place", said)
+    assert "cannot know in the hatched 100 % of the picture" in said
+    assert "is not answered" in said
 
 
 def test_facts_say_what_was_read_and_seen(detection: Detection) -> None:
