@@ -228,17 +228,20 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--first-verdicts", action="store_true")
-    parser.add_argument("--visitors", type=int, nargs="+", default=[4, 8, 16])
+    parser.add_argument("--visitors", type=int, nargs="*", default=[4, 8, 16], help="none: as it was")
     parser.add_argument("--pictures", type=int, default=32, help="at least, for each number of visitors")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "load.json")
     options = parser.parse_args()
     report: dict[str, Any] = json.loads(options.out.read_text()) if options.out.is_file() else {}
+    first = report.get("first_verdicts")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if not options.first_verdicts:
             report = run(folder, clients=options.clients, seconds=60 * options.minutes) | _when_and_where()
             report["killed"] = kill_in_the_middle(folder)
-        report["first_verdicts"] = first_verdicts(folder, sizes=options.visitors, pictures=options.pictures)
+        if options.visitors:
+            first = first_verdicts(folder, sizes=options.visitors, pictures=options.pictures)
+        report["first_verdicts"] = first
     options.out.write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps(report, indent=2))
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from causalclip.languages import N_, _
+from causalclip.memory import give_back, keep_little
 from causalclip.report.card import failure
 from purifier.models import Models, lacking, shipped
 from ui.batch.tab import build_batch_tab
@@ -33,7 +34,6 @@ from ui.server import pages
 from ui.server.doors import health
 from ui.server.lazy import LazyDetector
 from ui.server.logs import drop_messages
-from ui.server.memory import give_back, keep_little
 from ui.server.problems import explain
 from ui.server.room import Room
 from ui.server.store import STORE

@@ -11,6 +11,7 @@ from torch import Tensor
 from causalclip.clip.runtime import Runtime
 from causalclip.clip.tower import Shares, Tower, Trace
 from causalclip.clip.weights import INT8, dequantize
+from causalclip.memory import leave_on_disk
 
 if TYPE_CHECKING:
     from open_clip.transformer import VisionTransformer
@@ -75,6 +76,8 @@ class CompiledTower(Tower):
         key = until, patches
         if key not in self.graphs:
             self.graphs[key] = compile_graph(self.visual, self.stored, until=until, patches=patches)
+            for tensor in self.stored.values():  # the graph has copies of its own
+                leave_on_disk(tensor.data_ptr(), tensor.nbytes)
         return self.graphs[key]
 
     @staticmethod

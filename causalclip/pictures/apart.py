@@ -3,38 +3,71 @@
 import os
 import subprocess
 import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import IO, TypeVar
 
 PATIENCE = 60.0  # seconds until the process is given up, whatever it does
 OUT_OF_MEMORY = 3  # its exit status then
+
+
+T = TypeVar("T")
 
 
 class TooCostly(Exception):
     """The process ended at its limit of memory or time."""
 
 
-def run_apart(module: str, argument: str, data: bytes) -> bytes:
-    """What `python -m module argument` writes to standard output when it is given `data` on standard input.
+def run_apart(module: str, argument: str, data: bytes, *, read: Callable[[IO[bytes]], T]) -> T:
+    """What `read` makes of the standard output of `python -m module argument`, which is given `data` on standard input.
 
     The module sets its own limits, by `limit_memory` and `limit_time`, and exits with OUT_OF_MEMORY where it notices.
-    Raises TooCostly if it ended at them, RuntimeError if it could not run at all.
+    It reads all of its input before it writes.
+
+    Args:
+        read: must bear an output that breaks off; what it returned is then dropped.
+
+    Raises TooCostly if it ended at its limits, RuntimeError if it could not run at all.
     """
-    try:
-        done = subprocess.run(
+    late = threading.Event()
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(
             [sys.executable, "-m", module, argument],
-            input=data,
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
             cwd=Path(__file__).parents[2],
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-            timeout=PATIENCE,
-        )
-    except subprocess.TimeoutExpired:
-        raise TooCostly from None
-    if done.returncode < 0 or done.returncode == OUT_OF_MEMORY:  # below 0: ended by a signal
-        raise TooCostly
-    if done.returncode > 0:
-        raise RuntimeError(f"{module} did not run: " + done.stderr.decode(errors="replace").strip()[-200:])
-    return done.stdout
+        ) as process,
+    ):
+        assert process.stdin
+        assert process.stdout
+
+        def end() -> None:
+            late.set()
+            process.kill()
+
+        timer = threading.Timer(PATIENCE, end)
+        timer.start()
+        try:
+            with suppress(BrokenPipeError):  # it has ended already
+                process.stdin.write(data)
+            with suppress(BrokenPipeError):
+                process.stdin.close()
+            found = read(process.stdout)
+            code = process.wait()
+        finally:
+            timer.cancel()
+        if late.is_set() or code < 0 or code == OUT_OF_MEMORY:  # below 0: ended by a signal
+            raise TooCostly
+        if code > 0:
+            errors.seek(0)
+            raise RuntimeError(f"{module} did not run: " + errors.read().decode(errors="replace").strip()[-200:])
+    return found
 
 
 def limit_memory(size: int) -> None:

@@ -7,11 +7,12 @@ the headers do not bound, so `decode_apart` runs this file in a process of its o
 import contextlib
 import io
 import json
+import math
 import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import IO, Any, cast
 
 import numpy as np
 import pillow_heif
@@ -26,6 +27,7 @@ from PIL import (
 )
 
 from causalclip.languages import N_, _, current, figure, number, speaking
+from causalclip.memory import make_room
 from causalclip.pictures import apart, colour, formats, headers
 from causalclip.pictures.colour import Decoded
 from causalclip.pictures.formats import BrokenImage, Format, ImageError, UnsupportedImage, exported
@@ -66,6 +68,7 @@ def decode(data: bytes, name: Format, *, on_header: Callable[[int], None] | None
         if on_header:
             on_header(opened.image.width * opened.image.height)
         with _TURN if opened.image.width * opened.image.height > LARGE else contextlib.nullcontext():
+            make_room(3 * opened.image.width * opened.image.height)
             opened.image.load()
             formats.check_size(*opened.image.size)  # an HEIC file can turn out larger than its header says
             # A bare copy that shares the pixels lets the decoder's own buffers go before the next ones are made.
@@ -203,15 +206,24 @@ def decode_apart(data: bytes, name: Format) -> Decoded:
     """
     try:
         with _TURN:
-            written = apart.run_apart(__name__, f"{name}:{current()}", data)
+            answer, pixels = apart.run_apart(__name__, f"{name}:{current()}", data, read=_read)
     except apart.TooCostly:
         raise _too_costly(name) from None
-    start = written.index(b"\n") + 1
-    answer = json.loads(written[:start])
     if "error" in answer:
         raise cast(type[ImageError], getattr(formats, answer["error"]))(answer["sentence"])
-    pixels = np.frombuffer(written, np.uint8, offset=start).reshape(answer["shape"])
-    return pixels.copy(), tuple(answer["notes"])
+    if not answer:
+        raise RuntimeError("What the decoder's process wrote broke off.")
+    return pixels, tuple(answer["notes"])
+
+
+def _read(output: IO[bytes]) -> tuple[dict[str, Any], np.ndarray]:
+    """What `main` wrote, {} if it breaks off. The pixels come straight to where they stay: large ones take much."""
+    line = output.readline()
+    answer: dict[str, Any] = json.loads(line) if line.endswith(b"\n") else {}
+    make_room(math.prod(answer.get("shape", ())))
+    pixels = np.empty(answer.get("shape", 0), np.uint8)
+    whole = cast(io.BufferedReader, output).readinto(pixels.reshape(-1).data) == pixels.size
+    return answer if whole else {}, pixels
 
 
 def main() -> None:

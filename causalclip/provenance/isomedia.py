@@ -25,7 +25,7 @@ def read_items(data: bytes, name: Format) -> tuple[bytes, bytes]:
     """
     if not any(mark in data for mark in _MARKS):
         return b"", b""
-    written = run_apart(__name__, name, data)
+    written = run_apart(__name__, name, data, read=lambda output: output.read())
     if not written:
         raise damaged(name)
     split = 4 + int.from_bytes(written[:4], "big")

@@ -74,6 +74,6 @@ def test_what_is_cut_short_is_said(name: str) -> None:
 @pytest.mark.parametrize("name", ["HEIC", "AVIF"])
 def test_no_process_is_started_where_there_is_nothing_to_read(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[str] = []
-    monkeypatch.setattr(isomedia, "run_apart", lambda module, argument, data: started.append(argument))
+    monkeypatch.setattr(isomedia, "run_apart", lambda module, argument, data, **_: started.append(argument))
     assert read_provenance(encode(photo(), name), name).notes == ()  # type: ignore[arg-type]
     assert started == []

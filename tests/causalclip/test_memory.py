@@ -1,12 +1,18 @@
+import os
 import platform
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
-from ui.server.memory import give_back
+from causalclip import memory
+from causalclip.clip.views import plan_views, render
+from causalclip.memory import give_back, leave_on_disk
+from causalclip.pictures import decoding
+from tests.makers.pictures import encode, photo
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps what was freed")
@@ -33,7 +39,7 @@ def test_threads_share_arenas(tmp_path: Path) -> None:
 
 COUNT_ARENAS = """
 import ctypes, sys, threading, time
-from ui.server.memory import keep_little
+from causalclip.memory import keep_little
 
 keep_little()
 def hold():
@@ -61,7 +67,7 @@ def test_large_blocks_go_back_when_they_are_freed() -> None:
 
 FREE_BLOCKS = """
 import psutil
-from ui.server.memory import keep_little
+from causalclip.memory import keep_little
 
 keep_little()
 rss = lambda: psutil.Process().memory_info().rss / 2**20
@@ -72,3 +78,34 @@ small = [behind for _, behind in blocks]
 del blocks
 print(rss() - before)
 """
+
+
+def test_what_is_free_goes_back_before_a_large_picture_is_decoded_and_before_it_is_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(memory, "give_back", lambda: asked.append(1))
+    monkeypatch.setattr(memory, "MUCH", 3 * 100 * 100)
+    for side, times in ((100, 0), (101, 2)):
+        pixels, _ = decoding.decode(encode(photo(side, side), "PNG"), "PNG")
+        render(pixels, plan_views(side, side, size=32), size=32)
+        assert len(asked) == times
+    decoding.decode_apart(encode(photo(101, 101), "TIFF"), "TIFF")
+    assert len(asked) == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can be asked")
+def test_a_files_bytes_are_left_on_disk_and_others_are_kept(tmp_path: Path) -> None:
+    """Of a file that nobody else reads: what two processes share stays with both."""
+    with (tmp_path / "weights").open("wb") as file:
+        file.write(b"w" * (40 * 2**20))
+        file.flush()
+        os.fsync(file.fileno())  # what is not on the disk yet cannot be dropped
+    weights, own = np.memmap(tmp_path / "weights", np.uint8, mode="r"), np.full(2**22, 7, np.uint8)
+    assert weights.min() == ord("w")
+    before = psutil.Process().memory_info().rss
+    for array in (weights, own):
+        leave_on_disk(array.ctypes.data, array.nbytes)
+    assert before - psutil.Process().memory_info().rss > 30 * 2**20
+    assert weights.min() == weights.max() == ord("w")
+    assert own.min() == own.max() == 7
