@@ -1,10 +1,12 @@
 """How many of the weakest labels look wrong: generated pictures that no metadata and no statement call so.
 
-    python -m benchmarks.dataset.audit --originals DIR --out DIR
+    python -m benchmarks.dataset.audit --originals DIR --out DIR [--since TABLE] [--number 150]
 
 They are of projects of Lovable, whose agent makes pictures as it builds a site. Their labels rest on that, on their
 sizes, and on missing metadata. This writes the list of them (weak.csv), and numbered sheets of some that a seed draws,
-to be looked at. What was seen is in looked_at.csv beside this file: a row a picture, fine, doubtful or wrong, and why.
+to be looked at. With --since only what an older table lacks is listed and drawn from: 150 were drawn from the first
+534, and 100 from the 354 that joined next, which is the same share. What was seen is in looked_at.csv beside this file:
+a row a picture, fine, doubtful or wrong, and why.
 """
 
 import argparse
@@ -41,9 +43,9 @@ def find_weak(pictures: Sequence[Picture]) -> list[Picture]:
     return sorted(filter(is_weak, pictures), key=lambda p: p.sha256)
 
 
-def draw(weak: Sequence[Picture]) -> list[Picture]:
+def draw(weak: Sequence[Picture], number: int = DRAWN) -> list[Picture]:
     """Those to look at."""
-    return random.Random(SEED).sample(list(weak), min(DRAWN, len(weak)))
+    return random.Random(SEED).sample(list(weak), min(number, len(weak)))
 
 
 def sheets(pictures: Sequence[Picture], originals: Path) -> list[Image.Image]:
@@ -82,15 +84,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--originals", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--since", type=Path, help="an older table: only what it lacks")
+    parser.add_argument("--number", type=int, default=DRAWN, help="how many are drawn")
     options = parser.parse_args()
-    weak = find_weak(read_table())
-    drawn = draw(weak)
+    before = {p.sha256 for p in read_table(options.since)} if options.since else set()
+    weak = [p for p in find_weak(read_table()) if p.sha256 not in before]
+    drawn = draw(weak, options.number)
     numbers = {p.sha256: n for n, p in enumerate(drawn, 1)}
     options.out.mkdir(parents=True, exist_ok=True)
     with (options.out / "weak.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["number", "sha256", "repo", "path", "width", "height", "split", "generator", "evidence"])
-        for p in sorted(weak, key=lambda p: numbers.get(p.sha256, DRAWN + 1)):
+        for p in sorted(weak, key=lambda p: numbers.get(p.sha256, len(weak))):
             about = (p.sha256, p.repo, p.path, p.width, p.height, p.split, p.generator, p.evidence)
             writer.writerow([numbers.get(p.sha256, ""), *about])
     for n, sheet in enumerate(sheets(drawn, options.originals), 1):
