@@ -39,6 +39,8 @@ def test_a_row_opens_beside_the_table_and_closes(
     assert right
     assert width < 700 or (right["x"] >= left["x"] + left["width"] and abs(right["y"] - left["y"]) < 40)
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert opened.evaluate("e => (e.scrollTo(0, 500), e.scrollTop)") == 500  # what is long is read to its end
+    opened.evaluate("e => e.scrollTo(0, 0)")
     found = Axe().run(page).response["violations"]
     assert not [
         (v["id"], [n["html"][:200] for n in v["nodes"]]) for v in found if v["impact"] in ("serious", "critical")
