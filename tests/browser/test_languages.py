@@ -54,6 +54,8 @@ def test_every_tab_fits_a_phone_with_its_results(
         page.locator("#explore-a input[type=file]").set_input_files(files["photo.jpg"])
         expect(page.locator("#explore-a-removal")).to_contain_text(_(NONE), timeout=60_000)
         assert overflow(page) <= 0
+        slider = page.locator("#explore-opacity input[type=range]")
+        assert slider.evaluate("(field) => getComputedStyle(field).direction") == "ltr"  # or its fill is its rest
         open_tab(page, _("Purify"))
         page.locator("#purify-picture input[type=file]").set_input_files(files["photo.jpg"])
         expect(page.locator("#purify-answers")).to_contain_text(_("As given"), timeout=60_000)
