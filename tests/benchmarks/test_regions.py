@@ -12,6 +12,7 @@ from benchmarks.local.regions.ideas import threshold, within
 from benchmarks.local.regions.made import FOLDS, WIDE, by_hand
 from benchmarks.local.regions.measure import overlap
 from benchmarks.local.regions.pairs import compare_pair
+from benchmarks.local.regions.pictures import cases
 from benchmarks.local.regions.residuals import NAMES, contrast, residual_cells
 from causalclip.pictures.delivery import encode
 from causalclip.training.splicing import region
@@ -98,3 +99,17 @@ def test_masks_and_edits_by_hand_are_what_they_say(photograph: np.ndarray) -> No
         assert new.shape == (256, 256, 3)
         assert mask.any()
         assert far.any()
+
+
+def test_the_pictures_for_docs_are_changed_where_they_say() -> None:
+    made = list(cases())
+    assert len({case.name for case in made}) == len(made) >= 10
+    for case in made:
+        assert case.pixels.dtype == np.uint8, case.name
+        assert case.mask.shape == case.pixels.shape[:2], case.name
+        assert 0.005 < case.mask.mean() < 0.4, case.name
+    originals = {np.asarray(getattr(data, n)()).shape: getattr(data, n)() for n in ("coffee", "chelsea", "rocket")}
+    for case in made:
+        if (original := originals.get(case.pixels.shape)) is not None:
+            change = np.abs(case.pixels.astype(int) - original).mean(2)
+            assert change[case.mask].mean() > 2 * change[~case.mask].mean(), case.name
