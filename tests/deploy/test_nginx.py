@@ -59,8 +59,8 @@ def _told() -> Starlette:
 
         return StreamingResponse(four(), media_type="text/event-stream")  # type: ignore[arg-type]
 
-    async def style(request: Request) -> Response:
-        return Response(str(time.monotonic_ns()), media_type="text/css")
+    async def asset(request: Request) -> Response:
+        return Response(f"{time.monotonic_ns()} {request.path_params['path']}", media_type="text/css")
 
     async def long(request: Request) -> Response:
         return Response(b"x" * 20_000_000)
@@ -69,7 +69,7 @@ def _told() -> Starlette:
         routes=[
             Route("/gradio_api/upload", upload, methods=["POST"]),
             Route("/gradio_api/queue/data", events),
-            Route("/assets/style.css", style),
+            Route("/assets/{path:path}", asset),
             Route("/long", long),
             Route("/{path:path}", headers, methods=["GET", "POST"]),
         ]
@@ -130,6 +130,13 @@ def test_events_go_on_one_by_one(proxy: Proxied) -> None:
 
 def test_style_and_scripts_are_asked_of_the_app_once(proxy: Proxied) -> None:
     assert len({httpx.get(f"{proxy.address}assets/style.css").text for _ in range(3)}) == 1
+
+
+def test_nobody_can_have_another_file_kept_as_a_script(proxy: Proxied) -> None:
+    connection = connect(proxy, b"GET /assets/one.js#/../style.css HTTP/1.0\r\nHost: localhost\r\n\r\n")
+    assert b" 200 " in connection.recv(100)
+    connection.close()
+    assert " one.js#" not in httpx.get(f"{proxy.address}assets/one.js").text
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ PREFIX, LOOSE = "from-", "?"
 GRACE = 45.0  # seconds that a page's upload is kept while nothing uses it: a page that is open says that it does
 PATIENCE = 600.0  # the same for a program, which may upload first and think before it asks
 BLOCK = 4096  # bytes that a file takes at least
+DEEPEST = 64  # folders in a path; one of 100,000 takes half a minute to be followed
 MOST_CLOSED = 10_000  # closed pages that are remembered
 _CLOSED = 3600.0  # seconds in which a run may still write for a page that was closed
 _SECRET = secrets.token_bytes(32)
@@ -219,8 +220,9 @@ def uploads() -> Path:
 
 def is_upload(path: str) -> bool:
     """Whether the path lies in that folder, however it is spelt. A path that no system takes does not."""
+    named = Path(path)
     try:
-        return Path(path).resolve().is_relative_to(uploads().resolve())
+        return len(named.parts) <= DEEPEST and named.resolve().is_relative_to(uploads().resolve())
     except (OSError, ValueError):  # too long, or with a NUL
         return False
 

@@ -131,6 +131,14 @@ def test_a_page_that_comes_back_is_open_again(kept: Store, answer: Any) -> None:
     assert derived.exists()
 
 
+@pytest.mark.parametrize("path", ["/" + "a/" * 100_000, "/" + "../" * 65, "/a" * 65])
+def test_an_endless_path_is_no_upload_and_is_not_followed(kept: Store, path: str) -> None:
+    started = time.process_time()
+    assert not is_upload(path)
+    assert not is_upload(f"{store.uploads()}{path}")
+    assert time.process_time() - started < 0.5
+
+
 def test_a_run_that_starts_as_its_page_is_closed_is_told(kept: Store) -> None:
     path = upload(kept)
     kept.claim("one", [str(path)])
