@@ -82,6 +82,7 @@ def choose_bands(
     probabilities: np.ndarray,
     owners: np.ndarray,
     *,
+    sets: np.ndarray | None = None,
     false_alarms: float = 0.05,
     misses: float = 0.10,
     confidence: float = CONFIDENCE,
@@ -90,11 +91,19 @@ def choose_bands(
     ones at or below low, on owners that the heads have not seen.
 
     An owner is one draw, however many pictures he has: his share counts, and the mean over owners is bounded from above
-    by Clopper and Pearson's exact binomial bound (Biometrika 26, 1934) at the given confidence.
+    by Clopper and Pearson's exact binomial bound (Biometrika 26, 1934) at the given confidence. In each of the sets,
+    which differ in how hard their pictures are, the mean itself keeps the budget, too.
     """
     real, generated = labels == 0, labels == 1
-    high = threshold_within(probabilities[real], owners[real], budget=false_alarms, confidence=confidence)
-    low = -threshold_within(-probabilities[generated], owners[generated], budget=misses, confidence=confidence)
+    names = np.zeros(len(labels), dtype=int) if sets is None else sets
+
+    def within(scores: np.ndarray, inside: np.ndarray, budget: float) -> float:
+        at = [threshold_within(scores[inside], owners[inside], budget=budget, confidence=confidence)]
+        for rows in (inside & (names == name) for name in np.unique(names[inside])):
+            at.append(threshold_within(scores[rows], owners[rows], budget=budget, confidence=None))
+        return max(at)
+
+    high, low = within(probabilities, real, false_alarms), -within(-probabilities, generated, misses)
     low, high = min(low, high), max(low, high)
     promise = {"confidence": confidence}
     for name, inside, out in (("accused", real, probabilities >= high), ("missed", generated, probabilities <= low)):
@@ -117,8 +126,11 @@ def upper_bound(events: float, draws: int, *, confidence: float = CONFIDENCE) ->
     return 1.0 if events >= draws else float(beta.ppf(confidence, events + 1, draws - events))
 
 
-def threshold_within(scores: np.ndarray, owners: np.ndarray, *, budget: float, confidence: float = CONFIDENCE) -> float:
-    """The lowest threshold at which the bound on the mean share of pictures at or above it keeps the budget.
+def threshold_within(
+    scores: np.ndarray, owners: np.ndarray, *, budget: float, confidence: float | None = CONFIDENCE
+) -> float:
+    """The lowest threshold at which the bound on the mean share of pictures at or above it keeps the budget; without a
+    confidence, the mean itself.
 
     With too few owners for any promise, just beyond the highest score.
     """
@@ -128,7 +140,8 @@ def threshold_within(scores: np.ndarray, owners: np.ndarray, *, budget: float, c
     while first < last:
         middle = (first + last) // 2
         shares = owner_shares(scores >= candidates[middle], owners)
-        if upper_bound(float(shares.sum()), len(shares), confidence=confidence) <= budget:
+        mean = float(shares.mean())
+        if (upper_bound(mean * len(shares), len(shares), confidence=confidence) if confidence else mean) <= budget:
             last = middle
         else:
             first = middle + 1

@@ -58,7 +58,8 @@ def test_no_screenshot_is_older_than_the_detector() -> None:
     """Each shows what a detector said: `make screenshot` takes them anew."""
     revision = json.loads((ROOT / "assets" / "models" / "detector" / "config.json").read_text())["revision"]
     taken = json.loads((ROOT / "docs" / "screens.json").read_text())
-    shown = {path.stem for path in (ROOT / "docs").glob("*.png")}
+    pictures = {path.stem for path in (ROOT / "docs").glob("*.png")}
+    shown = pictures - {"local-found", "local-missed"}  # of ideas that the app does not show
     assert shown
     assert taken == dict.fromkeys(sorted(shown), revision)
 

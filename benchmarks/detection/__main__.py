@@ -21,9 +21,11 @@ from benchmarks.detection import edits, ladder, owners, splices
 from benchmarks.detection.baselines.peer import run_peer
 from benchmarks.detection.controls import by_set, content_held_fixed, run_controls
 from benchmarks.detection.figure import draw_ladder
+from benchmarks.detection.groups import by_note
 from benchmarks.detection.robustness import run_robustness
 from benchmarks.detection.views import score
 from causalclip.dataset.originals import read_originals
+from causalclip.dataset.table import read_table
 from causalclip.detector import Detector
 from causalclip.training.data import Record, read_manifest
 from causalclip.training.evaluation import read_split, tabulate
@@ -54,7 +56,8 @@ def run_test(detector: Detector, records: list[Record], data: Path, *, cache: Pa
     """The headline on `test`, by set, by source and site by site, and the controls with content held fixed."""
     scores = score(detector, records, data, cache=cache)
     about, calibration = {"model": detector.name, "revision": detector.config.revision}, detector.config.calibration
-    write("test", about | tabulate(scores, threshold=calibration.threshold, bands=calibration.borders))
+    tables = tabulate(scores, threshold=calibration.threshold, bands=calibration.borders)
+    write("test", about | tables | {"groups": by_note(scores, read_table(TABLE))})
     train = [r for r in read_manifest(data / "manifest.csv") if r.split == "train" and r.view == "whole"]
     report, content = run_controls(train, records, data)
     report["this detector"] = by_set(records, scores.probability)

@@ -8,7 +8,7 @@ SETS = {
     "broad": "many generators",
     "alike": "real and generated pictures of the same things",
     "fresh": "the same kinds of things, from newer sites",
-    "sites": "owners drawn by lot from those of 28 November 2026",
+    "sites": "owners drawn by lot from those of November 2026",
     "edits": "photographs, some with an edited part",
     "all": "all of `test`",
 }

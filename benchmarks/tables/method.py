@@ -58,13 +58,12 @@ def protocols(report: Report) -> dict[str, list[Report]]:
 
 def owners(report: Report) -> str:
     """How AUC grows with owners, inside the training set; and what each part is worth alone."""
-    names = {"auc": "AUC", "tpr_at_5_fpr": "TPR at 5 % FPR", "auc_delivered": "AUC, much delivered"}
-    names |= {"auc_retouched": "AUC, retouched"}
-    names = {key: words for key, words in names.items() if key in report["curve"][0]}
+    names = {"auc": "AUC", "tpr_at_5_fpr": "TPR at 5 % FPR"}
     rows = [[str(row["owners"]), *(_spread(row[key]) for key in names)] for row in report["curve"]]
     more = report["another_doubling"]
     note = (
-        "A linear probe, learned from so many of the other owners and judged on held-out owners of like content "
+        "A linear probe on squares of lightly delivered copies, learned from so many of the other owners and judged on "
+        "held-out owners of like content "
         f"({report['pictures']} pictures of {report['owners']} owners); mean of three draws ± half their range. "
         f"A power law through these points (1 - AUC falls with owners to the power {more['exponent']:.2f}) gives "
         f"{more['auc']:.3f} at {more['owners']:.0f} owners."

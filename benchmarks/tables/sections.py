@@ -18,6 +18,8 @@ SECTIONS: list[tuple[str, str, Callable[[Any], str]]] = [
     (TEST, "The verdict on generators and sites that it never saw", verdicts.headline),
     (TEST, "What it answers", verdicts.answers),
     (TEST, "What a score has meant", verdicts.meant),
+    (TEST, "Generator by generator", verdicts.generators),
+    (TEST, "Photographs that are hard", verdicts.hard),
     (TEST, "Site by site", verdicts.sites),
     (TEST, "Source by source", verdicts.sources),
     (CONTROLS, "Controls: what the verdict must not rest on", checks.controls),

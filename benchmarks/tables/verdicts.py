@@ -100,3 +100,24 @@ def sources(test: Report) -> str:
     ]
     head = ["source, hardest first", "class", "pictures", "right at the calibrated threshold"]
     return f"<details><summary>All {len(rows)} sources</summary>\n\n{table(head, rows)}\n\n</details>"
+
+
+def generators(test: Report) -> str:
+    """Recognised by what made them; empty where the report does not say it."""
+    found = test.get("groups", {}).get("generators", {})
+    rows = [
+        [name, str(g["owners"]), str(g["pictures"]), str(g["in_train"]), percent(g["recognised"]), percent(g["called"])]
+        for name, g in found.items()
+    ]
+    head = ["generator, on `sites`", "owners", "pictures", "in train", "above 5 % of real ones", "*likely generated*"]
+    return table(head, rows) if rows else ""
+
+
+def hard(test: Report) -> str:
+    """Photographs of kinds that are hard; empty where the report does not say it."""
+    found = test.get("groups", {}).get("hard", {})
+    rows = [
+        [name, str(h["owners"]), str(h["pictures"]), percent(h["accused"]), percent(h["inconclusive"])]
+        for name, h in found.items()
+    ]
+    return table(["photographs of `sites`", "owners", "pictures", "*likely generated*", "inconclusive"], rows)

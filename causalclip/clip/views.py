@@ -1,4 +1,4 @@
-"""What of a picture the tower sees: the whole, in squares that cover it, and windows at native and half scale."""
+"""What of a picture the tower sees: the whole, in squares that cover it, and windows at native scale."""
 
 import math
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from torch import Tensor
 from causalclip.memory import make_room
 
 Kind = Literal["whole", "window"]
-WINDOWS = 4
+WINDOWS = 2
 MAX_SQUARES = 3
-SCALES = 1, 2  # of the windows: native, and half of it, where more of a large picture is seen
+LARGEST = 2048  # px, the longest side that training sees; windows of a larger picture are of a copy so large
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """A square of the picture that the tower sees at its own input size.
 
-    kind: "whole" (the short side, scaled to the tower's input) or "window" (native scale, or half of it).
+    kind: "whole" (the short side, scaled to the tower's input) or "window" (native scale).
     box: left, top, right, bottom in picture pixels.
     """
 
@@ -34,16 +34,14 @@ def plan_views(
 ) -> list[View]:
     """The views of a picture of width x height px.
 
-    At most `squares` squares, `windows` windows at native scale, and half as many at half scale, of twice the side.
-    Squares have the short side and are spread along the long one, so that a picture of aspect up to `squares` is
-    covered. Windows are spread over the picture; one that is hardly larger than a window gets none.
+    At most `squares` squares and `windows` windows. Squares have the short side and are spread along the long one, so
+    that a picture of aspect up to `squares` is covered. Windows have a side of `size`, or more where the long side is
+    over LARGEST, and are spread over the picture; one that is hardly larger than a window gets none.
     """
     short, long = min(width, height), max(width, height)
     squares = min(squares, math.ceil(long / short - 0.1))
     views = [View("whole", _square(width, height, short, t)) for t in _spread(squares)]
-    for scale in SCALES:
-        views += _windows(width, height, side=size * scale, count=windows // scale)
-    return views
+    return views + _windows(width, height, side=round(size * max(1, long / LARGEST)), count=windows)
 
 
 def _windows(width: int, height: int, *, side: int, count: int) -> list[View]:

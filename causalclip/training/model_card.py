@@ -82,7 +82,7 @@ def seen_words(config: DetectorConfig) -> str:
     squares = "the whole picture, in squares that cover it"
     if not config.windows:
         return squares
-    return f"{squares} ({config.share['whole']:.0%} of the verdict), and windows at native scale and half of it"
+    return f"{squares} ({config.share['whole']:.0%} of the verdict), and windows at native scale"
 
 
 def promise_words(bands: Mapping[str, float]) -> str:

@@ -174,14 +174,16 @@ def calibrate(
 ) -> tuple[Calibration, dict[str, float]]:
     """From held-out logits: the score, then the bands and the threshold; and what the bands promise.
 
-    The bands keep their promise over all copies, delivered and retouched, each by itself, owner by owner.
+    The bands keep their promise over all copies, delivered and retouched, each by itself, owner by owner; and in every
+    set of like content by itself, without a confidence.
 
     Args:
         weight: [N]. raw: [K, N], K copies. quality: [K, N, Q], estimated compression of each.
     """
     labels = np.tile([r.label for r in records], len(raw))
     owners = np.tile([r.group for r in records], len(raw))
-    like = np.tile([r.set in LIKE for r in records], len(raw))
+    sets = np.tile([r.set for r in records], len(raw))
+    like = np.isin(sets, LIKE)
     flat, weights = raw.ravel(), np.tile(weight, len(raw))
     q = quality.reshape(len(flat), -1)
     scale, offset = fit_logistic(flat[:, None], labels, weight=weights)
@@ -192,7 +194,12 @@ def calibrate(
     probability = 1 / (1 + np.exp(-(scale * flat + offset + q @ shift)))
     inside = like if like.any() else np.ones_like(like)
     low, high, promise = choose_bands(
-        labels[inside], probability[inside], owners[inside], false_alarms=FALSE_ALARMS, misses=MISSES
+        labels[inside],
+        probability[inside],
+        owners[inside],
+        sets=sets[inside],
+        false_alarms=FALSE_ALARMS,
+        misses=MISSES,
     )
     grid = np.quantile(probability, np.linspace(0.05, 0.95, 91))
     best = grid[int(np.argmax([weighted_accuracy(labels, probability >= t, weights) for t in grid]))]

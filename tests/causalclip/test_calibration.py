@@ -111,3 +111,16 @@ def test_logit_is_affine_in_the_raw_logit_and_the_quality() -> None:
 def test_sigmoid_without_overflow(logit: float) -> None:
     with np.errstate(over="raise", invalid="raise"):
         assert sigmoid(logit) == pytest.approx(expit(logit), rel=1e-9)
+
+
+def test_a_hard_set_keeps_the_budget_by_itself() -> None:
+    rng = np.random.default_rng(3)
+    owners, labels = np.arange(2000) % 400, (np.arange(2000) % 400) // 200
+    sets = np.where(owners % 8 == 0, "hard", "easy")
+    p = np.where(labels == 1, 2.0, -2.0) + rng.normal(0, np.where((sets == "hard") & (labels == 0), 3.5, 0.5))
+    _, loose, _ = choose_bands(labels, p, owners, false_alarms=0.03)
+    _, strict, _ = choose_bands(labels, p, owners, sets=sets, false_alarms=0.03)
+    rows = (labels == 0) & (sets == "hard")
+    assert (p[rows] >= loose).mean() > 0.05
+    assert strict > loose
+    assert (p[rows] >= strict).mean() <= 0.03

@@ -1,0 +1,96 @@
+"""The verdict by what made a picture, and by the kinds of photographs that are hard: rows of test.json.
+
+Generators are named in hundreds of ways in the data set; here they are joined by maker and model.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from causalclip.dataset.table import Picture
+from causalclip.training.evaluation import LIKE_CONTENT, Scores
+
+LEAST = 4  # pictures a row
+FAMILIES = {  # in this order: the first that is found in a name is its family
+    "several at one site": r"Gemini.*GPT Image|GPT Image.*Gemini",
+    "GPT Image 2": r"GPT Image 2",
+    "GPT Image 1 and 1.5, GPT-4o": r"GPT[- ]?(4o|Image)|OpenAI|ChatGPT",
+    "DALL-E 3": r"DALL|Designer",
+    "Gemini, Nano Banana": r"Gemini|Nano Banana|Whisk|Google AI",
+    "Imagen": r"Imagen|ImageFX",
+    "FLUX.2": r"FLUX[. ]?2",
+    "FLUX.1": r"FLUX",
+    "Midjourney": r"Midjourney",
+    "Seedream": r"Seedream",
+    "Ideogram": r"Ideogram",
+    "Grok": r"Grok|Aurora",
+    "Firefly": r"Firefly",
+    "Qwen-Image": r"Qwen",
+    "Hunyuan": r"Hunyuan",
+    "Recraft": r"Recraft",
+    "Z-Image": r"Z-?Image",
+    "Stable Diffusion": r"SDXL|Stable|SD ?[123]",
+    "StyleGAN": r"StyleGAN|thispersondoesnotexist",
+    "Replit's tool, model not stated": r"Replit",
+    "Lovable's tool, model not stated": r"Lovable",
+    "Manus, model not stated": r"Manus",
+}
+
+
+def family_of(generator: str) -> str:
+    """The family of a generator by its name in the data set; "not stated" where it says none."""
+    found = (name for name, pattern in FAMILIES.items() if re.search(pattern, generator, re.IGNORECASE))
+    return next(found, "not stated" if not generator or "unknown" in generator.lower() else generator)
+
+
+def threshold_at(scores: Scores, budget: float = 0.05) -> float:
+    """The score that so many of the real pictures of like content exceed."""
+    like = np.any([scores.of(name) for name in LIKE_CONTENT], axis=0)
+    return float(np.quantile(scores.probability[like & (scores.labels == 0)], 1 - budget))
+
+
+def by_note(scores: Scores, table: Iterable[Picture]) -> dict[str, Any]:
+    """Rows of the pictures of `sites`: recognised by generator, at one threshold for all, and accused by hard kind."""
+    pictures = list(table)
+    known = {p.sha256: p for p in pictures}
+    trained = Counter(
+        family_of(p.generator) for p in pictures if p.split == "train" and p.label == "fake" and p.kind == "photo"
+    )
+    threshold, bands = threshold_at(scores), np.array(scores.bands)
+    made, hard = defaultdict(list), defaultdict(list)
+    for row, record in enumerate(scores.records):
+        picture = known.get(record.picture)
+        if record.set != "sites" or picture is None:
+            continue
+        if record.label:
+            made[family_of(picture.generator)].append(row)
+        elif picture.hard:
+            hard[picture.hard].append(row)
+    owners = [r.owner for r in scores.records]
+    return {
+        "threshold": threshold,
+        "generators": {
+            name: {
+                "pictures": len(rows),
+                "owners": len({owners[i] for i in rows}),
+                "in_train": trained[name],
+                "recognised": float((scores.probability[rows] > threshold).mean()),
+                "called": float((bands[rows] == "likely generated").mean()),
+            }
+            for name, rows in sorted(made.items(), key=lambda item: -len(item[1]))
+            if len(rows) >= LEAST
+        },
+        "hard": {
+            name: {
+                "pictures": len(rows),
+                "owners": len({owners[i] for i in rows}),
+                "accused": float((bands[rows] == "likely generated").mean()),
+                "inconclusive": float((bands[rows] == "inconclusive").mean()),
+            }
+            for name, rows in sorted(hard.items(), key=lambda item: -len(item[1]))
+            if len(rows) >= LEAST
+        },
+    }
