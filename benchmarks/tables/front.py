@@ -28,14 +28,16 @@ def _ranking(test: Report) -> list[Row]:
     rungs = next(found for name, found in protocols(read(LADDER)).items() if name.startswith("P2"))
     probes = {words: next(r for r in rungs if r["name"].startswith(name)) for name, words in PROBES.items()}
     last = next(r for r in rungs if "shipped" in r["name"])
+    shared = [name for name in test["sets"] if name in last]
+    same = all(abs(last[name]["auc"]["mean"] - test[name]["auc"]) < SAME for name in shared)
     rows = []
     for name in ordered(test["sets"]):
         if name == "all":
             continue
         low, high = test[name]["auc_interval"]
         words = f"Real or generated, `{name}`" + (f" ({SETS[name]})" if name in SETS else "")
-        same = name in last and abs(last[name]["auc"]["mean"] - test[name]["auc"]) < SAME
-        beside = [f"{probe[name]['auc']['mean']:.3f} on {part}" for part, probe in probes.items() if same]
+        known = probes.items() if same and name in last else ()
+        beside = [f"{probe[name]['auc']['mean']:.3f} on {part}" for part, probe in known]
         rows.append(
             [
                 words,

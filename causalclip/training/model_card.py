@@ -175,7 +175,8 @@ inconclusive between them; threshold of best balanced accuracy {calibration.thre
 
 ## Limits
 It has not seen every generator, and generators change. A score is one clue, not proof. Small, heavily recompressed or
-retouched pictures, drawings, screenshots of text and night shots are judged less well. It judges a picture as a whole:
-whether one part of it was generated or replaced is not answered, and its map is no outline of such a part. Do not use
-it on identity documents.
+retouched pictures, drawings, screenshots of text and night shots are judged less well. Photographs from studios and
+stock libraries are called likely generated more often than others. It judges a picture as a whole: whether one part of
+it was generated or replaced is not answered, and its map is no outline of such a part. Do not use it on identity
+documents.
 """
