@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
@@ -11,10 +12,12 @@ from gradio import processing_utils
 from gradio.mcp import GradioMCPServer
 
 from causalclip.pictures.formats import MAX_BYTES
+from ui.server.doors.uploads import QuotaError, check_room
 from ui.server.store import PREFIX, STORE, uploads
 
 NOT_BASE64 = "The picture's data URL is not base64. Send data:image/jpeg;base64, and then the file's bytes in base64."
 LONGEST = 28 * 2**20  # bytes of a call: the picture comes along in base64
+agent: ContextVar[str] = ContextVar("agent", default=f"{PREFIX}agents")  # who calls, as `owner_of` says it
 TOO_LARGE = f"The picture is larger than {MAX_BYTES // 2**20} MB."
 
 
@@ -26,10 +29,14 @@ def keep_inline(url: str, *_: Any) -> str:
     """Stores the bytes of a data URL; returns the path.
 
     Raises:
-        InlineError: it is not base64, or holds more than 20 MB.
+        InlineError: it is not base64, holds more than 20 MB, or its sender has no room for it.
     """
-    data = decode(url)
-    folder = uploads() / STORE.add(f"{PREFIX}agents", len(data), brief=True)
+    data, owner = decode(url), agent.get()
+    try:
+        check_room(owner, len(data), 1)
+    except QuotaError as error:
+        raise InlineError(str(error)) from None
+    folder = uploads() / STORE.add(owner, len(data), brief=True)
     folder.mkdir(parents=True)
     path = folder / "picture"
     path.write_bytes(data)

@@ -14,8 +14,9 @@ from ui.server.doors.answers import App, Message, Receive, Scope, Send, client_o
 from ui.server.doors.limits import AGENTS, YOURS, Limits
 from ui.server.doors.schema import NOT_JSON, BadCallError, Call, Name, Schema
 from ui.server.inline import LONGEST as LONGEST_BY_AGENTS
+from ui.server.inline import agent
 from ui.server.pages import heard_of
-from ui.server.store import STORE
+from ui.server.store import STORE, owner_of
 
 LONGEST = 2**20  # bytes of a call: it names its pictures
 PATIENCE, STEP = 10.0, 0.25  # seconds that a page's call waits for room among its own, and between two looks
@@ -121,6 +122,7 @@ class Calls:
             await refuse(send, 429, YOURS)
             return
         self.limits.agents[address] += 1
+        agent.set(owner_of(address))
         try:
             body = await read_body(receive, send, limit=LONGEST_BY_AGENTS)
             if body is None:

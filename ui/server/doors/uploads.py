@@ -53,6 +53,17 @@ async def upload(app: App, scope: Scope, receive: Receive, send: Send) -> None:
         room.leave()
 
 
+def check_room(owner: str, size: int, files: int) -> None:
+    """Raises QuotaError where there is no room for so much more of a client's."""
+    for kept, coming, most, sentence in (
+        (STORE.sum(owner + LOOSE), _arriving.get(owner, Sum()), A_CLIENT, YOURS),
+        (STORE.sum(owner), _arriving.get(owner, Sum()), AN_ADDRESS, YOURS),
+        (STORE.sum(), _arriving[""], ALL, FULL),
+    ):
+        if kept.files + coming.files + files > most[0] or kept.size + coming.size + size > most[1]:
+            raise QuotaError(_(sentence, mb=A_CLIENT[1] >> 20))
+
+
 class Room:
     """What a request may fill: reserved as soon as its size is known, and against all that is there at that moment."""
 
@@ -65,13 +76,7 @@ class Room:
         """Reserves so much more; raises QuotaError where there is no room for it."""
         if self._taken.size + size > A_REQUEST:
             raise QuotaError(_(TOO_MUCH, files=FILES, mb=A_REQUEST >> 20))
-        for kept, coming, most, sentence in (
-            (STORE.sum(self._owner + LOOSE), _arriving[self._owner], A_CLIENT, YOURS),
-            (STORE.sum(self._owner), _arriving[self._owner], AN_ADDRESS, YOURS),
-            (STORE.sum(), _arriving[""], ALL, FULL),
-        ):
-            if kept.files + coming.files + files > most[0] or kept.size + coming.size + size > most[1]:
-                raise QuotaError(_(sentence, mb=A_CLIENT[1] >> 20))
+        check_room(self._owner, size, files)
         self._change(files, size)
 
     async def receive(self) -> Message:

@@ -25,7 +25,8 @@ from ui.server import pages
 from ui.server.doors import calls, limits
 from ui.server.doors.offline import NOT_FETCHED
 from ui.server.doors.schema import NOT_UPLOADED, BadCallError, Schema
-from ui.server.inline import InlineError, decode
+from ui.server.inline import InlineError, agent, decode, keep_inline
+from ui.server.store import Store
 from ui.serving import WAITING
 
 META = {"meta": {"_type": "gradio.FileData"}}
@@ -141,6 +142,20 @@ def busy(uploads: Path) -> Iterator[Any]:
 def ask(address: str, path: str, name: str = "detect", **headers: str) -> httpx.Response:
     payload = {"path": path, **META}
     return httpx.post(f"{address}gradio_api/call/{name}", json={"data": [payload]}, headers=headers, timeout=60)
+
+
+def test_pictures_in_calls_have_a_quota_like_uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr("ui.server.doors.uploads.A_CLIENT", (2, 2**20))
+    monkeypatch.setattr("ui.server.inline.STORE", store := Store())
+    monkeypatch.setattr("ui.server.doors.uploads.STORE", store)
+    for owner in ("one", "another"):
+        told = agent.set(owner)
+        kept = [Path(keep_inline("data:image/png;base64,aGVsbG8=")) for _ in range(2)]
+        with pytest.raises(InlineError, match="kept already"):
+            keep_inline("data:image/png;base64,aGVsbG8=")
+        agent.reset(told)
+        assert len(list(tmp_path.glob(f"{owner}-*"))) == len(kept)
 
 
 def send(address: str, data: bytes) -> str:
