@@ -18,10 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from scripts.redteam import crowds, doors, files, floods
-from scripts.redteam.target import Target, at_once
+from scripts.redteam.target import Target, at_once, ready
 from tests.proxy import proxied
 from tests.serving import ROOT, served
 
@@ -66,26 +64,20 @@ def attempt(one: Try, target: Target) -> tuple[bool, str]:
         return False, f"the try itself failed: {type(error).__name__}: {error}"
 
 
-def _ready(target: Target) -> Target:
-    """Once its models are loaded: until then its memory grows by itself."""
-    deadline = time.monotonic() + 180
-    while httpx.get(f"{target.app.address}healthz", timeout=60).status_code != 200 and time.monotonic() < deadline:
-        time.sleep(1)
-    return target
-
-
 @contextlib.contextmanager
 def alone() -> Iterator[Target]:
     """A new app."""
     with tempfile.TemporaryDirectory() as name, served(Path(name)) as app:
-        yield _ready(Target(app, Path(name) / "kept", app.address))
+        ready(app.address)
+        yield Target(app, Path(name) / "kept", app.address)
 
 
 @contextlib.contextmanager
 def behind() -> Iterator[Target]:
     """A new app with the proxy before it."""
     with tempfile.TemporaryDirectory() as name, served(Path(name)) as app, proxied(app.address) as proxy:
-        yield _ready(Target(app, Path(name) / "kept", proxy.address))
+        ready(app.address)
+        yield Target(app, Path(name) / "kept", proxy.address)
 
 
 PLACES = {"alone": alone, "behind the proxy": behind}

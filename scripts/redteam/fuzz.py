@@ -24,6 +24,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from scripts.redteam.generated import calls
+from scripts.redteam.target import ready
 from tests.makers.pictures import encode, photo
 from tests.serving import ROOT, Served, served
 
@@ -81,6 +82,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=3)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, served(Path(name)) as app:
+        ready(app.address)
         found = piece(app, number=given.seed, count=given.calls, seconds=60 * given.minutes)
     found |= {"date": date.today().isoformat(), "load": round(os.getloadavg()[0], 1)}
     kept = json.loads(KEPT.read_text())["pieces"] if KEPT.is_file() else {}

@@ -129,6 +129,13 @@ class Target:
         return begun.is_success and http.post("gradio_api/queue/join", json=call).is_success
 
 
+def ready(address: str) -> None:
+    """Waits until the app's models are loaded: before that its memory grows by itself."""
+    deadline = time.monotonic() + 180
+    while httpx.get(f"{address}healthz", timeout=60).status_code != 200 and time.monotonic() < deadline:
+        time.sleep(1)
+
+
 def heard(http: httpx.Client, session: str) -> str:
     """What a session is told until its call is over."""
     said = ""

@@ -95,7 +95,7 @@ FIELDS: tuple[tuple[type, Any, str], ...] = (
 )
 
 
-Name = Annotated[str, Field(max_length=LONGEST_NAME)]
+Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]  # an empty one stops Gradio's queue
 _EVENT = TypeAdapter(dict[Annotated[str, Field(max_length=50)], Choice], config=_STRICT)
 
 
@@ -127,7 +127,7 @@ class Schema:
             sent = Sent.model_validate_json(body)
         except ValidationError as error:
             places = {problem["loc"][:1] for problem in error.errors(include_input=False, include_context=False)}
-            long = f"A session's name is a text of at most {LONGEST_NAME} characters."
+            long = f"A session's name is a text of 1 to {LONGEST_NAME} characters."
             raise BadCallError(long if ("session_hash",) in places else NOT_JSON) from None
         function = self._function(name, sent.fn_index)
         sent.data, sent.fn_index = self._values(function, sent.data), function._id

@@ -71,6 +71,7 @@ def test_what_is_no_upload_gets_a_sentence(tiny_app: str, payload: Any, meta: di
         b'{"data": []}',
         b'{"data": [null, null]}',
         b'{"data": [null], "session_hash": 7}',
+        b'{"data": [null], "session_hash": ""}',
         b'{"data": [null], "session_hash": "' + b"x" * 101 + b'"}',
     ],
 )
