@@ -19,7 +19,13 @@ def test_all_formats_are_named_and_have_an_ending() -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [settings.PLACEHOLDER, INTRO, Endpoints.detect.__doc__], ids=["field", "batch", "endpoint"]
+    "said",
+    [
+        settings.placeholder(),
+        INTRO.format(limit=1, formats=formats.names(), sizes=formats.sizes()),
+        Endpoints.detect.__doc__,
+    ],
+    ids=["field", "batch", "endpoint"],
 )
 def test_every_door_quotes_them(said: str) -> None:
     assert formats.NAMES in said
