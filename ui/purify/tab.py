@@ -17,7 +17,7 @@ from causalclip.pictures.loading import ImageError, load_image
 from causalclip.report.card import queued
 from purifier.models import Models
 from purifier.names import EMBEDDED, OTHER
-from ui.purify import examples, parts, words
+from ui.purify import examples, facts, parts, words
 from ui.server.files import picked, picture_input, save_png, upload_path
 from ui.server.gate import MODEL, PICTURES, Priority
 from ui.server.problems import explain
@@ -201,7 +201,7 @@ class PurifyTab:
             self.kept: shown,
             self.headline: words.result(shown),
             self.answers: words.answers(shown),
-            self.notes: words.notes(shown),
+            self.notes: facts.notes(shown),
             self.slider: gr.update(value=(files["adversarial"], files["purified"]), label=f"{given} | {_('purified')}"),
             **{image: drawn.get(name) for name, image in self.changes.items()},
             **{

@@ -24,7 +24,7 @@ from purifier.vlm import EmbeddedVLM
 from tests.makers.models import hub_folders
 from tests.makers.pictures import encode, photo
 from tests.makers.purifiers import fixed_gate, tiny_clip, tiny_models, tiny_purifier
-from ui.purify import words
+from ui.purify import facts
 from ui.purify.tab import PurifyTab, build_tab, reason
 from ui.server.turns import Superseded, take_turn
 
@@ -64,13 +64,13 @@ def test_the_eye_looks_at_the_purified_picture_alone() -> None:
     plain, led = (list(exhibit(models, photo(96, 72), Wish(QUESTION, eye=e)))[-1] for e in (False, True))
     assert looked == [1]
     assert led.said["adversarial"] == plain.said["adversarial"]
-    assert "looked at the purified picture through the adapter" in words.notes(led)
+    assert "looked at the purified picture through the adapter" in facts.notes(led)
     asked = []
     models = tiny_models(purifier=lambda: new_pipeline(channels=(8, 16)), adapted=lambda: asked.append(1))
     shown = list(exhibit(models, photo(96, 72), Wish(QUESTION, eye=True)))[-1]
     assert shown.unchanged
     assert not asked
-    assert "was not used, as the picture came back unchanged" in words.notes(shown)
+    assert "was not used, as the picture came back unchanged" in facts.notes(shown)
 
 
 def test_an_attacked_one_has_its_clean_picture_beside_it() -> None:
@@ -90,7 +90,7 @@ def test_an_attack_that_would_take_too_long_is_made_shorter_before_it_begins(mon
     every = run(Wish(QUESTION, attack=make_attack("square", 8, 50)))
     assert {shown.steps for shown in every[1:]} == {2}
     assert (every[-1].step, every[-1].cut) == (2, True)
-    assert "50 steps were wished. This machine makes 2 in 20 seconds" in words.notes(every[-1])
+    assert "50 steps were wished. This machine makes 2 in 20 seconds" in facts.notes(every[-1])
 
 
 def test_what_a_step_costs_is_measured_once_and_grows_with_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:

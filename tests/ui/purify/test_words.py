@@ -9,7 +9,7 @@ from purifier.exhibit import Exhibit, Said, Wish, make_attack
 from purifier.models import Voice
 from purifier.names import OTHER
 from tests.ui.purify.test_tab import QUESTION, run
-from ui.purify import words
+from ui.purify import facts, words
 
 
 def shown(clean: str | None, moved: str, purified: str, *, answers: tuple[str, str, str] | None = None, sure=True):
@@ -37,8 +37,8 @@ def shown(clean: str | None, moved: str, purified: str, *, answers: tuple[str, s
 def test_the_card_says_what_happened_first(captions: tuple[Any, ...], title: str) -> None:
     exhibit = shown(*captions)
     assert f"<h2>{title}</h2>" in words.result(exhibit)
-    assert "Purified in" in words.notes(exhibit)
-    assert "may read as generated" in words.notes(exhibit)
+    assert "Purified in" in facts.notes(exhibit)
+    assert "may read as generated" in facts.notes(exhibit)
 
 
 @pytest.mark.parametrize(
@@ -117,12 +117,12 @@ def test_each_part_of_a_run_is_named_with_a_bar_and_the_time() -> None:
 def test_who_speaks_is_named_and_why() -> None:
     exhibit = shown("cat", "dog", "cat", answers=("1", "2", "1"))
     assert "What the embedded model says" in words.answers(exhibit)
-    assert "made 5 steps through the gradient of the embedded model" in words.notes(Exhibit(exhibit.wish, step=5))
+    assert "made 5 steps through the gradient of the embedded model" in facts.notes(Exhibit(exhibit.wish, step=5))
     exhibit.voice = Voice(problem="smol could not be loaded, so the embedded model speaks in its place.")
     assert "<p>smol could not be loaded" in words.result(exhibit)
     exhibit.voice = Voice(OTHER, "smol<")
     assert "What smol&lt; says" in words.answers(exhibit)
-    assert "through the gradient of smol&lt;" in words.notes(exhibit)
+    assert "through the gradient of smol&lt;" in facts.notes(exhibit)
     assert "carried over" not in words.result(exhibit)
     exhibit.wish = replace(exhibit.wish, objective="features")
     assert "The attack was made on CLIP alone: what it does to smol&lt; is carried over." in words.result(exhibit)
@@ -137,4 +137,4 @@ def test_captions_are_compared_by_meaning_and_the_measure_is_named() -> None:
     assert "changed the caption; purification brought the caption back" in words.result(exhibit)
     assert "caption differs (0.30)" in words.said(exhibit, "adversarial", "After")
     assert "caption means the same (0.90)" in words.said(exhibit, "purified", "Then")
-    assert "the cosine of their mean word vectors" in words.notes(exhibit)
+    assert "the cosine of their mean word vectors" in facts.notes(exhibit)
