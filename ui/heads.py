@@ -58,12 +58,23 @@ PRIVACY = (
         ),
     ),
     (
+        N_("Where it errs more often."),
+        N_(
+            "Photographs from studios and stock libraries are called “likely generated” by mistake more often than "
+            "others."
+        ),
+    ),
+    (
         N_("How to read the maps."),
         N_(
             "Orange places push the score towards *generated*, purple ones towards *not generated*. Every map has the "
             "same fixed scale, so two pictures can be compared. A pale map means little evidence. The causal map shows "
             "what the verdict rests on. The non-causal map shows what the model saw in the same places and left out."
         ),
+    ),
+    (
+        N_("Why the non-causal map is empty."),
+        N_("With the shipped detector, the channels that are held back have no weight in the verdict."),
     ),
 )
 
