@@ -70,6 +70,7 @@ AIMS: list[tuple[str, Callable[[Any], list[Aim]]]] = [
     ("load.json", running.load_aims),
     ("yardstick.json", promise.kept_aims),
     ("dataset/rebuilt.json", dataset.rebuilt_aims),
+    ("dataset/check.json", dataset.check_aims),
     ("dataset/sample.json", dataset.sample_aims),
 ]
 

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
+from causalclip.dataset.generators import count_newest
 from causalclip.dataset.selection import has_clear_licence
 from causalclip.dataset.sites import KINDS, Site
 from causalclip.dataset.table import HARD, REAL_BY, SPLITS, Picture
@@ -15,7 +16,7 @@ _KINDS = {
     "edits": "pictures and their edited versions",
     "kinds": "mostly no photographs: drawings, screenshots, charts and so on",
 }
-_GENERATORS = 15  # the commonest, by owners
+_GENERATORS = 20  # the commonest, by pictures
 
 
 def fill(text: str, pictures: Sequence[Picture], sites: Sequence[Site]) -> str:
@@ -39,6 +40,7 @@ def count(pictures: Sequence[Picture], sites: Sequence[Site]) -> str:
         _numbers("Real, and looks generated", pictures, lambda p: p.hard, HARD),
         _pairs(pictures),
         _generators(pictures),
+        _newest(pictures),
         _licences(pictures),
     )
     return "\n\n".join(filter(None, parts))
@@ -95,13 +97,23 @@ def _pairs(pictures: Sequence[Picture]) -> str:
 
 
 def _generators(pictures: Iterable[Picture]) -> str:
-    owners: dict[str, set[str]] = defaultdict(set)
+    of: dict[str, list[str]] = defaultdict(list)
     for p in pictures:
         if p.generator:
-            owners[p.generator].add(p.owner)
-    common = sorted(owners, key=lambda name: (-len(owners[name]), name))[:_GENERATORS]
-    named = ", ".join(f"{name} ({len(owners[name])})" for name in common)
-    return f"Generators are named in {len(owners):,} ways. Those of most owners, with how many: {named}."
+            of[p.generator].append(p.owner)
+    common = sorted(of, key=lambda name: (-len(of[name]), name))[:_GENERATORS]
+    named = f"Generators are named in {len(of):,} ways. Those of most pictures:"
+    rows = [[name, len(of[name]), len(set(of[name]))] for name in common]
+    return f"{named}\n\n{_table(['generator', 'pictures', 'owners'], rows)}"
+
+
+def _newest(pictures: Iterable[Picture]) -> str:
+    rows = [
+        [name, *(f"{n:,} ({owners})" if n else "0" for n, owners in splits.values())]
+        for name, splits in count_newest(pictures).items()
+    ]
+    told = "Pictures of the newest generators, with their owners, where the table names one alone:"
+    return f"{told}\n\n{_table(['generator', *SPLITS], rows)}"
 
 
 def _licences(pictures: Sequence[Picture]) -> str:

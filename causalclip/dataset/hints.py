@@ -5,7 +5,7 @@ Each is asked of owners that it has not learned from. What it says is what a det
 
 from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -31,14 +31,17 @@ def find_hints(pictures: Sequence[Picture], originals: Path | None, cache: Path,
     """AUC of each hint on each set, as far as it has both classes of FOLDS owners: set -> hint -> AUC.
 
     With `originals` also of quality and thumbnails; thumbnails are kept in `cache`. Size and format need no pictures.
+    `workers` processes make thumbnails and ask the sets side by side.
     """
     of_set: dict[str, list[Picture]] = defaultdict(list)
     for p in sorted(pictures, key=lambda p: p.sha256):
         if p.split in USED and len(of_set[p.set]) < MOST and (originals is None or place(originals, p).is_file()):
             of_set[p.set].append(p)
-    if originals:
-        make_thumbnails([p for rows in of_set.values() for p in rows], originals, cache, workers=workers)
-    return {name: _of_set(rows, originals, cache) for name, rows in sorted(of_set.items())}
+    with ProcessPoolExecutor(workers) as pool:
+        if originals:
+            make_thumbnails([p for rows in of_set.values() for p in rows], originals, cache, pool)
+        asked = {name: pool.submit(_of_set, rows, originals, cache) for name, rows in sorted(of_set.items())}
+        return {name: found.result() for name, found in tqdm(asked.items(), unit="set")}
 
 
 def _of_set(rows: Sequence[Picture], originals: Path | None, cache: Path) -> dict[str, Any]:
@@ -86,12 +89,12 @@ def ask(features: np.ndarray, labels: np.ndarray, owners: np.ndarray, *, linear:
     return round(float(roc_auc_score(labels, scores[:, 1])), 3)
 
 
-def make_thumbnails(pictures: Sequence[Picture], originals: Path, cache: Path, *, workers: int) -> None:
+def make_thumbnails(pictures: Sequence[Picture], originals: Path, cache: Path, pool: Executor) -> None:
     """Make the thumbnails that `cache` lacks; one that cannot be made is left out."""
     todo = [p for p in pictures if not (cache / f"{p.sha256}.png").exists()]
     cache.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(workers) as pool:
-        list(tqdm(pool.map(partial(_make, originals, cache), todo, chunksize=16), total=len(todo), unit="thumbnail"))
+    made = pool.map(partial(_make, originals, cache), todo, chunksize=16)
+    list(tqdm(made, total=len(todo), unit="thumbnail"))
 
 
 def _make(originals: Path, cache: Path, picture: Picture) -> None:

@@ -1,4 +1,4 @@
-"""What is in the table, counted: by set, by split, by owner, and where the files of one class differ from the other."""
+"""What is in the table, counted: by set, split and owner, and where the files of one class differ from the other."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +13,7 @@ _FORMAT = {"MPO": "JPEG"}
 
 
 def survey(pictures: Sequence[Picture]) -> dict[str, Any]:
-    """Plain numbers: of each set, and of the owners whose classes differ in their files."""
+    """Plain numbers: of each set, of each owner, and of the owners whose classes differ in their files."""
     of_set: dict[str, list[Picture]] = defaultdict(list)
     for p in pictures:
         of_set[p.set].append(p)
@@ -21,6 +21,7 @@ def survey(pictures: Sequence[Picture]) -> dict[str, Any]:
         "pictures": len(pictures),
         "owners": len({p.owner for p in pictures}),
         "sets": {name: _set(rows) for name, rows in sorted(of_set.items())},
+        "sites": {owner: _site(rows) for owner, rows in by_owner(pictures)},
         "owners_whose_files_tell_the_classes_apart": differing(pictures),
     }
 
@@ -31,6 +32,17 @@ def _set(rows: Sequence[Picture]) -> dict[str, Any]:
         "owners": dict(sorted(Counter(p.split for p in {(p.owner, p.split): p for p in rows}.values()).items())),
         **{label: _files([p for p in rows if p.label == label]) for label in LABELS},
     }
+
+
+def _site(rows: Sequence[Picture]) -> str:
+    """An owner's classes, formats and sizes in a line."""
+    told = []
+    for label in LABELS:
+        of = [p for p in rows if p.label == label]
+        if of:
+            formats = ", ".join(f"{n} {name}" for name, n in Counter(p.format for p in of).most_common())
+            told.append(f"{label}: {formats}, {median(p.width for p in of):.0f}x{median(p.height for p in of):.0f}")
+    return "; ".join(told)
 
 
 def _count(rows: Iterable[Picture]) -> Counter[tuple[str, str]]:

@@ -63,6 +63,13 @@ def test_quality_and_thumbnails_are_seen_in_pictures(tmp_path: Path) -> None:
     assert fill_hashes(made, tmp_path)[0].phash == ""
 
 
+def test_sets_are_asked_side_by_side_and_say_the_same_in_one_process(tmp_path: Path) -> None:
+    made = [*rows(width=1024), *(replace(p, set="alike", sha256=p.sha256[::-1]) for p in rows())]
+    both = find_hints(made, None, tmp_path)
+    assert set(both) == {"sites", "alike"}
+    assert both == find_hints(made, None, tmp_path, workers=1)
+
+
 def test_few_owners_are_said_to_be_too_few(tmp_path: Path) -> None:
     made = [p for p in rows() if p.owner in ("o1", "o2")]
     assert find_hints(made, None, tmp_path)["sites"]["too few owners"]
@@ -73,5 +80,9 @@ def test_owners_whose_files_tell_the_classes_apart_are_named() -> None:
     found = survey(made)
     assert set(found["owners_whose_files_tell_the_classes_apart"]) == {"o1"}
     assert "format PNG: 0% of real, 100% of fake" in found["owners_whose_files_tell_the_classes_apart"]["o1"]
+    small = [replace(p, width=100, height=50) for p in made if p.owner == "o2" and p.label == "fake"]
+    assert survey([made[0], *small])["sites"]["o2"] == "fake: 6 JPEG, 100x50"
+    assert found["sites"]["o1"].startswith("real: 6 JPEG, ")
+    assert "; fake: 6 PNG, " in found["sites"]["o1"]
     assert found["sets"]["sites"]["pictures"] == {"train fake": 72, "train real": 72}
     assert found["sets"]["sites"]["owners"] == {"train": OWNERS}
