@@ -12,7 +12,8 @@ import numpy as np
 from causalclip.compare.alignment import Aligned, lay_over, scale
 from causalclip.compare.blocks import Blocks, measure
 from causalclip.compare.changes import Part, find_parts, outline
-from causalclip.compare.judging import Answer, evidence, judge, similar
+from causalclip.compare.epipolar import epipolar
+from causalclip.compare.judging import Answer, evidence, judge, scene, similar
 from causalclip.compare.keypoints import Placement, place
 from causalclip.compare.words import sentence
 
@@ -87,13 +88,12 @@ def compare(a: np.ndarray, b: np.ndarray) -> Comparison:
     sizes = ((a.shape[1], a.shape[0]), (b.shape[1], b.shape[0]))
     placement = place(a, b)
     if placement is None or not plausible(placement, b.shape):
-        answer, confidence = judge(evidence(placement, None))
-        return Comparison(
-            answer, confidence, (), False, 1.0, (0.0, 0.0), 0, 0.0, 0.0, sizes, time.perf_counter() - started
-        )
+        return _unplaced(a, b, judge(evidence(placement, None)), started)
     aligned = lay_over(a, b, placement)
     blocks = measure(aligned)
     answer, confidence = judge(evidence(placement, blocks))
+    if answer == "no match":
+        return _unplaced(a, b, (answer, confidence), started)
     parts = find_parts(blocks) if answer == "same picture" else []
     changes = tuple(_change(part, blocks, aligned, placement.mirrored, sizes) for part in parts)
     covered = np.any([part.mask for part in parts], 0) if parts else np.zeros_like(blocks.inside)
@@ -111,6 +111,25 @@ def compare(a: np.ndarray, b: np.ndarray) -> Comparison:
         seconds=time.perf_counter() - started,
         placement=placement,
         aligned=aligned,
+    )
+
+
+def _unplaced(a: np.ndarray, b: np.ndarray, judged: tuple[Answer, float], started: float) -> Comparison:
+    """Two pictures of which neither lies over the other: of one place from two points, perhaps."""
+    seen = epipolar(a, b)
+    answer, confidence = scene(seen) or judged
+    return Comparison(
+        answer=answer,
+        confidence=confidence,
+        changes=(),
+        mirrored=False,
+        scale=1.0,
+        overlap=(0.0, 0.0),
+        points=seen.inliers if answer != "no match" else 0,
+        similar=0.0,
+        changed=0.0,
+        sizes=((a.shape[1], a.shape[0]), (b.shape[1], b.shape[0])),
+        seconds=time.perf_counter() - started,
     )
 
 

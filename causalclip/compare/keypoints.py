@@ -14,7 +14,7 @@ import numpy as np
 
 SIDE = 1000  # px on the long side of what is searched for points
 SMALLEST = 480  # px: a smaller picture is enlarged to it, or it has too few points
-POINTS = 3000
+POINTS, CONTRAST = 3000, 0.02
 RATIO = 0.8  # a match must be so much nearer than the second best (Lowe, IJCV 2004)
 NEAR = 3.0  # px at SIDE: how far a point may land from its match
 LEAST = 12  # matches below which no homography is tried
@@ -40,7 +40,9 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
-class _Points:
+class Points:
+    """at: [N, 2], px of what was searched. described: [N, D]."""
+
     at: np.ndarray
     described: np.ndarray
 
@@ -48,14 +50,14 @@ class _Points:
 def place(a: np.ndarray, b: np.ndarray) -> Placement | None:
     """The best placement of one picture (uint8 RGB [H, W, 3]) over another; None where nothing agrees."""
     best: Placement | None = None
-    small_a, zoom_a = _grey(a)
-    small_b, zoom_b = _grey(b)
+    small_a, zoom_a = searched(a)
+    small_b, zoom_b = searched(b)
     methods: tuple[Method, ...] = ("SIFT", "ORB")
     for method in methods:
-        points = _find(small_a, method)
+        points = find(small_a, method)
         for mirrored in (False, True):
             image = np.ascontiguousarray(small_b[:, ::-1]) if mirrored else small_b
-            found = _fit(points, _find(image, method), method, mirrored, min(small_a.size, image.size))
+            found = _fit(points, find(image, method), method, mirrored, min(small_a.size, image.size))
             if found and (best is None or found.inliers > best.inliers):
                 best = found
             if best and best.inliers >= ENOUGH:
@@ -69,30 +71,31 @@ def _in_full(best: Placement, zoom_a: float, zoom_b: float) -> Placement:
     return Placement(full / full[2, 2], best.mirrored, best.inliers, best.share, best.spread, best.method)
 
 
-def _grey(pixels: np.ndarray) -> tuple[np.ndarray, float]:
+def searched(pixels: np.ndarray, *, smallest: int = SMALLEST) -> tuple[np.ndarray, float]:
     """Luminance at search size with its contrast evened out, and the zoom that took it there."""
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     long = max(grey.shape)
-    zoom = min(SIDE, max(SMALLEST, long)) / long
+    zoom = min(SIDE, max(smallest, long)) / long
     if zoom != 1:
         grey = cv2.resize(grey, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC)
     return cv2.createCLAHE(2.0, (8, 8)).apply(grey), zoom
 
 
-def _find(grey: np.ndarray, method: Method) -> _Points:
+def find(grey: np.ndarray, method: Method, *, points: int = POINTS, contrast: float = CONTRAST) -> Points:
+    """The most distinct points of a picture; contrast: what a SIFT point must have at least."""
     finder: Any = (
-        cv2.SIFT.create(nfeatures=POINTS, contrastThreshold=0.02) if method == "SIFT" else cv2.ORB.create(POINTS)
+        cv2.SIFT.create(nfeatures=points, contrastThreshold=contrast) if method == "SIFT" else cv2.ORB.create(points)
     )
-    points, described = finder.detectAndCompute(grey, None)
+    found, described = finder.detectAndCompute(grey, None)
     if described is None:
-        return _Points(np.zeros((0, 2), np.float32), np.zeros((0, 1), np.float32))
+        return Points(np.zeros((0, 2), np.float32), np.zeros((0, 1), np.float32))
     if method == "SIFT":
         described = np.sqrt(described / np.maximum(described.sum(1, keepdims=True), 1e-6))
-    return _Points(np.array([p.pt for p in points], np.float32), described)
+    return Points(np.array([p.pt for p in found], np.float32), described)
 
 
-def _fit(a: _Points, b: _Points, method: Method, mirrored: bool, area: int) -> Placement | None:
-    pairs = _matches(a.described, b.described, cv2.NORM_L2 if method == "SIFT" else cv2.NORM_HAMMING)
+def _fit(a: Points, b: Points, method: Method, mirrored: bool, area: int) -> Placement | None:
+    pairs = matches(a.described, b.described, cv2.NORM_L2 if method == "SIFT" else cv2.NORM_HAMMING)
     if len(pairs) < LEAST:
         return None
     to, of = a.at[pairs[:, 0]], b.at[pairs[:, 1]]
@@ -105,7 +108,7 @@ def _fit(a: _Points, b: _Points, method: Method, mirrored: bool, area: int) -> P
     return Placement(homography, mirrored, int(agreed.sum()), float(agreed.mean()), max(hulls) / area, method)
 
 
-def _matches(a: np.ndarray, b: np.ndarray, norm: int) -> np.ndarray:
+def matches(a: np.ndarray, b: np.ndarray, norm: int) -> np.ndarray:
     """Rows of (point of a, point of b), [M, 2]: nearest to each other, and clearly nearer than the second best."""
     if len(a) < 2 or len(b) < 2:
         return np.zeros((0, 2), int)
