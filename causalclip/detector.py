@@ -24,7 +24,7 @@ from causalclip.clip.views import MAX_SQUARES, Kind, View, plan_views, render
 from causalclip.head.kinds import KindHead, PictureKind
 from causalclip.head.model import CausalHead
 from causalclip.pictures.content import is_blank
-from causalclip.profile import BadProfile, Profile, Standing
+from causalclip.profile import Profile, Standing
 from causalclip.quality import compression
 
 DEFAULT = "detector"
@@ -186,11 +186,7 @@ class Detector:
         Raises:
             BadProfile: another model judged the archive.
         """
-        if (profile.model, profile.revision) != (self.name, self.config.revision):
-            raise BadProfile(
-                f"The profile was made with the model {profile.model}, revision {profile.revision}; this is "
-                f"{self.name}, revision {self.config.revision}. Make it again: python -m causalclip calibrate."
-            )
+        profile.check(self.name, self.config.revision)
         calibration = self.config.calibration
         held = copy.copy(self)
         held.config = replace(self.config, calibration=replace(calibration, high=profile.high(calibration.high)))

@@ -18,6 +18,7 @@ from causalclip.promise import CONFIDENCE, PROMISES, threshold
 
 SCHEMA = 1
 COMMAND = "python -m causalclip calibrate"
+COUNT = N_("They count as {counted}: bursts, and one camera's pictures of one day, count as one.")
 NAMED = 0.95  # share of an archive that names cameras, from which a file that names none is unlike it
 MAX_SIZE = 8 * 2**20  # bytes of a profile's file; a hundred thousand scores take less
 
@@ -53,8 +54,7 @@ class Standing:
         )
         if self.counted == self.photographs:
             return said
-        less = N_("They count as {counted}: bursts, and one camera's pictures of one day, count as one.")
-        return f"{said} {_(less, counted=number(self.counted))}"
+        return f"{said} {_(COUNT, counted=number(self.counted))}"
 
     @property
     def rule(self) -> str:
@@ -102,6 +102,16 @@ class Profile:
     def threshold(self, at_most: float) -> float | None:
         """The score from which a picture is accused; None where the photographs are too few for the promise."""
         return threshold(self.counted, at_most)
+
+    def check(self, model: str, revision: str) -> None:
+        """Raises BadProfile where another model judged the archive."""
+        if (self.model, self.revision) != (model, revision):
+            other = N_(
+                "The profile was made with the model {model}, revision {revision}; this is {name}, revision {own}. "
+                "Make it again: {command}."
+            )
+            made = {"model": self.model, "revision": self.revision, "command": COMMAND}
+            raise BadProfile(_(other, name=model, own=revision, **made))
 
     def high(self, shipped: float) -> float:
         """The threshold in use: the stricter one of the archive's and the detector's."""

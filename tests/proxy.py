@@ -6,7 +6,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,14 +40,17 @@ def configured(app: str, port: int) -> str:
 
 
 @contextmanager
-def proxied(app: str) -> Iterator[Proxied]:
-    """nginx before the app at that address, without root's rights."""
+def proxied(app: str, *, site: Mapping[str, str] | None = None) -> Iterator[Proxied]:
+    """nginx before the app at that address, without root's rights. site: files of deploy/site, by name."""
     if NGINX is None:
         raise FileNotFoundError("nginx is not installed: apt-get install nginx-light")
     with tempfile.TemporaryDirectory(prefix="causalclip-nginx-") as name:
         port = _free_port()
         folder, log = Path(name), Path(name) / "log"
         (folder / "nginx.conf").write_text(configured(app, port))
+        (folder / "site").mkdir()
+        for file, text in (site or {}).items():
+            (folder / "site" / file).write_text(text)
         is_root = os.geteuid() == 0
         if is_root:
             shutil.chown(folder, NOBODY, NOBODY)

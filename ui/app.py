@@ -32,7 +32,7 @@ from ui.purify import examples as prepared
 from ui.purify.tab import build_tab as build_purify_tab
 from ui.server import pages
 from ui.server.doors import health
-from ui.server.lazy import LazyDetector
+from ui.server.lazy import Held, LazyDetector
 from ui.server.logs import drop_messages
 from ui.server.problems import explain
 from ui.server.room import Room
@@ -40,6 +40,7 @@ from ui.server.store import STORE
 from ui.server.sweeper import Sweeper
 from ui.serving import launch
 from ui.settings import PRIVATE, VLM, Carried
+from ui.yardstick.tab import build_yardstick_tab
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
@@ -84,6 +85,8 @@ def _lay_out(
 ) -> Page:
     """The page in the language that is spoken now. pictures: prepared ones of the Purify tab. again: as in Page."""
 
+    held = Held(detector)
+
     def notice() -> tuple[dict[str, Any], str]:
         error = problem()
         if error:
@@ -103,9 +106,9 @@ def _lay_out(
         banner = gr.HTML(visible=False, elem_id="banner")
         with gr.Tabs() as tabs:
             with gr.Tab(_("Detect"), id="detect"):
-                judged = build_tab(detector, examples, purifies=models is not None)
+                judged = build_tab(held, examples, purifies=models is not None)
             with gr.Tab(_("Batch"), id="batch"):
-                build_batch_tab(detector)
+                build_batch_tab(held)
             if models is not None:
                 with gr.Tab(_("Purify"), id="purify"):
                     carried = Carried(judged.purify, judged.picture, judged.source, tabs, "purify")
@@ -115,7 +118,9 @@ def _lay_out(
                     gr.HTML(f"<p class='cc-said'>{lacking()}</p>")
             with gr.Tab(_("Explore"), id="explore"):
                 carried = Carried(judged.explore, judged.picture, judged.source, tabs, "explore")
-                build_explorer_tab(detector, carried)
+                build_explorer_tab(held, carried)
+            with gr.Tab(_("Your archive"), id="yardstick") as yardstick:
+                build_yardstick_tab(yardstick, held)
             with gr.Tab(_("How good is it?"), id="measured") as measured:
                 build_measured_tab(measured)
         with gr.Accordion(_("Privacy, and what this cannot tell you"), open=False):

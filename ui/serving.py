@@ -22,6 +22,7 @@ from ui.server.doors.programs import Programs, answer_for_origins
 from ui.server.pages import keep_open_ones
 
 ASSETS = shipped_folder("assets")
+STYLES = "style", "evidence", "reviewer", "purify", "review", "yardstick"
 
 
 SESSIONS = 256  # open pages that the server remembers; each costs up to 0.2 MB, and anyone can invent one
@@ -47,7 +48,7 @@ def launch(page: gr.Blocks, *, routes: Sequence[Route] = (), **options: Any) -> 
         max_file_size=f"{MAX_BYTES >> 20}mb",
         footer_links=["api", "settings"],
         theme=_theme(),
-        css_paths=[ASSETS / f"{name}.css" for name in ("style", "evidence", "reviewer", "purify", "review")],
+        css_paths=[ASSETS / f"{name}.css" for name in STYLES],
         js=_script(),
         **options,
     )

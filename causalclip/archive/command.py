@@ -2,6 +2,7 @@
 
 import json
 import os
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,8 @@ from causalclip.clip.places import WeightsMissing, detector_folder
 from causalclip.languages import N_, _, number, speaking
 from causalclip.languages.names import ENGLISH
 from causalclip.languages.option import Lang, check_language
+from causalclip.profile import BadProfile, Profile
+from causalclip.running import PROFILE, held_to
 
 PART = 200  # pictures a part: so many at most are judged again after a kill
 NEEDS = N_("An archive needs Ray: {command}.")
@@ -28,6 +31,9 @@ def archive(
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; without, Ray runs here.")] = None,
     stability: Annotated[bool, typer.Option("--stability", help="Check whether answers survive re-encoding.")] = False,
     duplicates: Annotated[bool, typer.Option("--duplicates", help="Also write groups of near-equal pictures.")] = False,
+    profile: Annotated[
+        Path | None, typer.Option(envvar=PROFILE, help="Of your own archive, which `calibrate` made.")
+    ] = None,
     lang: Lang = ENGLISH,
 ) -> None:
     """Judge a whole archive into a Parquet dataset. Exit code 0 if all were read, 2 if any was refused."""
@@ -40,17 +46,26 @@ def archive(
         raise typer.Exit(1) from None
     from causalclip.clip.runtime import UnknownRuntime  # brings PyTorch
 
+    asked: dict[str, Any] = {"address": address, "stability": stability, "duplicates": duplicates}
     try:
         with speaking(lang):
-            refused = _run(source, out, model, workers, address=address, stability=stability, duplicates=duplicates)
-    except (ArchiveProblem, WeightsMissing, UnknownRuntime) as problem:
+            refused = _run(source, out, model, workers, profile=held_to(profile), **asked)
+    except (ArchiveProblem, WeightsMissing, UnknownRuntime, BadProfile) as problem:
         typer.echo(str(problem), err=True)
         raise typer.Exit(getattr(problem, "code", 1)) from None
     raise typer.Exit(2 if refused else 0)
 
 
 def _run(
-    source: str, out: Path, model: str, workers: int, *, address: str | None, stability: bool, duplicates: bool
+    source: str,
+    out: Path,
+    model: str,
+    workers: int,
+    *,
+    address: str | None,
+    stability: bool,
+    duplicates: bool,
+    profile: Profile | None,
 ) -> bool:
     """True if any picture was refused."""
     from causalclip.archive.parts import Parts, write_whole
@@ -60,7 +75,7 @@ def _run(
     from causalclip.archive.summary import as_page, as_text, counts
 
     folder = detector_folder(model).resolve()  # wherever a worker is started
-    run = {"schema": VERSION, "source": source, **_identity(folder), "stability": stability}
+    run = {"schema": VERSION, "source": source, **_identity(folder), "stability": stability, **_held(folder, profile)}
     pictures = list_pictures(source)
     parts = Parts(out, run)
     done = parts.done()
@@ -70,10 +85,11 @@ def _run(
     if odd:
         parts.add(odd)
     left = [path for path in left if named[path] == path]
+    asked: dict[str, Any] = {"model": str(folder), "workers": workers, "stability": stability, "profile": profile}
     if left:
         with ray_session(address), tqdm(total=len(pictures), initial=len(pictures) - len(left), unit="picture") as bar:
             rows = []
-            for row in judge_paths(left, model=str(folder), workers=workers, stability=stability):
+            for row in judge_paths(left, **asked):
                 rows.append(row)
                 bar.update()
                 if len(rows) == PART:
@@ -95,6 +111,14 @@ def _identity(folder: Path) -> dict[str, Any]:
 
     revision = json.loads((folder / "config.json").read_text())["revision"]
     return {"model": folder.name, "revision": revision, "runtime": choose_runtime()}
+
+
+def _held(folder: Path, profile: Profile | None) -> dict[str, Any]:
+    """Which profile the rows are held to, so that no other one goes on with them; raises BadProfile."""
+    if profile is None:
+        return {}
+    profile.check(folder.name, _identity(folder)["revision"])
+    return {"profile": sha256(profile.as_json().encode()).hexdigest()[:16]}
 
 
 def _group(parts: Any) -> str:

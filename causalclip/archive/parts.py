@@ -47,11 +47,11 @@ class Parts:
             write_whole(path, json.dumps(run, indent=2).encode() + b"\n")
             return
         before = json.loads(path.read_text())
-        other = [name for name in run if before.get(name) != run[name]]
+        other = [name for name in {**before, **run} if before.get(name) != run.get(name)]
         if other:
             raise ArchiveProblem(
                 f"{self.folder} is of another run ({', '.join(other)}: {before.get(other[0])!r} there, "
-                f"{run[other[0]]!r} now): choose a new folder for --out."
+                f"{run.get(other[0])!r} now): choose a new folder for --out."
             )
 
     def paths(self) -> list[Path]:

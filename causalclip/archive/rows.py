@@ -3,6 +3,7 @@
 Columns have the names, and the schema number, of causalclip.examine.examination.Examination.as_dict.
 """
 
+import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,7 @@ SCHEMA = pa.schema(
         ("low", pa.float64()),
         ("high", pa.float64()),
         ("threshold", pa.float64()),
+        ("archive", pa.string()),
         ("stability", pa.string()),
         ("flips", TEXTS),
         ("cautions", TEXTS),
@@ -92,6 +94,7 @@ def judged_row(
         "low": calibration.low,
         "high": calibration.high,
         "threshold": calibration.threshold,
+        "archive": _standing(row, provenance, verdict, detector),
         "stability": stability.words if stability else not_checked()["words"],
         "flips": list(stability.flips) if stability else None,
         "model": detector.name,
@@ -99,6 +102,17 @@ def judged_row(
         "runtime": detector.runtime,
         "examined": datetime.now(UTC).replace(microsecond=0).isoformat(),
     }
+
+
+def _standing(row: Row, provenance: Provenance, verdict: "Verdict", detector: "Detector") -> str | None:
+    """Examination.archive as JSON; null without a profile."""
+    profile = detector.profile
+    if profile is None:
+        return None
+    side = max(row["width"], row["height"])
+    other = profile.unlike(camera=provenance.camera, format=row["format"], side=side, kinds=row["cautions"])
+    standing = profile.standing(verdict.probability, high=detector.config.calibration.high)
+    return json.dumps(standing.as_dict() | {"unlike": list(other)})
 
 
 def failed_row(path: str, sentence: str) -> Row:

@@ -25,6 +25,7 @@ from causalclip.archive.sources import read_bytes
 from causalclip.examine.examination import look_closer, read_claims
 from causalclip.pictures.formats import MAX_BYTES
 from causalclip.pictures.loading import ImageError, load_image
+from causalclip.profile import Profile
 from causalclip.provenance.reading import Provenance
 
 OURS = "Something went wrong here, and that is not the file's fault."
@@ -51,10 +52,12 @@ def ray_session(address: str | None) -> Iterator[None]:
         ray.shutdown()
 
 
-def judge_paths(paths: list[str], *, model: str, workers: int, stability: bool) -> Iterator[Row]:
+def judge_paths(
+    paths: list[str], *, model: str, workers: int, stability: bool, profile: Profile | None = None
+) -> Iterator[Row]:
     """Judges every picture and yields its row, in any order. `workers`: processes with a loaded detector each.
 
-    A worker that dies is replaced and its pictures are judged again.
+    A worker that dies is replaced and its pictures are judged again. profile: what they are held to.
     """
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -66,7 +69,7 @@ def judge_paths(paths: list[str], *, model: str, workers: int, stability: bool) 
         .map(decode, num_cpus=1)
         .map_batches(
             Judge,
-            fn_constructor_args=(model, stability),
+            fn_constructor_args=(model, stability, profile),
             batch_size=BATCH,
             compute=ray.data.ActorPoolStrategy(size=workers),
             num_cpus=0.5,  # as Ray counts: half is left to decoding, which also keeps Ray from joining the two
@@ -101,10 +104,11 @@ def decode(item: dict[str, Any]) -> dict[str, Any]:
 class Judge:
     """An actor: one loaded detector, and pictures by the batch."""
 
-    def __init__(self, model: str, stability: bool) -> None:
+    def __init__(self, model: str, stability: bool, profile: Profile | None) -> None:
         from causalclip.detector import Detector
 
-        self.detector, self.stability = Detector.from_pretrained(model), stability
+        detector = Detector.from_pretrained(model)
+        self.detector, self.stability = detector.with_profile(profile) if profile else detector, stability
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[bytes]]:
         found = [pickle.loads(packed) for packed in batch["found"]]

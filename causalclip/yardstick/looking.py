@@ -58,16 +58,19 @@ class _Read:
     hash: int
 
 
-def look(members: Iterable[Member], detector: Detector) -> Iterator[Looked | Refused]:
-    """Judges every picture as it is, without the check of stability; in order, a bad file costs its own row."""
-    with ThreadPoolExecutor(READERS) as pool:
-        ahead: deque[tuple[str, Future[_Read]]] = deque()
+def look(members: Iterable[Member], detector: Detector, *, ahead: int = READERS) -> Iterator[Looked | Refused]:
+    """Judges every picture as it is, without the check of stability; in order, a bad file costs its own row.
+
+    ahead: pictures that are read while one is judged; all of them are in memory.
+    """
+    with ThreadPoolExecutor(max(1, ahead)) as pool:
+        coming: deque[tuple[str, Future[_Read]]] = deque()
         for name, content in members:
-            ahead.append((name, pool.submit(partial(_read, content))))
-            if len(ahead) > READERS:
-                yield _judged(*ahead.popleft(), detector)
-        while ahead:
-            yield _judged(*ahead.popleft(), detector)
+            coming.append((name, pool.submit(partial(_read, content))))
+            if len(coming) > ahead:
+                yield _judged(*coming.popleft(), detector)
+        while coming:
+            yield _judged(*coming.popleft(), detector)
 
 
 def _read(content: bytes | ImageError) -> _Read:

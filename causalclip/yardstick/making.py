@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from causalclip.profile import Profile
+from causalclip.languages import N_, _, decimal, figure, number
+from causalclip.profile import COUNT, Profile
 from causalclip.promise import threshold, too_few
 from causalclip.yardstick.looking import Looked
 
@@ -38,9 +39,10 @@ class Rate:
     @property
     def words(self) -> str:
         """For a person."""
-        low, high = (100 * edge for edge in self.interval)
-        share = 100 * self.reached / self.count
-        return f"{self.reached:,} of {self.count:,} ({share:.1f} %; 95 % interval {low:.1f} to {high:.1f} %)"
+        low, high = (decimal(100 * edge, digits=1) for edge in self.interval)
+        said = N_("{reached} of {count} ({share} %; 95 % interval {low} to {high} %)")
+        share = decimal(100 * self.reached / self.count, digits=1)
+        return _(said, reached=number(self.reached), count=number(self.count), share=share, low=low, high=high)
 
 
 def make_profile(
@@ -100,32 +102,45 @@ def findings(profile: Profile, *, shipped: float, at_most: float) -> list[str]:
     """What the photographs say of the detector, in sentences. shipped: its own threshold."""
     rate = Rate(sum(score >= shipped for score in profile.counted), len(profile.counted))
     accused = sum(score >= shipped for score in profile.scores)
-    said = [f"{len(profile.scores):,} photographs were judged as they are; they count as {rate.count:,}."]
-    said.append(
-        f"At the detector's own threshold ({shipped:.2f}), {accused:,} of them are called likely generated before the "
-        f"check of stability. By what counts as one: {rate.words}."
+    said = [_("Photographs that were judged: {n}.", n=number(len(profile.scores)))]
+    if rate.count < len(profile.scores):
+        said.append(_(COUNT, counted=number(rate.count)))
+    high = N_(
+        "Called likely generated at the detector's own threshold ({threshold}), before the check of stability: "
+        "{accused}. By what counts as one: {rate}."
     )
+    said.append(_(high, threshold=decimal(shipped, digits=2), accused=number(accused), rate=rate.words))
     said.append(_promise(profile, shipped, at_most))
     cameras = [name for name in profile.cameras if name]
     if len(cameras) == 1 and not profile.cameras.get(""):
-        said.append(f"All are by one camera ({cameras[0]}): they speak for that one alone.")
-    if profile.generated:
-        for name, high in (("the detector's", shipped), ("the profile's", profile.high(shipped))):
-            found = Rate(sum(score >= high for score in profile.generated), len(profile.generated))
-            said.append(f"Of the pictures known to be generated, {found.words} reach {name} threshold.")
-    return said
+        said.append(_("All are by one camera ({camera}): they speak for that one alone.", camera=cameras[0]))
+    return said + (_missed(profile, shipped) if profile.generated else [])
+
+
+def _missed(profile: Profile, shipped: float) -> list[str]:
+    """How many of the known generated pictures are called so, at either threshold."""
+    thresholds = (
+        (shipped, N_("Of the pictures known to be generated, {rate} reach the detector's threshold.")),
+        (profile.high(shipped), N_("Of the pictures known to be generated, {rate} reach the profile's threshold.")),
+    )
+    count = len(profile.generated)
+    rates = [Rate(sum(score >= high for score in profile.generated), count) for high, _said in thresholds]
+    return [_(said, rate=rate.words) for rate, (_high, said) in zip(rates, thresholds, strict=True)]
 
 
 def _promise(profile: Profile, shipped: float, at_most: float) -> str:
+    percent = figure(100 * at_most)
     if few := too_few(len(profile.counted), at_most):
-        return f"{few} The threshold stays as it is; answers will say how many photographs scored as high."
+        stays = _("The threshold stays as it is; answers will say how many photographs scored as high.")
+        return f"{few} {stays}"
     own = threshold(profile.counted, at_most)
     assert own is not None
     if own <= shipped:
-        return (
-            f"{100 * at_most:g} % would be kept from {own:.4f} on. The detector's own threshold is stricter, and stays."
-        )
-    return (
-        f"With the profile, the threshold is {own:.4f}: at most {100 * at_most:g} of 100 real photographs like these "
-        "are expected to reach it; that holds for 95 of 100 archives of this size."
+        strict = N_("{percent} % would be kept from {own} on. The detector's own threshold is stricter, and stays.")
+        return _(strict, percent=percent, own=decimal(own, digits=4))
+    return _(
+        "With the profile, the threshold is {own}: at most {percent} of 100 real photographs like these are expected "
+        "to reach it; that holds for 95 of 100 archives of this size.",
+        percent=percent,
+        own=decimal(own, digits=4),
     )

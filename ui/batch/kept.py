@@ -54,6 +54,7 @@ class Batch:
     """folder: where its reports lie. total: how many rows there will be. thumbnails: data addresses, by hash.
 
     edges: what a score must not be rounded across. finished: rows that will not change, by hash, of earlier runs, too.
+    held: when the profile was made that all this is held to; "" without one.
     """
 
     folder: Path
@@ -62,6 +63,7 @@ class Batch:
     thumbnails: Mapping[str, str] = field(default_factory=dict)
     edges: tuple[float, ...] = ()
     finished: Mapping[str, Row] = field(default_factory=dict)
+    held: str = ""
 
     @property
     def answered(self) -> int:

@@ -82,7 +82,7 @@ class BatchTab:
         yield self._running(batch)
         try:
             detector = gated(self.detector(), verdict=Priority.BATCH, check=turn.check)
-            batch = replace(batch, edges=_edges(detector))
+            batch = replace(_held(batch, detector), edges=_edges(detector))
             known = batch.known()
             for done in _one_by_one(examine_all(lambda: collect(paths), detector, known)):
                 if isinstance(done, int):
@@ -206,6 +206,12 @@ def _downloads() -> tuple[dict[Kind, gr.Button], dict[Kind, gr.DownloadButton]]:
     with gr.Row(elem_classes="cc-hidden"):
         files = {kind: gr.DownloadButton(_(label), elem_id=f"batch-{kind}-file") for kind, label in KINDS.items()}
     return wanted, files
+
+
+def _held(batch: Batch, detector: Detector) -> Batch:
+    """The batch; without what was found while another profile was in use."""
+    made = detector.profile.made if detector.profile else ""
+    return batch if batch.held == made else Batch(new_folder(), batch.total, held=made)
 
 
 def _edges(detector: Detector) -> tuple[float, ...]:

@@ -32,6 +32,7 @@ class Priority(IntEnum):
     BATCH = 1
     STABILITY = 2
     ATTACK = 3
+    YARDSTICK = 4
 
 
 class Gate:
@@ -118,6 +119,9 @@ class _Gated:
 
     def predict(self, pixels: np.ndarray) -> Any:
         return self._alone(self._verdict, lambda: self._detector.predict(pixels))
+
+    def judge(self, pixels: np.ndarray) -> Any:
+        return self._alone(self._verdict, lambda: self._detector.judge(pixels))
 
     def judge_all(self, pictures: Iterable[np.ndarray], **options: Any) -> list[Any]:
         found, left = [], iter(pictures)

@@ -1,17 +1,24 @@
-"""The one detector of the app, loaded once and only when it is needed."""
+"""The one detector of the app, loaded once and only when it is needed, and held to what a page has chosen."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from causalclip.profile import read_profile
+from causalclip.languages import N_, _
+from causalclip.profile import BadProfile, Profile, read_profile
+from ui.server.turns import current_session
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
+
+MOST_CHOSEN = 32  # pages that may have a profile of their own at once; a large one takes some MB
+FULL = N_("Too many pages use a profile of their own right now. Try again later.")
+_chosen: dict[str, Profile] = {}  # session -> the profile that its page is held to
 
 
 class LazyDetector:
@@ -63,3 +70,39 @@ class LazyDetector:
         """Why it cannot be used, once warm_up has tried; waits for that."""
         self._tried.wait()
         return self._problem
+
+
+class Held:
+    """The detector, held to the profile that the page whose event is being answered has chosen for itself.
+
+    own: the detector as the host has it.
+    """
+
+    def __init__(self, own: Callable[[], Detector]) -> None:
+        self.own = own
+
+    def __call__(self) -> Detector:
+        profile = _chosen.get(current_session() or "")
+        return self.own().with_profile(profile) if profile else self.own()
+
+    @property
+    def profile(self) -> Profile | None:
+        """The one that the page has chosen."""
+        return _chosen.get(current_session() or "")
+
+    def choose(self, profile: Profile) -> None:
+        """Holds the page to a profile, until it is closed; raises BadProfile where that cannot be."""
+        self.own().with_profile(profile)
+        session = current_session() or ""
+        if session not in _chosen and len(_chosen) >= MOST_CHOSEN:
+            raise BadProfile(_(FULL))
+        _chosen[session] = profile
+
+    def release(self) -> None:
+        """Holds the page to none of its own any more."""
+        forget_profile(current_session() or "")
+
+
+def forget_profile(session: str) -> None:
+    """Of a page that was closed."""
+    _chosen.pop(session, None)

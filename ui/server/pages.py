@@ -15,6 +15,7 @@ import gradio as gr
 from gradio.state_holder import StateHolder
 from gradio.utils import LRUCache
 
+from ui.server.lazy import forget_profile
 from ui.server.store import STORE
 from ui.server.turns import forget_turns
 
@@ -65,6 +66,7 @@ def forget_gone(page: gr.Blocks, *, now: float | None = None) -> None:
 def forget(page: gr.Blocks, session: str) -> None:
     """Forgets a session in memory and on disk."""
     forget_state(page, session)
+    forget_profile(session)
     STORE.close(session)
 
 

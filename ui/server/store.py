@@ -107,6 +107,15 @@ class Store:
                     self._kept[name].users.add(("call", event))
                 self._postpone(name)
 
+    def drop(self, session: str, paths: Iterable[str]) -> None:
+        """Deletes uploads at once that a page has done with; what another page or a call uses stays."""
+        with self._lock:
+            for name in self._names(paths):
+                self._kept[name].users.discard(("page", session))
+                self._pages.get(session, set()).discard(name)
+                self._postpone(name, 0.0)
+        self._delete()
+
     def settle(self, pending: Callable[[str], bool]) -> None:
         """Lets go of what calls have used that neither wait nor run any more."""
         with self._lock:

@@ -21,6 +21,7 @@ import psutil  # noqa: E402
 from causalclip.cli import app  # noqa: E402
 from causalclip.examine.examination import SCHEMA  # noqa: E402
 from causalclip.examine.headline import ANSWERS  # noqa: E402
+from causalclip.profile import Profile  # noqa: E402
 from tests.makers.detectors import saved_detector  # noqa: E402
 from tests.makers.pictures import encode, photo  # noqa: E402
 
@@ -136,6 +137,26 @@ def test_without_ray_a_sentence_says_how_to_get_it(tmp_path: Path, monkeypatch: 
     result = run(tmp_path, "--out", tmp_path / "out")
     assert result.exit_code == 1
     assert result.stderr.strip() == "An archive needs Ray: pip install -r requirements-archive.txt."
+
+
+@pytest.mark.ray
+def test_rows_are_held_to_a_profile_and_to_no_other(model: str, tmp_path: Path) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    (source / "a.jpg").write_bytes(encode(photo(90, 100), "JPEG"))
+    profile = Profile("model", "test", "float32", "2026-01-01", (0.999,) * 80, (0.999,) * 80, 0.05)
+    profile.write(tmp_path / "profile.json")
+    given = (source, "--out", out, "--model", model, "--workers", 1)
+    assert run(*given, "--profile", tmp_path / "profile.json").exit_code == 0
+    [row] = pd.read_parquet(out / "pictures").to_dict("records")
+    said = json.loads(row["archive"])
+    assert said["sentence"] == "Of 80 photographs of your archive, 80 scored this high."
+    assert said["unlike"]
+    assert row["high"] == said["high"] > 0.999
+    assert run(*given).exit_code == 1  # the folder is of a run that was held to a profile
+    other = tmp_path / "other.json"
+    other.write_text((tmp_path / "profile.json").read_text().replace('"test"', '"another"'))
+    assert "Make it again" in run(source, "--out", tmp_path / "new", "--model", model, "--profile", other).stderr
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,15 @@ def test_it_is_no_copy_of_english(catalogue: Catalog) -> None:
     assert not [message for message in same if len(re.sub("{.*?}", "", message).split()) > 5]
 
 
+def test_no_sentence_is_another_languages() -> None:
+    spoken: dict[tuple[Message, str], list[str]] = {}
+    for language in OTHERS:
+        for message, forms in pairs(catalogues.read(language)):
+            if len(re.findall(r"[^\W\d]{3,}", re.sub("{.*?}", "", forms[-1]))) > 3:
+                spoken.setdefault((message, forms[-1]), []).append(language)
+    assert {key: languages for key, languages in spoken.items() if len(languages) > 1} == {}
+
+
 def test_the_three_answers_are_said_in_one_way(language: str) -> None:
     """In large print and within a sentence."""
     with speaking(language):

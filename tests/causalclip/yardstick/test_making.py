@@ -117,7 +117,7 @@ def test_the_page_shows_the_accused_and_escapes_names() -> None:
     assert "&lt;b&gt;.jpg: 0.900" in page
     assert "fine.jpg" not in page
     assert "<i>" not in page
-    assert "Histogram of 2 scores" in page
+    assert "Photographs: 2; in the highest bar: 1." in page
 
 
 def test_the_command_makes_a_profile_that_detect_uses(model: str, tmp_path: Path) -> None:

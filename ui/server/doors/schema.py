@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import unquote
@@ -115,7 +115,10 @@ class Schema:
 
     def __init__(self, page: gr.Blocks) -> None:
         self.page = page
-        self._fields = {key: [_Field(block) for block in function.inputs] for key, function in page.fns.items()}
+        self._fields = {
+            key: [_Field(block, checked=function.preprocess) for block in function.inputs]
+            for key, function in page.fns.items()
+        }
 
     def read(self, body: bytes, name: str | None) -> Call:
         """Reads a call of a function by its `name` alone where there is one, else by the number in the body.
@@ -130,7 +133,7 @@ class Schema:
             long = f"A session's name is a text of 1 to {LONGEST_NAME} characters."
             raise BadCallError(long if ("session_hash",) in places else NOT_JSON) from None
         function = self._function(name, sent.fn_index)
-        sent.data, sent.fn_index = self._values(function, sent.data), function._id
+        sent.data, sent.fn_index = self._values(function, sent.data, sent.session_hash), function._id
         sent.trigger_id = sent.trigger_id if sent.trigger_id in {block for block, _ in function.targets} else None
         sent.event_data = _event(sent.event_data)
         files = tuple(
@@ -144,25 +147,31 @@ class Schema:
                 return function
         raise BadCallError(NO_FUNCTION)
 
-    def _values(self, function: Any, values: list[Any]) -> list[Any]:
+    def _values(self, function: Any, values: list[Any], session: str | None) -> list[Any]:
         """The value of each field; those that the API leaves out are empty."""
+        page = self.page.state_holder.session_data.get(session or "")
+        own = page.blocks_config.blocks if page else {}
         if function.cancels:
             return []
         fields = self._fields[function._id]
         shown = [field for field in fields if not field.block.skip_api]
         if len(values) == len(fields):
-            return [field.read(value) for field, value in zip(fields, values, strict=True)]
+            return [field.read(value, own) for field, value in zip(fields, values, strict=True)]
         if len(values) != len(shown):
             raise BadCallError(f"This function takes {len(shown)} values, not {len(values)}.")
         given = iter(values)
-        return [None if field.block.skip_api else field.read(next(given)) for field in fields]
+        return [None if field.block.skip_api else field.read(next(given), own) for field in fields]
 
 
 class _Field:
-    """What one input of a function takes."""
+    """What one input of a function takes.
 
-    def __init__(self, block: Any) -> None:
+    checked: Gradio compares a choice with the component's own, and repeats one that is none of them.
+    """
+
+    def __init__(self, block: Any, *, checked: bool) -> None:
         self.block = block
+        self.checked = checked and isinstance(block, (gr.Dropdown, gr.Radio))
         known = [(kind, words) for component, kind, words in FIELDS if isinstance(block, component)]
         if not known:
             raise TypeError(f"Say in {__name__}.FIELDS what a {type(block).__name__} takes: it is an input here.")
@@ -172,15 +181,28 @@ class _Field:
             self.words = f"takes a text of at most {limit} characters"
         self._type = TypeAdapter(kind, config=_STRICT)
 
-    def read(self, value: Any) -> Any:
+    def read(self, value: Any, own: Mapping[int, Any]) -> Any:
+        """The value that goes on. own: components of the sender's page, by number, where it has changed any."""
         try:
-            return self._type.validate_python(value)
+            read = self._type.validate_python(value)
+            if self.checked and not _chosen(own.get(self.block._id, self.block), read):
+                raise BadCallError(f"{self.label} takes one of its own choices.")
+            return read
         except ValidationError as error:
             own = [problem["ctx"]["error"] for problem in error.errors() if problem["type"] == "value_error"]
             if own:
                 raise own[0] from None
-            label = self.block.label or "A field of this function"
-            raise BadCallError(self.words if self.words is NOT_UPLOADED else f"{label} {self.words}.") from None
+            raise BadCallError(self.words if self.words is NOT_UPLOADED else f"{self.label} {self.words}.") from None
+
+    @property
+    def label(self) -> str:
+        """What the field is called in a sentence."""
+        return self.block.label or "A field of this function"
+
+
+def _chosen(block: Any, read: Any) -> bool:
+    choices = [value for _, value in block.choices]
+    return read is None or all(value in choices for value in (read if isinstance(read, list) else [read]))
 
 
 def _event(event: Any) -> dict[str, Any]:

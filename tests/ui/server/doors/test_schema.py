@@ -158,13 +158,26 @@ def test_only_what_was_read_goes_on(form: gr.Blocks) -> None:
         (3, [["a"]], "takes a choice"),
         (3, ["a"] * 1001, "takes a choice"),
         (3, float("nan"), "takes a choice"),
+        (3, PLACE, "takes one of its own choices"),
+        (3, ["a", PLACE], "takes one of its own choices"),
     ],
 )
 def test_a_field_takes_its_own_kind(form: gr.Blocks, place: int, value: Any, sentence: str) -> None:
     values = ["a", 1, True, "a"]
     values[place] = value
-    with pytest.raises(BadCallError, match=sentence):
+    with pytest.raises(BadCallError, match=sentence) as refused:
         read("form", *values, page=form)
+    assert PLACE not in str(refused.value)
+
+
+def test_choices_are_those_that_the_senders_page_has_now(form: gr.Blocks) -> None:
+    [number] = [key for key, block in form.blocks.items() if isinstance(block, gr.Dropdown)]
+    form.state_holder.set_blocks(form)
+    form.state_holder["somebody"][number] = gr.Dropdown(["b"], render=False)
+    assert read("form", "a", 1, True, "b", page=form, session_hash="somebody")["data"][3] == "b"
+    for session, choice in (("somebody", "a"), ("another", "b")):
+        with pytest.raises(BadCallError, match="takes one of its own choices"):
+            read("form", "a", 1, True, choice, page=form, session_hash=session)
 
 
 def test_a_click_that_does_not_say_on_what_was_on_nothing(form: gr.Blocks) -> None:

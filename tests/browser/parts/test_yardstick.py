@@ -1,0 +1,99 @@
+"""An archive as the yardstick, as a newsroom meets it: a folder, its progress, what was found, answers held to it."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Open, open_tab
+from tests.makers.detectors import tiny_detector
+from tests.makers.pictures import encode
+from ui.yardstick import chooser
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """A folder of four photographs, and of a file that is cut short."""
+    for n in range(4):
+        coarse = np.random.default_rng(n).integers(0, 255, (12, 16, 3), dtype=np.uint8)
+        data = encode(np.asarray(Image.fromarray(coarse).resize((160, 120), Image.Resampling.BICUBIC)), "JPEG")
+        (tmp_path / f"photo {n}.jpg").write_bytes(data)
+    (tmp_path / "broken.jpg").write_bytes(data[:900])
+    (tmp_path / "notes.txt").write_text("no picture")
+    return tmp_path
+
+
+def choose(page: Page, kind: str, folder: Path) -> None:
+    with page.expect_file_chooser() as chosen:
+        page.locator(f"#yardstick-chooser button[data-kind={kind}][data-folder]").click()
+    chosen.value.set_files(folder)
+
+
+def judge(page: Page, file: Path) -> None:
+    open_tab(page, "Detect")
+    page.locator("#picture input[type=file]").set_input_files(file)
+    expect(page.locator("#status .cc-scale")).to_be_visible()
+
+
+@pytest.mark.parametrize(("width", "dark"), [(390, False), (1440, True)], ids=["phone, light", "desk, dark"])
+def test_a_folder_becomes_the_yardstick_of_this_page(
+    open_page: Open, photographs: Path, width: int, dark: bool
+) -> None:
+    page = open_page(width=width, dark=dark)
+    open_tab(page, "Your archive")
+    expect(page.locator("#yardstick-in-use")).to_contain_text("held to no profile")
+    expect(page.locator("#yardstick-further")).to_be_hidden()
+    choose(page, "real", photographs)
+    said = page.locator("#yardstick-chooser .cc-said")
+    expect(said).to_have_text("5 of 5 judged.")
+    result = page.locator("#yardstick-result")
+    expect(result).to_contain_text("Photographs that were judged: 4.")
+    expect(result).to_contain_text("4 are too few for 5 %: 59 are needed.")
+    expect(result).to_contain_text("broken.jpg: ")
+    expect(result.locator("svg")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    found = Axe().run(page).response["violations"]
+    serious = [(v["id"], v["nodes"][0]["html"][:200]) for v in found if v["impact"] in ("serious", "critical")]
+    assert not serious
+    with page.expect_download() as loaded:
+        page.locator("#yardstick-profile").click()
+    profile = json.loads(Path(loaded.value.path()).read_text())
+    assert len(profile["scores"]) == 4
+    assert not re.search("photo|broken", json.dumps(profile))
+    page.locator("#yardstick-use").click()
+    expect(page.locator("#yardstick-in-use")).to_contain_text("Photographs in it: 4.")
+    judge(page, photographs / "photo 1.jpg")
+    expect(page.locator("#status .cc-archive")).to_contain_text("Of 4 photographs of your archive, ")
+
+
+def test_portions_follow_one_another_and_a_profile_of_a_file_is_used(
+    open_page: Open, serve: Callable[[Any], str], photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chooser, "PORTION", 2)
+    address = serve(tiny_detector())
+    page = open_page(address)
+    open_tab(page, "Your archive")
+    choose(page, "real", photographs)
+    expect(page.locator("#yardstick-chooser .cc-said")).to_have_text("5 of 5 judged.")
+    expect(page.locator("#yardstick-status [data-portions]")).to_have_attribute("data-portions", "3")
+    choose(page, "generated", photographs)
+    expect(page.locator("#yardstick-result")).to_contain_text("Of the pictures known to be generated, ")
+    with page.expect_download() as loaded:
+        page.locator("#yardstick-profile").click()
+    kept = photographs / "kept" / "profile.json"
+    loaded.value.save_as(kept)
+    other = open_page(address)
+    open_tab(other, "Your archive")
+    other.locator("#yardstick-given input[type=file]").set_input_files(kept)
+    expect(other.locator("#yardstick-in-use")).to_contain_text("Photographs in it: 4.")
+    other.locator("#yardstick-release").click()
+    expect(other.locator("#yardstick-in-use")).to_contain_text("held to no profile")
+    page.locator("#yardstick-clear").click()
+    expect(page.locator("#yardstick-result svg")).to_have_count(0)

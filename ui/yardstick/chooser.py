@@ -1,0 +1,132 @@
+"""How an archive comes: the browser sends a few files at a time, and the next ones when those have been judged."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+
+from causalclip.languages import N_, _, number
+from causalclip.pictures.formats import ENDINGS
+from causalclip.profile import COMMAND
+from ui.yardstick.kept import MOST
+
+PORTION, BYTES = 20, 100 * 2**20  # files and bytes that are sent at once
+FULL = N_("A page takes {most} pictures. For more, use the command: {command}.")
+KINDS = {
+    "real": N_("Photographs that you know to be real"),
+    "generated": N_("Pictures that you know to be generated (you can leave these out)"),
+}
+# Files go to the hidden field of their kind; #yardstick-status says how many portions and files have been judged.
+SCRIPT = """
+const endings = ENDINGS, most = MOST, portion = PORTION, bytes = BYTES, patience = 600000;
+const words = WORDS;
+const said = element.querySelector(".cc-said"), bar = element.querySelector("progress");
+const nothing = { judged: "0", portions: "0" };
+const status = () => document.querySelector("#yardstick-status [data-judged]")?.dataset ?? nothing;
+const input = (kind) => document.querySelector(`#yardstick-${kind}-files input[type=file]`);
+const fits = (file) => endings.some((ending) => file.name.toLowerCase().endsWith(ending)) && !file.name.startsWith(".");
+const fill = (text, values) => text.replace(/{(\\w+)}/g, (_, name) => values[name]);
+let halted = false, sending = false;
+const until = async (met) => {
+  let judged = status().judged, since = Date.now();
+  while (!met() && !halted && Date.now() - since < patience) {
+    await new Promise((go) => setTimeout(go, 100));
+    if (status().judged !== judged) [judged, since] = [status().judged, Date.now()];
+  }
+  return met();
+};
+const portions = (files) => files.reduce((all, file) => {
+  const last = all[all.length - 1];
+  const full = !last || last.length === portion || last.reduce((sum, f) => sum + f.size, file.size) > bytes;
+  full ? all.push([file]) : last.push(file);
+  return all;
+}, []);
+const give = async (kind, files) => {
+  if (!(await until(() => input(kind)))) return false;
+  const transfer = new DataTransfer(), before = status().portions;
+  files.forEach((file) => transfer.items.add(file));
+  input(kind).files = transfer.files;
+  input(kind).dispatchEvent(new Event("change", { bubbles: true }));
+  await until(() => status().portions !== before || "halt" in status());
+  halted ||= "halt" in status();
+  return status().portions !== before;
+};
+const send = async (kind, files) => {
+  if (sending) return;
+  const before = Number(status().judged), good = files.filter(fits).slice(0, Math.max(0, most - before));
+  if (!good.length) return void (said.textContent = before >= most ? words.full : words.none);
+  [sending, halted, bar.hidden, bar.max, bar.value] = [true, false, false, good.length, 0];
+  const began = Date.now();
+  const tell = () => {
+    const done = (bar.value = Number(status().judged) - before);
+    const left = (Date.now() - began) / done * (good.length - done);
+    const about = done && done < good.length ? ` ${fill(words.left, { n: Math.ceil(left / 60000) })}` : "";
+    said.textContent = fill(words.done, { done, total: good.length }) + about;
+  };
+  const ticks = setInterval(tell, 500);
+  let whole = true;
+  for (const some of portions(good)) if (whole && !halted) whole = await give(kind, some);
+  clearInterval(ticks);
+  tell();
+  if (!whole && !halted) said.textContent = words.lost;
+  [sending, bar.hidden] = [false, true];
+};
+const walk = async (entry) => {
+  if (entry.isFile) return [await new Promise((take, fail) => entry.file(take, fail))];
+  const reader = entry.createReader(), found = [];
+  for (;;) {
+    const some = await new Promise((take, fail) => reader.readEntries(take, fail));
+    if (!some.length) return found;
+    for (const inner of some) found.push(...(await walk(inner)));
+  }
+};
+for (const button of element.querySelectorAll("button[data-kind]")) button.addEventListener("click", () => {
+  const options = "folder" in button.dataset ? { webkitdirectory: true } : { accept: endings.join() };
+  const chosen = Object.assign(document.createElement("input"), { type: "file", multiple: true, ...options });
+  chosen.addEventListener("change", () => send(button.dataset.kind, [...chosen.files]));
+  chosen.click();
+});
+for (const place of element.querySelectorAll("fieldset")) {
+  place.addEventListener("dragover", (event) => event.preventDefault());
+  place.addEventListener("drop", async (event) => {
+    event.preventDefault();
+    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+    send(place.dataset.kind, (await Promise.all(entries.map(walk))).flat());
+  });
+}
+document.addEventListener("click", (event) => event.target.closest?.("#yardstick-stop") && (halted = true));
+"""
+
+
+def chooser() -> str:
+    """As HTML: a place for each kind of picture, and how far it is."""
+    places = "".join(
+        f"<fieldset data-kind='{kind}'><legend>{escape(_(legend))}</legend>"
+        f"<button type='button' class='cc-do' data-kind='{kind}'>{escape(_('Choose pictures'))}</button> "
+        f"<button type='button' class='cc-do' data-kind='{kind}' data-folder>{escape(_('Choose a folder'))}</button> "
+        f"{escape(_('or drop them here'))}</fieldset>"
+        for kind, legend in KINDS.items()
+    )
+    return f"{places}<progress hidden aria-label='{escape(_('Judged'))}'></progress><p class='cc-said'></p>"
+
+
+def script() -> str:
+    """With this server's limits, in the reader's language."""
+    words = {
+        "none": _("There is no picture in it."),
+        "full": _(FULL, most=number(MOST), command=COMMAND),
+        "done": _("{done} of {total} judged.", done="{done}", total="{total}"),
+        "left": _("About {n} minutes left.", n="{n}"),
+        "lost": _("Some of the pictures did not arrive. Choose them again."),
+    }
+    values = {
+        "ENDINGS": json.dumps(ENDINGS),
+        "MOST": str(MOST),
+        "PORTION": str(PORTION),
+        "BYTES": str(BYTES),
+        "WORDS": json.dumps(words),
+    }
+    text = SCRIPT
+    for name, value in values.items():
+        text = text.replace(f"= {name}", f"= {value}", 1)
+    return text
