@@ -1,20 +1,20 @@
-"""python -m benchmarks.yardstick --data FOLDER: is a profile's promise kept?
+"""Is a profile's promise kept?
+
+    python -m benchmarks.yardstick                                                    # by the kept scores
+    python -m benchmarks.yardstick --data FOLDER --originals ORIGINALS --cache CACHE  # judged again
 
 The real pictures of the test set are judged once (kept in yardstick.json, without names) and split in two, 1,000 times:
 an archive makes a threshold, and the share of the others that reach it is compared with the promise. Every owner's
 pictures are split at random, so that both parts are alike; and owners are split, so that they are not. What chance
 alone would give in the first case is exact: the number above the k-th highest of n follows the beta-binomial law.
-
-A score is that of the whole picture in one square, without close-up windows, which takes an eighth of the time. The
-promise is one on ranks: it does not depend on what the score is.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -29,38 +29,36 @@ Split = Callable[[np.random.Generator, np.ndarray], np.ndarray]  # owners [N] ->
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="judge again: the folder with manifest.csv")
+    parser.add_argument("--originals", type=Path, help="of the test set's pictures that are there by reference")
+    parser.add_argument("--cache", type=Path, default=Path(".cache/features"))
     given = parser.parse_args()
     kept = json.loads(KEPT.read_text()) if KEPT.is_file() else {}
     if given.data:
-        kept = judged(given.data)
+        kept = judged(given.data, given.originals, cache=given.cache)
     kept["draws"] = list(tables(np.array(kept["owners"]), np.array(kept["scores"])))
     KEPT.write_text(json.dumps(kept) + "\n")
     for row in kept["draws"]:
         print(json.dumps(row))
 
 
-def judged(folder: Path) -> dict[str, Any]:
-    """Scores of the test set's real pictures, and a number for the owner of each."""
+def judged(data: Path, originals: Path | None, *, cache: Path) -> dict[str, Any]:
+    """Scores of the test set's real pictures, as the page gives them, and a number for the owner of each."""
+    from benchmarks.detection.__main__ import test_records
+    from benchmarks.detection.views import score
     from causalclip.detector import Detector
-    from causalclip.pictures.loading import load_image
 
-    with open(folder / "manifest.csv", newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["split"] == "test" and row["label"] == "real"]
-    detector, owners, scores = Detector.from_pretrained(), [row["repo"].partition("/")[0] for row in rows], []
-    for row in rows:
-        [verdict] = detector.judge_all([load_image(folder / row["path"]).pixels], windows=0, squares=1)
-        scores.append(round(verdict.probability, 6))
-    numbers = {name: i for i, name in enumerate(sorted(set(owners)))}
-    about = {
-        "views": "the whole picture in one square",
+    detector, records = Detector.from_pretrained(), [r for r in test_records(data, originals) if not r.label]
+    names = [r.owner or r.group for r in records]
+    numbers = {name: i for i, name in enumerate(sorted(set(names)))}
+    return {
+        "date": date.today().isoformat(),
         "model": detector.name,
         "revision": detector.config.revision,
-        "runtime": detector.runtime,
+        "owners": [numbers[name] for name in names],
+        "scores": [round(float(p), 6) for p in score(detector, records, data, cache=cache).probability],
     }
-    about["views"] = "the whole picture in one square"
-    return about | {"owners": [numbers[name] for name in owners], "scores": scores}
 
 
 def within_owners(rng: np.random.Generator, owners: np.ndarray) -> np.ndarray:

@@ -181,11 +181,11 @@ class _Field:
             self.words = f"takes a text of at most {limit} characters"
         self._type = TypeAdapter(kind, config=_STRICT)
 
-    def read(self, value: Any, own: Mapping[int, Any]) -> Any:
-        """The value that goes on. own: components of the sender's page, by number, where it has changed any."""
+    def read(self, value: Any, known: Mapping[int, Any]) -> Any:
+        """The value that goes on. known: components of the sender's page, by number, where it has changed any."""
         try:
             read = self._type.validate_python(value)
-            if self.checked and not _chosen(own.get(self.block._id, self.block), read):
+            if self.checked and not _chosen(known.get(self.block._id, self.block), read):
                 raise BadCallError(f"{self.label} takes one of its own choices.")
             return read
         except ValidationError as error:
