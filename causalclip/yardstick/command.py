@@ -12,6 +12,9 @@ from tqdm import tqdm
 
 from causalclip.clip.places import WeightsMissing, detector_folder
 from causalclip.codes import DONE, REFUSED
+from causalclip.languages import N_, _, speaking
+from causalclip.languages.names import ENGLISH
+from causalclip.languages.option import Lang, check_language
 from causalclip.pictures.formats import ACCEPTED, ImageError
 from causalclip.running import load_detector, told, walk
 
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
     from causalclip.detector import Detector
     from causalclip.pictures.archives import Member
     from causalclip.yardstick.looking import Looked, Refused
+
+
+NOT_READ = N_("Not read: {name}: {sentence}")
+NEXT = N_("Use it: {command}")
 
 
 class Percent(StrEnum):
@@ -35,21 +42,28 @@ def calibrate(
     ] = Percent.FIVE,
     out: Annotated[Path, typer.Option(help="The output's folder.")] = Path("yardstick"),
     model: Annotated[str, typer.Option(help="A folder, or a name in assets/models.")] = "detector",
+    lang: Lang = ENGLISH,
 ) -> None:
     """Make your own archive the yardstick: profile.json (numbers alone), and summary.html with the accused pictures."""
+    check_language(lang)
+    with told(WeightsMissing):
+        detector_folder(model)
+    with speaking(lang):
+        refused = _calibrate(photos, fakes or [], load_detector(model), share=int(at_most.value) / 100, out=out)
+    raise typer.Exit(REFUSED if refused else DONE)
+
+
+def _calibrate(photos: list[Path], fakes: list[Path], detector: Detector, *, share: float, out: Path) -> bool:
+    """True if a file was refused."""
     from causalclip.yardstick.making import findings, make_profile
     from causalclip.yardstick.page import as_page
 
-    share = int(at_most.value) / 100
-    with told(WeightsMissing):
-        detector_folder(model)
-    detector = load_detector(model)
     looked, refused = _look(photos, detector)
-    generated, also = _look(fakes or [], detector)
+    generated, also = _look(fakes, detector)
     refused += also
     if not looked:
-        typer.echo("No photograph could be read there.", err=True)
-        raise typer.Exit(REFUSED)
+        typer.echo(_("No photograph could be read there."), err=True)
+        return True
     profile = make_profile(looked, detector, at_most=share, generated=generated)
     shipped = detector.config.calibration.high
     said = findings(profile, shipped=shipped, at_most=share)
@@ -57,9 +71,9 @@ def calibrate(
     profile.write(out / "profile.json")
     page = as_page(said, looked, refused, shipped=shipped, high=profile.high(shipped))
     (out / "summary.html").write_text(page, encoding="utf-8", errors="replace")
-    typer.echo("\n".join([*said, *(f"Not read: {one.name}: {one.sentence}" for one in refused)]))
-    typer.echo(f"Use it: python -m causalclip detect picture.jpg --profile {out / 'profile.json'}")
-    raise typer.Exit(REFUSED if refused else DONE)
+    typer.echo("\n".join([*said, *(_(NOT_READ, name=one.name, sentence=one.sentence) for one in refused)]))
+    typer.echo(_(NEXT, command=f"python -m causalclip detect picture.jpg --profile {out / 'profile.json'}"))
+    return bool(refused)
 
 
 def _look(paths: list[Path], detector: Detector) -> tuple[list[Looked], list[Refused]]:

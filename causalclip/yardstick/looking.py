@@ -6,8 +6,8 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from causalclip.examine.examination import look_closer, perceptual_hash, read_claims
@@ -66,7 +66,7 @@ def look(members: Iterable[Member], detector: Detector, *, ahead: int = READERS)
     with ThreadPoolExecutor(max(1, ahead)) as pool:
         coming: deque[tuple[str, Future[_Read]]] = deque()
         for name, content in members:
-            coming.append((name, pool.submit(partial(_read, content))))
+            coming.append((name, pool.submit(copy_context().run, _read, content)))  # who reads speaks the same language
             if len(coming) > ahead:
                 yield _judged(*coming.popleft(), detector)
         while coming:

@@ -1,5 +1,6 @@
 """From photographs to a profile: what counts as one, and what is said."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,20 @@ def test_the_command_makes_a_profile_that_detect_uses(model: str, tmp_path: Path
     assert "of your archive" in judged.stdout
     named = run_causalclip("detect", photos / "0.jpg", "--model", model, CAUSALCLIP_PROFILE=out / "profile.json")
     assert named.stdout == judged.stdout
+
+
+def test_all_that_a_calibration_says_is_in_the_language_asked_for(model: str, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg(noise(1)))
+    (tmp_path / "small.jpg").write_bytes(jpeg(noise(2)[:20]))
+    done = run_causalclip("calibrate", tmp_path, "--out", tmp_path / "out", "--model", model, "--lang", "de")
+    assert done.exit_code == 2
+    assert "Beurteilte Fotografien: 1." in done.stdout
+    assert re.search(r"Nicht gelesen: .*small\.jpg: Das Bild hat 160 x 20 Pixel", done.stdout)
+    assert "Verwenden Sie es so: python -m causalclip detect" in done.stdout
+    assert '<html lang="de"' in (tmp_path / "out" / "summary.html").read_text()
+    other = run_causalclip("calibrate", tmp_path, "--model", model, "--lang", "xx")
+    assert other.exit_code == 2
+    assert "--lang is one of" in other.stderr
 
 
 def test_refusals_cost_their_row_and_nothing_at_all_is_an_error(model: str, tmp_path: Path) -> None:
