@@ -17,6 +17,7 @@ WATCH = """
 import os, sys
 
 NAMED = "/etc/hostname"  # that scripts/redteam/hostile.py has the app open
+OWN = (os.environ["TRAFFIC"], os.environ.get("GRADIO_TEMP_DIR", "/"))  # where the app may write
 LOOPBACK = {"localhost", "127.0.0.1", "0.0.0.0", "::1", "::", "", None}
 
 def watch(event, arguments):
@@ -24,8 +25,10 @@ def watch(event, arguments):
         host = arguments[0]
     elif event in ("socket.connect", "socket.sendto", "socket.sendmsg") and isinstance(arguments[1], tuple):
         host = arguments[1][0]
-    elif event == "open" and arguments[0] == NAMED:
-        note(f"open {NAMED}")
+    elif event == "open":
+        path, writes = arguments[0], (arguments[2] or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        if path == NAMED or (writes and is_outside(path)):
+            note(f"open {os.fspath(path)}")
         return
     else:
         return
@@ -33,6 +36,12 @@ def watch(event, arguments):
     if host not in LOOPBACK:
         note(f"{event} {host}")
         raise OSError("This process may not reach the network.")
+
+def is_outside(path):
+    if isinstance(path, int):
+        return False
+    path = os.path.abspath(os.fsdecode(path))
+    return not path.startswith((*OWN, "/dev/")) and "/__pycache__/" not in path
 
 def note(line):
     with open(os.environ["TRAFFIC"], "a") as file:
@@ -47,8 +56,8 @@ note("watching")
 class Served:
     """An app in a process of its own.
 
-    output: what it has printed and logged. traffic: "watching", and a line for every try to reach another machine, and
-    for every time that it opens the file that hostile calls name.
+    output: what it has printed and logged. traffic: "watching", and a line for every try to reach another machine, for
+    every time that it opens the file that hostile calls name, and for every file that it writes out of its own folder.
     seconds: of processor time until it answered.
     """
 

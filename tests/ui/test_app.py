@@ -363,6 +363,17 @@ def test_the_watch_over_the_network_sees_and_refuses(tmp_path: Path) -> None:
     assert (tmp_path / "traffic.txt").read_text().splitlines() == ["watching", "socket.getaddrinfo 192.0.2.1"]
 
 
+def test_the_watch_sees_what_is_written_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(WATCH)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "TRAFFIC": str(tmp_path / "traffic.txt")}
+    environment["GRADIO_TEMP_DIR"] = str(tmp_path / "own")
+    code = "import os; [open(p, 'w') for p in ('own/x', 'x')]; os.open('y', os.O_CREAT); open('x').read()"
+    (tmp_path / "own").mkdir()
+    subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, check=True)
+    said = [line.replace(str(tmp_path), "") for line in (tmp_path / "traffic.txt").read_text().splitlines()]
+    assert said == ["watching", "open x", "open y"]
+
+
 def test_the_page_is_up_within_twelve_seconds(real_app: Served) -> None:
     """By the processor time that it took until it answered, which a busy machine does not change much."""
     assert real_app.seconds < 12

@@ -10,19 +10,19 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import secrets
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 VARIABLE = "CAUSALCLIP_PAIRED"
 PATIENCE = 120.0  # seconds that a code can be typed
 TRIES = 5  # wrong codes until it is void
 MOST = 100  # extensions that are remembered; the oldest goes
 DIGITS = 8
-SCHEMES = {"chrome-extension", "moz-extension"}  # whose origins no page of the web can have
+EXTENSION = re.compile(r"(chrome|moz)-extension://[\w-]{1,80}", re.ASCII)  # an origin that no page of the web can have
 
 
 def place() -> Path:
@@ -33,7 +33,7 @@ def place() -> Path:
 
 def is_extension(origin: str) -> bool:
     """Whether an Origin header is a browser extension's."""
-    return len(origin) <= 100 and urlsplit(origin).scheme in SCHEMES
+    return bool(EXTENSION.fullmatch(origin))
 
 
 class Pairings:

@@ -78,9 +78,21 @@ def _paired(pairings: Pairings) -> str:
     return token
 
 
-@pytest.mark.parametrize("origin", ["", "null", "https://example.org", "chrome-extension:/", "file://"])
+BROKEN = ("http://[", "chrome-extension://[", "moz-extension://[::1", "chrome-extension:/", "chrome-extension://")
+
+
+@pytest.mark.parametrize("origin", ["", "null", "https://example.org", "file://", *BROKEN, f"{OURS}, {OTHER}"])
 def test_pages_are_no_extensions(origin: str) -> None:
-    assert is_extension(origin) is origin.startswith("chrome-extension")
+    assert not is_extension(origin)
+    assert is_extension(OURS)
+
+
+@pytest.mark.parametrize("origin", BROKEN)
+def test_an_origin_that_is_no_address_gets_a_sentence(tiny_app: str, origin: str) -> None:
+    for path in ("examine", "pair"):
+        answer = call(tiny_app, path, headers={"Origin": origin}, files={"picture": ("a", JPEG)})
+        assert answer.status_code == 403
+        assert answer.text.rstrip('"}').endswith(".")
 
 
 @pytest.mark.usefixtures("paired")
