@@ -9,7 +9,7 @@ import csv
 import hashlib
 import io
 import logging
-import unicodedata
+import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import asdict, dataclass, field, replace
@@ -38,6 +38,8 @@ CHECKING, UNCHECKED = N_("Being checked"), N_("Not checked")
 NOTHING = N_("Nothing to check")  # of a picture that got no answer
 NOT_EXAMINED = N_("Not examined")
 OURS = N_("Something went wrong here, and that is not the file's fault. Please try again.")
+_SIGNS = "=+\\-@⁺⁼₊₌﬩﹢﹣﹦﹫＋－＝＠"  # all that NFKC reads as one of the first four, as some spreadsheets do
+_RUNS = re.compile(rf"^(?=[\t\r]|[\s\"]*[{_SIGNS}])|(?<=[;\t\r\n])(?=[\s\"]*[{_SIGNS}])")
 COLUMNS = {
     "number": N_("No."),
     "name": N_("File"),
@@ -259,10 +261,9 @@ def as_csv(rows: Iterable[Row]) -> str:
 def _cell(value: Any) -> Any:
     """Text that a spreadsheet would run as a formula gets an apostrophe before it (OWASP, CSV injection).
 
-    A full-width sign counts as its plain one: some spreadsheets read it so.
+    Also where a cell would begin in the many languages whose spreadsheets separate by semicolons.
     """
-    runs = isinstance(value, str) and unicodedata.normalize("NFKC", value[:1]) in tuple("=+-@\t\r")
-    return f"'{value}" if runs else value
+    return _RUNS.sub("'", value) if isinstance(value, str) else value
 
 
 def zip_reports(path: str | Path, rows: Iterable[Row], reports: Iterable[tuple[str, str]]) -> None:

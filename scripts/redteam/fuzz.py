@@ -25,7 +25,7 @@ import psutil
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from scripts.redteam.generated import Generated, calls
+from scripts.redteam.generated import Generated, Listed, calls
 from scripts.redteam.target import ready
 from tests.makers.pictures import encode, photo
 from tests.serving import ROOT, Served, served
@@ -33,8 +33,8 @@ from tests.serving import ROOT, Served, served
 KEPT = ROOT / "benchmarks" / "calls.json"
 SETTLED = 0.2  # of a piece, before memory is compared
 FULL = "queue is full"
-TOGETHER = 24  # calls that are on their way at once: some wait ten seconds for room
-STOPPED = 120.0  # seconds after which a queue that is full is one that has stopped
+TOGETHER = 48  # calls that are on their way at once: some wait ten seconds for room
+STOPPED = 300.0  # seconds after which a queue that is full is one that has stopped
 
 
 def piece(app: Served, *, number: int, count: int, seconds: float) -> dict[str, Any]:
@@ -43,8 +43,7 @@ def piece(app: Served, *, number: int, count: int, seconds: float) -> dict[str, 
     process, until = psutil.Process(app.pid), time.monotonic() + seconds
     together = threading.BoundedSemaphore(TOGETHER)
     with httpx.Client(base_url=app.address, timeout=120) as http, ThreadPoolExecutor(TOGETHER) as pool:
-        path = _uploaded(http)
-        functions = http.get("config").json()["dependencies"]
+        page = Listed(http.get("config").json(), _uploaded(http))
 
         def send(call: Generated) -> None:
             try:
@@ -69,7 +68,7 @@ def piece(app: Served, *, number: int, count: int, seconds: float) -> dict[str, 
         def make(data: st.DataObject) -> None:
             if time.monotonic() > until:
                 return
-            call = data.draw(calls(functions, path))
+            call = data.draw(calls(page))
             together.acquire()
             memory.append(process.memory_info().rss / 2**20)
             pool.submit(send, call)

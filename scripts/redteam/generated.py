@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from hypothesis import strategies as st
@@ -31,6 +32,10 @@ PARTS = st.fixed_dictionaries(
         "fn_index": VALUE,
     },
 )
+GOOD = st.fixed_dictionaries(
+    {"session_hash": st.integers(0, 99).map(lambda number: f'"fuzz-{number}"')},  # many, for the same reason as below
+    optional={"event_data": st.integers(-2, 99).map(lambda number: f'{{"index": {number}}}'), "trigger_id": VALUE},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +56,49 @@ def body(parts: Mapping[str, str]) -> bytes:
     return ("{" + ", ".join(f"{json.dumps(key)}: {value}" for key, value in parts.items()) + "}").encode()
 
 
+@dataclass(frozen=True)
+class Listed:
+    """What can be called. config: as the page lists it. path: of an upload, so that some calls can be answered."""
+
+    config: Mapping[str, Any]
+    path: str
+
+    @cached_property
+    def functions(self) -> Sequence[Mapping[str, Any]]:
+        return list(self.config["dependencies"])
+
+    @cached_property
+    def parts(self) -> Mapping[int, Mapping[str, Any]]:
+        return {part["id"]: part for part in self.config["components"]}
+
+    def fitting(self, block: int) -> st.SearchStrategy[Any]:
+        """Values that a field takes."""
+        part = self.parts[block]
+        picture: Any = {"path": self.path, "meta": {"_type": "gradio.FileData"}}
+        choices = [choice[1] for choice in part["props"].get("choices") or []]
+        fits: dict[str, st.SearchStrategy[Any]] = {
+            "textbox": st.text(max_size=300) | st.floats(0, 1e13).map(str),
+            "image": st.just(picture),
+            "file": st.lists(st.just(picture), max_size=3),
+            "slider": st.floats(part["props"].get("minimum", 0), part["props"].get("maximum", 1)),
+            "number": st.integers(-(2**40), 2**40),
+            "checkbox": st.booleans(),
+            "dropdown": st.sampled_from([*choices, "none of them"]),
+            "radio": st.sampled_from([*choices, "none of them"]),
+        }
+        return fits.get(part["type"], st.none()) | st.none()
+
+
 @st.composite
-def calls(draw: st.DrawFn, functions: Sequence[Mapping[str, Any]], path: str) -> Generated:
-    """Args: functions: as the page lists them. path: of an upload, for calls that can be answered."""
-    function = draw(st.sampled_from(functions))
-    good = st.just(json.dumps({"path": path, "meta": {"_type": "gradio.FileData"}})) | st.just("null")
-    values = draw(st.lists(VALUE | good, min_size=len(function["inputs"]), max_size=len(function["inputs"])))
-    parts = draw(PARTS) | {"data": f"[{', '.join(values)}]"}
-    if draw(st.booleans()):
+def calls(draw: st.DrawFn, page: Listed) -> Generated:
+    """Half of them hold what their function's fields take, and get behind the doors."""
+    function = draw(st.sampled_from(page.functions))
+    fits, blocks = draw(st.booleans()), function["inputs"]
+    odd = VALUE | st.just(json.dumps({"path": page.path})) | st.just("null")
+    values = [draw(page.fitting(block).map(json.dumps) if fits else odd) for block in blocks]
+    parts = (draw(GOOD) if fits else draw(PARTS)) | {"data": f"[{', '.join(values)}]"}
+    if fits or draw(st.booleans()):
         parts["fn_index"] = str(function["id"])
-    route = draw(st.sampled_from(["queue/join", "run/predict", f"call/{function['api_name']}", "cancel", "reset"]))
+    ways = ["queue/join", "run/predict", f"call/{function['api_name']}", "cancel", "reset"]
+    route = ways[function["queue"] is False] if fits else draw(st.sampled_from(ways))
     return Generated(route, body(parts), f"192.0.2.{draw(st.integers(0, 250))}")  # many, so that no limit is in the way

@@ -256,6 +256,21 @@ def test_csv_runs_no_formula(name: str) -> None:
     assert line[-1] == 'a "quoted", line\nbreak'
 
 
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("a;=cmd|' /C calc'!A0;.png", "a;'=cmd|' /C calc'!A0;.png"),
+        ('a; "+1;-2;b', "a;' \"+1;'-2;b"),
+        ("a\n@SUM(A1)", "a\n'@SUM(A1)"),
+        ("a; b=1; c-2.png", "a; b=1; c-2.png"),
+    ],
+)
+def test_csv_runs_no_formula_where_semicolons_separate(name: str, kept: str) -> None:
+    """Excel's way in German, French, Spanish, Portuguese, Turkish, Indonesian and Ukrainian."""
+    [_, line] = csv.reader(io.StringIO(as_csv([Row(1, name, "inconclusive", 0.5)])))
+    assert line[1] == kept
+
+
 def test_reports_are_zipped_with_the_table(tmp_path: Path) -> None:
     rows = [Row(1, "../../evil\x00.png", "inconclusive", 0.5)]
     names = [report_stem(1, rows[0].name) + ".html", report_stem(2, "..") + ".json"]
