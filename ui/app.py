@@ -157,7 +157,7 @@ def keep(page: gr.Blocks, room: Room) -> Sweeper:
     chores = (
         partial(pages.forget_idle, page, limit),
         partial(pages.forget_gone, page),
-        partial(STORE.settle, lambda event: event in page._queue.event_ids_to_events),
+        lambda: STORE.hold(pages.files_in_work(page)),
         STORE.sweep,
         give_back,
     )

@@ -86,6 +86,17 @@ def forget_idle(page: gr.Blocks, seconds: float) -> None:
             forget_state(page, session)
 
 
+def files_in_work(page: gr.Blocks) -> Iterator[str]:
+    """The paths of files that calls use which wait or run."""
+    for event in list(page._queue.event_ids_to_events.values()):
+        for value in event.data.data if event.data else ():
+            yield from (file["path"] for file in (value if isinstance(value, list) else [value]) if _is_file(file))
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("path"), str)
+
+
 def keep_open_ones(page: gr.Blocks) -> None:
     """Has Gradio, where it remembers too many sessions, drop one whose page is not open: anybody can invent sessions,
     and by itself it drops the one that was used longest ago, and with it what that one is to be told."""

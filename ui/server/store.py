@@ -41,7 +41,7 @@ class _Kept:
     grace: float
     due: float
     loose: bool = True  # no page has ever said that it uses it
-    users: set[tuple[str, str]] = field(default_factory=set)  # ("page", session) and ("call", event)
+    pages: set[str] = field(default_factory=set)  # sessions that use it
 
 
 @dataclass(slots=True)
@@ -96,34 +96,24 @@ class Store:
                 if kept.loose:
                     kept.loose = False
                     self._count(-1, kept, kept.owner + LOOSE)
-                kept.users.add(("page", session))
+                kept.pages.add(session)
                 self._pages.setdefault(session, set()).add(name)
 
-    def hold(self, paths: Iterable[str], event: str | None = None) -> None:
-        """Notes that a call without a page uses these uploads. event: its name, once it has one."""
+    def hold(self, paths: Iterable[str]) -> None:
+        """Notes that calls use these uploads now. What a page has used goes with that one all the same."""
         with self._lock:
             for name in self._names(paths):
-                if event:
-                    self._kept[name].users.add(("call", event))
-                self._postpone(name)
+                if self._kept[name].loose:
+                    self._postpone(name)
 
     def drop(self, session: str, paths: Iterable[str]) -> None:
-        """Deletes uploads at once that a page has done with; what another page or a call uses stays."""
+        """Deletes uploads at once that a page has done with; what another page uses stays."""
         with self._lock:
             for name in self._names(paths):
-                self._kept[name].users.discard(("page", session))
+                self._kept[name].pages.discard(session)
                 self._pages.get(session, set()).discard(name)
                 self._postpone(name, 0.0)
         self._delete()
-
-    def settle(self, pending: Callable[[str], bool]) -> None:
-        """Lets go of what calls have used that neither wait nor run any more."""
-        with self._lock:
-            for name, kept in self._kept.items():
-                over = {user for user in kept.users if user[0] == "call" and not pending(user[1])}
-                if over:
-                    kept.users -= over
-                    self._postpone(name)
 
     def close(self, session: str) -> None:
         """Deletes a page's uploads and all that was derived from them; what another page uses stays."""
@@ -131,7 +121,7 @@ class Store:
             self._closed[session] = self.clock()
             for name in self._pages.pop(session, set()):
                 if kept := self._kept.get(name):
-                    kept.users.discard(("page", session))
+                    kept.pages.discard(session)
                     self._postpone(name, 0.0)
             while len(self._closed) > MOST_CLOSED:
                 del self._closed[next(iter(self._closed))]
@@ -170,20 +160,15 @@ class Store:
         """Seconds since something should have been deleted: what is still there, or else what went last."""
         with self._lock:
             now = self.clock()
-            return max([self.late, *(now - kept.due for kept in self._kept.values() if not kept.users)])
+            return max([self.late, *(now - kept.due for kept in self._kept.values() if not kept.pages)])
 
     def clear(self) -> None:
         """Deletes all that is kept."""
         with self._lock:
             for name in self._kept:
-                self._kept[name].users.clear()
+                self._kept[name].pages.clear()
                 self._postpone(name, 0.0)
         self._delete()
-
-    def uses(self, path: str) -> bool:
-        """Whether a page or a call uses this upload."""
-        with self._lock:
-            return any(self._kept[name].users for name in self._names([path]))
 
     def _overdue(self) -> dict[str, float]:
         """Takes the folders off the heap that are due, with when they were."""
@@ -191,7 +176,7 @@ class Store:
         while self._due and self._due[0][0] <= now:
             then, name = heapq.heappop(self._due)
             kept = self._kept.get(name)
-            if kept and kept.due == then and not kept.users:
+            if kept and kept.due == then and not kept.pages:
                 due[name] = then
         return due
 
@@ -229,9 +214,11 @@ def uploads() -> Path:
 
 def is_upload(path: str) -> bool:
     """Whether the path lies in that folder, however it is spelt. A path that no system takes does not."""
-    named = Path(path)
     try:
-        return len(named.parts) <= DEEPEST and named.resolve().is_relative_to(uploads().resolve())
+        named, roots = Path(os.path.abspath(path)), (uploads(), uploads().resolve())
+        # By its words first: of what lies elsewhere, such as on another machine, the disk is not asked.
+        near = len(named.parts) <= DEEPEST and any(named.is_relative_to(root) for root in roots)
+        return near and named.resolve().is_relative_to(roots[1])
     except (OSError, ValueError):  # too long, or with a NUL
         return False
 

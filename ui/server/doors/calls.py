@@ -99,20 +99,13 @@ class Calls:
         return refused
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, call: Call) -> None:
-        """Notes the uploads as the session's; where a call is all there is, as that call's."""
+        """Notes the uploads as the session's, or as those of a call that is all there is."""
         if call.session is not None and call.session != self.limits.inner_session:
             STORE.claim(call.session, call.files)
             heard_of(call.session)
-            await self.app(scope, receive, send)
-            return
-        STORE.hold(call.files)
-
-        async def watched(message: Message) -> None:
-            if message["type"] == "http.response.body" and call.files and (event := _event(message.get("body", b""))):
-                STORE.hold(call.files, event)
-            await send(message)
-
-        await self.app(scope, receive, watched)
+        else:
+            STORE.hold(call.files)
+        await self.app(scope, receive, send)
 
     async def agent(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A call by an agent."""
@@ -142,16 +135,6 @@ def _is_json(body: bytes) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _event(body: bytes) -> str | None:
-    """The name that Gradio gave to a call."""
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        return None
-    event = answer.get("event_id") if isinstance(answer, dict) else None
-    return event if isinstance(event, str) else None
 
 
 def _told(send: Send) -> Send:

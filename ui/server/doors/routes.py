@@ -7,7 +7,6 @@ listed; everything else is closed, also what a later Gradio may add.
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote
 
 from ui.server.doors.answers import Scope, client_of, header
 from ui.server.doors.hosts import FOREIGN, UNKNOWN, is_known, is_own_page
@@ -15,7 +14,6 @@ from ui.server.doors.programs import LET_IN, OPENAPI, SHARE
 from ui.server.store import is_upload
 
 CLOSED = "There is nothing here."
-FETCHED = "Addresses are not fetched."
 LOOKING, SENDING = {"GET", "HEAD"}, {"POST"}
 OPEN = tuple(
     (methods, re.compile(path))
@@ -43,8 +41,6 @@ MCP = re.compile(r"/gradio_api/mcp(/.*)?")
 FOR_THE_HOST = {"/metrics"}  # for who runs the app, on the machine itself
 LONGEST = 4096  # bytes of an address: names of sessions and files
 TOO_LONG = "This address is too long."
-ENCODED = 5  # times that a path may be encoded; nobody encodes an honest one more often
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:|//|\\\\", re.IGNORECASE)  # one letter before a colon is a drive
 
 
 def refusal(scope: Scope, hosts: tuple[str, ...]) -> tuple[int, str] | None:
@@ -55,8 +51,6 @@ def refusal(scope: Scope, hosts: tuple[str, ...]) -> tuple[int, str] | None:
         return 421, UNKNOWN
     if method not in LOOKING and not scope.get(LET_IN) and not is_own_page(origin, host, site, hosts):
         return 403, FOREIGN
-    if names_an_address(path):
-        return 403, FETCHED
     if not any(method in methods and route.fullmatch(path) for methods, route in OPEN):
         return 404, CLOSED
     if path.startswith(FILE) and not is_upload(path.removeprefix(FILE)):
@@ -72,18 +66,3 @@ def _is_here(scope: Scope) -> bool:
     """Whether the request comes from this machine itself, and not through a proxy on it."""
     passed_on = any(name.startswith(b"x-forwarded") or name == b"forwarded" for name, _ in scope["headers"])
     return client_of(scope) in {"127.0.0.1", "::1"} and not passed_on
-
-
-def names_an_address(path: str) -> bool:
-    """Whether a path under /gradio_api/file or /proxy holds an address, however often it is encoded."""
-    found = re.match(r"/*(?:gradio_api/)?(?:file|proxy)[=/](.*)", path, re.DOTALL)
-    if not found:
-        return False
-    rest = found[1]
-    for _ in range(ENCODED):
-        if _SCHEME.match(rest.strip()):
-            return True
-        rest, earlier = unquote(rest), rest
-        if rest == earlier:
-            return False
-    return True

@@ -243,6 +243,18 @@ def test_a_hasty_page_waits_for_room_among_its_own_calls(uploads: Path, monkeypa
     page.close(verbose=False)
 
 
+def test_what_a_waiting_call_uses_is_known(uploads: Path) -> None:
+    go_on = threading.Event()
+    with gr.Blocks() as page:
+        gr.on([], lambda picture: go_on.wait(60), gr.Image(type="filepath"), gr.Checkbox(), api_name="own")
+    address = app.launch(page)
+    path = send(address, encode(photo(64, 64), "JPEG"))
+    assert ask(address, path, "own").status_code == 200
+    assert list(pages.files_in_work(page)) == [path]
+    go_on.set()
+    page.close(verbose=False)
+
+
 def test_agents_have_their_own_limits(raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "AGENTS", 0)
     status, text = raw("POST", "/gradio_api/mcp/", body=b"{}")
