@@ -74,12 +74,13 @@ class Listed:
     def fitting(self, block: int) -> st.SearchStrategy[Any]:
         """Values that a field takes."""
         part = self.parts[block]
-        picture: Any = {"path": self.path, "meta": {"_type": "gradio.FileData"}}
+        file = {"path": self.path, "meta": {"_type": "gradio.FileData"}}
+        picture = st.sampled_from([file, *[None] * 7])  # with one, most of the time would go to the model
         choices = [choice[1] for choice in part["props"].get("choices") or []]
         fits: dict[str, st.SearchStrategy[Any]] = {
             "textbox": st.text(max_size=300) | st.floats(0, 1e13).map(str),
-            "image": st.just(picture),
-            "file": st.lists(st.just(picture), max_size=3),
+            "image": picture,
+            "file": st.lists(st.just(file), max_size=1),
             "slider": st.floats(part["props"].get("minimum", 0), part["props"].get("maximum", 1)),
             "number": st.integers(-(2**40), 2**40),
             "checkbox": st.booleans(),
