@@ -228,6 +228,36 @@ def test_its_own_answers_have_the_headers_and_the_apps_are_left_as_they_are(prox
     assert large.text.endswith(".")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"OPTIONS * HTTP/1.1",
+        b"CONNECT localhost:80 HTTP/1.1",
+        b"TRACE / HTTP/1.1",
+        b"get / HTTP/1.1",
+        b"GET /static/../../etc/passwd HTTP/1.1",
+        b"GET /%00x HTTP/1.1",
+        b"PRI * HTTP/2.0",
+        b"GET / HTTP/9.9",
+        b"GET /" + b"x" * 9000 + b" HTTP/1.1",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: strange",
+    ],
+    ids=lambda line: line[:30].decode(),
+)
+def test_what_cannot_be_read_is_the_clients_fault_and_gets_a_sentence(proxy: Proxied, line: bytes) -> None:
+    connection = connect(proxy, line + b"\r\nHost: localhost\r\n\r\n")
+    answer = b""
+    while more := connection.recv(65536):
+        answer += more
+        if b"page again." in answer:
+            break
+    connection.close()
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert answer.endswith(b"page again.")
+    assert b"nosniff" in answer
+
+
 def test_an_app_that_is_away_is_said_to_be(small_app: str) -> None:
     with proxied("http://127.0.0.1:9/") as before:
         answer = httpx.get(before.address)
