@@ -55,7 +55,7 @@ class Door:
         if refused:
             if sends:
                 await drain(receive)
-            await refuse(send, *refused, plain=not sends)
+            await refuse(send, *refused, plain=not sends, headers={"Connection": "close"})
         elif sends and path == UPLOAD:
             await upload(self.app, scope, receive, send)
         elif sends and (call := CALL.fullmatch(path)):

@@ -41,6 +41,7 @@ MCP = re.compile(r"/gradio_api/mcp(/.*)?")
 FOR_THE_HOST = {"/metrics"}  # for who runs the app, on the machine itself
 LONGEST = 4096  # bytes of an address: names of sessions and files
 TOO_LONG = "This address is too long."
+TWO_LENGTHS = "This request says twice how long it is."
 
 
 def refusal(scope: Scope, hosts: tuple[str, ...]) -> tuple[int, str] | None:
@@ -57,6 +58,8 @@ def refusal(scope: Scope, hosts: tuple[str, ...]) -> tuple[int, str] | None:
         return 404, CLOSED
     if path in FOR_THE_HOST and not _is_here(scope):
         return 404, CLOSED
+    if header(scope, "transfer-encoding") and header(scope, "content-length"):
+        return 400, TWO_LENGTHS  # what a proxy before us takes for one request may be two
     if len(path) + len(scope["query_string"]) > LONGEST:  # some of it Gradio remembers
         return 414, TOO_LONG
     return None

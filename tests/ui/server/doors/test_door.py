@@ -2,9 +2,11 @@
 
 import base64
 import json
+import socket
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import gradio as gr
 import httpx
@@ -54,6 +56,19 @@ def test_no_header_says_where_the_app_is(page_of_ours: str, name: str) -> None:
     said = {name: "http://evil.example" if name == "X-Gradio-Server" else "host=evil.example, evil.example"}
     for path in ("", "config"):
         assert "evil.example" not in httpx.get(f"{page_of_ours}{path}", headers=said, timeout=30).text
+
+
+def test_nothing_is_read_behind_a_request_that_has_two_lengths(page_of_ours: str) -> None:
+    """What a proxy takes for its body would be a request of somebody else's to the app."""
+    hidden = b"GET /config HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    lengths = b"Transfer-Encoding: chunked\r\nContent-Length: %d\r\n\r\n" % (5 + len(hidden))
+    place = urlsplit(page_of_ours)
+    with socket.create_connection((place.hostname, place.port), timeout=30) as connection:
+        connection.sendall(b"POST /gradio_api/reset HTTP/1.1\r\nHost: localhost\r\n" + lengths + b"0\r\n\r\n" + hidden)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"twice how long" in answer
+    assert answer.count(b"HTTP/1.1 ") == 1
 
 
 def test_browsers_are_told_what_a_page_may_do(page_of_ours: str, tiny_app: str) -> None:
