@@ -1,8 +1,8 @@
 """Attacks the real app in a process of its own, on this machine alone, for less than ten minutes: make redteam
 
 First the app alone, then behind the nginx of deploy/. Prints what was tried and whether it held or is open; the exit
-code is 1 if something is open. With names behind it, only the tries of those names: python -m scripts.redteam unread.
-What each came to last is kept in benchmarks/redteam.json.
+code is 1 if something is open. With names behind it, only the tries of those names, and in the places of those names
+("alone", "behind"): python -m scripts.redteam behind unread. What each came to last is kept in benchmarks/redteam.json.
 """
 
 from __future__ import annotations
@@ -84,15 +84,16 @@ PLACES = {"alone": alone, "behind the proxy": behind}
 
 
 def main(names: Sequence[str] = ()) -> int:
-    """names: of tries; all by default."""
-    found: dict[str, dict[str, Any]] = {}
-    for place, start in PLACES.items():
+    """names: of tries and of places; all by default."""
+    places = {name: start for name, start in PLACES.items() if start.__name__ in names} or PLACES
+    tries = [one for one in (*TRIES, *TOGETHER) if one.__name__ in names] or [*TRIES, *TOGETHER]
+    held = True
+    for place, start in places.items():
         with start() as target:
-            found[place] = _all(
-                target, place, [one for one in (*TRIES, *TOGETHER) if not names or one.__name__ in names]
-            )
-    _keep(found)
-    return 0 if all(said["held"] for tries in found.values() for said in tries.values()) else 1
+            found = _all(target, place, tries)
+        _keep(place, found)
+        held = held and all(said["held"] for said in found.values())
+    return 0 if held else 1
 
 
 def _all(target: Target, place: str, tries: Sequence[Try]) -> dict[str, dict[str, Any]]:
@@ -104,22 +105,22 @@ def _all(target: Target, place: str, tries: Sequence[Try]) -> dict[str, dict[str
     return found
 
 
-def _keep(found: dict[str, dict[str, Any]]) -> None:
+def _keep(place: str, found: dict[str, dict[str, Any]]) -> None:
     kept: dict[str, dict[str, Any]] = json.loads(KEPT.read_text()) if KEPT.is_file() else {}
-    for place, tries in found.items():
-        kept[place] = kept.get(place, {}) | tries
+    kept[place] = kept.get(place, {}) | found
     KEPT.write_text(json.dumps(kept, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
 
 
 def _said(one: Try, target: Target, place: str) -> dict[str, Any]:
-    started = time.monotonic()
+    started, spent = time.monotonic(), target.processor()
     held, said = attempt(one, target)
-    seconds = time.monotonic() - started
+    seconds, spent = time.monotonic() - started, target.processor() - spent
     words = (one.__doc__ or one.__name__).splitlines()[0]
     print(f"{'held' if held else 'open':5}{seconds:6.1f} s  {place}: {words}: {said}", flush=True)
     when = datetime.now(UTC).date().isoformat()
     load = round(os.getloadavg()[0], 1)
-    return {"held": held, "tried": words, "found": said, "seconds": round(seconds, 1), "date": when, "load": load}
+    took = {"seconds": round(seconds, 1), "processor_s": round(spent, 1), "load": load}
+    return {"held": held, "tried": words, "found": said, "date": when, **took}
 
 
 if __name__ == "__main__":

@@ -70,6 +70,11 @@ class Target:
         process = psutil.Process(self.app.pid)
         return sum(p.memory_info().rss for p in [process, *process.children(recursive=True)]) / 2**20
 
+    def processor(self) -> float:
+        """Seconds of a processor that the app and the attacker have taken."""
+        mine, theirs = psutil.Process().cpu_times(), psutil.Process(self.app.pid).cpu_times()
+        return sum((mine.user, mine.system, theirs.user, theirs.system))
+
     def get(self, path: str, **headers: str) -> httpx.Response:
         with self.http() as http:
             return http.get(path, headers=headers)

@@ -180,8 +180,13 @@ def test_too_many_from_one_address_are_told_so(proxy: Proxied) -> None:
     assert answers[0].headers["retry-after"] == "10"
 
 
+STREAM = b"gradio_api/queue/data?session_hash=x"
+
+
 @pytest.mark.parametrize(
-    ("path", "most"), [(b"gradio_api/info", 300), (b"", 100), (b"config", 100), (b"?view=1", 100)], ids=str
+    ("path", "most"),
+    [(b"gradio_api/info", 300), (STREAM, 300), (b"", 100), (b"config", 100), (b"?view=1", 100)],
+    ids=str,
 )
 def test_calls_and_pages_have_a_rate(path: bytes, most: int) -> None:
     """Seven hundred at once, which nginx answers alone: nothing is behind it."""

@@ -65,10 +65,10 @@ class PurifyApi:
         Returns the purified picture as PNG, and its size and the seconds that it took.
         """
         with _sentences(self.models):
-            pixels = _pixels(picture)
+            pixels, taken = _pixels(picture), _steps(steps)
             started = time.perf_counter()
-            purified = self.models.purify(pixels, int(steps), always=bool(always))
-            facts = {"seconds": round(time.perf_counter() - started, 3), "steps": int(steps)}
+            purified = self.models.purify(pixels, taken, always=bool(always))
+            facts = {"seconds": round(time.perf_counter() - started, 3), "steps": taken}
             return _file(purified, "purified"), facts
 
     def attack(
@@ -100,7 +100,7 @@ class PurifyApi:
         from purifier.pace import within
 
         objective, question, target, seed = aimed
-        wished = make_attack(attack, eps, int(steps), int(seed))
+        wished = make_attack(attack, eps or 0, int(steps or 0), int(seed or 0))
         aim = make_aim(self.models, pixels, objective, question=question or None, target=target or None)
         chosen = within(self.models, EMBEDDED, objective, wished, pixels, LONGEST)
         moved = run_attack(chosen, pixels, aim.objective)
@@ -137,6 +137,14 @@ def _sentences(models: Models) -> Iterator[None]:
     except Exception as error:
         title, sentence = reason(error)
         raise gr.Error(sentence, title=title, print_exception=False) from None
+
+
+def _steps(steps: float | None) -> int:
+    from purifier.denoiser.pipeline import MAX_STEPS
+
+    if steps is None or not 1 <= steps <= MAX_STEPS:
+        raise gr.Error(_("The purifier takes 1 to {most} steps.", most=MAX_STEPS), print_exception=False)
+    return int(steps)
 
 
 def _pixels(picture: dict[str, Any] | None) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import re
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import gradio as gr
+from gradio.server_messages import UnexpectedErrorMessage
 from gradio.state_holder import StateHolder
 from gradio.utils import LRUCache
 
@@ -21,6 +23,8 @@ from ui.server.turns import forget_turns
 
 GONE = 40.0  # seconds after which a page without a connection counts as closed: some come back
 _HEARTBEAT = re.compile(r"/gradio_api/heartbeat/([^/]+)")
+_LISTENING, _ANSWER = "/gradio_api/queue/data", re.compile(r"/gradio_api/call/[^/]+/([^/]+)/?")
+NOT_FOUND = "404: Not Found"  # in Gradio's words, whose page knows them
 _open: Counter[str] = Counter()
 _ended: dict[str, float] = {}  # session -> when it was last heard of
 
@@ -86,6 +90,22 @@ def forget_idle(page: gr.Blocks, seconds: float) -> None:
             forget_state(page, session)
 
 
+def told_lost(page: gr.Blocks, scope: MutableMapping[str, Any]) -> str | None:
+    """What one is told who listens for the answers of a session, or of a call, that is not there; None of others.
+
+    Gradio would say the same, and log an error of the server each time.
+    """
+    queue = page._queue
+    if found := _ANSWER.fullmatch(scope["path"]):
+        kept = (queue.event_ids_to_events, queue.pending_messages_per_session)
+        there = any(found[1] in names for names in (*kept, *queue.pending_event_ids_session.values()))
+        return None if there else f"event: error\ndata: {json.dumps(NOT_FOUND)}\n\n"
+    session = _session(scope) if scope["path"] == _LISTENING else None
+    if session is None or session in queue.pending_messages_per_session:
+        return None
+    return f"data: {UnexpectedErrorMessage(message=NOT_FOUND, session_not_found=True).model_dump_json()}\n\n"
+
+
 def files_in_work(page: gr.Blocks) -> Iterator[str]:
     """The paths of files that calls use which wait or run."""
     for event in list(page._queue.event_ids_to_events.values()):
@@ -136,6 +156,6 @@ def _session(scope: MutableMapping[str, Any]) -> str | None:
         return None
     if found := _HEARTBEAT.fullmatch(scope["path"]):
         return found[1]
-    if scope["path"] == "/gradio_api/queue/data":
+    if scope["path"] == _LISTENING:
         return parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [None])[0]
     return None

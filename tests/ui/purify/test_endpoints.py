@@ -71,3 +71,9 @@ def test_errors_over_http_are_sentences(client: Client, picture: Any) -> None:
         client.predict(picture, "pgd", 6, 3, "answer", "", "", 0, api_name="/attack")
     with pytest.raises(AppError, match="Send a picture"):
         client.predict(None, 1, api_name="/purify")
+    for steps in (-1, 0, 6, 1e9, None):
+        with pytest.raises(AppError, match="1 to 5 steps"):
+            client.predict(picture, steps, api_name="/purify")
+    for eps, steps in ((6, -1), (None, 3), (6, None)):
+        with pytest.raises(AppError, match="the steps 1 to 200"):
+            client.predict(picture, "pgd", eps, steps, "caption", "", "", 0, api_name="/attack")

@@ -7,13 +7,14 @@ import re
 
 import gradio as gr
 from starlette.datastructures import MutableHeaders
+from starlette.responses import Response
 
 from ui.server.doors.answers import App, Message, Receive, Scope, Send, drain, header, refuse
 from ui.server.doors.calls import Calls
 from ui.server.doors.hosts import allowed_hosts
 from ui.server.doors.routes import CALL, CANCEL, MCP, UPLOAD, refusal
 from ui.server.doors.uploads import upload
-from ui.server.pages import connected
+from ui.server.pages import connected, told_lost
 
 SPACE = bool(os.environ.get("SPACE_ID"))  # there, the page is shown inside one of Hugging Face's
 FRAMES = "'self' https://huggingface.co https://*.hf.space" if SPACE else "'self'"
@@ -39,7 +40,7 @@ class Door:
     """Lets a request in to `app`. page: whose calls are let in. waiting: as in Limits."""
 
     def __init__(self, app: App, *, page: gr.Blocks, waiting: int) -> None:
-        self.app = app
+        self.app, self.page = app, page
         self.hosts = allowed_hosts()
         self.calls = Calls(app, page=page, waiting=waiting)
 
@@ -64,6 +65,8 @@ class Door:
             await self.calls.cancel(scope, receive, send)
         elif sends and MCP.fullmatch(path):
             await self.calls.agent(scope, receive, send)
+        elif scope["method"] == "GET" and (said := told_lost(self.page, scope)):
+            await Response(said, media_type="text/event-stream")(scope, receive, send)  # type: ignore[arg-type]
         else:
             with connected(scope):
                 await self.app(scope, receive, send)

@@ -255,6 +255,17 @@ def test_what_a_waiting_call_uses_is_known(uploads: Path) -> None:
     page.close(verbose=False)
 
 
+@pytest.mark.parametrize("path", ["queue/data?session_hash=invented", "call/detect/invented"])
+def test_who_listens_for_what_is_not_there_is_told_and_nothing_is_logged(
+    tiny_app: str, path: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answer = httpx.get(f"{tiny_app}gradio_api/{path}", timeout=30)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert "404: Not Found" in answer.text
+    assert ("session_not_found" in answer.text) == path.startswith("queue")
+    assert "Traceback" not in caplog.text + capfd.readouterr().err
+
+
 def test_agents_have_their_own_limits(raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "AGENTS", 0)
     status, text = raw("POST", "/gradio_api/mcp/", body=b"{}")
