@@ -97,8 +97,9 @@ def archive(report: Report) -> str:
 def load(report: Report) -> str:
     rows = [[name, str(count)] for name, count in report["outcomes"].items()]
     killed = report["killed"]
+    place = report["processor"]["name"] + (f", load {report['load']:g}" if "load" in report else "")
     words = (
-        f"{report['clients']} clients for {report['minutes']:g} minutes on {report['processor']['name']}: half of the "
+        f"{report['clients']} clients for {report['minutes']:g} minutes on {place}: half of the "
         f"answers within {report['p50_s']:.1f} s, 95 % within {report['p95_s']:.1f} s; {report['warm_mb']:,} MB once "
         f"warm, {report['peak_mb']:,} MB at most, growth after that {100 * report['growth']:+.1f} %. Killed while at "
         f"work: {killed['files_left_by_the_kill']} files were left, and "
@@ -189,6 +190,8 @@ def _beside_others(rows: Report) -> list[Aim]:
 def load_aims(report: Report) -> list[Aim]:
     grown = report["growth"]
     aims = [Aim("memory under load grows by at most 5 %", grown <= 0.05, f"{100 * grown:+.1f} %")]
+    slowest = report["p95_s"]
+    aims.append(Aim("of 32 clients at once, 95 % are answered within 60 s", slowest <= 60, f"{slowest:.0f} s"))
     if first := report.get("first_verdicts"):
         early = sum(row["checked_too_early"] for row in first["rows"])
         what = "no stability check is over before the last first verdict of visitors who come together"

@@ -121,6 +121,7 @@ def headers(target: Target) -> tuple[bool, str]:
 def evicted(target: Target) -> tuple[bool, str]:
     """Invents 300 sessions, where 256 are remembered, while a page is open that has an answer"""
     click = {"data": [], "fn_index": target.function(queue=False, inputs=[]), "event_data": {}}
+    before = target.memory()
     with target.http() as http, http.stream("GET", "gradio_api/heartbeat/stays"):
         begun = target.batch(http, "stays", [target.upload(picture(11))])
         begun = begun and '"success":true' in heard(http, "stays")
@@ -129,7 +130,9 @@ def evicted(target: Target) -> tuple[bool, str]:
                 other.post("gradio_api/run/predict", json={**click, "session_hash": f"invented-{i}"})
         again = {"data": [None], "fn_index": target.packed(), "session_hash": "stays"}
         kept = http.post("gradio_api/run/predict", json=again)
-    return begun and "gradio.FileData" in kept.text, f"{kept.status_code}: its batch is still there to be written down"
+    grown, remembered = target.memory() - before, target.metric("sessions")
+    held = begun and "gradio.FileData" in kept.text and 0 < remembered <= 257 and grown < 150
+    return held, f"{remembered:.0f} are remembered, and the page's batch; {grown:.0f} MB more"
 
 
 def closed_in_between(target: Target) -> tuple[bool, str]:

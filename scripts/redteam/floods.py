@@ -56,17 +56,6 @@ def hog(target: Target) -> tuple[bool, str]:
     )
 
 
-def sessions(target: Target) -> tuple[bool, str]:
-    """Invents 300 sessions, where 256 are remembered"""
-    body = {"data": [], "fn_index": target.function(queue=False, inputs=[])}
-    before = target.memory()
-    with target.http() as http:
-        for i in range(300):
-            http.post("gradio_api/run/predict", json={**body, "session_hash": f"s{i}"})
-    grown, remembered = target.memory() - before, target.metric("sessions")
-    return grown < 150 and 0 < remembered <= 257, f"{remembered:.0f} are remembered; {grown:.0f} MB more"
-
-
 def quotas(target: Target) -> tuple[bool, str]:
     """Sends 51 files, and 202 MB, at once"""
     with target.http() as http:
