@@ -33,6 +33,14 @@ from tests.serving import ROOT, Served, served
 KEPT = ROOT / "benchmarks" / "calls.json"
 SETTLED = 0.2  # of a piece, before memory is compared
 FULL = "queue is full"
+BATCH = 100  # calls
+SETTINGS = settings(
+    max_examples=BATCH,
+    phases=[Phase.generate],
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
 TOGETHER = 48  # calls that are on their way at once: some wait ten seconds for room
 STOPPED = 300.0  # seconds after which a queue that is full is one that has stopped
 
@@ -56,24 +64,15 @@ def piece(app: Served, *, number: int, count: int, seconds: float) -> dict[str, 
             answers[f"{call.route.partition('/')[0]} {answer.status_code}"] += 1
             wrong[f"{call.route} {answer.status_code}"] += answer.status_code >= 500 and FULL not in answer.text
 
-        @seed(number)
-        @settings(
-            max_examples=count,
-            phases=[Phase.generate],
-            database=None,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(data=st.data())
         def make(data: st.DataObject) -> None:
-            if time.monotonic() > until:
-                return
             call = data.draw(calls(page))
             together.acquire()
             memory.append(process.memory_info().rss / 2**20)
             pool.submit(send, call)
 
-        make()
+        for batch in range(count // BATCH):
+            if time.monotonic() < until:
+                seed(1000 * number + batch)(SETTINGS(given(data=st.data())(make)))()
     wrong["nobody is answered any more"] += not _answers(app)
     for line in app.traffic.read_text().splitlines():
         wrong[line] += line != "watching"
