@@ -14,16 +14,15 @@ from causalclip.languages import _
 from causalclip.pictures.loading import load_image
 from purifier.models import Models
 from purifier.names import EMBEDDED
+from ui.purify.problems import reason
 from ui.server.files import UNREADABLE, save_png, upload_path
 from ui.settings import MODEL_QUEUE
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ui.purify.tab import PurifyTab
 
-
-def add_endpoints(tab: PurifyTab) -> None:
+def add_endpoints(models: Models, picture: gr.Image) -> None:
     """Adds them to the current Blocks; they read the tab's picture field and hidden fields of their own."""
     hidden: dict[str, Any] = {"visible": False}
     file = gr.Image(type="filepath", format="png", interactive=False, **hidden)
@@ -35,16 +34,16 @@ def add_endpoints(tab: PurifyTab) -> None:
     objective = gr.Textbox("caption", label="objective", **hidden)
     attack, eps = gr.Textbox("pgd", label="attack", **hidden), gr.Number(8, label="eps", **hidden)
     attack_steps, eye = gr.Number(20, label="steps", **hidden), gr.Checkbox(False, label="eye", **hidden)
-    api = PurifyApi(tab.models)
+    api = PurifyApi(models)
     wired: list[tuple[Callable[..., Any], list[Any], list[Any], str]] = [
-        (api.purify, [tab.picture, steps, always], [file, facts], "purify"),
+        (api.purify, [picture, steps, always], [file, facts], "purify"),
         (
             api.attack,
-            [tab.picture, attack, eps, attack_steps, objective, question, target, seed],
+            [picture, attack, eps, attack_steps, objective, question, target, seed],
             [file, facts],
             "attack",
         ),
-        (api.ask, [tab.picture, question, eye], [facts], "ask"),
+        (api.ask, [picture, question, eye], [facts], "ask"),
     ]
     for function, inputs, outputs, name in wired:
         gr.on([], function, inputs, outputs, preprocess=False, api_name=name, **MODEL_QUEUE)
@@ -127,8 +126,6 @@ class PurifyApi:
 @contextmanager
 def _sentences(models: Models) -> Iterator[None]:
     """Errors as sentences, after the models may be used."""
-    from ui.purify.tab import reason
-
     models.wait()
     try:
         yield

@@ -18,9 +18,10 @@ from causalclip.report.card import queued
 from purifier.models import Models
 from purifier.names import EMBEDDED, OTHER
 from ui.purify import examples, facts, parts, words
+from ui.purify.endpoints import add_endpoints
+from ui.purify.problems import reason
 from ui.server.files import picked, picture_input, save_png, upload_path
 from ui.server.gate import MODEL, PICTURES, Priority
-from ui.server.problems import explain
 from ui.server.turns import Part, Turn
 from ui.settings import KEPT, PICK, PROMISE, RUNS, Carried, placeholder
 
@@ -238,14 +239,6 @@ class PurifyTab:
         return {self.vlm: gr.update(visible=False, value=EMBEDDED), self.offer: gr.update(visible=True, value=said)}
 
 
-def reason(error: Exception) -> tuple[str, str]:
-    """A title and a sentence for the user."""
-    from purifier.aims import AimError
-    from purifier.vlm import EmptyQuestion
-
-    return (_("This cannot be done"), str(error)) if isinstance(error, AimError | EmptyQuestion) else explain(error)
-
-
 def _wish(settings: Any, *, attacked: bool) -> Wish:
     from purifier.exhibit import Wish, make_attack
 
@@ -289,8 +282,6 @@ def build_tab(models: Models, carried: Carried | None = None, *, prepared: Seque
 
 
 def _wire(tab: PurifyTab, buttons: tuple[gr.Button, ...], shelf: gr.HTML, carried: Carried | None) -> None:
-    from ui.purify.endpoints import add_endpoints
-
     part, (both, purify, stop, ask) = Part("purify"), buttons
     question = tab.wishes[0]
     settings: dict[str, Any] = {"inputs": [tab.picture, *tab.wishes], **RUNS}
@@ -321,4 +312,4 @@ def _wire(tab: PurifyTab, buttons: tuple[gr.Button, ...], shelf: gr.HTML, carrie
             outputs=[*outputs, carried.tabs],
             **settings,
         )
-    add_endpoints(tab)
+    add_endpoints(tab.models, tab.picture)

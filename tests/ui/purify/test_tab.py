@@ -25,7 +25,8 @@ from tests.makers.models import hub_folders
 from tests.makers.pictures import encode, photo
 from tests.makers.purifiers import fixed_gate, tiny_clip, tiny_models, tiny_purifier
 from ui.purify import facts
-from ui.purify.tab import PurifyTab, build_tab, reason
+from ui.purify.problems import reason
+from ui.purify.tab import PurifyTab, build_tab
 from ui.server.turns import Superseded, take_turn
 
 QUESTION = "Is there a dog?"
