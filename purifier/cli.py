@@ -32,7 +32,9 @@ In = Annotated[Path, typer.Argument(metavar="IN", help=f"A picture: {ACCEPTED}")
 Out = Annotated[Path, typer.Option("-o", "--out", help="Where the result goes, as PNG.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON.")]
 Vlm = Annotated[str, typer.Option(help="embedded, a model of the hub, or a folder.")]
-Eye = Annotated[bool, typer.Option(help="By the eye (a LoRA adapter of CLIP) for pictures that were purified.")]
+Eye = Annotated[
+    bool, typer.Option(help="By the encoder (CLIP with a LoRA adapter) that is adapted to purified pictures.")
+]
 
 
 def load_models() -> Models:
@@ -170,7 +172,7 @@ def _speaker(name: str, *, eye: bool) -> Any:
     if name == EMBEDDED:
         return load_models().speaker(eye=eye)
     if eye:
-        raise ValueError("The eye is for the embedded model. Leave out --eye, or --vlm.")
+        raise ValueError("The adapted encoder is for the embedded model. Leave out --eye, or --vlm.")
     return load_vlm(name)
 
 

@@ -103,7 +103,7 @@ def evaluate(
         ),
     ] = Path(".cache/purifier"),
     keep: Annotated[
-        Path, typer.Option(help="Where what is measured of each picture goes, and is gone on with.")
+        Path, typer.Option(help="A folder for the table of what is measured of each picture; it is gone on with.")
     ] = Path(".cache/purifier/measured"),
     made: Annotated[
         Path, typer.Option(help="Where attacked pictures are kept; an attack that knows no defence is made once.")
@@ -117,7 +117,7 @@ def evaluate(
     chosen = EvaluationConfig(
         pictures=pictures, costly=costly, seeds=seeds, rows=_list(rows), columns=_list(columns), compared=str(compared)
     )
-    measured = keep / fingerprint(MODELS / name for name in ("vlm", "vlm-eye", "purifier"))
+    measured = keep / f"{fingerprint(MODELS / name for name in ('vlm', 'vlm-eye', 'purifier'))}.csv.gz"
     attacked = made / fingerprint([MODELS / "vlm"])
     earlier = json.loads(out.read_text()) if out.is_file() else None
     try:
@@ -159,7 +159,7 @@ def optimise(
 
 
 def train_eye(
-    out: Annotated[Path, typer.Option(help="Where the eye and its card go.")],
+    out: Annotated[Path, typer.Option(help="Where the adapted encoder and its card go.")],
     data: Data = None,
     forensics: Forensics = None,
     config: Annotated[
@@ -168,7 +168,7 @@ def train_eye(
     batches: Batches = 400,
     cache: Cache = CACHE,
 ) -> None:
-    """Train the eye for purified pictures, which also guides the purifier: a low-rank update of CLIP's tower."""
+    """Train the encoder adapted to purified pictures, which guides the purifier, too: a low-rank update of CLIP."""
     from purifier.training.seeing import learn_eye
 
     settings = _settings(config)

@@ -32,7 +32,7 @@ class Wish:
     """What is to be done with a picture.
 
     question: "" asks for captions alone. steps: of the purifier. always: whether it purifies what it takes for clean,
-    too. eye: whether the eye for purified pictures looks where the purifier changed one. attack: None takes the
+    too. eye: whether the adapted encoder looks where the purifier changed one. attack: None takes the
     picture as it is. objective, target: of the attack (see aims). vlm: who speaks, EMBEDDED or OTHER (see
     Models.voice).
     """
@@ -216,7 +216,7 @@ def _heard(models: Models, shown: Exhibit, which: Which, pixels: Tensor, questio
 def listen(
     models: Models, key: str, eye: bool, pixels: Tensor, question: str, clean: Said | None, is_clean: bool
 ) -> Said:
-    """What a voice says of a picture [1, 3, H, W]. eye: whether by the eye for purified pictures, which the
+    """What a voice says of a picture [1, 3, H, W]. eye: whether by the adapted encoder, which the
     embedded model has. clean: what it said of the clean one, to be compared with; this one itself if `is_clean`."""
     speaker = models.vlm_named(key) if key == OTHER else models.speaker(eye=eye)
     visual = speaker.see(pixels)

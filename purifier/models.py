@@ -104,7 +104,7 @@ class Models:
         return self._get("detector")
 
     def speaker(self, *, eye: bool) -> "EmbeddedVLM":
-        """The model that answers: with the eye for purified pictures, or as it is."""
+        """The model that answers: with the adapted encoder, or as it is."""
         return self.adapted if eye else self.vlm
 
     def voice(self, key: str = EMBEDDED) -> Voice:

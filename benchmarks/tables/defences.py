@@ -8,12 +8,12 @@ from purifier.evaluation import markdown
 from purifier.evaluation.kept import Kept, fingerprint
 from purifier.models import MODELS
 
-OURS, EYED, NONE, JPEG = "ours, 1 step", "ours, 1 step, eye", "no defence", "JPEG 10"
-ALWAYS = "ours, always"  # without the gate, by chance
-ALWAYS_EYED = "ours, always, eye"
-ADAPTIVE = "adaptive", "budget by budget"  # how the threats of who knows ours begin
+OURS, ADAPTED, NONE, JPEG = "ours, 1 step", "ours, 1 step, adapted encoder", "no defence", "JPEG 10"
+UNGATED = "ours, ungated"  # its quantisation is drawn anew each time
+UNGATED_ADAPTED = "ours, ungated, adapted encoder"
+ADAPTIVE = "adaptive", "budget by budget"  # how the threats of attackers who know ours begin
 KEPT = {"PGD 8/255": 0.85, "APGD 8/255": 0.82, "PGD l2 4.0": 0.85, "patch 2 %": 0.80}  # aims: answers that stay
-KNOWN = {"APGD, then PGD-40 2/255, knows all": 0.40, "APGD, then PGD-40 4/255, knows all": 0.20}  # by who knows all
+KNOWN = {"APGD, then PGD-40 2/255, white-box adaptive": 0.40, "APGD, then PGD-40 4/255, white-box adaptive": 0.20}
 RESTORED = {"PGD 8/255": 0.85, "APGD 8/255": 0.75}  # aims: the share of the clean picture's right answers
 OUTCOMES = Path(__file__).resolve().parents[1] / "purification" / "outcomes"
 
@@ -31,13 +31,13 @@ def cell(report: Report, row: str, column: str) -> Report:
 
 
 def columns(report: Report, *threats: str) -> list[str]:
-    """The columns whose threat begins with one of these words, where our row with the eye was measured."""
-    ours = {c["column"] for c in report["cells"] if c["row"] == EYED}
+    """The columns whose threat begins with one of these words, where our row with the adapted encoder was measured."""
+    ours = {c["column"] for c in report["cells"] if c["row"] == ADAPTED}
     return [name for name, about in report["threats"].items() if about["threat"].startswith(threats) and name in ours]
 
 
 def knowing(report: Report) -> list[str]:
-    """The columns of who knows the purifier, at 4/255."""
+    """The columns of attackers who know the purifier, at 4/255."""
     return [name for name in columns(report, *ADAPTIVE) if report["threats"][name]["eps"] == 4]
 
 
@@ -47,7 +47,7 @@ def purification(report: Report) -> str:
 
 def passed(report: Report) -> str:
     """Attacked pictures that the gate took for clean, which are as they were; empty if the outcomes are not here."""
-    kept = Kept(OUTCOMES / fingerprint(MODELS / name for name in ("vlm", "vlm-eye", "purifier")))
+    kept = Kept(OUTCOMES / f"{fingerprint(MODELS / name for name in ('vlm', 'vlm-eye', 'purifier'))}.csv.gz")
     rows = []
     for column in columns(report, "no attack", "grey box"):
         found = [o for o in kept.all(column).values() if OURS in o and NONE in o]
@@ -70,7 +70,7 @@ def purification_aims(report: Report) -> list[Aim]:
         ),
         *(_stays(report, column, aim) for column, aim in KEPT.items()),
         _as_made(report),
-        _eye(report),
+        _adapted(report),
         _ahead(report),
         _adaptive(report),
         *(_known(report, column, aim) for column, aim in KNOWN.items()),
@@ -78,16 +78,16 @@ def purification_aims(report: Report) -> list[Aim]:
 
 
 def _stays(report: Report, column: str, aim: float) -> Aim:
-    """Behind the purifier, by the eye, as the page shows it."""
-    found = cell(report, EYED, column)["agreement"]
-    what = f"purified, seen by the eye: at least {percent(aim)} of the answers stay under {column}"
+    """Behind the purifier, by the adapted encoder, as the page shows it."""
+    found = cell(report, ADAPTED, column)["agreement"]
+    what = f"purified, seen by the adapted encoder: at least {percent(aim)} of the answers stay under {column}"
     why = "A coarse twin guides the picture, and what the twin has lost does not come back."
     short = f"{percent(aim)} of answers under {column}"
     return Aim(what, found >= aim, f"{100 * found:.1f} %", why, short=short)  # rounded further, 79.8 % were 80 %
 
 
 def _as_made(report: Report) -> Aim:
-    found = cell(report, EYED, "PGD 8/255")
+    found = cell(report, ADAPTED, "PGD 8/255")
     return Aim(
         "purified pictures, PGD at 8/255: captions with a CIDEr of at least 0.62, PSNR at least 32 dB",
         found["cider"] >= 0.62 and found["psnr"] >= 32,
@@ -97,16 +97,17 @@ def _as_made(report: Report) -> Aim:
     )
 
 
-def _eye(report: Report) -> Aim:
-    """What the eye adds to the same purified pictures."""
+def _adapted(report: Report) -> Aim:
+    """What the adapted encoder adds to the same purified pictures."""
     names = ["clean", *RESTORED]
-    clean, *gained = (cell(report, EYED, name)["accuracy"] - cell(report, OURS, name)["accuracy"] for name in names)
+    clean, *gained = (cell(report, ADAPTED, name)["accuracy"] - cell(report, OURS, name)["accuracy"] for name in names)
     return Aim(
-        "the eye: at least 2 points more right answers under PGD and APGD at 8/255, at most 1 lost on clean pictures",
+        "the adapted encoder: at least 2 points more right answers under PGD and APGD at 8/255, at most 1 lost on "
+        "clean pictures",
         min(gained) >= 0.02 and clean >= -0.01,
         f"{' and '.join(f'{100 * g:+.1f}' for g in gained)} points; clean {100 * clean:+.1f}",
         "It was taught to say what the model says of the clean picture, right or wrong.",
-        short="2 points of right answers by the eye",
+        short="2 points of right answers by the adapted encoder",
     )
 
 
@@ -116,10 +117,10 @@ def kept(report: Report, row: str, names: list[str]) -> list[float]:
 
 
 def _restored(report: Report, column: str, aim: float) -> Aim:
-    share = cell(report, EYED, column)["accuracy"] / cell(report, NONE, "clean")["accuracy"]
+    share = cell(report, ADAPTED, column)["accuracy"] / cell(report, NONE, "clean")["accuracy"]
     known = "" if report["threats"][column]["trained on"] else ", which it was never trained on"
-    what = f"purified, seen by the eye: at least {percent(aim)} of the right answers restored under {column}{known}"
-    return Aim(what, share >= aim, percent(share))
+    what = f"at least {percent(aim)} of the right answers restored under {column}{known}"
+    return Aim(f"purified, seen by the adapted encoder: {what}", share >= aim, percent(share))
 
 
 def _ahead(report: Report) -> Aim:
@@ -127,9 +128,9 @@ def _ahead(report: Report) -> Aim:
     know ours."""
     under = columns(report, "grey box")
     behind = {m: sum(_beaten(report, column, m) for column in under) for m in ("agreement", "accuracy")}
-    clean = percents(kept(report, EYED, ["clean"])), percents(kept(report, JPEG, ["clean"]))
+    clean = percents(kept(report, ADAPTED, ["clean"])), percents(kept(report, JPEG, ["clean"]))
     return Aim(
-        "purified, seen by the eye: ahead of every other defence under every attack that does not know it",
+        "purified, seen by the adapted encoder: ahead of every other defence under every attack that does not know it",
         not any(behind.values()),
         f"another one is ahead under {behind['agreement']} of {len(under)} attacks (answers that stay), under "
         f"{behind['accuracy']} (right answers)",
@@ -140,38 +141,39 @@ def _ahead(report: Report) -> Aim:
 
 
 def _beaten(report: Report, column: str, metric: str) -> bool:
-    ours = cell(report, EYED, column)
+    ours = cell(report, ADAPTED, column)
     if ours["n"] != cell(report, OURS, column)["n"]:
-        raise ValueError(f"{EYED!r} was not asked all questions of {column!r}: measure it on the others, too.")
+        raise ValueError(f"{ADAPTED!r} was not asked all questions of {column!r}: measure it on the others, too.")
     others = [c for c in report["cells"] if c["column"] == column and c["n"] == ours["n"]]
     return any(c[metric] > ours[metric] for c in others if not c["row"].startswith(("ours", NONE)))
 
 
 def _adaptive(report: Report) -> Aim:
     under = knowing(report)
-    ours, none = kept(report, EYED, under), kept(report, NONE, under)
+    ours, none = kept(report, ADAPTED, under), kept(report, NONE, under)
     return Aim(
         "an attacker who knows the purifier, at 4/255: 20 points more answers stay than without a defence, under every "
         "attack",
         min(a - b for a, b in zip(ours, none, strict=True)) >= 0.20,
         f"{percents(ours)} stay, {percents(none)} without",
-        "He closes the gate. Without a gate, a network that learned from attacks through itself kept about as many.",
+        "The attacker closes the gate. Without one, a network that learned from attacks through itself kept about as "
+        "many.",
         short="a defence against an attacker who knows the purifier",
     )
 
 
 def _known(report: Report, column: str, aim: float) -> Aim:
     """Of an attacker who follows the mean gradient through what is drawn, if the gate is switched off."""
-    (stay, clean), count = kept(report, ALWAYS, [column, "clean"]), cell(report, ALWAYS, column)["n"]
-    eyed, eyed_clean = kept(report, ALWAYS_EYED, [column, "clean"])
-    attack = column.removesuffix(", knows all")
+    (stay, clean), count = kept(report, UNGATED, [column, "clean"]), cell(report, UNGATED, column)["n"]
+    adapted, adapted_clean = kept(report, UNGATED_ADAPTED, [column, "clean"])
+    attack = column.removesuffix(", white-box adaptive")
     return Aim(
-        f"{attack} by an attacker who knows all (the mean of 4 draws): at least {percent(aim)} of the "
-        f"answers stay behind {ALWAYS!r}",
+        f"{attack} by a white-box adaptive attacker (the mean of 4 draws): at least {percent(aim)} of the "
+        f"answers stay behind {UNGATED!r}",
         stay >= aim,
-        f"{percent(stay)} of {count}, seen by the eye {percent(eyed)}; with gate and eye "
-        f"{percents(kept(report, EYED, [column]))}",
-        f"Its attacker follows the mean of what is drawn. Of clean pictures {percent(clean)} of the answers stay, seen "
-        f"by the eye {percent(eyed_clean)}.",
-        short=f"{percent(aim)} of answers under {attack} by who knows all",
+        f"{percent(stay)} of {count}, seen by the adapted encoder {percent(adapted)}; with the gate, too, "
+        f"{percents(kept(report, ADAPTED, [column]))}",
+        f"The attacker follows the mean of what is drawn. Of clean pictures {percent(clean)} of the answers stay, seen "
+        f"by the adapted encoder {percent(adapted_clean)}.",
+        short=f"{percent(aim)} of answers under {attack} by a white-box adaptive attacker",
     )

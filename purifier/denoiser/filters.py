@@ -79,7 +79,7 @@ def quantise_by_chance(
     pixels: Tensor, size: tuple[int, int], quality: int = QUALITY, generator: torch.Generator | None = None
 ) -> Tensor:
     """`quantise` at a short side, on grids, at an angle and in a place that are drawn anew, and turned back; so that an
-    attacker who knows all but the draw can only follow a mean gradient (EOT).
+    white-box attacker who does not know the draw can only follow a mean gradient (EOT).
 
     Args:
         pixels: float [N, 3, H, W] in [0, 1]. size: height and width of what is returned.

@@ -2,9 +2,9 @@
 
 CoDefend (arXiv 2510.11096) guides its denoiser by the task's encoder while it learns. Here the encoder guides each
 picture, towards an anchor as in AGC (arXiv 2605.15584). Quantised coarsely, a picture loses what an attack put into it,
-and its detail; but the eye for purified pictures (purifier/vlm/eye.py) sees nearly the clean one in it. With x the
-picture behind the network, c its coarse twin, f and e the patch tokens of two layers that CLIP and the eye see, g and h
-their embeddings, and d how far e's values differ from place to place, plus EVEN of the mean of that:
+and its detail; but the adapted encoder (purifier/vlm/eye.py) sees nearly the clean one in it. With x the picture behind
+the network, c its coarse twin, f and e the patch tokens of two layers of CLIP and of the adapted encoder, g and h their
+embeddings, and d how far e's values differ from place to place, plus EVEN of the mean of that:
 
     L(x) = mean |f(x) - e(c)|^2 / d^2 + |g(x) - h(c)|^2        x <- x - s sign(grad L(x))
 
@@ -27,7 +27,7 @@ def guided(pixels: Tensor, coarse: Tensor, *, tower: Tower, eye: Tower, size: fl
 
     Args:
         pixels, coarse: float [N, 3, H, W] in [0, 1]; each picture is moved as if it were alone.
-        tower, eye: CLIP, and CLIP with the update of the eye; both on the processor. size: of the step, in 1/255.
+        tower, eye: CLIP and the adapted encoder, both on the processor. size: of the step, in 1/255.
 
     Returns:
         The pictures, moved by `size` in every value, clipped to [0, 1]. Its gradient is that of the pictures: the

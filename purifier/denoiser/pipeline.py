@@ -119,7 +119,7 @@ class PurifierPipeline(DiffusionPipeline):
 
         Raises:
             ValueError: the pixels' shape or type, the steps or the noise are others.
-            WeightsMissing: there is a gate, and CLIP or the eye for purified pictures is not here.
+            WeightsMissing: there is a gate, and CLIP or the adapted encoder is not here.
         """
         return PurifierOutput(
             images=to_levels(self.purify(pixels, num_inference_steps, noise, generator, always=always))

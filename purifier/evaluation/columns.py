@@ -81,18 +81,18 @@ COLUMNS = (
     ),
     *(Column(f"BPDA + EOT {eps:g}/255", AROUND, Attack("pgd", eps=eps, steps=20), True, "bpda") for eps in BUDGETS),
     *(
-        Column(f"APGD {eps:g}/255, knows all", STRENGTH, Attack("apgd", eps=eps, steps=20), True, "either")
+        Column(f"APGD {eps:g}/255, white-box adaptive", STRENGTH, Attack("apgd", eps=eps, steps=20), True, "either")
         for eps in BUDGETS
     ),
     *(
         Column(
-            f"APGD, then PGD-40 {eps:g}/255, knows all",
+            f"APGD, then PGD-40 {eps:g}/255, white-box adaptive",
             AGAIN,
             Attack("pgd", eps=eps, steps=40),
             True,
             "either",
             starts=3,
-            after=f"APGD {eps:g}/255, knows all",
+            after=f"APGD {eps:g}/255, white-box adaptive",
         )
         for eps in BUDGETS
     ),

@@ -16,15 +16,15 @@ from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.models import Models
 from purifier.pixels import to_array
 
-COMPARED = ("unsupervised", "one-step regression", "ours, always, against itself")  # the same network, other recipes
+COMPARED = ("unsupervised", "one-step regression", "ours, ungated, against itself")  # the same network, other recipes
 NOISE = 12.0  # of the unsupervised row, in 1/255: what hides a perturbation of 8/255 under it
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """defend: float [N, 3, H, W] in [0, 1] -> the same, not rounded. smooth: whether it has a gradient of its own.
-    random: whether it draws noise. speaker: the model that answers behind it. adapted: the one with the eye for
-    purified pictures, where the row has it; it answers about pictures that the defence changed.
+    random: whether it draws noise. speaker: the model that answers behind it. adapted: the one with the adapted
+    encoder, where the row has it; it answers about pictures that the defence changed.
     """
 
     name: str
@@ -58,10 +58,10 @@ def build_rows(models: Models, *, compared: Path | None) -> list[Row]:
         rows.append(Row(against_itself, lambda x: trained.purify(x, always=True), True, True, vlm))
     rows.append(Row("ours, 1 step", lambda x: ours.purify(x, 1), True, False, vlm))
     rows.append(Row("ours, 4 steps", lambda x: ours.purify(x, 4), True, False, vlm))
-    rows.append(Row("ours, always", lambda x: ours.purify(x, always=True), True, True, vlm))
+    rows.append(Row("ours, ungated", lambda x: ours.purify(x, always=True), True, True, vlm))
     adapted = models.adapted
-    rows.append(Row("ours, 1 step, eye", lambda x: ours.purify(x, 1), True, False, vlm, adapted))
-    rows.append(Row("ours, always, eye", lambda x: ours.purify(x, always=True), True, True, vlm, adapted))
+    rows.append(Row("ours, 1 step, adapted encoder", lambda x: ours.purify(x, 1), True, False, vlm, adapted))
+    rows.append(Row("ours, ungated, adapted encoder", lambda x: ours.purify(x, always=True), True, True, vlm, adapted))
     return rows
 
 

@@ -60,8 +60,8 @@ def evaluate_defences(
     log: Log = lambda _: None,
 ) -> dict[str, Any]:
     """The whole report: `date`, `data`, `threats`, `cells` (a list, one a row and column), `detector` (None without
-    `forensics` and `earlier`). What is measured stays in `keep` and is not measured again; the report is of all that is
-    there.
+    `forensics` and `earlier`). What is measured stays in `keep`, a table NAME.csv.gz, and is not measured again; the
+    report is of all that is there.
 
     Args:
         made: a folder of attacked pictures, which are taken from it or added.
@@ -98,6 +98,7 @@ def evaluate_defences(
                     found |= _column(models, sample, answer, column, missing, seed, made, captions=config.captions)
                 if found:
                     kept.put(column.name, seed, sample.name, found)
+    kept.pack()
     captions = load_captions(data)
     cells = [cell for column in columns for cell in _cells(column.name, rows, kept, captions)]
     if earlier and not config.rows:

@@ -59,7 +59,7 @@ docs/measured.md says what is left then. A purified photo may read as generated 
 
 
 def write_eye_card(out: Path, eye: Eye) -> None:
-    """Writes out/README.md beside an eye, from its facts."""
+    """Writes out/README.md beside an adapted encoder, from its facts."""
     parameters, facts = sum(value.numel() for value in eye.tensors.values()) / 1e6, eye.facts
     config = facts["config"]
     runs = f" ({config['runs']})" if "runs" in config else ""
@@ -72,7 +72,7 @@ def write_eye_card(out: Path, eye: Eye) -> None:
 license: other
 ---
 
-# An eye for purified pictures
+# CLIP's encoder, adapted to purified pictures
 
 A low-rank update (LoRA, rank {config["rank"]}, {parameters:.1f} million parameters with the LayerNorms) of the tower in
 `../clip-vit-b-16`, with which the small vision-language model of `../vlm` sees in a purified picture what it sees in
@@ -88,13 +88,13 @@ benchmarks/purification says how the shipped ones came about.
 
 On {facts["attacked"]["questions"]} questions about crops that it did not learn from:
 
-| | guided and seen by CLIP alone | by the eye |
+| | guided and seen by CLIP alone | by the adapted encoder |
 |---|---|---|
 {rows}
 
-Other crops of the same pictures may have been learned from. What it does on test pictures are the rows "eye" of
-docs/measured.md. The attacks did not know it. An attacker who knows it can attack through it: it is no protection by
-itself.
+Other crops of the same pictures may have been learned from. What it does on test pictures are the rows
+"adapted encoder" of docs/measured.md. The attacks did not know it. An attacker who knows it can attack through it: it
+is no protection by itself.
 """)
 
 
@@ -132,7 +132,7 @@ faint detail is quantised away (feature squeezing, arXiv 1704.01155).
 If the gate opens, a coarse twin of the picture is made: quantised as JPEG at quality {QUALITY} would, at {TWIN} px of
 its short side, as the mean over eight shifted grids. Nearly nothing of an attack is left in it, and little detail. Then
 the picture itself, at {SIDE} px of its short side, is moved by {SIZE:g}/255 in every value, so that CLIP sees in it
-more of what the eye for purified pictures (`../vlm-eye`) sees in the twin, and it is quantised at quality {FINER}.
+more of what the adapted encoder (`../vlm-eye`) sees in the twin, and it is quantised at quality {FINER}.
 Finer detail, which CLIP does not see, is quantised at {FINER}, too; above 4 million pixels the finest is lost. So a
 purified picture steers CLIP as an attack does, only back. Its fine detail proves nothing, least of all text and
 faces. If the gate judges the picture clean, it is returned unchanged.

@@ -1,5 +1,5 @@
-"""Trains an eye on adversarial pairs and on pictures that nobody attacked: through it the model shall see in purified
-pictures what it sees in clean ones, and say the same. Offline.
+"""Trains an adapted encoder on adversarial pairs and on pictures that nobody attacked: through it the model shall see
+in purified pictures what it sees in clean ones, and say the same. Offline.
 
 Connector and language model are frozen, and so is CLIP but for the update. The model's own view of the clean picture is
 the goal, so that no labels are needed.
@@ -41,7 +41,8 @@ class SeeingConfig:
     for LayerNorms. decay: the last share of the run, over which the rate falls nearly to 0. said: the weight of the
     divergence. attacked: the share of batches that are of pairs. strengths: of the quantisation, one a step, its
     quality and short side in px. chance: the share of steps in which pictures are purified by chance, as without the
-    gate. guided: the share of the others in which what the network leaves is guided first, by what the eye sees so far.
+    gate. guided: the share of the others in which what the network leaves is guided first, by what this encoder sees
+        so far.
     held: the first so many files of pairs are not learned from. average: of the weights. check: every how many steps it
     is measured and saved."""
 
@@ -72,7 +73,7 @@ def learn_eye(
     model: EmbeddedVLM | None = None,
     purifier: PurifierPipeline | None = None,
 ) -> dict[str, Any]:
-    """Makes the pairs that are missing, trains, and writes the eye and its card to `out`; returns its facts.
+    """Makes the pairs that are missing, trains, and writes the encoder and its card to `out`; returns its facts.
 
     Args:
         data, forensics: as of training_sources; questions are taken from `data`.
@@ -232,7 +233,7 @@ def _rate(step: int, config: SeeingConfig) -> float:
 
 
 def _tensors(tower: Tower, values: nn.ParameterList) -> dict[str, Tensor]:
-    """The eye's tensors, by its names."""
+    """The adapted encoder's tensors, by its names."""
     found = {}
     for (name, _), value in zip(_learned(tower), values, strict=True):
         own = name.replace(".lora_A.default.weight", DOWN).replace(".lora_B.default.weight", UP)
@@ -264,8 +265,8 @@ def measured(
     model: EmbeddedVLM, adapted: EmbeddedVLM, purifier: PurifierPipeline, held: Sequence[_Held]
 ) -> dict[str, Any]:
     """Of held-out batches, attacked and not, each purified by force: shares of answers that are those of the clean
-    picture, and -log p of these, without the eye and through it. Of the same pictures, other crops may have been
-    learned from."""
+    picture, and -log p of these, without the adapted encoder and through it. Of the same pictures, other crops may
+    have been learned from."""
     report: dict[str, Any] = {}
     for kind, which in (("attacked", "moved"), ("never attacked", "clean")):
         report[kind] = {"questions": sum(len(h.texts) for h in held)}

@@ -1,5 +1,5 @@
-"""An eye for purified pictures: a low-rank update (LoRA, arXiv 2106.09685) of CLIP's image tower, with which the model
-sees in a purified picture what it sees in the clean one.
+"""The adapted encoder: CLIP's image tower with a low-rank update (LoRA, arXiv 2106.09685), by which the model sees in a
+purified picture what it sees in the clean one. `Eye` is the update.
 
     adapted = Eye.from_pretrained().applied_to(vlm)
 
@@ -97,7 +97,7 @@ class Eye:
 
 
 def shared_eye(name: str = DEFAULT) -> Tower:
-    """The tower of this name with the shipped eye, once a process: for what reads it alone, and must not change it.
+    """The tower of this name with the shipped update, once a process: for what reads it alone, and must not change it.
 
     Raises:
         WeightsMissing: there is no eye, or no tower. ValueError: it was trained for another tower.

@@ -13,7 +13,7 @@ FOLDER = BENCHMARKS / "purification"
 
 def test_the_table_is_of_the_shipped_models_picture_by_picture() -> None:
     shipped = fingerprint(MODELS / name for name in ("vlm", "vlm-eye", "purifier"))
-    kept = Kept(FOLDER / "outcomes" / shipped)
+    kept = Kept(FOLDER / "outcomes" / f"{shipped}.csv.gz")
     cells = json.loads((FOLDER / "defences.json").read_text())["cells"]
     ours = [cell for cell in cells if cell["row"] not in COMPARED]
     assert ours

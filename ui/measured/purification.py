@@ -12,7 +12,7 @@ from ui.measured.words import percent, repeated
 Report = dict[str, Any]
 Cells = dict[tuple[str, str], dict[str, Any]]
 NONE = "no defence"
-CURVES = (NONE, "JPEG 10", "ours, 1 step, eye", "ours, always", "ours, always, eye")
+CURVES = (NONE, "JPEG 10", "ours, 1 step, adapted encoder", "ours, ungated", "ours, ungated, adapted encoder")
 BUDGETS = "budget by budget"  # how the threat of one attack at several budgets begins
 
 
@@ -26,11 +26,11 @@ def purification(report: Report) -> str:
     words = (
         "<p>A vision-language model is asked about a picture that was attacked, behind each defence. Shown is how "
         "often its answer is the one that it gives for the clean picture. Whether the answer is right is another "
-        "question: it stands in the last column. In rows with “eye”, the model sees purified pictures by the adapter "
-        "that the Purify tab leaves on; an attacker who knows the purifier knows it, too. The adapter also guides our "
-        "purifier in the rows without “eye”, but not in “always”. “Against itself” is a network that was trained "
-        "against attacks through itself; it is not shipped. JPEG has no gradient: an attacker who knows it goes around "
-        "it, which is weaker.</p>"
+        "question: it stands in the last column. In rows with “adapted encoder”, the model sees purified pictures by "
+        "the adapter that the Purify tab leaves on; an attacker who knows the purifier knows it, too. The adapter also "
+        "guides our purifier in the rows without these words, but not in “ungated”, where every picture is purified, "
+        "whether an attack is found or not. “Against itself” is a network that was trained against attacks through "
+        "itself; it is not shipped. JPEG has no gradient: an attacker who knows it goes around it, which is weaker.</p>"
     )
     return words + "".join(_threat(threat, columns, cells, report) for threat, columns in groups.items())
 

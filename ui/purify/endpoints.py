@@ -109,8 +109,8 @@ class PurifyApi:
         return _file(moved, "attacked"), facts | {"linf": round(float(linf(moved, pixels)), 2)}
 
     def ask(self, picture: dict[str, Any] | None, question: str = "", eye: bool = False) -> dict[str, Any]:
-        """Asks the embedded model about a picture. eye: whether through the eye for purified
-        pictures.
+        """Asks the embedded model about a picture. eye: whether through the encoder that is adapted
+        to purified pictures.
 
         Returns its caption, and where there is a question its answer, confidence, and whether it is sure.
         """

@@ -1,5 +1,6 @@
 """The table on tiny models: every row and column, the metrics, and what the report says of itself."""
 
+import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,8 @@ from purifier.evaluation.samples import load_samples
 from purifier.models import Models
 from tests.makers.pictures import photo
 from tests.makers.purifiers import tiny_models, tiny_purifier
+
+KEPT = "kept.csv.gz"
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +71,7 @@ def report(data: Path, forensics: Path, models: Models, tmp_path_factory: pytest
         costly=1,
         seeds=1,
         columns=("clean", "patch 2 %", "BPDA + EOT 4/255", "Square 8/255"),
-        rows=("no defence", "JPEG 75", "unsupervised", "ours, 1 step", "ours, 1 step, eye"),
+        rows=("no defence", "JPEG 75", "unsupervised", "ours, 1 step", "ours, 1 step, adapted encoder"),
         compared=str(compared),
     )
     with pytest.MonkeyPatch.context() as patch:
@@ -105,17 +108,19 @@ def test_every_cell_is_there_with_its_numbers(report: dict) -> None:
 
 def test_what_was_measured_is_not_measured_again(data: Path, models: Models, tmp_path: Path) -> None:
     config = EvaluationConfig(pictures=2, seeds=1, columns=("clean",), rows=("no defence", "JPEG 75"), verdicts=0)
-    whole = evaluate_defences(config, data=data, models=models, keep=tmp_path)
+    whole = evaluate_defences(config, data=data, models=models, keep=tmp_path / KEPT)
     calls = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "_outcomes", lambda behind, *_, **__: calls.extend(behind) or {})
-        assert evaluate_defences(config, data=data, models=models, keep=tmp_path) == whole
+        assert evaluate_defences(config, data=data, models=models, keep=tmp_path / KEPT) == whole
         assert not calls
-        evaluate_defences(replace(config, rows=("no defence", "median blur")), data=data, models=models, keep=tmp_path)
+        evaluate_defences(
+            replace(config, rows=("no defence", "median blur")), data=data, models=models, keep=tmp_path / KEPT
+        )
     assert [row.name for row, _ in calls] == ["median blur"] * 2
-    (file,) = tmp_path.glob("*.jsonl")
-    assert file.name == "clean.jsonl"
-    assert "one dog" not in file.read_text()  # of the data, nothing but its names
+    table = gzip.decompress((tmp_path / KEPT).read_bytes()).decode()
+    assert table.startswith("column,seed,picture,row,")
+    assert "one dog" not in table  # of the data, nothing but its names
 
 
 def test_compared_recipes_that_are_not_here_stay_as_they_were_reported(data: Path, models: Models) -> None:
@@ -150,7 +155,8 @@ def test_other_weights_have_another_fingerprint(tmp_path: Path) -> None:
 
 def test_the_table_says_what_was_run(report: dict) -> None:
     text = markdown(report)
-    for words in ("no defence", "ours, 1 step, eye", "n = 2, seeds 1", "n = 1, seeds 1", "grey box", "adaptive"):
+    adapted = "ours, 1 step, adapted encoder"
+    for words in ("no defence", adapted, "n = 2, seeds 1", "n = 1, seeds 1", "grey box", "adaptive"):
         assert words in text
     assert "| patch 2 % | grey box: knows the model, not the defence | yes |" in text
     assert "| fake | 1 | attacked, after purification |" in text
@@ -198,12 +204,12 @@ def test_only_answers_that_outlive_the_first_attack_are_attacked_again(
     data: Path, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From several starts, but through what is random from one; rows that the first attack did not ask are left out."""
-    column = next(c for c in COLUMNS if c.name == "APGD, then PGD-40 4/255, knows all")
+    column = next(c for c in COLUMNS if c.name == "APGD, then PGD-40 4/255, white-box adaptive")
     (sample,) = load_samples(data, count=1, seed=0)
     clean = sample.pixels
     fell, held = (Outcome(agrees, False, None, clean, clean).measured() for agrees in (False, True))
-    before = {"no defence": fell, "JPEG 10": held, "ours, always": held}
-    Kept(tmp_path).put(column.after, 0, sample.name, before)
+    before = {"no defence": fell, "JPEG 10": held, "ours, ungated": held}
+    Kept(tmp_path / KEPT).put(column.after, 0, sample.name, before)
     asked = []
 
     def attacked_until(attack: Attack, pixels: torch.Tensor, *_: object, starts: int) -> torch.Tensor:
@@ -212,10 +218,10 @@ def test_only_answers_that_outlive_the_first_attack_are_attacked_again(
 
     monkeypatch.setattr(run, "attacked_until", attacked_until)
     config = EvaluationConfig(pictures=1, costly=1, seeds=1, columns=(column.name,))
-    report = evaluate_defences(config, data=data, models=models, keep=tmp_path)
+    report = evaluate_defences(config, data=data, models=models, keep=tmp_path / KEPT)
     assert asked == [("pgd", 40, 3), ("pgd", 40, 1)]
     assert {cell["row"] for cell in report["cells"]} == set(before)
-    found = Kept(tmp_path).get(column.name, 0, sample.name)
+    found = Kept(tmp_path / KEPT).get(column.name, 0, sample.name)
     assert not found["no defence"].agrees
 
 
@@ -267,8 +273,8 @@ def test_an_attacker_follows_the_gradient_where_there_is_one() -> None:
 
 
 def test_who_knows_a_row_raises_it_of_the_model_that_speaks_there() -> None:
-    """Where the defence changes nothing, the eye is not used, and must not be attacked."""
-    column = next(c for c in COLUMNS if c.name == "APGD 2/255, knows all")
+    """Where the defence changes nothing, the adapted encoder is not used, and must not be attacked."""
+    column = next(c for c in COLUMNS if c.name == "APGD 2/255, white-box adaptive")
     x = torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
 
     def raises(speaker: str) -> Objective:
@@ -298,7 +304,8 @@ def test_simple_defences_change_pixels_a_little() -> None:
 def test_rows_whose_models_are_missing_are_left_out(models: Models) -> None:
     names = [row.name for row in build_rows(models, compared=None)]
     filters = ["JPEG 75", "JPEG 10", "median blur", "low pass, 40 px"]
-    ours = ["ours, 1 step", "ours, 4 steps", "ours, always", "ours, 1 step, eye", "ours, always, eye"]
+    adapted = ["ours, 1 step, adapted encoder", "ours, ungated, adapted encoder"]
+    ours = ["ours, 1 step", "ours, 4 steps", "ours, ungated", *adapted]
     assert names == ["no defence", *filters, *ours]
 
 
@@ -330,7 +337,7 @@ def test_unknown_rows_and_columns_are_named(data: Path, models: Models) -> None:
 def test_an_attacked_picture_is_made_once(data: Path, models: Models, tmp_path: Path) -> None:
     """For another defence, later, the same picture is taken; its outcome is that of one that was made anew. So it is
     where the picture arrives as a JPEG, which is what then counts."""
-    made, keep = tmp_path / "made", [tmp_path / name for name in ("one", "two", "three")]
+    made, keep = tmp_path / "made", [tmp_path / f"{name}.csv.gz" for name in ("one", "two", "three")]
     short = [replace(c, attack=replace(c.attack, steps=2)) for c in COLUMNS if c.attack]
     config = EvaluationConfig(pictures=2, seeds=1, columns=("PGD 8/255",), rows=("ours, 1 step",))
     with pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,4 @@
-"""Training an eye: on tiny models and pictures that the tests draw."""
+"""Training an adapted encoder: on tiny models and pictures that the tests draw."""
 
 import json
 from collections.abc import Callable

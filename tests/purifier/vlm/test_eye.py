@@ -1,4 +1,4 @@
-"""The eye for purified pictures: a low-rank update of a tower, on small random models."""
+"""The adapted encoder: a low-rank update of a tower, on small random models."""
 
 from pathlib import Path
 
