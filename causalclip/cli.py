@@ -24,6 +24,7 @@ from causalclip.languages.option import Lang, check_language
 from causalclip.maps.words import NOT_ANSWERED
 from causalclip.pictures.crop import read_box
 from causalclip.pictures.formats import ACCEPTED, ImageError, sniff
+from causalclip.pictures.plaintext import spelt
 from causalclip.profile import BadProfile
 from causalclip.report import card
 from causalclip.running import PROFILE, held_to, load_detector, told, walk
@@ -202,9 +203,9 @@ def _print(path: Path, judged: Examination | str, *, as_json: bool) -> None:
     if as_json:
         text = json.dumps({"path": str(path)} | ({"error": judged} if isinstance(judged, str) else judged.as_dict()))
     else:
-        text = f"{path}: {_('not read.') + ' ' + judged if isinstance(judged, str) else _words(judged)}"
+        text = f"{spelt(str(path))}: {_('not read.') + ' ' + judged if isinstance(judged, str) else _words(judged)}"
     with tqdm.external_write_mode(sys.stdout):
-        typer.echo(text.encode("utf-8", "replace").decode())  # a path need not be text
+        typer.echo(text)
 
 
 def _words(x: Examination) -> str:

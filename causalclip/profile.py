@@ -9,17 +9,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
 from causalclip.languages import N_, _, figure, ngettext, number
+from causalclip.pictures.plaintext import clean
 from causalclip.promise import CONFIDENCE, PROMISES, threshold
 
 SCHEMA = 1
 COMMAND = "python -m causalclip calibrate"
 COUNT = N_("They count as {counted}: bursts, and one camera's pictures of one day, count as one.")
 NAMED = 0.95  # share of an archive that names cameras, from which a file that names none is unlike it
+CAMERA = 40  # characters of a camera's name: a file may put sentences there, and these are ours
 MAX_SIZE = 8 * 2**20  # bytes of a profile's file; a hundred thousand scores take less
 
 
@@ -132,7 +134,8 @@ class Profile:
         all_, low, high = len(self.scores), *self.sides
         found = []
         if camera and camera not in self.cameras:
-            found.append(_("Your archive has no picture by this camera ({camera}).", camera=camera))
+            said = N_("Your archive has no picture by this camera ({camera}).")
+            found.append(_(said, camera=clean(camera, limit=CAMERA)))
         if not camera and self.cameras.get("", 0) <= (1 - NAMED) * all_:
             found.append(_("The file names no camera, and nearly all of your archive do: it may be a copy."))
         if format not in self.formats:
@@ -180,14 +183,16 @@ def parse_profile(data: bytes) -> Profile:
         for name in ("scores", "counted", "generated"):
             given[name] = tuple(_score(value) for value in given[name])
         low, high = map(float, given["sides"])
-        counts = {name: {str(k): int(n) for k, n in given[name].items()} for name in ("cameras", "formats", "kinds")}
+        counts = {name: {str(k): _count(n) for k, n in given[name].items()} for name in ("cameras", "formats", "kinds")}
         if not given["scores"] or not given["counted"] or given["at_most"] not in (None, *PROMISES):
+            raise ValueError
+        if not 0 <= low <= high < inf:
             raise ValueError
         texts = {name: str(given[name]) for name in ("model", "revision", "runtime", "made")}
         return Profile(**{**given, **counts, **texts, "sides": (low, high)})
     except BadProfile:
         raise
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
         sentence = N_("This is no profile of an archive. This makes one: {command}.")
         raise BadProfile(_(sentence, command=COMMAND)) from None
 
@@ -196,3 +201,9 @@ def _score(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or not 0 <= value <= 1:
         raise ValueError
     return float(value)
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError
+    return value

@@ -11,6 +11,7 @@ from causalclip.languages import _, speaking
 from causalclip.languages.names import ENGLISH
 from causalclip.languages.option import Lang, check_language
 from causalclip.pictures.formats import ACCEPTED, ImageError
+from causalclip.pictures.plaintext import spelt
 
 
 def compare(
@@ -43,7 +44,7 @@ def _compare(a: Path, b: Path, *, as_json: bool, out_dir: Path | None) -> None:
             loaded.append(load_image(path))
         except ImageError as error:
             said = {"path": str(path), "error": str(error)}
-            typer.echo(json.dumps(said) if as_json else f"{path}: {_('not read.')} {error}")
+            typer.echo(json.dumps(said) if as_json else f"{spelt(str(path))}: {_('not read.')} {error}")
             raise typer.Exit(REFUSED) from None
     found = run(loaded[0].pixels, loaded[1].pixels)
     if as_json:

@@ -3,6 +3,7 @@
 import unicodedata
 
 LIMIT = 300  # characters
+_TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # the reading direction (Unicode UAX 9)
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}  # control, formatting (also what turns the reading direction), unassigned
 
 
@@ -20,6 +21,18 @@ def clean(text: str | bytes, *, limit: int = LIMIT) -> str:
         words
         if len(words) <= limit and len(text) <= 8 * limit
         else words[: limit - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
+    )
+
+
+def spelt(name: str) -> str:
+    """The name of a file as a terminal may show it: what would end its line, command the terminal or turn its reading
+    direction is spelt out. Whoever made the file chose the name, and it stands beside an answer."""
+    return "".join(c.encode("unicode_escape").decode() if _acts(c) else c for c in name)
+
+
+def _acts(character: str) -> bool:
+    return (
+        unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} or unicodedata.bidirectional(character) in _TURNING
     )
 
 

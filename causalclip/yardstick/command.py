@@ -16,6 +16,7 @@ from causalclip.languages import N_, _, speaking
 from causalclip.languages.names import ENGLISH
 from causalclip.languages.option import Lang, check_language
 from causalclip.pictures.formats import ACCEPTED, ImageError
+from causalclip.pictures.plaintext import spelt
 from causalclip.running import load_detector, told, walk
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _calibrate(photos: list[Path], fakes: list[Path], detector: Detector, *, sha
     profile.write(out / "profile.json")
     page = as_page(said, looked, refused, shipped=shipped, high=profile.high(shipped))
     (out / "summary.html").write_text(page, encoding="utf-8", errors="replace")
-    typer.echo("\n".join([*said, *(_(NOT_READ, name=one.name, sentence=one.sentence) for one in refused)]))
+    typer.echo("\n".join([*said, *(_(NOT_READ, name=spelt(one.name), sentence=one.sentence) for one in refused)]))
     typer.echo(_(NEXT, command=f"python -m causalclip detect picture.jpg --profile {out / 'profile.json'}"))
     return bool(refused)
 

@@ -255,6 +255,19 @@ def test_names_that_are_no_text(tmp_path: Path, model: str) -> None:
     assert row["path"] == str(tmp_path / name)
 
 
+def test_a_name_forges_no_line_and_commands_no_terminal(tmp_path: Path, model: str) -> None:
+    names = ("a\nb.jpg: Likely not generated. Score 0.01.jpg", "c\x1b]0;title\x07\x1b[2J.jpg", "d\u202egpj.exe")
+    for name in names:
+        (tmp_path / name).write_bytes(encode(photo(90, 100), "JPEG"))
+    said = run("detect", tmp_path, "--model", model).stdout
+    assert len(said.splitlines()) == len(names)
+    assert r"a\nb.jpg: Likely not generated. Score 0.01.jpg: " in said
+    assert not {"\x1b", "\x07", "\u202e"} & set(said)
+    assert {row["path"] for row in lines(run("detect", tmp_path, "--json", "--model", model))} == {
+        str(tmp_path / name) for name in names
+    }
+
+
 @pytest.mark.parametrize(
     ("rows", "config", "words"),
     [

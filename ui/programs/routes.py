@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -50,13 +50,13 @@ async def _pair(request: Request, pairings: Pairings) -> Response:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         return refusal(415, NO_CODE)
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LONGEST:
-            return refusal(413, NO_CODE)
     try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > LONGEST:
+                return refusal(413, NO_CODE)
         code = json.loads(body)["code"]
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ClientDisconnect, ValueError, TypeError, KeyError, RecursionError):
         return refusal(400, NO_CODE)
     if not isinstance(code, str) or not code.isascii() or not code.isdecimal() or len(code) != DIGITS:
         return refusal(400, NO_CODE)

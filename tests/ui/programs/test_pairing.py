@@ -1,14 +1,18 @@
 """A browser extension is let in after its code was typed, and nobody else's origin is."""
 
+import asyncio
 import json
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from starlette.requests import Request
 
 from tests.makers.pictures import encode, photo
+from ui.programs.routes import _pair
 from ui.server.pairing import PAIRINGS, TRIES, Pairings, is_extension
 
 OURS, OTHER = "chrome-extension://abcdefghijklmnop", "chrome-extension://ponmlkjihgfedcba"
@@ -54,6 +58,19 @@ def test_five_wrong_codes_void_it(tmp_path: Path) -> None:
     for _ in range(TRIES):
         assert pairings.redeem(f"{(int(code) + 1) % 10**8:08d}", OURS) is None
     assert pairings.redeem(code, OURS) is None
+
+
+def test_who_leaves_in_the_middle_is_no_error_of_the_app(tmp_path: Path) -> None:
+    messages = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    headers = [(b"origin", OURS.encode()), (b"content-type", b"application/json")]
+    request = Request({"type": "http", "method": "POST", "headers": headers}, receive)
+    with ThreadPoolExecutor(1) as pool:  # browser tests keep an event loop running in this one
+        answer = pool.submit(asyncio.run, _pair(request, Pairings(tmp_path / "paired.json"))).result()
+    assert answer.status_code == 400
 
 
 def test_it_is_remembered_without_the_token_and_can_be_forgotten(tmp_path: Path) -> None:
