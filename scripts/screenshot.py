@@ -26,8 +26,8 @@ WIDTH = 1280
 
 
 def detect(page: Page, files: list[Path]) -> None:
-    """A judged example."""
-    page.locator("#examples button", has_text="photograph: cat").click()
+    """A judged example, by a generator."""
+    page.locator("#examples button", has_text="generated:").click()
     page.locator("#stability table").wait_for()
     page.locator("#causal-map img").wait_for()
 

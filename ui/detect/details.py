@@ -116,7 +116,9 @@ def shelf(examples: Sequence[Example]) -> str:
         for i, example in enumerate(examples)
     )
     words = _(
-        "Photographs carried by scikit-image, and pictures made by this project's code. None is by an image generator."
+        "Photographs carried by scikit-image, one picture by an image generator ({generator}), and pictures made by "
+        "this project's code.",
+        generator="FLUX.2 [klein] 4B",
     )
     return (
         f"<h2>{_('Or try one of these')}</h2><p class='cc-small'>{words}</p>"

@@ -1,7 +1,8 @@
-"""Pictures to try the app with, offline: photographs from scikit-image's wheel, and pictures that the code here makes.
+"""Pictures to try the app with, offline: photographs from scikit-image's wheel, one that an image generator made, and
+pictures that the code here makes.
 
-None of them was made by an image generator: they show how the app answers, not how good it is. What the shipped
-detector says of each is in assets/examples.json, which scripts/examples.py writes.
+They show how the app answers, not how good it is. What the shipped detector says of each is in assets/examples.json,
+which scripts/examples.py writes.
 """
 
 import json
@@ -21,7 +22,9 @@ from causalclip.places import shipped_folder
 
 SIZE = 512
 EXPECTED = shipped_folder("assets") / "examples.json"
-NAMES = "cat", "coffee", "rendering", "rocket", "landscape", "fractal"  # the order of those with the same answer
+GENERATED = shipped_folder("assets") / "pictures" / "studio-cat.png"  # see README.md beside it
+# The order of those with the same answer.
+NAMES = "cat", "cat in a studio", "coffee", "rendering", "rocket", "landscape", "fractal"
 LAST = "astronaut"  # a portrait of a person is nobody's first impression of an answer
 THUMB = 192  # px, the long side of a thumbnail
 
@@ -61,8 +64,10 @@ def write_examples(folder: str | os.PathLike[str], answers: Mapping[str, str] | 
     answers = expected() if answers is None else answers
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    photograph, code = N_("photograph"), N_("made by code")
+    photograph, generated, code = N_("photograph"), N_("generated"), N_("made by code")
+    studio = N_("cat in a studio")
     made = {what: _example(_carried(name, folder), f"{photograph}: {what}") for name, what in _PHOTOGRAPHS.items()}
+    made[studio] = _example(Path(shutil.copy(GENERATED, folder)), f"{generated}: {studio}")
     made |= {name: _example(_made(name, make, folder), f"{code}: {name}") for name, make in _MADE.items()}
     return [replace(made[name], expect=answers.get(name, "")) for name in _ordered(answers)]
 

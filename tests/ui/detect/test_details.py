@@ -100,9 +100,9 @@ def test_facts_say_what_was_read_and_seen(detection: Detection) -> None:
     assert "of the picture was not seen (hatched on the map)" in facts(long, loaded)
 
 
-def test_a_generated_picture_to_try_is_a_link_away(tmp_path: Path) -> None:
+def test_other_generated_pictures_to_try_are_a_link_away(tmp_path: Path) -> None:
     html = shelf([])
-    assert "Try a generated one" in html
+    assert "Try other generated ones" in html
     links = re.findall(r"<a href='(.+?)' target='_blank' rel='noopener noreferrer'>(.+?)</a>", html)
     assert [words for _, words in links] == ["by Stable Diffusion", "by DALL-E", "by Midjourney"]
     assert all(address.startswith("https://commons.wikimedia.org/") for address, _ in links)

@@ -1,5 +1,6 @@
 """Examples work without a network, are what their captions say, and are the same every time."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -9,7 +10,18 @@ import pytest
 from causalclip.detector import Detector
 from causalclip.pictures.loading import load_image
 from scripts.examples import agreed, ask
-from ui.detect.examples import EXPECTED, LAST, NAMES, THUMB, Example, julia, landscape, spheres, write_examples
+from ui.detect.examples import (
+    EXPECTED,
+    GENERATED,
+    LAST,
+    NAMES,
+    THUMB,
+    Example,
+    julia,
+    landscape,
+    spheres,
+    write_examples,
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +48,15 @@ def test_thumbnails_are_small(examples: list[Example]) -> None:
 
 def test_captions_say_where_a_picture_is_from(examples: list[Example]) -> None:
     kinds = [e.caption.split(":")[0] for e in examples]
-    assert sorted(kinds) == ["made by code"] * 3 + ["photograph"] * 4
+    assert sorted(kinds) == ["generated"] + ["made by code"] * 3 + ["photograph"] * 4
+
+
+def test_the_generated_one_is_as_its_generator_wrote_it(examples: list[Example]) -> None:
+    """Written anew, it would lose the traces; its licence and its sum stand beside it."""
+    (generated,) = (e for e in examples if e.caption.startswith("generated"))
+    card = GENERATED.with_name("README.md").read_text(encoding="utf-8")
+    assert hashlib.sha256(generated.path.read_bytes()).hexdigest() in card
+    assert "Apache License" in GENERATED.with_name("LICENSE-Apache-2.0.txt").read_text(encoding="utf-8")
 
 
 def test_one_of_each_answer_comes_first_and_no_portrait(tmp_path: Path) -> None:
@@ -45,7 +65,8 @@ def test_one_of_each_answer_comes_first_and_no_portrait(tmp_path: Path) -> None:
         "fractal": "likely generated",
     }
     shelf = write_examples(tmp_path, answers)
-    assert [e.name for e in shelf] == ["cat", "rocket", "coffee", "rendering", "landscape", "fractal", LAST]
+    rest = ["cat in a studio", "coffee", "rendering", "landscape", "fractal", LAST]
+    assert [e.name for e in shelf] == ["cat", "rocket", *rest]
     assert [e.expect for e in shelf[:2]] == ["inconclusive", "likely generated"]
     assert not any(e.expect for e in write_examples(tmp_path, {}))  # of another detector than the shipped one
 
