@@ -216,7 +216,7 @@ def _words(x: Examination) -> str:
     said = [
         f"{headline.answer}.",
         word,
-        "" if by_pixels else _("By the pixels: {answer}.", answer=_(x.band)),
+        "" if by_pixels else f"{_('By the pixels: {answer}.', answer=_(x.band))} {headline.agreement}".strip(),
         _(WHY[x.detection.kind]) if x.band == NO_ANSWER else _(SCORE, score=score, high=high, low=low),
         f"{_('Survives re-encoding?')} {x.stability.words}. {x.stability.sentence}"
         if x.stability
@@ -224,7 +224,7 @@ def _words(x: Examination) -> str:
         if x.band == NO_ANSWER
         else f"{_('Survives re-encoding?')} {_('Not checked')}.",
         "" if x.band == NO_ANSWER else _(NOT_ANSWERED),
-        headline.agreement,
+        headline.agreement if by_pixels else "",
         x.meant.sentence if x.meant and by_pixels else "",
     ]
     if standing := x.detection.standing:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 BENCHMARK = shipped_folder("benchmarks") / "detection" / "test.json"
 SET = "all"  # of the benchmark: every test picture
+BANDS = "likely generated", "inconclusive", "likely not generated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,8 @@ class Meant:
         share, (low, high) = round(100 * self.generated / self.pictures), (round(100 * e) for e in self.interval)
         return _(
             "Of 100 test pictures with this answer, about {share} were generated (counted: {generated} of {pictures}; "
-            "95 % interval {low} to {high}). Of all test pictures, {base} of 100 are; where fewer are, fewer with this "
-            "answer are.",
+            "95 % interval {low} to {high}). Of all test pictures, {base} of 100 were; where generated pictures are "
+            "rarer, fewer with this answer are generated.",
             share=share,
             generated=self.generated,
             pictures=self.pictures,
@@ -61,11 +62,13 @@ class ErrorRates:
     """Shares of the test pictures, in [0, 1], and how many there were.
 
     recognised, accused: of the generated ones that are called likely generated, and of the real ones that are.
+    missed: of the generated ones that are called likely not generated.
     undecided: of the generated and of the real ones for which the answer is inconclusive.
     """
 
     recognised: float
     accused: float
+    missed: float
     undecided: tuple[float, float]
     generated: int
     real: int
@@ -76,11 +79,11 @@ class ErrorRates:
 
     @property
     def sentence(self) -> str:
-        """The two numbers that matter, for a person."""
+        """The numbers that matter, for a person: an error of either kind is as bad as the other."""
         return self._said(
             N_(
-                "On {pictures} test pictures, it calls {found} of 100 generated ones likely generated, and wrongly "
-                "{accused} of 100 real ones."
+                "On {pictures} test pictures, it calls {found} of 100 generated ones likely generated and {missed} "
+                "likely not generated; of 100 real ones, it wrongly calls {accused} likely generated."
             )
         )
 
@@ -89,15 +92,17 @@ class ErrorRates:
         """The same where the detector has to be named."""
         return self._said(
             N_(
-                "On {pictures} test pictures, this detector calls {found} of 100 generated ones likely generated, and "
-                "wrongly {accused} of 100 real ones."
+                "On {pictures} test pictures, this detector calls {found} of 100 generated ones likely generated and "
+                "{missed} likely not generated; of 100 real ones, it wrongly calls {accused} likely generated."
             )
         )
 
     def _said(self, message: str) -> str:
-        few = _("fewer than 1") if 100 * self.accused < 0.5 else f"{round(100 * self.accused)}"
+        accused, missed = (
+            _("fewer than 1") if 100 * x < 0.5 else f"{round(100 * x)}" for x in (self.accused, self.missed)
+        )
         found = round(100 * self.recognised)
-        return _(message, pictures=number(self.generated + self.real), found=found, accused=few)
+        return _(message, pictures=number(self.generated + self.real), found=found, accused=accused, missed=missed)
 
     @property
     def unsure(self) -> str:
@@ -111,7 +116,8 @@ class ErrorRates:
 
 
 def meaning(band: Band, *, revision: str | None = None) -> Meant | None:
-    """What an answer by the pixels has meant; None where that has not been measured.
+    """What an answer by the pixels has meant; None where that has not been measured, and where there was no answer:
+    how many drawings and screenshots of a test set were generated says nothing of another one.
 
     An answer, and not a score: the share then cannot contradict the word beside it.
 
@@ -119,7 +125,7 @@ def meaning(band: Band, *, revision: str | None = None) -> Meant | None:
         revision: of the detector; the benchmark speaks of one alone. None takes it for that.
     """
     report = _benchmark()
-    if report is None or revision not in (None, report.get("revision")):
+    if band not in BANDS or report is None or revision not in (None, report.get("revision")):
         return None
     classes, shares = _classes(report), report[SET]["bands"].get(band, {})
     generated, real = (round(shares.get(kind, 0.0) * classes[kind]) for kind in ("generated", "real"))
@@ -132,10 +138,10 @@ def error_rates(*, revision: str | None = None) -> ErrorRates | None:
     report = _benchmark()
     if report is None or revision not in (None, report.get("revision")):
         return None
-    called, unsure = (report[SET]["bands"][band] for band in ("likely generated", "inconclusive"))
+    called, unsure, cleared = (report[SET]["bands"][band] for band in BANDS)
     classes = _classes(report)
-    undecided = (unsure["generated"], unsure["real"])
-    return ErrorRates(called["generated"], called["real"], undecided, classes["generated"], classes["real"])
+    undecided, missed = (unsure["generated"], unsure["real"]), cleared["generated"]
+    return ErrorRates(called["generated"], called["real"], missed, undecided, classes["generated"], classes["real"])
 
 
 def wilson(successes: float, count: int, *, z: float = 1.96) -> tuple[float, float]:

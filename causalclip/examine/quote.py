@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from causalclip.examine.examination import Examination
 
 CLUE = N_("This is one clue, not a proof.")
+NEITHER = N_("That counts neither for nor against the picture.")
 
 
 def quote(x: Examination) -> str:
-    """Self-contained: it can stand without the page."""
+    """Self-contained: it can stand without the page. Where there is no answer, there is no error rate of one."""
     rates = error_rates(revision=x.detection.revision)
     known = rates.quoted if rates else _("Its error rates are not measured.")
     examined = _(
@@ -25,6 +26,8 @@ def quote(x: Examination) -> str:
         revision=x.detection.revision,
         hash=x.sha256,
     )
+    if x.band == NO_ANSWER:
+        return f"{examined} {_found(x)} {_(NEITHER)}"
     return f"{examined} {_found(x)} {known} {_(CLUE)}"
 
 

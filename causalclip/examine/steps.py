@@ -53,7 +53,7 @@ def next_steps(
     steps = (
         *_evidence(headline, provenance),
         *_by_kind(kind, cautions),
-        *_usual(headline, band),
+        *(() if kind == "blank" else _usual(headline, band)),
         Step("report", _(REPORT)),
     )
     return steps[:6]

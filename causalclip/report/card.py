@@ -169,7 +169,7 @@ def verdict(
     said = "".join(f"<li>{escape(note)}</li>" for note in notes)
     by_pixels = headline.source == "pixels"
     if band == NO_ANSWER:
-        return _unanswered(headline, detection, cautions, links)
+        return _unanswered(headline, detection, links)
     parts = [
         f"<p>{_(UNSTABLE if flipped else MEANING[band])}</p>" if by_pixels else evidence(headline),
         _scale(detection.probability, detection.low, detection.high, detection.band),
@@ -187,11 +187,11 @@ def verdict(
     return _card(headline.tone, SIGN[headline.tone], headline.answer, "".join(parts), say=say)
 
 
-def _unanswered(headline: Headline, detection: Detection, cautions: Sequence[Caution], links: str) -> str:
-    """Why there is no answer, and what to do; no score, which would mean nothing."""
+def _unanswered(headline: Headline, detection: Detection, links: str) -> str:
+    """Why there is no answer, and what to do; no score, which would mean nothing, and no care with one."""
     why = f"<p>{escape(_(WHY[detection.kind]))}</p><p><b>{escape(_(WHAT_TO_DO[detection.kind]))}</b></p>"
     said = f"{headline.answer}. {_(WHY[detection.kind])}"
-    parts = [why, evidence(headline), links, _cautions(cautions), f"<p class='cc-small'>{_(CAUTION)}</p>"]
+    parts = [why, evidence(headline), links]
     return _card(f"{headline.tone} cc-unanswered", SIGN[headline.tone], headline.answer, "".join(parts), say=said)
 
 

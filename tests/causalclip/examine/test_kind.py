@@ -44,7 +44,9 @@ def test_there_is_no_score_no_frequency_and_no_check(x: Examination) -> None:
     assert said["stability"]["words"] == "Not checked"
     assert WHY[x.detection.kind] in said["quote"]
     assert "score of" not in said["quote"]
+    assert "of 100" not in said["quote"]  # error rates are of answers
     assert WHAT_TO_DO[x.detection.kind] in said["next_steps"]
+    assert any("Magnify" in step for step in said["next_steps"]) == (x.detection.kind != "blank")  # nothing to be seen
 
 
 def test_card_and_report_say_why_and_show_no_score(x: Examination) -> None:
@@ -55,7 +57,8 @@ def test_card_and_report_say_why_and_show_no_score(x: Examination) -> None:
     assert "out of 100" not in html
     report = as_html(x, maps={"causal": "data:,", "non_causal": "data:,"})
     assert TITLE in report
-    assert "Score, unrounded" not in report
+    for words in ("Score, unrounded", "Where this score comes from", "survive re-encoding", "test pictures"):
+        assert words not in report
     assert json.loads(as_json(x))["probability"] is None
 
 

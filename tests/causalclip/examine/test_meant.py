@@ -13,6 +13,7 @@ from causalclip.calibration import Calibration
 from causalclip.clip.weights import ASSETS
 from causalclip.examine import meant
 from causalclip.examine.examination import examine
+from causalclip.examine.kind import NO_ANSWER
 from causalclip.examine.meant import Meant, error_rates, meaning
 from causalclip.report.card import verdict
 from causalclip.report.document import as_html, draw_maps
@@ -49,9 +50,15 @@ def test_an_answer_means_what_the_test_pictures_with_it_were(benchmark_of: Calla
     assert meaning("inconclusive") == Meant(130, 50, 1 / 3)
     assert meaning("likely not generated") == Meant(128, 10, 1 / 3)
     assert (
-        "about 95 were generated (counted: 40 of 42; 95 % interval 84 to 99). Of all test pictures, 33 of 100"
+        "about 95 were generated (counted: 40 of 42; 95 % interval 84 to 99). Of all test pictures, 33 of 100 were;"
         in found.sentence
     )
+
+
+def test_that_there_is_no_answer_means_nothing(benchmark_of: Callable[..., None]) -> None:
+    benchmark_of(all=ALL | {"bands": SHARES | {NO_ANSWER: {"real": 0.01, "generated": 0.1}}})
+    assert meaning("likely generated") is not None
+    assert meaning(NO_ANSWER) is None
 
 
 def test_no_share_contradicts_the_word_beside_it() -> None:
@@ -85,9 +92,10 @@ def test_the_two_numbers_that_matter(benchmark_of: Callable[..., None]) -> None:
     benchmark_of()
     found = error_rates()
     assert found is not None
-    assert (found.recognised, found.accused, found.undecided) == (0.4, 0.01, (0.5, 0.4))
+    assert (found.recognised, found.accused, found.missed, found.undecided) == (0.4, 0.01, 0.1, (0.5, 0.4))
     assert found.sentence == (
-        "On 300 test pictures, it calls 40 of 100 generated ones likely generated, and wrongly 1 of 100 real ones."
+        "On 300 test pictures, it calls 40 of 100 generated ones likely generated and 10 likely not generated; of 100 "
+        "real ones, it wrongly calls 1 likely generated."
     )
     assert found.sentence in introduction()
 
