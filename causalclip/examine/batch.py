@@ -82,6 +82,15 @@ class Row:
     sha256: str = ""
     problem: str = ""
 
+    @property
+    def beside(self) -> str:
+        """What stands beside the answer: why it was not examined, or what the pixels say where that is not the answer,
+        the kind of picture where they got none, and what the file says."""
+        own = _("By the pixels: {answer}.", answer=_(self.band))
+        kind = f"{_(COLUMNS['kind'])}: {_(self.kind)}."
+        judged = "" if self.band in ("", self.answer.lower()) else kind if self.band == NO_ANSWER else own
+        return " ".join(filter(None, (self.problem, judged, self.claims)))
+
     def said(self) -> dict[str, Any]:
         """By the names of COLUMNS, its keys in the reader's language."""
         keys = {name: _(getattr(self, name)) for name in ("answer", "band", "survives", "kind")}
@@ -232,16 +241,17 @@ def _second(number: int, name: str, content: bytes | ImageError, detector: Detec
 
 
 def _row(number: int, name: str, loaded: LoadedImage, found: Early) -> Row:
+    headline, says = conclude_all(found.provenance, found.detection.band), found.provenance.summary()
     return Row(
         number,
         name,
-        conclude_all(found.provenance, found.detection.band).title,
+        headline.title,
         None if found.detection.band == NO_ANSWER else round(found.detection.probability, 4),
         found.detection.band,
         CHECKING,
         ", ".join(caution.kind for caution in found.cautions),
         found.detection.kind,
-        "" if found.provenance.silent else found.provenance.summary(),
+        headline.proved if headline.source == "signature" else "" if found.provenance.silent else says,
         f"{loaded.width} x {loaded.height}",
         loaded.format,
         loaded.sha256,

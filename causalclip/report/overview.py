@@ -81,7 +81,7 @@ class Overview:
         score = "" if row.score is None else shown(row.score, *self.edges)
         survives = f"{_('Survives re-encoding?')} {said['survives']}." if row.survives else ""
         careful = _("Be careful: {cautions}.", cautions=said["cautions"]) if row.cautions else ""
-        return said["answer"], score, " ".join(filter(None, (row.problem, survives, careful, row.claims)))
+        return said["answer"], score, " ".join(filter(None, (survives, careful, row.beside)))
 
 
 def as_html(overview: Overview) -> str:

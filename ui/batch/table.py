@@ -101,7 +101,7 @@ def draw_table(rows: Sequence[Row], thumbnails: Mapping[str, str] | None = None,
 def _row(row: Row, thumbnail: str, edges: tuple[float, ...]) -> str:
     cells, said = [], row.said()
     for name in SHOWN:
-        value = row.problem if name == "claims" and row.problem else said[name]
+        value = row.beside if name == "claims" else said[name]
         exact = f" data-value='{value}'" if name == "score" and value is not None else ""
         tag = "th scope='row'" if name == "name" else "td"
         cells.append(f"<{tag}{exact}>{_cell(row, name, value, thumbnail, edges)}</{tag[:2]}>")

@@ -1,14 +1,25 @@
 """The batch's table."""
 
 from causalclip.examine.batch import NOTHING, Row
+from causalclip.examine.headline import CLAIMED
 from causalclip.examine.kind import NO_ANSWER, TITLE
 from ui.batch.table import draw_table
 
 
 def test_a_picture_without_an_answer_was_examined_and_its_row_opens() -> None:
-    row = Row(1, "page.png", TITLE, band=NO_ANSWER, survives=NOTHING, sha256="ab" * 32)
+    row = Row(1, "page.png", TITLE, band=NO_ANSWER, kind="page", survives=NOTHING, sha256="ab" * 32)
     refused = Row(2, "broken.png", "Not examined", problem="It is damaged.")
     html = draw_table([row, refused], edges=(0.3, 0.7))
     assert "data-number='1'" in html
     assert "cc-open" in html
     assert "data-number='2'" not in html
+    assert "Kind of picture: page." in html
+    assert "It is damaged." in html
+
+
+def test_where_the_file_has_the_headline_the_pixels_answer_stands_beside_it() -> None:
+    """Its score would seem to contradict it: 0.04, and generated."""
+    said = "The file carries a mark."
+    row = Row(1, "a.png", CLAIMED["generated"], 0.04, band="likely not generated", claims=said, sha256="ab" * 32)
+    assert f"By the pixels: likely not generated. {said}" in draw_table([row], edges=(0.3, 0.7))
+    assert "By the pixels" not in draw_table([Row(1, "a.png", "Inconclusive", 0.5, band="inconclusive")])
