@@ -10,6 +10,14 @@ const MEANING = {
   "likely not generated":
     "Few traces like those of image generators were found. That does not make it authentic: it may be edited, staged, or from a generator that leaves other traces.",
 };
+const WHY = {  // there is no answer, by the kind of picture
+  drawing:
+    "It looks like a drawing, a painting or a rendering. The detector knows photographs, and generated pictures that look like photographs; on anything else its score would mean nothing.",
+  page:
+    "It looks like a screenshot, a chart, a scan, a meme or a collage. The detector knows photographs, and generated pictures that look like photographs; on anything else its score would mean nothing.",
+  blank:
+    "There is no picture in it that could be judged: it is one colour, or even noise. The detector would give such a file a score all the same, and it would mean nothing.",
+};
 const TONE = { "likely generated": "generated", "likely not generated": "not-generated" };
 const SHOWN = {
   reading: () => [text("h1", "Reading the picture")],
@@ -62,13 +70,15 @@ function outOfReach({ place, host }) {
 
 function answered({ found, place, small }) {
   const card = text("section", "", { className: found.headline?.tone ?? TONE[found.band] ?? "" });
-  const score = `Score ${digits(found)} of 1. From ${found.high.toFixed(2)} on the answer is likely generated, up to ${found.low.toFixed(2)} likely not generated.`;
+  const judged = found.probability !== null;
+  const score = judged && `Score ${digits(found)} of 1. From ${found.high.toFixed(2)} on the answer is likely generated, up to ${found.low.toFixed(2)} likely not generated.`;
   const title = found.headline?.title ?? found.band;
   card.append(text("h1", title[0].toUpperCase() + title.slice(1)));
   const { source, proved, claimed, agreement } = found.headline ?? {};
   const word = { signature: proved, file: claimed }[source] ?? MEANING[found.band];
-  const lines = [word, agreement, found.stability?.sentence, found.archive?.sentence];
-  lines.push(...(found.archive?.unlike ?? []), ...(found.cautions ?? []).map((one) => one.sentence));
+  const lines = [word, agreement, judged ? found.stability?.sentence : WHY[found.kind], found.archive?.sentence];
+  if (judged) lines.push(...(found.archive?.unlike ?? []), ...(found.cautions ?? []).map((one) => one.sentence));
+  else lines.push(found.next_steps?.[0]);
   for (const line of [...lines, score].filter(Boolean)) card.append(text("p", line));
   return [...picture(small), card, facts(found, place), button("Keep the whole report", save)];
 }

@@ -6,11 +6,15 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from causalclip.examine.kind import WHAT_TO_DO, WHY
+from causalclip.report.card import MEANING
 from tests.browser.extension.conftest import PATIENCE, Extended, pair
 from tests.conftest import ROOT
+from tests.makers.pictures import encode
 
 Sites = tuple[Path, str, str]
 TRUE = "default-src 'none'; img-src 'self' data: blob:; script-src 'unsafe-inline'; connect-src 'none'"
@@ -99,6 +103,24 @@ def test_a_screenshot_is_named_as_one(extended_with: Callable[..., Extended], si
     browser.step("answered")
     expect(browser.panel.locator("#said")).to_contain_text("a screenshot, which has lost much")
     expect(browser.panel.locator("#said")).to_contain_text("PNG")
+
+
+def test_what_gets_no_answer_is_told_why(extended: Extended, sites: Sites) -> None:
+    folder, site, _ = sites
+    (folder / "blue.png").write_bytes(encode(np.full((300, 400, 3), (20, 90, 160), np.uint8), "PNG"))
+    page = extended.open(f"{site}/{write(folder, 'blue', '<img src=blue.png>')}")
+    extended.click("check-picture", page, f"{site}/blue.png")
+    extended.step("answered")
+    said = extended.panel.locator("#said")
+    expect(said).to_contain_text(WHY["blank"])
+    expect(said).to_contain_text(WHAT_TO_DO["blank"])
+    expect(said).not_to_contain_text("Score")
+    page.close()
+
+
+def test_it_says_what_the_page_says() -> None:
+    script = (ROOT / "extension" / "panel.js").read_text(encoding="utf-8")
+    assert all(f'"{words}"' in script for words in (*MEANING.values(), *WHY.values()))
 
 
 def test_without_a_pairing_it_says_what_to_do(
