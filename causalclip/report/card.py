@@ -263,8 +263,12 @@ def _scale(probability: float, low: float, high: float, here: Band) -> str:
     widths = (first, last - first, 100 - last)
     zones = "".join(
         f"<span class='cc-zone cc-zone-{tone}{' cc-here' if band == here else ''}' "
-        f"style='flex-basis:{width:.2f}%'>{_(band)}</span>"
+        f"style='flex-basis:{width:.2f}%'><span>{_(band)}</span></span>"
         for (band, tone), width in zip(TONE.items(), widths, strict=True)
+    )
+    # A zone may be too narrow for its name; assets/style.css then shows the names in a row of their own.
+    names = "".join(
+        f"<span class='cc-{tone}{' cc-here' if band == here else ''}'>{_(band)}</span>" for band, tone in TONE.items()
     )
     ticks = "".join(
         f"<span style='left:{x:.2f}%'>{text}</span>"
@@ -274,7 +278,8 @@ def _scale(probability: float, low: float, high: float, here: Band) -> str:
     return (
         f"<div class='cc-scale' dir='ltr' role='img' aria-label='{escape(words)}'>"
         f"<div class='cc-flag {side}' style='left:{at:.2f}%'>{_('score {score}', score=f'<b>{score}</b>')}</div>"
-        f"<div class='cc-track'>{zones}<i style='left:{at:.2f}%'></i></div><div class='cc-ticks'>{ticks}</div></div>"
+        f"<div class='cc-track'>{zones}<i style='left:{at:.2f}%'></i></div><div class='cc-ticks'>{ticks}</div>"
+        f"<div class='cc-names'>{names}</div></div>"
     )
 
 

@@ -106,6 +106,15 @@ def test_a_score_near_a_threshold_has_as_many_digits_as_it_takes(
     expect(page.locator("#batch-table tbody")).to_contain_text("0.801")
 
 
+# Over how many lines the word "generated" is broken.
+LINES = """e => {
+  const word = document.createRange(), at = e.firstChild.data.indexOf("generated");
+  word.setStart(e.firstChild, at);
+  word.setEnd(e.firstChild, at + 9);
+  return word.getClientRects().length;
+}"""
+
+
 @pytest.mark.parametrize("width", [390, 1440])
 def test_the_scale_is_in_proportion(open_page: Open, serve: Serve, files: dict[str, Path], width: int) -> None:
     page = open_page(serve(Scripted(0.7, 0.7, Calibration(low=0.2, high=0.9, threshold=0.55))), width=width)
@@ -115,6 +124,8 @@ def test_the_scale_is_in_proportion(open_page: Open, serve: Serve, files: dict[s
     shares = page.locator("#status .cc-zone").evaluate_all("zones => zones.map(z => z.getBoundingClientRect().width)")
     assert [share / track["width"] for share in shares] == pytest.approx([0.2, 0.7, 0.1], abs=0.01)
     assert (middle(page, "#status .cc-track i") - track["x"]) / track["width"] == pytest.approx(0.7, abs=0.02)
+    name = page.locator("#status .cc-scale span", has_text="likely generated").filter(visible=True).last
+    assert name.evaluate(LINES) == 1  # of the narrowest zone, too
 
 
 @pytest.mark.parametrize("width", [390, 1440])
