@@ -81,6 +81,7 @@ def served(folder: Path) -> Iterator[Served]:
     output, traffic = folder / "output.txt", folder / "traffic.txt"
     environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "PYTHONUNBUFFERED": "1"}
     environment |= {"PYTHONPATH": str(folder), "TRAFFIC": str(traffic), "GRADIO_TEMP_DIR": str(folder / "kept")}
+    environment |= {"CAUSALCLIP_PAIRED": str(folder / "kept" / "paired.json")}
     environment |= {"GRADIO_ANALYTICS_ENABLED": "True", "HF_HUB_DISABLE_TELEMETRY": "0"}  # reports nothing even so
     with output.open("w") as log:
         command = [sys.executable, "app.py"]

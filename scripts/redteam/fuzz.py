@@ -31,7 +31,6 @@ from tests.makers.pictures import encode, photo
 from tests.serving import ROOT, Served, served
 
 KEPT = ROOT / "benchmarks" / "calls.json"
-SETTLED = 0.2  # of a piece, before memory is compared
 FULL = "queue is full"
 BATCH = 100  # calls
 SETTINGS = settings(
@@ -76,12 +75,13 @@ def piece(app: Served, *, number: int, count: int, seconds: float) -> dict[str, 
     wrong["nobody is answered any more"] += not _answers(app)
     for line in app.traffic.read_text().splitlines():
         wrong[line] += line != "watching"
-    grown = memory[-1] - memory[int(SETTLED * len(memory))]
+    fifths = [memory[min(len(memory) - 1, len(memory) * part // 5)] for part in range(6)]
     return {
         "calls": len(memory),
         "answers": dict(sorted(answers.items())),
         "wrong": dict(+wrong),
-        "grown_mb": round(grown),
+        "memory_mb": [round(mb) for mb in fifths],
+        "grown_mb": round(fifths[-1] - fifths[1]),
     }
 
 
