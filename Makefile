@@ -14,7 +14,7 @@ KEEP ?= benchmarks/purification/outcomes
 ORIGINALS ?= ../originals
 MIRRORS ?=
 
-.PHONY: app test test-archive data detector evaluate benchmark-latency benchmark-detection benchmark-purification benchmark-load screenshot space redteam lock
+.PHONY: app test test-archive data detector evaluate benchmark-latency benchmark-detection benchmark-sample benchmark-purification benchmark-load screenshot space redteam lock
 
 app: .venv/.app
 	$(BIN)/python app.py
@@ -47,6 +47,12 @@ benchmark-latency: .venv/.dev
 
 benchmark-detection: .venv/.dev
 	$(BIN)/python -m benchmarks.detection --data $(DATA)/forensics --originals $(ORIGINALS)
+
+# The fifty pictures of `data collect --sample`, and all test photographs with a clear licence, of which they are drawn.
+benchmark-sample: .venv/.dev
+	$(BIN)/python -m benchmarks.detection --data $(DATA)/forensics --originals $(ORIGINALS) --only licences
+	$(BIN)/python -m benchmarks.dataset --originals $(ORIGINALS) --only sample
+	$(BIN)/python -m benchmarks.readme
 
 benchmark-purification: .venv/.dev
 	$(BIN)/python -m purifier evaluate --data $(DATA)/vlm --pictures $(PICTURES) --keep $(KEEP) \

@@ -30,7 +30,11 @@ PARTS = "rebuilding", "hints", "audit", "sample"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mirrors", type=Path, help="bare git directories owner+name")
-    parser.add_argument("--originals", type=Path, help="where `data collect` put them; needed for hints")
+    parser.add_argument(
+        "--originals",
+        type=Path,
+        help="where `data collect` put them; needed for hints, and spares the sample a second collecting",
+    )
     parser.add_argument("--reserved", type=Path, help="hashes of what must not be in the table")
     parser.add_argument("--scratch", type=Path, help="where batches lie while they are counted: some 5 GB")
     parser.add_argument("--lost", nargs="*", default=[], help="drawn repositories whose mirrors cannot be had")
@@ -44,7 +48,7 @@ def main() -> None:
     if "audit" in options.only:
         keep("audit", audit.report(read_table()))
     if "sample" in options.only:
-        keep("sample", sampling.measure(options.mirrors, options.scratch, options.model))
+        keep("sample", sampling.measure(options.mirrors, options.originals, options.scratch, options.model))
     page = HERE / "README.md"
     page.write_text(readme.filled(page), encoding="utf-8")
 

@@ -177,9 +177,12 @@ def whole_test() -> Report:
 
 
 def sample(report: Report) -> str:
-    """The detector on the sample, beside the whole of the test set."""
+    """The detector on the sample, beside what it is drawn from and the whole of the test set."""
     test = whole_test()
-    rows = [_measured(f"the sample ({report['owners']} owners)", report), _measured("all of `test`", test["all"])]
+    rows = [_measured(f"the sample ({report['owners']} owners)", report)]
+    if clear := test.get("clear_licence"):
+        rows.append(_measured(f"all of `test` with clear licences ({clear['owners']} owners)", clear))
+    rows.append(_measured("all of `test`", test["all"]))
     head = [
         "pictures of",
         "number",
@@ -188,33 +191,41 @@ def sample(report: Report) -> str:
         *(f"generated: {b}" for b in PASSED),
     ]
     of = ", ".join(f"{n} of `{name}`" for name, n in report["sets"].items())
-    minutes = (report["collect"]["seconds"] + report["evaluate"]["seconds"]) / 60
-    used = report["collect"]["processor_seconds"] + report["evaluate"]["processor_seconds"]
+    steps = [step for step in (report["collect"], report["evaluate"]) if step]
+    minutes, used = (sum(step[name] for step in steps) for name in ("seconds", "processor_seconds"))
+    load = max(n for step in steps for n in step["load"])
+    did = "Collecting and measuring it" if report["collect"] else "Measuring it, collected before,"
     return (
         f"{table(head, rows)}\n\nThe sample is {of}, with licences that let anybody use them, each as it was found. "
-        f"Detector {report['revision']}, {report['date']}. Collecting and measuring it took {minutes:.1f} minutes, "
-        f"{used:.0f} processor seconds.{_other(report, test)}"
+        f"Detector {report['revision']}, {report['date']}. {did} took {minutes / 60:.1f} minutes, "
+        f"{used:.0f} processor seconds, at a load of {load:.0f} on two cores.{_other(report, test)}"
     )
 
 
 def _other(report: Report, test: Report) -> str:
-    same = report["revision"] == test["revision"]
-    return "" if same else f" All of `test` was measured with {test['revision']}: the two cannot be compared."
+    """How the rows compare: what the sample is drawn from, and whether it was judged by the same detector."""
+    clear = test.get("clear_licence")
+    if not clear:
+        return ""
+    if {test["revision"], clear["revision"]} != {report["revision"]}:
+        return " The rows are of different revisions of the detector: they cannot be compared."
+    of = ", ".join(f"{n} of `{name}`" for name, n in clear["sets"].items())
+    return f" It is drawn from {of}. All of `test` is another mixture of sets."
 
 
 def sample_aims(report: Report) -> list[Aim]:
-    """Fifty pictures that anybody may have say what the test set says, within their interval."""
-    test = whole_test()
-    if report["revision"] != test["revision"]:
+    """Fifty pictures that anybody may have say what those say that they are drawn from, within their interval."""
+    clear = whole_test().get("clear_licence")
+    if not clear or report["revision"] != clear["revision"]:
         return []
     low, high = report["auc_interval"]
     return [
         Aim(
-            "AUC on all of `test` within the interval of the sample's",
-            low <= test["all"]["auc"] <= high,
-            f"{test['all']['auc']:.3f} ({low:.3f} to {high:.3f})",
+            "AUC on all test pictures with clear licences within the interval of the sample's",
+            low <= clear["auc"] <= high,
+            f"{clear['auc']:.3f} ({low:.3f} to {high:.3f})",
             "The sample is of few owners.",
-            "the sample says what the test set says",
+            "the sample says what its pictures are drawn from",
         )
     ]
 

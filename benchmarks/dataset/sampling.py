@@ -1,6 +1,11 @@
-"""The sample of pictures with clear licences, collected and measured as anybody can: sample.json."""
+"""The sample of pictures with clear licences, collected and measured as anybody can: sample.json.
+
+It must say what all test pictures with clear licences say: `python -m benchmarks.detection --only licences` adds that
+row to test.json.
+"""
 
 import json
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -8,15 +13,20 @@ from typing import Any
 
 from benchmarks.dataset.timing import timed
 from causalclip.dataset.selection import choose
-from causalclip.dataset.table import read_table
+from causalclip.dataset.table import Picture, read_table
 
 KEPT = "date", "model", "revision", "threshold"
 
 
-def measure(mirrors: Path | None, scratch: Path | None, model: str) -> dict[str, Any]:
-    """What `data collect --sample` and `evaluate` say and take, or exit with a sentence if a picture is missing."""
+def measure(mirrors: Path | None, originals: Path | None, scratch: Path | None, model: str) -> dict[str, Any]:
+    """What `data collect --sample` and `evaluate` say and take, or exit with a sentence if a picture is missing.
+
+    originals: where pictures were collected before; those are only checked by their hashes, and no time of collecting
+    is given.
+    """
     rows = choose(read_table(), sample=True)
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        before = _lay_out(rows, originals, Path(folder)) if originals else 0
         told = ["--mirrors", str(mirrors)] if mirrors else []
         collected = timed("data", "collect", "--sample", "--out", folder, *told)
         if len(list(Path(folder).glob("[0-9a-f][0-9a-f]/*"))) < len(rows):
@@ -28,10 +38,20 @@ def measure(mirrors: Path | None, scratch: Path | None, model: str) -> dict[str,
         report = json.loads(out.read_text())
     found = {name: report["all"][name] for name in ("pictures", "auc", "auc_interval", "bands")}
     about = {"owners": len({p.owner for p in rows}), "sets": _sets(rows)}
-    times = {"collect": collected.numbers(), "evaluate": judged.numbers()}
+    times = {"collect": None if before else collected.numbers(), "evaluate": judged.numbers()}
     return {name: report[name] for name in KEPT} | about | found | times
 
 
-def _sets(rows: list[Any]) -> dict[str, int]:
+def _lay_out(rows: list[Picture], originals: Path, folder: Path) -> int:
+    """Copies what was collected before to `folder`; returns how many that is."""
+    files = [file for p in rows for file in originals.glob(f"{p.sha256[:2]}/{p.sha256}.*")]
+    for file in files:
+        target = folder / file.relative_to(originals)
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(file, target)
+    return len(files)
+
+
+def _sets(rows: list[Picture]) -> dict[str, int]:
     names = [p.set for p in rows]
     return {name: names.count(name) for name in sorted(set(names))}

@@ -4,11 +4,12 @@
 
 Writes test.json, controls.json, robustness.json, splices.json, edits.json, owners.json, ladder.json and ladder.png
 beside this file, and prints the tables. --only takes some of them; --pictures bounds the robustness table, where each
-is judged 10 times.
+is judged 10 times. licences adds the row to test.json that the sample of the data set is drawn from: after test.
 """
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -21,7 +22,7 @@ from benchmarks.detection import edits, ladder, owners, splices
 from benchmarks.detection.baselines.peer import run_peer
 from benchmarks.detection.controls import by_set, content_held_fixed, run_controls
 from benchmarks.detection.figure import draw_ladder
-from benchmarks.detection.groups import by_note
+from benchmarks.detection.groups import by_licence, by_note, with_clear_licence
 from benchmarks.detection.robustness import run_robustness
 from benchmarks.detection.views import score
 from causalclip.dataset.originals import read_originals
@@ -33,8 +34,8 @@ from causalclip.training.recipe import Recipe
 
 HERE = Path(__file__).resolve().parent
 TABLE = "data/pictures.csv.gz"
-TABLES = "test", "robustness", "splices", "edits", "owners", "ladder", "peer"
-ON_ORIGINALS = "owners", "ladder"
+TABLES = "test", "licences", "robustness", "splices", "edits", "owners", "ladder", "peer"
+ON_ORIGINALS = "licences", "owners", "ladder"
 
 
 def write(name: str, report: dict[str, Any]) -> None:
@@ -69,6 +70,18 @@ def run_test(detector: Detector, records: list[Record], data: Path, *, cache: Pa
     write("controls", report)
 
 
+def add_licences(detector: Detector, originals: Path, *, cache: Path) -> None:
+    """Adds the row of all test photographs with a clear licence, as they were found, to test.json."""
+    found = [r for r in read_originals(TABLE, originals, split="test", each=sys.maxsize) if r.kind == "photo"]
+    records = with_clear_licence(read_table(TABLE), [replace(r, path=str(originals.resolve() / r.path)) for r in found])
+    scores, calibration = score(detector, records, originals, cache=cache), detector.config.calibration
+    row = by_licence(scores, threshold=calibration.threshold, bands=calibration.borders)
+    file = HERE / "test.json"
+    report = json.loads(file.read_text()) | {"clear_licence": {"revision": detector.config.revision} | row}
+    file.write_text(json.dumps(report, indent=2) + "\n")
+    print("The row of clear licences in test.json is written.", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
@@ -89,6 +102,7 @@ def main() -> None:
     records = test_records(options.data, options.originals)
     steps: dict[str, Callable[[], None]] = {
         "test": lambda: run_test(detector, records, options.data, cache=options.cache),
+        "licences": lambda: add_licences(detector, options.originals, cache=options.cache),
         "robustness": lambda: write(
             "robustness",
             run_robustness(detector, records, options.data, cache=options.cache, count=options.pictures),

@@ -1,17 +1,20 @@
-"""The verdict by what made a picture, and by the kinds of photographs that are hard: rows of test.json.
+"""Rows of test.json: the verdict by what made a picture, by the kinds of photographs that are hard, and on what has a
+clear licence.
 
 Generators are named in hundreds of ways in the data set; here they are joined by maker and model.
 """
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from causalclip.dataset.selection import can_be_sampled
 from causalclip.dataset.table import Picture
-from causalclip.training.evaluation import LIKE_CONTENT, Scores
+from causalclip.training.data import Record
+from causalclip.training.evaluation import LIKE_CONTENT, Scores, tabulate
 
 LEAST = 4  # pictures a row
 FAMILIES = {  # in this order: the first that is found in a name is its family
@@ -44,6 +47,28 @@ def family_of(generator: str) -> str:
     """The family of a generator by its name in the data set; "not stated" where it says none."""
     found = (name for name, pattern in FAMILIES.items() if re.search(pattern, generator, re.IGNORECASE))
     return next(found, "not stated" if not generator or "unknown" in generator.lower() else generator)
+
+
+def with_clear_licence(table: Iterable[Picture], originals: Sequence[Record]) -> list[Record]:
+    """All test photographs of which `data collect --sample` draws fifty, as they were found.
+
+    originals: of the test split, not bounded by source (read_originals).
+
+    Raises:
+        FileNotFoundError: one is missing: a row of fewer pictures would be another row.
+    """
+    wanted, found = {p.sha256 for p in table if can_be_sampled(p)}, {r.picture for r in originals}
+    if missing := wanted - found:
+        raise FileNotFoundError(f"{len(missing)} of {len(wanted)} originals are not there: collect them first.")
+    return [record for record in originals if record.picture in wanted]
+
+
+def by_licence(scores: Scores, *, threshold: float, bands: Sequence[float]) -> dict[str, Any]:
+    """The row of these: number, owners, how many of each set, AUC with its interval, the share of each band."""
+    sets = Counter(r.set for r in scores.records)
+    found = tabulate(scores, threshold=threshold, bands=bands)["all"]
+    about = {"owners": len({r.owner for r in scores.records}), "sets": dict(sorted(sets.items()))}
+    return about | {name: found[name] for name in ("pictures", "auc", "auc_interval", "bands")}
 
 
 def threshold_at(scores: Scores, budget: float = 0.05) -> float:

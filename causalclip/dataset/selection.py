@@ -20,6 +20,12 @@ def has_clear_licence(licence: str) -> bool:
     return bool(_FREE.search(licence)) and not _BOUND.search(licence)
 
 
+def can_be_sampled(picture: Picture) -> bool:
+    """Whether it is a whole test photograph with a clear licence: what the sample is drawn from."""
+    whole = picture.kind == "photo" and not picture.crop and not picture.pair and not picture.set.startswith("edits")
+    return whole and picture.split == "test" and has_clear_licence(picture.licence)
+
+
 def choose(pictures: Iterable[Picture], *, split: str = "", sites: int = 0, sample: bool = False) -> list[Picture]:
     """The rows of a split; of so many of their owners, drawn by a hash; or the sample of SAMPLE test pictures."""
     rows = [p for p in pictures if not split or p.split == split]
@@ -37,9 +43,7 @@ def _sample(pictures: Iterable[Picture]) -> list[Picture]:
     of_owner: Counter[str] = Counter()
     of_label: Counter[str] = Counter()
     for p in sorted(pictures, key=lambda p: _lot(p.sha256)):
-        whole = p.kind == "photo" and not p.crop and not p.pair and not p.set.startswith("edits")  # not of a part
-        free = p.split == "test" and has_clear_licence(p.licence)
-        if whole and free and of_owner[p.owner] < _A_SITE and of_label[p.label] < SAMPLE // len(LABELS):
+        if can_be_sampled(p) and of_owner[p.owner] < _A_SITE and of_label[p.label] < SAMPLE // len(LABELS):
             of_owner[p.owner] += 1
             of_label[p.label] += 1
             drawn.append(p)

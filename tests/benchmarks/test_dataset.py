@@ -186,14 +186,19 @@ def test_a_check_that_takes_over_ten_minutes_misses_its_aim() -> None:
 
 
 @pytest.mark.parametrize(("revision", "aims"), [("1", 1), ("2", 0)])
-def test_the_sample_is_compared_with_the_test_set_of_the_same_detector(
+def test_the_sample_is_compared_with_what_it_is_drawn_from_by_the_same_detector(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, revision: str, aims: int
 ) -> None:
     bands = {band: {"real": 0.25, "generated": 0.5} for band in page.PASSED}
     found = {"pictures": 50, "auc": 0.9, "auc_interval": [0.8, 0.95], "bands": bands}
-    monkeypatch.setattr(page, "whole_test", lambda: {"revision": "1", "all": found | {"auc": 0.85}})
+    clear = found | {"auc": 0.85, "revision": "1", "owners": 12, "sets": {"broad": 119}}
+    test = {"revision": "1", "all": found | {"auc": 0.97}, "clear_licence": clear}  # outside: another mixture of sets
+    monkeypatch.setattr(page, "whole_test", lambda: test)
     report = found | {"revision": revision, "date": "2026-01-01", "owners": 10, "sets": {"broad": 50}}
-    report |= {"collect": {"seconds": 60, "processor_seconds": 1}, "evaluate": {"seconds": 30, "processor_seconds": 40}}
-    assert "1.5 minutes, 41 processor seconds" in page.sample(report)
+    report |= {"collect": {"seconds": 60, "processor_seconds": 1, "load": [1, 2]}}
+    report |= {"evaluate": {"seconds": 30, "processor_seconds": 40, "load": [7, 2]}}
+    assert "Collecting and measuring it took 1.5 minutes, 41 processor seconds, at a load of 7" in page.sample(report)
+    assert "collected before, took 0.5 minutes, 40 proc" in page.sample(report | {"collect": None})
+    assert "| all of `test` with clear licences (12 owners) | 50 | 0.850 (0.800 to 0.950) |" in page.sample(report)
     assert ("cannot be compared" in page.sample(report)) == (not aims)
     assert [aim.reached for aim in page.sample_aims(report)] == [True] * aims

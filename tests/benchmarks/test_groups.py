@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.detection.groups import by_note, family_of
+from benchmarks.detection.groups import by_licence, by_note, family_of, with_clear_licence
+from causalclip.dataset.selection import choose
 from causalclip.dataset.table import COLUMNS, as_picture
 from causalclip.training.data import Record
 from causalclip.training.evaluation import Scores
@@ -65,3 +66,35 @@ def test_shares_are_of_the_test_pictures_of_sites_at_one_threshold() -> None:
         "Qwen-Image": {"pictures": 4, "owners": 2, "in_train": 1, "recognised": 0.75, "called": 0.5}
     }
     assert found["hard"] == {"night": {"pictures": 4, "owners": 2, "accused": 0.25, "inconclusive": 0.25}}
+
+
+def records_of(rows: list[dict[str, str]]) -> list[Record]:
+    table = [as_picture(row, line) for line, row in enumerate(rows, 2)]
+    return [
+        Record(f"{i}.jpg", int(p.label == "fake"), p.owner, "test", p.set, "picture", p.sha256, p.owner, owner=p.owner)
+        for i, p in enumerate(table)
+    ]
+
+
+def test_the_row_of_clear_licences_holds_what_the_sample_is_drawn_from_and_nothing_else() -> None:
+    drawn = [picture(i, label=("real", "fake")[i % 2]) for i in range(6)]
+    others = [
+        picture(10, label="real") | {"licence": "CC BY-NC 4.0"},
+        picture(11, label="real") | {"pair": "one"},
+        picture(12, label="real") | {"kind": "drawing"},
+        picture(13, label="real") | {"set": "edits"},
+        picture(14, label="real", split="train"),
+    ]
+    table = [as_picture(row, line) for line, row in enumerate([*drawn, *others], 2)]
+    records = records_of([*drawn, *others])
+    assert with_clear_licence(table, records) == records[:6]
+    assert {p.sha256 for p in choose(table, sample=True)} == {r.picture for r in records[:6]}
+    with pytest.raises(FileNotFoundError, match="1 of 6 originals are not there"):
+        with_clear_licence(table, records[1:])
+    bands = ("likely not generated", "likely generated") * 3
+    scores = Scores(tuple(records[:6]), np.array([0.1, 0.9, 0.2, 0.8, 0.85, 0.7]), bands)
+    row = by_licence(scores, threshold=0.5, bands=())
+    assert (row["pictures"], row["owners"], row["sets"]) == (6, 2, {"sites": 6})
+    assert row["auc"] == pytest.approx(7 / 9)
+    assert row["auc_interval"][0] <= row["auc"] <= row["auc_interval"][1]
+    assert row["bands"]["likely generated"] == {"real": 0.0, "generated": 1.0}
