@@ -43,7 +43,8 @@ class Programs:
             return
         host, origin, site = (header(scope, name) for name in ("host", "origin", "sec-fetch-site"))
         own = is_own_page(origin, host, site, self.hosts)
-        let_in = is_extension(origin) and (scope["path"] == PAIR or self.pairings.knows(origin))
+        asks_for_token = bool(os.environ.get(VARIABLE))  # then it is the token that counts: a preflight has none yet
+        let_in = is_extension(origin) and (scope["path"] == PAIR or asks_for_token or self.pairings.knows(origin))
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             if self._may(scope, "" if own else origin):
