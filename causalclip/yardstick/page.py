@@ -78,12 +78,13 @@ def histogram(scores: Sequence[float], shipped: float, high: float) -> str:
         high=decimal(high, digits=2),
     )
     ticks = "".join(
-        f"<text x='{x * WIDTH:.0f}' y='{HEIGHT + 18}' text-anchor='{at}' font-size='14' fill='currentColor'>"
+        f"<text x='{x * WIDTH:.0f}' y='{HEIGHT + 20}' text-anchor='{at}' font-size='18' fill='currentColor'>"
         f"{x:g}</text>"
         for x, at in ((0, "start"), (0.5, "middle"), (1, "end"))
     )
     legend = _(LEGEND)
     return (
-        f"<svg role='img' aria-label='{escape(words)}' viewBox='0 0 {WIDTH} {HEIGHT + 24}' width='{WIDTH}' dir='ltr'>"
+        f"<svg role='img' aria-label='{escape(words)}' viewBox='0 0 {WIDTH} {HEIGHT + 24}' width='{WIDTH}' "
+        f"direction='ltr'>"
         f"{bars}{lines}{ticks}</svg><p>{legend}</p>"
     )
