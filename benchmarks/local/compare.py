@@ -25,7 +25,7 @@ from benchmarks.detection.edits import edited_region, find_edits, open_pair
 from benchmarks.local.copies import EDITS, FAINT, copied, edited, saved, strength
 from causalclip.compare.alignment import lay_over
 from causalclip.compare.blocks import measure
-from causalclip.compare.changes import find_parts, smoothed
+from causalclip.compare.changes import find_parts
 from causalclip.compare.comparison import Comparison, compare, plausible
 from causalclip.compare.judging import evidence
 from causalclip.compare.keypoints import place
@@ -141,7 +141,6 @@ def run(pictures: list[np.ndarray], data: Path, count: int, kept: Kept) -> dict[
         "edits": {kind: _summary(found) for kind, found in rows.items() if kind not in ("recompressed", "delivered")},
         "real_edits": _summary(list(real.values())) | {"pairs": real},
         "others": {name: _summary(found) for name, found in others.items()},
-        "seconds": float(np.median([row["seconds"] for row in copies])),
     }
 
 
@@ -167,7 +166,6 @@ def _row(found: Comparison, mask: np.ndarray | None) -> dict[str, Any]:
         "same": found.answer == "same picture",
         "flagged": bool(found.changes),
         "found": bool(found.changes) if mask is None else hit(found, mask),
-        "seconds": found.seconds,
     }
 
 
@@ -193,7 +191,8 @@ def choose(pictures: list[np.ndarray], pairs: list[tuple[np.ndarray, np.ndarray,
         answers.append("same picture")
         if blocks is not None:
             parts = find_parts(blocks, high=5.0)
-            strengths.append((kind, parts[0].strength if parts else 0.0, float(smoothed(blocks).max())))
+            most = max((part.lost for part in parts), default=0.0)
+            strengths.append((kind, parts[0].strength if parts else 0.0, most))
     for a, b, answer in tqdm(pairs):
         placement = place(a, b)
         aligned = lay_over(a, b, placement) if placement and plausible(placement, b.shape) else None
@@ -202,6 +201,8 @@ def choose(pictures: list[np.ndarray], pairs: list[tuple[np.ndarray, np.ndarray,
     for kind in sorted({k for k, *_ in strengths}):
         values = np.sort([s for k, s, _ in strengths if k == kind])
         print(kind, len(values), "deciles", np.quantile(values, np.linspace(0, 1, 11)).round(1))
+        lost = np.sort([one for k, _, one in strengths if k == kind])
+        print("   structure lost", np.quantile(lost, np.linspace(0, 1, 11)).round(2))
     still = [s for k, s, _ in strengths if k in ("recompressed", "delivered")]
     print("HIGH for", FALSE_ALARMS, "false alarms:", np.quantile(still, 1 - FALSE_ALARMS).round(1))
     x, y = np.array(found), np.array(answers)

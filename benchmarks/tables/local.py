@@ -44,10 +44,9 @@ def compare(report: Report) -> str:
     ]
     head = ["pairs", "number", *answers, "a part framed", "the right one"]
     said = (
-        f"From {report['pictures']} photographs: a row of a few pairs says little. Median time of a pair: "
-        f"{report['seconds']:.1f} s, on a busy machine. Edits by hand whose region changed by "
-        "less than 6 of 255 on average are counted as faint, in rows of their own. The real edits are those of the set "
-        "`edits`; where their difference shows no region, any frame counts."
+        f"From {report['pictures']} photographs: a row of a few pairs says little. Edits by hand whose region changed "
+        "by less than 6 of 255 on average are counted as faint, in rows of their own. The real edits are those of the "
+        "set `edits`; where their difference shows no region, any frame counts."
     )
     return f"{table(head, rows)}\n\n{said}"
 

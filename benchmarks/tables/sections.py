@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.dataset import page as dataset
+from benchmarks.local.native import page as native
 from benchmarks.tables import checks, defences, local, masks, method, parts, promise, running, verdicts
 from benchmarks.tables.aims import Aim, aims_table
 
@@ -37,6 +38,11 @@ SECTIONS: list[tuple[str, str, Callable[[Any], str]]] = [
         parts.ideas,
     ),
     ("local/regions.json", "The same question on test pictures", parts.regions),
+    (
+        "local/native.json",
+        "Is one part replaced? A second round, on files as they are ([why](../benchmarks/local/README.md))",
+        native.native,
+    ),
     ("local/inside.json", "Pictures inside screenshots (`python -m benchmarks.local.inside`)", local.inside),
     ("local/compare.json", "Two copies compared (`python -m benchmarks.local.compare`)", local.compare),
     ("detection/owners.json", "More owners", method.owners),

@@ -103,7 +103,7 @@ def load(samples: list[Sample], kept: Path) -> tuple[Cells, list[Sample]]:
                 continue
             there.append(sample)
             known = truth(sample, file["mask"]).ravel()
-            chosen = _choose(known, np.random.default_rng(sample.seed))
+            chosen = choose(known, np.random.default_rng(sample.seed))
             if not len(chosen):
                 continue
             tokens = file["tokens"].reshape(file["tokens"].shape[0], -1)
@@ -120,7 +120,7 @@ def load(samples: list[Sample], kept: Path) -> tuple[Cells, list[Sample]]:
     return cells, there
 
 
-def _choose(known: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def choose(known: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     inside, outside = np.nonzero(known == 1)[0], np.nonzero(known == 0)[0]
     rng.shuffle(inside)
     rng.shuffle(outside)

@@ -9,6 +9,7 @@ from PIL import Image
 from skimage import data
 
 from causalclip.compare import Comparison, compare
+from causalclip.compare.changes import HIGH
 from causalclip.compare.drawing import draw_boxes, overlaid
 from causalclip.compare.judging import judge
 from causalclip.compare.words import headline, row
@@ -74,6 +75,15 @@ def test_what_was_pasted_in_is_framed_in_both(picture: np.ndarray, changed: np.n
     }
     assert overlap(found.changes[0].box_b, there.get(name, BOX)) > 0.4
     assert 0.01 < found.changed < 0.08
+
+
+def test_faint_lettering_is_framed_by_the_structure_that_it_takes_away(picture: np.ndarray) -> None:
+    written = picture.copy()
+    cv2.putText(written, "sample", (60, 130), cv2.FONT_HERSHEY_DUPLEX, 1.2, (255, 255, 255), 2, cv2.LINE_AA)
+    faint = (0.15 * written + 0.85 * picture).astype(np.uint8)
+    found = compare(picture, jpeg(faint, 80))
+    assert [change.strength < HIGH for change in found.changes] == [True]
+    assert overlap(found.changes[0].box_a, (60, 100, 190, 140)) > 0.3
 
 
 def overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:
