@@ -271,7 +271,7 @@ def _likelihoods(shown: Exhibit) -> str:
     caption = _(LIKELY_A_WORD if several else LIKELY, what=what)
     values = [(_(name), shown.said[which].likelihood) for which, name in STAGES if which in shown.said]
     rows = [[name, charts.bar(value), f"{number(round(100 * value))} %"] for name, value in values if value is not None]
-    return charts.table(caption, ("", "", _("Likelihood")), rows)
+    return charts.table(caption, (_("Picture"), _("Likelihood"), _("Likelihood")), rows)
 
 
 # More questions -----------------------------------------------------------------------------------

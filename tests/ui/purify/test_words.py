@@ -92,6 +92,8 @@ def test_the_likelihood_of_the_clean_words_is_drawn() -> None:
     values = [exhibit.said[name].likelihood for name in ("clean", "adversarial", "purified")]
     assert all(value is not None and 0 <= value <= 1 for value in values)
     html = words.answers(exhibit)
+    assert "<th scope='col'></th>" not in html  # a column without a name is told as one
+    assert "<span class=cc-hidden></span>" not in html
     assert html.count("<tr>") == 4
     assert html.count("<svg") == 3
     assert f"<td>{100 * values[1]:.0f} %</td>" in html
