@@ -10,6 +10,7 @@ from causalclip.head.masks import ChannelGates
 from causalclip.head.model import CausalHead
 
 CELLS = 25_000  # of splices, at most; more change little and cost the most
+BLOCK = 768  # columns of a matrix product
 GAIN = 3.0  # log-odds at a distance of 1 from the threshold, where the least squares aim at -1 and 1
 PROBING = 300, 256, 1e-3  # steps, pictures a step, rate: of the adversary that reads what is held back
 
@@ -38,15 +39,13 @@ def start_at_least_squares(
     """
     D = copies.shape[2]
     through = torch.ones(D) if head.mask is None else head.mask.eval()(torch.zeros(1, D), tau=head.tau)[0]
-    passing = through > 0
-    gram, pull = torch.zeros(D + 1, D + 1), torch.zeros(D + 1)
+    passing = (through > 0).nonzero()[:, 0]
+    normal = _Normal.empty(len(passing) + 1)
 
     def add(features: Tensor, target: Tensor, weight: Tensor) -> None:
         for x, t, w in zip(features.split(4096), target.split(4096), weight.split(4096), strict=True):
-            rows = torch.cat([(x.float() - head.shift) / head.scale * passing, torch.ones(len(x), 1)], 1)
-            weighted = rows * w[:, None]
-            gram.addmm_(weighted.T, rows)
-            pull.add_(weighted.T @ (2 * t - 1))
+            standard = (x[:, passing].float() - head.shift[passing]) / head.scale[passing]
+            normal.add(torch.cat([standard, torch.ones(len(x), 1)], 1), 2 * t - 1, w)
 
     weight = torch.ones_like(labels) if sample_weight is None else sample_weight
     for copy in copies:
@@ -55,10 +54,35 @@ def start_at_least_squares(
         cells, generated = places[0].flatten(0, 1), places[1].flatten()
         drawn = torch.randperm(len(cells))[:CELLS]
         add(cells[drawn], generated[drawn], torch.full((len(drawn),), places_weight / len(drawn)))
-    gram += strength * torch.diag(torch.cat([torch.ones(D), torch.zeros(1)]))
-    solved = GAIN * torch.linalg.solve(gram, pull)
-    head.verdict.weight.copy_(solved[None, :D] / through.where(passing, 1))
-    head.verdict.bias.copy_(solved[D:])
+    solved = GAIN * normal.solve(strength * torch.cat([torch.ones(len(passing)), torch.zeros(1)]))
+    head.verdict.weight.zero_()
+    head.verdict.weight[0, passing] = solved[:-1] / through[passing]
+    head.verdict.bias.copy_(solved[-1:])
+
+
+@dataclass(frozen=True, slots=True)
+class _Normal:
+    """The normal equations of weighted least squares, summed row by row: gram [D, D], of which the upper half is kept,
+    and pull [D]."""
+
+    gram: Tensor
+    pull: Tensor
+
+    @classmethod
+    def empty(cls, D: int) -> "_Normal":
+        return cls(torch.zeros(D, D), torch.zeros(D))
+
+    def add(self, rows: Tensor, target: Tensor, weight: Tensor) -> None:
+        """rows: [n, D]. target and weight: [n]."""
+        weighted = rows * weight[:, None]
+        for at in range(0, rows.shape[1], BLOCK):  # above the diagonal alone: half of the products
+            self.gram[at : at + BLOCK, at:].addmm_(weighted[:, at : at + BLOCK].T, rows[:, at:])
+        self.pull.add_(weighted.T @ target)
+
+    def solve(self, strength: Tensor) -> Tensor:
+        """[D], with a ridge of strength [D]."""
+        gram = self.gram.triu() + self.gram.triu(1).T + torch.diag(strength)
+        return torch.cholesky_solve(self.pull[:, None], torch.linalg.cholesky(gram))[:, 0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-LIKE = "alike", "sites"  # sets of training pictures of like content, whose held-out groups are owners
+LIKE = "alike", "sites", "edits2"  # sets of training pictures of like content, whose held-out groups are owners
 NEEDED = ("path", "label", "source", "split")
 
 
