@@ -46,7 +46,7 @@ LEFT_OUT = N_(
     "The second map shows what the model saw in the same places and left out. Its orange does not mean generated: none "
     "of it counts for the verdict."
 )
-SAMPLE = 0.43, 0.90  # the shipped detector's thresholds, of the answer that is shown before there is one
+SAMPLE = 0.44, 0.90  # the shipped detector's thresholds, of the answer that is shown before there is one
 SAME_SCALE = N_("The non-causal map over the picture, on the same scale as the causal one.")
 Updates = dict[Any, Any]  # component -> its new value or gr.update
 
