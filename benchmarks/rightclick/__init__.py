@@ -1,0 +1,1 @@
+"""From a right-click to the answer of the extension, measured."""
