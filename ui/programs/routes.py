@@ -60,5 +60,5 @@ async def _pair(request: Request, pairings: Pairings) -> Response:
         return refusal(400, NO_CODE)
     if not isinstance(code, str) or not code.isascii() or not code.isdecimal() or len(code) != DIGITS:
         return refusal(400, NO_CODE)
-    token = pairings.redeem(code, origin)
+    token = pairings.redeem(code, origin, request.client.host if request.client else "")
     return JSONResponse({"token": token}) if token else refusal(403, WRONG)

@@ -15,11 +15,14 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 VARIABLE = "CAUSALCLIP_PAIRED"
 PATIENCE = 120.0  # seconds that a code can be typed
 TRIES = 5  # wrong codes until it is void
+CODES = 1000  # that can be typed at one time, of as many addresses; the oldest goes
 MOST = 100  # extensions that are remembered; the oldest goes
 DIGITS = 8
 EXTENSION = re.compile(r"(chrome|moz)-extension://[\w-]{1,80}", re.ASCII)  # an origin that no page of the web can have
@@ -36,31 +39,56 @@ def is_extension(origin: str) -> bool:
     return bool(EXTENSION.fullmatch(origin))
 
 
+@dataclass(slots=True)
+class _Code:
+    """A code that can be typed until then; tries: wrong ones so far."""
+
+    digits: str
+    until: float
+    tries: int = 0
+
+
+def is_this_machine(address: str) -> bool:
+    """Whether a client's address is the app's own machine."""
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
 class Pairings:
-    """Who is paired, and the one code that can be typed now. now: a clock, in seconds."""
+    """Who is paired, and the code that each address can type now: nobody guesses at another's, or makes it void.
+
+    now: a clock, in seconds.
+    """
 
     def __init__(self, file: Path, *, now: Callable[[], float] = time.monotonic) -> None:
         self._file, self._now, self._lock = file, now, threading.Lock()
-        self._code, self._until, self._tries = "", 0.0, 0
+        self._codes: dict[str, _Code] = {}
         self._known: list[tuple[str, str]] = _read(file)
 
-    def new_code(self) -> str:
-        """A code to be typed within PATIENCE; earlier ones are void."""
+    def new_code(self, address: str = "") -> str:
+        """A code to be typed within PATIENCE from that address; its earlier ones are void."""
         with self._lock:
-            self._code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}d}"
-            self._until, self._tries = self._now() + PATIENCE, 0
-            return self._code
+            now = self._now()
+            alive = [(other, code) for other, code in self._codes.items() if code.until > now and other != address]
+            code = _Code(f"{secrets.randbelow(10**DIGITS):0{DIGITS}d}", now + PATIENCE)
+            self._codes = dict([*alive, (address, code)][-CODES:])
+            return code.digits
 
-    def redeem(self, code: str, origin: str) -> str | None:
-        """A new token for an extension that sends the code; None for a wrong, old or used one."""
+    def redeem(self, code: str, origin: str, address: str = "") -> str | None:
+        """A new token for an extension that sends the code of its address; None for a wrong, old or used one."""
         with self._lock:
-            alive = self._code and self._now() < self._until
-            if not alive or not hmac.compare_digest(code.encode(), self._code.encode()):
-                self._tries += 1
-                if self._tries >= TRIES:
-                    self._code = ""
+            known = self._codes.get(address)
+            if known is None or self._now() >= known.until:
                 return None
-            self._code, token = "", secrets.token_urlsafe(32)
+            if not hmac.compare_digest(code.encode(), known.digits.encode()):
+                known.tries += 1
+                if known.tries >= TRIES:
+                    del self._codes[address]
+                return None
+            del self._codes[address]
+            token = secrets.token_urlsafe(32)
             self._known = [*self._known, (origin, _digest(token))][-MOST:]
             self._write()
             return token

@@ -115,7 +115,7 @@ def kept_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 def pair(extended: Extended, app: str) -> None:
     """Types the code that the app's page would show."""
-    code = PAIRINGS.new_code()
+    code = PAIRINGS.new_code("127.0.0.1")
     panel = extended.panel
     panel.get_by_label("Address").fill(app)
     panel.get_by_label("Code").fill(f"{code[:4]} {code[4:]}")

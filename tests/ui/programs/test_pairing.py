@@ -5,15 +5,18 @@ import json
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import gradio as gr
 import httpx
 import pytest
 from starlette.requests import Request
 
 from tests.makers.pictures import encode, photo
 from ui.programs.routes import _pair
-from ui.server.pairing import PAIRINGS, TRIES, Pairings, is_extension
+from ui.programs.tab import build_pairing
+from ui.server.pairing import CODES, PAIRINGS, TRIES, Pairings, is_extension
 
 OURS, OTHER = "chrome-extension://abcdefghijklmnop", "chrome-extension://ponmlkjihgfedcba"
 JPEG = encode(photo(200, 160), "JPEG")
@@ -50,6 +53,37 @@ def test_a_code_works_once_and_for_two_minutes(tmp_path: Path) -> None:
     late = pairings.new_code()
     clock.seconds = 121
     assert pairings.redeem(late, OURS) is None
+
+
+def test_nobody_guesses_at_anothers_code_or_makes_it_void(tmp_path: Path) -> None:
+    pairings = Pairings(tmp_path / "paired.json")
+    code = pairings.new_code("10.0.0.1")
+    pairings.new_code("10.0.0.2")
+    for _ in range(2 * TRIES):
+        assert pairings.redeem("00000000" if code != "00000000" else "1" * 8, OURS, "10.0.0.2") is None
+    assert pairings.redeem(code, OURS, "10.0.0.2") is None
+    assert pairings.redeem(code, OURS, "10.0.0.1")
+
+
+def test_codes_of_many_addresses_are_bounded(tmp_path: Path) -> None:
+    pairings = Pairings(tmp_path / "paired.json")
+    first = pairings.new_code("first")
+    for number in range(CODES):
+        pairings.new_code(f"10.0.{number}")
+    assert pairings.redeem(first, OURS, "first") is None
+    assert len(pairings._codes) == CODES
+
+
+@pytest.mark.parametrize(("address", "left"), [("127.0.0.1", 0), ("::1", 0), ("203.0.113.9", 1), ("", 1)])
+def test_only_the_apps_own_machine_lets_extensions_out(address: str, left: int, tmp_path: Path) -> None:
+    pairings = Pairings(tmp_path / "paired.json")
+    _paired(pairings)
+    with gr.Blocks() as page:
+        build_pairing(pairings)
+    forget = next(f.fn for f in page.fns.values() if f.fn and f.fn.__name__ == "forget")
+    said = forget(SimpleNamespace(client=SimpleNamespace(host=address)))
+    assert len(pairings._known) == left
+    assert ("Only whoever runs this app" in said) == bool(left)
 
 
 def test_five_wrong_codes_void_it(tmp_path: Path) -> None:
@@ -117,7 +151,7 @@ def test_an_extension_pairs_and_asks(tiny_app: str) -> None:
     asked = {"Origin": OURS, "Sec-Fetch-Site": "cross-site"}
     picture = {"picture": ("a", JPEG)}
     assert call(tiny_app, "examine", headers=asked, files=picture).status_code == 401
-    code = PAIRINGS.new_code()
+    code = PAIRINGS.new_code("127.0.0.1")
     wrong = call(tiny_app, "pair", headers=asked, json={"code": "00000000" if code != "00000000" else "1" * 8})
     assert wrong.status_code == 403
     assert wrong.headers["access-control-allow-origin"] == OURS
@@ -153,7 +187,7 @@ def test_an_extension_that_has_the_hosts_token_needs_no_code(tiny_app: str, monk
 
 @pytest.mark.usefixtures("paired")
 def test_pages_cannot_pair_and_the_rest_of_the_app_stays_closed(tiny_app: str) -> None:
-    code = PAIRINGS.new_code()
+    code = PAIRINGS.new_code("127.0.0.1")
     for origin in ("https://example.org", ""):
         headers = {"Origin": origin} if origin else {}
         assert call(tiny_app, "pair", headers=headers, json={"code": code}).status_code == 403
