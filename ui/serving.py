@@ -57,7 +57,9 @@ def launch(page: gr.Blocks, *, routes: Sequence[Route] = (), **options: Any) -> 
 
 def _script() -> str:
     """What the page runs once it is there."""
-    pieces = ((ASSETS / f"{name}.js").read_text(encoding="utf-8").strip() for name in ("upload", "keys", "share"))
+    pieces = (
+        (ASSETS / f"{name}.js").read_text(encoding="utf-8").strip() for name in ("upload", "keys", "share", "stale")
+    )
     return f"() => {{ {' '.join(f'({piece})();' for piece in pieces)} }}"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 import app
 from purifier import exhibit
@@ -95,6 +95,37 @@ def test_who_waits_is_told_how_many_are_before(open_page: Open, serve: Callable[
     expect(page.locator("#facts")).to_contain_text("pixels")
     seen = " ".join(page.evaluate("window.seen"))
     assert seen.index("Looking at the picture") < seen.index("Waiting, 1 before you")
+
+
+def test_no_old_answer_stands_beside_a_new_picture_while_the_line_is_slow(
+    open_page: Open, files: dict[str, Path]
+) -> None:
+    """From the click on: the server has not heard of it yet."""
+    page = open_page()
+    replace(page, files["photo.jpg"])
+    expect(page.locator("#facts")).to_contain_text("640 × 480")
+    held: list[Route] = []
+    slow = threading.Event()
+    slow.set()
+
+    def hold(route: Route) -> None:
+        if slow.is_set() and route.request.method == "POST":
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route(re.compile("/gradio_api/"), hold)
+    page.locator("#picture").get_by_role("button", name="Remove Image").click()
+    expect(page.locator("#status h2")).to_be_hidden()
+    page.locator("#picture input[type=file]").set_input_files(files["long.png"])
+    page.wait_for_timeout(1500)
+    expect(page.locator("#status h2")).to_be_hidden()
+    assert held
+    slow.clear()
+    for route in held:
+        route.continue_()
+    expect(page.locator("#status .cc-scale")).to_be_visible()
+    expect(page.locator("#facts")).to_contain_text("1,200 × 100")
 
 
 def test_a_removed_picture_stays_removed(open_page: Open, serve: Callable[[Any], str], three: list[Path]) -> None:
