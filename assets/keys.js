@@ -31,9 +31,11 @@
   };
   // Gradio's own signs beside words are no second words.
   const signs = () => document.querySelectorAll("footer button img:not([alt=''])").forEach((sign) => (sign.alt = ""));
+  // A name needs a role: that of what shows no picture yet.
+  const blanks = () => document.querySelectorAll("div.empty[aria-label]:not([role])").forEach((blank) => blank.setAttribute("role", "img"));
   // A link that holds a button is one stop, not two.
   const stops = () => document.querySelectorAll(".download-link button:not([tabindex='-1'])").forEach((button) => (button.tabIndex = -1));
-  const tell = () => (rove(), folds(), signs(), stops());
+  const tell = () => (rove(), folds(), signs(), blanks(), stops());
   new MutationObserver(tell).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["class", "aria-selected"] });
   document.addEventListener("change", folds);
   tell();

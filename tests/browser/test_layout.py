@@ -110,7 +110,8 @@ def violations(page: Page) -> list[tuple[str, list[str]]]:
     return [(v["id"], [n["html"][:200] for n in v["nodes"]]) for v in found]
 
 
-@pytest.mark.parametrize(("width", "dark"), [(390, True), (1280, False)], ids=["phone, dark", "desk, light"])
+@pytest.mark.parametrize("width", [390, 1280], ids=["phone", "desk"])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_results_on_every_tab(open_page: Open, whole_app: str, files: dict[str, Path], width: int, dark: bool) -> None:
     page = open_page(whole_app, width=width, dark=dark)
     page.locator(".cc-gallery summary").click()
