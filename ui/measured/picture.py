@@ -78,15 +78,15 @@ def _bands(edges: tuple[float, float] | None) -> str:
         return ""
     low, high = (edge * WIDE for edge in edges)
     zones = (
-        ("not-generated", 0, low, "likely not"),
-        ("inconclusive", low, high, ""),
-        ("generated", high, WIDE, "likely"),
+        ("not-generated", 0, low, low / 2, "middle", "likely not"),
+        ("inconclusive", low, high, (low + high) / 2, "middle", ""),
+        ("generated", high, WIDE, WIDE - 2, "end", "likely"),  # narrow: a centred name would leave the picture
     )
     drawn = "".join(
         f"<rect class='cc-zone-fill-{name}' x='{left:.1f}' y='0' width='{right - left:.1f}' height='{HIGH - 20}'/>"
-        f"<text x='{(left + right) / 2:.1f}' y='14' text-anchor='middle'>{first or 'inconclusive'}</text>"
-        + (f"<text x='{(left + right) / 2:.1f}' y='28' text-anchor='middle'>generated</text>" if first else "")
-        for name, left, right, first in zones
+        f"<text x='{at:.1f}' y='14' text-anchor='{anchor}'>{first or 'inconclusive'}</text>"
+        + (f"<text x='{at:.1f}' y='28' text-anchor='{anchor}'>generated</text>" if first else "")
+        for name, left, right, at, anchor, first in zones
     )
     return drawn
 
