@@ -74,7 +74,7 @@ def piece(app: Served, *, number: int, count: int, seconds: float) -> dict[str, 
                 seed(1000 * number + batch)(SETTINGS(given(data=st.data())(make)))()
     wrong["nobody is answered any more"] += not _answers(app)
     for line in app.traffic.read_text().splitlines():
-        wrong[line] += line != "watching"
+        wrong[line.replace(str(Path.home()), "~")] += line != "watching"
     fifths = [memory[min(len(memory) - 1, len(memory) * part // 5)] for part in range(6)]
     return {
         "calls": len(memory),
