@@ -17,7 +17,7 @@ NOTE = N_(
     "A purified picture is coarser: the faint detail that an attack lives in is thrown away. Where an attack was "
     "found, a faint pattern is added that steers the model back. So fine detail proves nothing, and a purified photo "
     "may read as generated to the detector. Judge the file that you were given, not the purified one. "
-    "The attacks here do not know the purifier; one that does gets past it (the README has the numbers). "
+    "The attacks here do not know the purifier; one that does gets past it (docs/measured.md has the numbers). "
     "Answers are compared word for word."
 )
 SMALL = N_("The model is small and often wrong about clean pictures too: compare its answers, do not trust them.")
