@@ -7,26 +7,21 @@ import json
 from causalclip.languages import _
 from causalclip.pictures.archives import MAX_PICTURES
 from causalclip.pictures.formats import ENDINGS
+from ui import sending
 from ui.server.doors.uploads import A_REQUEST, FILES
 
 # What is dropped or chosen is flattened to its pictures, and given to the field's own input in portions that the server
 # takes at once; the next follows when the field lists the last.
 SCRIPT = """
 const endings = ENDINGS, most = MOST, portion = PORTION, bytes = BYTES, words = WORDS;
+SENDING
 const said = (text) => (element.querySelector(".cc-done").textContent = text);
-const fits = (file) => endings.some((ending) => file.name.toLowerCase().endsWith(ending)) && !file.name.startsWith(".");
 const listed = () => document.querySelectorAll("#batch-files tr.file").length;
 const until = async (met) => {
   for (let i = 0; i < 1200 && !met(); i++) await new Promise((go) => setTimeout(go, 100));
   return met();
 };
 const field = () => document.querySelector("#batch-files input[type=file]");
-const portions = (files) => files.reduce((all, file) => {
-  const last = all[all.length - 1];
-  const full = !last || last.length === portion || last.reduce((sum, f) => sum + f.size, file.size) > bytes;
-  full ? all.push([file]) : last.push(file);
-  return all;
-}, []);
 const send = async (files) => {
   const good = files.filter(fits).slice(0, most);
   if (!good.length) return said(words.none);
@@ -38,15 +33,6 @@ const send = async (files) => {
     field().files = transfer.files;
     field().dispatchEvent(new Event("change", { bubbles: true }));
     if (!(await until(() => listed() > before))) return said(words.lost);
-  }
-};
-const walk = async (entry) => {
-  if (entry.isFile) return [await new Promise((take, fail) => entry.file(take, fail))];
-  const reader = entry.createReader(), found = [];
-  for (;;) {
-    const some = await new Promise((take, fail) => reader.readEntries(take, fail));
-    if (!some.length) return found;
-    for (const inner of some) found.push(...(await walk(inner)));
   }
 };
 element.querySelector("button").addEventListener("click", () => {
@@ -86,7 +72,7 @@ def script() -> str:
         "BYTES": str(A_REQUEST * 3 // 4),
         "WORDS": json.dumps(words),
     }
-    text = SCRIPT
+    text = SCRIPT.replace("SENDING", sending.FILES.strip(), 1)
     for name, value in limits.items():
         text = text.replace(f"= {name}", f"= {value}")
     return text

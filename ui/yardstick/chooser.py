@@ -8,6 +8,7 @@ from html import escape
 from causalclip.languages import N_, _, number
 from causalclip.pictures.formats import ENDINGS
 from causalclip.profile import COMMAND
+from ui import sending
 from ui.yardstick.kept import MOST
 
 PORTION, BYTES = 20, 100 * 2**20  # files and bytes that are sent at once
@@ -20,11 +21,11 @@ KINDS = {
 SCRIPT = """
 const endings = ENDINGS, most = MOST, portion = PORTION, bytes = BYTES, patience = 600000;
 const words = WORDS;
+SENDING
 const said = element.querySelector(".cc-said"), bar = element.querySelector("progress");
 const nothing = { judged: "0", portions: "0" };
 const status = () => document.querySelector("#yardstick-status [data-judged]")?.dataset ?? nothing;
 const input = (kind) => document.querySelector(`#yardstick-${kind}-files input[type=file]`);
-const fits = (file) => endings.some((ending) => file.name.toLowerCase().endsWith(ending)) && !file.name.startsWith(".");
 const fill = (text, values) => text.replace(/{(\\w+)}/g, (_, name) => values[name]);
 let halted = false, sending = false;
 const until = async (met) => {
@@ -35,12 +36,6 @@ const until = async (met) => {
   }
   return met();
 };
-const portions = (files) => files.reduce((all, file) => {
-  const last = all[all.length - 1];
-  const full = !last || last.length === portion || last.reduce((sum, f) => sum + f.size, file.size) > bytes;
-  full ? all.push([file]) : last.push(file);
-  return all;
-}, []);
 const give = async (kind, files) => {
   if (!(await until(() => input(kind)))) return false;
   const transfer = new DataTransfer(), before = status().portions;
@@ -70,15 +65,6 @@ const send = async (kind, files) => {
   tell();
   if (!whole && !halted) said.textContent = words.lost;
   [sending, bar.hidden] = [false, true];
-};
-const walk = async (entry) => {
-  if (entry.isFile) return [await new Promise((take, fail) => entry.file(take, fail))];
-  const reader = entry.createReader(), found = [];
-  for (;;) {
-    const some = await new Promise((take, fail) => reader.readEntries(take, fail));
-    if (!some.length) return found;
-    for (const inner of some) found.push(...(await walk(inner)));
-  }
 };
 for (const button of element.querySelectorAll("button[data-kind]")) button.addEventListener("click", () => {
   const options = "folder" in button.dataset ? { webkitdirectory: true } : { accept: endings.join() };
@@ -126,7 +112,7 @@ def script() -> str:
         "BYTES": str(BYTES),
         "WORDS": json.dumps(words),
     }
-    text = SCRIPT
+    text = SCRIPT.replace("SENDING", sending.FILES.strip(), 1)
     for name, value in values.items():
         text = text.replace(f"= {name}", f"= {value}", 1)
     return text
