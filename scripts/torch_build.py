@@ -1,8 +1,9 @@
 """python scripts/torch_build.py, before the requirements: PyTorch's CPU build where no graphics card is seen.
 
 On Linux, pip's own choice brings CUDA, which is 5 GB and of no use without a card. The CPU build is on PyTorch's index
-alone (https://pytorch.org/get-started/locally). CAUSALCLIP_TORCH_INDEX names another index, or is "none" for pip's
-choice. Where the index cannot be reached, a sentence says so, and pip's choice follows. Standard library alone.
+alone (https://pytorch.org/get-started/locally), or in a folder of wheels that pip is told of (PIP_FIND_LINKS), which
+comes first. CAUSALCLIP_TORCH_INDEX names another index, or is "none" for pip's choice. Where the index cannot be
+reached, a sentence says so, and pip's choice follows. Standard library alone.
 """
 
 import importlib.util
@@ -41,9 +42,20 @@ def wanted() -> str:
     return found[0]
 
 
+def in_folder() -> bool:
+    """Whether pip was told of a folder of wheels that has PyTorch, which is then installed from it.
+
+    torchvision comes from there as well: one that is newer would bring a newer PyTorch, and so the build with CUDA.
+    """
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", wanted(), "torchvision"]
+    return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+
+
 def main() -> None:
     index = os.environ.get(VARIABLE) or INDEX
     if sys.platform != "linux" or index == "none" or sees_card() or importlib.util.find_spec("torch"):
+        return
+    if in_folder():
         return
     if not reaches(index):
         print(

@@ -35,10 +35,12 @@ def index() -> Iterator[str]:
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """A new Linux machine without a card: the commands that would run there."""
+    """A new Linux machine without a card and without a folder of wheels: the commands that would install there."""
     ran: list[list[str]] = []
 
-    def run(command: list[str]) -> Any:
+    def run(command: list[str], **streams: Any) -> Any:
+        if "--no-index" in command:
+            return subprocess.CompletedProcess(command, 1)
         ran.append(command)
         return subprocess.CompletedProcess(command, 0)
 
@@ -67,6 +69,24 @@ def test_an_index_that_does_not_answer_costs_a_sentence(
     torch_build.main()
     assert installed == []
     assert "does not answer" in capsys.readouterr().out
+
+
+def test_a_folder_of_wheels_comes_first(
+    index: str, installed: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(torch_build.VARIABLE, index)
+    asked: list[list[str]] = []
+
+    def run(command: list[str], **streams: Any) -> Any:
+        asked.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(torch_build.subprocess, "run", run)
+    torch_build.main()
+    [command] = asked
+    assert "--no-index" in command
+    assert "--index-url" not in command
+    assert Requirement(command[-2]).name == "torch"
 
 
 @pytest.mark.parametrize("why", ["card", "macOS", "there already", "not wanted"])
