@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ def main() -> None:
     kept = json.loads(KEPT.read_text()) if KEPT.is_file() else {}
     if given.data:
         kept = judged(given.data, given.originals, cache=given.cache)
-    kept["draws"] = list(tables(np.array(kept["owners"]), np.array(kept["scores"])))
+    kept["draws"] = list(tables(np.array(kept["owners"]), np.array(kept["scores"]), own=kept["high"]))
     KEPT.write_text(json.dumps(kept) + "\n")
     for row in kept["draws"]:
         print(json.dumps(row))
@@ -56,6 +56,7 @@ def judged(data: Path, originals: Path | None, *, cache: Path) -> dict[str, Any]
         "date": date.today().isoformat(),
         "model": detector.name,
         "revision": detector.config.revision,
+        "high": detector.config.calibration.high,
         "owners": [numbers[name] for name in names],
         "scores": [round(float(p), 6) for p in score(detector, records, data, cache=cache).probability],
     }
@@ -74,16 +75,19 @@ def between_owners(rng: np.random.Generator, owners: np.ndarray) -> np.ndarray:
     return np.isin(owners, rng.permutation(everyone)[: len(everyone) // 2])
 
 
-def tables(owners: np.ndarray, scores: np.ndarray) -> Iterator[dict[str, Any]]:
+def tables(owners: np.ndarray, scores: np.ndarray, *, own: float) -> Iterator[dict[str, Any]]:
     """A row for each way of splitting and each promise."""
     for name, split in (("pictures of every owner", within_owners), ("owners", between_owners)):
         for at_most in PROMISES:
-            yield {"split": name, "at_most": at_most} | draw(owners, scores, split, at_most)
+            yield {"split": name, "at_most": at_most} | draw(owners, scores, split, at_most, own=own)
 
 
-def draw(owners: np.ndarray, scores: np.ndarray, split: Split, at_most: float) -> dict[str, Any]:
-    """In how many draws the share of the others that is accused is within the promise, and what chance would give."""
-    rng, rates, kept, expected, none = np.random.default_rng(0), [], [], [], 0
+def draw(owners: np.ndarray, scores: np.ndarray, split: Split, at_most: float, *, own: float) -> dict[str, Any]:
+    """In how many draws the share of the others that is accused is within the promise, and what chance would give.
+
+    own: the detector's own threshold. In use, the higher of the two counts (causalclip.profile).
+    """
+    rng, rates, in_use, raised, expected, none = np.random.default_rng(0), [], [], [], [], 0
     for _ in range(DRAWS):
         archive = split(rng, owners)
         high = threshold(scores[archive].tolist(), at_most)
@@ -92,18 +96,25 @@ def draw(owners: np.ndarray, scores: np.ndarray, split: Split, at_most: float) -
             none += 1
             continue
         rates.append(float((scores[~archive] >= high).mean()))
-        kept.append(rates[-1] <= at_most)
+        in_use.append(float((scores[~archive] >= max(high, own)).mean()))
+        raised.append(high > own)
         k = allowed(n, at_most)
         expected.append(float(betabinom.cdf(int(at_most * m + 1e-9), m, k, n + 1 - k)))
     found = {"draws": len(rates), "too_few": none}
     if not rates:
         return found
     return found | {
-        "within_promise": round(float(np.mean(kept)), 4),
+        "within_promise": _share(rate <= at_most for rate in rates),
+        "within_promise_in_use": _share(rate <= at_most for rate in in_use),
+        "raises_own": _share(raised),
         "expected_beta_binomial": round(float(np.mean(expected)), 4),
         "mean_rate": round(float(np.mean(rates)), 4),
         "highest_rate": round(max(rates), 4),
     }
+
+
+def _share(found: Iterable[bool]) -> float:
+    return round(float(np.mean(list(found))), 4)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-// The app: its address, its token, and the two requests that the extension makes. Nothing else is ever asked.
+// The app: its address, its token, and the requests that the extension makes. Nothing else is ever asked.
 
 const api = globalThis.browser ?? chrome;
 export const HOME = "http://127.0.0.1:7860";
@@ -9,10 +9,12 @@ export async function settings() {
 }
 
 // The examination, or { error, unpaired }: a sentence, and whether a pairing would help.
-export async function examine(blob, foundAt, { report = false } = {}) {
+// check: whether the answer survives re-encoding, which takes most of the time.
+export async function examine(blob, foundAt, { report = false, check = true } = {}) {
   const { address, token } = await settings();
   const form = new FormData();
   form.append("picture", blob, "picture");
+  form.append("stability", check ? "yes" : "no");
   if (/^https?:/.test(foundAt) && foundAt.length <= 2000) form.append("found_at", foundAt);
   const headers = { Accept: report ? "text/html" : "application/json", Authorization: `Bearer ${token}` };
   const answer = await post(`${address}/api/v1/examine`, { headers, body: form });

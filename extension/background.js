@@ -9,7 +9,7 @@ const MENUS = [
   ["check-page", "Choose a picture on this page to check", ["page", "link", "frame", "video", "selection"]],
   ["check-screenshot", "Check what is seen, as a screenshot", ["page", "link", "frame", "image", "video"]],
 ];
-let last = null; // the picture that was checked last, for its report: { blob, foundAt }
+let last = null; // the picture that is checked, or was last, for its report: { blob, foundAt }
 
 api.runtime.onInstalled.addListener(() => {
   api.contextMenus.removeAll(() => {
@@ -44,9 +44,15 @@ function openPanel(tab) {
 
 const say = (state) => api.storage.session.set({ state: { ...state, at: Date.now() } });
 
+// From here on, what is still found out about the picture before is not told.
+function begin(place) {
+  last = null;
+  return say({ step: "reading", place });
+}
+
 // Checks the picture of an address, in the largest version that the page offers.
 async function check(place) {
-  await say({ step: "reading", place });
+  await begin(place);
   const found = await inPage(place, locate, [place.url]);
   const offered = found?.offered ?? [];
   for (const url of [...offered, place.url].filter((one, i, all) => one && all.indexOf(one) === i)) {
@@ -78,7 +84,7 @@ async function readInWorker(url) {
 
 // What can be seen of the page, or of one picture in it.
 async function screenshot(place) {
-  await say({ step: "reading", place });
+  await begin(place);
   try {
     const shot = await api.tabs.captureVisibleTab(place.window, { format: "png" });
     return ask(await crop(shot, place.rect), { ...place, screenshot: true });
@@ -92,12 +98,20 @@ async function choose(place) {
   return say({ step: "choose", place, found });
 }
 
+// The verdict as soon as it is there, then whether it survives re-encoding.
 async function ask(blob, place) {
+  const mine = (last = { blob, foundAt: place.foundAt });
+  const asked = examine(blob, place.foundAt, { check: false });
   const small = await thumbnail(blob);
-  await say({ step: "asking", place, small });
-  last = { blob, foundAt: place.foundAt };
-  const answer = await examine(blob, place.foundAt);
-  return say(answer.error ? { step: "failed", place, small, ...answer } : { step: "answered", place, small, ...answer });
+  const tell = (state) => last === mine && say({ place, small, ...state });
+  await tell({ step: "asking" });
+  const first = await asked;
+  if (first.error) return tell({ step: "failed", ...first });
+  const checking = first.found.probability !== null;
+  await tell({ step: "answered", ...first, checking });
+  if (!checking || last !== mine) return;
+  const whole = await examine(blob, place.foundAt);
+  return tell({ step: "answered", ...(whole.error ? { ...first, unchecked: whole.error } : whole) });
 }
 
 async function report() {

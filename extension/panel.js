@@ -10,6 +10,9 @@ const MEANING = {
   "likely not generated":
     "Few traces like those of image generators were found. That does not make it authentic: it may be edited, staged, or from a generator that leaves other traces.",
 };
+const UNSTABLE =
+  "The answer does not survive what happens to pictures on their way. Count this neither for nor against the picture; look for other evidence.";
+const UNCHECKED = "Being checked now: whether this answer survives what happens to pictures on their way.";
 const WHY = {  // there is no answer, by the kind of picture
   drawing:
     "It looks like a drawing, a painting or a rendering. The detector knows photographs, and generated pictures that look like photographs; on anything else its score would mean nothing.",
@@ -68,17 +71,20 @@ function outOfReach({ place, host }) {
   ];
 }
 
-function answered({ found, place, small }) {
+function answered({ found, place, small, checking, unchecked }) {
   const card = text("section", "", { className: found.headline?.tone ?? TONE[found.band] ?? "" });
   const judged = found.probability !== null;
   const score = judged && `Score ${digits(found)} of 1. From ${found.high.toFixed(2)} on the answer is likely generated, up to ${found.low.toFixed(2)} likely not generated.`;
   const title = found.headline?.title ?? found.band;
   card.append(text("h1", title[0].toUpperCase() + title.slice(1)));
   const { source, proved, claimed, agreement } = found.headline ?? {};
-  const word = { signature: proved, file: claimed }[source] ?? MEANING[found.band];
-  const lines = [word, agreement, judged ? found.stability?.sentence : WHY[found.kind], found.archive?.sentence];
+  const seen = found.band === found.band_as_it_is ? MEANING[found.band] : UNSTABLE;
+  const word = { signature: proved, file: claimed }[source] ?? seen;
+  const survives = unchecked ? `${found.stability.sentence} ${unchecked}` : found.stability?.sentence;
+  const lines = [word, agreement, judged ? !checking && survives : WHY[found.kind], found.archive?.sentence];
   if (judged) lines.push(...(found.archive?.unlike ?? []), ...(found.cautions ?? []).map((one) => one.sentence));
   else lines.push(found.next_steps?.[0]);
+  if (checking) card.append(text("p", UNCHECKED, { className: "checking" }));
   for (const line of [...lines, score].filter(Boolean)) card.append(text("p", line));
   return [...picture(small), card, facts(found, place), button("Keep the whole report", save)];
 }
@@ -119,9 +125,17 @@ async function save() {
 
 function show(state) {
   const steps = state ? SHOWN[state.step](state) : [text("h1", "Right-click a picture, and choose to check it")];
-  said.replaceChildren(...steps);
+  if (state?.found && said.dataset.checking === state.found.sha256) refresh(steps);
+  else said.replaceChildren(...steps);
   said.dataset.step = state?.step ?? "";
+  said.dataset.checking = state?.checking ? state.found.sha256 : "";
   if (state?.unpaired) document.querySelector("#setup").open = true;
+}
+
+// The same answer, now checked: what has not changed stays, with the focus in it, and is not read out again.
+function refresh(steps) {
+  const shown = [...said.children];
+  steps.forEach((step, i) => shown[i].isEqualNode(step) || shown[i].replaceWith(step));
 }
 
 form.addEventListener("submit", async (event) => {

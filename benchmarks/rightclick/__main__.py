@@ -1,9 +1,9 @@
 """python -m benchmarks.rightclick: from a right-click on a web page's picture to the answer in the extension's panel.
 
 The app runs as a user starts it, with the shipped model. Chromium has the extension, and its panel open in a tab. A
-test cannot click a browser's own menu: time runs from the event that such a click brings. The answer has the check of
-stability. Where the load is more than the cores, seconds on the wall are of a busy machine: the app's processor seconds
-stand beside them. What came of it is kept in measured.json beside this file.
+test cannot click a browser's own menu: time runs from the event that such a click brings, to the verdict and to its
+check of stability, which the panel asks for after it. Where the load is more than the cores, seconds on the wall are
+of a busy machine: the app's processor seconds stand beside them. What came of it is kept in measured.json.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from tests.serving import ROOT, Served, served
 
 KEPT = Path(__file__).parent / "measured.json"
 PICTURES = {"astronaut, 512 x 512": data.astronaut, "coffee, 600 x 400": data.coffee}  # photographs, and both JPEG
+Row = tuple[float, float, float, float]  # until the verdict and until its check: seconds, processor seconds
 TOKEN, PATIENCE = "of-this-benchmark", 180_000
 CLICK = """async ({ url, page }) => {
     await chrome.storage.session.remove("state");
@@ -106,12 +107,14 @@ def _browser(playwright: Any, folder: Path, app: Served, site: str) -> tuple[Any
     return context, worker, panel
 
 
-def _click(app: Served, worker: Any, panel: Any, page: Any) -> tuple[float, float]:
+def _click(app: Served, worker: Any, panel: Any, page: Any) -> Row:
     panel.evaluate("() => (document.querySelector('#said').dataset.step = '')")  # the answer before it is not this one
     before, began = _spent(app), time.monotonic()
     worker.evaluate(CLICK, {"url": page.evaluate("document.images[0].currentSrc"), "page": page.url})
     panel.locator("#said[data-step='answered']").wait_for(state="attached", timeout=PATIENCE)
-    return time.monotonic() - began, _spent(app) - before
+    verdict, spent = time.monotonic() - began, _spent(app) - before
+    panel.locator("#said[data-step='answered'][data-checking='']").wait_for(state="attached", timeout=PATIENCE)
+    return verdict, spent, time.monotonic() - began, _spent(app) - before
 
 
 def _spent(app: Served) -> float:
@@ -119,10 +122,17 @@ def _spent(app: Served) -> float:
     return float(times.user + times.system)
 
 
-def _summary(rows: list[tuple[float, float]]) -> dict[str, Any]:
-    wall, spent = ([row[i] for row in rows] for i in (0, 1))
+def _summary(rows: list[Row]) -> dict[str, Any]:
+    verdict, spent, checked, spent_in_all = ([row[i] for row in rows] for i in range(4))
     return {
         "clicks": len(rows),
+        "verdict": _seconds(verdict, spent),
+        "checked": _seconds(checked, spent_in_all),
+    }
+
+
+def _seconds(wall: list[float], spent: list[float]) -> dict[str, float]:
+    return {
         "seconds": round(statistics.median(wall), 2),
         "fastest": round(min(wall), 2),
         "slowest": round(max(wall), 2),

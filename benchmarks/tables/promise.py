@@ -7,6 +7,14 @@ from benchmarks.tables.markdown import table
 
 ALIKE = "pictures of every owner"
 OTHERS = "A profile promises nothing for pictures unlike its own."
+SHARES = {  # heads of columns
+    "kept by its threshold alone": "within_promise",
+    "by chance alone": "expected_beta_binomial",
+    "mean rate": "mean_rate",
+    "highest rate": "highest_rate",
+    "raises the detector's own": "raises_own",
+    "kept in use": "within_promise_in_use",
+}
 
 
 def kept(report: dict[str, Any]) -> str:
@@ -16,11 +24,11 @@ def kept(report: dict[str, Any]) -> str:
             "alike: every owner's pictures in both halves" if row["split"] == ALIKE else "not alike: other owners",
             f"{100 * row['at_most']:g} %",
             f"{row['draws']:,}" if row["draws"] else "none: too few",
-            *(_shares(row) if row["draws"] else ["", "", "", ""]),
+            *(_shares(row) if row["draws"] else [""] * len(SHARES)),
         ]
         for row in report["draws"]
     ]
-    head = ["archive and others", "promise", "draws", "kept", "by chance alone", "mean rate", "highest rate"]
+    head = ["archive and others", "promise", "draws", *SHARES]
     owners = len(set(report["owners"]))
     return (
         f"{table(head, rows)}\n\nThe {len(report['scores']):,} real pictures of the test set, by {owners} owners, are "
@@ -28,7 +36,8 @@ def kept(report: dict[str, Any]) -> str:
         f"compared with the promise. The score is the page's, before the check of stability, by {report['revision']}. "
         "Where both are alike, the archive has 200 pictures; else it has those of half of the owners. By chance alone: "
         "the beta-binomial law, exact for pictures that are alike; it is not 95 % as a threshold leaves a whole number "
-        "of pictures above it, and as the share of a small other part varies, too."
+        "of pictures above it, and as the share of a small other part varies, too. In use, a profile only raises the "
+        "detector's own threshold; how often it did, and how often the promise was kept so, is in the last two columns."
     )
 
 
@@ -47,7 +56,8 @@ def kept_aims(report: dict[str, Any]) -> list[Aim]:
             f"accusation within the promise of {of}, in at least 95 % of draws",
             row["within_promise"] >= 0.95,
             f"{100 * row['within_promise']:.1f} %",
-            f"By chance alone it is {100 * row['expected_beta_binomial']:.1f} %. {why}".strip(),
+            f"By chance alone it is {100 * row['expected_beta_binomial']:.1f} %; with the detector's own threshold, "
+            f"which stays where it is stricter, {100 * row['within_promise_in_use']:.1f} %. {why}".strip(),
             short,
         )
         for row, of, short, why in aims
@@ -55,5 +65,4 @@ def kept_aims(report: dict[str, Any]) -> list[Aim]:
 
 
 def _shares(row: dict[str, Any]) -> list[str]:
-    names = ("within_promise", "expected_beta_binomial", "mean_rate", "highest_rate")
-    return [f"{100 * row[name]:.1f} %" for name in names]
+    return [f"{100 * row[name]:.1f} %" for name in SHARES.values()]

@@ -58,7 +58,7 @@ class Examine:
         from causalclip.examine.examination import examine
 
         with PICTURES.enter(Priority.VERDICT):
-            return examine(sent.picture, gated(self._detector()))
+            return examine(sent.picture, gated(self._detector()), stability=sent.stability)
 
 
 def wants_report(accept: str) -> bool:

@@ -12,7 +12,8 @@ from starlette.requests import ClientDisconnect, Request
 from causalclip.pictures.formats import MAX_BYTES
 from causalclip.pictures.plaintext import clean
 
-FIELD, FOUND_AT = "picture", "found_at"
+FIELD, FOUND_AT, STABILITY = "picture", "found_at", "stability"
+ASKED = {"yes": True, "no": False}  # whether the answer is to be checked
 ROUND_IT = 64 * 2**10  # bytes of a body beside its picture
 LONGEST = 2000  # characters of an address
 PATIENCE = 60.0  # seconds that a body may take
@@ -23,6 +24,7 @@ SLOW = "The picture came too slowly. Try again."
 NO_ADDRESS = (
     f"{FOUND_AT} is a page's address: it begins with http:// or https://, and has {LONGEST:,} characters at most."
 )
+NO_CHOICE = f"{STABILITY} is yes or no: whether it is checked that the answer survives re-encoding."
 
 
 class Refused(Exception):
@@ -35,10 +37,15 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a form holds. picture: the file's bytes. found_at: the address of the page it was found on, or ""."""
+    """What a form holds.
+
+    picture: the file's bytes. found_at: the address of the page it was found on, or "". stability: whether it is to be
+    checked that the answer survives re-encoding.
+    """
 
     picture: bytes
     found_at: str
+    stability: bool
 
 
 class _Parser(MultiPartParser):
@@ -76,15 +83,15 @@ async def _parse(request: Request) -> Sent:
             yield chunk
 
     try:
-        parser = _Parser(request.headers, counted(), max_files=1, max_fields=1, max_part_size=4 * LONGEST)
+        parser = _Parser(request.headers, counted(), max_files=1, max_fields=2, max_part_size=4 * LONGEST)
         form = await parser.parse()
     except (MultiPartException, KeyError, ValueError, UnicodeError):  # KeyError: without a boundary
         raise Refused(400, BROKEN) from None
     try:
         file, address = form.get(FIELD), form.get(FOUND_AT, "")
-        if file is None or isinstance(file, str) or not set(form.keys()) <= {FIELD, FOUND_AT}:
+        if file is None or isinstance(file, str) or not set(form.keys()) <= {FIELD, FOUND_AT, STABILITY}:
             raise Refused(400, BROKEN)
-        return Sent(await file.read(), _address(address))
+        return Sent(await file.read(), _address(address), _choice(form.get(STABILITY, "yes")))
     finally:
         await form.close()
 
@@ -99,3 +106,9 @@ def _address(value: object) -> str:
     if value and scheme not in ("http", "https"):
         raise Refused(400, NO_ADDRESS)
     return clean(value, limit=LONGEST)
+
+
+def _choice(value: object) -> bool:
+    if not isinstance(value, str) or value not in ASKED:
+        raise Refused(400, NO_CHOICE)
+    return ASKED[value]

@@ -6,7 +6,7 @@ from typing import Any
 
 from causalclip.pictures.formats import ACCEPTED, MAX_BYTES
 
-VERSION = "1.0"
+VERSION = "1.1"
 ERRORS = {
     400: "The form cannot be read.",
     401: "A token is needed, or it is none of this app's.",
@@ -19,6 +19,15 @@ ERRORS = {
     503: "The queue is full, or the model is not there.",
 }
 BANDS = ["likely generated", "inconclusive", "likely not generated", "no answer"]
+CHECK = {
+    "enum": ["yes", "no"],
+    "default": "yes",
+    "description": "Whether it is checked that the answer survives re-encoding, which takes most of the time.",
+}
+CHECKED = {
+    "enum": ["yes", "only just", "no", "not checked"],
+    "description": "Not checked: the form said so, or there is no answer to check.",
+}
 PICTURE = {"type": "string", "contentMediaType": "application/octet-stream", "description": ACCEPTED}
 
 
@@ -43,7 +52,8 @@ def document() -> dict[str, Any]:
 
 
 def _examine() -> dict[str, Any]:
-    form = _object({"picture": PICTURE, "found_at": {"type": "string", "maxLength": 2000}}, required=["picture"])
+    fields = {"picture": PICTURE, "found_at": {"type": "string", "maxLength": 2000}, "stability": CHECK}
+    form = _object(fields, required=["picture"])
     form["additionalProperties"] = False
     encoding = {"picture": {"contentType": "image/jpeg"}}  # or any other of the accepted formats
     found = {
@@ -91,7 +101,7 @@ def _examination() -> dict[str, Any]:
         "width": {"type": "integer"},
         "height": {"type": "integer"},
         "cautions": {"type": "array", "items": {"type": "object"}},
-        "stability": {"type": "object"},
+        "stability": _object({"answer": CHECKED, "words": {"type": "string"}, "sentence": {"type": "string"}}),
         "provenance": {"type": "object"},
         "archive": {"type": ["object", "null"]},
         "found_at": {"type": "string"},

@@ -5,16 +5,21 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from causalclip.examine.examination import Examination
 from causalclip.examine.kind import WHAT_TO_DO, WHY
-from causalclip.report.card import MEANING
+from causalclip.pictures.formats import UnsupportedImage
+from causalclip.report.card import MEANING, UNCHECKED, UNSTABLE
 from tests.browser.extension.conftest import PATIENCE, Extended, pair
 from tests.conftest import ROOT
 from tests.makers.pictures import encode
+from ui.programs.examine import Examine
+from ui.programs.form import Sent
 
 Sites = tuple[Path, str, str]
 TRUE = "default-src 'none'; img-src 'self' data: blob:; script-src 'unsafe-inline'; connect-src 'none'"
@@ -118,9 +123,82 @@ def test_what_gets_no_answer_is_told_why(extended: Extended, sites: Sites) -> No
     page.close()
 
 
+def test_the_verdict_comes_before_its_check(extended: Extended, sites: Sites, monkeypatch: pytest.MonkeyPatch) -> None:
+    free, first = Event(), Examine._examined
+
+    def examined(it: Examine, sent: Sent) -> Examination:
+        if sent.stability:
+            free.wait(60)
+        return first(it, sent)
+
+    monkeypatch.setattr(Examine, "_examined", examined)
+    folder, site, _ = sites
+    page = extended.open(f"{site}/{write(folder, 'first', '<img src=small.jpg>')}")
+    extended.click("check-picture", page, f"{site}/small.jpg")
+    extended.step("answered")
+    said = extended.panel.locator("#said")
+    expect(said).to_contain_text(UNCHECKED)
+    expect(said).to_contain_text("Score")
+    expect(said).not_to_contain_text("was not checked")
+    keep = extended.panel.get_by_role("button", name="Keep the whole report")
+    keep.focus()
+    free.set()
+    expect(said).to_have_attribute("data-checking", "", timeout=PATIENCE)
+    expect(said).not_to_contain_text(UNCHECKED)
+    expect(said).to_contain_text("saved as JPEG of quality 90")
+    expect(keep).to_be_focused()
+    page.close()
+
+
+def test_a_check_that_fails_leaves_the_verdict_and_says_so(
+    extended: Extended, sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Examine._examined
+
+    def examined(it: Examine, sent: Sent) -> Examination:
+        if sent.stability:
+            raise UnsupportedImage("It is a test.")
+        return first(it, sent)
+
+    monkeypatch.setattr(Examine, "_examined", examined)
+    folder, site, _ = sites
+    page = extended.open(f"{site}/{write(folder, 'fails', '<img src=small.jpg>')}")
+    extended.click("check-picture", page, f"{site}/small.jpg")
+    said = extended.panel.locator("#said")
+    expect(said).to_contain_text("Whether it survives was not checked. It is a test.", timeout=PATIENCE)
+    expect(said).to_contain_text("Score")
+    page.close()
+
+
+def test_an_earlier_pictures_check_does_not_take_the_place_of_the_next(
+    extended: Extended, sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free, first = Event(), Examine._examined
+    folder, site, _ = sites
+    slow = (folder / "small.jpg").read_bytes()
+
+    def examined(it: Examine, sent: Sent) -> Examination:
+        if sent.stability and sent.picture == slow:
+            free.wait(60)
+        return first(it, sent)
+
+    monkeypatch.setattr(Examine, "_examined", examined)
+    page = extended.open(f"{site}/{write(folder, 'two', '<img src=small.jpg><img src=large.jpg>')}")
+    extended.click("check-picture", page, f"{site}/small.jpg")
+    said = extended.panel.locator("#said")
+    expect(said).to_contain_text(UNCHECKED, timeout=PATIENCE)
+    extended.click("check-picture", page, f"{site}/large.jpg")
+    expect(said).to_contain_text(digest(folder, "large"), timeout=PATIENCE)
+    free.set()
+    expect(said).to_have_attribute("data-checking", "", timeout=PATIENCE)
+    extended.panel.wait_for_timeout(1500)  # in which the earlier one's check comes
+    expect(said).to_contain_text(digest(folder, "large"))
+    page.close()
+
+
 def test_it_says_what_the_page_says() -> None:
     script = (ROOT / "extension" / "panel.js").read_text(encoding="utf-8")
-    assert all(f'"{words}"' in script for words in (*MEANING.values(), *WHY.values()))
+    assert all(f'"{words}"' in script for words in (*MEANING.values(), *WHY.values(), UNSTABLE, UNCHECKED))
 
 
 def test_without_a_pairing_it_says_what_to_do(

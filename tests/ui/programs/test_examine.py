@@ -10,6 +10,7 @@ from causalclip.pictures.formats import MAX_BYTES
 from tests.makers.pictures import encode, photo
 from ui.programs.examine import wants_report
 from ui.programs.form import ROUND_IT
+from ui.programs.openapi import document
 
 JPEG = encode(photo(200, 160), "JPEG")
 
@@ -33,6 +34,18 @@ def test_a_file_gets_the_examination(ask: Any) -> None:
     assert found["found_at"] == "https://example.org/a?b=c"
     assert "secret-name" not in answer.text
     assert answer.headers["cache-control"] == "no-store"
+
+
+def test_the_verdict_comes_before_its_check_where_that_is_wished(ask: Any) -> None:
+    whole, first = ask(data={"stability": "yes"}).json(), ask(data={"stability": "no"}).json()
+    assert first["stability"] == {"answer": "not checked"} | {
+        key: first["stability"][key] for key in ("words", "sentence")
+    }
+    assert whole["stability"]["rows"]
+    assert first["band"] == whole["band_as_it_is"]
+    assert first["probability"] == whole["probability"]
+    said = document()["components"]["schemas"]["Examination"]["properties"]["stability"]["properties"]["answer"]["enum"]
+    assert {first["stability"]["answer"], whole["stability"]["answer"]} <= set(said)
 
 
 def test_html_is_the_report_with_the_address_escaped(ask: Any) -> None:
@@ -67,6 +80,8 @@ def test_what_is_accepted(accept: str, html: bool) -> None:
         ({"files": None, "data": {"picture": "text"}}, 415, "multipart/form-data"),
         ({"files": None, "json": {"url": "http://192.0.2.1/a.jpg"}}, 415, "multipart/form-data"),
         ({"data": {"found_at": "javascript:alert(1)"}}, 400, "http"),
+        ({"data": {"stability": "perhaps"}}, 400, "yes or no"),
+        ({"data": {"found_at": "https://example.org", "stability": "no", "more": "x"}}, 400, "cannot be read"),
     ],
 )
 def test_what_is_no_form_gets_a_sentence(ask: Any, form: dict[str, Any], status: int, words: str) -> None:
