@@ -1,6 +1,8 @@
-# make app: run the app.   make test: everything that must be green.
+# make app: run the app.   make test: everything that must be green.   make quick: before a commit, in under a minute.
 PYTHON ?= python3
 BIN := .venv/bin
+# Many processes of tests read what the first has compiled, wherever that is switched off.
+export PYTHONDONTWRITEBYTECODE :=
 DATA ?= ../shared/data
 # make detector BACKBONE=... OUT=... trains on another tower (docs/towers.md); CONFIG=... is its recipe.
 BACKBONE ?= clip-vit-b-16
@@ -14,17 +16,35 @@ KEEP ?= benchmarks/purification/outcomes
 ORIGINALS ?= ../originals
 MIRRORS ?=
 
-.PHONY: app test test-archive data detector evaluate benchmark-latency benchmark-detection benchmark-sample benchmark-purification benchmark-load screenshot space redteam lock
+# Processes of tests: one more than two cores have, for many tests wait.
+WORKERS ?= 3
+
+.PHONY: app test types suite quick test-archive data detector evaluate benchmark-latency benchmark-detection benchmark-sample benchmark-purification benchmark-load screenshot space redteam lock
 
 app: .venv/.app
 	$(BIN)/python app.py
 
+# The types are checked beside the tests.
 test: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(MAKE) --jobs 2 types suite
+
+types: .venv/.dev
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+suite: .venv/.dev
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 10
+
+# What is new since the last commit; SINCE=main is what is new on a branch.
+SINCE ?= HEAD
+quick: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest -n 2 --dist loadfile --durations 10
+	$(BIN)/python -m scripts.quick $(SINCE)
 
 # An archive on a local Ray: made whole, killed, and resumed.
 test-archive: .venv/.dev
@@ -83,7 +103,7 @@ screenshot: .venv/.dev
 	$(BIN)/pip install --quiet --requirement requirements.txt
 	touch $@
 
-.venv/.dev: $(wildcard requirements*.txt) scripts/torch_build.py | .venv/bin/python
+.venv/.dev: $(wildcard requirements*.txt) scripts/torch_build.py scripts/install.py | .venv/bin/python
 	$(BIN)/python scripts/torch_build.py
-	$(BIN)/pip install --quiet --requirement requirements-dev.txt
+	$(BIN)/python scripts/install.py requirements-dev.txt
 	touch $@ .venv/.app
