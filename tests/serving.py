@@ -97,7 +97,7 @@ def served(folder: Path) -> Iterator[Served]:
 
 
 def wait_for(address: str, process: subprocess.Popen[bytes], output: Path) -> None:
-    for _ in range(600):
+    for _ in range(2400):  # ten minutes: a machine may be busy
         if address in output.read_text():
             return
         try:

@@ -1,8 +1,9 @@
 """Attacks the real app in a process of its own, on this machine alone, for less than ten minutes: make redteam
 
 First the app alone, then behind the nginx of deploy/. Prints what was tried and whether it held or is open; the exit
-code is 1 if something is open. With names behind it, only the tries of those names, and in the places of those names
-("alone", "behind"): python -m scripts.redteam behind unread. What each came to last is kept in benchmarks/redteam.json.
+code is 1 if something is open. With names behind it, only the tries of those names, and in the places of those names:
+python -m scripts.redteam behind-nginx never-reading. With --list, all names and what they try. What each came to last
+is kept in benchmarks/redteam.json.
 """
 
 from __future__ import annotations
@@ -12,48 +13,21 @@ import json
 import os
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from scripts.redteam import crowds, doors, files, floods
-from scripts.redteam.target import Target, at_once, ready
+from scripts.redteam.target import Target, ready
+from scripts.redteam.tries import ALL, FIRST, LAST, MEANWHILE, WAITING, Try
 from tests.proxy import proxied
 from tests.serving import ROOT, served
 
-Try = Callable[[Target], tuple[bool, str]]
-QUICK: tuple[Try, ...] = (  # seconds: these run with the tests
-    doors.addresses,
-    doors.strangers,
-    doors.closed,
-    doors.forged,
-    doors.twins,
-    crowds.mismatched,
-    crowds.numbers,
-    crowds.headers,
-    crowds.unread,
-    crowds.half_open,
-    floods.quotas,
-    files.members,
-    files.pipes,
-)
-TRIES: tuple[Try, ...] = (
-    floods.pixels,  # first of all, as memory is compared with a new process's
-    *QUICK,
-    doors.telemetry,
-    doors.fields,
-    crowds.raced,
-    crowds.evicted,
-    floods.bomb,
-    floods.hog,
-    floods.leftovers,
-    crowds.stalled,
-)
-TOGETHER: tuple[Try, ...] = (crowds.closed_in_between, crowds.empty)  # each waits for a minute
-NAMES = {one.__name__ for one in (*TRIES, *TOGETHER)}
 KEPT = ROOT / "benchmarks" / "redteam.json"
+_writing = threading.Lock()
 
 
 def attempt(one: Try, target: Target) -> tuple[bool, str]:
@@ -73,54 +47,75 @@ def alone() -> Iterator[Target]:
 
 
 @contextlib.contextmanager
-def behind() -> Iterator[Target]:
+def behind_nginx() -> Iterator[Target]:
     """A new app with the proxy before it."""
     with tempfile.TemporaryDirectory() as name, served(Path(name)) as app, proxied(app.address) as proxy:
         ready(app.address)
         yield Target(app, Path(name) / "kept", proxy.address)
 
 
-PLACES = {"alone": alone, "behind the proxy": behind}
+def named(one: Any) -> str:
+    """What a try or a place is called on the command line and in the file."""
+    return str(one.__name__).replace("_", "-")
+
+
+PLACES = {named(place): place for place in (alone, behind_nginx)}
+TRIES = {named(one): one for one in ALL}
 
 
 def main(names: Sequence[str] = ()) -> int:
     """names: of tries and of places; all by default."""
-    places = {name: start for name, start in PLACES.items() if start.__name__ in names} or PLACES
-    tries = [one for one in (*TRIES, *TOGETHER) if one.__name__ in names] or [*TRIES, *TOGETHER]
-    held = True
-    for place, start in places.items():
-        with start() as target:
-            found = _all(target, place, tries)
-        _keep(place, found)
-        held = held and all(said["held"] for said in found.values())
-    return 0 if held else 1
+    if names == ["--list"]:
+        print(*(f"{name}: {one.__doc__}" for name, one in TRIES.items()), sep="\n")
+        return 0
+    if unknown := set(names) - {*PLACES, *TRIES}:
+        print(f"There is no {', '.join(sorted(unknown))}. These are there: {', '.join([*PLACES, *TRIES])}.")
+        return 2
+    places = [name for name in PLACES if name in names] or list(PLACES)
+    tries = [one for name, one in TRIES.items() if name in names] or list(ALL)
+    held = [_attacked(place, tries) for place in places]
+    return 0 if all(held) else 1
 
 
-def _all(target: Target, place: str, tries: Sequence[Try]) -> dict[str, dict[str, Any]]:
-    """What each came to: one after the other, and at last those that wait most of their time."""
-    found = {one.__name__: _said(one, target, place) for one in tries if one not in TOGETHER}
-    if last := [one for one in tries if one in TOGETHER]:
-        said = at_once(lambda i: _said(last[i], target, place), len(last))
-        found |= {one.__name__: each for one, each in zip(last, said, strict=True)}
-    return found
+def _attacked(place: str, tries: Sequence[Try]) -> bool:
+    """Whether all held: first what needs a new process, then what waits while others go on, last what needs quiet."""
+    started, cores = time.monotonic(), os.times()
+    with PLACES[place]() as target, ThreadPoolExecutor(len(WAITING)) as pool:
+        held = [_said(one, target, place) for one in FIRST if one in tries]
+        waiting = [pool.submit(_said, one, target, place) for one in WAITING if one in tries]
+        held += [_said(one, target, place) for one in MEANWHILE if one in tries]
+        held += [each.result() for each in waiting]
+        held += [_said(one, target, place) for one in LAST if one in tries]
+    spent = sum(os.times()[:4]) - sum(cores[:4])
+    whole = {"held": sum(held), "of": len(held), "seconds": round(time.monotonic() - started), **_when()}
+    print(f"{place}: {sum(held)} of {len(held)} held, in {whole['seconds']} s; load {whole['load']}", flush=True)
+    if len(tries) == len(ALL):
+        _keep(place, "whole", whole | {"processor_s": round(spent)})
+    return all(held)
 
 
-def _keep(place: str, found: dict[str, dict[str, Any]]) -> None:
-    kept: dict[str, dict[str, Any]] = json.loads(KEPT.read_text()) if KEPT.is_file() else {}
-    kept[place] = {name: said for name, said in (kept.get(place, {}) | found).items() if name in NAMES}
-    KEPT.write_text(json.dumps(kept, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
-
-
-def _said(one: Try, target: Target, place: str) -> dict[str, Any]:
-    started, spent = time.monotonic(), target.processor()
+def _said(one: Try, target: Target, place: str) -> bool:
+    started = time.monotonic()
     held, said = attempt(one, target)
-    seconds, spent = time.monotonic() - started, target.processor() - spent
-    words = (one.__doc__ or one.__name__).splitlines()[0]
-    print(f"{'held' if held else 'open':5}{seconds:6.1f} s  {place}: {words}: {said}", flush=True)
-    when = datetime.now(UTC).date().isoformat()
-    load = round(os.getloadavg()[0], 1)
-    took = {"seconds": round(seconds, 1), "processor_s": round(spent, 1), "load": load}
-    return {"held": held, "tried": words, "found": said, "date": when, **took}
+    seconds, words = time.monotonic() - started, str(one.__doc__)
+    print(f"{'held' if held else 'OPEN':5}{seconds:6.1f} s  {place}, {named(one)}: {words}: {said}", flush=True)
+    found = {"held": held, "tried": words, "found": said, "seconds": round(seconds, 1)}
+    _keep(place, named(one), found | _when())
+    return held
+
+
+def _when() -> dict[str, Any]:
+    return {"date": datetime.now(UTC).date().isoformat(), "load": round(os.getloadavg()[0], 1)}
+
+
+def _keep(place: str, name: str, found: dict[str, Any]) -> None:
+    """At once, as a run may be ended before its end."""
+    with _writing:
+        kept: dict[str, dict[str, Any]] = json.loads(KEPT.read_text()) if KEPT.is_file() else {}
+        now = kept.get(place, {}) | {name: found}
+        known = {one: said for one, said in now.items() if one in {"whole", *TRIES}}
+        places = {one: said for one, said in kept.items() if one in PLACES} | {place: known}
+        KEPT.write_text(json.dumps(places, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

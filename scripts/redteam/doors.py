@@ -21,7 +21,7 @@ CLOSED = ("process_recording", "monitoring", "deep_link", "component_server", "v
 NAME = "a-name-that-must-not-be-logged"
 
 
-def addresses(target: Target) -> tuple[bool, str]:
+def fetched_addresses(target: Target) -> tuple[bool, str]:
     """Has the server fetch an address, in every spelling"""
     tried = [
         target.raw(method, f"/gradio_api/{route}{address}")[0]
@@ -32,34 +32,35 @@ def addresses(target: Target) -> tuple[bool, str]:
     return set(tried) <= {400, 403, 404} and _quiet(target), f"{len(tried)} refused, nothing was looked up"
 
 
-def telemetry(target: Target) -> tuple[bool, str]:
-    """Looks for reports to others when an agent asks (MCP)"""
+def reports_to_others(target: Target) -> tuple[bool, str]:
+    """Has an agent send a picture of 19 MB (MCP), and looks for reports to others"""
     from mcp import ClientSession
     from mcp.client.streamable_http import streamablehttp_client
 
-    url = f"data:image/jpeg;base64,{base64.b64encode(picture(1)).decode()}"
+    url = f"data:image/jpeg;base64,{base64.b64encode(picture(1).ljust(19 * 2**20, bytes(1))).decode()}"
 
-    async def ask() -> bool:
+    async def ask() -> str:
         async with (
             streamablehttp_client(f"{target.address}gradio_api/mcp/") as (read, write, _),
             ClientSession(read, write) as session,
         ):
             await session.initialize()
-            return not (await session.call_tool("detect", {"picture": url})).isError
+            answer = await session.call_tool("detect", {"picture": url})
+            return f"refused: {answer.content}"[:200] if answer.isError else ""
 
-    answered = asyncio.run(ask())
+    problem = asyncio.run(ask())
     time.sleep(3)
-    return answered and _quiet(target), "answered, and no other machine was asked for"
+    return not problem and _quiet(target), problem or "answered, and no other machine was asked for"
 
 
-def strangers(target: Target) -> tuple[bool, str]:
+def other_hosts_and_sites(target: Target) -> tuple[bool, str]:
     """Comes under another name (DNS rebinding), and from another site's page"""
     status, text = target.raw("GET", "/", Host="evil.example")
     sent = target.raw("POST", "/gradio_api/upload", Origin="https://evil.example")[0]
     return 400 <= status < 500 and "CAUSALCLIP_HOSTS" in text and sent == 403, f"{status} and {sent}, with a sentence"
 
 
-def closed(target: Target) -> tuple[bool, str]:
+def closed_routes(target: Target) -> tuple[bool, str]:
     """Opens routes that nobody needs, or that lead around the queue"""
     tried = {target.raw(method, f"/gradio_api/{route}")[0] for route in CLOSED for method in ("GET", "POST")}
     tried |= {target.raw("GET", f"/{route}")[0] for route in ("monitoring", "monitoring/summary", "login")}
@@ -68,7 +69,7 @@ def closed(target: Target) -> tuple[bool, str]:
     return tried == {404}, "404 for all"
 
 
-def forged(target: Target) -> tuple[bool, str]:
+def forged_pictures(target: Target) -> tuple[bool, str]:
     """Sends paths, data URLs and nonsense for a picture, and reads the log"""
     inline = "data:image/png;base64," + base64.b64encode(NAME.encode() * 9).decode()
     paths = (f"/srv/{NAME}.jpg", inline, "\0", "/" + NAME * 500, "../" * 40 + NAME, "http://192.0.2.1/", 7, None)
@@ -83,7 +84,7 @@ def forged(target: Target) -> tuple[bool, str]:
     return said and NAME not in log and inline[30:90] not in log, f"{len(answers)} sentences, none of it in the log"
 
 
-def twins(target: Target) -> tuple[bool, str]:
+def guessed_uploads(target: Target) -> tuple[bool, str]:
     """Guesses whether somebody holds a picture, from its own copy"""
     theirs, mine = (target.upload(picture(2), name=name) for name in ("theirs.jpg", "mine.jpg"))
     guess = mine.replace("mine.jpg", "theirs.jpg")
@@ -91,7 +92,7 @@ def twins(target: Target) -> tuple[bool, str]:
     return theirs != guess and status in {403, 404}, "equal bytes lie apart"
 
 
-def fields(target: Target) -> tuple[bool, str]:
+def every_field(target: Target) -> tuple[bool, str]:
     """Puts twelve values that name a file or an address into every field of every function"""
     with contextlib.ExitStack() as stack:  # from many addresses, so that no limit is in the way
         found = list(walk([stack.enter_context(target.elsewhere(100 + i).http()) for i in range(60)]))

@@ -16,7 +16,7 @@ from scripts.redteam.target import Target, heard, picture
 CHAINS = ("zip://x.jpg::/etc/hostname", "simplecache::file:///etc/hostname", "file:///etc/hostname::zip://x")
 
 
-def members(target: Target) -> tuple[bool, str]:
+def bad_members_of_a_zip(target: Target) -> tuple[bool, str]:
     """Sends a zip with a pipe, a link, names with ::, and a damaged LZMA member beside one good picture"""
     path = target.upload(_zip(), name="x.zip")
     with target.http(timeout=60) as http, http.stream("GET", "gradio_api/heartbeat/members"):
@@ -27,7 +27,7 @@ def members(target: Target) -> tuple[bool, str]:
     return held, f"the picture was {'' if judged else 'not '}judged, the others told"
 
 
-def pipes(target: Target) -> tuple[bool, str]:
+def paths_of_an_archive(target: Target) -> tuple[bool, str]:
     """Has an archive read a pipe, /dev/zero, a link out of its folder and names with ::"""
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(1) as pool:
         folder = Path(name)

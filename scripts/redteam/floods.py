@@ -1,4 +1,4 @@
-"""Tries at what the server has to give: memory, disk, turns; and at what it is to forget."""
+"""Tries at what the server has to give: memory and turns."""
 
 from __future__ import annotations
 
@@ -8,16 +8,12 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from gradio_client import Client
 from PIL import Image
 
 from scripts.redteam.target import Target, at_once, picture
 
-HEADERS = b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
-PART = b'--b\r\nContent-Disposition: form-data; name="files"; filename="x.jpg"\r\n\r\n'
 
-
-def pixels(target: Target) -> tuple[bool, str]:
+def fifty_megapixels_twelve_times(target: Target) -> tuple[bool, str]:
     """Sends twelve pictures of 50 megapixels at once"""
     file = io.BytesIO()
     Image.linear_gradient("L").resize((8000, 6200)).convert("RGB").save(file, "JPEG", quality=50)
@@ -36,7 +32,7 @@ def pixels(target: Target) -> tuple[bool, str]:
     return answered + told == 12 and most[0] < 1600, f"{answered} answered, {told} told, {most[0]:.0f} MB at most"
 
 
-def hog(target: Target) -> tuple[bool, str]:
+def attacks_at_once(target: Target) -> tuple[bool, str]:
     """Asks for 17 attacks at once, while somebody else asks for a verdict"""
     path, other = target.upload(picture(3)), target.elsewhere(9)
     theirs = other.upload(picture(4))
@@ -56,41 +52,7 @@ def hog(target: Target) -> tuple[bool, str]:
     )
 
 
-def quotas(target: Target) -> tuple[bool, str]:
-    """Sends 51 files, and 202 MB, at once"""
-    with target.http() as http:
-        many = http.post("gradio_api/upload", files=[("files", ("x.jpg", b"x", "image/jpeg"))] * 51)
-    with target.connect() as connection:
-        connection.sendall(HEADERS + b"Content-Length: %d\r\n\r\n" % (202 * 2**20) + PART)
-        much = b""
-        while b"at once" not in much and (more := connection.recv(4096)):  # head and body may come apart
-            much += more
-    said = b"413" in much and b"at once" in much and "50" in many.text
-    return many.status_code in {400, 413} and said, "refused with a sentence"
-
-
-def leftovers(target: Target) -> tuple[bool, str]:
-    """Leaves four ways: never run, while the run waits, as it starts, in mid-upload; then counts for a minute"""
-    before = target.kept()
-    page = {"Origin": target.address.rstrip("/")}
-    detect = target.function(api_name="detect")
-    client = Client(target.address, verbose=False)
-    chosen = [target.upload(picture(5), **page)]
-    for session in (client.session_hash, "as-it-starts"):
-        chosen.append(target.upload(picture(6), **page))
-        body = {"data": [{"path": chosen[-1]}], "fn_index": detect, "session_hash": session}
-        target.post("queue/join", body)
-    client.close()
-    with target.connect() as connection:
-        connection.sendall(HEADERS + b"Content-Length: 999999\r\n\r\n" + PART + b"x" * 100_000)
-        time.sleep(1)
-    deadline = time.monotonic() + 60
-    while (left := target.kept() - before) and time.monotonic() < deadline:
-        time.sleep(1)
-    return not left, f"{len(left)} files left after {60 - max(0, deadline - time.monotonic()):.0f} s"
-
-
-def bomb(target: Target) -> tuple[bool, str]:
+def heic_bomb(target: Target) -> tuple[bool, str]:
     """Sends a HEIC of 1 MB whose metadata has 500 items that each join all of it 64 times"""
     size = 2**20
     extents = b"".join(struct.pack(">II", 0, size) for _ in range(64))

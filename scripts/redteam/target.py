@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import io
+import os
 import re
 import socket
+import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,11 @@ import psutil
 from PIL import Image
 
 from tests.serving import Served
+
+KIND = {"Content-Type": "multipart/form-data; boundary=b"}
+HEADERS = b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+PART = b'--b\r\nContent-Disposition: form-data; name="files"; filename="x.jpg"\r\n\r\n'
+_TLS = ssl.create_default_context()  # never used, and costs more to make than a request
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +47,7 @@ class Target:
         return replace(self, source=f"127.0.0.{number}")
 
     def http(self, *, timeout: float = 240) -> httpx.Client:
-        transport = httpx.HTTPTransport(local_address=self.source)
+        transport = httpx.HTTPTransport(local_address=self.source, verify=_TLS)
         return httpx.Client(base_url=self.address, transport=transport, timeout=timeout)
 
     def connect(self, *, buffer: int = 0) -> socket.socket:
@@ -52,17 +61,27 @@ class Target:
         connection.connect((place.host, place.port or 80))
         return connection
 
-    def kept(self) -> set[Path]:
-        """The files that come from visitors."""
-        return {path for path in self.folder.rglob("uploads/**/*") if path.is_file()}
+    def owner(self, path: str) -> str:
+        """What the folders of all uploads begin with that come from where this one does."""
+        return Path(path).parent.name.rpartition("-")[0]
 
     def uploads(self) -> list[str]:
         """The folders of uploads that are there."""
         return [path.name for path in self.folder.glob("*/uploads/from-*")]
 
+    def kept(self, owner: str, *sessions: str) -> list[Path]:
+        """The files that come from one address, and what was derived from them for these sessions."""
+        derived = [f"session-{hashlib.sha256(session.encode()).hexdigest()[:32]}" for session in sessions]
+        folders = [path for path in self.folder.glob("*/uploads/*") if path.name.startswith((owner, *derived))]
+        return [Path(root, name) for folder in folders for root, _, names in os.walk(folder) for name in names]
+
+    def coming(self) -> set[Path]:
+        """Where uploads lie that have not come to their end."""
+        return set(self.folder.glob("*/uploads/tmp*"))
+
     def metric(self, name: str) -> float:
         """What the app says of itself to its host."""
-        metrics = httpx.get(f"{self.app.address}metrics", timeout=60).text
+        metrics = httpx.get(f"{self.app.address}metrics", timeout=60, verify=_TLS).text
         return float(re.search(rf"^causalclip_{name} (\S+)", metrics, re.MULTILINE)[1])  # type: ignore[index]
 
     def memory(self) -> float:
@@ -110,21 +129,21 @@ class Target:
 
     def function(self, **wanted: Any) -> int:
         """The number of the first function that the page lists so."""
-        listed = self.get("config").json()["dependencies"]
+        listed = config(self.address)["dependencies"]
         return int(next(d["id"] for d in listed if all(d[key] == value for key, value in wanted.items())))
 
     def packed(self) -> int:
         """The number of the function that writes down a session's batch."""
-        config = self.get("config").json()
-        [button] = [part["id"] for part in config["components"] if part["props"].get("elem_id") == "batch-csv"]
-        return int(next(d["id"] for d in config["dependencies"] if [button, "click"] in d["targets"]))
+        listed = config(self.address)
+        [button] = [part["id"] for part in listed["components"] if part["props"].get("elem_id") == "batch-csv"]
+        return int(next(d["id"] for d in listed["dependencies"] if [button, "click"] in d["targets"]))
 
     def batch(self, http: httpx.Client, session: str, paths: list[str]) -> bool:
         """Has a page of that session begin a batch, as choosing files does; returns whether it is let in."""
-        config = http.get("config").json()
-        [files] = [part["id"] for part in config["components"] if part["props"].get("elem_id") == "batch-files"]
-        first = next(d for d in config["dependencies"] if [files, "upload"] in d["targets"] and d["outputs"])
-        run = next(d for d in config["dependencies"] if d["trigger_after"] == first["id"])
+        listed = config(self.address)
+        [files] = [part["id"] for part in listed["components"] if part["props"].get("elem_id") == "batch-files"]
+        first = next(d for d in listed["dependencies"] if [files, "upload"] in d["targets"] and d["outputs"])
+        run = next(d for d in listed["dependencies"] if d["trigger_after"] == first["id"])
         wish: list[Any] = [str(1000 * time.time()), [{"path": path} for path in paths]]
         call = {"session_hash": session, "fn_index": first["id"], "data": wish, "event_data": {}}
         begun = http.post("gradio_api/run/predict", json=call)
@@ -134,11 +153,19 @@ class Target:
         return begun.is_success and http.post("gradio_api/queue/join", json=call).is_success
 
 
+@cache
+def config(address: str) -> dict[str, Any]:
+    """The page at that address, as it lists its parts and functions; it does not change while the app runs."""
+    return dict(httpx.get(f"{address}config", timeout=240, verify=_TLS).json())
+
+
 def ready(address: str) -> None:
     """Waits until the app's models are loaded: before that its memory grows by itself."""
-    deadline = time.monotonic() + 180
-    while httpx.get(f"{address}healthz", timeout=60).status_code != 200 and time.monotonic() < deadline:
-        time.sleep(1)
+    for _ in range(1200):
+        if httpx.get(f"{address}healthz", timeout=60, verify=_TLS).status_code == 200:
+            return
+        time.sleep(0.5)
+    raise TimeoutError("The models were not loaded within ten minutes.")
 
 
 def heard(http: httpx.Client, session: str) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from scripts.redteam.__main__ import QUICK
 from scripts.redteam.target import Target
+from scripts.redteam.tries import QUICK
 from tests.proxy import proxied
 from tests.serving import Served
 

@@ -1,0 +1,80 @@
+"""Tries with calls that say what they are not, and with sessions that are invented or left."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from scripts.redteam.connections import OTHER
+from scripts.redteam.target import Target, heard, picture
+
+_ODD = ("NaN", "Infinity", "-Infinity", "1e400", "1" * 400)
+
+
+def two_functions_in_one_call(target: Target) -> tuple[bool, str]:
+    """Names one function in the address of a call and another one in its body"""
+    body = {"data": [None] * 8, "fn_index": target.function(api_name="attack")}
+    status = target.post("call/provenance", body).status_code
+    return status == 422, f"{status}: the one that runs is the one that was checked"
+
+
+def odd_numbers(target: Target) -> tuple[bool, str]:
+    """Sends NaN, and clicks that do not say on what"""
+    click = target.function(queue=False, inputs=[])
+    number = target.function(api_name="purify")
+    sent = [("run/predict", f'{{"data": [], "fn_index": {click}, "session_hash": "n", "event_data": NaN}}')]
+    sent += [("queue/join", f'{{"data": [null, {n}, false], "fn_index": {number}, "session_hash": "n"}}') for n in _ODD]
+    sent += [(path, f'{{"event_id": {n}}}') for path in ("cancel", "reset") for n in _ODD]
+    kind = {"Content-Type": "application/json"}
+    with target.http() as http:
+        answers = [http.post(f"gradio_api/{path}", content=text, headers=kind).status_code for path, text in sent]
+    return max(answers) < 500, f"{len(answers)} calls, no error of the server"
+
+
+def lying_headers(target: Target) -> tuple[bool, str]:
+    """Asks as a page of another site, and with headers that say where the app is"""
+    lies = {"Host": "localhost", "Origin": "https://evil.example", "X-Forwarded-Host": "evil.example"}
+    answer = target.get("config", **lies)
+    readable = [name for name in answer.headers if name.startswith("access-control")]
+    framed = "frame-ancestors 'self'" in answer.headers.get("content-security-policy", "")
+    secret = target.elsewhere(OTHER).get("metrics").status_code == 404
+    held = not readable and "evil.example" not in answer.text and framed and secret
+    return held, "no other page may read or frame it, nobody elsewhere reads /metrics"
+
+
+def invented_sessions(target: Target) -> tuple[bool, str]:
+    """Invents 300 sessions, where 256 are remembered, while a page is open that has an answer"""
+    click = {"data": [], "fn_index": target.function(queue=False, inputs=[]), "event_data": {}}
+    before = target.memory()
+    with target.http() as http, http.stream("GET", "gradio_api/heartbeat/stays"):
+        begun = target.batch(http, "stays", [target.upload(picture(11))])
+        begun = begun and '"success":true' in heard(http, "stays")
+        for i in range(300):
+            with target.elsewhere(130 + i % 40).http() as other:
+                other.post("gradio_api/run/predict", json={**click, "session_hash": f"invented-{i}"})
+        again = {"data": [None], "fn_index": target.packed(), "session_hash": "stays"}
+        kept = http.post("gradio_api/run/predict", json=again)
+    grown, remembered = target.memory() - before, target.metric("sessions")
+    held = begun and "gradio.FileData" in kept.text and 0 < remembered <= 257 and grown < 150
+    return held, f"{remembered:.0f} are remembered, and the page's batch; {grown:.0f} MB more"
+
+
+def page_closed_in_a_batch(target: Target) -> tuple[bool, str]:
+    """Closes the page in the middle of a batch, and reads the log until all of it is forgotten"""
+    target, before = target.elsewhere(64), _errors(target)
+    paths = [target.upload(picture(i, side=1024)) for i in range(8)]
+    owner = target.owner(paths[0])
+    with target.http() as http, http.stream("GET", "gradio_api/heartbeat/between"):
+        begun = target.batch(http, "between", paths)
+        with http.stream("GET", "gradio_api/queue/data", params={"session_hash": "between"}) as events:
+            begun = begun and any('"process_generating"' in line for line in events.iter_lines())
+    deadline = time.monotonic() + 120
+    while (left := target.kept(owner, "between")) and time.monotonic() < deadline:
+        time.sleep(1)
+    time.sleep(5)  # what still runs then may stumble over what is not there any more
+    errors = _errors(target) - before
+    return errors == 0 and begun and not left, f"{errors} errors in the log, {len(left)} files left"
+
+
+def _errors(target: Target) -> int:
+    return len(re.findall("Error", target.app.output.read_text()))
