@@ -14,9 +14,8 @@ from causalclip.pictures.formats import MAX_BYTES
 from causalclip.places import shipped_folder
 from ui.languages import Languages
 from ui.server import inline
-from ui.server.doors.connections import serve_so
 from ui.server.doors.door import Door
-from ui.server.doors.exposure import refuse_exposure
+from ui.server.doors.exposure import open_many, refuse_exposure
 from ui.server.doors.offline import stay_offline
 from ui.server.doors.programs import Programs, answer_for_origins
 from ui.server.pages import keep_open_ones
@@ -25,7 +24,7 @@ ASSETS = shipped_folder("assets")
 STYLES = "style", "evidence", "reviewer", "purify", "review", "yardstick"
 
 
-SESSIONS = 256  # open pages that the server remembers; each costs up to 0.2 MB, and anyone can invent one
+SESSIONS = 256  # open pages that the server remembers, with what they were answered; anyone can invent one
 WAITING = 16  # calls that may wait for the same thing at most; further ones are told to come back
 
 
@@ -66,7 +65,7 @@ def _script() -> str:
 def _doors(page: gr.Blocks) -> list[Middleware]:
     """What every request passes, outermost first."""
     stay_offline()
-    serve_so()
+    open_many()
     inline.replace_gradios()
     keep_open_ones(page)
     answer_for_origins()

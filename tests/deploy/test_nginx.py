@@ -200,6 +200,19 @@ def test_calls_and_pages_have_a_rate(path: bytes, most: int) -> None:
     assert answers.count(b"HTTP/1.1 429") > 0
 
 
+@pytest.mark.parametrize(("network", "told"), [("2001:db8:1:2:{:x}::1", True), ("2001:db8:1:{:x}::1", False)])
+def test_a_network_of_64_bits_counts_as_one_address(network: str, told: bool) -> None:
+    """Asked for the page 130 times, where 100 are let in at once; nothing is behind it."""
+    site = {"real.conf": "set_real_ip_from 127.0.0.1; real_ip_header X-Forwarded-For;"}
+    ask = "GET / HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: %s\r\n\r\n"
+    asked = "".join(ask % network.format(number) for number in range(1, 131)).encode()
+    with proxied("http://127.0.0.1:9/", site=site) as before, connect(before, asked) as connection:
+        answers = b""
+        while answers.count(b"HTTP/1.1 ") < 130:
+            answers += connection.recv(65536)
+    assert (b"HTTP/1.1 429" in answers) == told
+
+
 @pytest.mark.parametrize(
     ("path", "size", "status"),
     [

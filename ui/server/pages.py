@@ -9,12 +9,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs
 
 import gradio as gr
 from gradio.server_messages import UnexpectedErrorMessage
-from gradio.state_holder import StateHolder
+from gradio.state_holder import SessionState, StateHolder
 from gradio.utils import LRUCache
 
 from ui.server.lazy import forget_profile
@@ -25,6 +26,7 @@ GONE = 40.0  # seconds after which a page without a connection counts as closed:
 _HEARTBEAT = re.compile(r"/gradio_api/heartbeat/([^/]+)")
 _LISTENING, _ANSWER = "/gradio_api/queue/data", re.compile(r"/gradio_api/call/[^/]+/([^/]+)/?")
 NOT_FOUND = "404: Not Found"  # in Gradio's words, whose page knows them
+_BEGIN = SessionState.__init__
 _open: Counter[str] = Counter()
 _ended: dict[str, float] = {}  # session -> when it was last heard of
 
@@ -119,9 +121,16 @@ def _is_file(value: Any) -> bool:
 
 def keep_open_ones(page: gr.Blocks) -> None:
     """Has Gradio, where it remembers too many sessions, drop one whose page is not open: anybody can invent sessions,
-    and by itself it drops the one that was used longest ago, and with it what that one is to be told."""
+    and by itself it drops the one that was used longest ago, and with it what that one is to be told. And has it
+    keep no copy of the whole page with each, a quarter of a MB: those are for deep links, which are closed."""
     StateHolder.update = _update  # type: ignore[method-assign, assignment]
+    SessionState.__init__ = _begin  # type: ignore[method-assign, assignment]
+    SessionState._update_config = SessionState._update_value_in_config = lambda *_: None  # type: ignore[method-assign, assignment]
     page._queue.pending_messages_per_session = _Messages(page._queue)
+
+
+def _begin(state: SessionState, blocks: gr.Blocks) -> None:
+    _BEGIN(state, SimpleNamespace(default_config=blocks.default_config, blocks={}))  # type: ignore[arg-type]
 
 
 class _Messages(LRUCache[str, Any]):

@@ -8,7 +8,6 @@ it lies in its page's folder, and goes with the page.
 from __future__ import annotations
 
 import hashlib
-import heapq
 import hmac
 import os
 import secrets
@@ -66,7 +65,6 @@ class Store:
         self.clock, self.late = clock, 0.0
         self._lock = threading.RLock()
         self._kept: dict[str, _Kept] = {}  # by the name of its folder
-        self._due: list[tuple[float, str]] = []  # a heap; a folder's last entry counts
         self._pages: dict[str, set[str]] = {}  # session -> folders of the uploads that it uses
         self._closed: dict[str, float] = {}  # session -> when its page was closed
         self._sums: dict[str, Sum] = {}
@@ -78,9 +76,8 @@ class Store:
         """
         name, grace = f"{owner}-{secrets.token_hex(16)}", GRACE if brief else PATIENCE
         with self._lock:
-            self._kept[name] = _Kept(owner, max(size, BLOCK), grace, 0.0)
-            self._count(+1, self._kept[name], "", owner, owner + LOOSE)
-            self._postpone(name)
+            self._kept[name] = kept = _Kept(owner, max(size, BLOCK), grace, due=self.clock() + grace)
+            self._count(+1, kept, "", owner, owner + LOOSE)
         return name
 
     def sum(self, owner: str = "") -> Sum:
@@ -102,59 +99,55 @@ class Store:
     def hold(self, paths: Iterable[str]) -> None:
         """Notes that calls use these uploads now. What a page has used goes with that one all the same."""
         with self._lock:
-            for name in self._names(paths):
-                if self._kept[name].loose:
-                    self._postpone(name)
+            for kept in map(self._kept.__getitem__, self._names(paths)):
+                if kept.loose:
+                    kept.due = self.clock() + kept.grace
 
     def drop(self, session: str, paths: Iterable[str]) -> None:
         """Deletes uploads at once that a page has done with; what another page uses stays."""
         with self._lock:
-            for name in self._names(paths):
-                self._kept[name].pages.discard(session)
-                self._pages.get(session, set()).discard(name)
-                self._postpone(name, 0.0)
-        self._delete()
+            names = self._names(paths)
+            self._pages.get(session, set()).difference_update(names)
+            self._release(session, names)
+        self._delete(names)
 
     def close(self, session: str) -> None:
         """Deletes a page's uploads and all that was derived from them; what another page uses stays."""
         with self._lock:
             self._closed[session] = self.clock()
-            for name in self._pages.pop(session, set()):
-                if kept := self._kept.get(name):
-                    kept.pages.discard(session)
-                    self._postpone(name, 0.0)
+            names = self._pages.pop(session, set())
+            self._release(session, names)
             while len(self._closed) > MOST_CLOSED:
                 del self._closed[next(iter(self._closed))]
-        self._delete()
+        self._delete(names)
         shutil.rmtree(_folder(session), ignore_errors=True)
 
     def sweep(self) -> None:
         """Deletes what is due, and what runs have written for pages that were closed."""
-        if not self._delete():
-            self.late = 0.0
         now = self.clock()
         with self._lock:
+            due = [name for name, kept in self._kept.items() if kept.due <= now]
             self._closed = {session: then for session, then in self._closed.items() if now - then < _CLOSED}
             closed = list(self._closed)
+        if not self._delete(due):
+            self.late = 0.0
         for session in closed:
             shutil.rmtree(_folder(session), ignore_errors=True)
 
-    def _delete(self) -> int:
-        """Deletes what is due; returns how much of it is gone."""
+    def _delete(self, names: Iterable[str]) -> int:
+        """Deletes those that no page uses; returns how many are gone. The others are tried again in the next round."""
         with self._lock:
-            due = self._overdue()
-        for name in due:
+            unused = [name for name in names if name in self._kept and not self._kept[name].pages]
+        for name in unused:
             shutil.rmtree(uploads() / name, ignore_errors=True)
-        gone = {name for name in due if not (uploads() / name).exists()}
+        gone = [name for name in unused if not (uploads() / name).exists()]
         with self._lock:
-            if gone:
-                self.late = max(self.clock() - due[name] for name in gone)
-            for name in gone:
-                if kept := self._kept.pop(name, None):
-                    self._count(-1, kept, "", kept.owner, *[kept.owner + LOOSE] * kept.loose)
-            for name in due.keys() - gone:  # another try comes with the next round
-                heapq.heappush(self._due, (due[name], name))
-        return len(gone)
+            went = [kept for name in gone if (kept := self._kept.pop(name, None))]
+            for kept in went:
+                self._count(-1, kept, "", kept.owner, *[kept.owner + LOOSE] * kept.loose)
+            if went:
+                self.late = self.clock() - min(kept.due for kept in went)
+        return len(went)
 
     def lateness(self) -> float:
         """Seconds since something should have been deleted: what is still there, or else what went last."""
@@ -162,28 +155,12 @@ class Store:
             now = self.clock()
             return max([self.late, *(now - kept.due for kept in self._kept.values() if not kept.pages)])
 
-    def clear(self) -> None:
-        """Deletes all that is kept."""
-        with self._lock:
-            for name in self._kept:
-                self._kept[name].pages.clear()
-                self._postpone(name, 0.0)
-        self._delete()
-
-    def _overdue(self) -> dict[str, float]:
-        """Takes the folders off the heap that are due, with when they were."""
-        now, due = self.clock(), {}
-        while self._due and self._due[0][0] <= now:
-            then, name = heapq.heappop(self._due)
-            kept = self._kept.get(name)
-            if kept and kept.due == then and not kept.pages:
-                due[name] = then
-        return due
-
-    def _postpone(self, name: str, seconds: float | None = None) -> None:
-        kept = self._kept[name]
-        kept.due = self.clock() + (kept.grace if seconds is None else seconds)
-        heapq.heappush(self._due, (kept.due, name))
+    def _release(self, session: str, names: Iterable[str]) -> None:
+        """Notes that a page no longer uses these."""
+        for name in names:
+            if kept := self._kept.get(name):
+                kept.pages.discard(session)
+                kept.due = self.clock()
 
     def _names(self, paths: Iterable[str]) -> list[str]:
         """The folders of these uploads, as far as they are kept."""

@@ -20,10 +20,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 DRAINED = 2**26  # bytes of a refused request that are read and dropped, so that its sender gets to read the answer
 PATIENCE = 5.0  # seconds that this may take
-COMING = 60.0  # seconds that a call may take to come
 ROOM = 128 * 2**20  # bytes of all calls that are coming
 TOO_LONG = "This call is too long. Upload the picture, and send its path."
-TOO_SLOW = "This call came too slowly. Please try again."
 FULL = N_("The queue is full. Please ask again in a minute.")
 
 
@@ -67,26 +65,23 @@ _coming = _Coming()
 
 
 async def read_body(receive: Receive, send: Send, *, limit: int) -> bytes | None:
-    """The whole body of a call. None where its sender has gone, or was told that it is longer than `limit` bytes, comes
-    too slowly, or finds no room beside all that are coming."""
+    """The whole body of a call. None where its sender has gone, or was told that it is longer than `limit` bytes, or
+    finds no room beside all that are coming."""
     body, more, refused = bytearray(), True, None
     try:
-        async with asyncio.timeout(COMING):
-            while more and not refused:
-                message = await receive()
-                if message["type"] != "http.request":
-                    return None
-                body += (piece := message.get("body", b""))
-                _coming.size += len(piece)
-                more = message.get("more_body", False)
-                refused = (413, TOO_LONG) if len(body) > limit else (503, FULL) if _coming.size > ROOM else None
-    except TimeoutError:
-        refused = 408, TOO_SLOW
+        while more and not refused:
+            message = await receive()
+            if message["type"] != "http.request":
+                return None
+            body += (piece := message.get("body", b""))
+            _coming.size += len(piece)
+            more = message.get("more_body", False)
+            refused = (413, TOO_LONG) if len(body) > limit else (503, FULL) if _coming.size > ROOM else None
     finally:
         _coming.size -= len(body)
     if not refused:
         return bytes(body)
-    if more and refused[1] != TOO_SLOW:
+    if more:
         await drain(receive)
     await refuse(send, *refused)
     return None

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from typing import Any
 
 import gradio as gr
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
+from starlette.responses import JSONResponse
 
 from ui.server.doors.answers import App, Message, Receive, Scope, Send, client_of, drain, read_body, refuse, with_body
-from ui.server.doors.limits import AGENTS, YOURS, Limits
+from ui.server.doors.limits import AGENTS, YOURS, Limits, client_in
 from ui.server.doors.schema import NOT_JSON, BadCallError, Call, Name, Schema
 from ui.server.inline import LONGEST as LONGEST_BY_AGENTS
 from ui.server.inline import agent
@@ -30,6 +32,11 @@ class Cancel(BaseModel):
     session_hash: Name | None = None
     fn_index: int | None = None
     event_id: Name
+
+    def names(self, event: Any, address: str) -> bool:
+        """Whether it is a call of Gradio's queue that was made from that address, with all that Gradio ends it by."""
+        own = event is not None and client_in(event) == address
+        return own and (event.session_hash, event.fn._id) == (self.session_hash, self.fn_index)
 
 
 class Calls:
@@ -69,7 +76,7 @@ class Calls:
             await self._pass(scope, receive, answer, call)
 
     async def cancel(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The end of a call."""
+        """The end of a call. Who names somebody else's, or one that is over, is answered the same, and ends nothing."""
         body = await read_body(receive, send, limit=LONGEST)
         if body is None:
             return
@@ -77,8 +84,11 @@ class Calls:
             cancel = Cancel.model_validate_json(body)
         except ValidationError:
             await refuse(send, 422, NOT_JSON)
-        else:
+            return
+        if cancel.names(self.page._queue.event_ids_to_events.get(cancel.event_id), client_of(scope)):
             await self.app(*with_body(scope, receive, cancel.model_dump_json().encode()), send)
+        else:
+            await JSONResponse({"success": True})(scope, receive, send)
 
     async def _refusal(self, call: Call, address: str) -> tuple[int, str] | None:
         """Why a call is not let in.

@@ -1,7 +1,11 @@
-"""Where the app may listen: on this machine alone, unless who runs it says that others may reach it as it is."""
+"""Where the app may listen: on this machine alone, unless who runs it says that others may reach it as it is.
+
+What is slow, half-open or too many is the proxy's business: the app itself cuts no connection.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from ui.server.doors import hosts
@@ -12,6 +16,7 @@ REFUSED = (
     "Put a proxy before it (docs/hosting.md) and name that one in FORWARDED_ALLOW_IPS, or set " + VARIABLE + "=1 if "
     "whoever can reach that address is meant to, such as inside a container of your own."
 )
+CONNECTIONS = 16_384
 
 
 def refuse_exposure(address: str | None) -> None:
@@ -27,6 +32,19 @@ def refuse_exposure(address: str | None) -> None:
     named = any(not _is_loopback(proxy) for proxy in proxies)
     if not (_is_loopback(address) or named or os.environ.get("SPACE_ID") or os.environ.get(VARIABLE) == "1"):
         raise SystemExit(REFUSED.format(address=address))
+
+
+def open_many() -> None:
+    """Lets this process have as many connections as the system allows it.
+
+    1,024 is usual, and where none is left, nobody gets in and asyncio logs that without end.
+    """
+    with contextlib.suppress(ImportError, ValueError, OSError):  # not on Windows; elsewhere the system may have its own
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard, CONNECTIONS)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
 def _is_loopback(address: str) -> bool:

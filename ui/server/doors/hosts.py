@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from fnmatch import fnmatchcase
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from causalclip.languages import N_
@@ -74,3 +74,11 @@ def address(name: str) -> IPv4Address | IPv6Address | None:
         return ip_address(name.strip("[]"))
     except ValueError:
         return None
+
+
+def counted(client: str) -> str:
+    """What a client counts as: its address; of IPv6 the network of 64 bits that one customer has all of."""
+    bare = address(client)
+    if not isinstance(bare, IPv6Address) or bare.is_loopback:
+        return client
+    return str(bare.ipv4_mapped or ip_network((int(bare), 64), strict=False).network_address)

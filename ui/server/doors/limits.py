@@ -34,11 +34,11 @@ class Limits:
     def refusal(self, call: Call, address: str) -> tuple[int, str] | None:
         """Why a call that wants to be queued is not let in: status and sentence."""
         events: list[Any] = list(self.page._queue.event_ids_to_events.values())
-        works: list[tuple[str, str | None]] = [(_address(event), event.session_hash) for event in events]
+        works: list[tuple[str, str | None]] = [(client_in(event), event.session_hash) for event in events]
         works += [(other, entering.session) for entering, other in self._entering]
         thing = call.function.concurrency_id
         queue = self.page._queue.event_queue_per_concurrency_id.get(thing)
-        waits = [_address(event) for event in list(queue.queue)] if queue else []
+        waits = [client_in(event) for event in list(queue.queue)] if queue else []
         waits += [other for entering, other in self._entering if entering.function.concurrency_id == thing]
         if call.session is None or call.session != self.inner_session:  # Gradio's own calls for MCP are counted there
             by_page = is_open(call.session or "")
@@ -71,5 +71,6 @@ class Limits:
         return client.session_hash if client else None
 
 
-def _address(event: Any) -> str:
+def client_in(event: Any) -> str:
+    """The address that a call of Gradio's queue was made from."""
     return event.request.client.host if event.request.client else ""

@@ -12,7 +12,7 @@ from gradio.route_utils import CustomCORSMiddleware
 from starlette.middleware.cors import CORSMiddleware
 
 from ui.server.doors.answers import App, Receive, Scope, Send, drain, header, refuse
-from ui.server.doors.hosts import allowed_hosts, is_known, is_own_page
+from ui.server.doors.hosts import allowed_hosts, counted, is_known, is_own_page
 from ui.server.pairing import PAIRINGS, Pairings, is_extension
 
 ROOT, PAIR, OPENAPI = "/api/v1/", "/api/v1/pair", "/api/v1/openapi.json"
@@ -30,13 +30,18 @@ _BEARER = re.compile(r"Bearer +(\S+) *", re.IGNORECASE)
 
 
 class Programs:
-    """Lets calls of /api/v1 in to `app`, or answers them with a sentence; everything else passes."""
+    """Lets calls of /api/v1 in to `app`, or answers them with a sentence; everything else passes.
+
+    It is the outermost door: what is behind it knows clients as `counted` has them.
+    """
 
     def __init__(self, app: App, *, pairings: Pairings = PAIRINGS) -> None:
         self.app, self.pairings = app, pairings
         self.hosts = allowed_hosts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("client"):
+            scope = {**scope, "client": (counted(scope["client"][0]), scope["client"][1])}
         if scope["type"] != "http" or not scope["path"].startswith(ROOT):
             shared = scope["type"] == "http" and scope["path"] == SHARE and header(scope, "sec-fetch-site") == "none"
             await self.app({**scope, LET_IN: True} if shared else scope, receive, send)

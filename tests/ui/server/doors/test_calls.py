@@ -200,6 +200,32 @@ def test_one_page_may_have_four_in_work(busy: Any) -> None:
     assert [answer.status_code for answer in answers] == [200] * limits.A_SESSION + [429]
 
 
+def test_a_network_of_ipv6_counts_as_one_address(busy: Any) -> None:
+    address, _ = busy
+    path = send(address, encode(photo(64, 64), "JPEG"))
+    asked = [ask(address, path, **{"X-Forwarded-For": f"2001:db8::{i}:1"}) for i in range(1, limits.AN_ADDRESS + 2)]
+    assert [answer.status_code for answer in asked] == [200] * limits.AN_ADDRESS + [429]
+    assert ask(address, path, **{"X-Forwarded-For": "2001:db8:0:1::1"}).status_code == 200
+
+
+@pytest.mark.parametrize(("number", "ends"), [("192.0.2.20", True), ("192.0.2.21", False)])
+def test_nobody_elsewhere_can_end_a_call(busy: Any, number: str, ends: bool) -> None:
+    """Even where the names of the session and of the call are known."""
+    address, go_on = busy
+    mine, function = {"X-Forwarded-For": "192.0.2.20"}, _number(address, "detect")
+    body = {"data": [{"path": send(address, encode(photo(64, 64), "JPEG")), **META}], "fn_index": function}
+    body |= {"session_hash": "mine"}
+    asked = httpx.post(f"{address}gradio_api/queue/join", json=body, headers=mine).json()
+    cancel = {"session_hash": "mine", "fn_index": function, "event_id": asked["event_id"]}
+    told = httpx.post(f"{address}gradio_api/cancel", json=cancel, headers={"X-Forwarded-For": number})
+    assert told.json() == {"success": True}
+    go_on.set()
+    url = f"{address}gradio_api/queue/data?session_hash=mine"
+    with httpx.stream("GET", url, headers=mine, timeout=60) as events:
+        said = next(line for line in events.iter_lines() if "process_completed" in line)
+    assert ('"data":[' in said.replace(" ", "")) != ends
+
+
 def test_thirty_people_behind_one_address_are_let_in(busy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their pages are open, so each counts for itself, up to half of the places of one thing."""
     address, _ = busy
@@ -285,6 +311,7 @@ def test_invented_sessions_are_not_remembered(tiny_page: Any) -> None:
             assert sent.status_code == 200
     assert len(page.state_holder.session_data) <= 256
     assert len(page.state_holder.time_last_used) <= 256
+    assert not any(state.config_values for state in page.state_holder.session_data.values())  # a quarter of a MB each
 
 
 def _number(address: str, name: str | None) -> int:

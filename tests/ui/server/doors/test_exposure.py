@@ -1,8 +1,11 @@
 """The app listens on this machine alone, unless somebody has said otherwise."""
 
+import resource
+from collections.abc import Iterator
+
 import pytest
 
-from ui.server.doors.exposure import refuse_exposure
+from ui.server.doors.exposure import CONNECTIONS, open_many, refuse_exposure
 
 
 @pytest.fixture(autouse=True)
@@ -38,3 +41,17 @@ def test_whoever_is_believed_is_no_proxy(proxies: str, monkeypatch: pytest.Monke
 def test_who_runs_it_may_say_so(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, value)
     refuse_exposure("0.0.0.0")
+
+
+@pytest.fixture
+def few() -> Iterator[int]:
+    """What the system allows at most, where the process has only a part of it."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(before[0], 1024), before[1]))
+    yield before[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_it_takes_as_many_connections_as_the_system_allows(few: int) -> None:
+    open_many()
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(few, CONNECTIONS)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.conftest import Raw
-from ui.server.doors.hosts import allowed_hosts, is_known, is_own_page
+from ui.server.doors.hosts import allowed_hosts, counted, is_known, is_own_page
 
 ADDRESSES = (
     "http://192.0.2.1/x.png",
@@ -146,3 +146,17 @@ def test_our_own_page_may(tiny_app: str) -> None:
     )
     assert sent.status_code == 200
     assert is_own_page("https://me-app.hf.space", "me-app.hf.space", "same-origin", allowed_hosts())
+
+
+@pytest.mark.parametrize(
+    ("client", "counts_as"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("::1", "::1"),
+        ("", ""),
+    ],
+)
+def test_a_client_counts_by_what_one_customer_has(client: str, counts_as: str) -> None:
+    assert counted(client) == counts_as

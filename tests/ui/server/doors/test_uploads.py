@@ -163,7 +163,7 @@ def test_one_whose_page_was_closed_before_its_last_request_goes(tiny_page: Any, 
 def clean() -> Iterator[None]:
     """What was sent here does not count against what other tests send."""
     yield
-    STORE.clear()
+    STORE._delete([name for name, kept in STORE._kept.items() if not kept.pages.clear()])
 
 
 def test_a_call_without_a_page_keeps_its_picture_for_its_answer(tiny_page: Any, short: None, tmp_path: Path) -> None:
