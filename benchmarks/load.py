@@ -198,6 +198,7 @@ def _report(tally: Tally, seconds: float) -> dict[str, Any]:
         "peak_mb": round(max(mb for _, mb in tally.memory)),
         "warm_mb": round(early),
         "growth": round(late / early - 1, 4),
+        "tenths_mb": [round(float(np.median(part))) for part in np.array_split([mb for _, mb in tally.memory], 10)],
         "faults": tally.faults[:10],
     }
 
@@ -239,7 +240,8 @@ def first_verdicts(folder: Path, *, sizes: list[int], pictures: int) -> dict[str
 
 
 def _when_and_where() -> dict[str, Any]:
-    return {"date": datetime.now(UTC).date().isoformat(), "processor": processor()}
+    detector = json.loads((ROOT / "assets" / "models" / "detector" / "config.json").read_text())["revision"]
+    return {"date": datetime.now(UTC).date().isoformat(), "processor": processor(), "detector": detector}
 
 
 def main() -> None:

@@ -75,15 +75,16 @@ def hour(people: int, rng: np.random.Generator) -> np.ndarray:
     return np.sort((begins + steps - steps[:, :1]).ravel())
 
 
-def measured() -> tuple[Service, float, list[dict[str, Any]]]:
-    """What a picture takes on two cores, the part of it that cores share, and the rows that it was measured in."""
-    rows = json.loads((FOLDER / "load.json").read_text())["first_verdicts"]["rows"]
+def measured() -> tuple[Service, float, dict[str, Any]]:
+    """What a picture takes on two cores, the part of it that cores share, and what it was measured in."""
+    report = json.loads((FOLDER / "load.json").read_text())["first_verdicts"]
+    rows = report["rows"]
     most = max(rows, key=lambda row: row["visitors"])
     count = 1 + 0.95 * (most["visitors"] - 1)  # the place in the row that 95 % are before
     service = Service(most["first_p95_s"] / count, (most["checked_p95_s"] - most["first_p95_s"]) / count)
     [times, *_] = json.loads((FOLDER / "latency.json").read_text())
     one, two = times["rows"]["as it is"]["cpu"], times["rows"]["as it is"]["warm"]
-    return service, 2 * (1 - two / one), rows
+    return service, 2 * (1 - two / one), report
 
 
 def table(service: Service, parallel: float) -> list[dict[str, Any]]:
@@ -162,9 +163,9 @@ def main() -> None:
 
 def calculated() -> dict[str, Any]:
     """The table, and how far it is from what was measured."""
-    service, parallel, rows = measured()
+    service, parallel, report = measured()
     checks = []
-    for row in rows:
+    for row in report["rows"]:
         first, checked = serve(np.zeros(row["visitors"]), service)
         said = {"first_p95_s": np.percentile(first, 95), "checked_p95_s": np.percentile(checked, 95)}
         checks.append(
@@ -174,6 +175,9 @@ def calculated() -> dict[str, Any]:
         )
     return {
         "date": date.today().isoformat(),
+        "measured_on": ", ".join(
+            [report["processor"]["name"], f"detector {report.get('detector', 'of that day')}", report["date"]]
+        ),
         "pattern": f"{SITTINGS} sittings an hour and person, {PICTURES} pictures each, {BETWEEN:g} s between them",
         "service_on_two_cores_s": {"first": round(service.first, 3), "check": round(service.check, 3)},
         "shared_by_cores": round(parallel, 3),

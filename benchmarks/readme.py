@@ -1,4 +1,5 @@
-"""Writes what was measured into docs/measured.md, the README, the detector's card and the data set's benchmark.
+"""Writes what was measured into docs/measured.md, docs/hosting.md, the README, the detector's card and the data set's
+benchmark.
 
     python -m benchmarks.readme [--check]
 
@@ -12,13 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.dataset import page as dataset
-from benchmarks.tables import front, sections
+from benchmarks.tables import front, running, sections
 
 ROOT = Path(__file__).resolve().parent.parent
 START, END = "<!-- measured: written by `python -m benchmarks.readme` -->", "<!-- end of the measured part -->"
 PAGES: dict[Path, Callable[[], str]] = {
     ROOT / "README.md": front.front,
     ROOT / "docs" / "measured.md": sections.measured,
+    ROOT / "docs" / "hosting.md": running.hosting,
     ROOT / "assets" / "models" / "detector" / "README.md": sections.card,
     ROOT / "benchmarks" / "dataset" / "README.md": dataset.measured,
 }
