@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
@@ -33,6 +34,7 @@ from tests.serving import ROOT, Served, served
 KEPT = ROOT / "benchmarks" / "calls.json"
 FULL = "queue is full"
 BATCH = 100  # calls
+STEP = 50  # calls in which memory may take a step
 SETTINGS = settings(
     max_examples=BATCH,
     phases=[Phase.generate],
@@ -46,7 +48,7 @@ STOPPED = 300.0  # seconds after which a queue that is full is one that has stop
 
 def piece(app: Served, *, number: int, count: int, seconds: float) -> dict[str, Any]:
     """What so many calls come to, or as many as are made in so many seconds."""
-    answers, wrong, memory = Counter[str](), Counter[str](), list[float]()
+    answers, wrong, memory, asked = Counter[str](), Counter[str](), list[float](), list[str]()
     process, until = psutil.Process(app.pid), time.monotonic() + seconds
     together = threading.BoundedSemaphore(TOGETHER)
     with httpx.Client(base_url=app.address, timeout=120) as http, ThreadPoolExecutor(TOGETHER) as pool:
@@ -67,6 +69,7 @@ def piece(app: Served, *, number: int, count: int, seconds: float) -> dict[str, 
             call = data.draw(calls(page))
             together.acquire()
             memory.append(process.memory_info().rss / 2**20)
+            asked.append(call.asks)
             pool.submit(send, call)
 
         for batch in range(count // BATCH):
@@ -82,7 +85,18 @@ def piece(app: Served, *, number: int, count: int, seconds: float) -> dict[str, 
         "wrong": dict(+wrong),
         "memory_mb": [round(mb) for mb in fifths],
         "grown_mb": round(fifths[-1] - fifths[1]),
+        "largest_step": _largest_step(memory, asked),
     }
+
+
+def _largest_step(memory: Sequence[float], asked: Sequence[str]) -> dict[str, Any]:
+    """By how much memory rose most within so many calls, and what was asked about a picture for the first time then."""
+    rises = [after - before for before, after in zip(memory, memory[STEP:], strict=False)]
+    if not rises:
+        return {}
+    place = rises.index(max(rises))
+    known, late = set(asked[: max(0, place - STEP)]), asked[max(0, place - STEP) : place + STEP]
+    return {"mb": round(rises[place]), "at_call": place, "asked_first_then": sorted(set(late) - known - {""})}
 
 
 def _uploaded(http: httpx.Client) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -40,11 +40,15 @@ GOOD = st.fixed_dictionaries(
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """A call. route: under /gradio_api/. sender: the address that it comes from, as a proxy would say."""
+    """A call. route: under /gradio_api/. sender: the address that it comes from, as a proxy would say.
+
+    asks: what is asked about a picture; "" where none is sent.
+    """
 
     route: str
     content: bytes
     sender: str
+    asks: str = ""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -60,7 +64,7 @@ def body(parts: Mapping[str, str]) -> bytes:
 class Listed:
     """What can be called. config: as the page lists it. path: of an upload, so that some calls can be answered."""
 
-    config: Mapping[str, Any]
+    config: Mapping[str, Any] = field(repr=False)  # half a MB: what draws from it is told by its repr
     path: str
 
     @cached_property
@@ -102,4 +106,7 @@ def calls(draw: st.DrawFn, page: Listed) -> Generated:
         parts["fn_index"] = str(function["id"])
     ways = ["queue/join", "run/predict", f"call/{function['api_name']}", "cancel", "reset"]
     route = ways[function["queue"] is False] if fits else draw(st.sampled_from(ways))
-    return Generated(route, body(parts), f"192.0.2.{draw(st.integers(0, 250))}")  # many, so that no limit is in the way
+    content, sender = body(parts), f"192.0.2.{draw(st.integers(0, 250))}"  # many, so that no limit is in the way
+    return Generated(
+        route, content, sender, str(function["api_name"]) if fits and page.path.encode() in content else ""
+    )

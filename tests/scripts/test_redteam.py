@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from scripts.redteam import __main__ as redteam
+from scripts.redteam.fuzz import _largest_step
 from scripts.redteam.tries import ALL, QUICK
 
 
@@ -34,3 +35,10 @@ def test_every_try_is_listed_once_under_a_name_in_words(capsys: pytest.CaptureFi
 def test_a_name_that_is_none_attacks_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert redteam.main(["alone", "no-such-try"]) == 2
     assert "There is no no-such-try" in capsys.readouterr().out
+
+
+def test_a_step_of_memory_is_told_with_what_was_asked_first_then() -> None:
+    memory = [100.0] * 200 + [600.0] * 200
+    asked = ["detect", *[""] * 189, "attack", *[""] * 209]
+    assert _largest_step(memory, asked) == {"mb": 500, "at_call": 150, "asked_first_then": ["attack"]}
+    assert _largest_step(memory[:10], asked) == {}
