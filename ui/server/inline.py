@@ -8,8 +8,9 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
-from gradio import processing_utils
+from gradio import mcp, processing_utils
 from gradio.mcp import GradioMCPServer
+from gradio_client import Client
 
 from causalclip.pictures.formats import MAX_BYTES
 from ui.server.doors.uploads import QuotaError, check_room
@@ -17,6 +18,7 @@ from ui.server.store import PREFIX, STORE, uploads
 
 NOT_BASE64 = "The picture's data URL is not base64. Send data:image/jpeg;base64, and then the file's bytes in base64."
 LONGEST = 28 * 2**20  # bytes of a call: the picture comes along in base64
+PATIENCE = 120.0  # seconds in which the app may say nothing to its own MCP server
 agent: ContextVar[str] = ContextVar("agent", default=f"{PREFIX}agents")  # who calls, as `owner_of` says it
 TOO_LARGE = f"The picture is larger than {MAX_BYTES // 2**20} MB."
 
@@ -59,8 +61,10 @@ def decode(url: str) -> bytes:
 
 def replace_gradios() -> None:
     """Has Gradio's MCP server store pictures so: its own way names the folder by the bytes, and repeats bad ones. And
-    take them up to their full size: by itself it stops at 4 MB of base64."""
+    take them up to their full size: by itself it stops at 4 MB of base64. And wait for a busy app: by itself it tells
+    the agent after five seconds that time has run out."""
     processing_utils.save_base64_to_cache = keep_inline  # type: ignore[assignment]
+    mcp.Client = partial(Client, httpx_kwargs={"timeout": PATIENCE})  # type: ignore[misc, assignment]
     manager = GradioMCPServer.StreamableHTTPSessionManager
     if not isinstance(manager, partial):
         GradioMCPServer.StreamableHTTPSessionManager = partial(manager, max_request_body_size=LONGEST)  # type: ignore[misc, assignment]

@@ -8,11 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamablehttp_client
 
 from tests.makers.pictures import encode, photo
+from ui.server.doors.calls import Calls
 
 UPLOADER = "from gradio.cli.commands.upload_mcp import main; import sys; main(*sys.argv[1:])"
 
@@ -44,7 +46,15 @@ def _in_thread(asked: Coroutine[Any, Any, Any]) -> Any:
         return pool.submit(asyncio.run, asked).result()
 
 
-def test_an_agent_uploads_and_asks(tiny_app: str, tmp_path: Path) -> None:
+def test_an_agent_uploads_and_asks(tiny_app: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of an app that is busy for longer than Gradio's own five seconds."""
+    call = Calls.call
+
+    async def slow(*given: Any, **named: Any) -> None:
+        await asyncio.sleep(6)
+        await call(*given, **named)
+
+    monkeypatch.setattr(Calls, "call", slow)
     file = tmp_path / "photo.jpg"
     file.write_bytes(encode(photo(200, 160), "JPEG"))
     tools, address, found = _in_thread(_asked(tiny_app, tmp_path, file))
