@@ -38,11 +38,11 @@ def by_uv(file: str) -> bool:
     if options is None:
         return False
     pip = [sys.executable, "-m", "pip", "install", "--quiet", uv_requirement()]
-    uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable, *options]
+    uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", sys.executable]
     trusted = {"SSL_CERT_FILE": found["cert"]} if "cert" in found else {}
     if subprocess.run(pip).returncode:
         return False
-    return subprocess.run([*uv, "--requirement", file], env=os.environ | trusted).returncode == 0
+    return subprocess.run([*uv, *options, "--requirement", file], env=os.environ | trusted).returncode == 0
 
 
 def uv_requirement() -> str:

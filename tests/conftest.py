@@ -1,5 +1,6 @@
 """The apps that tests share, and whether there is a browser to test them with."""
 
+import gc
 import http.client
 import importlib.util
 import os
@@ -17,6 +18,8 @@ from tests.serving import ROOT, WATCH, Served, served, wait_for
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+gc.disable()  # while modules are imported: what they make stays, and to look it through takes a quarter of the time
+
 __all__ = ["ROOT", "WATCH", "Raw", "Served", "wait_for"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PLAYWRIGHT = importlib.util.find_spec("playwright") and importlib.util.find_spec("axe_playwright_python")
@@ -26,6 +29,11 @@ MISSING = {
     "deploy": "" if NGINX else "nginx",
 }
 collect_ignore = [folder for folder, missing in MISSING.items() if missing]
+
+
+def pytest_collection_finish() -> None:
+    gc.enable()
+    gc.freeze()  # nor is it looked through again while tests run
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
