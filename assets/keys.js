@@ -30,7 +30,10 @@
     }
   };
   // Gradio's own signs beside words are no second words.
-  const signs = () => document.querySelectorAll("footer button img:not([alt=''])").forEach((sign) => (sign.alt = ""));
+  const signs = () => {
+    document.querySelectorAll("footer button img:not([alt=''])").forEach((sign) => (sign.alt = ""));
+    document.querySelectorAll("button.label-wrap .icon:not([aria-hidden])").forEach((sign) => sign.setAttribute("aria-hidden", "true"));
+  };
   // A name needs a role: that of what shows no picture yet.
   const blanks = () => document.querySelectorAll("div.empty[aria-label]:not([role])").forEach((blank) => blank.setAttribute("role", "img"));
   // A link that holds a button is one stop, not two.

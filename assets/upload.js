@@ -130,15 +130,34 @@
   });
 
   // What a card says in one sentence is spoken once: the card itself is no live region, as it is written several times.
+  // How far something is (data-every) is spoken so many seconds after the last time. What a button has done is spoken, too.
+  // All of it goes soon after: who reads to the end of the page would hear it again.
+  const SPOKEN = 5000;  // ms
   const speaker = Object.assign(document.createElement("p"), { className: "cc-hidden", role: "status" });
   speaker.id = "spoken";
   document.body.append(speaker);
-  let spoken = {};
+  let over;
+  const spoken = {}, at = {};
+  const done = new WeakMap();
+  const say = (text) => {
+    speaker.textContent = text;
+    clearTimeout(over);
+    over = setTimeout(() => (speaker.textContent = ""), SPOKEN);
+  };
   const speak = () => {
     for (const card of document.querySelectorAll("[data-say]")) {
       const place = card.parentElement.closest("[id]")?.id;
-      if (spoken[place] === card.dataset.say || !card.checkVisibility()) continue;
-      spoken[place] = speaker.textContent = card.dataset.say;
+      const soon = Date.now() - (at[place] ?? 0) < 1000 * (card.dataset.every ?? 0);
+      if (spoken[place] === card.dataset.say || soon || !card.checkVisibility()) continue;
+      spoken[place] = card.dataset.say;
+      at[place] = Date.now();
+      const title = card.querySelector("h2");  // who stands on it has heard it
+      const heard = title === document.activeElement ? `${title.lastChild.textContent}. ` : "";
+      say(heard && card.dataset.say.startsWith(heard) ? card.dataset.say.slice(heard.length) : card.dataset.say);
+    }
+    for (const place of document.querySelectorAll(".cc-done")) {
+      if ((done.get(place) ?? "") !== place.textContent && place.textContent) say(place.textContent);
+      done.set(place, place.textContent);
     }
   };
 
@@ -167,7 +186,7 @@
       if (!at || at === document.body || at.closest("#picture, #examples")) title.focus({ preventScroll: true });
     }
   };
-  new MutationObserver(() => (speak(), arrive(), count())).observe(document.body, { childList: true, subtree: true });
+  new MutationObserver(() => (arrive(), speak(), count())).observe(document.body, { childList: true, subtree: true });
 
   // The card is written again once it is known whether its answer is stable. Who stands on a link or a button in it by
   // keyboard keeps that place.

@@ -72,8 +72,14 @@ SCREENS: dict[str, Callable[[Page, list[Path]], None]] = {
 }
 
 
-def take(address: str, show: Callable[[Page, list[Path]], None], files: list[Path], *, dark: bool) -> Image.Image:
-    """The page at `address` once `show` has brought it to a screen, from top to end."""
+# What a screen ends before, where its end is no news: README shows the answer, what to do now, and the map.
+ENDS = {"app": "#legend"}
+
+
+def take(
+    address: str, show: Callable[[Page, list[Path]], None], files: list[Path], *, dark: bool, end: str | None = None
+) -> Image.Image:
+    """The page at `address` once `show` has brought it to a screen, from the top to its end, or to an element."""
     with sync_playwright() as playwright:
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
@@ -84,9 +90,11 @@ def take(address: str, show: Callable[[Page, list[Path]], None], files: list[Pat
         page.locator("#status h2").wait_for()
         show(page, files)
         page.wait_for_timeout(2000)  # fonts and layout
+        last = page.locator(end).evaluate("e => e.getBoundingClientRect().top + scrollY") if end else None
         shot = page.screenshot(full_page=True)
         browser.close()
-    return Image.open(io.BytesIO(shot)).convert("RGB")
+    picture = Image.open(io.BytesIO(shot)).convert("RGB")
+    return picture.crop((0, 0, picture.width, round(last))) if last else picture
 
 
 def note(file: Path, name: str, revision: str) -> None:
@@ -110,7 +118,7 @@ def main() -> None:
     try:
         files = [example.path for example in write_examples(folder)]
         for name in options.names or [name for name in SCREENS if name != "purify" or shipped()]:
-            picture = take(address, SCREENS[name], files, dark=options.dark)
+            picture = take(address, SCREENS[name], files, dark=options.dark, end=ENDS.get(name))
             file = options.out / f"{name}.png"
             for colours in COLOURS:
                 picture.quantize(colours, dither=Image.Dither.NONE).save(file, optimize=True)

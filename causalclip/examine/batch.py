@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from causalclip.examine.cautions import SHORT
 from causalclip.examine.examination import Examination, conclude, look_closer, read_claims
 from causalclip.examine.headline import conclude_all
 from causalclip.examine.kind import NO_ANSWER
@@ -90,6 +91,11 @@ class Row:
         kind = f"{_(COLUMNS['kind'])}: {_(self.kind)}."
         judged = "" if self.band in ("", self.answer.lower()) else kind if self.band == NO_ANSWER else own
         return " ".join(filter(None, (self.problem, judged, self.claims)))
+
+    @property
+    def careful(self) -> str:
+        """What to be careful about, a short sentence each."""
+        return " ".join(_(SHORT[kind]) for kind in filter(None, self.cautions.split(", ")))
 
     def said(self) -> dict[str, Any]:
         """By the names of COLUMNS, its keys in the reader's language."""

@@ -28,6 +28,16 @@ KINDS = (  # as causalclip.profile names them
     N_("inside"),
 )
 
+SHORT: dict[str, str] = {  # where many pictures stand in a table
+    "small": N_("Too small to be looked at close up."),
+    "recompressed": N_("Heavily compressed, which wipes traces away."),
+    "graphic": N_("Looks like a drawing or a flat graphic."),
+    "text": N_("Looks like text, a chart or a drawing."),
+    "dark": N_("Mostly dark, which misleads detectors."),
+    "portrait": N_("A face fills much of it; smoothed skin can mislead."),
+    "inside": N_("Holds another picture; judge that part alone."),
+}
+
 SMALL = 269  # px on the shorter side: below it there is no window at native scale (1.2 x 224, causalclip.clip.views)
 LOW_QUALITY = 60  # of JPEG, at or below it
 SIDE = 512  # px on the long side of the copy that is measured

@@ -28,7 +28,9 @@ class Step:
 
 
 COPIES: dict[str, str] = {
-    "likely generated": N_("Look for earlier copies: a site or a person that names the generator settles it."),
+    "likely generated": N_(
+        "Look for earlier copies: a site or a person that names the generator tells more than a score."
+    ),
     "inconclusive": N_("Look for earlier copies: who showed it first, and what did they say of it?"),
     "likely not generated": N_(
         "Look for earlier copies: an old or a staged photograph, or one of another place, gets this answer, too."
@@ -62,8 +64,8 @@ def next_steps(
 def _evidence(headline: Headline, provenance: Provenance) -> Iterator[Step]:
     signer = provenance.credentials.signer
     if provenance.credentials.state == "trusted":
-        named = _("Ask the signer, {signer}, whether the signature is theirs, and when.", signer=signer)
-        unnamed = _("Ask the signer whether the signature is theirs, and when.")
+        named = _("Ask the signer, {signer}, whether the signature is theirs, and when they signed.", signer=signer)
+        unnamed = _("Ask the signer whether the signature is theirs, and when they signed.")
         yield Step("signer", named if signer else unnamed)
     if provenance.credentials.state == "invalid":
         yield Step("signer", _("Ask who sent it for the file as it was signed: this one was changed afterwards."))

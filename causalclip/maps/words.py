@@ -1,6 +1,6 @@
 """What a map is and is not, in sentences that the page, the report and every other door share.
 
-On pictures of known parts the map of a verdict does not beat a blob in the middle (benchmarks/detection/splices.json,
+On pictures of known parts the map of a verdict does not beat a blob in the centre (benchmarks/detection/splices.json,
 edits.json). So it is called what it is, where the score comes from, and not a finding of what was generated.
 """
 
@@ -86,7 +86,7 @@ def control() -> str:
     made, blob, edited, edited_blob = (decimal(value, digits=2) for value in auc)
     return _(
         "This is no outline of what was generated or edited. Asked to find a generated part in {splices} photographs, "
-        "such maps have an AUC of {made}, and a blob in the middle {blob}; on {edits} real edits, {edited} and "
+        "such maps have an AUC of {made}, and a blob in the centre {blob}; on {edits} real edits, {edited} and "
         "{edited_blob}.",
         splices=number(splices["splices"]),
         made=made,

@@ -111,13 +111,13 @@ def history_words(provenance: Provenance) -> str:
         return ""
     said = (
         N_(
-            "The pixels keep the steps of a JPEG compression of quality about {quality}, before its last one: this is "
-            "not the first generation of the picture."
+            "The pixels keep the steps of a JPEG compression of quality about {quality}, before its last one: the "
+            "picture was compressed at least twice."
         )
         if provenance.jpeg
         else N_(
             "The pixels keep the steps of a JPEG compression of quality about {quality}, although the file is no JPEG: "
-            "this is not the first generation of the picture."
+            "the picture was a JPEG before."
         )
     )
     return _(said, quality=provenance.earlier_quality)

@@ -80,8 +80,7 @@ class Overview:
         said = row.said()
         score = "" if row.score is None else shown(row.score, *self.edges)
         survives = f"{_('Survives re-encoding?')} {said['survives']}." if row.survives else ""
-        careful = _("Be careful: {cautions}.", cautions=said["cautions"]) if row.cautions else ""
-        return said["answer"], score, " ".join(filter(None, (survives, careful, row.beside)))
+        return said["answer"], score, " ".join(filter(None, (survives, row.careful, row.beside)))
 
 
 def as_html(overview: Overview) -> str:

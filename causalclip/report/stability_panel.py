@@ -34,7 +34,7 @@ def checking(judged: int, copies: int, *, before: int = 0) -> str:
         said = ngettext("Waiting, {n} before you", "Waiting, {n} before you", before) + f". {said}"
     return (
         f"<p class='cc-small'>{said} {elapsed()}</p>"
-        f"<progress value='{judged}' max='{copies}' aria-label='{escape(said)}'></progress>"
+        f"<progress value='{judged}' max='{copies}' aria-hidden='true'></progress>"
     )
 
 
@@ -72,7 +72,7 @@ def remark(row: Delivered, stability: Stability) -> str:
 
 
 def _row(stability: Stability, name: str, probability: float, band: Band, remark: str) -> str:
-    words = f"{ICON[band]} {_(band)}" + (f", {remark}" if remark else "")
+    words = f"<span aria-hidden='true'>{ICON[band]}</span> {_(band)}" + (f", {remark}" if remark else "")
     style = " class='cc-flip'" if remark else ""
     return (
         f"<tr{style}><th scope='row'>{escape(name)}</th><td>{chart(stability, probability)}</td>"

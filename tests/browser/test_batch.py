@@ -47,6 +47,7 @@ def test_a_row_opens_beside_the_table_and_closes(
     ]
     page.keyboard.press("Escape")
     expect(opened).to_be_hidden()
+    expect(table.get_by_role("button", name="photo.jpg")).to_be_focused()
     table.get_by_role("button", name="photo.jpg").click()
     opened.get_by_role("button", name="Close").click()
     expect(opened).to_be_hidden()

@@ -279,7 +279,7 @@ def test_a_fault_of_ours_is_logged_without_its_message(caplog: pytest.LogCapture
     assert "Something went wrong" in title
     assert NAME not in sentence + caplog.text
     assert "OSError" in caplog.text
-    assert explain(UnknownRuntime("It can be int8.")) == ("The app is not set up rightly", "It can be int8.")
+    assert explain(UnknownRuntime("It can be int8.")) == ("The app is not set up correctly", "It can be int8.")
     assert explain(BrokenImage("It is cut short.")) == ("This file could not be read", "It is cut short.")
     assert "&lt;b&gt;" in failure("<b>", "<b>")
 

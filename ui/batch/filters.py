@@ -23,7 +23,7 @@ def filters() -> str:
     """As HTML; ui.batch.table.SCRIPT applies them."""
     fields = "".join(_select(name, *choice) for name, choice in CHOICES.items())
     named = f"class='cc-filters' role='group' aria-label='{escape(_('Rows that are shown'), quote=True)}'"
-    return f"<div {named}>{fields}<span class='cc-done' role='status'></span></div>"
+    return f"<div {named}>{fields}<span class='cc-done'></span></div>"
 
 
 def _select(name: str, label: str, values: tuple[str, ...]) -> str:

@@ -54,7 +54,7 @@ document.addEventListener("drop", async (event) => {
 def button() -> str:
     """As HTML, with room for what became of the choice."""
     choose = f"<button type='button' class='cc-do'>{_('Choose a folder')}</button>"
-    return f"{choose} <span class='cc-done' role='status'></span>"
+    return f"{choose} <span class='cc-done'></span>"
 
 
 def script() -> str:

@@ -53,6 +53,13 @@ class Clock:
         return _(said, done=number(batch.done), total=number(batch.total), about=about)
 
 
+def how_far(batch: Batch) -> str:
+    """How many have an answer, or, where all have, how many are checked."""
+    if batch.answered < batch.total or not batch.total:
+        return _(ANSWERED, done=number(batch.answered), total=number(batch.total))
+    return _(CHECKED, done=number(batch.done), total=number(batch.total))
+
+
 def progress(done: int, total: int, seconds: float) -> str:
     """`done` of `total` have an answer after `seconds`, and how long the others take if they are like these."""
     about = _about(seconds / done * (total - done)) if 0 < done < total else ""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -19,7 +20,7 @@ from ui.batch import folders, opened
 from ui.batch.downloads import KINDS, Kind, write_download
 from ui.batch.filters import filters
 from ui.batch.kept import Batch
-from ui.batch.progress import Clock
+from ui.batch.progress import Clock, how_far
 from ui.batch.table import draw_table, script
 from ui.batch.triage import counts
 from ui.server.files import files_input, new_folder, upload_paths
@@ -38,9 +39,11 @@ INTRO = N_(
 )
 
 TO_RESULT = "() => document.querySelector('#batch-opened h2')?.focus()"
+BACK = "() => { document.querySelector('#batch-table [data-opened] .cc-open')?.focus(); return ''; }"
 CLOSING = """element.addEventListener("click", (event) => event.target.closest(".cc-close") && trigger("click"));
 element.addEventListener("keydown", (event) => event.key === "Escape" && trigger("click"));"""
 PAUSE = 1.0  # seconds between two drawings of the table: each is sent as a whole
+SPOKEN = 20  # seconds from one time that a screen reader says how far it is to the next (assets/upload.js)
 
 NOTHING = N_(
     "Add pictures, a folder or a zip. Each gets a row and an answer here, and after that it is checked which answers "
@@ -48,7 +51,7 @@ NOTHING = N_(
 )
 WHOLE = N_("Finished: {done} examined.")
 MIXED = N_("Finished: {done} examined, {refused} could not be.")
-STOPPED = N_("Stopped. What was done is kept: {done} of {total}. “{go_on}” examines the rest.")
+STOPPED = N_("Stopped. What was done is kept: {how_far} “{go_on}” examines the rest.")
 Updates = dict[Any, Any]
 
 
@@ -119,8 +122,7 @@ class BatchTab:
     def stopped(self, turn: Turn, batch: Batch | None) -> Iterator[Updates]:
         """Keeps what is done."""
         updates = self.finish(batch)
-        done, total = (batch.done, batch.total) if batch else (0, 0)
-        words = _(STOPPED, done=number(done), total=number(total), go_on=_("Go on"))
+        words = _(STOPPED, how_far=how_far(batch or Batch(Path())), go_on=_("Go on"))
         yield updates | {self.status: _say(f"{words} {_sum(batch) if batch else ''}")}
 
     def open(self, batch: Batch | None, event: gr.EventData) -> str:
@@ -192,7 +194,7 @@ def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
     part.off([files.clear], tab.cleared, outputs=everything)
     shown = table.click(tab.open, batch, open_row, queue=False, **PRIVATE)
     shown.then(None, js=TO_RESULT, queue=False, **PRIVATE)
-    open_row.click(None, None, open_row, js="() => ''", queue=False, **PRIVATE)
+    open_row.click(None, None, open_row, js=BACK, queue=False, **PRIVATE)
     for kind, button in wanted.items():
         written = button.click(partial(tab.packed, kind), batch, downloads[kind], queue=False, **PRIVATE)
         written.success(None, js=f"() => document.querySelector('#batch-{kind}-file').click()", queue=False, **PRIVATE)
@@ -244,8 +246,9 @@ def _sum(batch: Batch) -> str:
 
 def _say(sentence: str, *, bar: tuple[int, int] | None = None) -> str:
     """bar: how many steps of how many are done, where more are to come."""
-    said = f"<p class='cc-said' role='status' aria-live='polite'>{escape(sentence)}</p>"
+    every = f" data-every='{SPOKEN}'" if bar else ""
+    said = f"<p class='cc-said' data-say='{escape(sentence)}'{every}>{escape(sentence)}</p>"
     if bar is None:
         return said
-    drawn = f"<progress value='{bar[0]}' max='{bar[1]}' aria-label='{_('Done')}'></progress>"
+    drawn = f"<progress value='{bar[0]}' max='{bar[1]}' aria-hidden='true'></progress>"
     return f"{said}{drawn}<p class='cc-small'>{card.elapsed()}</p>"

@@ -57,9 +57,19 @@ const sort = () => {
     order ? head.setAttribute("aria-sort", order) : head.removeAttribute("aria-sort");
   });
 };
+// The row that was opened last has the focus again when its result is closed (ui.batch.tab).
+let opened = null;
+const mark = () => {
+  const rows = element.querySelectorAll("tbody tr");
+  rows.forEach((row) => row.toggleAttribute("data-opened", row.dataset.number === opened));
+};
 element.addEventListener("click", (event) => {
   const row = event.target.closest("tr[data-number]");
-  if (row) trigger("click", { index: Number(row.dataset.number) });
+  if (row) {
+    opened = row.dataset.number;
+    mark();
+    trigger("click", { index: Number(opened) });
+  }
   const button = event.target.closest("thead button");
   if (!button) return;
   const index = button.closest("th").cellIndex;
@@ -67,7 +77,7 @@ element.addEventListener("click", (event) => {
   column = index;
   sort();
 });
-new MutationObserver(() => (sort(), filter())).observe(element, { childList: true, subtree: true });
+new MutationObserver(() => (sort(), filter(), mark())).observe(element, { childList: true, subtree: true });
 """
 
 
@@ -101,7 +111,7 @@ def draw_table(rows: Sequence[Row], thumbnails: Mapping[str, str] | None = None,
 def _row(row: Row, thumbnail: str, edges: tuple[float, ...]) -> str:
     cells, said = [], row.said()
     for name in SHOWN:
-        value = row.beside if name == "claims" else said[name]
+        value = {"claims": row.beside, "cautions": row.careful}.get(name, said[name])
         exact = f" data-value='{value}'" if name == "score" and value is not None else ""
         tag = "th scope='row'" if name == "name" else "td"
         cells.append(f"<{tag}{exact}>{_cell(row, name, value, thumbnail, edges)}</{tag[:2]}>")

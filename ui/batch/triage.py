@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from causalclip.examine.batch import NOT_EXAMINED
-from causalclip.examine.headline import ANSWERS
-from causalclip.languages import _, current, number
-from causalclip.languages.names import ENGLISH
+from causalclip.examine.headline import ANSWERS, CLAIMED, SIGNED
+from causalclip.examine.kind import TITLE
+from causalclip.languages import ngettext
 
 if TYPE_CHECKING:
     from causalclip.examine.batch import Row
@@ -28,9 +28,25 @@ def rank(row: Row) -> tuple[int, float, int]:
 def counts(rows: Iterable[Row]) -> str:
     """How many rows have which answer, in the same order: "3 likely generated, 12 inconclusive"."""
     found = Counter(row.answer for row in rows)
-    return ", ".join(_("{n} {answer}", n=number(found[name]), answer=_within(name)) for name in ORDER if found[name])
+    return ", ".join(_counted(name, found[name]) for name in ORDER if found[name])
 
 
-def _within(answer: str) -> str:
-    """As it stands after a number; other languages have the number after it."""
-    return answer[0].lower() + answer[1:] if current() == ENGLISH else _(answer)
+def _counted(answer: str, n: int) -> str:
+    """So many pictures with an answer."""
+    said = {
+        SIGNED["generated"]: ngettext("{n} signed as generated", "{n} signed as generated", n),
+        SIGNED["part generated"]: ngettext("{n} signed as partly generated", "{n} signed as partly generated", n),
+        SIGNED["captured"]: ngettext("{n} signed as captured", "{n} signed as captured", n),
+        CLAIMED["generated"]: ngettext(
+            "{n} whose file says it was generated", "{n} whose files say they were generated", n
+        ),
+        CLAIMED["part generated"]: ngettext(
+            "{n} whose file says it was partly generated", "{n} whose files say they were partly generated", n
+        ),
+        "Likely generated": ngettext("{n} likely generated", "{n} likely generated", n),
+        "Inconclusive": ngettext("{n} inconclusive", "{n} inconclusive", n),
+        "Likely not generated": ngettext("{n} likely not generated", "{n} likely not generated", n),
+        TITLE: ngettext("{n} without an answer", "{n} without an answer", n),
+        NOT_EXAMINED: ngettext("{n} not examined", "{n} not examined", n),
+    }
+    return said[answer]

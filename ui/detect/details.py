@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from causalclip.examine.kind import NO_ANSWER
 from causalclip.languages import N_, _, any_of, decimal, figure, ngettext, number
 from causalclip.maps import words
 from causalclip.maps.heatmap import lay, picture_map, placed, seen, unplaced
@@ -52,14 +53,14 @@ def facts(detection: Detection, loaded: LoadedImage) -> str:
             height=number(detection.height),
             format=loaded.format,
         ),
-        _("Seen"): _seen(detection),
+        _("Seen"): "" if detection.band == NO_ANSWER else _seen(detection),  # names the map, which there is none of
         _("Model"): _(
             "{model}, revision {revision}", model=escape(detection.model), revision=escape(detection.revision)
         ),
         _("Time"): _("{n} seconds", n=decimal(detection.seconds, digits=2)),
         _("SHA-256 of the file"): f"<code>{escape(loaded.sha256)}</code>",
     }
-    table = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in rows.items())
+    table = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in rows.items() if value)
     return f"<dl class='cc-facts'>{table}</dl>"
 
 

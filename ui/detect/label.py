@@ -69,4 +69,5 @@ def _said(label: Label) -> str:
     """What is in the report by now: a download that starts while somebody types would have less."""
     typed = [f"“{escape(text)}”" for text in (label.name, label.note) if text]
     holds = _("The report holds {typed}.", typed=any_of(typed, style="standard")) if typed else ""
-    return f"<p class='cc-small' role='status'>{f'{holds} ' if holds else ''}{_(PROMISE)}</p>"
+    spoken = f"<span role='status'>{holds}</span> " if holds else ""
+    return f"<p class='cc-small'>{spoken}{_(PROMISE)}</p>"

@@ -37,7 +37,7 @@ def copier(name: str, words: str, *, done: str, failed: str) -> str:
     """A button that copies something, wired in assets/upload.js, with what is said when that is done or has failed."""
     return (
         f"<button type='button' class='cc-do {name}' data-done='{escape(done)}' data-failed='{escape(failed)}'>{words}"
-        "</button> <span class='cc-done' role='status'></span>"
+        "</button> <span class='cc-done'></span>"
     )
 
 

@@ -14,7 +14,7 @@ INTRO = N_(
     "how), then type the code that is shown here."
 )
 TYPE = N_("Type this in the extension within {minutes} minutes:")
-LET_OUT = N_("Let out: {count}. No extension may ask this app any more.")
+LET_OUT = N_("Disconnected: {count}. No extension may ask this app any more.")
 NOT_YOURS = N_("Only whoever runs this app can do that: open this page on the app's own machine.")
 
 
@@ -37,7 +37,7 @@ def build_pairing(pairings: Pairings = PAIRINGS) -> None:
         gr.HTML(f"<p>{_(INTRO)}</p>")
         with gr.Row():
             shown = gr.Button(_("Show a code"), elem_id="pair")
-            out = gr.Button(_("Let all extensions out"), elem_id="unpair")
+            out = gr.Button(_("Disconnect all extensions"), elem_id="unpair")
         said = gr.HTML(elem_id="paired")
     shown.click(show, None, said, queue=False, **PRIVATE)
     out.click(forget, None, said, queue=False, **PRIVATE)

@@ -90,7 +90,7 @@ def _attack_facts(shown: Exhibit) -> str:
     if shown.cut:
         parts.append(
             _(
-                "{wished} steps were wished. This machine makes {made} in {seconds} seconds, by what was measured "
+                "{wished} steps were asked for. This machine makes {made} in {seconds} seconds, by what was measured "
                 "before its first attack, so no more were begun.",
                 wished=number(attack.steps),
                 made=number(shown.steps),

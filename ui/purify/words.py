@@ -12,7 +12,7 @@ from causalclip.report.card import elapsed, failure
 from purifier.names import OTHER
 from ui import charts
 from ui.purify.facts import speaker
-from ui.purify.story import PURPOSE, drawing
+from ui.purify.story import drawing
 
 if TYPE_CHECKING:
     from purifier.exhibit import Exhibit, Said, Which
@@ -44,6 +44,7 @@ BACK = (
     N_("The attack changed {turned}; purification brought {returned} back"),
     N_("The attack changed {turned}; purification brought {returned} back, but changed {new}"),
 )
+BOTH_BACK = N_("The attack changed {turned}; purification brought both back")
 NONE_BACK = N_("The attack changed {turned}; purification brought neither back")
 PARTLY_BACK = N_("The attack changed {turned}; purification brought {returned} back, not {gone}")
 AGREE = {
@@ -59,12 +60,12 @@ LIKELY_A_WORD = N_("How likely the model finds {what}, a word")
 
 
 def waiting() -> str:
-    """The card before there is a picture."""
+    """The card before there is a picture; what the tab is for stands in the page's head."""
     begin = _(
         "Begin with one of the three, or add a picture and type a question. Then attack it here, and see whether "
         "purification brings the answer back."
     )
-    return _card(_("No picture yet"), f"<p>{_(PURPOSE)}</p>{drawing()}<p>{begin}</p>")
+    return _card(_("No picture yet"), f"{drawing()}<p>{begin}</p>", says=False)
 
 
 def loading(name: str) -> str:
@@ -85,7 +86,7 @@ def working(shown: Exhibit | None, *, before: int = 0) -> str:
     left = f"{step} {_left(shown)} " if 0 < shown.step < shown.steps and part == 2 else ""
     at = f"{part - 1 + done:.2f}"
     named = _("Part {part} of {parts}", part=part, parts=parts)
-    bar = f"<progress max='{parts}' value='{at}' aria-label='{escape(named)}'></progress>"
+    bar = f"<progress max='{parts}' value='{at}' aria-hidden='true'></progress>"
     return _card(title, f"<p>{waits}{named}. {left}{elapsed()}</p>{bar}", busy=True)
 
 
@@ -171,6 +172,8 @@ def _title(changed: dict[str, bool], back: dict[str, bool]) -> str:
         found = (ONLY_CAPTION if len(changed) == 1 else NEITHER)[bool(new)]
     elif len(gone) == 2:
         found = NONE_BACK
+    elif len(returned) == 2:
+        found = BOTH_BACK
     elif returned and gone:
         found = PARTLY_BACK
     else:
@@ -256,7 +259,7 @@ def _agreement(shown: Exhibit, which: Which) -> str:
 def _compared(what: str, *, same: bool, near: float | None = None) -> str:
     icon, tone = ("=", "cc-agrees") if same else ("\N{NOT EQUAL TO}", "cc-differs")
     how = "means the same" if same and near is not None else "as before" if same else "differs"
-    near_by = "" if near is None else f" ({decimal(near, digits=2)})"
+    near_by = "" if near is None else f" ({_('similarity {n}', n=decimal(near, digits=2))})"
     return f"<span class='{tone}'><span aria-hidden='true'>{icon}</span> {_(AGREE[what][how])}{near_by}</span>"
 
 
@@ -287,19 +290,30 @@ class Asked:
 
 def history(asked: Sequence[Asked], failed: str = "") -> str:
     """All questions about the picture, the newest on top; failed: why the last one was not answered, as HTML."""
-    items = "".join(f"<dt>{escape(one.question)}</dt>{_told(one)}" for one in reversed(asked))
-    return failed + (f"<h3>{_('Asked about this picture')}</h3><dl class='cc-said'>{items}</dl>" if items else "")
+    items = "".join(f"<dt>{escape(one.question)}</dt>{_answered(one)}" for one in reversed(asked))
+    if not items:
+        return failed
+    newest = ". ".join(f"{name}: {answer}" for name, answer in _told(asked[-1]))  # is spoken
+    list_ = f"<dl class='cc-said' data-say='{escape(newest)}'>{items}</dl>"
+    return f"{failed}<h3>{_('Asked about this picture')}</h3>{list_}"
 
 
-def _told(one: Asked) -> str:
+def _told(one: Asked) -> list[tuple[str, str]]:
+    """Of which picture, and what is answered of it."""
     given = "adversarial" if "clean" not in one.said else "clean"
     names = {"adversarial": _("attacked"), "purified": _("purified")} | {given: _("as given")}
-    return "".join(f"<dd>{names[which]}: <b>{escape(spoken(said))}</b></dd>" for which, said in one.said.items())
+    return [(names[which], spoken(said)) for which, said in one.said.items()]
 
 
-def _card(title: str, body: str, *, busy: bool = False) -> str:
+def _answered(one: Asked) -> str:
+    return "".join(f"<dd>{name}: <b>{escape(answer)}</b></dd>" for name, answer in _told(one))
+
+
+def _card(title: str, body: str, *, busy: bool = False, says: bool = True) -> str:
+    """says: whether a screen reader speaks the title when the card is there (assets/upload.js)."""
     style = "cc-card cc-waiting cc-busy" if busy else "cc-card cc-waiting"
-    return f"<div class='{style}' role='status' aria-live='polite'><h2>{escape(title)}</h2>{body}</div>"
+    spoken = f" data-say='{escape(title)}'" if says else ""
+    return f"<div class='{style}'{spoken}><h2>{escape(title)}</h2>{body}</div>"
 
 
 __all__ = ["Asked", "answers", "failure", "history", "loading", "result", "stopped", "waiting", "working"]

@@ -29,7 +29,7 @@ def explain(error: Exception) -> tuple[str, str]:
     if isinstance(error, ImageError):
         return _(UNREADABLE), str(error)
     if isinstance(error, UnknownRuntime | BadProfile):
-        return _("The app is not set up rightly"), str(error)
+        return _("The app is not set up correctly"), str(error)
     if isinstance(error, WeightsMissing):
         return _("The model's weights are missing"), str(error)
     frames = "".join(traceback.format_tb(error.__traceback__))

@@ -43,4 +43,4 @@ def test_a_score_of_nothing_has_a_share_too(detection: Detection) -> None:
 
 def test_the_control_stands_beside_the_map() -> None:
     assert "no outline" in control()
-    assert control().count("a blob in the middle") == 1
+    assert control().count("a blob in the centre") == 1

@@ -7,10 +7,11 @@ import re
 import unicodedata
 import warnings
 import zipfile
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import gradio as gr
 import numpy as np
@@ -19,6 +20,7 @@ from pypdf import PdfReader
 
 from causalclip.clip.weights import WeightsMissing
 from causalclip.examine.batch import CHECKING, UNCHECKED, Row
+from causalclip.examine.cautions import SHORT, Kind
 from causalclip.examine.headline import ANSWERS, tone_of
 from causalclip.languages import LANGUAGES, _, is_rtl, speaking
 from causalclip.report.card import SIGN
@@ -32,7 +34,7 @@ from ui.batch.opened import gone
 from ui.batch.progress import progress
 from ui.batch.tab import BatchTab, build_batch_tab
 from ui.batch.table import draw_table
-from ui.batch.triage import counts
+from ui.batch.triage import ORDER, counts
 from ui.detect.searches import SITES, searches
 from ui.server.files import new_folder
 from ui.server.gate import Gate, Priority
@@ -135,7 +137,7 @@ def test_a_summary_is_in_the_readers_language(tmp_path: Path, language: str) -> 
                 sheet.extract_text() for sheet in PdfReader(write_download("pdf", Batch(tmp_path, 1, found))).pages
             )
         direction = "rtl" if is_rtl() else "ltr"
-        for words in (_("Likely generated"), _(METHOD), _("Survives re-encoding?"), _("small")):
+        for words in (_("Likely generated"), _(METHOD), _("Survives re-encoding?"), _(SHORT["small"])):
             assert words in page
         answer = _("Likely generated")
     assert f"lang='{language}' dir='{direction}'" in page
@@ -165,9 +167,25 @@ def test_what_needs_a_look_stands_on_top() -> None:
     found = [Row(i, f"{i}.jpg", answer, 0.5) for i, answer in enumerate(answers, 1)]
     found.append(Row(5, "5.jpg", "Inconclusive", 0.7))
     assert [text(row[1]) for row in rows(draw_table(found))] == ["4.jpg", "3.jpg", "5.jpg", "2.jpg", "1.jpg"]
-    assert (
-        counts(found) == "1 the file says it was generated, 1 likely generated, 2 inconclusive, 1 likely not generated"
+    assert counts(found) == (
+        "1 whose file says it was generated, 1 likely generated, 2 inconclusive, 1 likely not generated"
     )
+
+
+def test_counts_are_said_in_the_plural_of_the_language() -> None:
+    found = [Row(i, "", answer) for answer, n in zip(ORDER, range(1, 20), strict=False) for i in range(n)]
+    assert len(counts(found).split(", ")) == len(ORDER)
+    three = [Row(i, "", "Likely generated") for i in range(3)]
+    told = {"en": "3 likely generated", "es": "3 probablemente generadas", "uk": "3 ймовірно згенеровані"}
+    for language, words in told.items():
+        with speaking(language):
+            assert counts(three) == words
+
+
+def test_what_to_be_careful_about_is_a_sentence() -> None:
+    found = [Row(1, "a.jpg", "Inconclusive", 0.5, cautions="small, dark")]
+    assert rows(draw_table(found))[0][5] == "Too small to be looked at close up. Mostly dark, which misleads detectors."
+    assert set(SHORT) == set(get_args(Kind))
 
 
 def test_files_that_are_examined_are_not_examined_again(tab: BatchTab) -> None:
@@ -232,12 +250,14 @@ def test_stopping_keeps_what_is_done(tab: BatchTab) -> None:
     batch = next(running)[tab.batch]  # three answers, and whether the first survives
     running.close()  # what Gradio does to a cancelled event
     (kept,) = tab.stopped(take_turn("batch"), batch)
-    assert "kept: 1 of 3" in sentence(tab, kept)
+    assert "kept: All have an answer. Checked whether it survives: 1 of 3." in sentence(tab, kept)
     survives = {row.number: row.survives for row in kept[tab.batch].rows}
     assert survives == {1: batch.finished[batch.rows[-1].sha256].survives, 2: UNCHECKED, 3: UNCHECKED}
     with zipfile.ZipFile(tab.packed("zip", kept[tab.batch])) as archive:
         assert archive.namelist() == ["results.csv", "summary.html", "001-0.html", "001-0.json"]
     assert kept[tab.start]["interactive"]
+    early = tab.stopped(take_turn("batch"), replace(batch, rows=batch.rows[:1]))
+    assert "kept: 1 of 3 have an answer." in sentence(tab, next(early))
     assert "kept: 0 of 0" in sentence(tab, next(tab.stopped(take_turn("batch"), None)))
 
 

@@ -21,4 +21,4 @@ def test_what_has_no_place_and_the_control_stand_beside_the_map() -> None:
     said = channels(tiny_detector().predict(photo(96, 64)), "Hatched here.")
     assert " % of what makes up this score is tied to no place" in said
     assert "Hatched here." in said
-    assert "a blob in the middle" in said
+    assert "a blob in the centre" in said

@@ -91,7 +91,7 @@ def test_an_attack_that_would_take_too_long_is_made_shorter_before_it_begins(mon
     every = run(Wish(QUESTION, attack=make_attack("square", 8, 50)))
     assert {shown.steps for shown in every[1:]} == {2}
     assert (every[-1].step, every[-1].cut) == (2, True)
-    assert "50 steps were wished. This machine makes 2 in 20 seconds" in facts.notes(every[-1])
+    assert "50 steps were asked for. This machine makes 2 in 20 seconds" in facts.notes(every[-1])
 
 
 def test_what_a_step_costs_is_measured_once_and_grows_with_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,9 +305,7 @@ def test_another_question_is_put_to_each_picture_without_a_new_attack(tab: Purif
 
 def test_a_prepared_one_is_complete_at_once(tab: PurifyTab, inside: Path) -> None:
     last = followed(tab.run_example(take_turn("purify"), 0))
-    assert (
-        "changed the caption and the answer; purification brought the caption and the answer back" in last[tab.headline]
-    )
+    assert "changed the caption and the answer; purification brought both back" in last[tab.headline]
     assert set(last[tab.kept].pictures) == {"clean", "adversarial", "purified"}
     assert "likely" in last[tab.answers]
     assert " s, 1 step" not in last[tab.notes]

@@ -44,7 +44,7 @@ def test_the_card_says_what_happened_first(captions: tuple[Any, ...], title: str
 @pytest.mark.parametrize(
     ("captions", "answers", "title"),
     [
-        ("cdc", "121", "changed the caption and the answer; purification brought the caption and the answer back"),
+        ("cdc", "121", "changed the caption and the answer; purification brought both back"),
         ("cdd", "121", "changed the caption and the answer; purification brought the answer back, not the caption"),
         ("cdc", "122", "changed the caption and the answer; purification brought the caption back, not the answer"),
         ("cde", "123", "changed the caption and the answer; purification brought neither back"),
@@ -75,7 +75,7 @@ def test_of_an_answer_that_was_a_guess_nothing_is_claimed() -> None:
 
 def test_case_and_a_full_stop_are_no_difference() -> None:
     exhibit = shown("cat", "dog", "cat", answers=("Yes.", "no", "yes"))
-    assert "purification brought the caption and the answer back" in words.result(exhibit)
+    assert "purification brought both back" in words.result(exhibit)
 
 
 def test_agreement_is_in_words_and_nothing_is_unescaped() -> None:
@@ -137,6 +137,6 @@ def test_captions_are_compared_by_meaning_and_the_measure_is_named() -> None:
     exhibit.said["adversarial"] = replace(exhibit.said["adversarial"], alike=0.3)
     exhibit.said["purified"] = replace(exhibit.said["purified"], alike=0.9)
     assert "changed the caption; purification brought the caption back" in words.result(exhibit)
-    assert "caption differs (0.30)" in words.said(exhibit, "adversarial", "After")
-    assert "caption means the same (0.90)" in words.said(exhibit, "purified", "Then")
+    assert "caption differs (similarity 0.30)" in words.said(exhibit, "adversarial", "After")
+    assert "caption means the same (similarity 0.90)" in words.said(exhibit, "purified", "Then")
     assert "the cosine of their mean word vectors" in facts.notes(exhibit)
