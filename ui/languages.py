@@ -14,16 +14,27 @@ from urllib.parse import parse_qs
 
 import gradio as gr
 
-from causalclip.languages import best, current, is_rtl, speaking
+from causalclip.languages import N_, _, best, current, is_rtl, speaking
 from causalclip.languages.names import ENGLISH
 from ui.server.doors.answers import App, Message, Receive, Scope, Send, header
 
 PARAMETER = "lang"  # of an address
 TEXTS = ("label", "value", "placeholder", "info", "alt_text", "choices", "js_on_load")  # what of a component is read
+LITERALS = (  # in Gradio's own parts, which translate only what is not among these
+    N_("Click to upload or drop files"),
+    N_("Download"),
+    N_("Exit fullscreen mode"),
+    N_("Fullscreen"),
+    N_("More tabs"),
+    N_("Paste from clipboard"),
+    N_("Remove Image"),
+    N_("Upload file"),
+    N_("Use via API or MCP"),
+)
 # Before Gradio starts: back to the language that was chosen here, and Gradio's own words in the page's language.
 SCRIPT = """<script>
 (() => {
-  const address = new URL(location), spoken = %s;
+  const address = new URL(location), spoken = %s, words = %s;
   let chosen = null;
   try { chosen = localStorage.getItem("language"); } catch { /* a browser may keep nothing */ }
   if (chosen && chosen !== spoken && !address.searchParams.has("lang")) {
@@ -31,6 +42,21 @@ SCRIPT = """<script>
     location.replace(address);
   }
   Object.defineProperty(navigator, "language", { get: () => spoken });
+  const say = (part) => {
+    for (const name of ["aria-label", "title"]) {
+      const said = words[part.getAttribute(name)];
+      if (said) part.setAttribute(name, said);
+    }
+    const text = part.firstChild;
+    if (text?.nodeType === Node.TEXT_NODE && words[text.data.trim()]) text.data = `${words[text.data.trim()]} `;
+  };
+  const watched = { subtree: true, childList: true, attributeFilter: ["aria-label", "title"] };
+  if (Object.keys(words).length) new MutationObserver((changes) => {
+    for (const { type, target, addedNodes } of changes) {
+      const parts = type === "attributes" ? [target] : [...addedNodes].filter((node) => node instanceof Element);
+      for (const part of parts) [part, ...part.querySelectorAll("button")].forEach(say);
+    }
+  }).observe(document, watched);
 })();
 </script>"""
 
@@ -77,7 +103,9 @@ def mark(page: bytes) -> bytes:
     """Gradio's page with the current language, its direction, and SCRIPT."""
     direction = b"rtl" if is_rtl() else b"ltr"
     page = page.replace(b'lang="en"', b'lang="%s" dir="%s"' % (current().encode(), direction), 1)
-    return page.replace(b"<head>", b"<head>" + (SCRIPT % json.dumps(current())).encode(), 1)
+    words = {} if current() == ENGLISH else {literal: _(literal) for literal in LITERALS}
+    script = SCRIPT % (json.dumps(current()), json.dumps(words))
+    return page.replace(b"<head>", b"<head>" + script.encode(), 1)
 
 
 class Page(gr.Blocks):

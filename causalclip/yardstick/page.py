@@ -66,7 +66,7 @@ def histogram(scores: Sequence[float], shipped: float, high: float) -> str:
         for i, (n, a, b) in enumerate(zip(counts, edges, edges[1:], strict=False))
     )
     lines = "".join(
-        f"<line x1='{x * WIDTH:.1f}' x2='{x * WIDTH:.1f}' y1='0' y2='{HEIGHT}' stroke='#b45309' "
+        f"<line x1='{x * WIDTH:.1f}' x2='{x * WIDTH:.1f}' y1='0' y2='{HEIGHT}' stroke='#b45309' stroke-width='2' "
         f"stroke-dasharray='{dash}'/>"
         for x, dash in ((shipped, "4 4"), (min(1.0, high), "none"))
     )

@@ -11,6 +11,7 @@ from causalclip.languages import LANGUAGES, _, is_rtl, number, speaking
 from tests.browser.conftest import open_tab
 from tests.browser.test_detect import overflow
 from ui.explore.view import NONE
+from ui.languages import LITERALS
 
 
 @pytest.mark.parametrize("language", [code for code in LANGUAGES if code != "en"])
@@ -99,4 +100,17 @@ def test_the_switch_has_the_colours_of_the_page(
     ink, ground = (switch.evaluate(f"(s) => getComputedStyle(s).{name}") for name in ("color", "backgroundColor"))
     shades = [sum(map(int, re.findall(r"\d+", colour)[:3])) / 3 for colour in (ink, ground)]
     assert abs(shades[0] - shades[1]) > 150, (ink, ground)
+    context.close()
+
+
+def test_gradios_own_labels_follow_the_pages_language(browser: Browser, tiny_app: str, files: dict[str, Path]) -> None:
+    context = browser.new_context(locale="en-US")
+    page = context.new_page()
+    page.goto(f"{tiny_app}?lang=de")
+    page.locator("#picture input[type=file]").set_input_files(files["photo.jpg"])
+    with speaking("de"):
+        expect(page.get_by_role("button", name=_("Fullscreen")).first).to_be_attached(timeout=60_000)
+        expect(page.get_by_role("button", name=_("Use via API or MCP"))).to_be_visible()
+    for literal in LITERALS:
+        expect(page.get_by_role("button", name=literal, exact=True)).to_have_count(0)
     context.close()

@@ -160,7 +160,7 @@ def build_yardstick_tab(tab: gr.Tab, detector: Held) -> YardstickTab:
             in_use = gr.HTML(elem_id="yardstick-in-use")
             with gr.Row():
                 given = files_input(
-                    file_types=[".json"], label=_("Use a profile that you have"), height=110, elem_id="yardstick-given"
+                    file_types=[".json"], label=_("Use a profile that you have"), height=160, elem_id="yardstick-given"
                 )
                 release = gr.Button(_("Use none"), elem_id="yardstick-release")
             with gr.Row(elem_classes="cc-hidden"):
