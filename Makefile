@@ -19,7 +19,7 @@ MIRRORS ?=
 # Processes of tests: one more than two cores have, for many tests wait.
 WORKERS ?= 3
 
-.PHONY: app test types suite quick test-archive data detector evaluate benchmark-latency benchmark-detection benchmark-sample benchmark-purification benchmark-load screenshot space redteam lock
+.PHONY: app test types suite quick new test-archive data detector evaluate benchmark-latency benchmark-detection benchmark-sample benchmark-purification benchmark-load screenshot space redteam lock
 
 app: .venv/.app
 	$(BIN)/python app.py
@@ -42,8 +42,9 @@ SINCE ?= HEAD
 quick: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
+	$(MAKE) --jobs 2 types new
+
+new: .venv/.dev
 	$(BIN)/python -m scripts.quick $(SINCE)
 
 # An archive on a local Ray: made whole, killed, and resumed.

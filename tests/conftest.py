@@ -17,6 +17,7 @@ from tests.serving import ROOT, WATCH, Served, served, wait_for
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many processes as cores: more threads wait for one another
 
 gc.disable()  # while modules are imported: what they make stays, and to look it through takes a quarter of the time
 

@@ -83,6 +83,7 @@ def served(folder: Path) -> Iterator[Served]:
     environment |= {"PYTHONPATH": str(folder), "TRAFFIC": str(traffic), "GRADIO_TEMP_DIR": str(folder / "kept")}
     environment |= {"CAUSALCLIP_PAIRED": str(folder / "kept" / "paired.json")}
     environment |= {"GRADIO_ANALYTICS_ENABLED": "True", "HF_HUB_DISABLE_TELEMETRY": "0"}  # reports nothing even so
+    environment.pop("OMP_NUM_THREADS", None)  # that is for tests
     with output.open("w") as log:
         command = [sys.executable, "app.py"]
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)

@@ -9,7 +9,8 @@ from tests.conftest import ROOT
 
 MOST = 14  # modules of a folder
 WITHOUT_GRADIO = """
-import importlib, pkgutil, sys
+import gc, importlib, pkgutil, sys
+gc.disable()  # what is imported stays
 sys.modules["gradio"] = sys.modules["gradio_client"] = None  # as if neither were installed
 import causalclip, purifier
 for package in (causalclip, purifier):

@@ -61,6 +61,7 @@ def keeper(folder: Path, *, life: float = LIFE) -> Iterator[Keeper]:
         port = free.getsockname()[1]
     base, output = folder / "uploads", folder / "output.txt"
     environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "PYTHONUNBUFFERED": "1", "GRADIO_TEMP_DIR": str(base)}
+    environment.pop("OMP_NUM_THREADS", None)  # that is for tests
     environment |= {"CAUSALCLIP_MODEL": str(folder / "detector" / "model"), "CAUSALCLIP_KEPT": str(life)}
     with output.open("w") as log:
         process = subprocess.Popen(
