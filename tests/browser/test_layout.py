@@ -141,3 +141,11 @@ def test_results_on_every_tab(open_page: Open, whole_app: str, files: dict[str, 
     open_tab(page, "How good is it?")
     expect(page.locator("#measured section").first).to_be_visible()
     assert violations(page) == []
+
+
+def test_on_a_phone_the_arrows_of_folds_stand_in_line(open_page: Open) -> None:
+    """Of one whose name takes two lines, too: it once touched the edge."""
+    arrows = open_page(width=390).locator(".label-wrap .icon").filter(visible=True)
+    rights = arrows.evaluate_all("icons => icons.map((icon) => Math.round(icon.getBoundingClientRect().right))")
+    assert len(rights) > 1
+    assert len(set(rights)) == 1
