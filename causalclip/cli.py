@@ -21,7 +21,6 @@ from causalclip.examine.kind import NO_ANSWER, WHY
 from causalclip.languages import N_, _, speaking
 from causalclip.languages.names import ENGLISH
 from causalclip.languages.option import Lang, check_language
-from causalclip.maps.words import NOT_ANSWERED
 from causalclip.pictures.crop import read_box
 from causalclip.pictures.formats import ACCEPTED, ImageError, sniff
 from causalclip.pictures.plaintext import spelt
@@ -223,7 +222,7 @@ def _words(x: Examination) -> str:
         else ""
         if x.band == NO_ANSWER
         else f"{_('Survives re-encoding?')} {_('Not checked')}.",
-        "" if x.band == NO_ANSWER else _(NOT_ANSWERED),
+        x.parts.sentence,
         headline.agreement if by_pixels else "",
         x.meant.sentence if x.meant and by_pixels else "",
     ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.dataset import page as dataset
 from benchmarks.local.native import page as native
+from benchmarks.local.parts import page as found
 from benchmarks.tables import checks, defences, local, masks, method, parts, promise, running, verdicts
 from benchmarks.tables.aims import Aim, aims_table
 
@@ -32,6 +33,11 @@ SECTIONS: list[tuple[str, str, Callable[[Any], str]]] = [
     ("stability.json", "The stability check, as the app makes it", checks.stability),
     (SPLICES, "Are the maps right?", method.maps),
     ("detection/edits.json", "Maps on real edits", method.edits),
+    (
+        "local/parts.json",
+        "Does one part differ? What the app finds (`python -m benchmarks.local.parts.measure`)",
+        found.found,
+    ),
     (
         "local/ideas.json",
         "Is one part generated or replaced? What was tried, on held-out owners ([why](../benchmarks/local/README.md))",
@@ -64,6 +70,7 @@ AIMS: list[tuple[str, Callable[[Any], list[Aim]]]] = [
     (CONTROLS, checks.controls_aims),
     (SPLICES, method.maps_aims),
     ("detection/edits.json", method.edits_aims),
+    ("local/parts.json", found.found_aims),
     ("local/regions.json", parts.regions_aims),
     ("local/inside.json", local.inside_aims),
     ("local/compare.json", local.compare_aims),

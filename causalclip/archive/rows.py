@@ -14,6 +14,7 @@ from causalclip.examine.examination import SCHEMA as VERSION
 from causalclip.examine.examination import perceptual_hash
 from causalclip.examine.headline import conclude_all
 from causalclip.examine.kind import NO_ANSWER
+from causalclip.examine.parts import NOT_LOOKED_FOR
 from causalclip.examine.stability import not_checked
 from causalclip.pictures.loading import LoadedImage
 from causalclip.provenance.reading import Provenance
@@ -49,6 +50,7 @@ SCHEMA = pa.schema(
         ("stability", pa.string()),
         ("flips", TEXTS),
         ("cautions", TEXTS),
+        ("parts", pa.string()),
         ("model", pa.string()),
         ("revision", pa.string()),
         ("runtime", pa.string()),
@@ -97,6 +99,7 @@ def judged_row(
         "archive": _standing(row, provenance, verdict, detector),
         "stability": stability.words if stability else not_checked()["words"],
         "flips": list(stability.flips) if stability else None,
+        "parts": NOT_LOOKED_FOR.state,
         "model": detector.name,
         "revision": detector.config.revision,
         "runtime": detector.runtime,

@@ -22,6 +22,7 @@ from causalclip.examine.cautions import SHORT
 from causalclip.examine.examination import Examination, conclude, look_closer, read_claims
 from causalclip.examine.headline import conclude_all
 from causalclip.examine.kind import NO_ANSWER
+from causalclip.examine.parts import SAID
 from causalclip.languages import N_, _, number
 from causalclip.pictures.archives import MAX_PICTURES, ArchiveError, Member, count_zip, is_zip, read_zip
 from causalclip.pictures.formats import ImageError
@@ -48,6 +49,7 @@ COLUMNS = {
     "score": N_("Score"),
     "band": N_("By the pixels"),
     "survives": N_("Survives re-encoding"),
+    "part": N_("Does a part differ?"),
     "cautions": N_("Be careful"),
     "kind": N_("Kind of picture"),
     "claims": N_("The file says"),
@@ -64,9 +66,9 @@ class Row:
 
     answer: a key, the headline from all evidence, or NOT_EXAMINED. band: a key, the pixels' own answer, after
     stability. score: the calibrated probability, None if not examined or not answered. survives: Stability.words; the
-    key CHECKING until that is known, and UNCHECKED for good if the batch was stopped then. cautions: keys, of
-    causalclip.examine.cautions. claims: a sentence, empty for a file without metadata. problem: a sentence, for a file
-    that was refused.
+    key CHECKING until that is known, and UNCHECKED for good if the batch was stopped then. part: a key, of
+    causalclip.examine.parts.SAID, or CHECKING. cautions: keys, of causalclip.examine.cautions. claims: a sentence,
+    empty for a file without metadata. problem: a sentence, for a file that was refused.
     """
 
     number: int
@@ -75,6 +77,7 @@ class Row:
     score: float | None = None
     band: str = ""
     survives: str = ""
+    part: str = ""
     cautions: str = ""
     kind: str = ""
     claims: str = ""
@@ -90,7 +93,8 @@ class Row:
         own = _("By the pixels: {answer}.", answer=_(self.band))
         kind = f"{_(COLUMNS['kind'])}: {_(self.kind)}."
         judged = "" if self.band in ("", self.answer.lower()) else kind if self.band == NO_ANSWER else own
-        return " ".join(filter(None, (self.problem, judged, self.claims)))
+        differs = f"{_(self.part)}." if self.part == SAID["found"] else ""
+        return " ".join(filter(None, (self.problem, differs, judged, self.claims)))
 
     @property
     def careful(self) -> str:
@@ -99,7 +103,7 @@ class Row:
 
     def said(self) -> dict[str, Any]:
         """By the names of COLUMNS, its keys in the reader's language."""
-        keys = {name: _(getattr(self, name)) for name in ("answer", "band", "survives", "kind")}
+        keys = {name: _(getattr(self, name)) for name in ("answer", "band", "survives", "part", "kind")}
         return asdict(self) | keys | {"cautions": ", ".join(map(_, filter(None, self.cautions.split(", "))))}
 
 
@@ -243,7 +247,8 @@ def _second(number: int, name: str, content: bytes | ImageError, detector: Detec
     row = _row(number, clean(name, limit=120), loaded, found)
     x = conclude(detector, loaded, found.provenance, found.cautions, found.detection, name=name)
     checked = x.stability.words if x.stability else NOTHING if x.band == NO_ANSWER else UNCHECKED
-    return Done(replace(row, answer=x.headline.title, band=x.band, survives=checked), x, loaded.pixels)
+    part = SAID[x.parts.state]
+    return Done(replace(row, answer=x.headline.title, band=x.band, survives=checked, part=part), x, loaded.pixels)
 
 
 def _row(number: int, name: str, loaded: LoadedImage, found: Early) -> Row:
@@ -254,6 +259,7 @@ def _row(number: int, name: str, loaded: LoadedImage, found: Early) -> Row:
         headline.title,
         None if found.detection.band == NO_ANSWER else round(found.detection.probability, 4),
         found.detection.band,
+        CHECKING,
         CHECKING,
         ", ".join(caution.kind for caution in found.cautions),
         found.detection.kind,

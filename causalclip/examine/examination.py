@@ -18,13 +18,14 @@ from causalclip.examine.cautions import Caution, find_cautions
 from causalclip.examine.headline import Headline, conclude_all
 from causalclip.examine.kind import NO_ANSWER
 from causalclip.examine.meant import Meant, error_rates, meaning
+from causalclip.examine.parts import NOT_LOOKED_FOR, Parts, find_parts
 from causalclip.examine.quote import quote
 from causalclip.examine.stability import Stability, check_stability, not_checked
 from causalclip.examine.steps import Step, next_steps
 from causalclip.languages import current
 from causalclip.maps.overlay import shrink
 from causalclip.maps.reliability import unknowable, unknown_share
-from causalclip.maps.words import parts, tied_to_no_place
+from causalclip.maps.words import tied_to_no_place
 from causalclip.pictures.formats import MAX_BYTES, sniff, too_many_bytes
 from causalclip.pictures.loading import LoadedImage, load_image, read_file
 from causalclip.pictures.plaintext import clean
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from causalclip.detector import Detection, Detector
 
 
-SCHEMA = 2  # of as_dict: raised when a field changes its meaning or goes; docs/using.md lists them
+SCHEMA = 3  # of as_dict: raised when a field changes its meaning or goes; docs/using.md lists them
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +46,8 @@ class Examination:
     name: of the file where it is known, cleaned; empty otherwise. sha256: of the file's bytes. perceptual_hash: 64 bits
     in hexadecimal (imagehash.phash), near for copies of the same picture. file_size: in bytes. notes: what was done to
     the picture on loading. threshold: the score where generated and real pictures part best. stability: None if it was
-    not asked for. examined: when, UTC, ISO 8601. pixels: uint8 RGB [H, W, 3], as LoadedImage's.
+    not asked for. parts: whether one part differs. examined: when, UTC, ISO 8601. pixels: uint8 RGB [H, W, 3], as
+    LoadedImage's.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Examination:
     threshold: float
     examined: str
     pixels: np.ndarray
+    parts: Parts = NOT_LOOKED_FOR
 
     @property
     def band(self) -> Band:
@@ -72,7 +75,7 @@ class Examination:
     @property
     def headline(self) -> Headline:
         """The answer from all evidence."""
-        return conclude_all(self.provenance, self.band, self.stability)
+        return conclude_all(self.provenance, self.band, self.stability, self.parts)
 
     @property
     def meant(self) -> Meant | None:
@@ -139,7 +142,7 @@ class Examination:
             "notes": list(self.notes),
             "tied_to_no_place": tied_to_no_place(detection),
             "map_cannot_know": unknown_share(detection, unknowable(self.pixels)),
-            "parts": {"answer": "not answered", "sentence": parts()},
+            "parts": self.parts.as_dict(),
             "views": [{"kind": view.kind, "box": list(view.box)} for view in detection.views],
             "model": detection.model,
             "revision": detection.revision,
@@ -190,9 +193,16 @@ def conclude(
     *,
     name: str = "",
     stability: bool | Stability = True,
+    parts: Parts | None = None,
 ) -> Examination:
-    """Puts the findings together. stability: what was found of it, or whether that is to be checked here."""
+    """Puts the findings together.
+
+    Args:
+        stability: what was found of it, or whether that is to be checked here.
+        parts: what was found of them; None to look for them here.
+    """
     found = stability if isinstance(stability, Stability) else None
+    parts = find_parts(loaded, provenance, detection) if parts is None else parts
     if stability is True and detection.band != NO_ANSWER:
         found = check_stability(detector, loaded.pixels, detection)
     return Examination(
@@ -211,6 +221,7 @@ def conclude(
         threshold=detector.config.calibration.threshold,
         examined=datetime.now(UTC).replace(microsecond=0).isoformat(),
         pixels=loaded.pixels,
+        parts=parts,
     )
 
 

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from causalclip.examine import kind
+from causalclip.examine.parts import NOT_LOOKED_FOR, Parts
+from causalclip.examine.parts import TITLE as DIFFERS
 from causalclip.languages import N_, _
 
 if TYPE_CHECKING:
@@ -38,7 +40,11 @@ CLAIMED = {
     "generated": N_("The file says it was generated"),
     "part generated": N_("The file says it was partly generated"),
 }
-BY_PIXELS = N_("Likely generated"), N_("Inconclusive"), N_("Likely not generated"), kind.TITLE
+BUT_A_PART: dict[str, str] = {  # "likely not generated" never stands alone above a part that was found
+    "Inconclusive": N_("Inconclusive, and one part differs"),
+    "Likely not generated": N_("Likely not generated as a whole, but one part differs"),
+}
+BY_PIXELS = N_("Likely generated"), *BUT_A_PART.values(), N_("Inconclusive"), N_("Likely not generated"), kind.TITLE
 ANSWERS = (*SIGNED.values(), *CLAIMED.values(), *BY_PIXELS)
 NOTHING_PROVED = N_("Nothing: the file carries no signature of a known signer.")
 TRACES: dict[str, str] = {
@@ -81,25 +87,33 @@ class Headline:
         return asdict(self)
 
 
-def conclude_all(provenance: Provenance, band: Band | None, stability: Stability | None = None) -> Headline:
+def conclude_all(
+    provenance: Provenance,
+    band: Band | None,
+    stability: Stability | None = None,
+    parts: Parts = NOT_LOOKED_FOR,
+) -> Headline:
     """The headline. band: what the pixels say, after stability where that is known; None before they are judged."""
     proved, claimed = _signed(provenance), _claimed(provenance)
     source: Source = "signature" if proved else "file" if claimed in CLAIMED else "pixels"
-    title = SIGNED.get(proved) or CLAIMED.get(claimed) or _title(band)
+    title = SIGNED.get(proved) or CLAIMED.get(claimed) or _title(band, parts)
     return Headline(
         title=title,
         source=source,
         tone=tone_of(title),
         proved=_proof(provenance, proved),
         claimed=_claim(provenance, claimed),
-        pixels=_pixels(band, stability),
-        agreement=_agreement(proved or claimed, band, signed=bool(proved), at_odds=_at_odds(proved, claimed)),
+        pixels=_pixels(band, stability, parts),
+        agreement=_agreement(
+            proved or claimed, band, signed=bool(proved), at_odds=_at_odds(proved, claimed), differs=parts.found
+        ),
         silent=provenance.silent and provenance.credentials.state in ("none", "elsewhere", "unreadable"),
     )
 
 
-def _title(band: Band | None) -> str:
-    return kind.TITLE if band == kind.NO_ANSWER else (band or "").capitalize()
+def _title(band: Band | None, parts: Parts) -> str:
+    title = kind.TITLE if band == kind.NO_ANSWER else (band or "").capitalize()
+    return BUT_A_PART.get(title, title) if parts.found else title
 
 
 def tone_of(title: str) -> Tone:
@@ -166,24 +180,24 @@ def _claim(p: Provenance, claimed: Said) -> str:
     return f"{said} {_('That can be forged, also to discredit a true picture.')}" if claimed in CLAIMED else said
 
 
-def _pixels(band: Band | None, stability: Stability | None) -> str:
+def _pixels(band: Band | None, stability: Stability | None, parts: Parts) -> str:
     if band is None:
         return _("They are being looked at.")
-    if stability and stability.final_band != stability.band:
-        return _(OVERTURNED, band=_(stability.band))
-    return _(TRACES[band])
+    overturned = stability is not None and stability.final_band != stability.band
+    said = _(OVERTURNED, band=_(stability.band)) if stability and overturned else _(TRACES[band])
+    return f"{said} {_(DIFFERS)}." if parts.found else said
 
 
 def _at_odds(proved: Said, claimed: Said) -> bool:
     return proved == "captured" and claimed in CLAIMED
 
 
-def _agreement(said: Said, band: Band | None, *, signed: bool, at_odds: bool) -> str:
+def _agreement(said: Said, band: Band | None, *, signed: bool, at_odds: bool, differs: bool) -> str:
     if at_odds:
         return _("They do not agree: it is signed as captured, and yet it carries a mark of an image generator.")
     if not said or band is None:
         return ""
-    if band in ("inconclusive", kind.NO_ANSWER):
+    if band in ("inconclusive", kind.NO_ANSWER) or (differs and band == "likely not generated"):
         return _("The pixels neither support nor contradict that.")
     if (said == "captured") == (band == "likely not generated"):
         return _("They agree.")

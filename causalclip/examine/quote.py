@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from causalclip.examine.kind import NO_ANSWER, WHY
 from causalclip.examine.meant import error_rates
+from causalclip.examine.parts import TITLE as DIFFERS
 from causalclip.languages import N_, _, day, decimal
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def quote(x: Examination) -> str:
     )
     if x.band == NO_ANSWER:
         return f"{examined} {_found(x)} {_(NEITHER)}"
-    return f"{examined} {_found(x)} {known} {_(CLUE)}"
+    differs = f" {_(DIFFERS)}." if x.parts.found else ""
+    return f"{examined} {_found(x)}{differs} {known} {_(CLUE)}"
 
 
 def _found(x: Examination) -> str:

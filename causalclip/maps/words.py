@@ -22,11 +22,6 @@ if TYPE_CHECKING:
     from causalclip.maps.overlay import Drawing
 
 TITLE = N_("Where this score comes from")
-NOT_ANSWERED = N_("Whether one part of the picture was generated or replaced is not answered.")
-TRIED = N_(
-    "What was tried for that missed nearly all edited parts once it was held to few false alarms, so a part may be "
-    "edited whatever the score says."
-)
 MEASURED = shipped_folder("benchmarks") / "detection"
 BLOB = "bright in the middle, whatever is there"
 
@@ -38,11 +33,6 @@ def tied_to_no_place(detection: Detection) -> float:
     """
     rest, here = abs(unplaced(detection)), abs(placed(detection.views))
     return rest / (rest + here) if rest + here else 0.0
-
-
-def parts() -> str:
-    """That parts are not judged, and why, in sentences."""
-    return f"{_(NOT_ANSWERED)} {_(TRIED)}"
 
 
 def no_place(detection: Detection) -> str:

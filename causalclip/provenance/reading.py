@@ -79,6 +79,8 @@ class Provenance:
         plain = asdict(self) | {"summary": self.summary(), "caveat": _(CAVEAT)}
         plain["place"] = list(self.place) if self.place and place else None
         plain["has_place"] = self.place is not None
+        if self.jpeg:  # what only other parts of the program read
+            plain["jpeg"] = {name: plain["jpeg"][name] for name in ("quality", "exact", "chroma", "progressive")}
         return plain
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from causalclip.examine.kind import NO_ANSWER, TITLE, WHAT_TO_DO, WHY
 from causalclip.examine.meant import meaning
+from causalclip.examine.parts import TITLE as DIFFERS
 from causalclip.languages import N_, _, decimal, ngettext
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from causalclip.detector import Detection
     from causalclip.examine.cautions import Caution
     from causalclip.examine.headline import Headline, Tone
+    from causalclip.examine.parts import Parts
     from causalclip.examine.stability import Stability
 
 TONE: dict[Band, str] = {
@@ -55,6 +57,7 @@ UNSTABLE = N_(
     "Count this neither for nor against the picture; look for other evidence."
 )
 UNCHECKED = N_("Being checked now: whether this answer survives what happens to pictures on their way.")
+LOOKING_FOR_PARTS = N_("Being looked for now: whether one part differs from the rest.")
 CAUTION = N_(
     "The detector can be wrong, both ways, and it has not seen every generator. Treat this as one clue among others."
 )
@@ -146,6 +149,7 @@ def verdict(
     checking: bool = True,
     links: str = "",
     unlike: Sequence[str] = (),
+    parts: Parts | None = None,
 ) -> str:
     """The headline, what it means and does not mean, the score against the thresholds, and the loader's notes.
 
@@ -155,6 +159,7 @@ def verdict(
         checking: whether it is being checked where there is none.
         links: HTML, to other parts of the page.
         unlike: how the picture differs from the archive that it is held to (causalclip.profile).
+        parts: whether one part differs; None while that is being looked for, or if it was not asked for.
     """
     flipped = stability is not None and stability.final_band != detection.band
     band: Band = stability.final_band if stability else detection.band
@@ -169,11 +174,13 @@ def verdict(
     said = "".join(f"<li>{escape(note)}</li>" for note in notes)
     by_pixels = headline.source == "pixels"
     if band == NO_ANSWER:
-        return _unanswered(headline, detection, links)
-    parts = [
+        return _unanswered(headline, detection, links, parts)
+    body = [
+        part(parts) if parts and parts.found else "",
         f"<p>{_(UNSTABLE if flipped else MEANING[band])}</p>" if by_pixels else evidence(headline),
         _scale(detection.probability, detection.low, detection.high, detection.band),
         _survives(stability, flipped=flipped, checking=checking),
+        "" if parts and parts.found else part(parts, checking=checking),
         f"<p>{escape(meant.sentence)}</p>" if meant and by_pixels else "",
         _archive(detection, unlike),
         evidence(headline) if by_pixels else "",
@@ -183,16 +190,25 @@ def verdict(
         f"<ul class='cc-notes'>{said}</ul>" if said else "",
     ]
     spoken = _(UNSTABLE if flipped else MEANING[band]) if flipped or by_pixels else headline.pixels
-    say = f"{headline.answer}. {spoken}"
-    return _card(headline.tone, SIGN[headline.tone], headline.answer, "".join(parts), say=say)
+    say = " ".join([f"{headline.answer}.", spoken, *([parts.sentence] if parts and parts.found else [])])
+    return _card(headline.tone, SIGN[headline.tone], headline.answer, "".join(body), say=say)
 
 
-def _unanswered(headline: Headline, detection: Detection, links: str) -> str:
+def part(parts: Parts | None, *, checking: bool = True) -> str:
+    """Whether one part differs, as HTML: large only where one was found, since what is not found says little."""
+    if parts is None:
+        return f"<p class='cc-small'>{_(LOOKING_FOR_PARTS)}</p>" if checking else ""
+    if not parts.found:
+        return f"<p class='cc-small'>{escape(parts.sentence)}</p>"
+    return f"<div class='cc-differs'><h3>{_(DIFFERS)}</h3><p>{escape(parts.sentence)}</p></div>"
+
+
+def _unanswered(headline: Headline, detection: Detection, links: str, parts: Parts | None) -> str:
     """Why there is no answer, and what to do; no score, which would mean nothing, and no care with one."""
     why = f"<p>{escape(_(WHY[detection.kind]))}</p><p><b>{escape(_(WHAT_TO_DO[detection.kind]))}</b></p>"
     said = f"{headline.answer}. {_(WHY[detection.kind])}"
-    parts = [why, evidence(headline), links]
-    return _card(f"{headline.tone} cc-unanswered", SIGN[headline.tone], headline.answer, "".join(parts), say=said)
+    body = why + evidence(headline) + part(parts, checking=False) + links
+    return _card(f"{headline.tone} cc-unanswered", SIGN[headline.tone], headline.answer, body, say=said)
 
 
 def evidence(headline: Headline) -> str:

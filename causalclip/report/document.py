@@ -8,8 +8,6 @@ scripts, links or outside references, and its Content-Security-Policy forbids th
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import platform
 import tomllib
@@ -29,8 +27,9 @@ from causalclip.maps import words
 from causalclip.maps.reliability import unknowable
 from causalclip.places import shipped_folder
 from causalclip.provenance.reading import CAVEAT, history_words
-from causalclip.report import label, provenance_panel, stability_panel
+from causalclip.report import label, part_panel, provenance_panel, stability_panel
 from causalclip.report.card import ICON, MEANING, SIGN, UNSTABLE, scores
+from causalclip.report.inlined import SIDE, address
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -41,9 +40,6 @@ ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = shipped_folder("assets") / "report.html"
 LIBRARIES = ("torch", "open_clip_torch", "numpy", "pillow", "pillow-heif", "c2pa-python", "scikit-image", "ImageHash")
 MAX_REPORT = 250_000
-SIDE = 640  # px on the long side of the picture and of each map
-MAX_PICTURE = 52_000  # bytes of each of the three: a third more as text
-QUALITIES = 85, 70, 50, 30, 10  # of WebP, the best that is small enough
 LIMITS = (
     N_(
         "The verdict rests on traces that image generators leave in pixels. A new generator may leave others, and "
@@ -81,7 +77,8 @@ def as_html(examination: Examination, *, maps: dict[str, str], found_at: str = "
         direction="rtl" if is_rtl() else "ltr",
         found_at=found_at,
         maps=maps,
-        thumbnail=draw_thumbnail(x.pixels),
+        thumbnail=address(part_panel.draw(x.pixels, x.parts.part)) if x.parts.part else draw_thumbnail(x.pixels),
+        part_panel=part_panel,
         tone=x.headline.tone,
         icon=SIGN[x.headline.tone],
         meaning=_(WHY[x.detection.kind] if x.band == NO_ANSWER else UNSTABLE if flipped else MEANING[x.band]),
@@ -130,8 +127,8 @@ def draw_maps(examination: Examination) -> dict[str, str]:
 
     drawing = prepare(examination.pixels, examination.detection)
     return {
-        "causal": _address(draw_map(drawing, "causal", beside=words.face(drawing))),
-        "non_causal": _address(draw_map(drawing, "non_causal")),
+        "causal": address(draw_map(drawing, "causal", beside=words.face(drawing))),
+        "non_causal": address(draw_map(drawing, "non_causal")),
     }
 
 
@@ -139,7 +136,7 @@ def draw_thumbnail(pixels: np.ndarray, *, side: int = SIDE) -> str:
     """A data address of the picture (uint8 RGB [H, W, 3]), `side` px at most, without its metadata."""
     from causalclip.maps.overlay import shrink
 
-    return _address(Image.fromarray(shrink(pixels, side=side)), side=side)
+    return address(Image.fromarray(shrink(pixels, side=side)), side=side)
 
 
 @lru_cache(maxsize=1)
@@ -163,17 +160,6 @@ def _own_version() -> str:
         return version("causalclip")
     except PackageNotFoundError:
         return "unknown"
-
-
-def _address(image: Image.Image, *, side: int = SIDE) -> str:
-    """A picture as a data address, at most `side` px long and MAX_PICTURE bytes large."""
-    image.thumbnail((side, side))
-    for quality in QUALITIES:
-        file = io.BytesIO()
-        image.save(file, "WEBP", quality=quality)
-        if file.tell() <= MAX_PICTURE:
-            break
-    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 @lru_cache(maxsize=1)

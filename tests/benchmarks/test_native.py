@@ -12,9 +12,9 @@ from skimage import data
 from benchmarks.local.native.ideas import COLOUR, HISTORY, Seen, by_hand, judged, overlap, put
 from benchmarks.local.native.page import native
 from benchmarks.local.native.pictures import KINDS, by_cell, changed, saved
-from benchmarks.local.native.traces import traces
 from benchmarks.local.native.windows import spread
 from benchmarks.local.regions.ideas import within
+from causalclip.parts.traces import read_traces
 
 PART = slice(160, 352), slice(192, 416)
 
@@ -36,7 +36,7 @@ def spliced(photograph: np.ndarray) -> np.ndarray:
 
 
 def seen(pixels: np.ndarray, kind: str = "pasted back") -> Seen:
-    found = traces(pixels, None)
+    found = read_traces(pixels, None)
     mask = np.zeros(pixels.shape[:2])
     mask[PART] = 1
     return Seen("one", kind, "owner", found.cells, found.names, found.whole, by_cell(mask, found.cell))
@@ -55,7 +55,7 @@ def test_the_last_compression_of_a_jpeg_is_no_earlier_one(photograph: np.ndarray
     Image.fromarray(photograph).save(file, "JPEG", quality=75)
     with Image.open(file) as again:
         table, pixels = np.array(again.quantization[0], float), np.asarray(again.convert("RGB"))  # type: ignore[attr-defined]
-    assert traces(pixels, table).whole[1] < traces(pixels, None).whole[1]
+    assert read_traces(pixels, table).whole[1] < read_traces(pixels, None).whole[1]
 
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS)))

@@ -17,14 +17,15 @@ from causalclip.cli import app
 from causalclip.codes import MEANINGS
 from causalclip.detector import Detector
 from causalclip.examine.headline import ANSWERS
+from causalclip.examine.parts import UNKNOWN, WHY
 from causalclip.languages import _, speaking
-from causalclip.maps.words import NOT_ANSWERED
 from tests.conftest import ROOT
 from tests.makers.detectors import saved_detector
 from tests.makers.pictures import encode, photo
 from ui.detect.endpoints import Endpoints
 from ui.server.files import new_folder
 
+TOO_SMALL = UNKNOWN.format(why=WHY["small"])
 FIELDS = {
     "schema",
     "path",
@@ -99,10 +100,10 @@ def test_answers_and_refusals_are_in_the_language_that_was_asked_for(folder: Pat
         for line in (first, second):
             assert line.partition(".")[0] in answers
             assert f"{_('Survives re-encoding?')} {_('Not checked')}." in line
-            assert _(NOT_ANSWERED) in line
+            assert _(UNKNOWN, why=_(WHY["small"])) in line
         assert refused.startswith(f"{_('not read.')} Das ist kein Bild")
-    assert NOT_ANSWERED not in said.stdout
-    assert NOT_ANSWERED in plain.stdout
+    assert TOO_SMALL not in said.stdout
+    assert TOO_SMALL in plain.stdout
     german, english = (
         lines(run("detect", folder / "a.jpg", "--json", "--model", model, "--lang", language))[0]
         for language in ("de", "en")
@@ -169,7 +170,7 @@ def test_words_for_people(folder: Path, model: str) -> None:
     assert result.exit_code == 2
     first, second, third = result.stdout.splitlines()
     scale = r"Score 0\.\d+: at or above 0\.70 likely generated, at or below 0\.30 likely not generated\."
-    rest = f"Survives re-encoding? Not checked. {NOT_ANSWERED}"
+    rest = f"Survives re-encoding? Not checked. {TOO_SMALL}"
     assert re.fullmatch(rf".*/a\.jpg: (Inconclusive|Likely (not )?generated)\. {scale} {re.escape(rest)}", first)
     assert "probability" not in first
     assert "b.png" in second
@@ -182,8 +183,8 @@ def test_stability_is_said_where_it_is_asked_for(folder: Path, model: str) -> No
     assert line["stability"]["sentence"] in said
     assert f": {line['answer']}. Score" in said
     assert f"Survives re-encoding? {line['stability']['words']}." in said
-    assert line["parts"]["sentence"].startswith(NOT_ANSWERED)
-    assert NOT_ANSWERED in said
+    assert line["parts"]["sentence"].startswith(TOO_SMALL)
+    assert TOO_SMALL in said
     assert 0 <= line["tied_to_no_place"] <= 1
     assert "Not checked" not in said
 

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pillow_heif
 from PIL import Image
+from skimage import data
 
 pillow_heif.register_heif_opener()  # so that Pillow can write HEIC here; the package itself registers nothing
 
 PILLOW = {"JPEG": "JPEG", "PNG": "PNG", "WebP": "WEBP", "AVIF": "AVIF", "HEIC": "HEIF", "TIFF": "TIFF", "GIF": "GIF"}
+PART = 192, 160, 416, 352  # left, top, right, bottom in px, of `spliced`
 FAITHFUL: dict[str, dict[str, Any]] = {  # options with which a format keeps the pixels best
     "JPEG": {"quality": 97, "subsampling": 0},
     "WebP": {"lossless": True},
@@ -33,6 +35,22 @@ def encode(picture: np.ndarray | Image.Image, name: str, **options: Any) -> byte
     file = io.BytesIO()
     image.save(file, PILLOW[name], **{**FAITHFUL.get(name, {}), **options})
     return file.getvalue()
+
+
+def photograph(*, history: int | None = 75) -> np.ndarray:
+    """scikit-image's astronaut, uint8 [512, 512, 3], saved before as JPEG of the quality `history`, or never."""
+    pixels = np.asarray(data.astronaut())
+    if history is None:
+        return pixels
+    return np.asarray(Image.open(io.BytesIO(encode(pixels, "JPEG", quality=history))).convert("RGB"))
+
+
+def spliced() -> np.ndarray:
+    """The same with PART from a photograph that has no compression behind it."""
+    pixels, (left, top, right, bottom) = photograph().copy(), PART
+    other = np.asarray(data.coffee())
+    pixels[top:bottom, left:right] = other[100 : 100 + bottom - top, 150 : 150 + right - left]
+    return pixels
 
 
 def off_by(pixels: np.ndarray, expected: np.ndarray) -> float:

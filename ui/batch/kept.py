@@ -8,6 +8,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from causalclip.examine.batch import CHECKING, UNCHECKED, Done, Early, Known, Row, as_csv, report_stem
@@ -97,8 +98,8 @@ class Batch:
 
     def ended(self) -> Batch:
         """As it stays: what was still being checked has not been."""
-        rows = (replace(row, survives=UNCHECKED) if row.survives == CHECKING else row for row in self.rows)
-        return replace(self, rows=tuple(rows))
+        stopped = partial(replace, survives=UNCHECKED, part=UNCHECKED)
+        return replace(self, rows=tuple(stopped(row) if row.survives == CHECKING else row for row in self.rows))
 
     def write(self, done: Done) -> None:
         """The table so far, this row's report as HTML and JSON, and what opens on a click."""

@@ -87,10 +87,10 @@ def regions(detection: Detection, *, shown: int = 5) -> str:
 
 
 def map_says(drawing: Drawing) -> str:
-    """What of the score the map cannot show, where it cannot know, and that it does not answer for parts."""
+    """What of the score the map cannot show, and where it cannot know."""
     detection, grid = drawing.detection, drawing.unknowable
     hatched = words.hatched(detection, grid) if grid is not None else ""
-    return f"<p><b>{words.no_place(detection)}</b> {hatched} {words.parts()}</p>"
+    return f"<p><b>{words.no_place(detection)}</b> {hatched}</p>"
 
 
 def map_words(detection: Detection) -> str:

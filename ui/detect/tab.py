@@ -12,6 +12,7 @@ from causalclip.examine.cautions import Caution
 from causalclip.examine.examination import Examination, conclude, look_closer, read_claims, unlike
 from causalclip.examine.headline import conclude_all
 from causalclip.examine.kind import NO_ANSWER
+from causalclip.examine.parts import NOT_LOOKED_FOR, Parts, find_parts
 from causalclip.examine.stability import MILD, STRONG, Stability, checks
 from causalclip.examine.steps import next_steps
 from causalclip.languages import N_, _
@@ -20,7 +21,7 @@ from causalclip.maps.heatmap import Which
 from causalclip.maps.overlay import Drawing, draw_map, prepare
 from causalclip.pictures.loading import ImageError, load_image, read_file
 from causalclip.provenance.reading import Provenance
-from causalclip.report import card, provenance_panel, stability_panel
+from causalclip.report import card, part_panel, provenance_panel, stability_panel
 from causalclip.report.document import save_reports
 from ui.detect import details, steps
 from ui.detect.endpoints import add_endpoints
@@ -73,6 +74,7 @@ class DetectTab:
     status: gr.HTML
     checking: gr.HTML
     steps: gr.HTML
+    differs: gr.HTML
     causal: gr.Image
     non_causal: gr.Image
     opacity: gr.Slider
@@ -126,12 +128,10 @@ class DetectTab:
         loaded = load_image(path)
         provenance, cautions = look_closer(loaded, read_claims(read_file(path)))
         detection = self.detector().predict(loaded.pixels)
+        found = _Found(provenance, cautions, prepare(loaded.pixels, detection))
         said = conclude_all(provenance, detection.band)
-        other = unlike(detection, provenance, format=loaded.format, kinds=[c.kind for c in cautions])
         updates: Updates = {
-            self.status: card.verdict(
-                said, detection, loaded.notes, cautions=cautions, links=_links(detection, ready=False), unlike=other
-            ),
+            self.status: _verdict(found, loaded),
             self.steps: steps.panel(next_steps(said, detection.band, provenance, cautions, detection.kind)),
             self.provenance: _claims(provenance),
             self.facts: details.facts(detection, loaded),
@@ -139,7 +139,7 @@ class DetectTab:
         }
         if copy := shown_copy(loaded):
             updates[self.picture] = copy
-        return _Found(provenance, cautions, prepare(loaded.pixels, detection)), updates
+        return found, updates
 
     def _concluded(self, turn: Turn, path: str, found: _Found) -> Generator[Updates, None, Examination]:
         """The whole examination: behind the verdicts of all other pictures, and only while this one is wanted."""
@@ -148,8 +148,24 @@ class DetectTab:
                 turn.check()
                 yield {self.checking: stability_panel.checking(0, COPIES, before=before)}
             loaded, detection = load_image(path), found.drawing.detection
+            parts = yield from self._looked_for_parts(turn, loaded, found)
             stability = detection.band != NO_ANSWER and (yield from self._checked(turn, loaded, detection))
-            return conclude(self.detector(), loaded, found.provenance, found.cautions, detection, stability=stability)
+            rest = found.provenance, found.cautions, detection
+            return conclude(self.detector(), loaded, *rest, stability=stability, parts=parts)
+
+    def _looked_for_parts(self, turn: Turn, loaded: LoadedImage, found: _Found) -> Generator[Updates, None, Parts]:
+        """Whether one part differs, and the answer with it: before stability, which takes longer."""
+        with MODEL.ask(Priority.STABILITY) as ticket:
+            for before in ticket.waits():
+                turn.check()
+                yield {self.checking: stability_panel.checking(0, COPIES, before=before)}
+            turn.check()
+            parts = find_parts(loaded, found.provenance, found.drawing.detection)
+        yield {
+            self.status: _verdict(found, loaded, parts),
+            self.differs: part_panel.panel(loaded.pixels, parts),
+        }
+        return parts
 
     def _checked(self, turn: Turn, loaded: LoadedImage, detection: Detection) -> Generator[Updates, None, Stability]:
         """Whether the answer survives; a few copies at a time, as the model is wanted by others, too."""
@@ -190,6 +206,7 @@ class DetectTab:
                 stability=x.stability,
                 links=_links(x.detection, ready=True),
                 unlike=x.unlike,
+                parts=x.parts,
             ),
             self.checking: "",
             self.steps: steps.panel(x.steps, x.quote),
@@ -204,7 +221,7 @@ class DetectTab:
             self.status: status or card.waiting(),
             self.provenance: "",
             self.stability: stability_panel.waiting(),
-            **dict.fromkeys((self.map_says, self.regions, self.facts, self.steps, self.checking), ""),
+            **dict.fromkeys((self.map_says, self.regions, self.facts, self.steps, self.checking, self.differs), ""),
             **dict.fromkeys((self.causal, self.non_causal, self.drawing, self.source)),
             **dict.fromkeys((self.report_html, self.report_json)),
         }
@@ -229,6 +246,7 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example], *, 
         with gr.Column(scale=7, min_width=300, elem_id="answer"):
             status = gr.HTML(card.waiting(), elem_id="status")
             checking = gr.HTML(elem_id="checking")
+            differs = gr.HTML(elem_id="differs")
             what_now = gr.HTML(elem_id="steps")
             provenance = gr.HTML(elem_id="provenance")
             gr.HTML(card.sample(*SAMPLE), elem_id="sample")
@@ -259,7 +277,7 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example], *, 
                     purify = gr.Button(_("Try purifying it"), visible=purifies, elem_id="open-purify")
             facts = gr.HTML(elem_id="facts")
     kept = gr.State(time_to_live=KEPT), gr.State(time_to_live=KEPT)
-    outputs = (provenance, status, checking, what_now, causal, non_causal, opacity, frame, map_says, regions)
+    outputs = (provenance, status, checking, what_now, differs, causal, non_causal, opacity, frame, map_says, regions)
     tab = DetectTab(detector, picture, *outputs, stability, report_html, report_json, explore, purify, facts, *kept)
     _wire(tab, part, shelf, examples, beneath)
     return tab
@@ -270,6 +288,7 @@ def _wire(tab: DetectTab, part: Part, shelf: gr.HTML, examples: Sequence[Example
         tab.status,
         tab.checking,
         tab.steps,
+        tab.differs,
         tab.causal,
         tab.non_causal,
         tab.map_says,
@@ -305,6 +324,21 @@ def _picture() -> gr.Image:
         alt_text=_("The picture to be judged"),
         height=300,
         elem_id="picture",
+    )
+
+
+def _verdict(found: _Found, loaded: LoadedImage, parts: Parts | None = None) -> str:
+    """The card before it is known whether the answer survives. parts: None while they are looked for."""
+    provenance, cautions, detection = found.provenance, found.cautions, found.drawing.detection
+    said = conclude_all(provenance, detection.band, parts=parts or NOT_LOOKED_FOR)
+    return card.verdict(
+        said,
+        detection,
+        loaded.notes,
+        cautions=cautions,
+        links=_links(detection, ready=False),
+        unlike=unlike(detection, provenance, format=loaded.format, kinds=[c.kind for c in cautions]),
+        parts=parts,
     )
 
 

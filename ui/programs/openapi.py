@@ -102,6 +102,7 @@ def _examination() -> dict[str, Any]:
         "height": {"type": "integer"},
         "cautions": {"type": "array", "items": {"type": "object"}},
         "stability": _object({"answer": CHECKED, "words": {"type": "string"}, "sentence": {"type": "string"}}),
+        "parts": {"type": "object", "description": "Whether one part differs; none found says little."},
         "provenance": {"type": "object"},
         "archive": {"type": ["object", "null"]},
         "found_at": {"type": "string"},

@@ -15,7 +15,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from scipy.ndimage import label, uniform_filter
+from scipy.ndimage import label
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -25,11 +25,11 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks.local.native.pictures import by_cell
 from benchmarks.local.regions.ideas import middle, threshold, within
 from benchmarks.local.regions.made import BY_HAND, FOLDS, fold_of
+from causalclip.parts.contrast import contrast, features, history, smooth
+from causalclip.parts.outline import part_of, top
+from causalclip.parts.traces import Traces
 
 CELLS = 24  # of either side of a mask, that are learned from
-DEPENDS = "level", "texture", "flat", "clip"  # on what a trace depends in any picture
-RAW = "level", "texture", "flat", "clip", "comb", "comb_n", "comb_z", "zero", "noise0", "lag_d", "gx", "gy"
-WHOLE = "noise0", "noise1", "lag_d", "zero", "comb"  # whose median the models see
 ONE_CLASS = "zero", "comb_z", "noise0", "noise1", "low0", "lag_d", "lag_x2", "gx", "gy", "band9"
 REPLACED = "made generated", "made filled", "made softened", "made photograph", "pasted back"
 UNEDITED = "photograph", "original"
@@ -37,7 +37,6 @@ CALM = (*UNEDITED, "made saved", "made retouched", "made caption")
 EDITS = "pasted back", "made anew", "not known which"
 HISTORY, COLOUR, ALONE = "earlier compression alone", "noise in colour alone", "distance to the picture's own traces"
 LINEAR, TREES, PICTURE, BLOB = "linear on traces", "trees on traces", "trees, then a picture's own model", "a blob"
-FOUND = 0.04  # of a picture's cells, the highest, whose mean is its number
 
 
 @dataclass(slots=True)
@@ -57,6 +56,10 @@ class Seen:
     @property
     def fold(self) -> int:
         return fold_of(self.owner)
+
+    @property
+    def traces(self) -> Traces:
+        return Traces(self.names, self.cells, self.whole, int(self.whole[4]))
 
 
 def main() -> None:
@@ -88,7 +91,8 @@ def load(kept: Path) -> list[Seen]:
             kind, shape = kind_of(file), tuple(int(n) for n in file["shape"])
             mask = file["mask"].astype(np.float32) if "mask" in file else None
             if kind in (*EDITS, "by hand"):
-                mask = edited(kept / "pairs" / f"{str(file['sha'])[:16]}.npz", shape, int(file["whole"][4]))
+                box = tuple(int(n) for n in file["read"]) if "read" in file else (0, 0, shape[1], shape[0])
+                mask = edited(kept / "pairs" / f"{str(file['sha'])[:16]}.npz", box, int(file["whole"][4]))
             names = tuple(json.loads(str(file["names"])))
             mask = None if mask is None or mask.shape != cells.shape[1:] else mask
             found.append(Seen(path.stem, kind, str(file["owner"]), cells, names, file["whole"], mask))
@@ -105,51 +109,25 @@ def kind_of(file: Any) -> str:
     return {"yes": "pasted back", "no": "made anew"}.get(str(file["pasted"]), "not known which")
 
 
-def edited(path: Path, shape: tuple[int, ...], cell: int) -> np.ndarray | None:
-    """Where an edit differs from its original, by cell of the file; None where that is not known."""
+def edited(path: Path, box: tuple[int, ...], cell: int) -> np.ndarray | None:
+    """Where an edit differs from its original, by cell of what was read of the file; None where that is not known."""
     if not path.exists():
         return None
     with np.load(path) as known:
         if "why" in known:
             return None
         mask = known["mask"].astype(np.float32)
-    return by_cell(cv2.resize(mask, (shape[1], shape[0]), interpolation=cv2.INTER_AREA), cell)
-
-
-def contrast(one: Seen) -> np.ndarray:
-    """How far each cell lies from what the same picture has for its brightness and texture, in the picture's own
-    deviations (median and median deviation)."""
-    flat = one.cells.reshape(len(one.cells), -1)
-    level, texture, plain, clip = (flat[one.names.index(name)] for name in DEPENDS)
-    base = np.stack([np.ones_like(level), level, texture, texture**2, plain, clip], 1)
-    solved = np.linalg.solve(base.T @ base + 0.1 * np.eye(base.shape[1]), base.T @ flat.T)
-    off = flat - (base @ solved).T
-    off -= np.median(off, 1, keepdims=True)
-    off /= 1.4826 * np.median(np.abs(off), 1, keepdims=True) + 0.05
-    return np.asarray(off.clip(-8, 8).reshape(one.cells.shape), np.float32)
-
-
-def smooth(levels: np.ndarray, size: int = 3) -> np.ndarray:
-    """The mean of size x size cells; over the last two axes."""
-    sizes = (0,) * (levels.ndim - 2) + (size, size)
-    return np.asarray(uniform_filter(levels, sizes, mode="nearest"))
-
-
-def features(one: Seen) -> np.ndarray:
-    """[F, rows, columns]: contrasts of 3 x 3 and 5 x 5 cells, their size, some as they are, and the picture's own."""
-    off = contrast(one)
-    raw = one.cells[[one.names.index(name) for name in RAW]]
-    median = np.median(one.cells.reshape(len(one.cells), -1), 1)
-    own = np.concatenate([one.whole, median[[one.names.index(name) for name in WHOLE]]])
-    spread = np.broadcast_to(own[:, None, None], (len(own), *off.shape[1:]))
-    return np.concatenate([smooth(off), smooth(off, 5), np.abs(smooth(off)), raw, spread]).astype(np.float32)
+    left, top_, right, bottom = box  # in the middle of the file, so that what is left out is alike on both sides
+    size = right + left, bottom + top_
+    return by_cell(cv2.resize(mask, size, interpolation=cv2.INTER_AREA)[top_:bottom, left:right], cell)
 
 
 def by_hand(seen: list[Seen]) -> None:
     """Maps that nothing was learned for."""
     for one in seen:
-        off, at = smooth(contrast(one)), one.names.index
-        one.maps[HISTORY] = -off[at("comb")] - off[at("zero")]
+        own = contrast(one.traces)
+        off, at = smooth(own), one.names.index
+        one.maps[HISTORY] = history(one.traces, own)
         one.maps[COLOUR] = off[at("chroma_r")] + off[at("chroma_b")]
         one.maps[ALONE] = (off[[at(name) for name in ONE_CLASS]] ** 2).mean(0)
         one.maps[BLOB] = middle(off.shape[1:])
@@ -157,7 +135,7 @@ def by_hand(seen: list[Seen]) -> None:
 
 def learned(seen: list[Seen]) -> None:
     """A linear and a boosted model on cells, a fold apart."""
-    rows = [row for one in seen if (row := _rows(one)) is not None]
+    rows = [row for one in seen if (row := rows_of(one)) is not None]
     x, y, w, folds = (np.concatenate(parts) for parts in zip(*rows, strict=True))
     print(x.shape, float(y.mean()), flush=True)
     for fold in range(FOLDS):
@@ -168,14 +146,14 @@ def learned(seen: list[Seen]) -> None:
             max_iter=60, max_leaf_nodes=15, learning_rate=0.12, l2_regularization=20, early_stopping=False
         ).fit(x[kept], y[kept], w[kept] / w.mean())
         for one in (one for one in seen if one.fold == fold):
-            cells = features(one)
+            cells = features(one.traces)
             flat, shape = cells.reshape(len(cells), -1).T, cells.shape[1:]
             one.maps[LINEAR] = smooth(line.decision_function(flat).reshape(shape))
             one.maps[TREES] = smooth(trees.decision_function(flat).reshape(shape))
         print("fold", fold, flush=True)
 
 
-def _rows(one: Seen) -> tuple[np.ndarray, ...] | None:
+def rows_of(one: Seen) -> tuple[np.ndarray, ...] | None:
     """Some cells of either side of a picture's mask: features, labels, weights, folds."""
     if one.kind in CALM:
         known = np.zeros(one.cells[0].size)
@@ -188,13 +166,8 @@ def _rows(one: Seen) -> tuple[np.ndarray, ...] | None:
     weight = 2.0 if one.kind == "pasted back" else 1.0 if one.kind in REPLACED else 1.5
     chosen = np.concatenate(sides)
     weights = np.concatenate([np.full(len(side), weight / max(1, len(side))) for side in sides])
-    cells = features(one)
+    cells = features(one.traces)
     return cells.reshape(len(cells), -1)[:, chosen].T, known[chosen], weights, np.full(len(chosen), one.fold)
-
-
-def top(levels: np.ndarray) -> float:
-    """A map's number for its picture: its highest cells."""
-    return float(np.sort(levels.ravel())[-max(3, round(FOUND * levels.size)) :].mean())
 
 
 def by_picture(seen: list[Seen]) -> None:
@@ -273,8 +246,8 @@ def judged(seen: list[Seen], idea: str) -> dict[str, Any]:
 
 
 def overlap(levels: np.ndarray, part: np.ndarray) -> float:
-    """IoU of the part with what is halfway between a map's middle and its highest cells, or higher."""
-    outlined = levels > (np.median(levels) + top(levels)) / 2
+    """IoU of a part with the one that a map outlines."""
+    outlined = part_of(levels)
     return float((outlined & part).sum() / max(1, (outlined | part).sum()))
 
 

@@ -21,27 +21,33 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from benchmarks.local.native.traces import traces
 from benchmarks.local.regions.made import WIDE, known_pair
 from benchmarks.local.regions.pairs import pairs_of
 from causalclip.dataset.table import PICTURES, Picture, read_table
+from causalclip.examine.parts import upright_table
+from causalclip.parts.finder import Box, read_box
+from causalclip.parts.traces import read_traces
+from causalclip.pictures.loading import ImageError, load_image, read_file
+from causalclip.provenance.jpegtables import read_tables
 from causalclip.training.copies import on_white
 from causalclip.training.retouching import RETOUCHES
 from causalclip.training.splicing import region
 
 MADE = 480
 KINDS = "generated", "filled", "softened", "photograph", "saved", "retouched", "caption", "generated"
-LARGEST, HOST = 3600, 2000  # px, of which the upper left is read
+HOST = 2000  # px of a side of what is made, of which the upper left is used
 SMALLEST = 200  # px on the short side
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """pixels: uint8 RGB [H, W, 3], not scaled. table: of the luminance, if the file is a JPEG."""
+    """pixels: uint8 RGB [H, W, 3], not scaled. table: of the luminance, if the file is a JPEG. read: of the picture,
+    left, top, right, bottom; None for all."""
 
     pixels: np.ndarray
     table: np.ndarray | None
     format: str
+    read: Box | None = None
 
 
 def main() -> None:
@@ -81,7 +87,7 @@ def of_owners(table: list[Picture], label: str) -> dict[str, list[Picture]]:
 def write(target: Path, root: Path, kind: str, row: Picture) -> None:
     if target.exists():
         return
-    opened = open_file(row, root, LARGEST)
+    opened = open_as_the_app(row, root)
     if opened is None or min(opened.pixels.shape[:2]) < SMALLEST:
         return
     keep(
@@ -98,7 +104,7 @@ def write(target: Path, root: Path, kind: str, row: Picture) -> None:
 
 def keep(target: Path, opened: Opened, *, mask: np.ndarray | None, **said: Any) -> None:
     """The traces of a picture and what is known of it."""
-    found = traces(opened.pixels, opened.table)
+    found = read_traces(opened.pixels, opened.table)
     known = {} if mask is None else {"mask": by_cell(mask, found.cell).astype(np.float16)}
     np.savez(
         target.with_suffix(".partial.npz"),
@@ -106,6 +112,7 @@ def keep(target: Path, opened: Opened, *, mask: np.ndarray | None, **said: Any) 
         whole=found.whole,
         names=json.dumps(found.names),
         shape=np.array(opened.pixels.shape[:2]),
+        read=np.array(opened.read or (0, 0, *opened.pixels.shape[1::-1])),
         format=opened.format,
         **known,  # type: ignore[arg-type]
         **said,
@@ -118,6 +125,19 @@ def by_cell(mask: np.ndarray, cell: int) -> np.ndarray:
     rows, columns = mask.shape[0] // cell, mask.shape[1] // cell
     whole = mask[: rows * cell, : columns * cell].astype(np.float32)
     return np.asarray(whole.reshape(rows, cell, columns, cell).mean((1, 3)))
+
+
+def open_as_the_app(row: Picture, root: Path) -> Opened | None:
+    """A row's file as the app reads it for parts; None where it is not there, or is not read."""
+    path = next((root / row.sha256[:2]).glob(f"{row.sha256}.*"), None)
+    try:
+        data = read_file(path) if path else b""
+        loaded, jpeg = load_image(data), read_tables(data)
+    except ImageError:
+        return None
+    box = read_box(loaded.height, loaded.width)
+    pixels = loaded.pixels[box[1] : box[3], box[0] : box[2]]
+    return Opened(pixels, upright_table(jpeg, loaded.width, loaded.height), loaded.format, box)
 
 
 def open_file(row: Picture, root: Path, most: int) -> Opened | None:

@@ -217,7 +217,7 @@ def test_a_row_is_in_the_language_of_who_asks_and_its_keys_are_not() -> None:
             csv.reader(io.StringIO(as_csv([Row(1, "a.png", "Inconclusive", 0.5, cautions="small, dark")])))
         )
     assert head[1:4] == ["Datei", "Ergebnis", "Score"]
-    assert line[2:4] + line[6:7] == ["Nicht eindeutig", "0.5", "klein, dunkel"]
+    assert line[2:4] + line[7:8] == ["Nicht eindeutig", "0.5", "klein, dunkel"]
 
 
 def test_our_own_failure_is_said_in_the_row(caplog: pytest.LogCaptureFixture) -> None:

@@ -22,10 +22,16 @@ def noise(seen: np.ndarray, luma: np.ndarray, rows: int, columns: int) -> dict[s
         tint = seen[..., channel].astype(np.float32) - green
         found[f"chroma_{name}"] = _log(_split(_diagonal(tint), rows, columns).mean(2))
         found[f"chroma2_{name}"] = _log(_split(_diagonal(_half(tint)), rows, columns).mean(2))
+    return found
+
+
+def mosaic(seen: np.ndarray, rows: int, columns: int) -> dict[str, np.ndarray]:
+    """Whether green was measured on one lattice of pixels and made up on the other, as under a colour filter."""
+    green = seen[..., 1].astype(np.float32)
     off = green - sum(np.roll(green, by, axis) for by in (1, -1) for axis in (0, 1)) / 4
     odd = np.add.outer(np.arange(green.shape[0]), np.arange(green.shape[1])) % 2
     one, other = (_split(off**2 * lattice, rows, columns).mean(2) for lattice in (odd, 1 - odd))
-    return found | {"cfa": _log(one) - _log(other)}  # a colour filter's mosaic: green was measured on one lattice
+    return {"cfa": _log(one) - _log(other)}
 
 
 def content(luma: np.ndarray, rows: int, columns: int) -> dict[str, np.ndarray]:
