@@ -119,8 +119,12 @@ class DetectTab:
             turn.check()
             found, first = self._look(path)
         yield first
-        yield self._map(found)
-        yield {self.non_causal: _map_file(found.drawing, "non_causal")}
+        for draw in self._map, self._left_out:
+            with MODEL.ask(Priority.MAP) as ticket:
+                for _before in ticket.waits():
+                    turn.check()
+                drawn = draw(found)
+            yield drawn
         yield self._conclusion((yield from self._concluded(turn, path, found)))
 
     def _look(self, path: str) -> tuple[_Found, Updates]:
@@ -193,6 +197,9 @@ class DetectTab:
             self.frame: False,
             self.drawing: drawing,
         }
+
+    def _left_out(self, found: _Found) -> Updates:
+        return {self.non_causal: _map_file(found.drawing, "non_causal")}
 
     def _conclusion(self, x: Examination) -> Updates:
         """The answer that counts, stability, and the report."""

@@ -29,10 +29,11 @@ class Priority(IntEnum):
     """What goes in first."""
 
     VERDICT = 0
-    BATCH = 1
-    STABILITY = 2
-    ATTACK = 3
-    YARDSTICK = 4
+    MAP = 1  # needs no model, but drawn beside it would keep others from their verdicts
+    BATCH = 2
+    STABILITY = 3
+    ATTACK = 4
+    YARDSTICK = 5
 
 
 class Gate:

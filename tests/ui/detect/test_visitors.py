@@ -1,4 +1,4 @@
-"""Several visitors at once: everybody's first verdict comes before anybody's stability check."""
+"""Several visitors at once: everybody's first verdict comes before anybody's map, and maps before stability checks."""
 
 import threading
 import time
@@ -8,8 +8,10 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
+import pytest
 from gradio.context import LocalContext
 
+from causalclip.maps.overlay import draw_map
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 from ui.detect.tab import build_tab
@@ -44,8 +46,16 @@ class Slow:
         return getattr(self._tiny, name)
 
 
-def test_first_verdicts_of_four_visitors_come_before_any_stability_check(uploads: Path) -> None:
+def test_first_verdicts_of_four_visitors_come_before_any_map_and_stability_check(
+    uploads: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     detector = Slow()
+
+    def drawn(*args: Any, **options: Any) -> Any:
+        detector.asked.append("map")
+        return draw_map(*args, **options)
+
+    monkeypatch.setattr("ui.detect.tab.draw_map", drawn)
     with gr.Blocks():
         tab = build_tab(lambda: detector, [])  # type: ignore[arg-type, return-value]
     path = uploads / "visitors" / "picture.jpg"
@@ -67,6 +77,8 @@ def test_first_verdicts_of_four_visitors_come_before_any_stability_check(uploads
     for thread in threads:
         thread.join(120)
     assert detector.asked[:VISITORS] == ["verdict"] * VISITORS
+    assert detector.asked[VISITORS] == "map"
+    assert detector.asked.count("map") == 2 * VISITORS
     assert detector.asked.count("copy") == 9 * VISITORS
     assert detector.most == 1
     assert any("before you" in words for statuses in said.values() for words in statuses)
