@@ -1,7 +1,3 @@
-import os
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before PyTorch is: spinning threads crawl on a busy machine
-
 from causalclip.cli import app
 
 

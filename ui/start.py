@@ -1,11 +1,8 @@
 """How the app starts, as `python app.py` and as the console script `causalclip-app`."""
 
-import os
-
 
 def main() -> None:
     """Claims a private room, builds the page and serves it until it is stopped."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before PyTorch is: spinning threads crawl on a busy machine
     from ui.server.room import claim  # first of all: `ui` turns off what Gradio would report to others
 
     room = claim()  # before Gradio is imported: parts of it read only then where to write

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from causalclip.clip.tower import Tower, Trace, normalise
+from causalclip.clip.tower import Tower, Trace, normalise, normalised
 
 EMBEDDING = "embedding"
 
@@ -54,9 +54,9 @@ def embed(trace: Trace, parts: Sequence[str], tower: Tower) -> Tensor:
     for part in parts:
         kind, layer = parse_part(part, tower)
         if kind == "patch":
-            columns.append(normalise(trace.patches[layer])[0].mean(1))
+            columns.append(normalised(trace.patches[layer]).mean(1))
         elif kind == "cls":
-            columns.append(normalise(trace.cls[layer])[0])
+            columns.append(normalised(trace.cls[layer]))
         else:
             columns.append(tower.readout.read(trace.cls[layer], trace.patches[layer]))
     return torch.cat(columns, 1)
@@ -78,7 +78,7 @@ def contributions(trace: Trace, parts: Sequence[str], tower: Tower, direction: T
     for part, d in zip(parts, direction.split(part_widths(parts, tower), 1), strict=True):
         kind, layer = parse_part(part, tower)
         if kind == "patch":
-            patches = patches + (normalise(trace.patches[layer])[0] @ d[:, :, None])[..., 0] / N
+            patches = patches + (normalised(trace.patches[layer]) @ d[:, :, None])[..., 0] / N
         elif kind == "cls":
             pull[layer] = pull[layer] + (d - d.mean(1, keepdim=True)) / normalise(trace.cls[layer])[1]
         else:
@@ -104,7 +104,7 @@ def patch_total(trace: Trace, parts: Sequence[str], tower: Tower) -> Tensor:
     for part in parts:
         kind, layer = parse_part(part, tower)
         if kind == "patch":
-            columns.append(normalise(trace.patches[layer])[0].mean(1))
+            columns.append(normalised(trace.patches[layer]).mean(1))
         else:
             columns.append(_share(part, added[layer], trace, tower) + _own(part, trace, tower).sum(1))
     return torch.cat(columns, 1)
@@ -127,7 +127,7 @@ def cell_embeddings(trace: Trace, parts: Sequence[str], tower: Tower, *, cells: 
     for part in parts:
         kind, layer = parse_part(part, tower)
         if kind == "patch":
-            columns.append(normalise(trace.patches[layer])[0])
+            columns.append(normalised(trace.patches[layer]))
         else:
             columns.append(N * (_share(part, added[layer], trace, tower) + _own(part, trace, tower)))
     each = torch.cat(columns, 2).transpose(1, 2).unflatten(2, (tower.grid, tower.grid))

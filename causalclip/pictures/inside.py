@@ -70,20 +70,26 @@ def _area(box: Box) -> int:
 def _colours(small: np.ndarray) -> list[np.ndarray]:
     """Where each of a page's colours is, the commonest first: bool [h, w] each, flat there or a long line."""
     kernel = np.ones((5, 5), np.uint8)
-    span = (cv2.dilate(small, kernel).astype(int) - cv2.erode(small, kernel)).max(2)
-    flat = span <= FLAT
-    coarse = (small // 8).astype(int) @ [1024, 32, 1]
+    flat = _largest(cv2.subtract(cv2.dilate(small, kernel), cv2.erode(small, kernel))) <= FLAT
+    red, green, blue = (channel.astype(np.uint16) >> 3 for channel in cv2.split(small))
+    coarse = red << 10 | green << 5 | blue
     counts = np.bincount(coarse[flat], minlength=32768)
     near_flat, found = cv2.dilate(flat.astype(np.uint8), kernel), []
     for colour in np.argsort(-counts)[:MOST]:
         if counts[colour] <= COMMON * flat.size:
             break
         middle = np.median(small[flat & (coarse == colour)], 0)
-        mine = (np.abs(small - middle).max(2) <= NEAR).astype(np.uint8)
+        mine: np.ndarray = cv2.inRange(small, np.ceil(middle - NEAR), np.floor(middle + NEAR)) // 255
         # A gutter between two pictures is too narrow to be flat, and long.
         lines = [cv2.morphologyEx(mine, cv2.MORPH_OPEN, np.ones(shape, np.uint8)) for shape in ((1, RUN), (RUN, 1))]
         found.append(((mine & near_flat) | lines[0] | lines[1]).astype(bool))
     return found
+
+
+def _largest(planes: np.ndarray) -> np.ndarray:
+    """The largest channel of each pixel, [h, w]."""
+    red, green, blue = cv2.split(planes)
+    return cv2.max(cv2.max(red, green), blue)
 
 
 def _settled(boxes: list[Box], page: np.ndarray) -> list[Box]:
