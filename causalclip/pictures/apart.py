@@ -10,8 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TypeVar
 
+from causalclip.pictures.nursery import MODULES, Child, Nursery
+
 PATIENCE = 60.0  # seconds until the process is given up, whatever it does
 OUT_OF_MEMORY = 3  # its exit status then
+_NURSERY = Nursery()
 
 
 T = TypeVar("T")
@@ -33,17 +36,7 @@ def run_apart(module: str, argument: str, data: bytes, *, read: Callable[[IO[byt
     Raises TooCostly if it ended at its limits, RuntimeError if it could not run at all.
     """
     late = threading.Event()
-    with (
-        tempfile.TemporaryFile() as errors,
-        subprocess.Popen(
-            [sys.executable, "-m", module, argument],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            cwd=Path(__file__).parents[2],
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-        ) as process,
-    ):
+    with tempfile.TemporaryFile() as errors, _started(module, argument, errors) as process:
         assert process.stdin
         assert process.stdout
 
@@ -68,6 +61,19 @@ def run_apart(module: str, argument: str, data: bytes, *, read: Callable[[IO[byt
             errors.seek(0)
             raise RuntimeError(f"{module} did not run: " + errors.read().decode(errors="replace").strip()[-200:])
     return found
+
+
+def _started(module: str, argument: str, errors: IO[bytes]) -> Child | subprocess.Popen[bytes]:
+    if module in MODULES and sys.platform == "linux":
+        return _NURSERY.bear(module, argument, errors)
+    return subprocess.Popen(
+        [sys.executable, "-m", module, argument],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+    )
 
 
 def limit_memory(size: int) -> None:
