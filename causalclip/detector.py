@@ -20,7 +20,7 @@ from causalclip.clip.embedding import contributions, embed, needs, part_widths
 from causalclip.clip.places import detector_folder
 from causalclip.clip.runtime import Runtime
 from causalclip.clip.tower import Tower, Trace
-from causalclip.clip.views import MAX_SQUARES, Kind, View, plan_views, render
+from causalclip.clip.views import MAX_SQUARES, WINDOWS, Kind, View, plan_views, render
 from causalclip.head.kinds import KindHead, PictureKind
 from causalclip.head.model import CausalHead
 from causalclip.pictures.content import is_blank
@@ -28,7 +28,7 @@ from causalclip.profile import Profile, Standing
 from causalclip.quality import compression
 
 DEFAULT = "detector"
-BATCH = 8  # views a pass: as many as the largest picture has, so that a check takes no more memory than a verdict
+BATCH = MAX_SQUARES + WINDOWS  # views a pass: as many as a picture has, so that a check takes no more than a verdict
 
 
 @dataclass(frozen=True, slots=True)

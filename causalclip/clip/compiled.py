@@ -46,6 +46,7 @@ class CompiledTower(Tower):
         super().__init__(visual, mean=mean, std=std)
         self.stored = stored
         self.graphs: dict[tuple[int, bool], Any] = {}
+        self.packed = False
 
     @property
     def runtime(self) -> Runtime:
@@ -56,6 +57,7 @@ class CompiledTower(Tower):
         until = until or self.layers
         request = self._graph(until, patches).create_infer_request()  # one a call: threads may judge side by side
         request.infer({"pixels": ((pixels - self.mean) / self.std).numpy()})
+        self._leave_stored()
 
         def output(name: str) -> Tensor:
             return torch.from_numpy(request.get_tensor(name).data)
@@ -76,9 +78,15 @@ class CompiledTower(Tower):
         key = until, patches
         if key not in self.graphs:
             self.graphs[key] = compile_graph(self.visual, self.stored, until=until, patches=patches)
-            for tensor in self.stored.values():  # the graph has copies of its own
-                leave_on_disk(tensor.data_ptr(), tensor.nbytes)
+            self.packed = False
         return self.graphs[key]
+
+    def _leave_stored(self) -> None:
+        """Once a graph has run, which makes copies of its own, the stored weights need no memory any more."""
+        if not self.packed:
+            self.packed = True
+            for tensor in self.stored.values():
+                leave_on_disk(tensor.data_ptr(), tensor.nbytes)
 
     @staticmethod
     def _shares(weight: Tensor, value: Tensor) -> Shares:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ import torch
 from causalclip.clip.backbones import load_judge, load_tower
 from causalclip.clip.compiled import CompiledTower
 from causalclip.clip.embedding import contributions, embed, needs
+from causalclip.clip.graph import compile_graph
 from causalclip.clip.tower import Trace
 from tests.makers.towers import views, write_int8_tower, write_tower
 
@@ -73,6 +75,38 @@ def test_a_trace_outlives_the_next_one(tmp_path: Path) -> None:
         for _ in range(4):
             tower(1 - views(2))
     assert torch.equal(last(first), before)
+
+
+class Watched:
+    """A compiled graph whose runs are noted."""
+
+    def __init__(self, graph: Any, events: list[object]) -> None:
+        self.graph, self.events = graph, events
+
+    def create_infer_request(self) -> "Watched":
+        return Watched(self.graph.create_infer_request(), self.events)
+
+    def infer(self, given: Any) -> None:
+        self.events.append("run")
+        self.graph.infer(given)
+
+    def get_tensor(self, name: str) -> Any:
+        return self.graph.get_tensor(name)
+
+
+def test_stored_weights_leave_memory_when_a_graph_has_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not before, as OpenVINO makes its copies of them in the first run; and once."""
+    events: list[object] = []
+    monkeypatch.setattr("causalclip.clip.compiled.leave_on_disk", lambda address, size: events.append(size))
+    monkeypatch.setattr(
+        "causalclip.clip.graph.compile_graph", lambda *args, **options: Watched(compile_graph(*args, **options), events)
+    )
+    tower = load_tower(write_int8_tower(tmp_path), int8=True)
+    assert isinstance(tower, CompiledTower)
+    with torch.inference_mode():
+        tower(views(1))
+        tower(views(1))
+    assert events == ["run", *(tensor.nbytes for tensor in tower.stored.values()), "run"]
 
 
 def test_weights_that_are_no_int8_are_judged_in_float32(tmp_path: Path) -> None:
