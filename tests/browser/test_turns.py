@@ -13,7 +13,7 @@ from playwright.sync_api import Page, Route, expect
 import app
 from purifier import exhibit
 from tests.browser.conftest import Open, open_tab
-from tests.makers.detectors import Slowed, tiny_detector
+from tests.makers.detectors import Held, tiny_detector
 from tests.makers.pictures import encode, photo
 from tests.makers.purifiers import tiny_models
 
@@ -47,19 +47,6 @@ def replace(page: Page, file: Path, field: str = "#picture") -> None:
         expect(remove.first).to_be_hidden()  # a field that goes with the old picture would take the new one along
     page.locator(f"{field} input[type=file]").set_input_files(file)
     expect(remove.first).to_be_visible()  # while the file is on its way, the field would take no other one's place
-
-
-class Held(Slowed):
-    """One that answers nothing before `let` is set, however slow the machine is."""
-
-    def __init__(self) -> None:
-        super().__init__(0)
-        self.let = threading.Event()
-
-    def predict(self, pixels: Any) -> Any:
-        self.begun.set()
-        self.let.wait(300)
-        return super().predict(pixels)
 
 
 def test_three_pictures_in_a_row_and_only_the_last_is_answered(
@@ -129,14 +116,16 @@ def test_no_old_answer_stands_beside_a_new_picture_while_the_line_is_slow(
 
 
 def test_a_removed_picture_stays_removed(open_page: Open, serve: Callable[[Any], str], three: list[Path]) -> None:
-    detector = Slowed(1)
+    detector = Held()
     page = open_page(serve(detector))
     replace(page, three[0])
-    assert detector.begun.wait(30)
+    assert detector.begun.wait(60)
     page.locator("#picture").get_by_role("button", name="Remove Image").click()
     expect(page.locator("#status h2")).to_contain_text("No picture yet")
     page.evaluate(WATCH)
-    page.wait_for_timeout(2500)
+    detector.let.set()
+    assert detector.ended.wait(60)
+    page.wait_for_timeout(1000)  # in which the answer would come
     assert all("No picture yet" in seen for seen in page.evaluate("window.seen"))
     expect(page.locator("#status h2")).to_contain_text("No picture yet")
 
@@ -183,14 +172,17 @@ def test_three_batches_in_a_row_and_only_the_last_is_answered(
 def test_a_removed_picture_stays_removed_in_explore(
     open_page: Open, serve: Callable[[Any], str], three: list[Path]
 ) -> None:
-    page = open_page(serve(Slowed(1)))
+    detector = Held()
+    page = open_page(serve(detector))
     open_tab(page, "Explore")
     replace(page, three[0], "#explore-a")
-    page.wait_for_timeout(300)
+    assert detector.begun.wait(60)
     page.locator("#explore-a").get_by_role("button", name="Remove Image").click()
     expect(page.locator("#explore-a-answer h2")).to_contain_text("No picture yet")
     page.evaluate(WATCH.replace("#status h2", "#explore-a-answer h2"))
-    page.wait_for_timeout(2500)
+    detector.let.set()
+    assert detector.ended.wait(60)
+    page.wait_for_timeout(1000)
     assert all("No picture yet" in seen for seen in page.evaluate("window.seen"))
     expect(page.locator("#explore-a-map")).to_be_hidden()
 

@@ -59,13 +59,28 @@ class Slowed:
     def __init__(self, seconds: float) -> None:
         self.seconds, self._detector = seconds, tiny_detector()
         self.asked: list[Any] = []
-        self.begun = threading.Event()
+        self.begun, self.ended = threading.Event(), threading.Event()
 
     def predict(self, pixels: Any) -> Any:
         self.asked.append(pixels.shape[:2])
         self.begun.set()
         time.sleep(self.seconds)
-        return dataclasses.replace(self._detector.predict(pixels), probability=(pixels.shape[1] - 300) / 100)
+        found = dataclasses.replace(self._detector.predict(pixels), probability=(pixels.shape[1] - 300) / 100)
+        self.ended.set()
+        return found
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._detector, name)
+
+
+class Held(Slowed):
+    """One that answers nothing before `let` is set, however slow the machine is."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.let = threading.Event()
+
+    def predict(self, pixels: Any) -> Any:
+        self.begun.set()
+        self.let.wait(300)
+        return super().predict(pixels)

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -74,10 +73,10 @@ def test_a_folder_becomes_the_yardstick_of_this_page(
 
 
 def test_portions_follow_one_another_and_a_profile_of_a_file_is_used(
-    open_page: Open, serve: Callable[[Any], str], photographs: Path, monkeypatch: pytest.MonkeyPatch
+    open_page: Open, serve: Callable[..., str], photographs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chooser, "PORTION", 2)
-    address = serve(tiny_detector())
+    address = serve(tiny_detector(), anew=True)
     page = open_page(address)
     open_tab(page, "Your archive")
     choose(page, "real", photographs)
