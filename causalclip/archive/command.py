@@ -30,6 +30,7 @@ def archive(
     ),
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; without, Ray runs here.")] = None,
     stability: Annotated[bool, typer.Option("--stability", help="Check whether answers survive re-encoding.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how long it would take, from a sample.")] = False,
     duplicates: Annotated[bool, typer.Option("--duplicates", help="Also write groups of near-equal pictures.")] = False,
     profile: Annotated[
         Path | None, typer.Option(envvar=PROFILE, help="Of your own archive, which `calibrate` made.")
@@ -49,11 +50,24 @@ def archive(
     asked: dict[str, Any] = {"address": address, "stability": stability, "duplicates": duplicates}
     try:
         with speaking(lang):
+            if dry_run:
+                typer.echo(_plan(source, model, workers, stability=stability, profile=held_to(profile)))
+                return
             refused = _run(source, out, model, workers, profile=held_to(profile), **asked)
     except (ArchiveProblem, WeightsMissing, UnknownRuntime, BadProfile) as problem:
         typer.echo(str(problem), err=True)
         raise typer.Exit(getattr(problem, "code", 1)) from None
     raise typer.Exit(2 if refused else 0)
+
+
+def _plan(source: str, model: str, workers: int, *, stability: bool, profile: Profile | None) -> str:
+    """How long it would take; nothing is written."""
+    from causalclip.archive.planning import as_text, estimate
+    from causalclip.archive.running import Judge
+    from causalclip.archive.sources import list_pictures
+
+    pictures = list_pictures(source)
+    return as_text(estimate(pictures, Judge(str(detector_folder(model)), stability, profile)), workers=workers)
 
 
 def _run(
@@ -87,7 +101,8 @@ def _run(
     left = [path for path in left if named[path] == path]
     asked: dict[str, Any] = {"model": str(folder), "workers": workers, "stability": stability, "profile": profile}
     if left:
-        with ray_session(address), tqdm(total=len(pictures), initial=len(pictures) - len(left), unit="picture") as bar:
+        bar = tqdm(total=len(pictures), initial=len(pictures) - len(left), unit="picture")
+        with ray_session(address, workers=workers), bar:
             rows = []
             for row in judge_paths(left, **asked):
                 rows.append(row)

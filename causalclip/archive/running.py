@@ -1,16 +1,16 @@
-"""The run itself, on Ray Data: reading and decoding as tasks, the detector as a pool of actors, rows as a stream.
+"""The run itself, on Ray Data: a pool of actors that read, decode and judge, and their rows as a stream.
 
-What is in flight is bounded by Ray's back-pressure: a task that decodes waits while the actors have enough to do.
+An actor has one thread for the work and others that read ahead: pixels never leave the process that judges them, so no
+picture is packed, sent and held a second time. What is in flight are paths, bounded by Ray's back-pressure.
 """
 
 import logging
 import os
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
-
-import numpy as np
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before Ray is imported: nothing is reported to anyone
 os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
@@ -26,24 +26,27 @@ from causalclip.examine.examination import look_closer, read_claims
 from causalclip.pictures.formats import MAX_BYTES
 from causalclip.pictures.loading import ImageError, load_image
 from causalclip.profile import Profile
-from causalclip.provenance.reading import Provenance
 
 OURS = "Something went wrong here, and that is not the file's fault."
-TASK = 16  # paths that one decoding task is given
-BATCH = 4  # pictures that an actor is given at once
-BLOCK = 32 << 20  # bytes of decoded pictures that are sent together
+TASK = 8  # paths that an actor is given at once; their files' bytes may be read ahead
+READERS = 2  # files that an actor reads at once
+STORE = 100 << 20  # bytes of shared memory, for paths and rows alone
 
 
 @contextmanager
-def ray_session(address: str | None) -> Iterator[None]:
-    """A Ray of this process's own, stopped at the end; or the cluster at `address`, which goes on."""
+def ray_session(address: str | None, *, workers: int = 1) -> Iterator[None]:
+    """A Ray of this process's own, stopped at the end; or the cluster at `address`, which goes on.
+
+    workers: that there shall be room for.
+    """
     logging.getLogger("ray").setLevel(logging.ERROR)
     quiet: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
     try:
         if address:
             ray.init(address=address, **quiet)
         else:
-            ray.init(address="local", include_dashboard=False, **quiet)
+            room = max(workers, os.cpu_count() or 1)
+            ray.init(address="local", include_dashboard=False, num_cpus=room, object_store_memory=STORE, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ArchiveProblem(f"There is no Ray at {address}: {' '.join(str(error).split())}") from error
     try:
@@ -61,67 +64,70 @@ def judge_paths(
     """
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    context.target_max_block_size = BLOCK
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     tables = [pa.table({"path": paths[start : start + TASK]}) for start in range(0, len(paths), TASK)]
-    judged = (
-        ray.data.from_arrow(tables)
-        .map(decode, num_cpus=1)
-        .map_batches(
-            Judge,
-            fn_constructor_args=(model, stability, profile),
-            batch_size=BATCH,
-            compute=ray.data.ActorPoolStrategy(size=workers),
-            num_cpus=0.5,  # as Ray counts: half is left to decoding, which also keeps Ray from joining the two
-            zero_copy_batch=True,
-        )
+    judged = ray.data.from_arrow(tables).map_batches(
+        Judge,
+        fn_constructor_args=(model, stability, profile),
+        batch_size=TASK,
+        compute=ray.data.ActorPoolStrategy(size=workers),
+        num_cpus=1,
     )
     for row in judged.iter_rows():
         yield pickle.loads(row["row"])
 
 
-def decode(item: dict[str, Any]) -> dict[str, Any]:
-    """A path -> its row so far, and its claims and pixels (none where it has an error), packed for an actor."""
-    path = item["path"]
-    claims: Provenance | None = None
-    pixels: np.ndarray | None = None
-    try:
-        data = read_bytes(path, limit=MAX_BYTES + 1)
-        claims = read_claims(data)
-        loaded = load_image(data)
-        pixels = loaded.pixels
-        claims, cautions = look_closer(loaded, claims)
-        row = found_row(path, loaded, claims, cautions)
-    except ImageError as error:
-        row = failed_row(path, str(error))
-    except OSError as error:
-        row = failed_row(path, f"The file cannot be read: {error.strerror or type(error).__name__}.")
-    except Exception as error:  # ours, not the file's: it costs its row, not the run
-        row = failed_row(path, f"{OURS} ({type(error).__name__})")
-    return {"found": pickle.dumps((row, claims, pixels))}
-
-
 class Judge:
-    """An actor: one loaded detector, and pictures by the batch."""
+    """An actor: one loaded detector on one thread, and pictures by the path."""
 
     def __init__(self, model: str, stability: bool, profile: Profile | None) -> None:
-        from causalclip.detector import Detector
+        import cv2
+        import torch
 
+        from causalclip.detector import Detector
+        from causalclip.memory import keep_little
+
+        keep_little()
+        torch.set_num_threads(1)  # there are as many workers as cores
+        cv2.setNumThreads(1)
         detector = Detector.from_pretrained(model)
         self.detector, self.stability = detector.with_profile(profile) if profile else detector, stability
 
-    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[bytes]]:
-        found = [pickle.loads(packed) for packed in batch["found"]]
-        return {"row": [pickle.dumps(row if "error" in row else self.judge(row, *rest)) for row, *rest in found]}
+    def __call__(self, batch: Mapping[str, Iterable[Any]]) -> dict[str, list[bytes]]:
+        paths = [str(path) for path in batch["path"]]
+        with ThreadPoolExecutor(READERS) as readers:
+            files = readers.map(_read, paths)
+            rows = [self.row(path, found) for path, found in zip(paths, files, strict=True)]
+        return {"row": [pickle.dumps(row) for row in rows]}
 
-    def judge(self, row: Row, claims: Provenance, pixels: np.ndarray) -> Row:
+    def row(self, path: str, found: bytes | Exception) -> Row:
+        """One picture's, whatever its file is. found: its bytes, or why they could not be read."""
+        try:
+            if isinstance(found, Exception):
+                raise found
+            return self._examined(path, found)
+        except ImageError as error:
+            return failed_row(path, str(error))
+        except OSError as error:
+            return failed_row(path, f"The file cannot be read: {error.strerror or type(error).__name__}.")
+        except Exception as error:  # ours, not the file's: it costs its row, not the run
+            return failed_row(path, f"{OURS} ({type(error).__name__})")
+
+    def _examined(self, path: str, data: bytes) -> Row:
         from causalclip.examine.kind import NO_ANSWER
         from causalclip.examine.stability import check_stability
 
-        try:
-            verdict = self.detector.judge(pixels)
-            asked = self.stability and verdict.band != NO_ANSWER
-            checked = check_stability(self.detector, pixels, verdict) if asked else None
-            return judged_row(row, claims, verdict, self.detector, checked)
-        except Exception as error:  # as above
-            return failed_row(row["path"], f"{OURS} ({type(error).__name__})")
+        claims = read_claims(data)
+        loaded = load_image(data)
+        claims, cautions = look_closer(loaded, claims)
+        verdict = self.detector.judge(loaded.pixels)
+        asked = self.stability and verdict.band != NO_ANSWER
+        checked = check_stability(self.detector, loaded.pixels, verdict) if asked else None
+        return judged_row(found_row(path, loaded, claims, cautions), claims, verdict, self.detector, checked)
+
+
+def _read(path: str) -> bytes | Exception:
+    try:
+        return read_bytes(path, limit=MAX_BYTES + 1)
+    except Exception as error:  # said in the picture's row
+        return error
