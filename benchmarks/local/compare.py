@@ -1,10 +1,12 @@
 """What a comparison of two copies finds: python -m benchmarks.local.compare [--choose]
 
 Writes benchmarks/local/compare.json. On photographs of the test split of --data: copies that nobody changed, the same
-with one region changed by hand, real edits with their originals (the set `edits`), rooms from several places
-(--rooms), and pairs that have nothing to do with each other.
+with one region changed by hand, real edits with their originals (`edits`, and `edits2` of --originals), rooms from
+several places (--rooms), and pairs that have nothing to do with each other. With --keep FILE a run that was stopped
+goes on from there, whatever --count and --rooms are then.
 
---choose prints the threshold of a change and the curves of the answer, fitted on training pictures alone.
+--choose prints what the threshold of a change and the curves of the answer rest on, on training pictures alone: of
+--originals where that folder is, else of --data, whose pictures are small.
 """
 
 import argparse
@@ -13,25 +15,29 @@ import json
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from skimage import data as skimage_data
 from tqdm import tqdm
 
-from benchmarks.detection.edits import edited_region, find_edits, open_pair
 from benchmarks.local.copies import EDITS, FAINT, copied, edited, saved, strength
+from benchmarks.local.realedits import Real, covered, edits, edits2
 from causalclip.compare.alignment import lay_over
 from causalclip.compare.blocks import measure
 from causalclip.compare.changes import find_parts
 from causalclip.compare.comparison import Comparison, compare, plausible
 from causalclip.compare.judging import evidence
 from causalclip.compare.keypoints import place
+from causalclip.dataset.originals import read_originals
+from causalclip.dataset.table import PICTURES
 
 ROOT = Path(__file__).resolve().parents[2]
-SIDE = 1024  # px on the long side of a picture, at most
+SIDE, LEARNED = 1024, 768  # px on the long side of a picture, at most; of a training picture, as test pictures have
+SMALL = 500  # px of the long side: a smaller training picture says little of those
 NEAREST, FARTHEST = 1, 200  # numbers between two rooms' pictures: of one room, and of different ones
 FALSE_ALARMS = 0.02  # of unchanged copies of training pictures
 
@@ -39,18 +45,26 @@ FALSE_ALARMS = 0.02  # of unchanged copies of training pictures
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument(
+        "--originals", type=Path, default=ROOT.parent / "originals", help="of `causalclip data collect`"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "local" / "compare.json")
     parser.add_argument("--count", type=int, default=150, help="photographs")
     parser.add_argument("--rooms", type=int, default=100, help="pairs of rooms")
     parser.add_argument("--keep", type=Path, help="A file of rows that are measured already; the rest is added to it.")
     parser.add_argument("--choose", action="store_true")
     arguments = parser.parse_args()
-    split = "train" if arguments.choose else "test"
-    pictures = photographs(arguments.data / "forensics", split, arguments.count)
+    forensics, folder = arguments.data / "forensics", arguments.data / "vlm" / "daquar"
     if arguments.choose:
-        choose(pictures, list(rooms(arguments.data / "vlm" / "daquar", arguments.rooms, split)))
+        large = arguments.originals.is_dir()
+        pictures = (
+            learned(arguments.originals, arguments.count) if large else photographs(forensics, "train", arguments.count)
+        )
+        choose(pictures, list(rooms(folder, arguments.rooms, "train")))
         return
-    report = run(pictures, arguments.data, arguments.rooms, Kept(arguments.keep))
+    kept, real = Kept(arguments.keep), {"edits": edits(forensics), "edits2": edits2(arguments.originals)}
+    pictures = photographs(forensics, "test", arguments.count)
+    report = run(pictures, rooms(folder, arguments.rooms, "test"), real, kept)
     arguments.out.write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps(report, indent=2))
 
@@ -66,21 +80,33 @@ def photographs(root: Path, split: str, count: int) -> list[np.ndarray]:
     return own + found if split == "train" else found
 
 
+def learned(root: Path, count: int) -> list[np.ndarray]:
+    """Photographs of the training split from their originals, one of an owner, as large as those of test are."""
+    owners: dict[str, np.ndarray] = {}
+    records = [r for r in read_originals(PICTURES, root, each=1) if not r.label and r.kind == "photo"]
+    random.Random(1).shuffle(records)
+    for record in records:
+        if len(owners) < count and record.owner not in owners:
+            picture = _opened(root / record.path, LEARNED)
+            owners |= {record.owner: picture} if max(picture.shape) > SMALL else {}
+    return list(owners.values())
+
+
 def rooms(folder: Path, count: int, split: str) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
     """Pairs of (picture, picture, answer): neighbours show one room from two places, those far apart do not."""
     whole = len(list(folder.glob("image*.jpg")))
     low, high = (1, whole // 2 - FARTHEST) if split == "train" else (whole // 2 + 1, whole - FARTHEST)
     rng = np.random.default_rng(3)
-    for i in rng.choice(np.arange(low, high), count, replace=False):
+    for i in rng.permutation(np.arange(low, high))[:count]:
         first = _opened(folder / f"image{i}.jpg")
         yield first, _opened(folder / f"image{i + NEAREST}.jpg"), "same scene, another moment"
         yield first, _opened(folder / f"image{i + FARTHEST}.jpg"), "no match"
 
 
-def _opened(path: Path) -> np.ndarray:
+def _opened(path: Path, side: int = SIDE) -> np.ndarray:
     with Image.open(path) as file:
-        picture = file.convert("RGB")
-    picture.thumbnail((SIDE, SIDE))
+        picture = ImageOps.exif_transpose(file).convert("RGB")
+    picture.thumbnail((side, side))
     return np.asarray(picture)
 
 
@@ -91,14 +117,9 @@ def made(pictures: list[np.ndarray], *, seed: int) -> Iterator[tuple[np.ndarray,
         yield saved(picture, rng, low=70), saved(picture, rng), "recompressed", None
         yield saved(picture, rng, low=70), copied(picture, rng), "delivered", None
         kind = list(EDITS)[i % len(EDITS)]
-        changed, mask = edited(picture, pictures[(i + 7) % len(pictures)], kind, rng)
+        changed, mask = edited(picture, pictures[i - 7 if i >= 7 else min(i + 7, len(pictures) - 1)], kind, rng)
         faint = strength(picture, changed, mask) < FAINT
         yield saved(picture, rng, low=70), copied(changed, rng), f"{kind}, faint" if faint else kind, mask
-
-
-def hit(found: Comparison, mask: np.ndarray) -> bool:
-    """Whether a framed part lies on what was changed (mask of the first picture)."""
-    return any(mask[top:bottom, left:right].any() for left, top, right, bottom in (c.box_a for c in found.changes))
 
 
 class Kept:
@@ -119,17 +140,22 @@ class Kept:
         return self.rows[name]
 
 
-def run(pictures: list[np.ndarray], data: Path, count: int, kept: Kept) -> dict[str, Any]:
+def run(
+    pictures: list[np.ndarray],
+    places: Iterator[tuple[np.ndarray, np.ndarray, str]],
+    real: dict[str, Iterator[Real]],
+    kept: Kept,
+) -> dict[str, Any]:
     rows: dict[str, list[dict[str, Any]]] = {}
     for i, (a, b, kind, mask) in enumerate(tqdm(made(pictures, seed=1), total=3 * len(pictures), desc="copies")):
         rows.setdefault(kind, []).append(kept.row(f"copy {i}", a, b, mask))
+    pairs = {name: real_edits(name, found, kept) for name, found in real.items()}
     others: dict[str, list[dict[str, Any]]] = {"one room from two places": [], "two different rooms": []}
-    for i, (a, b, answer) in enumerate(tqdm(rooms(data / "vlm" / "daquar", count, "test"), total=2 * count)):
+    for i, (a, b, answer) in enumerate(tqdm(places, desc="rooms")):
         name = "two different rooms" if answer == "no match" else "one room from two places"
         others[name].append(kept.row(f"room {i}", a, b))
-    strangers = [kept.row(f"other {i}", picture, pictures[i - 1]) for i, picture in enumerate(pictures[:count])]
-    others["two different photographs"] = strangers
-    real = real_edits(data / "forensics", kept)
+    beside = list(pairwise(pictures))[: len(others["two different rooms"])]
+    others["two different photographs"] = [kept.row(f"other {i}", *pair) for i, pair in enumerate(beside)]
     copies = rows["recompressed"] + rows["delivered"]
     by_hand = [row for kind in EDITS for row in rows.get(kind, [])]
     return {
@@ -139,39 +165,48 @@ def run(pictures: list[np.ndarray], data: Path, count: int, kept: Kept) -> dict[
         "copies": {kind: _summary(rows[kind]) for kind in ("recompressed", "delivered")},
         "edits_found": _share(by_hand, "found"),
         "edits": {kind: _summary(found) for kind, found in rows.items() if kind not in ("recompressed", "delivered")},
-        "real_edits": _summary(list(real.values())) | {"pairs": real},
+        "real_edits": {name: _of_real(found) for name, found in pairs.items()},
         "others": {name: _summary(found) for name, found in others.items()},
     }
 
 
-def real_edits(root: Path, kept: Kept) -> dict[str, dict[str, Any]]:
-    """The set `edits`: each edit against its original; found where a frame lies on what their difference shows."""
+def real_edits(name: str, pairs: Iterator[Real], kept: Kept) -> dict[str, dict[str, Any]]:
+    """Each edit against its original; found where a frame lies on what their difference shows."""
     rows: dict[str, dict[str, Any]] = {}
-    for pair in tqdm(find_edits(root / "manifest.csv"), desc="edits"):
-        name, number = pair.name, 2
-        while name in rows:
-            name, number = f"{pair.name} ({number})", number + 1
-        edit, original = open_pair(pair, root)
-        region = edited_region(edit, original)
+    for pair, edit, original, region in tqdm(pairs, desc=name):
         known = None if isinstance(region, str) else region
-        row = kept.row(f"edit {name}", np.asarray(edit), np.asarray(original), known)
-        rows[name] = row | {"region": region if isinstance(region, str) else round(float(region.mean()), 3)}
+        row = kept.row(f"{name} {pair}", edit, original, known)
+        rows[pair] = row | {"region": region if known is None else round(float(known.mean()), 3)}
     return rows
 
 
+def _of_real(pairs: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Of all pairs, of those whose changed region is known, and of those of them that were pasted back."""
+    known = {name: row for name, row in pairs.items() if row["iou"] is not None}
+    pasted = [row for name, row in known.items() if "pasted back" in name]
+    whole = {"region known": list(known.values()), "pasted back": pasted}
+    return {"all": _summary(list(pairs.values()))} | {n: _summary(r) for n, r in whole.items() if r} | {"pairs": pairs}
+
+
 def _row(found: Comparison, mask: np.ndarray | None) -> dict[str, Any]:
+    boxes = [change.box_a for change in found.changes]
+    hit = any(mask is None or mask[top:bottom, left:right].any() for left, top, right, bottom in boxes)
     return {
         "answer": found.answer,
         "confidence": round(found.confidence, 3),
         "same": found.answer == "same picture",
-        "flagged": bool(found.changes),
-        "found": bool(found.changes) if mask is None else hit(found, mask),
+        "flagged": bool(boxes),
+        "found": hit,
+        "iou": None if mask is None else round(covered(boxes, mask), 3),
+        "seconds": round(found.seconds, 2),
     }
 
 
 def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     answers = {name: sum(r["answer"] == name for r in rows) for name in sorted({r["answer"] for r in rows})}
-    return {"n": len(rows), "answers": answers, "flagged": _share(rows, "flagged"), "found": _share(rows, "found")}
+    framed = [row["iou"] for row in rows if row["found"] and row["iou"] is not None]
+    said = {"n": len(rows), "answers": answers, "flagged": _share(rows, "flagged"), "found": _share(rows, "found")}
+    return said | ({"iou_where_found": round(float(np.mean(framed)), 3)} if framed else {})
 
 
 def _share(rows: list[dict[str, Any]], what: str) -> float:

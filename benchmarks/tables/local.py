@@ -35,20 +35,28 @@ def inside_aims(report: Report) -> list[Aim]:
 def compare(report: Report) -> str:
     kinds = {f"copies, {kind}": row for kind, row in report["copies"].items()}
     kinds |= {f"edits: {kind}": row for kind, row in report["edits"].items()}
-    kinds |= {"real edits and their originals": report["real_edits"]} | report["others"]
+    for name, found in report["real_edits"].items():
+        kinds |= {f"real edits, `{name}`: {part}": row for part, row in found.items() if part != "pairs"}
+    kinds |= report["others"]
     answers = ("same picture", "same scene, another moment", "no match")
     rows = [
         [kind, str(row["n"]), *(str(row["answers"].get(name, 0)) for name in answers), percent(row["flagged"])]
-        + ([percent(row["found"])] if "edit" in kind else [""])
+        + (_right(row) if "edit" in kind else ["", ""])
         for kind, row in kinds.items()
     ]
-    head = ["pairs", "number", *answers, "a part framed", "the right one"]
+    head = ["pairs", "number", *answers, "a part framed", "the right one", "IoU where it is"]
     said = (
         f"From {report['pictures']} photographs: a row of a few pairs says little. Edits by hand whose region changed "
-        "by less than 6 of 255 on average are counted as faint, in rows of their own. The real edits are those of the "
-        "set `edits`; where their difference shows no region, any frame counts."
+        "by less than 6 of 255 on average are counted as faint, in rows of their own. Real edits are of test pictures; "
+        "those that were made anew are left out of `edits2`. Where their difference shows no region, any frame counts. "
+        "IoU: of all frames of a pair together with what was changed; a frame is a rectangle, what was changed is not."
     )
     return f"{table(head, rows)}\n\n{said}"
+
+
+def _right(row: Report) -> list[str]:
+    """How often the right part is framed, and how well where it is."""
+    return [percent(row["found"]), f"{row['iou_where_found']:.2f}" if "iou_where_found" in row else ""]
 
 
 def compare_aims(report: Report) -> list[Aim]:

@@ -77,7 +77,7 @@ def _warp(fine: np.ndarray, to_grid: np.ndarray, size: tuple[int, int]) -> tuple
 def _refined(base: np.ndarray, fine: np.ndarray, to_grid: np.ndarray) -> np.ndarray:
     """The placement after ECC (Evangelidis and Psarakis, PAMI 2008); as it was where that finds nothing better."""
     zoom = min(1.0, REFINE / max(base.shape[:2]))
-    size = round(base.shape[1] * zoom), round(base.shape[0] * zoom)
+    size = max(1, round(base.shape[1] * zoom)), max(1, round(base.shape[0] * zoom))
     small = _scaling(zoom, zoom)
     template = cv2.resize(cv2.cvtColor(base, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
     laid, inside = _warp(fine, small @ to_grid, size)

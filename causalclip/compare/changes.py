@@ -10,13 +10,14 @@ from scipy.ndimage import find_objects, label, maximum_filter, minimum_filter
 
 from causalclip.compare.blocks import BLOCK, STRIDE, Blocks
 
-HIGH, LOW = (
-    18.0,
-    6.0,
-)  # z that a change reaches somewhere, and everywhere; set by hand on about 70 copies of training pictures
+# z that a change reaches somewhere, and everywhere; set by hand on about 70 copies of training pictures.
+HIGH, LOW = 18.0, 6.0
 # z times the share of its structure that a change takes away: a part of a copy that nobody changed differs in tone or
-# sharpness and keeps its structure (0.08 at most in about 50 copies of training pictures).
-LOST = 0.3
+# sharpness and keeps its structure (0.36 at most in 52 copies of training pictures).
+LOST = 0.6
+# Less z is enough for a part that is so large a share of the picture: where compression alone differs, it does so in
+# specks (0.0043 at most in the same 52 copies).
+WIDE, WIDELY = 0.01, 10.0
 # Where a textured block shows something else altogether, however coarse both copies are: its structure's correlation is
 # below FOREIGN in so many blocks that touch (none of 29 copies that nobody changed has one below 0.65).
 FOREIGN, TOGETHER = 0.4, 4
@@ -37,7 +38,7 @@ class Part:
 
 
 def find_parts(blocks: Blocks, *, high: float = HIGH, low: float = LOW, lost: float = LOST) -> list[Part]:
-    """The changed parts, strongest first: over `low` everywhere, and over `high` somewhere or of another structure."""
+    """The changed parts, strongest first: over `low` everywhere, and over `high` somewhere, wide, or of other shape."""
     smooth = smoothed(blocks)
     foreign = blocks.textured & (blocks.similarity < FOREIGN) & minimum_filter(blocks.inside, 3, mode="constant")
     groups, count = label((smooth > low) | foreign, np.ones((3, 3)))
@@ -47,7 +48,8 @@ def find_parts(blocks: Blocks, *, high: float = HIGH, low: float = LOW, lost: fl
         mask = groups == i
         peak = float(smooth[mask].max())
         part = Part(mask, peak, peak * (1 - float(blocks.similarity[mask].mean())))
-        changed = part.strength > high or part.lost > lost or foreign[mask].sum() >= TOGETHER
+        needed = min(high, WIDELY) if mask.sum() >= WIDE * cells else high
+        changed = part.strength > needed or part.lost > lost or foreign[mask].sum() >= TOGETHER
         if changed and mask.sum() >= max(2, SMALLEST * cells):
             parts.append(part)
     return sorted(parts, key=lambda part: -part.strength)[:MOST]

@@ -14,6 +14,7 @@ import numpy as np
 
 SIDE = 1000  # px on the long side of what is searched for points
 SMALLEST = 480  # px: a smaller picture is enlarged to it, or it has too few points
+NARROWEST = 8  # px of the short side of what is searched: a banner has no points
 POINTS, CONTRAST = 3000, 0.02
 RATIO = 0.8  # a match must be so much nearer than the second best (Lowe, IJCV 2004)
 NEAR = 3.0  # px at SIDE: how far a point may land from its match
@@ -77,12 +78,15 @@ def searched(pixels: np.ndarray, *, smallest: int = SMALLEST) -> tuple[np.ndarra
     long = max(grey.shape)
     zoom = min(SIDE, max(smallest, long)) / long
     if zoom != 1:
-        grey = cv2.resize(grey, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC)
+        size = max(1, round(grey.shape[1] * zoom)), max(1, round(grey.shape[0] * zoom))  # a banner gets that narrow
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC)
     return cv2.createCLAHE(2.0, (8, 8)).apply(grey), zoom
 
 
 def find(grey: np.ndarray, method: Method, *, points: int = POINTS, contrast: float = CONTRAST) -> Points:
     """The most distinct points of a picture; contrast: what a SIFT point must have at least."""
+    if min(grey.shape) < NARROWEST:  # SIFT's own octaves get down to nothing there
+        return Points(np.zeros((0, 2), np.float32), np.zeros((0, 1), np.float32))
     finder: Any = (
         cv2.SIFT.create(nfeatures=points, contrastThreshold=contrast) if method == "SIFT" else cv2.ORB.create(points)
     )

@@ -25,7 +25,7 @@ from causalclip.examine.steps import Step, next_steps
 from causalclip.languages import current
 from causalclip.maps.overlay import shrink
 from causalclip.maps.reliability import unknowable, unknown_share
-from causalclip.maps.words import tied_to_no_place
+from causalclip.maps.words import control, tied_to_no_place
 from causalclip.pictures.formats import MAX_BYTES, sniff, too_many_bytes
 from causalclip.pictures.loading import LoadedImage, load_image, read_file
 from causalclip.pictures.plaintext import clean
@@ -142,6 +142,7 @@ class Examination:
             "notes": list(self.notes),
             "tied_to_no_place": tied_to_no_place(detection),
             "map_cannot_know": unknown_share(detection, unknowable(self.pixels)),
+            "map_control": control(),
             "parts": self.parts.as_dict(),
             "views": [{"kind": view.kind, "box": list(view.box)} for view in detection.views],
             "model": detection.model,

@@ -24,9 +24,13 @@ SMALLEST = 0.01  # of the picture's area
 SHORTEST = 96  # px of a side, in the picture itself
 FILLED, MOSTLY = 0.86, 0.6  # of a rectangle that is no page: by itself, and with three straight sides
 MOST = 6  # colours of a page
-HALF = 0.5  # of what lies in a box around another that is page: then the box is a card
+# A box around another is a card where what lies between them is even (levels that a neighbourhood spans) in so large a
+# part of it, and so much of that is of its three commonest colours; SAMPLE of its pixels are looked at.
+EVEN, MUCH, PLAIN, SAMPLE = 2, 0.25, 0.7, 20000
+SAME = 0.05  # of a box that is outside another one in it: both are the same
 RUN = 60  # px at WORK of a straight line of a page's colour
 RINGING = 8  # px of a JPEG's block beside an edge
+FAINT, PIECE, WIDE = 2.5, 16, 3  # levels, and px along and across, of a step from a page to a sky of nearly its hue
 STRAIGHT = 0.55  # of a side's length that stands out of what is beside it
 WHOLE = 0.9  # of the picture: a rectangle that covers more is the picture itself
 PAGE = 0.6  # of what is outside the rectangles that is flat, or it is no page
@@ -50,13 +54,17 @@ def find_pictures(pixels: np.ndarray) -> tuple[Inside, ...]:
     colours = _colours(small)
     page = np.any(colours, 0) if colours else np.zeros(small.shape[:2], bool)
     found = [_rectangles(~one) for one in (page, *colours)]  # a dark picture on white is no page but a dark one's
-    boxes = _settled([box for some in found for box in some if _is_picture(small, box)], page)
+    seen = {box for some in found for box in some if _is_picture(small, box)}
+    # Their sides first: what has none is a light or a dark part of a picture, and must not stand for the whole of it.
+    sided = {box: side for box in sorted(seen) if (side := _snapped(pixels, box, zoom))}
+    boxes = _settled(list(sided), small)
     if not boxes or not _is_page(page, boxes):
         return ()
-    snapped = [box for box in (_snapped(pixels, box, zoom) for box in boxes) if box]
     whole = height * width
     kept = [
-        box for box in snapped if min(box[2] - box[0], box[3] - box[1]) >= SHORTEST and SMALLEST * whole <= _area(box)
+        box
+        for box in {sided[box] for box in boxes}
+        if min(box[2] - box[0], box[3] - box[1]) >= SHORTEST and SMALLEST * whole <= _area(box)
     ]
     if len(kept) == 1 and _area(kept[0]) > WHOLE * whole:
         return ()
@@ -70,7 +78,7 @@ def _area(box: Box) -> int:
 def _colours(small: np.ndarray) -> list[np.ndarray]:
     """Where each of a page's colours is, the commonest first: bool [h, w] each, flat there or a long line."""
     kernel = np.ones((5, 5), np.uint8)
-    flat = _largest(cv2.subtract(cv2.dilate(small, kernel), cv2.erode(small, kernel))) <= FLAT
+    flat = _span(small) <= FLAT
     red, green, blue = (channel.astype(np.uint16) >> 3 for channel in cv2.split(small))
     coarse = red << 10 | green << 5 | blue
     counts = np.bincount(coarse[flat], minlength=32768)
@@ -81,7 +89,8 @@ def _colours(small: np.ndarray) -> list[np.ndarray]:
         middle = np.median(small[flat & (coarse == colour)], 0)
         mine: np.ndarray = cv2.inRange(small, np.ceil(middle - NEAR), np.floor(middle + NEAR)) // 255
         # A gutter between two pictures is too narrow to be flat, and long.
-        lines = [cv2.morphologyEx(mine, cv2.MORPH_OPEN, np.ones(shape, np.uint8)) for shape in ((1, RUN), (RUN, 1))]
+        off = _largest(cv2.absdiff(small, (*np.round(middle).tolist(), 0.0)))
+        lines = [_line(off, shape) for shape in ((1, RUN), (RUN, 1))]
         found.append(((mine & near_flat) | lines[0] | lines[1]).astype(bool))
     return found
 
@@ -92,18 +101,52 @@ def _largest(planes: np.ndarray) -> np.ndarray:
     return cv2.max(cv2.max(red, green), blue)
 
 
-def _settled(boxes: list[Box], page: np.ndarray) -> list[Box]:
+def _span(small: np.ndarray) -> np.ndarray:
+    """Levels that the neighbourhood of every pixel spans, of the channel that spans most: uint8 [h, w]."""
+    kernel = np.ones((5, 5), np.uint8)
+    return _largest(cv2.subtract(cv2.dilate(small, kernel), cv2.erode(small, kernel)))
+
+
+def _line(off: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Where a straight line of a colour runs, which a JPEG may have left uneven: uint8 [h, w].
+
+    off: levels by which every pixel differs from the colour, uint8 [h, w].
+    """
+    along = cv2.compare(cv2.blur(off, shape[::-1], borderType=cv2.BORDER_REFLECT), NEAR, cv2.CMP_LE)
+    near = cv2.compare(off, 2 * NEAR, cv2.CMP_LE)
+    return cv2.bitwise_and(cv2.dilate(along, np.ones(shape, np.uint8)), near) // 255
+
+
+def _settled(boxes: list[Box], small: np.ndarray) -> list[Box]:
     """One of boxes that are nearly the same; of one in another the inner one where the rest is page, else the outer."""
     kept: list[Box] = []
+    even = _span(small) <= EVEN
     for box in sorted(boxes, key=_area):  # the inner ones first
         inner = [other for other in kept if _common(box, other) > 0.8 * _area(other)]
-        rest = page[box[1] : box[3], box[0] : box[2]].astype(float).copy()
+        rest = np.ones((box[3] - box[1], box[2] - box[0]), bool)
         for left, top, right, bottom in inner:
-            rest[max(0, top - box[1]) : bottom - box[1], max(0, left - box[0]) : right - box[0]] = np.nan
-        seen = rest[~np.isnan(rest)]
-        if not inner or (len(seen) > 0.05 * rest.size and seen.mean() < HALF):
+            rest[max(0, top - box[1]) : bottom - box[1], max(0, left - box[0]) : right - box[0]] = False
+        around = small[box[1] : box[3], box[0] : box[2]][rest & even[box[1] : box[3], box[0] : box[2]]]
+        same = len(inner) == 1 and rest.mean() < SAME
+        if not inner or not (same or (len(around) > MUCH * rest.sum() and _is_plain(around))):
             kept = [other for other in kept if other not in inner] + [box]
     return kept
+
+
+def _is_plain(pixels: np.ndarray) -> bool:
+    """Whether most of what is even, [N, 3], is of three colours: a page, a card on it and a bar.
+
+    A sky is even from one pixel to the next, too, but not of one colour all over: three hold 0.5 of one at most, and
+    0.87 of a page at least (50 pages of training pictures).
+    """
+    codes = pixels[:: 1 + len(pixels) // SAMPLE].astype(int) @ [65536, 256, 1]
+    left, share = codes, 0.0
+    for _ in range(3):
+        if len(left):
+            values, counts = np.unique(left, return_counts=True)
+            share += counts.max() / len(codes)
+            left = left[left != values[counts.argmax()]]
+    return share >= PLAIN
 
 
 def _common(a: Box, b: Box) -> int:
@@ -205,6 +248,28 @@ def _strongest(strip: np.ndarray, at: float, reach: int, inwards: int, axis: int
         return _Side(int(np.clip(round(at), 0, length)), True, True)
     lines = np.moveaxis(strip, axis, 0)[low - 1 : high + 1].astype(np.int16)
     steps = np.abs(np.diff(lines, axis=0)).max(2)  # before each place
-    best = int(np.argmax(np.minimum(steps, 48).mean(1) + 1e-3 * inwards * np.arange(len(steps))))  # the inner of equals
-    straight = bool((steps[best] > NEAR).mean() >= STRAIGHT)
+    inner = 1e-3 * inwards * np.arange(len(steps))  # the inner of equals
+    best = int(np.argmax(np.minimum(steps, 48).mean(1) + inner))
+    if (steps[best] > NEAR).mean() >= STRAIGHT:
+        return _Side(low + best, True, False)
+    faint = _faint(lines, inwards)
+    best = int(np.argmax(faint))
+    straight = bool(faint[best] >= STRAIGHT)
     return _Side(low + best if straight else round(at), straight, False)
+
+
+def _faint(lines: np.ndarray, inwards: int) -> np.ndarray:
+    """Of lines beside each other, [N + 1, L, 3]: the share of pieces before each of N places where an even page ends.
+
+    A step of a few levels shows where pixels along it are taken together.
+    """
+    count = lines.shape[1] // PIECE
+    pieces = lines[:, : count * PIECE].reshape(len(lines), count, PIECE, 3)
+    mean, even = pieces.mean(2), (pieces.max(2) - pieces.min(2)).max(2) <= FLAT
+    off = np.zeros((len(lines) - 1, count), bool)
+    for i in range(WIDE, len(lines) - WIDE):
+        before, after = slice(i - WIDE, i), slice(i, i + WIDE)
+        outside, inside = (before, after) if inwards > 0 else (after, before)
+        step = np.abs(mean[inside].mean(0) - mean[outside].mean(0)).max(1)
+        off[i - 1] = even[outside].all(0) & (step > FAINT)
+    return off.mean(1) if count else np.zeros(len(off))

@@ -11,7 +11,7 @@ from skimage import data
 from causalclip.compare import Comparison, compare
 from causalclip.compare.changes import HIGH
 from causalclip.compare.drawing import draw_boxes, overlaid
-from causalclip.compare.judging import judge
+from causalclip.compare.judging import MOST, judge
 from causalclip.compare.words import headline, row
 from causalclip.pictures.delivery import encode
 
@@ -104,6 +104,27 @@ def test_the_order_of_the_two_makes_no_difference(picture: np.ndarray, changed: 
 def test_the_same_two_get_the_same_answer(picture: np.ndarray, changed: np.ndarray) -> None:
     first, second = (compare(picture, changed).as_dict() for _ in range(2))
     assert first | {"seconds": 0} == second | {"seconds": 0}
+
+
+@pytest.mark.parametrize("side", [2, 17, 300])
+def test_a_file_and_itself_are_the_same_picture_whatever_it_shows(side: int) -> None:
+    """Few points, or none, are found in what is small or empty."""
+    empty = np.full((side, side, 3), 9, np.uint8)
+    found = compare(empty, empty.copy())
+    assert (found.answer, found.confidence, found.changes) == ("same picture", MOST, ())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 512), (20, 20000)], ids=["a pixel", "a line", "a banner"])
+def test_what_is_too_small_to_have_points_is_no_match(picture: np.ndarray, size: tuple[int, int]) -> None:
+    small = cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
+    assert compare(small, picture).answer == compare(picture, small).answer == "no match"
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_turned_copy_is_the_same_picture(picture: np.ndarray, changed: np.ndarray, turns: int) -> None:
+    found = compare(picture, np.ascontiguousarray(np.rot90(changed, turns)))
+    assert found.answer == "same picture"
+    assert overlap(found.changes[0].box_a, BOX) > 0.4
 
 
 def test_one_thing_from_two_places_is_no_copy() -> None:

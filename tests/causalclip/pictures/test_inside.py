@@ -61,3 +61,26 @@ def test_the_answer_on_a_page_says_so() -> None:
 def test_nothing_is_found_where_there_is_hardly_anything() -> None:
     for shape in ((64, 64), (64, 4000)):
         assert find_pictures(np.full((*shape, 3), 200, np.uint8)) == ()
+
+
+@pytest.mark.parametrize("lightest", [242, 230])
+def test_a_sky_of_nearly_the_pages_colour_is_a_part_of_the_picture(lightest: int) -> None:
+    """The sky is even from one pixel to the next, but it is no page: its colour changes from top to bottom."""
+    photograph = np.array(Image.fromarray(data.coffee()).resize((600, 400)))
+    photograph[:220] = np.linspace(lightest, 205, 220, dtype=np.uint8)[:, None, None]
+    sheet = page(ground=255, saved=None).copy()
+    sheet[BOX[1] : BOX[3], BOX[0] : BOX[2]] = photograph
+    [found] = find_pictures(np.asarray(encode(Image.fromarray(sheet), "JPEG", 85)))
+    assert np.abs(np.array(found.box) - BOX).max() <= 4
+
+
+def test_a_card_around_a_picture_is_no_picture() -> None:
+    """Its ground has one colour all over, and text on it."""
+    sheet = np.full((900, 900, 3), 255, np.uint8)
+    sheet[100:760, 100:800] = (236, 239, 244)
+    card = Image.fromarray(sheet)
+    for y in (130, 154, 178, 640, 664, 688):
+        ImageDraw.Draw(card).text((130, y), "The council voted on Tuesday to reopen the bridge. " * 2, (20, 20, 20))
+    card.paste(Image.fromarray(data.coffee()).resize((600, 400)), (150, 220))
+    [found] = find_pictures(np.asarray(encode(card, "JPEG", 85)))
+    assert np.abs(np.array(found.box) - (150, 220, 750, 620)).max() <= 2

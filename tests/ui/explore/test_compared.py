@@ -1,0 +1,77 @@
+"""Two copies compared: every door gives the same answer."""
+
+import ast
+import asyncio
+import base64
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from mcp import ClientSession
+from mcp.client.streamable_http import streamablehttp_client
+from skimage import data
+from typer.testing import CliRunner
+
+from causalclip import load_image
+from causalclip.cli import app as command_line
+from causalclip.compare import compare
+from tests.makers.pictures import encode
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A photograph, and a copy of it in another format with a part covered."""
+    folder = tmp_path_factory.mktemp("pair")
+    covered = np.array(data.astronaut())
+    covered[60:150, 120:200] = 90
+    paths = folder / "a.png", folder / "b.webp"
+    for pixels, path, kind in zip((data.astronaut(), covered), paths, ("PNG", "WebP"), strict=True):
+        path.write_bytes(encode(pixels, kind))
+    return paths
+
+
+@pytest.fixture(scope="module")
+def expected(pair: tuple[Path, Path]) -> dict[str, Any]:
+    """What Python says."""
+    found = compare(*(load_image(path).pixels for path in pair)).as_dict()
+    assert found["answer"] == "same picture"
+    assert len(found["changes"]) == 1
+    return timeless(found)
+
+
+def timeless(answer: dict[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(answer))
+    return {name: value for name, value in plain.items() if name not in ("seconds", "paths")}
+
+
+def test_the_command_line_and_its_report(pair: tuple[Path, Path], expected: dict[str, Any], tmp_path: Path) -> None:
+    result = CliRunner().invoke(command_line, ["compare", *map(str, pair), "--json", "--out-dir", str(tmp_path)])
+    assert timeless(json.loads(result.stdout)) == expected
+    assert timeless(json.loads((tmp_path / "comparison.json").read_text())["comparison"]) == expected
+    assert expected["sentence"] in (tmp_path / "comparison.html").read_text()
+
+
+def test_http(tiny_app: str, pair: tuple[Path, Path], expected: dict[str, Any]) -> None:
+    answer = Client(tiny_app, verbose=False).predict(*(handle_file(path) for path in pair), api_name="/compare")
+    assert timeless(answer) == expected
+
+
+def test_an_agent(tiny_app: str, pair: tuple[Path, Path], expected: dict[str, Any]) -> None:
+    first, second = (
+        f"data:image/{path.suffix[1:]};base64,{base64.b64encode(path.read_bytes()).decode()}" for path in pair
+    )
+
+    async def ask() -> Any:
+        address = f"{tiny_app}gradio_api/mcp/"
+        async with streamablehttp_client(address) as (read, write, _), ClientSession(read, write) as agent:
+            await agent.initialize()
+            return await agent.call_tool("compare", {"first": first, "second": second})
+
+    with ThreadPoolExecutor(1) as pool:  # browser tests keep an event loop running in this thread
+        answer = pool.submit(asyncio.run, ask()).result()
+    assert not answer.isError, answer
+    assert timeless(ast.literal_eval(answer.content[0].text)) == expected
