@@ -89,7 +89,7 @@ def _colours(small: np.ndarray) -> list[np.ndarray]:
         middle = np.median(small[flat & (coarse == colour)], 0)
         mine: np.ndarray = cv2.inRange(small, np.ceil(middle - NEAR), np.floor(middle + NEAR)) // 255
         # A gutter between two pictures is too narrow to be flat, and long.
-        off = _largest(cv2.absdiff(small, (*np.round(middle).tolist(), 0.0)))
+        off = _largest(cv2.absdiff(small, np.append(np.round(middle), 0)))
         lines = [_line(off, shape) for shape in ((1, RUN), (RUN, 1))]
         found.append(((mine & near_flat) | lines[0] | lines[1]).astype(bool))
     return found
@@ -112,9 +112,8 @@ def _line(off: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
     off: levels by which every pixel differs from the colour, uint8 [h, w].
     """
-    along = cv2.compare(cv2.blur(off, shape[::-1], borderType=cv2.BORDER_REFLECT), NEAR, cv2.CMP_LE)
-    near = cv2.compare(off, 2 * NEAR, cv2.CMP_LE)
-    return cv2.bitwise_and(cv2.dilate(along, np.ones(shape, np.uint8)), near) // 255
+    along = (cv2.blur(off, shape[::-1], borderType=cv2.BORDER_REFLECT) <= NEAR).astype(np.uint8)
+    return cv2.dilate(along, np.ones(shape, np.uint8)) & (off <= 2 * NEAR).astype(np.uint8)
 
 
 def _settled(boxes: list[Box], small: np.ndarray) -> list[Box]:
