@@ -200,7 +200,7 @@ def part(parts: Parts | None, *, checking: bool = True) -> str:
         return f"<p class='cc-small'>{_(LOOKING_FOR_PARTS)}</p>" if checking else ""
     if not parts.found:
         return f"<p class='cc-small'>{escape(parts.sentence)}</p>"
-    return f"<div class='cc-differs'><h3>{_(DIFFERS)}</h3><p>{escape(parts.sentence)}</p></div>"
+    return f"<div class='cc-part-found'><h3>{_(DIFFERS)}</h3><p>{escape(parts.sentence)}</p></div>"
 
 
 def _unanswered(headline: Headline, detection: Detection, links: str, parts: Parts | None) -> str:

@@ -47,8 +47,8 @@ def raced_uploads(target: Target) -> tuple[bool, str]:
 def empty_files(target: Target) -> tuple[bool, str]:
     """Sends 10,000 empty files from six addresses; looks how late the last goes, and if others can send meanwhile"""
     others = [target.elsewhere(number) for number in range(70, 76)]
-    owners = tuple(other.owner(other.upload(b"x")) for other in others)
     body, page = (PART + b"\r\n") * 50 + b"--b--\r\n", {"Origin": target.address.rstrip("/")}
+    owners = tuple(other.owner(other.upload(b"x", **page)) for other in others)
 
     def send(i: int) -> int:
         with others[i % 6].http() as http:

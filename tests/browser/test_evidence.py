@@ -123,6 +123,8 @@ def test_evidence_is_accessible_and_fits(
 ) -> None:
     page = open_page(width=width, dark=dark)
     give(page, claiming)
+    expect(page.locator("#causal-map img")).to_be_attached()
+    page.locator("#causal-map").scroll_into_view_if_needed()  # far down on a phone, a picture waits to be loaded
     concluded(page)
     for summary in page.locator("#provenance summary").all():
         summary.click()

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from causalclip.examine.batch import NOT_EXAMINED
-from causalclip.examine.headline import ANSWERS, CLAIMED, SIGNED
+from causalclip.examine.headline import ANSWERS, BUT_A_PART, CLAIMED, SIGNED
 from causalclip.examine.kind import TITLE
 from causalclip.languages import ngettext
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # What needs a look first stands first; what is signed as captured last.
 LAST = ("Likely not generated", "Signed as captured")
+A_PART = "one part differs"  # these are counted together, whatever is said of the whole
 ORDER = (*(answer for answer in ANSWERS if answer not in LAST), NOT_EXAMINED, *LAST)
 
 
@@ -27,8 +28,9 @@ def rank(row: Row) -> tuple[int, float, int]:
 
 def counts(rows: Iterable[Row]) -> str:
     """How many rows have which answer, in the same order: "3 likely generated, 12 inconclusive"."""
-    found = Counter(row.answer for row in rows)
-    return ", ".join(_counted(name, found[name]) for name in ORDER if found[name])
+    found = Counter(A_PART if row.answer in BUT_A_PART.values() else row.answer for row in rows)
+    order = dict.fromkeys(A_PART if name in BUT_A_PART.values() else name for name in ORDER)
+    return ", ".join(_counted(name, found[name]) for name in order if found[name])
 
 
 def _counted(answer: str, n: int) -> str:
@@ -43,6 +45,7 @@ def _counted(answer: str, n: int) -> str:
         CLAIMED["part generated"]: ngettext(
             "{n} whose file says it was partly generated", "{n} whose files say they were partly generated", n
         ),
+        A_PART: ngettext("{n} with one part that differs", "{n} with one part that differs", n),
         "Likely generated": ngettext("{n} likely generated", "{n} likely generated", n),
         "Inconclusive": ngettext("{n} inconclusive", "{n} inconclusive", n),
         "Likely not generated": ngettext("{n} likely not generated", "{n} likely not generated", n),

@@ -121,7 +121,7 @@ def test_how_far_it_is_stands_beneath_the_answer_with_a_bar_and_the_time() -> No
     assert "Waiting" not in checking(2, 8)
 
 
-def test_nine_copies_share_passes_of_two_views_each(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nine_copies_of_two_views_each_share_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     detector, pixels = tiny_detector(), photo(200, 150)
     detection, passes = detector.predict(pixels), []
     walk = Tower.forward
@@ -132,7 +132,7 @@ def test_nine_copies_share_passes_of_two_views_each(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(Tower, "forward", watch)
     check_stability(detector, pixels, detection)
-    assert passes == [8, 8, 1]  # one of the 18 views is equal to another
+    assert passes == [5, 5, 5, 2]  # one of the 18 views is equal to another
 
 
 def test_of_a_large_picture_the_centre_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,8 +148,9 @@ def test_panel_says_everything_in_words_too() -> None:
     assert drawn.count("<circle") == 9
     assert drawn.count("<svg") == drawn.count("<svg width='100%' height='22' aria-hidden='true'") == 9
     rows = re.findall(r"<tr[^>]*><th scope='row'>(.*?)</th>.*?</svg></td><td>(.*?)</td><td>(.*?)</td>", drawn)
-    assert rows[0] == ("as it is", "▲ likely generated", "0.88")
-    assert rows[2] == ("JPEG 70", "◆ inconclusive, another answer", "0.38")
+    silent = "<span aria-hidden='true'>{}</span> "
+    assert rows[0] == ("as it is", silent.format("▲") + "likely generated", "0.88")
+    assert rows[2] == ("JPEG 70", silent.format("◆") + "inconclusive, another answer", "0.38")
     assert f"<b>No: {OTHER.format(n=1, m=0)}.</b>" in drawn
 
 
