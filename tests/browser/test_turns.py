@@ -91,6 +91,7 @@ def test_no_old_answer_stands_beside_a_new_picture_while_the_line_is_slow(
     page = open_page()
     replace(page, files["photo.jpg"])
     expect(page.locator("#facts")).to_contain_text("640 × 480")
+    expect(page.locator("#stability table")).to_be_visible()  # what still comes in of the old picture shows it again
     held: list[Route] = []
     slow = threading.Event()
     slow.set()
