@@ -44,6 +44,7 @@ RELIABLE = N_(
     "A part was found in {unedited} of {photographs} test photographs that nobody edited, in {retouched} of {others} "
     "retouched ones, and in {pasted} of {edits} into which a part was pasted."
 )
+IN_VIEW = N_("The threshold was set with those unedited ones in view, so it may happen more often with others.")
 NONE = N_("No part stands out. That says little: most parts that are pasted in or generated are not found.")
 MISSED = N_(
     "No part stands out. That says little: of 100 test pictures into which a part was pasted, {pasted} look like this, "
@@ -175,7 +176,7 @@ def _reliable(revision: str) -> str:
     if rates is None:
         return ""
     calm, retouched, pasted = (rates[kind] for kind in ("unedited", "retouched", "pasted back"))
-    return _(
+    counted = _(
         RELIABLE,
         unedited=calm["flagged"],
         photographs=calm["n"],
@@ -184,6 +185,7 @@ def _reliable(revision: str) -> str:
         pasted=pasted["flagged"],
         edits=pasted["n"],
     )
+    return f"{counted} {_(IN_VIEW)}"
 
 
 def _none(revision: str) -> str:
