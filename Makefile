@@ -35,7 +35,7 @@ types: .venv/.dev
 	$(BIN)/lint-imports --no-cache
 
 suite: .venv/.dev
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 10
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 10 -r fER
 
 # What is new since the last commit; SINCE=main is what is new on a branch.
 SINCE ?= HEAD

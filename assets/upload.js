@@ -29,15 +29,33 @@
   const fieldOf = (event) => event.target instanceof Element && event.target.closest(place);
   // What is pasted goes to the first empty field that is in sight.
   const empty = () => [...document.querySelectorAll(place)].filter((e) => e.checkVisibility()).map(inputOf).find(Boolean);
-  document.addEventListener(
-    "change",
-    (event) => {
-      const input = event.target;
-      if (input === inputOf(fieldOf(event)) && input.files.length && input.files[0].name !== plain(input.files[0]).name) fill(input, input.files);
-    },
-    true,
-  );
+  const most = () => Number(document.querySelector("#on-its-way [data-bytes]").dataset.bytes);
+  document.addEventListener("change", (event) => {
+    const input = event.target, field = fieldOf(event);
+    if (input !== inputOf(field) || !input.files.length) return;
+    if (input.files[0].size > most()) {  // refused here, in a sentence of ours (assets/stale.js)
+      event.stopImmediatePropagation();
+      input.value = "";
+      field.dispatchEvent(new Event("cc-large", { bubbles: true }));
+    } else if (input.files[0].name !== plain(input.files[0]).name) fill(input, input.files);
+  }, true);
   document.addEventListener("drop", (event) => offer(event, event.dataTransfer.files, inputOf(fieldOf(event))), true);
+  // The field's own button would send what it reads past all this, and say nothing where it finds no picture.
+  document.addEventListener("click", async (event) => {
+    const button = event.target instanceof Element && event.target.closest("[data-testid='source-select'] button:last-of-type");
+    const field = button && fieldOf(event), input = inputOf(field);
+    if (!input) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    try {
+      const [item] = (await navigator.clipboard.read()).filter((i) => i.types.some((t) => t.startsWith("image/")));
+      const kind = item.types.find((t) => t.startsWith("image/"));
+      fill(input, [new File([await item.getType(kind)], `pasted.${kind.slice(6)}`, { type: kind })]);
+    } catch {  // there is none, or the browser does not let the page read it
+      return field.dispatchEvent(new Event("cc-none", { bubbles: true }));
+    }
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  }, true);
   document.addEventListener("paste", (event) => offer(event, event.clipboardData.files, empty()), true);
 
   // A phone's camera: its picture goes into the field as a chosen file does.
@@ -100,9 +118,17 @@
     if (picture) magnify(picture.src, button.dataset);
   });
 
-  // A link to the part of the page that judges a part of the picture opens it.
+  // Links within the page. As they are, they would load it anew where its address names a language, and the answer would be
+  // gone: Gradio's <base> leaves that out. What is folded there is unfolded first.
   document.addEventListener("click", (event) => {
-    if (event.target instanceof Element && event.target.closest("a[href='#part']")) document.querySelector("#part .label-wrap:not(.open)")?.click();
+    const link = event.target instanceof Element && event.target.closest("a[href^='#']");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const place = link.getAttribute("href");
+    event.preventDefault();
+    if (place === "#part") document.querySelector("#part .label-wrap:not(.open)")?.click();
+    if (place === "#public-pictures") document.querySelector("#gallery details").open = true;
+    if (location.hash === place) history.replaceState(null, "", location.pathname + location.search);
+    location.hash = place;  // scrolls there, and Tab goes on from there
   });
 
   // Buttons that copy: the picture, as PNG, for the pages of reverse search; and the sentence to paste.
@@ -199,6 +225,11 @@
     held = undefined;
     [...document.querySelectorAll("#status a, #status button, #steps a, #steps button")].find((e) => e.textContent === textContent)?.focus({ preventScroll: true });
   }).observe(document.body, { childList: true, subtree: true });
+
+  // What is going on with many pictures is lost with its page: who leaves meanwhile is asked first, by the browser.
+  window.addEventListener("beforeunload", (event) => {
+    if (document.querySelector("#batch-status progress, #yardstick-chooser progress:not([hidden])")) event.preventDefault();
+  });
 
   document.documentElement.dataset.renames = "yes";  // from here on, no name of a picture leaves the browser
 }

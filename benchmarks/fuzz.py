@@ -43,10 +43,9 @@ def fuzz(calls: int) -> dict[str, Any]:
     from tests.makers.detectors import tiny_detector
     from ui.programs.routes import routes
     from ui.server.doors.door import Door
-    from ui.server.doors.programs import Programs
 
     detector, page = tiny_detector(), gr.Blocks()
-    doors = [Middleware(Programs), Middleware(Door, page=page, waiting=16)]
+    doors = [Middleware(Door, page=page, waiting=16)]
     return _Fuzz(Starlette(routes=routes(lambda: detector), middleware=doors)).run(calls)
 
 

@@ -76,7 +76,7 @@ def measure_one(path: str) -> dict[str, Any]:
     pixels = load_image(path).pixels
     detection = detector.predict(pixels)
     check = timed(lambda: check_stability(detector, pixels, detection), repeats=3)
-    return row | {"stability": check["warm"], "stability_cpu": check["cpu"]}
+    return row | {"stability": check["warm"], "stability_cpu": check["cpu"], "peak_mb": check["peak_mb"]}
 
 
 def measure_vit_l(path: str) -> dict[str, Any]:

@@ -236,10 +236,11 @@ def first_verdicts(folder: Path, *, sizes: list[int], pictures: int) -> dict[str
     with app(folder) as (address, _):
         make = partial(picture, kind="good")
         rows = visitors.measure(visitors.read_page(address), sizes, pictures=pictures, make=make)
-    return {"rows": rows} | _when_and_where()
+    return {"rows": rows} | when_and_where()
 
 
-def _when_and_where() -> dict[str, Any]:
+def when_and_where() -> dict[str, Any]:
+    """The day, the processor, and the revision of the shipped detector."""
     detector = json.loads((ROOT / "assets" / "models" / "detector" / "config.json").read_text())["revision"]
     return {"date": datetime.now(UTC).date().isoformat(), "processor": processor(), "detector": detector}
 
@@ -258,7 +259,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if not options.first_verdicts:
-            report = run(folder, clients=options.clients, seconds=60 * options.minutes) | _when_and_where()
+            report = run(folder, clients=options.clients, seconds=60 * options.minutes) | when_and_where()
             report["killed"] = kill_in_the_middle(folder)
         if options.visitors:
             first = first_verdicts(folder, sizes=options.visitors, pictures=options.pictures)

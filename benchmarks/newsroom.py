@@ -7,7 +7,7 @@ show how far the calculation is from what was measured. More cores than two are 
 calculated from one thread and two (benchmarks/latency.json), by Amdahl's law.
 
 With --replay 30 --minutes 3 --part 0, that part of an hour of 30 people is replayed at its own pace against the real
-app, on this machine. Parts add up in benchmarks/newsroom.json.
+app, on this machine. Parts of one detector add up in benchmarks/newsroom.json.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import visitors
-from benchmarks.latency import processor
-from benchmarks.load import app, picture
+from benchmarks.load import app, picture, when_and_where
 
 FOLDER = Path(__file__).parent
 KEPT = FOLDER / "newsroom.json"
@@ -107,10 +106,15 @@ def table(service: Service, parallel: float) -> list[dict[str, Any]]:
 
 
 def replayed(people: int, *, part: int, minutes: float) -> dict[str, Any]:
-    """One part of an hour of so many people, on the real app. Seconds of each picture, in the order that they came."""
+    """One part of an hour of so many people, on the real app. Seconds of each picture, in the order that they came.
+
+    Raises ValueError where nobody comes in that part.
+    """
     arrivals = hour(people, np.random.default_rng(SEED + people))
     begin = 60 * minutes * part
     arrivals = arrivals[(arrivals >= begin) & (arrivals < begin + 60 * minutes)] - begin
+    if not len(arrivals):
+        raise ValueError(f"Nobody comes in part {part} of an hour of {people} people. Take another part.")
     rng = np.random.default_rng([SEED, people, part])
     with tempfile.TemporaryDirectory() as name, app(Path(name)) as (address, _):
         page = visitors.read_page(address)
@@ -126,9 +130,13 @@ def replayed(people: int, *, part: int, minutes: float) -> dict[str, Any]:
         "checked_s": [round(one.checked - one.started, 2) for one in whole],
         "load": round(os.getloadavg()[0], 1),
         "seconds": round(os.times().elapsed - before.elapsed),
-        "date": date.today().isoformat(),
-        "processor": processor(),
+        **when_and_where(),
     }
+
+
+def added(parts: dict[str, dict[str, Any]], name: str, part: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The parts of an hour with one more; those of another detector go."""
+    return {key: one for key, one in parts.items() if one["detector"] == part["detector"]} | {name: part}
 
 
 def summed(parts: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -151,9 +159,12 @@ def main() -> None:
     kept: dict[str, Any] = json.loads(KEPT.read_text()) if KEPT.is_file() else {}
     hours: dict[str, Any] = kept.get("replayed", {})
     if given.replay:
+        try:
+            part = replayed(given.replay, part=given.part, minutes=given.minutes)
+        except ValueError as error:
+            parser.error(str(error))
         parts = hours.get(str(given.replay), {"parts": {}})["parts"]
-        parts[str(given.part)] = replayed(given.replay, part=given.part, minutes=given.minutes)
-        hours[str(given.replay)] = summed(parts)
+        hours[str(given.replay)] = summed(added(parts, str(given.part), part))
         found = kept | {"replayed": hours}
     else:
         found = calculated() | ({"replayed": hours} if hours else {})

@@ -18,7 +18,7 @@ from causalclip.codes import DONE, REFUSED, TABLE
 from causalclip.compare.command import compare
 from causalclip.dataset.command import data
 from causalclip.examine.kind import NO_ANSWER, WHY
-from causalclip.languages import N_, _, speaking
+from causalclip.languages import N_, _, ended, speaking
 from causalclip.languages.names import ENGLISH
 from causalclip.languages.option import Lang, check_language
 from causalclip.pictures.crop import read_box
@@ -48,6 +48,7 @@ Manifest = Annotated[
     ),
 ]
 SCORE = N_("Score {score}: at or above {high} likely generated, at or below {low} likely not generated.")
+UNCHECKED = N_("An answer that does not survive re-encoding is inconclusive.")
 Root = Annotated[Path, typer.Option(exists=True, file_okay=False, help="The folder that the manifest's paths are in.")]
 
 
@@ -189,7 +190,11 @@ def _judge(
         data = read_file(path)
         sniff(data)
         if crop:
-            data = cut(load_image(data), crop)
+            loaded = load_image(data)
+            if loaded.notes:  # the part's file repeats them, and stays what it is whoever asks
+                with speaking(ENGLISH):
+                    loaded = load_image(data)
+            data = cut(loaded, crop)
         detector = load()
         from causalclip.examine.examination import examine
 
@@ -213,15 +218,15 @@ def _words(x: Examination) -> str:
     headline, by_pixels = x.headline, x.headline.source == "pixels"
     word = headline.proved if headline.source == "signature" else "" if by_pixels else headline.claimed
     said = [
-        f"{headline.answer}.",
+        ended(headline.answer),
         word,
         "" if by_pixels else f"{_('By the pixels: {answer}.', answer=_(x.band))} {headline.agreement}".strip(),
         _(WHY[x.detection.kind]) if x.band == NO_ANSWER else _(SCORE, score=score, high=high, low=low),
-        f"{_('Survives re-encoding?')} {x.stability.words}. {x.stability.sentence}"
+        f"{_('Survives re-encoding?')} {ended(x.stability.words)} {x.stability.sentence}"
         if x.stability
         else ""
         if x.band == NO_ANSWER
-        else f"{_('Survives re-encoding?')} {_('Not checked')}.",
+        else f"{_('Survives re-encoding?')} {ended(_('Not checked'))} {_(UNCHECKED)}",
         x.parts.sentence,
         headline.agreement if by_pixels else "",
         x.meant.sentence if x.meant and by_pixels else "",

@@ -3,8 +3,10 @@
 import copy
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,12 @@ from torch import Tensor
 
 from causalclip.calibration import Band, Calibration, sigmoid
 from causalclip.clip.backbones import load_judge, shared_tower
-from causalclip.clip.compiled import CompiledTower
 from causalclip.clip.embedding import contributions, embed, needs, part_widths
 from causalclip.clip.places import detector_folder
 from causalclip.clip.runtime import Runtime
 from causalclip.clip.tower import Tower, Trace
-from causalclip.clip.views import MAX_SQUARES, WINDOWS, Kind, View, plan_views, render
+from causalclip.clip.views import MAX_SQUARES, Kind, View, plan_views, render
+from causalclip.head.judged import Judged, joined
 from causalclip.head.kinds import KindHead, PictureKind
 from causalclip.head.model import CausalHead
 from causalclip.pictures.content import is_blank
@@ -28,7 +30,7 @@ from causalclip.profile import Profile, Standing
 from causalclip.quality import compression
 
 DEFAULT = "detector"
-BATCH = MAX_SQUARES + WINDOWS  # views a pass: as many as a picture has, so that a check takes no more than a verdict
+BATCH = 4  # views a pass, as many as a picture of 4:3 has: two take a fifth longer, nine 200 MB more
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +203,7 @@ class Detector:
     @property
     def differentiable(self) -> Tower:
         """The tower in PyTorch, for gradients; loaded when it is first asked for, where another runtime judges."""
-        return shared_tower(self.config.backbone) if isinstance(self.tower, CompiledTower) else self.tower
+        return shared_tower(self.config.backbone) if self.tower.runtime in ("int8", "int8-avx2") else self.tower
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes config.json and head.safetensors (half precision), and kinds.safetensors where it tells kinds."""
@@ -221,9 +223,8 @@ class Detector:
     def predict(self, pixels: np.ndarray) -> Detection:
         """Judges one picture: uint8 RGB [H, W, 3] (see causalclip.pictures.loading.load_image)."""
         started = time.perf_counter()
-        parts = self.config.parts
-        views, trace, embedding, quality = self._see(pixels)
-        judged = self._judge(views, embedding)
+        parts, quality = self.config.parts, compression(pixels)
+        views, judged, embedding, seen = self._explained(pixels)
         verdict = self._verdict(judged, quality, self._kind(views, embedding, blank=is_blank(pixels)))
         return Detection(
             probability=verdict.probability,
@@ -233,7 +234,7 @@ class Detector:
             high=self.config.calibration.high,
             width=pixels.shape[1],
             height=pixels.shape[0],
-            views=self._explain(trace, views, judged),
+            views=seen,
             rest=self.config.calibration.shift(quality),
             compression=tuple(float(q) for q in quality),
             parts=tuple(zip(parts, part_widths(parts, self.tower), strict=True)),
@@ -261,21 +262,24 @@ class Detector:
 
         squares: of the whole picture, at most.
         """
-        plans, shots, qualities, blank = [], [], [], []
+        plans, qualities, blank = [], [], []
+        keys, once = list[list[bytes]](), dict[bytes, Tensor]()  # equal views have one key
         for pixels in pictures:
             plans.append(self._plan(pixels, windows=windows, squares=squares))
-            shots.append(render(pixels, plans[-1], size=self.tower.image_size))
+            shots = render(pixels, plans[-1], size=self.tower.image_size)
+            keys.append([sha256(shot.numpy().tobytes()).digest() for shot in shots])
+            once |= dict(zip(keys[-1], shots, strict=True))
             qualities.append(compression(pixels))
             blank.append(is_blank(pixels))
-        needed, parts = needs(self.config.parts, self.tower), self.config.parts
-        keys = [shot.numpy().tobytes() for shot in torch.cat(shots)]
-        once = dict(zip(keys, torch.cat(shots), strict=True))
-        batches = torch.stack(list(once.values())).split(BATCH)
+        needed, parts, shown = needs(self.config.parts, self.tower), self.config.parts, list(once.values())
+        batches = (torch.stack(shown[first : first + BATCH]) for first in range(0, len(shown), BATCH))
         seen = torch.cat([embed(self.tower(batch, **needed), parts, self.tower) for batch in batches])
         row = {key: i for i, key in enumerate(once)}
-        each = seen[[row[key] for key in keys]].split([len(plan) for plan in plans])
+        each = [seen[[row[key] for key in own]] for own in keys]
         return [
-            self._verdict(self._judge(plan, embedding), quality, self._kind(plan, embedding, blank=empty))
+            self._verdict(
+                self._judge(plan, embedding, self.view_weights(plan)), quality, self._kind(plan, embedding, blank=empty)
+            )
             for plan, embedding, quality, empty in zip(plans, each, qualities, blank, strict=True)
         ]
 
@@ -288,24 +292,35 @@ class Detector:
         Raises:
             IndexError: the embedding has no such dimension.
         """
-        views, trace, embedding, _ = self._see(pixels)
-        whole = self._judge(views, embedding)
-        chosen = torch.zeros(embedding.shape[1])
-        chosen[channel] = 1
-        causal, channels = whole.causal * chosen, whole.channels * chosen
-        offset = (channels - causal * embedding).sum(1)
-        alone = _Judged(whole.mask, causal, whole.non_causal * chosen, channels, whole.neutral, 0 * whole.bias, offset)
-        return self._explain(trace, views, alone)
+        return self._explained(pixels, channel=channel)[-1]
 
     def _plan(self, pixels: np.ndarray, *, windows: int | None = None, squares: int = MAX_SQUARES) -> list[View]:
         size, most = self.tower.image_size, self.config.windows
         windows = most if windows is None else min(windows, most)
         return plan_views(pixels.shape[1], pixels.shape[0], size=size, windows=windows, squares=squares)
 
-    def _see(self, pixels: np.ndarray) -> tuple[list[View], Trace, Tensor, np.ndarray]:
-        views, needed = self._plan(pixels), needs(self.config.parts, self.tower)
-        trace = self.tower(render(pixels, views, size=self.tower.image_size), shares=True, **needed)
-        return views, trace, embed(trace, self.config.parts, self.tower), compression(pixels)
+    def _explained(
+        self, pixels: np.ndarray, *, channel: int | None = None
+    ) -> tuple[list[View], Judged, Tensor, tuple[SeenView, ...]]:
+        """Views, what their heads say, their embeddings, and their shares: of the verdict, or of one channel."""
+        views = self._plan(pixels)
+        shots, weight = render(pixels, views, size=self.tower.image_size), self.view_weights(views)
+        passes = [
+            self._pass(*few, channel=channel)
+            for few in zip(shots.split(BATCH), _batched(views), weight.split(BATCH), strict=True)
+        ]
+        judged, embeddings, seen = zip(*passes, strict=True)
+        return views, joined(judged), torch.cat(embeddings), tuple(chain(*seen))
+
+    def _pass(
+        self, shots: Tensor, views: Sequence[View], weight: Tensor, *, channel: int | None
+    ) -> tuple[Judged, Tensor, tuple[SeenView, ...]]:
+        """The same of a few views, whose trace is let go of before the next: it takes 14 MB a view."""
+        trace = self.tower(shots, shares=True, **needs(self.config.parts, self.tower))
+        embedding = embed(trace, self.config.parts, self.tower)
+        judged = self._judge(views, embedding, weight)
+        explained = judged if channel is None else judged.alone(channel, embedding)
+        return judged, embedding, self._explain(trace, views, explained)
 
     def _kind(self, views: list[View], embedding: Tensor, *, blank: bool) -> PictureKind:
         if blank:
@@ -314,7 +329,7 @@ class Detector:
             return "photograph"
         return self.kinds.kind(embedding[[i for i, view in enumerate(views) if view.kind == "whole"]])
 
-    def _verdict(self, judged: "_Judged", quality: np.ndarray, kind: PictureKind) -> "Verdict":
+    def _verdict(self, judged: Judged, quality: np.ndarray, kind: PictureKind) -> "Verdict":
         calibration = self.config.calibration
         logit = calibration.shift(quality) + float(judged.channels.sum() + judged.bias.sum())
         probability = sigmoid(logit)
@@ -327,12 +342,12 @@ class Detector:
         total = sum(self.config.share[k] for k, n in counts.items() if n)
         return torch.tensor([self.config.share[v.kind] / total / counts[v.kind] for v in views])
 
-    def _judge(self, views: list[View], embedding: Tensor) -> "_Judged":
-        """Every view by the head of its kind, in calibrated log-odds."""
-        weight = self.view_weights(views) * self.config.calibration.scale
+    def _judge(self, views: Sequence[View], embedding: Tensor, weight: Tensor) -> Judged:
+        """Every view by the head of its kind, in calibrated log-odds. weight [V]: of each in the raw logit."""
+        weight = weight * self.config.calibration.scale
         mask, causal, non_causal, channels, neutral = torch.zeros(5, *embedding.shape)
         bias, offset = torch.zeros(2, len(views))
-        judged = _Judged(mask, causal, non_causal, channels, neutral, bias, offset)
+        judged = Judged(mask, causal, non_causal, channels, neutral, bias, offset)
         for kind, head in self.heads.items():
             rows = [i for i, v in enumerate(views) if v.kind == kind]
             if not rows:
@@ -348,7 +363,7 @@ class Detector:
             judged.offset[rows] = head.offset(out.mask) * weight[rows]
         return judged
 
-    def _explain(self, trace: Trace, views: list[View], judged: "_Judged") -> tuple[SeenView, ...]:
+    def _explain(self, trace: Trace, views: Sequence[View], judged: Judged) -> tuple[SeenView, ...]:
         parts, g = self.config.parts, self.tower.grid
         causal, rest = contributions(trace, parts, self.tower, judged.causal)
         non_causal, _ = contributions(trace, parts, self.tower, judged.non_causal)
@@ -371,19 +386,8 @@ class Detector:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """[V, D] each: mask, what one unit of each dimension adds (causal, non_causal), what it adds here (channels), and
-    the patches' total on the average picture (neutral); bias and offset [V]: the logit is sum(channels) + bias, and
-    also causal . embedding + offset."""
-
-    mask: Tensor
-    causal: Tensor
-    non_causal: Tensor
-    channels: Tensor
-    neutral: Tensor
-    bias: Tensor
-    offset: Tensor
+def _batched(views: list[View]) -> list[list[View]]:
+    return [views[first : first + BATCH] for first in range(0, len(views), BATCH)]
 
 
 def _empty_heads(tower: Tower, config: DetectorConfig) -> dict[Kind, CausalHead]:

@@ -9,7 +9,7 @@ const MENUS = [
   ["check-page", "Choose a picture on this page to check", ["page", "link", "frame", "video", "selection"]],
   ["check-screenshot", "Check what is seen, as a screenshot", ["page", "link", "frame", "image", "video"]],
 ];
-let last = null; // the picture that is checked, or was last, for its report: { blob, foundAt }
+let turn = {}; // what was chosen last; blob: the picture that was read of it, for its report
 
 api.runtime.onInstalled.addListener(() => {
   api.contextMenus.removeAll(() => {
@@ -44,24 +44,26 @@ function openPanel(tab) {
 
 const say = (state) => api.storage.session.set({ state: { ...state, at: Date.now() } });
 
-// From here on, what is still found out about the picture before is not told.
-function begin(place) {
-  last = null;
-  return say({ step: "reading", place });
+// Tells the panel how this goes on. What is still found out about what was chosen before is told no more.
+async function begin(place) {
+  const mine = (turn = {});
+  const tell = async (state) => turn === mine && say({ place, ...state });
+  await tell({ step: "reading" });
+  return { mine, tell };
 }
 
 // Checks the picture of an address, in the largest version that the page offers.
 async function check(place) {
-  await begin(place);
+  const begun = await begin(place);
   const found = await inPage(place, locate, [place.url]);
   const offered = found?.offered ?? [];
   for (const url of [...offered, place.url].filter((one, i, all) => one && all.indexOf(one) === i)) {
     const blob = await read(place, url);
-    if (blob) return ask(blob, { ...place, url, larger: url !== place.url });
+    if (blob) return ask(blob, { ...place, url, larger: url !== place.url }, begun);
   }
   const url = place.url ?? "";
   const host = /^https?:/.test(url) ? new URL(url).origin : "";
-  return say({ step: "out of reach", place: { ...place, url, rect: found?.rect ?? null }, host });
+  return begun.tell({ step: "out of reach", place: { ...place, url, rect: found?.rect ?? null }, host });
 }
 
 async function read(place, url) {
@@ -84,37 +86,37 @@ async function readInWorker(url) {
 
 // What can be seen of the page, or of one picture in it.
 async function screenshot(place) {
-  await begin(place);
+  const begun = await begin(place);
   try {
     const shot = await api.tabs.captureVisibleTab(place.window, { format: "png" });
-    return ask(await crop(shot, place.rect), { ...place, screenshot: true });
+    return ask(await crop(shot, place.rect), { ...place, screenshot: true }, begun);
   } catch (error) {
-    return say({ step: "failed", error: `The browser gave no screenshot: ${error.message}` });
+    return begun.tell({ step: "failed", error: `The browser gave no screenshot: ${error.message}` });
   }
 }
 
 async function choose(place) {
-  const found = (await inPage(place, pictures, [])) ?? [];
-  return say({ step: "choose", place, found });
+  const { tell } = await begin(place);
+  return tell({ step: "choose", found: (await inPage(place, pictures, [])) ?? [] });
 }
 
 // The verdict as soon as it is there, then whether it survives re-encoding.
-async function ask(blob, place) {
-  const mine = (last = { blob, foundAt: place.foundAt });
+async function ask(blob, place, { mine, tell }) {
+  if (turn !== mine) return;
+  Object.assign(mine, { blob, foundAt: place.foundAt });
   const asked = examine(blob, place.foundAt, { check: false });
-  const small = await thumbnail(blob);
-  const tell = (state) => last === mine && say({ place, small, ...state });
-  await tell({ step: "asking" });
+  const seen = { place, small: await thumbnail(blob) };
+  await tell({ step: "asking", ...seen });
   const first = await asked;
-  if (first.error) return tell({ step: "failed", ...first });
+  if (first.error) return tell({ step: "failed", ...seen, ...first });
   const checking = first.found.probability !== null;
-  await tell({ step: "answered", ...first, checking });
-  if (!checking || last !== mine) return;
+  await tell({ step: "answered", ...seen, ...first, checking });
+  if (!checking || turn !== mine) return;
   const whole = await examine(blob, place.foundAt);
-  return tell({ step: "answered", ...(whole.error ? { ...first, unchecked: whole.error } : whole) });
+  return tell({ step: "answered", ...seen, ...(whole.error ? { ...first, unchecked: whole.error } : whole) });
 }
 
 async function report() {
-  if (!last) return { error: "The picture is no longer kept. Check it again." };
-  return examine(last.blob, last.foundAt, { report: true });
+  if (!turn.blob) return { error: "The picture is no longer kept. Check it again." };
+  return examine(turn.blob, turn.foundAt, { report: true });
 }

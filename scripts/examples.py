@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 def ask(detector: Detector) -> dict[str, str]:
-    """The whole answer about every example, with stability, by the example's name."""
+    """The answer about every example, after stability, by the example's name: a signature's word, or the pixels'."""
     from causalclip.examine.examination import examine
 
     with tempfile.TemporaryDirectory() as folder:
-        examples = write_examples(folder, {})
-        return {example.name: examine(example.path.read_bytes(), detector).band for example in examples}
+        answers = {one.name: examine(one.path.read_bytes(), detector) for one in write_examples(folder, {})}
+    return {name: x.band if x.headline.source == "pixels" else x.headline.title for name, x in answers.items()}
 
 
 def agreed(found: Sequence[Mapping[str, str]]) -> dict[str, str]:

@@ -27,7 +27,7 @@ WIDTH = 1280
 
 def detect(page: Page, files: list[Path]) -> None:
     """A judged example, by a generator."""
-    page.locator("#examples button", has_text="generated:").click()
+    page.locator("#examples button", has_text="generated:").first.click()
     page.locator("#stability table").wait_for()
     page.locator("#causal-map img").wait_for()
 

@@ -1,7 +1,7 @@
 """Assembles what is pushed to a Hugging Face Space: python scripts/space.py [--out dist/space]
 
-Only what the app reads: code, models, style, the measured numbers that it draws (not those of single pictures), and the
-picture of the README. What is not committed is left out.
+Only what the app reads: code and its version, models, style, the measured numbers that it draws (not those of single
+pictures), and the picture of the README. What is not committed is left out.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = re.compile(
-    r"app\.py|README\.md|LICENSE|requirements\.txt|docs/(app\.png|purify-idea\.svg)|assets/.+"
+    r"app\.py|README\.md|LICENSE|requirements\.txt|pyproject\.toml|docs/(app\.png|purify-idea\.svg)|assets/.+"
     r"|(causalclip|purifier|ui)/.+\.py|benchmarks/(?!.*outcomes/).+\.jsonl?"
 )
 LARGEST = 9_000_000  # bytes: a Space refuses files of 10 MB and more that are not in LFS

@@ -10,18 +10,25 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from tests.proxy import NGINX
-from tests.serving import ROOT, WATCH, Served, served, wait_for
+from tests.serving import HANGS, ROOT, WATCH, Served, served
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+# A range of ports for each process: two that take the same one at once would end a test, as MCP's server starts once.
+os.environ["GRADIO_SERVER_PORT"] = str(7860 + 100 * WORKER)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many processes as cores: more threads wait for one another
+
+for stage in ("connect", "read", "write", "pool"):  # of every call that names no limit: five seconds are soon over
+    setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, stage, HANGS)
 
 gc.disable()  # while modules are imported: what they make stays, and to look it through takes a quarter of the time
 
-__all__ = ["ROOT", "WATCH", "Raw", "Served", "wait_for"]
+__all__ = ["HANGS", "ROOT", "WATCH", "Raw", "Served"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PLAYWRIGHT = importlib.util.find_spec("playwright") and importlib.util.find_spec("axe_playwright_python")
 
@@ -29,12 +36,29 @@ MISSING = {
     "browser": "" if CHROMIUM and PLAYWRIGHT else "Chromium" if PLAYWRIGHT else "Playwright and its axe",
     "deploy": "" if NGINX else "nginx",
 }
+SHIPPED = {f"tests/{name}.py" for name in ("browser/test_purify", "deploy/test_redteam", "ui/test_app")}  # use real_app
 collect_ignore = [folder for folder, missing in MISSING.items() if missing]
 
 
 def pytest_collection_finish() -> None:
     gc.enable()
     gc.freeze()  # nor is it looked through again while tests run
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With --dist loadfile: a file's tests in one process, and all that use the shipped app in one, so that it starts
+    once."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Rooms(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "the shipped app" if file in SHIPPED else file
+
+    return Rooms(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -78,7 +102,7 @@ class Raw:
 
     def __call__(self, method: str, path: str, *, host: str | None = None, body: bytes = b"", **headers: str) -> Any:
         assert self.place.hostname
-        connection = http.client.HTTPConnection(self.place.hostname, self.place.port, timeout=60)
+        connection = http.client.HTTPConnection(self.place.hostname, self.place.port, timeout=HANGS)
         connection.putrequest(method, path, skip_host=True)
         names = {key.replace("_", "-"): value for key, value in headers.items()}
         for key, value in {"Host": self.place.netloc if host is None else host, **names}.items():

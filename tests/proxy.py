@@ -1,5 +1,6 @@
 """The shipped nginx before an app, as a process of its own on this machine alone."""
 
+import contextlib
 import os
 import shutil
 import socket
@@ -12,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.serving import ROOT
+from tests.serving import HANGS, ROOT
 
 CONFIGURATION = ROOT / "deploy" / "nginx.conf"
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 NOBODY = 65534
+FIRST = 18_080 + 100 * (os.getpid() % 100)  # of a hundred ports for each process that runs tests
 
 
 @dataclass(frozen=True)
@@ -63,17 +65,20 @@ def proxied(app: str, *, site: Mapping[str, str] | None = None) -> Iterator[Prox
             yield Proxied(f"http://127.0.0.1:{port}/", process, log)
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(HANGS)
 
 
 def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    """Below those that the system gives to connections: nobody takes it before nginx does."""
+    for port in range(FIRST, FIRST + 100):
+        with socket.socket() as free, contextlib.suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
+    raise OSError(f"No port from {FIRST} on is free.")
 
 
 def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(100):
+    for _ in range(10 * HANGS):
         if process.poll() is not None:
             break
         with socket.socket() as connection:

@@ -1,7 +1,7 @@
 """The app in a process of its own, as a user starts it, watched for what it tries to reach."""
 
 import os
-import socket
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
+HANGS = 120  # seconds after which what is waited for will not come, on a slow and busy machine either
+READY = re.compile(r"is ready: open (\S+)")
 
 WATCH = """
 import os, sys
@@ -70,16 +72,13 @@ class Served:
 
 @contextmanager
 def served(folder: Path) -> Iterator[Served]:
-    """`python app.py` with the shipped model, as a user starts it, on a port that the environment names.
+    """`python app.py` with the shipped model, as a user starts it, on the first free port that it finds.
 
     Python itself reports and refuses what it tries to reach beyond this machine (sys.addaudithook).
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     (folder / "sitecustomize.py").write_text(WATCH)
     output, traffic = folder / "output.txt", folder / "traffic.txt"
-    environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     environment |= {"PYTHONPATH": str(folder), "TRAFFIC": str(traffic), "GRADIO_TEMP_DIR": str(folder / "kept")}
     environment |= {"CAUSALCLIP_PAIRED": str(folder / "kept" / "paired.json")}
     environment |= {"GRADIO_ANALYTICS_ENABLED": "True", "HF_HUB_DISABLE_TELEMETRY": "0"}  # reports nothing even so
@@ -88,19 +87,19 @@ def served(folder: Path) -> Iterator[Served]:
         command = [sys.executable, "app.py"]
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:
-        address = f"http://127.0.0.1:{port}/"
-        wait_for(address, process, output)
+        address = address_of(process, output)
         times = psutil.Process(process.pid).cpu_times()
         yield Served(address, output, traffic, times.user + times.system, process.pid)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(HANGS)
 
 
-def wait_for(address: str, process: subprocess.Popen[bytes], output: Path) -> None:
+def address_of(process: subprocess.Popen[bytes], output: Path) -> str:
+    """What an app says when it is ready. A port that was looked for before it starts could be taken by then."""
     for _ in range(2400):  # ten minutes: a machine may be busy
-        if address in output.read_text():
-            return
+        if said := READY.search(output.read_text()):
+            return said[1]
         try:
             process.wait(0.25)
         except subprocess.TimeoutExpired:

@@ -18,6 +18,7 @@ from causalclip.languages import N_, _
 from causalclip.memory import give_back, keep_little
 from causalclip.report.card import failure
 from purifier.models import Models, lacking, shipped
+from ui import sending
 from ui.batch.tab import build_batch_tab
 from ui.detect.examples import Example, expected, write_examples
 from ui.detect.introduction import CHOOSE, introduction, languages
@@ -104,6 +105,7 @@ def _lay_out(
         gr.HTML(languages(), js_on_load=CHOOSE, elem_id="languages")
         gr.HTML(introduction() + heads(), elem_id="introduction")
         banner = gr.HTML(visible=False, elem_id="banner")
+        gr.HTML(sending.cards(), visible="hidden", elem_id="on-its-way")
         with gr.Tabs() as tabs:
             with gr.Tab(_("Detect"), id="detect"):
                 judged = build_tab(held, examples, purifies=models is not None)
@@ -161,4 +163,4 @@ def keep(page: gr.Blocks, room: Room) -> Sweeper:
         STORE.sweep,
         give_back,
     )
-    return Sweeper(room.folder, limit=limit, spare=[room.examples], chores=chores)
+    return Sweeper(room.folder, limit=limit, spare=room.examples, chores=chores)

@@ -13,10 +13,11 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import gradio as gr
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from causalclip.languages import N_, _, best, current, is_rtl, speaking
 from causalclip.languages.names import ENGLISH
-from ui.server.doors.answers import App, Message, Receive, Scope, Send, header
+from ui.server.doors.answers import header
 
 PARAMETER = "lang"  # of an address
 TEXTS = ("label", "value", "placeholder", "info", "alt_text", "choices", "js_on_load")  # what of a component is read
@@ -64,7 +65,7 @@ SCRIPT = """<script>
 class Languages:
     """Has `app` answer every request in the language of who asks."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

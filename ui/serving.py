@@ -14,17 +14,20 @@ from causalclip.pictures.formats import MAX_BYTES
 from causalclip.places import shipped_folder
 from ui.languages import Languages
 from ui.server import inline
+from ui.server.doors import uploads
 from ui.server.doors.door import Door
 from ui.server.doors.exposure import open_many, refuse_exposure
 from ui.server.doors.offline import stay_offline
-from ui.server.doors.programs import Programs, answer_for_origins
+from ui.server.doors.programs import answer_for_origins
 from ui.server.pages import keep_open_ones
+from ui.server.starting import start_patiently
 
 ASSETS = shipped_folder("assets")
 STYLES = "style", "evidence", "reviewer", "purify", "review", "yardstick"
 
 
 SESSIONS = 256  # open pages that the server remembers, with what they were answered; anyone can invent one
+THREADS = 100  # for the page's functions, many of which wait; files and uploads have 40 of their own
 WAITING = 16  # calls that may wait for the same thing at most; further ones are told to come back
 
 
@@ -35,6 +38,7 @@ def launch(page: gr.Blocks, *, routes: Sequence[Route] = (), **options: Any) -> 
     nobody has said that they may, the program ends.
     """
     refuse_exposure(options.get("server_name"))
+    start_patiently()
     _, address, _ = page.launch(
         prevent_thread_lock=True,
         quiet=True,
@@ -42,22 +46,26 @@ def launch(page: gr.Blocks, *, routes: Sequence[Route] = (), **options: Any) -> 
         ssr_mode=False,
         run_history=False,
         mcp_server=True,
-        app_kwargs={"middleware": _doors(page), "routes": list(routes)},
+        app_kwargs={"middleware": _doors(page), "routes": [*uploads.ROUTES, *routes]},
         state_session_capacity=SESSIONS,
+        max_threads=THREADS,
         max_file_size=f"{MAX_BYTES >> 20}mb",
+        _frontend=False,  # no page is asked for, to see within three seconds whether one comes
         footer_links=["api", "settings"],
         theme=_theme(),
         css_paths=[ASSETS / f"{name}.css" for name in STYLES],
         js=_script(),
         **options,
     )
+    keep_open_ones(page)
     return address
 
 
 def _script() -> str:
     """What the page runs once it is there."""
     pieces = (
-        (ASSETS / f"{name}.js").read_text(encoding="utf-8").strip() for name in ("upload", "keys", "share", "stale")
+        (ASSETS / f"{name}.js").read_text(encoding="utf-8").strip()
+        for name in ("upload", "keys", "share", "stale", "part")
     )
     return f"() => {{ {' '.join(f'({piece})();' for piece in pieces)} }}"
 
@@ -67,11 +75,10 @@ def _doors(page: gr.Blocks) -> list[Middleware]:
     stay_offline()
     open_many()
     inline.replace_gradios()
-    keep_open_ones(page)
     answer_for_origins()
     if os.environ.get("SPACE_ID"):  # there, all requests come from one proxy, which says for whom
         os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")
-    return [Middleware(Languages), Middleware(Programs), Middleware(Door, page=page, waiting=WAITING)]
+    return [Middleware(Languages), Middleware(Door, page=page, waiting=WAITING)]
 
 
 def _theme() -> gr.themes.Base:

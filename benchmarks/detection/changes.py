@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from causalclip.pictures.delivery import DELIVERIES
+from causalclip.pictures.delivery import DELIVERIES, encode
 from causalclip.training.retouching import random_retouch
 
 AS_IT_IS = "as it is"
@@ -38,4 +38,18 @@ def retouch(picture: Image.Image) -> Image.Image:
     return random_retouch(picture, np.random.default_rng([*picture.size, int(np.asarray(picture).sum())]))
 
 
-CHANGES = DELIVERIES | SHAPES | {RETOUCHED: retouch}
+NETWORK = "a social network's copy"
+LONG_SIDE = 1_080  # px; of such a copy, at most
+
+
+def network_copy(picture: Image.Image) -> Image.Image:
+    """As social networks store it: scaled to a long side that they show, then JPEG 75 with halved chroma."""
+    small = picture.copy()
+    small.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS)
+    return encode(small, "JPEG", 75, subsampling=2)
+
+
+TRAVELS = DELIVERIES | {NETWORK: network_copy}
+WITH_AIM = "JPEG 50", "WebP 80", "0.5x", NETWORK  # what AUC must hardly lose by
+CHANGES = TRAVELS | SHAPES | {RETOUCHED: retouch}
+TABLES = {"travel": tuple(TRAVELS), "shapes": (AS_IT_IS, *SHAPES), "retouched": (AS_IT_IS, RETOUCHED)}

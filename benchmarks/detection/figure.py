@@ -1,4 +1,4 @@
-"""The ladder as a picture: what each piece adds, on both sets, with the spread between seeds."""
+"""The ladder as a picture: what each piece adds, on three sets, with the spread between seeds."""
 
 from typing import Any
 
@@ -7,16 +7,17 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-COLOURS = {"broad": "#0f766e", "alike": "#b45309"}
+COLOURS = {"broad": "#0f766e", "alike": "#b45309", "sites": "#1d4ed8"}
 
 
 def draw_ladder(report: dict[str, Any]) -> Image.Image:
     """AUC of every rung, a panel a protocol: dots for the mean of the seeds, lines for their range."""
-    figure = Figure(figsize=(9.5, 0.9 + 2.9 * len(report)), dpi=120, layout="constrained")
-    panels = figure.subplots(len(report), 1, squeeze=False)[:, 0]
-    for panel, (protocol, rungs) in zip(panels, report.items(), strict=True):
+    protocols = {name: rungs for name, rungs in report.items() if isinstance(rungs, list)}
+    figure = Figure(figsize=(9.5, 0.9 + 2.9 * len(protocols)), dpi=120, layout="constrained")
+    panels = figure.subplots(len(protocols), 1, squeeze=False)[:, 0]
+    for panel, (protocol, rungs) in zip(panels, protocols.items(), strict=True):
         places = np.arange(len(rungs))
-        for shift, (name, colour) in zip((-0.1, 0.1), COLOURS.items(), strict=True):
+        for shift, (name, colour) in zip((-0.2, 0.0, 0.2), COLOURS.items(), strict=True):
             mean = np.array([r[name]["auc"]["mean"] for r in rungs])
             spread = np.array([r[name]["auc"]["spread"] for r in rungs])
             panel.errorbar(mean, places + shift, xerr=spread, fmt="o", color=colour, label=name, capsize=3)

@@ -1,15 +1,13 @@
 """What each piece of the method adds, on the same features and data.
 
 Two protocols. P1, the paper's: trained on one series of generators (Stable Diffusion) and the real pictures, tested on
-every other generator. P2, the shipped model's: trained on all of `train`, tested on `test` (unseen generators).
-Three seeds; mean and half the range between seeds, with a bootstrap interval over pictures for the first seed.
+every other generator. P2, the shipped model's: trained on all of `train`, tested on `test` (unseen generators). Of each
+source and class at most EACH pictures are learned from, as the paper's head takes minutes a thousand. Squares alone.
+What is learned step by step has several seeds; mean and half their range, with a bootstrap interval for the first.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
-from functools import partial
-from multiprocessing import get_context
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +17,27 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from benchmarks.detection.groups import family_of
 from benchmarks.detection.views import SplitFeatures, split_features
 from causalclip.clip.backbones import DEFAULT
 from causalclip.dataset.originals import read_originals
+from causalclip.dataset.table import read_table
 from causalclip.head.losses import LossWeights
 from causalclip.head.model import CausalHead, HeadOutput
 from causalclip.training.data import Record
-from causalclip.training.evaluation import read_split
-from causalclip.training.features import Features, compute_features
+from causalclip.training.features import compute_features
 from causalclip.training.fitting import Problem, TrainConfig
 from causalclip.training.measures import balanced_accuracy, bootstrap
-from causalclip.training.recipe import CAUSAL, PARTS, Recipe, balance, fit, problem, with_splices
+from causalclip.training.recipe import CAUSAL, Recipe, balance, fit, problem
 
-PLAIN = LossWeights(smoothing=CAUSAL.smoothing)
+TABLE = "data/pictures.csv.gz"
+EACH = 3  # pictures of one source and class, at most
 P1 = "P1: trained on Stable Diffusion and real pictures only"
 P2 = "P2: trained on all of train"
-PROTOCOLS = P2, P1
-SETS = "broad", "alike", "fresh"
-SERIES = {"sd1", "sd2", "sdxl"}  # P1's one series of generators
+SETS = "broad", "alike", "fresh", "sites"
+SERIES = {"sd1", "sd2", "sdxl"}  # P1's one series of generators, in `broad`
+PLAIN = LossWeights(smoothing=CAUSAL.smoothing)
+LEARNED = TrainConfig(rate=3e-4, mask_rate=3e-3, ridge=1.0, weights=replace(CAUSAL, places=0.0))
 
 
 class MlpHead(CausalHead):
@@ -54,50 +55,39 @@ class MlpHead(CausalHead):
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """name; parts of the embedding; copies of augmented views; loss weights; which head, and how else it is fitted."""
+    """config: how the head is fitted; seeds: fewer where nothing is drawn; embedding: CLIP's own output alone."""
 
     name: str
-    parts: tuple[str, ...] = PARTS
+    config: TrainConfig
     copies: int = 3
-    weights: LossWeights = PLAIN
-    head: str = "mask"
-    changes: dict[str, Any] = field(default_factory=dict)
+    seeds: int = 1
+    embedding: bool = False
+    mlp: bool = False
 
 
-def rungs() -> list[Rung]:
-    """Bottom to top; each adds one piece to the one before it."""
-    independent = replace(PLAIN, sparsity=CAUSAL.sparsity, independence=CAUSAL.independence)
-    adversary = replace(independent, adversary=CAUSAL.adversary)
-    consistent = replace(adversary, consistency=CAUSAL.consistency, drop=CAUSAL.drop)
+def rungs(recipe: Recipe, seeds: int) -> list[Rung]:
+    """Bottom to top: what needs no mask, the paper's head, and what is shipped."""
+    ridge = replace(LEARNED, epochs=0, average=0.0, masked=False, weights=PLAIN)
     return [
-        Rung(
-            "linear probe on the embedding (UniversalFakeDetect's recipe)",
-            ("embedding",),
-            1,
-            LossWeights(),
-            "linear",
-        ),
-        Rung("linear probe, several layers", head="linear"),
-        Rung("MLP", head="mlp", changes={"ridge": 0.0}),
-        Rung("+ mask", weights=replace(PLAIN, sparsity=CAUSAL.sparsity)),
-        Rung("+ nHSIC", weights=independent),
-        Rung("+ adversary", weights=adversary),
-        Rung("+ counterfactual consistency", weights=consistent),
-        Rung("+ counterfactual pairs", weights=replace(consistent, pairs=0.1)),
-        Rung("+ places in splices, without pairs (shipped)", weights=replace(consistent, places=CAUSAL.places)),
+        Rung("linear probe on the embedding (UniversalFakeDetect's recipe)", ridge, 1, embedding=True),
+        Rung("linear probe, several layers", ridge, 1),
+        Rung("linear probe, three deliveries of each picture", ridge),
+        Rung("MLP", replace(LEARNED, ridge=0.0, masked=False, weights=PLAIN), seeds=seeds, mlp=True),
+        Rung("the paper's head: learned mask, nHSIC, adversary, consistency", LEARNED, seeds=seeds),
+        Rung("half of the channels, by stability (shipped)", recipe.head),
     ]
 
 
 def build(rung: Rung, width: int, config: TrainConfig) -> CausalHead:
-    if rung.head == "mlp":
+    if rung.mlp:
         return MlpHead(width, hidden=config.hidden)
-    return CausalHead(width, hidden=config.hidden, masked=rung.head == "mask")
+    return CausalHead(width, hidden=config.hidden, masked=config.masked)
 
 
 @torch.inference_mode()
-def judge(head: CausalHead, views: SplitFeatures, rung: Rung) -> np.ndarray:
+def judge(head: CausalHead, views: SplitFeatures, parts: Sequence[str]) -> np.ndarray:
     """Raw logits [N] of a split's pictures."""
-    raw = np.concatenate([head(part.float()).logit.numpy() for part in views.take(rung.parts).split(512)])
+    raw = np.concatenate([head(part.float()).logit.numpy() for part in views.take(parts).split(512)])
     return views.pool(raw, raw, share=0.0)
 
 
@@ -110,123 +100,65 @@ def measures(labels: np.ndarray, raw: np.ndarray, inside: np.ndarray) -> dict[st
     }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Ground:
-    """What the rungs of one protocol stand on: its training records among those of the features, and its test records
-    with their views."""
-
-    root: Path
-    cache: Path
-    backbone: str
-    records: list[Record]
-    features: Features
-    keep: Callable[[Record], bool]
-    test: list[Record]
-    views: SplitFeatures
-
-    @property
-    def kept(self) -> list[Record]:
-        return [r for r in self.records if self.keep(r)]
-
-
-def run_rung(rung: Rung, recipe: Recipe, ground: Ground, *, seeds: int) -> dict[str, Any]:
-    """One rung under one protocol."""
-    data = problem(ground.records, ground.features, replace(recipe, parts=rung.parts))
-    data = restrict(data, ground.keep, rung, recipe)
-    if rung.weights.places:
-        wanted = replace(recipe, head=replace(recipe.head, weights=rung.weights))
-        data = with_splices(data, ground.root, wanted, backbone=ground.backbone, cache=ground.cache)
-    raws = []
-    for seed in range(seeds):
-        config = replace(recipe.head, weights=rung.weights, seed=seed, **rung.changes)
-        head = fit(data, config, head=build(rung, data.features.shape[2], config))
-        raws.append(judge(head, ground.views, rung))
-    return summary(rung.name, ground.test, raws)
-
-
-def summary(name: str, test: list[Record], raws: list[np.ndarray]) -> dict[str, Any]:
+def summary(name: str, test: Sequence[Record], raws: Sequence[np.ndarray]) -> dict[str, Any]:
     """A row of the ladder from the raw logits [N] of every seed."""
     labels = np.array([r.label for r in test])
-    groups = {name: np.array([name == "all" or r.set == name for r in test]) for name in (*SETS, "all")}
-    results = [{name: measures(labels, raw, inside) for name, inside in groups.items()} for raw in raws]
-    first = {n: bootstrap(roc_auc_score, labels[i], raws[0][i], rounds=300) for n, i in groups.items()}
-    report: dict[str, Any] = {"name": name}
-    for name in groups:
-        columns = {m: np.array([r[name][m] for r in results]) for m in results[0][name]}
-        report[name] = {
-            m: {"mean": float(v.mean()), "spread": float((v.max() - v.min()) / 2)} for m, v in columns.items()
-        }
-        report[name]["auc_interval"] = first[name]
+    groups = {s: np.array([s == "all" or r.set == s for r in test]) for s in (*SETS, "all")}
+    results = [{s: measures(labels, raw, inside) for s, inside in groups.items()} for raw in raws]
+    report: dict[str, Any] = {"name": name, "seeds": len(raws)}
+    for s, inside in groups.items():
+        columns = {m: np.array([r[s][m] for r in results]) for m in results[0][s]}
+        report[s] = {m: {"mean": float(v.mean()), "spread": float((v.max() - v.min()) / 2)} for m, v in columns.items()}
+        report[s]["auc_interval"] = bootstrap(roc_auc_score, labels[inside], raws[0][inside], rounds=100)
     return report
 
 
-def restrict(data: Problem, keep: Callable[[Record], bool], rung: Rung, recipe: Recipe) -> Problem:
-    """Only the records that a protocol trains on, and the copies that a rung does."""
-    rows = np.array([i for i, r in enumerate(data.records) if keep(r)])
-    place = np.full(len(data.records), -1)
-    place[rows] = np.arange(len(rows))
-    pairs = place[data.pairs]
+def restrict(data: Problem, rows: np.ndarray, copies: int, *, broad: float) -> Problem:
+    """Only some records, and the first copies of each."""
     records = tuple(data.records[i] for i in rows)
     return Problem(
         records=records,
-        features=data.features[: rung.copies, rows],
+        features=data.features[:copies, rows],
         labels=data.labels[rows],
-        weight=balance(records, broad=recipe.broad),
+        weight=balance(records, broad=broad),
         fold=data.fold[rows],
-        pairs=pairs[(pairs >= 0).all(1)],
+        pairs=np.zeros((0, 2), dtype=np.int64),
         environments=data.environments[rows],
     )
 
 
-def table(report: dict[str, Any]) -> str:
-    lines = []
-    for protocol, rows in report.items():
-        lines += [
-            f"**{protocol}**",
-            "",
-            f"| rung | {' | '.join(f'{name} AUC' for name in SETS)} | all: AUC | AP | balanced accuracy |",
-            "|---" * (len(SETS) + 4) + "|",
-        ]
-        for row in rows:
-            cell = lambda s, m, row=row: f"{row[s][m]['mean']:.3f} ± {row[s][m]['spread']:.3f}"  # noqa: E731
-            cells = [cell(s, "auc") for s in (*SETS, "all")]
-            cells += [cell("all", m) for m in ("ap", "balanced_accuracy")]
-            lines.append(f"| {' | '.join([row['name'], *cells])} |")
-        lines.append("")
-    return "\n".join(lines)
+def paper_series(records: Sequence[Record]) -> np.ndarray:
+    """Which pictures are real, or by the paper's one series of generators, bool [N]."""
+    made = {p.sha256: family_of(p.generator) for p in read_table(TABLE) if p.label == "fake"}
+    return np.array([not r.label or r.family in SERIES or made.get(r.picture) == "Stable Diffusion" for r in records])
 
 
-def is_paper_series(record: Record) -> bool:
-    """What P1 trains on: one series of generators, and the real pictures."""
-    return not record.label or record.family in SERIES
-
-
-def run(data: Path, originals: Path, recipe: Recipe, *, cache: Path, seeds: int = 3) -> dict[str, Any]:
-    """Every rung under both protocols, a process each. data: the folder of `test`; originals: of the training set."""
-    climb = partial(_climb, data=data, originals=originals, recipe=recipe, cache=cache, seeds=seeds)
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        return dict(zip(PROTOCOLS, pool.map(climb, PROTOCOLS), strict=True))
-
-
-def _climb(
-    protocol: str, *, data: Path, originals: Path, recipe: Recipe, cache: Path, seeds: int
-) -> list[dict[str, Any]]:
+def run(
+    test: Sequence[Record], root: Path, originals: Path, recipe: Recipe, *, cache: Path, seeds: int = 3
+) -> dict[str, Any]:
+    """Every rung under both protocols. test: with paths below root; originals: of the training set."""
     torch.set_num_threads(1)
-    train = read_originals("data/pictures.csv.gz", originals)
+    train = [r for r in read_originals(TABLE, originals, each=EACH) if r.kind == "photo"]
     features = compute_features(train, originals, backbone=DEFAULT, copies=recipe.copies, cache=cache)
-    test = read_split(data / "manifest.csv", "test")
-    views = split_features(test, data, backbone=DEFAULT, cache=cache)
-    keep: Callable[[Record], bool] = lambda r: True  # noqa: E731
-    if protocol == P1:
-        unseen = np.array([not (r.label and r.family in SERIES) for r in test])
-        test, views, keep = [r for r, u in zip(test, unseen, strict=True) if u], only(views, unseen), is_paper_series
-    ground = Ground(originals, cache, DEFAULT, train, features, keep, test, views)
-    return [run_rung(rung, recipe, ground, seeds=seeds) for rung in tqdm(rungs(), desc=protocol[:2])]
-
-
-def only(views: SplitFeatures, pictures: np.ndarray) -> SplitFeatures:
-    """The views of some pictures, renumbered."""
-    rows = pictures[views.picture]
-    number = np.cumsum(pictures) - 1
-    quality = views.quality[pictures]
-    return SplitFeatures(views.features[rows], number[views.picture[rows]], views.window[rows], quality, views.columns)
+    views = split_features(test, root, backbone=DEFAULT, cache=cache, windows=recipe.windows)
+    learned = {P2: np.arange(len(train)), P1: np.flatnonzero(paper_series(train))}
+    known = paper_series(test) & np.array([bool(r.label) for r in test])
+    judged = {P2: np.arange(len(test)), P1: np.flatnonzero(~known)}
+    keep = cache / f"ladder-{recipe.revision}-{EACH}-{len(train)}-{len(test)}"
+    keep.mkdir(parents=True, exist_ok=True)
+    report: dict[str, Any] = {"each": EACH, "pictures": {name: len(rows) for name, rows in learned.items()}}
+    report |= {P2: [], P1: []}
+    for number, rung in enumerate(tqdm(rungs(recipe, seeds), desc="rungs")):
+        parts = ("embedding",) if rung.embedding else recipe.parts
+        data = problem(train, features, replace(recipe, parts=parts))
+        for protocol, rows in learned.items():
+            some, raws = restrict(data, rows, rung.copies, broad=recipe.broad), []
+            for seed in range(rung.seeds):
+                file = keep / f"{protocol[:2]}-{number}-{seed}.npy"  # a killed run goes on
+                if not file.exists():
+                    config = replace(rung.config, seed=seed)
+                    head = fit(some, config, head=build(rung, data.features.shape[2], config))
+                    np.save(file, judge(head, views, parts))
+                raws.append(np.load(file)[judged[protocol]])
+            report[protocol].append(summary(rung.name, [test[i] for i in judged[protocol].tolist()], raws))
+    return report

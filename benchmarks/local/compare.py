@@ -13,7 +13,7 @@ import argparse
 import csv
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from benchmarks.local.copies import EDITS, FAINT, copied, edited, saved, strength
 from benchmarks.local.realedits import Real, covered, edits, edits2
+from benchmarks.tables.local import RULE
 from causalclip.compare.alignment import lay_over
 from causalclip.compare.blocks import measure
 from causalclip.compare.changes import find_parts
@@ -53,6 +54,7 @@ def main() -> None:
     parser.add_argument("--rooms", type=int, default=100, help="pairs of rooms")
     parser.add_argument("--keep", type=Path, help="A file of rows that are measured already; the rest is added to it.")
     parser.add_argument("--choose", action="store_true")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the copies that --choose draws")
     arguments = parser.parse_args()
     forensics, folder = arguments.data / "forensics", arguments.data / "vlm" / "daquar"
     if arguments.choose:
@@ -60,7 +62,7 @@ def main() -> None:
         pictures = (
             learned(arguments.originals, arguments.count) if large else photographs(forensics, "train", arguments.count)
         )
-        choose(pictures, list(rooms(folder, arguments.rooms, "train")))
+        choose(pictures, list(rooms(folder, arguments.rooms, "train")), arguments.seeds)
         return
     kept, real = Kept(arguments.keep), {"edits": edits(forensics), "edits2": edits2(arguments.originals)}
     pictures = photographs(forensics, "test", arguments.count)
@@ -161,6 +163,7 @@ def run(
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "pictures": len(pictures),
+        "rule": RULE,
         "same_picture": _share(copies, "same"),
         "copies": {kind: _summary(rows[kind]) for kind in ("recompressed", "delivered")},
         "edits_found": _share(by_hand, "found"),
@@ -213,14 +216,16 @@ def _share(rows: list[dict[str, Any]], what: str) -> float:
     return float(np.mean([row[what] for row in rows])) if rows else float("nan")
 
 
-def choose(pictures: list[np.ndarray], pairs: list[tuple[np.ndarray, np.ndarray, str]]) -> None:
+def choose(pictures: list[np.ndarray], pairs: list[tuple[np.ndarray, np.ndarray, str]], seeds: Sequence[int]) -> None:
     """Prints what the constants of causalclip.compare are to be, and what they come from."""
     from sklearn.linear_model import LogisticRegression
 
     strengths, found, answers = [], [], []
-    for a, b, kind, _ in tqdm(made(pictures, seed=0), total=3 * len(pictures)):
+    drawn = [(i // 3, *one) for seed in seeds for i, one in enumerate(made(pictures, seed=seed))]
+    print_rule(drawn)
+    for _owner, a, b, kind, _mask in tqdm(drawn):
         placement = place(a, b)
-        aligned = lay_over(a, b, placement) if placement and plausible(placement, b.shape) else None
+        aligned = lay_over(a, b, placement) if placement and plausible(placement, b.shape, a.shape) else None
         blocks = measure(aligned) if aligned else None
         found.append(evidence(placement if aligned else None, blocks))
         answers.append("same picture")
@@ -230,7 +235,7 @@ def choose(pictures: list[np.ndarray], pairs: list[tuple[np.ndarray, np.ndarray,
             strengths.append((kind, parts[0].strength if parts else 0.0, most))
     for a, b, answer in tqdm(pairs):
         placement = place(a, b)
-        aligned = lay_over(a, b, placement) if placement and plausible(placement, b.shape) else None
+        aligned = lay_over(a, b, placement) if placement and plausible(placement, b.shape, a.shape) else None
         found.append(evidence(placement if aligned else None, measure(aligned) if aligned else None))
         answers.append(answer)
     for kind in sorted({k for k, *_ in strengths}):
@@ -249,6 +254,18 @@ def choose(pictures: list[np.ndarray], pairs: list[tuple[np.ndarray, np.ndarray,
         print(name, (*fit.coef_[0].round(2), *fit.intercept_.round(2)), "right", fit.score(x[rows, :4], positive[rows]))
         for answer in sorted(set(y[rows])):
             print("  ", answer, np.quantile(x[rows & (y == answer)], [0.02, 0.5, 0.98], axis=0).round(2).tolist())
+
+
+def print_rule(drawn: list[tuple[int, np.ndarray, np.ndarray, str, np.ndarray | None]]) -> None:
+    """Prints what the rule as it is frames of copies that nobody changed, by owner, and finds of edits by hand."""
+    rows = [(owner, kind, _row(compare(a, b), mask)) for owner, a, b, kind, mask in tqdm(drawn, desc="as it is")]
+    still = [(owner, row["flagged"]) for owner, kind, row in rows if kind in ("recompressed", "delivered")]
+    framed = {owner for owner, flagged in still if flagged}
+    print(sum(f for _, f in still), "of", len(still), "unchanged copies framed, of", len(framed), "owners of", end=" ")
+    print(len({owner for owner, _ in still}), "; edits by hand:")
+    for kind in sorted({kind for _, kind, _ in rows} - {"recompressed", "delivered"}):
+        mine = [row["found"] for _, k, row in rows if k == kind]
+        print(" ", kind, sum(mine), "of", len(mine))
 
 
 if __name__ == "__main__":

@@ -230,21 +230,23 @@ def _calculated(report: Report) -> str:
         f"the times that were measured where 16 visitors came at once on two cores ({report['measured_on']}). For "
         f"visitors who come at once it says, with what was measured behind it: {', '.join(said)}. One core, four and "
         "eight are not measured: their times follow from one thread and two. Batches, Purify and pictures of many "
-        "megapixels take more. On a processor without int8 or bfloat16 instructions, count five times the cores."
+        "megapixels take more. On a processor with AVX2 alone, count three times the cores."
     )
     return f"{table(['people', *(_cores(each) for each in cores)], lines)}\n\n{words}"
 
 
 def _replayed(hours: Report) -> str:
-    head = ["people", "minutes", "pictures", "lost", "first verdict, 95 %", "stability check, 95 %", "load", "day"]
+    waits = ["first verdict, 95 %", "stability check, 95 %"]
+    head = ["people", "minutes", "pictures", "lost", *waits, "load", "detector", "day"]
     rows = []
     for count in sorted(hours, key=int):
         hour, parts = hours[count], list(hours[count]["parts"].values())
-        times = [f"{hour[key]:.1f} s" for key in ("first_p95_s", "checked_p95_s")]
+        times = [f"{hour[key]:.1f} s" if key in hour else "-" for key in ("first_p95_s", "checked_p95_s")]
         load, day = max(part["load"] for part in parts), max(part["date"] for part in parts)
-        rows.append([count, f"{hour['minutes']:g}", str(hour["pictures"]), str(hour["lost"]), *times, f"{load:g}", day])
+        came = [f"{hour['minutes']:g}", str(hour["pictures"]), str(hour["lost"])]
+        rows.append([count, *came, *times, f"{load:g}", parts[0]["detector"], day])
     words = (
-        "The same hours tried on the running app, on two cores: their first minutes at their own pace "
+        "The same hours tried on the running app, on two cores: some of their minutes, at their own pace "
         "(`python -m benchmarks.newsroom --replay 30 --minutes 3 --part 0`)."
     )
     return f"{words}\n\n{table(head, rows)}"

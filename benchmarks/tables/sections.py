@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.dataset import page as dataset
+from benchmarks.light import tables as light
 from benchmarks.local.native import page as native
 from benchmarks.local.parts import page as found
 from benchmarks.tables import checks, defences, local, masks, method, parts, promise, running, verdicts
@@ -13,6 +14,7 @@ from benchmarks.tables.aims import Aim, aims_table
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
 TEST, CONTROLS, ROBUST = (f"detection/{name}.json" for name in ("test", "controls", "robustness"))
+OWNERS = "detection/owners.json"
 SPLICES, LADDER, PURIFIED = "detection/splices.json", "detection/ladder.json", "purification/defences.json"
 FIGURE = "![The ladder: AUC of every rung under both protocols](../benchmarks/detection/ladder.png)"
 
@@ -51,13 +53,21 @@ SECTIONS: list[tuple[str, str, Callable[[Any], str]]] = [
     ),
     ("local/inside.json", "Pictures inside screenshots (`python -m benchmarks.local.inside`)", local.inside),
     ("local/compare.json", "Two copies compared (`python -m benchmarks.local.compare`)", local.compare),
-    ("detection/owners.json", "More owners", method.owners),
+    (OWNERS, "More owners", method.owners),
+    (OWNERS, "Generators of which nothing was learned", method.left_out),
     ("detection/masks.json", "What a mask can hold back", masks.masks),
     (LADDER, "The ladder: what each piece of the method adds", lambda report: f"{method.ladder(report)}\n\n{FIGURE}"),
     ("vlm/results.json", "What the vision-language model knows", running.language),
     (PURIFIED, "Purification, under each threat model", defences.purification),
     (PURIFIED, "What the gate lets pass", defences.passed),
     ("runtimes.json", "What int8 changes in verdicts (`benchmarks/runtimes.py`)", running.runtimes),
+    (
+        "light/answers.json",
+        "Which answers another runtime changes, on `test` (`python -m benchmarks.light.answers`)",
+        light.answers,
+    ),
+    ("light/avx2.json", "What could judge faster with AVX2 alone (`python -m benchmarks.light.avx2`)", light.avx2),
+    ("light/batches.json", "Several pictures at once (`python -m benchmarks.light.batches`)", light.batches),
     ("yardstick.json", "An archive as the yardstick", promise.kept),
     ("dataset/sample.json", "The sample that anybody may have (`data collect --sample`)", dataset.sample),
     ("archive.json", "A whole archive (`benchmarks/archive.py`)", running.archive),
@@ -74,6 +84,7 @@ AIMS: list[tuple[str, Callable[[Any], list[Aim]]]] = [
     ("local/regions.json", parts.regions_aims),
     ("local/inside.json", local.inside_aims),
     ("local/compare.json", local.compare_aims),
+    (OWNERS, method.left_out_aims),
     (LADDER, method.ladder_aims),
     ("detection/masks.json", masks.masks_aims),
     ("vlm/results.json", running.language_aims),

@@ -1,6 +1,5 @@
 """python -m causalclip archive SOURCE --out FOLDER"""
 
-import json
 import os
 from hashlib import sha256
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from tqdm import tqdm
 
+from causalclip.archive.identity import identity
 from causalclip.archive.problems import ArchiveProblem
 from causalclip.clip.places import WeightsMissing, detector_folder
 from causalclip.languages import N_, _, number, speaking
@@ -45,8 +45,6 @@ def archive(
         with speaking(lang):
             typer.echo(_(NEEDS, command="pip install -r requirements-archive.txt"), err=True)
         raise typer.Exit(1) from None
-    from causalclip.clip.runtime import UnknownRuntime  # brings PyTorch
-
     asked: dict[str, Any] = {"address": address, "stability": stability, "duplicates": duplicates}
     try:
         with speaking(lang):
@@ -54,7 +52,7 @@ def archive(
                 typer.echo(_plan(source, model, workers, stability=stability, profile=held_to(profile)))
                 return
             refused = _run(source, out, model, workers, profile=held_to(profile), **asked)
-    except (ArchiveProblem, WeightsMissing, UnknownRuntime, BadProfile) as problem:
+    except (ArchiveProblem, WeightsMissing, BadProfile) as problem:
         typer.echo(str(problem), err=True)
         raise typer.Exit(getattr(problem, "code", 1)) from None
     raise typer.Exit(2 if refused else 0)
@@ -67,7 +65,9 @@ def _plan(source: str, model: str, workers: int, *, stability: bool, profile: Pr
     from causalclip.archive.sources import list_pictures
 
     pictures = list_pictures(source)
-    return as_text(estimate(pictures, Judge(str(detector_folder(model)), stability, profile)), workers=workers)
+    identity(detector_folder(model))  # which says what is wrong with the runtime that is asked for
+    judge = Judge(str(detector_folder(model)), stability, profile, remembered=0)  # its first picture is judged twice
+    return as_text(estimate(pictures, judge), workers=workers)
 
 
 def _run(
@@ -89,7 +89,8 @@ def _run(
     from causalclip.archive.summary import as_page, as_text, counts
 
     folder = detector_folder(model).resolve()  # wherever a worker is started
-    run = {"schema": VERSION, "source": source, **_identity(folder), "stability": stability, **_held(folder, profile)}
+    judge = identity(folder)
+    run = {"schema": VERSION, "source": source, **judge, "stability": stability, **_held(judge, profile)}
     pictures = list_pictures(source)
     parts = Parts(out, run)
     done = parts.done()
@@ -120,19 +121,11 @@ def _run(
     return bool(found["error"])
 
 
-def _identity(folder: Path) -> dict[str, Any]:
-    """What the rows will say judged them, without loading it."""
-    from causalclip.clip.runtime import choose_runtime
-
-    revision = json.loads((folder / "config.json").read_text())["revision"]
-    return {"model": folder.name, "revision": revision, "runtime": choose_runtime()}
-
-
-def _held(folder: Path, profile: Profile | None) -> dict[str, Any]:
+def _held(judge: dict[str, Any], profile: Profile | None) -> dict[str, Any]:
     """Which profile the rows are held to, so that no other one goes on with them; raises BadProfile."""
     if profile is None:
         return {}
-    profile.check(folder.name, _identity(folder)["revision"])
+    profile.check(judge["model"], judge["revision"])
     return {"profile": sha256(profile.as_json().encode()).hexdigest()[:16]}
 
 

@@ -10,6 +10,7 @@ import pickle
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before Ray is imported: nothing is reported to anyone
@@ -30,7 +31,9 @@ from causalclip.profile import Profile
 OURS = "Something went wrong here, and that is not the file's fault."
 TASK = 8  # paths that an actor is given at once; their files' bytes may be read ahead
 READERS = 2  # files that an actor reads at once
+KNOWN = 4096  # rows of files that a worker remembers, some 10 MB: of a copy among them nothing is judged again
 STORE = 100 << 20  # bytes of shared memory, for paths and rows alone
+FEW = {"enable_worker_prestart": False, "prestart_worker_first_driver": False}  # of processes that nothing is given to
 
 
 @contextmanager
@@ -45,8 +48,8 @@ def ray_session(address: str | None, *, workers: int = 1) -> Iterator[None]:
         if address:
             ray.init(address=address, **quiet)
         else:
-            room = max(workers, os.cpu_count() or 1)
-            ray.init(address="local", include_dashboard=False, num_cpus=room, object_store_memory=STORE, **quiet)
+            quiet |= {"num_cpus": max(workers, os.cpu_count() or 1), "object_store_memory": STORE}
+            ray.init(address="local", include_dashboard=False, _system_config=FEW, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ArchiveProblem(f"There is no Ray at {address}: {' '.join(str(error).split())}") from error
     try:
@@ -78,9 +81,9 @@ def judge_paths(
 
 
 class Judge:
-    """An actor: one loaded detector on one thread, and pictures by the path."""
+    """An actor: one loaded detector on one thread, and pictures by the path. remembered: rows of files, at most."""
 
-    def __init__(self, model: str, stability: bool, profile: Profile | None) -> None:
+    def __init__(self, model: str, stability: bool, profile: Profile | None, *, remembered: int = KNOWN) -> None:
         import cv2
         import torch
 
@@ -92,6 +95,8 @@ class Judge:
         cv2.setNumThreads(1)
         detector = Detector.from_pretrained(model)
         self.detector, self.stability = detector.with_profile(profile) if profile else detector, stability
+        self.known: dict[str, Row] = {}  # by the SHA-256 of the file
+        self.remembered = remembered
 
     def __call__(self, batch: Mapping[str, Iterable[Any]]) -> dict[str, list[bytes]]:
         paths = [str(path) for path in batch["path"]]
@@ -105,13 +110,22 @@ class Judge:
         try:
             if isinstance(found, Exception):
                 raise found
-            return self._examined(path, found)
+            return self._known(path, found)
         except ImageError as error:
             return failed_row(path, str(error))
         except OSError as error:
             return failed_row(path, f"The file cannot be read: {error.strerror or type(error).__name__}.")
         except Exception as error:  # ours, not the file's: it costs its row, not the run
             return failed_row(path, f"{OURS} ({type(error).__name__})")
+
+    def _known(self, path: str, data: bytes) -> Row:
+        """The row of the same bytes under another path, or a new one."""
+        name = sha256(data).hexdigest()
+        row = self.known.get(name) or self._examined(path, data)
+        self.known[name] = row
+        if len(self.known) > self.remembered:
+            del self.known[next(iter(self.known))]  # the oldest
+        return row | {"path": path}
 
     def _examined(self, path: str, data: bytes) -> Row:
         from causalclip.examine.kind import NO_ANSWER

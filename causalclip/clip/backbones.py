@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from causalclip.clip.compiled import CompiledTower, is_int8
+from causalclip.clip.int8.compiled import CompiledTower, is_int8
+from causalclip.clip.int8.quantised import QuantisedTower, read_outliers
 from causalclip.clip.outline import Outline, is_plain
 from causalclip.clip.runtime import Runtime, choose_runtime, fast_dtype
 from causalclip.clip.tower import Tower
@@ -38,22 +39,25 @@ _loading = threading.Lock()
 def load_judge(name: str = DEFAULT, *, runtime: Runtime | None = None) -> Tower:
     """Loads a tower to judge pictures with, without gradients; None picks the processor's runtime.
 
-    Weights that are not stored as int8 are judged in float32 where int8 would be picked.
+    Weights that are not stored as int8 are judged in float32 where int8 would be picked; so are those for int8-avx2
+    without a list of their outliers.
 
     Raises as `load_tower`, and UnknownRuntime.
     """
     runtime = runtime or choose_runtime()
-    return load_tower(name, dtype=getattr(torch, "float32" if runtime == "int8" else runtime), int8=runtime == "int8")
+    dtype = torch.bfloat16 if runtime == "bfloat16" else torch.float32
+    return load_tower(name, dtype=dtype, runtime=runtime)
 
 
-def load_tower(name: str = DEFAULT, *, dtype: torch.dtype | None = None, int8: bool = False) -> Tower:
+def load_tower(name: str = DEFAULT, *, dtype: torch.dtype | None = None, runtime: Runtime | None = None) -> Tower:
     """Loads an image tower, frozen and in evaluation mode.
 
     Args:
         name: a folder of assets/models, `local-dir:PATH`, `MODEL/TAG` of open_clip (or MODEL/FILE of weights), or
             `timm:NAME`; `@SIZE` after it takes views of other than its own size, in px, a multiple of its patches'.
         dtype: of its matrix products; None picks the processor's fast one.
-        int8: keep matrices int8 that are stored so; the tower then judges alone (causalclip.clip.compiled).
+        runtime: int8 or int8-avx2 keep matrices int8 that are stored so; the tower then judges alone
+            (causalclip.clip.int8.compiled, causalclip.clip.int8.quantised).
 
     Raises:
         WeightsMissing: the weights are neither in the folder nor to be had from the hub.
@@ -63,7 +67,7 @@ def load_tower(name: str = DEFAULT, *, dtype: torch.dtype | None = None, int8: b
     name, _, size = name.partition("@")
     folder = Path(name.removeprefix(LOCAL)) if name.startswith(LOCAL) else ASSETS / name
     if (folder / "config.json").is_file():
-        tower = _from_folder(folder, dtype, int8=int8)
+        tower = _from_folder(folder, dtype, runtime)
     elif name.startswith(TIMM):
         tower = _from_timm(name.removeprefix(TIMM), dtype)
     elif name.startswith(LOCAL) or "/" not in name:
@@ -97,15 +101,17 @@ def empty_visual(config: dict[str, Any]) -> VisionTransformer:
         return CLIP(config["embed_dim"], vision, text, quick_gelu=config.get("quick_gelu", False)).visual
 
 
-def _from_folder(folder: Path, dtype: torch.dtype, *, int8: bool) -> Tower:
+def _from_folder(folder: Path, dtype: torch.dtype, runtime: Runtime | None) -> Tower:
     config = json.loads((folder / "config.json").read_text())
     stored = read_shards(folder)
-    if int8 and is_int8(stored):
-        outline = Outline(config) if is_plain(config) else empty_visual(config)
-        return CompiledTower(outline, stored, mean=config["mean"], std=config["std"])
-    visual = empty_visual(config)
+    normal = {"mean": config["mean"], "std": config["std"]}
+    visual = Outline(config) if is_plain(config) else empty_visual(config)
+    if runtime == "int8" and is_int8(stored):
+        return CompiledTower(visual, stored, **normal)
+    if runtime == "int8-avx2" and is_int8(stored) and is_plain(config) and (outliers := read_outliers(folder)):
+        return QuantisedTower(visual, stored, outliers=outliers, **normal)
     visual.load_state_dict(dequantize(stored), assign=True)
-    return Tower(visual, mean=config["mean"], std=config["std"], dtype=dtype)
+    return Tower(visual, **normal, dtype=dtype)
 
 
 def _from_open_clip(name: str, dtype: torch.dtype) -> Tower:

@@ -3,19 +3,26 @@
     bfloat16   PyTorch, with AMX (five times as fast as float32), or with AVX-512's bfloat16 instructions (three times)
                where there is no VNNI
     int8       OpenVINO, with VNNI (four times as fast as float32): the weights stay as they are on the disk
-    float32    PyTorch, everywhere else: without VNNI, int8 is no faster
+    int8-avx2  PyTorch, with AVX2 and none of these (half as fast again as float32, or twice as fast): the same
+               weights; what they are multiplied with has 7 bits, so that no sum overflows, and a few channels of each
+               layer are multiplied in float32
+    float32    PyTorch, everywhere else
 
 Training, attacks and purification are PyTorch's, whichever it is.
 """
 
 import os
+import sys
 from typing import Literal, get_args
 
 import torch
 
-Runtime = Literal["bfloat16", "int8", "float32"]
+from causalclip.clip.int8.linear import multiplies_exactly
+
+Runtime = Literal["bfloat16", "int8", "int8-avx2", "float32"]
 VARIABLE = "CAUSALCLIP_RUNTIME"
 VNNI = "avx512_vnni", "avx_vnni"
+BEFORE_AVX2 = {"SSE41", "AVX"}
 
 
 class UnknownRuntime(ValueError):
@@ -33,11 +40,15 @@ def choose_runtime() -> Runtime:
         half = fast_dtype() == torch.bfloat16
         if _unlimited() and has_vnni() and not (half and torch.cpu._is_amx_tile_supported()):
             return "int8"
-        return "bfloat16" if half else "float32"
+        if half:
+            return "bfloat16"
+        return "int8-avx2" if has_avx2() else "float32"
     for runtime in get_args(Runtime):
         if asked == runtime:
             if runtime == "int8" and not _unlimited():
                 raise UnknownRuntime(f"{VARIABLE}=int8 does not go with ONEDNN_MAX_CPU_ISA: unset one of them.")
+            if runtime == "int8-avx2" and not has_avx2():
+                raise UnknownRuntime(f"{VARIABLE}=int8-avx2 needs a processor with AVX2: name another, or none.")
             return runtime
     raise UnknownRuntime(f"{VARIABLE} can be {', '.join(get_args(Runtime))}, not {asked!r}.")
 
@@ -47,9 +58,8 @@ def fast_dtype() -> torch.dtype:
 
     That is with AMX (five times as fast) or AVX-512's bfloat16 instructions (twice), if oneDNN may use them.
     """
-    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
     has = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    return torch.bfloat16 if (_unlimited() or "AMX" in limit) and has else torch.float32
+    return torch.bfloat16 if (_unlimited() or "AMX" in _limit()) and has else torch.float32
 
 
 def has_vnni() -> bool:
@@ -58,7 +68,29 @@ def has_vnni() -> bool:
     return any(flags.get(name, False) for name in VNNI)
 
 
+def has_avx2() -> bool:
+    """Whether the processor has AVX2, oneDNN may use it, and its int8 products are exact here."""
+    known = torch.cpu.get_capabilities().get("avx2", False) and _limit() not in BEFORE_AVX2
+    return known and multiplies_exactly()
+
+
 def _unlimited() -> bool:
     """Whether oneDNN may use all of the processor. OpenVINO, half of which does not know the limit, must not run then:
     it gives empty answers."""
-    return os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in {"", "ALL", "DEFAULT"}
+    return _limit() in {"", "ALL", "DEFAULT"}
+
+
+def _limit() -> str:
+    return os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+
+
+def main() -> None:
+    """Says which, for a process that is to do without PyTorch (causalclip.archive.identity)."""
+    try:
+        print(choose_runtime())
+    except UnknownRuntime as problem:
+        sys.exit(str(problem))
+
+
+if __name__ == "__main__":
+    main()

@@ -91,7 +91,7 @@ class Tower(nn.Module):
 
     Args:
         visual: open_clip's module: plain residual attention blocks, CLS pooling; or timm's in its shape; or an outline
-            of the first, of a tower that computes otherwise.
+            of the first.
         mean, std: of the pixels in [0, 1], a channel.
         dtype: of the matrix products; the residual stream, the norms and the CLS token's own sum stay float32.
     """

@@ -34,7 +34,7 @@ def compare(
 
 def _compare(a: Path, b: Path, *, as_json: bool, out_dir: Path | None) -> None:
     from causalclip.compare.comparison import compare as run  # OpenCV need not come for --help
-    from causalclip.compare.report import save_report
+    from causalclip.compare.report import notes, save_report
     from causalclip.compare.words import headline, row
     from causalclip.pictures.loading import load_image
 
@@ -48,10 +48,10 @@ def _compare(a: Path, b: Path, *, as_json: bool, out_dir: Path | None) -> None:
             raise typer.Exit(REFUSED) from None
     found = run(loaded[0].pixels, loaded[1].pixels)
     if as_json:
-        typer.echo(json.dumps({"paths": [str(a), str(b)]} | found.as_dict()))
+        typer.echo(json.dumps({"paths": [str(a), str(b)]} | found.as_dict() | {"notes": notes(*loaded)}))
     else:
         rows = (row(number, change) for number, change in enumerate(found.changes, 1))
-        typer.echo("\n".join([f"{headline(found)}. {found.sentence}", *rows]))
+        typer.echo("\n".join([f"{headline(found)}. {found.sentence}", *notes(*loaded), *rows]))
     if out_dir:
         save_report(found, loaded[0], loaded[1], out_dir)
     raise typer.Exit(DONE)

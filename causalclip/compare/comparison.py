@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import cv2
@@ -14,11 +14,10 @@ from causalclip.compare.blocks import Blocks, measure
 from causalclip.compare.changes import Part, find_parts, outline
 from causalclip.compare.epipolar import epipolar
 from causalclip.compare.judging import MOST, Answer, evidence, judge, scene, similar
-from causalclip.compare.keypoints import Placement, place
+from causalclip.compare.keypoints import Placement, place, searched_at
+from causalclip.compare.within import Box, Parts, Sizes, cut, in_whole, parts, regions
 from causalclip.compare.words import sentence
 
-Box = tuple[int, int, int, int]
-Sizes = tuple[tuple[int, int], tuple[int, int]]
 SURE: tuple[Answer, float] = "same picture", MOST
 EQUAL = Placement(np.eye(3), mirrored=False, inliers=0, share=1.0, spread=1.0, method="SIFT")  # pixel by pixel
 
@@ -44,21 +43,24 @@ class Comparison:
     where they are no copies of one picture. mirrored: left and right are swapped. scale: a pixel of b in pixels of a.
     overlap: the share of each picture (a, b) that the other shows, too. points: image points that agree.
     similar: the share of textured blocks that show the same. changed: the share of the overlap that differs.
-    sizes: (width, height) of a and b. placement, aligned: for drawing; None without a match.
+    sizes: (width, height) of a and b. identical: every pixel is the same. inside: of a picture that is a screenshot or
+    a page, the box of the picture in it, which alone was compared; else None. aligned: for drawing; None without a
+    match.
     """
 
     answer: Answer
     confidence: float
-    changes: tuple[Change, ...]
-    mirrored: bool
-    scale: float
-    overlap: tuple[float, float]
-    points: int
-    similar: float
-    changed: float
     sizes: Sizes
-    seconds: float
-    placement: Placement | None = None
+    changes: tuple[Change, ...] = ()
+    identical: bool = False
+    mirrored: bool = False
+    scale: float = 1.0
+    overlap: tuple[float, float] = (0.0, 0.0)
+    points: int = 0
+    similar: float = 0.0
+    changed: float = 0.0
+    inside: Parts = (None, None)
+    seconds: float = 0.0
     aligned: Aligned | None = None
 
     @property
@@ -68,7 +70,7 @@ class Comparison:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types, without arrays."""
-        numbers = ("answer", "confidence", "sentence", "mirrored", "scale", "overlap", "points", "similar", "changed")
+        numbers = ("answer", "confidence", "sentence", "identical", "mirrored", "scale", "points", "similar", "changed")
         plain = {name: getattr(self, name) for name in numbers}
         return plain | {
             "overlap": list(self.overlap),
@@ -76,6 +78,7 @@ class Comparison:
                 asdict(change) | {"box_a": list(change.box_a), "box_b": list(change.box_b)} for change in self.changes
             ],
             "sizes": [list(size) for size in self.sizes],
+            "inside": [list(box) if box else None for box in self.inside],
             "seconds": self.seconds,
         }
 
@@ -84,71 +87,73 @@ def compare(a: np.ndarray, b: np.ndarray) -> Comparison:
     """Compares two pictures: uint8 RGB [H, W, 3] each, upright (causalclip.pictures.loading.load_image).
 
     Crops, sizes, mirroring, mild differences of tone and sharpness, and compression are compensated, and are not told
-    as changes. The order does not change the answer.
+    as changes. Where one of them is a screenshot or a page, the picture inside it is compared. The order does not
+    change the answer.
     """
     started = time.perf_counter()
+    found = _laid(a, b, EQUAL if np.array_equal(a, b) else place(a, b))
+    if found.answer != "same picture":
+        inside = (_laid(a, b, place(cut(a, one), cut(b, other)), boxes=(one, other)) for one, other in parts(a, b))
+        same = (part for part in inside if part.answer == "same picture")
+        found = next(same, None) or (found if found.aligned else _from_two_points(a, b, found))
+    return replace(found, seconds=time.perf_counter() - started)
+
+
+def _laid(a: np.ndarray, b: np.ndarray, placement: Placement | None, *, boxes: Parts = (None, None)) -> Comparison:
+    """One laid over the other; boxes: the part of either that is compared, of which the placement is."""
     sizes = ((a.shape[1], a.shape[0]), (b.shape[1], b.shape[0]))
-    equal = np.array_equal(a, b)
-    placement = EQUAL if equal else place(a, b)
-    if placement is None or not plausible(placement, b.shape):
-        return _unplaced(a, b, judge(evidence(placement, None)), started)
+    a, b = cut(a, boxes[0]), cut(b, boxes[1])
+    if placement is None or not plausible(placement, b.shape, a.shape):
+        return Comparison(*judge(evidence(placement, None)), sizes=sizes)
     aligned = lay_over(a, b, placement)
     blocks = measure(aligned)
+    equal = placement is EQUAL
     answer, confidence = SURE if equal else judge(evidence(placement, blocks))
     if answer == "no match":
-        return _unplaced(a, b, (answer, confidence), started)
-    parts = find_parts(blocks) if answer == "same picture" else []
-    changes = tuple(_change(part, blocks, aligned, placement.mirrored, sizes) for part in parts)
-    covered = np.any([part.mask for part in parts], 0) if parts else np.zeros_like(blocks.inside)
+        return Comparison(answer, confidence, sizes=sizes)
+    compared = regions(boxes, sizes, mirrored=placement.mirrored)
+    aligned = in_whole(aligned, compared)
+    found = find_parts(blocks) if answer == "same picture" else []
+    covered = np.any([part.mask for part in found], 0) if found else np.zeros_like(blocks.inside)
     return Comparison(
-        answer=answer,
-        confidence=confidence,
-        changes=changes,
+        answer,
+        confidence,
+        sizes=sizes,
+        changes=tuple(_change(part, blocks, aligned, placement.mirrored, sizes) for part in found),
+        identical=equal,
         mirrored=placement.mirrored,
         scale=scale(placement.homography, b.shape),
-        overlap=_overlaps(aligned, sizes),
+        overlap=_overlaps(aligned, compared, sizes),
         points=placement.inliers,
         similar=1.0 if equal else similar(blocks),
         changed=float(covered.sum() / max(1, blocks.inside.sum())),
-        sizes=sizes,
-        seconds=time.perf_counter() - started,
-        placement=placement,
+        inside=boxes,
         aligned=aligned,
     )
 
 
-def _unplaced(a: np.ndarray, b: np.ndarray, judged: tuple[Answer, float], started: float) -> Comparison:
+def _from_two_points(a: np.ndarray, b: np.ndarray, found: Comparison) -> Comparison:
     """Two pictures of which neither lies over the other: of one place from two points, perhaps."""
     seen = epipolar(a, b)
-    answer, confidence = scene(seen) or judged
-    return Comparison(
-        answer=answer,
-        confidence=confidence,
-        changes=(),
-        mirrored=False,
-        scale=1.0,
-        overlap=(0.0, 0.0),
-        points=seen.inliers if answer != "no match" else 0,
-        similar=0.0,
-        changed=0.0,
-        sizes=((a.shape[1], a.shape[0]), (b.shape[1], b.shape[0])),
-        seconds=time.perf_counter() - started,
-    )
+    judged = scene(seen)
+    return replace(found, answer=judged[0], confidence=judged[1], points=seen.inliers) if judged else found
 
 
-def plausible(placement: Placement, shape: tuple[int, ...]) -> bool:
-    """Whether a picture can lie so over another: not folded, turned inside out, or smaller than a tenth."""
+def plausible(placement: Placement, shape: tuple[int, ...], onto: tuple[int, ...]) -> bool:
+    """Whether a picture of a shape can lie so over another: not folded, or turned inside out, or, at the sizes at which
+    both are searched, smaller than a tenth."""
     h, w = shape[:2]
     corners = np.array([[[0, 0], [w, 0], [w, h], [0, h]]], np.float64)
     to = cv2.perspectiveTransform(corners, placement.homography)[0]
     depth = np.append(corners[0], np.ones((4, 1)), 1) @ placement.homography[2]
     sides = np.roll(to, -1, 0) - to
     turns = sides[:, 0] * np.roll(sides, -1, 0)[:, 1] - sides[:, 1] * np.roll(sides, -1, 0)[:, 0]
-    return bool((depth > 0).all() and (turns > 0).all() and 0.1 < scale(placement.homography, shape) < 10)
+    size = scale(placement.homography, shape) * searched_at(onto) / searched_at(shape)
+    return bool((depth > 0).all() and (turns > 0).all() and 0.1 < size < 10)
 
 
 def _change(part: Part, blocks: Blocks, aligned: Aligned, mirrored: bool, sizes: Sizes) -> Change:
-    a, b = outline(part.mask, aligned.to_a), outline(part.mask, aligned.to_b)
+    a, b = (outline(part.mask, to, blocks.side) for to in (aligned.to_a, aligned.to_b))
     if mirrored:
         b = b * [-1, 1] + [sizes[1][0], 0]
     share = float(part.mask.sum() / blocks.inside.sum())
@@ -162,9 +167,13 @@ def _box(corners: np.ndarray, size: tuple[int, int]) -> Box:
     return max(0, int(left)), max(0, int(top)), min(width, int(right)), min(height, int(bottom))
 
 
-def _overlaps(aligned: Aligned, sizes: Sizes) -> tuple[float, float]:
-    """How much of either picture lies where both show something."""
-    pixels = float(aligned.inside.sum())
-    areas = [pixels * scale(to, aligned.inside.shape) ** 2 for to in (aligned.to_a, aligned.to_b)]
+def _overlaps(aligned: Aligned, compared: tuple[Box, Box], sizes: Sizes) -> tuple[float, float]:
+    """How much of either picture the other shows, too."""
+    both = np.ones(aligned.inside.shape, bool)
+    for to, (left, top, right, bottom) in zip((aligned.to_a, aligned.to_b), compared, strict=True):
+        corners = np.array([[[left, top], [right, top], [right, bottom], [left, bottom]]], np.float64)
+        on_grid = cv2.perspectiveTransform(corners - 0.5, np.linalg.inv(to))[0]
+        both &= cv2.fillConvexPoly(np.zeros(both.shape, np.uint8), on_grid.round().astype(np.int32), (1,)) > 0
+    areas = [float(both.sum()) * scale(to, both.shape) ** 2 for to in (aligned.to_a, aligned.to_b)]
     first, second = (min(1.0, area / (width * height)) for area, (width, height) in zip(areas, sizes, strict=True))
     return first, second

@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
-    from causalclip.compare.comparison import Box, Comparison
+    from causalclip.compare.comparison import Comparison
+    from causalclip.compare.within import Box
 
 SIDE = 1024  # px on the long side of what is drawn, at most
 INNER, OUTER = (255, 255, 255), (190, 24, 93)  # a line that shows on anything: white within a dark pink

@@ -20,6 +20,8 @@ RATIO = 0.8  # a match must be so much nearer than the second best (Lowe, IJCV 2
 NEAR = 3.0  # px at SIDE: how far a point may land from its match
 LEAST = 12  # matches below which no homography is tried
 ENOUGH = 40  # matches that agree, with which nothing else is tried
+# Of the points of the picture that has fewer: below it the mirror image is tried, too, as a room is nearly its own.
+CLEAR = 1 / 3
 
 Method = Literal["SIFT", "ORB"]
 
@@ -58,10 +60,12 @@ def place(a: np.ndarray, b: np.ndarray) -> Placement | None:
         points = find(small_a, method)
         for mirrored in (False, True):
             image = np.ascontiguousarray(small_b[:, ::-1]) if mirrored else small_b
-            found = _fit(points, find(image, method), method, mirrored, min(small_a.size, image.size))
+            there = find(image, method)
+            found = _fit(points, there, method, mirrored, min(small_a.size, image.size))
             if found and (best is None or found.inliers > best.inliers):
                 best = found
-            if best and best.inliers >= ENOUGH:
+            needed = max(ENOUGH, 0 if mirrored else CLEAR * min(len(points.at), len(there.at)))
+            if best and best.inliers >= needed:
                 return _in_full(best, zoom_a, zoom_b)
     return _in_full(best, zoom_a, zoom_b) if best else None
 
@@ -75,12 +79,17 @@ def _in_full(best: Placement, zoom_a: float, zoom_b: float) -> Placement:
 def searched(pixels: np.ndarray, *, smallest: int = SMALLEST) -> tuple[np.ndarray, float]:
     """Luminance at search size with its contrast evened out, and the zoom that took it there."""
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    long = max(grey.shape)
-    zoom = min(SIDE, max(smallest, long)) / long
+    zoom = searched_at(grey.shape, smallest=smallest)
     if zoom != 1:
         size = max(1, round(grey.shape[1] * zoom)), max(1, round(grey.shape[0] * zoom))  # a banner gets that narrow
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC)
     return cv2.createCLAHE(2.0, (8, 8)).apply(grey), zoom
+
+
+def searched_at(shape: tuple[int, ...], *, smallest: int = SMALLEST) -> float:
+    """The zoom at which a picture of that shape (rows, columns) is searched."""
+    long = max(shape[:2])
+    return min(SIDE, max(smallest, long)) / long
 
 
 def find(grey: np.ndarray, method: Method, *, points: int = POINTS, contrast: float = CONTRAST) -> Points:

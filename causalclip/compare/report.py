@@ -51,9 +51,15 @@ def content(found: Comparison, a: LoadedImage, b: LoadedImage) -> dict[str, Any]
         "schema": 1,
         "pictures": files,
         "comparison": found.as_dict(),
+        "notes": notes(a, b),
         "limits": [_(limit) for limit in LIMITS],
         "compared": datetime.now(UTC).replace(microsecond=0).isoformat(),
     }
+
+
+def notes(a: LoadedImage, b: LoadedImage) -> list[str]:
+    """What was done to either picture as it was read: of one that was halved, sizes and boxes are of the half."""
+    return [f"{_(name)}: {note}" for (name, _alt), x in zip(PLACES, (a, b), strict=True) for note in x.notes]
 
 
 def save_report(found: Comparison, a: LoadedImage, b: LoadedImage, folder: Path) -> Path:
@@ -85,6 +91,7 @@ def as_html(found: Comparison, said: dict[str, Any], drawn: tuple[Image.Image, I
     )
     rows = "".join(f"<li>{escape(row(number, change))}</li>" for number, change in enumerate(found.changes, 1))
     changes = f"<h2>{_('What differs')}</h2><ul style='list-style:none;padding:0'>{rows}</ul>" if rows else ""
+    done = "".join(f"<p>{escape(note)}</p>" for note in said["notes"])
     limits = "".join(f"<li>{escape(_(limit), quote=False)}</li>" for limit in LIMITS)
     direction = "rtl" if is_rtl() else "ltr"
     compared = _("Compared {when} (UTC), by CausalCLIP.", when=moment(datetime.fromisoformat(said["compared"])))
@@ -92,7 +99,7 @@ def as_html(found: Comparison, said: dict[str, Any], drawn: tuple[Image.Image, I
         f"<!doctype html><html lang='{current()}' dir='{direction}'><head><meta charset='utf-8'>"
         f"<title>{_('Comparison of two pictures')}</title>"
         f"<meta http-equiv='Content-Security-Policy' content=\"{POLICY}\"><style>{STYLE}</style></head><body>"
-        f"<h1>{escape(headline(found))}</h1><p>{escape(found.sentence)}</p>{figures}{changes}"
+        f"<h1>{escape(headline(found))}</h1><p>{escape(found.sentence)}</p>{done}{figures}{changes}"
         f"<h2>{_('What this cannot tell')}</h2><ul>{limits}</ul><p>{compared}</p></body></html>"
     )
 

@@ -26,6 +26,11 @@ SCENE = N_(
 )
 MIRRORED = N_("Left and right are swapped.")
 NOTHING = N_("No part differs by more than compression explains. Small or faint changes can be missed.")
+IDENTICAL = N_("Every pixel is the same in both.")
+INSIDE = (
+    N_("Compared is the picture inside the first one, from ({left}, {top}) to ({right}, {bottom})."),
+    N_("Compared is the picture inside the second one, from ({left}, {top}) to ({right}, {bottom})."),
+)
 
 
 def sentence(found: Comparison) -> str:
@@ -34,13 +39,17 @@ def sentence(found: Comparison) -> str:
         return _(NO_MATCH)
     if found.answer == "same scene, another moment":
         return _(SCENE)
-    said = [_changes(found), _(MIRRORED) if found.mirrored else "", _overlap(found), _(NOT_TOLD)]
+    if found.identical:
+        return _(IDENTICAL)
+    said = [*_inside(found), _changes(found), _(MIRRORED) if found.mirrored else "", _overlap(found), _(NOT_TOLD)]
     return " ".join(filter(None, said))
 
 
 def headline(found: Comparison) -> str:
     """The answer with its confidence, in one line."""
     answer = _(ANSWERS[found.answer])
+    if found.identical:
+        return _("{answer}, pixel for pixel", answer=answer)
     if found.answer == "same picture":
         answer = _("{answer}, {count}", answer=answer, count=_count(found))
     return _("{answer} (confidence {percent}%)", answer=answer, percent=_percent(found.confidence))
@@ -60,6 +69,12 @@ def row(place: int, change: Change) -> str:
         bottom=bottom,
         times=number(round(change.strength)),
     )
+
+
+def _inside(found: Comparison) -> list[str]:
+    names = "left", "top", "right", "bottom"
+    pairs = zip(INSIDE, found.inside, strict=True)
+    return [_(said, **dict(zip(names, box, strict=True))) for said, box in pairs if box]
 
 
 def _count(found: Comparison) -> str:

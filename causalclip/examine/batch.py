@@ -23,7 +23,7 @@ from causalclip.examine.examination import Examination, conclude, look_closer, r
 from causalclip.examine.headline import conclude_all
 from causalclip.examine.kind import NO_ANSWER
 from causalclip.examine.parts import SAID
-from causalclip.languages import N_, _, number
+from causalclip.languages import N_, _, ended, in_turn, number
 from causalclip.pictures.archives import MAX_PICTURES, ArchiveError, Member, count_zip, is_zip, read_zip
 from causalclip.pictures.formats import ImageError
 from causalclip.pictures.loading import LoadedImage, load_image, read_file
@@ -91,9 +91,9 @@ class Row:
         """What stands beside the answer: why it was not examined, or what the pixels say where that is not the answer,
         the kind of picture where they got none, and what the file says."""
         own = _("By the pixels: {answer}.", answer=_(self.band))
-        kind = f"{_(COLUMNS['kind'])}: {_(self.kind)}."
+        kind = f"{_(COLUMNS['kind'])}: {ended(_(self.kind))}"
         judged = "" if self.band in ("", self.answer.lower()) else kind if self.band == NO_ANSWER else own
-        differs = f"{_(self.part)}." if self.part == SAID["found"] else ""
+        differs = ended(_(self.part)) if self.part == SAID["found"] else ""
         return " ".join(filter(None, (self.problem, differs, judged, self.claims)))
 
     @property
@@ -104,7 +104,7 @@ class Row:
     def said(self) -> dict[str, Any]:
         """By the names of COLUMNS, its keys in the reader's language."""
         keys = {name: _(getattr(self, name)) for name in ("answer", "band", "survives", "part", "kind")}
-        return asdict(self) | keys | {"cautions": ", ".join(map(_, filter(None, self.cautions.split(", "))))}
+        return asdict(self) | keys | {"cautions": in_turn(map(_, filter(None, self.cautions.split(", "))))}
 
 
 @dataclass(frozen=True, slots=True)

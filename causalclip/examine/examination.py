@@ -46,8 +46,7 @@ class Examination:
     name: of the file where it is known, cleaned; empty otherwise. sha256: of the file's bytes. perceptual_hash: 64 bits
     in hexadecimal (imagehash.phash), near for copies of the same picture. file_size: in bytes. notes: what was done to
     the picture on loading. threshold: the score where generated and real pictures part best. stability: None if it was
-    not asked for. parts: whether one part differs. examined: when, UTC, ISO 8601. pixels: uint8 RGB [H, W, 3], as
-    LoadedImage's.
+    not asked for. parts: whether one part differs. examined: when, UTC, ISO 8601. pixels, halved: as LoadedImage's.
     """
 
     name: str
@@ -66,6 +65,7 @@ class Examination:
     examined: str
     pixels: np.ndarray
     parts: Parts = NOT_LOOKED_FOR
+    halved: bool = False
 
     @property
     def band(self) -> Band:
@@ -223,6 +223,7 @@ def conclude(
         examined=datetime.now(UTC).replace(microsecond=0).isoformat(),
         pixels=loaded.pixels,
         parts=parts,
+        halved=loaded.halved,
     )
 
 

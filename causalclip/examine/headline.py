@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from causalclip.examine import kind
 from causalclip.examine.parts import NOT_LOOKED_FOR, Parts
 from causalclip.examine.parts import TITLE as DIFFERS
-from causalclip.languages import N_, _
+from causalclip.languages import N_, _, ended
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band
@@ -185,7 +185,7 @@ def _pixels(band: Band | None, stability: Stability | None, parts: Parts) -> str
         return _("They are being looked at.")
     overturned = stability is not None and stability.final_band != stability.band
     said = _(OVERTURNED, band=_(stability.band)) if stability and overturned else _(TRACES[band])
-    return f"{said} {_(DIFFERS)}." if parts.found else said
+    return f"{said} {ended(_(DIFFERS))}" if parts.found else said
 
 
 def _at_odds(proved: Said, claimed: Said) -> bool:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from causalclip.examine.kind import NO_ANSWER, WHY
 from causalclip.examine.meant import error_rates
 from causalclip.examine.parts import TITLE as DIFFERS
-from causalclip.languages import N_, _, day, decimal
+from causalclip.languages import N_, _, day, decimal, ended
 
 if TYPE_CHECKING:
     from causalclip.examine.examination import Examination
 
 CLUE = N_("This is one clue, not a proof.")
+UNCHECKED = N_("Whether that answer survives re-encoding was not checked.")
+HALVED = N_("The picture was judged at half its size.")
 NEITHER = N_("That counts neither for nor against the picture.")
 
 
@@ -29,7 +31,7 @@ def quote(x: Examination) -> str:
     )
     if x.band == NO_ANSWER:
         return f"{examined} {_found(x)} {_(NEITHER)}"
-    differs = f" {_(DIFFERS)}." if x.parts.found else ""
+    differs = f" {ended(_(DIFFERS))}" if x.parts.found else ""
     return f"{examined} {_found(x)}{differs} {known} {_(CLUE)}"
 
 
@@ -43,4 +45,6 @@ def _found(x: Examination) -> str:
         if first
         else N_("The answer by its pixels is “{answer}”, with a score of {score} on a scale from 0 to 1.")
     )
-    return first + _(said, answer=_(x.band), score=decimal(x.detection.probability, digits=2))
+    found = first + _(said, answer=_(x.band), score=decimal(x.detection.probability, digits=2))
+    less = [HALVED] * x.halved + [UNCHECKED] * (x.stability is None)
+    return " ".join([found, *map(_, less)])

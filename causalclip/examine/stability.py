@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # importing the detector takes seconds, which the page need n
 
 RESIZED = N_("shown at another size")
 MILD = ("JPEG 90", "JPEG 70", "WebP 80", "0.75x")  # what most sites do to a picture; an answer must survive these
-STRONG = ("JPEG 50", "0.5x", "crop 75 %", RESIZED)
+STRONG = ("JPEG 50", "0.5x", N_("crop 75 %"), RESIZED)
 WINDOWS = 1  # per delivery and scale
 SQUARES = 1  # per delivery, of the whole
 MAX_PIXELS = 4_000_000  # of what is re-encoded: of larger pictures the centre, at its own scale
@@ -97,8 +97,10 @@ class Stability:
 
     @property
     def answer(self) -> Answer:
-        """To the question whether the answer survives."""
-        if self.final_band != self.band:
+        """To the question whether the answer survives. "Inconclusive" does not where no copy that counts keeps it."""
+        turned, mild, *_strong = self.counted
+        lost = self.band == "inconclusive" and turned == mild > 0
+        if lost or self.final_band != self.band:
             return "no"
         return "only just" if self.changed else "yes"
 
@@ -235,7 +237,7 @@ def _sentence(s: Stability) -> str:
 
 
 def _answer(s: Stability) -> str:
-    if s.answer == "no":
+    if s.answer == "no" and s.flips:
         return _(
             "The answer changes when the picture is {changed}, as most sites do to pictures. As it is, it would be "
             "{band}; an answer that does not survive that is inconclusive.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from functools import lru_cache
 from gettext import GNUTranslations, NullTranslations
+from unicodedata import bidirectional
 
 from causalclip.languages.formats import number
 from causalclip.languages.names import ENGLISH, current, is_rtl
@@ -12,6 +13,7 @@ from causalclip.places import shipped_folder
 
 FOLDER = shipped_folder("assets") / "languages"
 ISOLATE, END = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
+LEFTWARDS = "\N{RIGHT-TO-LEFT ISOLATE}"
 
 
 def N_(message: str) -> str:
@@ -29,6 +31,11 @@ def _(message: str, /, **values: object) -> str:
 def ngettext(one: str, many: str, n: int, /, **values: object) -> str:
     """The form of the message that goes with a count, which is its {n}."""
     return _filled(catalogue(current()).ngettext(one, many, n), {"n": number(n), **values})
+
+
+def quoted(words: str) -> str:
+    """Somebody's or a model's own words, in the quotes of the current language."""
+    return _("\N{LEFT DOUBLE QUOTATION MARK}{words}\N{RIGHT DOUBLE QUOTATION MARK}", words=words)
 
 
 @lru_cache(maxsize=16)
@@ -56,4 +63,7 @@ def _filled(text: str, values: dict[str, object]) -> str:
 def _apart(value: str) -> str:
     """A value with Latin letters or digits keeps its own direction in a text from right to left (Unicode UAX 9)."""
     latin = any(character.isascii() and character.isalnum() for character in value)
-    return f"{ISOLATE}{value}{END}" if latin and not value.startswith(("<", ISOLATE)) else value
+    if not latin or value.startswith(("<", ISOLATE, LEFTWARDS)):
+        return value
+    words = any(bidirectional(character) == "AL" for character in value)  # "JPEG or PNG" in Arabic begins at the right
+    return f"{LEFTWARDS if words else ISOLATE}{value}{END}"

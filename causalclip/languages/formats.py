@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from babel import Locale
 
 LOCALES = {ENGLISH: "en_GB"}  # days before months
+COMMAS = {"ar": "، "}  # others have those of English
+STOPS = {"hi": "।"}
 
 
 def number(value: int) -> str:
@@ -41,7 +43,7 @@ def day(moment: datetime) -> str:
 
 def moment(when: datetime) -> str:
     """A day with its time to the second, in the zone that it carries."""
-    return f"{day(when)}, {when:%H:%M:%S}"
+    return in_turn((day(when), f"{when:%H:%M:%S}"))
 
 
 def any_of(parts: Sequence[str], *, style: Literal["or", "standard"] = "or") -> str:
@@ -49,6 +51,16 @@ def any_of(parts: Sequence[str], *, style: Literal["or", "standard"] = "or") -> 
     from babel.lists import format_list
 
     return format_list(parts, style, locale=_locale(current()))
+
+
+def in_turn(parts: Iterable[str]) -> str:
+    """ "a, b, c": one after another, without a word between."""
+    return COMMAS.get(current(), ", ").join(parts)
+
+
+def ended(text: str) -> str:
+    """Words as a sentence: "Yes" becomes "Yes."."""
+    return text + STOPS.get(current(), ".")
 
 
 def _written(text: str, *, digits: int) -> str:

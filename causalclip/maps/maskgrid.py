@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from PIL import Image
 
-from causalclip.languages import N_, _, number, speaking
+from causalclip.languages import N_, _, in_turn, number, speaking
 from causalclip.languages.names import ENGLISH
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def openness(mask: np.ndarray) -> Openness:
 
 def mask_words(detection: Detection) -> str:
     """The channel mask in one sentence, for who cannot see it."""
-    means = ", ".join(
+    means = in_turn(
         _("{percent}% {seen}", percent=number(round(100 * float(mask.mean()))), seen=_(TITLES[kind]))
         for kind, mask in mean_masks(detection).items()
     )

@@ -11,7 +11,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -107,6 +106,8 @@ def draw_map(
 def _palette() -> np.ndarray:
     """uint8 [256, 3]: the two arms of the colour map, without its pale middle (weak levels are transparent instead) and
     its ends (too dark to be told apart)."""
+    import matplotlib  # slow to import, and an archive draws no map
+
     arms = np.concatenate([np.linspace(0.12, 0.34, 128), np.linspace(0.66, 0.88, 128)])
     return (matplotlib.colormaps[COLOURS](arms)[:, :3] * 255).round().astype(np.uint8)
 
@@ -215,4 +216,6 @@ def _bar(width: int, scale: float) -> Image.Image:
 @lru_cache(maxsize=16)
 def _font(size: int) -> ImageFont.FreeTypeFont:
     """DejaVu Sans, which matplotlib carries: no font of the system is needed."""
+    import matplotlib
+
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size)

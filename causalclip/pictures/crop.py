@@ -64,13 +64,15 @@ def words(box: Box, width: int, height: int) -> str:
 def cut(loaded: LoadedImage, box: tuple[float, float, float, float]) -> bytes:
     """The part of a picture as a PNG file, without loss; its description says where it lay, and in which file.
 
+    What was done to the picture as it was read stands there, too, as the part's own file no longer shows it.
     Raises as clip_box.
     """
     left, top, right, bottom = clip_box(box, loaded.width, loaded.height)
     with speaking(ENGLISH):  # a file stays what it is, whoever opens it
         said = words((left, top, right, bottom), loaded.width, loaded.height)
     exif, file = Image.Exif(), io.BytesIO()
-    exif[DESCRIPTION] = f"{said}, whose file has the SHA-256 {loaded.sha256}. Cut out by CausalCLIP."
+    lines = f"{said}, whose file has the SHA-256 {loaded.sha256}.", *loaded.notes, "Cut out by CausalCLIP."
+    exif[DESCRIPTION] = " ".join(lines)
     part = np.ascontiguousarray(loaded.pixels[top:bottom, left:right])
     Image.fromarray(part).save(file, "PNG", exif=exif, compress_level=1)
     return file.getvalue()

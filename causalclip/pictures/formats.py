@@ -17,6 +17,11 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".tif", 
 SIZES = f"at most {MAX_BYTES >> 20} MB and {MAX_PIXELS / 1e6:g} million pixels, at least {MIN_SIDE} on the shorter side"
 ACCEPTED = f"{NAMES}; {SIZES}."  # what every door for programs says
 EXPORT = N_("Save or export it as JPEG or PNG and try again.")
+TOO_LARGE = N_("This picture is too large")
+SMALLER = N_(
+    "Save a copy as a JPEG of high quality, or cut out the part that matters. Do not scale it down: that removes what "
+    "is looked for."
+)
 
 
 class ImageError(ValueError):
@@ -57,8 +62,7 @@ def exported(message: str, /, **values: object) -> str:
 
 def too_many_bytes() -> ImageTooLarge:
     """The error for a file of more than MAX_BYTES."""
-    said = N_("The file has more than {mb} MB. Save it smaller, as a JPEG, and try again.")
-    return ImageTooLarge(_(said, mb=MAX_BYTES >> 20))
+    return ImageTooLarge(f"{_('The file has more than {mb} MB.', mb=MAX_BYTES >> 20)} {_(SMALLER)}")
 
 
 def check_size(width: int, height: int, *, most: int = MAX_PIXELS) -> None:

@@ -51,13 +51,20 @@ def find_pictures(pixels: np.ndarray) -> tuple[Inside, ...]:
     height, width = pixels.shape[:2]
     zoom = min(1.0, WORK / max(height, width))
     small = cv2.resize(pixels, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA) if zoom < 1 else pixels
-    colours = _colours(small)
-    page = np.any(colours, 0) if colours else np.zeros(small.shape[:2], bool)
-    found = [_rectangles(~one) for one in (page, *colours)]  # a dark picture on white is no page but a dark one's
-    seen = {box for some in found for box in some if _is_picture(small, box)}
+    span = _span(small)
+    colours = _colours(small, span)
+    if not colours:  # no page
+        return ()
+    page = np.maximum.reduce(colours)
+    alone = colours if len(colours) > 1 else []  # a dark picture on white is no page but a dark one's
+    seen = {box for one in (page, *alone) for box in _rectangles(1 - one)}
+    if not seen:
+        return ()
+    texture = _Texture.of(small)
     # Their sides first: what has none is a light or a dark part of a picture, and must not stand for the whole of it.
-    sided = {box: side for box in sorted(seen) if (side := _snapped(pixels, box, zoom))}
-    boxes = _settled(list(sided), small)
+    pictures = [box for box in sorted(seen) if texture.is_picture(box)]
+    sided = {box: side for box in pictures if (side := _snapped(pixels, box, zoom))}
+    boxes = _settled(list(sided), small, span <= EVEN)
     if not boxes or not _is_page(page, boxes):
         return ()
     whole = height * width
@@ -75,24 +82,34 @@ def _area(box: Box) -> int:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def _colours(small: np.ndarray) -> list[np.ndarray]:
-    """Where each of a page's colours is, the commonest first: bool [h, w] each, flat there or a long line."""
-    kernel = np.ones((5, 5), np.uint8)
-    flat = _span(small) <= FLAT
-    red, green, blue = (channel.astype(np.uint16) >> 3 for channel in cv2.split(small))
+def _colours(small: np.ndarray, span: np.ndarray) -> list[np.ndarray]:
+    """Where each of a page's colours is, the commonest first: uint8 [h, w] each, 1 where it is flat or a long line."""
+    flat: np.ndarray = (span <= FLAT).view(np.uint8)
+    red, green, blue = (channel.astype(np.uint16) for channel in cv2.split(small >> 3))
     coarse = red << 10 | green << 5 | blue
-    counts = np.bincount(coarse[flat], minlength=32768)
-    near_flat, found = cv2.dilate(flat.astype(np.uint8), kernel), []
+    counts = np.bincount(coarse[flat.view(bool)], minlength=32768)
+    near_flat, found = cv2.dilate(flat, np.ones((5, 5), np.uint8)), []
     for colour in np.argsort(-counts)[:MOST]:
         if counts[colour] <= COMMON * flat.size:
             break
-        middle = np.median(small[flat & (coarse == colour)], 0)
-        mine: np.ndarray = cv2.inRange(small, np.ceil(middle - NEAR), np.floor(middle + NEAR)) // 255
+        middle = _median(small, flat & (coarse == colour), int(colour))
+        mine: np.ndarray = cv2.inRange(small, np.ceil(middle - NEAR), np.floor(middle + NEAR))
+        mine &= near_flat
         # A gutter between two pictures is too narrow to be flat, and long.
         off = _largest(cv2.absdiff(small, np.append(np.round(middle), 0)))
-        lines = [_line(off, shape) for shape in ((1, RUN), (RUN, 1))]
-        found.append(((mine & near_flat) | lines[0] | lines[1]).astype(bool))
+        for shape in ((1, RUN), (RUN, 1)):
+            mine |= _line(off, shape)
+        found.append(mine)
     return found
+
+
+def _median(small: np.ndarray, mask: np.ndarray, colour: int) -> np.ndarray:
+    """Of each channel of the pixels in `mask`, which are all of one coarse colour: of 8 levels each, counted."""
+    lowest = np.array([colour >> 10, colour >> 5 & 31, colour & 31]) << 3
+    counts = cv2.calcHist([small], [0, 1, 2], mask, [8, 8, 8], np.stack([lowest, lowest + 8], 1).ravel().tolist())
+    each = np.stack([counts.sum(axis) for axis in ((1, 2), (0, 2), (0, 1))]).cumsum(1)
+    half = [(each[0, -1] + 1) // 2, each[0, -1] // 2 + 1]  # the two in the middle
+    return lowest + [np.searchsorted(row, half).mean() for row in each]
 
 
 def _largest(planes: np.ndarray) -> np.ndarray:
@@ -112,22 +129,29 @@ def _line(off: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
     off: levels by which every pixel differs from the colour, uint8 [h, w].
     """
-    along = (cv2.blur(off, shape[::-1], borderType=cv2.BORDER_REFLECT) <= NEAR).astype(np.uint8)
-    return cv2.dilate(along, np.ones(shape, np.uint8)) & (off <= 2 * NEAR).astype(np.uint8)
+    along = (cv2.blur(off, shape[::-1], borderType=cv2.BORDER_REFLECT) <= NEAR).view(np.uint8)
+    if not along.any():
+        return along
+    return cv2.dilate(along, np.ones(shape, np.uint8)) & (off <= 2 * NEAR).view(np.uint8)
 
 
-def _settled(boxes: list[Box], small: np.ndarray) -> list[Box]:
-    """One of boxes that are nearly the same; of one in another the inner one where the rest is page, else the outer."""
+def _settled(boxes: list[Box], small: np.ndarray, even: np.ndarray) -> list[Box]:
+    """One of boxes that are nearly the same; of one in another the inner one where the rest is page, else the outer.
+
+    even: bool [h, w], where neighbours hardly differ.
+    """
     kept: list[Box] = []
-    even = _span(small) <= EVEN
     for box in sorted(boxes, key=_area):  # the inner ones first
         inner = [other for other in kept if _common(box, other) > 0.8 * _area(other)]
+        if not inner:
+            kept.append(box)
+            continue
         rest = np.ones((box[3] - box[1], box[2] - box[0]), bool)
         for left, top, right, bottom in inner:
             rest[max(0, top - box[1]) : bottom - box[1], max(0, left - box[0]) : right - box[0]] = False
         around = small[box[1] : box[3], box[0] : box[2]][rest & even[box[1] : box[3], box[0] : box[2]]]
         same = len(inner) == 1 and rest.mean() < SAME
-        if not inner or not (same or (len(around) > MUCH * rest.sum() and _is_plain(around))):
+        if not (same or (len(around) > MUCH * rest.sum() and _is_plain(around))):
             kept = [other for other in kept if other not in inner] + [box]
     return kept
 
@@ -153,16 +177,22 @@ def _common(a: Box, b: Box) -> int:
     return max(0, min(a[2], b[2]) - max(a[0], b[0])) * max(0, min(a[3], b[3]) - max(a[1], b[1]))
 
 
-def _rectangles(content: np.ndarray) -> list[Box]:
-    """Boxes of the thick pieces of what is no page, at search size."""
-    solid = content.astype(np.uint8)
+def _rectangles(solid: np.ndarray) -> list[Box]:
+    """Boxes of the thick pieces of what is no page, at search size; solid: uint8 [h, w], 1 there, which is changed."""
     boxes: list[Box] = []
+    core, before, count = solid, 1, 0
     for thin in (THIN, 2 * THIN, 4 * THIN):
-        opened = cv2.morphologyEx(solid, cv2.MORPH_OPEN, np.ones((thin, thin), np.uint8))
+        if len(boxes) > count:
+            core, before, count = solid, 1, len(boxes)
+        core = cv2.erode(core, _square(thin - before + 1))  # what is left of what was eroded already is thinned on
+        before = thin
+        if not core.any():
+            break
+        opened = cv2.dilate(core, _square(thin))
         outlines, _ = cv2.findContours(opened, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
         for outline in outlines:
             x, y, w, h = cv2.boundingRect(outline)
-            if w * h >= SMALLEST * content.size and _is_rectangle(opened[y : y + h, x : x + w], outline, w * h):
+            if w * h >= SMALLEST * solid.size and _is_rectangle(opened[y : y + h, x : x + w], outline, w * h):
                 boxes.append((x, y, x + w, y + h))
                 solid[y : y + h, x : x + w] = 0  # what is cut off a piece later is no part of this one
     return boxes
@@ -180,17 +210,39 @@ def _is_rectangle(piece: np.ndarray, outline: np.ndarray, area: int) -> bool:
     return bool(filled >= MOSTLY and sum(side >= STRAIGHT for side in sides) >= 3)
 
 
-def _is_picture(small: np.ndarray, box: Box) -> bool:
-    """Whether a rectangle has the colours and the texture of a photograph, and not those of a chart or a gradient."""
-    left, top, right, bottom = box
-    part = small[top:bottom, left:right]
-    counts = np.bincount((part[::2, ::2] // 16).astype(int).reshape(-1, 3) @ [256, 16, 1], minlength=4096)
-    drawn = float(np.sort(counts)[-4:].sum() / counts.sum())  # text on a bubble, bars of a chart
-    grey = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    mean, square = (cv2.blur(p, (8, 8))[4::8, 4::8] for p in (grey, grey * grey))
-    deviation = np.sqrt(np.maximum(square - mean * mean, 0))
-    textured = float((deviation > 2.5).mean())
-    return bool(np.count_nonzero(counts) >= COLOURS and drawn <= DRAWN and textured >= TEXTURED)
+def _square(side: int) -> np.ndarray:
+    return np.ones((side, side), np.uint8)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Texture:
+    """What tells a photograph from a chart or a gradient, summed once for all boxes of a picture.
+
+    codes: uint16 [h, w], colours of 4 bits a channel. total, squares: of grey levels above and left, [h + 1, w + 1].
+    """
+
+    codes: np.ndarray
+    total: np.ndarray
+    squares: np.ndarray
+
+    @classmethod
+    def of(cls, small: np.ndarray) -> _Texture:
+        red, green, blue = (channel.astype(np.uint16) for channel in cv2.split(small >> 4))
+        total, squares = cv2.integral2(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), sqdepth=cv2.CV_64F)
+        return cls(red << 8 | green << 4 | blue, total, squares)
+
+    def is_picture(self, box: Box) -> bool:
+        """Whether a rectangle has the colours and the texture of a photograph."""
+        left, top, right, bottom = box
+        counts = np.bincount(self.codes[top:bottom:2, left:right:2].ravel(), minlength=4096)
+        drawn = np.partition(counts, -4)[-4:].sum() / counts.sum()  # text on a bubble, bars of a chart
+        if np.count_nonzero(counts) < COLOURS or drawn > DRAWN:
+            return False
+        mean, square = (
+            np.diff(np.diff(sums[top : bottom + 1 : 8, left : right + 1 : 8], axis=0), axis=1) / 64
+            for sums in (self.total, self.squares)
+        )
+        return bool((square - mean * mean > 2.5**2).mean() >= TEXTURED)
 
 
 def _is_page(page: np.ndarray, boxes: list[Box]) -> bool:
@@ -245,8 +297,9 @@ def _strongest(strip: np.ndarray, at: float, reach: int, inwards: int, axis: int
     low, high = max(1, round(at) - reach), min(length - 1, round(at) + reach)
     if high <= low:
         return _Side(int(np.clip(round(at), 0, length)), True, True)
-    lines = np.moveaxis(strip, axis, 0)[low - 1 : high + 1].astype(np.int16)
-    steps = np.abs(np.diff(lines, axis=0)).max(2)  # before each place
+    near = strip[low - 1 : high + 1] if axis == 0 else strip[:, low - 1 : high + 1].transpose(1, 0, 2)
+    lines = np.ascontiguousarray(near)
+    steps = _largest(cv2.absdiff(lines[1:], lines[:-1]))  # before each place
     inner = 1e-3 * inwards * np.arange(len(steps))  # the inner of equals
     best = int(np.argmax(np.minimum(steps, 48).mean(1) + inner))
     if (steps[best] > NEAR).mean() >= STRAIGHT:
@@ -263,12 +316,21 @@ def _faint(lines: np.ndarray, inwards: int) -> np.ndarray:
     A step of a few levels shows where pixels along it are taken together.
     """
     count = lines.shape[1] // PIECE
-    pieces = lines[:, : count * PIECE].reshape(len(lines), count, PIECE, 3)
-    mean, even = pieces.mean(2), (pieces.max(2) - pieces.min(2)).max(2) <= FLAT
     off = np.zeros((len(lines) - 1, count), bool)
-    for i in range(WIDE, len(lines) - WIDE):
-        before, after = slice(i - WIDE, i), slice(i, i + WIDE)
-        outside, inside = (before, after) if inwards > 0 else (after, before)
-        step = np.abs(mean[inside].mean(0) - mean[outside].mean(0)).max(1)
-        off[i - 1] = even[outside].all(0) & (step > FAINT)
-    return off.mean(1) if count else np.zeros(len(off))
+    if not count or len(lines) <= 2 * WIDE:
+        return np.zeros(len(off))
+    along = lines[:, : count * PIECE].reshape(len(lines), count, PIECE, 3).transpose(2, 0, 1, 3)
+    pieces = np.ascontiguousarray(along)  # (PIECE, N + 1, count, 3)
+    even = (pieces.max(0) - pieces.min(0)).max(2) <= FLAT
+    # Sums over WIDE lines from each on: before place i lie those from i - WIDE on, after it those from i on.
+    total = _from_each(pieces.sum(0, dtype=np.int32), np.add)
+    step = np.abs(total[WIDE:-1] - total[: -WIDE - 1]).max(2) / (WIDE * PIECE)
+    outside = _from_each(even, np.logical_and)
+    off[WIDE - 1 : len(lines) - WIDE - 1] = (step > FAINT) & (outside[: -WIDE - 1] if inwards > 0 else outside[WIDE:-1])
+    return off.mean(1)
+
+
+def _from_each(lines: np.ndarray, join: np.ufunc) -> np.ndarray:
+    """WIDE lines joined, from each on: [N - WIDE + 1, ...]."""
+    joined: np.ndarray = join.reduce([lines[i : len(lines) - WIDE + 1 + i] for i in range(WIDE)])
+    return joined

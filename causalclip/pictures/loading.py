@@ -26,6 +26,7 @@ from causalclip.pictures.formats import (
     sniff,
     too_many_bytes,
 )
+from causalclip.pictures.headers import read_jpeg
 
 __all__ = [
     "MAX_BYTES",
@@ -54,6 +55,7 @@ class LoadedImage:
     format: "JPEG", "PNG", "WebP", "AVIF", "HEIC", "TIFF" or "GIF", by content.
     notes: sentences on what was done to the picture, or could mislead, for the user.
     file_size: of the file, in bytes.
+    halved: whether it was read at half its size; the notes say why.
     """
 
     pixels: np.ndarray
@@ -61,6 +63,7 @@ class LoadedImage:
     format: Format
     notes: tuple[str, ...]
     file_size: int
+    halved: bool = False
 
     @property
     def width(self) -> int:
@@ -87,7 +90,13 @@ def load_image(source: str | os.PathLike[str] | bytes) -> LoadedImage:
         raise too_many_bytes()
     name = sniff(data)
     pixels, notes = (decode if name in _IN_PLACE else decode_apart)(data, name)
-    return LoadedImage(pixels, hashlib.sha256(data).hexdigest(), name, notes, len(data))
+    halved = name == "JPEG" and bool(notes) and pixels.size < 3 * _pixels_of(data)
+    return LoadedImage(pixels, hashlib.sha256(data).hexdigest(), name, notes, len(data), halved)
+
+
+def _pixels_of(data: bytes) -> int:
+    header = read_jpeg(data)
+    return header.width * header.height
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.fft import dctn
+from scipy.fft import dct
 
 from causalclip.provenance.jpegtables import standard_table
 
@@ -38,8 +38,9 @@ def find_history(pixels: np.ndarray, *, last: int | None) -> History:
     coefficients = _coefficients(pixels)
     own = standard_table(last) if last else np.ones((8, 8), int)
     agreement = np.full(len(QUALITIES), -1.0)
+    known: dict[tuple[int, int], tuple[float, int]] = {}
     for i, table in enumerate(_tables()):
-        agreement[i] = _agreement(coefficients, table, own)
+        agreement[i] = _agreement(coefficients, table, own, known)
     best = int(agreement.argmax())
     found = bool(agreement[best] >= FOUND)
     return History(QUALITIES[best] if found else None, float(agreement[best]))
@@ -52,9 +53,17 @@ def _coefficients(pixels: np.ndarray) -> np.ndarray:
     cut = pixels[top : top + WINDOW, left : left + WINDOW].astype(np.float32)
     rows, columns = cut.shape[0] // 8, cut.shape[1] // 8
     grey = (cut @ np.array([0.299, 0.587, 0.114], np.float32))[: rows * 8, : columns * 8] - 128
-    blocks = grey.reshape(rows, 8, columns, 8).transpose(0, 2, 1, 3).reshape(-1, 8, 8)
-    spectrum = dctn(blocks, axes=(1, 2), norm="ortho")
-    return np.stack([spectrum[:, u, v] for u, v in MODES])
+    basis = _basis()
+    along = grey.reshape(-1, 8) @ basis.T  # every row of every block
+    spectrum = (basis @ along.reshape(rows, 8, -1)).reshape(rows, len(basis), columns, -1)
+    return np.stack([spectrum[:, u, :, v].ravel() for u, v in MODES])
+
+
+@lru_cache(maxsize=1)
+def _basis() -> np.ndarray:
+    """float32 [frequencies of MODES, 8]: the orthonormal DCT of a row of 8."""
+    most = 1 + max(max(mode) for mode in MODES)
+    return np.asarray(dct(np.eye(8), axis=0, norm="ortho")[:most], np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -62,14 +71,22 @@ def _tables() -> list[np.ndarray]:
     return [standard_table(q) for q in QUALITIES]
 
 
-def _agreement(coefficients: np.ndarray, table: np.ndarray, own: np.ndarray) -> float:
-    """How well the coefficients keep to the table's steps: the mean of cos(2 pi c / step) over the large ones."""
+def _agreement(
+    coefficients: np.ndarray, table: np.ndarray, own: np.ndarray, known: dict[tuple[int, int], tuple[float, int]]
+) -> float:
+    """How well the coefficients keep to the table's steps: the mean of cos(2 pi c / step) over the large ones.
+
+    known: sum and count of those of a mode with a step, which many tables have; filled here.
+    """
     total = count = 0.0
-    for (u, v), values in zip(MODES, coefficients, strict=True):
+    for mode, (u, v) in enumerate(MODES):
         step, last = int(table[u, v]), int(own[u, v])
         if step <= max(1.5 * last, 3):
             continue  # finer than the last compression: whatever was there before is gone
-        large = values[np.abs(values) > 0.5 * step]
-        total += float(np.cos(2 * np.pi * large / step).sum())
-        count += len(large)
+        if (mode, step) not in known:
+            values = coefficients[mode]
+            large = values[np.abs(values) > 0.5 * step]
+            known[mode, step] = float(np.cos(2 * np.pi / step * large).sum()), len(large)
+        total += known[mode, step][0]
+        count += known[mode, step][1]
     return total / count if count >= MIN_COUNT else -1.0

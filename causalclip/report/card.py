@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from causalclip.examine.kind import NO_ANSWER, TITLE, WHAT_TO_DO, WHY
 from causalclip.examine.meant import meaning
 from causalclip.examine.parts import TITLE as DIFFERS
-from causalclip.languages import N_, _, decimal, ngettext
+from causalclip.languages import N_, _, decimal, ended, ngettext
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band
@@ -78,9 +78,9 @@ EMPTY = "\N{WHITE CIRCLE}"
 SECONDS = N_("So far: {n} s.")
 
 
-def waiting(words: str = "") -> str:
-    """The card before there is a picture. words: HTML, what will appear here; by default WAITING."""
-    return _card("waiting cc-empty", EMPTY, _("No picture yet"), f"<p>{words or _(WAITING)}</p>")
+def waiting(words: str = "", *, beneath: str = "") -> str:
+    """The card before there is a picture. words, beneath: HTML; what will appear here, by default WAITING, and more."""
+    return _card("waiting cc-empty", EMPTY, _("No picture yet"), f"<p>{words or _(WAITING)}</p>{beneath}")
 
 
 def brief(band: Band, sentence: str) -> str:
@@ -98,7 +98,7 @@ def titled(band: Band) -> str:
 def sample(low: float, high: float) -> str:
     """What an answer looks like, as HTML that is not read out as one."""
     tones = "".join(
-        f"<li><span class='cc-icon' aria-hidden='true'>{ICON[band]}</span> <b>{titled(band)}.</b> "
+        f"<li><span class='cc-icon' aria-hidden='true'>{ICON[band]}</span> <b>{ended(titled(band))}</b> "
         f"{escape(_(MEANING[band]))}</li>"
         for band in TONE
     )
@@ -117,7 +117,7 @@ def looking(name: str = "", *, headline: Headline | None = None) -> str:
         name: what is known of the picture.
         headline: what the file says of itself, where that makes the headline already.
     """
-    named = f"<b>{escape(name)}.</b> " if name else ""
+    named = f"<b>{escape(ended(name))}</b> " if name else ""
     words = f"{named}{elapsed()}"
     return _pending(_("Looking at the picture"), words, headline)
 
@@ -127,6 +127,20 @@ def queued(before: int, *, headline: Headline | None = None) -> str:
     said = _("One picture is looked at after the other. Yours has its turn as soon as these are done.")
     title = ngettext("Waiting, {n} before you", "Waiting, {n} before you", before)
     return _pending(title, f"{said} {elapsed()}", headline)
+
+
+def on_its_way() -> str:
+    """What the page itself shows of a picture that was chosen until the server answers: assets/stale.js copies it."""
+    title = _("The picture is on its way")
+    card = _card("waiting", EMPTY, title, f"<p>{_('The server has not answered yet.')} {elapsed()}</p>")
+    return card.replace("<div", f"<div data-late='{escape(title, quote=True)}'", 1)
+
+
+def coming() -> str:
+    """What the page itself shows of many files until the server has them: assets/stale.js has their numbers."""
+    words = _("Arrived so far: {some} of {all}.", some="{some}", all="{all}")
+    body = f"<p><span data-words='{escape(words, quote=True)}'></span> {elapsed()}</p>"
+    return _card("waiting", EMPTY, _("Files are on their way: {n}", n="{n}"), body)
 
 
 def elapsed() -> str:
@@ -190,7 +204,7 @@ def verdict(
         f"<ul class='cc-notes'>{said}</ul>" if said else "",
     ]
     spoken = _(UNSTABLE if flipped else MEANING[band]) if flipped or by_pixels else headline.pixels
-    say = " ".join([f"{headline.answer}.", spoken, *([parts.sentence] if parts and parts.found else [])])
+    say = " ".join([ended(headline.answer), spoken, *([parts.sentence] if parts and parts.found else [])])
     return _card(headline.tone, SIGN[headline.tone], headline.answer, "".join(body), say=say)
 
 
@@ -229,7 +243,7 @@ def _survives(stability: Stability | None, *, flipped: bool, checking: bool) -> 
     """Whether the answer survives, in a word; the whole sentence where that has cost an answer."""
     if stability is None:
         return f"<p><b>{_(UNCHECKED)}</b></p>" if checking else ""
-    said = escape(stability.sentence if flipped else f"{stability.words}.")
+    said = escape(stability.sentence if flipped else ended(stability.words))
     return f"<p>{_('Survives re-encoding?')} <b>{said}</b></p>"
 
 
@@ -279,10 +293,10 @@ def _scale(probability: float, low: float, high: float, here: Band) -> str:
     widths = (first, last - first, 100 - last)
     zones = "".join(
         f"<span class='cc-zone cc-zone-{tone}{' cc-here' if band == here else ''}' "
-        f"style='flex-basis:{width:.2f}%'><span>{_(band)}</span></span>"
+        f"style='flex-basis:{width:.2f}%'></span>"
         for (band, tone), width in zip(TONE.items(), widths, strict=True)
     )
-    # A zone may be too narrow for its name; assets/style.css then shows the names in a row of their own.
+    # The narrowest zone would break its name letter by letter: the names stand in a row of their own.
     names = "".join(
         f"<span class='cc-{tone}{' cc-here' if band == here else ''}'>{_(band)}</span>" for band, tone in TONE.items()
     )

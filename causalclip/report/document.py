@@ -22,7 +22,7 @@ from PIL import Image
 
 from causalclip.examine.cautions import NOT_RECOGNISED
 from causalclip.examine.kind import NO_ANSWER, WHY
-from causalclip.languages import N_, _, current, decimal, is_rtl, number
+from causalclip.languages import N_, _, current, decimal, ended, in_turn, is_rtl, number
 from causalclip.maps import words
 from causalclip.maps.reliability import unknowable
 from causalclip.places import shipped_folder
@@ -168,6 +168,6 @@ def _template() -> Template:
     from markupsafe import Markup
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.globals |= {"_": _, "number": number, "decimal": decimal}
+    environment.globals |= {"_": _, "number": number, "decimal": decimal, "ended": ended, "in_turn": in_turn}
     environment.filters["drawn"] = Markup  # only for the chart, which holds nothing of the file
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from causalclip.examine.headline import tone_of
 from causalclip.examine.meant import error_rates
-from causalclip.languages import N_, _, current, day, is_rtl, ngettext
+from causalclip.languages import N_, _, current, day, ended, in_turn, is_rtl, ngettext
 from causalclip.report.card import SIGN
 from causalclip.report.document import LIMITS, versions
 from causalclip.report.stability_panel import shown
@@ -58,7 +58,7 @@ class Overview:
     @property
     def head(self) -> str:
         """When, and by what."""
-        made = f"{day(self.made)}, {self.made:%H:%M} UTC"
+        made = in_turn((day(self.made), f"{self.made:%H:%M} UTC"))
         return _(
             "CausalCLIP {version}, {made}. One clue among others, not a proof.",
             version=versions()["causalclip"],
@@ -79,7 +79,7 @@ class Overview:
         """Answer, score, and what to know of it."""
         said = row.said()
         score = "" if row.score is None else shown(row.score, *self.edges)
-        survives = f"{_('Survives re-encoding?')} {said['survives']}." if row.survives else ""
+        survives = f"{_('Survives re-encoding?')} {ended(said['survives'])}" if row.survives else ""
         return said["answer"], score, " ".join(filter(None, (survives, row.careful, row.beside)))
 
 

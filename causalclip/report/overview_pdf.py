@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from causalclip.examine.headline import tone_of
 from causalclip.languages import _, is_rtl
@@ -27,6 +27,7 @@ MARGIN, WIDTH, HEIGHT = 12.0, 210.0, 297.0  # mm
 TALL, THUMB = 10.5, 9.0  # mm of a row, and of its picture
 COLUMN = (WIDTH - 2 * MARGIN) / 2
 QUIET = (87, 83, 78)
+DOTS = "\N{HORIZONTAL ELLIPSIS}"
 # Neither font draws the signs that keep a value apart in a text from right to left; a mark does nearly the same.
 MARKED = str.maketrans({ISOLATE: None, END: "\N{RIGHT-TO-LEFT MARK}"})
 
@@ -103,7 +104,8 @@ def _row(pdf: FPDF, overview: Overview, row: Row, page: int, x: float, y: float)
         pdf.set_xy(left, y + down)
         pdf.set_font("plain", style, size)
         pdf.set_text_color(*colour)
-        pdf.cell(wide, 2.6, _fitted(pdf, text.translate(MARKED), wide), align=_side())
+        # Not pdf.cell: fpdf2 2.8.9 draws Arabic's vowel marks beside their letters there.
+        pdf.multi_cell(wide, 2.6, _fitted(pdf, text.translate(MARKED), wide), align=_side())
     pdf.set_text_color(28, 25, 23)
 
 
@@ -112,12 +114,14 @@ def _side() -> str:
 
 
 def _fitted(pdf: FPDF, text: str, wide: float) -> str:
-    """As much of a line as fits."""
-    if pdf.get_string_width(text) <= wide:
+    """As much of a text as fits in one line, to a whole word."""
+    if len(_lines(pdf, text, wide)) < 2:
         return text
-    while text and pdf.get_string_width(text + "\N{HORIZONTAL ELLIPSIS}") > wide:
-        text = text[: -max(1, len(text) // 12)]
-    return text + "\N{HORIZONTAL ELLIPSIS}"
+    return _lines(pdf, text, wide - pdf.get_string_width(DOTS))[0].rstrip() + DOTS
+
+
+def _lines(pdf: FPDF, text: str, wide: float) -> list[str]:
+    return cast("list[str]", pdf.multi_cell(wide, text=text, dry_run=True, output="LINES"))
 
 
 def _jpeg(address: str) -> io.BytesIO:

@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 
 from causalclip.examine.parts import TITLE
 from causalclip.languages import N_, _
+from causalclip.maps.overlay import shrink
 from causalclip.report.inlined import SIDE, address
 
 if TYPE_CHECKING:
@@ -47,8 +48,6 @@ def legend(part: Part) -> str:
 
 def draw(pixels: np.ndarray, part: Part, *, side: int = SIDE) -> Image.Image:
     """The picture in small with outline and box."""
-    from causalclip.maps.overlay import shrink  # matplotlib is slow to import
-
     drawn = Image.fromarray(shrink(pixels, side=side))
     scale = drawn.width / pixels.shape[1], drawn.height / pixels.shape[0]
     pen = ImageDraw.Draw(drawn)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from causalclip.languages import N_, _, decimal, ngettext
+from causalclip.languages import N_, _, decimal, ended, in_turn, ngettext
 from causalclip.report.card import ICON, TONE, digits_for, elapsed
 
 if TYPE_CHECKING:
@@ -47,12 +47,13 @@ def panel(stability: Stability) -> str:
     caption = _(
         "Score after each change; bands from left to right: {bands}. The dotted line is the score {threshold}, which "
         "divides generated from real pictures best",
-        bands=", ".join(_(band) for band in TONE),
+        bands=in_turn(_(band) for band in TONE),
         threshold=threshold,
     )
     part = f" {_(PART)}" if stability.part else ""
     return _section(
-        f"<p><b>{escape(stability.words)}.</b> {escape(stability.sentence)}</p><table class='cc-table cc-stability'>"
+        f"<p><b>{escape(ended(stability.words))}</b> {escape(stability.sentence)}</p>"
+        "<table class='cc-table cc-stability'>"
         f"<caption>{caption}</caption><thead><tr><th scope='col'>{_('Change')}</th>"
         f"<th scope='col'><span class='cc-hidden'>{_('Place among the bands')}</span>"
         f"<div class='cc-above' dir='ltr' aria-hidden='true'><span style='left:{100 * stability.threshold:.2f}%'>"
@@ -71,8 +72,13 @@ def remark(row: Delivered, stability: Stability) -> str:
     return _(CHANGES) if row.band != stability.band else ""
 
 
+def answered(band: Band, remark: str) -> str:
+    """The answer that a copy got, and the remark to it, if there is one."""
+    return in_turn(filter(None, (_(band), remark)))
+
+
 def _row(stability: Stability, name: str, probability: float, band: Band, remark: str) -> str:
-    words = f"<span aria-hidden='true'>{ICON[band]}</span> {_(band)}" + (f", {remark}" if remark else "")
+    words = f"<span aria-hidden='true'>{ICON[band]}</span> {answered(band, remark)}"
     style = " class='cc-flip'" if remark else ""
     return (
         f"<tr{style}><th scope='row'>{escape(name)}</th><td>{chart(stability, probability)}</td>"

@@ -62,8 +62,9 @@ def _calibrate(photos: list[Path], fakes: list[Path], detector: Detector, *, sha
     looked, refused = _look(photos, detector)
     generated, also = _look(fakes, detector)
     refused += also
+    not_read = [_(NOT_READ, name=spelt(one.name), sentence=one.sentence) for one in refused]
     if not looked:
-        typer.echo(_("No photograph could be read there."), err=True)
+        typer.echo("\n".join([_("No photograph could be read there."), *not_read]), err=True)
         return True
     profile = make_profile(looked, detector, at_most=share, generated=generated)
     shipped = detector.config.calibration.high
@@ -72,7 +73,7 @@ def _calibrate(photos: list[Path], fakes: list[Path], detector: Detector, *, sha
     profile.write(out / "profile.json")
     page = as_page(said, looked, refused, shipped=shipped, high=profile.high(shipped))
     (out / "summary.html").write_text(page, encoding="utf-8", errors="replace")
-    typer.echo("\n".join([*said, *(_(NOT_READ, name=spelt(one.name), sentence=one.sentence) for one in refused)]))
+    typer.echo("\n".join([*said, *not_read]))
     typer.echo(_(NEXT, command=f"python -m causalclip detect picture.jpg --profile {out / 'profile.json'}"))
     return bool(refused)
 

@@ -103,13 +103,17 @@ def findings(profile: Profile, *, shipped: float, at_most: float) -> list[str]:
     rate = Rate(sum(score >= shipped for score in profile.counted), len(profile.counted))
     accused = sum(score >= shipped for score in profile.scores)
     said = [_("Photographs that were judged: {n}.", n=number(len(profile.scores)))]
-    if rate.count < len(profile.scores):
-        said.append(_(COUNT, counted=number(rate.count)))
     high = N_(
         "Called likely generated at the detector's own threshold ({threshold}), before the check of stability: "
-        "{accused}. By what counts as one: {rate}."
+        "{accused}."
     )
-    said.append(_(high, threshold=decimal(shipped, digits=2), accused=number(accused), rate=rate.words))
+    limit = decimal(shipped, digits=2)
+    if rate.count < len(profile.scores):
+        said.append(_(COUNT, counted=number(rate.count)))
+        by = _("By what counts as one: {rate}.", rate=rate.words)
+        said.append(f"{_(high, threshold=limit, accused=number(accused))} {by}")
+    else:
+        said.append(_(high, threshold=limit, accused=rate.words))
     said.append(_promise(profile, shipped, at_most))
     cameras = [name for name in profile.cameras if name]
     if len(cameras) == 1 and not profile.cameras.get(""):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import secrets
 import time
 
 from scripts.redteam.connections import OTHER
-from scripts.redteam.target import Target, heard, picture
+from scripts.redteam.target import Target, config, heard, picture
 
 _ODD = ("NaN", "Infinity", "-Infinity", "1e400", "1" * 400)
 
@@ -53,10 +54,39 @@ def invented_sessions(target: Target) -> tuple[bool, str]:
             with target.elsewhere(130 + i % 40).http() as other:
                 other.post("gradio_api/run/predict", json={**click, "session_hash": f"invented-{i}"})
         again = {"data": [None], "fn_index": target.packed(), "session_hash": "stays"}
-        kept = http.post("gradio_api/run/predict", json=again)
+        http.post("gradio_api/queue/join", json=again)
+        kept = heard(http, "stays")
     grown, remembered = target.memory() - before, target.metric("sessions")
-    held = begun and "gradio.FileData" in kept.text and 0 < remembered <= 257 and grown < 150
+    held = begun and "gradio.FileData" in kept and 0 < remembered <= 257 and grown < 150
     return held, f"{remembered:.0f} are remembered, and the page's batch; {grown:.0f} MB more"
+
+
+def unread_answers(target: Target) -> tuple[bool, str]:
+    """Asks and never listens, and asks through the queue for what is not queued"""
+    deaf = {"session_hash": secrets.token_hex(8)}
+    ask = {"data": [None], "fn_index": target.function(api_name="provenance")} | deaf
+    beside = {"data": [], "fn_index": target.function(queue=False, inputs=[])} | deaf
+    with target.http() as http:
+        refused = http.post("gradio_api/queue/join", json=beside).status_code == 404
+        let_in = 0
+        for _ in range(30):
+            let_in += http.post("gradio_api/queue/join", json=ask).is_success
+            time.sleep(0.05)  # in which one is answered
+    return refused and 0 < let_in <= 4, f"{let_in} of 30 let in"
+
+
+def forged_reports(target: Target) -> tuple[bool, str]:
+    """Has a label written into large files of its own, as into a report"""
+    html, plain = b"<!--label--><!--/label-->".ljust(2**23), b'{"report": {"label": {}}, "examined": "2026-01-01"}'
+    files = [{"path": target.upload(data, name=name)} for data, name in ((html, "x.html"), (plain, "x.json"))]
+    listed = config(target.address)
+    [name] = [part["id"] for part in listed["components"] if part["props"].get("elem_id") == "report-name"]
+    number = next(d["id"] for d in listed["dependencies"] if [name, "change"] in d["targets"])
+    for i in range(10):
+        call = {"data": ["", *files, f"Ada {i}", "", ""], "fn_index": number, "session_hash": "forger"}
+        status = target.post("run/predict", call).status_code
+    written = target.kept("none", "forger")
+    return status == 200 and not written, f"{len(written)} files were written"
 
 
 def page_closed_in_a_batch(target: Target) -> tuple[bool, str]:

@@ -27,7 +27,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from scripts.redteam.generated import Generated, Listed, calls
-from scripts.redteam.target import ready
+from scripts.redteam.target import BRIEF, ready
 from tests.makers.pictures import encode, photo
 from tests.serving import ROOT, Served, served
 
@@ -51,7 +51,7 @@ def piece(app: Served, *, number: int, count: int, seconds: float) -> dict[str, 
     answers, wrong, memory, asked = Counter[str](), Counter[str](), list[float](), list[str]()
     process, until = psutil.Process(app.pid), time.monotonic() + seconds
     together = threading.BoundedSemaphore(TOGETHER)
-    with httpx.Client(base_url=app.address, timeout=120) as http, ThreadPoolExecutor(TOGETHER) as pool:
+    with httpx.Client(base_url=app.address, timeout=120, limits=BRIEF) as http, ThreadPoolExecutor(TOGETHER) as pool:
         page = Listed(http.get("config").json(), _uploaded(http))
 
         def send(call: Generated) -> None:
@@ -106,7 +106,7 @@ def _uploaded(http: httpx.Client) -> str:
 
 def _answers(app: Served) -> bool:
     """Whether somebody else's picture is still judged: a call may have stopped the queue and said nothing."""
-    with httpx.Client(base_url=app.address, timeout=120) as http:
+    with httpx.Client(base_url=app.address, timeout=120, limits=BRIEF) as http:
         own = {"X-Forwarded-For": "198.51.100.1"}
         call = {"data": [{"path": _uploaded(http), "meta": {"_type": "gradio.FileData"}}]}
         deadline = time.monotonic() + STOPPED

@@ -26,7 +26,7 @@ from tests.serving import Served
 KIND = {"Content-Type": "multipart/form-data; boundary=b"}
 HEADERS = b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
 PART = b'--b\r\nContent-Disposition: form-data; name="files"; filename="x.jpg"\r\n\r\n'
-_BRIEF = httpx.Limits(keepalive_expiry=2)  # seconds; the server ends an idle connection after five
+BRIEF = httpx.Limits(keepalive_expiry=2)  # seconds; the server ends an idle connection after five
 _TLS = ssl.create_default_context()  # never used, and costs more to make than a request
 
 
@@ -48,7 +48,7 @@ class Target:
         return replace(self, source=f"127.0.0.{number}")
 
     def http(self, *, timeout: float = 240) -> httpx.Client:
-        transport = httpx.HTTPTransport(local_address=self.source, verify=_TLS, limits=_BRIEF)
+        transport = httpx.HTTPTransport(local_address=self.source, verify=_TLS, limits=BRIEF)
         return httpx.Client(base_url=self.address, transport=transport, timeout=timeout)
 
     def connect(self, *, buffer: int = 0) -> socket.socket:

@@ -23,6 +23,8 @@ _SECONDS: tuple[Try, ...] = (
     calls.two_functions_in_one_call,
     calls.odd_numbers,
     calls.lying_headers,
+    calls.unread_answers,
+    calls.forged_reports,
     uploads.past_the_quotas,
     files.bad_members_of_a_zip,
     files.paths_of_an_archive,

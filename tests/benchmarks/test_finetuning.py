@@ -54,3 +54,15 @@ def test_a_generated_picture_meets_photographs_of_other_owners_alone() -> None:
     views.meet(np.arange(4))
     assert views.neighbours[0][0] == 2  # the most alike is the owner's own, which comes last
     assert views.neighbours[0][-1] == 1
+
+
+def test_a_pass_sees_any_copy_and_who_judges_the_drawn_one_whole() -> None:
+    drawn, other = np.ones((1, 9, 4), np.int16), np.full((1, 5, 4), 2, np.int16)
+    views = Views(drawn, np.zeros(1), np.array(["a"]), np.eye(1, dtype=np.float32), others=[other])
+    rng = np.random.default_rng(0)
+    seen = torch.cat([views.read(np.array([0]), kept=3, rng=rng) for _ in range(20)]).view(torch.int16)
+    assert seen.shape == (20, 4, 4)
+    assert set(seen.flatten().tolist()) == {1, 2}
+    whole = views.read(np.array([0]), kept=None, rng=rng).view(torch.int16)
+    assert whole.shape == (1, 9, 4)
+    assert (whole == 1).all()

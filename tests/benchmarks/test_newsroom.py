@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import visitors
-from benchmarks.newsroom import BETWEEN, PICTURES, SITTINGS, Service, hour, serve, summed
+from benchmarks.newsroom import BETWEEN, PICTURES, SITTINGS, Service, added, hour, replayed, serve, summed
 
 
 def test_of_those_who_come_together_verdicts_go_before_checks() -> None:
@@ -46,6 +46,17 @@ def test_parts_of_an_hour_add_up() -> None:
     row = summed({"0": part, "1": part | {"first_s": [3.0, 3.0], "checked_s": [8.0, 8.0], "lost": []}})
     assert (row["minutes"], row["pictures"], row["lost"]) == (6.0, 4, 1)
     assert (row["first_p50_s"], row["checked_p95_s"]) == (3.0, 8.0)
+
+
+def test_parts_of_two_detectors_do_not_add_up() -> None:
+    old, new = {"detector": "1"}, {"detector": "2"}
+    assert added({"0": old, "1": old}, "1", new) == {"1": new}
+    assert added({"0": new}, "1", new) == {"0": new, "1": new}
+
+
+def test_a_part_in_which_nobody_comes_is_said_to_be_one() -> None:
+    with pytest.raises(ValueError, match="Nobody comes in part 0"):
+        replayed(10, part=0, minutes=3)
 
 
 def test_visits_begin_when_they_are_to(monkeypatch: pytest.MonkeyPatch) -> None:

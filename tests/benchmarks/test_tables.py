@@ -52,12 +52,15 @@ def test_aims_are_those_of_the_sets_that_are_there(report: dict[str, Any]) -> No
 
 
 def test_deliveries_are_judged_on_every_set() -> None:
-    base, worse = {"broad": 0.9, "fresh": 0.9, "all": 0.9}, {"broad": 0.89, "fresh": 0.8, "all": 0.88}
-    aucs = {"as it is": base, "JPEG 50": worse, "WebP 80": base, "0.5x": base}
-    shapes = {"as it is": base, "squares": {**base, "fresh": 0.91}}
-    aims = checks.robustness_aims({"pictures": 200, "auc": aucs, "shapes": shapes})
+    base, lost = dict.fromkeys(("broad", "fresh", "all"), 0.9), {"broad": [0.01, -0.02, 0.04], "all": [0.02, 0.0, 0.03]}
+    report = {
+        "drawn": {"travel": {"pictures": 200}},
+        "lost": {"JPEG 50": lost | {"fresh": [0.1, 0.02, 0.2]}, "0.5x": lost},
+        "shapes": {"as it is": base, "squares": {**base, "fresh": 0.91}},
+    }
+    aims = checks.robustness_aims(report)
     assert [aim.reached for aim in aims] == [True, False, True]
-    assert aims[1].found == "0.100 (`fresh`, JPEG 50)"
+    assert aims[1].found == "0.100 (`fresh`, JPEG 50; 95 %: 0.02 to 0.20)"
 
 
 def test_scores_are_said_by_what_they_have_meant(report: dict[str, Any]) -> None:
@@ -68,16 +71,40 @@ def test_scores_are_said_by_what_they_have_meant(report: dict[str, Any]) -> None
 
 def test_real_pictures_that_are_accused_once_retouched_are_counted() -> None:
     shares = {"as it is": {"real": 0.01, "generated": 0.5}, "retouched": {"real": 0.05, "generated": 0.4}}
-    flat = {"all": 0.9}
+    of = {"pictures": 9, "cells": {"alike, real": 9}, "runtimes": {"int8": 9}}
     report = {
-        "pictures": 9,
-        "auc": dict.fromkeys(("as it is", *checks.USUAL), flat),
-        "shapes": {"as it is": flat},
-        "retouched": {"pictures": 9, "likely generated": {"alike": shares}},
+        "revision": "r1",
+        "megapixels_at_most": 20.0,
+        "drawn": {"travel": of, "retouched": of},
+        "lost": {"JPEG 50": {"all": [0.0, 0.0, 0.0]}},
+        "shapes": {"as it is": {"all": 0.9}},
+        "retouched": {"alike": shares},
     }
     assert "| real | 1 % | 5 % |" in checks.retouched(report)
     accused = checks.robustness_aims(report)[-1]
     assert (accused.reached, accused.found) == (False, "5.0 %")
+
+
+def test_scores_that_turn_are_said_by_set() -> None:
+    band = {"likely generated": {"as it is": 0.5, "after the check": 0.25}}
+    report: dict[str, Any] = {"overturned": {"real": band}}
+    assert checks.overturned(report).endswith("| real | likely generated | 50 % | 25 % |")
+    report["turned"] = {"real": {"`sites`": 0.1, "all": 0.12}}
+    assert "after a mild change: of real pictures 10 % on `sites`, 12 % on all." in checks.overturned(report)
+
+
+def test_generators_that_were_not_learned_from_have_an_aim() -> None:
+    assert method.left_out({}) == ""
+    assert method.left_out_aims({}) == []
+    row = {"owners": 2, "pictures": 12, "owner_left_out": 0.9, "generator_left_out": 0.7}
+    report: dict[str, Any] = {
+        "generators": [row | {"generator": "Flux"}, row | {"generator": "SANA", "generator_left_out": 0.5}]
+    }
+    assert "| SANA | 2 | 12 | 90 % | 50 % |" in method.left_out(report)
+    assert [(a.reached, a.found) for a in method.left_out_aims(report)] == [(False, "0.50 (SANA)")]
+    report["generators"][1]["generator"] = "StyleGAN"
+    found = [(a.reached, a.found) for a in method.left_out_aims(report)]
+    assert found == [(True, "0.70 (Flux); of older ones 0.50 (StyleGAN)")]
 
 
 def test_maps_on_real_edits_are_beside_their_controls() -> None:

@@ -1,35 +1,114 @@
 """A real browser, and pictures to give to it."""
 
+import contextlib
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, TimeoutError, expect, sync_playwright
 
 import app
+from purifier.models import Models
 from tests.conftest import CHROMIUM
 from tests.makers.detectors import Held, tiny_detector
 from tests.makers.pictures import encode, photo
 from tests.makers.purifiers import tiny_models
+from tests.serving import HANGS
 
-PATIENCE = 60_000  # ms, on a busy machine
+PATIENCE = 1000 * HANGS  # ms
+MOMENT = 5_000  # ms after which a click is aimed anew
 ARGUMENTS = ("--no-sandbox", "--disable-gpu")
+FADED = "Promise.allSettled(document.getAnimations().filter(a => a instanceof CSSTransition).map(a => a.finished))"
+AXE = Axe().axe_script
+COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}  # what a theme changes
 STORED = "local_storage,indexeddb,cache_storage,service_workers"
 expect.set_options(timeout=PATIENCE)
 
 Open = Callable[..., Page]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A browser test that fails is run once more: a busy machine can keep a browser from its work.
+
+    Whatever needed that is named as RERUN at the end (CONTRIBUTING.md says what to do with it).
+    """
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 def open_tab(page: Page, name: str) -> None:
-    """Opens a tab by its name; on a phone it may stand in the menu of those that do not fit."""
+    """Opens a tab by its name; on a phone it may stand in the menu of those that do not fit.
+
+    The tabs are measured after they are first shown: one may be moved into the menu while it is aimed at.
+    """
     tab, menu = page.get_by_role("tab", name=name), page.locator(".overflow-menu > button").first
-    expect(tab.or_(menu).filter(visible=True).first).to_be_visible()
-    page.wait_for_timeout(300)  # the tabs are measured and moved into the menu after they are first shown
-    if not tab.is_visible():
-        menu.click()
-        tab = page.locator(".overflow-dropdown").get_by_text(name)
-    tab.click()
+    inside, opened = (
+        page.locator(".overflow-dropdown").get_by_text(name),
+        page.get_by_role("tab", name=name, selected=True),
+    )
+    for _ in range(PATIENCE // MOMENT):
+        expect(tab.or_(menu).filter(visible=True).first).to_be_visible()
+        with contextlib.suppress(TimeoutError):
+            if not tab.is_visible():
+                if not inside.is_visible():
+                    menu.click(timeout=MOMENT)
+                inside.click(timeout=MOMENT)
+            else:
+                tab.click(timeout=MOMENT)
+            opened.wait_for(timeout=MOMENT)
+            return
+    pytest.fail(f"The tab {name} does not open.")
+
+
+def until(page: Page, done: Callable[[], bool], patience: float = PATIENCE) -> bool:
+    """Waits while the page goes on, at most so many ms; whether it came true."""
+    deadline = time.monotonic() + patience / 1000
+    while not (come := done()) and time.monotonic() < deadline:
+        page.wait_for_timeout(50)
+    return come
+
+
+def themes(page: Page) -> Iterator[str]:
+    """Shows the page in light, then in dark, as it does when a system changes; it ends as it began."""
+    dark = page.evaluate("document.body.classList.contains('dark')")
+    for scheme in ("dark", "light") if dark else ("light", "dark"):
+        show_theme(page, dark=scheme == "dark")
+        yield scheme
+    show_theme(page, dark=dark)
+
+
+def sizes(page: Page, *wanted: tuple[int, bool]) -> Iterator[int]:
+    """Shows the page at several widths, each in light or dark, as when a window is changed; gives the width."""
+    for width, dark in wanted:
+        page.set_viewport_size({"width": width, "height": 900})
+        show_theme(page, dark=dark)
+        yield width
+
+
+def show_theme(page: Page, *, dark: bool) -> None:
+    page.emulate_media(color_scheme="dark" if dark else "light", reduced_motion="reduce")
+    page.wait_for_function("(dark) => document.body.classList.contains('dark') === dark", arg=dark)
+    page.evaluate(f"() => {FADED}.then(() => null)")  # a colour on its way to another one has no contrast to judge
+
+
+def broken(page: Page, **options: Any) -> list[tuple[str, str, list[str]]]:
+    """Rules that axe finds broken: name, weight, elements. options: of axe, beside those that it has without any."""
+    page.evaluate(f"() => {FADED}.then(() => null)")  # a colour on its way to another one has no contrast to judge
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE)
+    # What is in order stays in the browser: to hand it over takes a quarter of the time.
+    options = {"resultTypes": ["violations"], **options}
+    found = page.evaluate("(options) => axe.run(options).then((results) => results.violations)", options)
+    return [(v["id"], v["impact"], [n["html"][:200] for n in v["nodes"]]) for v in found]
+
+
+def serious(page: Page, **options: Any) -> list[tuple[str, str, list[str]]]:
+    """Of those, what keeps somebody from reading or using the page."""
+    return [rule for rule in broken(page, **options) if rule[1] in ("serious", "critical")]
 
 
 @pytest.fixture(scope="session")
@@ -72,41 +151,53 @@ def visitor(profile: BrowserContext) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def open_page(visitor: BrowserContext, browser: Browser, tiny_app: str) -> Iterator[Open]:
+def new_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """Windows of other people, or of other devices: those of `browser.new_context`."""
+    contexts: list[BrowserContext] = []
+
+    def start(**options: Any) -> BrowserContext:
+        contexts.append(browser.new_context(**options))
+        contexts[-1].set_default_timeout(PATIENCE)
+        return contexts[-1]
+
+    yield start
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def open_page(visitor: BrowserContext, new_context: Callable[..., BrowserContext], tiny_app: str) -> Iterator[Open]:
     """Opens the app in a window; a second window is another person's. A fault in the page's scripts fails the test."""
     faults: list[str] = []
-    others: list[BrowserContext] = []
-
-    def window() -> Page:
-        if len(visitor.pages) == 1:
-            return visitor.new_page()
-        others.append(browser.new_context())
-        others[-1].set_default_timeout(PATIENCE)
-        return others[-1].new_page()
 
     def start(address: str = tiny_app, *, width: int = 1440, dark: bool = False) -> Page:
-        page = window()
+        page = (visitor if len(visitor.pages) == 1 else new_context()).new_page()
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme="dark" if dark else "light", reduced_motion="reduce")
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(address)
+        # `expect` would write down all of the page, for an error that it may end in, as often as it looks.
+        page.locator("html[data-renames]").wait_for(state="attached")  # the page's own script is there
         expect(page.locator("#status h2")).to_contain_text("No picture yet")
-        expect(page.locator("html[data-renames]")).to_be_attached()  # the page's own script is there
         return page
 
     yield start
-    for context in others:
-        context.close()
     assert not faults
 
 
 @pytest.fixture(scope="session")
-def whole_app(uploads: Path) -> Iterator[str]:
-    """With the Purify tab, too; every model small and random."""
-    detector = tiny_detector()
-    page = app.build(lambda: detector, models=tiny_models())
-    yield app.launch(page)
+def whole_page(uploads: Path) -> Iterator[tuple[Models, str]]:
+    """With the Purify tab, too; every model small and random: its models, and its address."""
+    detector, models = tiny_detector(), tiny_models()
+    page = app.build(lambda: detector, models=models)
+    yield models, app.launch(page)
     page.close(verbose=False)
+
+
+@pytest.fixture(scope="session")
+def whole_app(whole_page: tuple[Models, str]) -> str:
+    """Its address."""
+    return whole_page[1]
 
 
 @pytest.fixture(scope="session")
@@ -114,7 +205,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Pictures by kind: whole ones of two sizes, and one that is cut short."""
     folder = tmp_path_factory.mktemp("pictures")
     pictures = {
-        "photo.jpg": encode(photo(640, 480), "JPEG"),
+        "photo.jpg": encode(photo(400, 300), "JPEG"),
         "phone.heic": encode(photo(320, 240), "HEIC"),
         "broken.jpg": encode(photo(640, 480), "JPEG")[:2000],
         "long.png": encode(photo(1200, 100), "PNG"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Open
+from tests.browser.conftest import Open, open_tab
 from tests.browser.test_detect import give, verdict
 from tests.makers.pictures import encode, photo
 
@@ -14,7 +14,7 @@ from tests.makers.pictures import encode, photo
 @pytest.fixture
 def pictures(tmp_path: Path) -> dict[str, Path]:
     """One that browsers show, and one of which they get a smaller copy."""
-    made = {"plain.jpg": encode(photo(640, 480), "JPEG"), "phone.heic": encode(photo(1600, 1200), "HEIC")}
+    made = {"plain.jpg": encode(photo(400, 300), "JPEG"), "phone.heic": encode(photo(1120, 840), "HEIC")}
     for name, data in made.items():
         (tmp_path / name).write_bytes(data)
     return {name: tmp_path / name for name in made}
@@ -39,22 +39,19 @@ def shown(page: Page, field: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["plain.jpg", "phone.heic"])
-def test_explore_judges_the_same_picture(open_page: Open, whole_app: str, pictures: dict[str, Path], name: str) -> None:
+def test_explore_judges_the_same_picture_and_purify_has_it(
+    open_page: Open, whole_app: str, pictures: dict[str, Path], name: str
+) -> None:
     page = open_page(whole_app)
     give(page, pictures[name])
     verdict(page)
     said = score(page, "#status .cc-flag")
     page.locator("#open-explore").click()
     chosen(page, "Explore")
-    expect(page.locator("#explore-a-channels table")).to_be_visible()
+    page.locator("#explore-a-channels table").wait_for()
     assert score(page, "#explore-a-answer") == said
     shown(page, "#explore-a")
-
-
-def test_the_picture_is_in_purify(open_page: Open, whole_app: str, pictures: dict[str, Path]) -> None:
-    page = open_page(whole_app)
-    give(page, pictures["plain.jpg"])
-    verdict(page)
+    open_tab(page, "Detect")
     page.locator("#open-purify").click()
     chosen(page, "Purify")
     shown(page, "#purify-picture")

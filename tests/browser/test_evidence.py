@@ -6,10 +6,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Open
+from tests.browser.conftest import Open, open_tab, serious, sizes
 from tests.browser.test_detect import give, overflow, verdict
 from tests.makers.metadata_files import exif_block, jpeg_exif
 from tests.makers.pictures import encode, photo
@@ -31,8 +30,8 @@ def claiming(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def concluded(page: Page) -> str:
     """Waits for the answer that counts; returns the card's title."""
     title = verdict(page)
-    expect(page.locator("#stability table")).to_be_visible()
-    expect(page.locator("#report-html")).to_be_visible()
+    page.locator("#stability table").wait_for()
+    page.locator("#report-html").wait_for()
     return page.locator("#status h2").inner_text().strip("▲▼◆ \n") or title
 
 
@@ -46,7 +45,7 @@ def test_from_upload_to_report(open_page: Open, claiming: Path, tmp_path: Path) 
     expect(provenance).to_contain_text("intact, signer unknown")
     expect(provenance.locator("text=48.858")).to_be_hidden()
     provenance.get_by_text("The file says where it was taken").click()
-    expect(provenance.locator("text=48.858")).to_be_visible()
+    provenance.locator("text=48.858").wait_for()
     assert page.title() != "taken"
     expect(page.locator("#status")).not_to_contain_text("Being checked now")
     with page.expect_download() as download:
@@ -92,7 +91,7 @@ def many(tmp_path: Path) -> list[Path]:
 
 def test_batch_with_a_bad_file(open_page: Open, many: list[Path]) -> None:
     page = open_page()
-    page.get_by_role("tab", name="Batch").click()
+    open_tab(page, "Batch")
     page.locator("#batch-files input[type=file]").set_input_files(many)
     expect(page.locator("#batch-files")).to_contain_text("broken")
     expect(page.locator("#batch-status")).to_contain_text("2 examined, 1 could not be")
@@ -117,30 +116,20 @@ def test_batch_with_a_bad_file(open_page: Open, many: list[Path]) -> None:
         assert len([n for n in archive.namelist() if n.endswith(".html")]) == 3  # and the summary
 
 
-@pytest.mark.parametrize(("width", "dark"), [(390, True), (1440, False)])
-def test_evidence_is_accessible_and_fits(
-    open_page: Open, claiming: Path, many: list[Path], width: int, dark: bool
-) -> None:
-    page = open_page(width=width, dark=dark)
+def test_evidence_is_accessible_and_fits(open_page: Open, claiming: Path, many: list[Path]) -> None:
+    page = open_page(width=390, dark=True)
     give(page, claiming)
     expect(page.locator("#causal-map img")).to_be_attached()
     page.locator("#causal-map").scroll_into_view_if_needed()  # far down on a phone, a picture waits to be loaded
     concluded(page)
     for summary in page.locator("#provenance summary").all():
         summary.click()
-    assert overflow(page) <= 0
-    assert not serious(page)
-    page.get_by_role("tab", name="Batch").click()
+    for width in sizes(page, (1440, False), (390, True)):
+        assert overflow(page) <= 0, width
+        assert not serious(page), width
+    open_tab(page, "Batch")
     page.locator("#batch-files input[type=file]").set_input_files(many)
     expect(page.locator("#batch-status")).to_contain_text("could not be")
-    assert overflow(page) <= 0
-    assert not serious(page)
-
-
-FADED = "Promise.allSettled(document.getAnimations().filter(a => a instanceof CSSTransition).map(a => a.finished))"
-
-
-def serious(page: Page) -> list[tuple[str, list[str]]]:
-    page.evaluate(f"() => {FADED}.then(() => null)")  # a colour on its way to another one has no contrast to judge
-    found = Axe().run(page).response["violations"]
-    return [(v["id"], [n["html"][:200] for n in v["nodes"]]) for v in found if v["impact"] in ("serious", "critical")]
+    for width in sizes(page, (390, True), (1440, False)):
+        assert overflow(page) <= 0, width
+        assert not serious(page), width

@@ -2,7 +2,6 @@
 
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-import app
 from purifier import exhibit
-from tests.browser.conftest import Open, open_tab
-from tests.makers.detectors import Held, tiny_detector
+from purifier.models import Models
+from tests.browser.conftest import Open, open_tab, until
+from tests.makers.detectors import Held, Slowed
+from tests.makers.keeping import until as ends
 from tests.makers.pictures import encode, photo
-from tests.makers.purifiers import tiny_models
+from tests.serving import HANGS
 
 WATCH = """() => {
   window.seen = [];
@@ -60,7 +60,7 @@ def test_three_pictures_in_a_row_and_only_the_last_is_answered(
     expect(page.locator("#status h2")).to_contain_text("Looking at the picture")
     detector.let.set()
     expect(page.locator("#facts")).to_contain_text("330 × 240")
-    expect(page.locator("#stability table")).to_be_visible()
+    page.locator("#stability table").wait_for()
     page.wait_for_timeout(1000)
     expect(page.locator("#facts")).to_contain_text("330 × 240")
     seen = " ".join(page.evaluate("window.seen"))
@@ -74,7 +74,7 @@ def test_who_waits_is_told_how_many_are_before(open_page: Open, serve: Callable[
     address = serve(detector)
     other, page = open_page(address), open_page(address)
     replace(other, three[0])
-    assert detector.begun.wait(60)
+    assert detector.begun.wait(HANGS)
     page.evaluate(WATCH)
     page.locator("#examples button").first.click()
     expect(page.locator("#status")).to_contain_text("Waiting, 1 before you")
@@ -84,48 +84,99 @@ def test_who_waits_is_told_how_many_are_before(open_page: Open, serve: Callable[
     assert seen.index("Looking at the picture") < seen.index("Waiting, 1 before you")
 
 
-def test_no_old_answer_stands_beside_a_new_picture_while_the_line_is_slow(
-    open_page: Open, files: dict[str, Path]
-) -> None:
-    """From the click on: the server has not heard of it yet."""
-    page = open_page()
-    replace(page, files["photo.jpg"])
-    expect(page.locator("#facts")).to_contain_text("640 × 480")
-    expect(page.locator("#stability table")).to_be_visible()  # what still comes in of the old picture shows it again
-    held: list[Route] = []
-    slow = threading.Event()
-    slow.set()
+class LateCheck(Held):
+    """One that answers at once; whether that survives is known only after `let` is set."""
 
-    def hold(route: Route) -> None:
-        if slow.is_set() and route.request.method == "POST":
-            held.append(route)
+    def predict(self, pixels: Any) -> Any:
+        return Slowed.predict(self, pixels)
+
+    def judge_all(self, *given: Any, **options: Any) -> Any:
+        self.let.wait(300)
+        return self._detector.judge_all(*given, **options)
+
+
+class SlowLine:
+    """Holds back what a page sends to the server until `go`."""
+
+    def __init__(self, page: Page) -> None:
+        self.held: list[Route] = []
+        self._page, self._slow = page, True
+        page.route(re.compile("/gradio_api/"), self._hold)
+
+    def _hold(self, route: Route) -> None:
+        if self._slow and route.request.method == "POST":
+            self.held.append(route)
         else:
             route.continue_()
 
-    page.route(re.compile("/gradio_api/"), hold)
+    def go(self) -> None:
+        assert until(self._page, lambda: bool(self.held))
+        self._slow = False
+        for route in self.held:
+            route.continue_()
+
+
+def test_no_old_answer_stands_beside_a_new_picture_while_the_line_is_slow(
+    open_page: Open, serve: Callable[[Any], str], three: list[Path]
+) -> None:
+    """From the click on, when the server has not heard of it yet; what it still sends of the old one is not shown."""
+    detector = LateCheck()
+    page = open_page(serve(detector))
+    replace(page, three[0])
+    expect(page.locator("#facts")).to_contain_text("310 × 240")
+    line = SlowLine(page)
     page.locator("#picture").get_by_role("button", name="Remove Image").click()
     expect(page.locator("#status h2")).to_be_hidden()
-    page.locator("#picture input[type=file]").set_input_files(files["long.png"])
+    page.locator("#picture input[type=file]").set_input_files(three[1])
+    expect(page.get_by_role("heading", name="The picture is on its way")).to_be_visible()
+    detector.let.set()
+    expect(page.locator("#stability table")).to_be_attached()  # of the old picture
     page.wait_for_timeout(1500)
+    for old in ("#status h2", "#facts dl", "#stability table"):
+        expect(page.locator(old)).to_be_hidden()
+    line.go()
+    expect(page.locator("#facts")).to_contain_text("320 × 240")
+    page.locator("#status .cc-scale").wait_for()
+    expect(page.get_by_role("heading", name="The picture is on its way")).to_be_hidden()
+
+
+def test_the_page_says_at_once_that_an_example_is_on_its_way(open_page: Open) -> None:
+    """The server may take long until it has heard of it."""
+    page = open_page()
+    line = SlowLine(page)
+    page.locator("#examples button").first.click()
+    expect(page.get_by_role("heading", name="The picture is on its way")).to_be_visible()
     expect(page.locator("#status h2")).to_be_hidden()
-    assert held
-    slow.clear()
-    for route in held:
-        route.continue_()
-    expect(page.locator("#status .cc-scale")).to_be_visible()
-    expect(page.locator("#facts")).to_contain_text("1,200 × 100")
+    expect(page.locator("#spoken")).to_contain_text("The picture is on its way")
+    line.go()
+    expect(page.locator("#facts")).to_contain_text("pixels")
+    expect(page.get_by_role("heading", name="The picture is on its way")).to_be_hidden()
+
+
+def test_after_an_upload_that_failed_the_page_is_as_before(open_page: Open, files: dict[str, Path]) -> None:
+    page = open_page()
+    sent: list[Route] = []
+    page.route(re.compile("/gradio_api/upload"), lambda route: sent.append(route))
+    page.locator("#picture input[type=file]").set_input_files(files["photo.jpg"])
+    expect(page.get_by_role("heading", name="The picture is on its way")).to_be_visible()
+    assert until(page, lambda: bool(sent))
+    for route in sent:
+        route.abort()
+    page.locator("#status h2").wait_for()
+    expect(page.locator("#status h2")).to_contain_text("No picture yet")
+    expect(page.get_by_role("heading", name="The picture is on its way")).to_be_hidden()
 
 
 def test_a_removed_picture_stays_removed(open_page: Open, serve: Callable[[Any], str], three: list[Path]) -> None:
     detector = Held()
     page = open_page(serve(detector))
     replace(page, three[0])
-    assert detector.begun.wait(60)
+    assert detector.begun.wait(HANGS)
     page.locator("#picture").get_by_role("button", name="Remove Image").click()
     expect(page.locator("#status h2")).to_contain_text("No picture yet")
     page.evaluate(WATCH)
     detector.let.set()
-    assert detector.ended.wait(60)
+    assert detector.ended.wait(HANGS)
     page.wait_for_timeout(1000)  # in which the answer would come
     assert all("No picture yet" in seen for seen in page.evaluate("window.seen"))
     expect(page.locator("#status h2")).to_contain_text("No picture yet")
@@ -177,71 +228,80 @@ def test_a_removed_picture_stays_removed_in_explore(
     page = open_page(serve(detector))
     open_tab(page, "Explore")
     replace(page, three[0], "#explore-a")
-    assert detector.begun.wait(60)
+    assert detector.begun.wait(HANGS)
     page.locator("#explore-a").get_by_role("button", name="Remove Image").click()
     expect(page.locator("#explore-a-answer h2")).to_contain_text("No picture yet")
     page.evaluate(WATCH.replace("#status h2", "#explore-a-answer h2"))
     detector.let.set()
-    assert detector.ended.wait(60)
+    assert detector.ended.wait(HANGS)
     page.wait_for_timeout(1000)
     assert all("No picture yet" in seen for seen in page.evaluate("window.seen"))
     expect(page.locator("#explore-a-map")).to_be_hidden()
 
 
 class SlowPurify:
-    """The Purify tab with tiny models that take `seconds` for a purification, and a while for a step of an attack."""
+    """The Purify tab with tiny models. No purification ends before `let` is set, and no attack before `attack` is."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-        models = tiny_models()
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, models: Models, address: str) -> None:
+        self.address = address
         purify, steps = models.purify, exhibit.attack_steps
-        self.begun, self.seconds, self.widths = threading.Event(), seconds, []
+        self.begun, self.let, self.attack, self.ended = (threading.Event() for _ in range(4))
+        self.widths: list[int] = []
+        self.at_work = 0
 
         def slow(pixels: Any, count: int, *, always: bool) -> Any:
             self.widths.append(pixels.shape[-1])
+            self.at_work += 1
             self.begun.set()
-            time.sleep(self.seconds)
-            return purify(pixels, count, always=always)
+            try:
+                self.let.wait(300)
+                return purify(pixels, count, always=always)
+            finally:
+                self.at_work -= 1
+                self.ended.set()
 
         def slowly(*given: Any) -> Any:
-            for state in steps(*given):
-                time.sleep(0.3)
-                yield state
+            try:
+                for number, state in enumerate(steps(*given)):
+                    yield state
+                    if number:
+                        self.attack.wait(300)
+            finally:
+                self.ended.set()
 
         monkeypatch.setattr(models, "purify", slow)
         monkeypatch.setattr(exhibit, "attack_steps", slowly)
-        self.detector = tiny_detector()
-        self.page = app.build(lambda: self.detector, models=models)
 
 
 @pytest.fixture
-def slow_purify(uploads: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowPurify]:
-    slowed = SlowPurify(monkeypatch, 1.5)
+def slow_purify(whole_page: tuple[Models, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowPurify]:
+    slowed = SlowPurify(monkeypatch, *whole_page)
     yield slowed
-    slowed.page.close(verbose=False)
+    slowed.let.set()  # where a test has failed before: the next one uses the same page
+    slowed.attack.set()
+    assert ends(lambda: not slowed.at_work)  # or it would be taken for the next one's
 
 
 def open_purify(open_page: Open, slowed: SlowPurify) -> Page:
-    page = open_page(app.launch(slowed.page))
+    page = open_page(slowed.address)
     open_tab(page, "Purify")
     return page
 
 
 def give(page: Page, file: Path) -> None:
     """Gives a picture to Purify, in the place of the one that is there."""
-    remove = page.locator("#purify-picture").get_by_role("button", name="Remove Image")
-    if remove.is_visible():
-        remove.click()
-    page.locator("#purify-picture input[type=file]").set_input_files(file)
-    expect(page.locator("#purify-picture img").first).to_be_visible()
+    replace(page, file, "#purify-picture")
+    page.locator("#purify-picture img").first.wait_for()
 
 
 def open_purified(open_page: Open, slowed: SlowPurify, file: Path) -> Page:
     """With a result, in a window that does not hold all of it; purified at once."""
     page = open_purify(open_page, slowed)
     page.set_viewport_size({"width": 1280, "height": 600})
-    slowed.seconds = 0
+    slowed.let.set()
     give(page, file)
     expect(page.locator("#purify-headline h2")).to_contain_text("Purified")
+    slowed.let.clear()
     return page
 
 
@@ -252,16 +312,21 @@ def test_what_is_stopped_or_removed_in_purify_does_not_come_back(
 ) -> None:
     page = open_purify(open_page, slow_purify)
     give(page, three[0])
-    assert slow_purify.begun.wait(60)
+    assert slow_purify.begun.wait(HANGS)
     if attacked:
         page.get_by_role("button", name="Attack, then purify").click()
+        slow_purify.let.set()  # what was begun ends, and the attack begins
         expect(page.locator("#purify-status")).to_contain_text(re.compile(r"Step \d+ of 20"))
     page.locator("#purify-picture").get_by_role("button", name=button).or_(
         page.get_by_role("button", name=button, exact=True)
     ).filter(visible=True).first.click()
     expect(page.locator("#purify-status h2")).to_contain_text(title)
     page.evaluate(WATCH.replace("#status", "#purify-status").replace("#facts", "#purify-headline"))
-    page.wait_for_timeout(2500)
+    slow_purify.ended.clear()
+    slow_purify.let.set()
+    slow_purify.attack.set()
+    assert slow_purify.ended.wait(HANGS)
+    page.wait_for_timeout(1000)  # in which the result would come
     assert all(title in seen for seen in page.evaluate("window.seen"))
     expect(page.locator("#purify-status h2")).to_contain_text(title)
     expect(page.locator("#purify-results")).to_be_hidden()
@@ -278,40 +343,44 @@ def test_three_pictures_in_a_row_in_purify_and_only_the_last_is_answered(
     for path in three:
         give(page, path)
         page.wait_for_timeout(300)
-    expect(page.locator("#purify-results")).to_be_visible()
-    expect(page.locator("#purify-purified img")).to_be_visible()
-    page.wait_for_timeout(2500)
+    slow_purify.let.set()
+    page.locator("#purify-results").wait_for()
+    page.locator("#purify-purified img").wait_for()
+    page.wait_for_timeout(1000)
     assert set(page.evaluate("window.widths")) == {330}
     assert slow_purify.widths[-1] == 330
 
 
 def test_a_picture_is_carried_over_to_purify(open_page: Open, slow_purify: SlowPurify, files: dict[str, Path]) -> None:
-    page = open_page(app.launch(slow_purify.page))
+    slow_purify.let.set()
+    page = open_page(slow_purify.address)
     replace(page, files["photo.jpg"])
-    expect(page.locator("#stability table")).to_be_visible()
+    page.locator("#stability table").wait_for()
     page.locator("#open-purify").click()
     expect(page.get_by_role("tab", name="Purify")).to_have_attribute("aria-selected", "true")
     expect(page.locator("#purify-headline h2")).to_contain_text("Purified")
-    expect(page.locator("#purify-picture img").first).to_be_visible()
+    page.locator("#purify-picture img").first.wait_for()
 
 
 def test_a_result_in_purify_stays_until_the_next_one_but_not_beside_another_picture(
     open_page: Open, slow_purify: SlowPurify, three: list[Path]
 ) -> None:
     page = open_purified(open_page, slow_purify, three[0])
-    slow_purify.seconds = 3
     page.get_by_role("button", name="Purify", exact=True).click()
     page.locator("#purify-slider").scroll_into_view_if_needed()
     expect(page.locator("#purify-status h2")).to_contain_text(re.compile("Working|Purifying"))
     expect(page.locator("#purify-status h2")).to_be_in_viewport()
-    expect(page.locator("#purify-results")).to_be_visible()
+    page.locator("#purify-results").wait_for()
+    slow_purify.let.set()
     expect(page.locator("#purify-status")).to_be_hidden()  # there is the new one
     expect(page.locator("#purify-headline h2")).to_contain_text("Purified")
+    slow_purify.let.clear()
     page.get_by_role("button", name="Purify", exact=True).click()
     expect(page.locator("#purify-status h2")).to_contain_text(re.compile("Working|Purifying"))
     give(page, three[1])
-    expect(page.locator("#purify-results")).to_be_hidden()  # from when the server hears of it, for 3 seconds
-    expect(page.locator("#purify-results")).to_be_visible()
+    expect(page.locator("#purify-results")).to_be_hidden()
+    slow_purify.let.set()
+    page.locator("#purify-results").wait_for()
     purified = page.locator("#purify-purified img").first
     assert purified.evaluate("async (i) => { await i.decode(); return i.naturalWidth; }") == 320
 

@@ -19,6 +19,7 @@ from causalclip.detector import Detector
 from causalclip.examine.headline import ANSWERS
 from causalclip.examine.parts import UNKNOWN, WHY
 from causalclip.languages import _, speaking
+from causalclip.pictures import formats
 from tests.conftest import ROOT
 from tests.makers.detectors import saved_detector
 from tests.makers.pictures import encode, photo
@@ -87,6 +88,18 @@ def test_json_is_one_line_a_picture(folder: Path, model: str) -> None:
     assert len(first["sha256"]) == 64
     assert first["band"] in {"likely generated", "inconclusive", "likely not generated"}
     assert 0 <= first["probability"] <= 1
+
+
+def test_the_file_of_a_part_is_the_same_whoever_asks(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It repeats what was done to the whole as it was read."""
+    monkeypatch.setattr(formats, "MAX_PIXELS", 100_000)
+    (tmp_path / "large.jpg").write_bytes(encode(photo(640, 480), "JPEG"))
+    asked = "detect", tmp_path / "large.jpg", "--crop", "0,0,160,120", "--json", "--model", model
+    german, english = (lines(run(*asked, "--lang", language))[0] for language in ("de", "en"))
+    assert german["sha256"] == english["sha256"]
+    assert "half its size" in json.dumps(german["provenance"])
 
 
 def test_answers_and_refusals_are_in_the_language_that_was_asked_for(folder: Path, model: str) -> None:
@@ -170,7 +183,9 @@ def test_words_for_people(folder: Path, model: str) -> None:
     assert result.exit_code == 2
     first, second, third = result.stdout.splitlines()
     scale = r"Score 0\.\d+: at or above 0\.70 likely generated, at or below 0\.30 likely not generated\."
-    rest = f"Survives re-encoding? Not checked. {TOO_SMALL}"
+    rest = (
+        f"Survives re-encoding? Not checked. An answer that does not survive re-encoding is inconclusive. {TOO_SMALL}"
+    )
     assert re.fullmatch(rf".*/a\.jpg: (Inconclusive|Likely (not )?generated)\. {scale} {re.escape(rest)}", first)
     assert "probability" not in first
     assert "b.png" in second

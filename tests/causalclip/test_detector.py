@@ -35,7 +35,7 @@ def test_contributions_and_rest_are_the_logit(size: tuple[int, int], seed: int) 
     assert by_channel == pytest.approx(detection.logit, abs=1e-4)
 
 
-@pytest.mark.parametrize("runtime", ["int8", "float32"])
+@pytest.mark.parametrize("runtime", ["int8", "int8-avx2", "float32"])
 def test_the_shipped_detector_adds_up(runtime: Runtime) -> None:
     """On real weights."""
     detection = Detector.from_pretrained(runtime=runtime).predict(photo(320, 300))
@@ -143,6 +143,27 @@ def test_save_and_load_keep_everything(tmp_path: Path) -> None:
     loaded.save_pretrained(tmp_path / "again")
     again = Detector.from_pretrained(tmp_path / "again", runtime="float32")
     assert again.predict(photo(160, 120)).logit == after.logit  # and saved once more, nothing is lost
+
+
+@pytest.mark.parametrize("explained", [True, False])
+def test_few_views_go_through_the_tower_at_once(explained: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a pass writes grows with its views; a check has 18 of them."""
+    detector = tiny_detector()
+    counts, forward = list[int](), detector.tower.forward
+
+    def counted(pixels: torch.Tensor, **options: Any) -> Any:
+        counts.append(len(pixels))
+        return forward(pixels, **options)
+
+    monkeypatch.setattr(detector.tower, "forward", counted)
+    pictures = [photo(width, 120) for width in (160, 170, 180)]
+    views = len(detector.predict(pictures[0]).views)
+    if not explained:
+        counts.clear()
+        detector.judge_all(pictures)
+        views *= 3
+    assert sum(counts) == views > 4
+    assert max(counts) == 4
 
 
 def test_gradients_run_through_pytorch_whatever_judges() -> None:

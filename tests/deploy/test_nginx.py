@@ -7,9 +7,11 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 import pytest
 import uvicorn
 from gradio_client import Client, handle_file
@@ -18,11 +20,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from tests.conftest import HANGS, ROOT
 from tests.makers.pictures import encode, photo
 from tests.proxy import Proxied, proxied
 
 CALL = b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1048576\r\n\r\n"
-SOON = 2.0  # seconds
+SOON = 8.0  # seconds: less than nginx lets anybody wait
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +41,7 @@ def small_app() -> Iterator[str]:
         time.sleep(0.02)
     yield f"http://127.0.0.1:{port}/"
     server.should_exit = True
-    thread.join(10)
+    thread.join(HANGS)
 
 
 def _told() -> Starlette:
@@ -55,7 +58,7 @@ def _told() -> Starlette:
         async def four() -> object:  # type: ignore[misc]
             for number in range(4):
                 yield f"data: {number}\n\n"
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(0.8)
 
         return StreamingResponse(four(), media_type="text/event-stream")  # type: ignore[arg-type]
 
@@ -63,7 +66,7 @@ def _told() -> Starlette:
         return Response(f"{time.monotonic_ns()} {request.path_params['path']}", media_type="text/css")
 
     async def long(request: Request) -> Response:
-        return Response(b"x" * 20_000_000)
+        return Response(b"x" * int(request.query_params["size"]))
 
     return Starlette(
         routes=[
@@ -90,14 +93,14 @@ def connect(proxy: Proxied, sent: bytes = b"", *, source: str = "127.0.0.1") -> 
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
     connection.bind((source, 0))
-    connection.settimeout(20)
+    connection.settimeout(HANGS)
     connection.connect((place.hostname, place.port))
     connection.sendall(sent)
     return connection
 
 
 def from_address(source: str) -> httpx.Client:
-    return httpx.Client(transport=httpx.HTTPTransport(local_address=source), timeout=20)
+    return httpx.Client(transport=httpx.HTTPTransport(local_address=source))
 
 
 def test_the_app_is_told_the_clients_address_and_none_of_its_lies(proxy: Proxied) -> None:
@@ -109,20 +112,32 @@ def test_the_app_is_told_the_clients_address_and_none_of_its_lies(proxy: Proxied
     assert "evil.example" not in str(told)
 
 
+def test_behind_another_proxy_people_keep_their_addresses_and_https(small_app: str) -> None:
+    """As deploy/site/behind.conf.example has it; who is not that proxy counts by the own address."""
+    shipped = (ROOT / "deploy" / "site" / "behind.conf.example").read_text()
+    here = shipped.replace("192.0.2.1", "127.0.0.7")
+    headers = {"X-Forwarded-For": "203.0.113.5", "X-Forwarded-Proto": "gopher"}
+    with proxied(small_app, site={"behind.conf": here}) as before:
+        for source, client in (("127.0.0.7", "203.0.113.5"), ("127.0.0.9", "127.0.0.9")):
+            with from_address(source) as http:
+                told = http.get(f"{before.address}config", headers=headers).json()
+            assert (told["x-forwarded-for"], told["x-forwarded-proto"]) == (client, "https")
+
+
 def test_what_comes_slowly_reaches_the_app_at_once(proxy: Proxied) -> None:
     def slowly() -> Iterator[bytes]:
         for _ in range(8):
-            time.sleep(0.1)
+            time.sleep(0.25)
             yield b"x" * 25_000
 
-    told = httpx.post(f"{proxy.address}gradio_api/upload", content=slowly(), timeout=20).json()
+    told = httpx.post(f"{proxy.address}gradio_api/upload", content=slowly()).json()
     assert told["size"] == 200_000
-    assert told["seconds"] < 0.3
+    assert told["seconds"] < 1  # of the two that it took
 
 
 def test_events_go_on_one_by_one(proxy: Proxied) -> None:
     started = time.monotonic()
-    with httpx.stream("GET", f"{proxy.address}gradio_api/queue/data", timeout=20) as answer:
+    with httpx.stream("GET", f"{proxy.address}gradio_api/queue/data") as answer:
         came = [time.monotonic() - started for line in answer.iter_lines() if line]
     assert len(came) == 4
     assert came[-1] - came[0] > 0.6
@@ -155,8 +170,26 @@ def test_many_that_do_not_go_on_keep_nobody_out(proxy: Proxied, count: int, sent
         assert time.monotonic() - started < SOON
 
 
+def _long(size: int) -> bytes:
+    return b"GET /long?size=%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % size
+
+
+def test_slow_readers_of_files_do_not_fill_the_proxys_room(proxy: Proxied) -> None:
+    """Uploads that are coming lie there, too."""
+    kept = 0
+    with contextlib.ExitStack() as stack:
+        for _ in range(5):
+            stack.enter_context(connect(proxy, _long(20_000_000), source="127.0.0.10"))
+        time.sleep(1.5)
+        for worker in psutil.Process(proxy.process.pid).children():
+            for opened in Path(f"/proc/{worker.pid}/fd").iterdir():  # it has deleted their names
+                with contextlib.suppress(OSError):
+                    kept += opened.stat().st_size * ("/answers/" in str(opened.readlink()))
+    assert 0 < kept < 5 * 2**21
+
+
 def test_one_that_never_reads_costs_the_app_nothing(proxy: Proxied, small_app: str) -> None:
-    with connect(proxy, b"GET /long HTTP/1.1\r\nHost: localhost\r\n\r\n", source="127.0.0.6") as connection:
+    with connect(proxy, _long(900_000), source="127.0.0.6") as connection:
         time.sleep(1.5)
         port = urlsplit(small_app).port
         with open("/proc/net/tcp", encoding="ascii") as table:
@@ -178,6 +211,18 @@ def test_too_many_from_one_address_are_told_so(proxy: Proxied) -> None:
     assert {answer.status_code for answer in answers} == {429}
     assert "Wait ten seconds" in answers[0].text
     assert answers[0].headers["retry-after"] == "10"
+
+
+@pytest.mark.parametrize("path", [b"gradio_api/upload", b"gradio_api/mcp/", b"api/v1/examine"], ids=str)
+def test_bodies_that_are_coming_are_few_of_one_address(proxy: Proxied, path: bytes) -> None:
+    """Each may be of tens of MB, and lies in memory until it is whole."""
+    begun = b"POST /%b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999\r\n\r\nx" % path
+    with contextlib.ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(connect(proxy, begun, source="127.0.0.4"))
+        with from_address("127.0.0.4") as http:
+            assert http.post(f"{proxy.address}{path.decode()}", content=b"x").status_code == 429
+            assert http.get(f"{proxy.address}{path.decode()}").status_code in ({200, 405} if b"mcp" in path else {429})
 
 
 STREAM = b"gradio_api/queue/data?session_hash=x"
@@ -226,7 +271,7 @@ def test_a_network_of_64_bits_counts_as_one_address(network: str, told: bool) ->
     ],
 )
 def test_a_body_has_a_limit_by_what_it_is_for(proxy: Proxied, path: str, size: int, status: int) -> None:
-    answer = httpx.post(f"{proxy.address}{path}", content=b"x" * size, timeout=30)
+    answer = httpx.post(f"{proxy.address}{path}", content=b"x" * size)
     assert answer.status_code == status
     if status == 413:
         assert "20 MB" in answer.text
@@ -276,6 +321,15 @@ def test_what_cannot_be_read_is_the_clients_fault_and_gets_a_sentence(proxy: Pro
     assert b"nosniff" in answer
 
 
+def test_a_request_without_a_name_is_one_that_the_app_can_read(tiny_app: str) -> None:
+    """Of others it logs a line each."""
+    with proxied(tiny_app) as before:
+        connection = connect(before, b"GET /config HTTP/1.0\r\n\r\n")
+        answer = connection.recv(65536)
+        connection.close()
+    assert answer.startswith(b"HTTP/1.1 421")
+
+
 def test_an_app_that_is_away_is_said_to_be(small_app: str) -> None:
     with proxied("http://127.0.0.1:9/") as before:
         answer = httpx.get(before.address)
@@ -284,7 +338,7 @@ def test_an_app_that_is_away_is_said_to_be(small_app: str) -> None:
 
 
 def test_nothing_of_a_buffered_upload_is_logged_or_left(proxy: Proxied) -> None:
-    httpx.post(f"{proxy.address}gradio_api/upload", content=b"x" * 5_000_000, params={"name": "secret"}, timeout=20)
+    httpx.post(f"{proxy.address}gradio_api/upload", content=b"x" * 5_000_000, params={"name": "secret"})
     assert proxy.log.read_text() == ""
     assert not [path for path in (proxy.log.parent / "body").rglob("*") if path.is_file()]
 

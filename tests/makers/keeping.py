@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -12,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conftest import ROOT, wait_for
 from tests.makers.detectors import saved_detector
+from tests.serving import HANGS, ROOT, address_of
 
 LIFE = 12  # seconds
 
@@ -44,7 +43,7 @@ class Keeper:
             time.sleep(0.1)
 
 
-def until(done: Callable[[], bool], *, seconds: float = 60) -> bool:
+def until(done: Callable[[], bool], *, seconds: float = HANGS) -> bool:
     """Waits; whether it came true."""
     deadline = time.monotonic() + seconds
     while not (come := done()) and time.monotonic() < deadline:
@@ -56,11 +55,8 @@ def until(done: Callable[[], bool], *, seconds: float = 60) -> bool:
 def keeper(folder: Path, *, life: float = LIFE) -> Iterator[Keeper]:
     """Starts `python app.py` with a tiny detector in `folder`."""
     saved_detector(folder / "detector")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     base, output = folder / "uploads", folder / "output.txt"
-    environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "PYTHONUNBUFFERED": "1", "GRADIO_TEMP_DIR": str(base)}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "GRADIO_TEMP_DIR": str(base)}
     environment.pop("OMP_NUM_THREADS", None)  # that is for tests
     environment |= {"CAUSALCLIP_MODEL": str(folder / "detector" / "model"), "CAUSALCLIP_KEPT": str(life)}
     with output.open("w") as log:
@@ -68,11 +64,9 @@ def keeper(folder: Path, *, life: float = LIFE) -> Iterator[Keeper]:
             [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
         )
     try:
-        address = f"http://127.0.0.1:{port}/"
-        wait_for(address, process, output)
-        app = Keeper(address, base, process, set())
+        app = Keeper(address_of(process, output), base, process, set())
         threading.Thread(target=app.watch, daemon=True).start()
         yield app
     finally:
         process.kill()
-        process.wait(20)
+        process.wait(HANGS)

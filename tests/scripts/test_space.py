@@ -19,7 +19,8 @@ def test_the_assembled_space_builds_its_page(tmp_path: Path) -> None:
     assert not any("outcomes" in path.parts for path in files)
     assert max((tmp_path / "space" / path).stat().st_size for path in files) <= space.LARGEST
     code = (
-        "import app; from purifier.models import Models; models = Models(other=app.VLM); "
+        "import app; from causalclip.report.document import versions; assert versions()['causalclip'] != 'unknown';"
+        " from purifier.models import Models; models = Models(other=app.VLM); "
         "page = app.build(lambda: None, models=models); print(len(page.fns), 'tiny' in str(page.config))"
     )
     chosen = {**os.environ, "CAUSALCLIP_VLM": "someone/tiny"}

@@ -25,9 +25,10 @@ from causalclip.clip.runtime import UnknownRuntime
 from causalclip.clip.weights import WeightsMissing
 from causalclip.pictures.loading import BrokenImage
 from causalclip.report.card import failure
-from tests.conftest import WATCH, Raw, Served
+from tests.conftest import HANGS, WATCH, Raw, Served
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
+from tests.pace import slowness
 from ui import serving
 from ui.server.problems import explain
 from ui.server.room import Room
@@ -49,10 +50,10 @@ def picture(folder: Path, *, name: str = f"{NAME}.jpg", kind: str = "JPEG", cut:
 def call(address: str, payload: object) -> str:
     """The stream of events that the endpoint answers a raw request with: what no well-behaved client would send."""
     url = f"{address}gradio_api/call/detect"
-    event = httpx.post(url, json={"data": [payload]}, timeout=60)
+    event = httpx.post(url, json={"data": [payload]})
     if event.status_code != 200:
         return event.text
-    return httpx.get(f"{url}/{event.json()['event_id']}", timeout=60).text
+    return httpx.get(f"{url}/{event.json()['event_id']}").text
 
 
 # Answers ------------------------------------------------------------------------------------------
@@ -198,7 +199,7 @@ def test_an_address_is_refused_and_not_fetched(tiny_app: str, meta: dict) -> Non
 
     ready, listener = threading.Event(), Listener()
     listener.start()
-    ready.wait(5)
+    ready.wait(HANGS)
     address = f"http://127.0.0.1:{listener.port}/x.png"
     for payload in ({"path": address, "url": address, **meta}, {"path": address, **meta}):
         answer = call(tiny_app, payload)
@@ -247,19 +248,19 @@ def test_a_full_queue_says_so(serve: Any, tmp_path: Path, monkeypatch: pytest.Mo
 
     def slow() -> Any:
         started.set()
-        go_on.wait(60)
+        go_on.wait(300)
         return detector
 
     client = Client(serve(slow), verbose=False)
     jobs = [client.submit(picture(tmp_path), api_name="/detect")]
-    assert started.wait(30)
+    assert started.wait(HANGS)
     jobs.append(client.submit(picture(tmp_path), api_name="/detect"))  # waits
     time.sleep(1)
     late = client.submit(picture(tmp_path), api_name="/detect")
     with pytest.raises(Exception, match="(?i)queue is full"):
-        late.result(timeout=30)
+        late.result(timeout=HANGS)
     go_on.set()
-    assert all("band" in job.result(timeout=60) for job in jobs)
+    assert all("band" in job.result(timeout=HANGS) for job in jobs)
 
 
 def test_missing_weights_are_said_and_do_not_stop_the_app(serve: Any, tmp_path: Path) -> None:
@@ -375,7 +376,7 @@ def test_the_watch_sees_what_is_written_elsewhere(tmp_path: Path) -> None:
 
 
 def test_the_page_is_up_within_twelve_seconds(real_app: Served) -> None:
-    """By the processor time that it took until it answered, which a busy machine does not change much."""
-    assert real_app.seconds < 12
+    """Of a processor, until it answered; on a slower one it may take longer by as much as that is slower."""
+    assert real_app.seconds < 12 * slowness()
     assert psutil.Process(real_app.pid).is_running()
     assert json.loads(httpx.get(f"{real_app.address}config").text)["title"] == "CausalCLIP"

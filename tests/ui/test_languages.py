@@ -17,7 +17,7 @@ ANSWERS = ("Likely generated", "Inconclusive", "Likely not generated", "No answe
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_page_says_its_language_and_direction(tiny_app: str, language: str) -> None:
-    page = httpx.get(tiny_app, params={"lang": language}, timeout=120)
+    page = httpx.get(tiny_app, params={"lang": language})
     direction = "rtl" if language in RIGHT_TO_LEFT else "ltr"
     assert (
         f'<html\n\tlang="{language}" dir="{direction}"' in page.text
@@ -29,8 +29,8 @@ def test_the_page_says_its_language_and_direction(tiny_app: str, language: str) 
 
 
 def test_the_browsers_language_is_taken_and_the_next_visitor_has_another(tiny_app: str) -> None:
-    german = httpx.get(tiny_app, headers={"Accept-Language": "de-AT, en;q=0.5"}, timeout=120)
-    english = httpx.get(tiny_app, headers={"Accept-Language": "nl"}, timeout=120)
+    german = httpx.get(tiny_app, headers={"Accept-Language": "de-AT, en;q=0.5"})
+    english = httpx.get(tiny_app, headers={"Accept-Language": "nl"})
     assert "Diesen Ausschnitt untersuchen" in german.text
     assert 'lang="de"' in german.text
     assert "accept-language" in german.headers["vary"]
@@ -52,9 +52,7 @@ def test_an_answer_is_in_the_language_of_who_asks(tiny_app: str, tmp_path_factor
 
 
 def test_a_refusal_is_too(tiny_app: str) -> None:
-    said = httpx.post(
-        f"{tiny_app}api/v1/examine", headers={"Accept-Language": "fr"}, files={"picture": ("a.jpg", b"")}, timeout=60
-    )
+    said = httpx.post(f"{tiny_app}api/v1/examine", headers={"Accept-Language": "fr"}, files={"picture": ("a.jpg", b"")})
     with speaking("fr"):
         assert said.json()["error"] == _(
             "The file is empty: it holds no bytes. Choose another file, or upload it again."

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from html import escape
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from causalclip.examine.cautions import Kind
 from causalclip.examine.kind import NAMES
 from causalclip.examine.stability import SAID
 from causalclip.languages import N_, _
-from ui.batch.triage import ORDER
+from ui.batch.triage import GROUPS, group
 
+if TYPE_CHECKING:
+    from causalclip.examine.batch import Row
+
+BETWEEN = "|"  # where a row is several of one filter's choices
 CHOICES: dict[str, tuple[str, tuple[str, ...]]] = {
     "kind": (N_("Kind of picture"), tuple(NAMES)),
-    "answer": (N_("Answer"), ORDER),
+    "answer": (N_("Answer"), GROUPS),
     "cautions": (N_("Be careful"), get_args(Kind)),
     "survives": (N_("Survives re-encoding"), tuple(SAID.values())),
 }
@@ -24,6 +28,17 @@ def filters() -> str:
     fields = "".join(_select(name, *choice) for name, choice in CHOICES.items())
     named = f"class='cc-filters' role='group' aria-label='{escape(_('Rows that are shown'), quote=True)}'"
     return f"<div {named}>{fields}<span class='cc-done'></span></div>"
+
+
+def chosen_by(row: Row) -> dict[str, str]:
+    """By the names of CHOICES, what a row is, in keys, whatever language it is shown in."""
+    survives = row.survives.partition(":")[0]  # in the reader's language
+    return {
+        "kind": row.kind,
+        "answer": group(row.answer),
+        "cautions": BETWEEN.join(row.cautions.split(", ")),
+        "survives": next((key for key in SAID.values() if _(key) == survives), ""),
+    }
 
 
 def _select(name: str, label: str, values: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Folders and many files on their way into the field: the browser opens a folder, and sends a few files at a time."""
+"""Files on their way into the field: the browser opens a folder, and sends a few files at a time."""
 
 from __future__ import annotations
 
@@ -11,42 +11,87 @@ from ui import sending
 from ui.server.doors.uploads import A_REQUEST, FILES
 
 # What is dropped or chosen is flattened to its pictures, and given to the field's own input in portions that the server
-# takes at once; the next follows when the field lists the last.
+# takes at once; the next follows when the field lists the last. Until the server has them, the page says how many come.
 SCRIPT = """
 const endings = ENDINGS, most = MOST, portion = PORTION, bytes = BYTES, words = WORDS;
+const failed = 2000, settles = 10000, late = 2000;  // ms
 SENDING
+const pause = () => new Promise((go) => setTimeout(go, 100));
 const said = (text) => (element.querySelector(".cc-done").textContent = text);
 const listed = () => document.querySelectorAll("#batch-files tr.file").length;
-const until = async (met) => {
-  for (let i = 0; i < 1200 && !met(); i++) await new Promise((go) => setTimeout(go, 100));
-  return met();
-};
 const field = () => document.querySelector("#batch-files input[type=file]");
-const send = async (files) => {
-  const good = files.filter(fits).slice(0, most);
-  if (!good.length) return said(words.none);
-  said(words.taken.replace("{some}", good.length).replace("{all}", files.length));
-  for (const some of portions(good)) {
-    if (!(await until(field))) return said(words.full);
-    const transfer = new DataTransfer(), before = listed();
-    some.forEach((file) => transfer.items.add(file));
-    field().files = transfer.files;
-    field().dispatchEvent(new Event("change", { bubbles: true }));
-    if (!(await until(() => listed() > before))) return said(words.lost);
+const status = () => document.querySelector("#batch-status");
+let giving = false;
+const lasts = async (met, ms) => {  // whether it is met for so long; false as soon as `met` says that it never will be
+  for (let since = Date.now(); ; await pause()) {
+    const now = met();
+    if (now === undefined) return false;
+    if (!now) since = Date.now();
+    else if (Date.now() - since >= ms) return true;
   }
 };
+const give = async (files) => {
+  while (!field()) await pause();
+  const transfer = new DataTransfer(), before = listed();
+  files.forEach((file) => transfer.items.add(file));
+  giving = true;
+  field().files = transfer.files;
+  field().dispatchEvent(new Event("change", { bubbles: true }));
+  giving = false;
+  // The field is there again, and lists no more than before: the upload has failed.
+  return !(await lasts(() => (listed() > before ? undefined : Boolean(field())), failed));
+};
+const card = (all) => {
+  const shown = document.querySelector("#on-its-way [data-card=many] .cc-card").cloneNode(true);
+  const title = shown.querySelector("h2").lastChild;
+  title.textContent = title.textContent.replace("{n}", all);
+  shown.id = "batch-coming";
+  shown.classList.add("cc-own");
+  document.querySelector("#batch-coming")?.remove();
+  status().before(shown);
+  setTimeout(() => shown.isConnected && (shown.dataset.say = title.textContent), late);
+  const place = shown.querySelector("[data-words]");
+  return [shown, (some) => (place.textContent = place.dataset.words.replace("{some}", some).replace("{all}", all))];
+};
+const send = async (files) => {
+  const fit = files.filter(fits), good = fit.filter((file) => !large(file)).slice(0, most);
+  const taken = words.taken.replace("{some}", good.length).replace("{all}", files.length);
+  said(!fit.length ? words.none : `${good.length < files.length ? taken : ""} ${leftOut(files)}`.trim());
+  if (!good.length) return;
+  const [shown, tell] = card(good.length);
+  let there = 0;
+  for (const some of portions(good)) {
+    tell(there);
+    if (!(await give(some))) {
+      said(words.lost);
+      break;
+    }
+    there += some.length;
+  }
+  tell(there);
+  const until = Date.now() + settles;  // the server has them: it has its own word next
+  while (there && status()?.querySelector(".cc-empty") && Date.now() < until) await pause();
+  shown.remove();
+};
+let sent = Promise.resolve();
+const queue = (files) => (sent = sent.then(() => send(files)));
 element.querySelector("button").addEventListener("click", () => {
   const input = Object.assign(document.createElement("input"), { type: "file", webkitdirectory: true, multiple: true });
-  input.addEventListener("change", () => send([...input.files]));
+  input.addEventListener("change", () => queue([...input.files]));
   input.click();
 });
+document.addEventListener("change", (event) => {
+  if (giving || event.target !== field() || !event.target.files.length) return;
+  event.stopImmediatePropagation();
+  queue([...event.target.files]);
+  event.target.value = "";
+}, true);
 document.addEventListener("drop", async (event) => {
   if (!event.target.closest?.("#batch-files")) return;
-  const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  if (entries.length <= portion && entries.every((entry) => entry.isFile)) return;
   event.preventDefault();
   event.stopImmediatePropagation();
-  send((await Promise.all(entries.map(walk))).flat());
+  const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  queue((await Promise.all(entries.map(walk))).flat());
 }, true);
 """
 
@@ -62,8 +107,8 @@ def script() -> str:
     words = {
         "none": _("There is no picture in it."),
         "taken": _("{some} of {all} files are taken."),
-        "full": _("The field takes no more files. Clear it and try again."),
         "lost": _("Some of the files did not arrive. Add them again."),
+        **sending.words(),
     }
     limits = {
         "ENDINGS": str([*ENDINGS, ".zip"]),
@@ -72,7 +117,7 @@ def script() -> str:
         "BYTES": str(A_REQUEST * 3 // 4),
         "WORDS": json.dumps(words),
     }
-    text = SCRIPT.replace("SENDING", sending.FILES.strip(), 1)
+    text = SCRIPT.replace("SENDING", sending.files(), 1)
     for name, value in limits.items():
         text = text.replace(f"= {name}", f"= {value}")
     return text

@@ -22,7 +22,7 @@ READ = N_("What the verdict rests on. Orange pushes towards generated, purple to
 def write(folder: Path, sha256: str, x: Examination, *, causal: str) -> None:
     """Writes the card, the map (a data address) and the panels of a row."""
     said = (
-        f"<section aria-label='{_attribute(_('One picture'))}'><h2 tabindex='-1' dir='auto'>{escape(x.name)}</h2>"
+        f"<section aria-label='{_attribute(_('One picture'))}'><h2 tabindex='-1'><bdi>{escape(x.name)}</bdi></h2>"
         f"<button type='button' class='cc-do cc-close'>{_('Close')}</button>"
         + card.verdict(x.headline, x.detection, x.notes, cautions=x.cautions, stability=x.stability, unlike=x.unlike)
         + f"<figure><img src='{causal}' alt='{_attribute(_('Causal map over the picture'))}'>"

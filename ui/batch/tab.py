@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from causalclip.examine.batch import Done, collect, count, examine_all
-from causalclip.languages import N_, _, ngettext, number
+from causalclip.languages import N_, _, ended, ngettext, number
 from causalclip.pictures.archives import MAX_PICTURES
 from causalclip.pictures.formats import ENDINGS, names, sizes
 from causalclip.report import card
@@ -195,8 +195,9 @@ def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
     shown = table.click(tab.open, batch, open_row, queue=False, **PRIVATE)
     shown.then(None, js=TO_RESULT, queue=False, **PRIVATE)
     open_row.click(None, None, open_row, js=BACK, queue=False, **PRIVATE)
+    one: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "downloads"}  # a PDF of 200 takes seconds
     for kind, button in wanted.items():
-        written = button.click(partial(tab.packed, kind), batch, downloads[kind], queue=False, **PRIVATE)
+        written = button.click(partial(tab.packed, kind), batch, downloads[kind], **one, **PRIVATE)
         written.success(None, js=f"() => document.querySelector('#batch-{kind}-file').click()", queue=False, **PRIVATE)
     return tab
 
@@ -235,13 +236,13 @@ def _one_by_one(pictures: Iterator[Done]) -> Iterator[Done | int]:
 
 def _before(others: int) -> str:
     """The place in the queue."""
-    return f"{ngettext('Waiting, {n} before you', 'Waiting, {n} before you', others)}."
+    return ended(ngettext("Waiting, {n} before you", "Waiting, {n} before you", others))
 
 
 def _sum(batch: Batch) -> str:
     """How many of which answer there are so far."""
     said = counts(batch.rows)
-    return f"{said[0].upper()}{said[1:]}." if said else ""
+    return ended(f"{said[0].upper()}{said[1:]}") if said else ""
 
 
 def _say(sentence: str, *, bar: tuple[int, int] | None = None) -> str:

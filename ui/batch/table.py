@@ -15,6 +15,7 @@ from causalclip.examine.headline import tone_of
 from causalclip.languages import N_, _
 from causalclip.report.card import SIGN
 from causalclip.report.stability_panel import shown
+from ui.batch.filters import chosen_by
 from ui.batch.triage import rank
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ const words = WORDS;
 const filter = () => {
   const chosen = [...document.querySelectorAll("#batch-filters select")].filter((s) => s.value);
   const rows = [...element.querySelectorAll("tbody tr")];
-  const fits = (row) => (s) => row.dataset[s.dataset.filter].split(/: .*|, /).includes(s.value);
+  const fits = (row) => (s) => row.dataset[s.dataset.filter].split("|").includes(s.value);
   rows.forEach((row) => (row.hidden = !chosen.every(fits(row))));
   const said = document.querySelector("#batch-filters .cc-done");
   const some = rows.filter((row) => !row.hidden).length;
@@ -116,8 +117,7 @@ def _row(row: Row, thumbnail: str, edges: tuple[float, ...]) -> str:
         tag = "th scope='row'" if name == "name" else "td"
         cells.append(f"<{tag}{exact}>{_cell(row, name, value, thumbnail, edges)}</{tag[:2]}>")
     opens = f" data-number='{row.number}'" if not row.problem else ""
-    kept = {"kind": row.kind, "answer": row.answer, "cautions": row.cautions, "survives": said["survives"]}
-    data = "".join(f" data-{name}='{escape(value)}'" for name, value in kept.items())
+    data = "".join(f" data-{name}='{escape(value)}'" for name, value in chosen_by(row).items())
     return f"<tr{opens}{data}>{''.join(cells)}</tr>"
 
 

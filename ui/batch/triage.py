@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from causalclip.examine.batch import NOT_EXAMINED
 from causalclip.examine.headline import ANSWERS, BUT_A_PART, CLAIMED, SIGNED
 from causalclip.examine.kind import TITLE
-from causalclip.languages import ngettext
+from causalclip.examine.parts import SAID
+from causalclip.languages import in_turn, ngettext
 
 if TYPE_CHECKING:
     from causalclip.examine.batch import Row
 
 # What needs a look first stands first; what is signed as captured last.
 LAST = ("Likely not generated", "Signed as captured")
-A_PART = "one part differs"  # these are counted together, whatever is said of the whole
+A_PART = SAID["found"]  # these are counted and filtered together, whatever is said of the whole
 ORDER = (*(answer for answer in ANSWERS if answer not in LAST), NOT_EXAMINED, *LAST)
 
 
@@ -26,11 +27,18 @@ def rank(row: Row) -> tuple[int, float, int]:
     return place, -(row.score or 0.0), row.number
 
 
+def group(answer: str) -> str:
+    """What an answer is counted and filtered as: itself, or that one part differs."""
+    return A_PART if answer in BUT_A_PART.values() else answer
+
+
+GROUPS = tuple(dict.fromkeys(map(group, ORDER)))
+
+
 def counts(rows: Iterable[Row]) -> str:
     """How many rows have which answer, in the same order: "3 likely generated, 12 inconclusive"."""
-    found = Counter(A_PART if row.answer in BUT_A_PART.values() else row.answer for row in rows)
-    order = dict.fromkeys(A_PART if name in BUT_A_PART.values() else name for name in ORDER)
-    return ", ".join(_counted(name, found[name]) for name in order if found[name])
+    found = Counter(group(row.answer) for row in rows)
+    return in_turn(_counted(name, found[name]) for name in GROUPS if found[name])
 
 
 def _counted(answer: str, n: int) -> str:

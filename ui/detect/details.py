@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from causalclip.examine.kind import NO_ANSWER
-from causalclip.languages import N_, _, any_of, decimal, figure, ngettext, number
+from causalclip.languages import N_, _, any_of, decimal, figure, in_turn, ngettext, number
 from causalclip.maps import words
 from causalclip.maps.heatmap import lay, picture_map, placed, seen, unplaced
 from causalclip.maps.overlay import SCALE
@@ -117,9 +117,9 @@ def shelf(examples: Sequence[Example]) -> str:
         for i, example in enumerate(examples)
     )
     words = _(
-        "Photographs carried by scikit-image, one picture by an image generator ({generator}), and pictures made by "
+        "Photographs carried by scikit-image, two pictures by image generators ({generators}), and pictures made by "
         "this project's code.",
-        generator="FLUX.2 [klein] 4B",
+        generators=in_turn(("FLUX.2 [klein] 4B", "Gemini")),
     )
     return (
         f"<h2>{_('Or try one of these')}</h2><p class='cc-small'>{words}</p>"
@@ -134,7 +134,7 @@ def _expected(answer: str) -> str:
 def legend() -> str:
     """What the map's colours mean, and how far to trust it."""
     ends = _("towards not generated"), _("little evidence"), _("towards generated")
-    shown = "".join(f"<span>{end}</span>" for end in ends)
+    shown = "".join(f"<span dir='auto'>{end}</span>" for end in ends)
     scale = _("Ends of the scale: {n} log-odds per patch, the same for every picture.", n=figure(SCALE))
     return (
         "<div class='cc-legend' dir='ltr'><div class='cc-ramp' aria-hidden='true'></div>"
@@ -213,7 +213,7 @@ def _row(place: str, value: float, style: str = "") -> str:
     sign = "\N{MINUS SIGN}" if value < 0 else "+"
     side = _side(value) if abs(value) >= 0.005 else _("neither")
     odds = f"{sign}{decimal(abs(value), digits=2)}"
-    return f"<tr class='{style}'><th scope='row'>{place}</th><td>{side}</td><td dir='ltr'>{odds}</td></tr>"
+    return f"<tr class='{style}'><th scope='row'>{place}</th><td>{side}</td><td><bdi dir='ltr'>{odds}</bdi></td></tr>"
 
 
 def _balance(detection: Detection) -> str:

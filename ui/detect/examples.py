@@ -1,4 +1,4 @@
-"""Pictures to try the app with, offline: photographs from scikit-image's wheel, one that an image generator made, and
+"""Pictures to try the app with, offline: photographs from scikit-image's wheel, two that image generators made, and
 pictures that the code here makes.
 
 They show how the app answers, not how good it is. What the shipped detector says of each is in assets/examples.json,
@@ -22,9 +22,11 @@ from causalclip.places import shipped_folder
 
 SIZE = 512
 EXPECTED = shipped_folder("assets") / "examples.json"
-GENERATED = shipped_folder("assets") / "pictures" / "studio-cat.png"  # see README.md beside it
+PICTURES = shipped_folder("assets") / "pictures"
+# By image generators, see README.md beside them.
+GENERATED = {"studio-cat.png": N_("cat in a studio"), "prawns-on-ice.jpg": N_("prawns on ice")}
 # The order of those with the same answer.
-NAMES = "cat", "cat in a studio", "coffee", "rendering", "rocket", "landscape", "fractal"
+NAMES = "cat", "prawns on ice", "cat in a studio", "coffee", "rendering", "rocket", "landscape", "fractal"
 LAST = "astronaut"  # a portrait of a person is nobody's first impression of an answer
 THUMB = 192  # px, the long side of a thumbnail
 
@@ -65,9 +67,9 @@ def write_examples(folder: str | os.PathLike[str], answers: Mapping[str, str] | 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     photograph, generated, code = N_("photograph"), N_("generated"), N_("made by code")
-    studio = N_("cat in a studio")
     made = {what: _example(_carried(name, folder), f"{photograph}: {what}") for name, what in _PHOTOGRAPHS.items()}
-    made[studio] = _example(Path(shutil.copy(GENERATED, folder)), f"{generated}: {studio}")
+    for name, what in GENERATED.items():
+        made[what] = _example(Path(shutil.copy(PICTURES / name, folder)), f"{generated}: {what}")
     made |= {name: _example(_made(name, make, folder), f"{code}: {name}") for name, make in _MADE.items()}
     return [replace(made[name], expect=answers.get(name, "")) for name in _ordered(answers)]
 

@@ -16,12 +16,13 @@ from urllib.parse import quote
 from causalclip.examine.headline import tone_of
 from causalclip.examine.kind import NO_ANSWER
 from causalclip.examine.stability import survives
-from causalclip.languages import N_, _
+from causalclip.languages import N_, _, ended
 from causalclip.places import shipped_folder
 from causalclip.report.card import SIGN, scores
 from ui.detect.details import map_sentence
 
 FOLDER = shipped_folder("assets") / "gallery"
+LIKELY = "likely generated"
 GENERATED, PHOTOGRAPH = N_("generated, {how}"), N_("a photograph")
 EDITED, PAGE = N_("a photograph, edited with {how}"), N_("a screenshot")
 
@@ -132,7 +133,20 @@ def gallery() -> str:
         n=len(PICTURES),
     )
     title = _("Answers to public pictures, generated ones too")
-    return f"<details class='cc-gallery'><summary>{title}</summary><p class='cc-small'>{about}</p>{rows}</details>"
+    begun = f"<p class='cc-small' id='public-pictures'>{about}</p>"
+    return f"<details class='cc-gallery'><summary>{title}</summary>{begun}{rows}</details>"
+
+
+def way_there() -> str:
+    """A link into it as HTML, which assets/upload.js unfolds, for who has no picture yet; empty where it has none such.
+
+    By its pixels no example may be likely generated.
+    """
+    kept = json.loads((FOLDER / "examinations.json").read_text(encoding="utf-8"))["pictures"]
+    if not any(kept[public.sha256]["band"] == LIKELY for public in PICTURES):
+        return ""
+    words = _("See public pictures that it called likely generated")
+    return f"<p class='cc-jump-there'><a href='#public-pictures'>{words}</a></p>"
 
 
 def _row(public: Public, kept: dict[str, Any]) -> str:
@@ -167,4 +181,4 @@ def _said(kept: dict[str, Any]) -> str:
         high=high,
     )
     held = survives(kept["survives"], tuple(kept["counted"]))
-    return f"<p class='cc-small'>{words} {_('Survives re-encoding?')} {escape(held)}.</p>"
+    return f"<p class='cc-small'>{words} {_('Survives re-encoding?')} {escape(ended(held))}</p>"

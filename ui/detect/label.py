@@ -9,9 +9,10 @@ from typing import Any
 
 import gradio as gr
 
-from causalclip.languages import N_, _, any_of
+from causalclip.languages import N_, _, any_of, quoted
 from causalclip.report.label import Label, read_label, write_label
 from ui.server.files import new_folder, upload_path
+from ui.server.store import is_own
 from ui.server.turns import Part
 from ui.settings import PRIVATE
 
@@ -56,18 +57,21 @@ def label_fields() -> Fields:
 
 
 def relabel(html: Payload, plain: Payload, name: str, note: str, zone: str) -> Any:
-    """The paths of the report with what is typed now, and words on it; skipped where it holds that, or is not there."""
+    """The paths of the report with what is typed now, and words on it.
+
+    Skipped where it holds that, is not there, or is none that was made for this page.
+    """
     label = Label(name or "", note or "", zone or "").cleaned()
-    files = upload_path(html), upload_path(plain)
-    if not files[0] or not files[1] or read_label(Path(files[1])) == label:
+    files = [Path(path) for path in (upload_path(html), upload_path(plain)) if path and is_own(path)]
+    if len(files) < 2 or read_label(files[1]) == label:
         return gr.skip(), gr.skip(), gr.skip()
-    written = write_label(Path(files[0]), Path(files[1]), label, new_folder())
+    written = write_label(files[0], files[1], label, new_folder("labelled"))
     return *(str(path) for path in written), _said(label)
 
 
 def _said(label: Label) -> str:
     """What is in the report by now: a download that starts while somebody types would have less."""
-    typed = [f"“{escape(text)}”" for text in (label.name, label.note) if text]
+    typed = [quoted(escape(text)) for text in (label.name, label.note) if text]
     holds = _("The report holds {typed}.", typed=any_of(typed, style="standard")) if typed else ""
     spoken = f"<span role='status'>{holds}</span> " if holds else ""
     return f"<p class='cc-small'>{spoken}{_(PROMISE)}</p>"

@@ -26,7 +26,7 @@ from causalclip.report.document import save_reports
 from ui.detect import details, steps
 from ui.detect.endpoints import add_endpoints
 from ui.detect.examples import Example
-from ui.detect.gallery import gallery
+from ui.detect.gallery import gallery, way_there
 from ui.detect.label import label_fields
 from ui.detect.part import add_part
 from ui.folding import folded
@@ -47,7 +47,7 @@ LEFT_OUT = N_(
     "The second map shows what the model saw in the same places and left out. Its orange does not mean generated: none "
     "of it counts for the verdict."
 )
-SAMPLE = 0.44, 0.90  # the shipped detector's thresholds, of the answer that is shown before there is one
+SAMPLE = 0.48, 0.91  # the shipped detector's thresholds, of the answer that is shown before there is one
 SAME_SCALE = N_("The non-causal map over the picture, on the same scale as the causal one.")
 Updates = dict[Any, Any]  # component -> its new value or gr.update
 
@@ -225,7 +225,7 @@ class DetectTab:
     def cleared(self, status: str | None = None) -> Updates:
         """No result: nothing of an older picture may stay beside a newer one."""
         return {
-            self.status: status or card.waiting(),
+            self.status: status or _empty(),
             self.provenance: "",
             self.stability: stability_panel.waiting(),
             **dict.fromkeys((self.map_says, self.regions, self.facts, self.steps, self.checking, self.differs), ""),
@@ -251,7 +251,7 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example], *, 
             gr.HTML(f"{_camera()}<p class='cc-small'>{_(PROMISE)}</p>", elem_id="promise")
             shelf = gr.HTML(details.shelf(examples), js_on_load=PICK, elem_id="examples")
         with gr.Column(scale=7, min_width=300, elem_id="answer"):
-            status = gr.HTML(card.waiting(), elem_id="status")
+            status = gr.HTML(_empty(), elem_id="status")
             checking = gr.HTML(elem_id="checking")
             differs = gr.HTML(elem_id="differs")
             what_now = gr.HTML(elem_id="steps")
@@ -323,6 +323,11 @@ def _wire(tab: DetectTab, part: Part, shelf: gr.HTML, examples: Sequence[Example
     add_endpoints(tab.detector, tab.picture, queue=MODEL_QUEUE)
 
 
+def _empty() -> str:
+    """The card before there is a picture, with the way to answers of every kind."""
+    return card.waiting(beneath=way_there())
+
+
 def _picture() -> gr.Image:
     return picture_input(
         buttons=["fullscreen"],
@@ -367,7 +372,8 @@ def _output(label: str, name: str, **options: Any) -> gr.Image:
 
 def _map_file(drawing: Drawing, which: Which, opacity: float = OPACITY, frame: bool = False) -> str:
     drawn = draw_map(drawing, which, opacity=opacity, frame=frame, bar=False)
-    return save_png(drawn, f"{which.replace('_', '-')}-map")
+    name = f"{which.replace('_', '-')}-map"
+    return save_png(drawn, name, few=name)
 
 
 def _claims(provenance: Provenance) -> str:

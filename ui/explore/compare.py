@@ -5,7 +5,7 @@ What is computed is in causalclip.compare, its words in causalclip.compare.words
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -50,7 +50,7 @@ class CompareParts:
 
     def cleared(self, answer: str = "") -> Updates:
         """No result."""
-        return {self.answer: answer or about(), self.slider: None, self.report: None}
+        return {self.answer: answer or about(), self.slider: gr.update(value=None, visible=False), self.report: None}
 
     def begin(self, event: gr.EventData) -> Updates:
         return self.cleared(f"{_status(_('The two are being laid over each other.'))}<p>{card.elapsed()}</p>")
@@ -73,18 +73,18 @@ class CompareParts:
 
     def _found(self, found: Comparison, a: LoadedImage, b: LoadedImage) -> Updates:
         from causalclip.compare.drawing import overlaid  # OpenCV and matplotlib are slow to import
-        from causalclip.compare.report import save_report
+        from causalclip.compare.report import notes, save_report
 
         pair = overlaid(found) if found.answer == "same picture" else None
         files = (
-            tuple(save_png(picture, name) for picture, name in zip(pair, ("first", "second"), strict=True))
+            tuple(save_png(picture, name, few=name) for picture, name in zip(pair, ("first", "second"), strict=True))
             if pair
             else None
         )
         return {
-            self.answer: said(found),
-            self.slider: files,
-            self.report: str(save_report(found, a, b, new_folder())),
+            self.answer: said(found, [*notes(a, b), *([_(SLIDER)] if files else [])]),
+            self.slider: gr.update(value=files, visible=bool(files)),
+            self.report: str(save_report(found, a, b, new_folder("comparison"))),
         }
 
 
@@ -101,11 +101,12 @@ def compared(first: str, second: str) -> tuple[Comparison, LoadedImage, LoadedIm
     return compare(a.pixels, b.pixels), a, b
 
 
-def said(found: Comparison) -> str:
-    """A comparison in words, as HTML."""
+def said(found: Comparison, notes: Sequence[str] = ()) -> str:
+    """A comparison in words, as HTML. notes: on how the pictures were read."""
     rows = "".join(f"<li>{escape(row(number, change))}</li>" for number, change in enumerate(found.changes, 1))
     changes = f"<ul class='cc-small'>{rows}</ul>" if rows else ""
-    return f"<div role='status'><h3>{escape(headline(found))}</h3><p>{escape(found.sentence)}</p>{changes}</div>"
+    done = "".join(f"<p class='cc-small'>{escape(note)}</p>" for note in notes)
+    return f"<div role='status'><h3>{escape(headline(found))}</h3><p>{escape(found.sentence)}</p>{done}{changes}</div>"
 
 
 def compare(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict[str, Any]:
@@ -115,12 +116,15 @@ def compare(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict
     Returns the answer (same picture; same scene, another moment; no match) with its confidence, and a box in pixels of
     either picture around every part that differs. Crops, sizes, mirroring, tones and compression are compensated.
     """
+    from causalclip.compare.report import notes
+
     paths = upload_path(first), upload_path(second)
     if not paths[0] or not paths[1]:
         raise gr.Error(_("Send two pictures."), title=_(UNREADABLE), print_exception=False)
     try:
         with PICTURES.enter(Priority.BATCH):
-            return compared(paths[0], paths[1])[0].as_dict()
+            found, *pictures = compared(paths[0], paths[1])
+            return found.as_dict() | {"notes": notes(*pictures)}
     except Exception as error:
         title, sentence = explain(error)
         raise gr.Error(sentence, title=title, print_exception=False) from None
@@ -132,7 +136,14 @@ def add_compare(pictures: list[gr.Image], explored: list[gr.State]) -> ComparePa
         answer = gr.HTML(about(), elem_id="compare-answer", elem_classes="cc-flush")
         button = gr.Button(_("Compare the two"), elem_id="compare-button")
         slider = gr.ImageSlider(
-            label=_(SLIDER), type="filepath", format="png", interactive=False, elem_id="compare-slider", max_height=600
+            label=_(SLIDER),
+            show_label=False,  # on a phone it would lie over the pictures; it is said above them
+            type="filepath",
+            format="png",
+            interactive=False,
+            elem_id="compare-slider",
+            max_height=600,
+            visible=False,  # where nothing was laid over another, its frame would be empty
         )
         report = gr.DownloadButton(_("Download the comparison (HTML)"), elem_id="compare-report")
     parts, part = CompareParts(answer, slider, report), Part("compare")

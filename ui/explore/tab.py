@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -130,7 +131,7 @@ class ExplorerTab:
         choices = [(_(EVERY), ALL), *explorer_view.choices(detection)]
         return {
             pane.answer: explorer_view.answer(detection),
-            pane.map: _map_file(drawing, *of_map, whole=True),
+            pane.map: _map_file(explored, *of_map, whole=True),
             pane.channel: gr.update(choices=choices, value=ALL, interactive=True),
             pane.channels: explorer_view.channels(detection, _hatched(drawing)),
             pane.removal: explorer_view.removal(detection, order, int(count)),
@@ -156,11 +157,11 @@ class ExplorerTab:
             return gr.skip()
         drawing, path = explored.drawing, upload_path({"path": explored.path})
         if channel == ALL or path is None:
-            return _map_file(drawing, *settings, whole=True)
+            return _map_file(explored, *settings, whole=True)
         with MODEL.enter(Priority.VERDICT):
             views = self.detector().explain_channel(load_image(path).pixels, int(channel))
         alone = replace(drawing, detection=replace(drawing.detection, views=views))
-        return _map_file(alone, *settings, scale=CHANNEL_SCALE)
+        return _map_file(Explored(alone, path), *settings, scale=CHANNEL_SCALE)
 
 
 def build_explorer_tab(detector: Callable[[], Detector], carried: Carried | None = None) -> ExplorerTab:
@@ -282,7 +283,7 @@ def _hatched(drawing: Drawing) -> str:
 
 
 def _map_file(
-    drawing: Drawing,
+    explored: Explored,
     which: Shown,
     smooth: bool,
     opacity: float,
@@ -292,7 +293,8 @@ def _map_file(
     whole: bool = False,
 ) -> str:
     """whole: of all channels, so that the causal one is the score but for what is tied to no place."""
+    drawing, of = explored.drawing, Path(explored.path).parent.name  # each picture's maps are counted for themselves
     one = replace(drawing, detection=shown(drawing.detection, which))
     beside = face(drawing) if whole and which == "causal" else ""
     drawn = draw_map(one, opacity=opacity, smooth=smooth, frame=frame, scale=scale, beside=beside)
-    return save_png(drawn, which.replace("_", "-"))
+    return save_png(drawn, which.replace("_", "-"), few=of)

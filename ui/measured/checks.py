@@ -59,7 +59,9 @@ def delivered(report: Report) -> str:
         ]
         for n, v in auc.items()
     ]
-    caption = f"AUC from 0.5 to 1, {report['pictures']:,} pictures. {legend([set_name(s) for s in sets])}"
+    caption = (
+        f"AUC from 0.5 to 1, {report['drawn']['travel']['pictures']:,} pictures. {legend([set_name(s) for s in sets])}"
+    )
     whole = table(caption, ["change", "AUC", *(set_name(s) for s in sets)], rows)
     return words + side_by_side(*(f for f in figures if f)) + whole
 
@@ -73,7 +75,9 @@ def shapes(report: Report) -> str:
         "<p>Generated pictures are often squares, so that a judge who only knows the shape does well on this test. "
         "This detector must not: the same pictures, cut to one shape or to the other kind's shape.</p>"
     )
-    caption = f"AUC from 0.5 to 1, {report['pictures_of_shapes']:,} pictures. {legend([SETS[s] for s in sets])}"
+    caption = (
+        f"AUC from 0.5 to 1, {report['drawn']['shapes']['pictures']:,} pictures. {legend([SETS[s] for s in sets])}"
+    )
     return words + table(caption, ["shape", "AUC", *(SETS[s] for s in sets)], rows)
 
 
@@ -126,8 +130,8 @@ def maps(report: Report) -> str:
 def ladder(report: Report) -> str:
     """Every rung under both protocols, with the spread between seeds."""
     words = (
-        "<p>What each piece of the method adds, on the same data. From “+ mask” on, each rung keeps the pieces of the "
-        "one before it. Where the lines of two rungs overlap, this test cannot tell them apart.</p>"
+        "<p>What each piece of the method adds, on the same data. Where the lines of two rungs overlap, this test "
+        "cannot tell them apart.</p>"
     )
     pieces = []
     for protocol, rungs in report.items():

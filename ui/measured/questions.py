@@ -35,7 +35,7 @@ def meant(test: Report) -> str:
     """How many of the pictures around a score were generated."""
     rows = [
         [
-            f"{row['low']:.2f} to {row['high']:.2f}",
+            _from_to(row["low"], row["high"]),
             bar(row["generated"] / row["pictures"], wilson(row["generated"], row["pictures"])),
             percent(row["generated"] / row["pictures"]),
             f"{row['pictures']:,}",
@@ -43,12 +43,19 @@ def meant(test: Report) -> str:
         for row in test["meant"]
         if row["pictures"]
     ]
-    share = sum(row["generated"] for row in test["meant"]) / max(1, sum(row["pictures"] for row in test["meant"]))
+    scored = sum(row["pictures"] for row in test["meant"])
+    share = sum(row["generated"] for row in test["meant"]) / max(1, scored)
     words = (
-        f"<p>Of the pictures with such a score, so many were generated. In this test {percent(share)} are; where fewer "
-        "are, fewer with the same score are.</p>"
+        f"<p>Of the pictures with such a score, so many were generated. Of all {scored:,} test pictures that got a "
+        f"score, {percent(share)} were; where fewer are, fewer with the same score are.</p>"
     )
     return words + table("Share that was generated, by score", ["score", "share", "generated", "pictures"], rows)
+
+
+def _from_to(low: float, high: float) -> str:
+    """A range of scores, with as many digits as it takes that its ends differ."""
+    digits = 2 if f"{low:.2f}" != f"{high:.2f}" else 3
+    return f"{low:.{digits}f} to {high:.{digits}f}"
 
 
 def generators(test: Report) -> str:
@@ -67,9 +74,9 @@ def sent(report: Report) -> str:
     worst = min(auc, key=lambda name: auc[name])
     rows = [[escape(n), marks([Mark(v)], Axis("AUC", 0.5, 1)), f"{v:.3f}"] for n, v in auc.items()]
     words = (
-        f"<p>{report['pictures']:,} pictures were changed as messengers and sites change them. It tells real from "
-        f"generated with an AUC of {auc['as it is']:.3f} as they are, and {auc[worst]:.3f} after the worst: "
-        f"{escape(worst)}.</p>"
+        f"<p>{report['drawn']['travel']['pictures']:,} pictures were changed as messengers and sites change them. It "
+        f"tells real from generated with an AUC of {auc['as it is']:.3f} as they are, and {auc[worst]:.3f} after the "
+        f"worst: {escape(worst)}.</p>"
     )
     return words + table("AUC from 0.5 (a coin) to 1", ["change", "AUC", "AUC"], rows)
 

@@ -12,9 +12,8 @@ from starlette.responses import JSONResponse, Response
 
 from causalclip.languages import _
 from causalclip.pictures.formats import ImageError, ImageTooLarge, UnsupportedImage
-from ui.programs.form import Refused, Sent, read_form
-from ui.server.doors.answers import FULL
-from ui.server.doors.limits import YOURS
+from ui.programs.form import Sent, read_form
+from ui.server.doors.answers import FULL, Refused, place
 from ui.server.gate import PICTURES, Priority, gated
 from ui.server.problems import explain
 
@@ -35,16 +34,11 @@ class Examine:
     async def answer(self, request: Request) -> Response:
         address = request.client.host if request.client else ""
         try:
-            if self._in_work[address] >= AN_ADDRESS:
-                raise Refused(429, YOURS)
-            if self._in_work.total() >= ALL:
-                raise Refused(503, FULL)
-            self._in_work[address] += 1
-            try:
+            with place(self._in_work, address, AN_ADDRESS):
+                if self._in_work.total() > ALL:
+                    raise Refused(503, FULL)
                 sent = await read_form(request)
                 return await run_in_threadpool(self._answer, sent, wants_report(request.headers.get("accept", "")))
-            finally:
-                self._in_work -= Counter({address: 1})
         except Refused as refused:
             return refusal(refused.status, refused.sentence)
 

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from causalclip.pictures.formats import MAX_BYTES
+from causalclip.pictures.formats import MAX_BYTES, SMALLER
 from causalclip.pictures.plaintext import clean
+from ui.server.doors.answers import Refused
 
 FIELD, FOUND_AT, STABILITY = "picture", "found_at", "stability"
 ASKED = {"yes": True, "no": False}  # whether the answer is to be checked
@@ -19,20 +20,12 @@ LONGEST = 2000  # characters of an address
 PATIENCE = 60.0  # seconds that a body may take
 NO_FORM = f"Send a form: multipart/form-data, with the picture's file in the field {FIELD}."
 BROKEN = f"The form cannot be read. Send one file in the field {FIELD}, as multipart/form-data."
-TOO_LARGE = f"The file has more than {MAX_BYTES >> 20} MB. Save it smaller, as a JPEG, and try again."
+TOO_LARGE = f"The file has more than {MAX_BYTES >> 20} MB. {SMALLER}"
 SLOW = "The picture came too slowly. Try again."
 NO_ADDRESS = (
     f"{FOUND_AT} is a page's address: it begins with http:// or https://, and has {LONGEST:,} characters at most."
 )
 NO_CHOICE = f"{STABILITY} is yes or no: whether it is checked that the answer survives re-encoding."
-
-
-class Refused(Exception):
-    """The request cannot be answered. status: of HTTP. The message is the sentence for its sender."""
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status, self.sentence = status, sentence
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import gradio as gr
 
 from causalclip.languages import N_, _, figure, number
-from ui.server.pairing import PAIRINGS, PATIENCE, Pairings, is_this_machine
+from ui.server.doors.hosts import is_this_machine
+from ui.server.pairing import PAIRINGS, PATIENCE, Pairings
 from ui.settings import PRIVATE
 
 INTRO = N_(

@@ -6,7 +6,7 @@ import json
 from html import escape
 from typing import TYPE_CHECKING
 
-from causalclip.languages import N_, _, decimal, ngettext, number
+from causalclip.languages import N_, _, decimal, ended, in_turn, ngettext, number
 from causalclip.places import shipped_folder
 from purifier.names import EMBEDDED
 
@@ -83,7 +83,8 @@ def _attack_facts(shown: Exhibit) -> str:
         return ""
     said = ngettext("The attack made {n} step {by}", "The attack made {n} steps {by}", shown.step, by=_by(shown))
     took = _("in {took} s", took=decimal(shown.attack_seconds, digits=1)) if shown.attack_seconds else ""
-    parts = [f"{said}{f' {took}' if took else ''}, {_('seed {seed}', seed=attack.seed)}."]
+    made = " ".join(filter(None, (said, took)))
+    parts = [ended(in_turn([made, _("seed {seed}", seed=attack.seed)]))]
     if attack.name != "patch":
         most = decimal(shown.change, digits=0)
         parts.append(_("It changed values by at most {most} of 255.", most=most))

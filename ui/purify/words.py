@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from causalclip.languages import N_, _, any_of, decimal, ngettext, number
+from causalclip.languages import N_, _, any_of, decimal, ngettext, number, quoted
 from causalclip.report.card import elapsed, failure
 from purifier.names import OTHER
 from ui import charts
@@ -197,7 +197,7 @@ def _answers(clean: Said, moved: Said, purified: Said) -> str:
 
 
 def _quoted(said: Said) -> str:
-    words = f"\u201c{said.answer}\u201d"
+    words = quoted(said.answer)
     return words if said.sure else _("unsure ({words})", words=words)
 
 
@@ -269,12 +269,19 @@ def _likelihoods(shown: Exhibit) -> str:
     if clean is None:
         return ""
     captioned = clean.told == clean.caption
-    what = _("the first caption") if captioned else f"\u201c{escape(clean.told)}\u201d"
+    what = _("the first caption") if captioned else quoted(escape(clean.told))
     several = len(clean.told.split()) > 1
     caption = _(LIKELY_A_WORD if several else LIKELY, what=what)
     values = [(_(name), shown.said[which].likelihood) for which, name in STAGES if which in shown.said]
-    rows = [[name, charts.bar(value), f"{number(round(100 * value))} %"] for name, value in values if value is not None]
+    rows = [[name, charts.bar(value), _percent(value)] for name, value in values if value is not None]
     return charts.table(caption, (_("Picture"), _("Likelihood"), _("Likelihood")), rows)
+
+
+def _percent(share: float) -> str:
+    """Never a certainty that no model has."""
+    if round(100 * share) == 0:
+        return _("under {least}", least="1 %")
+    return _("over {most}", most="99 %") if round(100 * share) == 100 else f"{number(round(100 * share))} %"
 
 
 # More questions -----------------------------------------------------------------------------------

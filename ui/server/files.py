@@ -108,9 +108,12 @@ def shown_copy(loaded: LoadedImage) -> str | None:
     return save_png(Image.fromarray(shrink(loaded.pixels)), "decoded") if loaded.format in UNSHOWN else None
 
 
-def save_png(image: Image.Image, name: str) -> str:
-    """Writes a picture where Gradio serves it, with the fastest compression; returns its path."""
-    path = new_folder() / f"{name}.png"
+def save_png(image: Image.Image, name: str, *, few: str = "") -> str:
+    """Writes a picture where Gradio serves it, with the fastest compression; returns its path.
+
+    few: as in `new_folder`.
+    """
+    path = new_folder(few) / f"{name}.png"
     image.save(path, compress_level=1)
     return str(path)
 

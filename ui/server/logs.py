@@ -15,6 +15,8 @@ from types import TracebackType
 from typing import Any
 
 OURS = ("ui", "causalclip", "purifier", "__main__")  # what these log is written with care
+# They warn of each request that cannot be read, which anybody can send at any rate; its sender is told.
+BY_STRANGERS = ("uvicorn.error", "mcp.server.lowlevel.server", "root")
 log = logging.getLogger(__name__)
 
 
@@ -23,6 +25,8 @@ def drop_messages() -> None:
     traceback.TracebackException.format_exception_only = _type_only  # type: ignore[method-assign, assignment]
     logging.captureWarnings(True)
     logging.setLogRecordFactory(_record)
+    for name in BY_STRANGERS:
+        logging.getLogger(name).addFilter(lambda record: record.levelno >= logging.ERROR)
     sys.excepthook = _log_uncaught
     threading.excepthook = lambda e: _log_uncaught(e.exc_type, e.exc_value, e.exc_traceback)
 

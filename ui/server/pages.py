@@ -11,24 +11,25 @@ from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import parse_qs
 
 import gradio as gr
 from gradio.server_messages import UnexpectedErrorMessage
-from gradio.state_holder import SessionState, StateHolder
+from gradio.state_holder import SessionState
 from gradio.utils import LRUCache
+from starlette.datastructures import QueryParams
 
 from ui.server.lazy import forget_profile
-from ui.server.store import STORE
+from ui.server.store import STORE, files_in
 from ui.server.turns import forget_turns
 
 GONE = 40.0  # seconds after which a page without a connection counts as closed: some come back
+LONGEST, MOST = 3600.0, 10_000  # seconds for which closed pages are remembered, and how many
 _HEARTBEAT = re.compile(r"/gradio_api/heartbeat/([^/]+)")
 _LISTENING, _ANSWER = "/gradio_api/queue/data", re.compile(r"/gradio_api/call/[^/]+/([^/]+)/?")
 NOT_FOUND = "404: Not Found"  # in Gradio's words, whose page knows them
 _BEGIN = SessionState.__init__
 _open: Counter[str] = Counter()
-_ended: dict[str, float] = {}  # session -> when it was last heard of
+_ended: dict[str, float] = {}  # session -> when it was last heard of; of closed pages, as their runs may still write
 
 
 def is_open(session: str) -> bool:
@@ -39,34 +40,32 @@ def is_open(session: str) -> bool:
 @contextmanager
 def connected(scope: MutableMapping[str, Any]) -> Iterator[None]:
     """Counts a request as a page's connection, if it is one, for as long as it lasts."""
-    session = _session(scope)
-    if session is None:
+    if (session := _session(scope)) is None:
         yield
         return
     _open[session] += 1
     try:
         yield
     finally:
-        _open[session] -= 1
-        if not _open[session]:
-            del _open[session]
-            _ended[session] = time.monotonic()
+        _open.subtract([session])
+        heard_of(session)
 
 
 def heard_of(session: str) -> None:
     """A session sent something. It may be the last thing, of a page that was closed meanwhile."""
     if not is_open(session):
+        _open.pop(session, None)
         _ended[session] = time.monotonic()
 
 
 def forget_gone(page: gr.Blocks, *, now: float | None = None) -> None:
-    """Forgets every session without a connection."""
+    """Forgets every session without a connection, again and again: a run of it may still write."""
     now = time.monotonic() if now is None else now
     for session, ended in list(_ended.items()):
-        if is_open(session) or now - ended > GONE:
+        if now - ended > (GONE if is_open(session) or len(_ended) > MOST else LONGEST):
             del _ended[session]
-            if not is_open(session):
-                forget(page, session)
+        if now - ended > GONE and not is_open(session):
+            forget(page, session)
 
 
 def forget(page: gr.Blocks, session: str) -> None:
@@ -77,11 +76,15 @@ def forget(page: gr.Blocks, session: str) -> None:
 
 
 def forget_state(page: gr.Blocks, session: str) -> None:
-    """Drops what is kept of a session in memory: drawings, and the answers that Gradio keeps for it."""
+    """Drops what is kept of a session in memory: drawings, and what Gradio keeps for it, read or not."""
     page.state_holder.delete_state(session)
     page.state_holder.session_data.pop(session, None)
     page.state_holder.time_last_used.pop(session, None)
     forget_turns(session)
+    queue, works = page._queue, list(page._queue.event_ids_to_events.values())
+    if not is_open(session) and all(event.session_hash != session for event in works):
+        for unread in queue.pending_messages_per_session, queue.pending_event_ids_session:
+            unread.pop(session, None)
 
 
 def forget_idle(page: gr.Blocks, seconds: float) -> None:
@@ -111,53 +114,40 @@ def told_lost(page: gr.Blocks, scope: MutableMapping[str, Any]) -> str | None:
 def files_in_work(page: gr.Blocks) -> Iterator[str]:
     """The paths of files that calls use which wait or run."""
     for event in list(page._queue.event_ids_to_events.values()):
-        for value in event.data.data if event.data else ():
-            yield from (file["path"] for file in (value if isinstance(value, list) else [value]) if _is_file(file))
-
-
-def _is_file(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("path"), str)
+        yield from files_in(event.data.data if event.data else ())
 
 
 def keep_open_ones(page: gr.Blocks) -> None:
     """Has Gradio, where it remembers too many sessions, drop one whose page is not open: anybody can invent sessions,
     and by itself it drops the one that was used longest ago, and with it what that one is to be told. And has it
-    keep no copy of the whole page with each, a quarter of a MB: those are for deep links, which are closed."""
-    StateHolder.update = _update  # type: ignore[method-assign, assignment]
+    keep no copy of the whole page with each, a quarter of a MB: those are for deep links, which are closed.
+
+    Once the page is served: before, there is nothing that remembers."""
     SessionState.__init__ = _begin  # type: ignore[method-assign, assignment]
     SessionState._update_config = SessionState._update_value_in_config = lambda *_: None  # type: ignore[method-assign, assignment]
-    page._queue.pending_messages_per_session = _Messages(page._queue)
+    queue = page._queue
+    page.state_holder.session_data = _Sessions(queue, {})
+    queue.pending_messages_per_session = _Sessions(queue, queue.pending_event_ids_session)
 
 
 def _begin(state: SessionState, blocks: gr.Blocks) -> None:
     _BEGIN(state, SimpleNamespace(default_config=blocks.default_config, blocks={}))  # type: ignore[arg-type]
 
 
-class _Messages(LRUCache[str, Any]):
-    """What sessions are to be told. Of one that goes, the names of its calls go too."""
+class _Sessions(LRUCache[str, Any]):
+    """Of sessions what is remembered. more: what goes with one that goes."""
 
-    def __init__(self, queue: Any) -> None:
+    def __init__(self, queue: Any, more: dict[str, Any]) -> None:
         super().__init__(queue.pending_messages_per_session.max_size)
-        self._queue = queue
+        self._queue, self._more = queue, more
 
-    def __setitem__(self, session: str, messages: Any) -> None:
-        if session not in self and len(self) >= self.max_size:
-            wait = {event.session_hash for event in list(self._queue.event_ids_to_events.values())}
-            gone = next((one for one in self if not is_open(one) and one not in wait), next(iter(self)))
-            del self[gone]
-            self._queue.pending_event_ids_session.pop(gone, None)
-        super().__setitem__(session, messages)
-
-
-def _update(holder: StateHolder, session: str) -> None:
-    with holder.lock:
-        if session in holder.session_data:
-            holder.session_data.move_to_end(session)
-        if len(holder.session_data) > holder.capacity:
-            others = [other for other in holder.session_data if other != session]
-            dropped = next((other for other in others if not is_open(other)), others[0])
-            del holder.session_data[dropped]
-            holder.time_last_used.pop(dropped, None)
+    def popitem(self, last: bool = True) -> tuple[str, Any]:
+        """Gradio's way to make room."""
+        wait = {event.session_hash for event in list(self._queue.event_ids_to_events.values())}
+        others = list(self)[:-1] or list(self)  # not what has just come
+        gone = next((one for one in others if not is_open(one) and one not in wait), others[0])
+        self._more.pop(gone, None)
+        return gone, self.pop(gone)
 
 
 def _session(scope: MutableMapping[str, Any]) -> str | None:
@@ -165,6 +155,6 @@ def _session(scope: MutableMapping[str, Any]) -> str | None:
         return None
     if found := _HEARTBEAT.fullmatch(scope["path"]):
         return found[1]
-    if scope["path"] == _LISTENING:
-        return parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [None])[0]
+    if scope["path"] == _LISTENING:  # read as Gradio reads it: of two, the last
+        return QueryParams(scope["query_string"]).get("session_hash")
     return None

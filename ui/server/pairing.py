@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 
 VARIABLE = "CAUSALCLIP_PAIRED"
@@ -46,14 +45,6 @@ class _Code:
     digits: str
     until: float
     tries: int = 0
-
-
-def is_this_machine(address: str) -> bool:
-    """Whether a client's address is the app's own machine."""
-    try:
-        return ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 class Pairings:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import traceback
 
-from causalclip.languages import N_, _
+from causalclip.languages import _
+from causalclip.pictures.formats import TOO_LARGE
 from causalclip.pictures.loading import ImageError, ImageTooLarge
 from causalclip.profile import BadProfile
 from ui.server.files import UNREADABLE
-
-TOO_LARGE = N_("This picture is too large")
 
 log = logging.getLogger(__name__)
 

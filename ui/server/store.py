@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -27,9 +28,8 @@ PREFIX, LOOSE = "from-", "?"
 GRACE = 45.0  # seconds that a page's upload is kept while nothing uses it: a page that is open says that it does
 PATIENCE = 600.0  # the same for a program, which may upload first and think before it asks
 BLOCK = 4096  # bytes that a file takes at least
+FEW = 16  # drawings, labelled reports and the like that are kept of a page, of each kind
 DEEPEST = 64  # folders in a path; one of 100,000 takes half a minute to be followed
-MOST_CLOSED = 10_000  # closed pages that are remembered
-_CLOSED = 3600.0  # seconds in which a run may still write for a page that was closed
 _SECRET = secrets.token_bytes(32)
 
 
@@ -66,7 +66,6 @@ class Store:
         self._lock = threading.RLock()
         self._kept: dict[str, _Kept] = {}  # by the name of its folder
         self._pages: dict[str, set[str]] = {}  # session -> folders of the uploads that it uses
-        self._closed: dict[str, float] = {}  # session -> when its page was closed
         self._sums: dict[str, Sum] = {}
 
     def add(self, owner: str, size: int, *, brief: bool) -> str:
@@ -77,22 +76,30 @@ class Store:
         name, grace = f"{owner}-{secrets.token_hex(16)}", GRACE if brief else PATIENCE
         with self._lock:
             self._kept[name] = kept = _Kept(owner, max(size, BLOCK), grace, due=self.clock() + grace)
-            self._count(+1, kept, "", owner, owner + LOOSE)
+            self.count(1, kept.size, "", owner, owner + LOOSE)
         return name
 
     def sum(self, owner: str = "") -> Sum:
         """What is kept of a client; of all by default. With LOOSE behind the client: of that, what no page uses."""
         return self._sums.get(owner, Sum())
 
+    def count(self, files: int, size: int, *accounts: str) -> None:
+        """Adds to what is kept; also what is coming, until it is there."""
+        with self._lock:
+            for name in accounts:
+                total = self._sums.setdefault(name, Sum())
+                total.add(files, size)
+                if not total.files:
+                    del self._sums[name]
+
     def claim(self, session: str, paths: Iterable[str]) -> None:
         """Notes that an open page uses these uploads: they stay until it is closed."""
         with self._lock:
-            self._closed.pop(session, None)  # a page that was out of reach, and is back
             for name in self._names(paths):
                 kept = self._kept[name]
                 if kept.loose:
                     kept.loose = False
-                    self._count(-1, kept, kept.owner + LOOSE)
+                    self.count(-1, -kept.size, kept.owner + LOOSE)
                 kept.pages.add(session)
                 self._pages.setdefault(session, set()).add(name)
 
@@ -103,36 +110,30 @@ class Store:
                 if kept.loose:
                     kept.due = self.clock() + kept.grace
 
-    def drop(self, session: str, paths: Iterable[str]) -> None:
-        """Deletes uploads at once that a page has done with; what another page uses stays."""
+    def drop(self, session: str, paths: Iterable[str] | None = None) -> None:
+        """Deletes uploads at once that a page has done with, all by default; what another page uses stays."""
         with self._lock:
-            names = self._names(paths)
-            self._pages.get(session, set()).difference_update(names)
-            self._release(session, names)
+            used = self._pages.pop(session, set())
+            names = used if paths is None else set(self._names(paths))
+            if used - names:
+                self._pages[session] = used - names
+            for name in names:
+                self._kept[name].pages.discard(session)
+                self._kept[name].due = self.clock()
         self._delete(names)
 
     def close(self, session: str) -> None:
-        """Deletes a page's uploads and all that was derived from them; what another page uses stays."""
-        with self._lock:
-            self._closed[session] = self.clock()
-            names = self._pages.pop(session, set())
-            self._release(session, names)
-            while len(self._closed) > MOST_CLOSED:
-                del self._closed[next(iter(self._closed))]
-        self._delete(names)
+        """`drop`, and deletes all that was derived."""
+        self.drop(session)
         shutil.rmtree(_folder(session), ignore_errors=True)
 
     def sweep(self) -> None:
-        """Deletes what is due, and what runs have written for pages that were closed."""
+        """Deletes what is due."""
         now = self.clock()
         with self._lock:
             due = [name for name, kept in self._kept.items() if kept.due <= now]
-            self._closed = {session: then for session, then in self._closed.items() if now - then < _CLOSED}
-            closed = list(self._closed)
         if not self._delete(due):
             self.late = 0.0
-        for session in closed:
-            shutil.rmtree(_folder(session), ignore_errors=True)
 
     def _delete(self, names: Iterable[str]) -> int:
         """Deletes those that no page uses; returns how many are gone. The others are tried again in the next round."""
@@ -144,7 +145,7 @@ class Store:
         with self._lock:
             went = [kept for name in gone if (kept := self._kept.pop(name, None))]
             for kept in went:
-                self._count(-1, kept, "", kept.owner, *[kept.owner + LOOSE] * kept.loose)
+                self.count(-1, -kept.size, "", kept.owner, *[kept.owner + LOOSE] * kept.loose)
             if went:
                 self.late = self.clock() - min(kept.due for kept in went)
         return len(went)
@@ -155,25 +156,11 @@ class Store:
             now = self.clock()
             return max([self.late, *(now - kept.due for kept in self._kept.values() if not kept.pages)])
 
-    def _release(self, session: str, names: Iterable[str]) -> None:
-        """Notes that a page no longer uses these."""
-        for name in names:
-            if kept := self._kept.get(name):
-                kept.pages.discard(session)
-                kept.due = self.clock()
-
     def _names(self, paths: Iterable[str]) -> list[str]:
         """The folders of these uploads, as far as they are kept."""
         root = os.path.realpath(uploads())
         names = (os.path.relpath(os.path.realpath(path), root).split(os.sep)[0] for path in paths)
         return [name for name in names if name in self._kept]
-
-    def _count(self, sign: int, kept: _Kept, *accounts: str) -> None:
-        for name in accounts:
-            total = self._sums.setdefault(name, Sum())
-            total.add(sign, sign * kept.size)
-            if not total.files:
-                del self._sums[name]
 
 
 STORE = Store()
@@ -200,12 +187,29 @@ def is_upload(path: str) -> bool:
         return False
 
 
-def new_folder() -> Path:
-    """An empty folder for derived files, which Gradio serves: with the page's own, if an event is being answered."""
+def files_in(values: Iterable[Any]) -> list[str]:
+    """The paths of the files that a call holds, of which a field may take several."""
+    entries = [entry for value in values for entry in (value if isinstance(value, list) else [value])]
+    return [entry["path"] for entry in entries if isinstance(entry, dict) and isinstance(entry.get("path"), str)]
+
+
+def new_folder(few: str = "") -> Path:
+    """An empty folder for derived files, which Gradio serves: with the page's own, if an event is being answered.
+
+    few: a name for what is made without the model, and so as often as somebody asks; the newest FEW of a page stay.
+    """
     session = current_session()
     parent = _folder(session) if session else uploads()
     parent.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(dir=parent))
+    new = Path(tempfile.mkdtemp(prefix=few and f"{few}-{time.time_ns()}-", dir=parent))
+    for old in sorted(parent.glob(f"{few}-*"))[:-FEW] if few else ():
+        shutil.rmtree(old, ignore_errors=True)
+    return new
+
+
+def is_own(path: str) -> bool:
+    """Whether it was made for the page whose event is being answered; others' files, and uploads, are none of ours."""
+    return Path(os.path.realpath(path)).is_relative_to(_folder(current_session() or "").resolve())
 
 
 def _folder(session: str) -> Path:

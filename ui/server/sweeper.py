@@ -8,6 +8,7 @@ thread adds to at that moment. So what counts here is the folder, and no error e
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import threading
@@ -18,52 +19,43 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 
-def sweep(folder: Path, *, older_than: float, now: float, spare: Collection[Path] = ()) -> None:
+def sweep(folder: Path, *, older_than: float, now: float, spare: Path | None = None) -> None:
     """Deletes what is in `folder`, at any depth, and was last changed more than `older_than` seconds before `now`.
 
     Empty folders go by the same rule. A link is deleted itself and never followed; `spare` and what is in it stays.
     What cannot be deleted now is left to the next call.
     """
-    spared = [os.path.abspath(path) for path in spare]
-    for entry in _entries(folder):
-        if os.path.abspath(entry.path) in spared:
-            continue
+    found: list[str] = []
+    for root, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if os.path.join(root, name) != str(spare)]
+        found += (os.path.join(root, name) for name in (*folders, *files))
+    # The ages of all first: what is deleted in a folder changes its own time. What is in a folder goes before it.
+    for path in reversed([path for path in found if _age(path, now) > older_than]):
         try:
-            old = _age(entry, now) > older_than  # before the files in it go, which changes a folder's own time
-            if entry.is_dir(follow_symlinks=False):
-                sweep(Path(entry.path), older_than=older_than, now=now, spare=spare)
-                if old and not _entries(entry.path):
-                    os.rmdir(entry.path)
-            elif old:
-                os.unlink(entry.path)
+            (os.rmdir if os.path.isdir(path) and not os.path.islink(path) else os.unlink)(path)
         except OSError as error:
-            if not isinstance(error, FileNotFoundError):
+            if error.errno not in {errno.ENOENT, errno.ENOTEMPTY}:
                 log.warning("An old file could not be deleted yet: %s", type(error).__name__)
 
 
-def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except OSError:
-        return []  # gone, or not ours to read
-
-
-def _age(entry: os.DirEntry[str], now: float) -> float:
-    """Seconds since the last change of content or name.
+def _age(path: str, now: float) -> float:
+    """Seconds since the last change of content or name; 0 where it is gone.
 
     Both times, because a copy may carry its source's mtime, and ctime is the day of creation on Windows. A file from
     the future, after the clock was set back, counts by its distance: it would stay for good.
     """
-    stat = entry.stat(follow_symlinks=False)
+    try:
+        stat = os.lstat(path)
+    except OSError:
+        return 0.0
     return abs(now - max(stat.st_mtime, stat.st_ctime))
 
 
-class Sweeper:
-    """Sweeps a folder again and again until it is stopped.
+class Sweeper(threading.Thread):
+    """Sweeps a folder again and again, for as long as the process lives.
 
     limit: seconds that a file may live; it is gone after limit + `period` at most.
-    chores: called after every round; an error in one ends nothing.
+    chores: called first in every round; an error in one ends nothing.
     """
 
     def __init__(
@@ -71,37 +63,24 @@ class Sweeper:
         folder: Path,
         *,
         limit: float,
-        spare: Collection[Path] = (),
+        spare: Path | None = None,
         chores: Collection[Callable[[], None]] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.folder, self.limit, self.spare, self.chores = folder, limit, tuple(spare), tuple(chores)
+        super().__init__(name="sweeper", daemon=True)
+        self.chores = (*chores, lambda: sweep(folder, older_than=limit, now=clock(), spare=spare))
+        self.limit = limit
         self.period = min(10.0, limit / 4)
-        self._clock = clock
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stops it, and waits until a round that has begun is over."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join(10)
 
     def round(self) -> None:
         """One round, now."""
-        self._try(lambda: sweep(self.folder, older_than=self.limit, now=self._clock(), spare=self.spare))
         for chore in self.chores:
-            self._try(chore)
+            try:
+                chore()
+            except Exception as error:  # the next round must come; a message may hold a file's name
+                log.error("Sweeping failed: %s", type(error).__name__)
 
-    def _try(self, task: Callable[[], None]) -> None:
-        try:
-            task()
-        except Exception as error:  # the next round must come; a message may hold a file's name
-            log.error("Sweeping failed: %s", type(error).__name__)
-
-    def _run(self) -> None:
-        while not self._stopped.wait(self.period):
+    def run(self) -> None:
+        while True:
+            time.sleep(self.period)
             self.round()

@@ -3,6 +3,9 @@
 Every event of a part (upload, example, clear, stop, again) takes two steps. The first does not queue: it takes the
 turn and blanks what was there. The second is the run, which may wait for long; it knows its turn by the number that the
 first step left on the page.
+
+Each answer carries the number of its turn into the page, so that the page itself can hide what is about another picture
+than the one that was chosen last (assets/stale.js).
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ _STEP: dict[str, Any] = {
 }
 _SETTLED = 2.0  # seconds that a new turn waits at most for what the older one has on its way to the page
 _REPEATED = 0.2  # seconds in which Gradio has repeated the last update of a run that ended
-_turns: dict[tuple[str, str], Turn] = {}  # (session, part of the page) -> the newest
+_turns: dict[str, dict[str, Turn]] = {}  # session -> part of the page -> the newest
 _turning = threading.Lock()
 
 Updates = dict[Any, Any]  # component -> its new value or gr.update
@@ -58,7 +61,7 @@ class Turn:
 
     @property
     def newest(self) -> bool:
-        return _turns.get(self.key) is self
+        return _newest(self.key) is self
 
     def starts(self, wish: object) -> bool:
         """Whether `wish` is what has to run now: it is what took this turn, and runs for the first time."""
@@ -73,8 +76,8 @@ class Turn:
         """Waits until what it has yielded last is on its way to the page."""
         self._sent.wait(_SETTLED)
 
-    def shows(self, updates: Iterable[Updates]) -> Iterator[Updates]:
-        """What a run yields, for as long as it is the newest.
+    def shows(self, updates: Iterable[Updates], mark: Updates | None = None) -> Iterator[Updates]:
+        """What a run yields, for as long as it is the newest; each with `mark`.
 
         Gradio repeats the last update when a run ends. That is wanted while the run is the newest: of two updates that
         arrive together, the page may lose the first. Otherwise the last one is empty.
@@ -87,7 +90,7 @@ class Turn:
                 shown = True
                 self._sent.clear()
                 try:
-                    yield update
+                    yield update | (mark or {})
                 finally:
                     self._sent.set()  # Gradio comes back for more once it has sent this
         except Superseded:
@@ -105,12 +108,14 @@ class Turn:
 class Part:
     """A part of the page that shows one answer at a time; to be made inside its Blocks.
 
-    number: the hidden field that carries a turn's number from the first step to the run.
+    number: the hidden field that carries a turn's number from the first step to the run. answered: tells the page whose
+    answer it shows.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.number = gr.Textbox("", visible=False)
+        self.answered = gr.HTML("", visible="hidden", elem_id=f"{name}-answered")
 
     def on(
         self,
@@ -132,9 +137,10 @@ class Part:
             queue: the event options of the run, such as concurrency_id.
         """
         first, number = self._first(begin, run), self.number
-        script = _NUMBER % self.name
-        took = gr.on(triggers, first, [number, *given], [number, *outputs], queue=False, js=script, **_STEP)
-        took.success(self._then(run), [number, *inputs], outputs, js=_NEWEST % self.name, **_STEP, **queue)
+        shown = [self.answered, *outputs]
+        script, newest = _NUMBER % self.name, _NEWEST % self.name
+        took = gr.on(triggers, first, [number, *given], [number, *shown], queue=False, js=script, **_STEP)
+        took.success(self._then(run), [number, *inputs], shown, js=newest, **_STEP, **queue)
 
     def off(self, triggers: Any, end: Callable[[], Updates], *, outputs: list[Any]) -> None:
         """Wires an event that only ends what goes on, such as stop and clear; end() -> what is shown then."""
@@ -171,7 +177,7 @@ class Part:
             turn = take_turn(self.name, number, run)
             if not turn.newest:  # overtaken, by its request or while it waited for what was on its way
                 return gr.skip()
-            return begin(event, *given) | {self.number: repr(turn.number)}
+            return begin(event, *given) | {self.number: repr(turn.number)} | self._mark(turn)
 
         return first
 
@@ -182,9 +188,12 @@ class Part:
             if turn is None or not turn.starts(run):
                 yield gr.skip()
                 return
-            yield from turn.shows(run(turn, *inputs))
+            yield from turn.shows(run(turn, *inputs), self._mark(turn))
 
         return then
+
+    def _mark(self, turn: Turn) -> Updates:
+        return {self.answered: f"<i data-turn='{turn.number!r}'></i>"}
 
 
 def take_turn(part: str, number: str = "", wish: object = None) -> Turn:
@@ -197,11 +206,11 @@ def take_turn(part: str, number: str = "", wish: object = None) -> Turn:
     """
     with _turning:
         key = _key(part)
-        old = _turns.get(key)
+        old = _newest(key)
         turn = Turn(key, _read(number, old), wish)
         if old is not None and turn.number < old.number:
             return turn
-        _turns[key] = turn
+        _turns.setdefault(key[0], {})[part] = turn
     if old is not None:
         old.settle()
     return turn
@@ -210,8 +219,7 @@ def take_turn(part: str, number: str = "", wish: object = None) -> Turn:
 def forget_turns(session: str) -> None:
     """Ends all runs of a session: they show nothing more."""
     with _turning:
-        for key in [key for key in _turns if key[0] == session]:
-            del _turns[key]
+        _turns.pop(session, None)
 
 
 def current_session() -> str | None:
@@ -222,10 +230,14 @@ def current_session() -> str | None:
 
 def _current(part: str, number: str) -> Turn | None:
     """The newest turn of a part for the current session, if it has this number."""
-    turn = _turns.get(_key(part))
+    turn = _newest(_key(part))
     with contextlib.suppress(ValueError, TypeError):  # a client may send anything
         return turn if turn is not None and float(number) == turn.number else None
     return None
+
+
+def _newest(key: tuple[str, str]) -> Turn | None:
+    return _turns.get(key[0], {}).get(key[1])
 
 
 def _key(part: str) -> tuple[str, str]:

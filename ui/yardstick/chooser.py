@@ -48,15 +48,16 @@ const give = async (kind, files) => {
 };
 const send = async (kind, files) => {
   if (sending) return;
-  const before = Number(status().judged), good = files.filter(fits).slice(0, Math.max(0, most - before));
-  if (!good.length) return void (said.textContent = before >= most ? words.full : words.none);
+  const before = Number(status().judged), fit = files.filter(fits), left = leftOut(files);
+  const good = fit.filter((file) => !large(file)).slice(0, Math.max(0, most - before));
+  if (!good.length) return void (said.textContent = before >= most ? words.full : left || words.none);
   [sending, halted, bar.hidden, bar.max, bar.value] = [true, false, false, good.length, 0];
   const began = Date.now();
   const tell = () => {
     const done = (bar.value = Number(status().judged) - before);
-    const left = (Date.now() - began) / done * (good.length - done);
-    const about = done && done < good.length ? ` ${fill(words.left, { n: Math.ceil(left / 60000) })}` : "";
-    said.textContent = fill(words.done, { done, total: good.length }) + about;
+    const rest = (Date.now() - began) / done * (good.length - done);
+    const about = done && rest > 60000 ? ` ${fill(words.left, { n: Math.ceil(rest / 60000) })}` : "";
+    said.textContent = `${fill(words.done, { done, total: good.length })}${about} ${left}`;
   };
   const ticks = setInterval(tell, 500);
   let whole = true;
@@ -104,6 +105,7 @@ def script() -> str:
         "done": _("{done} of {total} judged.", done="{done}", total="{total}"),
         "left": _("About {n} minutes left.", n="{n}"),
         "lost": _("Some of the pictures did not arrive. Choose them again."),
+        **sending.words(),
     }
     values = {
         "ENDINGS": json.dumps(ENDINGS),
@@ -112,7 +114,7 @@ def script() -> str:
         "BYTES": str(BYTES),
         "WORDS": json.dumps(words),
     }
-    text = SCRIPT.replace("SENDING", sending.FILES.strip(), 1)
+    text = SCRIPT.replace("SENDING", sending.files(), 1)
     for name, value in values.items():
         text = text.replace(f"= {name}", f"= {value}", 1)
     return text

@@ -110,7 +110,7 @@ class YardstickTab:
 
         if archive is None or not archive.real:
             return None
-        path = new_folder() / "summary.html"
+        path = new_folder("summary") / "summary.html"
         path.write_text(as_page(**self._findings(archive, at_most)), encoding="utf-8", errors="replace")
         return str(path)
 
@@ -118,7 +118,7 @@ class YardstickTab:
         """The path of profile.json."""
         if archive is None or not archive.real:
             return None
-        return write_profile(archive.profile(self.detector.own(), share(at_most)), new_folder())
+        return write_profile(archive.profile(self.detector.own(), share(at_most)), new_folder("profile"))
 
     def _findings(self, archive: Archive, at_most: str) -> dict[str, Any]:
         from causalclip.yardstick.making import findings

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.detection.finetuning.prepare import load, prepare
+from benchmarks.detection.finetuning.prepare import HELD_OUT, load, prepare, prepare_others
 from benchmarks.detection.finetuning.teach import Run, Views, embedded, judged, measures, teach
 from benchmarks.detection.finetuning.upper import Teaching, Upper
 from causalclip.clip.backbones import load_tower
@@ -19,7 +19,6 @@ from causalclip.clip.tower import Tower
 
 LOG = Path(__file__).parent / "finetuning.jsonl"
 RATES = {"frozen": 0.0, "norms": 1e-3, "low-rank": 3e-4, "whole": 1e-5}
-HELD_OUT = 0  # the fold
 RIDGE = 1.0
 
 
@@ -60,13 +59,20 @@ def main() -> None:
     parser.add_argument("--rate", type=float)
     parser.add_argument("--head-rate", type=float, default=1e-4)
     parser.add_argument("--rank", type=int, default=8)
+    parser.add_argument("--patches", type=int, default=96, help="of 196, that a pass sees, by lot")
+    parser.add_argument("--copies", type=int, default=1, choices=[1, 3], help="of a picture; a pass sees one, by lot")
+    parser.add_argument("--average", type=float, default=0.98, help="of the weights' exponential mean, a step")
+    parser.add_argument("--checks", type=int, default=2)
     parser.add_argument("--refit", action="store_true", help="the ridge once more on the taught features")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if not (options.kept / "records.pkl").is_file():
         prepare(options.originals, options.kept)
+    if options.copies > 1:
+        prepare_others(options.originals, options.kept)
     views, fold = load(options.kept)
+    views.others = views.others[: options.copies - 1]
     rows, held_out = np.flatnonzero(fold != HELD_OUT), np.flatnonzero(fold == HELD_OUT)
     tower = load_tower(dtype=torch.bfloat16)
     features = frozen(tower, views, options.kept)
@@ -79,6 +85,8 @@ def main() -> None:
         options.passes,
         options.rate or RATES[options.way],
         options.head_rate,
+        kept=options.patches,
+        average=options.average,
     )
     about = {
         "way": run.teaching.way,
@@ -86,6 +94,8 @@ def main() -> None:
         "seed": run.seed,
         "rate": run.rate,
         "head_rate": run.head_rate,
+        "patches": run.kept,
+        "copies": 1 + len(views.others),
     }
 
     def tell(what: dict[str, Any]) -> None:
@@ -94,7 +104,7 @@ def main() -> None:
         print(json.dumps(about | what), flush=True)
 
     tell({"passes": 0, "pictures": len(rows), "held_out": len(held_out)} | start)
-    upper, taught = teach(tower, views, rows, held_out, head, run, tell=tell)
+    upper, taught = teach(tower, views, rows, held_out, head, run, tell=tell, checks=options.checks)
     name = f"{run.teaching.way}-{run.seed}-{run.passes}"
     torch.save({"upper": upper.state_dict(), "head": taught.state_dict()}, options.kept / f"{name}.pt")
     if options.refit:

@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +42,8 @@ class Run:
 class Views:
     """Tokens after the last frozen layer, and what is known of each picture.
 
-    tokens: a memory map, int16 [N, T, D] that holds bfloat16. labels, owners: [N].
+    tokens: a memory map, int16 [N, T, D] that holds bfloat16. others: of further copies of what is learned from, with
+    fewer patches; a pass sees one of all copies, by lot. labels, owners: [N].
     alike: [N, D], unit vectors of the frozen tower, by which content is compared.
     """
 
@@ -50,6 +51,7 @@ class Views:
     labels: np.ndarray
     owners: np.ndarray
     alike: np.ndarray
+    others: Sequence[np.ndarray] = ()
     neighbours: dict[int, np.ndarray] = field(default_factory=dict)
 
     def read(self, rows: np.ndarray, *, kept: int | None, rng: np.random.Generator) -> Tensor:
@@ -58,6 +60,8 @@ class Views:
         for row in rows:
             whole = self.tokens[row]
             if kept is not None:
+                copy = int(rng.integers(1 + len(self.others)))
+                whole = self.others[copy - 1][row] if copy else whole
                 drawn = np.sort(rng.permutation(len(whole) - 1)[:kept]) + 1
                 whole = whole[np.concatenate([[0], drawn])]
             some.append(np.ascontiguousarray(whole))

@@ -94,7 +94,7 @@ def compare_pair(edit: np.ndarray, original: np.ndarray) -> Known | str:
 def _laid_over(edit: np.ndarray, original: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
     """The original and the edit on one grid, where both show something, and the way from the grid to the edit."""
     placement = place(original, edit)
-    if placement is not None and not placement.mirrored and plausible(placement, edit.shape):
+    if placement is not None and not placement.mirrored and plausible(placement, edit.shape, original.shape):
         aligned = lay_over(original, edit, placement)
         return aligned.a, aligned.b, aligned.inside, aligned.to_b
     shapes = [p.shape[1] / p.shape[0] for p in (edit, original)]

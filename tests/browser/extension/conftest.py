@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, Playwright, Worker, expect
 
+from tests.browser.conftest import PATIENCE
 from tests.conftest import CHROMIUM, ROOT
 from tests.makers.pictures import encode, photo
 from ui.server.pairing import PAIRINGS
-
-PATIENCE = 60_000  # ms, on a busy machine
 
 
 class _Site(SimpleHTTPRequestHandler):
@@ -73,7 +72,7 @@ class Extended:
         self.worker.evaluate(script, {"menu": menu, "url": url, "page": page.url})
 
     def step(self, name: str) -> None:
-        expect(self.panel.locator(f"#said[data-step='{name}']")).to_be_attached(timeout=PATIENCE)
+        expect(self.panel.locator(f"#said[data-step='{name}']")).to_be_attached()
 
 
 @pytest.fixture(scope="session")
@@ -93,6 +92,7 @@ def extended_with(
         context = playwright.chromium.launch_persistent_context(
             str(folder / "profile"), executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", *loads]
         )
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         worker = context.service_workers[0] if context.service_workers else context.wait_for_event("serviceworker")
         panel = context.new_page()
@@ -120,7 +120,7 @@ def pair(extended: Extended, app: str) -> None:
     panel.get_by_label("Address").fill(app)
     panel.get_by_label("Code").fill(f"{code[:4]} {code[4:]}")
     panel.get_by_role("button", name="Keep").click()
-    expect(panel.locator("#kept")).to_have_text("Paired. Check a picture.", timeout=PATIENCE)
+    expect(panel.locator("#kept")).to_have_text("Paired. Check a picture.")
 
 
 @pytest.fixture(scope="session")

@@ -2,23 +2,22 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Page, Playwright, expect
+from playwright.sync_api import Page, Playwright
 
 from tests.browser.conftest import PATIENCE
 from tests.conftest import CHROMIUM
 from tests.makers.pictures import encode, photo
 
 
-@pytest.fixture
-def phone(playwright: Playwright, tmp_path: Path) -> Iterator[Page]:
+@pytest.fixture(scope="module")
+def phone(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """A phone's window that can install pages, which those of other tests cannot."""
     emulated = {name: value for name, value in playwright.devices["Pixel 7"].items() if name != "default_browser_type"}
     context = playwright.chromium.launch_persistent_context(
-        str(tmp_path),
+        str(tmp_path_factory.mktemp("phone")),
         executable_path=CHROMIUM,
         args=["--no-sandbox", "--disable-gpu"],
         **emulated,
@@ -42,9 +41,9 @@ def test_the_browser_finds_no_fault_with_the_manifest(phone: Page, tiny_app: str
 def test_a_shared_picture_arrives_in_detect(phone: Page, tiny_app: str) -> None:
     sent = {"picture": ("IMG_0001.jpg", encode(photo(320, 240), "JPEG"))}
     by_menu = {"Sec-Fetch-Site": "none", "Origin": "null"}  # as a browser sends what its user has shared
-    answer = httpx.post(f"{tiny_app}share", files=sent, headers=by_menu, timeout=60)
+    answer = httpx.post(f"{tiny_app}share", files=sent, headers=by_menu)
     assert answer.status_code == 303, answer.text
     phone.goto(str(httpx.URL(tiny_app).join(answer.headers["location"])))
-    expect(phone.locator("#status .cc-scale")).to_be_visible()
-    expect(phone.locator("#picture img")).to_be_visible()
+    phone.locator("#status .cc-scale").wait_for()
+    phone.locator("#picture img").wait_for()
     assert "shared" not in phone.url

@@ -13,11 +13,11 @@ import torch
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from safetensors.torch import load_file
 
-from causalclip.clip.backbones import load_tower, resize_positions, shared_tower
+from causalclip.clip.backbones import empty_visual, load_tower, resize_positions, shared_tower
 from causalclip.clip.embedding import contributions, embed
 from causalclip.clip.runtime import fast_dtype
 from causalclip.clip.tower import Tower
-from causalclip.clip.weights import ASSETS, INT8, SHARD_BYTES, WeightsMissing
+from causalclip.clip.weights import ASSETS, INT8, SHARD_BYTES, WeightsMissing, load_weights
 from tests.makers.towers import tiny_tower, views, write_tower
 
 SHIPPED = ASSETS / "clip-vit-b-16"
@@ -156,7 +156,9 @@ def test_shipped_tower_is_openais() -> None:
     with torch.inference_mode():
         trace = tower(ramp, shares=True)
         E = embed(trace, ("embedding",), tower)
-        assert torch.allclose(E, tower.visual((ramp - tower.mean) / tower.std), atol=1e-4)
+        theirs = empty_visual(json.loads((SHIPPED / "config.json").read_text())).eval()
+        theirs.load_state_dict(load_weights(SHIPPED), assign=True)
+        assert torch.allclose(E, theirs((ramp - tower.mean) / tower.std), atol=1e-4)
         patches, rest = contributions(trace, ("embedding",), tower, torch.ones_like(E))
         low = load_tower(dtype=torch.bfloat16)
         close = embed(low(ramp), ("embedding",), low)

@@ -28,7 +28,8 @@ def processor(monkeypatch: pytest.MonkeyPatch):
         (("avx512_bf16", "avx512_vnni"), "int8"),
         (("avx512_vnni",), "int8"),
         (("avx2", "avx_vnni"), "int8"),
-        (("avx2",), "float32"),
+        (("avx2", "avx512_bf16"), "bfloat16"),
+        (("avx2",), "int8-avx2"),
         ((), "float32"),
     ],
 )
@@ -37,7 +38,7 @@ def test_the_processor_decides(processor, flags: tuple[str, ...], runtime: str) 
     assert choose_runtime() == runtime
 
 
-@pytest.mark.parametrize("runtime", ["bfloat16", "int8", "float32"])
+@pytest.mark.parametrize("runtime", ["bfloat16", "int8", "int8-avx2", "float32"])
 def test_the_environment_overrides_it(processor, runtime: str, monkeypatch: pytest.MonkeyPatch) -> None:
     processor("avx2")
     monkeypatch.setenv("CAUSALCLIP_RUNTIME", runtime.upper())
@@ -47,14 +48,29 @@ def test_the_environment_overrides_it(processor, runtime: str, monkeypatch: pyte
 def test_a_wrong_name_is_one_sentence(processor, monkeypatch: pytest.MonkeyPatch) -> None:
     processor("avx2")
     monkeypatch.setenv("CAUSALCLIP_RUNTIME", "int4")
-    with pytest.raises(UnknownRuntime, match=r"^CAUSALCLIP_RUNTIME can be bfloat16, int8, float32, not 'int4'\.$"):
+    with pytest.raises(UnknownRuntime, match=r"^\S+ can be bfloat16, int8, int8-avx2, float32, not 'int4'\.$"):
         choose_runtime()
 
 
-def test_no_int8_where_onednn_is_limited(processor, monkeypatch: pytest.MonkeyPatch) -> None:
-    processor("avx512_vnni")
-    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+def test_avx2_is_asked_for_where_it_is(processor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAUSALCLIP_RUNTIME", "int8-avx2")
+    processor("avx")
+    with pytest.raises(UnknownRuntime, match=r"needs a processor with AVX2"):
+        choose_runtime()
+    processor("avx2")
+    monkeypatch.setattr("causalclip.clip.runtime.multiplies_exactly", lambda: False)
+    with pytest.raises(UnknownRuntime, match=r"needs a processor with AVX2"):
+        choose_runtime()
+    monkeypatch.delenv("CAUSALCLIP_RUNTIME")
     assert choose_runtime() == "float32"
+
+
+def test_no_int8_of_openvinos_where_onednn_is_limited(processor, monkeypatch: pytest.MonkeyPatch) -> None:
+    processor("avx2", "avx512_vnni")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX")
+    assert choose_runtime() == "float32"
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert choose_runtime() == "int8-avx2"
     monkeypatch.setenv("CAUSALCLIP_RUNTIME", "int8")
     with pytest.raises(UnknownRuntime, match="unset one of them"):
         choose_runtime()

@@ -19,8 +19,8 @@ def blocks(*, z: float, similarity: float, size: tuple[int, int]) -> Blocks:
 
 def test_tone_alone_must_differ_far_or_widely() -> None:
     assert len(find_parts(blocks(z=30, similarity=1.0, size=(2, 2)))) == 1
-    assert find_parts(blocks(z=12, similarity=0.99, size=(2, 2))) == []
-    assert len(find_parts(blocks(z=12, similarity=0.99, size=(4, 4)))) == 1
+    assert find_parts(blocks(z=16, similarity=0.99, size=(2, 2))) == []
+    assert len(find_parts(blocks(z=16, similarity=0.99, size=(4, 4)))) == 1
     assert find_parts(blocks(z=8, similarity=0.99, size=(4, 4))) == []
 
 
@@ -37,5 +37,5 @@ def test_less_is_enough_where_the_structure_went() -> None:
 
 def test_another_thing_is_a_change_in_however_coarse_copies() -> None:
     assert len(find_parts(blocks(z=1, similarity=0.1, size=(2, 2)))) == 1
-    assert find_parts(blocks(z=1, similarity=0.1, size=(1, 3))) == []
-    assert find_parts(blocks(z=1, similarity=0.6, size=(4, 4))) == []
+    assert find_parts(blocks(z=1, similarity=0.1, size=(1, 2))) == []
+    assert find_parts(blocks(z=1, similarity=0.7, size=(4, 4))) == []

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from causalclip.cli import app
 from causalclip.codes import DONE, REFUSED
+from causalclip.pictures import formats
 
 
 @pytest.fixture
@@ -38,12 +39,27 @@ def test_words_say_the_answer_and_number_the_changes(pair: tuple[Path, Path]) ->
 
 def test_words_and_report_are_in_the_language_that_was_asked_for(pair: tuple[Path, Path], tmp_path: Path) -> None:
     result = run(*pair, "--lang", "de", "--out-dir", tmp_path / "out")
-    assert result.stdout.startswith("Dasselbe Bild, eine Stelle unterscheidet sich (Sicherheit 9")
+    assert result.stdout.startswith("Dasselbe Bild, eine Stelle unterscheidet sich (Konfidenz 9")
     page = (tmp_path / "out" / "comparison.html").read_text(encoding="utf-8")
     assert "<html lang='de' dir='ltr'>" in page
     assert "Was dies nicht sagen kann" in page
     assert json.loads(run(*pair, "--json", "--lang", "de").stdout)["answer"] == "same picture"
     assert run(*pair, "--lang", "xx").exit_code == REFUSED
+
+
+def test_a_picture_that_is_read_at_half_its_size_says_so_at_every_door(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sizes and boxes are of the half."""
+    monkeypatch.setattr(formats, "MAX_PIXELS", 200_000)
+    Image.open(pair[0]).resize((400, 400)).save(pair[0])
+    result = run(*pair, "--out-dir", tmp_path / "out")
+    assert result.stdout.splitlines()[1].startswith("Second picture: The picture has 512 x 512 pixels")
+    said = json.loads(run(*pair, "--json").stdout)
+    assert said["sizes"] == [[400, 400], [256, 256]]
+    assert "half its size" in said["notes"][0]
+    for name in ("html", "json"):
+        assert "half its size" in (tmp_path / "out" / f"comparison.{name}").read_text(encoding="utf-8")
 
 
 def test_json_names_both_files(pair: tuple[Path, Path]) -> None:

@@ -86,6 +86,33 @@ def test_faint_lettering_is_framed_by_the_structure_that_it_takes_away(picture: 
     assert overlap(found.changes[0].box_a, (60, 100, 190, 140)) > 0.3
 
 
+def test_another_colour_is_framed_whole(picture: np.ndarray) -> None:
+    """A hue that is nowhere else in either copy: its tones can be led back to what was there before."""
+    cat, (left, top, right, bottom) = np.asarray(data.chelsea()), BOX
+    hue = cv2.cvtColor(cat, cv2.COLOR_RGB2HSV)
+    hue[top:bottom, left:right, 0] = (hue[top:bottom, left:right, 0] + 40) % 180
+    found = compare(cat, jpeg(cv2.cvtColor(hue, cv2.COLOR_HSV2RGB), 85))
+    assert len(found.changes) == 1
+    assert overlap(found.changes[0].box_a, BOX) > 0.6
+
+
+def test_a_caption_in_a_copy_of_200_px_is_one_part(picture: np.ndarray) -> None:
+    written = np.asarray(data.coffee()).copy()
+    cv2.putText(written, "BREAKING NEWS", (150, 250), cv2.FONT_HERSHEY_DUPLEX, 0.8, (230, 230, 230), 1)
+    found = compare(data.coffee(), jpeg(cv2.resize(written, (200, 133), interpolation=cv2.INTER_AREA), 75))
+    assert len(found.changes) == 1
+    assert overlap(found.changes[0].box_a, (150, 230, 350, 252)) > 0.4
+
+
+def test_a_room_that_is_nearly_its_own_mirror_image(picture: np.ndarray) -> None:
+    """Half of its points agree with the wrong way round, more than are needed for a placement."""
+    half = data.coffee()[:, :300]
+    room = np.concatenate([half, half[:, ::-1]], 1)
+    room[100:, 20:240] = data.chelsea()[:300, :220]
+    found = compare(room, jpeg(room[:, ::-1], 80))
+    assert (found.answer, found.mirrored, found.changes) == ("same picture", True, ())
+
+
 def overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:
     """Intersection over union of two boxes."""
     width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
@@ -112,6 +139,49 @@ def test_a_file_and_itself_are_the_same_picture_whatever_it_shows(side: int) -> 
     empty = np.full((side, side, 3), 9, np.uint8)
     found = compare(empty, empty.copy())
     assert (found.answer, found.confidence, found.changes) == ("same picture", MOST, ())
+    assert (found.identical, found.overlap) == (True, (1.0, 1.0))
+    assert found.sentence == "Every pixel is the same in both."
+    assert headline(found) == "Same picture, pixel for pixel"
+
+
+def test_a_thumbnail_of_a_large_picture_is_the_same_picture(picture: np.ndarray, changed: np.ndarray) -> None:
+    """A fifteenth of the sides; and all of it is compared, though the frame of a thumbnail is not looked at."""
+    large = cv2.resize(picture, (4200, 4200), interpolation=cv2.INTER_CUBIC)
+    found = compare(large, cv2.resize(changed, (280, 280), interpolation=cv2.INTER_AREA))
+    assert found.answer == "same picture"
+    assert overlap(found.changes[0].box_a, tuple(4200 / 512 * v for v in BOX)) > 0.4
+    assert found.overlap == pytest.approx((1.0, 1.0), abs=0.01)
+    assert "not compared" not in found.sentence
+
+
+def page(picture: np.ndarray, at: tuple[int, int]) -> np.ndarray:
+    """A screenshot: a picture between rows of words, more than half of the points that a search finds."""
+    shown = np.full((1500, 1200, 3), 255, np.uint8)
+    for y in range(40, 1500, 24):
+        words = f"What stands in line {y} of this page. " * 3
+        cv2.putText(shown, words, (20, y), cv2.FONT_HERSHEY_DUPLEX, 0.6, (30, 30, 30))
+    top, left = at
+    shown[top - 20 : top + picture.shape[0] + 20] = 255
+    shown[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    return shown
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_the_picture_inside_a_screenshot_is_compared(picture: np.ndarray, changed: np.ndarray, mirrored: bool) -> None:
+    small = cv2.resize(changed, (200, 200), interpolation=cv2.INTER_AREA)
+    screen = jpeg(page(small[:, ::-1] if mirrored else small, (400, 100)), 90)
+    for found, box in ((compare(screen, picture), "box_a"), (compare(picture, screen), "box_b")):
+        assert (found.answer, found.mirrored) == ("same picture", mirrored)
+        inside = found.inside[0] or found.inside[1]
+        assert inside is not None
+        assert overlap(inside, (100, 400, 300, 600)) > 0.95
+        assert sorted(found.overlap) == pytest.approx([40000 / (1500 * 1200), 1.0], abs=0.02)
+        left, top, right, bottom = (v * 200 / 512 for v in BOX)
+        across = (200 - right, 200 - left) if mirrored else (left, right)
+        there = 100 + across[0], 400 + top, 100 + across[1], 400 + bottom
+        assert overlap(getattr(found.changes[0], box), there) > 0.35
+        assert "Compared is the picture inside the" in found.sentence
+        assert json.loads(json.dumps(found.as_dict()))["inside"] == [list(b) if b else None for b in found.inside]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 512), (20, 20000)], ids=["a pixel", "a line", "a banner"])

@@ -71,6 +71,17 @@ def test_crossing_the_threshold_under_a_mild_delivery_is_inconclusive() -> None:
     assert run(2.0, jpeg70=-2.3).final_band == "likely generated"  # 0.43, above it
 
 
+def test_an_answer_that_no_copy_keeps_does_not_survive() -> None:
+    """Inconclusive as it is, likely generated in all copies that count: "only just" would say that some kept it."""
+    s = run(0.2, jpeg90=2.0, jpeg70=2.0, webp=2.0, three=2.0)
+    assert s.band == s.final_band == "inconclusive"
+    assert s.flips == ()
+    turned, mild, *_strong = s.counted
+    assert turned == mild
+    assert s.answer == "no"
+    assert "The answer is another when the picture is" in s.sentence
+
+
 def test_a_strong_delivery_changes_nothing_and_is_said() -> None:
     s = run(2.0, small=-6.0)
     assert (s.final_band, s.flips) == ("likely generated", ())
@@ -132,7 +143,7 @@ def test_nine_copies_of_two_views_each_share_passes(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(Tower, "forward", watch)
     check_stability(detector, pixels, detection)
-    assert passes == [5, 5, 5, 2]  # one of the 18 views is equal to another
+    assert passes == [4, 4, 4, 4, 1]  # one of the 18 views is equal to another
 
 
 def test_of_a_large_picture_the_centre_is_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ SENTENCE = re.compile(r"[A-Z][a-z]+ [a-z]+ [a-z]+|[a-z]+ [a-z]+ [a-z]+ [a-z]+")
 SCRIPT = re.compile(r"=>|const |=\"|='")  # JavaScript, or HTML's tags, whose words are looked at apart
 KEYS = {  # of files, and what is written into one in English, whoever reads it
     ", whose file has the SHA-256 ",
-    ". Cut out by CausalCLIP.",
+    "Cut out by CausalCLIP.",
     " on the shorter side",  # of the sentence that programs read
     "a photograph pasted into a photograph",
     "bright in the middle, whatever is there",

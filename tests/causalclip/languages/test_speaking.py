@@ -4,8 +4,22 @@ from datetime import UTC, datetime
 
 import pytest
 
-from causalclip.languages import _, any_of, best, current, day, decimal, figure, is_rtl, number, speaking
-from causalclip.languages.catalogues import END, ISOLATE
+from causalclip.languages import (
+    _,
+    any_of,
+    best,
+    current,
+    day,
+    decimal,
+    ended,
+    figure,
+    in_turn,
+    is_rtl,
+    number,
+    quoted,
+    speaking,
+)
+from causalclip.languages.catalogues import END, ISOLATE, LEFTWARDS
 from causalclip.languages.names import ENGLISH
 
 
@@ -64,9 +78,34 @@ def test_numbers_days_and_lists_are_the_languages_own(
         assert any_of(["a", "b", "c"]) == either
 
 
+@pytest.mark.parametrize(("language", "said"), [("en", "a, b, c"), ("hi", "a, b, c"), ("ar", "a، b، c")])
+def test_what_comes_one_after_another_has_the_languages_comma(language: str, said: str) -> None:
+    with speaking(language):
+        assert in_turn(["a", "b", "c"]) == said
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "Yes."), ("uk", "Так."), ("ar", "نعم."), ("hi", "हाँ।")])
+def test_a_sentence_ends_as_the_language_ends_it(language: str, said: str) -> None:
+    with speaking(language):
+        assert ended(_("Yes")) == said
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "“cat”"), ("de", "„cat“"), ("ar", f"«{ISOLATE}cat{END}»")])
+def test_words_stand_in_the_languages_quotes(language: str, said: str) -> None:
+    with speaking(language):
+        assert quoted("cat") == said
+
+
 def test_a_name_keeps_its_direction_in_arabic() -> None:
     with speaking("ar"):
         assert is_rtl()
         said = _("by {generator}", generator="Midjourney")
     assert f"{ISOLATE}Midjourney{END}" in said
     assert not is_rtl("de")
+
+
+def test_a_list_with_latin_names_in_it_begins_at_the_right_in_arabic() -> None:
+    """Its first letter is Latin, and yet its words are read from right to left."""
+    with speaking("ar"):
+        said = _("The report holds {typed}.", typed=any_of(["JPEG", "PNG"]))
+    assert f"{LEFTWARDS}JPEG أو PNG{END}" in said

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from causalclip.pictures import formats
 from causalclip.pictures.crop import clip_box, cut, read_box
 from causalclip.pictures.formats import ImageTooSmall
 from causalclip.pictures.loading import load_image
@@ -17,6 +18,16 @@ def test_the_part_holds_the_same_pixels_and_says_where_from() -> None:
     said = " ".join(field.value for field in read_provenance(data, "PNG").fields)
     assert "from (40, 30) to (200, 130) of a picture of 320 x 240 pixels" in said
     assert loaded.sha256 in said
+
+
+def test_the_part_of_a_picture_that_was_read_at_half_its_size_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its coordinates are of the half."""
+    monkeypatch.setattr(formats, "MAX_PIXELS", 100_000)
+    loaded = load_image(encode(photo(640, 480), "JPEG"))
+    said = " ".join(field.value for field in read_provenance(cut(loaded, (0, 0, 160, 120)), "PNG").fields)
+    assert "of a picture of 320 x 240 pixels" in said
+    assert "640 x 480 pixels" in said
+    assert "half its size" in said
 
 
 def test_corners_come_in_any_order_and_stay_inside() -> None:

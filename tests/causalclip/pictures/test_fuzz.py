@@ -335,7 +335,7 @@ print(json.dumps([result, seconds, 1024 * peak]))
 
 def measure(data: bytes) -> tuple[str, float, int]:
     """Load a file in a process of its own: shape or error, seconds of processor time, peak bytes; children included."""
-    done = subprocess.run([sys.executable, "-c", MEASURE], input=data, capture_output=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", MEASURE], input=data, capture_output=True, check=True, timeout=120)
     return tuple(json.loads(done.stdout))
 
 

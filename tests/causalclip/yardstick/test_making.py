@@ -89,6 +89,7 @@ def test_photographs_become_a_profile_that_holds_no_names() -> None:
     assert "3 are too few for 5 %: 59 are needed." in said
     assert "one camera (Nikon Z 6)" in said
     assert "known to be generated" in said
+    assert re.search(r"stability: \d\. By what counts as one: \d of 3 \(", said)
 
 
 def noise_as_saved(data: bytes) -> np.ndarray:
@@ -108,6 +109,9 @@ def test_enough_photographs_get_a_threshold_in_words() -> None:
     profile = Profile("m", "r", "float32", "now", scores, scores, 0.02)
     said = " ".join(findings(profile, shipped=0.7, at_most=0.02))
     assert "at most 2 of 100" in said
+    assert "stability: 59 of 200 (29.5 %;" in said
+    assert "count as one" not in said  # nothing does
+    assert "counts as one" not in said
     assert "95 of 100 archives" in said
     assert "stays" in " ".join(findings(profile, shipped=0.999, at_most=0.02))
 
@@ -157,6 +161,8 @@ def test_refusals_cost_their_row_and_nothing_at_all_is_an_error(model: str, tmp_
     done = run_causalclip("calibrate", tmp_path, "--out", tmp_path / "out", "--model", model)
     assert done.exit_code == 2
     assert "No photograph could be read there." in done.stderr
+    done = run_causalclip("calibrate", tmp_path / "mistyped", "--out", tmp_path / "out", "--model", model)
+    assert "mistyped: There is no such file. Check where it is." in done.stderr
     bad = run_causalclip("detect", tmp_path / "note.txt", "--profile", tmp_path / "note.txt", "--model", model)
     assert bad.exit_code == 1
     assert "no profile of an archive" in bad.stderr

@@ -150,6 +150,13 @@ def test_a_summary_is_in_the_readers_language(tmp_path: Path, language: str) -> 
         assert sum(script in name for name in named) > 500
 
 
+def test_what_is_too_long_for_its_line_in_the_pdf_ends_after_a_whole_word(tmp_path: Path) -> None:
+    found = (Row(1, "a.png", "Inconclusive", 0.5, sha256="ab" * 32, survives="otherwise " * 40),)
+    sheets = PdfReader(write_download("pdf", Batch(tmp_path, 1, found))).pages
+    assert len(sheets) == 1
+    assert re.findall(r"\w+\N{HORIZONTAL ELLIPSIS}", sheets[0].extract_text()) == ["otherwise\N{HORIZONTAL ELLIPSIS}"]
+
+
 def test_a_summary_of_two_hundred_pictures_is_small(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     picture = draw_thumbnail(noise, side=64)

@@ -1,8 +1,15 @@
 """The batch's table."""
 
+import re
+
+import pytest
+
 from causalclip.examine.batch import NOTHING, Row
-from causalclip.examine.headline import CLAIMED
+from causalclip.examine.headline import ANSWERS, CLAIMED
 from causalclip.examine.kind import NO_ANSWER, TITLE
+from causalclip.examine.stability import SAID
+from causalclip.languages import _, speaking
+from ui.batch.filters import filters
 from ui.batch.table import draw_table
 
 
@@ -23,3 +30,21 @@ def test_where_the_file_has_the_headline_the_pixels_answer_stands_beside_it() ->
     row = Row(1, "a.png", CLAIMED["generated"], 0.04, band="likely not generated", claims=said, sha256="ab" * 32)
     assert f"By the pixels: likely not generated. {said}" in draw_table([row], edges=(0.3, 0.7))
     assert "By the pixels" not in draw_table([Row(1, "a.png", "Inconclusive", 0.5, band="inconclusive")])
+
+
+@pytest.mark.parametrize("language", ["en", "de", "ar"])
+def test_a_filter_has_the_keys_of_every_row_in_any_language(language: str) -> None:
+    """Two answers hold a comma, and whether an answer survives is kept in the words of who asked."""
+    with speaking(language):
+        survives = [_(key) if key == "Yes" else f"{_(key)}: so many copies" for key in SAID.values()]
+        rows = [
+            Row(n, "a.png", answer, 0.5, survives=survives[n % 3], cautions="dark, small", kind="photograph")
+            for n, answer in enumerate(ANSWERS)
+        ]
+        html, offered = draw_table(rows, edges=(0.3, 0.7)), filters()
+    for name in ("kind", "answer", "cautions", "survives"):
+        (choices,) = re.findall(f"data-filter='{name}'>(.*?)</select>", offered)
+        kept = {key for values in re.findall(f" data-{name}='(.*?)'", html) for key in values.split("|")}
+        assert kept <= set(re.findall("value='([^']+)'", choices))
+    assert html.count("data-answer='One part differs'") == 2
+    assert {*re.findall("data-survives='(.*?)'", html)} == set(SAID.values())

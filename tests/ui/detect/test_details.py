@@ -26,7 +26,7 @@ def detection() -> Detection:
 
 
 def numbers(html: str) -> list[float]:
-    found = re.findall(r"<td dir='ltr'>([+\N{MINUS SIGN}][\d.]+)</td>", html)
+    found = re.findall(r"<td><bdi dir='ltr'>([+\N{MINUS SIGN}][\d.]+)</bdi></td>", html)
     return [float(n.replace("\N{MINUS SIGN}", "-")) for n in found]
 
 

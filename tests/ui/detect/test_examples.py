@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 
 from causalclip.detector import Detector
+from causalclip.examine.headline import conclude_all
 from causalclip.pictures.loading import load_image
+from causalclip.provenance.reading import read_provenance
 from scripts.examples import agreed, ask
 from ui.detect.examples import (
     EXPECTED,
     GENERATED,
     LAST,
     NAMES,
+    PICTURES,
     THUMB,
     Example,
     julia,
@@ -48,15 +51,27 @@ def test_thumbnails_are_small(examples: list[Example]) -> None:
 
 def test_captions_say_where_a_picture_is_from(examples: list[Example]) -> None:
     kinds = [e.caption.split(":")[0] for e in examples]
-    assert sorted(kinds) == ["generated"] + ["made by code"] * 3 + ["photograph"] * 4
+    assert sorted(kinds) == ["generated"] * 2 + ["made by code"] * 3 + ["photograph"] * 4
 
 
-def test_the_generated_one_is_as_its_generator_wrote_it(examples: list[Example]) -> None:
-    """Written anew, it would lose the traces; its licence and its sum stand beside it."""
-    (generated,) = (e for e in examples if e.caption.startswith("generated"))
-    card = GENERATED.with_name("README.md").read_text(encoding="utf-8")
-    assert hashlib.sha256(generated.path.read_bytes()).hexdigest() in card
-    assert "Apache License" in GENERATED.with_name("LICENSE-Apache-2.0.txt").read_text(encoding="utf-8")
+def test_the_generated_ones_are_as_their_generators_wrote_them(examples: list[Example]) -> None:
+    """Written anew, they would lose the traces; their licences and their sums stand beside them."""
+    generated = [e for e in examples if e.caption.startswith("generated")]
+    card = (PICTURES / "README.md").read_text(encoding="utf-8")
+    assert {e.path.name for e in generated} == set(GENERATED)
+    for example in generated:
+        assert hashlib.sha256(example.path.read_bytes()).hexdigest() in card
+    assert "Apache License" in (PICTURES / "LICENSE-Apache-2.0.txt").read_text(encoding="utf-8")
+    assert "public domain" in (PICTURES / "LICENSE-Unlicense.txt").read_text(encoding="utf-8")
+
+
+def test_one_is_signed_as_generated_by_its_generators_maker() -> None:
+    """So that a newcomer meets that answer, too."""
+    claims = read_provenance((PICTURES / "prawns-on-ice.jpg").read_bytes(), "JPEG")
+    assert conclude_all(claims, "likely generated").title == "Signed as generated"
+    assert claims.credentials
+    assert "Google" in claims.credentials.signer
+    assert claims.credentials.state == "trusted"
 
 
 def test_one_of_each_answer_comes_first_and_no_portrait(tmp_path: Path) -> None:
@@ -65,7 +80,7 @@ def test_one_of_each_answer_comes_first_and_no_portrait(tmp_path: Path) -> None:
         "fractal": "likely generated",
     }
     shelf = write_examples(tmp_path, answers)
-    rest = ["cat in a studio", "coffee", "rendering", "landscape", "fractal", LAST]
+    rest = ["prawns on ice", "cat in a studio", "coffee", "rendering", "landscape", "fractal", LAST]
     assert [e.name for e in shelf] == ["cat", "rocket", *rest]
     assert [e.expect for e in shelf[:2]] == ["inconclusive", "likely generated"]
     assert not any(e.expect for e in write_examples(tmp_path, {}))  # of another detector than the shipped one

@@ -16,7 +16,7 @@ from causalclip.places import shipped_folder
 from scripts import gallery as script
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
-from ui.detect.gallery import FOLDER, PICTURES, gallery
+from ui.detect.gallery import FOLDER, PICTURES, gallery, way_there
 
 
 def test_what_is_stored_is_of_the_shipped_revision() -> None:
@@ -36,6 +36,17 @@ def test_each_has_its_answer_its_map_and_a_link_to_one_commit() -> None:
     assert drawn.count("In truth: ") == len(PICTURES)
     assert "In truth: a photograph<" in drawn
     assert "In truth: generated, " in drawn
+
+
+def test_who_has_no_picture_yet_is_led_to_those_that_it_calls_likely_generated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as there are such."""
+    assert "<a href='#public-pictures'>See public pictures that it called likely generated</a>" in way_there()
+    text = (FOLDER / "examinations.json").read_text(encoding="utf-8")
+    (tmp_path / "examinations.json").write_text(text.replace('"likely generated"', '"inconclusive"'), encoding="utf-8")
+    monkeypatch.setattr("ui.detect.gallery.FOLDER", tmp_path)
+    assert way_there() == ""
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

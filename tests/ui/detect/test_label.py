@@ -1,10 +1,13 @@
 """Name and note for the report: written into copies, skipped where nothing changes, and of uploads alone."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import gradio as gr
 import pytest
+from gradio.context import LocalContext
 
 from causalclip.examine.examination import examine
 from causalclip.report.document import save_reports
@@ -12,10 +15,18 @@ from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 from ui.detect.label import relabel
 from ui.server.files import new_folder
+from ui.server.store import uploads
 
 
 def payload(path: object) -> dict[str, str]:
     return {"path": str(path)}
+
+
+@pytest.fixture(autouse=True)
+def page() -> Iterator[None]:
+    LocalContext.request.set(SimpleNamespace(session_hash="label"))  # type: ignore[arg-type]
+    yield
+    LocalContext.request.set(None)
 
 
 def test_what_is_typed_is_written_and_said() -> None:
@@ -27,6 +38,16 @@ def test_what_is_typed_is_written_and_said() -> None:
     again = relabel(payload(drawn), payload(said), "Ada <b>", "", "Europe/Paris")
     assert all(update == gr.skip() for update in again)
     assert all(update == gr.skip() for update in relabel(None, None, "Ada", "", ""))
+
+
+def test_an_upload_is_no_report_of_ours() -> None:
+    """It would be copied at each letter that is typed, as large as it is, and might be no report at all."""
+    files = [uploads() / "from-somebody" / name for name in ("x.html", "x.json")]
+    files[0].parent.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        file.write_text("{")
+    updates = relabel(payload(files[0]), payload(files[1]), "Ada", "", "")
+    assert all(update == gr.skip() for update in updates)
 
 
 def test_no_file_but_an_upload_is_read(tmp_path: Path) -> None:

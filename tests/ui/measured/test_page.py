@@ -11,6 +11,7 @@ from benchmarks.tables import verdicts
 from causalclip.examine.meant import error_rates
 from tests.makers.measured_files import reports, write_reports
 from ui.charts import Axis, Mark, Series, marks, plot, wilson
+from ui.measured import questions
 from ui.measured.page import BENCHMARKS, QUESTIONS, SECTIONS, page
 from ui.measured.picture import picture
 from ui.measured.purification import purification
@@ -231,3 +232,15 @@ def test_a_defence_that_was_asked_fewer_questions_says_so() -> None:
     assert "questions)" not in purification(report)
     report["cells"][1]["n"] = 26
     assert purification(report).count("<small>(26 questions)</small>") == 1
+
+
+def test_what_a_score_means_names_how_many_got_one_and_no_empty_range() -> None:
+    """Fewer than all test pictures: some get no score."""
+    rows = [
+        {"low": 0.0812, "high": 0.0843, "generated": 1, "pictures": 26},
+        {"low": 0.0843, "high": 0.13, "generated": 1, "pictures": 974},
+    ]
+    said = questions.meant({"meant": rows})
+    assert "Of all 1,000 test pictures that got a score, under 1 % were;" in said
+    assert "0.081 to 0.084" in said
+    assert "0.08 to 0.13" in said

@@ -19,7 +19,7 @@ JPEG = encode(photo(200, 160), "JPEG")
 def ask(tiny_app: str) -> Any:
     def post(file: bytes = JPEG, *, headers: dict[str, str] | None = None, **form: Any) -> httpx.Response:
         sent: dict[str, Any] = {"files": {"picture": ("secret-name.jpg", file)}} | form
-        return httpx.post(f"{tiny_app}api/v1/examine", headers=headers, timeout=120, **sent)
+        return httpx.post(f"{tiny_app}api/v1/examine", headers=headers, **sent)
 
     return post
 
@@ -113,7 +113,7 @@ def test_a_body_in_pieces_is_cut_at_the_limit(tiny_app: str) -> None:
             yield bytes(2**20)
 
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
-    answer = httpx.post(f"{tiny_app}api/v1/examine", content=pieces(), headers=headers, timeout=60)
+    answer = httpx.post(f"{tiny_app}api/v1/examine", content=pieces(), headers=headers)
     assert answer.status_code == 413
 
 

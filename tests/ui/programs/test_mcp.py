@@ -1,13 +1,14 @@
 """What docs/using.md tells an agent to do, done by a real client of MCP: upload by `upload-mcp`, then ask."""
 
-import ast
 import asyncio
+import json
 import sys
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
@@ -37,7 +38,7 @@ async def _asked(app: str, folder: Path, file: Path) -> tuple[dict[str, str], st
         [name] = [name for name in tools if name.endswith("detect")]
         answer = await agent.call_tool(name, {"picture": address})
         assert not answer.isError, answer
-        return tools, address, ast.literal_eval(answer.content[0].text)
+        return tools, address, json.loads(answer.content[0].text)
 
 
 def _in_thread(asked: Coroutine[Any, Any, Any]) -> Any:
@@ -64,3 +65,18 @@ def test_an_agent_uploads_and_asks(tiny_app: str, tmp_path: Path, monkeypatch: p
     assert address.startswith(f"{tiny_app}gradio_api/file=")
     assert found["band"] in {"likely generated", "inconclusive", "likely not generated"}
     assert found["width"] == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "given"),
+    [
+        ("prompts/get", {"name": "invented", "arguments": {"first": "/etc/hostname", "second": "x"}}),
+        ("resources/read", {"uri": "file:///etc/hostname"}),
+    ],
+)
+def test_an_agent_is_answered_what_is_listed_alone(tiny_app: str, method: str, given: dict[str, Any]) -> None:
+    """Gradio would run a tool for a prompt of any name."""
+    call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": given}
+    headers = {"Accept": "application/json, text/event-stream"}
+    answer = httpx.post(f"{tiny_app}gradio_api/mcp/", json=call, headers=headers)
+    assert "Method not found" in answer.text

@@ -18,7 +18,7 @@ BY_MENU = {"Sec-Fetch-Site": "none", "Origin": "null"}  # as a browser sends wha
 
 
 def share(app: str, content: bytes = JPEG, **options: Any) -> httpx.Response:
-    return httpx.post(f"{app}share", files={"picture": ("secret-name.jpg", content)}, timeout=60, **options)
+    return httpx.post(f"{app}share", files={"picture": ("secret-name.jpg", content)}, **options)
 
 
 def test_a_shared_picture_is_given_out_once_and_as_it_was(tiny_app: str) -> None:

@@ -97,6 +97,9 @@ def test_the_likelihood_of_the_clean_words_is_drawn() -> None:
     assert html.count("<tr>") == 4
     assert html.count("<svg") == 3
     assert f"<td>{100 * values[1]:.0f} %</td>" in html
+    for share, said in ((0.001, "under 1 %"), (0.999, "over 99 %")):
+        exhibit.said["adversarial"] = replace(exhibit.said["adversarial"], likelihood=share)
+        assert f"<td>{said}</td>" in words.answers(exhibit)
     assert "How likely" not in words.answers(run(Wish(QUESTION))[-1])
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from causalclip.examine.stability import check_stability
+from tests.conftest import HANGS
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import photo
 from ui.server.gate import MODEL, Gate, Priority, gated
@@ -67,7 +68,7 @@ def test_a_verdict_overtakes_a_stability_check() -> None:
     pixels, detector = photo(96, 72), gated(Slow())  # type: ignore[arg-type]
     check = threading.Thread(target=check_stability, args=(detector, pixels, tiny.predict(pixels)))
     check.start()
-    assert first.wait(10)
+    assert first.wait(HANGS)
     detector.predict(pixels)
     check.join()
     assert looks.count("copy") == 9

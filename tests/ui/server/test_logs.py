@@ -33,6 +33,10 @@ caught(lambda e: logging.getLogger("uvicorn.error").error(f"it was {{e}}"))
 caught(lambda e: logging.getLogger("uvicorn.error").error("it was", exc_info=ExceptionGroup("{SECRET}", [e])))
 caught(lambda e: logging.getLogger("ui.server").exception("A picture was not judged"))
 warnings.warn("{SECRET}")
+print("before", file=sys.stderr)
+for name in ("uvicorn.error", "mcp.server.lowlevel.server", None):
+    logging.getLogger(name).warning("a request that cannot be read")
+print("after", file=sys.stderr)
 thread = threading.Thread(target=fail); thread.start(); thread.join()
 async def main():
     asyncio.get_running_loop().create_task(asyncio.to_thread(fail))
@@ -57,6 +61,7 @@ def test_type_and_place_are_logged_and_messages_are_not() -> None:
     assert ", in fail" in log
     assert "A picture was not judged" in log
     assert "SyntaxError" in log
+    assert "before\nafter\n" in log  # what anybody can send at any rate is not logged
 
 
 def test_without_it_they_are() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import HANGS, ROOT
 from ui.server.room import PREFIX, Room, clean
 
 CODE = """
@@ -39,7 +39,7 @@ def test_it_is_private_and_inside_the_folder_that_the_user_chose(tmp_path: Path)
     room = Room(tmp_path)
     assert stat.S_IMODE(room.folder.stat().st_mode) == 0o700
     room.close()
-    process.wait(20)
+    process.wait(HANGS)
 
 
 @pytest.mark.parametrize("ending", ["end", "SIGTERM", "SIGINT"])
@@ -49,14 +49,14 @@ def test_it_goes_with_its_process(tmp_path: Path, ending: str) -> None:
         assert (room / "uploads" / "picture.jpg").exists()
         assert len(list(room.iterdir())) == 3  # uploads, examples, and half an upload
         process.send_signal(getattr(signal, ending))
-    process.wait(20)
+    process.wait(HANGS)
     assert not list(tmp_path.iterdir())
 
 
 def test_after_a_kill_the_next_start_is_clean(tmp_path: Path) -> None:
     process, killed = start(tmp_path)
     process.kill()
-    process.wait(20)
+    process.wait(HANGS)
     assert (killed / "uploads" / "picture.jpg").exists()
     room = Room(tmp_path)
     assert not killed.exists()
@@ -70,7 +70,7 @@ def test_a_second_start_leaves_a_living_room_alone(tmp_path: Path) -> None:
     clean(tmp_path)
     assert (room / "uploads" / "picture.jpg").exists()
     process.kill()
-    process.wait(20)
+    process.wait(HANGS)
     clean(tmp_path)
     assert not list(tmp_path.iterdir())
 

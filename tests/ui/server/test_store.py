@@ -115,23 +115,6 @@ def test_what_was_derived_goes_with_its_page_and_that_of_others_stays(kept: Stor
     assert yours.exists()
 
 
-def test_what_a_run_derives_after_its_page_was_closed_goes_too(kept: Store, answer: Any) -> None:
-    answer("one")
-    kept.close("one")
-    late = new_folder()  # the run goes on
-    kept.sweep()
-    assert not late.exists()
-
-
-def test_a_page_that_comes_back_is_open_again(kept: Store, answer: Any) -> None:
-    kept.close("one")
-    kept.claim("one", [str(upload(kept))])
-    answer("one")
-    derived = new_folder()
-    kept.sweep()
-    assert derived.exists()
-
-
 @pytest.mark.parametrize("path", ["/" + "a/" * 100_000, "/" + "../" * 65, "/a" * 65])
 def test_an_endless_path_is_no_upload_and_is_not_followed(kept: Store, path: str) -> None:
     started = time.process_time()
@@ -148,6 +131,16 @@ def test_a_run_that_starts_as_its_page_is_closed_is_told(kept: Store) -> None:
         upload_path({"path": str(path)})
 
 
+def test_of_what_is_made_again_and_again_a_page_keeps_the_newest(kept: Store, answer: Any) -> None:
+    """Drawings at another opacity and labelled reports need no model, so one page could fill the disk with them."""
+    answer("one")
+    batch, others = new_folder(), new_folder("other")
+    made = [new_folder("map") for _ in range(store.FEW + 3)]
+    assert [path for path in made if path.exists()] == made[3:]
+    assert batch.exists()
+    assert others.exists()
+
+
 def test_without_a_session_there_is_still_a_folder(kept: Store, answer: Any) -> None:
     answer(None)
     assert new_folder().parent == store.uploads()
@@ -161,16 +154,6 @@ def test_a_session_may_have_any_name(kept: Store, answer: Any, session: str) -> 
     kept.close(session)
     assert other.exists()
     assert not list(store.uploads().glob("session-*"))
-
-
-def test_closed_pages_are_not_remembered_for_good(kept: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "MOST_CLOSED", 5)
-    for i in range(9):
-        kept.close(f"{i}")
-    assert len(kept._closed) == 5
-    clock.now += 4000
-    kept.sweep()
-    assert not kept._closed
 
 
 def test_the_disk_is_not_asked_for_what_lies_elsewhere(kept: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ def test_a_new_turn_waits_until_the_last_update_was_repeated(answer: Any) -> Non
     list(take_turn("detect").shows(iter([{"a": 1}])))
     started = time.monotonic()
     take_turn("detect")
-    assert 0.1 < time.monotonic() - started < 2
+    assert 0.1 < time.monotonic() - started < 60
 
 
 def test_what_is_drawn_anew_is_dropped_where_another_turn_was_taken(answer: Any) -> None:
@@ -139,6 +139,8 @@ def test_an_overtaken_clear_does_not_blank_the_picture_that_came_after_it(answer
     assert first_upload(event, "200")[field] == "looking"
     assert first_clear(event, "100") == gr.skip()
     assert list(clear("200")) == [gr.skip()]
-    assert list(upload("200")) == [{field: "the answer"}]
+    ((answered, mark),) = (dict(update).items() for update in upload("200"))
+    assert answered == (field, "the answer")
+    assert mark == (part.answered, "<i data-turn='200.0'></i>")  # whose answer it is, for the page
     assert list(upload("200")) == [gr.skip()]  # nor is anything answered twice
     assert list(upload("no number")) == [gr.skip()]

@@ -215,7 +215,8 @@ def test_a_page_that_was_closed_is_forgotten_and_pages_have_a_limit(tab: Yardsti
     made = whole(80).profile(profile, 0.05)
     tab.detector.choose(made)
     page = SimpleNamespace(
-        state_holder=SimpleNamespace(delete_state=lambda _: None, session_data={}, time_last_used={})
+        state_holder=SimpleNamespace(delete_state=lambda _: None, session_data={}, time_last_used={}),
+        _queue=SimpleNamespace(event_ids_to_events={}, pending_messages_per_session={}, pending_event_ids_session={}),
     )
     pages.forget(page, "")  # type: ignore[arg-type]
     assert tab.detector.profile is None

@@ -2,27 +2,50 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from pydantic import BaseModel
+from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.types import Message, Receive, Scope, Send
 
 from causalclip.languages import N_, _
+from ui.server.store import Sum
 
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-DRAINED = 2**26  # bytes of a refused request that are read and dropped, so that its sender gets to read the answer
-PATIENCE = 5.0  # seconds that this may take
+UPLOAD = "/gradio_api/upload"
 ROOM = 128 * 2**20  # bytes of all calls that are coming
+CLOSED = "There is nothing here."
 TOO_LONG = "This call is too long. Upload the picture, and send its path."
 FULL = N_("The queue is full. Please ask again in a minute.")
+YOURS = N_("The queue is full of your own requests. Wait for an answer, then ask again.")
+_coming = Sum()
+
+
+class Refused(Exception):
+    """A request that is not answered; whoever finds out raises it, and the door tells the sender.
+
+    status: of HTTP. sentence: for the sender; it repeats nothing of what was sent. said: JSON in place of it.
+    """
+
+    def __init__(self, status: int, sentence: str, *, said: Any = None, headers: dict[str, str] | None = None) -> None:
+        super().__init__(sentence)
+        self.status, self.sentence, self.said, self.headers = status, sentence, said, headers
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As JSON, unless it is for people's eyes or for Gradio's upload, which shows it raw.
+
+        A call that cannot be answered is 422: Gradio's clients then show the sentence, if it comes in their form. What
+        is still coming of the request is dropped by the server, so that its sender gets to read this.
+        """
+        sentence = _(self.sentence)
+        form = [{"__type__": "validate", "is_valid": False, "parameter_name": "picture", "message": sentence}]
+        said = self.said or {"detail": form if self.status == 422 else sentence, "error": sentence}
+        plain = scope["method"] in {"GET", "HEAD"} or scope["path"] == UPLOAD
+        kind, body = (PlainTextResponse, sentence) if plain else (JSONResponse, said)
+        await kind(body, self.status, self.headers)(scope, receive, send)
 
 
 def header(scope: Scope, name: str) -> str:
@@ -36,71 +59,48 @@ def client_of(scope: Scope) -> str:
     return str(scope["client"][0]) if scope.get("client") else ""
 
 
-async def refuse(
-    send: Send, status: int, sentence: str, *, plain: bool = False, headers: Mapping[str, str] | None = None
-) -> None:
-    """Answers with a sentence; as JSON, unless it is for people's eyes or for Gradio's upload, which shows it raw.
-
-    A call that cannot be answered is 422: Gradio's clients then show the sentence, if it comes in their form.
-    """
-    sentence = _(sentence)
-    form = [{"__type__": "validate", "is_valid": False, "parameter_name": "picture", "message": sentence}]
-    said = {"detail": form if status == 422 else sentence, "error": sentence}
-    answer = PlainTextResponse(sentence, status, headers) if plain else JSONResponse(said, status, headers)
-    await answer({"type": "http"}, None, send)  # type: ignore[arg-type]
-
-
-async def drain(receive: Receive) -> None:
-    """Reads what is left of a refused request, or as much as is reasonable."""
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(_drop(receive, DRAINED), PATIENCE)
-
-
-@dataclass(slots=True)
-class _Coming:
-    size: int = 0
-
-
-_coming = _Coming()
-
-
-async def read_body(receive: Receive, send: Send, *, limit: int) -> bytes | None:
-    """The whole body of a call. None where its sender has gone, or was told that it is longer than `limit` bytes, or
-    finds no room beside all that are coming."""
-    body, more, refused = bytearray(), True, None
+@contextmanager
+def place(taken: Counter[str], address: str, most: int) -> Iterator[None]:
+    """One of an address's places, for as long as it lasts; raises Refused where `most` are taken."""
+    if taken[address] >= most:
+        raise Refused(429, YOURS)
+    taken[address] += 1
     try:
-        while more and not refused:
-            message = await receive()
-            if message["type"] != "http.request":
-                return None
-            body += (piece := message.get("body", b""))
-            _coming.size += len(piece)
-            more = message.get("more_body", False)
-            refused = (413, TOO_LONG) if len(body) > limit else (503, FULL) if _coming.size > ROOM else None
+        yield
     finally:
-        _coming.size -= len(body)
-    if not refused:
+        taken -= Counter({address: 1})
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The whole body of a call.
+
+    Raises:
+        Refused: it is longer than `limit` bytes, or finds no room beside all that are coming.
+        ClientDisconnect: its sender has gone.
+    """
+    body = bytearray()
+    try:
+        async for piece in Request(scope, receive).stream():
+            body += piece
+            _coming.add(0, len(piece))
+            if len(body) > limit:
+                raise Refused(413, TOO_LONG)
+            if _coming.size > ROOM:
+                raise Refused(503, FULL)
         return bytes(body)
-    if more:
-        await drain(receive)
-    await refuse(send, *refused)
-    return None
+    finally:
+        _coming.add(0, -len(body))
 
 
-async def _drop(receive: Receive, most: int) -> None:
-    more = True
-    while more and most > 0:
-        message = await receive()
-        most -= len(message.get("body", b""))
-        more = message["type"] == "http.request" and message.get("more_body", False)
-
-
-def with_body(scope: Scope, receive: Receive, body: bytes) -> tuple[Scope, Receive]:
-    """The request with this body, in place of the one that has been read."""
+def with_body(scope: Scope, receive: Receive, said: BaseModel | bytes) -> tuple[Scope, Receive]:
+    """The request with this JSON, in place of what has been read. Whatever it was called, it is named JSON: of another
+    kind, Gradio would send it back."""
+    body = said if isinstance(said, bytes) else said.model_dump_json().encode()
     messages = [{"type": "http.request", "body": body, "more_body": False}]
-    kept = [pair for pair in scope["headers"] if pair[0] not in {b"content-length", b"transfer-encoding"}]
+    told = {b"content-length": b"%d" % len(body), b"content-type": b"application/json"}
+    kept = [pair for pair in scope["headers"] if pair[0] not in {*told, b"transfer-encoding"}]
 
     async def receive_again() -> Message:
         return messages.pop() if messages else await receive()
 
-    return {**scope, "headers": [*kept, (b"content-length", b"%d" % len(body))]}, receive_again
+    return {**scope, "headers": [*kept, *told.items()]}, receive_again

@@ -1,172 +1,104 @@
-"""Calls on their way to Gradio: checked, counted, and the uploads that they use noted as theirs."""
+"""Calls on their way to Gradio: read once, written anew, and the uploads that they use noted as theirs."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
+from contextvars import ContextVar
 from typing import Any
+from weakref import WeakValueDictionary
 
 import gradio as gr
+from gradio import utils
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
 from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ui.server.doors.answers import App, Message, Receive, Scope, Send, client_of, drain, read_body, refuse, with_body
-from ui.server.doors.limits import AGENTS, YOURS, Limits, client_in
-from ui.server.doors.schema import NOT_JSON, BadCallError, Call, Name, Schema
-from ui.server.inline import LONGEST as LONGEST_BY_AGENTS
-from ui.server.inline import agent
+from ui.server.doors.answers import Refused, client_of, place, read_body, with_body
+from ui.server.doors.limits import A_SESSION, PAGES, Limits
+from ui.server.doors.schema import NOT_JSON, Name, Schema
 from ui.server.pages import heard_of
-from ui.server.store import STORE, owner_of
+from ui.server.store import PREFIX, STORE, files_in, owner_of
 
 LONGEST = 2**20  # bytes of a call: it names its pictures
-PATIENCE, STEP = 10.0, 0.25  # seconds that a page's call waits for room among its own, and between two looks
-HELD = 8  # calls of one address that wait so
+LONGEST_BY_AGENTS = 28 * 2**20  # their pictures come along, in base64
+BESIDE = "/gradio_api/run/"  # where the page asks what is not queued
+AGENTS = 3  # calls by one address over MCP
+MOST_VALUES = 1000  # of an agent's call: what is long in it is a picture, in one text
+agent: ContextVar[str] = ContextVar("agent", default=f"{PREFIX}agents")  # who calls, as `owner_of` says it
+_PAYLOAD = utils.error_payload
 
 
 class Cancel(BaseModel):
-    """What ends a call."""
+    """All that Gradio ends a call by."""
 
     model_config = ConfigDict(strict=True)
     session_hash: Name | None = None
     fn_index: int | None = None
     event_id: Name
 
-    def names(self, event: Any, address: str) -> bool:
-        """Whether it is a call of Gradio's queue that was made from that address, with all that Gradio ends it by."""
-        own = event is not None and client_in(event) == address
-        return own and (event.session_hash, event.fn._id) == (self.session_hash, self.fn_index)
-
 
 class Calls:
-    """Lets calls in to `app`, or answers them with a sentence. waiting: as in Limits."""
+    """Lets calls in to `app`; raises Refused. waiting: as in Limits."""
 
-    def __init__(self, app: App, *, page: gr.Blocks, waiting: int) -> None:
+    def __init__(self, app: ASGIApp, *, page: gr.Blocks, waiting: int) -> None:
         self.app, self.page = app, page
         self.schema = Schema(page)
         self.limits = Limits(page, waiting=waiting)
-        self._held: Counter[str] = Counter()  # calls that wait for room, by address
+        self._agents: Counter[str] = Counter()  # calls over MCP, by address
+        self._beside: WeakValueDictionary[tuple[str, int], asyncio.Semaphore] = WeakValueDictionary()
+        utils.error_payload = _told
 
-    async def call(self, scope: Scope, receive: Receive, send: Send, *, name: str | None, queued: bool) -> None:
+    async def call(self, scope: Scope, receive: Receive, send: Send, name: str | None) -> None:
         """A call of the function of that name, or of the one whose number is in the body."""
-        body = await read_body(receive, send, limit=LONGEST)
-        if body is None:
-            return
-        try:
-            call = self.schema.read(body, name)
-        except BadCallError as error:
-            await refuse(send, 422, str(error))
-            return
-        address = client_of(scope)
-        refused = await self._refusal(call, address) if queued else None
-        if refused:
-            await refuse(send, *refused)
-            return
-        scope, receive = with_body(scope, receive, call.body)
-        if not queued:
-            await self._pass(scope, receive, _told(send), call)
-            return
-        with self.limits.entering(call, address) as entered:
+        call = self.schema.read(await read_body(scope, receive, LONGEST), name)
+        files, session = files_in(call.data), call.session_hash
+        if session is not None and session != self.limits.inner_session:
+            STORE.claim(session, files)
+            heard_of(session)
+        else:
+            STORE.hold(files)
+        if scope["path"].startswith(BESIDE):  # in a thread of their own, which may wait for a gate: they wait here
+            async with self._places(session or "", A_SESSION), self._places(client_of(scope), PAGES):
+                return await self.app(*with_body(scope, receive, call), send)
+        await self.app(*with_body(scope, receive, call), send)
 
-            async def answer(message: Message) -> None:
-                entered()  # Gradio's queue has it by now: nothing is held while an answer is sent
-                await send(message)
-
-            await self._pass(scope, receive, answer, call)
+    def _places(self, name: str, most: int) -> asyncio.Semaphore:
+        """What a session, or an address, may have in work at once beside the queue."""
+        return self._beside.setdefault((name, most), asyncio.Semaphore(most))
 
     async def cancel(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The end of a call. Who names somebody else's, or one that is over, is answered the same, and ends nothing."""
-        body = await read_body(receive, send, limit=LONGEST)
-        if body is None:
-            return
         try:
-            cancel = Cancel.model_validate_json(body)
+            cancel = Cancel.model_validate_json(await read_body(scope, receive, LONGEST))
         except ValidationError:
-            await refuse(send, 422, NOT_JSON)
-            return
-        if cancel.names(self.page._queue.event_ids_to_events.get(cancel.event_id), client_of(scope)):
-            await self.app(*with_body(scope, receive, cancel.model_dump_json().encode()), send)
+            raise Refused(422, NOT_JSON) from None
+        event = self.page._queue.event_ids_to_events.get(cancel.event_id)
+        named = event and (event.session_hash, event.fn._id, client_of(event.request.scope))
+        if named == (cancel.session_hash, cancel.fn_index, client_of(scope)):
+            await self.app(*with_body(scope, receive, cancel), send)
         else:
             await JSONResponse({"success": True})(scope, receive, send)
-
-    async def _refusal(self, call: Call, address: str) -> tuple[int, str] | None:
-        """Why a call is not let in.
-
-        A page whose person is hasty waits for room: what a newer wish has superseded ends within seconds.
-        """
-        refused = self.limits.refusal(call, address)
-        if not refused or refused[0] != 429 or call.function.api_visibility != "private" or self._held[address] >= HELD:
-            return refused
-        self._held[address] += 1
-        try:
-            for _ in range(round(PATIENCE / STEP)):
-                await asyncio.sleep(STEP)
-                if (refused := self.limits.refusal(call, address)) is None:
-                    break
-        finally:
-            self._held -= Counter({address: 1})
-        return refused
-
-    async def _pass(self, scope: Scope, receive: Receive, send: Send, call: Call) -> None:
-        """Notes the uploads as the session's, or as those of a call that is all there is."""
-        if call.session is not None and call.session != self.limits.inner_session:
-            STORE.claim(call.session, call.files)
-            heard_of(call.session)
-        else:
-            STORE.hold(call.files)
-        await self.app(scope, receive, send)
 
     async def agent(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A call by an agent."""
         address = client_of(scope)
-        if self.limits.agents[address] >= AGENTS:
-            await drain(receive)
-            await refuse(send, 429, YOURS)
-            return
-        self.limits.agents[address] += 1
-        agent.set(owner_of(address))
-        try:
-            body = await read_body(receive, send, limit=LONGEST_BY_AGENTS)
-            if body is None:
-                return
-            if scope["method"] == "POST" and not _is_json(body):
-                await refuse(send, 400, "This is no call: send JSON-RPC.")
-            else:
-                await self.app(*with_body(scope, receive, body), send)
-        finally:
-            self.limits.agents -= Counter({address: 1})
+        with place(self._agents, address, AGENTS):
+            agent.set(owner_of(address))
+            body = await read_body(scope, receive, LONGEST_BY_AGENTS)
+            try:
+                if sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:  # nine million would take 1.6 GB and 12 s
+                    raise ValueError
+                from_json(body, cache_strings="none")
+            except ValueError:  # also if nested too deep, which would be an error of the MCP server
+                raise Refused(400, "This is no call: send JSON-RPC, with 1,000 values at most.") from None
+            await self.app(*with_body(scope, receive, body), send)
 
 
-def _is_json(body: bytes) -> bool:
-    """Whether it is JSON that is not nested too deep; what is, ends in an error of the MCP server."""
-    try:
-        from_json(body, cache_strings="none")
-    except ValueError:
-        return False
-    return True
-
-
-def _told(send: Send) -> Send:
-    """Has Gradio's answer to a call that is not queued say whose fault an error is: one that comes with a sentence is
-    the caller's, and no error of the server."""
-    start: list[Message] = []
-
-    async def send_told(message: Message) -> None:
-        if message["type"] == "http.response.start" and message["status"] == 500:
-            start.append(message)
-            return
-        if start:
-            first = start.pop()
-            await send({**first, "status": 422 if _sentence(message.get("body", b"")) else 500})
-        await send(message)
-
-    return send_told
-
-
-def _sentence(body: bytes) -> str | None:
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        return None
-    return answer.get("error") if isinstance(answer, dict) else None
+def _told(error: BaseException | None, show_error: bool) -> dict[str, Any]:
+    """What Gradio says of an error in a call that is not queued: one that has a sentence is its sender's, not ours."""
+    said = _PAYLOAD(error, show_error)
+    if said["error"]:
+        raise Refused(422, str(said["error"]), said=said)
+    return said

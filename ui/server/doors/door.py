@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
+from collections.abc import Awaitable, Callable
 
 import gradio as gr
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ui.server.doors.answers import App, Message, Receive, Scope, Send, drain, header, refuse
+from ui.server.doors.answers import Refused, client_of
 from ui.server.doors.calls import Calls
-from ui.server.doors.hosts import allowed_hosts
-from ui.server.doors.routes import CALL, CANCEL, MCP, UPLOAD, refusal
-from ui.server.doors.uploads import upload
+from ui.server.doors.hosts import allowed_hosts, counted
+from ui.server.doors.programs import readable
+from ui.server.doors.routes import FILE, find_way
 from ui.server.pages import connected, told_lost
 
 SPACE = bool(os.environ.get("SPACE_ID"))  # there, the page is shown inside one of Hugging Face's
@@ -32,56 +34,46 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",  # a page of another site shows no picture of here
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), usb=(), payment=()",
 } | ({} if SPACE else {"X-Frame-Options": "SAMEORIGIN", "Cross-Origin-Opener-Policy": "same-origin"})
-RANGE = re.compile(r"bytes=\d{1,12}-\d{0,12}")
-BELIEVED = {b"x-forwarded-host", b"x-gradio-server", b"forwarded"}  # by Gradio, from anybody
+# What Gradio believes, from anybody, of where the app is; and parts of a file, of which it fails to read several.
+UNREAD = {b"x-forwarded-host", b"x-gradio-server", b"forwarded", b"range"} - ({b"x-forwarded-host"} if SPACE else set())
 
 
 class Door:
     """Lets a request in to `app`. page: whose calls are let in. waiting: as in Limits."""
 
-    def __init__(self, app: App, *, page: gr.Blocks, waiting: int) -> None:
-        self.app, self.page = app, page
-        self.hosts = allowed_hosts()
-        self.calls = Calls(app, page=page, waiting=waiting)
+    def __init__(self, app: ASGIApp, *, page: gr.Blocks, waiting: int) -> None:
+        self.app, self.page, self.hosts = app, page, allowed_hosts()
+        calls = Calls(app, page=page, waiting=waiting)
+        self.ways: dict[str, Callable[..., Awaitable[None]]]
+        self.ways = {"call": calls.call, "cancel": calls.cancel, "agent": calls.agent, "": self._pass}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
         elif scope["type"] == "http":  # the page needs no other kind
-            await self._let_in(scope, receive, _with_headers(send, scope["path"]))
+            scope = {**scope, "client": (counted(client_of(scope)), 0)}
+            await readable(self._let_in, scope, self.hosts)(scope, receive, _with_headers(send, scope["path"]))
 
     async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
-        sends, path = scope["method"] == "POST", scope["path"]
-        refused, scope = refusal(scope, self.hosts), _unbelieved(scope)
-        if refused:
-            if sends:
-                await drain(receive)
-            await refuse(send, *refused, plain=not sends, headers={"Connection": "close"})
-        elif sends and path == UPLOAD:
-            await upload(self.app, scope, receive, send)
-        elif sends and (call := CALL.fullmatch(path)):
-            await self.calls.call(scope, receive, send, name=call[2], queued=bool(call[1] or call[2]))
-        elif sends and CANCEL.fullmatch(path):
-            await self.calls.cancel(scope, receive, send)
-        elif sends and MCP.fullmatch(path):
-            await self.calls.agent(scope, receive, send)
-        elif scope["method"] == "GET" and (said := told_lost(self.page, scope)):
-            await Response(said, media_type="text/event-stream")(scope, receive, send)  # type: ignore[arg-type]
-        else:
-            with connected(scope):
-                await self.app(scope, receive, send)
+        try:
+            way, named = find_way(scope, self.hosts)
+            kept = [pair for pair in scope["headers"] if pair[0] not in UNREAD]
+            await self.ways[way]({**scope, "headers": kept}, receive, send, **named)
+        except Refused as refused:
+            await refused.answer(scope, receive, send)
+        except ClientDisconnect:
+            return  # nobody is there to be told
 
-
-def _unbelieved(scope: Scope) -> Scope:
-    """The request without what Gradio would believe of where the app is, or fail to read: several ranges of a file."""
-    dropped = BELIEVED - ({b"x-forwarded-host"} if SPACE else set())
-    if not RANGE.fullmatch(header(scope, "range")):
-        dropped |= {b"range"}
-    return {**scope, "headers": [pair for pair in scope["headers"] if pair[0] not in dropped]}
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if said := told_lost(self.page, scope):
+            await Response(said, media_type="text/event-stream")(scope, receive, send)
+            return
+        with connected(scope):
+            await self.app(scope, receive, send)
 
 
 def _with_headers(send: Send, path: str) -> Send:
-    policy = FILE_POLICY if path.startswith("/gradio_api/file=") else POLICY
+    policy = FILE_POLICY if path.startswith(FILE) else POLICY
 
     async def send_with(message: Message) -> None:
         if message["type"] == "http.response.start":

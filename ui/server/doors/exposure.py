@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from ui.server.doors import hosts
+from ui.server.doors.hosts import is_this_machine
 
 VARIABLE = "CAUSALCLIP_EXPOSED"
 REFUSED = (
@@ -29,8 +29,8 @@ def refuse_exposure(address: str | None) -> None:
     """
     address = address or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
     proxies = {name.strip() for name in os.environ.get("FORWARDED_ALLOW_IPS", "").split(",")} - {"", "*"}
-    named = any(not _is_loopback(proxy) for proxy in proxies)
-    if not (_is_loopback(address) or named or os.environ.get("SPACE_ID") or os.environ.get(VARIABLE) == "1"):
+    named = not all(map(is_this_machine, proxies))
+    if not (is_this_machine(address) or named or os.environ.get("SPACE_ID") or os.environ.get(VARIABLE) == "1"):
         raise SystemExit(REFUSED.format(address=address))
 
 
@@ -45,8 +45,3 @@ def open_many() -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         most = CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard, CONNECTIONS)
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
-
-
-def _is_loopback(address: str) -> bool:
-    bare = hosts.address(address)
-    return bare.is_loopback if bare else address == "localhost"

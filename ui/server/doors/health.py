@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import gradio as gr
 from prometheus_client import CollectorRegistry, Gauge, disable_created_metrics, generate_latest
@@ -22,35 +21,25 @@ def routes(page: gr.Blocks, ready: Callable[[], bool]) -> list[Route]:
     ready: whether the models are loaded.
     """
     disable_created_metrics()
-    registry = CollectorRegistry()
+    registry, waiting = CollectorRegistry(), page._queue.event_ids_to_events
+    read: Callable[[], float]
     for name, words, read in (
         ("ready", "1 once the models are loaded", ready),
-        ("queue_length", "calls that wait or run", lambda: len(page._queue.event_ids_to_events)),
-        (
-            "sessions",
-            "sessions that are remembered, of open pages and invented ones",
-            lambda: len(page.state_holder.session_data),
-        ),
-        ("uploads", "uploads that are kept", lambda: STORE.sum().files),
+        ("queue_length", "calls that wait or run", lambda: len(waiting)),
+        ("sessions", "sessions that are remembered, also invented ones", lambda: len(page.state_holder.session_data)),
+        ("uploads", "uploads that are kept, and places of those that are coming", lambda: STORE.sum().files),
         ("uploads_bytes", "bytes of them", lambda: STORE.sum().size),
         ("deletion_lateness_seconds", "by how much the latest deletion is or was late", STORE.lateness),
     ):
-        Gauge(f"causalclip_{name}", words, registry=registry).set_function(_number(read))
+        Gauge(f"causalclip_{name}", words, registry=registry).set_function(read)
 
     def healthz(_: Request) -> Response:
-        said: dict[str, Any] = {
-            "models_loaded": ready(),
-            "queue_length": len(page._queue.event_ids_to_events),
-            "deletion_lateness_seconds": round(STORE.lateness(), 1),
-        }
-        well = said["models_loaded"] and said["deletion_lateness_seconds"] <= LATE
+        late, loaded = round(STORE.lateness(), 1), ready()
+        said = {"models_loaded": loaded, "queue_length": len(waiting), "deletion_lateness_seconds": late}
+        well = loaded and late <= LATE
         return JSONResponse({"ready": well, **said}, status_code=200 if well else 503)
 
     def metrics(_: Request) -> Response:
         return Response(generate_latest(registry), media_type="text/plain; version=0.0.4")
 
     return [Route("/healthz", healthz), Route("/metrics", metrics)]
-
-
-def _number(read: Callable[[], Any]) -> Callable[[], float]:
-    return lambda: float(read())

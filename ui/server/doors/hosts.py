@@ -42,13 +42,14 @@ def is_own_page(origin: str, host: str, site: str, allowed: tuple[str, ...]) -> 
     """
     if not origin:
         return site not in {"cross-site", "same-site"}
+    here = host.lower().removesuffix(":80").removesuffix(":443")  # some proxies name the port that the scheme implies
+    return origin in {f"http://{here}", f"https://{here}"} or is_listed(origin, allowed)
+
+
+def is_listed(origin: str, allowed: tuple[str, ...]) -> bool:
+    """Whether the host has named it: *.hf.space is where strangers' pages are, too, and another port is another's."""
     name = _name(origin)
-    return name is not None and (_place(origin) == _place(f"//{host}") or _is_listed(name, allowed))
-
-
-def _is_listed(name: str, allowed: tuple[str, ...]) -> bool:
-    """By its own name alone: *.hf.space is where strangers' pages are, too, and another port is another's."""
-    return any(fnmatchcase(name, pattern) for pattern in allowed if pattern not in OURS)
+    return name is not None and any(fnmatchcase(name, pattern) for pattern in allowed if pattern not in OURS)
 
 
 def _name(address: str) -> str | None:
@@ -59,21 +60,18 @@ def _name(address: str) -> str | None:
     return name.rstrip(".").lower() if name else None
 
 
-def _place(address: str) -> tuple[str | None, int | None]:
-    """Name and port; None for the port that the scheme implies."""
-    try:
-        port = urlsplit(address).port
-    except ValueError:
-        return None, -1
-    return _name(address), None if port in {80, 443} else port
-
-
 def address(name: str) -> IPv4Address | IPv6Address | None:
     """A bare address, of what may be one."""
     try:
         return ip_address(name.strip("[]"))
     except ValueError:
         return None
+
+
+def is_this_machine(name: str) -> bool:
+    """Whether it is the app's own machine."""
+    bare = address(name)
+    return bare.is_loopback if bare else name == "localhost"
 
 
 def counted(client: str) -> str:

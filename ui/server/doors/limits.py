@@ -2,75 +2,85 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
+from gradio.queueing import Event
+from gradio.route_utils import get_fn
+from gradio.server_messages import ProcessCompletedMessage
 
-from causalclip.languages import N_
-from ui.server.doors.answers import FULL
-from ui.server.doors.schema import Call
+from ui.server.doors.answers import CLOSED, FULL, YOURS, Refused, client_of, place
 from ui.server.pages import is_open
 
-A_SESSION, AN_ADDRESS = 4, 6  # calls that wait or run at once; of an address, those that no open page has made
+A_SESSION, AN_ADDRESS = 4, 6  # calls that wait or run, and a session's unread answers; of an address, without its pages
 PAGES = 16  # calls of all open pages at one address: a newsroom may have one together
-AGENTS = 3  # calls by one address over MCP
-YOURS = N_("The queue is full of your own requests. Wait for an answer, then ask again.")
+PATIENCE, STEP = 10.0, 0.25  # seconds that a page's call waits for room among its own, and between two looks
+HELD = 8  # calls of one address that wait so
 
 
 class Limits:
-    """Who has what in work, read from Gradio's own queue.
+    """Who has what in work, read from Gradio's own queue, which asks here before it takes a call.
 
     waiting: calls that may wait for one and the same thing, such as the model.
     """
 
     def __init__(self, page: gr.Blocks, *, waiting: int) -> None:
         self.page, self.waiting = page, waiting
-        self.agents: Counter[str] = Counter()
-        self._entering: list[tuple[Call, str]] = []  # let in, and not in Gradio's queue yet
+        self._held: Counter[str] = Counter()  # calls that wait for room, by address
+        self._take = page._queue.push
+        page._queue.push = self._push  # type: ignore[method-assign]
 
-    def refusal(self, call: Call, address: str) -> tuple[int, str] | None:
-        """Why a call that wants to be queued is not let in: status and sentence."""
-        events: list[Any] = list(self.page._queue.event_ids_to_events.values())
-        works: list[tuple[str, str | None]] = [(client_in(event), event.session_hash) for event in events]
-        works += [(other, entering.session) for entering, other in self._entering]
-        thing = call.function.concurrency_id
-        queue = self.page._queue.event_queue_per_concurrency_id.get(thing)
-        waits = [client_in(event) for event in list(queue.queue)] if queue else []
-        waits += [other for entering, other in self._entering if entering.function.concurrency_id == thing]
-        if call.session is None or call.session != self.inner_session:  # Gradio's own calls for MCP are counted there
-            by_page = is_open(call.session or "")
-            here = sum(other == address and is_open(session or "") == by_page for other, session in works)
-            mine = sum(session == call.session for _, session in works) if call.session else 0
-            if here >= (PAGES if by_page else AN_ADDRESS) or mine >= A_SESSION:
-                return 429, YOURS
-            if waits.count(address) >= max(1, self.waiting // 2):  # the other half is for others
-                return 503, FULL
-        return (503, FULL) if len(waits) >= self.waiting else None
+    async def _push(self, body: Any, request: Any, username: str | None) -> Any:
+        function = get_fn(self.page, None, body)
+        if function.queue is False:  # no page asks so, and some give long answers
+            raise Refused(404, CLOSED)
+        await self._find_room(Event(body.session_hash, function, request, username))
+        # Gradio's waits for nothing until the call is among those in work, so two do not both get the last place.
+        return await self._take(body, request, username)
 
-    @contextmanager
-    def entering(self, call: Call, address: str) -> Iterator[Callable[[], None]]:
-        """Keeps the call's place until what is yielded is called, or to the end: two do not both get the last one."""
-        entry = call, address
-        self._entering.append(entry)
+    async def _find_room(self, event: Event) -> None:
+        """Raises Refused where there is none for a call.
 
-        def entered() -> None:
-            self._entering[:] = [other for other in self._entering if other is not entry]
-
+        A page whose person is hasty waits for it: what a newer wish has superseded ends within seconds.
+        """
         try:
-            yield entered
-        finally:
-            entered()
+            return self._check(event)
+        except Refused as refused:
+            deaf = self._unread(event.session_hash) >= A_SESSION  # waiting brings room to those who listen
+            if refused.status != 429 or event.fn.api_visibility != "private" or deaf:
+                raise
+        with place(self._held, client_of(event.request.scope), HELD):
+            for _ in range(round(PATIENCE / STEP)):
+                await asyncio.sleep(STEP)
+                with suppress(Refused):
+                    return self._check(event)
+        self._check(event)
+
+    def _check(self, event: Event) -> None:
+        queue = self.page._queue.event_queue_per_concurrency_id.get(event.concurrency_id)
+        works, waits = self.page._queue.event_ids_to_events.values(), queue.queue if queue else []
+        if event.session_hash != self.inner_session:  # Gradio's own calls for MCP are counted there
+            address, by_page = client_of(event.request.scope), is_open(event.session_hash)
+            theirs = [one for one in works if client_of(one.request.scope) == address]  # of this address
+            here = sum(is_open(one.session_hash) == by_page for one in theirs)
+            mine = sum(one.session_hash == event.session_hash for one in works) + self._unread(event.session_hash)
+            if here >= (PAGES if by_page else AN_ADDRESS) or mine >= A_SESSION:
+                raise Refused(429, YOURS)
+            if sum(one in waits for one in theirs) >= max(1, self.waiting // 2):  # the rest is for others
+                raise Refused(503, FULL)
+        if len(waits) >= self.waiting:
+            raise Refused(503, FULL)
+
+    def _unread(self, session: str) -> int:
+        """Answers that wait in memory for somebody to listen."""
+        told = self.page._queue.pending_messages_per_session.get(session)
+        return sum(isinstance(one, ProcessCompletedMessage) for one in told._queue) if told else 0  # type: ignore[attr-defined]
 
     @property
     def inner_session(self) -> str | None:
         """The session in which Gradio itself calls what MCP asks for."""
         client = getattr(self.page.mcp_server_obj, "_client_instance", None)
         return client.session_hash if client else None
-
-
-def client_in(event: Any) -> str:
-    """The address that a call of Gradio's queue was made from."""
-    return event.request.client.host if event.request.client else ""

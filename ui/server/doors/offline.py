@@ -25,16 +25,12 @@ def stay_offline() -> None:
         (safehttpx, "get"),
         (safehttpx, "async_validate_url"),
         (safehttpx, "async_resolve_hostname_google"),
+        (safehttpx, "AsyncSecureTransport"),
+        (processing_utils, "unsafe_download"),
     ):
-        setattr(module, name, _raise_later)
-    for module, name in ((processing_utils, "unsafe_download"), (safehttpx, "AsyncSecureTransport")):
         setattr(module, name, _raise)
     processing_utils.sync_client = httpx.Client(transport=httpx.MockTransport(_raise))
 
 
 def _raise(*_: Any, **__: Any) -> NoReturn:
-    raise NotFetchedError(NOT_FETCHED)
-
-
-async def _raise_later(*_: Any, **__: Any) -> NoReturn:
     raise NotFetchedError(NOT_FETCHED)

@@ -1,4 +1,4 @@
-"""The door of /api/v1: a token where one is asked for, and other origins than the app's own only if they are paired."""
+"""Who may ask /api/v1: who has its token where one is asked for, and of other origins those that are paired."""
 
 from __future__ import annotations
 
@@ -8,91 +8,60 @@ import re
 from typing import Any
 
 import gradio.routes
-from gradio.route_utils import CustomCORSMiddleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Scope
 
-from ui.server.doors.answers import App, Receive, Scope, Send, drain, header, refuse
-from ui.server.doors.hosts import allowed_hosts, counted, is_known, is_own_page
-from ui.server.pairing import PAIRINGS, Pairings, is_extension
+from ui.server.doors.answers import Refused, header
+from ui.server.doors.hosts import is_known, is_listed
+from ui.server.pairing import PAIRINGS, is_extension
 
 ROOT, PAIR, OPENAPI = "/api/v1/", "/api/v1/pair", "/api/v1/openapi.json"
 SHARE = "/share"  # what a phone's own menu sends; no page can say so
 VARIABLE = "CAUSALCLIP_TOKEN"
 WHO = "A token is needed: send the header Authorization: Bearer TOKEN. Whoever runs this app has it."
 UNPAIRED = "This extension is not paired with the app, or no longer. Pair it: the app's page shows a code."
-LET_IN = "paired"  # in a scope: its origin is a paired extension's
-READABLE: Any = {  # by extensions; without cookies
+READABLE: Any = {  # by extensions, and by pages at names that the host has listed; without cookies
     "allow_methods": ("GET", "POST"),
-    "allow_headers": ("Authorization", "Content-Type", "Accept"),
-    "allow_private_network": True,  # their own machine is one
+    "allow_headers": ("Authorization", "Content-Type", "Accept", "X-Gradio-User"),
+    "allow_private_network": True,  # an extension's own machine is one
 }
 _BEARER = re.compile(r"Bearer +(\S+) *", re.IGNORECASE)
 
 
-class Programs:
-    """Lets calls of /api/v1 in to `app`, or answers them with a sentence; everything else passes.
+def check_token(scope: Scope, origin: str) -> bool:
+    """Raises Refused where a program or an extension may not ask; returns whether it is an extension.
 
-    It is the outermost door: what is behind it knows clients as `counted` has them.
+    origin: of somebody else's page or extension; "" for the app's own page and for programs.
     """
-
-    def __init__(self, app: App, *, pairings: Pairings = PAIRINGS) -> None:
-        self.app, self.pairings = app, pairings
-        self.hosts = allowed_hosts()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope.get("client"):
-            scope = {**scope, "client": (counted(scope["client"][0]), scope["client"][1])}
-        if scope["type"] != "http" or not scope["path"].startswith(ROOT):
-            shared = scope["type"] == "http" and scope["path"] == SHARE and header(scope, "sec-fetch-site") == "none"
-            await self.app({**scope, LET_IN: True} if shared else scope, receive, send)
-            return
-        host, origin, site = (header(scope, name) for name in ("host", "origin", "sec-fetch-site"))
-        own = is_own_page(origin, host, site, self.hosts)
-        asks_for_token = bool(os.environ.get(VARIABLE))  # then it is the token that counts: a preflight has none yet
-        let_in = is_extension(origin) and (scope["path"] == PAIR or asks_for_token or self.pairings.knows(origin))
-
-        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-            if self._may(scope, "" if own else origin):
-                await self.app({**scope, LET_IN: let_in}, receive, send)
-            else:
-                await drain(receive)
-                sentence = UNPAIRED if is_extension(origin) else WHO
-                await refuse(send, 401, sentence, headers={"WWW-Authenticate": "Bearer"})
-
-        if not is_known(host, self.hosts):
-            await self.app(scope, receive, send)  # the door behind this one tells them
-        else:
-            await (CORSMiddleware(answer, [origin], **READABLE) if let_in else answer)(scope, receive, send)
-
-    def _may(self, scope: Scope, origin: str) -> bool:
-        """origin: of somebody else's page or extension; "" for the app's own page and for programs."""
-        token = os.environ.get(VARIABLE, "")
-        if scope["path"] in (PAIR, OPENAPI):
-            return True
-        found = _BEARER.fullmatch(header(scope, "authorization"))
-        given = found[1] if found else ""
-        if token and hmac.compare_digest(given.encode(), token.encode()):
-            return True
-        if given and self.pairings.accepts(given, origin):
-            return True
-        return not token and not is_extension(origin)  # another site's page is refused by Doors
+    token = os.environ.get(VARIABLE, "")
+    found = _BEARER.fullmatch(header(scope, "authorization"))
+    given, extension = found[1] if found else "", is_extension(origin)
+    if not (
+        scope["path"] in (PAIR, OPENAPI)
+        or (token and hmac.compare_digest(given.encode(), token.encode()))
+        or (given and PAIRINGS.accepts(given, origin))
+        or not (token or extension)
+    ):
+        raise Refused(401, UNPAIRED if extension else WHO, headers={"WWW-Authenticate": "Bearer"})
+    return extension
 
 
-class _OwnCors(CustomCORSMiddleware):
-    """Gradio's, which answers what the browser asks before a call, and lets any origin read where the host is no local
-    one. Here it does so for our own pages and listed ones alone, and leaves /api/v1 alone."""
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and (scope["path"].startswith(ROOT) or not _is_ours(scope)):
-            await self.app(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
+def is_shared(scope: Scope) -> bool:
+    """Whether it is a picture that the browser's own menu sends."""
+    return scope["path"] == SHARE and header(scope, "sec-fetch-site") == "none"
 
 
-def _is_ours(scope: Scope) -> bool:
-    return is_own_page(header(scope, "origin"), header(scope, "host"), "", allowed_hosts())
+def readable(app: ASGIApp, scope: Scope, hosts: tuple[str, ...]) -> ASGIApp:
+    """The app with answers that an origin other than its own may read, if this one may; it is also told beforehand."""
+    origin = header(scope, "origin")
+    if scope["path"].startswith(ROOT):  # where a token is asked for it is that which counts: a preflight has none yet
+        known = scope["path"] == PAIR or bool(os.environ.get(VARIABLE)) or PAIRINGS.knows(origin)
+        reads = is_extension(origin) and known
+    else:
+        reads = is_listed(origin, hosts)
+    return CORSMiddleware(app, [origin], **READABLE) if reads and is_known(header(scope, "host"), hosts) else app
 
 
 def answer_for_origins() -> None:
-    """Has the doors alone say which origins may read: Gradio's own answer lies outside of them."""
-    gradio.routes.CustomCORSMiddleware = _OwnCors  # type: ignore[misc]
+    """Has the door alone say which origins may read: Gradio's own answer lets any, where the host is no local one."""
+    gradio.routes.CustomCORSMiddleware = lambda app, **_: app  # type: ignore[misc, assignment]

@@ -1,18 +1,19 @@
 """A call's body is read as far as there is room for it; what is refused gets a sentence."""
 
 import asyncio
-import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from starlette.requests import ClientDisconnect
+from starlette.types import Message
 
 from ui.server.doors import answers
-from ui.server.doors.answers import Message, read_body
+from ui.server.doors.answers import Refused, read_body
 
 
 class Sender:
-    """Sends pieces of a body and then nothing more, or that it has gone; keeps what it is answered."""
+    """Sends pieces of a body and then nothing more, or that it has gone."""
 
     def __init__(self, *pieces: bytes, whole: bool = True, gone: bool = False) -> None:
         self._messages: list[Message] = [
@@ -21,32 +22,19 @@ class Sender:
         ]
         if gone:
             self._messages.append({"type": "http.disconnect"})
-        self.told: list[Message] = []
 
     async def receive(self) -> Message:
         if not self._messages:
             await asyncio.Event().wait()
         return self._messages.pop(0)
 
-    async def send(self, message: Message) -> None:
-        self.told.append(message)
-
-    @property
-    def answer(self) -> tuple[int, str] | None:
-        return (self.told[0]["status"], json.loads(self.told[1]["body"])["error"]) if self.told else None
+    async def read(self) -> bytes:
+        return await read_body({"type": "http", "headers": []}, self.receive, 100)
 
 
-def read(sender: Sender, *, limit: int = 100) -> bytes | None:
-    def story() -> Any:
-        return asyncio.run(read_body(sender.receive, sender.send, limit=limit))
-
+def read(sender: Sender) -> bytes:
     with ThreadPoolExecutor() as pool:  # browser tests keep a loop running in this thread
-        return pool.submit(story).result()
-
-
-@pytest.fixture(autouse=True)
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "PATIENCE", 0.2)
+        return pool.submit(asyncio.run, sender.read()).result()
 
 
 def test_a_body_is_read_whole() -> None:
@@ -54,16 +42,16 @@ def test_a_body_is_read_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sender", "answer"),
+    ("sender", "error", "sentence"),
     [
-        (Sender(b"a" * 101), (413, answers.TOO_LONG)),
-        (Sender(b"a" * 101, whole=False), (413, answers.TOO_LONG)),
-        (Sender(b"a", whole=False, gone=True), None),
+        (Sender(b"a" * 101), Refused, answers.TOO_LONG),
+        (Sender(b"a" * 101, whole=False), Refused, answers.TOO_LONG),
+        (Sender(b"a", whole=False, gone=True), ClientDisconnect, ""),
     ],
 )
-def test_what_is_no_body_is_told_so(sender: Sender, answer: tuple[int, str] | None) -> None:
-    assert read(sender) is None
-    assert sender.answer == answer
+def test_what_is_no_body_is_told_so(sender: Sender, error: type[Exception], sentence: str) -> None:
+    with pytest.raises(error, match=sentence):
+        read(sender)
     assert answers._coming.size == 0
 
 
@@ -71,15 +59,16 @@ def test_all_bodies_together_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(answers, "ROOM", 250)
     senders = [Sender(b"a" * 90, whole=False) for _ in range(4)]
 
-    async def together() -> None:
-        tasks = [asyncio.create_task(read_body(one.receive, one.send, limit=100)) for one in senders]
+    async def together() -> list[Any]:
+        tasks = [asyncio.create_task(one.read()) for one in senders]
         await asyncio.wait(tasks, timeout=1)  # those that found room wait for the rest of theirs
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        return await asyncio.gather(*tasks, return_exceptions=True)
 
     with ThreadPoolExecutor() as pool:
-        pool.submit(asyncio.run, together()).result()
-    assert [sender.answer for sender in senders].count((503, answers.FULL)) == 2
+        found = pool.submit(asyncio.run, together()).result()
+    told = [error for error in found if isinstance(error, Refused)]
+    assert [(error.status, error.sentence) for error in told] == [(503, answers.FULL)] * 2
     assert answers._coming.size == 0
     assert read(Sender(b"a" * 90)) == b"a" * 90

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from tests.conftest import HANGS
 from tests.makers.pictures import encode, photo
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -20,7 +21,7 @@ def connect(address: str) -> socket.socket:
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
     connection.connect((place.hostname, place.port))
-    connection.settimeout(20)
+    connection.settimeout(HANGS)
     return connection
 
 
@@ -44,6 +45,6 @@ def test_one_that_never_reads_stops_nobody(tiny_app: str, one_that_never_reads: 
     started = time.monotonic()
     [path] = httpx.post(f"{tiny_app}gradio_api/upload", files=files, headers=other).json()
     asked = httpx.post(f"{tiny_app}gradio_api/call/provenance", json={"data": [{"path": path}]}, headers=other)
-    answer = httpx.get(f"{tiny_app}gradio_api/call/provenance/{asked.json()['event_id']}", headers=other, timeout=30)
+    answer = httpx.get(f"{tiny_app}gradio_api/call/provenance/{asked.json()['event_id']}", headers=other)
     assert "event: complete" in answer.text
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < HANGS / 2

@@ -1,6 +1,5 @@
 """Which requests are let in, asked of the app over HTTP as a stranger would."""
 
-import json
 import socket
 import sys
 from collections.abc import Iterator
@@ -127,6 +126,9 @@ def test_the_environment_adds_names(monkeypatch: pytest.MonkeyPatch) -> None:
         ("http://localhost:1", ""),
         ("null", ""),
         ("http://[", ""),
+        ("http://evil.example, http://localhost", ""),
+        ("http://evil.example#://localhost", ""),
+        ("chrome-extension://localhost", ""),
         ("", "cross-site"),
     ],
 )
@@ -135,7 +137,7 @@ def test_a_page_of_another_site_may_send_nothing(raw: Raw, origin: str, site: st
     headers = {"Origin": origin} if origin else {"Sec-Fetch-Site": site}
     status, text = raw("POST", f"/gradio_api/{route}", body=b"x" * 100_000, **headers)
     assert status == 403
-    assert "another site" in json.loads(text)["detail"]
+    assert "another site" in text
 
 
 def test_our_own_page_may(tiny_app: str) -> None:
@@ -145,7 +147,8 @@ def test_our_own_page_may(tiny_app: str) -> None:
         headers={"Origin": tiny_app.rstrip("/"), "Sec-Fetch-Site": "same-origin"},
     )
     assert sent.status_code == 200
-    assert is_own_page("https://me-app.hf.space", "me-app.hf.space", "same-origin", allowed_hosts())
+    for host in ("me-app.hf.space", "Me-App.hf.space:443"):  # some proxies name the port
+        assert is_own_page("https://me-app.hf.space", host, "same-origin", allowed_hosts())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 Everything is inside the training set: each fold's owners are left out, and of the others a seeded draw is learned from.
 Beside it, what each part of the embedding is worth on the same held-out owners. Squares of lightly delivered copies.
+And how well each generator's pictures are told by a probe that never saw that generator.
 """
 
 from dataclasses import replace
@@ -12,9 +13,13 @@ import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
+from tqdm import tqdm
 
+from benchmarks.detection.heldout.generators import without_generators
+from benchmarks.detection.heldout.kernel import Judge, LeftOut, kernel, kernel_judge
 from causalclip.clip.backbones import DEFAULT
 from causalclip.dataset.originals import read_originals
+from causalclip.dataset.table import read_table
 from causalclip.head.model import CausalHead
 from causalclip.training.closed_form import start_at_least_squares
 from causalclip.training.data import LIKE, Record
@@ -23,8 +28,9 @@ from causalclip.training.fitting import Problem
 from causalclip.training.measures import true_positive_rate
 from causalclip.training.recipe import Recipe, balance, problem
 
-COUNTS = 25, 50, 100, 200, 400, 700
+COUNTS = 50, 100, 200, 400, 700
 SEEDS = 3
+EACH = 8  # pictures of one source and class, at most: of owners, not of pictures, this is a curve
 TABLE = "data/pictures.csv.gz"
 
 
@@ -32,60 +38,63 @@ def run(originals: Path, recipe: Recipe, *, cache: Path) -> dict[str, Any]:
     """Curve by owners (mean and half the range of three draws), and rows of parts, all on held-out owners."""
     torch.set_num_threads(1)
     recipe = replace(recipe, copies=("light",), windows=0)
-    records = read_originals(TABLE, originals)
+    records = [r for r in read_originals(TABLE, originals, each=EACH) if r.kind == "photo"]
     features = compute_features(records, originals, backbone=DEFAULT, copies=recipe.copies, cache=cache)
+    parts = {part: alone(part, records, features, recipe) for part in tqdm(recipe.parts, desc="parts")}
     data = problem(records, features, recipe)
-    like = np.array([r.set in LIKE for r in records])
-    owners = np.array([r.group for r in records])
-    total = len(set(owners[like]))
+    owners = owners_of(records)
+    total = len(set(owners[owners != ""]))
+    K = kernel(data.features[0])
+    by_kernel = kernel_judge(K, data.labels, strength=recipe.head.ridge)
     curve: list[dict[str, Any]] = []
-    for count in [c for c in COUNTS if c < 0.8 * total] + [int(0.8 * total)]:
-        drawn = [held_out(data, recipe, like, owners, count=count, seed=s, broad=recipe.broad) for s in range(SEEDS)]
+    for count in tqdm([c for c in COUNTS if c < 0.8 * total], desc="owners"):
+        drawn = [held_out(data, by_kernel, broad=recipe.broad, count=count, seed=s) for s in range(SEEDS)]
         curve.append({"owners": count} | {k: spread([d[k] for d in drawn]) for k in drawn[0]})
-    parts = {part: alone(part, records, features, recipe, like, owners) for part in recipe.parts}
-    weights = {str(w): held_out(data, recipe, like, owners, broad=w) for w in (0.1, 0.3, 1.0)}
+    every = held_out(data, by_kernel, broad=recipe.broad)
+    curve.append({"owners": round(total * (1 - 1 / recipe.folds))} | {k: spread([v]) for k, v in every.items()})
+    points = [(c["owners"], c["auc"]["mean"]) for c in curve]
     return {
-        "pictures": int(like.sum()),
+        "revision": recipe.revision,
+        "each": EACH,
+        "pictures": int((owners != "").sum()),
         "owners": total,
         "curve": curve,
-        "another_doubling": extrapolated([(c["owners"], c["auc"]["mean"]) for c in curve]),
+        "another_doubling": {"all points": extrapolated(points), "the last three": extrapolated(points[-3:])},
         "single_parts": parts,
-        "weight_of_broad": weights,
+        "generators": without_generators(
+            data.records, read_table(TABLE), LeftOut(K, data.labels, data.weight, strength=recipe.head.ridge)
+        ),
     }
 
 
-def alone(
-    part: str, records: list[Record], features: Features, recipe: Recipe, like: np.ndarray, owners: np.ndarray
-) -> dict[str, float]:
+def owners_of(records: tuple[Record, ...] | list[Record]) -> np.ndarray:
+    """The owner of every picture of like content, "" of the others, [N]."""
+    return np.array([r.group if r.set in LIKE else "" for r in records])
+
+
+def alone(part: str, records: list[Record], features: Features, recipe: Recipe) -> dict[str, float]:
     """A part of the embedding by itself."""
-    return held_out(
-        problem(records, features, replace(recipe, parts=(part,))), recipe, like, owners, broad=recipe.broad
-    )
+    data = problem(records, features, replace(recipe, parts=(part,)))
 
-
-def held_out(
-    data: Problem,
-    recipe: Recipe,
-    like: np.ndarray,
-    owners: np.ndarray,
-    *,
-    broad: float,
-    count: int | None = None,
-    seed: int = 0,
-) -> dict[str, float]:
-    """AUC and TPR at 5 % FPR on held-out owners of like content, learned from `count` of the others (None: all)."""
-    rng = np.random.default_rng(seed)
-    scores = np.zeros(len(data.fold))
-    for fold in sorted(set(data.fold)):
-        others = np.unique(owners[like & (data.fold != fold)])
-        chosen = others if count is None else rng.permutation(others)[:count]
-        rows = np.flatnonzero((data.fold != fold) & (np.isin(owners, chosen) | ~like))
-        judged = data.fold == fold
-        weight = balance([data.records[i] for i in rows], broad=broad)
+    def judge(rows: np.ndarray, judged: np.ndarray, weight: Tensor) -> np.ndarray:
         head = least_squares(data.features[:, rows], data.labels[rows], weight, strength=recipe.head.ridge)
         with torch.inference_mode():
-            scores[judged] = head(data.features[0, judged].float()).logit.numpy()
-    labels, raw = data.labels.numpy()[like], scores[like]
+            return np.asarray(head(data.features[0, judged].float()).logit.numpy())
+
+    return held_out(data, judge, broad=recipe.broad)
+
+
+def held_out(data: Problem, judge: Judge, *, broad: float, count: int | None = None, seed: int = 0) -> dict[str, float]:
+    """AUC and TPR at 5 % FPR on held-out owners of like content, learned from `count` of the others (None: all)."""
+    rng, owners = np.random.default_rng(seed), owners_of(data.records)
+    scores = np.zeros(len(data.fold))
+    for fold in sorted(set(data.fold)):
+        others = np.unique(owners[(owners != "") & (data.fold != fold)])
+        chosen = others if count is None else rng.permutation(others)[:count]
+        rows = np.flatnonzero((data.fold != fold) & (np.isin(owners, chosen) | (owners == "")))
+        judged = np.flatnonzero(data.fold == fold)
+        scores[judged] = judge(rows, judged, balance([data.records[i] for i in rows], broad=broad))
+    labels, raw = data.labels.numpy()[owners != ""], scores[owners != ""]
     return {
         "auc": float(roc_auc_score(labels, raw)),
         "tpr_at_5_fpr": true_positive_rate(labels, raw, false_positive_rate=0.05),

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from causalclip.clip.backbones import load_judge, load_tower
-from causalclip.clip.compiled import CompiledTower
 from causalclip.clip.embedding import contributions, embed, needs
-from causalclip.clip.graph import compile_graph
+from causalclip.clip.int8.compiled import CompiledTower
+from causalclip.clip.int8.graph import compile_graph
+from causalclip.clip.runtime import Runtime
 from causalclip.clip.tower import Trace
 from tests.makers.towers import views, write_int8_tower, write_tower
 
@@ -31,7 +32,7 @@ def far(a: torch.Tensor, b: torch.Tensor) -> float:
 @pytest.mark.parametrize("options", [{}, {"layers": 2, "patch_size": 16}])
 def test_the_trace_is_the_written_towers(options: dict, tmp_path: Path) -> None:
     name = write_int8_tower(tmp_path, **options)
-    exact, compiled = load_tower(name, dtype=torch.float32), load_tower(name, int8=True)
+    exact, compiled = load_tower(name, dtype=torch.float32), load_tower(name, runtime="int8")
     assert isinstance(compiled, CompiledTower)
     with torch.inference_mode():
         a, b = (tower(views(3), shares=True) for tower in (exact, compiled))
@@ -44,9 +45,11 @@ def test_the_trace_is_the_written_towers(options: dict, tmp_path: Path) -> None:
         assert far(one.value, other.value) < 0.05
 
 
+@pytest.mark.parametrize("runtime", ["int8", "int8-avx2"])
 @pytest.mark.parametrize("parts", [PARTS, ("cls:2", "patch:1"), ("cls:1", "patch:2")])
-def test_patches_and_rest_add_up(parts: tuple[str, ...], tmp_path: Path) -> None:
-    tower = load_tower(write_int8_tower(tmp_path), int8=True)
+def test_patches_and_rest_add_up(parts: tuple[str, ...], runtime: Runtime, tmp_path: Path) -> None:
+    tower = load_tower(write_int8_tower(tmp_path), runtime=runtime)
+    assert tower.runtime == runtime
     with torch.inference_mode():
         trace = tower(views(3), shares=True, **needs(parts, tower))
         E = embed(trace, parts, tower)
@@ -57,14 +60,14 @@ def test_patches_and_rest_add_up(parts: tuple[str, ...], tmp_path: Path) -> None
 
 
 def test_a_view_does_not_depend_on_the_others(tmp_path: Path) -> None:
-    tower = load_tower(write_int8_tower(tmp_path), int8=True)
+    tower = load_tower(write_int8_tower(tmp_path), runtime="int8")
     with torch.inference_mode():
         together, alone = tower(views(4)), tower(views(4)[1:2])
     assert torch.allclose(together.cls[-1][1:2], alone.cls[-1], atol=1e-5)
 
 
 def test_a_trace_outlives_the_next_one(tmp_path: Path) -> None:
-    tower = load_tower(write_int8_tower(tmp_path), int8=True)
+    tower = load_tower(write_int8_tower(tmp_path), runtime="int8")
 
     def last(trace: Trace) -> torch.Tensor:
         return trace.patches[-1]
@@ -75,6 +78,26 @@ def test_a_trace_outlives_the_next_one(tmp_path: Path) -> None:
         for _ in range(4):
             tower(1 - views(2))
     assert torch.equal(last(first), before)
+
+
+def test_shares_are_computed_where_they_are_asked_for(tmp_path: Path) -> None:
+    """A graph without them is smaller; once there is one with them it serves both, as each has the weights itself."""
+    tower = load_tower(write_int8_tower(tmp_path), runtime="int8")
+    assert isinstance(tower, CompiledTower)
+
+    def judged(*, shares: bool) -> tuple[torch.Tensor, set[str]]:
+        with torch.inference_mode():
+            last = tower(views(2), shares=shares).cls[-1].clone()
+        [graph] = tower.graphs.values()
+        return last, {name.partition(":")[0] for output in graph.outputs for name in output.names}
+
+    first, few = judged(shares=False)
+    explained, more = judged(shares=True)
+    again, kept = judged(shares=False)
+    assert few == {"stream"}
+    assert more == kept == {"stream", "value", "weight"}
+    assert torch.allclose(first, explained, atol=1e-5)
+    assert torch.equal(explained, again)
 
 
 class Watched:
@@ -97,16 +120,26 @@ class Watched:
 def test_stored_weights_leave_memory_when_a_graph_has_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not before, as OpenVINO makes its copies of them in the first run; and once."""
     events: list[object] = []
-    monkeypatch.setattr("causalclip.clip.compiled.leave_on_disk", lambda address, size: events.append(size))
+    monkeypatch.setattr("causalclip.clip.int8.compiled.leave_on_disk", lambda address, size: events.append(size))
     monkeypatch.setattr(
-        "causalclip.clip.graph.compile_graph", lambda *args, **options: Watched(compile_graph(*args, **options), events)
+        "causalclip.clip.int8.graph.compile_graph",
+        lambda *args, **options: Watched(compile_graph(*args, **options), events),
     )
-    tower = load_tower(write_int8_tower(tmp_path), int8=True)
+    tower = load_tower(write_int8_tower(tmp_path), runtime="int8")
     assert isinstance(tower, CompiledTower)
     with torch.inference_mode():
         tower(views(1))
         tower(views(1))
     assert events == ["run", *(tensor.nbytes for tensor in tower.stored.values()), "run"]
+
+
+@pytest.mark.parametrize("runtime", ["int8", "int8-avx2"])
+def test_no_matrix_of_a_layer_has_a_copy_in_float32(runtime: Runtime, tmp_path: Path) -> None:
+    name = write_int8_tower(tmp_path)
+    tower, exact = load_tower(name, runtime=runtime), load_tower(name, dtype=torch.float32)
+    for block, written in zip(tower.blocks, exact.blocks, strict=True):
+        assert all(p.is_meta for n, p in block.named_parameters() if p.dim() == 2)
+        assert torch.equal(block.attn.out_proj.weight.float(), written.attn.out_proj.weight)
 
 
 def test_weights_that_are_no_int8_are_judged_in_float32(tmp_path: Path) -> None:
@@ -116,7 +149,9 @@ def test_weights_that_are_no_int8_are_judged_in_float32(tmp_path: Path) -> None:
 
 def test_nothing_is_reported_to_anyone(tmp_path: Path) -> None:
     """OpenVINO's own telemetry sends an event at its import, and writes an identity to the home folder."""
-    code = "import causalclip.clip.graph, sys; print([m for m in sys.modules if m.startswith('openvino_telemetry.')])"
+    code = (
+        "import causalclip.clip.int8.graph, sys; print([m for m in sys.modules if m.startswith('openvino_telemetry.')])"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

@@ -25,12 +25,12 @@ from causalclip.clip.weights import INT8, SCALE  # noqa: E402
 GROUP = 128  # of 32, 64, 128 and 256: 64 is slower, 256 no faster and less exact
 
 
-def compile_graph(visual: Any, stored: Mapping[str, Tensor], *, until: int, patches: bool) -> Any:
+def compile_graph(visual: Any, stored: Mapping[str, Tensor], *, until: int, patches: bool, shares: bool) -> Any:
     """Compiles the walk up to layer `until`, for any number of views, on as many threads as PyTorch has.
 
     Input "pixels": normalised float32 [B, 3, S, S]. Outputs, for each layer l from 1: "stream:l" [B, T, D] (also
-    "stream:0"; without `patches` the last one holds the CLS token alone), "value:l" [B, T, D], and "weight:l"
-    [B, H, 1, T], the CLS token's attention.
+    "stream:0"; without `patches` the last one holds the CLS token alone), and with `shares` "value:l" [B, T, D] and
+    "weight:l" [B, H, 1, T], the CLS token's attention, which take a fourteenth more.
     """
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -39,15 +39,15 @@ def compile_graph(visual: Any, stored: Mapping[str, Tensor], *, until: int, patc
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": GROUP,
         "ENABLE_CPU_PINNING": False,  # others compute here, too
     }
-    model = _Graph(visual, stored).walk(until, patches=patches)
+    model = _Graph(visual, stored, shares=shares).walk(until, patches=patches)
     return openvino.Core().compile_model(model, "CPU", settings)
 
 
 class _Graph:
     """Builds the graph; names of weights are open_clip's."""
 
-    def __init__(self, visual: Any, stored: Mapping[str, Tensor]) -> None:
-        self.visual, self.stored = visual, stored
+    def __init__(self, visual: Any, stored: Mapping[str, Tensor], *, shares: bool) -> None:
+        self.visual, self.stored, self.shares = visual, stored, shares
         self.outputs: dict[str, Output] = {}
 
     def walk(self, until: int, *, patches: bool) -> Model:
@@ -76,15 +76,16 @@ class _Graph:
         block: Any = self.visual.transformer.resblocks[layer - 1]
         name, H = f"transformer.resblocks.{layer - 1}", block.attn.num_heads
         d = block.attn.embed_dim // H
-        qkv = self.linear(self.norm(x, f"{name}.ln_1"), f"{name}.attn.in_proj_weight", f"{name}.attn.in_proj_bias")
-        q, k, v = ops.split(qkv, np.int64(2), 3).outputs()  # each (B, T, D)
+        normed, into = self.norm(x, f"{name}.ln_1"), (f"{name}.attn.in_proj_weight", f"{name}.attn.in_proj_bias")
+        # Three products, (B, T, D) each: one whose result is split, which OpenVINO copies, takes a twentieth more.
+        q, k, v = (self.linear(normed, *into, third=i).output(0) for i in range(3))
         q = ops.multiply(q, np.float32(d**-0.5))
-        weight = _attention(_first(q), k, heads=H, size=d)
-        self.outputs[f"weight:{layer}"], self.outputs[f"value:{layer}"] = weight, v
+        if self.shares:
+            self.outputs[f"weight:{layer}"] = _attention(_first(q), k, heads=H, size=d)
+            self.outputs[f"value:{layer}"] = v
         if cls_alone:
-            x = _first(x)
-        else:
-            weight = _attention(q, k, heads=H, size=d)
+            x, q = _first(x), _first(q)
+        weight = _attention(q, k, heads=H, size=d)
         out = ops.transpose(ops.matmul(weight, _heads(v, H, d), False, False), _ints(0, 2, 1, 3))
         out = ops.reshape(out, _ints(0, -1, H * d), True)
         x = ops.add(x, self.linear(out, f"{name}.attn.out_proj.weight", f"{name}.attn.out_proj.bias"))
@@ -97,15 +98,22 @@ class _Graph:
         scaled = ops.multiply(normalised, self.weight(f"{name}.weight"))
         return ops.add(scaled, self.weight(f"{name}.bias")).output(0)
 
-    def linear(self, x: Any, weight: str, bias: str) -> Any:
-        return ops.add(ops.matmul(x, self.weight(weight), False, True), self.weight(bias))
+    def linear(self, x: Any, weight: str, bias: str, *, third: int | None = None) -> Any:
+        return ops.add(ops.matmul(x, self.weight(weight, third), False, True), self.weight(bias, third))
 
-    def weight(self, name: str) -> Any:
-        """A float as it is; an int8 matrix with its scales, which OpenVINO keeps apart. Neither is copied."""
+    def weight(self, name: str, third: int | None = None) -> Any:
+        """A float as it is; an int8 matrix with its scales, which OpenVINO keeps apart. Neither is copied.
+
+        third: of its rows, the first, second or last; None for all.
+        """
+
+        def rows(key: str) -> Any:
+            tensor = self.stored[key] if third is None else self.stored[key].chunk(3)[third]
+            return ops.constant(tensor.numpy(), shared_memory=True)
+
         if name in self.stored:
-            return ops.constant(self.stored[name].numpy(), shared_memory=True)
-        matrix, scale = (ops.constant(self.stored[name + end].numpy(), shared_memory=True) for end in (INT8, SCALE))
-        return ops.multiply(ops.convert(matrix, "f32"), scale)
+            return rows(name)
+        return ops.multiply(ops.convert(rows(name + INT8), "f32"), rows(name + SCALE))
 
 
 def _attention(q: Any, k: Any, *, heads: int, size: int) -> Output:

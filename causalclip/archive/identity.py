@@ -1,0 +1,39 @@
+"""What an archive's rows will say judged them, known before a worker has loaded it.
+
+The process that starts the workers does without PyTorch, which takes 500 MB: it asks another one, which ends with its
+answer.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from causalclip.archive.problems import ArchiveProblem
+
+
+def identity(folder: Path) -> dict[str, Any]:
+    """Name and revision of the detector in a folder, and the runtime of this machine.
+
+    Raises:
+        ArchiveProblem: CAUSALCLIP_RUNTIME names none that can run here.
+    """
+    revision = json.loads((folder / "config.json").read_text())["revision"]
+    return {"model": folder.name, "revision": revision, "runtime": runtime_apart()}
+
+
+def runtime_apart() -> str:
+    """What causalclip.clip.runtime chooses."""
+    if "torch" in sys.modules:  # it is there already
+        from causalclip.clip.runtime import UnknownRuntime, choose_runtime
+
+        try:
+            return choose_runtime()
+        except UnknownRuntime as problem:
+            raise ArchiveProblem(str(problem)) from None
+    command = [sys.executable, "-m", "causalclip.clip.runtime"]
+    asked = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    if asked.returncode:
+        raise ArchiveProblem(asked.stderr.strip().rpartition("\n")[2])
+    return asked.stdout.strip()
