@@ -117,7 +117,7 @@ class Store:
             names = used if paths is None else set(self._names(paths))
             if used - names:
                 self._pages[session] = used - names
-            for name in names:
+            for name in names & self._kept.keys():  # one may have been deleted as the page said that it uses it
                 self._kept[name].pages.discard(session)
                 self._kept[name].due = self.clock()
         self._delete(names)
