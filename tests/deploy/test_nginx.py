@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from tests.conftest import HANGS, ROOT
+from tests.makers.keeping import until
 from tests.makers.pictures import encode, photo
 from tests.proxy import Proxied, proxied
 
@@ -30,14 +32,14 @@ SOON = 8.0  # seconds: less than nginx lets anybody wait
 
 @pytest.fixture(scope="module")
 def small_app() -> Iterator[str]:
-    """Says what it is told: headers, how long a body took to arrive, four events, a long answer."""
+    """Says what it is told: headers, how long a body took to arrive, four events or more, a long answer."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = uvicorn.Server(uvicorn.Config(_told(), port=port, log_level="critical", forwarded_allow_ips=""))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    while not server.started:
+    while thread.is_alive() and not server.started:
         time.sleep(0.02)
     yield f"http://127.0.0.1:{port}/"
     server.should_exit = True
@@ -55,12 +57,12 @@ def _told() -> Starlette:
         return JSONResponse({"size": len(body), "seconds": time.monotonic() - started})
 
     async def events(request: Request) -> Response:
-        async def four() -> object:  # type: ignore[misc]
-            for number in range(4):
+        async def some() -> object:  # type: ignore[misc]
+            for number in range(int(request.query_params.get("events", 4))):
                 yield f"data: {number}\n\n"
                 await asyncio.sleep(0.8)
 
-        return StreamingResponse(four(), media_type="text/event-stream")  # type: ignore[arg-type]
+        return StreamingResponse(some(), media_type="text/event-stream")  # type: ignore[arg-type]
 
     async def asset(request: Request) -> Response:
         return Response(f"{time.monotonic_ns()} {request.path_params['path']}", media_type="text/css")
@@ -176,35 +178,45 @@ def _long(size: int) -> bytes:
 
 def test_slow_readers_of_files_do_not_fill_the_proxys_room(proxy: Proxied) -> None:
     """Uploads that are coming lie there, too."""
-    kept = 0
     with contextlib.ExitStack() as stack:
         for _ in range(5):
             stack.enter_context(connect(proxy, _long(20_000_000), source="127.0.0.10"))
-        time.sleep(1.5)
-        for worker in psutil.Process(proxy.process.pid).children():
-            for opened in Path(f"/proc/{worker.pid}/fd").iterdir():  # it has deleted their names
-                with contextlib.suppress(OSError):
-                    kept += opened.stat().st_size * ("/answers/" in str(opened.readlink()))
-    assert 0 < kept < 5 * 2**21
+        assert until(lambda: kept_by(proxy) > 0)
+        time.sleep(1.5)  # in which more would come
+        assert kept_by(proxy) < 5 * 2**21
+
+
+def kept_by(proxy: Proxied) -> int:
+    """Bytes of answers that wait in its files for their clients."""
+    kept = 0
+    for worker in psutil.Process(proxy.process.pid).children():
+        for opened in Path(f"/proc/{worker.pid}/fd").iterdir():  # it has deleted their names
+            with contextlib.suppress(OSError):
+                kept += opened.stat().st_size * ("/answers/" in str(opened.readlink()))
+    return kept
 
 
 def test_one_that_never_reads_costs_the_app_nothing(proxy: Proxied, small_app: str) -> None:
-    with connect(proxy, _long(900_000), source="127.0.0.6") as connection:
+    with connect(proxy, _long(900_000), source="127.0.0.6"):
         time.sleep(1.5)
-        port = urlsplit(small_app).port
-        with open("/proc/net/tcp", encoding="ascii") as table:
-            lines = [line.split() for line in table][1:]
-        unsent = [int(line[4].split(":")[0], 16) for line in lines if int(line[1].split(":")[1], 16) == port]
-        assert sum(unsent) == 0  # the proxy has taken all of it
-        connection.settimeout(1)
+        assert until(lambda: unsent_by(small_app) == 0, seconds=SOON)  # the proxy has taken all of it
+
+
+def unsent_by(app: str) -> int:
+    """Bytes that wait in the app for who has asked."""
+    port = urlsplit(app).port
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        lines = [line.split() for line in table][1:]
+    return sum(int(line[4].split(":")[0], 16) for line in lines if int(line[1].split(":")[1], 16) == port)
 
 
 def test_too_many_from_one_address_are_told_so(proxy: Proxied) -> None:
-    ask = b"GET /gradio_api/queue/data HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    ask = b"GET /gradio_api/queue/data?events=100 HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with contextlib.ExitStack() as stack:
         for _ in range(120):
             stack.enter_context(connect(proxy, ask, source="127.0.0.5"))
         with from_address("127.0.0.5") as http:
+            assert until(lambda: http.get(f"{proxy.address}config").status_code == 429)  # once nginx has read them
             answers = [http.get(f"{proxy.address}config") for _ in range(2)]
         with from_address("127.0.0.8") as http:
             assert http.get(f"{proxy.address}config").status_code == 200
@@ -221,7 +233,8 @@ def test_bodies_that_are_coming_are_few_of_one_address(proxy: Proxied, path: byt
         for _ in range(8):
             stack.enter_context(connect(proxy, begun, source="127.0.0.4"))
         with from_address("127.0.0.4") as http:
-            assert http.post(f"{proxy.address}{path.decode()}", content=b"x").status_code == 429
+            post = partial(http.post, f"{proxy.address}{path.decode()}", content=b"x")
+            assert until(lambda: post().status_code == 429)  # once nginx has read them
             assert http.get(f"{proxy.address}{path.decode()}").status_code in ({200, 405} if b"mcp" in path else {429})
 
 

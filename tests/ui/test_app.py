@@ -19,6 +19,7 @@ import httpx
 import psutil
 import pytest
 from gradio_client import Client, handle_file
+from gradio_client.utils import Status
 
 import app
 from causalclip.clip.runtime import UnknownRuntime
@@ -27,6 +28,7 @@ from causalclip.pictures.loading import BrokenImage
 from causalclip.report.card import failure
 from tests.conftest import HANGS, WATCH, Raw, Served
 from tests.makers.detectors import tiny_detector
+from tests.makers.keeping import until
 from tests.makers.pictures import encode, photo
 from tests.pace import slowness
 from ui import serving
@@ -254,8 +256,8 @@ def test_a_full_queue_says_so(serve: Any, tmp_path: Path, monkeypatch: pytest.Mo
     client = Client(serve(slow), verbose=False)
     jobs = [client.submit(picture(tmp_path), api_name="/detect")]
     assert started.wait(HANGS)
-    jobs.append(client.submit(picture(tmp_path), api_name="/detect"))  # waits
-    time.sleep(1)
+    jobs.append(client.submit(picture(tmp_path), api_name="/detect"))
+    assert until(lambda: jobs[1].status().code == Status.IN_QUEUE)
     late = client.submit(picture(tmp_path), api_name="/detect")
     with pytest.raises(Exception, match="(?i)queue is full"):
         late.result(timeout=HANGS)

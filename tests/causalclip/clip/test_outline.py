@@ -56,7 +56,7 @@ def test_a_tower_of_a_folder_gives_what_open_clips_modules_give(quick_gelu: bool
     ours = load_tower(f"local-dir:{tmp_path}", dtype=torch.float32)
     a, b = (tower(views(2), shares=True) for tower in (ours, theirs))
     for one, other in zip([*a.cls, *a.patches, *a.rests], [*b.cls, *b.patches, *b.rests], strict=True):
-        assert torch.equal(one, other)
+        assert torch.allclose(one, other, atol=1e-5)  # weights that lie elsewhere in memory may be added up otherwise
 
 
 def test_judging_imports_no_library_of_towers(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from causalclip.provenance.reading import Provenance, read_provenance
 from causalclip.provenance.tifftags import Tags
 from tests.makers.metadata_files import SOURCE, exif_block, jpeg_exif, jpeg_iptc, jpeg_with, jpeg_xmp, png_texts, xmp
 from tests.makers.pictures import chunk, encode, photo, segment, tiff, tiff_tags
+from tests.pace import slowness
 
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
 GENERATED = f'Iptc4xmpExt:DigitalSourceType="{SOURCE}trainedAlgorithmicMedia"'
@@ -60,7 +61,7 @@ def test_entities_are_refused_in_every_encoding(encoding: str, declared: str, ki
     body = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(packet.encode(encoding))
     started = time.process_time()
     p = read_provenance(data[:33] + chunk(b"iTXt", body) + data[33:], "PNG")
-    assert time.process_time() - started < 0.5
+    assert time.process_time() - started < 0.5 * slowness()
     assert p.fields == ()
     assert p.notes == (DAMAGED_XMP,)
 
@@ -128,7 +129,7 @@ def test_a_tiff_of_tags_that_share_their_bytes_costs_little() -> None:
     for hostile in (bomb, numbers + bytes(2**20)):
         started = time.process_time()
         p = read_provenance(hostile, "TIFF")
-        assert time.process_time() - started < 0.5
+        assert time.process_time() - started < 0.5 * slowness()
         assert p.fields == ()
 
 
@@ -161,6 +162,6 @@ def test_countless_tables_cost_little() -> None:
     many = jpeg_with(*[segment(0xDB, (b"\0" + bytes([1] * 64)) * 1000)] * 300)
     started = time.process_time()
     p = read_provenance(many, "JPEG")
-    assert time.process_time() - started < 0.5
+    assert time.process_time() - started < 0.5 * slowness()
     assert p.jpeg is not None
     assert p.jpeg.quality == 80

@@ -21,6 +21,7 @@ from tests.makers.metadata_files import (
     xmp,
 )
 from tests.makers.pictures import chunk, encode, photo, segment
+from tests.pace import slowness
 
 CAMERA = {271: b"Canon", 272: b"EOS R5", 305: b"Lightroom 9", 306: b"2026:05:02 10:00:00", 315: b"A. Person"}
 TAKEN = {36867: b"2026:05:01 09:30:00\0", 42036: b"RF50mm\0"}
@@ -190,7 +191,7 @@ def test_hostile_metadata_takes_little_time_and_space(name: str) -> None:
     data = make()
     started = time.process_time()
     p = read_provenance(data, container)  # type: ignore[arg-type]
-    assert time.process_time() - started < 0.5
+    assert time.process_time() - started < 0.5 * slowness()
     assert len(json.dumps(p.as_dict())) < 40_000
 
 

@@ -23,8 +23,8 @@ def test_the_attack_turns_the_answer_and_purification_brings_it_back(models: Mod
     now, kept = run(models, example), stored(example)
     tried = Tried(example, now.said["clean"], now.said["adversarial"], now.said["purified"])
     assert tried.holds, f"{tried.words}. It holds no longer: python scripts/prepared.py looks for others."
-    # Another processor rounds otherwise: an attack ends elsewhere, and of two words that are as likely a caption takes the
-    # other one. How likely the answer is moves by less than a hundredth, and by more where a model has changed.
+    # Another processor rounds otherwise: an attack ends elsewhere, and of two words that are as likely a caption takes
+    # the other one. How likely the answer is moves by less than a hundredth, and by more where a model has changed.
     old = "assets/purify is out of date: python scripts/prepared.py --keep"
     assert Tried(example, kept.said["clean"], kept.said["adversarial"], kept.said["purified"]).holds, old
     assert kept.said["clean"].answer == now.said["clean"].answer, old

@@ -41,7 +41,8 @@ def test_a_view_does_not_depend_on_the_others(tmp_path: Path) -> None:
     tower = load_judge(write_int8_tower(tmp_path), runtime="int8-avx2")
     together, alone = tower(views(5), shares=True), tower(views(5)[3:4])
     assert len(together.cls[-1]) == len(together.shares[0].weight) == 5
-    assert torch.allclose(together.cls[-1][3:4], alone.cls[-1], atol=1e-5)
+    # A processor may round otherwise in a batch: one level more then moves it by 0.02, one scale for all by 0.05.
+    assert far(together.cls[-1][3:4], alone.cls[-1]) < 0.03
 
 
 def test_without_a_list_of_outliers_it_is_float32(tmp_path: Path) -> None:
