@@ -4,11 +4,13 @@ import ast
 import importlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.readme import PAGES, filled
+from causalclip.training.recipe import Recipe
 from tests.conftest import ROOT
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -70,6 +72,15 @@ def test_every_setting_of_the_app_is_in_the_table_of_settings() -> None:
     table = (ROOT / "docs" / "hosting.md").read_text(encoding="utf-8")
     assert settings
     assert {name for name in settings if f"| `{name}` |" not in table} == set()
+
+
+def test_the_recipe_for_other_towers_is_the_shipped_one_but_for_its_layers(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "towers.md").read_text(encoding="utf-8")
+    file = tmp_path / "layers24.json"
+    file.write_text("".join(re.findall(r"^    (\{.*?\})\n\n", page, re.DOTALL | re.MULTILINE)))
+    given, shipped = (Recipe.read(f) for f in (file, ROOT / "benchmarks" / "detection" / "configs" / "gates.json"))
+    assert len(given.parts) == len(shipped.parts)
+    assert replace(given, parts=shipped.parts, revision=shipped.revision) == shipped
 
 
 @pytest.mark.parametrize("page", MARKDOWN, ids=named)
