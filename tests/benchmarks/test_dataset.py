@@ -73,7 +73,7 @@ def test_repositories_that_join_later_are_drawn_from_apart_and_count_once_they_a
     assert ledger["summary"]["share"] == pytest.approx((4 + 40 * 38 / 39) / 44, abs=1e-4)
     low, high = ledger["summary"]["interval"]
     assert low < ledger["summary"]["share"] < high <= 1
-    assert f"| the whole table of {part['date']}, estimated | 42 |  | 44 | 97.7 % |" in page.rebuilt(ledger)
+    assert f"| the table as it was then, {part['date']}, estimated | 42 |  | 44 | 97.7 % |" in page.rebuilt(ledger)
     again = rebuilding.rebuild(file, host.mirrors, tmp_path)
     assert again["strata"] == ledger["strata"]
     assert len(again["runs"]) == len(ledger["runs"])
@@ -175,11 +175,12 @@ def test_hints_and_shares_are_told_as_they_are() -> None:
 def test_a_check_that_takes_over_ten_minutes_misses_its_aim() -> None:
     runs = {"cold": {"seconds": 700, "processor_seconds": 71, "load": [9, 4]}}
     report = {
+        "pictures": 1234,
         "hints": {},
         "faults": 0,
         "runs": runs | {"warm": {"seconds": 601, "processor_seconds": 20, "load": [4, 5]}},
     }
-    assert "700 seconds (71 of processors, load 4 to 9) without thumbnails" in page.hints(report)
+    assert "of 1,234 rows took 700 seconds (71 of processors, load 4 to 9) without thumbnails" in page.hints(report)
     assert [aim.reached for aim in page.check_aims(report)] == [False]
     report["runs"]["warm"]["seconds"] = 599
     assert [aim.reached for aim in page.check_aims(report)] == [True]
