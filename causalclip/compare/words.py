@@ -15,7 +15,7 @@ ANSWERS: dict[Answer, str] = {
     "same scene, another moment": N_("Same scene, another moment"),
     "no match": N_("No match"),
 }
-NOT_TOLD = N_("A difference of size, crop, tone, sharpness or compression alone is not told as a change.")
+NOT_TOLD = N_("A difference of size, crop, tone, sharpness or compression alone does not count as a change.")
 NO_MATCH = N_(
     "Too few points of the two pictures agree. They show different things, or one was cropped or changed so far that "
     "this comparison cannot lay it over the other."
@@ -28,8 +28,8 @@ MIRRORED = N_("Left and right are swapped.")
 NOTHING = N_("No part differs by more than compression explains. Small or faint changes can be missed.")
 IDENTICAL = N_("Every pixel is the same in both.")
 INSIDE = (
-    N_("Compared is the picture inside the first one, from ({left}, {top}) to ({right}, {bottom})."),
-    N_("Compared is the picture inside the second one, from ({left}, {top}) to ({right}, {bottom})."),
+    N_("The picture inside the first one is compared: from ({left}, {top}) to ({right}, {bottom})."),
+    N_("The picture inside the second one is compared: from ({left}, {top}) to ({right}, {bottom})."),
 )
 
 

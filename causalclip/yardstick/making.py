@@ -110,7 +110,7 @@ def findings(profile: Profile, *, shipped: float, at_most: float) -> list[str]:
     limit = decimal(shipped, digits=2)
     if rate.count < len(profile.scores):
         said.append(_(COUNT, counted=number(rate.count)))
-        by = _("By what counts as one: {rate}.", rate=rate.words)
+        by = _("With such pictures counted as one: {rate}.", rate=rate.words)
         said.append(f"{_(high, threshold=limit, accused=number(accused))} {by}")
     else:
         said.append(_(high, threshold=limit, accused=rate.words))
@@ -140,7 +140,9 @@ def _promise(profile: Profile, shipped: float, at_most: float) -> str:
     own = threshold(profile.counted, at_most)
     assert own is not None
     if own <= shipped:
-        strict = N_("{percent} % would be kept from {own} on. The detector's own threshold is stricter, and stays.")
+        strict = N_(
+            "The promise of {percent} % would hold from {own} on. The detector's own threshold is stricter, and stays."
+        )
         return _(strict, percent=percent, own=decimal(own, digits=4))
     return _(
         "With the profile, the threshold is {own}: at most {percent} of 100 real photographs like these are expected "

@@ -126,7 +126,7 @@ class PartSection:
 def _chooser(drawn: Image.Image, sides: Sequence[float]) -> str:
     """The picture with a frame on it, which assets/part.js has people drag, and which moves the sliders."""
     data = "".join(f" data-{name}='{side:g}'" for (name, _words, _at), side in zip(SIDES, sides, strict=True))
-    alt = escape(_("The picture with the parts that were found framed"))
+    alt = escape(_("The picture, with a frame around each part that was found"))
     return (
         f"<button type='button' class='cc-do cc-choose' aria-pressed='false'>{_(CHOOSE)}</button>"
         f"<p class='cc-small' id='part-how'>{_(HOW)}</p>"

@@ -117,8 +117,8 @@ def _removed(detection: Detection, order: Order, count: int, left: float, random
     """count: how many channels; left, random: the score without the first ones, and without as many at random."""
     edges = detection.low, detection.high
     return ngettext(
-        "Without the {n} channel {order}, the score goes from {before} to {after}: {band}. Without {n} random one it "
-        "goes to {random}, on average of {draws} draws. Removed means: as in the average training picture.",
+        "Without {n} channel of those {order}, the score goes from {before} to {after}: {band}. Without {n} random "
+        "channel it goes to {random}, on average of {draws} draws. Removed means: as in the average training picture.",
         "Without the {n} channels {order}, the score goes from {before} to {after}: {band}. Without {n} random ones it "
         "goes to {random}, on average of {draws} draws. Removed means: as in the average training picture.",
         count,

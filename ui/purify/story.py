@@ -7,8 +7,8 @@ from html import escape
 from causalclip.languages import N_, _
 
 PURPOSE = N_(
-    "Somebody adds a change that nobody sees, so that a vision-language model describes another picture. Here it can "
-    "be seen, removed, and measured what that costs. It is a demonstration with a small model, and no way to judge "
+    "Somebody adds a change that nobody sees, so that a vision-language model describes another picture. Here you can "
+    "see it, remove it, and measure what that costs. It is a demonstration with a small model, and no way to judge "
     "whether a picture was generated."
 )
 _CAT = (

@@ -180,7 +180,7 @@ def test_the_picture_inside_a_screenshot_is_compared(picture: np.ndarray, change
         across = (200 - right, 200 - left) if mirrored else (left, right)
         there = 100 + across[0], 400 + top, 100 + across[1], 400 + bottom
         assert overlap(getattr(found.changes[0], box), there) > 0.35
-        assert "Compared is the picture inside the" in found.sentence
+        assert "The picture inside the" in found.sentence
         assert json.loads(json.dumps(found.as_dict()))["inside"] == [list(b) if b else None for b in found.inside]
 
 

@@ -89,7 +89,7 @@ def test_photographs_become_a_profile_that_holds_no_names() -> None:
     assert "3 are too few for 5 %: 59 are needed." in said
     assert "one camera (Nikon Z 6)" in said
     assert "known to be generated" in said
-    assert re.search(r"stability: \d\. By what counts as one: \d of 3 \(", said)
+    assert re.search(r"stability: \d\. With such pictures counted as one: \d of 3 \(", said)
 
 
 def noise_as_saved(data: bytes) -> np.ndarray:
