@@ -3,13 +3,14 @@
   // gets one, and the server says what is wrong with a file that is no picture. Files are also renamed, so that the name
   // that a person gave a picture never leaves the browser.
   const types = { avif: "image/avif", heic: "image/heic", heif: "image/heif", tif: "image/tiff", tiff: "image/tiff" };
+  const ENDING = /\.(avif|bmp|gif|hei[cf]|jpe?g|png|tiff?|webp)$/i;  // of another kind it may be all of the name
   const place = ".cc-picture";
   const inputOf = (element) => element && element.querySelector("input[type=file]");
 
   const plain = (file) => {
-    const ending = (file.name.split(".").pop() || "").toLowerCase().replace(/[^a-z0-9]/g, "");
+    const ending = ENDING.exec(file.name)?.[1].toLowerCase();
     const kind = file.type.startsWith("image/") ? file.type : types[ending] || "image/unknown";
-    return new File([file], `picture.${ending}`, { type: kind });
+    return new File([file], ending ? `picture.${ending}` : "picture", { type: kind });
   };
 
   const fill = (input, files) => {
@@ -37,7 +38,7 @@
       event.stopImmediatePropagation();
       input.value = "";
       field.dispatchEvent(new Event("cc-large", { bubbles: true }));
-    } else if (input.files[0].name !== plain(input.files[0]).name) fill(input, input.files);
+    } else fill(input, input.files);
   }, true);
   document.addEventListener("drop", (event) => offer(event, event.dataTransfer.files, inputOf(fieldOf(event))), true);
   // The field's own button would send what it reads past all this, and say nothing where it finds no picture.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, FileChooser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, FileChooser, FilePayload, Page, expect
 
 import app
 from causalclip.examine.examination import conclude
@@ -166,6 +166,16 @@ def test_file_names_stay_in_the_browser(judged: Page, uploads: Path) -> None:
     assert list(uploads.rglob("picture.jpg"))
     assert not list(uploads.rglob("*ministry*")), list(uploads.rglob("*ministry*"))
     assert "ministry" not in judged.content()
+
+
+def test_a_file_name_without_an_ending_stays_there_too(open_page: Open, files: dict[str, Path], uploads: Path) -> None:
+    """All of it could be taken for one."""
+    page, data = open_page(), files["photo.jpg"].read_bytes()
+    given: FilePayload = {"name": "my-source-in-parliament", "mimeType": "", "buffer": data}
+    page.locator("#picture input[type=file]").set_input_files(given)
+    assert verdict(page) in VERDICTS
+    assert list(uploads.rglob("picture"))
+    assert not [path for path in uploads.rglob("*") if "parliament" in path.name]
 
 
 def test_an_example_is_judged(open_page: Open) -> None:
