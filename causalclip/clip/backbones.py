@@ -21,6 +21,7 @@ from torch import Tensor
 
 from causalclip.clip.int8.compiled import CompiledTower, is_int8
 from causalclip.clip.int8.quantised import QuantisedTower, read_outliers
+from causalclip.clip.int8.weight_only import WeightOnlyTower
 from causalclip.clip.outline import Outline, is_plain
 from causalclip.clip.runtime import Runtime, choose_runtime, fast_dtype
 from causalclip.clip.tower import Tower
@@ -49,7 +50,13 @@ def load_judge(name: str = DEFAULT, *, runtime: Runtime | None = None) -> Tower:
     return load_tower(name, dtype=dtype, runtime=runtime)
 
 
-def load_tower(name: str = DEFAULT, *, dtype: torch.dtype | None = None, runtime: Runtime | None = None) -> Tower:
+def load_tower(
+    name: str = DEFAULT,
+    *,
+    dtype: torch.dtype | None = None,
+    runtime: Runtime | None = None,
+    weight_only: bool = False,
+) -> Tower:
     """Loads an image tower, frozen and in evaluation mode.
 
     Args:
@@ -58,6 +65,8 @@ def load_tower(name: str = DEFAULT, *, dtype: torch.dtype | None = None, runtime
         dtype: of its matrix products; None picks the processor's fast one.
         runtime: int8 or int8-avx2 keep matrices int8 that are stored so; the tower then judges alone
             (causalclip.clip.int8.compiled, causalclip.clip.int8.quantised).
+        weight_only: matrices that are stored as int8 stay so in memory, and are float while they are multiplied with
+            (causalclip.clip.int8.weight_only).
 
     Raises:
         WeightsMissing: the weights are neither in the folder nor to be had from the hub.
@@ -67,7 +76,7 @@ def load_tower(name: str = DEFAULT, *, dtype: torch.dtype | None = None, runtime
     name, _, size = name.partition("@")
     folder = Path(name.removeprefix(LOCAL)) if name.startswith(LOCAL) else ASSETS / name
     if (folder / "config.json").is_file():
-        tower = _from_folder(folder, dtype, runtime)
+        tower = _from_folder(folder, dtype, runtime, weight_only=weight_only)
     elif name.startswith(TIMM):
         tower = _from_timm(name.removeprefix(TIMM), dtype)
     elif name.startswith(LOCAL) or "/" not in name:
@@ -88,7 +97,7 @@ def shared_tower(name: str = DEFAULT) -> Tower:
 @cache
 def _shared(name: str) -> Tower:
     with torch.inference_mode(False):  # whoever asks first, others need gradients through it
-        return load_tower(name)
+        return load_tower(name, weight_only=True)
 
 
 def empty_visual(config: dict[str, Any]) -> VisionTransformer:
@@ -101,7 +110,7 @@ def empty_visual(config: dict[str, Any]) -> VisionTransformer:
         return CLIP(config["embed_dim"], vision, text, quick_gelu=config.get("quick_gelu", False)).visual
 
 
-def _from_folder(folder: Path, dtype: torch.dtype, runtime: Runtime | None) -> Tower:
+def _from_folder(folder: Path, dtype: torch.dtype, runtime: Runtime | None, *, weight_only: bool) -> Tower:
     config = json.loads((folder / "config.json").read_text())
     stored = read_shards(folder)
     normal = {"mean": config["mean"], "std": config["std"]}
@@ -110,6 +119,8 @@ def _from_folder(folder: Path, dtype: torch.dtype, runtime: Runtime | None) -> T
         return CompiledTower(visual, stored, **normal)
     if runtime == "int8-avx2" and is_int8(stored) and is_plain(config) and (outliers := read_outliers(folder)):
         return QuantisedTower(visual, stored, outliers=outliers, **normal)
+    if weight_only and is_int8(stored) and is_plain(config):
+        return WeightOnlyTower(visual, stored, **normal, dtype=dtype)
     visual.load_state_dict(dequantize(stored), assign=True)
     return Tower(visual, **normal, dtype=dtype)
 

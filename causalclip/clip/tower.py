@@ -189,7 +189,7 @@ class Tower(nn.Module):
     def _layer(self, block: Any, x: Tensor, trace: Trace | None, *, cls_alone: bool) -> Tensor:
         B, T, D = x.shape
         H = block.attn.num_heads
-        qkv = F.linear(block.ln_1(x).to(self.dtype), block.attn.in_proj_weight, block.attn.in_proj_bias)
+        qkv = self._project(block, block.ln_1(x).to(self.dtype))
         q, k, v = qkv.view(B, T, 3, H, D // H).permute(2, 0, 3, 1, 4)  # each (B, H, T, D/H)
         if hasattr(block.attn, "place"):  # timm's (causalclip.clip.timm_visual)
             q, k = block.attn.place(q, k)
@@ -204,6 +204,10 @@ class Tower(nn.Module):
         if trace is not None:
             trace.rests[-1] = trace.rests[-1] + added[:, 0]
         return x + added
+
+    def _project(self, block: Any, x: Tensor) -> Tensor:
+        """[B, T, D] -> queries, keys and values side by side, [B, T, 3 D]."""
+        return F.linear(x, block.attn.in_proj_weight, block.attn.in_proj_bias)
 
     def _keep_shares(self, block: Any, q: Tensor, k: Tensor, v: Tensor, attended: Tensor, trace: Trace) -> Tensor:
         """Writes the CLS row of the attention as its sum over tokens, in float32, so that the parts add up exactly."""

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from causalclip.clip.backbones import DEFAULT, shared_tower
+from causalclip.clip.int8.weight_only import WeightOnlyLinear
 from causalclip.clip.tower import Tower
 from causalclip.clip.weights import ASSETS, WeightsMissing
 from purifier.vlm.model import EmbeddedVLM
@@ -49,20 +50,29 @@ class Eye:
         Raises:
             ValueError: it was trained for another tower.
         """
-        own, updated = dict(original.named_parameters()), self._shapes()
-        if updated != {name: p.shape for name, p in own.items() if name in updated or name.endswith(WEIGHTS)}:
+        own, updated, shapes = dict(original.named_parameters()), self._shapes(), _shapes_of(original)
+        if updated != {name: shape for name, shape in shapes.items() if name in updated or name.endswith(WEIGHTS)}:
             raise ValueError(
                 "This eye is for another tower than the model's. Train it again: python -m purifier train-eye."
             )
-        tower = copy.deepcopy(original, {id(p): p for name, p in own.items() if name not in updated})
+        shared = {name: p for name, p in own.items() if name not in updated} | dict(original.named_buffers())
+        tower = copy.deepcopy(original, {id(tensor): tensor for tensor in shared.values()})
         with torch.no_grad():
             for name, parameter in tower.named_parameters():
                 if name.endswith(WEIGHTS):
-                    up, down = (self.tensors[name.removesuffix(".weight") + end].float() for end in (UP, DOWN))
+                    up, down = self._update(name)
                     parameter.copy_(parameter.float() + up @ down)
                 elif name in self.tensors:
                     parameter.copy_(self.tensors[name])
+        for name, layer in _stored_layers(tower).items():
+            if name in updated:
+                layer.update(*self._update(name))
         return tower
+
+    def _update(self, name: str) -> tuple[Tensor, Tensor]:
+        """Of a matrix by its parameter's name: W.up and W.down, float32."""
+        up, down = (self.tensors[name.removesuffix(".weight") + end].float() for end in (UP, DOWN))
+        return up, down
 
     def _shapes(self) -> dict[str, torch.Size]:
         """Of what is updated in the tower, by name."""
@@ -94,6 +104,17 @@ class Eye:
             raise WeightsMissing(f"There is no eye in {folder.name!r}. Train one: python -m purifier train-eye.")
         facts = json.loads((folder / "config.json").read_text())["facts"]
         return cls(load_file(folder / "model.safetensors"), facts)
+
+
+def _stored_layers(tower: Tower) -> dict[str, WeightOnlyLinear]:
+    """The layers whose matrices are no parameters, by the names that these would have."""
+    return {f"{name}.weight": m for name, m in tower.named_modules() if isinstance(m, WeightOnlyLinear)}
+
+
+def _shapes_of(tower: Tower) -> dict[str, torch.Size]:
+    """Of all parameters by name, and of those matrices."""
+    stored = {name: layer.matrix.shape for name, layer in _stored_layers(tower).items()}
+    return {name: p.shape for name, p in tower.named_parameters()} | stored
 
 
 def shared_eye(name: str = DEFAULT) -> Tower:

@@ -59,10 +59,10 @@ def test_missing_folders_say_what_to_do(name: str) -> None:
 def test_two_threads_that_ask_at_once_share_one_tower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name, loads = write_tower(tmp_path), []
 
-    def slow(name: str) -> Tower:
+    def slow(name: str, **options: bool) -> Tower:
         loads.append(name)
         time.sleep(0.1)
-        return load_tower(name)
+        return load_tower(name, **options)
 
     monkeypatch.setattr("causalclip.clip.backbones.load_tower", slow)
     with ThreadPoolExecutor(2) as pool:
