@@ -9,8 +9,9 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from causalclip.examine.kind import NO_ANSWER
 from causalclip.languages import N_, _
-from causalclip.report import card, provenance_panel, stability_panel
+from causalclip.report import card, part_panel, provenance_panel, stability_panel
 
 if TYPE_CHECKING:
     from causalclip.examine.examination import Examination
@@ -24,14 +25,28 @@ def write(folder: Path, sha256: str, x: Examination, *, causal: str) -> None:
     said = (
         f"<section aria-label='{_attribute(_('One picture'))}'><h2 tabindex='-1'><bdi>{escape(x.name)}</bdi></h2>"
         f"<button type='button' class='cc-do cc-close'>{_('Close')}</button>"
-        + card.verdict(x.headline, x.detection, x.notes, cautions=x.cautions, stability=x.stability, unlike=x.unlike)
-        + f"<figure><img src='{causal}' alt='{_attribute(_('Causal map over the picture'))}'>"
-        f"<figcaption>{_(READ)}</figcaption></figure>"
+        + card.verdict(
+            x.headline,
+            x.detection,
+            x.notes,
+            cautions=x.cautions,
+            stability=x.stability,
+            unlike=x.unlike,
+            parts=x.parts,
+        )
+        + ("" if x.band == NO_ANSWER else _figure(causal))
+        + part_panel.panel(x.pixels, x.parts)
         + provenance_panel.panel(x.provenance)
         + (stability_panel.panel(x.stability) if x.stability else "")
         + "</section>"
     )
     _file(folder, sha256).write_text(said, encoding="utf-8")
+
+
+def _figure(causal: str) -> str:
+    """The map, which only a verdict has."""
+    alt = _attribute(_("Causal map over the picture"))
+    return f"<figure><img src='{causal}' alt='{alt}'><figcaption>{_(READ)}</figcaption></figure>"
 
 
 def read(folder: Path, sha256: str) -> str:

@@ -8,6 +8,7 @@ import unicodedata
 import warnings
 import zipfile
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,13 +22,17 @@ from pypdf import PdfReader
 from causalclip.clip.weights import WeightsMissing
 from causalclip.examine.batch import CHECKING, UNCHECKED, Row
 from causalclip.examine.cautions import SHORT, Kind
+from causalclip.examine.examination import examine
 from causalclip.examine.headline import ANSWERS, BUT_A_PART, tone_of
+from causalclip.examine.parts import Parts
 from causalclip.languages import LANGUAGES, _, is_rtl, speaking
-from causalclip.report.card import SIGN
+from causalclip.parts.finder import Part
+from causalclip.report.card import LOOKING_FOR_PARTS, SIGN
 from causalclip.report.document import draw_thumbnail
 from causalclip.report.overview import METHOD
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
+from ui.batch import opened as opened_row
 from ui.batch.downloads import write_download
 from ui.batch.kept import Batch
 from ui.batch.opened import gone
@@ -225,6 +230,26 @@ def test_a_row_looks_as_in_detect_and_opens_its_full_result(tab: BatchTab) -> No
     assert tab.open(batch, event(2)) == tab.open(None, event(1)) == gone()
     in_memory = len(json.dumps(list(batch.thumbnails.values())))
     assert in_memory < 10_000  # the results themselves are on disk
+    plain = json.loads(dict(batch.reports())["001-a.json"])["parts"]  # what was found of parts, and no promise to look
+    assert plain["sentence"] in unescape(opened)
+    assert LOOKING_FOR_PARTS not in opened
+
+
+def test_an_opened_row_without_an_answer_has_no_map_of_one(tmp_path: Path) -> None:
+    blank = examine(encode(np.full((90, 90, 3), 80, np.uint8), "PNG"), tiny_detector(), stability=False)
+    opened_row.write(tmp_path, blank.sha256, blank, causal="data:,")
+    said = opened_row.read(tmp_path, blank.sha256)
+    assert "cc-unanswered" in said
+    assert "<figure>" not in said
+
+
+def test_an_opened_row_shows_the_part_that_differs(tmp_path: Path) -> None:
+    square = Part((16, 16, 48, 48), (((16, 16), (48, 16), (48, 48), (16, 48)),), 0.2, 16)
+    x = examine(encode(photo(), "PNG"), tiny_detector(), stability=False)
+    opened_row.write(tmp_path, x.sha256, replace(x, parts=Parts("found", square)), causal="data:,")
+    said = opened_row.read(tmp_path, x.sha256)
+    assert "cc-part-found" in said
+    assert "from (16, 16) to (48, 48)" in said
 
 
 def test_time_left_is_of_those_that_are_not_done() -> None:
