@@ -12,7 +12,7 @@ import logging
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,8 @@ from causalclip.examine.examination import Examination, conclude, look_closer, r
 from causalclip.examine.headline import conclude_all
 from causalclip.examine.kind import NO_ANSWER
 from causalclip.examine.parts import SAID
+from causalclip.examine.parts import WHY as UNKNOWN
+from causalclip.examine.quote import HALVED
 from causalclip.languages import N_, _, ended, in_turn, number
 from causalclip.pictures.archives import MAX_PICTURES, ArchiveError, Member, count_zip, is_zip, read_zip
 from causalclip.pictures.formats import ImageError
@@ -68,7 +70,8 @@ class Row:
     stability. score: the calibrated probability, None if not examined or not answered. survives: Stability.words; the
     key CHECKING until that is known, and UNCHECKED for good if the batch was stopped then. part: a key, of
     causalclip.examine.parts.SAID, or CHECKING. cautions: keys, of causalclip.examine.cautions. claims: a sentence,
-    empty for a file without metadata. problem: a sentence, for a file that was refused.
+    empty for a file without metadata. problem: a sentence, for a file that was refused. halved: whether the picture was
+    judged at half its size.
     """
 
     number: int
@@ -85,6 +88,7 @@ class Row:
     format: str = ""
     sha256: str = ""
     problem: str = ""
+    halved: bool = False
 
     @property
     def beside(self) -> str:
@@ -99,12 +103,15 @@ class Row:
     @property
     def careful(self) -> str:
         """What to be careful about, a short sentence each."""
-        return " ".join(_(SHORT[kind]) for kind in filter(None, self.cautions.split(", ")))
+        short = [SHORT[kind] for kind in filter(None, self.cautions.split(", "))]
+        return " ".join(map(_, [*short, *([HALVED] if self.halved else [])]))
 
     def said(self) -> dict[str, Any]:
         """By the names of COLUMNS, its keys in the reader's language."""
         keys = {name: _(getattr(self, name)) for name in ("answer", "band", "survives", "part", "kind")}
-        return asdict(self) | keys | {"cautions": in_turn(map(_, filter(None, self.cautions.split(", "))))}
+        plain = {name: getattr(self, name) for name in COLUMNS}
+        cautions = [*filter(None, self.cautions.split(", ")), *([UNKNOWN["halved"]] if self.halved else [])]
+        return plain | keys | {"cautions": in_turn(map(_, cautions))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +274,7 @@ def _row(number: int, name: str, loaded: LoadedImage, found: Early) -> Row:
         f"{loaded.width} x {loaded.height}",
         loaded.format,
         loaded.sha256,
+        halved=loaded.halved,
     )
 
 

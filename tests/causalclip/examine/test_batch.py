@@ -22,7 +22,7 @@ from causalclip.examine.batch import (
 )
 from causalclip.examine.headline import ANSWERS
 from causalclip.languages import _, speaking
-from causalclip.pictures import archives
+from causalclip.pictures import archives, formats
 from causalclip.pictures.archives import ArchiveError, read_zip
 from causalclip.pictures.formats import ImageError
 from tests.makers.detectors import tiny_detector
@@ -218,6 +218,18 @@ def test_a_row_is_in_the_language_of_who_asks_and_its_keys_are_not() -> None:
         )
     assert head[1:4] == ["Datei", "Ergebnis", "Score"]
     assert line[2:4] + line[7:8] == ["Nicht eindeutig", "0.5", "klein, dunkel"]
+
+
+def test_a_row_says_that_its_picture_was_judged_at_half_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "MAX_PIXELS", 100_000)
+    large = encode(photo(640, 480), "JPEG")
+    first, *_later, last = (
+        done.row for done in examine_all(lambda: [("a.jpg", large), ("b.png", PNG)], tiny_detector())
+    )
+    assert first.size == "320 x 240"
+    assert "The picture was judged at half its size." in first.careful
+    assert "half its size" in as_csv([first])
+    assert "half its size" not in last.careful + as_csv([last])
 
 
 def test_our_own_failure_is_said_in_the_row(caplog: pytest.LogCaptureFixture) -> None:
