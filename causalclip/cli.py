@@ -17,7 +17,7 @@ from causalclip.clip.places import WeightsMissing, detector_folder
 from causalclip.codes import DONE, REFUSED, TABLE
 from causalclip.compare.command import compare
 from causalclip.dataset.command import data
-from causalclip.examine.kind import NO_ANSWER, WHY
+from causalclip.examine.kind import NO_ANSWER, WHAT_TO_DO, WHY
 from causalclip.languages import N_, _, ended, speaking
 from causalclip.languages.names import ENGLISH
 from causalclip.languages.option import Lang, check_language
@@ -93,8 +93,9 @@ def detect(
     if not files:
         with speaking(lang):
             typer.echo(_("There is no picture there."), err=True)
-    for folder in filter(None, (heatmap_dir, report_dir)):
-        folder.mkdir(parents=True, exist_ok=True)
+    with told(OSError):
+        for folder in filter(None, (heatmap_dir, report_dir)):
+            folder.mkdir(parents=True, exist_ok=True)
     load = cache(partial(load_detector, model, profile=profile))  # by the first picture that can be read
     judge = partial(_judge, load, crop=part, stability=as_json or stability or report_dir is not None)
     refused = not files
@@ -222,6 +223,7 @@ def _words(x: Examination) -> str:
         word,
         "" if by_pixels else f"{_('By the pixels: {answer}.', answer=_(x.band))} {headline.agreement}".strip(),
         _(WHY[x.detection.kind]) if x.band == NO_ANSWER else _(SCORE, score=score, high=high, low=low),
+        *_careful(x),
         f"{_('Survives re-encoding?')} {ended(x.stability.words)} {x.stability.sentence}"
         if x.stability
         else ""
@@ -234,6 +236,18 @@ def _words(x: Examination) -> str:
     if standing := x.detection.standing:
         said += [standing.sentence, standing.rule, *x.unlike]
     return " ".join(filter(None, said))
+
+
+def _careful(x: Examination) -> list[str]:
+    """What the answer must not be read without: weak spots, and a picture at half its size; where there is none, what
+    to do."""
+    from causalclip.examine.cautions import SHORT
+    from causalclip.examine.quote import HALVED
+
+    if x.band == NO_ANSWER:
+        inside = [_(SHORT[caution.kind]) for caution in x.cautions if caution.kind == "inside"]
+        return [_(WHAT_TO_DO[x.detection.kind]), *inside]
+    return [*(caution.sentence for caution in x.cautions), *([_(HALVED)] if x.halved else [])]
 
 
 def _save(path: Path, x: Examination, heatmap_dir: Path | None, report_dir: Path | None) -> None:

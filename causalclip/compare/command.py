@@ -12,6 +12,7 @@ from causalclip.languages.names import ENGLISH
 from causalclip.languages.option import Lang, check_language
 from causalclip.pictures.formats import ACCEPTED, ImageError
 from causalclip.pictures.plaintext import spelt
+from causalclip.running import told
 
 
 def compare(
@@ -53,5 +54,6 @@ def _compare(a: Path, b: Path, *, as_json: bool, out_dir: Path | None) -> None:
         rows = (row(number, change) for number, change in enumerate(found.changes, 1))
         typer.echo("\n".join([f"{headline(found)}. {found.sentence}", *notes(*loaded), *rows]))
     if out_dir:
-        save_report(found, loaded[0], loaded[1], out_dir)
+        with told(OSError):
+            save_report(found, loaded[0], loaded[1], out_dir)
     raise typer.Exit(DONE)

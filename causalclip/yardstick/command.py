@@ -59,6 +59,8 @@ def _calibrate(photos: list[Path], fakes: list[Path], detector: Detector, *, sha
     from causalclip.yardstick.making import findings, make_profile
     from causalclip.yardstick.page import as_page
 
+    with told(OSError):  # before the photographs are judged, which takes minutes
+        out.mkdir(parents=True, exist_ok=True)
     looked, refused = _look(photos, detector)
     generated, also = _look(fakes, detector)
     refused += also
@@ -69,7 +71,6 @@ def _calibrate(photos: list[Path], fakes: list[Path], detector: Detector, *, sha
     profile = make_profile(looked, detector, at_most=share, generated=generated)
     shipped = detector.config.calibration.high
     said = findings(profile, shipped=shipped, at_most=share)
-    out.mkdir(parents=True, exist_ok=True)
     profile.write(out / "profile.json")
     page = as_page(said, looked, refused, shipped=shipped, high=profile.high(shipped))
     (out / "summary.html").write_text(page, encoding="utf-8", errors="replace")

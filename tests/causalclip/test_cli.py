@@ -186,10 +186,31 @@ def test_words_for_people(folder: Path, model: str) -> None:
     rest = (
         f"Survives re-encoding? Not checked. An answer that does not survive re-encoding is inconclusive. {TOO_SMALL}"
     )
+    small = "With 160 x 120 pixels the picture is too small to be looked at close up, where most traces are. Look for "
+    rest = f"{small}a larger version. {rest}"
     assert re.fullmatch(rf".*/a\.jpg: (Inconclusive|Likely (not )?generated)\. {scale} {re.escape(rest)}", first)
     assert "probability" not in first
     assert "b.png" in second
     assert third.endswith("not read. The file is empty: it holds no bytes. Choose another file, or upload it again.")
+
+
+def test_the_line_says_what_the_answer_must_not_be_read_without(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(formats, "MAX_PIXELS", 100_000)
+    (tmp_path / "large.jpg").write_bytes(encode(photo(640, 480), "JPEG", quality=40))
+    said = run("detect", tmp_path / "large.jpg", "--model", model).stdout
+    assert "The picture was judged at half its size." in said
+    assert "heavily compressed (JPEG quality about 40 of 100)" in said
+
+
+@pytest.mark.parametrize("option", ["--report-dir", "--heatmap-dir"])
+def test_a_folder_that_cannot_be_made_is_said_in_one_line(folder: Path, model: str, option: str) -> None:
+    result = run("detect", folder / "a.jpg", "--model", model, option, folder / "a.jpg")
+    assert result.exit_code == 1
+    assert str(folder / "a.jpg") in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
 
 
 def test_stability_is_said_where_it_is_asked_for(folder: Path, model: str) -> None:

@@ -87,3 +87,10 @@ def test_a_file_that_is_no_picture_is_refused_with_its_reason(pair: tuple[Path, 
     assert result.exit_code == REFUSED
     assert "not read" in result.stdout
     assert "error" in json.loads(run(pair[0], tmp_path / "no.txt", "--json").stdout)
+
+
+def test_a_folder_that_cannot_be_made_is_said_in_one_line(pair: tuple[Path, Path]) -> None:
+    result = run(*pair, "--out-dir", pair[0])
+    assert result.exit_code == 1
+    assert str(pair[0]) in result.stderr
+    assert "Traceback" not in result.stderr

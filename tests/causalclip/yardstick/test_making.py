@@ -163,6 +163,10 @@ def test_refusals_cost_their_row_and_nothing_at_all_is_an_error(model: str, tmp_
     assert "No photograph could be read there." in done.stderr
     done = run_causalclip("calibrate", tmp_path / "mistyped", "--out", tmp_path / "out", "--model", model)
     assert "mistyped: There is no such file. Check where it is." in done.stderr
+    taken = tmp_path / "note.txt"
+    done = run_causalclip("calibrate", tmp_path, "--out", taken, "--model", model)
+    assert done.exit_code == 1
+    assert done.stderr == f"[Errno 17] File exists: '{taken}'\n"
     bad = run_causalclip("detect", tmp_path / "note.txt", "--profile", tmp_path / "note.txt", "--model", model)
     assert bad.exit_code == 1
     assert "no profile of an archive" in bad.stderr
