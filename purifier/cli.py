@@ -12,11 +12,11 @@ import typer
 
 from causalclip.clip.places import WeightsMissing
 from causalclip.codes import REFUSED, STOPPED, TABLE
-from causalclip.pictures.formats import ACCEPTED
+from causalclip.pictures.formats import MAX_BYTES, MIN_SIDE, NAMES
 from causalclip.pictures.loading import ImageError, load_image
 from purifier import commands
 from purifier.models import Models
-from purifier.names import ATTACKS, OBJECTIVES, check_name, check_png
+from purifier.names import ATTACKS, MAX_PIXELS, OBJECTIVES, check_name, check_png
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__, epilog=TABLE
@@ -28,7 +28,8 @@ app.command("refit-gate")(commands.refit)
 app.command("evaluate")(commands.evaluate)
 app.command("optimise-prompt")(commands.optimise)
 
-In = Annotated[Path, typer.Argument(metavar="IN", help=f"A picture: {ACCEPTED}")]
+SIZES = f"at most {MAX_BYTES >> 20} MB and {MAX_PIXELS / 1e6:g} million pixels, at least {MIN_SIDE} on the shorter side"
+In = Annotated[Path, typer.Argument(metavar="IN", help=f"A picture: {NAMES}; {SIZES}.")]
 Out = Annotated[Path, typer.Option("-o", "--out", help="Where the result goes, as PNG.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON.")]
 Vlm = Annotated[str, typer.Option(help="embedded, a model of the hub, or a folder.")]

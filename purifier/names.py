@@ -4,6 +4,7 @@ from pathlib import Path
 
 ATTACKS = ("fgsm", "pgd", "mi-fgsm", "apgd", "square", "patch")
 OBJECTIVES = ("answer", "caption", "features", "detector")
+MAX_PIXELS = 12_000_000  # of a picture: what a purification holds in memory grows with it
 EMBEDDED, OTHER = "embedded", "other"  # the vision-language model that is shipped, and one that a host has added
 
 

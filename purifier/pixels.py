@@ -9,9 +9,7 @@ from torch import Tensor
 
 from causalclip.languages import N_, _, figure
 from causalclip.pictures.loading import ImageTooLarge
-from purifier.names import check_png
-
-MAX_PIXELS = 12_000_000  # what a purification holds in memory grows with it
+from purifier.names import MAX_PIXELS, check_png
 
 
 def to_tensor(pixels: np.ndarray) -> Tensor:

@@ -35,6 +35,12 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(cli.app, [str(a) for a in arguments])
 
 
+def test_the_help_of_every_command_on_a_picture_says_how_large_it_may_be() -> None:
+    for command in ("attack", "purify", "ask", "caption"):
+        said = " ".join(run(command, "--help").stdout.replace("│", " ").split())
+        assert f"{names.MAX_PIXELS // 10**6} million pixels" in said
+
+
 def row(result: Result) -> dict:
     assert result.exit_code == 0, result.output
     assert len(result.stdout.splitlines()) == 1
