@@ -1,4 +1,6 @@
-"""What the stability check does to verdicts, and what fewer windows cost: python benchmarks/stability.py
+"""What the stability check does to verdicts, and what fewer windows cost:
+
+    python -m benchmarks.stability --originals ORIGINALS
 
 Writes benchmarks/stability.json. On real and generated pictures of the test split of --data, and of `sites` as they
 were found (--originals): how often a mild delivery flips the answer, the bands before and after; and how far each

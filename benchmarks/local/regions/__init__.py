@@ -1,1 +1,1 @@
-"""Ideas of a local head, compared on held-out owners, and the one that is shipped, measured on test pictures."""
+"""Ideas of a local head, compared on held-out owners, and the two best, measured on test pictures; none is shipped."""

@@ -1,4 +1,4 @@
-"""Makes the samples and keeps what a local head sees of them: `python -m benchmarks.local.regions.extract DATA KEPT`.
+"""Makes the samples, keeps what a local head sees of them: `python -m benchmarks.local.regions.extract ORIGINALS KEPT`.
 
 Goes on where it was stopped. OMP_NUM_THREADS sets how many threads it takes.
 """

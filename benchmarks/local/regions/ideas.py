@@ -1,4 +1,4 @@
-"""Ideas of a local head, judged on held-out owners: `python -m benchmarks.local.regions.ideas KEPT -o ideas.json`.
+"""Ideas of a local head, judged on held-out owners: `python -m benchmarks.local.regions.ideas ORIGINALS KEPT`.
 
 Every idea gives each cell of a picture a number, by a model that has seen nothing of the picture's owner. Reported: the
 AUC of the cells inside each picture of known parts, and how well the picture's highest cells part it from photographs.

@@ -1,4 +1,5 @@
-"""The two best ideas on test pictures, beside their controls: `python -m benchmarks.local.regions.measure ...`.
+"""The two best ideas on test pictures, beside their controls:
+`python -m benchmarks.local.regions.measure DATA ORIGINALS KEPT`.
 
 Goes on where it was stopped: rows are kept beside the models.
 """
