@@ -34,6 +34,7 @@ def reports() -> dict[str, dict[str, Any]]:
         "detection/peer.json": about | {"name": "another 1.0", "auc": {"alike": 0.456, "broad": 0.654}},
         "detection/robustness.json": about | _robustness(),
         "detection/splices.json": about | _splices(),
+        "detection/edits.json": about | _edits(),
         "detection/ladder.json": about | {name: _rungs() for name in ("P2: all of train", "P1: one series")},
         "cautions.json": about | {"note": "A note.", "recognised": {"chart, PNG": {"pictures": 20, "recognised": 0.9}}},
         "purification/defences.json": _purification(),
@@ -82,6 +83,11 @@ def _splices() -> dict[str, Any]:
     curves = {"deletion": 0.1, "deletion_random": 0.2, "insertion": 0.4, "insertion_random": 0.3}
     pasted = {"a photograph pasted into a photograph": {"mean": 0.55, "n": 20, "share_above_half": 0.6}}
     return {"splices": 60, "curve_pictures": 40, "auc": auc, "controls": pasted, "curves": curves}
+
+
+def _edits() -> dict[str, Any]:
+    means = {"causal": 0.53, "bright in the middle, whatever is there": 0.68}
+    return {"auc": {"a region": {name: {"mean": mean, "n": 17} for name, mean in means.items()}}}
 
 
 def _rungs() -> list[dict[str, Any]]:

@@ -67,7 +67,7 @@ SECTIONS = (
 )
 
 
-CONTROLS, CAUTIONS = "detection/controls.json", "cautions.json"
+CONTROLS, CAUTIONS, EDITS = "detection/controls.json", "cautions.json", "detection/edits.json"
 FIRST = Section("Where the test pictures fall on the score", TEST, picture.picture)
 QUESTIONS = (
     Section("How often is a photograph accused?", TEST, questions.accused),
@@ -77,9 +77,9 @@ QUESTIONS = (
     Section("Which generators does it miss?", TEST, questions.generators),
     Section("Which photographs does it mistake?", TEST, questions.photographs),
     Section("Does it still work after a picture was sent on?", ROBUST, questions.sent),
-    Section("Does the map find edits?", SPLICES, questions.edits),
+    Section("Does the map find edits?", SPLICES, questions.edits, beside=EDITS),
     Section("Does it go by the file, the shape or the subject?", CONTROLS, questions.shortcuts, beside=TEST),
-    Section("What does it do to drawings and night shots?", CAUTIONS, questions.weak_spots),
+    Section("What does it do to drawings and night shots?", CAUTIONS, questions.weak_spots, beside=TEST),
 )
 
 
@@ -118,7 +118,8 @@ def _drawn(section: Section, folder: Path) -> str:
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
         if section.beside:
-            report["beside"] = json.loads((folder / section.beside).read_text(encoding="utf-8"))
+            other = folder / section.beside
+            report["beside"] = json.loads(other.read_text(encoding="utf-8")) if other.is_file() else {}
         if section.needs and not report.get(section.needs):
             return "<p class='cc-small'>Not measured yet: this run left it out.</p>"
         return section.draw(report) + _about(report, section.file)

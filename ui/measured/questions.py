@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from ui.charts import Axis, Mark, bar, marks, table, wilson
-from ui.measured.words import Report, percent, set_name, sets_of, source_name
+from ui.measured.words import Report, known, percent, set_name, sets_of, source_name
 
 FEW = 10  # pictures of a source: with fewer, its order among the others is chance
 WORST = 6  # sources that are shown
@@ -98,10 +98,22 @@ def edits(report: Report) -> str:
     words = (
         f"<p>A generated part was pasted into {report['splices']:,} photographs. Of one spot inside and one outside, "
         f"the causal map ranks the inner one higher in {100 * causal['mean']:.0f} of 100 pairs; a coin in 50."
-        f"{beaten}</p>"
+        f"{beaten} {_real_edits(report['beside'])}</p>"
     )
     return words + table(
-        "AUC from 0 to 1; the line is a coin's 0.5", ["map or control", "AUC", "AUC", "pictures"], rows
+        "Pasted parts: AUC from 0 to 1; the line is a coin's 0.5", ["map or control", "AUC", "AUC", "pictures"], rows
+    )
+
+
+def _real_edits(report: Report) -> str:
+    """The same on edits that somebody published; pasted parts say little of those."""
+    found = report.get("auc", {}).get("a region")
+    if not found:
+        return "On real edits it has not been measured."
+    causal, blob = found["causal"], found["bright in the middle, whatever is there"]
+    return (
+        f"On {causal['n']} real edits it does so in {100 * causal['mean']:.0f} of 100 pairs, where a map that is only "
+        f"bright in the middle does in {100 * blob['mean']:.0f}."
     )
 
 
@@ -116,9 +128,21 @@ def shortcuts(report: Report) -> str:
         "<p>A detector can seem good by knowing the wrong thing. On "
         f"{report['beside']['alike']['pictures']:,} pictures, real and generated ones of the same kinds of things, the "
         f"best judge that never looks for traces ({escape(best)}) has an AUC of "
-        f"{judges[best]['alike']:.3f}, this detector {judges['this detector']['alike']:.3f}.</p>"
+        f"{judges[best]['alike']:.3f}, this detector {judges['this detector']['alike']:.3f}.{_elsewhere(judges)}</p>"
     )
     return words + table("AUC from 0 to 1, like content; the line is a coin's 0.5", ["judge", "AUC", "AUC"], rows)
+
+
+def _elsewhere(judges: dict[str, Report]) -> str:
+    """The set on which such a judge does best, where that is another one: there the test leaks."""
+    others = {(name, s): row[s] for name, row in judges.items() if name != "this detector" for s in known(row)}
+    name, where = max(others, key=lambda cell: others[cell])
+    if where == "alike":
+        return ""
+    own = judges["this detector"][where]
+    return (
+        f" On {set_name(where)} such a judge ({escape(name)}) has {others[name, where]:.3f}, this detector {own:.3f}."
+    )
 
 
 def weak_spots(report: Report) -> str:
@@ -129,13 +153,29 @@ def weak_spots(report: Report) -> str:
     ]
     raised = report.get("raised on real, whole pictures")
     dark = (
-        f" Of {raised['pictures']:,} real pictures, {percent(raised['dark'])} get the caution that they are dark. How "
-        "often an answer is wrong on night shots alone has not been measured."
+        f" Of {raised['pictures']:,} real pictures, {percent(raised['dark'])} get the caution that they are dark."
         if raised
         else ""
     )
-    words = f"<p>Drawings, pages and graphics get a caution or no answer. {escape(report['note'])}{dark}</p>"
+    words = (
+        "<p>Drawings, pages and graphics get a caution or no answer. Here it is the caution alone: "
+        f"{escape(report['note'])}{dark} {_night(report['beside'])}</p>"
+    )
     return words + table("Drawings that are recognised", ["kind", "share", "recognised", "pictures"], rows)
+
+
+def _night(test: Report) -> str:
+    """How often photographs taken at night are accused; of generated ones nothing is known."""
+    night = test.get("groups", {}).get("hard", {}).get("night")
+    if not night:
+        return "How often an answer is wrong on night shots alone has not been measured."
+    count, accused = night["pictures"], round(night["accused"] * night["pictures"])
+    low, high = (percent(end) for end in wilson(accused, count))
+    return (
+        f"Of {count:,} photographs of the test that were taken at night, by {night['owners']} owners, {accused} are "
+        f"called likely generated (which fits a share of {low} to {high}), and for {percent(night['inconclusive'])} "
+        "the answer is inconclusive. Of generated pictures of a night this was not measured."
+    )
 
 
 def _answered(test: Report, kind: str, bands: tuple[str, ...], words: str) -> str:

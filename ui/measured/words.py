@@ -38,6 +38,8 @@ SETS_WORDS = (
     "<b>Many generators</b>: real and generated pictures, whatever they show. <b>Like content</b>: real and generated "
     "photographs of the same kinds of thing, from sites whose owners say which is which; this is harder, and nearer to "
     "what a newsroom meets. <b>Newer sites</b>: the same from other sites, whose pictures are newer on the whole. "
+    "<b>Sites drawn by lot</b>: owners drawn from those that were added in November 2026; most of them have real "
+    "pictures alone or generated ones alone, so that what a picture shows can give it away. "
     "<b>Edited</b>: photographs, some with a part that a generator changed; one verdict on the whole picture is not "
     "expected to find those. <b>All</b>: all of these together."
 )

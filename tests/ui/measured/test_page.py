@@ -234,6 +234,31 @@ def test_a_defence_that_was_asked_fewer_questions_says_so() -> None:
     assert purification(report).count("<small>(26 questions)</small>") == 1
 
 
+def test_the_map_is_told_on_real_edits_too_and_night_shots_where_they_were_measured(tmp_path: Path) -> None:
+    folder = write_reports(tmp_path)
+    said = text(page(folder))
+    assert (
+        "On 17 real edits it does so in 53 of 100 pairs, where a map that is only bright in the middle does in" in said
+    )
+    assert "On many generators such a judge (content alone (64 px thumbnail)) has 0.710, this detector 0.810." in said
+    assert "night shots alone has not been measured" in said
+    file = folder / "detection" / "test.json"
+    night = {"pictures": 155, "owners": 20, "accused": 0.0, "inconclusive": 0.013}
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"groups": {"hard": {"night": night}}}))
+    (folder / "detection" / "edits.json").unlink()
+    said = text(page(folder))
+    assert "by 20 owners, 0 are called likely generated (which fits a share of 0 % to 2 %), and for 1 % the" in said
+    assert "On real edits it has not been measured." in said
+
+
+def test_a_judge_that_looks_for_no_traces_is_told_where_it_does_best() -> None:
+    shape, own = {"alike": 0.4, "sites": 0.9}, {"alike": 0.8, "sites": 0.95}
+    report = {"shape": shape, "this detector": own, "beside": {"alike": {"pictures": 9}}}
+    assert "On sites drawn by lot such a judge (shape) has 0.900, this detector 0.950." in questions.shortcuts(report)
+    report["shape"] = {"alike": 0.9, "sites": 0.4}
+    assert "such a judge" not in questions.shortcuts(report)
+
+
 def test_what_a_score_means_names_how_many_got_one_and_no_empty_range() -> None:
     """Fewer than all test pictures: some get no score."""
     rows = [
