@@ -17,7 +17,6 @@ SETS = {
     "all": "all",
 }
 AIMS = {"broad": 0.97, "alike": 0.94, "fresh": 0.975, "sites": 0.94}  # for AUC, as in benchmarks/tables/verdicts.py
-MAP_AIM = 0.8
 SOURCES = {
     "camera-exif": "camera files with EXIF",
     "cid22-pexels": "CID22 (Pexels)",
