@@ -126,13 +126,14 @@ def test_hostile_claims_are_bounded_and_escaped(picture: bytes) -> None:
     }
     other = {"label": "org.test.odd", "data": {"digitalSourceType": [1, {"x": SCRIPT}], "y": ["z" * 1000] * 50}}
     signed = sign(picture, evil, actions, other, generator=SCRIPT)
+    started = time.process_time()
     p = read_provenance(signed, "JPEG")
+    assert time.process_time() - started < 2 * slowness()
     drawn = panel(p)
     assert "<script" not in drawn
     assert "&lt;script&gt;" in drawn
     assert "\u202e" not in drawn
     assert len(json.dumps(p.as_dict())) < 10_000
-    assert p.seconds < 2
 
 
 def test_trust_list_holds_authorities_that_are_valid() -> None:
