@@ -1,6 +1,7 @@
 // Functions that run in the page. Each stands alone: the browser takes its text, and nothing around it.
 
-// The addresses of a picture that the page offers, the largest first, and where it is seen.
+// The addresses of a picture that the page offers, the largest first, and where it is seen; null in a frame, whose own
+// coordinates are not those of a screenshot.
 export function locate(url) {
   const images = [...document.images];
   const image = images.find((one) => one.currentSrc === url) ?? images.find((one) => one.src === url);
@@ -18,7 +19,7 @@ export function locate(url) {
   if (waiting) wide.unshift(new URL(waiting, document.baseURI).href);
   const box = image.getBoundingClientRect();
   const rect = { x: box.x, y: box.y, width: box.width, height: box.height, ratio: window.devicePixelRatio };
-  return { offered: wide, rect };
+  return { offered: wide, rect: window === window.top ? rect : null };
 }
 
 // Pictures that are seen now, also those in CSS: [{ url, rect }], the largest first.

@@ -9,7 +9,7 @@ from threading import Event
 
 import numpy as np
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import BrowserContext, expect
 
 from causalclip.examine.examination import Examination
 from causalclip.examine.kind import WHAT_TO_DO, WHY
@@ -109,6 +109,22 @@ def test_a_screenshot_is_named_as_one(extended_with: Callable[..., Extended], si
     browser.step("answered")
     expect(browser.panel.locator("#said")).to_contain_text("a screenshot, which has lost much")
     expect(browser.panel.locator("#said")).to_contain_text("PNG")
+
+
+def test_no_screenshot_is_cut_at_the_place_of_a_picture_in_a_frame(
+    new_context: Callable[..., BrowserContext], sites: Sites
+) -> None:
+    """That is counted from the frame's own corner: what is cut out there would be something else."""
+    folder, site, _ = sites
+    write(folder, "inner", "<img src=small.jpg>")
+    page = new_context().new_page()
+    page.goto(f"{site}/{write(folder, 'outer', '<img src=small.jpg><iframe src=inner.html></iframe>')}")
+    code = (ROOT / "extension" / "page.js").read_text(encoding="utf-8").replace("export ", "")
+    whole, inner = (
+        frame.evaluate(f"url => {{ {code} return locate(url).rect; }}", f"{site}/small.jpg") for frame in page.frames
+    )
+    assert whole["width"] == 320
+    assert inner is None
 
 
 def test_what_gets_no_answer_is_told_why(extended: Extended, sites: Sites) -> None:
