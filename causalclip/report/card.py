@@ -192,7 +192,7 @@ def verdict(
     body = [
         part(parts) if parts and parts.found else "",
         f"<p>{_(UNSTABLE if flipped else MEANING[band])}</p>" if by_pixels else evidence(headline),
-        _scale(detection.probability, detection.low, detection.high, detection.band),
+        _scale(detection.probability, detection.low, detection.high, band),
         _survives(stability, flipped=flipped, checking=checking),
         "" if parts and parts.found else part(parts, checking=checking),
         f"<p>{escape(meant.sentence)}</p>" if meant and by_pixels else "",

@@ -123,6 +123,10 @@ def test_an_answer_that_does_not_survive_is_inconclusive_and_says_why(detection:
     assert "saved as JPEG of quality 70" in text(lost)
     assert "As it is, it would be likely generated" in text(lost)
     assert MEANING["likely generated"] not in text(lost)
+    assert "cc-here'>likely generated" in held
+    assert "cc-here'>inconclusive" in lost  # on the scale, too
+    assert "cc-here'>likely generated" not in lost
+    assert "aria-label='Score 0.90: inconclusive." in lost
 
 
 def test_what_the_file_says_of_itself_is_the_headline_and_the_score_the_second_line(detection: Detection) -> None:
