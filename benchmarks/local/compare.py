@@ -32,7 +32,7 @@ from causalclip.compare.blocks import measure
 from causalclip.compare.changes import find_parts
 from causalclip.compare.comparison import Comparison, compare, plausible
 from causalclip.compare.judging import evidence
-from causalclip.compare.keypoints import place
+from causalclip.compare.keypoints import Searched, place
 from causalclip.dataset.originals import read_originals
 from causalclip.dataset.table import PICTURES
 
@@ -224,7 +224,7 @@ def choose(pictures: list[np.ndarray], pairs: list[tuple[np.ndarray, np.ndarray,
     drawn = [(i // 3, *one) for seed in seeds for i, one in enumerate(made(pictures, seed=seed))]
     print_rule(drawn)
     for _owner, a, b, kind, _mask in tqdm(drawn):
-        placement = place(a, b)
+        placement = place(Searched(a), Searched(b))
         aligned = lay_over(a, b, placement) if placement and plausible(placement, b.shape, a.shape) else None
         blocks = measure(aligned) if aligned else None
         found.append(evidence(placement if aligned else None, blocks))
@@ -234,7 +234,7 @@ def choose(pictures: list[np.ndarray], pairs: list[tuple[np.ndarray, np.ndarray,
             most = max((part.lost for part in parts), default=0.0)
             strengths.append((kind, parts[0].strength if parts else 0.0, most))
     for a, b, answer in tqdm(pairs):
-        placement = place(a, b)
+        placement = place(Searched(a), Searched(b))
         aligned = lay_over(a, b, placement) if placement and plausible(placement, b.shape, a.shape) else None
         found.append(evidence(placement if aligned else None, measure(aligned) if aligned else None))
         answers.append(answer)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from typing import Any
 
 import cv2
@@ -14,7 +16,7 @@ from causalclip.compare.blocks import Blocks, measure
 from causalclip.compare.changes import Part, find_parts, outline
 from causalclip.compare.epipolar import epipolar
 from causalclip.compare.judging import MOST, Answer, evidence, judge, scene, similar
-from causalclip.compare.keypoints import Placement, place, searched_at
+from causalclip.compare.keypoints import Placement, Searched, place, searched_at
 from causalclip.compare.within import Box, Parts, Sizes, cut, in_whole, parts, regions
 from causalclip.compare.words import sentence
 
@@ -91,12 +93,18 @@ def compare(a: np.ndarray, b: np.ndarray) -> Comparison:
     change the answer.
     """
     started = time.perf_counter()
-    found = _laid(a, b, EQUAL if np.array_equal(a, b) else place(a, b))
+    of_a, of_b = _searched(a), _searched(b)
+    found = _laid(a, b, EQUAL if np.array_equal(a, b) else place(of_a(None), of_b(None)))
     if found.answer != "same picture":
-        inside = (_laid(a, b, place(cut(a, one), cut(b, other)), boxes=(one, other)) for one, other in parts(a, b))
+        inside = (_laid(a, b, place(of_a(one), of_b(other)), boxes=(one, other)) for one, other in parts(a, b))
         same = (part for part in inside if part.answer == "same picture")
         found = next(same, None) or (found if found.aligned else _from_two_points(a, b, found))
     return replace(found, seconds=time.perf_counter() - started)
+
+
+def _searched(pixels: np.ndarray) -> Callable[[Box | None], Searched]:
+    """What is in a box of the picture, searched once: each is laid over up to three parts of the other picture."""
+    return cache(lambda box: Searched(cut(pixels, box)))
 
 
 def _laid(a: np.ndarray, b: np.ndarray, placement: Placement | None, *, boxes: Parts = (None, None)) -> Comparison:

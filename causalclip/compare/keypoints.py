@@ -50,24 +50,40 @@ class Points:
     described: np.ndarray
 
 
-def place(a: np.ndarray, b: np.ndarray) -> Placement | None:
-    """The best placement of one picture (uint8 RGB [H, W, 3]) over another; None where nothing agrees."""
+class Searched:
+    """A picture at search size, and the points that are found in it: once each, however many it is laid over.
+
+    Args:
+        pixels: uint8 RGB [H, W, 3].
+    """
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        self.grey, self.zoom = searched(pixels)
+        self._found: dict[tuple[Method, bool], Points] = {}
+
+    def points(self, method: Method, *, mirrored: bool = False) -> Points:
+        """Of the picture, or of its mirror image."""
+        if (method, mirrored) not in self._found:
+            grey = np.ascontiguousarray(self.grey[:, ::-1]) if mirrored else self.grey
+            self._found[method, mirrored] = find(grey, method)
+        return self._found[method, mirrored]
+
+
+def place(a: Searched, b: Searched) -> Placement | None:
+    """The best placement of one picture over another; None where nothing agrees."""
     best: Placement | None = None
-    small_a, zoom_a = searched(a)
-    small_b, zoom_b = searched(b)
     methods: tuple[Method, ...] = ("SIFT", "ORB")
     for method in methods:
-        points = find(small_a, method)
+        points = a.points(method)
         for mirrored in (False, True):
-            image = np.ascontiguousarray(small_b[:, ::-1]) if mirrored else small_b
-            there = find(image, method)
-            found = _fit(points, there, method, mirrored, min(small_a.size, image.size))
+            there = b.points(method, mirrored=mirrored)
+            found = _fit(points, there, method, mirrored, min(a.grey.size, b.grey.size))
             if found and (best is None or found.inliers > best.inliers):
                 best = found
             needed = max(ENOUGH, 0 if mirrored else CLEAR * min(len(points.at), len(there.at)))
             if best and best.inliers >= needed:
-                return _in_full(best, zoom_a, zoom_b)
-    return _in_full(best, zoom_a, zoom_b) if best else None
+                return _in_full(best, a.zoom, b.zoom)
+    return _in_full(best, a.zoom, b.zoom) if best else None
 
 
 def _in_full(best: Placement, zoom_a: float, zoom_b: float) -> Placement:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from causalclip.compare import Comparison, compare
+from causalclip.compare import Comparison, compare, keypoints
 from causalclip.compare.changes import HIGH
 from causalclip.compare.drawing import draw_boxes, overlaid
 from causalclip.compare.judging import MOST, judge
@@ -154,12 +154,11 @@ def test_a_thumbnail_of_a_large_picture_is_the_same_picture(picture: np.ndarray,
     assert "not compared" not in found.sentence
 
 
-def page(picture: np.ndarray, at: tuple[int, int]) -> np.ndarray:
+def page(picture: np.ndarray, at: tuple[int, int], words: str = "What stands in line {} of this page. ") -> np.ndarray:
     """A screenshot: a picture between rows of words, more than half of the points that a search finds."""
     shown = np.full((1500, 1200, 3), 255, np.uint8)
     for y in range(40, 1500, 24):
-        words = f"What stands in line {y} of this page. " * 3
-        cv2.putText(shown, words, (20, y), cv2.FONT_HERSHEY_DUPLEX, 0.6, (30, 30, 30))
+        cv2.putText(shown, words.format(y) * 3, (20, y), cv2.FONT_HERSHEY_DUPLEX, 0.6, (30, 30, 30))
     top, left = at
     shown[top - 20 : top + picture.shape[0] + 20] = 255
     shown[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
@@ -244,3 +243,21 @@ def test_frames_are_drawn_where_the_boxes_are(picture: np.ndarray, changed: np.n
     pair = overlaid(found)
     assert pair is not None
     assert pair[0].size == pair[1].size
+
+
+def test_of_two_pages_each_part_is_searched_for_points_once(
+    monkeypatch: pytest.MonkeyPatch, picture: np.ndarray
+) -> None:
+    """Every part of one is laid over every part of the other; its points stay what they are."""
+    looked: list[tuple[bytes, str]] = []
+
+    def counted(grey: np.ndarray, method: keypoints.Method) -> keypoints.Points:
+        looked.append((grey.tobytes(), method))
+        return find(grey, method)
+
+    find = keypoints.find
+    monkeypatch.setattr(keypoints, "find", counted)
+    other = page(half(picture)[:200, :200], (300, 200), "{}: QUICK FOXES JUMP. ")
+    compare(page(data.coffee()[:200, :200], (400, 100)), other)
+    assert len(looked) > 8  # more than the pages themselves were laid over each other
+    assert len(looked) == len(set(looked))
