@@ -34,7 +34,7 @@ STYLE = (
     "td,th{text-align:start;vertical-align:top;padding:.2rem 0;padding-inline-end:.5rem;"
     "border-bottom:1px solid #d6d3d1}"
     "img{width:3rem;height:3rem;object-fit:cover;display:block}code{font-size:.7rem;overflow-wrap:anywhere}"
-    ".generated{color:#9a4a06}.not-generated{color:#54308c}.signed{color:#166534}b{white-space:nowrap}"
+    ".generated{color:#9a4a06}.not-generated{color:#54308c}.signed{color:#166534}"
     "@page{size:A4;margin:12mm}tr{break-inside:avoid}"
 )
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"

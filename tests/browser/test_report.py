@@ -13,9 +13,11 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 from pypdf import PdfReader
 
+from causalclip.examine.batch import Row
 from causalclip.examine.examination import examine
 from causalclip.languages import speaking
 from causalclip.report.document import save_reports
+from causalclip.report.overview import Overview, as_html
 from tests.browser.conftest import Open
 from tests.browser.test_detect import give, verdict
 from tests.makers.detectors import Slowed, tiny_detector
@@ -89,6 +91,18 @@ def test_the_report_fits_a_phone(visitor: BrowserContext, tmp_path: Path, langua
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(html.as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_all_counts_of_a_summary_are_in_sight(visitor: BrowserContext) -> None:
+    page = visitor.new_page()
+    page.set_viewport_size({"width": 800, "height": 600})
+    row = Row(
+        1, "a.jpg", "The file says it was partly generated", 0.5, sha256="0" * 64, claims="Something is said. " * 9
+    )
+    page.set_content(
+        as_html(Overview((row,), {}, ", ".join(f"{n} whose file says it was generated" for n in range(6))))
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") <= 800
 
 
 def test_from_a_file_to_a_report_with_a_name_while_others_are_at_work(
