@@ -55,7 +55,7 @@ def make_profile(
         generated: pictures that are known to be generated, of which the profile keeps the scores.
     """
     counted = highest_of_each(looked)
-    sides = np.quantile([one.side for one in looked], (0.01, 0.99))
+    sides = np.quantile([one.side for one in looked], (0.01, 0.99), method="inverted_cdf")  # sizes that there are
     return Profile(
         model=detector.name,
         revision=detector.config.revision,

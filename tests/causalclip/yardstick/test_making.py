@@ -1,6 +1,7 @@
 """From photographs to a profile: what counts as one, and what is said."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,13 @@ def noise_as_saved(data: bytes) -> np.ndarray:
     from causalclip.pictures.loading import load_image
 
     return load_image(data).pixels
+
+
+def test_no_photograph_of_a_small_archive_is_outside_its_sizes() -> None:
+    rows = [replace(looked(0.1, hash_=i), side=side) for i, side in enumerate((451, 512, 640, 741, 1411))]
+    profile = make_profile(rows, tiny_detector(), at_most=0.05)
+    assert profile.sides == (451, 1411)
+    assert profile.unlike(camera="", format="JPEG", side=451, kinds=()) == ()
 
 
 def test_interval_is_clopper_and_pearsons() -> None:
