@@ -15,6 +15,8 @@ def check_name(name: str, known: tuple[str, ...], kind: str) -> None:
 
 
 def check_png(path: Path) -> None:
-    """Raises ValueError if a result would be saved in another format, which would change what was made."""
+    """Raises ValueError if a result would be saved in another format, which would change what was made, or nowhere."""
     if path.suffix.lower() != ".png":
         raise ValueError("Name the result .png: other formats change pixels, and with them what an attack has done.")
+    if not path.parent.is_dir():
+        raise ValueError(f"There is no folder '{path.parent}' for the result. Make it, or name another.")

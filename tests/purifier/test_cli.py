@@ -131,6 +131,8 @@ def test_refused_pictures_give_a_sentence_and_code_2(tmp_path: Path, command: li
         (["attack", "-o", "o.png", "--eps", "-1"], "budget"),
         (["attack", "-o", "o.jpg", "--steps", "1"], "Name the result .png"),
         (["purify", "-o", "o.webp"], "Name the result .png"),
+        (["purify", "-o", "no-such-folder/o.png"], "There is no folder 'no-such-folder' for the result."),
+        (["attack", "-o", "no-such-folder/o.png", "--steps", "1"], "There is no folder 'no-such-folder'"),
         (["ask", "  "], "question is empty"),
         (["ask", "what?", "--eye", "--vlm", "some/model"], "for the embedded model"),
     ],
