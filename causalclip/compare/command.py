@@ -6,13 +6,12 @@ from typing import Annotated
 
 import typer
 
-from causalclip.codes import DONE, REFUSED
+from causalclip.codes import DONE, REFUSED, STOPPED
 from causalclip.languages import _, speaking
 from causalclip.languages.names import ENGLISH
 from causalclip.languages.option import Lang, check_language
 from causalclip.pictures.formats import ACCEPTED, ImageError
 from causalclip.pictures.plaintext import spelt
-from causalclip.running import told
 
 
 def compare(
@@ -54,6 +53,9 @@ def _compare(a: Path, b: Path, *, as_json: bool, out_dir: Path | None) -> None:
         rows = (row(number, change) for number, change in enumerate(found.changes, 1))
         typer.echo("\n".join([f"{headline(found)}. {found.sentence}", *notes(*loaded), *rows]))
     if out_dir:
-        with told(OSError):
+        try:
             save_report(found, loaded[0], loaded[1], out_dir)
+        except OSError as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(STOPPED) from None
     raise typer.Exit(DONE)
