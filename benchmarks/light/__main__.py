@@ -1,7 +1,7 @@
 """What a verdict costs, beside its aims: python -m benchmarks.light [--measure]
 
-Joins what benchmarks/latency.py, load.py and archive.py have kept into one table. --measure runs the three first,
-shortly (five minutes on two quiet cores), and prints how busy the machine was meanwhile. `before` is what
+Joins what benchmarks/latency.py, load.py, archive.py and light/memory.py have kept into one table. --measure runs them
+first, shortly (seven minutes on two quiet cores), and prints how busy the machine was meanwhile. `before` is what
 they had kept on 29 November 2026, before maps waited for the first scores of others and pixels of an archive stayed
 where they are judged; the lines of the archive and of visitors are of an earlier detector there, with more views.
 """
@@ -16,12 +16,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.light.memory import CHECKED
+
 ROOT = Path(__file__).resolve().parents[2]
 BEFORE = ROOT / "benchmarks" / "light" / "before.json"
 RUNS = (
     ("benchmarks/latency.py", "--alone"),
     ("benchmarks/load.py", "--first-verdicts", "--visitors", "16"),
     ("benchmarks/archive.py", "--short", "--pictures", "100"),
+    ("-m", "benchmarks.light.memory"),
 )
 Found = dict[str, Any]  # of each benchmark by its name: what it has kept
 
@@ -35,8 +38,8 @@ LINES: tuple[tuple[str, str, str, Callable[[Found], float | None]], ...] = (
     ("stability check, held to AVX2", "s", "2", lambda found: found["AVX2"]["stability"]),
     ("first verdict of 16 visitors at once, half", "s", "1.5", lambda found: found["visitors"]["first_p50_s"]),
     ("first verdict of 16 visitors at once, 95 %", "s", "3", lambda found: found["visitors"]["first_p95_s"]),
-    ("peak memory of a detection with its check", "MB", "800", lambda found: found["as it is"]["peak_mb"]),
-    ("peak memory with Purify", "MB", "1,100", lambda found: max(row["peak_mb"] for row in found["purification"])),
+    ("peak memory of a detection with its check", "MB", "800", lambda found: found["memory"][CHECKED]),
+    ("peak memory with Purify", "MB", "1,100", lambda found: max(found["memory"].values())),
     ("archive, memory of all with 1 worker", "MB", "1,000", lambda found: found["one"]["peak_mb"]),
     ("archive, memory of all with 2 workers", "MB", "2,000", lambda found: found["two"]["peak_mb"]),
     ("archive, 2 workers, pictures a second", "", "8", lambda found: found["two"]["pictures a second"]),
@@ -46,10 +49,10 @@ LINES: tuple[tuple[str, str, str, Callable[[Found], float | None]], ...] = (
 
 def kept(folder: Path = ROOT / "benchmarks") -> dict[str, float | None]:
     """Each line's number by what the benchmarks have kept last; None where they have not measured it."""
-    latency, load, archive = (
-        json.loads((folder / f"{name}.json").read_text()) for name in ("latency", "load", "archive")
+    latency, load, archive, memory = (
+        json.loads((folder / f"{name}.json").read_text()) for name in ("latency", "load", "archive", "light/memory")
     )
-    found: Found = latency[0]["rows"] | {"purification": latency[0]["purification"]}
+    found: Found = latency[0]["rows"] | {"memory": {r["after"]: r["most_mb"] for r in memory["runtimes"]["int8"]}}
     found["visitors"] = next(row for row in load["first_verdicts"]["rows"] if row["visitors"] == 16)
     found["one"], found["two"] = (archive["speed"][f"archive, {count}"] for count in ("1 worker", "2 workers"))
     return {what: read(found) for what, _, _, read in LINES}

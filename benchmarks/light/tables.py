@@ -1,5 +1,7 @@
 """What a verdict costs, and what was tried to make it cost less."""
 
+from benchmarks.light.memory import CHECKED
+from benchmarks.tables.aims import Aim
 from benchmarks.tables.markdown import Report, table
 
 
@@ -61,3 +63,40 @@ def answers(report: Report) -> str:
         "between bands, or where one runtime alone takes a picture for no photograph."
     )
     return f"{table([*head, 'log-odds apart, median', 'most'], rows)}\n\n{words} {' '.join(said)}"
+
+
+def memory(report: Report) -> str:
+    """Resident MB after each step, by runtime."""
+    runtimes = report["runtimes"]
+    steps = [row["after"] for row in next(iter(runtimes.values()))]
+    rows = [
+        [step, *(f"{found[i]['mb']:,} ({found[i]['files_mb']:,})" for found in runtimes.values())]
+        for i, step in enumerate(steps)
+    ]
+    rows.append(["**the most, with the check**", *(f"**{_checked(found):,}**" for found in runtimes.values())])
+    rows.append(["**the most, with Purify**", *(f"**{found[-1]['most_mb']:,}**" for found in runtimes.values())])
+    words = (
+        "Resident MB of one process, in brackets what of that is pages of files, which processes share. Each runtime "
+        f"is asked for by CAUSALCLIP_RUNTIME, on {report['processor']['name']}, {report['date']}, with PyTorch "
+        f"{report['torch']}. PyTorch's build for graphics cards takes some 310 MB more."
+    )
+    return f"{table(['after', *runtimes], rows)}\n\n{words}"
+
+
+def memory_aims(report: Report) -> list[Aim]:
+    """By int8, which most processors judge in."""
+    found = report["runtimes"]["int8"]
+    why = "PyTorch, OpenVINO and diffusers are most of it."
+    return [
+        _megabytes("memory of a detection with its check", _checked(found), 800, why),
+        _megabytes("memory with Purify in the same process", found[-1]["most_mb"], 1100, why),
+    ]
+
+
+def _checked(rows: list[Report]) -> int:
+    most: int = next(row["most_mb"] for row in rows if row["after"] == CHECKED)
+    return most
+
+
+def _megabytes(what: str, found: int, aim: int, why: str) -> Aim:
+    return Aim(f"{what}, at most {aim:,} MB", found <= aim, f"{found:,} MB", why, f"{aim:,} MB")

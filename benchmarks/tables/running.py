@@ -140,8 +140,6 @@ def speed_aims(report: list[Report]) -> list[Aim]:
     latest = report[0]
     rows = latest["rows"]
     cores = "The tower's matrix products take most of the time."
-    peak = max(r["peak_mb"] for r in (rows["as it is"], *latest["purification"]))
-    checked = "Measured with the stability check in the same process."
     aims = [
         seconds(f"{what}, {held}", rows[row][key], aim, cores, short=f"{aim:g} s {short} {held}")
         for row, held in (("as it is", "as the processor is"), ("AVX2", "held to AVX2"))
@@ -156,13 +154,6 @@ def speed_aims(report: list[Report]) -> list[Aim]:
         *_beside_others(rows),
         seconds("app ready", latest["app_ready"], 4),
         *map(_purification, latest["purification"]),
-        Aim(
-            "memory of a detection with its check, or of a purification, at most 1,000 MB",
-            peak <= 1000,
-            f"{peak:,.0f} MB",
-            checked,
-            "1 GB",
-        ),
     ]
 
 
