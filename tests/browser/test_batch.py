@@ -158,7 +158,8 @@ def test_a_folder_of_two_hundred_pictures_is_dropped(open_page: Open, tmp_path: 
     page = open_page()
     open_tab(page, "Batch")
     drop(page, "#batch-files", tmp_path)
-    expect(page.locator("#batch-folder")).to_contain_text(f"{MAX_PICTURES} of {MAX_PICTURES + 1} files are taken.")
+    taken = f"{MAX_PICTURES} of {MAX_PICTURES + 1} files are taken."
+    expect(page.locator("#batch-folder")).to_contain_text(taken, timeout=5 * PATIENCE)
     expect(page.locator("#batch-table tbody tr")).to_have_count(MAX_PICTURES, timeout=5 * PATIENCE)
     page.locator("#batch-table tbody img").first.wait_for()
     expect(page.locator("#batch-status progress")).to_have_attribute("max", f"{2 * MAX_PICTURES}")
