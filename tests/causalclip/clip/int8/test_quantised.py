@@ -43,6 +43,10 @@ def test_a_view_does_not_depend_on_the_others(tmp_path: Path) -> None:
     assert len(together.cls[-1]) == len(together.shares[0].weight) == 5
     # A processor may round otherwise in a batch: one level more then moves it by 0.02, one scale for all by 0.05.
     assert far(together.cls[-1][3:4], alone.cls[-1]) < 0.03
+    others = views(5) * torch.tensor([0.2, 0.5, 0.1, 1, 0])[:, None, None, None]
+    assert torch.equal(
+        tower(others).cls[-1][3], together.cls[-1][3]
+    )  # in a batch of one size nothing is rounded otherwise
 
 
 def test_without_a_list_of_outliers_it_is_float32(tmp_path: Path) -> None:
