@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -177,7 +178,8 @@ class _Visit:
             return "changed"
         target = place(self.out, picture)
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f"{target.name}.{os.getpid()}.part")
+        # A name of this thread alone: two repositories that are read side by side may have the same file.
+        part = target.with_name(f"{target.name}.{threading.get_native_id()}.part")
         part.write_bytes(data)
         part.replace(target)
         self.tell()

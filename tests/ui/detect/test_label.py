@@ -1,13 +1,11 @@
 """Name and note for the report: written into copies, skipped where nothing changes, and of uploads alone."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import gradio as gr
 import pytest
-from gradio.context import LocalContext
 
 from causalclip.examine.examination import examine
 from causalclip.report.document import save_reports
@@ -23,10 +21,8 @@ def payload(path: object) -> dict[str, str]:
 
 
 @pytest.fixture(autouse=True)
-def page() -> Iterator[None]:
-    LocalContext.request.set(SimpleNamespace(session_hash="label"))  # type: ignore[arg-type]
-    yield
-    LocalContext.request.set(None)
+def page(answer: Any) -> None:
+    answer("label")
 
 
 def test_what_is_typed_is_written_and_said() -> None:

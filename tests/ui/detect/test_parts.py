@@ -2,12 +2,10 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 import pytest
-from gradio.context import LocalContext
 
 from causalclip.examine.batch import Done, as_csv, examine_all
 from causalclip.examine.examination import Examination, examine
@@ -37,11 +35,11 @@ def tab() -> DetectTab:
 
 
 @pytest.fixture
-def uploaded(uploads: Path) -> dict[str, str]:
+def uploaded(uploads: Path, answer: Any) -> dict[str, str]:
     path = uploads / "parts" / "picture.png"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(PICTURE)
-    LocalContext.request.set(SimpleNamespace(session_hash="parts"))  # type: ignore[arg-type]
+    answer("parts")
     return {"path": str(path)}
 
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +45,22 @@ def test_every_original_lands_under_its_hash(host: Host, source: Source, tmp_pat
         for data, ending in zip(b"one two three four five six".split(), ["jpg"] * 4 + ["png", "jpg"], strict=True)
     }
     assert len(contents(tmp_path / "out")) == 6
+
+
+def test_two_repositories_with_the_same_file_do_not_take_it_from_each_other(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [row for name in ("anna", "bert") for row in host.pictures(f"{name}/site", {"a.jpg": b"one"})]
+    both, write = threading.Barrier(2, timeout=60), Path.write_bytes
+
+    def write_together(path: Path, data: bytes) -> int:
+        written = write(path, data)
+        both.wait()
+        return written
+
+    monkeypatch.setattr(Path, "write_bytes", write_together)
+    assert collect(rows, tmp_path / "out", Source(mirrors=host.mirrors), workers=2) == []
+    assert contents(tmp_path / "out") == {str(place(Path(), rows[0])): b"one"}
 
 
 def test_a_run_goes_on_with_what_is_missing(host: Host, source: Source, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of the server share."""
+"""What the tests of the page and its server share."""
 
 from collections.abc import Iterator
 from types import SimpleNamespace
