@@ -9,6 +9,7 @@ const MENUS = [
   ["check-page", "Choose a picture on this page to check", ["page", "link", "frame", "video", "selection"]],
   ["check-screenshot", "Check what is seen, as a screenshot", ["page", "link", "frame", "image", "video"]],
 ];
+const NOWHERE = { x: 0, y: 0, width: 0, height: 0, ratio: 1 };
 let turn = {}; // what was chosen last; blob: the picture that was read of it, for its report
 
 api.runtime.onInstalled.addListener(() => {
@@ -89,7 +90,11 @@ async function screenshot(place) {
   const begun = await begin(place);
   try {
     const shot = await api.tabs.captureVisibleTab(place.window, { format: "png" });
-    return ask(await crop(shot, place.rect), { ...place, screenshot: true }, begun);
+    // Where it is now: the page may have been scrolled since it was found.
+    const rect = place.rect && ((await inPage(place, locate, [place.url]))?.rect ?? NOWHERE);
+    const blob = await crop(shot, rect);
+    if (!blob) return begun.tell({ step: "failed", error: "The picture cannot be seen now. Scroll to it, and check it again." });
+    return ask(blob, { ...place, screenshot: true }, begun);
   } catch (error) {
     return begun.tell({ step: "failed", error: `The browser gave no screenshot: ${error.message}` });
   }

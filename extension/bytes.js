@@ -35,7 +35,7 @@ export async function fromData(url) {
   return (await fetch(url)).blob();
 }
 
-// A screenshot, or the part of it that a rectangle in CSS pixels takes.
+// A screenshot, or the part of it that a rectangle in CSS pixels takes; null where it takes none.
 export async function crop(shot, rect) {
   const whole = await fromData(shot);
   if (!rect) return whole;
@@ -44,6 +44,7 @@ export async function crop(shot, rect) {
   const [x, y] = [at(rect.x), at(rect.y)];
   const width = Math.min(bitmap.width - x, at(rect.x + rect.width) - x);
   const height = Math.min(bitmap.height - y, at(rect.y + rect.height) - y);
+  if (width <= 0 || height <= 0) return null;
   const canvas = new OffscreenCanvas(width, height);
   canvas.getContext("2d").drawImage(bitmap, x, y, width, height, 0, 0, width, height);
   return canvas.convertToBlob({ type: "image/png" });

@@ -9,6 +9,7 @@ from causalclip.pictures.formats import MAX_BYTES, SMALLER, TOO_LARGE, too_many_
 from causalclip.report.card import coming, failure, on_its_way
 
 LEFT_OUT = N_("Left out, with more than {mb} MB: {names}.")
+UNREADABLE = N_("Left out, of a kind that is not read here: {names}.")
 NO_PICTURE = N_(
     "There is none in the clipboard, or the browser does not let this page read it. Copy a picture, or choose its file."
 )
@@ -21,13 +22,16 @@ _FILES = """
 const biggest = BIGGEST, shownNames = 5;
 const fits = (file) => endings.some((ending) => file.name.toLowerCase().endsWith(ending)) && !file.name.startsWith(".");
 const large = (file) => file.size > biggest;
-const leftOut = (files) => {
-  const some = files.filter((file) => fits(file) && large(file));
-  if (!some.length) return "";
+const naming = (said, some) => {
   const names = [...some.slice(0, shownNames).map((file) => file.name), ...(some.length > shownNames ? ["..."] : [])];
+  return some.length ? [said.replace("{names}", () => names.join(", "))] : [];
+};
+const leftOut = (files) => {
+  const others = files.filter((file) => !fits(file) && !file.name.startsWith("."));  // not .DS_Store and the like
+  const some = files.filter((file) => fits(file) && large(file));
   const zip = (file) => file.name.toLowerCase().endsWith(".zip");
   const advice = [...(some.every(zip) ? [] : [words.smaller]), ...(some.some(zip) ? [words.unpack] : [])];
-  return [words.large.replace("{names}", () => names.join(", ")), ...advice].join(" ");
+  return [...naming(words.unreadable, others), ...naming(words.large, some), ...advice].join(" ");
 };
 const portions = (files) => files.reduce((all, file) => {
   const last = all[all.length - 1];
@@ -56,6 +60,7 @@ def words() -> dict[str, str]:
     """What `leftOut` says, in the reader's language."""
     return {
         "large": _(LEFT_OUT, mb=MAX_BYTES >> 20, names="{names}"),
+        "unreadable": _(UNREADABLE, names="{names}"),
         "smaller": _(SMALLER),
         "unpack": _(UNPACK),
     }

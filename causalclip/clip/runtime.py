@@ -1,7 +1,7 @@
 """Which runtime judges pictures: the fastest that this processor serves, or the one that CAUSALCLIP_RUNTIME names.
 
-    bfloat16   PyTorch, with AMX (five times as fast as float32), or with AVX-512's bfloat16 instructions (three times)
-               where there is no VNNI
+    bfloat16   PyTorch, with AMX (five times as fast as float32), or with AVX-512's bfloat16 instructions (two to three
+               times) where there is no VNNI
     int8       OpenVINO, with VNNI (four times as fast as float32): the weights stay as they are on the disk
     int8-avx2  PyTorch, with AVX2 and none of these (half as fast again as float32, or twice as fast): the same
                weights; what they are multiplied with has 7 bits, so that no sum overflows, and a few channels of each
@@ -56,7 +56,8 @@ def choose_runtime() -> Runtime:
 def fast_dtype() -> torch.dtype:
     """bfloat16 where the processor multiplies it faster, float32 elsewhere.
 
-    That is with AMX (five times as fast) or AVX-512's bfloat16 instructions (twice), if oneDNN may use them.
+    That is with AMX (five times as fast) or AVX-512's bfloat16 instructions (two to three times), if oneDNN may use
+    them.
     """
     has = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if (_unlimited() or "AMX" in _limit()) and has else torch.float32

@@ -34,6 +34,8 @@ STYLE = (
     "td,th{text-align:start;vertical-align:top;padding:.2rem 0;padding-inline-end:.5rem;"
     "border-bottom:1px solid #d6d3d1}"
     "img{width:3rem;height:3rem;object-fit:cover;display:block}code{font-size:.7rem;overflow-wrap:anywhere}"
+    "td:nth-child(2){overflow-wrap:anywhere;min-width:6rem}"
+    "@media(max-width:40rem){body{padding:0 .5rem}table{font-size:.75rem}td,th{padding-inline-end:.3rem}}"
     ".generated{color:#9a4a06}.not-generated{color:#54308c}.signed{color:#166534}"
     "@page{size:A4;margin:12mm}tr{break-inside:avoid}"
 )
@@ -91,7 +93,7 @@ def as_html(overview: Overview) -> str:
     direction = "rtl" if is_rtl() else "ltr"
     return (
         f"<!doctype html><html lang='{current()}' dir='{direction}'><head><meta charset='utf-8'>"
-        f"<title>{overview.title}</title>"
+        f"<meta name='viewport' content='width=device-width'><title>{overview.title}</title>"
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"><style>{STYLE}</style></head><body>'
         f"<h1>{overview.title}</h1><p>{escape(overview.head)}</p><p><b>{escape(overview.counts)}</b></p>"
         f"<p>{escape(overview.rates)}</p><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"

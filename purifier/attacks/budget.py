@@ -27,6 +27,10 @@ class Budget:
             raise ValueError(f"There is no norm {self.norm!r}; use linf or l2.")
         if not 0 < self.eps < 1e4:
             raise ValueError(f"The budget must be above 0, not {self.eps}.")
+        if self.norm == "linf" and self.eps > 1:
+            raise ValueError(
+                f"No value can change by more than {LEVELS}, so a budget of {self.eps * LEVELS:g} is none."
+            )
 
     def project(self, moved: Tensor, clean: Tensor) -> Tensor:
         """The nearest picture to `moved` in the ball around `clean` and in [0, 1]; both [N, 3, H, W]."""

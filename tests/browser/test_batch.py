@@ -114,7 +114,9 @@ def test_a_folder_is_taken_in_portions_and_rows_are_filtered(
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="Choose a folder").click()
     chooser.value.set_files(tmp_path)
-    expect(page.locator("#batch-folder")).to_contain_text("3 of 4 files are taken.")
+    expect(page.locator("#batch-folder")).to_contain_text(
+        "3 of 4 files are taken. Left out, of a kind that is not read here: notes.txt."
+    )
     expect(page.locator("#batch-status")).to_contain_text("3 examined")
     rows = page.locator("#batch-table tbody tr")
     expect(rows).to_have_count(3)

@@ -93,16 +93,22 @@ def test_the_report_fits_a_phone(visitor: BrowserContext, tmp_path: Path, langua
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_all_counts_of_a_summary_are_in_sight(visitor: BrowserContext) -> None:
+@pytest.mark.parametrize("width", [800, 390])
+def test_all_of_a_summary_is_in_sight(visitor: BrowserContext, width: int) -> None:
     page = visitor.new_page()
-    page.set_viewport_size({"width": 800, "height": 600})
+    page.set_viewport_size({"width": width, "height": 600})
     row = Row(
-        1, "a.jpg", "The file says it was partly generated", 0.5, sha256="0" * 64, claims="Something is said. " * 9
+        1,
+        "2026-11-03_a_name_without_any_space_in_it.jpeg",
+        "The file says it was partly generated",
+        0.5,
+        sha256="0" * 64,
+        claims="Something is said. " * 9,
     )
     page.set_content(
         as_html(Overview((row,), {}, ", ".join(f"{n} whose file says it was generated" for n in range(6))))
     )
-    assert page.evaluate("document.documentElement.scrollWidth") <= 800
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_from_a_file_to_a_report_with_a_name_while_others_are_at_work(

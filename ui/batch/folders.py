@@ -56,7 +56,8 @@ const card = (all) => {
 const send = async (files) => {
   const fit = files.filter(fits), good = fit.filter((file) => !large(file)).slice(0, most);
   const taken = words.taken.replace("{some}", good.length).replace("{all}", files.length);
-  said(!fit.length ? words.none : `${good.length < files.length ? taken : ""} ${leftOut(files)}`.trim());
+  const counted = !fit.length ? words.none : good.length < files.length ? taken : "";
+  said(`${counted} ${leftOut(files)}`.trim());
   if (!good.length) return;
   const [shown, tell] = card(good.length);
   let there = 0;

@@ -93,10 +93,11 @@ def _address(value: object) -> str:
     if not isinstance(value, str) or len(value) > LONGEST:
         raise Refused(400, NO_ADDRESS)
     try:
-        scheme = urlsplit(value).scheme
+        address = urlsplit(value)
+        known = address.scheme in ("http", "https") and bool(address.hostname)
     except ValueError:
-        scheme = "none"
-    if value and scheme not in ("http", "https"):
+        known = False
+    if value and not known:
         raise Refused(400, NO_ADDRESS)
     return clean(value, limit=LONGEST)
 

@@ -94,8 +94,9 @@ class Store:
 
     def claim(self, session: str, paths: Iterable[str]) -> None:
         """Notes that an open page uses these uploads: they stay until it is closed."""
+        named = _folders(paths)
         with self._lock:
-            for name in self._names(paths):
+            for name in named & self._kept.keys():
                 kept = self._kept[name]
                 if kept.loose:
                     kept.loose = False
@@ -105,16 +106,18 @@ class Store:
 
     def hold(self, paths: Iterable[str]) -> None:
         """Notes that calls use these uploads now. What a page has used goes with that one all the same."""
+        named = _folders(paths)
         with self._lock:
-            for kept in map(self._kept.__getitem__, self._names(paths)):
+            for kept in map(self._kept.__getitem__, named & self._kept.keys()):
                 if kept.loose:
                     kept.due = self.clock() + kept.grace
 
     def drop(self, session: str, paths: Iterable[str] | None = None) -> None:
         """Deletes uploads at once that a page has done with, all by default; what another page uses stays."""
+        named = None if paths is None else _folders(paths)
         with self._lock:
             used = self._pages.pop(session, set())
-            names = used if paths is None else set(self._names(paths))
+            names = used if named is None else named
             if used - names:
                 self._pages[session] = used - names
             for name in names & self._kept.keys():  # one may have been deleted as the page said that it uses it
@@ -155,12 +158,6 @@ class Store:
         with self._lock:
             now = self.clock()
             return max([self.late, *(now - kept.due for kept in self._kept.values() if not kept.pages)])
-
-    def _names(self, paths: Iterable[str]) -> list[str]:
-        """The folders of these uploads, as far as they are kept."""
-        root = os.path.realpath(uploads())
-        names = (os.path.relpath(os.path.realpath(path), root).split(os.sep)[0] for path in paths)
-        return [name for name in names if name in self._kept]
 
 
 STORE = Store()
@@ -210,6 +207,12 @@ def new_folder(few: str = "") -> Path:
 def is_own(path: str) -> bool:
     """Whether it was made for the page whose event is being answered; others' files, and uploads, are none of ours."""
     return Path(os.path.realpath(path)).is_relative_to(_folder(current_session() or "").resolve())
+
+
+def _folders(paths: Iterable[str]) -> set[str]:
+    """The names of the folders that these lie in, of those in `uploads`; for others, names of none."""
+    root = os.path.realpath(uploads())
+    return {os.path.relpath(os.path.realpath(path), root).split(os.sep)[0] for path in paths}
 
 
 def _folder(session: str) -> Path:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from threading import Event
 
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import BrowserContext, expect
 
 from causalclip.examine.examination import Examination
@@ -109,6 +111,35 @@ def test_a_screenshot_is_named_as_one(extended_with: Callable[..., Extended], si
     browser.step("answered")
     expect(browser.panel.locator("#said")).to_contain_text("a screenshot, which has lost much")
     expect(browser.panel.locator("#said")).to_contain_text("PNG")
+
+
+def test_a_screenshot_is_cut_where_the_picture_is_now(
+    extended_with: Callable[..., Extended], sites: Sites, tiny_app: str
+) -> None:
+    """The page may be scrolled between the click on a picture and the one on the panel."""
+    folder, site, _ = sites
+    browser = extended_with(["<all_urls>"])
+    pair(browser, tiny_app)
+    page = browser.open(f"{site}/{write(folder, 'long', '<p style=height:3000px>x</p><img src=small.jpg>')}")
+    ask = """async ([page, url]) => {
+        const [tab] = (await chrome.tabs.query({})).filter((one) => one.url === page);
+        await chrome.tabs.update(tab.id, { active: true });
+        const rect = { x: 8, y: 8, width: 320, height: 240, ratio: 1 };
+        const given = { tab: tab.id, frame: 0, window: tab.windowId, foundAt: page, url, rect };
+        await chrome.runtime.sendMessage({ work: "screenshot", given });
+    }"""
+    page.evaluate("scrollTo(0, 9999)")
+    browser.panel.evaluate(ask, [page.url, f"{site}/small.jpg"])
+    browser.step("answered")
+    small = browser.panel.evaluate("async () => (await chrome.storage.session.get('state')).state.small")
+    seen = Image.open(io.BytesIO(base64.b64decode(small.partition(",")[2]))).convert("RGB")
+    theirs = Image.open(folder / "small.jpg").convert("RGB").resize(seen.size)
+    assert seen.size == (240, 180)
+    assert np.abs(np.asarray(seen, float) - np.asarray(theirs, float)).mean() < 10
+    page.evaluate("scrollTo(0, 0)")
+    browser.panel.evaluate(ask, [page.url, f"{site}/small.jpg"])
+    browser.step("failed")
+    expect(browser.panel.locator("#said")).to_contain_text("The picture cannot be seen now. Scroll to it")
 
 
 def test_no_screenshot_is_cut_at_the_place_of_a_picture_in_a_frame(

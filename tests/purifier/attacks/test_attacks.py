@@ -185,7 +185,8 @@ def test_what_cannot_be_is_refused(net, clean, labels) -> None:
     for wrong in ({"name": "magic"}, {"steps": 0}, {"name": "square", "norm": "l2"}, {"area": 0.9}):
         with pytest.raises(ValueError, match="attack|Square|patch"):
             Attack(**wrong)
-    with pytest.raises(ValueError, match="budget"):
-        run_attack(Attack(eps=-1), clean, untargeted(net, labels))
+    for eps, words in ((-1, "budget must be above 0"), (900, "change by more than 255, so a budget of 900")):
+        with pytest.raises(ValueError, match=words):
+            run_attack(Attack(eps=eps), clean, untargeted(net, labels))
     with pytest.raises(ValueError, match="Pixels must be"):
         run_attack(Attack(), (clean * 255).byte(), untargeted(net, labels))

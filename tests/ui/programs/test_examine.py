@@ -80,6 +80,7 @@ def test_what_is_accepted(accept: str, html: bool) -> None:
         ({"files": None, "data": {"picture": "text"}}, 415, "multipart/form-data"),
         ({"files": None, "json": {"url": "http://192.0.2.1/a.jpg"}}, 415, "multipart/form-data"),
         ({"data": {"found_at": "javascript:alert(1)"}}, 400, "http"),
+        ({"data": {"found_at": "https:x"}}, 400, "http"),
         ({"data": {"stability": "perhaps"}}, 400, "yes or no"),
         ({"data": {"found_at": "https://example.org", "stability": "no", "more": "x"}}, 400, "cannot be read"),
     ],
@@ -88,6 +89,12 @@ def test_what_is_no_form_gets_a_sentence(ask: Any, form: dict[str, Any], status:
     answer = ask(**form)
     assert answer.status_code == status, answer.text
     assert words in answer.json()["error"]
+
+
+def test_who_only_looks_is_told_to_send(tiny_app: str) -> None:
+    answer = httpx.get(f"{tiny_app}api/v1/examine")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert "Send the picture as a form, with POST" in answer.text
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """What is kept goes when nobody uses it: soon, on time, and for each of the ways in which that comes about."""
 
+import os
 import shutil
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -169,6 +171,24 @@ def test_the_disk_is_not_asked_for_what_lies_elsewhere(kept: Store, monkeypatch:
     for path in ("//192.0.2.1/x.png", "http://192.0.2.1/x.png", f"{roots[0]}/../x.png", "C:/x.png"):
         assert not is_upload(path)
     assert set(asked) <= set(roots)
+
+
+def test_nobody_waits_while_a_slow_disk_is_asked(kept: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, waited, ask = str(upload(kept)), [], os.path.realpath
+
+    def slow(name: str) -> str:
+        other = threading.Thread(target=kept.lateness)
+        other.start()
+        other.join(5)
+        waited.append(other.is_alive())
+        return ask(name)
+
+    monkeypatch.setattr(os.path, "realpath", slow)
+    kept.claim("one", [path])
+    kept.hold([path])
+    kept.drop("one", [path])
+    assert waited
+    assert not any(waited)
 
 
 @pytest.mark.parametrize("path", ["\0", "/" + "a" * 5000, "", "/etc/passwd", "uploads/../../x"])

@@ -37,6 +37,8 @@ OPEN = tuple(  # way: what in the door they pass; "" straight on
 )
 FILE = "/gradio_api/file="
 METRICS = "/metrics"
+EXAMINE = "/api/v1/examine"
+BY_POST = "Send the picture as a form, with POST. /api/v1/openapi.json describes it."
 LONGEST = 4096  # bytes of an address: names of sessions and files
 TOO_LONG = "This address is too long."
 TWO_LENGTHS = "This request says twice how long it is."
@@ -55,6 +57,8 @@ def find_way(scope: Scope, hosts: tuple[str, ...]) -> tuple[str, dict[str, str |
     # For who runs the app, on the machine itself, and not through a proxy on it.
     passed_on = any(name.startswith((b"x-forwarded", b"forwarded")) for name, _ in scope["headers"])
     hidden = path == METRICS and (passed_on or client_of(scope) not in {"127.0.0.1", "::1"})
+    if path == EXAMINE and method in LOOKING:  # what somebody tries first who has read of it
+        raise Refused(405, BY_POST, headers={"Allow": "POST"})
     if not found or hidden or (path.startswith(FILE) and not is_upload(path.removeprefix(FILE))):
         raise Refused(404, CLOSED)
     if len(path) + len(scope["query_string"]) > LONGEST:  # some of it Gradio remembers
