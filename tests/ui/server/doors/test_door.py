@@ -20,6 +20,7 @@ from ui.server import pages
 from ui.server.doors import health
 from ui.server.doors.hosts import VARIABLE
 from ui.server.files import picked
+from ui.server.store import STORE
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +138,8 @@ def test_what_an_agent_sends_is_json(tiny_app: str, body: bytes) -> None:
 
 
 def test_health_is_for_all_and_metrics_for_the_host(page_of_ours: str) -> None:
+    for _ in range(2):  # what other tests left may have waited for a first app to delete it; then nothing is late
+        STORE.sweep()
     well = httpx.get(f"{page_of_ours}healthz")
     assert well.status_code == 200
     assert set(well.json()) == {"ready", "models_loaded", "queue_length", "deletion_lateness_seconds"}
