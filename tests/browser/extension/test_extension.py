@@ -102,25 +102,27 @@ def test_another_hosts_picture_is_asked_for_and_never_taken_from_the_screen_unas
     expect(allowed.panel.locator("#said")).to_contain_text(digest(folder, "small"))
 
 
-def test_a_screenshot_is_named_as_one(extended_with: Callable[..., Extended], sites: Sites, tiny_app: str) -> None:
-    folder, site, _ = sites
-    browser = extended_with(["<all_urls>"])  # as activeTab lets it, after a real click
-    pair(browser, tiny_app)
-    page = browser.open(f"{site}/{write(folder, 'shot', '<img src=small.jpg>')}")
-    browser.click("check-screenshot", page)
-    browser.step("answered")
-    expect(browser.panel.locator("#said")).to_contain_text("a screenshot, which has lost much")
-    expect(browser.panel.locator("#said")).to_contain_text("PNG")
-
-
-def test_a_screenshot_is_cut_where_the_picture_is_now(
-    extended_with: Callable[..., Extended], sites: Sites, tiny_app: str
-) -> None:
-    """The page may be scrolled between the click on a picture and the one on the panel."""
-    folder, site, _ = sites
+@pytest.fixture(scope="module")
+def seeing(extended_with: Callable[..., Extended], tiny_app: str) -> Extended:
+    """One that may see every page, as activeTab lets it after a real click."""
     browser = extended_with(["<all_urls>"])
     pair(browser, tiny_app)
-    page = browser.open(f"{site}/{write(folder, 'long', '<p style=height:3000px>x</p><img src=small.jpg>')}")
+    return browser
+
+
+def test_a_screenshot_is_named_as_one(seeing: Extended, sites: Sites) -> None:
+    folder, site, _ = sites
+    page = seeing.open(f"{site}/{write(folder, 'shot', '<img src=small.jpg>')}")
+    seeing.click("check-screenshot", page)
+    seeing.step("answered")
+    expect(seeing.panel.locator("#said")).to_contain_text("a screenshot, which has lost much")
+    expect(seeing.panel.locator("#said")).to_contain_text("PNG")
+
+
+def test_a_screenshot_is_cut_where_the_picture_is_now(seeing: Extended, sites: Sites) -> None:
+    """The page may be scrolled between the click on a picture and the one on the panel."""
+    folder, site, _ = sites
+    page = seeing.open(f"{site}/{write(folder, 'long', '<p style=height:3000px>x</p><img src=small.jpg>')}")
     ask = """async ([page, url]) => {
         const [tab] = (await chrome.tabs.query({})).filter((one) => one.url === page);
         await chrome.tabs.update(tab.id, { active: true });
@@ -129,17 +131,17 @@ def test_a_screenshot_is_cut_where_the_picture_is_now(
         await chrome.runtime.sendMessage({ work: "screenshot", given });
     }"""
     page.evaluate("scrollTo(0, 9999)")
-    browser.panel.evaluate(ask, [page.url, f"{site}/small.jpg"])
-    browser.step("answered")
-    small = browser.panel.evaluate("async () => (await chrome.storage.session.get('state')).state.small")
+    seeing.panel.evaluate(ask, [page.url, f"{site}/small.jpg"])
+    seeing.step("answered")
+    small = seeing.panel.evaluate("async () => (await chrome.storage.session.get('state')).state.small")
     seen = Image.open(io.BytesIO(base64.b64decode(small.partition(",")[2]))).convert("RGB")
     theirs = Image.open(folder / "small.jpg").convert("RGB").resize(seen.size)
     assert seen.size == (240, 180)
     assert np.abs(np.asarray(seen, float) - np.asarray(theirs, float)).mean() < 10
     page.evaluate("scrollTo(0, 0)")
-    browser.panel.evaluate(ask, [page.url, f"{site}/small.jpg"])
-    browser.step("failed")
-    expect(browser.panel.locator("#said")).to_contain_text("The picture cannot be seen now. Scroll to it")
+    seeing.panel.evaluate(ask, [page.url, f"{site}/small.jpg"])
+    seeing.step("failed")
+    expect(seeing.panel.locator("#said")).to_contain_text("The picture cannot be seen now. Scroll to it")
 
 
 def test_no_screenshot_is_cut_at_the_place_of_a_picture_in_a_frame(
