@@ -28,9 +28,7 @@ class Budget:
         if not 0 < self.eps < 1e4:
             raise ValueError(f"The budget must be above 0, not {self.eps}.")
         if self.norm == "linf" and self.eps > 1:
-            raise ValueError(
-                f"No value can change by more than {LEVELS}, so a budget of {self.eps * LEVELS:g} is none."
-            )
+            raise ValueError(f"The budget must be at most {LEVELS} (of {LEVELS}), not {self.eps * LEVELS:g}.")
 
     def project(self, moved: Tensor, clean: Tensor) -> Tensor:
         """The nearest picture to `moved` in the ball around `clean` and in [0, 1]; both [N, 3, H, W]."""
