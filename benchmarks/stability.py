@@ -52,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "forensics")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "stability.json")
-    parser.add_argument("--count", type=int, default=100, help="of each label")
+    parser.add_argument("--count", type=int, default=150, help="of each label")
     parser.add_argument("--compare", type=int, default=20, help="of each label are judged by all views, too")
     parser.add_argument("--model", default="detector")
     parser.add_argument("--originals", type=Path, required=True, help="of the data set; `sites` is read from there")

@@ -93,7 +93,8 @@ async function screenshot(place) {
     // Where it is now: the page may have been scrolled since it was found.
     const rect = place.rect && ((await inPage(place, locate, [place.url]))?.rect ?? NOWHERE);
     const blob = await crop(shot, rect);
-    if (!blob) return begun.tell({ step: "failed", error: "The picture cannot be seen now. Scroll to it, and check it again." });
+    const gone = "The picture cannot be seen now. Scroll to it, and check it again.";
+    if (!blob) return begun.tell({ step: "failed", error: gone });
     return ask(blob, { ...place, screenshot: true }, begun);
   } catch (error) {
     return begun.tell({ step: "failed", error: `The browser gave no screenshot: ${error.message}` });
