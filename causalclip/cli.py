@@ -18,6 +18,7 @@ from causalclip.codes import DONE, REFUSED, TABLE
 from causalclip.compare.command import compare
 from causalclip.dataset.command import data
 from causalclip.examine.kind import NO_ANSWER, WHAT_TO_DO, WHY
+from causalclip.examine.score import scores
 from causalclip.languages import N_, _, ended, speaking
 from causalclip.languages.names import ENGLISH
 from causalclip.languages.option import Lang, check_language
@@ -25,7 +26,6 @@ from causalclip.pictures.crop import read_box
 from causalclip.pictures.formats import ACCEPTED, ImageError, sniff
 from causalclip.pictures.plaintext import spelt
 from causalclip.profile import BadProfile
-from causalclip.report import card
 from causalclip.running import PROFILE, held_to, load_detector, told, walk
 from causalclip.yardstick.command import calibrate
 
@@ -215,7 +215,7 @@ def _print(path: Path, judged: Examination | str, *, as_json: bool) -> None:
 
 def _words(x: Examination) -> str:
     """The headline first, then the pixels' score against the thresholds, then what else is known of the answer."""
-    score, low, high = card.scores(x.detection.probability, x.detection.low, x.detection.high)
+    score, low, high = scores(x.detection.probability, x.detection.low, x.detection.high)
     headline, by_pixels = x.headline, x.headline.source == "pixels"
     word = headline.proved if headline.source == "signature" else "" if by_pixels else headline.claimed
     said = [

@@ -93,6 +93,11 @@ class Detection:
         """Where the score stands among the archive's; None without one."""
         return self.profile.standing(self.probability, high=self.high) if self.profile else None
 
+    @property
+    def measured_as(self) -> str | None:
+        """The revision whose benchmark speaks of its answer; None where an archive's threshold made it another one."""
+        return None if (standing := self.standing) and standing.raised else self.revision
+
     def summary(self) -> dict[str, Any]:
         """The plain numbers, without arrays: what the CLI and the API print."""
         numbers = ("width", "height", "kind", "probability", "logit", "band", "low", "high")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from causalclip.clip.places import WeightsMissing, detector_folder, revision_of
 from causalclip.languages import N_, _
 from causalclip.memory import give_back, keep_little
 from causalclip.report.card import failure
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 SHIPPED = "detector"
 DETECTOR = os.environ.get("CAUSALCLIP_MODEL", SHIPPED)
+PROFILE = os.environ.get("CAUSALCLIP_PROFILE", "")
 LONGEST = 3000  # seconds that a file is kept at most: with the rounds between sweeps, none lives for an hour
 FOOTER = N_("Pictures are read on this server alone and deleted within the hour; no history is kept.")
 MODEL = N_("Model: {name}, revision {revision}, on {backbone}, in {runtime}.")
@@ -103,7 +105,7 @@ def _lay_out(
 
     with Page(title="CausalCLIP", analytics_enabled=False, again=again) as page:
         gr.HTML(languages(), js_on_load=CHOOSE, elem_id="languages")
-        gr.HTML(introduction() + heads(), elem_id="introduction")
+        gr.HTML(introduction(_measured_as()) + heads(), elem_id="introduction")
         banner = gr.HTML(visible=False, elem_id="banner")
         gr.HTML(sending.cards(), visible="hidden", elem_id="on-its-way")
         with gr.Tabs() as tabs:
@@ -137,11 +139,19 @@ def _lay_out(
     return page
 
 
+def _measured_as() -> str | None:
+    """The revision that the page's first sentence speaks of; None under a profile of the host's own, or without one."""
+    try:
+        return None if PROFILE else revision_of(detector_folder(DETECTOR))
+    except WeightsMissing:  # the page says so
+        return None
+
+
 def main(room: Room) -> None:
     logging.basicConfig(level=logging.WARNING)
     drop_messages()
     keep_little()
-    detector = LazyDetector(DETECTOR, profile=os.environ.get("CAUSALCLIP_PROFILE", ""))
+    detector = LazyDetector(DETECTOR, profile=PROFILE)
     models = Models(detector=detector, other=VLM, wait=detector.problem) if shipped() and not lacking() else None
     page = build(detector, problem=detector.problem, examples_folder=room.examples, models=models)
     keep(page, room).start()

@@ -4,13 +4,13 @@ The process that starts the workers does without PyTorch, which takes 500 MB: it
 answer.
 """
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from causalclip.archive.problems import ArchiveProblem
+from causalclip.clip.places import revision_of
 
 
 def identity(folder: Path) -> dict[str, Any]:
@@ -19,8 +19,7 @@ def identity(folder: Path) -> dict[str, Any]:
     Raises:
         ArchiveProblem: CAUSALCLIP_RUNTIME names none that can run here.
     """
-    revision = json.loads((folder / "config.json").read_text())["revision"]
-    return {"model": folder.name, "revision": revision, "runtime": runtime_apart()}
+    return {"model": folder.name, "revision": revision_of(folder), "runtime": runtime_apart()}
 
 
 def runtime_apart() -> str:

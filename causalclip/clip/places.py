@@ -1,5 +1,6 @@
 """Where shipped models lie, and what is said when one is not there. Light: names are checked before PyTorch comes."""
 
+import json
 from pathlib import Path
 
 from causalclip.places import shipped_folder
@@ -23,3 +24,8 @@ def detector_folder(name: str | Path) -> Path:
             f"There is no detector {str(name)!r}: it needs a folder with config.json and head.safetensors."
         )
     return folder
+
+
+def revision_of(folder: Path) -> str:
+    """The revision of the detector in a folder, without loading it."""
+    return str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["revision"])

@@ -71,7 +71,7 @@ class Row:
     key CHECKING until that is known, and UNCHECKED for good if the batch was stopped then. part: a key, of
     causalclip.examine.parts.SAID, or CHECKING. cautions: keys, of causalclip.examine.cautions. claims: a sentence,
     empty for a file without metadata. problem: a sentence, for a file that was refused. halved: whether the picture was
-    judged at half its size.
+    judged at half its size. measured_as: as of its detection, for how often such answers are wrong.
     """
 
     number: int
@@ -89,6 +89,7 @@ class Row:
     sha256: str = ""
     problem: str = ""
     halved: bool = False
+    measured_as: str | None = None
 
     @property
     def beside(self) -> str:
@@ -275,6 +276,7 @@ def _row(number: int, name: str, loaded: LoadedImage, found: Early) -> Row:
         loaded.format,
         loaded.sha256,
         halved=loaded.halved,
+        measured_as=found.detection.measured_as,
     )
 
 

@@ -80,10 +80,10 @@ class Examination:
     @property
     def meant(self) -> Meant | None:
         """What the pixels' answer has meant in the benchmark; None where that was not measured: of another detector,
-        and of an answer that was lost in re-encoding."""
+        by an archive's threshold, and of an answer that was lost in re-encoding."""
         if self.band != self.detection.band:
             return None
-        return meaning(self.band, revision=self.detection.revision)
+        return meaning(self.band, self.detection.measured_as)
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -110,7 +110,7 @@ class Examination:
     def as_dict(self, *, place: bool = False) -> dict[str, Any]:
         """Plain JSON types; the place that a file names only where it is asked for."""
         detection = self.detection
-        rates, unanswered = error_rates(revision=detection.revision), detection.band == NO_ANSWER
+        rates, unanswered = error_rates(detection.measured_as), detection.band == NO_ANSWER
         return {
             "schema": SCHEMA,
             "language": current(),

@@ -115,17 +115,17 @@ class ErrorRates:
         )
 
 
-def meaning(band: Band, *, revision: str | None = None) -> Meant | None:
+def meaning(band: Band, measured_as: str | None) -> Meant | None:
     """What an answer by the pixels has meant; None where that has not been measured, and where there was no answer:
     how many drawings and screenshots of a test set were generated says nothing of another one.
 
     An answer, and not a score: the share then cannot contradict the word beside it.
 
     Args:
-        revision: of the detector; the benchmark speaks of one alone. None takes it for that.
+        measured_as: of the detection (causalclip.detector.Detection); the benchmark speaks of one revision alone.
     """
-    report = _benchmark()
-    if band not in BANDS or report is None or revision not in (None, report.get("revision")):
+    report = _benchmark(measured_as)
+    if band not in BANDS or report is None:
         return None
     classes, shares = _classes(report), report[SET]["bands"].get(band, {})
     generated, real = (round(shares.get(kind, 0.0) * classes[kind]) for kind in ("generated", "real"))
@@ -133,10 +133,10 @@ def meaning(band: Band, *, revision: str | None = None) -> Meant | None:
     return Meant(generated + real, generated, base) if generated + real else None
 
 
-def error_rates(*, revision: str | None = None) -> ErrorRates | None:
+def error_rates(measured_as: str | None) -> ErrorRates | None:
     """How often it is right and wrong, from the same benchmark; None where there is none of this revision."""
-    report = _benchmark()
-    if report is None or revision not in (None, report.get("revision")):
+    report = _benchmark(measured_as)
+    if report is None:
         return None
     called, unsure, cleared = (report[SET]["bands"][band] for band in BANDS)
     classes = _classes(report)
@@ -158,8 +158,14 @@ def _classes(report: dict[str, Any]) -> dict[str, int]:
     return {"generated": generated, "real": report[SET]["pictures"] - generated}
 
 
+def _benchmark(revision: str | None) -> dict[str, Any] | None:
+    """The benchmark's report of that revision; None where there is none."""
+    report = _read()
+    return report if report and revision is not None and revision == report.get("revision") else None
+
+
 @lru_cache(maxsize=1)
-def _benchmark() -> dict[str, Any] | None:
+def _read() -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = json.loads(BENCHMARK.read_text(encoding="utf-8"))
     except FileNotFoundError:  # a copy of the packages alone

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from causalclip.examine.kind import NO_ANSWER, WHY
 from causalclip.examine.meant import error_rates
 from causalclip.examine.parts import TITLE as DIFFERS
-from causalclip.languages import N_, _, day, decimal, ended
+from causalclip.examine.score import shown
+from causalclip.languages import N_, _, day, ended
 
 if TYPE_CHECKING:
     from causalclip.examine.examination import Examination
@@ -21,7 +22,7 @@ NEITHER = N_("That counts neither for nor against the picture.")
 
 def quote(x: Examination) -> str:
     """Self-contained: it can stand without the page. Where there is no answer, there is no error rate of one."""
-    rates = error_rates(revision=x.detection.revision)
+    rates = error_rates(x.detection.measured_as)
     known = rates.quoted if rates else _("Its error rates are not measured.")
     examined = _(
         "On {day}, CausalCLIP (detector {revision}) examined the picture file with the SHA-256 hash {hash}.",
@@ -45,6 +46,6 @@ def _found(x: Examination) -> str:
         if first
         else N_("The answer by its pixels is “{answer}”, with a score of {score} on a scale from 0 to 1.")
     )
-    found = first + _(said, answer=_(x.band), score=decimal(x.detection.probability, digits=2))
+    found = first + _(said, answer=_(x.band), score=shown(x.detection.probability, x.detection.low, x.detection.high))
     less = [HALVED] * x.halved + [UNCHECKED] * (x.stability is None)
     return " ".join([found, *map(_, less)])

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from causalclip.examine.kind import NO_ANSWER, TITLE, WHAT_TO_DO, WHY
 from causalclip.examine.meant import meaning
 from causalclip.examine.parts import TITLE as DIFFERS
-from causalclip.languages import N_, _, decimal, ended, ngettext
+from causalclip.examine.score import scores
+from causalclip.languages import N_, _, ended, ngettext
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band
@@ -177,7 +178,7 @@ def verdict(
     """
     flipped = stability is not None and stability.final_band != detection.band
     band: Band = stability.final_band if stability else detection.band
-    meant = None if flipped else meaning(band, revision=detection.revision)
+    meant = None if flipped else meaning(band, detection.measured_as)
     low, high = scores(detection.probability, detection.low, detection.high)[1:]
     standing = detection.standing
     rule = _(
@@ -310,31 +311,4 @@ def _scale(probability: float, low: float, high: float, here: Band) -> str:
         f"<div class='cc-flag {side}' style='left:{at:.2f}%'>{_('score {score}', score=f'<b>{score}</b>')}</div>"
         f"<div class='cc-track'>{zones}<i style='left:{at:.2f}%'></i></div><div class='cc-ticks'>{ticks}</div>"
         f"<div class='cc-names'>{names}</div></div>"
-    )
-
-
-def scores(probability: float, low: float, high: float) -> tuple[str, str, str]:
-    """The score and both thresholds, with as many digits as it takes not to contradict the band."""
-    digits = digits_for(probability, low, high)
-    return _score(probability, digits), decimal(low, digits=digits), decimal(high, digits=digits)
-
-
-def digits_for(score: float, *thresholds: float) -> int:
-    """How many digits it takes that the rounded score lies on the same side of all rounded thresholds."""
-    for digits in (2, 3, 4, 6):
-        shown = [(round(score, digits), round(t, digits)) for t in thresholds]
-        if all((s <= t, s >= t) == (score <= x, score >= x) for (s, t), x in zip(shown, thresholds, strict=True)):
-            break
-    return digits
-
-
-def _score(probability: float, digits: int) -> str:
-    """Never a certainty that no detector has."""
-    rounded, least = float(f"{probability:.{digits}f}"), 10.0**-digits
-    if rounded == 0:
-        return _("under {least}", least=decimal(least, digits=digits))
-    return (
-        _("over {most}", most=decimal(1 - least, digits=digits))
-        if rounded == 1
-        else decimal(probability, digits=digits)
     )

@@ -22,13 +22,14 @@ from PIL import Image
 
 from causalclip.examine.cautions import NOT_RECOGNISED
 from causalclip.examine.kind import NO_ANSWER, WHY
+from causalclip.examine.score import scores
 from causalclip.languages import N_, _, current, decimal, ended, in_turn, is_rtl, number
 from causalclip.maps import words
 from causalclip.maps.reliability import unknowable
 from causalclip.places import shipped_folder
 from causalclip.provenance.reading import CAVEAT, history_words
 from causalclip.report import label, part_panel, provenance_panel, stability_panel
-from causalclip.report.card import ICON, MEANING, SIGN, UNSTABLE, scores
+from causalclip.report.card import ICON, MEANING, SIGN, UNSTABLE
 from causalclip.report.inlined import SIDE, address
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from causalclip.examine.headline import tone_of
 from causalclip.examine.meant import error_rates
+from causalclip.examine.score import shown
 from causalclip.languages import N_, _, current, day, ended, in_turn, is_rtl, ngettext
 from causalclip.report.card import SIGN
 from causalclip.report.document import LIMITS, versions
-from causalclip.report.stability_panel import shown
 
 if TYPE_CHECKING:
     from causalclip.examine.batch import Row
@@ -70,7 +70,8 @@ class Overview:
     @property
     def rates(self) -> str:
         """How often such answers are wrong; empty where that was not measured."""
-        found = error_rates()
+        measured = {row.measured_as for row in self.rows if row.band}
+        found = error_rates(measured.pop()) if len(measured) == 1 else None
         return f"{found.sentence} {found.unsure}" if found else ""
 
     @property

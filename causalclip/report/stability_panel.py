@@ -5,8 +5,9 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from causalclip.examine.score import shown
 from causalclip.languages import N_, _, decimal, ended, in_turn, ngettext
-from causalclip.report.card import ICON, TONE, digits_for, elapsed
+from causalclip.report.card import ICON, TONE, elapsed
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band
@@ -99,15 +100,6 @@ def chart(stability: Stability, probability: float) -> str:
         f"<line class='cc-middle' x1='{dividing:.2f}%' x2='{dividing:.2f}%' y1='0' y2='{HEIGHT}'/>"
         f"<circle class='cc-dot' cx='{min(98.5, max(1.5, at)):.2f}%' cy='{HEIGHT // 2}' r='5'/></svg>"
     )
-
-
-def shown(probability: float, *thresholds: float) -> str:
-    """Two digits, more where it takes them to lie on the right side of a threshold; never a certainty."""
-    digits = digits_for(probability, *thresholds)
-    text = f"{probability:.{digits}f}"
-    if text == "0.00":
-        return _("under {least}", least=decimal(0.01, digits=2))
-    return _("over {most}", most=decimal(0.99, digits=2)) if text == "1.00" else decimal(probability, digits=digits)
 
 
 def edges(stability: Stability) -> tuple[float, float, float]:

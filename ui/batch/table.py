@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from causalclip.examine.batch import COLUMNS
 from causalclip.examine.headline import tone_of
+from causalclip.examine.score import shown
 from causalclip.languages import N_, _
 from causalclip.report.card import SIGN
-from causalclip.report.stability_panel import shown
 from ui.batch.filters import chosen_by
 from ui.batch.triage import rank
 

@@ -15,10 +15,11 @@ from urllib.parse import quote
 
 from causalclip.examine.headline import tone_of
 from causalclip.examine.kind import NO_ANSWER
+from causalclip.examine.score import scores
 from causalclip.examine.stability import survives
 from causalclip.languages import N_, _, ended
 from causalclip.places import shipped_folder
-from causalclip.report.card import SIGN, scores
+from causalclip.report.card import SIGN
 from ui.detect.details import map_sentence
 
 FOLDER = shipped_folder("assets") / "gallery"

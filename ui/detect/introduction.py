@@ -6,10 +6,10 @@ from causalclip.examine.meant import error_rates
 from causalclip.languages import LANGUAGES, _, current
 
 
-def introduction() -> str:
-    """As HTML; the numbers are the benchmark's, and are left out where there is none."""
+def introduction(measured_as: str | None) -> str:
+    """As HTML; the numbers are the benchmark's, and are left out where there is none of that revision."""
     what = _("Was this picture made by an image generator, and where in it does the score come from?")
-    rates = error_rates()
+    rates = error_rates(measured_as)
     return f"<h1>CausalCLIP</h1><p>{what} {f'<b>{rates.sentence}</b> {rates.unsure}' if rates else ''}</p>"
 
 

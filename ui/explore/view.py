@@ -7,6 +7,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from causalclip.examine.kind import NO_ANSWER, WHY
+from causalclip.examine.score import scores
+from causalclip.examine.score import shown as score
 from causalclip.languages import N_, _, decimal, is_rtl, ngettext, number
 from causalclip.maps.explorer import (
     DRAWS,
@@ -21,8 +23,7 @@ from causalclip.maps.explorer import (
 )
 from causalclip.maps.heatmap import placed, unplaced
 from causalclip.maps.words import control, no_place
-from causalclip.report.card import brief, scores
-from causalclip.report.stability_panel import shown as score
+from causalclip.report.card import brief
 from ui.charts import Axis, Mark, Series, marks, plot, table
 
 if TYPE_CHECKING:

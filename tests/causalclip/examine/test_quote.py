@@ -1,5 +1,7 @@
 """The sentence to paste says what was not done."""
 
+from dataclasses import replace
+
 import pytest
 
 from causalclip.examine.examination import Examination, examine
@@ -25,3 +27,13 @@ def test_that_the_picture_was_judged_at_half_its_size(x: Examination, monkeypatc
     halved = examine(encode(photo(640, 480), "JPEG"), tiny_detector(), stability=False)
     assert halved.width == 320
     assert said in halved.quote
+
+
+@pytest.mark.parametrize(
+    ("probability", "written"), [(0.9971, "over 0.99"), (0.0012, "under 0.01"), (0.6996, "0.6996"), (0.5, "0.50")]
+)
+def test_the_score_neither_is_a_certainty_nor_contradicts_the_answer(
+    x: Examination, probability: float, written: str
+) -> None:
+    detection = replace(x.detection, probability=probability, low=0.3, high=0.7)
+    assert f"with a score of {written} on a scale from 0 to 1" in replace(x, detection=detection).quote

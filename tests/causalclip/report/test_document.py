@@ -182,5 +182,6 @@ def test_no_score_is_rounded_across_a_threshold(plain: Reports) -> None:
     text = " ".join(Page(as_html(x, maps=draw_maps(x))).text.split())
     assert "Score 0.801 on a scale" in text
     assert "At or above 0.803 their answer" in text
-    assert text.count("0.801") == 1 + 1 + len(rows) + 1  # the verdict, as it is, the changes, and unrounded
+    # the verdict, as it is, the changes, the sentence to paste, and unrounded
+    assert text.count("0.801") == 1 + 1 + len(rows) + 1 + 1
     assert f"The dotted line is the score {x.threshold:.2f}, which divides" in text

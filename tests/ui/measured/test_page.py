@@ -158,7 +158,7 @@ def test_front_page_tab_and_docs_tell_the_same_numbers() -> None:
     """One source: the benchmarks' files. A test of benchmarks.readme holds what stands in README and docs to them."""
     report = json.loads((BENCHMARKS / "detection" / "test.json").read_text(encoding="utf-8"))
     drawn, readme = text(page()), (BENCHMARKS.parent / "README.md").read_text(encoding="utf-8")
-    rates = error_rates()
+    rates = error_rates(report["revision"])
     assert rates is not None
     for share in (rates.accused, rates.recognised):
         assert f"{100 * share:.1f} of 100" in drawn
