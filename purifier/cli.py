@@ -78,7 +78,10 @@ def purify(
         save_exact(cleaned, out)
     changed = float((cleaned - pixels).abs().mean() * 255)
     row = {"out": str(out), "seconds": round(seconds, 3), "steps": steps, "mean_change": round(changed, 3)}
-    _print(row, f"{out}: purified in {seconds:.2f} s; values changed by {changed:.1f} of 255 on average.", as_json)
+    words = f"purified in {seconds:.2f} s; values changed by {changed:.1f} of 255 on average."
+    if unchanged := torch.equal(cleaned, pixels):
+        words = f"the gate judged the picture clean; it is returned unchanged ({seconds:.2f} s)."
+    _print(row | {"unchanged": unchanged}, f"{out}: {words}", as_json)
 
 
 @app.command()

@@ -56,14 +56,30 @@ def pixels(path: Path) -> np.ndarray:
 def test_purify_writes_a_png_of_the_same_size(picture: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.png"
     said = row(run("purify", picture, "-o", out, "--steps", 2, "--json"))
-    assert set(said) == {"out", "seconds", "steps", "mean_change"}
+    assert set(said) == {"out", "seconds", "steps", "mean_change", "unchanged"}
+    assert not said["unchanged"]
     assert pixels(out).shape == (72, 96, 3)
     assert np.abs(pixels(out).astype(int) - pixels(picture)).mean() == pytest.approx(said["mean_change"], abs=1e-3)
+
+
+def test_purify_says_that_a_picture_which_the_gate_judges_clean_was_left_as_it_is(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_clip(monkeypatch)
+    shut = tiny_models(purifier=lambda: tiny_purifier(gate=fixed_gate(-1.0)))
+    monkeypatch.setattr(cli, "load_models", lambda: shut)
+    out = tmp_path / "out.png"
+    assert row(run("purify", picture, "-o", out, "--json"))["unchanged"]
+    assert (pixels(out) == pixels(picture)).all()
+    said = run("purify", picture, "-o", out).stdout
+    assert "judged the picture clean; it is returned unchanged" in said
+    assert "purified" not in said.replace(str(out), "")
 
 
 def test_what_is_taken_for_clean_is_purified_only_where_that_is_wished(
     picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tiny_clip(monkeypatch)
     tiny_clip(monkeypatch)
     shut = tiny_models(purifier=lambda: tiny_purifier(gate=fixed_gate(-1.0)))
     monkeypatch.setattr(cli, "load_models", lambda: shut)

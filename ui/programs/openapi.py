@@ -94,7 +94,7 @@ def _examination() -> dict[str, Any]:
     share = {"type": "number", "minimum": 0, "maximum": 1}
     known = {
         "band": {"enum": BANDS, "description": "Inconclusive where the answer does not survive re-encoding."},
-        "probability": share,
+        "probability": share | {"type": ["number", "null"], "description": "Null where there is no answer."},
         "low": share,
         "high": share,
         "sha256": {"type": "string"},

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+import numpy as np
 from PIL import Image
 
 from causalclip.languages import N_, _
@@ -21,7 +22,7 @@ from ui.purify import examples, facts, parts, words
 from ui.purify.endpoints import add_endpoints
 from ui.purify.problems import reason
 from ui.server.files import picked, picture_input, save_png, upload_path
-from ui.server.gate import MODEL, PICTURES, Priority
+from ui.server.gate import ATTACKS, MODEL, PICTURES, Priority, Ticket
 from ui.server.turns import Part, Turn
 from ui.settings import KEPT, PICK, PROMISE, RUNS, Carried, placeholder
 
@@ -143,15 +144,22 @@ class PurifyTab:
             return
         try:
             yield from self._heard(turn, settings[-1])
-            with PICTURES.ask(Priority.ATTACK) as ticket:
-                for before in ticket.waits():
-                    yield {self.status: queued(before)}
-                turn.check()
-                yield from self._stages(turn, path, settings, attacked=attacked)
+            with ATTACKS.ask(Priority.ATTACK) as place:
+                yield from self._queued(turn, place)
+                with PICTURES.ask(Priority.ATTACK) as ticket:
+                    yield from self._queued(turn, ticket)
+                    pixels = load_image(path).pixels
+                yield from self._stages(turn, pixels, settings, attacked=attacked)
         except Exception as error:
             turn.check()  # of a page that was closed, the files are gone: that is no error
             failed = {self.status: words.failure(*reason(error))}
             yield self.cleared() | failed | {self.picture: None} if isinstance(error, ImageError) else failed
+
+    def _queued(self, turn: Turn, ticket: Ticket) -> Iterator[Updates]:
+        """Until the ticket is in, how many go in before it."""
+        for before in ticket.waits():
+            yield {self.status: queued(before)}
+        turn.check()
 
     def _heard(self, turn: Turn, vlm: str) -> Iterator[Updates]:
         """Waits for the other model, if it is the one that is asked; nobody else has to wait for that."""
@@ -161,8 +169,7 @@ class PurifyTab:
             self.models.voice(OTHER)
             turn.check()
 
-    def _stages(self, turn: Turn, path: str, settings: Any, *, attacked: bool) -> Iterator[Updates]:
-        pixels = load_image(path).pixels
+    def _stages(self, turn: Turn, pixels: np.ndarray, settings: Any, *, attacked: bool) -> Iterator[Updates]:
         from purifier.exhibit import exhibit  # here, because it brings PyTorch, which the page need not wait for
 
         stages = exhibit(self.models, pixels, _wish(settings, attacked=attacked))

@@ -110,6 +110,7 @@ class Ticket:
 
 MODEL = Gate()
 PICTURES = Gate(HELD)
+ATTACKS = Gate(HELD)  # runs of Purify, which take long and hold small pictures: nobody else waits for one to end
 
 
 class _Gated:

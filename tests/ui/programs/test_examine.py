@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from causalclip.pictures.formats import MAX_BYTES
 from tests.makers.pictures import encode, photo
@@ -46,6 +47,12 @@ def test_the_verdict_comes_before_its_check_where_that_is_wished(ask: Any) -> No
     assert first["probability"] == whole["probability"]
     said = document()["components"]["schemas"]["Examination"]["properties"]["stability"]["properties"]["answer"]["enum"]
     assert {first["stability"]["answer"], whole["stability"]["answer"]} <= set(said)
+
+
+def test_a_picture_without_an_answer_is_as_the_schema_describes_it(ask: Any) -> None:
+    blank = ask(encode(Image.new("RGB", (200, 160), "white"), "PNG")).json()
+    assert blank["probability"] is None
+    assert "null" in document()["components"]["schemas"]["Examination"]["properties"]["probability"]["type"]
 
 
 def test_html_is_the_report_with_the_address_escaped(ask: Any) -> None:

@@ -27,6 +27,7 @@ from tests.makers.purifiers import fixed_gate, tiny_clip, tiny_models, tiny_puri
 from ui.purify import facts
 from ui.purify.problems import reason
 from ui.purify.tab import PurifyTab, build_tab
+from ui.server.gate import HELD, PICTURES, Priority
 from ui.server.turns import Superseded, take_turn
 
 QUESTION = "Is there a dog?"
@@ -309,3 +310,15 @@ def test_a_prepared_one_is_complete_at_once(tab: PurifyTab, inside: Path) -> Non
     assert set(last[tab.kept].pictures) == {"clean", "adversarial", "purified"}
     assert "likely" in last[tab.answers]
     assert " s, 1 step" not in last[tab.notes]
+
+
+def test_a_run_holds_up_nobodys_decoding(tab: PurifyTab, inside: Path) -> None:
+    running = tab.run_given(take_turn("purify"), payload(inside), *settings())
+    assert any("Purifying" in str(updates.get(tab.status)) for updates in running)
+    places = [PICTURES.ask(Priority.BATCH) for _ in range(HELD)]
+    try:
+        assert all(PICTURES.admitted(place, 0) for place in places)
+    finally:
+        for place in places:
+            PICTURES.leave(place)
+        running.close()
