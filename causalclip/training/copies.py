@@ -1,5 +1,7 @@
 """Copies of a training picture as it may reach a detector: delivered at full size, then seen in squares. Offline."""
 
+import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -20,6 +22,7 @@ register_heif_opener()  # phones write HEIC
 LOSSLESS = "PNG", "TIFF", "BMP"
 LONG_SIDES = (640, 2048), (512, 1600), (512, 1024)  # px; of a lightly and a much delivered copy, and of a retouched one
 MUCH, RETOUCHED = 1, 2  # the numbers of those copies
+_SHA256 = re.compile("[0-9a-f]{64}")
 Copy = Literal["light", "much", "retouched", "drawn"]
 # Of the pictures, where one copy of each has to do.
 SHARES: dict[Copy, float] = {"light": 0.5, "much": 0.35, "retouched": 0.15}
@@ -121,10 +124,8 @@ def seed_of(record: Record, *, last: bool = False) -> int:
 
     Below 2**48; last: another one, below 2**24.
     """
-    try:
-        return int(record.picture[-6:] if last else record.picture[:12], 16)
-    except ValueError:
-        return int.from_bytes(record.path.encode(), "big") % (2**24 if last else 2**48)
+    own = record.picture if _SHA256.fullmatch(record.picture) else hashlib.sha256(record.path.encode()).hexdigest()
+    return int(own[-6:] if last else own[:12], 16)
 
 
 def retouch(picture: Image.Image, rng: np.random.Generator) -> Image.Image:

@@ -32,9 +32,13 @@ def test_copies_are_seeded_by_the_picture_and_never_enlarged(copy: int, tmp_path
     assert min(first.size) / max(first.size) == pytest.approx(2 / 3, abs=0.02)
 
 
-def test_one_copy_of_each_is_drawn_by_the_picture_in_known_shares() -> None:
-    hashes = [hashlib.sha256(bytes([i, j])).hexdigest() for i in range(50) for j in range(50)]
-    records = [Record(f"{h}.png", 0, "owner", "train", "sites", "picture", h, "owner") for h in hashes]
+HASHES = [hashlib.sha256(bytes([i, j])).hexdigest() for i in range(50) for j in range(50)]
+NUMBERS = [f"{i:04}" for i in range(2500)]  # of a manifest of somebody's own
+
+
+@pytest.mark.parametrize("names", [HASHES, NUMBERS], ids=["hashes", "numbers"])
+def test_one_copy_of_each_is_drawn_by_the_picture_in_known_shares(names: list[str]) -> None:
+    records = [Record(f"{name}.jpg", 0, "owner", "train", "sites", "picture", name, "owner") for name in names]
     drawn = [copy_number(r, "drawn") for r in records]
     assert drawn == [copy_number(r, "drawn") for r in records]
     of = Counter(drawn)
