@@ -238,6 +238,20 @@ def test_bodies_that_are_coming_are_few_of_one_address(proxy: Proxied, path: byt
             assert http.get(f"{proxy.address}{path.decode()}").status_code in ({200, 405} if b"mcp" in path else {429})
 
 
+def test_bodies_that_are_coming_are_200_of_everybody() -> None:
+    """Eight of each address. Nothing is behind it: who is let in hears that the app is away."""
+    ways = [b"gradio_api/upload", b"api/v1/examine"]
+    begun = [b"POST /%b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999\r\n\r\nx" % way for way in ways]
+    with proxied("http://127.0.0.1:9/") as before, contextlib.ExitStack() as stack, from_address("127.0.0.4") as http:
+        post = partial(http.post, f"{before.address}gradio_api/upload", content=b"x")
+        for first, last in ((0, 190), (190, 210)):
+            assert post().status_code == 503
+            for number in range(first, last):
+                stack.enter_context(connect(before, begun[number % 2], source=f"127.0.1.{1 + number // 8}"))
+        assert until(lambda: post().status_code == 429)  # once nginx has read them
+        assert "from all" in post().text
+
+
 STREAM = b"gradio_api/queue/data?session_hash=x"
 
 
