@@ -1,20 +1,23 @@
 // Functions that run in the page. Each stands alone: the browser takes its text, and nothing around it.
 
-// The addresses of a picture that the page offers, the largest first, and where it is seen; null in a frame, whose own
-// coordinates are not those of a screenshot.
+// The addresses at which the page offers this picture larger, the largest first, and where it is seen; null in a frame,
+// whose own coordinates are not those of a screenshot.
 export function locate(url) {
   const images = [...document.images];
   const image = images.find((one) => one.currentSrc === url) ?? images.find((one) => one.src === url);
   if (!image) return { offered: [], rect: null };
-  const sets = [image.srcset, ...[...(image.closest("picture")?.querySelectorAll("source") ?? [])].map((s) => s.srcset)];
-  const candidates = [];
-  for (const set of sets.filter(Boolean)) {
-    // an address has no blanks, and a comma only inside; then its width or density
-    for (const [, address, size] of set.matchAll(/(\S*[^\s,])(?:\s+([\d.]+)[wx])?\s*(?:,|$)/g)) {
-      candidates.push([Number(size ?? 1), new URL(address, document.baseURI).href]);
-    }
-  }
-  const wide = candidates.sort((a, b) => b[0] - a[0]).map(([, address]) => address);
+  // an address has no blanks, and a comma only inside; then its width or density
+  const parts = (set) => [...set.matchAll(/(\S*[^\s,])(?:\s+([\d.]+)([wx]))?\s*(?:,|$)/g)];
+  const read = ([, to, size = 1, unit = "x"]) => ({ at: new URL(to, document.baseURI).href, size: Number(size), unit });
+  const all = [...(image.closest("picture")?.querySelectorAll("source") ?? [])];
+  const sources = all.filter((one) => matchMedia(one.media).matches);
+  // Another source may hold another crop. The browser took the one that holds what is shown, also by its type.
+  const sets = [...sources, image].map(({ srcset }) => parts(srcset).map(read));
+  sets.at(-1).push({ at: image.src, size: 1, unit: "x" });
+  const set = sets.find((one) => one.some(({ at }) => at === url)) ?? [];
+  const shown = set.find(({ at }) => at === url);
+  const larger = set.filter((one) => one.unit === shown.unit && one.size > shown.size).sort((a, b) => b.size - a.size);
+  const wide = larger.map(({ at }) => at);
   const waiting = image.naturalWidth <= 64 && (image.dataset.src ?? image.dataset.original ?? image.dataset.lazySrc);
   if (waiting) wide.unshift(new URL(waiting, document.baseURI).href);
   const box = image.getBoundingClientRect();

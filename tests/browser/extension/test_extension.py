@@ -160,6 +160,33 @@ def test_no_screenshot_is_cut_at_the_place_of_a_picture_in_a_frame(
     assert inner is None
 
 
+NONE, LARGE = "<source type=image/none srcset='large.jpg 9x'>", "srcset='small.jpg 320w, large.jpg 640w' sizes=320px"
+PORTRAIT = "<source media='(max-width: 99px)' srcset='small.jpg 1x, large.jpg 9x'>"
+DARK = "<source media='(prefers-color-scheme: dark)' srcset='large.jpg 640w' sizes=640px>"
+OFFERED = {  # what the page holds, and what it offers larger than the small picture that is shown
+    "another crop": (f"<picture>{PORTRAIT}<img src=small.jpg></picture>", []),
+    "dark mode": (f"<picture>{DARK}<img src=small.jpg></picture>", []),
+    "a type that no browser takes": (f"<picture>{NONE}<img src=small.jpg></picture>", []),
+    "a later source": (f"<picture><source srcset=small.jpg><source {LARGE}><img src=large.jpg></picture>", []),
+    "the source that was taken": (f"<picture>{PORTRAIT}<source {LARGE}><img src=large.jpg></picture>", ["large.jpg"]),
+    "its own, beside sources": (f"<picture>{DARK}{NONE}<img src=small.jpg {LARGE}></picture>", ["large.jpg"]),
+    "a width among densities": ("<img srcset='small.jpg, large.jpg 2x, c.jpg 1.5x, d.jpg 9w'>", ["large.jpg", "c.jpg"]),
+}
+
+
+def test_another_crop_is_never_the_largest_version(new_context: Callable[..., BrowserContext], sites: Sites) -> None:
+    folder, site, _ = sites
+    page = new_context().new_page()
+    page.goto(f"{site}/{write(folder, 'crops', ''.join(body for body, _ in OFFERED.values()))}")
+    code = (ROOT / "extension" / "page.js").read_text(encoding="utf-8").replace("export ", "")
+    shown, found = f"{site}/small.jpg", {}
+    for kind in OFFERED:  # the first picture that shows this address is found: one at a time
+        page.wait_for_function(f"document.images[0].currentSrc === '{shown}'")
+        found[kind] = page.evaluate(f"url => {{ {code} return locate(url).offered; }}", shown)
+        page.evaluate("() => (document.images[0].closest('picture') ?? document.images[0]).remove()")
+    assert found == {kind: [f"{site}/{name}" for name in offered] for kind, (_, offered) in OFFERED.items()}
+
+
 def test_what_gets_no_answer_is_told_why(extended: Extended, sites: Sites) -> None:
     folder, site, _ = sites
     (folder / "blue.png").write_bytes(encode(np.full((300, 400, 3), (20, 90, 160), np.uint8), "PNG"))
