@@ -36,7 +36,8 @@ export async function pair(address, code) {
 async function post(url, options) {
   let answer;
   try {
-    answer = await fetch(url, { method: "POST", credentials: "omit", ...options });
+    const headers = { "Accept-Language": "en", ...options.headers }; // the panel's own words are English
+    answer = await fetch(url, { method: "POST", credentials: "omit", ...options, headers });
   } catch {
     const { origin } = new URL(url);
     return { error: `No CausalCLIP answers this extension at ${origin}. Start it, or pair with it.`, unpaired: true };

@@ -89,8 +89,10 @@ def extended_with(
         manifest = json.loads((extension / "manifest.json").read_text())
         (extension / "manifest.json").write_text(json.dumps(manifest | {"host_permissions": hosts}))
         loads = [f"--disable-extensions-except={extension}", f"--load-extension={extension}"]
+        german = "--accept-lang=de-DE,de"  # what the browser asks for; all that the panel shows is English
+        arguments = ["--no-sandbox", "--disable-gpu", german, *loads]
         context = playwright.chromium.launch_persistent_context(
-            str(folder / "profile"), executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", *loads]
+            str(folder / "profile"), executable_path=CHROMIUM, args=arguments
         )
         context.set_default_timeout(PATIENCE)
         contexts.append(context)

@@ -280,6 +280,15 @@ def test_it_says_what_the_page_says() -> None:
     assert all(f'"{words}"' in script for words in (*MEANING.values(), *WHY.values(), UNSTABLE, UNCHECKED))
 
 
+def test_a_german_browser_gets_the_answer_in_english_as_all_of_the_panel(extended: Extended, sites: Sites) -> None:
+    folder, site, _ = sites
+    assert extended.panel.evaluate("navigator.languages[0]") == "de-DE"
+    page = extended.open(f"{site}/{write(folder, 'english', '<img src=small.jpg>')}")
+    extended.click("check-picture", page, f"{site}/small.jpg")
+    expect(extended.panel.locator("#said")).to_contain_text("saved as JPEG of quality 90")
+    page.close()
+
+
 def test_without_a_pairing_it_says_what_to_do(
     extended_with: Callable[..., Extended], sites: Sites, tiny_app: str
 ) -> None:
