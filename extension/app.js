@@ -1,4 +1,5 @@
-// The app: its address, its token, and the requests that the extension makes. Nothing else is ever asked.
+// The app: its address, its token, and the requests that it gets. Hosts of the page's pictures are asked for them again
+// by bytes.js, background.js and the panel's choices.
 
 const api = globalThis.browser ?? chrome;
 export const HOME = "http://127.0.0.1:7860";

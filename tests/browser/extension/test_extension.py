@@ -316,6 +316,20 @@ def test_the_report_is_kept(extended: Extended, sites: Sites) -> None:
     page.close()
 
 
+def test_that_hosts_are_asked_again_is_said(extended: Extended, sites: Sites) -> None:
+    folder, site, other = sites
+    page = extended.open(f"{site}/{write(folder, 'again', f'<img src={other}/small.jpg>')}")
+    page.evaluate("() => document.images[0].decode()")
+    with extended.panel.expect_request(f"{other}/small.jpg"):
+        extended.click("check-page", page)
+    page.close()
+    for name in ("README.md", "app.js", "manifest.json", "panel.html"):
+        said = " ".join((ROOT / "extension" / name).read_text(encoding="utf-8").split())
+        assert "osts of the page's pictures are asked for them again" in said, name
+        assert "Nothing else" not in said, name
+    assert len(json.loads((ROOT / "extension" / "manifest.json").read_text())["description"]) <= 132  # Chrome's limit
+
+
 def test_it_asks_for_no_more_than_is_said() -> None:
     manifest = json.loads((ROOT / "extension" / "manifest.json").read_text())
     assert set(manifest["permissions"]) == {"contextMenus", "activeTab", "scripting", "sidePanel", "storage"}
