@@ -61,7 +61,7 @@ def read_blocks(data: bytes, name: Format) -> Blocks:
         blocks = reader(data, budget)
     except (ImageError, TooCostly):
         return Blocks(notes=(_(COSTLY if name in ("HEIC", "AVIF") else DAMAGED),))
-    return replace(blocks, notes=(TOO_MUCH,)) if budget.exceeded else blocks
+    return replace(blocks, notes=(_(TOO_MUCH),)) if budget.exceeded else blocks
 
 
 def _jpeg(data: bytes, budget: Budget) -> Blocks:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from causalclip.languages import _, speaking
 from causalclip.provenance.budget import MAX_ITEM, MAX_TOTAL, TOO_MUCH
 from causalclip.provenance.reading import Provenance, read_provenance
 from causalclip.provenance.tifftags import Tags
@@ -97,6 +98,18 @@ def test_all_items_together_are_limited(kind: bytes) -> None:
     p = read_provenance(beyond, "PNG")
     assert p.marks == ()
     assert p.notes == (TOO_MUCH,)
+
+
+def test_too_much_is_said_once_in_the_readers_language() -> None:
+    """Two readers find it: the container's, and that of the tags."""
+    exif, text = (
+        chunk(kind, body)
+        for kind, body in ((b"eXIf", overlapping(5000, 60_000)), (b"tEXt", b"a\0" + bytes(MAX_ITEM + 1)))
+    )
+    data = encode(photo(), "PNG")
+    with speaking("de"):
+        notes = read_provenance(data[:33] + exif + text + data[33:], "PNG").notes
+        assert notes == (_(TOO_MUCH),) != (TOO_MUCH,)
 
 
 def test_one_bad_text_does_not_hide_the_others() -> None:
