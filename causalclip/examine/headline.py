@@ -154,11 +154,12 @@ def _proof(p: Provenance, proved: Said) -> str:
     if p.credentials.state != "trusted":
         return _(NOTHING_PROVED)
     signer = f" ({p.credentials.signer})" if p.credentials.signer else ""
-    if not proved:
+    own = [t for t in p.credentials.source_types if not t.where.endswith("part")]
+    if not proved and not own:
         silent = N_("A signer on C2PA's trust list{signer} signed this file, without saying how the picture was made.")
         return _(silent, signer=signer)
     kinds = {proved} if proved == "captured" else {"generated", "part generated"}
-    words = next(t.words for t in p.credentials.source_types if t.kind in kinds)
+    words = next(t.words for t in p.credentials.source_types if t.kind in kinds) if proved else own[0].words
     said = (
         N_("A signer on C2PA's trust list{signer} signed that the picture, or a part of it, was {made}.")
         if proved == "part generated"

@@ -130,20 +130,26 @@ def _summary(p: Provenance) -> str | None:
     types = p.all_source_types
     generated = [t for t in types if t.kind == "generated"]
     part = [t for t in types if t.kind == "part generated"]
-    captured = [t for t in types if t.kind == "captured"]
+    made = [t for t in types if t.kind == "made" and not t.where.endswith("part")]
+    told = sorted([t for t in types if t.kind == "captured"] + made, key=_rank)
     if p.credentials.state == "invalid":
         return _("Its Content Credentials do not hold: file or credentials were changed after signing.")
     if generated and not generated[0].where.endswith("part"):
         return _("The file itself says that the picture was {made}.", made=_(generated[0].words))
     if generated or part:
-        made = _((generated + part)[0].words)
-        return _("The file itself says that the picture, or a part of it, was {made}.", made=made)
+        words = _((generated + part)[0].words)
+        return _("The file itself says that the picture, or a part of it, was {made}.", made=words)
     if p.marks:
         return _("The file carries a mark of an image generator: {generator}.", generator=_(p.marks[0].generator))
-    if captured and p.credentials.state == "trusted":
-        return _("A signer on the trust list says that the picture was {made}.", made=_(captured[0].words))
-    if captured:
-        return _("The file says that the picture was {made}; anybody can write that.", made=_(captured[0].words))
+    if told and p.credentials.state == "trusted" and told[0].where != "XMP":
+        return _("A signer on the trust list says that the picture was {made}.", made=_(told[0].words))
+    if told:
+        return _("The file says that the picture was {made}; anybody can write that.", made=_(told[0].words))
     if any(f.name in ("Camera", "Lens") for f in p.fields):
         return _("The file names a camera, and says nothing of an image generator. Anybody can write or copy that.")
     return None
+
+
+def _rank(told: SourceType) -> tuple[bool, bool, bool]:
+    """What is said of the picture comes before what is said of a part, the credentials before XMP, a capture first."""
+    return told.where.endswith("part"), told.where == "XMP", told.kind != "captured"

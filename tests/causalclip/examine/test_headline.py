@@ -68,6 +68,33 @@ def test_whose_word_is_the_headline(case: str) -> None:
     assert found.claimed.endswith(".")
 
 
+@pytest.mark.parametrize("code", ["composite", "digitalArt", "digitalCreation", "humanEdits"])
+def test_how_a_picture_was_made_is_said_but_is_no_headline(code: str) -> None:
+    words = claim("XMP", code).words
+    for provenance in (file(xmp=code), self_signed(claim(HERE, code))):
+        found = conclude_all(provenance, "inconclusive")
+        assert found.claimed == f"The file says that the picture was {words}; anybody can write that."
+        assert (found.title, found.silent) == ("Inconclusive", False)
+    provenance = signed(claim(HERE, code), claim(EARLIER, CAPTURED))
+    found = conclude_all(provenance, "inconclusive")
+    assert found.proved == f"A signer on C2PA's trust list (Ada) signed that the picture was {words}."
+    assert provenance.summary() == f"A signer on the trust list says that the picture was {words}."
+    assert (found.title, found.agreement) == ("Inconclusive", "")
+
+
+def test_what_only_xmp_says_is_not_the_signers_word() -> None:
+    found = conclude_all(replace(signed(), source_types=(claim("XMP", "composite"),)), "inconclusive")
+    assert found.proved.endswith("signed this file, without saying how the picture was made.")
+    assert found.claimed == "Its metadata say that the picture was composed of several pictures."
+    assert "anybody can write that" in replace(signed(), source_types=(claim("XMP", CAPTURED),)).summary()
+
+
+def test_how_a_part_was_made_is_not_said_of_the_picture() -> None:
+    found = signed(claim(EARLIER, "composite"))
+    assert found.silent
+    assert conclude_all(found, "inconclusive").proved.endswith("without saying how the picture was made.")
+
+
 @pytest.mark.parametrize("band", BANDS)
 def test_whether_they_agree_is_said(band: str) -> None:
     said = {case: conclude_all(CASES[case][0], band).agreement for case in ("silent", "mark", "signed, captured")}  # type: ignore[arg-type]
