@@ -130,7 +130,7 @@ def _summary(p: Provenance) -> str | None:
     types = p.all_source_types
     generated = [t for t in types if t.kind == "generated"]
     part = [t for t in types if t.kind == "part generated"]
-    made = [t for t in types if t.kind == "made" and not t.where.endswith("part")]
+    made = [t for t in types if t.kind in ("copied", "made") and not t.where.endswith("part")]
     told = sorted([t for t in types if t.kind == "captured"] + made, key=_rank)
     if p.credentials.state == "invalid":
         return _("Its Content Credentials do not hold: file or credentials were changed after signing.")

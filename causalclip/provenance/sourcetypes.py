@@ -8,7 +8,7 @@ from typing import Literal
 
 from causalclip.languages import N_
 
-Kind = Literal["generated", "part generated", "captured", "made", "unknown"]
+Kind = Literal["generated", "part generated", "captured", "copied", "made", "unknown"]
 
 _TYPES: dict[str, tuple[Kind, str]] = {
     "trainedAlgorithmicMedia": ("generated", N_("made by a generative AI model")),
@@ -20,8 +20,8 @@ _TYPES: dict[str, tuple[Kind, str]] = {
     "computationalCapture": ("captured", N_("captured by a camera that merges several shots")),
     "negativeFilm": ("captured", N_("scanned from a film negative")),
     "positiveFilm": ("captured", N_("scanned from a film positive")),
-    "print": ("captured", N_("scanned from a print")),
-    "screenCapture": ("captured", N_("captured from a screen")),
+    "print": ("copied", N_("scanned from a print")),
+    "screenCapture": ("copied", N_("captured from a screen")),
     "composite": ("made", N_("composed of several pictures")),
     "compositeCapture": ("made", N_("composed of several captured pictures")),
     "humanEdits": ("made", N_("edited by a person")),
@@ -39,7 +39,8 @@ class SourceType:
     """A claim about how the picture came about.
 
     where: "XMP", "Content Credentials" or "Content Credentials of an earlier version or a part".
-    code: of the vocabulary, as found. kind: what it amounts to. words: completes "says that it was ...".
+    code: of the vocabulary, as found. kind: what it amounts to; "copied" from a screen or a print, which may have shown
+    a generated picture. words: completes "says that it was ...".
     """
 
     where: str

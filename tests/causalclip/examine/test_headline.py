@@ -68,8 +68,8 @@ def test_whose_word_is_the_headline(case: str) -> None:
     assert found.claimed.endswith(".")
 
 
-@pytest.mark.parametrize("code", ["composite", "digitalArt", "digitalCreation", "humanEdits"])
-def test_how_a_picture_was_made_is_said_but_is_no_headline(code: str) -> None:
+@pytest.mark.parametrize("code", ["composite", "digitalArt", "humanEdits", "screenCapture", "print"])
+def test_how_a_picture_was_made_or_copied_is_said_but_is_no_headline(code: str) -> None:
     words = claim("XMP", code).words
     for provenance in (file(xmp=code), self_signed(claim(HERE, code))):
         found = conclude_all(provenance, "inconclusive")
