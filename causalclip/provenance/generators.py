@@ -38,8 +38,14 @@ _NAMES = (
     (re.compile(r"\bimagined with ai\b|\bmeta ai\b", re.I), "Meta AI"),
     (re.compile(r"\b(?:ideogram|leonardo\.ai|draw things|fooocus|swarmui|grok)\b", re.I), N_("an image generator")),
 )
-# Names count only where a program or an owner signs: a caption about Midjourney is no mark of it.
-_SIGNED = {"software", "credit", "source", "ai system used", "computer", "camera maker", "generator", "title"}
+# Names count only where a program signs: a caption about Midjourney is no mark of it, and OpenAI is credited for the
+# photographs that it hands out. Where an owner signs, only the phrases count that generators themselves write there.
+_PROGRAMS = {"software", "generator", "ai system used"}
+_OWNERS = {"credit", "source"}
+_PHRASES = (
+    (re.compile(r"\s*made with google ai\b", re.I), "Google AI"),
+    (re.compile(r"\s*imagined with ai\b", re.I), "Meta AI"),
+)
 
 
 def _has_settings(value: str) -> bool:
@@ -78,8 +84,8 @@ def _generator(text: Text) -> str | None:
     for generator, rule in _RULES:
         if rule(key, value):
             return generator
-    if key in _SIGNED:
-        for pattern, generator in _NAMES:
-            if pattern.search(value[:1000]):
-                return generator
+    if key in _PROGRAMS:
+        return next((generator for name, generator in _NAMES if name.search(value[:1000])), None)
+    if key in _OWNERS:
+        return next((generator for phrase, generator in _PHRASES if phrase.match(value[:1000])), None)
     return None

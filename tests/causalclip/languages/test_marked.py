@@ -41,6 +41,7 @@ KEYS = {  # of files, and what is written into one in English, whoever reads it
     "Can you see a person?",
     "how many people are there?",
     "\\bmade with google ai\\b|\\bgoogle (?:imagen|gemini)\\b",
+    "\\s*made with google ai\\b",
 }
 KNOWN = KEYS | set(messages())
 RAISED = {"TypeError", "RuntimeError", "AssertionError", "NotImplementedError"}  # for programmers

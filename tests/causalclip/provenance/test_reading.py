@@ -88,6 +88,27 @@ def test_iptc_credit_of_a_generator() -> None:
     assert [m.generator for m in p.marks] == ["Google AI"]
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        jpeg_iptc({110: b"OpenAI/Handout via REUTERS"}),
+        jpeg_iptc({115: b"Midjourney", 110: b"Not made with Google AI"}),
+        jpeg_xmp(xmp('photoshop:Credit="Photo: OpenAI"')),
+        jpeg_exif(exif_block({271: b"Firefly", 272: b"8S", 316: b"grok"})),
+    ],
+    ids=["IPTC credit", "IPTC source", "XMP credit", "EXIF maker"],
+)
+def test_who_is_credited_is_no_mark(data: bytes) -> None:
+    p = read_provenance(data, "JPEG")
+    assert p.fields
+    assert p.marks == ()
+
+
+def test_the_ai_system_that_xmp_names_is_a_mark() -> None:
+    p = read_provenance(jpeg_xmp(xmp('Iptc4xmpExt:AISystemUsed="ChatGPT" xmp:CreatorTool="Adobe Firefly"')), "JPEG")
+    assert {m.generator for m in p.marks} == {"OpenAI", "Adobe Firefly"}
+
+
 A1111 = "a cat\nNegative prompt: dog\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512, Model: sd15"
 COMFY = json.dumps({"3": {"class_type": "KSampler", "inputs": {"seed": 1}}})
 
@@ -128,6 +149,8 @@ def test_settings_in_an_exif_comment() -> None:
         ("prompt", "Write a caption"),
         ("Software", "GIMP 3.0"),
         ("Comment", "Steps: up to the church"),
+        ("Title", "Firefly over a meadow"),
+        ("Source", "OpenAI"),
     ],
 )
 def test_a_mention_is_no_mark(text: tuple[str, str]) -> None:
