@@ -143,7 +143,7 @@ def _signed(p: Provenance) -> Said:
 
 def _claimed(p: Provenance) -> Said:
     """What the file says without a signature that counts."""
-    credentials = p.credentials.source_types if p.credentials.state == "unknown signer" else ()
+    credentials = p.credentials.source_types if p.credentials.state in ("unknown signer", "unvalidated") else ()
     said = _strongest(credentials + p.source_types)
     return "generated" if p.marks and said in ("", "captured") else said
 
@@ -151,6 +151,8 @@ def _claimed(p: Provenance) -> Said:
 def _proof(p: Provenance, proved: Said) -> str:
     if p.credentials.state == "invalid":
         return _("Nothing: its Content Credentials do not hold. File or credentials were changed after signing.")
+    if p.credentials.state == "unvalidated":
+        return _("Nothing: its Content Credentials could not be validated.")
     if p.credentials.state != "trusted":
         return _(NOTHING_PROVED)
     signer = f" ({p.credentials.signer})" if p.credentials.signer else ""

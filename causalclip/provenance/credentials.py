@@ -17,12 +17,20 @@ from causalclip.pictures.plaintext import clean
 from causalclip.places import shipped_folder
 from causalclip.provenance.sourcetypes import SourceType, source_type
 
-State = Literal["none", "trusted", "unknown signer", "invalid", "elsewhere", "unreadable"]
+State = Literal["none", "trusted", "unknown signer", "invalid", "unvalidated", "elsewhere", "unreadable"]
 
 TRUST_LIST = shipped_folder("assets") / "trust" / "c2pa-trust-list.pem"
 MAX_REPORT = 4 * 2**20  # characters of the reader's report; real ones have some 10,000
 MAX_MANIFESTS = 50
 MAX_PARTS = 4000  # chunks of a PNG; the largest accepted files have 2,500 of the usual 8 kB
+CHANGED = {  # C2PA's codes for what is no longer as it was signed
+    "assertion.dataHash.mismatch",
+    "assertion.bmffHash.mismatch",
+    "assertion.boxesHash.mismatch",
+    "assertion.collectionHash.mismatch",
+    "assertion.hashedURI.mismatch",
+    "claimSignature.mismatch",
+}
 _MARKS = (b"jumb", b"provenance")  # the boxes that credentials are kept in, and XMP's address of them
 OWN, OTHERS = N_("Content Credentials"), N_("Content Credentials of an earlier version or a part")
 MIME: dict[Format, str] = {
@@ -48,6 +56,10 @@ SENTENCES: dict[State, str] = {
         "The file carries Content Credentials that do not hold: the picture or the credentials were changed after "
         "signing, or the signature is not valid. Do not rely on anything that they say."
     ),
+    "unvalidated": N_(
+        "The file carries Content Credentials that could not be validated, for example because a certificate has "
+        "expired. Nothing proves what they say: anybody could have written it."
+    ),
     "elsewhere": N_(
         "The file says that its Content Credentials are kept at an address on the internet. Nothing is fetched here, "
         "so they were not checked."
@@ -60,6 +72,7 @@ SENTENCES: dict[State, str] = {
 class Credentials:
     """What C2PA's reader found. All texts are the file's own claims, cleaned, not escaped.
 
+    state: "invalid" if file or credentials were changed after signing, "unvalidated" if they failed otherwise.
     signer: the name in the certificate. generator: the program that wrote the claim. signed: when, by a time stamp.
     source_types: of the active manifest first, then of earlier versions and parts. actions: of the active manifest.
     problems: codes of what failed.
@@ -131,6 +144,9 @@ def _understand(report: dict[str, Any]) -> Credentials:
     active = manifests[report["active_manifest"]]
     found: dict[str, State] = {"Trusted": "trusted", "Valid": "unknown signer", "Invalid": "invalid"}
     state = found.get(report.get("validation_state", ""), "unreadable")
+    failed = _failed(report)
+    if state == "invalid" and not CHANGED.intersection(failed):
+        state = "unvalidated"
     signature = active.get("signature_info") or {}
     others = [m for m in list(manifests.values())[:MAX_MANIFESTS] if m is not active]
     types = [
@@ -145,7 +161,7 @@ def _understand(report: dict[str, Any]) -> Credentials:
         signed=clean(str(signature.get("time") or ""), limit=40),
         actions=tuple(dict.fromkeys(clean(str(a.get("action", "")), limit=60) for a in _actions(active)))[:20],
         source_types=tuple(dict.fromkeys(types)),
-        problems=_problems(report),
+        problems=tuple(dict.fromkeys(clean(code, limit=60) for code in failed[:20])),
     )
 
 
@@ -180,7 +196,8 @@ def _types(manifest: dict[str, Any], where: str) -> list[SourceType]:
     return [t for t in (source_type(where, str(v)) for v in values if v) if t]
 
 
-def _problems(report: dict[str, Any]) -> tuple[str, ...]:
+def _failed(report: dict[str, Any]) -> list[str]:
+    """C2PA's codes of what failed, but for that the signer is unknown, which is a state of its own."""
     failures = ((report.get("validation_results") or {}).get("activeManifest") or {}).get("failure") or []
-    codes = (clean(str(failure.get("code", "")), limit=60) for failure in failures[:20])
-    return tuple(dict.fromkeys(code for code in codes if code != "signingCredential.untrusted"))
+    codes = (str(failure.get("code", "")) for failure in failures)
+    return [code for code in codes if code != "signingCredential.untrusted"]

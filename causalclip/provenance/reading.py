@@ -50,7 +50,7 @@ class Provenance:
 
     @property
     def all_source_types(self) -> tuple[SourceType, ...]:
-        """Those of the credentials, unless these do not hold, then XMP's."""
+        """Those of the credentials, unless these were changed after signing, then XMP's."""
         held = () if self.credentials.state == "invalid" else self.credentials.source_types
         return held + self.source_types
 
@@ -145,6 +145,8 @@ def _summary(p: Provenance) -> str | None:
         return _("A signer on the trust list says that the picture was {made}.", made=_(told[0].words))
     if told:
         return _("The file says that the picture was {made}; anybody can write that.", made=_(told[0].words))
+    if p.credentials.state == "unvalidated":
+        return _("Its Content Credentials could not be validated, so nothing proves what they say.")
     if any(f.name in ("Camera", "Lens") for f in p.fields):
         return _("The file names a camera, and says nothing of an image generator. Anybody can write or copy that.")
     return None

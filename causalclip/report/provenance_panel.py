@@ -16,12 +16,14 @@ CHIP: dict[State, tuple[str, str]] = {  # words, and the colour's name in style.
     "trusted": (N_("intact, signer on the trust list"), "held"),
     "unknown signer": (N_("intact, signer unknown"), "unknown"),
     "invalid": (N_("do not hold"), "broken"),
+    "unvalidated": (N_("could not be validated"), "unknown"),
     "elsewhere": (N_("kept elsewhere, not checked"), "unknown"),
     "unreadable": (N_("not readable"), "unknown"),
 }
 SIGNER = {
     "trusted": N_("Certificate names"),
     "unknown signer": N_("Calls itself (unverified)"),
+    "unvalidated": N_("Calls itself (unverified)"),
     "invalid": N_("Calls itself (does not hold)"),
 }
 SHOWN = 24  # fields of metadata

@@ -23,18 +23,20 @@ class Authority:
     key: str
 
 
-def make_authority(signer: str = "Test Camera", *, organisation: str = "Test Newsroom") -> Authority:
+def make_authority(
+    signer: str = "Test Camera", *, organisation: str = "Test Newsroom", lasting: timedelta = timedelta(days=30)
+) -> Authority:
     """A root and a signer's certificate of the profile that C2PA asks for (ES256, e-mail protection)."""
     root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     root_name = _name("Test Root", organisation)
     root = (
-        _certificate(root_name, root_name, root_key.public_key(), root_key.public_key())
+        _certificate(root_name, root_name, root_key.public_key(), root_key.public_key(), lasting)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(_usage(key_cert_sign=True, crl_sign=True), critical=True)
         .sign(root_key, hashes.SHA256())
     )
     leaf = (
-        _certificate(_name(signer, organisation), root_name, key.public_key(), root_key.public_key())
+        _certificate(_name(signer, organisation), root_name, key.public_key(), root_key.public_key(), lasting)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(digital_signature=True), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
@@ -87,7 +89,9 @@ def _name(common: str, organisation: str) -> x509.Name:
     )
 
 
-def _certificate(subject: x509.Name, issuer: x509.Name, key: Any, issuer_key: Any) -> x509.CertificateBuilder:
+def _certificate(
+    subject: x509.Name, issuer: x509.Name, key: Any, issuer_key: Any, lasting: timedelta
+) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
@@ -96,7 +100,7 @@ def _certificate(subject: x509.Name, issuer: x509.Name, key: Any, issuer_key: An
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=30))
+        .not_valid_after(now + lasting)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)
     )

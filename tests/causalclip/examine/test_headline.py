@@ -54,6 +54,9 @@ CASES = {
     "signed, captured": (signed(claim(HERE, CAPTURED)), "Signed as captured", "signature"),
     "signed, part": (signed(claim(EARLIER, GENERATED)), "Signed as partly generated", "signature"),
     "signed, part captured": (signed(claim(EARLIER, CAPTURED)), "Inconclusive", "pixels"),
+    "not validated": (file(state="unvalidated", types=(claim(HERE, GENERATED),)), SAID, "file"),
+    "not validated, captured": (file(state="unvalidated", types=(claim(HERE, CAPTURED),)), "Inconclusive", "pixels"),
+    "not validated, silent": (file(state="unvalidated"), "Inconclusive", "pixels"),
     "does not hold": (file(state="invalid", types=(claim(HERE, GENERATED),)), "Inconclusive", "pixels"),
 }
 
@@ -66,6 +69,13 @@ def test_whose_word_is_the_headline(case: str) -> None:
     assert found.title in ANSWERS
     assert found.proved.endswith(".")
     assert found.claimed.endswith(".")
+
+
+def test_what_could_not_be_validated_is_said_and_proves_nothing() -> None:
+    found = conclude_all(file(state="unvalidated"), "inconclusive")
+    assert found.proved == "Nothing: its Content Credentials could not be validated."
+    assert found.claimed == "Its Content Credentials could not be validated, so nothing proves what they say."
+    assert not found.silent
 
 
 @pytest.mark.parametrize("code", ["composite", "digitalArt", "humanEdits", "screenCapture", "print"])

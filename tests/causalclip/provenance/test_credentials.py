@@ -3,13 +3,17 @@
 import json
 import socket
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from causalclip.examine.headline import conclude_all
+from causalclip.examine.steps import next_steps
 from causalclip.provenance.credentials import SENTENCES, read_credentials, trust_list
 from causalclip.provenance.reading import read_provenance
 from causalclip.report.provenance_panel import panel
+from tests.makers.keeping import until
 from tests.makers.pictures import chunk, encode, photo
 from tests.makers.signing import Authority, created, make_authority, sign
 from tests.pace import slowness
@@ -72,6 +76,25 @@ def test_invalid_credentials_are_not_believed(picture: bytes, authority: Authori
     p = read_provenance(bytes(signed), "JPEG")
     assert p.all_source_types == ()
     assert p.summary().startswith("Its Content Credentials do not hold")
+
+
+def test_credentials_whose_certificate_expired_are_no_sign_of_a_change(picture: bytes) -> None:
+    """What they say of a generator stays a claim, as one of an unknown signer is."""
+    brief = make_authority(lasting=timedelta(seconds=3))
+    signed = sign(picture, brief, created("trainedAlgorithmicMedia"))
+    assert until(lambda: read_credentials(signed, "JPEG", anchors=brief.root).state == "unvalidated")
+    p = read_provenance(signed, "JPEG")
+    assert (p.credentials.state, p.credentials.problems) == ("unvalidated", ("signingCredential.expired",))
+    found = conclude_all(p, "likely not generated")
+    assert (found.title, found.source) == ("The file says it was generated", "file")
+    assert found.proved == "Nothing: its Content Credentials could not be validated."
+    assert found.claimed.startswith("The file itself says that the picture was made by a generative AI model. That can")
+    steps = next_steps(found, "likely not generated", p, ())
+    told = f"{panel(p)} {found} {steps}"
+    assert "changed" not in told
+    pixels = bytearray(signed)
+    pixels[-100] ^= 1
+    assert read_credentials(bytes(pixels), "JPEG").state == "invalid"
 
 
 @pytest.mark.parametrize(
@@ -146,4 +169,4 @@ def test_trust_list_holds_authorities_that_are_valid() -> None:
 
 
 def test_every_state_has_its_sentence() -> None:
-    assert len(set(SENTENCES.values())) == 6
+    assert len(set(SENTENCES.values())) == 7
