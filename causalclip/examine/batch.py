@@ -92,6 +92,11 @@ class Row:
     measured_as: str | None = None
 
     @property
+    def key(self) -> tuple[str, str]:
+        """The file that it is of, by hash and name: equal bytes may come under two names, and each row says its own."""
+        return self.sha256, self.name
+
+    @property
     def beside(self) -> str:
         """What stands beside the answer: why it was not examined, or what the pixels say where that is not the answer,
         the kind of picture where they got none, and what the file says."""
@@ -140,13 +145,13 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What an earlier run over some of the same files has left, by SHA-256; `early` is added to.
+    """What an earlier run over some of the same files has left; `early` is added to.
 
-    early: of pictures that have their answer. finished: rows that will not change.
+    early: of pictures that have their answer, by SHA-256. finished: rows that will not change, by `Row.key`.
     """
 
     early: MutableMapping[str, Early] = field(default_factory=dict)
-    finished: Mapping[str, Row] = field(default_factory=dict)
+    finished: Mapping[tuple[str, str], Row] = field(default_factory=dict)
 
 
 def collect(paths: Iterable[str | Path]) -> Iterator[Member]:
@@ -235,15 +240,15 @@ def _first(number: int, name: str, content: bytes | ImageError, detector: Detect
     """The answer."""
     if isinstance(content, ImageError):
         raise content
-    sha256 = hashlib.sha256(content).hexdigest()
-    if sha256 in known.finished:
-        return Done(replace(known.finished[sha256], number=number, name=clean(name, limit=120)))
+    sha256, name = hashlib.sha256(content).hexdigest(), clean(name, limit=120)
+    if (sha256, name) in known.finished:
+        return Done(replace(known.finished[sha256, name], number=number))
     claims, loaded = read_claims(content), load_image(content)
     found = known.early.get(sha256)
     if found is None:
         found = Early(*look_closer(loaded, claims), detector.predict(loaded.pixels))
         known.early[sha256] = found
-    return Done(_row(number, clean(name, limit=120), loaded, found), pixels=loaded.pixels)
+    return Done(_row(number, name, loaded, found), pixels=loaded.pixels)
 
 
 def _second(number: int, name: str, content: bytes | ImageError, detector: Detector, known: Known) -> Done:

@@ -1,10 +1,11 @@
 """What a session's batch has so far: little in memory, and the rest in a folder that is deleted with the session.
 
-All is kept by the file's hash, so that the same files need not be examined again.
+All is kept by the file's hash, so that the same files need not be examined again; what says its name, by that, too.
 """
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
@@ -54,8 +55,8 @@ class Answers(MutableMapping[str, Early]):
 class Batch:
     """folder: where its reports lie. total: how many rows there will be. thumbnails: data addresses, by hash.
 
-    edges: what a score must not be rounded across. finished: rows that will not change, by hash, of earlier runs, too.
-    held: when the profile was made that all this is held to; "" without one.
+    edges: what a score must not be rounded across. finished: rows that will not change, of earlier runs, too, by
+    `Row.key`. held: when the profile was made that all this is held to; "" without one.
     """
 
     folder: Path
@@ -63,7 +64,7 @@ class Batch:
     rows: tuple[Row, ...] = ()
     thumbnails: Mapping[str, str] = field(default_factory=dict)
     edges: tuple[float, ...] = ()
-    finished: Mapping[str, Row] = field(default_factory=dict)
+    finished: Mapping[tuple[str, str], Row] = field(default_factory=dict)
     held: str = ""
 
     @property
@@ -93,7 +94,7 @@ class Batch:
         """With another row, or with the same one as it is now."""
         row = done.row
         rows = (*(other for other in self.rows if other.number != row.number), row)
-        finished = {**self.finished, row.sha256: row} if done.examination else self.finished
+        finished = {**self.finished, row.key: row} if done.examination else self.finished
         return replace(self, rows=rows, finished=finished, thumbnails=self._with_thumbnail(done))
 
     def ended(self) -> Batch:
@@ -110,8 +111,8 @@ class Batch:
 
         reports, maps = self.folder / "reports", draw_maps(done.examination)
         reports.mkdir(exist_ok=True)
-        save_reports(done.examination, reports, done.row.sha256, maps=maps)
-        opened.write(self.folder, done.row.sha256, done.examination, causal=maps["causal"])
+        save_reports(done.examination, reports, stem(done.row), maps=maps)
+        opened.write(self.folder, stem(done.row), done.examination, causal=maps["causal"])
 
     def write_table(self) -> None:
         """results.csv."""
@@ -121,7 +122,7 @@ class Batch:
     def reports(self) -> Iterator[tuple[str, str]]:
         """(file name, text) of every report there is, in the files' order."""
         for row in sorted(self.rows, key=lambda row: row.number):
-            for path in sorted(self.folder.glob(f"reports/{row.sha256}.*")) if row.sha256 else ():
+            for path in sorted(self.folder.glob(f"reports/{stem(row)}.*")) if row.sha256 else ():
                 yield report_stem(row.number, row.name) + path.suffix, path.read_text(encoding="utf-8")
 
     def _with_thumbnail(self, done: Done) -> Mapping[str, str]:
@@ -131,3 +132,8 @@ class Batch:
         from causalclip.report.document import draw_thumbnail  # brings Jinja, which the page need not wait for
 
         return {**self.thumbnails, done.row.sha256: draw_thumbnail(done.pixels, side=SMALL)}
+
+
+def stem(row: Row) -> str:
+    """What the files that are written of a row are called, whatever its number is by then."""
+    return f"{row.sha256}-{hashlib.sha256(row.name.encode(errors='replace')).hexdigest()[:16]}"

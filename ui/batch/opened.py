@@ -20,8 +20,8 @@ GONE = N_("This row's result is not there: it is being examined, was not, or is 
 READ = N_("What the verdict rests on. Orange pushes towards generated, purple towards not generated.")
 
 
-def write(folder: Path, sha256: str, x: Examination, *, causal: str) -> None:
-    """Writes the card, the map (a data address) and the panels of a row."""
+def write(folder: Path, stem: str, x: Examination, *, causal: str) -> None:
+    """Writes the card, the map (a data address) and the panels of a row. stem: as `kept.stem` says it."""
     said = (
         f"<section aria-label='{_attribute(_('One picture'))}'><h2 tabindex='-1'><bdi>{escape(x.name)}</bdi></h2>"
         f"<button type='button' class='cc-do cc-close'>{_('Close')}</button>"
@@ -40,7 +40,7 @@ def write(folder: Path, sha256: str, x: Examination, *, causal: str) -> None:
         + (stability_panel.panel(x.stability) if x.stability else "")
         + "</section>"
     )
-    _file(folder, sha256).write_text(said, encoding="utf-8")
+    _file(folder, stem).write_text(said, encoding="utf-8")
 
 
 def _figure(causal: str) -> str:
@@ -49,9 +49,9 @@ def _figure(causal: str) -> str:
     return f"<figure><img src='{causal}' alt='{alt}'><figcaption>{_(READ)}</figcaption></figure>"
 
 
-def read(folder: Path, sha256: str) -> str:
+def read(folder: Path, stem: str) -> str:
     """What was written of a row, or a sentence where there is nothing."""
-    file = _file(folder, sha256)
+    file = _file(folder, stem)
     return file.read_text(encoding="utf-8") if file.is_file() else gone()
 
 
@@ -64,5 +64,5 @@ def _attribute(words: str) -> str:
     return escape(words, quote=True)
 
 
-def _file(folder: Path, sha256: str) -> Path:
-    return folder / f"row-{sha256}.html"
+def _file(folder: Path, stem: str) -> Path:
+    return folder / f"row-{stem}.html"

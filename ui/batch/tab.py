@@ -19,7 +19,7 @@ from causalclip.report import card
 from ui.batch import folders, opened
 from ui.batch.downloads import KINDS, Kind, write_download
 from ui.batch.filters import filters
-from ui.batch.kept import Batch
+from ui.batch.kept import Batch, stem
 from ui.batch.progress import Clock, how_far
 from ui.batch.table import draw_table, script
 from ui.batch.triage import counts
@@ -129,7 +129,7 @@ class BatchTab:
         """The full result of the row that was clicked."""
         rows = {row.number: row for row in batch.rows} if batch else {}
         row = rows.get(int(event.index))
-        return opened.read(batch.folder, row.sha256) if batch and row else opened.gone()
+        return opened.read(batch.folder, stem(row)) if batch and row else opened.gone()
 
     def packed(self, kind: Kind, batch: Batch | None) -> str | None:
         """The path of one of the downloads, written of what is done by now."""

@@ -183,7 +183,7 @@ def test_a_batch_that_was_stopped_or_has_grown_goes_on_where_it_was() -> None:
     first = [next(stopped) for _ in range(3)][-1]  # two answers, and whether the first survives
     stopped.close()
     assert (detector.answers, detector.checks) == (2, 1)
-    known = Known(known.early, {first.row.sha256: first.row})
+    known = Known(known.early, {first.row.key: first.row})
     again = [d.row for d in examine_all(lambda: [two, one], detector, known)]  # type: ignore[arg-type]
     assert (detector.answers, detector.checks) == (2, 2)
     assert [(row.number, row.name) for row in again] == [(1, "two.png"), (2, "one.png"), (1, "two.png")]

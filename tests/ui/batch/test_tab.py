@@ -214,6 +214,21 @@ def test_files_that_are_examined_are_not_examined_again(tab: BatchTab) -> None:
     assert len(updates[-1][tab.batch].rows) == 2
 
 
+def test_equal_bytes_under_two_names_are_two_rows_each_with_its_own(tab: BatchTab) -> None:
+    """Also in a later run, in which one of them has another number."""
+    data = encode(photo(), "PNG")
+    payload = upload(reuters_png=data, whatsapp_png=data)
+    *_, first = tab.run(take_turn("batch"), payload)
+    *_, later = tab.run(take_turn("batch"), [*upload(a_png=data), *payload], first[tab.batch])
+    for batch, names in (first[tab.batch], ["reuters", "whatsapp"]), (later[tab.batch], ["a", "reuters", "whatsapp"]):
+        written = dict(batch.reports())
+        for number, name in enumerate(names, 1):
+            assert f"<bdi>{name}.png</bdi>" in tab.open(batch, event(number))
+            assert json.loads(written[f"{number:03d}-{name}.json"])["name"] == f"{name}.png"
+            page = written[f"{number:03d}-{name}.html"]
+            assert [other for other in names if f"{other}.png" in page] == [name]
+
+
 def test_a_row_looks_as_in_detect_and_opens_its_full_result(tab: BatchTab) -> None:
     *_, last = tab.run(take_turn("batch"), upload(a_png=encode(photo(), "PNG"), b_jpg=b"no picture"))
     batch = last[tab.batch]
@@ -287,7 +302,7 @@ def test_stopping_keeps_what_is_done(tab: BatchTab) -> None:
     (kept,) = tab.stopped(take_turn("batch"), batch)
     assert "kept: All have an answer. Checked whether it survives: 1 of 3." in sentence(tab, kept)
     survives = {row.number: row.survives for row in kept[tab.batch].rows}
-    assert survives == {1: batch.finished[batch.rows[-1].sha256].survives, 2: UNCHECKED, 3: UNCHECKED}
+    assert survives == {1: batch.finished[batch.rows[-1].key].survives, 2: UNCHECKED, 3: UNCHECKED}
     with zipfile.ZipFile(tab.packed("zip", kept[tab.batch])) as archive:
         assert archive.namelist() == ["results.csv", "summary.html", "001-0.html", "001-0.json"]
     assert kept[tab.start]["interactive"]
