@@ -203,7 +203,9 @@ def _members(path: str | Path, *, left: int, alone: bool) -> Iterator[Member]:
         yield name, error
 
 
-def examine_all(read: Callable[[], Iterable[Member]], detector: Detector, known: Known | None = None) -> Iterator[Done]:
+def examine_all(
+    read: Callable[[], Iterable[Member]], detector: Detector, known: Known | None = None, *, first: int = 1
+) -> Iterator[Done]:
     """Examines all files; never raises on a file's account.
 
     Yields each row twice: when there is an answer, and, once all have theirs, when its stability is known; a refused
@@ -212,15 +214,16 @@ def examine_all(read: Callable[[], Iterable[Member]], detector: Detector, known:
     Args:
         read: gives all members, each time it is called; it is called twice.
         known: what need not be done again.
+        first: the first row's number.
     """
     known = known or Known()
     left = set()
-    for place, (name, content) in enumerate(read(), 1):
+    for place, (name, content) in enumerate(read(), first):
         done = _guarded(place, name, lambda n=place, m=name, c=content: _first(n, m, c, detector, known))  # type: ignore[misc]
         if done.row.survives == CHECKING:
             left.add(place)
         yield done
-    for place, (name, content) in enumerate(read(), 1):
+    for place, (name, content) in enumerate(read(), first):
         if place in left:
             yield _guarded(place, name, lambda n=place, m=name, c=content: _second(n, m, c, detector, known))  # type: ignore[misc]
 

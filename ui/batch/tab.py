@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from html import escape
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +22,10 @@ from ui.batch.downloads import KINDS, Kind, write_download
 from ui.batch.filters import filters
 from ui.batch.kept import Batch, stem
 from ui.batch.progress import Clock, how_far
+from ui.batch.swept import swept
 from ui.batch.table import draw_table, script
 from ui.batch.triage import counts
-from ui.server.files import files_input, new_folder, upload_paths
+from ui.server.files import files_input, kept_or_gone, new_folder
 from ui.server.gate import PICTURES, Priority, gated
 from ui.server.problems import explain
 from ui.server.turns import Part, Turn
@@ -77,17 +79,21 @@ class BatchTab:
 
     def run(self, turn: Turn, payload: Any, before: Batch | None = None) -> Iterator[Updates]:
         """Examines all uploads and yields the table as it fills. before: what an earlier run has left."""
-        paths = upload_paths(payload)
-        if not paths:
+        paths, gone = kept_or_gone(payload)
+        if not paths and not gone:
             yield self.cleared()
             return
-        batch, clock = (before or Batch(new_folder())).again(count(paths)), Clock()
-        yield self._running(batch)
+        batch, clock = before, Clock()
         try:
+            total = count(paths)
+            batch = _begun(before, total + len(gone))
+            yield self._running(batch)
             detector = gated(self.detector(), verdict=Priority.BATCH, check=turn.check)
             batch = replace(_held(batch, detector), edges=_edges(detector))
-            known = batch.known()
-            for done in _one_by_one(examine_all(lambda: collect(paths), detector, known)):
+            known, (stay, lost) = batch.known(), swept(batch, gone, paths)
+            batch = replace(batch, rows=stay, total=len(stay) + total + len(lost))
+            pictures = examine_all(lambda: chain(collect(paths), lost), detector, known, first=len(stay) + 1)
+            for done in _one_by_one(pictures):
                 if isinstance(done, int):
                     yield {self.status: _say(f"{clock.words(batch)} {_before(done)}", bar=batch.steps)}
                     continue
@@ -209,6 +215,12 @@ def _downloads() -> tuple[dict[Kind, gr.Button], dict[Kind, gr.DownloadButton]]:
     with gr.Row(elem_classes="cc-hidden"):
         files = {kind: gr.DownloadButton(_(label), elem_id=f"batch-{kind}-file") for kind, label in KINDS.items()}
     return wanted, files
+
+
+def _begun(before: Batch | None, total: int) -> Batch:
+    """The batch of another run; its folder may have been swept since the last one."""
+    batch = before or Batch(new_folder())
+    return (batch if batch.folder.is_dir() else replace(batch, folder=new_folder())).again(total)
 
 
 def _held(batch: Batch, detector: Detector) -> Batch:

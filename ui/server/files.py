@@ -21,8 +21,10 @@ from ui.server.doors.schema import NOT_UPLOADED
 from ui.server.store import is_upload, new_folder
 
 __all__ = [
+    "GONE",
     "UNREADABLE",
     "files_input",
+    "kept_or_gone",
     "named",
     "new_folder",
     "picked",
@@ -35,6 +37,7 @@ __all__ = [
 
 T = TypeVar("T")
 UNREADABLE = N_("This file could not be read")
+GONE = N_("The picture is no longer kept. Add it again.")
 UNSHOWN = {"HEIC", "TIFF"}
 
 
@@ -82,11 +85,8 @@ def upload_path(payload: Mapping[str, Any] | None) -> str | None:
     """
     if payload is None:
         return None
-    path = payload.get("path")
-    if not isinstance(path, str) or not is_upload(path):
-        raise _refusal(NOT_UPLOADED)
-    if not Path(path).is_file():
-        raise _refusal(_("The picture is no longer kept. Add it again."))
+    if not Path(path := _uploaded(payload)).is_file():
+        raise _refusal(_(GONE))
     return path
 
 
@@ -94,6 +94,14 @@ def upload_paths(payload: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None
     """The paths of all uploads of a `files_input`; raises as `upload_path` does."""
     entries = [payload] if isinstance(payload, Mapping) else payload or []
     return [path for path in map(upload_path, entries) if path]
+
+
+def kept_or_gone(payload: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None) -> tuple[list[str], list[str]]:
+    """The paths of the uploads that are kept, and of those that have been deleted; raises gr.Error of what is none."""
+    entries = [payload] if isinstance(payload, Mapping) else payload or []
+    paths = [_uploaded(entry) for entry in entries if entry]
+    gone = [path for path in paths if not Path(path).is_file()]
+    return [path for path in paths if path not in gone], gone
 
 
 def named(path: str) -> str:
@@ -116,6 +124,13 @@ def save_png(image: Image.Image, name: str, *, few: str = "") -> str:
     path = new_folder(few) / f"{name}.png"
     image.save(path, compress_level=1)
     return str(path)
+
+
+def _uploaded(payload: Mapping[str, Any]) -> str:
+    path = payload.get("path")
+    if not isinstance(path, str) or not is_upload(path):
+        raise _refusal(NOT_UPLOADED)
+    return path
 
 
 def _refusal(sentence: str) -> gr.Error:
