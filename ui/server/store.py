@@ -131,12 +131,24 @@ class Store:
         shutil.rmtree(_folder(session), ignore_errors=True)
 
     def sweep(self) -> None:
-        """Deletes what is due."""
+        """Deletes what is due, and counts no more what has been deleted for its age while a page has it."""
+        self._forget_gone()
         now = self.clock()
         with self._lock:
             due = [name for name, kept in self._kept.items() if kept.due <= now]
         if not self._delete(due):
             self.late = 0.0
+
+    def _forget_gone(self) -> None:
+        """Of what an open page uses, whose folder was there when the page named it; others are deleted when due."""
+        with self._lock:
+            used, root = [name for name, kept in self._kept.items() if kept.pages], uploads()
+        gone = [name for name in used if not (root / name).exists()]
+        with self._lock:
+            for kept in filter(None, (self._kept.pop(name, None) for name in gone)):
+                self.count(-1, -kept.size, "", kept.owner, *[kept.owner + LOOSE] * kept.loose)
+            for names in self._pages.values():
+                names.difference_update(gone)
 
     def _delete(self, names: Iterable[str]) -> int:
         """Deletes those that no page uses; returns how many are gone. The others are tried again in the next round."""

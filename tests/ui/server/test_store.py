@@ -15,7 +15,7 @@ from ui.server import store
 from ui.server.files import upload_path
 from ui.server.pages import GONE
 from ui.server.store import BLOCK, GRACE, LOOSE, PATIENCE, Store, is_upload, new_folder, owner_of
-from ui.server.sweeper import Sweeper
+from ui.server.sweeper import Sweeper, sweep
 
 ME, YOU = owner_of("192.0.2.1"), owner_of("192.0.2.2")
 
@@ -83,6 +83,22 @@ def test_one_that_an_open_page_uses_stays_until_the_last_is_closed(kept: Store, 
     assert path.exists()
     kept.close("two")
     assert not path.parent.exists()
+
+
+def test_what_was_deleted_for_its_age_counts_no_more_though_its_page_is_open(kept: Store, clock: Clock) -> None:
+    """Otherwise a page that is open all day would take its address's room for good."""
+    old, new, coming = upload(kept), upload(kept), kept.add(ME, 100, brief=True)
+    kept.claim("one", [str(old), str(new)])
+    sweep(store.uploads(), older_than=-1, now=time.time(), spare=new.parent)
+    kept.sweep()
+    assert (kept.sum().files, kept.sum(ME).files, kept.sum(ME + LOOSE).files) == (2, 2, 1)
+    assert coming in kept._kept  # its folder is not there yet
+    assert kept._pages == {"one": {new.parent.name}}
+    kept.close("one")
+    clock.now += GRACE + 1
+    kept.sweep()
+    assert not kept._kept
+    assert not kept._sums
 
 
 def test_one_that_a_call_uses_stays_a_while_longer_than_the_call(kept: Store, clock: Clock) -> None:
