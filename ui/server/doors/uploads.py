@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from causalclip.languages import N_, _
+from causalclip.languages import N_, _, number
 from causalclip.pictures.formats import MAX_BYTES, too_many_bytes
 from ui.server.doors.answers import UPLOAD, Refused, client_of
 from ui.server.store import LOOSE, STORE, Sum, owner_of, uploads
@@ -33,6 +33,7 @@ NO_FILE = "A file is expected in files, not a text."
 NO_FORM = "Send a form: multipart/form-data, with the files in the field files."
 TOO_MUCH = N_("At most {files} files and {mb} MB can be sent at once.")
 YOURS = N_("{mb} MB of your pictures are kept already. Close the page, or wait, then send more.")
+MANY = N_("At most {files} of your pictures are kept at once. Close the page, or wait, then send more.")
 FULL = N_("This server keeps as many pictures as it can. Please try again in a few minutes.")
 
 
@@ -84,10 +85,12 @@ def keep(file: BinaryIO, name: str, *, size: int, owner: str, brief: bool) -> st
 
 def check_room(owner: str, files: int, size: int) -> None:
     """Raises Refused where there is no room for so much more of a client's."""
-    for account, most, sentence in ((owner + LOOSE, A_CLIENT, YOURS), (owner, AN_ADDRESS, YOURS), ("", ALL, FULL)):
+    for account, most in ((owner + LOOSE, A_CLIENT), (owner, AN_ADDRESS), ("", ALL)):
         kept = STORE.sum(account)
-        if kept.files + files > most[0] or kept.size + size > most[1]:
-            raise Refused(413, _(sentence, mb=most[1] >> 20))
+        if kept.files + files > most[0]:
+            raise Refused(413, _(MANY if account else FULL, files=number(most[0])))
+        if kept.size + size > most[1]:
+            raise Refused(413, _(YOURS if account else FULL, mb=most[1] >> 20))
 
 
 @contextmanager

@@ -122,7 +122,7 @@ def test_pictures_in_calls_have_a_quota_like_uploads(tmp_path: Path, monkeypatch
     for owner in ("one", "another"):
         told = agent.set(owner)
         kept = [Path(keep_inline("data:image/png;base64,aGVsbG8=")) for _ in range(2)]
-        with pytest.raises(InlineError, match="kept already"):
+        with pytest.raises(InlineError, match="At most 2 of your pictures"):
             keep_inline("data:image/png;base64,aGVsbG8=")
         agent.reset(told)
         assert len(list(tmp_path.glob(f"{owner}-*"))) == len(kept)
