@@ -164,7 +164,8 @@ def main(room: Room) -> None:
 
 
 def keep(page: gr.Blocks, room: Room) -> Sweeper:
-    """Keeps the promise that nothing of a picture outlives the hour, on disk or in memory; to be started."""
+    """Keeps the promise that no upload outlives the hour, and nothing derived from it the last use by more than that;
+    to be started."""
     limit = min(float(os.environ.get("CAUSALCLIP_KEPT", LONGEST)), LONGEST)
     chores = (
         partial(pages.forget_idle, page, limit),

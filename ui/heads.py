@@ -36,8 +36,10 @@ PRIVACY = (
         N_(
             "A picture that you add is read on the server that runs this app. It is not sent anywhere else, and no "
             "address is looked up. The file, its maps and everything derived from it are deleted soon after you close "
-            "the page, and within an hour even if you leave it open. No history is kept and no statistics are sent. "
-            "Neither the name nor the content of a picture is logged."
+            "the page. If you leave it open, the file is deleted within an hour, and what is derived from it within an "
+            "hour of your last use of its tab: maps, reports, and the names and small pictures in Batch and Your "
+            "archive. A profile that the page uses is kept until you close the page. No history is kept and no "
+            "statistics are sent. Neither the name nor the content of a picture is logged."
         ),
     ),
     (

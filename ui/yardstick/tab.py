@@ -36,6 +36,10 @@ INTRO = N_(
     "at once. Unlike in Detect, the names of the files go to the server, so that you can tell which were wrongly "
     "called likely generated; they are not logged."
 )
+KEEPS = N_(
+    "The names and answers, and small copies of the pictures that are wrongly called so, are kept until you close the "
+    "page, and at most for an hour after you last used this tab."
+)
 WHY = N_(
     "How often would your own photographs be wrongly called likely generated? Have them judged, and make the answers "
     "on this page keep to what they say. A promise takes many: {needed} photographs for {percents} %."
@@ -239,4 +243,4 @@ def _why() -> str:
 
 
 def _intro() -> str:
-    return escape(_(INTRO, most=number(MOST), formats=names(), sizes=sizes()))
+    return escape(f"{_(INTRO, most=number(MOST), formats=names(), sizes=sizes())} {_(KEEPS)}")

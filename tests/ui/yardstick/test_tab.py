@@ -5,6 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,11 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from causalclip.languages import speaking
+from causalclip.languages import LANGUAGES, _, speaking
 from causalclip.profile import BadProfile, parse_profile
 from causalclip.yardstick.looking import Looked, Refused
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode
+from ui.heads import privacy
 from ui.server import lazy, pages
 from ui.server.gate import MODEL, PICTURES, Priority
 from ui.server.lazy import Held
@@ -27,7 +29,7 @@ from ui.server.turns import take_turn
 from ui.yardstick.chooser import chooser, script
 from ui.yardstick.kept import MOST, SHOWN, Archive
 from ui.yardstick.profiles import LARGEST, Profiles
-from ui.yardstick.tab import YardstickTab, build_yardstick_tab, share
+from ui.yardstick.tab import KEEPS, YardstickTab, _intro, build_yardstick_tab, share
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +48,17 @@ def nobody_has_chosen() -> Iterator[None]:
 def noise(seed: int) -> bytes:
     coarse = np.random.default_rng(seed).integers(0, 255, (12, 16, 3), dtype=np.uint8)
     return encode(np.asarray(Image.fromarray(coarse).resize((160, 120), Image.Resampling.BICUBIC)), "JPEG")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_kept_of_an_archive_and_for_how_long_is_said(tab: YardstickTab, language: str) -> None:
+    """Only the files go at once, and each portion starts the time anew in which small copies and names are kept."""
+    with speaking(language):
+        assert escape(_(KEEPS)) in _intro()
+    assert "small copies" in KEEPS
+    assert "at most for an hour after you last used" in KEEPS
+    assert tab.archive.time_to_live <= 3600
+    assert "A profile that the page uses is kept until you close the page." in privacy()
 
 
 def upload(**files: bytes) -> list[dict[str, str]]:
