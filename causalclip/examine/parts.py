@@ -94,7 +94,7 @@ class Parts:
         if self.state == "not asked":
             return _(NOT_ASKED)
         middle = _(MIDDLE, percent=round(100 * self.read)) if self.read < 1 else ""
-        said = (_found(self.part), _reliable(self.revision)) if self.part else (_none(self.revision),)
+        said = (_found(self.part, self.read), _reliable(self.revision)) if self.part else (_none(self.revision),)
         return " ".join(filter(None, (*said, middle)))
 
     def as_dict(self) -> dict[str, Any]:
@@ -166,9 +166,10 @@ def why_unknown(loaded: LoadedImage, provenance: Provenance, detection: Detectio
     return ""
 
 
-def _found(part: Part) -> str:
-    left, top, right, bottom = part.box
-    return _(FOUND, percent=max(1, round(100 * part.share)), left=left, top=top, right=right, bottom=bottom)
+def _found(part: Part, read: float) -> str:
+    """read: the share of the picture that was looked at; the part's own share is of that."""
+    (left, top, right, bottom), percent = part.box, max(1, round(100 * part.share * read))
+    return _(FOUND, percent=percent, left=left, top=top, right=right, bottom=bottom)
 
 
 def _reliable(revision: str) -> str:

@@ -134,6 +134,12 @@ def test_of_a_large_picture_the_middle_is_read_on_its_grid_and_that_is_said() ->
     assert read_box(3000, 4000) == (0, 0, 4000, 3000)
 
 
+def test_a_part_is_a_share_of_the_whole_picture_even_where_the_middle_alone_was_read() -> None:
+    """FOUND's is a tenth of what was read."""
+    assert ": 10 % of it, from" in FOUND.sentence
+    assert ": 5 % of it, from" in dataclasses.replace(FOUND, read=0.5).sentence
+
+
 def test_the_table_of_a_jpeg_lies_as_its_picture() -> None:
     tables = read_tables(encode(photograph(), "JPEG", quality=75))
     assert tables is not None
