@@ -190,16 +190,17 @@ def _judge(
     try:
         data = read_file(path)
         sniff(data)
-        if crop:
-            loaded = load_image(data)
-            if loaded.notes:  # the part's file repeats them, and stays what it is whoever asks
-                with speaking(ENGLISH):
-                    loaded = load_image(data)
-            data = cut(loaded, crop)
+        loaded = load_image(data) if crop else None
+        if loaded and loaded.notes:  # the part's file repeats them, and stays what it is whoever asks
+            with speaking(ENGLISH):
+                loaded = load_image(data)
+        part = cut(loaded, crop) if loaded and crop else data
         detector = load()
-        from causalclip.examine.examination import examine
+        from causalclip.examine.examination import examine, read_claims
+        from causalclip.examine.whole import Whole
 
-        return examine(data, detector, name=path.name, stability=stability)
+        whole = Whole.of(loaded, read_claims(data)) if loaded else None
+        return examine(part, detector, name=path.name, stability=stability, whole=whole)
     except ImageError as error:
         return str(error)
 
@@ -215,12 +216,15 @@ def _print(path: Path, judged: Examination | str, *, as_json: bool) -> None:
 
 def _words(x: Examination) -> str:
     """The headline first, then the pixels' score against the thresholds, then what else is known of the answer."""
+    from causalclip.provenance.reading import OF_WHOLE
+
     score, low, high = scores(x.detection.probability, x.detection.low, x.detection.high)
     headline, by_pixels = x.headline, x.headline.source == "pixels"
     word = headline.proved if headline.source == "signature" else "" if by_pixels else headline.claimed
     said = [
         ended(headline.answer),
         word,
+        _(OF_WHOLE) if x.provenance.of_whole else "",
         "" if by_pixels else f"{_('By the pixels: {answer}.', answer=_(x.band))} {headline.agreement}".strip(),
         _(WHY[x.detection.kind]) if x.band == NO_ANSWER else _(SCORE, score=score, high=high, low=low),
         *_careful(x),

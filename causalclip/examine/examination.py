@@ -22,6 +22,7 @@ from causalclip.examine.parts import NOT_LOOKED_FOR, Parts, find_parts
 from causalclip.examine.quote import quote
 from causalclip.examine.stability import Stability, check_stability, not_checked
 from causalclip.examine.steps import Step, next_steps
+from causalclip.examine.whole import Whole
 from causalclip.languages import current
 from causalclip.maps.overlay import shrink
 from causalclip.maps.reliability import unknowable, unknown_share
@@ -158,15 +159,20 @@ def examine_file(path: str | Path, detector: Detector, *, stability: bool = True
     return examine(read_file(path), detector, name=Path(path).name, stability=stability)
 
 
-def examine(data: bytes, detector: Detector, *, name: str = "", stability: bool = True) -> Examination:
+def examine(
+    data: bytes, detector: Detector, *, name: str = "", stability: bool = True, whole: Whole | None = None
+) -> Examination:
     """Examines a picture's file, all at once; the four steps are for who shows each when it is ready.
 
     stability: whether to check that the answer survives re-encoding, which takes several times as long.
+    whole: of which the picture is a part that was cut out.
 
     Raises an ImageError for a file that is no picture, is damaged, or is too large or too small.
     """
     provenance = read_claims(data)
     loaded = load_image(data)
+    if whole:
+        loaded, provenance = whole.seen(loaded), whole.said(provenance)
     provenance, cautions = look_closer(loaded, provenance)
     detection = detector.predict(loaded.pixels)
     return conclude(detector, loaded, provenance, cautions, detection, name=name, stability=stability)

@@ -133,8 +133,8 @@ def find_parts(loaded: LoadedImage, provenance: Provenance, detection: Detection
 
 
 def upright_table(jpeg: JpegTables | None, width: int, height: int) -> np.ndarray | None:
-    """A JPEG's luminance table [64] as its upright picture of that size lies; None of other files."""
-    if jpeg is None:
+    """A JPEG's luminance table [64] as its upright picture of that size lies; None of other files, and of a part."""
+    if jpeg is None or not jpeg.luminance:
         return None
     table = np.reshape(np.asarray(jpeg.luminance, np.float64), (8, 8))
     return (table if jpeg.size == (width, height) else table.T).ravel()
@@ -159,7 +159,7 @@ def why_unknown(loaded: LoadedImage, provenance: Provenance, detection: Detectio
         return "kind"
     if loaded.format == "GIF":
         return "palette"
-    if jpeg and sorted(jpeg.size) != sorted((loaded.width, loaded.height)):
+    if loaded.halved:
         return "halved"
     if min(jpeg.quality if jpeg else 100, provenance.earlier_quality or 100) <= LOW_QUALITY:
         return "compressed"

@@ -10,6 +10,7 @@ from causalclip.examine.meant import error_rates
 from causalclip.examine.parts import TITLE as DIFFERS
 from causalclip.examine.score import shown
 from causalclip.languages import N_, _, day, ended
+from causalclip.provenance.reading import OF_WHOLE
 
 if TYPE_CHECKING:
     from causalclip.examine.examination import Examination
@@ -30,6 +31,8 @@ def quote(x: Examination) -> str:
         revision=x.detection.revision,
         hash=x.sha256,
     )
+    if x.provenance.of_whole:
+        examined = f"{examined} {_(OF_WHOLE)}"
     if x.band == NO_ANSWER:
         return f"{examined} {_found(x)} {_(NEITHER)}"
     differs = f" {ended(_(DIFFERS))}" if x.parts.found else ""

@@ -26,6 +26,9 @@ CAVEAT = N_(
     "They are not part of the score."
 )
 NOTHING = N_("The file says nothing about how the picture was made. That is usual: most sites strip such information.")
+OF_WHOLE = N_(
+    "This is a part that was cut out of a picture. What is said of the file is said of the whole picture's file."
+)
 NOT_READ = N_("Nothing is read from the metadata of GIF files but Content Credentials.")
 
 
@@ -36,6 +39,7 @@ class Provenance:
     source_types: how it came about, as XMP and the credentials say. marks: of image generators. fields: the metadata in
     short. place: latitude and longitude in degrees, shown only on demand. jpeg: how a JPEG was saved last.
     earlier_quality: of a JPEG compression before, found in the pixels; None if none was found or it was not looked for.
+    of_whole: whether these are claims of a file that holds more than the picture, which is a part cut out of it.
     """
 
     credentials: Credentials
@@ -47,6 +51,7 @@ class Provenance:
     earlier_quality: int | None = None
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    of_whole: bool = False
 
     @property
     def all_source_types(self) -> tuple[SourceType, ...]:
@@ -102,9 +107,10 @@ def read_provenance(data: bytes, name: Format) -> Provenance:
 
 
 def with_history(provenance: Provenance, pixels: np.ndarray) -> Provenance:
-    """Adds the sign of an earlier compression, from the decoded pixels (uint8 RGB [H, W, 3])."""
+    """Adds the sign of an earlier compression, from the decoded pixels (uint8 RGB [H, W, 3]); of two the coarser."""
     last = provenance.jpeg.quality if provenance.jpeg else None
-    return replace(provenance, earlier_quality=find_history(pixels, last=last).quality)
+    found = find_history(pixels, last=last).quality, provenance.earlier_quality
+    return replace(provenance, earlier_quality=min((q for q in found if q is not None), default=None))
 
 
 def history_words(provenance: Provenance) -> str:

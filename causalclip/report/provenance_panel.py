@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from causalclip.languages import N_, _, decimal, ngettext
-from causalclip.provenance.reading import CAVEAT, Provenance, history_words
+from causalclip.provenance.reading import CAVEAT, OF_WHOLE, Provenance, history_words
 
 if TYPE_CHECKING:
     from causalclip.provenance.credentials import State
@@ -35,6 +35,7 @@ def panel(provenance: Provenance) -> str:
     parts = [
         f"<h2>{_('What the file says about itself')}</h2>",
         f"<p><b>{escape(provenance.summary())}</b></p>",
+        f"<p>{escape(_(OF_WHOLE))}</p>" if provenance.of_whole else "",
         f"<p><span class='cc-chip cc-chip-{tone}'>{_('Content Credentials: {state}', state=_(words))}</span></p>",
         _compression(provenance),
         _details(provenance),

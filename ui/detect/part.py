@@ -15,18 +15,20 @@ import gradio as gr
 from PIL import Image
 
 from causalclip.compare.drawing import SIDE, draw_boxes
+from causalclip.examine.examination import read_claims
+from causalclip.examine.whole import Whole
 from causalclip.languages import N_, _, ended, speaking
 from causalclip.languages.names import ENGLISH
 from causalclip.pictures.crop import clip_box, cut, words
 from causalclip.pictures.formats import MAX_BYTES, TOO_LARGE, ImageError, too_many_bytes
 from causalclip.pictures.inside import find_pictures
-from causalclip.pictures.loading import load_image
+from causalclip.pictures.loading import load_image, read_file
 from causalclip.report import card
 from causalclip.report.inlined import address
 from ui.server.files import new_folder, upload_path
 from ui.server.gate import PICTURES, Priority
 from ui.server.turns import Part
-from ui.settings import PRIVATE, RUNS
+from ui.settings import KEPT, PRIVATE, RUNS
 
 STEP = 0.1  # of the sides, in percent: of a page that is 5,000 px long, 5 px
 MOST = 6  # found pictures that get a button
@@ -59,12 +61,14 @@ class PartSection:
     """The section's components.
 
     source: a gr.State with the path of the picture that was judged. cut: of the part that was judged last. whole: the
-    `Shown` that it was cut from, which stays while parts of it are judged. opened: whether the section is open.
+    `Shown` that it was cut from, which stays while parts of it are judged; known: what is known of that (a `Whole`).
+    opened: whether the section is open.
     """
 
     source: gr.State
     cut: gr.State
     whole: gr.State
+    known: gr.State
     opened: gr.State
     preview: gr.HTML
     said: gr.HTML
@@ -163,7 +167,8 @@ def add_part(part: Part, tab: Any, judge: dict[str, Any]) -> PartSection:
                 gr.Slider(0, 100, at, step=STEP, label=_(words), buttons=[], min_width=120, elem_id=f"part-{name}")
                 for name, words, at in SIDES
             ]
-    added = PartSection(tab.source, gr.State(), gr.State(), gr.State(False), preview, said, sides, found)
+    states = gr.State(), gr.State(), gr.State(time_to_live=KEPT), gr.State(False)
+    added = PartSection(tab.source, *states, preview, said, sides, found)
     beside: dict[str, Any] = {**PRIVATE, **RUNS, "trigger_mode": "always_last"}
     section.expand(lambda: True, None, added.opened, **PRIVATE, queue=False)
     section.collapse(lambda: False, None, added.opened, **PRIVATE, queue=False)
@@ -173,7 +178,10 @@ def add_part(part: Part, tab: Any, judge: dict[str, Any]) -> PartSection:
     tab.picture.clear(_values(added.blank, added.shown), None, added.shown, **PRIVATE, queue=False)
     framed = _values(added.frame, [said])
     part.beside([s.change for s in sides], framed, [added.whole, *sides], [said], **beside)
-    judge = judge | {"outputs": [*judge["outputs"], added.cut]}
+    judge = judge | {
+        "inputs": [*judge["inputs"], added.known],
+        "outputs": [*judge["outputs"], added.cut, added.known],
+    }
     for number, button in enumerate(found):
         part.on([button.click], _judged(added, tab, _nth(number)), tab.run, given=[added.whole], **judge)
     part.on([chosen.click], _judged(added, tab, _by_sides), tab.run, given=[added.whole, *sides], **judge)
@@ -206,6 +214,7 @@ def _judged(
             if box is None:
                 gone = _("That picture is no longer found. Choose the part by its sides.")
                 raise gr.Error(gone, print_exception=False)
+            known = Whole.of(loaded, read_claims(read_file(path)))
             try:
                 data = cut(loaded, box)
             except ImageError as error:
@@ -214,7 +223,8 @@ def _judged(
             raise gr.Error(str(too_many_bytes()), title=_(TOO_LARGE), print_exception=False)
         file: Path = new_folder("part") / "part.png"
         file.write_bytes(data)
-        return {tab.picture: str(file), added.cut: str(file)} | tab.cleared(card.looking(_("the part")))
+        now = {tab.picture: str(file), added.cut: str(file), added.known: known}
+        return now | tab.cleared(card.looking(_("the part")))
 
     return begin
 

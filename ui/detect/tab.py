@@ -15,6 +15,7 @@ from causalclip.examine.kind import NO_ANSWER
 from causalclip.examine.parts import NOT_LOOKED_FOR, Parts, find_parts
 from causalclip.examine.stability import MILD, STRONG, Stability, checks
 from causalclip.examine.steps import next_steps
+from causalclip.examine.whole import Whole
 from causalclip.languages import N_, _
 from causalclip.maps import words
 from causalclip.maps.heatmap import Which
@@ -95,29 +96,29 @@ class DetectTab:
         path = upload_path(payload)
         return self.cleared(card.looking(named(path)) if path else None)
 
-    def run(self, turn: Turn, payload: dict[str, Any] | None) -> Iterator[Updates]:
-        """Examines a picture and yields what is ready: provenance, verdict, maps, stability, report."""
+    def run(self, turn: Turn, payload: dict[str, Any] | None, whole: Whole | None = None) -> Iterator[Updates]:
+        """Examines a picture, or part of a `whole`; yields what is ready: claims, verdict, maps, stability, report."""
         path = upload_path(payload)
         if path is None:
             yield self.cleared()
             return
         yield self.cleared(card.looking(named(path)))
         try:
-            yield from self._stages(turn, path)
+            yield from self._stages(turn, path, whole)
         except Exception as error:
             turn.check()  # of a page that was closed, the files are gone: that is no error
             failed = self.cleared(card.failure(*explain(error)))
             yield failed | ({self.picture: None} if isinstance(error, ImageError) else {})
 
-    def _stages(self, turn: Turn, path: str) -> Iterator[Updates]:
-        claims = read_claims(read_file(path))
+    def _stages(self, turn: Turn, path: str, whole: Whole | None) -> Iterator[Updates]:
+        claims = _said(path, whole)
         said = conclude_all(claims, None)
         yield {self.provenance: _claims(claims), self.status: card.looking(named(path), headline=said)}
         with MODEL.ask(Priority.VERDICT) as ticket:
             for before in ticket.waits():
                 yield {self.status: card.queued(before, headline=said)}
             turn.check()
-            found, first = self._look(path)
+            found, first = self._look(path, whole)
         yield first
         for draw in self._map, self._left_out:
             with MODEL.ask(Priority.MAP) as ticket:
@@ -125,12 +126,12 @@ class DetectTab:
                     turn.check()
                 drawn = draw(found)
             yield drawn
-        yield self._conclusion((yield from self._concluded(turn, path, found)))
+        yield self._conclusion((yield from self._concluded(turn, path, found, whole)))
 
-    def _look(self, path: str) -> tuple[_Found, Updates]:
+    def _look(self, path: str, whole: Whole | None) -> tuple[_Found, Updates]:
         """The verdict, not yet checked for stability. The pixels are not kept, as many may wait for that."""
-        loaded = load_image(path)
-        provenance, cautions = look_closer(loaded, read_claims(read_file(path)))
+        loaded = _seen(path, whole)
+        provenance, cautions = look_closer(loaded, _said(path, whole))
         detection = self.detector().predict(loaded.pixels)
         found = _Found(provenance, cautions, prepare(loaded.pixels, detection))
         said = conclude_all(provenance, detection.band)
@@ -141,17 +142,19 @@ class DetectTab:
             self.facts: details.facts(detection, loaded),
             self.source: path,
         }
-        if copy := shown_copy(loaded):
+        if whole is None and (copy := shown_copy(loaded)):  # a part's own file can be shown
             updates[self.picture] = copy
         return found, updates
 
-    def _concluded(self, turn: Turn, path: str, found: _Found) -> Generator[Updates, None, Examination]:
+    def _concluded(
+        self, turn: Turn, path: str, found: _Found, whole: Whole | None
+    ) -> Generator[Updates, None, Examination]:
         """The whole examination: behind the verdicts of all other pictures, and only while this one is wanted."""
         with PICTURES.ask(Priority.STABILITY) as ticket:
             for before in ticket.waits():
                 turn.check()
                 yield {self.checking: stability_panel.checking(0, COPIES, before=before)}
-            loaded, detection = load_image(path), found.drawing.detection
+            loaded, detection = _seen(path, whole), found.drawing.detection
             parts = yield from self._looked_for_parts(turn, loaded, found)
             stability = detection.band != NO_ANSWER and (yield from self._checked(turn, loaded, detection))
             rest = found.provenance, found.cautions, detection
@@ -337,6 +340,15 @@ def _picture() -> gr.Image:
         height=300,
         elem_id="picture",
     )
+
+
+def _said(path: str, whole: Whole | None) -> Provenance:
+    own = read_claims(read_file(path))
+    return whole.said(own) if whole else own
+
+
+def _seen(path: str, whole: Whole | None) -> LoadedImage:
+    return whole.seen(load_image(path)) if whole else load_image(path)
 
 
 def _verdict(found: _Found, loaded: LoadedImage, parts: Parts | None = None) -> str:

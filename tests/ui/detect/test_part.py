@@ -20,7 +20,7 @@ def test_a_part_is_cut_once_a_picture_that_is_decoded_has_left(uploads: Path) ->
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(encode(photo(), "PNG"))
     tab = SimpleNamespace(picture="picture", cleared=lambda said: {"said": said})
-    begin = _judged(SimpleNamespace(cut="cut"), tab, _by_sides)  # type: ignore[arg-type]
+    begin = _judged(SimpleNamespace(cut="cut", known="known"), tab, _by_sides)  # type: ignore[arg-type]
     found: list[dict[Any, Any]] = []
 
     def judge() -> None:
@@ -34,6 +34,7 @@ def test_a_part_is_cut_once_a_picture_that_is_decoded_has_left(uploads: Path) ->
         assert not found
     waiting.join(HANGS)
     assert Path(found[0]["cut"]).is_file()
+    assert found[0]["known"].format == "PNG"
 
 
 def test_a_part_whose_file_would_be_too_large_is_not_written(uploads: Path, monkeypatch: pytest.MonkeyPatch) -> None:

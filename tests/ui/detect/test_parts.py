@@ -8,10 +8,13 @@ import gradio as gr
 import pytest
 
 from causalclip.examine.batch import Done, as_csv, examine_all
-from causalclip.examine.examination import Examination, examine
+from causalclip.examine.examination import Examination, examine, read_claims
 from causalclip.examine.parts import SAID, TITLE
+from causalclip.examine.whole import Whole
+from causalclip.pictures.loading import load_image
 from causalclip.report.card import part
 from causalclip.report.document import as_html, as_json, draw_maps
+from tests.causalclip.examine.test_whole import marked
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo, spliced
 from ui.batch.table import draw_table
@@ -54,6 +57,18 @@ def test_it_is_shown_with_its_outline_before_any_copy_is_judged(tab: DetectTab, 
     assert "Being looked for now: whether one part differs" in before[-1]
     assert any("copies of the picture are judged" in str(u.get(tab.checking)) for u in updates[first:])
     assert TITLE in [u[tab.status] for u in updates if tab.status in u][-1]
+
+
+def test_a_part_is_shown_with_what_the_file_of_its_picture_says(tab: DetectTab, uploaded: dict[str, str]) -> None:
+    data = marked(35)
+    whole, turn = Whole.of(load_image(data), read_claims(data)), take_turn("detect")
+    updates = [u for u in turn.shows(tab.run(turn, uploaded, whole)) if isinstance(u, dict)]
+    last = {component: value for update in updates for component, value in update.items()}
+    assert "The file says it was generated" in last[tab.status]
+    assert "compressed too much" in last[tab.status]
+    assert "heavily compressed" in last[tab.status]
+    assert "This is a part that was cut out of a picture" in last[tab.provenance]
+    assert "512 × 512 pixels, JPEG" in last[tab.facts]
 
 
 def test_nothing_of_it_stays_beside_the_next_picture(tab: DetectTab) -> None:
