@@ -75,7 +75,8 @@ def detect(
         Path | None, typer.Option(envvar=PROFILE, help="Of your own archive, which `calibrate` made.")
     ] = None,
     crop: Annotated[
-        str, typer.Option(help="Judge this part alone: left,top,right,bottom in pixels, such as 120,80,640,480.")
+        str,
+        typer.Option(help="Judge this part alone: left,top,right,bottom in the file's pixels, such as 120,80,640,480."),
     ] = "",
     lang: Lang = ENGLISH,
 ) -> None:
@@ -184,7 +185,7 @@ def _judge(
     load: Callable[[], Detector], path: Path, *, stability: bool, crop: tuple[float, float, float, float] | None
 ) -> Examination | str:
     """A picture's examination, or that of a part of it, or the sentence that says why there is none."""
-    from causalclip.pictures.crop import cut
+    from causalclip.pictures.crop import cut, in_loaded
     from causalclip.pictures.loading import load_image, read_file
 
     try:
@@ -194,7 +195,7 @@ def _judge(
         if loaded and loaded.notes:  # the part's file repeats them, and stays what it is whoever asks
             with speaking(ENGLISH):
                 loaded = load_image(data)
-        part = cut(loaded, crop) if loaded and crop else data
+        part = cut(loaded, in_loaded(crop, loaded)) if loaded and crop else data
         detector = load()
         from causalclip.examine.examination import examine, read_claims
         from causalclip.examine.whole import Whole

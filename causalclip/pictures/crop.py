@@ -47,6 +47,12 @@ def read_box(text: str) -> tuple[float, float, float, float]:
     return left, top, right, bottom
 
 
+def in_loaded(box: tuple[float, float, float, float], loaded: LoadedImage) -> tuple[float, float, float, float]:
+    """A box in pixels of the file, upright, in those of the picture as it was read: at half its size, perhaps."""
+    left, top, right, bottom = box
+    return (left / 2, top / 2, right / 2, bottom / 2) if loaded.halved else box
+
+
 def words(box: Box, width: int, height: int) -> str:
     """Where a part lies, in words that a report can repeat."""
     left, top, right, bottom = box

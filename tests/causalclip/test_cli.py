@@ -96,10 +96,22 @@ def test_the_file_of_a_part_is_the_same_whoever_asks(
     """It repeats what was done to the whole as it was read."""
     monkeypatch.setattr(formats, "MAX_PIXELS", 100_000)
     (tmp_path / "large.jpg").write_bytes(encode(photo(640, 480), "JPEG"))
-    asked = "detect", tmp_path / "large.jpg", "--crop", "0,0,160,120", "--json", "--model", model
+    asked = "detect", tmp_path / "large.jpg", "--crop", "0,0,320,240", "--json", "--model", model
     german, english = (lines(run(*asked, "--lang", language))[0] for language in ("de", "en"))
     assert german["sha256"] == english["sha256"]
     assert "half its size" in json.dumps(german["provenance"])
+
+
+def test_a_part_is_counted_in_pixels_of_the_file_also_where_that_is_read_at_half_its_size(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(formats, "MAX_PIXELS", 100_000)
+    (tmp_path / "large.jpg").write_bytes(encode(photo(640, 480), "JPEG"))
+    [part] = lines(run("detect", tmp_path / "large.jpg", "--crop", "320,160,640,480", "--json", "--model", model))
+    assert (part["width"], part["height"]) == (160, 160)
+    said = json.dumps(part["provenance"])
+    assert "from (160, 80) to (320, 240) of a picture of 320 x 240 pixels" in said
+    assert "half its size" in part["quote"]
 
 
 def test_answers_and_refusals_are_in_the_language_that_was_asked_for(folder: Path, model: str) -> None:
