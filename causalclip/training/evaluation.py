@@ -1,6 +1,5 @@
 """A detector on a split of a manifest: every measure, by set and by source. Offline: needs scikit-learn."""
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -13,8 +12,9 @@ from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 from causalclip.detector import Detector
+from causalclip.pictures.loading import load_image
 from causalclip.training.data import Record, read_manifest
-from causalclip.training.guards import need_both, readable, say
+from causalclip.training.guards import detection_fault, need_both, readable, say
 from causalclip.training.measures import bootstrap, by_group, meaning, reliability, roc_points, summarise
 
 LIKE_CONTENT = "alike", "fresh", "sites"  # sets of real and generated pictures of the same kinds of thing
@@ -50,9 +50,9 @@ def read_split(manifest: str | Path, split: str) -> list[Record]:
 
 
 def open_pictures(records: Sequence[Record], root: str | Path, *, label: str) -> Iterator[Image.Image]:
-    """The records' pictures as RGB, with a progress bar."""
+    """The records' pictures as detection sees them (causalclip.load_image), with a progress bar."""
     for record in tqdm(records, desc=label, unit="picture"):
-        yield Image.open(io.BytesIO((Path(root) / record.path).read_bytes())).convert("RGB")
+        yield Image.fromarray(load_image(Path(root) / record.path).pixels)
 
 
 def score_split(
@@ -123,7 +123,7 @@ def evaluate_detector(
 ) -> dict[str, Any]:
     """What `python -m causalclip evaluate` writes; files that cannot be read are left out, said, and counted."""
     wanted = read_split(manifest, split)
-    records = readable(wanted, root)
+    records = readable(wanted, root, fault=detection_fault)
     need_both(records, f"What can be read of the split {split!r}")
     calibration = detector.config.calibration
     scores = score_split(detector, records, root)

@@ -1,7 +1,7 @@
 """What can be wrong with a run, in one sentence each, before hours go into it. Offline; the app never imports this."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
+from causalclip.pictures.loading import ImageError, load_image
 from causalclip.training.data import BadManifest, Record, assign_folds, read_manifest
 
 CLASSES = "real", "generated"
@@ -35,13 +36,18 @@ def stopped_in_a_sentence(kept: str) -> Iterator[None]:
         raise RunStopped(f"A worker process was killed, most likely for want of memory. {kept}") from None
 
 
-def readable(records: Sequence[Record], root: str | Path) -> list[Record]:
+def readable(
+    records: Sequence[Record], root: str | Path, *, fault: Callable[[Path], str] | None = None
+) -> list[Record]:
     """The records whose pictures can be read; the others are left out, and that is said.
+
+    fault: what is wrong with a file, or nothing; by itself what training, which opens it otherwise, cannot read.
 
     Raises:
         BadManifest: not one of them can be read.
     """
-    faults = {r.path: fault for r in records if (fault := _fault(Path(root) / r.path))}
+    look = fault or _fault
+    faults = {r.path: found for r in records if (found := look(Path(root) / r.path))}
     if records and len(faults) == len({r.path for r in records}):
         raise BadManifest(f"None of the manifest's files can be read in {root}: --root is where their paths start.")
     if faults:
@@ -49,6 +55,17 @@ def readable(records: Sequence[Record], root: str | Path) -> list[Record]:
         more = f", and {len(faults) - NAMED} more" if len(faults) > NAMED else ""
         say(f"Left out, {len(faults)} of {len(records)} files: {named}{more}.")
     return [r for r in records if r.path not in faults]
+
+
+def detection_fault(path: Path) -> str:
+    """What is wrong with a file for who reads it as detection does; nothing where that can be read."""
+    if not path.is_file():
+        return "is missing"
+    try:
+        load_image(path)
+    except ImageError:
+        return "cannot be read"
+    return ""
 
 
 def _fault(path: Path) -> str:
