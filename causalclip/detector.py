@@ -40,8 +40,7 @@ class SeenView:
     kind: "whole" or "window". box: left, top, right, bottom in picture pixels.
     causal: float32 [g, g], what each patch adds to Detection.logit through the causal part, against a patch of the
         average training picture (these are the evidence).
-    non_causal: float32 [g, g], what it would have added with 1 - mask in place of the mask.
-    rest: what this view adds that belongs to no patch.
+    non_causal: float32 [g, g], what it would have added with 1 - mask in place of the mask. rest: what is of no patch.
     mask: float32 [D] in [0, 1], the share of each dimension that was let through.
     channels: float32 [D], what each dimension adds to Detection.logit, against the average training picture; with the
         view's `bias` they add up to its part of the logit, as causal and rest do.
@@ -90,13 +89,14 @@ class Detection:
 
     @property
     def standing(self) -> Standing | None:
-        """Where the score stands among the archive's; None without one."""
-        return self.profile.standing(self.probability, high=self.high) if self.profile else None
+        """Where the score stands among the archive's; None without one, and where there is no answer."""
+        held = None if self.band == "no answer" else self.profile
+        return held.standing(self.probability, high=self.high) if held else None
 
     @property
     def measured_as(self) -> str | None:
         """The revision whose benchmark speaks of its answer; None where an archive's threshold made it another one."""
-        return None if (standing := self.standing) and standing.raised else self.revision
+        return None if self.profile and self.profile.raised(self.high) else self.revision
 
     def summary(self) -> dict[str, Any]:
         """The plain numbers, without arrays: what the CLI and the API print."""

@@ -123,8 +123,11 @@ class Profile:
     def standing(self, score: float, *, high: float) -> Standing:
         """Where a score stands. high: the threshold in use."""
         as_high = sum(other >= score for other in self.scores)
-        raised = self.at_most is not None and self.threshold(self.at_most) == high
-        return Standing(len(self.scores), len(self.counted), as_high, self.at_most, raised, high)
+        return Standing(len(self.scores), len(self.counted), as_high, self.at_most, self.raised(high), high)
+
+    def raised(self, high: float) -> bool:
+        """Whether `high`, the threshold in use, is the archive's rather than the detector's own."""
+        return self.at_most is not None and self.threshold(self.at_most) == high
 
     def unlike(self, *, camera: str, format: str, side: int, kinds: Iterable[str]) -> tuple[str, ...]:
         """Sentences on how a picture differs from the archive, so that the promise may not hold for it.

@@ -108,9 +108,9 @@ def judged_row(
 
 
 def _standing(row: Row, provenance: Provenance, verdict: "Verdict", detector: "Detector") -> str | None:
-    """Examination.archive as JSON; null without a profile."""
+    """Examination.archive as JSON; null without a profile, and where there is no answer."""
     profile = detector.profile
-    if profile is None:
+    if profile is None or verdict.band == NO_ANSWER:
         return None
     side = max(row["width"], row["height"])
     other = profile.unlike(camera=provenance.camera, format=row["format"], side=side, kinds=row["cautions"])

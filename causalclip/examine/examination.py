@@ -104,7 +104,8 @@ class Examination:
 
     @property
     def archive(self) -> dict[str, Any] | None:
-        """Where the score stands among the archive's that it is held to, as plain JSON types; None without one."""
+        """Where the score stands among the archive's that it is held to, as plain JSON types; None without one, and
+        where there is no answer."""
         standing = self.detection.standing
         return standing.as_dict() | {"unlike": list(self.unlike)} if standing else None
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from causalclip.clip.places import WeightsMissing, detector_folder
 from causalclip.codes import DONE, REFUSED
-from causalclip.languages import N_, _, speaking
+from causalclip.languages import N_, _, number, speaking
 from causalclip.languages.names import ENGLISH
 from causalclip.languages.option import Lang, check_language
 from causalclip.pictures.formats import ACCEPTED, ImageError
@@ -56,7 +56,7 @@ def calibrate(
 
 def _calibrate(photos: list[Path], fakes: list[Path], detector: Detector, *, share: float, out: Path) -> bool:
     """True if a file was refused."""
-    from causalclip.yardstick.making import findings, make_profile
+    from causalclip.yardstick.making import LEFT_OUT, findings, make_profile
     from causalclip.yardstick.page import as_page
 
     with told(OSError):  # before the photographs are judged, which takes minutes
@@ -64,13 +64,16 @@ def _calibrate(photos: list[Path], fakes: list[Path], detector: Detector, *, sha
     looked, refused = _look(photos, detector)
     generated, also = _look(fakes, detector)
     refused += also
+    unanswered = sum(not one.answered for one in (*looked, *generated))
+    looked, generated = ([one for one in found if one.answered] for found in (looked, generated))
     not_read = [_(NOT_READ, name=spelt(one.name), sentence=one.sentence) for one in refused]
     if not looked:
-        typer.echo("\n".join([_("No photograph could be read there."), *not_read]), err=True)
+        left_out = [_(LEFT_OUT, n=number(unanswered))] if unanswered else []
+        typer.echo("\n".join([_("No photograph could be read there."), *left_out, *not_read]), err=True)
         return True
     profile = make_profile(looked, detector, at_most=share, generated=generated)
     shipped = detector.config.calibration.high
-    said = findings(profile, shipped=shipped, at_most=share)
+    said = findings(profile, shipped=shipped, at_most=share, left_out=unanswered)
     profile.write(out / "profile.json")
     page = as_page(said, looked, refused, shipped=shipped, high=profile.high(shipped))
     (out / "summary.html").write_text(page, encoding="utf-8", errors="replace")

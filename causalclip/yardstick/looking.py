@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from causalclip.examine.examination import look_closer, perceptual_hash, read_claims
+from causalclip.examine.kind import NO_ANSWER
 from causalclip.pictures.archives import Member
 from causalclip.pictures.formats import ImageError
 from causalclip.pictures.loading import LoadedImage, load_image
@@ -28,7 +29,8 @@ class Looked:
     """What is kept of one photograph.
 
     score: calibrated probability. hash: 64 bits (imagehash.phash). camera, day: as the file says, "" where it does not.
-    side: the longer one, in pixels. kinds: of its cautions. small: a data address of a small copy.
+    side: the longer one, in pixels. kinds: of its cautions. small: a data address of a small copy. answered: whether
+    the detector answers at all; the score of what is no photograph means nothing.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Looked:
     side: int
     kinds: tuple[str, ...]
     small: str
+    answered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ def _judged(name: str, future: Future[_Read], detector: Detector) -> Looked | Re
     except ImageError as error:
         return Refused(name, str(error))
     loaded, camera, day = read.loaded, read.provenance.camera, read.provenance.day
-    score = detector.judge(loaded.pixels).probability
+    verdict = detector.judge(loaded.pixels)
+    score, answered = verdict.probability, verdict.band != NO_ANSWER
     side, small = max(loaded.width, loaded.height), draw_thumbnail(loaded.pixels, side=SMALL)
-    return Looked(name, score, read.hash, camera, day, loaded.format, side, read.kinds, small)
+    return Looked(name, score, read.hash, camera, day, loaded.format, side, read.kinds, small, answered)

@@ -18,6 +18,7 @@ from causalclip.yardstick.looking import Looked
 if TYPE_CHECKING:
     from causalclip.detector import Detector
 
+LEFT_OUT = N_("Left out, as pictures of their kind get no answer: {n}.")
 NEAR = 10  # bits of 64 in which the hashes of a burst's pictures may differ
 
 
@@ -48,7 +49,7 @@ class Rate:
 def make_profile(
     looked: Sequence[Looked], detector: Detector, *, at_most: float, generated: Sequence[Looked] = ()
 ) -> Profile:
-    """The profile of photographs that are known to be real.
+    """The profile of photographs that are known to be real; all of them have an answer (`Looked.answered`).
 
     Args:
         at_most: the promise; where there are too few for it, the profile has none.
@@ -98,11 +99,16 @@ def groups(looked: Sequence[Looked]) -> list[int]:
     return [int(label) for label in connected_components(graph, directed=False)[1]]
 
 
-def findings(profile: Profile, *, shipped: float, at_most: float) -> list[str]:
-    """What the photographs say of the detector, in sentences. shipped: its own threshold."""
+def findings(profile: Profile, *, shipped: float, at_most: float, left_out: int = 0) -> list[str]:
+    """What the photographs say of the detector, in sentences.
+
+    shipped: its own threshold. left_out: pictures without an answer, which are not in the profile.
+    """
     rate = Rate(sum(score >= shipped for score in profile.counted), len(profile.counted))
     accused = sum(score >= shipped for score in profile.scores)
     said = [_("Photographs that were judged: {n}.", n=number(len(profile.scores)))]
+    if left_out:
+        said.append(_(LEFT_OUT, n=number(left_out)))
     high = N_(
         "Called likely generated at the detector's own threshold ({threshold}), before the check of stability: "
         "{accused}."

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from causalclip.examine.examination import read_claims
+from causalclip.pictures.loading import load_image
 from causalclip.profile import BadProfile, Profile, parse_profile, read_profile
 from tests.makers.detectors import tiny_detector
-from tests.makers.pictures import photo
+from tests.makers.pictures import encode, photo
 
 
 def profile(scores: tuple[float, ...] = (), at_most: float | None = 0.05) -> Profile:
@@ -90,6 +92,26 @@ def test_a_profile_only_raises_the_threshold() -> None:
     plain = detector.predict(photo(200, 160))
     assert (plain.high, plain.standing) == (0.7, None)
     assert plain.probability == pytest.approx(stricter.probability)
+
+
+def test_where_there_is_no_answer_there_is_no_standing() -> None:
+    held = tiny_detector().with_profile(profile())
+    even = held.predict(np.full((150, 200, 3), 90, np.uint8))
+    assert even.band == "no answer"
+    assert even.standing is None
+    assert even.measured_as is None  # the threshold is the archive's all the same
+
+
+def test_nor_is_there_one_in_the_row_of_an_archive() -> None:
+    pytest.importorskip("pyarrow")
+    from causalclip.archive.rows import found_row, judged_row
+
+    held = tiny_detector().with_profile(profile(tuple(np.linspace(0.9, 0.0, 200).tolist())))
+    for pixels, stands in ((np.full((150, 200, 3), 90, np.uint8), False), (photo(200, 160), True)):
+        data = encode(pixels, "PNG")
+        loaded, claims = load_image(data), read_claims(data)
+        row = judged_row(found_row("a.png", loaded, claims, ()), claims, held.judge(loaded.pixels), held, None)
+        assert (row["archive"] is not None) == stands
 
 
 def test_a_profile_of_another_model_is_refused() -> None:

@@ -20,6 +20,7 @@ class Archive:
     """Pictures that were judged.
 
     real, generated: as their owner knows them to be. judged: how many files came. portions: and in how many portions.
+    unanswered: hash and score of those that get no answer, and are in neither.
     """
 
     real: tuple[Looked, ...] = ()
@@ -27,12 +28,15 @@ class Archive:
     refused: tuple[Refused, ...] = ()
     judged: int = 0
     portions: int = 0
+    unanswered: frozenset[tuple[int, float]] = frozenset()
 
     def plus(self, one: Looked | Refused, *, generated: bool, high: float) -> Archive:
         """With another picture; the same one counts once. high: the threshold from which one is accused."""
         counted = replace(self, judged=self.judged + 1)
         if isinstance(one, Refused):
             return replace(counted, refused=(*self.refused, one))
+        if not one.answered:
+            return replace(counted, unanswered=self.unanswered | {(one.hash, one.score)})
         before = self.generated if generated else self.real
         if any((other.hash, other.score) == (one.hash, one.score) for other in before):
             return counted

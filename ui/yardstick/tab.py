@@ -95,12 +95,14 @@ class YardstickTab:
 
     def shown(self, archive: Archive | None, at_most: str) -> str:
         """The findings, the histogram and the accused photographs, as HTML."""
+        from causalclip.yardstick.making import LEFT_OUT
         from causalclip.yardstick.page import as_section
 
         if archive is None or not archive.judged:
             return ""
         if not archive.real:
-            return f"<p class='cc-said'>{escape(_(MORE))}</p>"
+            left_out = f"{_(LEFT_OUT, n=number(len(archive.unanswered)))} " if archive.unanswered else ""
+            return f"<p class='cc-said'>{escape(left_out + _(MORE))}</p>"
         return f"<section>{as_section(**self._findings(archive, at_most))}</section>"
 
     def cleared(self) -> Updates:
@@ -129,7 +131,8 @@ class YardstickTab:
 
         detector = self.detector.own()
         profile, shipped = archive.profile(detector, share(at_most)), detector.config.calibration.high
-        said = findings(profile, shipped=shipped, at_most=share(at_most))
+        left_out = len(archive.unanswered)
+        said = findings(profile, shipped=shipped, at_most=share(at_most), left_out=left_out)
         found = {"looked": archive.real, "refused": archive.refused}
         return {"said": said, "shipped": shipped, "high": profile.high(shipped), **found}
 

@@ -150,6 +150,27 @@ def test_the_command_makes_a_profile_that_detect_uses(model: str, tmp_path: Path
     assert named.stdout == judged.stdout
 
 
+def test_the_command_leaves_out_what_gets_no_answer(model: str, tmp_path: Path) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "yardstick"
+    photos.mkdir()
+    (photos / "even.png").write_bytes(encode(np.full((150, 200, 3), 90, np.uint8), "PNG"))
+    alone = run_causalclip("calibrate", photos, "--out", out, "--model", model)
+    assert alone.exit_code == 2
+    assert "No photograph could be read there." in alone.stderr
+    assert "get no answer: 1." in alone.stderr
+    (photos / "photo.jpg").write_bytes(jpeg(noise(1)))
+    done = run_causalclip("calibrate", photos, "--fakes", photos, "--out", out, "--model", model)
+    assert done.exit_code == 0, done.output
+    assert "Photographs that were judged: 1." in done.stdout
+    assert "get no answer: 2." in done.stdout
+    profile = read_profile(out / "profile.json")
+    assert len(profile.scores) == len(profile.generated) == 1
+    assert "even.png" not in (out / "summary.html").read_text()
+    shown = run_causalclip("detect", photos / "even.png", "--model", model, "--profile", out / "profile.json")
+    assert "No answer for this kind of picture" in shown.stdout
+    assert "of your archive" not in shown.stdout
+
+
 def test_all_that_a_calibration_says_is_in_the_language_asked_for(model: str, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(jpeg(noise(1)))
     (tmp_path / "small.jpg").write_bytes(jpeg(noise(2)[:20]))

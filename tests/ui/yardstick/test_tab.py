@@ -125,6 +125,16 @@ def test_more_are_added_and_the_same_one_counts_once(tab: YardstickTab) -> None:
     assert "svg" not in alone[tab.result]
 
 
+def test_what_gets_no_answer_is_left_out_and_that_is_said(tab: YardstickTab) -> None:
+    even = encode(np.full((150, 200, 3), 90, np.uint8), "PNG")
+    alone = judged(tab, upload(even_png=even, again_png=even))[-1]
+    assert "get no answer: 1. Add photographs that you know to be real" in alone[tab.result]
+    last = judged(tab, upload(a_jpg=noise(1)), alone[tab.archive])[-1]
+    assert len(last[tab.archive].real) == 1
+    assert "Photographs that were judged: 1." in last[tab.result]
+    assert "Left out, as pictures of their kind get no answer: 1." in last[tab.result]
+
+
 def test_a_page_has_a_limit_and_small_copies_of_the_accused_alone() -> None:
     archive = Archive()
     for n in range(SHOWN + 20):
