@@ -1,100 +1,89 @@
-"""What the runs learn from: squares of copies of up to ten pictures of an owner's class, run to the cut."""
+"""What the runs learn from: a square of a copy of some pictures of each owner's class, through the frozen tower."""
 
-import pickle
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from benchmarks.detection.finetuning.teach import Views
-from benchmarks.detection.finetuning.upper import CUT
+from benchmarks.detection.finetuning.upper import CLS, LAST, PATCHES
 from causalclip.clip.backbones import load_tower
-from causalclip.clip.tower import Tower
+from causalclip.clip.embedding import embed
 from causalclip.dataset.originals import read_originals
 from causalclip.dataset.table import PICTURES
-from causalclip.training.copies import SHARES, copy_number, copy_view
+from causalclip.training.copies import copy_number, copy_view
 from causalclip.training.data import Record, assign_folds
 
-MOST, SEED, SETS = 10, 33, ("alike", "sites")
-ALIKE = 10  # the layer whose CLS token compares content
+MOST, SETS = 5, ("alike", "sites")
+CUTS = 5, 9  # the layers after which tokens are kept
 CHUNK = 16
 HELD_OUT = 0  # the fold
-OTHERS, FEW = len(SHARES) - 1, 64  # further copies of a picture to learn from, and the patches that are kept of each
+PARTS = [f"patch:{PATCHES[0]}", *(p for n in CLS for p in [f"cls:{n}"] + [f"patch:{n}"] * (n in PATCHES))]
+
+
+class Shots(Dataset[tuple[int, Tensor]]):
+    """One of the squares of each picture's drawn copy, and its place."""
+
+    def __init__(self, records: Sequence[Record], originals: Path, size: int) -> None:
+        self.records, self.originals, self.size = records, originals, size
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, at: int) -> tuple[int, Tensor]:
+        record = self.records[at]
+        return at, copy_view(record, self.originals, copy_number(record, "drawn"), size=self.size)[0]
 
 
 def chosen(originals: Path) -> list[Record]:
-    """Photographs and photorealistic pictures of like content, at most MOST of an owner's class, in random order."""
-    rng = np.random.default_rng(SEED)
-    of: dict[tuple[str, int], list[Record]] = {}
-    for record in read_originals(PICTURES, originals):
-        if record.kind == "photo" and record.set in SETS:
-            of.setdefault((record.group, record.label), []).append(record)
-    some = [of[key][i] for key in sorted(of) for i in rng.permutation(len(of[key]))[:MOST]]
-    return [some[i] for i in rng.permutation(len(some))]
+    """Photographs and photorealistic pictures of like content, at most MOST of an owner's class."""
+    found = read_originals(PICTURES, originals, each=MOST)
+    return [record for record in found if record.kind == "photo" and record.set in SETS]
 
 
 @torch.no_grad()
 def prepare(originals: Path, kept: Path) -> None:
-    """Writes records, tokens of the drawn copy after layer CUT, and the vectors that compare content to `kept`."""
-    kept.mkdir(parents=True, exist_ok=True)
-    tower = load_tower(dtype=torch.bfloat16)
-    records = chosen(originals)
-    alike = np.zeros((len(records), tower.width), np.float32)
-    tokens = _tokens(kept / "tokens.npy", len(records), tower.grid**2, tower)
-    for at in tqdm(range(0, len(records), CHUNK), desc="drawn copies"):
-        some = records[at : at + CHUNK]
-        shots = [copy_view(r, originals, copy_number(r, "drawn"), size=tower.image_size)[0] for r in some]
-        trace = tower(torch.stack(shots), until=ALIKE)
-        tokens[at : at + CHUNK] = _stream(trace.cls[CUT], trace.patches[CUT])
-        alike[at : at + CHUNK] = torch.nn.functional.normalize(trace.cls[ALIKE], dim=1).numpy()
-    tokens.flush()
-    np.save(kept / "alike.npy", alike)
-    (kept / "records.pkl").write_bytes(pickle.dumps(records))
+    """Writes to `kept`, a file a picture, what is not there yet: its parts, and its tokens after each of the CUTS."""
+    tower = load_tower()
+    for name in ["parts", *map(str, CUTS)]:
+        (kept / name).mkdir(parents=True, exist_ok=True)
+    missing = [record for record in chosen(originals) if not _file(kept, "parts", record).is_file()]
+    shots = DataLoader(Shots(missing, originals, tower.image_size), batch_size=CHUNK, num_workers=1)
+    for places, pixels in tqdm(shots):
+        trace = tower(pixels, until=LAST, patches=False)
+        for cut in CUTS:
+            tokens = torch.cat([trace.cls[cut][:, None], trace.patches[cut]], 1)
+            _write(kept, cut, [missing[at] for at in places], tokens)
+        _write(kept, "parts", [missing[at] for at in places], embed(trace, PARTS, tower))
 
 
-@torch.no_grad()
-def prepare_others(originals: Path, kept: Path) -> None:
-    """Writes FEW tokens, by lot, of the other copies of each picture that is not held out: each of another square."""
-    tower, rng = load_tower(dtype=torch.bfloat16), np.random.default_rng(SEED)
-    records: list[Record] = pickle.loads((kept / "records.pkl").read_bytes())
-    fold_of = assign_folds(records)
-    learned = np.flatnonzero([fold_of[record.group] != HELD_OUT for record in records])
-    for other in range(1, OTHERS + 1):
-        file = kept / f"tokens-{other}.npy"
-        if file.is_file():
-            continue
-        tokens = _tokens(file.with_suffix(".part"), len(records), FEW, tower)
-        for at in tqdm(range(0, len(learned), CHUNK), desc=f"copies, {other} of {OTHERS}"):
-            rows = learned[at : at + CHUNK]
-            some = [(records[i], (copy_number(records[i], "drawn") + other) % len(SHARES)) for i in rows]
-            shots = [copy_view(r, originals, copy, size=tower.image_size)[0] for r, copy in some]
-            trace = tower(torch.stack(shots), until=CUT)
-            seen = np.sort(rng.permutation(tower.grid**2)[:FEW])
-            tokens[rows] = _stream(trace.cls[CUT], trace.patches[CUT][:, seen])
-        tokens.flush()
-        file.with_suffix(".part").rename(file)
-
-
-def load(kept: Path) -> tuple[Views, np.ndarray]:
-    """What was written, and the fold of each picture's owner."""
-    records: list[Record] = pickle.loads((kept / "records.pkl").read_bytes())
-    fold_of = assign_folds(records)
+def load(originals: Path, kept: Path, cut: int, *, seed: int = 0) -> tuple[Views, np.ndarray]:
+    """What was written, and the fold of each picture's owner; seed: of the folds."""
+    records = [record for record in chosen(originals) if _file(kept, "parts", record).is_file()]
+    fold_of = assign_folds(records, seed=seed)
+    parts = np.stack([np.load(_file(kept, "parts", record)) for record in records])
+    alike = parts[:, PARTS.index("cls:10") * (width := parts.shape[1] // len(PARTS)) :][:, :width].astype(np.float32)
     views = Views(
-        tokens=np.load(kept / "tokens.npy", mmap_mode="r"),
-        others=[np.load(file, mmap_mode="r") for file in sorted(kept.glob("tokens-*.npy"))],
+        tokens=np.stack([np.load(_file(kept, cut, record)) for record in records]),
+        parts=parts,
         labels=np.array([record.label for record in records]),
         owners=np.array([record.group for record in records]),
-        alike=np.load(kept / "alike.npy"),
+        alike=alike / np.linalg.norm(alike, axis=1, keepdims=True),
     )
     return views, np.array([fold_of[record.group] for record in records])
 
 
-def _tokens(file: Path, pictures: int, patches: int, tower: Tower) -> np.memmap[Any, Any]:
-    return np.lib.format.open_memmap(file, "w+", np.int16, (pictures, 1 + patches, tower.width))
+def _file(kept: Path, of: str | int, record: Record) -> Path:
+    return kept / str(of) / f"{record.picture}.npy"
 
 
-def _stream(cls: Tensor, patches: Tensor) -> np.ndarray:
-    return torch.cat([cls[:, None], patches], 1).bfloat16().view(torch.int16).numpy()
+def _write(kept: Path, of: str | int, records: Sequence[Record], values: Tensor) -> None:
+    for record, own in zip(records, values.half().numpy(), strict=True):
+        part = _file(kept, of, record).with_suffix(".part")
+        with part.open("wb") as file:
+            np.save(file, own)
+        part.rename(part.with_suffix(".npy"))

@@ -2,16 +2,16 @@
 
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.metrics import roc_auc_score, roc_curve
 from torch import Tensor, nn
 
+from benchmarks.detection.finetuning.heads import measures
 from benchmarks.detection.finetuning.upper import Teaching, Upper
 from causalclip.clip.tower import Tower
 
@@ -24,7 +24,8 @@ NEIGHBOURS = 8  # photographs of other sites that are most alike, of which one m
 class Run:
     """How long and how fast one run learns.
 
-    passes: pictures through the upper layers, all told. kept: patches of 196 that a pass sees, by lot.
+    passes: pictures through the upper layers, all told. cut: the last layer that stays frozen.
+    kept: patches of 196 that a pass sees, by lot.
     rate: of the layers, head_rate of the head. average: of the weights' exponential mean, a step.
     """
 
@@ -34,6 +35,7 @@ class Run:
     rate: float
     head_rate: float = 1e-4
     batch: int = 32
+    cut: int = 5
     kept: int = 96
     average: float = 0.98
 
@@ -42,30 +44,24 @@ class Run:
 class Views:
     """Tokens after the last frozen layer, and what is known of each picture.
 
-    tokens: a memory map, int16 [N, T, D] that holds bfloat16. others: of further copies of what is learned from, with
-    fewer patches; a pass sees one of all copies, by lot. labels, owners: [N].
+    tokens: float16 [N, T, D]. parts: of the frozen tower, float16 [N, 10 D]. labels, owners: [N].
     alike: [N, D], unit vectors of the frozen tower, by which content is compared.
     """
 
     tokens: np.ndarray
+    parts: np.ndarray
     labels: np.ndarray
     owners: np.ndarray
     alike: np.ndarray
-    others: Sequence[np.ndarray] = ()
     neighbours: dict[int, np.ndarray] = field(default_factory=dict)
 
-    def read(self, rows: np.ndarray, *, kept: int | None, rng: np.random.Generator) -> Tensor:
-        """bfloat16 [B, 1 + kept, D]; all patches where kept is None."""
-        some = []
-        for row in rows:
-            whole = self.tokens[row]
-            if kept is not None:
-                copy = int(rng.integers(1 + len(self.others)))
-                whole = self.others[copy - 1][row] if copy else whole
-                drawn = np.sort(rng.permutation(len(whole) - 1)[:kept]) + 1
-                whole = whole[np.concatenate([[0], drawn])]
-            some.append(np.ascontiguousarray(whole))
-        return torch.from_numpy(np.stack(some)).view(torch.bfloat16)
+    def read(self, rows: np.ndarray, *, kept: int | None, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """What `Upper` takes: float16 [B, 1 + kept, D], all patches where kept is None, and parts [B, 10 D]."""
+        some = self.tokens[rows]
+        if kept is not None:
+            drawn = rng.random((len(rows), some.shape[1] - 1)).argsort(1)[:, :kept] + 1
+            some = np.take_along_axis(some, np.insert(drawn, 0, 0, axis=1)[..., None], 1)
+        return torch.from_numpy(some), torch.from_numpy(self.parts[rows])
 
     def meet(self, rows: np.ndarray) -> None:
         """Finds, for each generated picture among the rows, the photographs of other owners that are most alike."""
@@ -93,7 +89,7 @@ def teach(
     """
     torch.manual_seed(run.seed)
     rng = np.random.default_rng(run.seed)
-    upper, head = Upper(tower, run.teaching), copy.deepcopy(head)
+    upper, head = Upper(tower, run.teaching, run.cut), copy.deepcopy(head)
     taught, judge = copy.deepcopy(upper), copy.deepcopy(head)  # their means over steps
     learning = [p for p in upper.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
@@ -114,8 +110,7 @@ def teach(
         fakes = rng.choice(generated, half, p=weight / weight.sum())
         met = [rng.choice(views.neighbours[int(g)]) if rng.random() < 0.5 else rng.choice(real) for g in fakes]
         batch = np.concatenate([fakes, met])
-        tokens = views.read(batch, kept=run.kept, rng=rng)
-        logit = GAIN * head(upper(tokens))[:, 0]
+        logit = GAIN * head(upper(*views.read(batch, kept=run.kept, rng=rng)))[:, 0]
         label = torch.from_numpy(views.labels[batch]).float()
         loss = F.binary_cross_entropy_with_logits(logit, label * (1 - 2 * SMOOTHING) + SMOOTHING)
         optimiser.zero_grad()
@@ -145,17 +140,10 @@ def embedded(views: Views, rows: np.ndarray, upper: Upper) -> Tensor:
     """Parts of the rows, every patch seen, float32 [n, 10 D]."""
     rng = np.random.default_rng(0)
     some = [rows[at : at + 16] for at in range(0, len(rows), 16)]
-    return torch.cat([upper(views.read(r, kept=None, rng=rng)) for r in some])
+    return torch.cat([upper(*views.read(r, kept=None, rng=rng)) for r in some])
 
 
 @torch.no_grad()
 def judged(views: Views, rows: np.ndarray, upper: Upper, head: nn.Linear) -> dict[str, Any]:
     """AUC, and TPR at 5 % and 1 % FPR, of the rows."""
     return measures(views.labels[rows], head(embedded(views, rows, upper))[:, 0].numpy())
-
-
-def measures(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
-    """AUC, and TPR at 5 % and 1 % FPR."""
-    fpr, tpr, _ = roc_curve(labels, scores)
-    told = {"auc": roc_auc_score(labels, scores)} | {f"tpr_{at}": tpr[fpr <= at / 100][-1] for at in (5, 1)}
-    return {name: round(float(value), 4) for name, value in told.items()}

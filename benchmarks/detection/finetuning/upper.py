@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from causalclip.clip.tower import Tower, normalise
 
 Way = Literal["frozen", "norms", "low-rank", "whole"]
-CUT, LAST = 5, 11  # the last layer that is run once, and the last one that a part is taken from
-CLS, PATCH = tuple(range(6, 12)), (6, 7, 8)  # parts that change; patch:5 is of a frozen layer
+LAST = 11  # the last layer that a part is taken from
+CLS, PATCHES = tuple(range(6, 12)), (5, 6, 7, 8)  # layers of which the CLS token, and the mean of patches, is a part
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,13 @@ class Teaching:
 
 
 class Linear(nn.Module):
-    """A frozen matrix with a bias, an update of low rank, or all of it learning; products in bfloat16."""
+    """A frozen matrix with a bias, an update of low rank, or all of it learning; products in the tower's own type."""
 
     def __init__(self, weight: Tensor, bias: Tensor, teaching: Teaching) -> None:
         super().__init__()
         whole, learns = teaching.way == "whole", teaching.way != "frozen"
-        self.weight = nn.Parameter(weight.float() if whole else weight.bfloat16(), requires_grad=whole)
+        self.dtype = weight.dtype
+        self.weight = nn.Parameter(weight.float() if whole else weight, requires_grad=whole)
         self.bias = nn.Parameter(bias.float().clone(), requires_grad=learns)
         self.down = self.up = None
         if teaching.way == "low-rank":
@@ -36,10 +37,10 @@ class Linear(nn.Module):
             self.up = nn.Parameter(torch.zeros(weight.shape[0], teaching.rank))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.bfloat16()
-        out = F.linear(x, self.weight.bfloat16(), self.bias.bfloat16())
+        x = x.to(self.dtype)
+        out = F.linear(x, self.weight.to(self.dtype), self.bias.to(self.dtype))
         if self.down is not None and self.up is not None:
-            out = out + F.linear(F.linear(x, self.down.bfloat16()), self.up.bfloat16())
+            out = out + F.linear(F.linear(x, self.down.to(self.dtype)), self.up.to(self.dtype))
         return out
 
 
@@ -67,23 +68,26 @@ class Block(nn.Module):
 
 
 class Upper(nn.Module):
-    """Layers CUT + 1 to LAST of a tower, from tokens after layer CUT to the parts of the embedding."""
+    """The layers above `cut` of a tower, from tokens after layer `cut` to the parts of the embedding.
 
-    def __init__(self, tower: Tower, teaching: Teaching) -> None:
+    cut: the last layer that is run once, 5 or more.
+    """
+
+    def __init__(self, tower: Tower, teaching: Teaching, cut: int) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(Block(block, teaching) for block in tower.blocks[CUT:LAST])
+        self.cut = cut
+        self.frozen = (sum(n <= cut for n in (*CLS, *PATCHES))) * tower.width  # dimensions of parts below
+        self.blocks = nn.ModuleList(Block(block, teaching) for block in tower.blocks[cut:LAST])
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """float or bfloat16 [B, T, D] -> float32 [B, 10 D]: patch:5, then each layer's parts."""
-        x = tokens.float()
-        parts = [normalise(x[:, 1:])[0].mean(1)]
-        for layer, block in enumerate(self.blocks, CUT + 1):
+    def forward(self, tokens: Tensor, parts: Tensor) -> Tensor:
+        """Tokens [B, T, D] and the frozen tower's parts [B, 10 D], of which those up to the cut stay -> [B, 10 D]."""
+        x, made = tokens.float(), [parts[:, : self.frozen].float()]
+        for layer, block in enumerate(self.blocks, self.cut + 1):
             x = block(x, cls_alone=layer == LAST)
-            if layer in CLS:
-                parts.append(normalise(x[:, 0])[0])
-            if layer in PATCH:
-                parts.append(normalise(x[:, 1:])[0].mean(1))
-        return torch.cat(parts, 1)
+            made.append(normalise(x[:, 0])[0])
+            if layer in PATCHES:
+                made.append(normalise(x[:, 1:])[0].mean(1))
+        return torch.cat(made, 1)
 
 
 def _norm(norm: nn.LayerNorm, teaching: Teaching) -> nn.LayerNorm:
