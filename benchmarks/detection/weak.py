@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from benchmarks.dataset.audit import is_claimed, is_unsigned
-from benchmarks.detection.finetuning.heads import measures, ridge
+from benchmarks.detection.finetuning.heads import gram, kernel_ridge, measures
 from benchmarks.detection.finetuning.prepare import CUTS, chosen, load, prepare
 from causalclip.dataset.table import PICTURES, read_table
 from causalclip.training.data import assign_folds
@@ -49,7 +49,8 @@ def main() -> None:
     table = {picture.sha256: picture for picture in read_table(PICTURES)}
     records = chosen(options.originals)
     views, _ = load(options.originals, options.kept, CUTS[0])
-    parts, labels = torch.from_numpy(views.parts).float(), views.labels
+    labels, everything = views.labels, np.arange(len(records))
+    products = gram(torch.from_numpy(views.parts).float(), everything)
     unsigned = np.array([is_unsigned(table[record.picture]) for record in records])
     claimed = np.array([is_claimed(table[record.picture]) for record in records])
     scores: dict[str, list[dict[str, float]]] = {}
@@ -60,8 +61,7 @@ def main() -> None:
             said = np.zeros(len(labels))
             for held_out in range(FOLDS):
                 rows = np.flatnonzero((fold != held_out) & may)
-                with torch.no_grad():
-                    said[fold == held_out] = ridge(parts[rows], labels[rows])(parts[fold == held_out])[:, 0].numpy()
+                said[fold == held_out] = kernel_ridge(products, labels, rows)[fold == held_out]
             judged = ~unsigned & ~claimed
             scores.setdefault(name, []).append({"learned": int(may.sum())} | measures(labels[judged], said[judged]))
             print(seed, name, scores[name][-1], flush=True)

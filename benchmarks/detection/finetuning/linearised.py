@@ -78,9 +78,9 @@ def tangents(upper: Upper, head: nn.Linear, tokens: Tensor, parts: Tensor, *, se
     )
 
 
-def gradients(views: Views, head: nn.Linear, seed: int) -> Tangents:
+def gradients(views: Views, head: nn.Linear, cut: int, seed: int) -> Tangents:
     """Of every picture, by half of its patches."""
-    upper, rng = Upper(load_tower(), Teaching("frozen"), CUTS[0]), np.random.default_rng(seed)
+    upper, rng = Upper(load_tower(), Teaching("frozen"), cut), np.random.default_rng(seed)
     found = []
     for at in tqdm(range(0, len(views.labels), BATCH)):
         rows = np.arange(at, min(at + BATCH, len(views.labels)))
@@ -94,15 +94,16 @@ def main() -> None:
     parser.add_argument("originals", type=Path)
     parser.add_argument("kept", type=Path)
     parser.add_argument("--seed", type=int, default=0, help="of the folds and of the patches")
+    parser.add_argument("--cut", type=int, default=CUTS[0], choices=CUTS, help="the last layer that stays frozen")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     prepare(options.originals, options.kept)
-    views, fold = load(options.originals, options.kept, CUTS[0], seed=options.seed)
+    views, fold = load(options.originals, options.kept, options.cut, seed=options.seed)
     first = np.flatnonzero(~np.isin(fold, (JUDGED, CHOICE)))
     rows, chosen, judged = np.flatnonzero(fold != JUDGED), fold == CHOICE, fold == JUDGED
     parts = torch.from_numpy(views.parts).float()
-    found = gradients(views, ridge(parts[first], views.labels[first]), options.seed)
+    found = gradients(views, ridge(parts[first], views.labels[first]), options.cut, options.seed)
     kernels = {"LayerNorms and biases": found.small, "matrices": found.matrices}
 
     def products(of: np.ndarray) -> dict[str, np.ndarray]:
@@ -118,15 +119,15 @@ def main() -> None:
             for strength in STRENGTHS:
                 scores = kernel_ridge(learned["parts"] + weight * learned[name], views.labels, first, strength)
                 tried[weight, strength] = measures(views.labels[chosen], scores[chosen])["auc"]
-        for weights in ((0.0,), WEIGHTS):
+        told: dict[str, Any] = {"gradients": name, "cut": options.cut, "seed": options.seed, "pictures": len(rows)}
+        for which, weights in (("without", (0.0,)), ("with", WEIGHTS)):
             weight, strength = max((key for key in tried if key[0] in weights), key=lambda key: tried[key])
             scores = kernel_ridge(final["parts"] + weight * final[name], views.labels, rows, strength)
-            told: dict[str, Any] = {"gradients": name if weight else "none", "weight": weight, "strength": strength}
-            told |= {"seed": options.seed, "pictures": len(rows), "owners": len(set(views.owners))}
-            told |= {"chosen_at": tried[weight, strength]} | measures(views.labels[judged], scores[judged])
-            with LOG.open("a") as log:
-                log.write(json.dumps(told) + "\n")
-            print(json.dumps(told), flush=True)
+            at = {"weight": weight, "strength": strength, "auc where it is chosen": tried[weight, strength]}
+            told[which] = at | measures(views.labels[judged], scores[judged])
+        with LOG.open("a") as log:
+            log.write(json.dumps(told) + "\n")
+        print(json.dumps(told), flush=True)
         print(name, {f"{w} {s}": auc for (w, s), auc in tried.items()})
 
 
