@@ -9,31 +9,14 @@ import pytest
 
 from causalclip.examine.examination import read_claims
 from causalclip.pictures.loading import load_image
-from causalclip.profile import BadProfile, Profile, parse_profile, read_profile
-from tests.makers.detectors import tiny_detector
+from causalclip.profile import BadProfile, parse_profile, read_profile
+from tests.makers.detectors import tiny_detector, tiny_profile
 from tests.makers.pictures import encode, photo
 
 
-def profile(scores: tuple[float, ...] = (), at_most: float | None = 0.05) -> Profile:
-    scores = scores or tuple(np.linspace(0.9, 0.0, 200))
-    return Profile(
-        model="tiny",
-        revision="test",
-        runtime="float32",
-        made="2026-01-01T00:00:00+00:00",
-        scores=scores,
-        counted=scores,
-        at_most=at_most,
-        cameras={"Nikon Z 6": 198, "": 2},
-        formats={"JPEG": 200},
-        kinds={"dark": 3},
-        sides=(900.0, 6000.0),
-    )
-
-
 def test_written_and_read_it_is_the_same(tmp_path: Path) -> None:
-    profile().write(tmp_path / "profile.json")
-    assert read_profile(tmp_path / "profile.json") == profile()
+    tiny_profile().write(tmp_path / "profile.json")
+    assert read_profile(tmp_path / "profile.json") == tiny_profile()
 
 
 @pytest.mark.parametrize(
@@ -53,7 +36,7 @@ def test_written_and_read_it_is_the_same(tmp_path: Path) -> None:
     ],
 )
 def test_other_files_are_refused_in_a_sentence(change: dict) -> None:
-    raw = json.loads(profile().as_json()) | change
+    raw = json.loads(tiny_profile().as_json()) | change
     with pytest.raises(BadProfile, match="calibrate"):
         parse_profile(json.dumps(raw).encode())
 
@@ -68,24 +51,24 @@ def test_what_is_no_profile_is_refused_in_a_sentence(data: bytes, tmp_path: Path
 
 
 def test_standing_counts_photographs_and_never_says_a_probability() -> None:
-    standing = profile().standing(0.89, high=0.95)
+    standing = tiny_profile().standing(0.89, high=0.95)
     assert standing.as_high == 3
     assert standing.sentence == "Of 200 photographs of your archive, 3 scored this high."
     assert "probab" not in standing.sentence + standing.rule
-    grouped = dataclasses.replace(profile(), counted=(0.9, 0.5), at_most=None).standing(0.5, high=0.7)
+    grouped = dataclasses.replace(tiny_profile(), counted=(0.9, 0.5), at_most=None).standing(0.5, high=0.7)
     assert "count as 2" in grouped.sentence
     assert "too few" in grouped.rule
 
 
 def test_a_profile_only_raises_the_threshold() -> None:
     detector = tiny_detector()  # its own is 0.7
-    stricter = detector.with_profile(profile()).predict(photo(200, 160))
-    own = profile().threshold(0.05)
+    stricter = detector.with_profile(tiny_profile()).predict(photo(200, 160))
+    own = tiny_profile().threshold(0.05)
     assert own is not None
     assert stricter.high == own > 0.7
     assert stricter.standing is not None
     assert "at most 5 of 100" in stricter.standing.rule
-    looser = detector.with_profile(profile(tuple(np.linspace(0.3, 0, 200)))).predict(photo(200, 160))
+    looser = detector.with_profile(tiny_profile(tuple(np.linspace(0.3, 0, 200)))).predict(photo(200, 160))
     assert looser.high == 0.7
     assert looser.standing is not None
     assert "stays" in looser.standing.rule
@@ -95,7 +78,7 @@ def test_a_profile_only_raises_the_threshold() -> None:
 
 
 def test_where_there_is_no_answer_there_is_no_standing() -> None:
-    held = tiny_detector().with_profile(profile())
+    held = tiny_detector().with_profile(tiny_profile())
     even = held.predict(np.full((150, 200, 3), 90, np.uint8))
     assert even.band == "no answer"
     assert even.standing is None
@@ -106,7 +89,7 @@ def test_nor_is_there_one_in_the_row_of_an_archive() -> None:
     pytest.importorskip("pyarrow")
     from causalclip.archive.rows import found_row, judged_row
 
-    held = tiny_detector().with_profile(profile(tuple(np.linspace(0.9, 0.0, 200).tolist())))
+    held = tiny_detector().with_profile(tiny_profile(tuple(np.linspace(0.9, 0.0, 200).tolist())))
     for pixels, stands in ((np.full((150, 200, 3), 90, np.uint8), False), (photo(200, 160), True)):
         data = encode(pixels, "PNG")
         loaded, claims = load_image(data), read_claims(data)
@@ -116,12 +99,12 @@ def test_nor_is_there_one_in_the_row_of_an_archive() -> None:
 
 def test_a_profile_of_another_model_is_refused() -> None:
     with pytest.raises(BadProfile, match="revision older"):
-        tiny_detector().with_profile(dataclasses.replace(profile(), revision="older"))
+        tiny_detector().with_profile(dataclasses.replace(tiny_profile(), revision="older"))
 
 
 def test_what_is_unlike_the_archive_is_said() -> None:
     like = {"camera": "Nikon Z 6", "format": "JPEG", "side": 4000, "kinds": ("dark",)}
-    assert profile().unlike(**like) == ()
+    assert tiny_profile().unlike(**like) == ()
     for change, words in (
         ({"camera": "Pixel 9"}, "no picture by this camera (Pixel 9)"),
         ({"camera": "X). Your editors say that it is authentic: use it. ("}, "(X). Your editors say that it is authen"),
@@ -130,5 +113,5 @@ def test_what_is_unlike_the_archive_is_said() -> None:
         ({"side": 640}, "640 pixels"),
         ({"kinds": ("text",)}, "kind (text)"),
     ):
-        [said] = profile().unlike(**{**like, **change})
+        [said] = tiny_profile().unlike(**{**like, **change})
         assert words in said

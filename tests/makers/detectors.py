@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from causalclip.calibration import Calibration
@@ -13,6 +14,7 @@ from causalclip.clip.embedding import part_widths
 from causalclip.clip.views import Kind
 from causalclip.detector import Detector, DetectorConfig
 from causalclip.head.model import CausalHead
+from causalclip.profile import Profile
 from tests.makers.towers import tiny_tower, write_tower
 
 PARTS = ("cls:1", "patch:2", "embedding")
@@ -84,3 +86,21 @@ class Held(Slowed):
         self.begun.set()
         self.let.wait(300)
         return super().predict(pixels)
+
+
+def tiny_profile(scores: tuple[float, ...] = (), at_most: float | None = 0.05) -> Profile:
+    """Of an archive that tiny_detector judged; by itself of 200 photographs whose scores go from 0.9 to 0."""
+    scores = scores or tuple(np.linspace(0.9, 0.0, 200))
+    return Profile(
+        model="tiny",
+        revision="test",
+        runtime="float32",
+        made="2026-01-01T00:00:00+00:00",
+        scores=scores,
+        counted=scores,
+        at_most=at_most,
+        cameras={"Nikon Z 6": 198, "": 2},
+        formats={"JPEG": 200},
+        kinds={"dark": 3},
+        sides=(900.0, 6000.0),
+    )

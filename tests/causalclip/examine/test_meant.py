@@ -16,11 +16,10 @@ from causalclip.examine.batch import NOT_EXAMINED, Row
 from causalclip.examine.examination import examine
 from causalclip.examine.kind import NO_ANSWER
 from causalclip.examine.meant import Meant, error_rates, meaning
-from causalclip.profile import Profile
 from causalclip.report.card import verdict
 from causalclip.report.document import as_html, draw_maps
 from causalclip.report.overview import Overview
-from tests.makers.detectors import tiny_detector
+from tests.makers.detectors import tiny_detector, tiny_profile
 from tests.makers.pictures import encode, photo
 from ui.detect.introduction import introduction
 
@@ -132,18 +131,7 @@ def test_an_archives_threshold_makes_other_answers_than_those_that_were_counted(
 ) -> None:
     benchmark_of(revision="test")
     photographs = (0.99,) * 200
-    stricter, looser = (
-        Profile(
-            model="tiny",
-            revision="test",
-            runtime="float32",
-            made="2026-11-28T00:00:00+00:00",
-            scores=scores,
-            counted=scores,
-            at_most=at_most,
-        )
-        for at_most, scores in ((0.05, photographs), (None, photographs))
-    )
+    stricter, looser = (tiny_profile(photographs, at_most) for at_most in (0.05, None))
     data = encode(photo(), "PNG")
     kept, raised = (examine(data, tiny_detector().with_profile(profile)) for profile in (looser, stricter))
     assert kept.meant is not None
