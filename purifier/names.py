@@ -1,6 +1,11 @@
-"""What commands may be given, checked before anything heavy is imported: attacks, objectives, and a result's name."""
+"""What commands may be given, checked before anything heavy is imported: names, a size, and where a result goes."""
 
 from pathlib import Path
+
+import numpy as np
+
+from causalclip.languages import N_, _, figure
+from causalclip.pictures.formats import ImageTooLarge
 
 ATTACKS = ("fgsm", "pgd", "mi-fgsm", "apgd", "square", "patch")
 OBJECTIVES = ("answer", "caption", "features", "detector")
@@ -20,3 +25,10 @@ def check_png(path: Path) -> None:
         raise ValueError("Name the result .png: other formats change pixels, and with them what an attack has done.")
     if not path.parent.is_dir():
         raise ValueError(f"There is no folder '{path.parent}' for the result. Make it, or name another.")
+
+
+def check_size(pixels: np.ndarray) -> None:
+    """Raises ImageTooLarge for a picture [H, W, 3] of more than MAX_PIXELS pixels."""
+    if pixels.shape[0] * pixels.shape[1] > MAX_PIXELS:
+        said = N_("Pictures of at most {millions} million pixels are taken here. Cut out a part of it and try again.")
+        raise ImageTooLarge(_(said, millions=figure(MAX_PIXELS / 1e6)))

@@ -7,9 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from causalclip.languages import N_, _, figure
-from causalclip.pictures.loading import ImageTooLarge
-from purifier.names import MAX_PIXELS, check_png
+from purifier.names import check_png, check_size
 
 
 def to_tensor(pixels: np.ndarray) -> Tensor:
@@ -18,9 +16,7 @@ def to_tensor(pixels: np.ndarray) -> Tensor:
     Raises:
         ImageTooLarge: more than MAX_PIXELS pixels.
     """
-    if pixels.shape[0] * pixels.shape[1] > MAX_PIXELS:
-        said = N_("Pictures of at most {millions} million pixels are taken here. Cut out a part of it and try again.")
-        raise ImageTooLarge(_(said, millions=figure(MAX_PIXELS / 1e6)))
+    check_size(pixels)
     return torch.from_numpy(np.array(pixels)).permute(2, 0, 1).float()[None] / 255
 
 

@@ -17,7 +17,7 @@ from causalclip.languages import N_, _
 from causalclip.pictures.loading import ImageError, load_image
 from causalclip.report.card import queued
 from purifier.models import Models
-from purifier.names import EMBEDDED, OTHER
+from purifier.names import EMBEDDED, OTHER, check_size
 from ui.purify import examples, facts, parts, words
 from ui.purify.endpoints import add_endpoints
 from ui.purify.problems import reason
@@ -149,6 +149,7 @@ class PurifyTab:
                 with PICTURES.ask(Priority.ATTACK) as ticket:
                     yield from self._queued(turn, ticket)
                     pixels = load_image(path).pixels
+                    check_size(pixels)  # here, as others hold no large picture while they wait for the model
                 yield from self._stages(turn, pixels, settings, attacked=attacked)
         except Exception as error:
             turn.check()  # of a page that was closed, the files are gone: that is no error

@@ -12,7 +12,7 @@ from PIL import Image
 
 from causalclip.clip.weights import WeightsMissing
 from purifier import exhibit as stages
-from purifier import pace
+from purifier import names, pace
 from purifier.aims import AimError, make_aim
 from purifier.attacks import run_attack
 from purifier.denoiser.pipeline import new_pipeline
@@ -27,7 +27,7 @@ from tests.makers.purifiers import fixed_gate, tiny_clip, tiny_models, tiny_puri
 from ui.purify import facts
 from ui.purify.problems import reason
 from ui.purify.tab import PurifyTab, build_tab
-from ui.server.gate import HELD, PICTURES, Priority
+from ui.server.gate import HELD, MODEL, PICTURES, Priority
 from ui.server.turns import Superseded, take_turn
 
 QUESTION = "Is there a dog?"
@@ -322,3 +322,12 @@ def test_a_run_holds_up_nobodys_decoding(tab: PurifyTab, inside: Path) -> None:
         for place in places:
             PICTURES.leave(place)
         running.close()
+
+
+def test_a_picture_that_is_too_large_does_not_wait_for_the_model(
+    tab: PurifyTab, inside: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(names, "MAX_PIXELS", 1000)
+    with MODEL.enter(Priority.VERDICT):  # somebody's verdict, which takes long
+        *_, last = tab.run_given(take_turn("purify"), payload(inside), *settings())
+    assert "million pixels are taken here" in last[tab.status]
