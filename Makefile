@@ -7,11 +7,10 @@ DATA ?= ../shared/data
 # make detector BACKBONE=... OUT=... trains on another tower (docs/towers.md); CONFIG=... is its recipe.
 BACKBONE ?= clip-vit-b-16
 OUT ?= runs/detector
-CONFIG ?= benchmarks/detection/configs/gates.json
-# make benchmark-purification writes the table of what is kept, in seconds. PICTURES=100 measures what is missing of so many
-# a seed, in hours; KEEP=... keeps it elsewhere: in an empty folder all is missing, which is days on two cores.
+CONFIG ?= configs/shipped.json
+# make benchmark-NAME runs one benchmark (python -m benchmarks --help lists them); PICTURES bounds it. Outcomes of single
+# pictures are kept in .cache: with none kept, benchmark-purification takes days on two cores.
 PICTURES ?= 0
-KEEP ?= benchmarks/purification/outcomes
 # make data brings the originals of data/pictures.csv.gz there: from GitHub, or with MIRRORS=... from bare mirrors.
 ORIGINALS ?= ../originals
 MIRRORS ?=
@@ -19,7 +18,7 @@ MIRRORS ?=
 # Processes of tests: one more than two cores have, for many tests wait.
 WORKERS ?= 3
 
-.PHONY: app test types suite quick new test-archive data detector evaluate benchmark-latency benchmark-detection benchmark-sample benchmark-purification benchmark-load screenshot space redteam lock
+.PHONY: app test types suite quick new test-archive data detector screenshot space redteam lock
 
 app: .venv/.app
 	$(BIN)/python app.py
@@ -59,29 +58,8 @@ detector: .venv/.dev
 	$(BIN)/python -m causalclip train --originals $(ORIGINALS) \
 		--backbone $(BACKBONE) --config $(CONFIG) --out $(OUT)
 
-evaluate: .venv/.dev
-	$(BIN)/python -m causalclip evaluate --model detector --manifest $(DATA)/forensics/manifest.csv \
-		--root $(DATA)/forensics --out benchmarks/detection/test.json
-
-benchmark-latency: .venv/.dev
-	$(BIN)/python benchmarks/latency.py
-
-benchmark-detection: .venv/.dev
-	$(BIN)/python -m benchmarks.detection --data $(DATA)/forensics --originals $(ORIGINALS)
-
-# The fifty pictures of `data collect --sample`, and all test photographs with a clear licence, of which they are drawn.
-benchmark-sample: .venv/.dev
-	$(BIN)/python -m benchmarks.detection --data $(DATA)/forensics --originals $(ORIGINALS) --only licences
-	$(BIN)/python -m benchmarks.dataset --originals $(ORIGINALS) --only sample
-	$(BIN)/python -m benchmarks.readme
-
-benchmark-purification: .venv/.dev
-	$(BIN)/python -m purifier evaluate --data $(DATA)/vlm --pictures $(PICTURES) --keep $(KEEP) \
-		$(if $(filter-out 0,$(PICTURES)),--forensics $(DATA)/forensics) --out benchmarks/purification/defences.json
-	$(BIN)/python -m benchmarks.readme
-
-benchmark-load: .venv/.dev
-	$(BIN)/python benchmarks/load.py
+benchmark-%: .venv/.dev
+	$(BIN)/python -m benchmarks $* --data $(DATA) --originals $(ORIGINALS) --pictures $(PICTURES)
 
 redteam: .venv/.dev
 	$(BIN)/python -m scripts.redteam

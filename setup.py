@@ -5,14 +5,13 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).resolve().parent
-DATA = {"assets": ("*",), "benchmarks": ("*.json", "*.jsonl")}  # all of the first, the measured numbers of the second
-LEFT_OUT = {"outcomes", "refined"}  # of single pictures; nothing that runs reads them
+DATA = {"assets": ("*",), "benchmarks": ("*.json",)}  # all of the first, the measured numbers of the second
 
 
 def folders(name: str) -> dict[str, str]:
     """Every folder under ROOT / name as a package's name, and where it lies."""
     found = [ROOT / name, *(path for path in (ROOT / name).rglob("*") if path.is_dir())]
-    kept = [path.relative_to(ROOT) for path in found if not LEFT_OUT & set(path.parts) and path.name != "__pycache__"]
+    kept = [path.relative_to(ROOT) for path in found if path.name != "__pycache__"]
     return {".".join(("causalclip", *path.parts)): str(path) for path in kept}
 
 

@@ -1,31 +1,24 @@
-"""How often a caution is right, and how often it is raised: python benchmarks/cautions.py [--data FOLDER]
+"""How often a caution is right, and how often it is raised.
 
-Writes benchmarks/cautions.json: recognised shares on drawings that are made here, and how often each caution is raised
-on the real and the generated pictures of the data's train split (by far most are photographs, none is labelled as
-drawing, so that a raised caution there is not always a false one). Also how often an earlier JPEG compression is found
-where there was one, and where there was none.
+Recognised shares on drawings that are made here, and how often each caution is raised on the real and the generated
+pictures of the train split (by far most are photographs, none is labelled as drawing, so that a raised caution there is
+not always a false one). Also how often an earlier JPEG compression is found where there was one, and where none.
 """
 
-import argparse
 import csv
 import io
-import json
 import random
-import sys
 from collections import Counter
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from causalclip.examine.cautions import find_cautions  # noqa: E402
-from causalclip.provenance.recompression import find_history  # noqa: E402
-from tests.makers.drawings import drawings  # noqa: E402
+from benchmarks.common import Options
+from causalclip.examine.cautions import find_cautions
+from causalclip.provenance.recompression import find_history
+from tests.makers.drawings import drawings
 
 LAST = (None, 75, 85, 92, 97)  # None: kept without loss
 EARLIER = (50, 70, 85)
@@ -34,6 +27,20 @@ NOTE = (
     "and shaded drawings are mostly not recognised. A caution raised on a photograph is not always false: the splits "
     "hold a few drawings, and dark pictures and portraits are what they are called."
 )
+
+
+def measure(options: Options) -> dict[str, Any]:
+    data = options.forensics
+    with (data / "manifest.csv").open(newline="") as file:
+        manifest = list(csv.DictReader(file))
+    return {
+        "data": "drawings made by tests/makers/drawings.py; forensics, train split",
+        "note": NOTE,
+        "recognised": recognised(),
+        "raised on real, whole pictures": raised(data, manifest, "real", "whole"),
+        "raised on generated, whole pictures": raised(data, manifest, "fake", "whole"),
+        "earlier compression": histories(data, manifest),
+    }
 
 
 def saved(picture: Image.Image, quality: int | None) -> Image.Image:
@@ -80,29 +87,3 @@ def histories(data: Path, manifest: list[dict[str, str]], *, count: int = 120) -
                 name = f"{f'JPEG {earlier}' if earlier else 'nothing'}, then {f'JPEG {last}' if last else 'PNG'}"
                 hits.setdefault(name, []).append(found.quality is not None)
     return {name: {"pictures": len(v), "found": round(float(np.mean(v)), 3)} for name, v in hits.items()}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "forensics")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "cautions.json")
-    arguments = parser.parse_args()
-    if not (arguments.data / "manifest.csv").is_file():
-        sys.exit(f"There is no manifest.csv in {arguments.data}: say where the data is with --data.")
-    with (arguments.data / "manifest.csv").open(newline="") as file:
-        manifest = list(csv.DictReader(file))
-    report = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "data": "drawings made by tests/makers/drawings.py; forensics, train split",
-        "note": NOTE,
-        "recognised": recognised(),
-        "raised on real, whole pictures": raised(arguments.data, manifest, "real", "whole"),
-        "raised on generated, whole pictures": raised(arguments.data, manifest, "fake", "whole"),
-        "earlier compression": histories(arguments.data, manifest),
-    }
-    arguments.out.write_text(json.dumps(report, indent=2) + "\n")
-    print(json.dumps(report, indent=2))
-
-
-if __name__ == "__main__":
-    main()

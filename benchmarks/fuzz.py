@@ -1,37 +1,29 @@
-"""python -m benchmarks.fuzz: calls that are made up from /api/v1's own document, good and bad ones.
+"""Calls of /api/v1 that are made up from its own document, good and bad ones.
 
 The routes stand behind the app's own doors, without Gradio, and a small random detector answers: what is tried is the
 doors and not the model. Every answer must be one that the document names, in the form that it names, and never a 500.
-What came of it is kept in benchmarks/fuzz.json.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import tempfile
 from collections import Counter
-from datetime import date
-from pathlib import Path
 from typing import Any
 
-KEPT = Path(__file__).parent / "fuzz.json"
+from benchmarks.common import Options
+
+CALLS = 2000
 SEED = 36
 HOST = "127.0.0.1"
 ORIGIN = "chrome-extension://abcdefghijklmnop"  # only an extension is paired
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, default=2000)
-    given = parser.parse_args()
+def measure(options: Options) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
         os.environ["CAUSALCLIP_PAIRED"] = f"{folder}/paired.json"
-        found = fuzz(given.calls)
-    KEPT.write_text(json.dumps(found, indent=2) + "\n")
-    print(json.dumps(found, indent=2))
+        return fuzz(options.pictures or CALLS)
 
 
 def fuzz(calls: int) -> dict[str, Any]:
@@ -80,7 +72,6 @@ class _Fuzz:
                 cases = operation.ok().as_strategy(generation_mode=mode)
                 hypothesis.seed(SEED)(settings(hypothesis.given(case=cases)(self.ask)))()
         return {
-            "date": date.today().isoformat(),
             "schemathesis": self.version,
             "seed": SEED,
             "calls": self.answers.total(),
@@ -114,7 +105,3 @@ def _register_pictures() -> None:
     damaged = [whole[0][:500], whole[1][:-40] + bytes(40), b"GIF89a", b""]
     pictures = strategies.sampled_from([*whole, *damaged]) | strategies.binary()
     schemathesis.openapi.media_type("image/jpeg", pictures)
-
-
-if __name__ == "__main__":
-    main()

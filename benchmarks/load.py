@@ -1,7 +1,4 @@
-"""Many people at once against the real app: python benchmarks/load.py [--minutes 5] [--clients 32] [--out FILE.json]
-
-With --first-verdicts only that: how long 4, 8 and 16 visitors of the page wait for a first score, see
-benchmarks/visitors.py. The rest of the file stays as it was.
+"""Many people at once against the real app.
 
 Every client, again and again, sends a picture of its own, a broken file, one with too many pixels or one with too many
 bytes, and waits for its answer: detection or provenance. Pictures differ in every request, so that an answer about
@@ -9,7 +6,6 @@ somebody else's would show by its sha256. Afterwards a batch is cut off by killi
 anew: nothing of the pictures may be left.
 """
 
-import argparse
 import hashlib
 import io
 import json
@@ -24,8 +20,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +29,22 @@ import numpy as np
 import psutil
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from benchmarks import visitors  # noqa: E402
-from benchmarks.latency import processor  # noqa: E402
+from benchmarks.common import ROOT, Options, processor
 
 PORT = 7998
 KINDS = ("good",) * 6 + ("broken", "bomb", "heavy")
 EXPECTED = {"broken": "cut short", "bomb": "limit is 50 million", "heavy": "20"}
 FULL = "queue is full"
 WARM_UP = 0.3  # of the run, before memory is compared
+
+
+def measure(options: Options) -> dict[str, Any]:
+    """--clients of them, for --minutes."""
+    detector = json.loads((ROOT / "assets" / "models" / "detector" / "config.json").read_text())["revision"]
+    with tempfile.TemporaryDirectory() as folder:
+        report = run(Path(folder), clients=options.clients, seconds=60 * options.minutes)
+        killed = kill_in_the_middle(Path(folder))
+    return report | {"processor": processor(), "detector": detector, "killed": killed}
 
 
 @dataclass
@@ -229,44 +229,3 @@ def kill_in_the_middle(folder: Path) -> dict[str, Any]:
         answered = status == 200 and "event: complete" in text
         runs = sum(path.is_dir() for path in folder.glob("causalclip-run-*"))
     return {"files_left_by_the_kill": before, "answers_after": answered, "folders_after_restart": runs}
-
-
-def first_verdicts(folder: Path, *, sizes: list[int], pictures: int) -> dict[str, Any]:
-    """What so many visitors at once see of the page, and when."""
-    with app(folder) as (address, _):
-        make = partial(picture, kind="good")
-        rows = visitors.measure(visitors.read_page(address), sizes, pictures=pictures, make=make)
-    return {"rows": rows} | when_and_where()
-
-
-def when_and_where() -> dict[str, Any]:
-    """The day, the processor, and the revision of the shipped detector."""
-    detector = json.loads((ROOT / "assets" / "models" / "detector" / "config.json").read_text())["revision"]
-    return {"date": datetime.now(UTC).date().isoformat(), "processor": processor(), "detector": detector}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=5)
-    parser.add_argument("--clients", type=int, default=32)
-    parser.add_argument("--first-verdicts", action="store_true")
-    parser.add_argument("--visitors", type=int, nargs="*", default=[4, 8, 16], help="none: as it was")
-    parser.add_argument("--pictures", type=int, default=32, help="at least, for each number of visitors")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "load.json")
-    options = parser.parse_args()
-    report: dict[str, Any] = json.loads(options.out.read_text()) if options.out.is_file() else {}
-    first = report.get("first_verdicts")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        if not options.first_verdicts:
-            report = run(folder, clients=options.clients, seconds=60 * options.minutes) | when_and_where()
-            report["killed"] = kill_in_the_middle(folder)
-        if options.visitors:
-            first = first_verdicts(folder, sizes=options.visitors, pictures=options.pictures)
-        report["first_verdicts"] = first
-    options.out.write_text(json.dumps(report, indent=2) + "\n")
-    print(json.dumps(report, indent=2))
-
-
-if __name__ == "__main__":
-    main()

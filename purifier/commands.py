@@ -128,7 +128,6 @@ def evaluate(
         _stop(error)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(report, indent=2) + "\n")
-    out.with_suffix(".md").write_text(markdown(report))
     typer.echo(markdown(report))
 
 

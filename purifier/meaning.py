@@ -2,7 +2,7 @@
 
 The vectors are those of the embedded model's word pieces, which began as all-MiniLM-L6-v2's. It is a coarse measure: it
 hears which things are named, not their order, nor a "not", and one other word in a long caption moves it little. What
-fits any caption (articles, "in", "on") is left out. benchmarks/meaning.py measures how often it errs.
+fits any caption (articles, "in", "on") is left out. benchmarks/meaning.json says how often it errs.
 """
 
 from typing import TYPE_CHECKING

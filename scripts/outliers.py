@@ -7,14 +7,16 @@ outliers.json beside the tower's weights; to be run again when these change. FOL
 """
 
 import argparse
+import csv
+import gzip
 import json
 from hashlib import sha256
 from pathlib import Path
+from random import Random
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks.light.avx2 import choose
 from causalclip.clip.backbones import DEFAULT, load_tower
 from causalclip.clip.int8.quantised import LINEAR, OUTLIERS
 from causalclip.clip.places import ASSETS
@@ -22,7 +24,9 @@ from causalclip.clip.tower import Tower
 from causalclip.clip.views import plan_views, render
 from causalclip.pictures.loading import load_image
 
+TABLE = Path(__file__).resolve().parent.parent / "data" / "pictures.csv.gz"
 COUNT = 16  # a layer: with none, log-odds move six times as far
+MOST = 3_000_000  # pixels of a picture: decoding larger ones takes longer than judging them
 
 
 class Watched(Tower):
@@ -56,6 +60,19 @@ def find_outliers(tower: Tower, paths: list[Path], *, count: int = COUNT) -> dic
         views = plan_views(pixels.shape[1], pixels.shape[0], size=tower.image_size)
         watched(render(pixels, views, size=tower.image_size))
     return {name: sorted(most.topk(count).indices.tolist()) for name, most in watched.largest.items()}
+
+
+def choose(originals: Path, count: int, *, seed: int = 0) -> list[Path]:
+    """Photographs of `train`, half of them generated, by a seed."""
+    with gzip.open(TABLE, "rt", newline="") as file:
+        rows = [r for r in csv.DictReader(file) if (r["split"], r["kind"], r["hard"]) == ("train", "photo", "")]
+    rows = [r for r in rows if int(r["width"]) * int(r["height"]) <= MOST and "edit" not in r["set"]]
+    Random(seed).shuffle(rows)
+    found: list[Path] = []
+    for label in ("real", "fake"):
+        there = (p for r in rows if r["label"] == label for p in (originals / r["sha256"][:2]).glob(r["sha256"] + ".*"))
+        found += [path for path, _ in zip(there, range(count // 2), strict=False)]
+    return found
 
 
 def digest(folder: Path) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = re.compile(
     r"app\.py|README\.md|LICENSE|requirements\.txt|pyproject\.toml|docs/(app\.png|purify-idea\.svg)|assets/.+"
-    r"|(causalclip|purifier|ui)/.+\.py|benchmarks/(?!.*outcomes/).+\.jsonl?"
+    r"|(causalclip|purifier|ui)/.+\.py|benchmarks/.+\.json"
 )
 LARGEST = 9_000_000  # bytes: a Space refuses files of 10 MB and more that are not in LFS
 

@@ -11,7 +11,7 @@ from scipy.ndimage import label, maximum_filter, minimum_filter
 from causalclip.compare.blocks import BLOCK, Blocks
 
 # z that a change reaches somewhere, and everywhere. These numbers were set on copies of training pictures that nobody
-# changed, by owner; benchmarks/local/README.md says how.
+# changed, by owner; docs/tried.md says how.
 HIGH, LOW = 27.0, 6.0
 # z times the share of its structure that a change takes away: a part of a copy that nobody changed differs in tone or
 # sharpness and keeps its structure.

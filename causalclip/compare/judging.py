@@ -1,7 +1,7 @@
 """What two pictures are to each other, and how sure that is: two logistic curves over what was found.
 
 The coefficients are set by hand, by what a few dozen copies of training pictures showed; a confidence is therefore a
-grade, not a measured frequency. `python -m benchmarks.local.compare --choose` prints fitted ones.
+grade, not a measured frequency.
 """
 
 from __future__ import annotations

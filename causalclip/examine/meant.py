@@ -17,7 +17,7 @@ from causalclip.places import shipped_folder
 if TYPE_CHECKING:
     from causalclip.calibration import Band
 
-BENCHMARK = shipped_folder("benchmarks") / "detection" / "test.json"
+BENCHMARK = shipped_folder("benchmarks") / "detection.json"
 SET = "all"  # of the benchmark: every test picture
 BANDS = "likely generated", "inconclusive", "likely not generated"
 

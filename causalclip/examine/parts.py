@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # what looks for parts brings OpenCV and SciPy, which the pag
     from causalclip.provenance.jpegtables import JpegTables
     from causalclip.provenance.reading import Provenance
 
-BENCHMARK = shipped_folder("benchmarks") / "local" / "parts.json"
+BENCHMARK = shipped_folder("benchmarks") / "parts.json"
 State = Literal["found", "none found", "cannot know", "not asked"]
 TITLE = N_("One part differs from the rest of the picture")
 SAID: dict[State, str] = {

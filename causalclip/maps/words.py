@@ -1,6 +1,6 @@
 """What a map is and is not, in sentences that the page, the report and every other door share.
 
-On pictures of known parts the map of a verdict does not beat a blob in the centre (benchmarks/detection/splices.json,
+On pictures of known parts the map of a verdict does not beat a blob in the centre (benchmarks/splices.json,
 edits.json). So it is called what it is, where the score comes from, and not a finding of what was generated.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from causalclip.maps.overlay import Drawing
 
 TITLE = N_("Where this score comes from")
-MEASURED = shipped_folder("benchmarks") / "detection"
+MEASURED = shipped_folder("benchmarks")
 BLOB = "bright in the middle, whatever is there"
 
 

@@ -54,7 +54,7 @@ class PartFinder:
 
     @classmethod
     def from_pretrained(cls, folder: Path = FOLDER) -> PartFinder:
-        """From a folder with config.json and trees.safetensors, as benchmarks.local.parts.fit writes it."""
+        """From a folder with config.json and trees.safetensors, as benchmarks/parts_fit.py writes it."""
         from safetensors.numpy import load_file
 
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))

@@ -177,7 +177,7 @@ inconclusive between them; threshold of best balanced accuracy {calibration.thre
 {MASK_MEANING if shares else "An adversary finds little of the label in what is held back."}
 
 ## On `test`, whose generators and sites are not in `train`
-<!-- measured: written by `python -m benchmarks.readme` -->
+<!-- measured: written by `python -m benchmarks pages` -->
 <!-- end of the measured part -->
 
 ## Limits

@@ -1,6 +1,6 @@
 """Pictures in which it is known where the generated part is: a region of one pasted into another. Offline.
 
-They teach heads to find evidence where it is (`Cells`), and they test maps (benchmarks/detection/splices.py). For
+They teach heads to find evidence where it is (`Cells`), and they test maps (benchmarks/splices.py). For
 teaching, photographs are also pasted into photographs and into generated pictures: a map is to show what was
 generated, and not whatever was pasted.
 """

@@ -84,7 +84,7 @@ It learned in {config["steps"]} steps{runs}, from {facts["attacked pictures"]} a
 training splits and from others of them that nobody attacked, most of them purified by force, guided or not and at
 several qualities, the others quantised by chance. Its goal is what the model's own tower sees of the clean picture
 (FARE's, arXiv 2402.12336). `python -m purifier train-eye` makes one like it, but not the same weights:
-benchmarks/purification says how the shipped ones came about.
+docs/tried.md says how the shipped ones came about.
 
 On {facts["attacked"]["questions"]} questions about crops that it did not learn from:
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.detection.edits import KINDS, edited_region, find_edits, interval, run
+from benchmarks.edits import KINDS, edited_region, find_edits, interval, run
 from tests.makers.detectors import tiny_detector
 
 

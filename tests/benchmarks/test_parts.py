@@ -5,9 +5,8 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from benchmarks.local.native.ideas import Seen
-from benchmarks.local.parts.fit import judged, threshold
-from benchmarks.local.parts.measure import summary
+from benchmarks.parts import summary
+from benchmarks.parts_fit import Seen, judged, threshold
 
 
 def seen(kind: str, owner: str) -> Seen:

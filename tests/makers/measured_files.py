@@ -29,15 +29,15 @@ def reports() -> dict[str, dict[str, Any]]:
     """File -> report, of every section of the page."""
     about = {"date": "2026-01-02", "data": "made-up pictures"}
     return {
-        "detection/test.json": {"model": "tiny", "revision": "r1", "split": "test"} | json.loads(_tabulated()),
-        "detection/controls.json": about | _controls(),
-        "detection/peer.json": about | {"name": "another 1.0", "auc": {"alike": 0.456, "broad": 0.654}},
-        "detection/robustness.json": about | _robustness(),
-        "detection/splices.json": about | _splices(),
-        "detection/edits.json": about | _edits(),
-        "detection/ladder.json": about | {name: _rungs() for name in ("P2: all of train", "P1: one series")},
+        "detection.json": {"model": "tiny", "revision": "r1", "split": "test"} | json.loads(_tabulated()),
+        "controls.json": about | _controls(),
+        "peer.json": about | {"name": "another 1.0", "auc": {"alike": 0.456, "broad": 0.654}},
+        "robustness.json": about | _robustness(),
+        "splices.json": about | _splices(),
+        "edits.json": about | _edits(),
+        "ablation.json": about | {name: _rungs() for name in ("P2: all of train", "P1: one series")},
         "cautions.json": about | {"note": "A note.", "recognised": {"chart, PNG": {"pictures": 20, "recognised": 0.9}}},
-        "purification/defences.json": _purification(),
+        "purification.json": _purification(),
     }
 
 

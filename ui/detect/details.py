@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from causalclip.pictures.loading import LoadedImage
     from ui.detect.examples import Example
 
-SPLICES = shipped_folder("benchmarks") / "detection" / "splices.json"
+SPLICES = shipped_folder("benchmarks") / "splices.json"
 UNPLACED = N_(
     "What is tied to no place is what the model takes from each view as a whole, its own offset, and the correction "
     "for compression: it counts for the score and cannot be drawn."

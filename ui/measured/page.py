@@ -45,17 +45,17 @@ class Section:
     beside: str = ""
 
 
-SPLICES, LADDER = "detection/splices.json", "detection/ladder.json"
-TEST, ROBUST = "detection/test.json", "detection/robustness.json"
-PURIFIED = "purification/defences.json"
+SPLICES, LADDER = "splices.json", "ablation.json"
+TEST, ROBUST = "detection.json", "robustness.json"
+PURIFIED = "purification.json"
 SECTIONS = (
     Section("What it answers", TEST, detection.answers),
     Section("How well the score tells them apart", TEST, detection.ranking),
     Section("Whether the score means what it says", TEST, detection.calibration),
     Section("Source by source", TEST, detection.sources),
     Section("Site by site", TEST, detection.sites),
-    Section("What it must not rest on", "detection/controls.json", checks.controls),
-    Section("Another detector", "detection/peer.json", checks.peer),
+    Section("What it must not rest on", "controls.json", checks.controls),
+    Section("Another detector", "peer.json", checks.peer),
     Section("Re-encoded and resized", ROBUST, checks.delivered),
     Section("Cut to other shapes", ROBUST, checks.shapes, "shapes"),
     Section("Answers that do not survive", ROBUST, checks.overturned),
@@ -67,7 +67,7 @@ SECTIONS = (
 )
 
 
-CONTROLS, CAUTIONS, EDITS = "detection/controls.json", "cautions.json", "detection/edits.json"
+CONTROLS, CAUTIONS, EDITS = "controls.json", "cautions.json", "edits.json"
 FIRST = Section("Where the test pictures fall on the score", TEST, picture.picture)
 QUESTIONS = (
     Section("How often is a photograph accused?", TEST, questions.accused),

@@ -16,7 +16,6 @@ SETS = {
     "edits": "edited by generators",
     "all": "all",
 }
-AIMS = {"broad": 0.97, "alike": 0.94, "fresh": 0.975, "sites": 0.94}  # for AUC, as in benchmarks/tables/verdicts.py
 SOURCES = {
     "camera-exif": "camera files with EXIF",
     "cid22-pexels": "CID22 (Pexels)",

@@ -1,6 +1,6 @@
 """The embedded model's skill on `test`: captions, and answers by type of question beside what needs no picture.
 
-    python -m purifier.vlm.training.evaluation DATA --blind FOLDER --out benchmarks/vlm/results.json
+    python -m purifier.vlm.training.evaluation DATA --blind FOLDER --out benchmarks/language.json
 
 The blind baseline is the same model trained without the picture (`train_vlm` with `blind=True`); the majority answer is
 the most frequent answer of the training split to that type of question. Answers match exactly after normalisation:
@@ -208,7 +208,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--blind", type=Path, help="folder of the same model trained without pictures")
     parser.add_argument("--split", choices=("val", "test"), default="test")
     parser.add_argument("--cache", type=Path, help="folder of CLIP's features, made if needed, such as .cache/vlm")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/vlm/results.json"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/language.json"))
     args = parser.parse_args(argv)
     model = EmbeddedVLM.from_pretrained(args.model)
     blind = EmbeddedVLM.from_pretrained(args.blind, tower=model.tower) if args.blind else None

@@ -35,7 +35,7 @@ def make_vlm(
     config: TrainConfig | None = None,
     warm_start: Path | None = None,
     cache: Path = CACHE,
-    results: Path = Path("benchmarks/vlm/results.json"),
+    results: Path = Path("benchmarks/language.json"),
     settings: str = "",
 ) -> dict[str, Any]:
     """All of it: trains the model and its blind baseline, fits the confidence, measures on `test`, writes the card.

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.tables import verdicts
 from causalclip.examine.meant import error_rates
 from tests.makers.measured_files import reports, write_reports
 from ui.charts import Axis, Mark, Series, marks, plot, wilson
@@ -15,7 +14,7 @@ from ui.measured import questions
 from ui.measured.page import BENCHMARKS, QUESTIONS, SECTIONS, page
 from ui.measured.picture import picture
 from ui.measured.purification import purification
-from ui.measured.words import AIMS, percent, repeated, source_name
+from ui.measured.words import percent, source_name
 
 VOID = {"br", "img", "circle", "rect", "line", "path", "polyline"}
 
@@ -49,7 +48,7 @@ def test_every_section_is_drawn_from_its_file(tmp_path: Path) -> None:
     assert "Not measured yet" not in said
     assert "another version" not in said
     assert said.count("Numbers: benchmarks/") == len(SECTIONS) + len(QUESTIONS) + 1
-    test = reports()["detection/test.json"]
+    test = reports()["detection.json"]
     for name in ("broad", "alike", "all"):
         assert f"{test[name]['auc']:.3f}" in said
     assert "0.789" in said  # content held fixed
@@ -74,7 +73,7 @@ def test_none_of_a_few_is_not_never(tmp_path: Path) -> None:
 def test_numbers_follow_the_file(tmp_path: Path) -> None:
     folder = write_reports(tmp_path)
     before = page(folder)
-    file = folder / "detection" / "splices.json"
+    file = folder / "splices.json"
     report = json.loads(file.read_text())
     report["auc"]["causal"]["mean"] = 0.4321
     file.write_text(json.dumps(report))
@@ -92,8 +91,8 @@ def test_what_was_not_measured_is_said_so(tmp_path: Path) -> None:
 
 def test_a_file_of_another_form_costs_its_own_section_only(tmp_path: Path) -> None:
     folder = write_reports(tmp_path)
-    (folder / "detection" / "splices.json").write_text("{}")
-    (folder / "detection" / "ladder.json").write_text("not JSON")
+    (folder / "splices.json").write_text("{}")
+    (folder / "ablation.json").write_text("not JSON")
     said = text(page(folder))
     assert said.count("another version of the benchmark. Run it again") == 3  # a question rests on the splices, too
     assert "0.789" in said
@@ -101,14 +100,14 @@ def test_a_file_of_another_form_costs_its_own_section_only(tmp_path: Path) -> No
 
 def test_a_run_without_the_detector_says_so(tmp_path: Path) -> None:
     folder = write_reports(tmp_path)
-    file = folder / "purification" / "defences.json"
+    file = folder / "purification.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"detector": None}))
     assert "this run left it out" in page(folder)
 
 
 def test_names_from_files_are_escaped(tmp_path: Path) -> None:
     folder = write_reports(tmp_path)
-    for file in folder.rglob("*.json"):
+    for file in folder.glob("*.json"):
         file.write_text(file.read_text().replace("sdxl", "<script>x").replace("chart, PNG", "<img src=x>"))
     html = page(folder)
     assert "<script" not in html
@@ -124,7 +123,7 @@ def test_a_picture_comes_first_then_ten_questions_and_the_tables_are_folded(tmp_
     assert (
         first.count("class='cc-real'")
         == first.count("class='cc-made'")
-        == len(reports()["detection/test.json"]["all"]["reliability"])
+        == len(reports()["detection.json"]["all"]["reliability"])
     )
     pieces = asked.split("<section class='cc-question'>")[1:]
     assert len(pieces) == len(QUESTIONS) == 10
@@ -141,7 +140,7 @@ def test_a_picture_comes_first_then_ten_questions_and_the_tables_are_folded(tmp_
 
 
 def test_the_bands_are_those_of_the_revision_that_was_measured(tmp_path: Path) -> None:
-    test = reports()["detection/test.json"]
+    test = reports()["detection.json"]
     folder = tmp_path / "tiny"
     folder.mkdir()
     config = {"revision": "r1", "calibration": {"low": 0.25, "high": 0.75}}
@@ -156,7 +155,7 @@ def test_the_bands_are_those_of_the_revision_that_was_measured(tmp_path: Path) -
 
 def test_front_page_tab_and_docs_tell_the_same_numbers() -> None:
     """One source: the benchmarks' files. A test of benchmarks.readme holds what stands in README and docs to them."""
-    report = json.loads((BENCHMARKS / "detection" / "test.json").read_text(encoding="utf-8"))
+    report = json.loads((BENCHMARKS / "detection.json").read_text(encoding="utf-8"))
     drawn, readme = text(page()), (BENCHMARKS.parent / "README.md").read_text(encoding="utf-8")
     rates = error_rates(report["revision"])
     assert rates is not None
@@ -170,10 +169,10 @@ def test_front_page_tab_and_docs_tell_the_same_numbers() -> None:
 def test_other_sets_are_drawn_under_their_names(tmp_path: Path) -> None:
     """What the files hold, and no set that is written down here."""
     folder = write_reports(tmp_path)
-    for name in ("test", "robustness"):
-        file = folder / "detection" / f"{name}.json"
+    for name in ("detection", "robustness"):
+        file = folder / f"{name}.json"
         report = json.loads(file.read_text())
-        if name == "test":
+        if name == "detection":
             report |= {"fresh": report["alike"], "edits": report["alike"], "sets": ["fresh", *report["sets"], "edits"]}
         for row in report.get("auc", {}).values():
             row |= {"fresh": 0.611, "edits": 0.622}
@@ -195,12 +194,6 @@ def test_other_sets_are_drawn_under_their_names(tmp_path: Path) -> None:
 )
 def test_sources_have_readable_names(name: str, words: str) -> None:
     assert source_name(name) == words
-
-
-def test_aims_are_those_of_the_readme() -> None:
-    assert AIMS == verdicts.AUC
-    assert repeated(1) == "measured once"
-    assert repeated(3) == "3 repetitions"
 
 
 def test_wilson_by_hand() -> None:
@@ -228,7 +221,7 @@ def test_shares_are_never_rounded_to_certainty() -> None:
 
 
 def test_a_defence_that_was_asked_fewer_questions_says_so() -> None:
-    report = reports()["purification/defences.json"]
+    report = reports()["purification.json"]
     assert "questions)" not in purification(report)
     report["cells"][1]["n"] = 26
     assert purification(report).count("<small>(26 questions)</small>") == 1
@@ -242,10 +235,10 @@ def test_the_map_is_told_on_real_edits_too_and_night_shots_where_they_were_measu
     )
     assert "On many generators such a judge (content alone (64 px thumbnail)) has 0.710, this detector 0.810." in said
     assert "night shots alone has not been measured" in said
-    file = folder / "detection" / "test.json"
+    file = folder / "detection.json"
     night = {"pictures": 155, "owners": 20, "accused": 0.0, "inconclusive": 0.013}
     file.write_text(json.dumps(json.loads(file.read_text()) | {"groups": {"hard": {"night": night}}}))
-    (folder / "detection" / "edits.json").unlink()
+    (folder / "edits.json").unlink()
     said = text(page(folder))
     assert "by 20 owners, 0 are called likely generated (which fits a share of 0 % to 2 %), and for 1 % the" in said
     assert "On real edits it has not been measured." in said

@@ -1,0 +1,63 @@
+"""Runs benchmarks by their names, each into the JSON file beside its module, then writes the pages that show them.
+
+    python -m benchmarks [NAME ...] [--data ../shared/data] [--originals ../originals]
+
+Without a name all run that need no more than the data: that is days on two cores, most of them for `purification`.
+`pages` writes the pages alone. What was computed of single pictures is kept in --cache, so that a killed run goes on.
+"""
+
+import argparse
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks import pages
+from benchmarks.common import Options, write
+
+BENCHMARKS = {
+    "detection": "AUC, answers, generators and sources on the test pictures",
+    "controls": "judges that look for no traces, on the same pictures",
+    "robustness": "the same pictures re-encoded, cut to other shapes, retouched",
+    "stability": "the stability check, as the app makes it",
+    "splices": "maps against regions that were pasted in",
+    "edits": "maps against what real edits changed",
+    "ablation": "what each piece of the method adds",
+    "cautions": "cautions and earlier compressions, where they are right and where not",
+    "parts": "edited parts that the app finds",
+    "purification": "answers that defences keep under attack",
+    "latency": "seconds of a detection and of a purification",
+    "memory": "memory of the same, step by step",
+    "load": "many clients at once, and a restart after a kill",
+    "fuzz": "calls made up from the document of /api/v1",
+}
+ALONE = {
+    "parts_fit": "fits the model of parts anew, into assets/models/parts",
+    "pages": "writes docs/measured.md and the measured parts of other pages",
+}
+
+
+def main() -> None:
+    known = BENCHMARKS | ALONE
+    listed = "\n".join(f"  {name:13} {what}" for name, what in known.items())
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks", description=f"{__doc__}\n{listed}", formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of these benchmarks")
+    defaults = Options()
+    for field in fields(Options):
+        value = getattr(defaults, field.name)
+        parser.add_argument(f"--{field.name}", type=Path if isinstance(value, Path) else type(value), default=value)
+    given = vars(parser.parse_args())
+    names, options = given.pop("names") or list(BENCHMARKS), Options(**given)
+    if unknown := [name for name in names if name not in known]:
+        parser.error(f"There is no benchmark {unknown[0]!r}. There are: {', '.join(known)}.")
+    for name in names:
+        if name in BENCHMARKS:
+            write(name, import_module(f"benchmarks.{name}").measure(options))
+        elif name in ALONE and name != "pages":
+            import_module(f"benchmarks.{name}").run(options)
+    pages.write_all()
+
+
+if __name__ == "__main__":
+    main()

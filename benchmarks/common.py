@@ -1,0 +1,97 @@
+"""What the benchmarks share: options, JSON files, the test pictures, child processes, and the processor's name."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from causalclip.dataset.originals import read_originals
+from causalclip.training.data import Record
+from causalclip.training.evaluation import read_split
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+TABLE = ROOT / "data" / "pictures.csv.gz"
+FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16")
+SIZE = (1024, 768)  # px, of the picture that is timed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """data: with the folders forensics and vlm. originals: of `causalclip data collect`. cache: for features and rows.
+
+    pictures: how many are judged, where judging is slow; 0 for as many as the published table has.
+    """
+
+    data: Path = ROOT.parent / "shared" / "data"
+    originals: Path = ROOT.parent / "originals"
+    cache: Path = ROOT / ".cache" / "features"
+    recipe: Path = ROOT / "configs" / "shipped.json"
+    model: str = "detector"
+    pictures: int = 0
+    minutes: float = 5.0
+    clients: int = 32
+
+    @property
+    def forensics(self) -> Path:
+        return self.data / "forensics"
+
+
+def read(name: str) -> Any:
+    """A benchmark's JSON; None where it has not run."""
+    path = HERE / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def write(name: str, report: Any) -> None:
+    """Writes a benchmark's JSON; a report that has no date gets today's."""
+    if isinstance(report, dict):
+        report = {"date": today()} | report
+    (HERE / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    print(f"benchmarks/{name}.json is written.", flush=True)
+
+
+def today() -> str:
+    return datetime.now(UTC).date().isoformat()
+
+
+def test_records(options: Options) -> list[Record]:
+    """The packed test pictures and, where their originals are there, those of the set `sites` as they were found."""
+    records = read_split(options.forensics / "manifest.csv", "test")
+    if not options.originals.is_dir():
+        return records
+    found = [
+        r for r in read_originals(TABLE, options.originals, split="test") if r.set == "sites" and r.kind == "photo"
+    ]
+    return records + [replace(r, path=str(options.originals.resolve() / r.path)) for r in found]
+
+
+def in_process(module: str, *arguments: str, environment: dict[str, str] | None = None) -> Any:
+    """What `python -m benchmarks.MODULE ARGUMENTS` prints as JSON, on two threads; in a process of its own, so that
+    neither time nor memory is another measurement's."""
+    settings = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ | (environment or {}) | {"OMP_NUM_THREADS": "2"}
+    command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=settings, cwd=ROOT)
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def make_picture(path: Path) -> None:
+    """A JPEG of SIZE from a photograph that scikit-image's wheel carries."""
+    import skimage.data
+    from PIL import Image
+
+    Image.fromarray(skimage.data.astronaut()).resize(SIZE, Image.Resampling.BICUBIC).save(path, quality=90)
+
+
+def processor() -> dict[str, Any]:
+    """The processor's name, and which of the flags that matter here it has."""
+    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    line = next((part for part in text.splitlines() if part.startswith("model name")), "")
+    flags = next((part for part in text.splitlines() if part.startswith("flags")), "").split()
+    name = line.partition(":")[2].strip() or platform.processor()
+    return {"name": name, "flags": [f for f in FLAGS if f in flags], "cores": os.cpu_count()}

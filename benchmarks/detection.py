@@ -1,0 +1,148 @@
+"""The verdict on the test pictures: by set, source, generator and kind of hard photograph, and on clear licences.
+
+Generators are named in hundreds of ways in the data set; here they are joined by maker and model.
+"""
+
+import re
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common import TABLE, Options, test_records
+from benchmarks.views import score
+from causalclip.dataset.originals import read_originals
+from causalclip.dataset.selection import can_be_sampled
+from causalclip.dataset.table import Picture, read_table
+from causalclip.detector import Detector
+from causalclip.training.data import Record
+from causalclip.training.evaluation import LIKE_CONTENT, Scores, tabulate
+
+LEAST = 4  # pictures a row
+FAMILIES = {  # in this order: the first that is found in a name is its family
+    "several at one site": r"Gemini.*GPT Image|GPT Image.*Gemini",
+    "GPT Image 2": r"GPT Image 2",
+    "GPT Image 1 and 1.5, GPT-4o": r"GPT[- ]?(4o|Image)|OpenAI|ChatGPT",
+    "DALL-E 3": r"DALL|Designer",
+    "Gemini, Nano Banana": r"Gemini|Nano Banana|Whisk|Google AI",
+    "Imagen": r"Imagen|ImageFX",
+    "FLUX.2": r"FLUX[. ]?2",
+    "FLUX.1": r"FLUX",
+    "Midjourney": r"Midjourney",
+    "Seedream": r"Seedream",
+    "Ideogram": r"Ideogram",
+    "Grok": r"Grok|Aurora",
+    "Firefly": r"Firefly",
+    "Qwen-Image": r"Qwen",
+    "Hunyuan": r"Hunyuan",
+    "Recraft": r"Recraft",
+    "Z-Image": r"Z-?Image",
+    "Stable Diffusion": r"SDXL|Stable|SD ?[123]",
+    "StyleGAN": r"StyleGAN|thispersondoesnotexist",
+    "Replit's tool, model not stated": r"Replit",
+    "Lovable's tool, model not stated": r"Lovable",
+    "Manus, model not stated": r"Manus",
+}
+
+
+def measure(options: Options) -> dict[str, Any]:
+    """AUC, answers and calibration by set and by source, and the rows that need the table's notes."""
+    detector, table = Detector.from_pretrained(options.model), read_table(TABLE)
+    scores = score(detector, test_records(options), options.forensics, cache=options.cache)
+    calibration = detector.config.calibration
+    report: dict[str, Any] = {
+        "model": detector.name,
+        "revision": detector.config.revision,
+        "data": "forensics, test split",
+    }
+    report |= tabulate(scores, threshold=calibration.threshold, bands=calibration.borders)
+    report["groups"] = by_note(scores, table)
+    if options.originals.is_dir():
+        root = options.originals.resolve()
+        found = read_originals(TABLE, root, split="test", each=sys.maxsize)
+        records = [replace(r, path=str(root / r.path)) for r in found if r.kind == "photo"]
+        clear = score(detector, with_clear_licence(table, records), root, cache=options.cache)
+        row = by_licence(clear, threshold=calibration.threshold, bands=calibration.borders)
+        report["clear_licence"] = {"revision": detector.config.revision} | row
+    return report
+
+
+def family_of(generator: str) -> str:
+    """The family of a generator by its name in the data set; "not stated" where it says none."""
+    found = (name for name, pattern in FAMILIES.items() if re.search(pattern, generator, re.IGNORECASE))
+    return next(found, "not stated" if not generator or "unknown" in generator.lower() else generator)
+
+
+def with_clear_licence(table: Iterable[Picture], originals: Sequence[Record]) -> list[Record]:
+    """All test photographs of which `data collect --sample` draws fifty, as they were found.
+
+    originals: of the test split, not bounded by source (read_originals).
+
+    Raises:
+        FileNotFoundError: one is missing: a row of fewer pictures would be another row.
+    """
+    wanted, found = {p.sha256 for p in table if can_be_sampled(p)}, {r.picture for r in originals}
+    if missing := wanted - found:
+        raise FileNotFoundError(f"{len(missing)} of {len(wanted)} originals are not there: collect them first.")
+    return [record for record in originals if record.picture in wanted]
+
+
+def by_licence(scores: Scores, *, threshold: float, bands: Sequence[float]) -> dict[str, Any]:
+    """The row of these: number, owners, how many of each set, AUC with its interval, the share of each band."""
+    sets = Counter(r.set for r in scores.records)
+    found = tabulate(scores, threshold=threshold, bands=bands)["all"]
+    about = {"owners": len({r.owner for r in scores.records}), "sets": dict(sorted(sets.items()))}
+    return about | {name: found[name] for name in ("pictures", "auc", "auc_interval", "bands")}
+
+
+def threshold_at(scores: Scores, budget: float = 0.05) -> float:
+    """The score that so many of the real pictures of like content exceed."""
+    like = np.any([scores.of(name) for name in LIKE_CONTENT], axis=0)
+    return float(np.quantile(scores.probability[like & (scores.labels == 0)], 1 - budget))
+
+
+def by_note(scores: Scores, table: Iterable[Picture]) -> dict[str, Any]:
+    """Rows of the pictures of `sites`: recognised by generator, at one threshold for all, and accused by hard kind."""
+    pictures = list(table)
+    known = {p.sha256: p for p in pictures}
+    trained = Counter(
+        family_of(p.generator) for p in pictures if p.split == "train" and p.label == "fake" and p.kind == "photo"
+    )
+    threshold, bands = threshold_at(scores), np.array(scores.bands)
+    made, hard = defaultdict(list), defaultdict(list)
+    for row, record in enumerate(scores.records):
+        picture = known.get(record.picture)
+        if record.set != "sites" or picture is None:
+            continue
+        if record.label:
+            made[family_of(picture.generator)].append(row)
+        elif picture.hard:
+            hard[picture.hard].append(row)
+    owners = [r.owner for r in scores.records]
+    return {
+        "threshold": threshold,
+        "generators": {
+            name: {
+                "pictures": len(rows),
+                "owners": len({owners[i] for i in rows}),
+                "in_train": trained[name],
+                "recognised": float((scores.probability[rows] > threshold).mean()),
+                "called": float((bands[rows] == "likely generated").mean()),
+            }
+            for name, rows in sorted(made.items(), key=lambda item: -len(item[1]))
+            if len(rows) >= LEAST
+        },
+        "hard": {
+            name: {
+                "pictures": len(rows),
+                "owners": len({owners[i] for i in rows}),
+                "accused": float((bands[rows] == "likely generated").mean()),
+                "inconclusive": float((bands[rows] == "inconclusive").mean()),
+            }
+            for name, rows in sorted(hard.items(), key=lambda item: -len(item[1]))
+            if len(rows) >= LEAST
+        },
+    }

@@ -1,1 +1,0 @@
-"""Ideas of a mask, and what they are judged on."""

@@ -1,1 +1,0 @@
-"""The search for a part that differs, which the app has: learned and held to few false alarms, then measured."""

@@ -1,1 +1,0 @@
-"""From a right-click to the answer of the extension, measured."""

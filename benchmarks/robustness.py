@@ -1,0 +1,277 @@
+"""The same pictures re-encoded, cut to other shapes and retouched: AUC after each change, and other answers.
+
+Some pictures of each set and class are drawn by lot, of at most 20 megapixels, as retouching a larger one takes
+minutes; those that an earlier run judged after all changes of a table stay in it. Over all sets they count by the
+shares that sets and classes have in `test`. What was judged is kept, so that a killed run goes on.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps
+from sklearn.metrics import roc_auc_score
+from tqdm import tqdm
+
+from benchmarks.common import Options, test_records
+from causalclip.detector import Detector
+from causalclip.pictures.delivery import DELIVERIES, encode
+from causalclip.training.copies import on_white
+from causalclip.training.data import Record
+from causalclip.training.evaluation import Scores
+from causalclip.training.retouching import random_retouch
+
+AS_IT_IS = "as it is"
+ASPECT = 4 / 3  # the common one
+
+
+def crop_to(picture: Image.Image, aspect: float) -> Image.Image:
+    """The largest middle part with this aspect (width by height)."""
+    width, height = picture.size
+    w, h = min(width, round(height * aspect)), min(height, round(width / aspect))
+    left, top = (width - w) // 2, (height - h) // 2
+    return picture.crop((left, top, left + w, top + h))
+
+
+def swap_shape(picture: Image.Image) -> Image.Image:
+    """Squares become 3:2, everything longer becomes a square."""
+    ratio = picture.width / picture.height
+    return crop_to(picture, 1.0 if max(ratio, 1 / ratio) > 1.2 else 1.5)
+
+
+SHAPES: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "all cropped to 4:3": lambda p: crop_to(p, ASPECT),
+    "squares to 3:2, others to squares": swap_shape,
+}
+RETOUCHED = "retouched"
+
+
+def retouch_by_seed(picture: Image.Image) -> Image.Image:
+    """As causalclip.training.retouching does, by a seed of the picture's own."""
+    return random_retouch(picture, np.random.default_rng([*picture.size, int(np.asarray(picture).sum())]))
+
+
+NETWORK = "a social network's copy"
+LONG_SIDE = 1_080  # px; of such a copy, at most
+
+
+def network_copy(picture: Image.Image) -> Image.Image:
+    """As social networks store it: scaled to a long side that they show, then JPEG 75 with halved chroma."""
+    small = picture.copy()
+    small.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS)
+    return encode(small, "JPEG", 75, subsampling=2)
+
+
+TRAVELS = DELIVERIES | {NETWORK: network_copy}
+WITH_AIM = "JPEG 50", "WebP 80", "0.5x", NETWORK  # what AUC must hardly lose by
+CHANGES = TRAVELS | SHAPES | {RETOUCHED: retouch_by_seed}
+TABLES = {"travel": tuple(TRAVELS), "shapes": (AS_IT_IS, *SHAPES), "retouched": (AS_IT_IS, RETOUCHED)}
+
+
+MAX_PIXELS = 20_000_000
+EACH = 20  # pictures of each set and class
+ROUNDS = 500  # of the bootstrap
+
+Cell = tuple[str, int]
+
+
+def cell(record: Record) -> Cell:
+    return record.set, record.label
+
+
+def small_enough(record: Record, root: Path) -> bool:
+    """Whether it has at most MAX_PIXELS, by its header."""
+    with Image.open(root / record.path) as file:
+        return file.width * file.height <= MAX_PIXELS
+
+
+def sample(records: Sequence[Record], root: Path, each: int, *, kept: Collection[str], seed: int = 0) -> list[Record]:
+    """`each` of every set and class, by lot, of those that are small enough; all of a cell that has fewer.
+
+    kept: paths of those that were judged already: they are among them, even where they are more.
+    """
+    order, taken = np.random.default_rng(seed).permutation(len(records)), dict[Cell, list[int]]()
+    for i in sorted(map(int, order), key=lambda i: records[i].path not in kept):
+        rows = taken.setdefault(cell(records[i]), [])
+        if records[i].path in kept or (len(rows) < each and small_enough(records[i], root)):
+            rows.append(i)
+    return [records[i] for _, i in sorted((rank, i) for rows in taken.values() for rank, i in enumerate(rows))]
+
+
+def cells(records: Sequence[Record]) -> Counter[Cell]:
+    return Counter(sorted(map(cell, records)))
+
+
+def weights(drawn: Sequence[Record], records: Sequence[Record]) -> np.ndarray:
+    """How many of the records each drawn one stands for, [N]."""
+    whole, part = cells(records), cells(drawn)
+    return np.array([whole[cell(r)] / part[cell(r)] for r in drawn])
+
+
+def read_kept(file: Path) -> dict[str, dict[str, Any]]:
+    """What was judged already, by path: its runtime, and (probability, band) after each change."""
+    lines = [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
+    return {line["path"]: line for line in lines}
+
+
+def judge(detector: Detector, record: Record, root: Path) -> dict[str, Any]:
+    """What the detector says of a picture after every change."""
+    with Image.open(root / record.path) as file:
+        picture = on_white(ImageOps.exif_transpose(file))
+    verdicts = {name: detector.judge(np.asarray(change(picture))) for name, change in CHANGES.items()}
+    changes = {name: [v.probability, v.band] for name, v in verdicts.items()}
+    return {"path": record.path, "runtime": detector.runtime, "changes": changes}
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The pictures of one table, what was said of them after each of its changes, and how many each stands for, [N]."""
+
+    records: Sequence[Record]
+    scores: dict[str, Scores]
+    weight: np.ndarray
+    runtimes: Counter[str]
+
+    def about(self) -> dict[str, Any]:
+        """Which pictures they are, in numbers."""
+        of = {f"{name}, {'generated' if label else 'real'}": n for (name, label), n in cells(self.records).items()}
+        return {"pictures": len(self.records), "cells": of, "runtimes": dict(self.runtimes)}
+
+
+def draw(
+    detector: Detector, records: Sequence[Record], root: Path, changes: Sequence[str], *, each: int, file: Path
+) -> Drawn:
+    """Pictures for a table of these changes, judged where they were not."""
+    found = read_kept(file)
+    kept = {path for path, line in found.items() if set(changes) <= set(line["changes"])}
+    free = [r for r in records if r.path in kept or r.path not in found]
+    drawn = sample(free, root, each, kept=kept)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a") as out:
+        for record in tqdm([r for r in drawn if r.path not in kept], desc="changes", unit="picture"):
+            found[record.path] = judge(detector, record, root)
+            out.write(json.dumps(found[record.path]) + "\n")
+            out.flush()
+    scores = {}
+    for name in changes:
+        probability, bands = zip(*[found[r.path]["changes"][name] for r in drawn], strict=True)
+        scores[name] = Scores(tuple(drawn), np.array(probability), bands)
+    return Drawn(drawn, scores, weights(drawn, records), Counter(found[r.path]["runtime"] for r in drawn))
+
+
+def measure(options: Options) -> dict[str, Any]:
+    """AUC of each set under every delivery and shape, what it lost with an interval, the share of clear answers that
+    mild deliveries overturn, and what retouching does to answers, on some of the records of every set and class."""
+    detector, records, root = Detector.from_pretrained(options.model), test_records(options), options.forensics
+    each = options.pictures or EACH
+    cv2.setNumThreads(1)
+    file = options.cache / f"robustness-{detector.config.revision}.jsonl"
+    drawn = {name: draw(detector, records, root, changes, each=each, file=file) for name, changes in TABLES.items()}
+    travel, cut = drawn["travel"], drawn["shapes"]
+    return {
+        "data": "forensics, test split",
+        "revision": detector.config.revision,
+        "megapixels_at_most": MAX_PIXELS / 1e6,
+        "drawn": {name: of.about() for name, of in drawn.items()},
+        "auc": {name: aucs(scores, travel.weight) for name, scores in travel.scores.items()},
+        "lost": {name: lost(travel.scores[AS_IT_IS], travel.scores[name], travel.weight) for name in WITH_AIM},
+        "shapes": {name: aucs(scores, cut.weight) for name, scores in cut.scores.items()},
+        "overturned": overturned(detector, travel.scores, travel.weight),
+        "turned": turned_by_set(detector, travel.scores, travel.weight),
+        "retouched": retouched(drawn["retouched"].scores, drawn["retouched"].weight),
+    }
+
+
+def sets(scores: Scores) -> list[str]:
+    return [*sorted({r.set for r in scores.records}), "all"]
+
+
+def auc(scores: Scores, weight: np.ndarray, rows: np.ndarray) -> float:
+    return float(roc_auc_score(scores.labels[rows], scores.probability[rows], sample_weight=weight[rows]))
+
+
+def aucs(scores: Scores, weight: np.ndarray) -> dict[str, float]:
+    """AUC of each set, and of all."""
+    return {name: auc(scores, weight, np.flatnonzero(scores.of(name))) for name in sets(scores)}
+
+
+def lost(before: Scores, after: Scores, weight: np.ndarray) -> dict[str, list[float]]:
+    """Of each set and of all: the AUC lost, and its 95 % interval over draws of as many pictures of every cell."""
+    rng, of = np.random.default_rng(0), np.array([f"{r.set} {r.label}" for r in before.records])
+    drawn = np.ones((1 + ROUNDS, len(of)))  # how often each picture is drawn; the first row is what was measured
+    for name in sorted(set(of)):
+        rows = np.flatnonzero(of == name)
+        drawn[1:, rows] = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), ROUNDS)
+    worse, found = won(before) - won(after), {}
+    for name in sets(before):
+        counted = drawn * weight * before.of(name)
+        generated, real = counted[:, before.labels == 1], counted[:, before.labels == 0]
+        differences = ((generated @ worse) * real).sum(1) / (generated.sum(1) * real.sum(1))
+        found[name] = [float(differences[0]), *map(float, np.quantile(differences[1:], (0.025, 0.975)))]
+    return found
+
+
+def won(scores: Scores) -> np.ndarray:
+    """Whether a generated picture scores higher than a real one, half where they are level, [G, R]."""
+    generated, real = (scores.probability[scores.labels == label] for label in (1, 0))
+    return (np.sign(generated[:, None] - real) + 1) / 2
+
+
+def share(called: np.ndarray, weight: np.ndarray, rows: np.ndarray) -> float:
+    """Of the pictures that the rows stand for, how many are called so."""
+    return float(np.average(called[rows], weights=weight[rows]))
+
+
+def retouched(scores: dict[str, Scores], weight: np.ndarray) -> dict[str, Any]:
+    """How many of each set's pictures are called likely generated, as they are and retouched, by class."""
+    shares: dict[str, Any] = {}
+    for change in (AS_IT_IS, RETOUCHED):
+        of = scores[change]
+        called = np.array(of.bands) == "likely generated"
+        for name in sets(of):
+            shares.setdefault(name, {})[change] = {
+                kind: share(called, weight, of.of(name) & (of.labels == label))
+                for label, kind in ((0, "real"), (1, "generated"))
+            }
+    return shares
+
+
+def turned(detector: Detector, scores: dict[str, Scores]) -> np.ndarray:
+    """Whose score a mild delivery puts on the other side of the middle threshold, bool [N]."""
+    from causalclip.examine.stability import MILD
+
+    threshold = detector.config.calibration.threshold
+    side = scores[AS_IT_IS].probability >= threshold
+    return np.asarray(np.any([(scores[name].probability >= threshold) != side for name in MILD], axis=0))
+
+
+def overturned(detector: Detector, scores: dict[str, Scores], weight: np.ndarray) -> dict[str, Any]:
+    """Clear answers that become inconclusive, because a mild delivery turns the score."""
+    base, flips = scores[AS_IT_IS], turned(detector, scores)
+    bands = np.array(base.bands)
+    final = np.where(flips, "inconclusive", bands)
+    return {
+        kind: {
+            band: {
+                AS_IT_IS: share(bands == band, weight, base.labels == label),
+                "after the check": share(final == band, weight, base.labels == label),
+            }
+            for band in ("likely generated", "inconclusive", "likely not generated")
+        }
+        for label, kind in ((0, "real"), (1, "generated"))
+    }
+
+
+def turned_by_set(detector: Detector, scores: dict[str, Scores], weight: np.ndarray) -> dict[str, dict[str, float]]:
+    """The share whose score a mild delivery turns, of each class: on `sites`, on the other sets, and on all."""
+    base, flips = scores[AS_IT_IS], turned(detector, scores)
+    where = {"`sites`": base.of("sites"), "the other sets": ~base.of("sites"), "all": base.of("all")}
+    return {
+        kind: {name: share(flips, weight, inside & (base.labels == label)) for name, inside in where.items()}
+        for label, kind in ((0, "real"), (1, "generated"))
+    }
