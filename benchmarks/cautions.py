@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.common import Options
-from causalclip.examine.cautions import find_cautions
+from causalclip.evidence.cautions import find_cautions
 from causalclip.provenance.recompression import find_history
 from tests.makers.drawings import drawings
 

@@ -61,7 +61,7 @@ def time_detection(path: str) -> dict[str, Any]:
 
     torch.set_num_threads(2)
     from causalclip.detector import Detector
-    from causalclip.examine.stability import check_stability
+    from causalclip.evidence.stability import check_stability
     from causalclip.maps.overlay import draw_map, prepare
     from causalclip.pictures.loading import load_image
 

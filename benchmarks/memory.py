@@ -38,7 +38,7 @@ def steps() -> Iterator[str]:
     torch.set_num_threads(2)
     yield "`import torch`"
     from causalclip.detector import Detector
-    from causalclip.examine.stability import check_stability
+    from causalclip.evidence.stability import check_stability
     from causalclip.maps.overlay import draw_map, prepare
     from causalclip.memory import give_back, keep_little
     from causalclip.pictures.loading import load_image

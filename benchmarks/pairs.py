@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from causalclip.compare.alignment import WORK, lay_over
-from causalclip.compare.comparison import plausible
-from causalclip.compare.keypoints import Searched, place
-from causalclip.compare.tones import like
 from causalclip.dataset.table import Picture
+from causalclip.evidence.alignment import WORK, lay_over
+from causalclip.evidence.blocks import like
+from causalclip.evidence.comparison import plausible
+from causalclip.evidence.keypoints import KeypointIndex, place
 from causalclip.training.copies import on_white
 
 MOST, LEAST = 0.6, 0.003  # of the picture that may have changed
@@ -91,7 +91,7 @@ def compare_pair(edit: np.ndarray, original: np.ndarray) -> Known | str:
 
 def _laid_over(edit: np.ndarray, original: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
     """The original and the edit on one grid, where both show something, and the way from the grid to the edit."""
-    placement = place(Searched(original), Searched(edit))
+    placement = place(KeypointIndex(original), KeypointIndex(edit))
     if placement is not None and not placement.mirrored and plausible(placement, edit.shape, original.shape):
         aligned = lay_over(original, edit, placement)
         return aligned.a, aligned.b, aligned.inside, aligned.to_b

@@ -20,10 +20,10 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.common import Options
 from benchmarks.parts_tested import Tested, tested
 from causalclip.detector import Detector
-from causalclip.examine.examination import read_claims
-from causalclip.examine.meant import wilson
-from causalclip.examine.parts import upright_table, why_unknown
-from causalclip.parts.finder import FOLDER, finder
+from causalclip.evidence.examination import read_claims
+from causalclip.evidence.precision import wilson
+from causalclip.evidence.region_finder import FOLDER, shipped_finder
+from causalclip.evidence.regions import upright_table, why_unknown
 from causalclip.pictures.loading import ImageError, load_image
 from causalclip.provenance.reading import with_history
 
@@ -38,7 +38,7 @@ class Photograph:
 
 def measure(options: Options) -> dict[str, Any]:
     """What is found in every test picture; rows that an earlier run kept are not judged again."""
-    path = options.cache / f"parts-{finder().revision}.jsonl"
+    path = options.cache / f"parts-{shipped_finder().revision}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = {row["name"]: row for row in map(json.loads, path.read_text().splitlines())} if path.exists() else {}
     torch.set_num_threads(1)
@@ -65,7 +65,7 @@ def look(one: Tested, detector: Detector) -> dict[str, Any]:
     row |= {"band": verdict.band} if one.kind in EDITED else {}
     row |= {"size": [loaded.width, loaded.height], "why": why_unknown(loaded, provenance, verdict)}
     started = time.process_time()
-    search = finder().search(loaded.pixels, upright_table(provenance.jpeg, loaded.width, loaded.height))
+    search = shipped_finder().search(loaded.pixels, upright_table(provenance.jpeg, loaded.width, loaded.height))
     row["cpu_seconds"] = round(time.process_time() - started, 3)
     if search is None:
         return row | {"why": "small"}

@@ -22,11 +22,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from benchmarks.common import Options
 from benchmarks.parts_pictures import by_cell, read_all
-from causalclip.parts.contrast import features, smooth
-from causalclip.parts.finder import FOLDER
-from causalclip.parts.outline import part_of, top
-from causalclip.parts.traces import Traces
-from causalclip.parts.trees import exported
+from causalclip.evidence.region_finder import FOLDER, exported, features, region_of, smooth, top
+from causalclip.evidence.traces import Traces
 
 FOLDS = 5
 BY_HAND = "hand retouching", "seam carving", "unknown retouching"  # in a row's generator: no generator is known
@@ -203,5 +200,5 @@ def judged(seen: Sequence[Seen], maps: Sequence[np.ndarray], scores: Sequence[fl
 
 def overlap(levels: np.ndarray, part: np.ndarray) -> float:
     """IoU of a part with the one that a map outlines."""
-    outlined = part_of(levels)
+    outlined = region_of(levels)
     return float((outlined & part).sum() / max(1, (outlined | part).sum()))

@@ -22,9 +22,9 @@ from PIL import Image, ImageOps
 
 from benchmarks.pairs import known_pair, pairs_of
 from causalclip.dataset.table import PICTURES, Picture, read_table
-from causalclip.examine.parts import upright_table
-from causalclip.parts.finder import Box, read_box
-from causalclip.parts.traces import read_traces
+from causalclip.evidence.region_finder import Box, read_box
+from causalclip.evidence.regions import upright_table
+from causalclip.evidence.traces import read_traces
 from causalclip.pictures.loading import ImageError, load_image, read_file
 from causalclip.provenance.jpegtables import read_tables
 from causalclip.training.copies import on_white

@@ -243,7 +243,7 @@ def retouched(scores: dict[str, Scores], weight: np.ndarray) -> dict[str, Any]:
 
 def turned(detector: Detector, scores: dict[str, Scores]) -> np.ndarray:
     """Whose score a mild delivery puts on the other side of the middle threshold, bool [N]."""
-    from causalclip.examine.stability import MILD
+    from causalclip.evidence.stability import MILD
 
     threshold = detector.config.calibration.threshold
     side = scores[AS_IT_IS].probability >= threshold

@@ -15,7 +15,7 @@ from PIL import Image
 from benchmarks.common import Options, test_records
 from causalclip.calibration import sigmoid
 from causalclip.detector import Detector
-from causalclip.examine.stability import SQUARES, WINDOWS, Stability, check_stability
+from causalclip.evidence.stability import SQUARES, WINDOWS, Stability, check_stability
 from causalclip.pictures.delivery import DELIVERIES
 from causalclip.pictures.loading import load_image
 from causalclip.training.data import Record

@@ -11,7 +11,7 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
-    from causalclip.examine.examination import examine_file
+    from causalclip.evidence.examination import examine_file
     from causalclip.pictures.loading import load_image
 
 __all__ = ["Detector", "examine_file", "load_image"]

@@ -15,10 +15,8 @@ from tqdm import tqdm
 from causalclip.archive.command import archive
 from causalclip.clip.places import WeightsMissing, detector_folder
 from causalclip.codes import DONE, REFUSED, TABLE
-from causalclip.compare.command import compare
 from causalclip.dataset.command import data
-from causalclip.examine.kind import NO_ANSWER, WHAT_TO_DO, WHY
-from causalclip.examine.score import scores
+from causalclip.evidence.words import NO_ANSWER, WHAT_TO_DO, WHY_NO_ANSWER, score_texts
 from causalclip.languages import N_, _, ended, speaking
 from causalclip.languages.names import ENGLISH
 from causalclip.languages.option import Lang, check_language
@@ -26,12 +24,13 @@ from causalclip.pictures.crop import read_box
 from causalclip.pictures.formats import ACCEPTED, ImageError, sniff
 from causalclip.pictures.plaintext import spelt
 from causalclip.profile import BadProfile
+from causalclip.report.comparison import compare
 from causalclip.running import PROFILE, held_to, load_detector, told, walk
 from causalclip.yardstick.command import calibrate
 
 if TYPE_CHECKING:  # seconds of imports, which a wrong name or path need not wait for
     from causalclip.detector import Detector
-    from causalclip.examine.examination import Examination
+    from causalclip.evidence.examination import Examination
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__, epilog=TABLE
@@ -197,10 +196,9 @@ def _judge(
                 loaded = load_image(data)
         part = cut(loaded, in_loaded(crop, loaded)) if loaded and crop else data
         detector = load()
-        from causalclip.examine.examination import examine, read_claims
-        from causalclip.examine.whole import Whole
+        from causalclip.evidence.examination import WholePicture, examine, read_claims
 
-        whole = Whole.of(loaded, read_claims(data)) if loaded else None
+        whole = WholePicture.of(loaded, read_claims(data)) if loaded else None
         return examine(part, detector, name=path.name, stability=stability, whole=whole)
     except ImageError as error:
         return str(error)
@@ -219,7 +217,7 @@ def _words(x: Examination) -> str:
     """The headline first, then the pixels' score against the thresholds, then what else is known of the answer."""
     from causalclip.provenance.reading import OF_WHOLE
 
-    score, low, high = scores(x.detection.probability, x.detection.low, x.detection.high)
+    score, low, high = score_texts(x.detection.probability, x.detection.low, x.detection.high)
     headline, by_pixels = x.headline, x.headline.source == "pixels"
     word = headline.proved if headline.source == "signature" else "" if by_pixels else headline.claimed
     said = [
@@ -227,7 +225,7 @@ def _words(x: Examination) -> str:
         word,
         _(OF_WHOLE) if x.provenance.of_whole else "",
         "" if by_pixels else f"{_('By the pixels: {answer}.', answer=_(x.band))} {headline.agreement}".strip(),
-        _(WHY[x.detection.kind]) if x.band == NO_ANSWER else _(SCORE, score=score, high=high, low=low),
+        _(WHY_NO_ANSWER[x.detection.kind]) if x.band == NO_ANSWER else _(SCORE, score=score, high=high, low=low),
         *_careful(x),
         f"{_('Survives re-encoding?')} {ended(x.stability.words)} {x.stability.sentence}"
         if x.stability
@@ -246,8 +244,8 @@ def _words(x: Examination) -> str:
 def _careful(x: Examination) -> list[str]:
     """What the answer must not be read without: weak spots, and a picture at half its size; where there is none, what
     to do."""
-    from causalclip.examine.cautions import SHORT
-    from causalclip.examine.quote import HALVED
+    from causalclip.evidence.cautions import SHORT
+    from causalclip.evidence.examination import HALVED
 
     if x.band == NO_ANSWER:
         inside = [_(SHORT[caution.kind]) for caution in x.cautions if caution.kind == "inside"]

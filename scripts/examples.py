@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def ask(detector: Detector) -> dict[str, str]:
     """The answer about every example, after stability, by the example's name: a signature's word, or the pixels'."""
-    from causalclip.examine.examination import examine
+    from causalclip.evidence.examination import examine
 
     with tempfile.TemporaryDirectory() as folder:
         answers = {one.name: examine(one.path.read_bytes(), detector) for one in write_examples(folder, {})}

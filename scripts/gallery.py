@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causalclip.examine.kind import NO_ANSWER
+from causalclip.evidence.words import NO_ANSWER
 from causalclip.maps.heatmap import lay
 from causalclip.maps.overlay import Drawing, draw_map, prepare
 from ui.detect.gallery import FOLDER, PICTURES
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
-    from causalclip.examine.examination import Examination
+    from causalclip.evidence.examination import Examination
 
 SIDE = 320  # px, the long side of a map
 PAPER = 214  # grey level that stands for the picture, which is not kept
@@ -59,7 +59,7 @@ def draw(x: Examination, path: Path) -> tuple[int, int]:
 
 def write(originals: Path, detector: Detector, folder: Path = FOLDER) -> None:
     """Examines all of PICTURES, and writes the maps and examinations.json."""
-    from causalclip.examine.examination import examine
+    from causalclip.evidence.examination import examine
 
     folder.mkdir(exist_ok=True)
     pictures = {}

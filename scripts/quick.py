@@ -16,7 +16,7 @@ PACKAGES = ("causalclip", "purifier", "ui", "benchmarks", "scripts", "tests")
 ALWAYS = (
     "tests/test_requirements.py",
     "tests/causalclip/test_detector.py",
-    "tests/causalclip/examine/test_headline.py",
+    "tests/causalclip/evidence/test_headline.py",
 )
 SLOW = ("tests.browser", "tests.deploy")
 

@@ -67,7 +67,7 @@ def test_what_an_example_imports_is_there(page: Path) -> None:
 
 
 def test_every_field_of_an_examination_is_in_the_table_of_fields() -> None:
-    from causalclip.examine.examination import examine
+    from causalclip.evidence.examination import examine
     from tests.makers.detectors import tiny_detector
     from tests.makers.pictures import encode, photo
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-from causalclip.examine.meant import wilson
+from causalclip.evidence.precision import wilson
 
 __all__ = ["Axis", "Mark", "Series", "bar", "legend", "marks", "plot", "stack", "table", "wilson"]
 HEIGHT = 20  # px of a row's chart

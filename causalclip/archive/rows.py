@@ -1,6 +1,6 @@
 """One row a picture: an examination as flat columns, which pandas, DuckDB and Spark read.
 
-Columns have the names, and the schema number, of causalclip.examine.examination.Examination.as_dict.
+Columns have the names, and the schema number, of causalclip.evidence.examination.Examination.as_dict.
 """
 
 import json
@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from causalclip.examine.cautions import Caution
-from causalclip.examine.examination import SCHEMA as VERSION
-from causalclip.examine.examination import perceptual_hash
-from causalclip.examine.headline import conclude_all
-from causalclip.examine.kind import NO_ANSWER
-from causalclip.examine.parts import NOT_LOOKED_FOR
-from causalclip.examine.stability import not_checked
+from causalclip.evidence.cautions import Caution
+from causalclip.evidence.examination import SCHEMA as VERSION
+from causalclip.evidence.examination import perceptual_hash
+from causalclip.evidence.headline import conclude_all
+from causalclip.evidence.regions import NOT_LOOKED_FOR
+from causalclip.evidence.stability import not_checked
+from causalclip.evidence.words import NO_ANSWER
 from causalclip.pictures.loading import LoadedImage
 from causalclip.provenance.reading import Provenance
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector, Verdict
-    from causalclip.examine.stability import Stability
+    from causalclip.evidence.stability import Stability
 
 TEXTS = pa.list_(pa.string())
 SCHEMA = pa.schema(

@@ -23,7 +23,7 @@ import ray.data
 from causalclip.archive.problems import ArchiveProblem
 from causalclip.archive.rows import Row, failed_row, found_row, judged_row
 from causalclip.archive.sources import read_bytes
-from causalclip.examine.examination import look_closer, read_claims
+from causalclip.evidence.examination import look_closer, read_claims
 from causalclip.pictures.formats import MAX_BYTES
 from causalclip.pictures.loading import ImageError, load_image
 from causalclip.profile import Profile
@@ -128,8 +128,8 @@ class Judge:
         return row | {"path": path}
 
     def _examined(self, path: str, data: bytes) -> Row:
-        from causalclip.examine.kind import NO_ANSWER
-        from causalclip.examine.stability import check_stability
+        from causalclip.evidence.stability import check_stability
+        from causalclip.evidence.words import NO_ANSWER
 
         claims = read_claims(data)
         loaded = load_image(data)

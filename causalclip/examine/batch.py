@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causalclip.examine.cautions import SHORT
-from causalclip.examine.examination import Examination, conclude, look_closer, read_claims
-from causalclip.examine.headline import conclude_all
-from causalclip.examine.kind import NO_ANSWER
-from causalclip.examine.parts import SAID
-from causalclip.examine.parts import WHY as UNKNOWN
-from causalclip.examine.quote import HALVED
+from causalclip.evidence.cautions import SHORT
+from causalclip.evidence.examination import HALVED, Examination, conclude, look_closer, read_claims
+from causalclip.evidence.headline import conclude_all
+from causalclip.evidence.regions import REGION_ANSWERS
+from causalclip.evidence.regions import WHY_UNKNOWN as UNKNOWN
+from causalclip.evidence.words import NO_ANSWER
 from causalclip.languages import N_, _, ended, in_turn, number
 from causalclip.pictures.archives import MAX_PICTURES, ArchiveError, Member, count_zip, is_zip, read_zip
 from causalclip.pictures.formats import ImageError
@@ -33,7 +32,7 @@ from causalclip.pictures.plaintext import clean
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection, Detector
-    from causalclip.examine.cautions import Caution
+    from causalclip.evidence.cautions import Caution
     from causalclip.provenance.reading import Provenance
 
 log = logging.getLogger(__name__)
@@ -69,7 +68,7 @@ class Row:
     answer: a key, the headline from all evidence, or NOT_EXAMINED. band: a key, the pixels' own answer, after
     stability. score: the calibrated probability, None if not examined or not answered. survives: Stability.words; the
     key CHECKING until that is known, and UNCHECKED for good if the batch was stopped then. part: a key, of
-    causalclip.examine.parts.SAID, or CHECKING. cautions: keys, of causalclip.examine.cautions. claims: a sentence,
+    causalclip.evidence.regions.SAID, or CHECKING. cautions: keys, of causalclip.evidence.cautions. claims: a sentence,
     empty for a file without metadata. problem: a sentence, for a file that was refused. halved: whether the picture was
     judged at half its size. measured_as: as of its detection, for how often such answers are wrong.
     """
@@ -103,7 +102,7 @@ class Row:
         own = _("By the pixels: {answer}.", answer=_(self.band))
         kind = f"{_(COLUMNS['kind'])}: {ended(_(self.kind))}"
         judged = "" if self.band in ("", self.answer.lower()) else kind if self.band == NO_ANSWER else own
-        differs = ended(_(self.part)) if self.part == SAID["found"] else ""
+        differs = ended(_(self.part)) if self.part == REGION_ANSWERS["found"] else ""
         return " ".join(filter(None, (self.problem, differs, judged, self.claims)))
 
     @property
@@ -263,7 +262,7 @@ def _second(number: int, name: str, content: bytes | ImageError, detector: Detec
     row = _row(number, clean(name, limit=120), loaded, found)
     x = conclude(detector, loaded, found.provenance, found.cautions, found.detection, name=name)
     checked = x.stability.words if x.stability else NOTHING if x.band == NO_ANSWER else UNCHECKED
-    part = SAID[x.parts.state]
+    part = REGION_ANSWERS[x.parts.state]
     return Done(replace(row, answer=x.headline.title, band=x.band, survives=checked, part=part), x, loaded.pixels)
 
 

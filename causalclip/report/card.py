@@ -9,19 +9,18 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from causalclip.examine.kind import NO_ANSWER, TITLE, WHAT_TO_DO, WHY
-from causalclip.examine.meant import meaning
-from causalclip.examine.parts import TITLE as DIFFERS
-from causalclip.examine.score import scores
+from causalclip.evidence.precision import empirical_precision
+from causalclip.evidence.regions import REGION_DIFFERS as DIFFERS
+from causalclip.evidence.words import NO_ANSWER, NO_ANSWER_TITLE, WHAT_TO_DO, WHY_NO_ANSWER, score_texts
 from causalclip.languages import N_, _, ended, ngettext
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band
     from causalclip.detector import Detection
-    from causalclip.examine.cautions import Caution
-    from causalclip.examine.headline import Headline, Tone
-    from causalclip.examine.parts import Parts
-    from causalclip.examine.stability import Stability
+    from causalclip.evidence.cautions import Caution
+    from causalclip.evidence.headline import Headline, Tone
+    from causalclip.evidence.regions import RegionFinding
+    from causalclip.evidence.stability import Stability
 
 TONE: dict[Band, str] = {
     "likely not generated": "not-generated",
@@ -87,7 +86,7 @@ def waiting(words: str = "", *, beneath: str = "") -> str:
 def brief(band: Band, sentence: str) -> str:
     """An answer as a card with one sentence, where it is not what the page is about."""
     if band == NO_ANSWER:
-        return _card("inconclusive", ICON["inconclusive"], _(TITLE), f"<p>{escape(sentence)}</p>")
+        return _card("inconclusive", ICON["inconclusive"], _(NO_ANSWER_TITLE), f"<p>{escape(sentence)}</p>")
     return _card(TONE[band], ICON[band], titled(band), f"<p>{escape(sentence)}</p>")
 
 
@@ -164,7 +163,7 @@ def verdict(
     checking: bool = True,
     links: str = "",
     unlike: Sequence[str] = (),
-    parts: Parts | None = None,
+    parts: RegionFinding | None = None,
 ) -> str:
     """The headline, what it means and does not mean, the score against the thresholds, and the loader's notes.
 
@@ -178,8 +177,8 @@ def verdict(
     """
     flipped = stability is not None and stability.final_band != detection.band
     band: Band = stability.final_band if stability else detection.band
-    meant = None if flipped else meaning(band, detection.measured_as)
-    low, high = scores(detection.probability, detection.low, detection.high)[1:]
+    meant = None if flipped else empirical_precision(band, detection.measured_as)
+    low, high = score_texts(detection.probability, detection.low, detection.high)[1:]
     standing = detection.standing
     rule = _(
         RAISED_RULE if standing and standing.raised else RULE,
@@ -209,7 +208,7 @@ def verdict(
     return _card(headline.tone, SIGN[headline.tone], headline.answer, "".join(body), say=say)
 
 
-def part(parts: Parts | None, *, checking: bool = True) -> str:
+def part(parts: RegionFinding | None, *, checking: bool = True) -> str:
     """Whether one part differs, as HTML: large only where one was found, since what is not found says little."""
     if parts is None:
         return f"<p class='cc-small'>{_(LOOKING_FOR_PARTS)}</p>" if checking else ""
@@ -218,10 +217,10 @@ def part(parts: Parts | None, *, checking: bool = True) -> str:
     return f"<div class='cc-part-found'><h3>{_(DIFFERS)}</h3><p>{escape(parts.sentence)}</p></div>"
 
 
-def _unanswered(headline: Headline, detection: Detection, links: str, parts: Parts | None) -> str:
+def _unanswered(headline: Headline, detection: Detection, links: str, parts: RegionFinding | None) -> str:
     """Why there is no answer, and what to do; no score, which would mean nothing, and no care with one."""
-    why = f"<p>{escape(_(WHY[detection.kind]))}</p><p><b>{escape(_(WHAT_TO_DO[detection.kind]))}</b></p>"
-    said = f"{headline.answer}. {_(WHY[detection.kind])}"
+    why = f"<p>{escape(_(WHY_NO_ANSWER[detection.kind]))}</p><p><b>{escape(_(WHAT_TO_DO[detection.kind]))}</b></p>"
+    said = f"{headline.answer}. {_(WHY_NO_ANSWER[detection.kind])}"
     body = why + evidence(headline) + part(parts, checking=False) + links
     return _card(f"{headline.tone} cc-unanswered", SIGN[headline.tone], headline.answer, body, say=said)
 
@@ -282,7 +281,7 @@ def _card(tone: str, icon: str, title: str, body: str, *, say: str = "") -> str:
 
 def _scale(probability: float, low: float, high: float, here: Band) -> str:
     """The score's place between the thresholds, all in proportion."""
-    score, *shown = scores(probability, low, high)
+    score, *shown = score_texts(probability, low, high)
     at, first, last = (100 * x for x in (probability, low, high))
     words = _(
         "Score {score}: {answer}. Thresholds {low} and {high}, on a scale from 0 to 1.",

@@ -1,6 +1,6 @@
 """The report on one picture: a self-contained HTML file of at most MAX_REPORT bytes that prints to A4, and JSON.
 
-The JSON is the one schema of causalclip.examine.examination with what only a report has, under "report": no pictures.
+The JSON is the one schema of causalclip.evidence.examination with what only a report has, under "report": no pictures.
 
 Everything that comes from the picture's file is escaped by Jinja. Opening the report touches no network: it has no
 scripts, links or outside references, and its Content-Security-Policy forbids them.
@@ -10,32 +10,36 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import tomllib
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
+from markupsafe import Markup
 from PIL import Image
 
-from causalclip.examine.cautions import NOT_RECOGNISED
-from causalclip.examine.kind import NO_ANSWER, WHY
-from causalclip.examine.score import scores
-from causalclip.languages import N_, _, current, decimal, ended, in_turn, is_rtl, number
+from causalclip.evidence.cautions import NOT_RECOGNISED
+from causalclip.evidence.words import NO_ANSWER, WHY_NO_ANSWER, score_texts
+from causalclip.languages import N_, _, current, decimal, ended, in_turn, is_rtl, moment, number
 from causalclip.maps import words
 from causalclip.maps.reliability import unknowable
+from causalclip.pictures.plaintext import clean
 from causalclip.places import shipped_folder
 from causalclip.provenance.reading import CAVEAT, history_words
-from causalclip.report import label, part_panel, provenance_panel, stability_panel
+from causalclip.report import panels
 from causalclip.report.card import ICON, MEANING, SIGN, UNSTABLE
-from causalclip.report.inlined import SIDE, address
+from causalclip.report.drawing import INLINE_SIDE, data_url
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-    from causalclip.examine.examination import Examination
+    from causalclip.evidence.examination import Examination
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = shipped_folder("assets") / "report.html"
@@ -78,22 +82,21 @@ def as_html(examination: Examination, *, maps: dict[str, str], found_at: str = "
         direction="rtl" if is_rtl() else "ltr",
         found_at=found_at,
         maps=maps,
-        thumbnail=address(part_panel.draw(x.pixels, x.parts.part)) if x.parts.part else draw_thumbnail(x.pixels),
-        part_panel=part_panel,
+        thumbnail=data_url(panels.draw(x.pixels, x.parts.part)) if x.parts.part else draw_thumbnail(x.pixels),
         tone=x.headline.tone,
         icon=SIGN[x.headline.tone],
-        meaning=_(WHY[x.detection.kind] if x.band == NO_ANSWER else UNSTABLE if flipped else MEANING[x.band]),
-        chip=provenance_panel.CHIP[x.provenance.credentials.state][0],
-        signer=_(provenance_panel.SIGNER.get(x.provenance.credentials.state, N_("Signer"))),
+        meaning=_(WHY_NO_ANSWER[x.detection.kind] if x.band == NO_ANSWER else UNSTABLE if flipped else MEANING[x.band]),
+        chip=panels.CHIP[x.provenance.credentials.state][0],
+        signer=_(panels.SIGNER.get(x.provenance.credentials.state, N_("Signer"))),
         history=history_words(x.provenance),
         caveat=CAVEAT,
         not_recognised=_(NOT_RECOGNISED),
         icons=ICON,
-        drawn_label=label.as_html(label.Label(), x.examined),
-        panel=stability_panel,
+        drawn_label=label_html(Label(), x.examined),
+        panels=panels,
         words=words,
         hatched=words.hatched(x.detection, unknowable(x.pixels)),
-        scores=scores(x.detection.probability, x.detection.low, x.detection.high),
+        score_texts=score_texts(x.detection.probability, x.detection.low, x.detection.high),
         windows=[view.box for view in x.detection.views if view.kind == "window"],
     )
 
@@ -103,7 +106,7 @@ def content(examination: Examination) -> dict[str, Any]:
     return examination.as_dict() | {
         "report": {
             "title": _("CausalCLIP examination of one picture"),
-            "label": asdict(label.Label()),
+            "label": asdict(Label()),
             "versions": versions(),
             "limits": [_(limit) for limit in LIMITS],
             "not_checked": [_(thing) for thing in NOT_CHECKED],
@@ -128,16 +131,16 @@ def draw_maps(examination: Examination) -> dict[str, str]:
 
     drawing = prepare(examination.pixels, examination.detection)
     return {
-        "causal": address(draw_map(drawing, "causal", beside=words.face(drawing))),
-        "non_causal": address(draw_map(drawing, "non_causal")),
+        "causal": data_url(draw_map(drawing, "causal", beside=words.face(drawing))),
+        "non_causal": data_url(draw_map(drawing, "non_causal")),
     }
 
 
-def draw_thumbnail(pixels: np.ndarray, *, side: int = SIDE) -> str:
+def draw_thumbnail(pixels: np.ndarray, *, side: int = INLINE_SIDE) -> str:
     """A data address of the picture (uint8 RGB [H, W, 3]), `side` px at most, without its metadata."""
     from causalclip.maps.overlay import shrink
 
-    return address(Image.fromarray(shrink(pixels, side=side)), side=side)
+    return data_url(Image.fromarray(shrink(pixels, side=side)), side=side)
 
 
 @lru_cache(maxsize=1)
@@ -172,3 +175,59 @@ def _template() -> Template:
     environment.globals |= {"_": _, "number": number, "decimal": decimal, "ended": ended, "in_turn": in_turn}
     environment.filters["drawn"] = Markup  # only for the chart, which holds nothing of the file
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+
+
+START, END = "<!--label-->", "<!--/label-->"
+LONGEST = 2000  # characters of a note
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """name, note: as typed; empty for none. zone: an IANA time zone; empty, or not known, for this machine's own."""
+
+    name: str = ""
+    note: str = ""
+    zone: str = ""
+
+    def cleaned(self) -> Label:
+        """Without control characters, and not longer than a report can show."""
+        return Label(clean(self.name, limit=120), clean(self.note, limit=LONGEST), clean(self.zone, limit=60))
+
+
+def local_time(examined: str, zone: str = "") -> str:
+    """A time, ISO 8601 with its offset, in another zone, with that zone's distance from UTC."""
+    try:
+        there = datetime.fromisoformat(examined).astimezone(ZoneInfo(zone) if zone else None)
+    except (KeyError, ValueError, OSError):  # no such zone
+        there = datetime.fromisoformat(examined).astimezone()
+    offset = there.strftime("%z")
+    return f"{moment(there)} (UTC{offset[:3]}:{offset[3:5]})"
+
+
+def label_html(label: Label, examined: str) -> Markup:
+    """The lines of a report that the label changes, between marks by which `write_label` finds them again."""
+    rows = [
+        (_("Examined by"), label.name),
+        (_("Note"), label.note),
+        (_("Local time"), local_time(examined, label.zone)),
+    ]
+    body = Markup("").join(Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(n, v) for n, v in rows if v)
+    return Markup(f"{START}<dl>{body}</dl>{END}")
+
+
+def write_label(html: Path, plain: Path, label: Label, folder: Path) -> tuple[Path, Path]:
+    """Copies a report's two files into a folder, with another label; returns the copies' paths."""
+    label = label.cleaned()
+    said = json.loads(plain.read_text(encoding="utf-8"))
+    drawn = label_html(label, said["examined"])
+    text = re.sub(f"{START}.*?{END}", lambda _found: drawn, html.read_text(encoding="utf-8"), count=1, flags=re.DOTALL)
+    copies = folder / html.name, folder / plain.name
+    copies[0].write_text(text, encoding="utf-8")
+    said["report"]["label"] = asdict(label)
+    copies[1].write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return copies
+
+
+def read_label(plain: Path) -> Label:
+    """The label of a report, by its JSON."""
+    return Label(**json.loads(plain.read_text(encoding="utf-8"))["report"]["label"])

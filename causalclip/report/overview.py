@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING
 
-from causalclip.examine.headline import tone_of
-from causalclip.examine.meant import error_rates
-from causalclip.examine.score import shown
+from causalclip.evidence.headline import tone_of
+from causalclip.evidence.precision import error_rates
+from causalclip.evidence.words import score_text
 from causalclip.languages import N_, _, current, day, ended, in_turn, is_rtl, ngettext
 from causalclip.report.card import SIGN
 from causalclip.report.document import LIMITS, versions
@@ -81,7 +81,7 @@ class Overview:
     def cells(self, row: Row) -> tuple[str, str, str]:
         """Answer, score, and what to know of it."""
         said = row.said()
-        score = "" if row.score is None else shown(row.score, *self.edges)
+        score = "" if row.score is None else score_text(row.score, *self.edges)
         survives = f"{_('Survives re-encoding?')} {ended(said['survives'])}" if row.survives else ""
         return said["answer"], score, " ".join(filter(None, (survives, row.careful, row.beside)))
 

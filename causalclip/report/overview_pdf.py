@@ -10,7 +10,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from causalclip.examine.headline import tone_of
+from causalclip.evidence.headline import tone_of
 from causalclip.languages import _, is_rtl
 from causalclip.languages.catalogues import END, ISOLATE
 from causalclip.places import shipped_folder

@@ -10,8 +10,8 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from causalclip.examine.examination import look_closer, perceptual_hash, read_claims
-from causalclip.examine.kind import NO_ANSWER
+from causalclip.evidence.examination import look_closer, perceptual_hash, read_claims
+from causalclip.evidence.words import NO_ANSWER
 from causalclip.pictures.archives import Member
 from causalclip.pictures.formats import ImageError
 from causalclip.pictures.loading import LoadedImage, load_image

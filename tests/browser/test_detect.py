@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, FileChooser, FilePayload, Page, expect
 
 import app
-from causalclip.examine.examination import conclude
+from causalclip.evidence.examination import conclude
 from causalclip.report.card import UNCHECKED
 from tests.browser.conftest import COLOURS, MOMENT, PATIENCE, Open, serious, sizes, themes, until
 from tests.makers.detectors import inconclusive_detector

@@ -16,8 +16,8 @@ from typer.testing import CliRunner, Result
 from causalclip.cli import app
 from causalclip.codes import MEANINGS
 from causalclip.detector import Detector
-from causalclip.examine.headline import ANSWERS
-from causalclip.examine.parts import UNKNOWN, WHY
+from causalclip.evidence.headline import ANSWERS
+from causalclip.evidence.regions import UNKNOWN, WHY_UNKNOWN
 from causalclip.languages import _, speaking
 from causalclip.pictures import formats
 from tests.conftest import ROOT
@@ -26,7 +26,7 @@ from tests.makers.pictures import encode, photo
 from ui.detect.endpoints import Endpoints
 from ui.server.files import new_folder
 
-TOO_SMALL = UNKNOWN.format(why=WHY["small"])
+TOO_SMALL = UNKNOWN.format(why=WHY_UNKNOWN["small"])
 FIELDS = {
     "schema",
     "path",
@@ -125,7 +125,7 @@ def test_answers_and_refusals_are_in_the_language_that_was_asked_for(folder: Pat
         for line in (first, second):
             assert line.partition(".")[0] in answers
             assert f"{_('Survives re-encoding?')} {_('Not checked')}." in line
-            assert _(UNKNOWN, why=_(WHY["small"])) in line
+            assert _(UNKNOWN, why=_(WHY_UNKNOWN["small"])) in line
         assert refused.startswith(f"{_('not read.')} Das ist kein Bild")
     assert TOO_SMALL not in said.stdout
     assert TOO_SMALL in plain.stdout

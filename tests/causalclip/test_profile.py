@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from causalclip.examine.examination import read_claims
+from causalclip.evidence.examination import read_claims
 from causalclip.pictures.loading import load_image
 from causalclip.profile import BadProfile, parse_profile, read_profile
 from tests.makers.detectors import tiny_detector, tiny_profile

@@ -13,7 +13,7 @@ import app
 from purifier.models import lacking
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
-from causalclip.examine.examination import examine
+from causalclip.evidence.examination import (examine)
 
 page = app.build(lambda: None)
 print(lacking())

@@ -5,9 +5,9 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, get_args
 
-from causalclip.examine.cautions import Kind
-from causalclip.examine.kind import NAMES
-from causalclip.examine.stability import SAID
+from causalclip.evidence.cautions import Kind
+from causalclip.evidence.stability import SAID
+from causalclip.evidence.words import IMAGE_TYPES
 from causalclip.languages import N_, _
 from ui.batch.triage import GROUPS, group
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 BETWEEN = "|"  # where a row is several of one filter's choices
 CHOICES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "kind": (N_("Kind of picture"), tuple(NAMES)),
+    "kind": (N_("Kind of picture"), tuple(IMAGE_TYPES)),
     "answer": (N_("Answer"), GROUPS),
     "cautions": (N_("Be careful"), get_args(Kind)),
     "survives": (N_("Survives re-encoding"), tuple(SAID.values())),

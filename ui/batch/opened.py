@@ -9,12 +9,12 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from causalclip.examine.kind import NO_ANSWER
+from causalclip.evidence.words import NO_ANSWER
 from causalclip.languages import N_, _
-from causalclip.report import card, part_panel, provenance_panel, stability_panel
+from causalclip.report import card, panels
 
 if TYPE_CHECKING:
-    from causalclip.examine.examination import Examination
+    from causalclip.evidence.examination import Examination
 
 GONE = N_("This row's result is not there: it is being examined, was not, or is no longer kept.")
 READ = N_("What the verdict rests on. Orange pushes towards generated, purple towards not generated.")
@@ -35,9 +35,9 @@ def write(folder: Path, stem: str, x: Examination, *, causal: str) -> None:
             parts=x.parts,
         )
         + ("" if x.band == NO_ANSWER else _figure(causal))
-        + part_panel.panel(x.pixels, x.parts)
-        + provenance_panel.panel(x.provenance)
-        + (stability_panel.panel(x.stability) if x.stability else "")
+        + panels.region_panel(x.pixels, x.parts)
+        + panels.provenance_panel(x.provenance)
+        + (panels.stability_panel(x.stability) if x.stability else "")
         + "</section>"
     )
     _file(folder, stem).write_text(said, encoding="utf-8")

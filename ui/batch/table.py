@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from causalclip.evidence.headline import tone_of
+from causalclip.evidence.words import score_text
 from causalclip.examine.batch import COLUMNS
-from causalclip.examine.headline import tone_of
-from causalclip.examine.score import shown
 from causalclip.languages import N_, _
 from causalclip.report.card import SIGN
 from ui.batch.filters import chosen_by
@@ -122,7 +122,7 @@ def _row(row: Row, thumbnail: str, edges: tuple[float, ...]) -> str:
 
 
 def _cell(row: Row, name: str, value: Any, thumbnail: str, edges: tuple[float, ...]) -> str:
-    text = NOTHING if value in (None, "") else shown(value, *edges) if name == "score" else escape(str(value))
+    text = NOTHING if value in (None, "") else score_text(value, *edges) if name == "score" else escape(str(value))
     if name == "answer" and not row.problem:
         tone = tone_of(row.answer)
         icon = f"<span aria-hidden='true'>{SIGN[tone]}</span>"

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from causalclip.evidence.headline import ANSWERS, BUT_A_PART, CLAIMED, SIGNED
+from causalclip.evidence.regions import REGION_ANSWERS
+from causalclip.evidence.words import NO_ANSWER_TITLE
 from causalclip.examine.batch import NOT_EXAMINED
-from causalclip.examine.headline import ANSWERS, BUT_A_PART, CLAIMED, SIGNED
-from causalclip.examine.kind import TITLE
-from causalclip.examine.parts import SAID
 from causalclip.languages import in_turn, ngettext
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # What needs a look first stands first; what is signed as captured last.
 LAST = ("Likely not generated", "Signed as captured")
-A_PART = SAID["found"]  # these are counted and filtered together, whatever is said of the whole
+A_PART = REGION_ANSWERS["found"]  # these are counted and filtered together, whatever is said of the whole
 ORDER = (*(answer for answer in ANSWERS if answer not in LAST), NOT_EXAMINED, *LAST)
 
 
@@ -57,7 +57,7 @@ def _counted(answer: str, n: int) -> str:
         "Likely generated": ngettext("{n} likely generated", "{n} likely generated", n),
         "Inconclusive": ngettext("{n} inconclusive", "{n} inconclusive", n),
         "Likely not generated": ngettext("{n} likely not generated", "{n} likely not generated", n),
-        TITLE: ngettext("{n} without an answer", "{n} without an answer", n),
+        NO_ANSWER_TITLE: ngettext("{n} without an answer", "{n} without an answer", n),
         NOT_EXAMINED: ngettext("{n} not examined", "{n} not examined", n),
     }
     return said[answer]

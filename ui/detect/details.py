@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from causalclip.examine.kind import NO_ANSWER
+from causalclip.evidence.words import NO_ANSWER
 from causalclip.languages import N_, _, any_of, decimal, figure, in_turn, ngettext, number
 from causalclip.maps import words
 from causalclip.maps.heatmap import lay, picture_map, placed, seen, unplaced

@@ -1,4 +1,4 @@
-"""The endpoints: for gradio_client, HTTP and MCP. All answer with the one schema of causalclip.examine.examination."""
+"""The endpoints: for gradio_client, HTTP and MCP. All answer with the one schema of causalclip.evidence.examination."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from causalclip.examine.examination import Examination, examine, read_claims
+from causalclip.evidence.examination import Examination, examine, read_claims
 from causalclip.languages import _
 from causalclip.pictures.loading import read_file
 from ui.server.files import UNREADABLE, new_folder, upload_path

@@ -13,10 +13,9 @@ from html import escape
 from typing import Any
 from urllib.parse import quote
 
-from causalclip.examine.headline import tone_of
-from causalclip.examine.kind import NO_ANSWER
-from causalclip.examine.score import scores
-from causalclip.examine.stability import survives
+from causalclip.evidence.headline import tone_of
+from causalclip.evidence.stability import survives
+from causalclip.evidence.words import NO_ANSWER, score_texts
 from causalclip.languages import N_, _, ended
 from causalclip.places import shipped_folder
 from causalclip.report.card import SIGN
@@ -173,7 +172,7 @@ def _said(kept: dict[str, Any]) -> str:
     """What the pixels alone say, the score between its thresholds, and whether that survives."""
     if kept["band"] == NO_ANSWER:
         return ""
-    score, low, high = scores(kept["probability"], kept["low"], kept["high"])
+    score, low, high = score_texts(kept["probability"], kept["low"], kept["high"])
     words = _(
         "By the pixels: {band}. Score {score}, thresholds {low} and {high}.",
         band=_(kept["band"]),

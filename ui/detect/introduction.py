@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from causalclip.examine.meant import error_rates
+from causalclip.evidence.precision import error_rates
 from causalclip.languages import LANGUAGES, _, current
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from causalclip.languages import N_, _, any_of, quoted
-from causalclip.report.label import Label, read_label, write_label
+from causalclip.report.document import Label, read_label, write_label
 from ui.server.files import new_folder, upload_path
 from ui.server.store import is_own
 from ui.server.turns import Part

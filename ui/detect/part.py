@@ -14,9 +14,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from causalclip.compare.drawing import SIDE, draw_boxes
-from causalclip.examine.examination import read_claims
-from causalclip.examine.whole import Whole
+from causalclip.evidence.examination import WholePicture, read_claims
 from causalclip.languages import N_, _, ended, speaking
 from causalclip.languages.names import ENGLISH
 from causalclip.pictures.crop import clip_box, cut, words
@@ -24,7 +22,7 @@ from causalclip.pictures.formats import MAX_BYTES, TOO_LARGE, ImageError, too_ma
 from causalclip.pictures.inside import find_pictures
 from causalclip.pictures.loading import load_image, read_file
 from causalclip.report import card
-from causalclip.report.inlined import address
+from causalclip.report.drawing import SIDE, data_url, draw_boxes
 from ui.server.files import new_folder, upload_path
 from ui.server.gate import PICTURES, Priority
 from ui.server.turns import Part
@@ -135,7 +133,7 @@ def _chooser(drawn: Image.Image, sides: Sequence[float]) -> str:
         f"<button type='button' class='cc-do cc-choose' aria-pressed='false'>{_(CHOOSE)}</button>"
         f"<p class='cc-small' id='part-how'>{_(HOW)}</p>"
         f"<div class='cc-crop' dir='ltr'{data} data-words='{escape(_(CHOSEN))}'>"
-        f"<img draggable='false' alt='{alt}' src='{address(drawn, side=SIDE)}'>"
+        f"<img draggable='false' alt='{alt}' src='{data_url(drawn, side=SIDE)}'>"
         f"<div class='cc-frame' role='application' aria-label='{escape(_('The part'))}' "
         "aria-describedby='part-how part-at'></div></div>"
         "<p class='cc-small' id='part-at' role='status'></p>"
@@ -214,7 +212,7 @@ def _judged(
             if box is None:
                 gone = _("That picture is no longer found. Choose the part by its sides.")
                 raise gr.Error(gone, print_exception=False)
-            known = Whole.of(loaded, read_claims(read_file(path)))
+            known = WholePicture.of(loaded, read_claims(read_file(path)))
             try:
                 data = cut(loaded, box)
             except ImageError as error:

@@ -14,7 +14,7 @@ from causalclip.maps.words import TITLE
 from ui.detect.searches import copier, searches
 
 if TYPE_CHECKING:
-    from causalclip.examine.steps import Kind, Step
+    from causalclip.evidence.headline import Step, StepKind
 
 MAGNIFY = "<button type='button' class='cc-do cc-magnify' {words}>{title}</button>"
 WAITING = N_("The sentence is written when it is known whether the answer survives re-encoding.")
@@ -42,7 +42,7 @@ def _to_part() -> str:
     return f"<a href='#part'>{_('Judge only a part of it')}</a>"
 
 
-def _added(kind: Kind) -> str:
+def _added(kind: StepKind) -> str:
     """What the page has for a step."""
     if kind == "copies":
         return searches()

@@ -8,21 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from causalclip.examine.cautions import Caution
-from causalclip.examine.examination import Examination, conclude, look_closer, read_claims, unlike
-from causalclip.examine.headline import conclude_all
-from causalclip.examine.kind import NO_ANSWER
-from causalclip.examine.parts import NOT_LOOKED_FOR, Parts, find_parts
-from causalclip.examine.stability import MILD, STRONG, Stability, checks
-from causalclip.examine.steps import next_steps
-from causalclip.examine.whole import Whole
+from causalclip.evidence.cautions import Caution
+from causalclip.evidence.examination import Examination, WholePicture, conclude, look_closer, read_claims, unlike
+from causalclip.evidence.headline import conclude_all, next_steps
+from causalclip.evidence.regions import NOT_LOOKED_FOR, RegionFinding, find_region
+from causalclip.evidence.stability import MILD, STRONG, Stability, checks
+from causalclip.evidence.words import NO_ANSWER
 from causalclip.languages import N_, _
 from causalclip.maps import words
 from causalclip.maps.heatmap import Which
 from causalclip.maps.overlay import Drawing, draw_map, prepare
 from causalclip.pictures.loading import ImageError, load_image, read_file
 from causalclip.provenance.reading import Provenance
-from causalclip.report import card, part_panel, provenance_panel, stability_panel
+from causalclip.report import card, panels
 from causalclip.report.document import save_reports
 from ui.detect import details, steps
 from ui.detect.endpoints import add_endpoints
@@ -96,7 +94,7 @@ class DetectTab:
         path = upload_path(payload)
         return self.cleared(card.looking(named(path)) if path else None)
 
-    def run(self, turn: Turn, payload: dict[str, Any] | None, whole: Whole | None = None) -> Iterator[Updates]:
+    def run(self, turn: Turn, payload: dict[str, Any] | None, whole: WholePicture | None = None) -> Iterator[Updates]:
         """Examines a picture, or part of a `whole`; yields what is ready: claims, verdict, maps, stability, report."""
         path = upload_path(payload)
         if path is None:
@@ -110,7 +108,7 @@ class DetectTab:
             failed = self.cleared(card.failure(*explain(error)))
             yield failed | ({self.picture: None} if isinstance(error, ImageError) else {})
 
-    def _stages(self, turn: Turn, path: str, whole: Whole | None) -> Iterator[Updates]:
+    def _stages(self, turn: Turn, path: str, whole: WholePicture | None) -> Iterator[Updates]:
         claims = _said(path, whole)
         said = conclude_all(claims, None)
         yield {self.provenance: _claims(claims), self.status: card.looking(named(path), headline=said)}
@@ -128,7 +126,7 @@ class DetectTab:
             yield drawn
         yield self._conclusion((yield from self._concluded(turn, path, found, whole)))
 
-    def _look(self, path: str, whole: Whole | None) -> tuple[_Found, Updates]:
+    def _look(self, path: str, whole: WholePicture | None) -> tuple[_Found, Updates]:
         """The verdict, not yet checked for stability. The pixels are not kept, as many may wait for that."""
         loaded = _seen(path, whole)
         provenance, cautions = look_closer(loaded, _said(path, whole))
@@ -147,30 +145,32 @@ class DetectTab:
         return found, updates
 
     def _concluded(
-        self, turn: Turn, path: str, found: _Found, whole: Whole | None
+        self, turn: Turn, path: str, found: _Found, whole: WholePicture | None
     ) -> Generator[Updates, None, Examination]:
         """The whole examination: behind the verdicts of all other pictures, and only while this one is wanted."""
         with PICTURES.ask(Priority.STABILITY) as ticket:
             for before in ticket.waits():
                 turn.check()
-                yield {self.checking: stability_panel.checking(0, COPIES, before=before)}
+                yield {self.checking: panels.stability_progress(0, COPIES, before=before)}
             loaded, detection = _seen(path, whole), found.drawing.detection
             parts = yield from self._looked_for_parts(turn, loaded, found)
             stability = detection.band != NO_ANSWER and (yield from self._checked(turn, loaded, detection))
             rest = found.provenance, found.cautions, detection
             return conclude(self.detector(), loaded, *rest, stability=stability, parts=parts)
 
-    def _looked_for_parts(self, turn: Turn, loaded: LoadedImage, found: _Found) -> Generator[Updates, None, Parts]:
+    def _looked_for_parts(
+        self, turn: Turn, loaded: LoadedImage, found: _Found
+    ) -> Generator[Updates, None, RegionFinding]:
         """Whether one part differs, and the answer with it: before stability, which takes longer."""
         with MODEL.ask(Priority.STABILITY) as ticket:
             for before in ticket.waits():
                 turn.check()
-                yield {self.checking: stability_panel.checking(0, COPIES, before=before)}
+                yield {self.checking: panels.stability_progress(0, COPIES, before=before)}
             turn.check()
-            parts = find_parts(loaded, found.provenance, found.drawing.detection)
+            parts = find_region(loaded, found.provenance, found.drawing.detection)
         yield {
             self.status: _verdict(found, loaded, parts),
-            self.differs: part_panel.panel(loaded.pixels, parts),
+            self.differs: panels.region_panel(loaded.pixels, parts),
         }
         return parts
 
@@ -181,14 +181,14 @@ class DetectTab:
             with MODEL.ask(Priority.STABILITY) as ticket:
                 for before in ticket.waits():
                     turn.check()
-                    yield {self.checking: stability_panel.checking(*judged, before=before)}
+                    yield {self.checking: panels.stability_progress(*judged, before=before)}
                 turn.check()
                 try:
                     judged = next(stages)
                 except StopIteration as ended:
                     found: Stability = ended.value
                     return found
-            yield {self.checking: stability_panel.checking(*judged)}
+            yield {self.checking: panels.stability_progress(*judged)}
 
     def _map(self, found: _Found) -> Updates:
         drawing, detection = found.drawing, found.drawing.detection
@@ -220,7 +220,7 @@ class DetectTab:
             ),
             self.checking: "",
             self.steps: steps.panel(x.steps, x.quote),
-            self.stability: stability_panel.panel(x.stability) if x.stability else "",
+            self.stability: panels.stability_panel(x.stability) if x.stability else "",
             self.report_html: str(html),
             self.report_json: str(plain),
         }
@@ -230,7 +230,7 @@ class DetectTab:
         return {
             self.status: status or _empty(),
             self.provenance: "",
-            self.stability: stability_panel.waiting(),
+            self.stability: panels.stability_waiting(),
             **dict.fromkeys((self.map_says, self.regions, self.facts, self.steps, self.checking, self.differs), ""),
             **dict.fromkeys((self.causal, self.non_causal, self.drawing, self.source)),
             **dict.fromkeys((self.report_html, self.report_json)),
@@ -275,7 +275,7 @@ def build_tab(detector: Callable[[], Detector], examples: Sequence[Example], *, 
                     frame = gr.Checkbox(False, label=_("Corners of the close-up windows"), elem_id="frame")
                     gr.HTML(f"<p class='cc-small'>{_(LEFT_OUT)}</p>")
                     non_causal = _output(_(NON_CAUSAL), "non-causal-map", alt_text=_(SAME_SCALE))
-                stability = gr.HTML(stability_panel.waiting(), elem_id="stability")
+                stability = gr.HTML(panels.stability_waiting(), elem_id="stability")
                 beneath = gr.Column(elem_id="judge-part")
                 label = label_fields()
                 with gr.Row(elem_id="reports"):
@@ -342,16 +342,16 @@ def _picture() -> gr.Image:
     )
 
 
-def _said(path: str, whole: Whole | None) -> Provenance:
+def _said(path: str, whole: WholePicture | None) -> Provenance:
     own = read_claims(read_file(path))
     return whole.said(own) if whole else own
 
 
-def _seen(path: str, whole: Whole | None) -> LoadedImage:
+def _seen(path: str, whole: WholePicture | None) -> LoadedImage:
     return whole.seen(load_image(path)) if whole else load_image(path)
 
 
-def _verdict(found: _Found, loaded: LoadedImage, parts: Parts | None = None) -> str:
+def _verdict(found: _Found, loaded: LoadedImage, parts: RegionFinding | None = None) -> str:
     """The card before it is known whether the answer survives. parts: None while they are looked for."""
     provenance, cautions, detection = found.provenance, found.cautions, found.drawing.detection
     said = conclude_all(provenance, detection.band, parts=parts or NOT_LOOKED_FOR)
@@ -391,7 +391,7 @@ def _map_file(drawing: Drawing, which: Which, opacity: float = OPACITY, frame: b
 def _claims(provenance: Provenance) -> str:
     """What the file says; one line to be opened where it says nothing of how it was made."""
     says = provenance.credentials.state != "none" or provenance.marks or provenance.all_source_types
-    panel = provenance_panel.panel(provenance)
+    panel = panels.provenance_panel(provenance)
     if says:
         return panel
     more = _("More of the file: compression, dates, names")

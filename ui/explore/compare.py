@@ -1,6 +1,6 @@
 """Explore's second question: are the two pictures copies of one, and what was changed? No model code.
 
-What is computed is in causalclip.compare, its words in causalclip.compare.words.
+What is computed is in causalclip.evidence.comparison.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from causalclip.compare.words import headline, row
+from causalclip.evidence.comparison import headline, row
 from causalclip.languages import N_, _
 from causalclip.pictures.loading import load_image
 from causalclip.report import card
@@ -23,7 +23,7 @@ from ui.server.turns import Part, Turn
 from ui.settings import MODEL_QUEUE, RUNS
 
 if TYPE_CHECKING:
-    from causalclip.compare.comparison import Comparison
+    from causalclip.evidence.comparison import Comparison
     from causalclip.pictures.loading import LoadedImage
 
 ABOUT = N_(
@@ -72,8 +72,8 @@ class CompareParts:
             yield self.cleared(card.failure(*explain(error)))
 
     def _found(self, found: Comparison, a: LoadedImage, b: LoadedImage) -> Updates:
-        from causalclip.compare.drawing import overlaid  # OpenCV and matplotlib are slow to import
-        from causalclip.compare.report import notes, save_report
+        from causalclip.report.comparison import notes, save_report
+        from causalclip.report.drawing import overlaid
 
         pair = overlaid(found) if found.answer == "same picture" else None
         files = (
@@ -95,7 +95,7 @@ def about() -> str:
 
 def compared(first: str, second: str) -> tuple[Comparison, LoadedImage, LoadedImage]:
     """The comparison of two pictures' files, and both pictures."""
-    from causalclip.compare.comparison import compare
+    from causalclip.evidence.comparison import compare
 
     a, b = load_image(first), load_image(second)
     return compare(a.pixels, b.pixels), a, b
@@ -116,7 +116,7 @@ def compare(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict
     Returns the answer (same picture; same scene, another moment; no match) with its confidence, and a box in pixels of
     either picture around every part that differs. Crops, sizes, mirroring, tones and compression are compensated.
     """
-    from causalclip.compare.report import notes
+    from causalclip.report.comparison import notes
 
     paths = upload_path(first), upload_path(second)
     if not paths[0] or not paths[1]:

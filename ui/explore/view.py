@@ -6,9 +6,8 @@ import math
 from html import escape
 from typing import TYPE_CHECKING
 
-from causalclip.examine.kind import NO_ANSWER, WHY
-from causalclip.examine.score import scores
-from causalclip.examine.score import shown as score
+from causalclip.evidence.words import NO_ANSWER, WHY_NO_ANSWER, score_texts
+from causalclip.evidence.words import score_text as score
 from causalclip.languages import N_, _, decimal, is_rtl, ngettext, number
 from causalclip.maps.explorer import (
     DRAWS,
@@ -46,8 +45,10 @@ ORDERS: dict[Order, str] = {
 def answer(detection: Detection) -> str:
     """The answer and its score, as a card."""
     if detection.band == NO_ANSWER:
-        return brief(detection.band, f"{_(WHY[detection.kind])} {_('What follows explains that score all the same.')}")
-    found, low, high = scores(detection.probability, detection.low, detection.high)
+        return brief(
+            detection.band, f"{_(WHY_NO_ANSWER[detection.kind])} {_('What follows explains that score all the same.')}"
+        )
+    found, low, high = score_texts(detection.probability, detection.low, detection.high)
     said = _(
         "Score {score}, before the stability check: at or above {high} likely generated, at or below {low} likely not "
         "generated.",

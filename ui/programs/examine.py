@@ -19,7 +19,7 @@ from ui.server.problems import explain
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
-    from causalclip.examine.examination import Examination
+    from causalclip.evidence.examination import Examination
 
 AN_ADDRESS, ALL = 4, 16  # calls in work at once
 
@@ -49,7 +49,7 @@ class Examine:
             return refusal(_status(error), explain(error)[1])
 
     def _examined(self, sent: Sent) -> Examination:
-        from causalclip.examine.examination import examine
+        from causalclip.evidence.examination import examine
 
         with PICTURES.enter(Priority.VERDICT):
             return examine(sent.picture, gated(self._detector()), stability=sent.stability)

@@ -50,7 +50,7 @@ class LazyDetector:
 
     def warm_up(self) -> None:
         """Loads the detector and examines a picture once: the first examination of a process is slow."""
-        from causalclip.examine.examination import examine
+        from causalclip.evidence.examination import examine
 
         try:
             file = BytesIO()

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import BrowserContext, expect
 
-from causalclip.examine.examination import Examination
-from causalclip.examine.kind import WHAT_TO_DO, WHY
+from causalclip.evidence.examination import Examination
+from causalclip.evidence.words import WHAT_TO_DO, WHY_NO_ANSWER
 from causalclip.pictures.formats import UnsupportedImage
 from causalclip.report.card import MEANING, UNCHECKED, UNSTABLE
 from tests.browser.extension.conftest import Extended, pair
@@ -194,7 +194,7 @@ def test_what_gets_no_answer_is_told_why(extended: Extended, sites: Sites) -> No
     extended.click("check-picture", page, f"{site}/blue.png")
     extended.step("answered")
     said = extended.panel.locator("#said")
-    expect(said).to_contain_text(WHY["blank"])
+    expect(said).to_contain_text(WHY_NO_ANSWER["blank"])
     expect(said).to_contain_text(WHAT_TO_DO["blank"])
     expect(said).not_to_contain_text("Score")
     page.close()
@@ -277,7 +277,7 @@ def test_an_earlier_pictures_check_does_not_take_the_place_of_the_next(
 
 def test_it_says_what_the_page_says() -> None:
     script = (ROOT / "extension" / "panel.js").read_text(encoding="utf-8")
-    assert all(f'"{words}"' in script for words in (*MEANING.values(), *WHY.values(), UNSTABLE, UNCHECKED))
+    assert all(f'"{words}"' in script for words in (*MEANING.values(), *WHY_NO_ANSWER.values(), UNSTABLE, UNCHECKED))
 
 
 def test_a_german_browser_gets_the_answer_in_english_as_all_of_the_panel(extended: Extended, sites: Sites) -> None:

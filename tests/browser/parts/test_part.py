@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 from skimage import data
 
 from tests.browser.conftest import Open
-from tests.causalclip.examine.test_kind import refusing
+from tests.causalclip.evidence.test_image_type import refusing
 
 Window = Callable[..., BrowserContext]
 

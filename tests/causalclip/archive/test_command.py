@@ -19,8 +19,8 @@ import pandas as pd  # noqa: E402
 import psutil  # noqa: E402
 
 from causalclip.cli import app  # noqa: E402
-from causalclip.examine.examination import SCHEMA  # noqa: E402
-from causalclip.examine.headline import ANSWERS  # noqa: E402
+from causalclip.evidence.examination import SCHEMA  # noqa: E402
+from causalclip.evidence.headline import ANSWERS  # noqa: E402
 from causalclip.profile import Profile  # noqa: E402
 from tests.makers.detectors import saved_detector  # noqa: E402
 from tests.makers.pictures import encode, photo  # noqa: E402

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from causalclip.evidence.headline import ANSWERS
 from causalclip.examine.batch import (
     CHECKING,
     COLUMNS,
@@ -20,7 +21,6 @@ from causalclip.examine.batch import (
     report_stem,
     zip_reports,
 )
-from causalclip.examine.headline import ANSWERS
 from causalclip.languages import _, speaking
 from causalclip.pictures import archives, formats
 from causalclip.pictures.archives import ArchiveError, read_zip

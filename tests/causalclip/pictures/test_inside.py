@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageDraw
 from skimage import data
 
-from causalclip.examine.cautions import find_cautions
+from causalclip.evidence.cautions import find_cautions
 from causalclip.pictures.delivery import encode
 from causalclip.pictures.inside import find_pictures
 

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from causalclip.examine.headline import conclude_all
-from causalclip.examine.steps import next_steps
+from causalclip.evidence.headline import conclude_all, next_steps
 from causalclip.provenance.credentials import SENTENCES, read_credentials, trust_list
 from causalclip.provenance.reading import read_provenance
-from causalclip.report.provenance_panel import panel
+from causalclip.report.panels import provenance_panel
 from tests.makers.keeping import until
 from tests.makers.pictures import chunk, encode, photo
 from tests.makers.signing import Authority, created, make_authority, sign
@@ -53,7 +52,7 @@ def test_a_famous_name_is_not_trusted(picture: bytes) -> None:
     found = read_credentials(signed, "JPEG")
     assert found.state == "unknown signer"
     assert "Adobe Inc." in found.signer
-    drawn = panel(read_provenance(signed, "JPEG"))
+    drawn = provenance_panel(read_provenance(signed, "JPEG"))
     assert "Calls itself (unverified)" in drawn
     assert "signer unknown" in drawn
 
@@ -90,7 +89,7 @@ def test_credentials_whose_certificate_expired_are_no_sign_of_a_change(picture: 
     assert found.proved == "Nothing: its Content Credentials could not be validated."
     assert found.claimed.startswith("The file itself says that the picture was made by a generative AI model. That can")
     steps = next_steps(found, "likely not generated", p, ())
-    told = f"{panel(p)} {found} {steps}"
+    told = f"{provenance_panel(p)} {found} {steps}"
     assert "changed" not in told
     pixels = bytearray(signed)
     pixels[-100] ^= 1
@@ -152,7 +151,7 @@ def test_hostile_claims_are_bounded_and_escaped(picture: bytes) -> None:
     started = time.process_time()
     p = read_provenance(signed, "JPEG")
     assert time.process_time() - started < 2 * slowness()
-    drawn = panel(p)
+    drawn = provenance_panel(p)
     assert "<script" not in drawn
     assert "&lt;script&gt;" in drawn
     assert "\u202e" not in drawn

@@ -8,9 +8,9 @@ import pytest
 
 from causalclip.calibration import Calibration
 from causalclip.detector import Detection
-from causalclip.examine.cautions import Caution
-from causalclip.examine.headline import conclude_all
-from causalclip.examine.stability import Delivered, Stability
+from causalclip.evidence.cautions import Caution
+from causalclip.evidence.headline import conclude_all
+from causalclip.evidence.stability import ReencodedAnswer, Stability
 from causalclip.provenance.reading import Provenance, read_provenance
 from causalclip.report import card as cards
 from causalclip.report.card import MEANING, UNCHECKED, failure, looking, queued
@@ -102,7 +102,7 @@ def test_notes_and_errors_are_escaped_and_announced(detection: Detection) -> Non
 
 
 def stable(detection: Detection, *, flipped: bool) -> Stability:
-    row = Delivered("JPEG 70", 0.4, -0.4, "inconclusive", mild=True, flips=flipped)
+    row = ReencodedAnswer("JPEG 70", 0.4, -0.4, "inconclusive", mild=True, flips=flipped)
     final = "inconclusive" if flipped else detection.band
     p, low, high = detection.probability, detection.low, detection.high
     return Stability(p, detection.band, final, low, high, 0.5, (row,), False, 0.1)

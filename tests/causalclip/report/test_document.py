@@ -15,7 +15,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from causalclip.examine.examination import SCHEMA, Examination, examine, read_claims
+from causalclip.evidence.examination import SCHEMA, Examination, examine, read_claims
 from causalclip.pictures.formats import BrokenImage, ImageTooLarge, UnsupportedImage
 from causalclip.report.document import MAX_REPORT, as_html, as_json, draw_maps
 from tests.makers.detectors import tiny_detector

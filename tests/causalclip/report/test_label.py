@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from causalclip.examine.examination import examine
-from causalclip.report.document import save_reports
-from causalclip.report.label import Label, local_time, read_label, write_label
+from causalclip.evidence.examination import examine
+from causalclip.report.document import Label, local_time, read_label, save_reports, write_label
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 

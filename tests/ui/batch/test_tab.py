@@ -20,13 +20,13 @@ import pytest
 from pypdf import PdfReader
 
 from causalclip.clip.weights import WeightsMissing
+from causalclip.evidence.cautions import SHORT, Kind
+from causalclip.evidence.examination import examine
+from causalclip.evidence.headline import ANSWERS, BUT_A_PART, tone_of
+from causalclip.evidence.region_finder import Region
+from causalclip.evidence.regions import RegionFinding
 from causalclip.examine.batch import CHECKING, UNCHECKED, Row
-from causalclip.examine.cautions import SHORT, Kind
-from causalclip.examine.examination import examine
-from causalclip.examine.headline import ANSWERS, BUT_A_PART, tone_of
-from causalclip.examine.parts import Parts
 from causalclip.languages import LANGUAGES, _, is_rtl, speaking
-from causalclip.parts.finder import Part
 from causalclip.report.card import LOOKING_FOR_PARTS, SIGN
 from causalclip.report.document import draw_thumbnail
 from causalclip.report.overview import METHOD
@@ -259,9 +259,9 @@ def test_an_opened_row_without_an_answer_has_no_map_of_one(tmp_path: Path) -> No
 
 
 def test_an_opened_row_shows_the_part_that_differs(tmp_path: Path) -> None:
-    square = Part((16, 16, 48, 48), (((16, 16), (48, 16), (48, 48), (16, 48)),), 0.2, 16)
+    square = Region((16, 16, 48, 48), (((16, 16), (48, 16), (48, 48), (16, 48)),), 0.2, 16)
     x = examine(encode(photo(), "PNG"), tiny_detector(), stability=False)
-    opened_row.write(tmp_path, x.sha256, replace(x, parts=Parts("found", square)), causal="data:,")
+    opened_row.write(tmp_path, x.sha256, replace(x, parts=RegionFinding("found", square)), causal="data:,")
     said = opened_row.read(tmp_path, x.sha256)
     assert "cc-part-found" in said
     assert "from (16, 16) to (48, 48)" in said

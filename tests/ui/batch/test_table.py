@@ -4,17 +4,17 @@ import re
 
 import pytest
 
+from causalclip.evidence.headline import ANSWERS, CLAIMED
+from causalclip.evidence.stability import SAID
+from causalclip.evidence.words import NO_ANSWER, NO_ANSWER_TITLE
 from causalclip.examine.batch import NOTHING, Row
-from causalclip.examine.headline import ANSWERS, CLAIMED
-from causalclip.examine.kind import NO_ANSWER, TITLE
-from causalclip.examine.stability import SAID
 from causalclip.languages import _, speaking
 from ui.batch.filters import filters
 from ui.batch.table import draw_table
 
 
 def test_a_picture_without_an_answer_was_examined_and_its_row_opens() -> None:
-    row = Row(1, "page.png", TITLE, band=NO_ANSWER, kind="page", survives=NOTHING, sha256="ab" * 32)
+    row = Row(1, "page.png", NO_ANSWER_TITLE, band=NO_ANSWER, kind="page", survives=NOTHING, sha256="ab" * 32)
     refused = Row(2, "broken.png", "Not examined", problem="It is damaged.")
     html = draw_table([row, refused], edges=(0.3, 0.7))
     assert "data-number='1'" in html

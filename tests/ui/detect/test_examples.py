@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from causalclip.detector import Detector
-from causalclip.examine.headline import conclude_all
+from causalclip.evidence.headline import conclude_all
 from causalclip.pictures.loading import load_image
 from causalclip.provenance.reading import read_provenance
 from scripts.examples import agreed, ask

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from causalclip.examine.examination import examine
+from causalclip.evidence.examination import examine
 from causalclip.languages import LANGUAGES, speaking
 from causalclip.pictures.loading import load_image
 from causalclip.places import shipped_folder

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from causalclip.examine.examination import examine
+from causalclip.evidence.examination import examine
 from causalclip.report.document import save_reports
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo

@@ -7,14 +7,13 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from causalclip.evidence.examination import Examination, WholePicture, examine, read_claims
+from causalclip.evidence.regions import REGION_ANSWERS, REGION_DIFFERS
 from causalclip.examine.batch import Done, as_csv, examine_all
-from causalclip.examine.examination import Examination, examine, read_claims
-from causalclip.examine.parts import SAID, TITLE
-from causalclip.examine.whole import Whole
 from causalclip.pictures.loading import load_image
 from causalclip.report.card import part
 from causalclip.report.document import as_html, as_json, draw_maps
-from tests.causalclip.examine.test_whole import marked
+from tests.causalclip.evidence.test_whole import marked
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo, spliced
 from ui.batch.table import draw_table
@@ -51,17 +50,17 @@ def test_it_is_shown_with_its_outline_before_any_copy_is_judged(tab: DetectTab, 
     updates = [u for u in turn.shows(tab.run(turn, uploaded)) if isinstance(u, dict)]
     first = next(i for i, u in enumerate(updates) if u.get(tab.differs))
     assert "<img alt='The picture with an outline around the part" in updates[first][tab.differs]
-    assert TITLE in updates[first][tab.status]
+    assert REGION_DIFFERS in updates[first][tab.status]
     assert "Being checked now" in updates[first][tab.status]
     before = [u[tab.status] for u in updates[:first] if tab.status in u]
     assert "Being looked for now: whether one part differs" in before[-1]
     assert any("copies of the picture are judged" in str(u.get(tab.checking)) for u in updates[first:])
-    assert TITLE in [u[tab.status] for u in updates if tab.status in u][-1]
+    assert REGION_DIFFERS in [u[tab.status] for u in updates if tab.status in u][-1]
 
 
 def test_a_part_is_shown_with_what_the_file_of_its_picture_says(tab: DetectTab, uploaded: dict[str, str]) -> None:
     data = marked(35)
-    whole, turn = Whole.of(load_image(data), read_claims(data)), take_turn("detect")
+    whole, turn = WholePicture.of(load_image(data), read_claims(data)), take_turn("detect")
     updates = [u for u in turn.shows(tab.run(turn, uploaded, whole)) if isinstance(u, dict)]
     last = {component: value for update in updates for component, value in update.items()}
     assert "The file says it was generated" in last[tab.status]
@@ -97,7 +96,7 @@ def test_every_door_says_the_same(x: Examination, uploaded: dict[str, str]) -> N
     report = json.loads(as_json(x))["parts"]
     for other in (sent, report):
         assert {k: v for k, v in other.items() if k != "seconds"} == {k: v for k, v in said.items() if k != "seconds"}
-    assert f"{TITLE}." in x.quote
+    assert f"{REGION_DIFFERS}." in x.quote
 
 
 def test_a_batch_says_it_with_stability_and_in_its_table(x: Examination) -> None:
@@ -105,8 +104,8 @@ def test_a_batch_says_it_with_stability_and_in_its_table(x: Examination) -> None
     done: list[Done] = list(examine_all(lambda: files, tiny_detector()))
     early, _, late, small = (one.row for one in done)
     assert early.part == "Being checked"
-    assert (late.part, small.part) == (SAID["found"], SAID["cannot know"])
+    assert (late.part, small.part) == (REGION_ANSWERS["found"], REGION_ANSWERS["cannot know"])
     assert late.beside.startswith("One part differs.")
     assert "One part differs." in draw_table([late])
     assert "Does a part differ?" in as_csv([late])
-    assert SAID["found"] in as_csv([late])
+    assert REGION_ANSWERS["found"] in as_csv([late])

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from causalclip import load_image
 from causalclip.cli import app as command_line
-from causalclip.compare import compare
+from causalclip.evidence.comparison import compare
 from tests.makers.pictures import encode
 
 

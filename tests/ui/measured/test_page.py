@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from causalclip.examine.meant import error_rates
+from causalclip.evidence.precision import error_rates
 from tests.makers.measured_files import reports, write_reports
 from ui.charts import Axis, Mark, Series, marks, plot, wilson
 from ui.measured import questions

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from causalclip.examine.stability import check_stability
+from causalclip.evidence.stability import check_stability
 from tests.conftest import HANGS
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import photo

@@ -1,0 +1,239 @@
+"""Does one part of a picture differ from the rest? Finds it or nothing; what is not found may be there all the same."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from scipy.ndimage import label, uniform_filter
+
+from causalclip.evidence.traces import Traces, cell_of, read_traces
+from causalclip.places import shipped_folder
+
+FOLDER = shipped_folder("assets") / "models" / "parts"
+MAX_PIXELS = 12_000_000  # that are read: of larger pictures the middle
+SMALLEST, LEAST_CELLS = 200, 30  # px on the short side and cells, below which nothing can be said
+Box = tuple[int, int, int, int]  # left, top, right, bottom in px
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A part that differs; it may be in several pieces.
+
+    box, outline: in px of the whole picture. share: of what was read, in [0, 1]. cell: px of the squares that the
+    outline follows.
+    """
+
+    box: Box
+    outline: tuple[Ring, ...]
+    share: float
+    cell: int
+
+
+@dataclass(frozen=True, slots=True)
+class RegionSearch:
+    """What was found. score: as in `PartFinder.score`. read: the part of the picture that was looked at."""
+
+    part: Region | None
+    score: float
+    read: Box
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RegionFinder:
+    """Trees on the traces of cells, and the score from which a part counts as found. revision: of what was learned."""
+
+    trees: Trees
+    threshold: float
+    revision: str
+
+    @classmethod
+    def from_pretrained(cls, folder: Path = FOLDER) -> RegionFinder:
+        """From a folder with config.json and trees.safetensors, as benchmarks/parts_fit.py writes it."""
+        from safetensors.numpy import load_file
+
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        trees = Trees(**load_file(folder / "trees.safetensors"), base=config["base"])
+        return cls(trees, config["threshold"], config["revision"])
+
+    def levels(self, traces: Traces) -> np.ndarray:
+        """Log-odds that a cell belongs to another part than the rest, smooth, float64 [rows, columns]."""
+        cells = features(traces, contrast(traces))
+        found = self.trees(cells.reshape(len(cells), -1).T)
+        return smooth(found.reshape(cells.shape[1:]))
+
+    def search(self, pixels: np.ndarray, table: np.ndarray | None = None) -> RegionSearch | None:
+        """Looks for a part in a picture; None where it is too small to say anything.
+
+        Args:
+            pixels: uint8 RGB [H, W, 3], as the file holds it, not scaled.
+            table: the luminance quantisation [64] of a JPEG, row by row as the picture lies; None of other files.
+        """
+        read = read_box(*pixels.shape[:2])
+        left, upper, right, lower = read
+        seen = pixels[upper:lower, left:right]
+        cell = cell_of(*seen.shape[:2])
+        if min(seen.shape[:2]) < SMALLEST or (seen.shape[0] // cell) * (seen.shape[1] // cell) < LEAST_CELLS:
+            return None
+        levels = self.levels(read_traces(seen, table))
+        score = top(levels)
+        if score < self.threshold:
+            return RegionSearch(None, score, read)
+        part, corner = region_of(levels), (left, upper)
+        found = Region(box_of(part, cell, corner), rings_of(part, cell, corner), float(part.mean()), cell)
+        return RegionSearch(found, score, read)
+
+
+def read_box(height: int, width: int) -> Box:
+    """What is read of a picture: all of it, or the middle MAX_PIXELS, same aspect, cut on the grid of 8 px."""
+    if height * width <= MAX_PIXELS:
+        return 0, 0, width, height
+    share = (MAX_PIXELS / (height * width)) ** 0.5
+    rows, columns = int(height * share), int(width * share)
+    top_, left = (height - rows) // 16 * 8, (width - columns) // 16 * 8
+    return left, top_, left + columns, top_ + rows
+
+
+@cache
+def shipped_finder() -> RegionFinder:
+    """The shipped one, read once."""
+    return RegionFinder.from_pretrained()
+
+
+FOUND = 0.04  # of a picture's cells, the highest, whose mean is its number
+FEWEST = 3  # cells, at least
+SPECK = 0.25  # of the largest piece, below which a piece is left out
+Ring = tuple[tuple[int, int], ...]
+
+
+def top(levels: np.ndarray) -> float:
+    """A map's number for its picture: the mean of its highest cells."""
+    return float(np.sort(levels.ravel())[-max(FEWEST, round(FOUND * levels.size)) :].mean())
+
+
+def region_of(levels: np.ndarray) -> np.ndarray:
+    """bool [rows, columns]: what is halfway between the middle cell and the highest; its largest pieces."""
+    groups, _ = label(levels > (np.median(levels) + top(levels)) / 2)
+    sizes = np.bincount(groups.ravel())[1:]
+    return np.asarray(np.isin(groups, 1 + np.nonzero(sizes >= SPECK * sizes.max())[0]))
+
+
+def box_of(part: np.ndarray, cell: int, corner: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom in px. corner: left and top of the cells in the picture, in px."""
+    rows, columns = np.nonzero(part)
+    left, top_, right, bottom = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+    x, y = corner
+    return x + int(left) * cell, y + int(top_) * cell, x + int(right) * cell, y + int(bottom) * cell
+
+
+def rings_of(part: np.ndarray, cell: int, corner: tuple[int, int]) -> tuple[Ring, ...]:
+    """The outline along the cells' edges, as closed rings of (x, y) in px; holes have rings of their own."""
+    fine = part.astype(np.uint8).repeat(2, 0).repeat(2, 1)  # so that a cell has an inside
+    contours, _ = cv2.findContours(fine, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    return tuple(_ring(contour[:, 0].astype(int), cell, corner) for contour in contours)
+
+
+def _ring(points: np.ndarray, cell: int, corner: tuple[int, int]) -> Ring:
+    """Points of the fine grid lie in the corners of cells: each goes to the corner that it is nearest to."""
+    return tuple((corner[0] + (x + 1) // 2 * cell, corner[1] + (y + 1) // 2 * cell) for x, y in points.tolist())
+
+
+DEPENDS = "level", "texture", "flat", "clip"  # on what a trace depends in any picture
+RAW = "level", "texture", "flat", "clip", "comb", "comb_n", "comb_z", "zero", "noise0", "lag_d", "gx", "gy"
+WHOLE = "noise0", "noise1", "lag_d", "zero", "comb"  # whose median the trees see
+
+
+def contrast(traces: Traces) -> np.ndarray:
+    """How far each cell lies from what the same picture has for its brightness and texture, float32 as traces.cells.
+
+    In the picture's own deviations (median and median deviation), at most 8.
+    """
+    flat = traces.cells.reshape(len(traces.cells), -1)
+    level, texture, plain, clip = (flat[traces.names.index(name)] for name in DEPENDS)
+    base = np.stack([np.ones_like(level), level, texture, texture**2, plain, clip], 1)
+    solved = np.linalg.solve(base.T @ base + 0.1 * np.eye(base.shape[1]), base.T @ flat.T)
+    off = flat - (base @ solved).T
+    off -= np.median(off, 1, keepdims=True)
+    off /= 1.4826 * np.median(np.abs(off), 1, keepdims=True) + 0.05
+    return np.asarray(off.clip(-8, 8).reshape(traces.cells.shape), np.float32)
+
+
+def smooth(levels: np.ndarray, size: int = 3) -> np.ndarray:
+    """The mean of size x size cells; over the last two axes."""
+    sizes = (0,) * (levels.ndim - 2) + (size, size)
+    return np.asarray(uniform_filter(levels, sizes, mode="nearest"))
+
+
+def features(traces: Traces, off: np.ndarray | None = None) -> np.ndarray:
+    """float32 [F, rows, columns]: contrasts of 3 x 3 and 5 x 5 cells, their size, some traces, and the picture's own.
+
+    off: the picture's contrast, where it is known.
+    """
+    off = contrast(traces) if off is None else off
+    raw = traces.cells[[traces.names.index(name) for name in RAW]]
+    median = np.median(traces.cells.reshape(len(traces.cells), -1), 1)
+    own = np.concatenate([traces.whole, median[[traces.names.index(name) for name in WHOLE]]])
+    spread = np.broadcast_to(own[:, None, None], (len(own), *off.shape[1:]))
+    return np.concatenate([smooth(off), smooth(off, 5), np.abs(smooth(off)), raw, spread]).astype(np.float32)
+
+
+def history(traces: Traces, off: np.ndarray) -> np.ndarray:
+    """float32 [rows, columns]: how much less of the picture's earlier compression a cell has than the rest of it."""
+    near = smooth(off)
+    return np.asarray(-near[traces.names.index("comb")] - near[traces.names.index("zero")])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trees:
+    """Trees of at most N nodes each, the first being the root.
+
+    feature: int32 [T, N], what a node asks about. threshold: float64 [T, N]; a value up to it goes left. left, right:
+    int32 [T, N], the next node; a leaf's own. value: float64 [T, N], what a leaf adds. base: log-odds before any tree.
+    """
+
+    feature: np.ndarray
+    threshold: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    value: np.ndarray
+    base: float
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Features [n, F] -> log-odds, float64 [n]."""
+        found = np.full(len(x), self.base)
+        rows = np.arange(len(x))
+        for feature, threshold, left, right, value in zip(*self.arrays().values(), strict=True):
+            node = np.zeros(len(x), np.int32)
+            while True:
+                follows = np.where(x[rows, feature[node]] <= threshold[node], left[node], right[node])
+                if (follows == node).all():
+                    break
+                node = follows
+            found += value[node]
+        return found
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """By name, without the base."""
+        names = "feature", "threshold", "left", "right", "value"
+        return {name: getattr(self, name) for name in names}
+
+
+def exported(model: Any) -> Trees:
+    """The trees of a fitted HistGradientBoostingClassifier of two classes, whose features have no missing values."""
+    grown = [row[0].nodes for row in model._predictors]
+    most = max(len(nodes) for nodes in grown)
+    kinds = {"feature": np.int32, "threshold": np.float64, "left": np.int32, "right": np.int32, "value": np.float64}
+    arrays = {name: np.zeros((len(grown), most), kind) for name, kind in kinds.items()}
+    for tree, nodes in enumerate(grown):
+        n, leaf, own = len(nodes), nodes["is_leaf"].astype(bool), np.arange(len(nodes))
+        arrays["feature"][tree, :n] = np.where(leaf, 0, nodes["feature_idx"])
+        arrays["threshold"][tree, :n] = np.where(leaf, 0, nodes["num_threshold"])
+        arrays["left"][tree, :n] = np.where(leaf, own, nodes["left"])
+        arrays["right"][tree, :n] = np.where(leaf, own, nodes["right"])
+        arrays["value"][tree, :n] = np.where(leaf, nodes["value"], 0)
+    return Trees(**arrays, base=float(np.ravel(model._baseline_prediction)[0]))

@@ -1,0 +1,263 @@
+"""Does the answer survive re-encoding? The same picture saved again, scaled and cropped, and judged again.
+
+Each delivery is judged by fewer views than the verdict, and so is the picture as it is; only the difference between
+the two is used, added to the verdict's own log-odds: what fewer views see differently cancels out. All of them go
+through the tower together.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from causalclip.languages import N_, _, any_of, decimal
+
+if TYPE_CHECKING:  # importing the detector takes seconds, which the page need not wait for
+    from causalclip.calibration import Band, Calibration
+    from causalclip.detector import Detection, Detector, Verdict
+
+RESIZED = N_("shown at another size")
+MILD = ("JPEG 90", "JPEG 70", "WebP 80", "0.75x")  # what most sites do to a picture; an answer must survive these
+STRONG = ("JPEG 50", "0.5x", N_("crop 75 %"), RESIZED)
+WINDOWS = 1  # per delivery and scale
+SQUARES = 1  # per delivery, of the whole
+MAX_PIXELS = 4_000_000  # of what is re-encoded: of larger pictures the centre, at its own scale
+MAX_WEBP = 16_383  # px of a side; WebP cannot be larger
+WORDS = {
+    "JPEG 90": N_("saved as JPEG of quality 90"),
+    "JPEG 70": N_("saved as JPEG of quality 70"),
+    "JPEG 50": N_("saved as JPEG of quality 50"),
+    "WebP 80": N_("saved as WebP of quality 80"),
+    "0.75x": N_("scaled to three quarters"),
+    "0.5x": N_("scaled to half"),
+    "crop 75 %": N_("cropped by a quarter"),
+    RESIZED: RESIZED,
+}
+Answer = Literal["yes", "only just", "no"]
+SAID: dict[str, str] = {"yes": N_("Yes"), "only just": N_("Only just"), "no": N_("No")}
+SAME = N_(
+    "the same answer for all {mild} copies that count, another one for {m} of the {strong} that were changed more"
+)
+OTHER = N_("another answer for {n} of the {mild} copies that count, and for {m} of the {strong} that were changed more")
+
+
+@dataclass(frozen=True, slots=True)
+class ReencodedAnswer:
+    """The picture after one delivery.
+
+    probability: calibrated, in [0, 1]. logit: its log-odds. mild: whether an answer must survive it.
+    flips: whether the score is on the other side of Stability.threshold, or in the opposite band.
+    """
+
+    name: str
+    probability: float
+    logit: float
+    band: Band
+    mild: bool
+    flips: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stability:
+    """The answer as it is and after every delivery.
+
+    threshold: the dividing score, where generated and real pictures part best, as stored with the model. low, high: the
+    bands' thresholds.
+    band: of the picture as it is. final_band: "inconclusive" if a mild delivery flips the answer, else `band`.
+    part: whether only the centre of a large picture was re-encoded.
+    skipped: names of the deliveries that cannot be made of a picture of this shape, and have no row.
+    """
+
+    probability: float
+    band: Band
+    final_band: Band
+    low: float
+    high: float
+    threshold: float
+    rows: tuple[ReencodedAnswer, ...]
+    part: bool
+    seconds: float
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def flips(self) -> tuple[str, ...]:
+        """Names of the mild deliveries that flip the answer."""
+        return tuple(row.name for row in self.rows if row.mild and row.flips)
+
+    @property
+    def changed(self) -> int:
+        """How many copies got another answer in words, whether that counts or not."""
+        return sum(row.band != self.band for row in self.rows)
+
+    @property
+    def answer(self) -> Answer:
+        """To the question whether the answer survives. "Inconclusive" does not where no copy that counts keeps it."""
+        turned, mild, *_strong = self.counted
+        lost = self.band == "inconclusive" and turned == mild > 0
+        if lost or self.final_band != self.band:
+            return "no"
+        return "only just" if self.changed else "yes"
+
+    @property
+    def words(self) -> str:
+        """The same for a person, with the counts: of the copies that count, and of those that were changed more."""
+        return survives(self.answer, self.counted)
+
+    @property
+    def counted(self) -> tuple[int, int, int, int]:
+        """Of the mild copies, how many got another answer in words, and how many there are; the same of the strong."""
+        mild, strong = ([row.band != self.band for row in self.rows if row.mild == kind] for kind in (True, False))
+        return sum(mild), len(mild), sum(strong), len(strong)
+
+    @property
+    def sentence(self) -> str:
+        """What this says about the verdict, for a person."""
+        return _sentence(self)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        said = {"answer": self.answer, "words": self.words, "changed": self.changed, "sentence": self.sentence}
+        return said | asdict(self) | {"flips": list(self.flips)}
+
+
+def not_checked() -> dict[str, str]:
+    """Stability.as_dict where it was not asked for."""
+    said = {"words": _("Not checked"), "sentence": _("Whether it survives was not checked.")}
+    return {"answer": "not checked", **said}
+
+
+def survives(answer: Answer, counted: tuple[int, int, int, int]) -> str:
+    """Stability.words, of its answer and counts."""
+    n, mild, m, strong = counted
+    if not n + m:
+        return _(SAID[answer])
+    return f"{_(SAID[answer])}: {_(OTHER if n else SAME, n=n, mild=mild, m=m, strong=strong)}"
+
+
+def check_stability(detector: Detector, pixels: np.ndarray, detection: Detection | Verdict | None = None) -> Stability:
+    """Judges the picture (uint8 RGB [H, W, 3]) after all deliveries; `detection` saves judging it as it is."""
+    stages = checks(detector, pixels, detection)
+    while True:
+        try:
+            next(stages)
+        except StopIteration as ended:
+            found: Stability = ended.value
+            return found
+
+
+def checks(
+    detector: Detector,
+    pixels: np.ndarray,
+    detection: Detection | Verdict | None = None,
+    *,
+    together: int | None = None,
+) -> Generator[tuple[int, int], None, Stability]:
+    """The same step by step: yields how many copies are judged, of how many, and returns what was found.
+
+    together: how many pictures are judged in a step; all of them by default.
+    """
+    started = time.perf_counter()
+    base = detector.judge(pixels) if detection is None else detection
+    centre = _centre(pixels)
+    skipped = _skipped(centre)
+    names = [name for name in (*MILD, *STRONG) if name not in skipped]
+    copies, logits = _copies(centre, names), list[float]()
+    while len(logits) <= len(names):  # the first is the picture as it is
+        yield max(0, len(logits) - 1), len(names)
+        few = list(islice(copies, together)) if together else copies
+        logits += [v.logit for v in detector.judge_all(few, windows=WINDOWS, squares=SQUARES)]
+    rows = tuple(_delivered(detector.config.calibration, names, logits, logit=base.logit))
+    calibration = detector.config.calibration
+    flipped = any(row.mild and row.flips for row in rows)
+    return Stability(
+        probability=base.probability,
+        band=base.band,
+        final_band="inconclusive" if flipped else base.band,
+        low=calibration.low,
+        high=calibration.high,
+        threshold=calibration.threshold,
+        rows=rows,
+        part=centre.size < pixels.size,
+        seconds=time.perf_counter() - started,
+        skipped=skipped,
+    )
+
+
+def _copies(centre: np.ndarray, names: Iterable[str]) -> Iterator[np.ndarray]:
+    """The picture as it is, then after every delivery; each is made when it is asked for."""
+    from causalclip.pictures.delivery import DELIVERIES
+
+    picture = Image.fromarray(centre)
+    return chain([centre], (np.asarray(DELIVERIES[name](picture)) for name in names))
+
+
+def _delivered(
+    calibration: Calibration, names: Iterable[str], logits: list[float], *, logit: float
+) -> Iterator[ReencodedAnswer]:
+    """logits: of the picture as it is, then of every delivery. logit: the verdict's own log-odds."""
+    from causalclip.calibration import sigmoid
+
+    unchanged, *changed = logits
+    own = sigmoid(logit)
+    for name, other in zip(names, changed, strict=True):
+        moved = logit + other - unchanged
+        probability = sigmoid(moved)
+        band = calibration.band(probability)
+        flips = (own >= calibration.threshold) != (probability >= calibration.threshold)
+        opposite = {calibration.band(own), band} == {"likely generated", "likely not generated"}
+        yield ReencodedAnswer(name, probability, moved, band, name in MILD, flips or opposite)
+
+
+def _centre(pixels: np.ndarray) -> np.ndarray:
+    """The central MAX_PIXELS of a larger picture, same aspect, cut on the grid of 8 px; a smaller one as it is."""
+    height, width = pixels.shape[:2]
+    if height * width <= MAX_PIXELS:
+        return pixels
+    share = (MAX_PIXELS / (height * width)) ** 0.5
+    rows, columns = int(height * share), int(width * share)
+    top, left = (height - rows) // 16 * 8, (width - columns) // 16 * 8
+    return np.ascontiguousarray(pixels[top : top + rows, left : left + columns])
+
+
+def _skipped(centre: np.ndarray) -> tuple[str, ...]:
+    return ("WebP 80",) if max(centre.shape[:2]) > MAX_WEBP else ()
+
+
+def _sentence(s: Stability) -> str:
+    if not s.skipped:
+        return _answer(s)
+    left_out = _("The picture could not be {changed}: it is too long.", changed=_changes(s.skipped))
+    return f"{_answer(s)} {left_out}"
+
+
+def _answer(s: Stability) -> str:
+    if s.answer == "no" and s.flips:
+        return _(
+            "The answer changes when the picture is {changed}, as most sites do to pictures. As it is, it would be "
+            "{band}; an answer that does not survive that is inconclusive.",
+            changed=_changes(s.flips),
+            band=_(s.band),
+        )
+    changed = [row.name for row in s.rows if row.band != s.band]
+    if not changed:
+        same = _("The answer stays the same when the picture is {changed}.", changed=_changes(r.name for r in s.rows))
+        return same
+    other = _("The answer is another when the picture is {changed}.", changed=_changes(changed))
+    if s.band == "inconclusive":
+        return other
+    counts = _(
+        "It counts all the same: under mild changes, the score stays on its side of {threshold}, which divides "
+        "generated from real pictures best.",
+        threshold=decimal(s.threshold, digits=2),
+    )
+    return f"{other} {counts}"
+
+
+def _changes(names: Iterable[str]) -> str:
+    return any_of([_(WORDS[name]) for name in names])

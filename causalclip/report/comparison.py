@@ -1,0 +1,163 @@
+"""The report on two pictures: one HTML file that needs nothing else, JSON, and both pictures with their frames."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from PIL import Image
+
+from causalclip.codes import DONE, REFUSED, STOPPED
+from causalclip.languages import N_, _, current, is_rtl, moment, speaking
+from causalclip.languages.names import ENGLISH
+from causalclip.languages.option import Lang, check_language
+from causalclip.pictures.formats import ACCEPTED, ImageError
+from causalclip.pictures.plaintext import spelt
+from causalclip.report.drawing import draw_boxes
+
+if TYPE_CHECKING:
+    from causalclip.evidence.comparison import Comparison
+    from causalclip.pictures.loading import LoadedImage
+
+LIMITS = (
+    N_(
+        "A comparison says what differs between two copies. It does not say which of them is the earlier one, or "
+        "whether either shows what happened."
+    ),
+    N_("Small or faint changes can be missed, and so can changes to what only one of the two shows."),
+    N_("A copy that was made anew from top to bottom, as some editors do, is called another moment of the same scene."),
+)
+PLACES = (
+    (N_("First picture"), N_("The first picture, its changed parts framed")),
+    (N_("Second picture"), N_("The second picture, its changed parts framed")),
+)
+STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c1917}
+figure{display:inline-block;width:48%;min-width:18rem;margin:0 1% 1rem 0;vertical-align:top}img{max-width:100%}
+figcaption{font-size:.875rem;overflow-wrap:anywhere}table{border-collapse:collapse}td,th{padding:.2rem .6rem;
+border-bottom:1px solid #ccc;text-align:start}"""
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def content(found: Comparison, a: LoadedImage, b: LoadedImage) -> dict[str, Any]:
+    """What the report holds, as plain JSON types."""
+    files = [
+        {"sha256": x.sha256, "format": x.format, "width": x.width, "height": x.height, "file_size": x.file_size}
+        for x in (a, b)
+    ]
+    return {
+        "report": _("CausalCLIP comparison of two pictures"),
+        "language": current(),
+        "schema": 1,
+        "pictures": files,
+        "comparison": found.as_dict(),
+        "notes": notes(a, b),
+        "limits": [_(limit) for limit in LIMITS],
+        "compared": datetime.now(UTC).replace(microsecond=0).isoformat(),
+    }
+
+
+def notes(a: LoadedImage, b: LoadedImage) -> list[str]:
+    """What was done to either picture as it was read: of one that was halved, sizes and boxes are of the half."""
+    return [f"{_(name)}: {note}" for (name, _alt), x in zip(PLACES, (a, b), strict=True) for note in x.notes]
+
+
+def save_report(found: Comparison, a: LoadedImage, b: LoadedImage, folder: Path) -> Path:
+    """Writes comparison.html, comparison.json, first.png and second.png into a folder; returns the HTML's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = draw_both(found, a, b)
+    for name, picture in zip(("first", "second"), drawn, strict=True):
+        picture.save(folder / f"{name}.png")
+    said = content(found, a, b)
+    (folder / "comparison.json").write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    page = folder / "comparison.html"
+    page.write_text(as_html(found, said, drawn), encoding="utf-8")
+    return page
+
+
+def draw_both(found: Comparison, a: LoadedImage, b: LoadedImage) -> tuple[Image.Image, Image.Image]:
+    """Either picture with a numbered frame around every change."""
+    first = draw_boxes(a.pixels, [change.box_a for change in found.changes])
+    return first, draw_boxes(b.pixels, [change.box_b for change in found.changes])
+
+
+def as_html(found: Comparison, said: dict[str, Any], drawn: tuple[Image.Image, Image.Image]) -> str:
+    """The report as one file: no scripts, nothing fetched."""
+    from causalclip.evidence.comparison import headline, row  # brings OpenCV
+
+    figures = "".join(
+        f"<figure><img src='{_address(picture)}' alt='{escape(_(framed))}'><figcaption>{_(name)}: "
+        f"<bdi>{file['width']} x {file['height']} px, {file['format']}, SHA-256 {file['sha256']}</bdi>"
+        "</figcaption></figure>"
+        for (name, framed), picture, file in zip(PLACES, drawn, said["pictures"], strict=True)
+    )
+    rows = "".join(f"<li>{escape(row(number, change))}</li>" for number, change in enumerate(found.changes, 1))
+    changes = f"<h2>{_('What differs')}</h2><ul style='list-style:none;padding:0'>{rows}</ul>" if rows else ""
+    done = "".join(f"<p>{escape(note)}</p>" for note in said["notes"])
+    limits = "".join(f"<li>{escape(_(limit), quote=False)}</li>" for limit in LIMITS)
+    direction = "rtl" if is_rtl() else "ltr"
+    compared = _("Compared {when} (UTC), by CausalCLIP.", when=moment(datetime.fromisoformat(said["compared"])))
+    return (
+        f"<!doctype html><html lang='{current()}' dir='{direction}'><head><meta charset='utf-8'>"
+        f"<title>{_('Comparison of two pictures')}</title>"
+        f"<meta http-equiv='Content-Security-Policy' content=\"{POLICY}\"><style>{STYLE}</style></head><body>"
+        f"<h1>{escape(headline(found))}</h1><p>{escape(found.sentence)}</p>{done}{figures}{changes}"
+        f"<h2>{_('What this cannot tell')}</h2><ul>{limits}</ul><p>{compared}</p></body></html>"
+    )
+
+
+def _address(picture: Image.Image) -> str:
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=88)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(help=f"A picture. {ACCEPTED}")],
+    b: Annotated[Path, typer.Argument(help="Another, such as an earlier copy of it.")],
+    as_json: Annotated[bool, typer.Option("--json", help="The whole comparison as one JSON object.")] = False,
+    out_dir: Annotated[
+        Path | None, typer.Option(help="Write both pictures there with the changed parts framed, and a report.")
+    ] = None,
+    lang: Lang = ENGLISH,
+) -> None:
+    """Compare two copies of a picture: are they the same one, and what was changed between them?
+
+    Crops, sizes, mirroring, tones and compression are compensated. Nothing here says whether either was generated.
+    """
+    check_language(lang)
+    with speaking(lang):
+        _compare(a, b, as_json=as_json, out_dir=out_dir)
+
+
+def _compare(a: Path, b: Path, *, as_json: bool, out_dir: Path | None) -> None:
+    from causalclip.evidence.comparison import compare as run  # OpenCV need not come for --help
+    from causalclip.evidence.comparison import headline, row
+    from causalclip.pictures.loading import load_image
+
+    loaded = []
+    for path in (a, b):
+        try:
+            loaded.append(load_image(path))
+        except ImageError as error:
+            said = {"path": str(path), "error": str(error)}
+            typer.echo(json.dumps(said) if as_json else f"{spelt(str(path))}: {_('not read.')} {error}")
+            raise typer.Exit(REFUSED) from None
+    found = run(loaded[0].pixels, loaded[1].pixels)
+    if as_json:
+        typer.echo(json.dumps({"paths": [str(a), str(b)]} | found.as_dict() | {"notes": notes(*loaded)}))
+    else:
+        rows = (row(number, change) for number, change in enumerate(found.changes, 1))
+        typer.echo("\n".join([f"{headline(found)}. {found.sentence}", *notes(*loaded), *rows]))
+    if out_dir:
+        try:
+            save_report(found, loaded[0], loaded[1], out_dir)
+        except OSError as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(STOPPED) from None
+    raise typer.Exit(DONE)

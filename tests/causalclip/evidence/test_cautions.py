@@ -1,0 +1,104 @@
+"""Weak spots: named where they are recognised, and not elsewhere."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+from causalclip.evidence.cautions import LOW_QUALITY, SMALL, find_cautions, measure
+from causalclip.provenance.reading import read_provenance, with_history
+from tests.makers.drawings import cartoon, chart, page
+from tests.makers.pictures import photo
+
+CARRIED = Path(skimage.data.__file__).parent
+
+
+def carried(name: str) -> np.ndarray:
+    return np.asarray(Image.open(CARRIED / name).convert("RGB"))
+
+
+def kinds(pixels: np.ndarray) -> set[str]:
+    return {caution.kind for caution in find_cautions(pixels)}
+
+
+def jpeg(picture: Image.Image, quality: int) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=quality)
+    return file.getvalue()
+
+
+def seen(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+@pytest.mark.parametrize("quality", [None, 90, 60])
+@pytest.mark.parametrize(("make", "kind"), [(chart, "text"), (page, "text"), (cartoon, "graphic")])
+def test_drawn_and_typeset(make: object, kind: str, quality: int | None) -> None:
+    for seed in (1, 2):
+        picture = make(seed)  # type: ignore[operator]
+        pixels = np.asarray(picture) if quality is None else seen(jpeg(picture, quality))
+        found = kinds(pixels) & {"text", "graphic"}
+        assert found == {kind} if kind == "text" else found
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "coffee.png",
+        "chelsea.png",
+        "camera.png",
+        "motorcycle_left.png",
+        "rocket.jpg",
+        "coins.png",
+        "brick.png",
+        "ihc.png",
+    ],
+)
+def test_photographs_are_no_drawings(name: str) -> None:
+    assert not kinds(carried(name)) & {"text", "graphic", "portrait"}
+
+
+def test_dark() -> None:
+    assert "dark" in kinds(carried("hubble_deep_field.jpg"))
+    night = (carried("coffee.png").astype(float) * 0.2).astype(np.uint8)
+    assert "dark" in kinds(night)
+    assert "dark" not in kinds(carried("coffee.png"))
+
+
+def test_portrait() -> None:
+    astronaut = carried("astronaut.png")
+    assert "portrait" in kinds(astronaut[:300, 80:380])
+    assert "portrait" not in kinds(carried("chelsea.png"))
+
+
+def test_small() -> None:
+    assert "small" in kinds(photo(400, SMALL - 1))
+    assert "small" not in kinds(photo(400, SMALL))
+    sentence = find_cautions(photo(100, 80))[0].sentence
+    assert "100 x 80 pixels" in sentence
+
+
+def test_recompressed_by_tables_or_by_history() -> None:
+    coffee = Image.fromarray(carried("coffee.png"))
+    low, high = jpeg(coffee, LOW_QUALITY - 5), jpeg(coffee, 90)
+    hidden = jpeg(Image.open(io.BytesIO(jpeg(coffee, 45))).convert("RGB"), 92)
+    for data, expected in ((low, True), (high, False), (hidden, True)):
+        pixels = seen(data)
+        cautions = find_cautions(pixels, with_history(read_provenance(data, "JPEG"), pixels))
+        assert ("recompressed" in {c.kind for c in cautions}) == expected
+
+
+def test_any_shape_is_measured() -> None:
+    for shape in ((64, 2000), (2000, 64), (64, 64), (3000, 3000)):
+        find_cautions(np.zeros((*shape, 3), np.uint8))
+        find_cautions(np.full((*shape, 3), 255, np.uint8))
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("shape", [(64, 30_000), (30_000, 64), (64, 400_000)])
+def test_long_strips_have_statistics(shape: tuple[int, int]) -> None:
+    looks = measure(np.zeros((*shape, 3), np.uint8))
+    assert (looks.flat, looks.edge, looks.textured) == (1, 0, 0)

@@ -1,0 +1,154 @@
+"""What an answer has meant, and how often it is wrong: counted from the benchmark, the same words everywhere."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from causalclip import cli
+from causalclip.calibration import Calibration
+from causalclip.clip.weights import ASSETS
+from causalclip.evidence import precision as meant
+from causalclip.evidence.examination import examine
+from causalclip.evidence.precision import EmpiricalPrecision, empirical_precision, error_rates
+from causalclip.evidence.words import NO_ANSWER
+from causalclip.examine.batch import NOT_EXAMINED, Row
+from causalclip.report.card import verdict
+from causalclip.report.document import as_html, draw_maps
+from causalclip.report.overview import Overview
+from tests.makers.detectors import tiny_detector, tiny_profile
+from tests.makers.pictures import encode, photo
+from ui.detect.introduction import introduction
+
+SHARES = {
+    "likely generated": {"real": 0.01, "generated": 0.4},
+    "inconclusive": {"real": 0.4, "generated": 0.5},
+    "likely not generated": {"real": 0.59, "generated": 0.1},
+}
+ALL = {"pictures": 300, "reliability": [{"generated": 60}, {"generated": 40}], "bands": SHARES}  # 100 and 200
+
+
+@pytest.fixture
+def benchmark_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Writes a benchmark of the test's own."""
+
+    def write(**report: Any) -> None:
+        (tmp_path / "test.json").write_text(json.dumps({"revision": "1", "all": ALL} | report))
+        meant._read.cache_clear()
+
+    monkeypatch.setattr(meant, "BENCHMARK", tmp_path / "test.json")
+    meant._read.cache_clear()
+    yield write
+    meant._read.cache_clear()
+
+
+def test_an_answer_means_what_the_test_pictures_with_it_were(benchmark_of: Callable[..., None]) -> None:
+    benchmark_of()
+    found = empirical_precision("likely generated", "1")
+    assert found == EmpiricalPrecision(42, 40, 1 / 3)
+    assert empirical_precision("inconclusive", "1") == EmpiricalPrecision(130, 50, 1 / 3)
+    assert empirical_precision("likely not generated", "1") == EmpiricalPrecision(128, 10, 1 / 3)
+    assert (
+        "about 95 were generated (counted: 40 of 42; 95 % interval 84 to 99). Of all test pictures, 33 of 100 were;"
+        in found.sentence
+    )
+
+
+def test_that_there_is_no_answer_means_nothing(benchmark_of: Callable[..., None]) -> None:
+    benchmark_of(all=ALL | {"bands": SHARES | {NO_ANSWER: {"real": 0.01, "generated": 0.1}}})
+    assert empirical_precision("likely generated", "1") is not None
+    assert empirical_precision(NO_ANSWER, "1") is None
+
+
+def test_no_share_contradicts_the_word_beside_it() -> None:
+    """Of the shipped detector: what is called inconclusive was generated less often than what is called generated."""
+    config = json.loads((ASSETS / "detector" / "config.json").read_text())
+    calibration, revision = config["calibration"], config["revision"]
+    found = [
+        empirical_precision(band, revision) for band in ("likely not generated", "inconclusive", "likely generated")
+    ]
+    shares = [m.generated / m.pictures for m in found if m]
+    assert len(shares) == 3
+    assert shares == sorted(shares)
+    low, high = calibration["low"], calibration["high"]
+    for beside in (low, high):  # on either side of a threshold stand two words and two shares
+        bands = {Calibration(low=low, high=high).band(beside + step) for step in (-0.001, 0.001)}
+        assert len({empirical_precision(band, revision).sentence for band in bands}) == 2
+
+
+def test_another_detector_has_no_meaning_here(benchmark_of: Callable[..., None]) -> None:
+    benchmark_of()
+    assert empirical_precision("inconclusive", "1") is not None
+    assert error_rates("1") is not None
+    for other in ("2", None):
+        assert empirical_precision("inconclusive", other) is None
+        assert error_rates(other) is None
+        assert "test pictures" not in introduction(other)
+
+
+def test_without_a_benchmark_nothing_is_said(benchmark_of: Callable[..., None]) -> None:
+    assert empirical_precision("inconclusive", "1") is None
+    assert error_rates("1") is None
+    assert "test pictures" not in introduction("1")
+
+
+def test_the_two_numbers_that_matter(benchmark_of: Callable[..., None]) -> None:
+    benchmark_of()
+    found = error_rates("1")
+    assert found is not None
+    assert (found.recognised, found.accused, found.missed, found.undecided) == (0.4, 0.01, 0.1, (0.5, 0.4))
+    assert found.sentence == (
+        "On 300 test pictures, it calls 40 of 100 generated ones likely generated and 10 likely not generated; of 100 "
+        "real ones, it wrongly calls 1 likely generated."
+    )
+    assert found.sentence in introduction("1")
+
+
+def test_the_same_sentences_in_card_report_command_line_and_api(
+    benchmark_of: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    benchmark_of(revision="test")
+    detector, file = tiny_detector(), tmp_path / "a.png"
+    file.write_bytes(encode(photo(), "PNG"))
+    x = examine(file.read_bytes(), detector)
+    assert x.meant is not None
+    sentence, rates = x.meant.sentence, error_rates("test")
+    assert rates is not None
+    assert sentence in verdict(x.headline, x.detection)
+    report = " ".join(as_html(x, maps=draw_maps(x)).split())
+    assert sentence in report
+    assert rates.sentence in report
+    assert x.as_dict()["meant"]["sentence"] == sentence
+    assert x.as_dict()["error_rates"]["sentence"] == rates.sentence
+    assert "40 of 100 generated ones" in x.quote
+    monkeypatch.setattr(cli, "load_detector", lambda name, profile: detector)
+    assert sentence in CliRunner().invoke(cli.app, ["detect", str(file)]).stdout
+
+
+def test_an_archives_threshold_makes_other_answers_than_those_that_were_counted(
+    benchmark_of: Callable[..., None],
+) -> None:
+    benchmark_of(revision="test")
+    photographs = (0.99,) * 200
+    stricter, looser = (tiny_profile(photographs, at_most) for at_most in (0.05, None))
+    data = encode(photo(), "PNG")
+    kept, raised = (examine(data, tiny_detector().with_profile(profile)) for profile in (looser, stricter))
+    assert kept.meant is not None
+    assert "test pictures" in kept.quote
+    assert raised.meant is None
+    assert raised.as_dict()["error_rates"] is None
+    assert "Its error rates are not measured." in raised.quote
+    assert "test pictures" not in verdict(raised.headline, raised.detection)
+
+
+def test_a_batchs_summary_tells_the_rates_of_the_detector_that_judged(benchmark_of: Callable[..., None]) -> None:
+    benchmark_of()
+    own, other = (
+        Row(1, "a.png", "Inconclusive", 0.5, "inconclusive", measured_as=revision) for revision in ("1", None)
+    )
+    assert "300 test pictures" in Overview((own, Row(2, "b.txt", NOT_EXAMINED)), {}, "").rates
+    for rows in ((other,), (own, other), ()):
+        assert Overview(rows, {}, "").rates == ""

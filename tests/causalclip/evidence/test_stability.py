@@ -1,0 +1,176 @@
+"""Stability under delivery: which answers flip, and what then is said."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from causalclip.calibration import Calibration, sigmoid
+from causalclip.clip.tower import Tower, Trace
+from causalclip.detector import Verdict
+from causalclip.evidence import stability
+from causalclip.evidence.stability import MILD, STRONG, check_stability, checks
+from causalclip.pictures.delivery import DELIVERIES
+from causalclip.report.panels import stability_panel, stability_progress
+from tests.makers.detectors import tiny_detector
+from tests.makers.pictures import photo
+
+SAME = "the same answer for all 4 copies that count, another one for {m} of the 4 that were changed more"
+OTHER = "another answer for {n} of the 4 copies that count, and for {m} of the 4 that were changed more"
+CALIBRATION = Calibration(low=0.2, high=0.8, threshold=0.4)
+
+
+class Scripted:
+    """A detector whose verdict on each delivery of one picture is given, in log-odds."""
+
+    def __init__(self, pixels: np.ndarray, own: float, moves: dict[str, float]) -> None:
+        from PIL import Image
+
+        self.config = replace(tiny_detector().config, calibration=CALIBRATION)
+        picture = Image.fromarray(pixels)
+        self.answers = {
+            np.asarray(DELIVERIES[name](picture)).tobytes(): own + moves.get(name, 0.0) for name in (*MILD, *STRONG)
+        }
+        self.answers[pixels.tobytes()] = own
+
+    def judge(self, pixels: np.ndarray, *, more: float = 0.0) -> Verdict:
+        logit = self.answers[pixels.tobytes()] + more
+        return Verdict(sigmoid(logit), logit, CALIBRATION.band(sigmoid(logit)))
+
+    def judge_all(self, pictures: Iterable[np.ndarray], *, windows: int, squares: int) -> list[Verdict]:
+        return [self.judge(pixels, more=3.0) for pixels in pictures]  # fewer views see something else
+
+
+def run(own: float, **moves: float) -> Any:
+    pixels = photo(160, 120)
+    names = {"jpeg90": "JPEG 90", "jpeg70": "JPEG 70", "webp": "WebP 80", "small": "0.5x", "three": "0.75x"}
+    fake: Any = Scripted(pixels, own, {names[key]: move for key, move in moves.items()})
+    return check_stability(fake, pixels)
+
+
+def test_an_answer_that_holds() -> None:
+    s = run(2.0, jpeg90=-0.3, webp=0.5)
+    assert (s.band, s.final_band, s.flips) == ("likely generated", "likely generated", ())
+    assert [row.name for row in s.rows] == [*MILD, *STRONG]
+    assert s.rows[0].logit == pytest.approx(1.7)
+    assert (s.answer, s.words) == ("yes", "Yes")
+    assert "stays the same when the picture is saved as JPEG of quality 90" in s.sentence
+
+
+def test_crossing_the_threshold_under_a_mild_delivery_is_inconclusive() -> None:
+    s = run(2.0, jpeg70=-2.5)  # 0.38, below the threshold of 0.4
+    assert (s.band, s.final_band, s.flips) == ("likely generated", "inconclusive", ("JPEG 70",))
+    assert (s.answer, s.words) == ("no", f"No: {OTHER.format(n=1, m=0)}")
+    assert "JPEG of quality 70" in s.sentence
+    assert "would be likely generated" in s.sentence
+    assert run(2.0, jpeg70=-2.3).final_band == "likely generated"  # 0.43, above it
+
+
+def test_an_answer_that_no_copy_keeps_does_not_survive() -> None:
+    """Inconclusive as it is, likely generated in all copies that count: "only just" would say that some kept it."""
+    s = run(0.2, jpeg90=2.0, jpeg70=2.0, webp=2.0, three=2.0)
+    assert s.band == s.final_band == "inconclusive"
+    assert s.flips == ()
+    turned, mild, *_strong = s.counted
+    assert turned == mild
+    assert s.answer == "no"
+    assert "The answer is another when the picture is" in s.sentence
+
+
+def test_a_strong_delivery_changes_nothing_and_is_said() -> None:
+    s = run(2.0, small=-6.0)
+    assert (s.final_band, s.flips) == ("likely generated", ())
+    assert (s.answer, s.words) == ("only just", f"Only just: {SAME.format(m=1)}")
+    assert "is another when the picture is scaled to half" in s.sentence
+
+
+def test_both_ways() -> None:
+    s = run(-2.0, webp=4.0, three=4.0)
+    assert (s.final_band, s.flips) == ("inconclusive", ("WebP 80", "0.75x"))
+
+
+def test_inconclusive_stays_inconclusive() -> None:
+    s = run(0.0, jpeg90=-1.0)  # across the dividing score, and inconclusive on both sides
+    assert (s.band, s.final_band, s.words) == ("inconclusive", "inconclusive", "Yes")
+    s = run(0.0, jpeg90=-2.0, jpeg70=2.0)
+    assert (s.final_band, s.words) == ("inconclusive", f"Only just: {OTHER.format(n=2, m=0)}")
+
+
+def test_a_real_detector_agrees_with_itself() -> None:
+    detector, pixels = tiny_detector(), photo(200, 150)
+    s = check_stability(detector, pixels, detector.predict(pixels))
+    alone = check_stability(detector, pixels)
+    assert [row.probability for row in s.rows] == pytest.approx([row.probability for row in alone.rows], abs=1e-5)
+    assert s.probability == pytest.approx(alone.probability, abs=1e-5)
+    assert s.final_band == alone.final_band
+    said = json.loads(json.dumps(s.as_dict()))
+    assert said["rows"][0]["name"] == "JPEG 90"
+    assert (said["answer"], said["words"]) == (s.answer, s.words)
+
+
+def test_step_by_step_it_says_how_far_it_is_and_finds_the_same() -> None:
+    detector, pixels, found = tiny_detector(), photo(200, 150), []
+
+    def watched() -> Iterator[tuple[int, int]]:
+        found.append((yield from checks(detector, pixels, together=3)))
+
+    assert list(watched()) == [(0, 8), (2, 8), (5, 8)]  # the picture as it is goes with the first
+    logits = [row.logit for row in found[0].rows]
+    assert logits == pytest.approx([row.logit for row in check_stability(detector, pixels).rows], abs=1e-5)
+
+
+def test_how_far_it_is_stands_beneath_the_answer_with_a_bar_and_the_time() -> None:
+    drawn = stability_progress(2, 8, before=3)
+    assert "Waiting, 3 before you. 2 of 8 copies of the picture are judged." in drawn
+    assert "<progress value='2' max='8'" in drawn
+    assert "cc-elapsed" in drawn
+    assert "Waiting" not in stability_progress(2, 8)
+
+
+def test_nine_copies_of_two_views_each_share_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    detector, pixels = tiny_detector(), photo(200, 150)
+    detection, passes = detector.predict(pixels), []
+    walk = Tower.forward
+
+    def watch(self: Tower, views: torch.Tensor, **options: Any) -> Trace:
+        passes.append(len(views))
+        return walk(self, views, **options)
+
+    monkeypatch.setattr(Tower, "forward", watch)
+    check_stability(detector, pixels, detection)
+    assert passes == [4, 4, 4, 4, 1]  # one of the 18 views is equal to another
+
+
+def test_of_a_large_picture_the_centre_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stability, "MAX_PIXELS", 20_000)
+    s = check_stability(tiny_detector(), photo(300, 200))
+    assert s.part
+    assert "only the centre" in stability_panel(s)
+    assert not check_stability(tiny_detector(), photo(100, 100)).part
+
+
+def test_panel_says_everything_in_words_too() -> None:
+    drawn = stability_panel(run(2.0, jpeg70=-2.5))
+    assert drawn.count("<circle") == 9
+    assert drawn.count("<svg") == drawn.count("<svg width='100%' height='22' aria-hidden='true'") == 9
+    rows = re.findall(r"<tr[^>]*><th scope='row'>(.*?)</th>.*?</svg></td><td>(.*?)</td><td>(.*?)</td>", drawn)
+    silent = "<span aria-hidden='true'>{}</span> "
+    assert rows[0] == ("as it is", silent.format("▲") + "likely generated", "0.88")
+    assert rows[2] == ("JPEG 70", silent.format("◆") + "inconclusive, another answer", "0.38")
+    assert f"<b>No: {OTHER.format(n=1, m=0)}.</b>" in drawn
+
+
+@pytest.mark.parametrize(("width", "skipped"), [(16_383, ()), (16_384, ("WebP 80",))])
+def test_a_picture_too_long_for_webp_is_judged_without_it_and_that_is_said(
+    width: int, skipped: tuple[str, ...]
+) -> None:
+    s = check_stability(tiny_detector(), photo(width, 64))
+    assert s.skipped == skipped
+    assert ("WebP 80" in [row.name for row in s.rows]) == (not skipped)
+    assert ("could not be saved as WebP of quality 80: it is too long" in s.sentence) == bool(skipped)
+    assert ("too long" in stability_panel(s)) == bool(skipped)
