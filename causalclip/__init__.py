@@ -22,7 +22,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "detector": ["Detector"],
-        "examine.examination": ["examine_file"],
+        "evidence.examination": ["examine_file"],
         "pictures.loading": ["load_image"],
     },
 )
