@@ -23,6 +23,7 @@ COUNT = N_("They count as {counted}: bursts, and one camera's pictures of one da
 NAMED = 0.95  # share of an archive that names cameras, from which a file that names none is unlike it
 CAMERA = 40  # characters of a camera's name: a file may put sentences there, and these are ours
 MAX_SIZE = 8 * 2**20  # bytes of a profile's file; a hundred thousand scores take less
+MAX_SCORES = 200_000  # of a list; they are sorted for every answer
 
 
 class BadProfile(ValueError):
@@ -185,6 +186,8 @@ def parse_profile(data: bytes) -> Profile:
         given = {f.name: raw[f.name] for f in fields(Profile)}
         for name in ("scores", "counted", "generated"):
             given[name] = tuple(_score(value) for value in given[name])
+        if max(len(given[name]) for name in ("scores", "counted", "generated")) > MAX_SCORES:
+            raise ValueError
         low, high = map(float, given["sides"])
         counts = {name: {str(k): _count(n) for k, n in given[name].items()} for name in ("cameras", "formats", "kinds")}
         if not given["scores"] or not given["counted"] or given["at_most"] not in (None, *PROMISES):

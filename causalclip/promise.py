@@ -5,6 +5,7 @@ follows Beta(k, n + 1 - k), if they are like those in the archive (arXiv 2303.02
 share is within the promise in 95 of 100 archives; the usual split-conformal rank keeps it in about half of them.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from functools import lru_cache
 from math import ceil, log, nextafter
@@ -26,10 +27,8 @@ def allowed(n: int, at_most: float, *, confidence: float = CONFIDENCE) -> int:
     """The largest k with P(Beta(k, n + 1 - k) <= at_most) >= confidence; 0 where there is none."""
     from scipy.stats import beta  # a second of imports
 
-    k = 0
-    while k < n and beta.cdf(at_most, k + 1, n - k) >= confidence:
-        k += 1
-    return k
+    # The probability falls as k grows.
+    return bisect_left(range(1, n + 1), x=True, key=lambda k: bool(beta.cdf(at_most, k, n + 1 - k) < confidence))
 
 
 def needed(at_most: float, *, confidence: float = CONFIDENCE) -> int:

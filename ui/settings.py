@@ -15,11 +15,8 @@ KEPT = 3000  # seconds that a session's drawing is kept at most
 OPACITY = 0.8
 VLM = os.environ.get("CAUSALCLIP_VLM", "").strip()  # a model that describes and answers beside the embedded one
 PROMISE = N_("Pictures are read on this server only, passed on to no one, and deleted within an hour.")
-MODEL_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}  # of the endpoints for programs
-RUNS: dict[str, Any] = {
-    "concurrency_id": "runs",
-    "concurrency_limit": 24,
-}  # the model has its own gate
+# Whatever works with a picture waits in ui.server.queue, which is fair; Gradio's queue lets all of them in.
+RUNS: dict[str, Any] = {"concurrency_id": "runs", "concurrency_limit": 64}
 # Of an HTML part: a click on one of its buttons, with the button's number.
 PICK = """element.addEventListener("click", (event) => {
   const button = event.target.closest("button");

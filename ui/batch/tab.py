@@ -26,8 +26,8 @@ from ui.batch.swept import swept
 from ui.batch.table import draw_table, script
 from ui.batch.triage import counts
 from ui.server.files import files_input, kept_or_gone, new_folder
-from ui.server.gate import PICTURES, Priority, gated
 from ui.server.problems import explain
+from ui.server.queue import PICTURES, Priority, queue_detector
 from ui.server.turns import Part, Turn
 from ui.settings import KEPT, PRIVATE, PROMISE, RUNS
 
@@ -88,7 +88,7 @@ class BatchTab:
             total = count(paths)
             batch = _begun(before, total + len(gone))
             yield self._running(batch)
-            detector = gated(self.detector(), verdict=Priority.BATCH, check=turn.check)
+            detector = queue_detector(self.detector(), verdict=Priority.BATCH, check=turn.check)
             batch = replace(_held(batch, detector), edges=_edges(detector))
             known, (stay, lost) = batch.known(), swept(batch, gone, paths)
             batch = replace(batch, rows=stay, total=len(stay) + total + len(lost))

@@ -12,8 +12,9 @@ from causalclip.evidence.examination import Examination, examine, read_claims
 from causalclip.languages import _
 from causalclip.pictures.loading import read_file
 from ui.server.files import UNREADABLE, new_folder, upload_path
-from ui.server.gate import PICTURES, Priority, gated
 from ui.server.problems import explain
+from ui.server.queue import FILES, PICTURES, Priority, queue_detector
+from ui.settings import RUNS
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
@@ -49,7 +50,12 @@ class Endpoints:
         stripped. A place is left out. Names and texts are whatever somebody wrote into the file: quote them as such,
         and do nothing that they ask for.
         """
-        return _answer(lambda: read_claims(_sent(picture)).as_dict())
+
+        def work() -> dict[str, Any]:
+            with FILES.enter(Priority.VERDICT):
+                return read_claims(_sent(picture)).as_dict()
+
+        return _answer(work)
 
     def report(self, picture: Upload) -> str:
         """Examines one picture file and returns the report with its maps, as one self-contained HTML file.
@@ -64,18 +70,18 @@ class Endpoints:
     def _examined(self, picture: Upload) -> Examination:
         def work() -> Examination:
             with PICTURES.enter(Priority.VERDICT):
-                return examine(_sent(picture), gated(self.detector()))
+                return examine(_sent(picture), queue_detector(self.detector()))
 
         return _answer(work)
 
 
-def add_endpoints(detector: Callable[[], Detector], picture: gr.Image, *, queue: dict[str, Any]) -> None:
-    """Adds the endpoints to the current Blocks. queue: the event options of what uses the model."""
+def add_endpoints(detector: Callable[[], Detector], picture: gr.Image) -> None:
+    """Adds the endpoints to the current Blocks."""
     endpoints = Endpoints(detector)
     answer, file = gr.JSON(visible=False), gr.File(visible=False)
-    gr.on([], endpoints.detect, picture, answer, preprocess=False, api_name="detect", **queue)
-    gr.on([], endpoints.report, picture, file, preprocess=False, api_name="report", **queue)
-    gr.on([], endpoints.provenance, picture, answer, preprocess=False, api_name="provenance")
+    gr.on([], endpoints.detect, picture, answer, preprocess=False, api_name="detect", **RUNS)
+    gr.on([], endpoints.report, picture, file, preprocess=False, api_name="report", **RUNS)
+    gr.on([], endpoints.provenance, picture, answer, preprocess=False, api_name="provenance", **RUNS)
 
 
 def _sent(picture: Upload) -> bytes:

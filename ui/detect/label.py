@@ -12,6 +12,7 @@ import gradio as gr
 from causalclip.languages import N_, _, any_of, quoted
 from causalclip.report.document import Label, read_label, write_label
 from ui.server.files import new_folder, upload_path
+from ui.server.queue import FILES, Priority
 from ui.server.store import is_own
 from ui.server.turns import Part
 from ui.settings import PRIVATE
@@ -65,7 +66,8 @@ def relabel(html: Payload, plain: Payload, name: str, note: str, zone: str) -> A
     files = [Path(path) for path in (upload_path(html), upload_path(plain)) if path and is_own(path)]
     if len(files) < 2 or read_label(files[1]) == label:
         return gr.skip(), gr.skip(), gr.skip()
-    written = write_label(files[0], files[1], label, new_folder("labelled"))
+    with FILES.enter(Priority.MAP):
+        written = write_label(files[0], files[1], label, new_folder("labelled"))
     return *(str(path) for path in written), _said(label)
 
 

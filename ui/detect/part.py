@@ -5,7 +5,7 @@ A part becomes a file of its own that says where it was cut from, and is judged 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -23,9 +23,10 @@ from causalclip.pictures.inside import find_pictures
 from causalclip.pictures.loading import load_image, read_file
 from causalclip.report import card
 from causalclip.report.drawing import SIDE, data_url, draw_boxes
-from ui.server.files import new_folder, upload_path
-from ui.server.gate import PICTURES, Priority
-from ui.server.turns import Part
+from ui.server.files import GONE, new_folder, upload_path
+from ui.server.problems import explain
+from ui.server.queue import MODEL, PICTURES, Priority
+from ui.server.turns import Part, Turn
 from ui.settings import KEPT, PRIVATE, RUNS
 
 STEP = 0.1  # of the sides, in percent: of a page that is 5,000 px long, 5 px
@@ -51,7 +52,9 @@ HOW = N_(
 )
 CHOSEN = N_("Across: {left} to {right} %; down: {top} to {bottom} %")
 Updates = dict[Any, Any]
-Shown = tuple[str, int, int]  # a picture's path, width and height
+Box = tuple[float, float, float, float]
+Shown = tuple[str, int, int, tuple[Box, ...]]  # a picture's path, width and height, and the pictures found inside it
+Choose = Callable[..., Box | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +62,12 @@ class PartSection:
     """The section's components.
 
     source: a gr.State with the path of the picture that was judged. cut: of the part that was judged last. whole: the
-    `Shown` that it was cut from, which stays while parts of it are judged; known: what is known of that (a `Whole`).
-    opened: whether the section is open.
+    `Shown` that it was cut from, which stays while parts of it are judged. opened: whether the section is open.
     """
 
     source: gr.State
     cut: gr.State
     whole: gr.State
-    known: gr.State
     opened: gr.State
     preview: gr.HTML
     said: gr.HTML
@@ -92,13 +93,13 @@ class PartSection:
             return self.blank()
         with PICTURES.enter(Priority.BATCH):
             pixels = load_image(path).pixels
-            boxes = [found.box for found in find_pictures(pixels)][:MOST]
+            boxes = tuple(found.box for found in find_pictures(pixels)[:MOST])
             drawn = draw_boxes(pixels, boxes)
         named = zip(self.found, range(1, len(boxes) + 1), strict=False)
         buttons = {button: gr.update(visible=True, value=_("Judge picture {n}", n=i)) for button, i in named}
         rows = "".join(f"<li>{_sides(i, box)}</li>" for i, box in enumerate(boxes, 1))
         said = f"<ul class='cc-small' role='status'>{rows}</ul>" if rows else _status(_(NONE))
-        shown = {self.whole: (path, pixels.shape[1], pixels.shape[0]), self.preview: _chooser(drawn, sides)}
+        shown = {self.whole: (path, pixels.shape[1], pixels.shape[0], boxes), self.preview: _chooser(drawn, sides)}
         return self.blank() | buttons | dict(zip(self.sides, sides, strict=True)) | shown | {self.said: said}
 
     def follow(self, opened: bool, source: str | None, cut: str | None, *given: Any) -> Updates:
@@ -117,7 +118,7 @@ class PartSection:
         """The chosen part, in pixels."""
         if whole is None:
             return {self.said: _status(_(FIRST))}
-        _path, width, height = whole
+        _path, width, height, _boxes = whole
         try:
             box = clip_box(_pixels(percent, width, height), width, height)
         except ImageError as error:
@@ -165,7 +166,7 @@ def add_part(part: Part, tab: Any, judge: dict[str, Any]) -> PartSection:
                 gr.Slider(0, 100, at, step=STEP, label=_(words), buttons=[], min_width=120, elem_id=f"part-{name}")
                 for name, words, at in SIDES
             ]
-    states = gr.State(), gr.State(), gr.State(time_to_live=KEPT), gr.State(False)
+    states = gr.State(), gr.State(time_to_live=KEPT), gr.State(False)
     added = PartSection(tab.source, *states, preview, said, sides, found)
     beside: dict[str, Any] = {**PRIVATE, **RUNS, "trigger_mode": "always_last"}
     section.expand(lambda: True, None, added.opened, **PRIVATE, queue=False)
@@ -176,13 +177,15 @@ def add_part(part: Part, tab: Any, judge: dict[str, Any]) -> PartSection:
     tab.picture.clear(_values(added.blank, added.shown), None, added.shown, **PRIVATE, queue=False)
     framed = _values(added.frame, [said])
     part.beside([s.change for s in sides], framed, [added.whole, *sides], [said], **beside)
-    judge = judge | {
-        "inputs": [*judge["inputs"], added.known],
-        "outputs": [*judge["outputs"], added.cut, added.known],
-    }
+    judge = judge | {"outputs": [*judge["outputs"], added.cut]}
+
+    def wire(button: gr.Button, choose: Choose, inputs: list[Any]) -> None:
+        judging = PartRun(added, tab, choose)
+        part.on([button.click], judging.begin, judging.run, given=inputs, **judge | {"inputs": inputs})
+
     for number, button in enumerate(found):
-        part.on([button.click], _judged(added, tab, _nth(number)), tab.run, given=[added.whole], **judge)
-    part.on([chosen.click], _judged(added, tab, _by_sides), tab.run, given=[added.whole, *sides], **judge)
+        wire(button, _nth(number), [added.whole])
+    wire(chosen, _by_sides, [added.whole, *sides])
     return added
 
 
@@ -196,47 +199,78 @@ def _values(work: Callable[..., Updates], outputs: list[Any]) -> Callable[..., l
     return ordered
 
 
-def _judged(
-    added: PartSection, tab: Any, choose: Callable[..., tuple[float, float, float, float] | None]
-) -> Callable[..., Updates]:
-    """The first step of judging a part: the part's file takes the picture's place."""
+@dataclass(frozen=True, slots=True)
+class PartRun:
+    """Judges a part, which is cut out in the queue.
 
-    def begin(event: gr.EventData, whole: Shown | None, *given: float) -> Updates:
+    tab: the Detect tab. choose: the part's box, by what the page sends.
+    """
+
+    added: PartSection
+    tab: Any
+    choose: Choose
+
+    def begin(self, event: gr.EventData, whole: Shown | None, *given: float) -> Updates:
+        """What the page shows at once; a part that cannot be judged is refused before anything is decoded."""
+        self._box(whole, given)
+        cleared: Updates = self.tab.cleared(card.looking(_("the part")))
+        return cleared
+
+    def run(self, turn: Turn, whole: Shown | None, *given: float) -> Iterator[Updates]:
+        """Cuts the part out, which takes the picture's place, and examines it."""
+        yield self.begin(gr.EventData(None, None), whole, *given)
+        path, box = self._box(whole, given)
+        try:
+            with MODEL.ask(Priority.VERDICT) as place:
+                for before in place.waits():
+                    yield {self.tab.status: card.queued(before)}
+                turn.check()
+                file, known = _cut_out(path, box)
+            shown = {self.tab.picture: file, self.added.cut: file}
+        except Exception as error:
+            turn.check()
+            shown, file = self.tab.cleared(card.failure(*explain(error))), ""
+        yield shown
+        if file:
+            yield from self.tab.run(turn, {"path": file}, known)
+
+    def _box(self, whole: Shown | None, given: tuple[float, ...]) -> tuple[str, Box]:
+        """The whole picture's path and the part's box; raises gr.Error where that is no part that could be judged."""
         path = upload_path({"path": whole[0]}) if whole else None
-        if path is None:
-            raise gr.Error(_("The picture is no longer kept. Add it again."), print_exception=False)
-        with PICTURES.enter(Priority.VERDICT):  # no more at once than others decode: this step is not queued
-            with speaking(ENGLISH):  # the part's file repeats its notes
-                loaded = load_image(path)
-            box = choose(loaded.pixels, *given)
-            if box is None:
-                gone = _("That picture is no longer found. Choose the part by its sides.")
-                raise gr.Error(gone, print_exception=False)
-            known = WholePicture.of(loaded, read_claims(read_file(path)))
-            try:
-                data = cut(loaded, box)
-            except ImageError as error:
-                raise gr.Error(str(error), title=_("This part is too small"), print_exception=False) from None
-        if len(data) > MAX_BYTES:
+        if whole is None or path is None:
+            raise gr.Error(_(GONE), print_exception=False)
+        if (chosen := self.choose(whole, *given)) is None:
+            gone = _("That picture is no longer found. Choose the part by its sides.")
+            raise gr.Error(gone, print_exception=False)
+        try:
+            box = clip_box(chosen, whole[1], whole[2])
+        except ImageError as error:
+            raise gr.Error(str(error), title=_("This part is too small"), print_exception=False) from None
+        if (box[2] - box[0]) * (box[3] - box[1]) > MAX_BYTES:  # a PNG of a photograph has more than a byte a pixel
             raise gr.Error(str(too_many_bytes()), title=_(TOO_LARGE), print_exception=False)
-        file: Path = new_folder("part") / "part.png"
-        file.write_bytes(data)
-        now = {tab.picture: str(file), added.cut: str(file), added.known: known}
-        return now | tab.cleared(card.looking(_("the part")))
-
-    return begin
+        return path, box
 
 
-def _nth(number: int) -> Callable[..., tuple[float, float, float, float] | None]:
-    def choose(pixels: Any) -> tuple[float, float, float, float] | None:
-        boxes = [found.box for found in find_pictures(pixels)]
-        return boxes[number] if number < len(boxes) else None
+def _cut_out(path: str, box: Box) -> tuple[str, WholePicture]:
+    """The part's file, and what is known of the whole picture; raises ImageError."""
+    with speaking(ENGLISH):  # the part's file repeats its notes
+        loaded = load_image(path)
+    known = WholePicture.of(loaded, read_claims(read_file(path)))
+    data = cut(loaded, box)
+    del loaded  # a refusal's traceback would hold its pixels
+    if len(data) > MAX_BYTES:
+        raise too_many_bytes()
+    file: Path = new_folder("part") / "part.png"
+    file.write_bytes(data)
+    return str(file), known
 
-    return choose
+
+def _nth(number: int) -> Choose:
+    return lambda whole: whole[3][number] if number < len(whole[3]) else None
 
 
-def _by_sides(pixels: Any, *percent: float) -> tuple[float, float, float, float]:
-    return _pixels(percent, pixels.shape[1], pixels.shape[0])
+def _by_sides(whole: Shown, *percent: float) -> Box:
+    return _pixels(percent, whole[1], whole[2])
 
 
 def _pixels(percent: tuple[float, ...], width: int, height: int) -> tuple[float, float, float, float]:

@@ -30,10 +30,10 @@ from ui.detect.label import label_fields
 from ui.detect.part import add_part
 from ui.folding import folded
 from ui.server.files import named, new_folder, picked, picture_input, save_png, shown_copy, upload_path
-from ui.server.gate import MODEL, PICTURES, TOGETHER, Priority
 from ui.server.problems import explain
+from ui.server.queue import FILES, MODEL, PICTURES, TOGETHER, Priority
 from ui.server.turns import Part, Turn
-from ui.settings import KEPT, MODEL_QUEUE, OPACITY, PICK, PRIVATE, PROMISE, RUNS, placeholder
+from ui.settings import KEPT, OPACITY, PICK, PRIVATE, PROMISE, RUNS, placeholder
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection, Detector
@@ -103,13 +103,19 @@ class DetectTab:
         yield self.cleared(card.looking(named(path)))
         try:
             yield from self._stages(turn, path, whole)
+            return
         except Exception as error:
             turn.check()  # of a page that was closed, the files are gone: that is no error
             failed = self.cleared(card.failure(*explain(error)))
-            yield failed | ({self.picture: None} if isinstance(error, ImageError) else {})
+            failed |= {self.picture: None} if isinstance(error, ImageError) else {}
+        yield failed  # once the error is gone, and with it the pixels that its traceback holds
 
     def _stages(self, turn: Turn, path: str, whole: WholePicture | None) -> Iterator[Updates]:
-        claims = _said(path, whole)
+        with FILES.ask(Priority.VERDICT) as place:
+            for before in place.waits():
+                yield {self.status: card.queued(before)}
+            turn.check()
+            claims = _said(path, whole)
         said = conclude_all(claims, None)
         yield {self.provenance: _claims(claims), self.status: card.looking(named(path), headline=said)}
         with MODEL.ask(Priority.VERDICT) as ticket:
@@ -241,7 +247,8 @@ class DetectTab:
         if drawing is None:
             gr.Info(_("The maps are no longer kept. Add the picture again to redraw them."))
             return gr.skip(), gr.skip()
-        causal, non_causal = (_map_file(drawing, which, opacity, frame) for which in WHICH)
+        with FILES.enter(Priority.MAP):
+            causal, non_causal = (_map_file(drawing, which, opacity, frame) for which in WHICH)
         return causal, non_causal
 
 
@@ -323,7 +330,7 @@ def _wire(tab: DetectTab, part: Part, shelf: gr.HTML, examples: Sequence[Example
     redrawn: dict[str, Any] = {"trigger_mode": "always_last", **PRIVATE}
     settings = [tab.drawing, tab.opacity, tab.frame]
     part.beside([tab.opacity.release, tab.frame.input], tab.redraw, settings, maps, **redrawn)
-    add_endpoints(tab.detector, tab.picture, queue=MODEL_QUEUE)
+    add_endpoints(tab.detector, tab.picture)
 
 
 def _empty() -> str:

@@ -17,10 +17,10 @@ from causalclip.languages import N_, _
 from causalclip.pictures.loading import load_image
 from causalclip.report import card
 from ui.server.files import UNREADABLE, new_folder, save_png, upload_path
-from ui.server.gate import PICTURES, Priority
 from ui.server.problems import explain
+from ui.server.queue import PICTURES, Priority
 from ui.server.turns import Part, Turn
-from ui.settings import MODEL_QUEUE, RUNS
+from ui.settings import RUNS
 
 if TYPE_CHECKING:
     from causalclip.evidence.comparison import Comparison
@@ -67,9 +67,10 @@ class CompareParts:
                 for before in ticket.waits():
                     turn.check()
                     yield {self.answer: card.queued(before)}
-                yield self._found(*compared(str(paths[0]), str(paths[1])))
+                shown = self._found(*compared(str(paths[0]), str(paths[1])))
         except Exception as error:
-            yield self.cleared(card.failure(*explain(error)))
+            shown = self.cleared(card.failure(*explain(error)))
+        yield shown
 
     def _found(self, found: Comparison, a: LoadedImage, b: LoadedImage) -> Updates:
         from causalclip.report.comparison import notes, save_report
@@ -151,7 +152,7 @@ def add_compare(pictures: list[gr.Image], explored: list[gr.State]) -> ComparePa
     changed = [event for picture in pictures for event in (picture.upload, picture.clear)]
     part.off(changed, parts.cleared, outputs=parts.shown)
     told = gr.JSON(visible=False)
-    gr.on([], compare, pictures, told, preprocess=False, api_name="compare", **MODEL_QUEUE)
+    gr.on([], compare, pictures, told, preprocess=False, api_name="compare", **RUNS)
     return parts
 
 

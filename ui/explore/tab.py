@@ -26,8 +26,8 @@ from ui.explore import view as explorer_view
 from ui.explore.compare import add_compare
 from ui.folding import folded
 from ui.server.files import named, new_folder, picture_input, save_png, shown_copy, upload_path
-from ui.server.gate import MODEL, Priority
 from ui.server.problems import explain
+from ui.server.queue import MODEL, Priority
 from ui.server.turns import Part, Turn
 from ui.settings import KEPT, OPACITY, PRIVATE, PROMISE, RUNS, Carried, placeholder
 
@@ -108,6 +108,7 @@ class ExplorerTab:
             yield self.cleared(pane)
             return
         yield self.cleared(pane, card.looking(named(path)))
+        failed: Updates = {}
         try:
             with MODEL.ask(Priority.VERDICT) as ticket:
                 for before in ticket.waits():
@@ -118,7 +119,9 @@ class ExplorerTab:
         except Exception as error:
             turn.check()  # of a page that was closed, the files are gone: that is no error
             failed = self.cleared(pane, card.failure(*explain(error)))
-            yield failed | ({pane.picture: None} if isinstance(error, ImageError) else {})
+            failed |= {pane.picture: None} if isinstance(error, ImageError) else {}
+        if failed:
+            yield failed
             return
         copy = shown_copy(loaded)
         yield self._explored(pane, Explored(drawing, path), settings) | ({pane.picture: copy} if copy else {})

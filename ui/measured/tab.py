@@ -1,6 +1,8 @@
-"""The tab "How good is it?": drawn when it is opened, from the files that are there then."""
+"""The tab "How good is it?": drawn once in each language, when it is first opened."""
 
 from __future__ import annotations
+
+from functools import cache
 
 import gradio as gr
 
@@ -13,12 +15,13 @@ from ui.settings import PRIVATE
 def build_measured_tab(tab: gr.Tab) -> gr.HTML:
     """Builds the content of `tab` inside the current Blocks."""
     content = gr.HTML(f"<p>{_('The measurements are being read.')}</p>", elem_id="measured")
-    tab.select(_page, None, content, queue=False, **PRIVATE)
+    tab.select(lambda: _page_in(current()), None, content, queue=False, **PRIVATE)
     return content
 
 
-def _page() -> str:
+@cache
+def _page_in(language: str) -> str:
     """The tables, which are in English whatever the page's language is."""
-    if current() == ENGLISH:
+    if language == ENGLISH:
         return page()
     return f"<p>{_('These tables are in English.')}</p><div lang='en' dir='ltr'>{page()}</div>"

@@ -14,8 +14,8 @@ from causalclip.languages import _
 from causalclip.pictures.formats import ImageError, ImageTooLarge, UnsupportedImage
 from ui.programs.form import Sent, read_form
 from ui.server.doors.answers import FULL, Refused, place
-from ui.server.gate import PICTURES, Priority, gated
 from ui.server.problems import explain
+from ui.server.queue import PICTURES, Priority, queue_detector
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
@@ -52,7 +52,7 @@ class Examine:
         from causalclip.evidence.examination import examine
 
         with PICTURES.enter(Priority.VERDICT):
-            return examine(sent.picture, gated(self._detector()), stability=sent.stability)
+            return examine(sent.picture, queue_detector(self._detector()), stability=sent.stability)
 
 
 def wants_report(accept: str) -> bool:

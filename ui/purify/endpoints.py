@@ -16,7 +16,8 @@ from purifier.models import Models
 from purifier.names import EMBEDDED
 from ui.purify.problems import reason
 from ui.server.files import UNREADABLE, save_png, upload_path
-from ui.settings import MODEL_QUEUE
+from ui.server.queue import ATTACKS, MODEL, PICTURES, Priority
+from ui.settings import RUNS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,7 +47,7 @@ def add_endpoints(models: Models, picture: gr.Image) -> None:
         (api.ask, [picture, question, eye], [facts], "ask"),
     ]
     for function, inputs, outputs, name in wired:
-        gr.on([], function, inputs, outputs, preprocess=False, api_name=name, **MODEL_QUEUE)
+        gr.on([], function, inputs, outputs, preprocess=False, api_name=name, **RUNS)
 
 
 class PurifyApi:
@@ -65,8 +66,9 @@ class PurifyApi:
         """
         with _sentences(self.models):
             pixels, taken = _pixels(picture), _steps(steps)
-            started = time.perf_counter()
-            purified = self.models.purify(pixels, taken, always=bool(always))
+            with MODEL.enter(Priority.ATTACK):
+                started = time.perf_counter()
+                purified = self.models.purify(pixels, taken, always=bool(always))
             facts = {"seconds": round(time.perf_counter() - started, 3), "steps": taken}
             return _file(purified, "purified"), facts
 
@@ -89,21 +91,24 @@ class PurifyApi:
         as take 20 seconds by what a step was measured to cost. Returns the attacked picture as PNG; success, before,
         after, linf, steps done.
         """
-        with _sentences(self.models):
+        with _sentences(self.models), ATTACKS.enter(Priority.ATTACK):
             return self._attack(_pixels(picture), attack, eps, steps, objective, question, target, seed)
 
     def _attack(self, pixels: Tensor, attack: str, eps: float, steps: float, *aimed: Any) -> tuple[str, dict[str, Any]]:
         from purifier.aims import make_aim
-        from purifier.attacks import linf, run_attack
+        from purifier.attacks import attack_steps, linf
         from purifier.exhibit import LONGEST, make_attack
         from purifier.pace import within
 
         objective, question, target, seed = aimed
         wished = make_attack(attack, eps or 0, int(steps or 0), int(seed or 0))
-        aim = make_aim(self.models, pixels, objective, question=question or None, target=target or None)
-        chosen = within(self.models, EMBEDDED, objective, wished, pixels, LONGEST)
-        moved = run_attack(chosen, pixels, aim.objective)
-        after = aim.say(moved)
+        with MODEL.enter(Priority.ATTACK) as place:
+            aim = make_aim(self.models, pixels, objective, question=question or None, target=target or None)
+            chosen = within(self.models, EMBEDDED, objective, wished, pixels, LONGEST)
+            for best in attack_steps(chosen, pixels, aim.objective):
+                place.give_way()
+                moved = best.rounded()
+            after = aim.say(moved)
         done = 1 if attack == "fgsm" else chosen.steps
         facts = {"success": aim.reached(after), "before": aim.before, "after": after, "steps": done}
         return _file(moved, "attacked"), facts | {"linf": round(float(linf(moved, pixels)), 2)}
@@ -116,10 +121,11 @@ class PurifyApi:
         """
         with _sentences(self.models):
             pixels, speaker = _pixels(picture), self.models.speaker(eye=bool(eye))
-            said: dict[str, Any] = {"caption": speaker.caption(pixels)[0].text}
-            if question.strip():
-                answer = speaker.answer(pixels, question)[0]
-                said |= {"answer": answer.text, "confidence": round(answer.confidence, 4), "sure": answer.sure}
+            with MODEL.enter(Priority.ATTACK):
+                said: dict[str, Any] = {"caption": speaker.caption(pixels)[0].text}
+                if question.strip():
+                    answer = speaker.answer(pixels, question)[0]
+                    said |= {"answer": answer.text, "confidence": round(answer.confidence, 4), "sure": answer.sure}
             return said
 
 
@@ -150,7 +156,8 @@ def _pixels(picture: dict[str, Any] | None) -> Tensor:
     path = upload_path(picture)
     if path is None:
         raise gr.Error(_("Send a picture."), title=_(UNREADABLE), print_exception=False)
-    return to_tensor(load_image(path).pixels)
+    with PICTURES.enter(Priority.ATTACK):
+        return to_tensor(load_image(path).pixels)
 
 
 def _file(pixels: Tensor, name: str) -> str:

@@ -22,7 +22,7 @@ from ui.purify import examples, facts, parts, words
 from ui.purify.endpoints import add_endpoints
 from ui.purify.problems import reason
 from ui.server.files import picked, picture_input, save_png, upload_path
-from ui.server.gate import ATTACKS, MODEL, PICTURES, Priority, Ticket
+from ui.server.queue import ATTACKS, MODEL, PICTURES, Place, Priority
 from ui.server.turns import Part, Turn
 from ui.settings import KEPT, PICK, PROMISE, RUNS, Carried, placeholder
 
@@ -151,12 +151,15 @@ class PurifyTab:
                     pixels = load_image(path).pixels
                     check_size(pixels)  # here, as others hold no large picture while they wait for the model
                 yield from self._stages(turn, pixels, settings, attacked=attacked)
+            return
         except Exception as error:
             turn.check()  # of a page that was closed, the files are gone: that is no error
             failed = {self.status: words.failure(*reason(error))}
-            yield self.cleared() | failed | {self.picture: None} if isinstance(error, ImageError) else failed
+            failed = self.cleared() | failed | {self.picture: None} if isinstance(error, ImageError) else failed
+            pixels = None
+        yield failed  # once the error is gone, and with it the pixels that its traceback holds
 
-    def _queued(self, turn: Turn, ticket: Ticket) -> Iterator[Updates]:
+    def _queued(self, turn: Turn, ticket: Place) -> Iterator[Updates]:
         """Until the ticket is in, how many go in before it."""
         for before in ticket.waits():
             yield {self.status: queued(before)}

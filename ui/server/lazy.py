@@ -11,7 +11,7 @@ from PIL import Image
 
 from causalclip.languages import N_, _
 from causalclip.profile import BadProfile, Profile, read_profile
-from ui.server.turns import current_session
+from ui.server.queue import current_session
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector

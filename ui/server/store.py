@@ -22,7 +22,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui.server.turns import current_session
+from ui.server.queue import current_session
 
 PREFIX, LOOSE = "from-", "?"
 GRACE = 45.0  # seconds that a page's upload is kept while nothing uses it: a page that is open says that it does

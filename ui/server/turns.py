@@ -17,7 +17,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 import gradio as gr
-from gradio.context import LocalContext
+
+from ui.server.queue import current_session
 
 # Numbers grow in the order in which a person acts, whatever order requests and answers arrive in. The page keeps each
 # part's newest one: an answer that comes late would put an older one into the hidden field.
@@ -220,12 +221,6 @@ def forget_turns(session: str) -> None:
     """Ends all runs of a session: they show nothing more."""
     with _turning:
         _turns.pop(session, None)
-
-
-def current_session() -> str | None:
-    """The session whose event is being answered."""
-    request = LocalContext.request.get(None)
-    return request.session_hash if request else None
 
 
 def _current(part: str, number: str) -> Turn | None:

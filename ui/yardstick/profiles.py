@@ -13,8 +13,8 @@ from causalclip.profile import BadProfile, Profile, parse_profile
 from ui.server.files import upload_paths
 from ui.server.lazy import Held
 from ui.server.problems import explain
+from ui.server.queue import FILES, Priority, current_session
 from ui.server.store import STORE
-from ui.server.turns import current_session
 
 LARGEST = 2**20  # bytes of a profile's file; one of 10,000 photographs takes half of it
 TOO_LARGE = N_("This profile has more than 1 MB. Whoever runs the app can set it for all, as CAUSALCLIP_PROFILE.")
@@ -62,7 +62,8 @@ class Profiles:
                 data = file.read(LARGEST + 1)
             if len(data) > LARGEST:
                 return _say(_(TOO_LARGE)), None
-            return self.use(parse_profile(data)), None
+            with FILES.enter(Priority.BATCH):
+                return self.use(parse_profile(data)), None
         except BadProfile as error:
             return _say(str(error)), None
         finally:

@@ -16,11 +16,11 @@ from causalclip.pictures.formats import ENDINGS, ImageError, names, sizes
 from causalclip.pictures.loading import read_file
 from causalclip.promise import PROMISES, needed
 from ui.server.files import files_input, new_folder, upload_paths
-from ui.server.gate import PICTURES, Priority, gated
 from ui.server.lazy import Held
 from ui.server.problems import explain
+from ui.server.queue import FILES, PICTURES, Priority, current_session, queue_detector
 from ui.server.store import STORE
-from ui.server.turns import Part, Turn, current_session
+from ui.server.turns import Part, Turn
 from ui.settings import KEPT, PRIVATE
 from ui.yardstick.chooser import KINDS, chooser, script
 from ui.yardstick.kept import MOST, Archive
@@ -71,17 +71,18 @@ class YardstickTab:
         paths, archive, session = upload_paths(payload), archive or Archive(), current_session() or ""
         try:
             detector = self.detector.own()
-            high, judge = detector.config.calibration.high, gated(detector, verdict=Priority.BATCH, check=turn.check)
+            high = detector.config.calibration.high
+            judge = queue_detector(detector, verdict=Priority.BATCH, check=turn.check)
             for one in _one_by_one(_members(paths[: max(0, MOST - archive.judged)]), judge):
                 archive = archive.plus(one, generated=generated, high=high)
                 yield {self.status: _status(archive), self.archive: archive}
+            ended = None
         except Exception as error:
             turn.check()  # of a page that was closed, the files are gone: that is no error
-            yield {self.status: _status(archive, explain(error)[1], halt=True)}
-            return
+            ended = {self.status: _status(archive, explain(error)[1], halt=True)}
         finally:
             STORE.drop(session, paths)
-        yield self.drawn(archive.with_portion(), at_most)
+        yield ended or self.drawn(archive.with_portion(), at_most)
 
     def stopped(self, turn: Turn, archive: Archive | None, at_most: str) -> Iterator[Updates]:
         """Keeps what is done."""
@@ -117,14 +118,17 @@ class YardstickTab:
         if archive is None or not archive.real:
             return None
         path = new_folder("summary") / "summary.html"
-        path.write_text(as_page(**self._findings(archive, at_most)), encoding="utf-8", errors="replace")
+        with FILES.enter(Priority.BATCH):
+            page = as_page(**self._findings(archive, at_most))
+        path.write_text(page, encoding="utf-8", errors="replace")
         return str(path)
 
     def profile(self, archive: Archive | None, at_most: str) -> str | None:
         """The path of profile.json."""
         if archive is None or not archive.real:
             return None
-        return write_profile(archive.profile(self.detector.own(), share(at_most)), new_folder("profile"))
+        with FILES.enter(Priority.BATCH):
+            return write_profile(archive.profile(self.detector.own(), share(at_most)), new_folder("profile"))
 
     def _findings(self, archive: Archive, at_most: str) -> dict[str, Any]:
         from causalclip.yardstick.making import findings

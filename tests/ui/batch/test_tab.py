@@ -42,7 +42,7 @@ from ui.batch.table import draw_table
 from ui.batch.triage import ORDER, counts
 from ui.detect.searches import SITES, searches
 from ui.server.files import new_folder
-from ui.server.gate import Gate, Priority
+from ui.server.queue import FairQueue, Priority
 from ui.server.turns import take_turn
 
 
@@ -277,7 +277,7 @@ def test_time_left_is_of_those_that_are_not_done() -> None:
 def test_the_bar_moves_with_every_answer_and_the_place_in_the_queue_is_told(
     tab: BatchTab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    door = Gate(1)
+    door = FairQueue(1)
     monkeypatch.setattr("ui.batch.tab.PICTURES", door)
     first = door.enter(Priority.VERDICT)
     running = tab.run(take_turn("batch"), upload(a_png=encode(photo(), "PNG")))

@@ -17,7 +17,7 @@ from tests.makers.detectors import tiny_detector
 from tests.makers.keeping import until
 from tests.makers.pictures import encode, photo
 from ui.detect.tab import build_tab
-from ui.server.gate import MODEL, Priority
+from ui.server.queue import MODEL, Priority
 from ui.server.turns import take_turn
 
 VISITORS = 4
@@ -35,7 +35,7 @@ class Slow:
         if (
             self.asked.count("verdict") < VISITORS - 1
         ):  # one stays until the next one waits, however slow the machine is
-            assert until(lambda: any(ticket.order[0] == Priority.VERDICT for ticket in MODEL._waiting))
+            assert until(lambda: any(ticket.priority == Priority.VERDICT for ticket in MODEL._waiting))
         return self._look("verdict", 0.5, lambda: self._tiny.predict(pixels))
 
     def judge_all(self, pictures: list[np.ndarray], **options: Any) -> Any:

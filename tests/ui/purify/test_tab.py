@@ -27,7 +27,7 @@ from tests.makers.purifiers import fixed_gate, tiny_clip, tiny_models, tiny_puri
 from ui.purify import facts
 from ui.purify.problems import reason
 from ui.purify.tab import PurifyTab, build_tab
-from ui.server.gate import HELD, MODEL, PICTURES, Priority
+from ui.server.queue import HELD, MODEL, PICTURES, Priority
 from ui.server.turns import Superseded, take_turn
 
 QUESTION = "Is there a dog?"

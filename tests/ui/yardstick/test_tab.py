@@ -22,8 +22,8 @@ from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode
 from ui.heads import privacy
 from ui.server import lazy, pages
-from ui.server.gate import MODEL, PICTURES, Priority
 from ui.server.lazy import Held
+from ui.server.queue import MODEL, PICTURES, Priority
 from ui.server.store import STORE, uploads
 from ui.server.turns import take_turn
 from ui.yardstick.chooser import chooser, script

@@ -1,0 +1,155 @@
+"""The fair queue: the most urgent first, and of equals whoever has the fewest places."""
+
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from causalclip.evidence.stability import check_stability
+from tests.conftest import HANGS
+from tests.makers.detectors import tiny_detector
+from tests.makers.pictures import photo
+from ui.server.queue import MODEL, Client, FairQueue, Place, Priority, asking, queue_detector
+
+
+def drain(queue: FairQueue, places: dict[str, Place]) -> list[str]:
+    """The names of the places in the order in which they are let in, each leaving before the next."""
+    went: list[str] = []
+    while left := [name for name in places if name not in went]:
+        (admitted,) = [name for name in left if queue.admitted(places[name], 0)]
+        went.append(admitted)
+        queue.leave(places[admitted])
+    return went
+
+
+def ask(queue: FairQueue, address: str, session: str = "", priority: Priority = Priority.VERDICT) -> Place:
+    token = asking.set(Client(address, session))
+    try:
+        return queue.ask(priority)
+    finally:
+        asking.reset(token)
+
+
+def test_the_urgent_go_first_and_equals_in_order() -> None:
+    queue = FairQueue()
+    inside = queue.enter(Priority.ATTACK)
+    wishes = [Priority.STABILITY, Priority.VERDICT, Priority.ATTACK, Priority.VERDICT]
+    places = {str(i): ask(queue, str(i), priority=priority) for i, priority in enumerate(wishes)}
+    assert [queue.before(place) for place in places.values()] == [3, 1, 4, 2]
+    queue.leave(inside)
+    assert drain(queue, places) == ["1", "3", "0", "2"]
+
+
+def test_sixteen_places_of_one_address_are_one_place_to_others() -> None:
+    queue = FairQueue()
+    inside = ask(queue, "192.0.2.1")
+    places = {f"crowd {i}": ask(queue, "192.0.2.1", f"page {i}") for i in range(16)}
+    places |= {"first": ask(queue, "192.0.2.2", "a"), "second": ask(queue, "192.0.2.3", "b")}
+    assert queue.before(places["first"]) == 1
+    queue.leave(inside)
+    assert drain(queue, places)[:4] == ["first", "second", "crowd 0", "crowd 1"]
+
+
+def test_at_one_address_pages_take_turns() -> None:
+    queue = FairQueue()
+    inside = ask(queue, "192.0.2.9")
+    places = {f"a{i}": ask(queue, "192.0.2.1", "a") for i in range(3)} | {"b": ask(queue, "192.0.2.1", "b")}
+    queue.leave(inside)
+    assert drain(queue, places) == ["a0", "b", "a1", "a2"]
+
+
+def test_one_address_leaves_a_place_for_others() -> None:
+    queue = FairQueue(2)
+    first, second = ask(queue, "192.0.2.1"), ask(queue, "192.0.2.1")
+    assert not queue.admitted(second, 0)
+    other = ask(queue, "192.0.2.2")
+    assert queue.admitted(other, 0)
+    queue.leave(first)
+    assert queue.admitted(second, 0)
+
+
+def test_a_long_attack_gives_way_between_its_steps() -> None:
+    queue, seen = FairQueue(), []
+    attack = ask(queue, "192.0.2.1", priority=Priority.ATTACK)
+    attack.give_way()
+    assert queue.admitted(attack, 0)
+    verdict = ask(queue, "192.0.2.2")
+
+    def judge() -> None:
+        with verdict:
+            list(verdict.waits())
+            seen.append("verdict")
+
+    judging = threading.Thread(target=judge)
+    judging.start()
+    attack.give_way()
+    assert seen == ["verdict"]
+    assert queue.admitted(attack, 0)
+    judging.join(HANGS)
+
+
+def test_one_that_gives_up_makes_room() -> None:
+    queue = FairQueue(2)
+    with queue.enter(Priority.VERDICT), queue.enter(Priority.VERDICT):
+        with queue.ask(Priority.VERDICT) as waiting:
+            assert next(waiting.waits(0.01)) == 2
+        last = queue.ask(Priority.ATTACK)
+        assert queue.before(last) == 2
+    assert list(last.waits()) == []
+    queue.leave(last)
+
+
+def test_an_error_inside_lets_the_next_one_in() -> None:
+    queue = FairQueue()
+    with pytest.raises(ValueError, match="bad"), queue.enter(Priority.VERDICT):
+        raise ValueError("bad")
+    assert list(queue.ask(Priority.VERDICT).waits(0.01)) == []
+
+
+def test_a_verdict_overtakes_a_stability_check() -> None:
+    """The check of nine copies gives the model back between its looks."""
+    looks, first = [], threading.Event()
+    tiny = tiny_detector()
+
+    class Slow:
+        def judge_all(self, pictures: list[np.ndarray], **options: Any) -> Any:
+            looks.extend(["copy"] * len(pictures))
+            first.set()
+            time.sleep(0.05)
+            return tiny.judge_all(pictures, **options)
+
+        def predict(self, pixels: np.ndarray) -> Any:
+            looks.append("verdict")
+            return tiny.predict(pixels)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(tiny, name)
+
+    pixels, detector = photo(96, 72), queue_detector(Slow())  # type: ignore[arg-type]
+    check = threading.Thread(target=check_stability, args=(detector, pixels, tiny.predict(pixels)))
+    check.start()
+    assert first.wait(HANGS)
+    detector.predict(pixels)
+    check.join()
+    assert looks.count("copy") == 9
+    assert looks.index("verdict") < 4
+
+
+def test_a_check_that_is_not_wanted_any_more_ends_between_two_looks() -> None:
+    class Enough(Exception):
+        pass
+
+    looks = []
+
+    def check() -> None:
+        looks.append(1)
+        if len(looks) > 3:
+            raise Enough
+
+    tiny, pixels = tiny_detector(), photo(96, 72)
+    with pytest.raises(Enough):
+        check_stability(queue_detector(tiny, check=check), pixels, tiny.predict(pixels))
+    with MODEL.ask(Priority.ATTACK) as ticket:  # and the model is free
+        assert list(ticket.waits(0.01)) == []

@@ -1,0 +1,228 @@
+"""The fair queue: of those that wait, the most urgent goes in first, and of equals whoever has the fewest places.
+
+Gradio's own queue knows neither priorities nor visitors, so the page's events run side by side and wait here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
+from enum import IntEnum
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from gradio.context import LocalContext
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    import numpy as np
+
+    from causalclip.detector import Detector
+
+PATIENCE = 0.5  # seconds after which one that waits hears how many are before it
+TOGETHER = 3  # copies of a picture that are judged before the model is given back
+HELD = 2  # pictures that are decoded at once: one at the model, one on its way there
+REMEMBERED = 1000  # addresses and sessions of which it is known when they were last let in
+THIS_MACHINE = {"", "127.0.0.1", "::1"}  # one person, or nobody: nothing is reserved for others
+
+
+class Priority(IntEnum):
+    """What goes in first."""
+
+    VERDICT = 0
+    MAP = 1  # needs no model, but drawn beside it would keep others from their verdicts
+    BATCH = 2
+    STABILITY = 3
+    ATTACK = 4
+    YARDSTICK = 5
+
+
+class Client(NamedTuple):
+    """Who asks: an address, and the session of a page there."""
+
+    address: str = ""
+    session: str = ""
+
+
+NOBODY = Client()
+asking: ContextVar[Client] = ContextVar("asking", default=NOBODY)  # of calls that are no event of a page
+
+
+def current_session() -> str | None:
+    """The session whose event is being answered."""
+    request = LocalContext.request.get(None)
+    return request.session_hash if request else None
+
+
+def current_client() -> Client:
+    """Who has asked for what is being answered."""
+    request = LocalContext.request.get(None)
+    if request is None:
+        return asking.get()
+    client = getattr(request, "client", None)
+    return Client(client.host if client else "", request.session_hash or "")
+
+
+class FairQueue:
+    """Lets `width` places in at once.
+
+    The next is the smallest by (priority, places that its address has before it, when the address was last let in,
+    order of arrival), and among the places of one address so by session. Another machine never has all of the width,
+    so that one place is left for others while it works.
+    """
+
+    def __init__(self, width: int = 1) -> None:
+        self.width = width
+        self._changed = threading.Condition()
+        self._numbers = itertools.count()
+        self._waiting: list[Place] = []
+        self._inside: list[Place] = []
+        self._served: dict[Any, int] = {}  # address, or client -> when it was last let in
+
+    def ask(self, priority: Priority) -> Place:
+        """A place, to be used in a `with`: it waits from here on, and is in once its `waits` has ended."""
+        with self._changed:
+            place = Place(self, priority, current_client())
+            self._waiting.append(place)
+            self._admit()
+        return place
+
+    def enter(self, priority: Priority) -> Place:
+        """`ask`, and wait until it is in."""
+        place = self.ask(priority)
+        for _ in place.waits():
+            pass
+        return place
+
+    def before(self, place: Place) -> int:
+        """How many are in or go in before this one."""
+        with self._changed:
+            order = self._order()
+            return len(self._inside) + (order.index(place) if place in order else 0)
+
+    def admitted(self, place: Place, seconds: float) -> bool:
+        """Whether it is in, after so many seconds at most."""
+        with self._changed:
+            return self._changed.wait_for(lambda: place in self._inside, seconds)
+
+    def leave(self, place: Place) -> None:
+        """Makes room for the next; also for one that waits no longer."""
+        with self._changed:
+            for places in (self._waiting, self._inside):
+                if place in places:
+                    places.remove(place)
+            self._admit()
+
+    def is_wanted(self, place: Place) -> bool:
+        """Whether one that is more urgent than `place` waits."""
+        with self._changed:
+            return any(other.priority < place.priority for other in self._waiting)
+
+    def _order(self) -> list[Place]:
+        """Those that wait, the next first."""
+        by_session = self._ranked(self._waiting, key=lambda place: place.client)
+        return self._ranked(by_session, key=lambda place: place.client.address)
+
+    def _ranked(self, waiting: Iterable[Place], *, key: Callable[[Place], Any]) -> list[Place]:
+        """`waiting` in order, by what has the same key inside and earlier in `waiting`."""
+        had = Counter(key(place) for place in self._inside)
+        ranks: dict[Place, tuple[int, int, int]] = {}
+        for place in sorted(waiting, key=lambda place: place.priority):  # stable: an address's own order stays
+            ranks[place] = int(place.priority), had[key(place)], self._served.get(key(place), -1)
+            had[key(place)] += 1
+        return sorted(ranks, key=ranks.__getitem__)
+
+    def _admit(self) -> None:
+        for place in self._order():
+            address = place.client.address
+            share = self.width if address in THIS_MACHINE else max(1, self.width - 1)
+            theirs = sum(other.client.address == address for other in self._inside)
+            if len(self._inside) < self.width and theirs < share:
+                self._waiting.remove(place)
+                self._inside.append(place)
+                for served in (address, place.client):
+                    self._served.pop(served, None)
+                    self._served[served] = next(self._numbers)
+        while len(self._served) > REMEMBERED:
+            del self._served[next(iter(self._served))]
+        self._changed.notify_all()
+
+
+class Place:
+    """A place before or inside a queue."""
+
+    def __init__(self, queue: FairQueue, priority: Priority, client: Client) -> None:
+        self._queue, self.priority, self.client = queue, priority, client
+
+    def waits(self, seconds: float = PATIENCE) -> Iterator[int]:
+        """Yields, every so many seconds until it is in, how many go in before it."""
+        while not self._queue.admitted(self, seconds):
+            yield self._queue.before(self)
+
+    def give_way(self) -> None:
+        """Lets those in that are more urgent, and waits until it is in again; to be called between two steps."""
+        if self._queue.is_wanted(self):
+            self._queue.leave(self)
+            with self._queue._changed:
+                self._queue._waiting.append(self)
+                self._queue._admit()
+            for _ in self.waits():
+                pass
+
+    def __enter__(self) -> Place:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._queue.leave(self)
+
+
+MODEL = FairQueue()
+PICTURES = FairQueue(HELD)
+FILES = FairQueue(2)  # what a file says, parts that are cut, profiles, reports: seconds, without the model
+ATTACKS = FairQueue(HELD)  # runs of Purify, which take long and hold small pictures: nobody else waits for one to end
+
+
+class _QueuedDetector:
+    """A detector whose every look at a picture, or at a few copies of one, waits for the model."""
+
+    def __init__(self, detector: Detector, verdict: Priority, check: Callable[[], None]) -> None:
+        self._detector, self._verdict, self._check = detector, verdict, check
+
+    def predict(self, pixels: np.ndarray) -> Any:
+        return self._alone(self._verdict, lambda: self._detector.predict(pixels))
+
+    def judge(self, pixels: np.ndarray) -> Any:
+        return self._alone(self._verdict, lambda: self._detector.judge(pixels))
+
+    def judge_all(self, pictures: Iterable[np.ndarray], **options: Any) -> list[Any]:
+        found, left = [], iter(pictures)
+        while few := list(itertools.islice(left, TOGETHER)):
+            found += self._alone(Priority.STABILITY, partial(self._detector.judge_all, few, **options))
+        return found
+
+    def _alone(self, priority: Priority, look: Callable[[], Any]) -> Any:
+        self._check()
+        with MODEL.enter(priority):
+            self._check()
+            return look()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._detector, name)
+
+
+def queue_detector(
+    detector: Detector, *, verdict: Priority = Priority.VERDICT, check: Callable[[], None] = lambda: None
+) -> Detector:
+    """The detector, which gives the model back between its looks: re-encoded copies wait behind anybody's verdict.
+
+    Args:
+        verdict: how urgent a whole verdict is.
+        check: called before each picture; ends the work by what it raises.
+    """
+    return cast("Detector", _QueuedDetector(detector, verdict, check))
