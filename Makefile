@@ -1,4 +1,4 @@
-# make app: run the app.   make test: everything that must be green.   make quick: before a commit, in under a minute.
+# make app: run the app.   make test: style, types and the quick suite, before a commit.   make test-all: everything.
 PYTHON ?= python3
 BIN := .venv/bin
 # Many processes of tests read what the first has compiled, wherever that is switched off.
@@ -17,8 +17,9 @@ MIRRORS ?=
 
 # Processes of tests: one more than two cores have, for many tests wait.
 WORKERS ?= 3
+SUITE ?= not ray and not full
 
-.PHONY: app test types suite quick new test-archive data detector screenshot space redteam lock
+.PHONY: app test test-all types suite test-archive data detector screenshot space redteam lock
 
 app: .venv/.app
 	$(BIN)/python app.py
@@ -29,22 +30,17 @@ test: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(MAKE) --jobs 2 types suite
 
+# Everything, Ray and slow tests included.
+test-all:
+	$(MAKE) test SUITE="not ray"
+	$(MAKE) test-archive
+
 types: .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
 suite: .venv/.dev
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 10 -r fER
-
-# What is new since the last commit; SINCE=main is what is new on a branch.
-SINCE ?= HEAD
-quick: .venv/.dev
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(MAKE) --jobs 2 types new
-
-new: .venv/.dev
-	$(BIN)/python -m scripts.quick $(SINCE)
+	$(BIN)/pytest -m "$(SUITE)" -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 10 -r fER
 
 # An archive on a local Ray: made whole, killed, and resumed.
 test-archive: .venv/.dev
@@ -82,7 +78,7 @@ screenshot: .venv/.dev
 	$(BIN)/pip install --quiet --requirement requirements.txt
 	touch $@
 
-.venv/.dev: $(wildcard requirements*.txt) scripts/torch_build.py scripts/install.py | .venv/bin/python
+.venv/.dev: $(wildcard requirements*.txt) scripts/torch_build.py | .venv/bin/python
 	$(BIN)/python scripts/torch_build.py
-	$(BIN)/python scripts/install.py requirements-dev.txt
+	$(BIN)/pip install --quiet --requirement requirements-dev.txt
 	touch $@ .venv/.app

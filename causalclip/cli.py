@@ -6,39 +6,74 @@ import json
 import sys
 from collections.abc import Callable
 from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from tqdm import tqdm
+from typer.core import TyperGroup
 
-from causalclip.archive.command import archive
+from causalclip.cli_helpers import (
+    DONE,
+    PROFILE,
+    REFUSED,
+    TABLE,
+    Lang,
+    check_language,
+    held_to,
+    load_detector,
+    told,
+    walk,
+)
 from causalclip.clip.places import WeightsMissing, detector_folder
-from causalclip.codes import DONE, REFUSED, TABLE
-from causalclip.dataset.command import data
 from causalclip.evidence.words import NO_ANSWER, WHAT_TO_DO, WHY_NO_ANSWER, score_texts
 from causalclip.languages import N_, _, ended, speaking
-from causalclip.languages.names import ENGLISH
-from causalclip.languages.option import Lang, check_language
+from causalclip.languages.locale import ENGLISH
 from causalclip.pictures.crop import read_box
 from causalclip.pictures.formats import ACCEPTED, ImageError, sniff
 from causalclip.pictures.plaintext import spelt
 from causalclip.profile import BadProfile
-from causalclip.report.comparison import compare
-from causalclip.running import PROFILE, held_to, load_detector, told, walk
-from causalclip.yardstick.command import calibrate
 
 if TYPE_CHECKING:  # seconds of imports, which a wrong name or path need not wait for
     from causalclip.detector import Detector
     from causalclip.evidence.examination import Examination
 
+ELSEWHERE = {  # commands whose modules are imported only for them: name -> module, function, --help's last lines
+    "archive": ("causalclip.archive.command", "archive", None),
+    "calibrate": ("causalclip.yardstick.command", "calibrate", TABLE),
+    "compare": ("causalclip.report.comparison", "compare", TABLE),
+    "data": ("causalclip.dataset.command", "data", None),
+}
+
+
+class Commands(TyperGroup):
+    """The commands of this module, and those of ELSEWHERE."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*ELSEWHERE, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: Any, name: str) -> Any:
+        if name not in ELSEWHERE:
+            return super().get_command(ctx, name)
+        module, function, epilog = ELSEWHERE[name]
+        found = getattr(import_module(module), function)
+        commands = found if isinstance(found, typer.Typer) else typer.Typer(add_completion=False)
+        if found is not commands:
+            commands.command(epilog=epilog)(found)
+        command = typer.main.get_command(commands)
+        command.name = name
+        return command
+
+
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__, epilog=TABLE
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help=__doc__,
+    epilog=TABLE,
 )
-app.command()(archive)
-app.command(epilog=TABLE)(calibrate)
-app.command(epilog=TABLE)(compare)
-app.add_typer(data, name="data")
 Model = Annotated[str, typer.Option(help="A folder, or a name in assets/models.")]
 Manifest = Annotated[
     Path,

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from causalclip.cli_helpers import REFUSED, STOPPED, TABLE
 from causalclip.clip.places import WeightsMissing
-from causalclip.codes import REFUSED, STOPPED, TABLE
 from causalclip.pictures.formats import MAX_BYTES, MIN_SIDE, NAMES
 from causalclip.pictures.loading import ImageError, load_image
 from purifier import commands

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from causalclip.languages import N_, _
-from causalclip.places import shipped_folder
+from causalclip.paths import shipped_folder
 from purifier.names import EMBEDDED, OTHER
 from purifier.zerogpu import on_a_lent_card
 

@@ -19,7 +19,7 @@ from jinja2.ext import babel_extract
 
 from causalclip.languages import LANGUAGES
 from causalclip.languages.catalogues import FOLDER
-from causalclip.languages.names import ENGLISH
+from causalclip.languages.locale import ENGLISH
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = "causalclip", "ui", "purifier"

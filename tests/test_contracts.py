@@ -75,6 +75,17 @@ TENSORS = {  # folder: how many, and the first digits of the SHA-256 of their na
     "vlm-eye": (124, "c75afae7e62bb599"),
 }
 ENTERED = {"page": (69, 40), "detect": (73, 30), "purify": (52, 30)}  # files today, and the aim
+WITHOUT_GRADIO = """
+import gc, importlib, pkgutil, sys
+gc.disable()  # what is imported stays
+sys.modules["gradio"] = sys.modules["gradio_client"] = None  # as if neither were installed
+import causalclip, purifier
+assert "torch" not in sys.modules
+assert causalclip.__all__ == ["Detector", "examine_file", "load_image"]
+for package in (causalclip, purifier):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(module.name)
+"""
 ERRORS = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
 EXAMINATION = (
     *("band", "probability", "low", "high", "sha256", "width", "height", "cautions"),
@@ -217,9 +228,9 @@ def test_the_schema_of_an_examination() -> None:
 
 def leaves(command: Any, name: str = "") -> Iterator[tuple[str, str]]:
     """Every command below one, with its arguments and options."""
-    if hasattr(command, "commands"):
-        for below, inner in command.commands.items():
-            yield from leaves(inner, f"{name} {below}".strip())
+    if hasattr(command, "list_commands"):
+        for below in command.list_commands(None):
+            yield from leaves(command.get_command(None, below), f"{name} {below}".strip())
     else:
         options = [[*p.opts, *p.secondary_opts] if p.param_type_name == "option" else [p.name] for p in command.params]
         yield name, " ".join(chain.from_iterable(options))
@@ -283,6 +294,12 @@ def test_tensors_of_the_weights() -> None:
     assert {
         name: (len(lines), hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]) for name, lines in found.items()
     } == TENSORS
+
+
+@pytest.mark.full
+def test_the_packages_below_the_page_work_without_gradio_and_import_little() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT_GRADIO], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.full

@@ -16,7 +16,7 @@ import gradio as gr
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from causalclip.languages import N_, _, best, current, is_rtl, speaking
-from causalclip.languages.names import ENGLISH
+from causalclip.languages.locale import ENGLISH
 from ui.server.doors.answers import header
 
 PARAMETER = "lang"  # of an address

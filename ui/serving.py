@@ -10,8 +10,8 @@ import gradio as gr
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from causalclip.paths import shipped_folder
 from causalclip.pictures.formats import MAX_BYTES
-from causalclip.places import shipped_folder
 from ui.languages import Languages
 from ui.server import inline
 from ui.server.doors import uploads

@@ -10,12 +10,11 @@ from tqdm import tqdm
 
 from causalclip.archive.identity import identity
 from causalclip.archive.problems import ArchiveProblem
+from causalclip.cli_helpers import PROFILE, Lang, check_language, held_to
 from causalclip.clip.places import WeightsMissing, detector_folder
 from causalclip.languages import N_, _, number, speaking
-from causalclip.languages.names import ENGLISH
-from causalclip.languages.option import Lang, check_language
+from causalclip.languages.locale import ENGLISH
 from causalclip.profile import BadProfile, Profile
-from causalclip.running import PROFILE, held_to
 
 PART = 200  # pictures a part: so many at most are judged again after a kill
 NEEDS = N_("An archive needs Ray: {command}.")

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from causalclip.places import shipped_folder
+from causalclip.paths import shipped_folder
 
 ASSETS = shipped_folder("assets") / "models"
 

@@ -10,13 +10,17 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from causalclip.codes import REFUSED, STOPPED
+from causalclip.cli_helpers import REFUSED, STOPPED
 from causalclip.dataset.sites import SITES, read_sites, write_sites
 from causalclip.dataset.table import PICTURES, BadTable, read_table, write_table
 
 ENOUGH = 0.97  # of the rows that were asked for
 CARD = Path("data/README.md")
-data = typer.Typer(no_args_is_help=True, help="The data set by reference: which picture of which public repository.")
+data = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="The data set by reference: which picture of which public repository.",
+)
 Table = Annotated[Path, typer.Option(help="The table of pictures.")]
 Sites = Annotated[Path, typer.Option(help="The table of owners.")]
 Reserved = Annotated[

@@ -12,7 +12,7 @@ from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 from causalclip.languages import N_, _, number
-from causalclip.places import shipped_folder
+from causalclip.paths import shipped_folder
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.ndimage import label, uniform_filter
 
 from causalclip.evidence.traces import Traces, cell_of, read_traces
-from causalclip.places import shipped_folder
+from causalclip.paths import shipped_folder
 
 FOLDER = shipped_folder("assets") / "models" / "parts"
 MAX_PIXELS = 12_000_000  # that are read: of larger pictures the middle

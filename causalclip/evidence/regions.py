@@ -17,7 +17,7 @@ import numpy as np
 from causalclip.evidence.cautions import LOW_QUALITY
 from causalclip.evidence.words import NO_ANSWER
 from causalclip.languages import N_, _
-from causalclip.places import shipped_folder
+from causalclip.paths import shipped_folder
 
 if TYPE_CHECKING:  # what looks for parts brings OpenCV and SciPy, which the page need not wait for
     from causalclip.detector import Detection

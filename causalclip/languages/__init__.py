@@ -4,8 +4,21 @@ The language is a context variable: who answers a request sets it once, with `sp
 """
 
 from causalclip.languages.catalogues import N_, _, ngettext, quoted
-from causalclip.languages.formats import any_of, day, decimal, ended, figure, in_turn, moment, number
-from causalclip.languages.names import LANGUAGES, best, current, is_rtl, speaking
+from causalclip.languages.locale import (
+    LANGUAGES,
+    any_of,
+    best,
+    current,
+    day,
+    decimal,
+    ended,
+    figure,
+    in_turn,
+    is_rtl,
+    moment,
+    number,
+    speaking,
+)
 
 __all__ = [
     "LANGUAGES",

@@ -7,9 +7,8 @@ from functools import lru_cache
 from gettext import GNUTranslations, NullTranslations
 from unicodedata import bidirectional
 
-from causalclip.languages.formats import number
-from causalclip.languages.names import ENGLISH, current, is_rtl
-from causalclip.places import shipped_folder
+from causalclip.languages.locale import ENGLISH, current, is_rtl, number
+from causalclip.paths import shipped_folder
 
 FOLDER = shipped_folder("assets") / "languages"
 ISOLATE, END = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"

@@ -14,7 +14,7 @@ from matplotlib.image import AxesImage
 from PIL import Image
 
 from causalclip.languages import N_, _, in_turn, number, speaking
-from causalclip.languages.names import ENGLISH
+from causalclip.languages.locale import ENGLISH
 
 if TYPE_CHECKING:
     from causalclip.clip.views import Kind

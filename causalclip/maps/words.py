@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from causalclip.languages import N_, _, decimal, number
 from causalclip.maps.heatmap import placed, unplaced
 from causalclip.maps.reliability import unknown_share
-from causalclip.places import shipped_folder
+from causalclip.paths import shipped_folder
 
 if TYPE_CHECKING:
     import numpy as np

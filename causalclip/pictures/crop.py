@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from causalclip.languages import N_, _, number, speaking
-from causalclip.languages.names import ENGLISH
+from causalclip.languages.locale import ENGLISH
 from causalclip.pictures.formats import MIN_SIDE, ImageTooSmall
 from causalclip.pictures.loading import LoadedImage
 

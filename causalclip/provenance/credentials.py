@@ -11,10 +11,10 @@ from itertools import islice
 from typing import Any, Literal
 
 from causalclip.languages import N_, _
+from causalclip.paths import shipped_folder
 from causalclip.pictures.formats import Format, ImageError
 from causalclip.pictures.headers import png_chunks
 from causalclip.pictures.plaintext import clean
-from causalclip.places import shipped_folder
 from causalclip.provenance.sourcetypes import SourceType, source_type
 
 State = Literal["none", "trusted", "unknown signer", "invalid", "unvalidated", "elsewhere", "unreadable"]

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from PIL import Image
 
-from causalclip.codes import DONE, REFUSED, STOPPED
+from causalclip.cli_helpers import DONE, REFUSED, STOPPED, Lang, check_language
 from causalclip.languages import N_, _, current, is_rtl, moment, speaking
-from causalclip.languages.names import ENGLISH
-from causalclip.languages.option import Lang, check_language
+from causalclip.languages.locale import ENGLISH
 from causalclip.pictures.formats import ACCEPTED, ImageError
 from causalclip.pictures.plaintext import spelt
 from causalclip.report.drawing import draw_boxes

@@ -29,8 +29,8 @@ from causalclip.evidence.words import NO_ANSWER, WHY_NO_ANSWER, score_texts
 from causalclip.languages import N_, _, current, decimal, ended, in_turn, is_rtl, moment, number
 from causalclip.maps import words
 from causalclip.maps.reliability import unknowable
+from causalclip.paths import shipped_folder
 from causalclip.pictures.plaintext import clean
-from causalclip.places import shipped_folder
 from causalclip.provenance.reading import CAVEAT, history_words
 from causalclip.report import panels
 from causalclip.report.card import ICON, MEANING, SIGN, UNSTABLE

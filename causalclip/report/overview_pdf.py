@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from causalclip.evidence.headline import tone_of
 from causalclip.languages import _, is_rtl
 from causalclip.languages.catalogues import END, ISOLATE
-from causalclip.places import shipped_folder
+from causalclip.paths import shipped_folder
 from causalclip.report.card import SIGN
 from causalclip.report.overview import METHOD, Overview
 

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from tqdm import tqdm
 
+from causalclip.cli_helpers import DONE, REFUSED, Lang, check_language, load_detector, told, walk
 from causalclip.clip.places import WeightsMissing, detector_folder
-from causalclip.codes import DONE, REFUSED
 from causalclip.languages import N_, _, number, speaking
-from causalclip.languages.names import ENGLISH
-from causalclip.languages.option import Lang, check_language
+from causalclip.languages.locale import ENGLISH
 from causalclip.pictures.formats import ACCEPTED, ImageError
 from causalclip.pictures.plaintext import spelt
-from causalclip.running import load_detector, told, walk
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector

@@ -14,7 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from causalclip.cli import app
-from causalclip.codes import MEANINGS
+from causalclip.cli_helpers import MEANINGS
 from causalclip.detector import Detector
 from causalclip.evidence.headline import ANSWERS
 from causalclip.evidence.regions import UNKNOWN, WHY_UNKNOWN

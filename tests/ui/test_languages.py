@@ -8,7 +8,7 @@ import pytest
 from gradio_client import Client, handle_file
 
 from causalclip.languages import LANGUAGES, _, speaking
-from causalclip.languages.names import RIGHT_TO_LEFT
+from causalclip.languages.locale import RIGHT_TO_LEFT
 from tests.makers.pictures import encode, photo
 from ui.languages import mark
 

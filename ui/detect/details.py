@@ -17,7 +17,7 @@ from causalclip.languages import N_, _, any_of, decimal, figure, in_turn, ngette
 from causalclip.maps import words
 from causalclip.maps.heatmap import lay, picture_map, placed, seen, unplaced
 from causalclip.maps.overlay import SCALE
-from causalclip.places import shipped_folder
+from causalclip.paths import shipped_folder
 from ui.detect import searches
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from causalclip.languages import N_, _
-from causalclip.places import shipped_folder
+from causalclip.paths import shipped_folder
 
 SIZE = 512
 EXPECTED = shipped_folder("assets") / "examples.json"

@@ -17,7 +17,7 @@ from causalclip.evidence.headline import tone_of
 from causalclip.evidence.stability import survives
 from causalclip.evidence.words import NO_ANSWER, score_texts
 from causalclip.languages import N_, _, ended
-from causalclip.places import shipped_folder
+from causalclip.paths import shipped_folder
 from causalclip.report.card import SIGN
 from ui.detect.details import map_sentence
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from causalclip.evidence.examination import WholePicture, read_claims
 from causalclip.languages import N_, _, ended, speaking
-from causalclip.languages.names import ENGLISH
+from causalclip.languages.locale import ENGLISH
 from causalclip.pictures.crop import clip_box, cut, words
 from causalclip.pictures.formats import MAX_BYTES, TOO_LARGE, ImageError, too_many_bytes
 from causalclip.pictures.inside import find_pictures

@@ -13,7 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from causalclip.places import shipped_folder
+from causalclip.paths import shipped_folder
 from ui.measured import checks, detection, picture, purification, questions
 
 log = logging.getLogger(__name__)

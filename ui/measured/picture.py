@@ -6,7 +6,7 @@ import json
 from html import escape
 from pathlib import Path
 
-from causalclip.places import shipped_folder
+from causalclip.paths import shipped_folder
 from ui.measured.words import Report, percent
 
 WIDE, HIGH, MIDDLE, TOP = 360, 250, 132, 34  # px: of the drawing, of the line between the two, of the bands' names

@@ -7,7 +7,7 @@ from functools import cache
 import gradio as gr
 
 from causalclip.languages import _, current
-from causalclip.languages.names import ENGLISH
+from causalclip.languages.locale import ENGLISH
 from ui.measured.page import page
 from ui.settings import PRIVATE
 

@@ -18,8 +18,8 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainT
 from starlette.routing import Route
 
 from causalclip.languages import N_, _, current, is_rtl
+from causalclip.paths import shipped_folder
 from causalclip.pictures.formats import ImageError, sniff, too_many_bytes
-from causalclip.places import shipped_folder
 from ui.programs.form import FIELD, read_form
 from ui.server.doors.answers import FULL, Refused
 from ui.server.doors.programs import SHARE

@@ -20,8 +20,8 @@ import numpy as np
 from PIL import Image
 
 from causalclip.languages import N_, _
+from causalclip.paths import shipped_folder
 from causalclip.pictures.loading import load_image
-from causalclip.places import shipped_folder
 
 if TYPE_CHECKING:
     from purifier.exhibit import Exhibit, Said

@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from causalclip.languages import N_, _, decimal, ended, in_turn, ngettext, number
-from causalclip.places import shipped_folder
+from causalclip.paths import shipped_folder
 from purifier.names import EMBEDDED
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from causalclip.languages import N_, _, current
-from causalclip.languages.names import ENGLISH
+from causalclip.languages.locale import ENGLISH
 from purifier.models import Models
 from purifier.names import EMBEDDED, OTHER
 

@@ -10,7 +10,7 @@ from skimage import data
 from typer.testing import CliRunner, Result
 
 from causalclip.cli import app
-from causalclip.codes import DONE, REFUSED
+from causalclip.cli_helpers import DONE, REFUSED
 from causalclip.pictures import formats
 
 

@@ -11,7 +11,7 @@ from babel.messages.plurals import get_plural
 
 from causalclip.languages import LANGUAGES, _, is_rtl, ngettext, number, speaking
 from causalclip.languages.catalogues import END, FOLDER, ISOLATE
-from causalclip.languages.names import ENGLISH
+from causalclip.languages.locale import ENGLISH
 from scripts import catalogues
 from scripts.catalogues import Message
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from causalclip.places import shipped_folder
+from causalclip.paths import shipped_folder
 from scripts.catalogues import messages, of_code
 
 ROOT = Path(__file__).resolve().parents[3]

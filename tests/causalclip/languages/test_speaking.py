@@ -20,7 +20,7 @@ from causalclip.languages import (
     speaking,
 )
 from causalclip.languages.catalogues import END, ISOLATE, LEFTWARDS
-from causalclip.languages.names import ENGLISH
+from causalclip.languages.locale import ENGLISH
 
 
 @pytest.mark.parametrize(

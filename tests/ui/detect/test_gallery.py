@@ -11,8 +11,8 @@ import pytest
 
 from causalclip.evidence.examination import examine
 from causalclip.languages import LANGUAGES, speaking
+from causalclip.paths import shipped_folder
 from causalclip.pictures.loading import load_image
-from causalclip.places import shipped_folder
 from scripts import gallery as script
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo

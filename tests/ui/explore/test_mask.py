@@ -61,5 +61,5 @@ def test_a_mask_that_is_the_same_for_every_picture_is_said_to_be(detection: Dete
 
 
 def test_the_docs_say_it_in_the_same_words() -> None:
-    page = Path(__file__).parents[3] / "docs" / "house.md"
+    page = Path(__file__).parents[3] / "docs" / "architecture.md"
     assert MASK_MEANING in re.sub(r"\s+", " ", page.read_text())

@@ -1,22 +1,38 @@
-"""What the commands share: the detector that they load, the files that they walk, and errors as one sentence."""
+"""What the commands share: exit codes, common options, the detector, the files, and errors as one sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from causalclip.clip.places import WeightsMissing
-from causalclip.codes import STOPPED
+from causalclip.languages.locale import LANGUAGES
 from causalclip.profile import BadProfile, Profile, read_profile
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
 
 PROFILE = "CAUSALCLIP_PROFILE"  # the variable that names a profile's file
+DONE = 0
+STOPPED = 1
+REFUSED = 2
+MEANINGS = {
+    DONE: "Done, and every picture was read.",
+    STOPPED: "It could not be done: weights, a package or data are missing, or an option makes no sense.",
+    REFUSED: "A picture was refused (the others were judged), none was found, or the command was typed wrongly.",
+}
+TABLE = "\n\n".join(("Exit codes:", *(f"{code}  {meaning}" for code, meaning in MEANINGS.items())))  # for --help
+Lang = Annotated[str, typer.Option(help=f"Of the answers: {', '.join(LANGUAGES)}.")]
+
+
+def check_language(lang: str) -> None:
+    """Ends the command where the app does not speak the language."""
+    if lang not in LANGUAGES:
+        raise typer.BadParameter(f"--lang is one of {', '.join(LANGUAGES)}.")
 
 
 @contextmanager

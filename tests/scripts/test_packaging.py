@@ -1,0 +1,275 @@
+"""What is installed, shipped and served: the lock, PyTorch's build, a wheel, a Space, and the containers."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from scripts import space, torch_build
+from tests.conftest import ROOT
+from tests.makers.pictures import encode, photo
+from ui.server.doors.exposure import refuse_exposure
+
+COMPOSED: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+SERVICES: dict[str, Any] = COMPOSED["services"]
+
+
+def requirements(name: str) -> list[Requirement]:
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    return [Requirement(line.split("#")[0]) for line in lines if line.strip() and line[0] not in "#-"]
+
+
+def test_the_lock_holds_what_the_app_needs_within_its_bounds() -> None:
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    entries = re.split(r"\n(?=[a-z0-9])", text.strip())
+    pinned = {entry.split("==")[0]: re.match(r"[^ ;]+", entry.split("==")[1]) for entry in entries}
+    for requirement in requirements("requirements.txt"):
+        version = pinned[requirement.name]
+        assert version
+        assert requirement.specifier.contains(version[0]), requirement
+    assert all("--hash=sha256:" in entry for entry in entries)
+
+
+def test_the_lock_names_no_place_to_fetch_from() -> None:
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert "://" not in text
+    assert not re.search(r"^\s*--(?!hash)", text, re.MULTILINE)
+
+
+@pytest.fixture
+def index() -> Iterator[str]:
+    """An index that knows torch and nothing else."""
+
+    class Index(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/whl/torch/" else 404)
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Index) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/whl"
+        server.shutdown()
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """A new Linux machine without a card and without a folder of wheels: the commands that would install there."""
+    ran: list[list[str]] = []
+
+    def run(command: list[str], **streams: Any) -> Any:
+        if "--no-index" in command:
+            return subprocess.CompletedProcess(command, 1)
+        ran.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(torch_build.subprocess, "run", run)
+    monkeypatch.setattr(torch_build.sys, "platform", "linux")
+    monkeypatch.setattr(torch_build, "sees_card", lambda: False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    return ran
+
+
+def test_the_cpu_build_is_taken_from_an_index_that_answers(
+    index: str, installed: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(torch_build.VARIABLE, index)
+    torch_build.main()
+    [command] = installed
+    assert command[:4] == [sys.executable, "-m", "pip", "install"]
+    assert command[command.index("--index-url") + 1] == index
+    assert Requirement(command[-1]).specifier.contains("2.15.0+cpu")
+
+
+def test_an_index_that_does_not_answer_costs_a_sentence(
+    installed: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(torch_build.VARIABLE, "http://127.0.0.1:9/whl")
+    torch_build.main()
+    assert installed == []
+    assert "does not answer" in capsys.readouterr().out
+
+
+def test_a_folder_of_wheels_comes_first(
+    index: str, installed: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(torch_build.VARIABLE, index)
+    asked: list[list[str]] = []
+
+    def run(command: list[str], **streams: Any) -> Any:
+        asked.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(torch_build.subprocess, "run", run)
+    torch_build.main()
+    [command] = asked
+    assert "--no-index" in command
+    assert "--index-url" not in command
+    assert Requirement(command[-2]).name == "torch"
+
+
+@pytest.mark.parametrize("why", ["card", "macOS", "there already", "not wanted"])
+def test_otherwise_it_is_pips_choice(
+    index: str, installed: list[list[str]], monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    monkeypatch.setenv(torch_build.VARIABLE, "none" if why == "not wanted" else index)
+    if why == "card":
+        monkeypatch.setattr(torch_build, "sees_card", lambda: True)
+    elif why == "macOS":
+        monkeypatch.setattr(torch_build.sys, "platform", "darwin")
+    elif why == "there already":
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    torch_build.main()
+    assert installed == []
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a wheel, as pip would lay them down; packing 100 MB would take minutes and change nothing."""
+    place = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "setup.py", "--quiet", "build", "--build-base", str(place / "build")]
+    done = subprocess.run(
+        [*command, "--build-lib", str(place / "lib")], cwd=ROOT, capture_output=True, text=True, env=os.environ
+    )
+    assert done.returncode == 0, done.stderr
+    return place / "lib"
+
+
+def run(wheel: Path, tmp_path: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(wheel)}
+    return subprocess.run(
+        [sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, text=True, errors="replace"
+    )
+
+
+@pytest.mark.full
+def test_every_file_of_the_assets_is_there_and_nothing_of_single_pictures(wheel: Path) -> None:
+    listed = subprocess.run(["git", "ls-files", "assets"], cwd=ROOT, capture_output=True, text=True, check=True)
+    names = listed.stdout.split("\n")[:-1]
+    missing = [name for name in names if not (wheel / "causalclip" / name).is_file()]
+    assert missing == []
+    assert (wheel / "causalclip" / "benchmarks" / "detection" / "test.json").is_file()
+    assert not list(wheel.rglob("outcomes"))
+    assert {path.name for path in wheel.iterdir()} == {"causalclip", "purifier", "ui"}
+    assert sum(path.stat().st_size for path in wheel.rglob("*") if path.is_file()) < 125e6
+
+
+@pytest.mark.full
+def test_it_judges_outside_the_checkout_and_the_app_finds_all_that_its_page_reads(wheel: Path, tmp_path: Path) -> None:
+    """In one process: to import PyTorch takes as long as either."""
+    (tmp_path / "a.jpg").write_bytes(encode(photo(300, 280), "JPEG"))
+    code = """
+import runpy, sys
+sys.argv = ["causalclip", "detect", "a.jpg", "--json"]
+try:
+    runpy.run_module("causalclip", run_name="__main__")
+except SystemExit as end:
+    assert not end.code, end.code
+import ui
+from ui import app
+from ui.measured.page import page
+print()
+print(ui.__file__)
+print(len(page()) > 10_000, len(app.build(lambda: None).fns) > 10)
+"""
+    done = run(wheel, tmp_path, "-c", code)
+    assert done.returncode == 0, done.stderr
+    *answer, place, said = done.stdout.splitlines()
+    assert json.loads("\n".join(answer))["model"] == "detector"
+    assert Path(place).is_relative_to(wheel)
+    assert said == "True True"
+
+
+@pytest.mark.full
+def test_the_commands_are_named(wheel: Path) -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+    assert set(scripts) == {"causalclip", "purifier", "causalclip-app"}
+    for target in scripts.values():
+        module, function = target.split(":")
+        assert f"def {function}" in (wheel / Path(*module.split("."))).with_suffix(".py").read_text()
+
+
+@pytest.mark.full
+def test_the_assembled_space_builds_its_page(tmp_path: Path) -> None:
+    """In a folder of its own, with nothing of this repository on the path."""
+    files = space.assemble(tmp_path / "space")
+    assert Path("app.py") in files
+    assert any(path.suffix == ".safetensors" for path in files)
+    assert not any(path.parts[0] in {"tests", "scripts"} for path in files)
+    assert not any("outcomes" in path.parts for path in files)
+    assert max((tmp_path / "space" / path).stat().st_size for path in files) <= space.LARGEST
+    code = (
+        "import app; from causalclip.report.document import versions; assert versions()['causalclip'] != 'unknown';"
+        " from purifier.models import Models; models = Models(other=app.VLM); "
+        "page = app.build(lambda: None, models=models); print(len(page.fns), 'tiny' in str(page.config))"
+    )
+    chosen = {**os.environ, "CAUSALCLIP_VLM": "someone/tiny"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path / "space", capture_output=True, text=True, env=chosen
+    )
+    assert done.returncode == 0, done.stderr
+    functions, offered = done.stdout.split()
+    assert int(functions) > 10
+    assert offered == "True"
+
+
+def test_a_file_that_is_too_large_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(space, "LARGEST", 1_000_000)
+    with pytest.raises(space.SpaceError, match=r"assets/models/.+safetensors"):
+        space.assemble(tmp_path / "space")
+    assert not (tmp_path / "space").exists()
+
+
+def test_an_image_of_docker_holds_what_a_space_does(tmp_path: Path) -> None:
+    let_in = {line[1:] for line in (space.ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    needed = {path.parts[0] for path in space.assemble(tmp_path / "space")} - {"README.md", "LICENSE", "docs"}
+    assert let_in - {"scripts/torch_build.py"} == needed  # which only picks PyTorch's build while the image is made
+
+
+@pytest.mark.parametrize("name", ["app", "proxy"])
+def test_neither_may_do_more_than_it_must(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["mem_limit"]
+    assert service["healthcheck"]["test"]
+    [temporary] = service["tmpfs"]
+    assert temporary.startswith("/tmp:size=")
+
+
+def test_the_proxy_alone_is_reached_and_on_this_machine_unless_told() -> None:
+    assert "ports" not in SERVICES["app"]
+    assert SERVICES["proxy"]["ports"] == ["${CAUSALCLIP_LISTEN:-127.0.0.1:8080}:8080"]
+    assert list(SERVICES["app"]["networks"]) == ["inside"]
+    assert COMPOSED["networks"]["inside"]["internal"]
+    assert SERVICES["proxy"]["depends_on"]["app"] == {"condition": "service_healthy"}
+
+
+def test_the_app_believes_the_proxy_and_listens_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    believed = SERVICES["app"]["environment"]["FORWARDED_ALLOW_IPS"]
+    assert believed == SERVICES["proxy"]["networks"]["inside"]["ipv4_address"]
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", believed)
+    refuse_exposure("0.0.0.0")
+
+
+def test_what_they_are_built_from_is_there() -> None:
+    for name in ("app", "proxy"):
+        assert (ROOT / SERVICES[name]["build"] / "Dockerfile").is_file()
+    built = (ROOT / "deploy" / "Dockerfile").read_text()
+    assert "COPY nginx.conf " in built
+    assert "server app:7860 " in (ROOT / "deploy" / "nginx.conf").read_text()
