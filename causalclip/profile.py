@@ -1,21 +1,26 @@
-"""A newsroom's own yardstick: how high its photographs score, and the threshold that accuses few of them.
+"""The profile of an archive: scores of known photographs, and the threshold that bounds false alarms among their like.
 
 A profile holds numbers and names of cameras, never a picture. It can make an answer more careful, never less: the
 detector's own threshold stays where it is the stricter one.
+
+The threshold lies just above the k-th highest of n scores. The share of further real photographs above it follows
+Beta(k, n + 1 - k), if they are exchangeable with the archive's (arXiv 2303.02770). k is the largest for which that
+share is within the bound in 95 of 100 archives; the usual split-conformal rank keeps it in about half of them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from math import inf, isfinite
+from functools import lru_cache
+from math import ceil, inf, isfinite, log, nextafter
 from pathlib import Path
 from typing import Any
 
 from causalclip.languages import N_, _, figure, ngettext, number
 from causalclip.pictures.plaintext import clean
-from causalclip.promise import CONFIDENCE, PROMISES, threshold
 
 SCHEMA = 1
 COMMAND = "python -m causalclip calibrate"
@@ -23,11 +28,39 @@ COUNT = N_("They count as {counted}: bursts, and one camera's pictures of one da
 NAMED = 0.95  # share of an archive that names cameras, from which a file that names none is unlike it
 CAMERA = 40  # characters of a camera's name: a file may put sentences there, and these are ours
 MAX_SIZE = 8 * 2**20  # bytes of a profile's file; a hundred thousand scores take less
-MAX_SCORES = 200_000  # of a list; they are sorted for every answer
+MAX_SCORES = 200_000  # of each list; more fit into that size only if they are short
+BOUNDS = (0.05, 0.02, 0.01)  # shares of real photographs that may be called generated
+CONFIDENCE = 0.95  # share of archives of that size in which a bound holds
 
 
 class BadProfile(ValueError):
     """The profile cannot be used; the text is a sentence that says what to do."""
+
+
+def threshold(counted: Sequence[float], at_most: float) -> float | None:
+    """Just above the k-th highest score, so that ties err to the safe side; None where the scores are too few."""
+    k = rank(len(counted), at_most)
+    return nextafter(sorted(counted, reverse=True)[k - 1], 2.0) if k else None
+
+
+@lru_cache(maxsize=256)
+def rank(n: int, at_most: float, *, confidence: float = CONFIDENCE) -> int:
+    """The largest k with P(Beta(k, n + 1 - k) <= at_most) >= confidence; 0 where there is none."""
+    from scipy.stats import beta  # a second of imports
+
+    return bisect_left(range(1, n + 1), True, key=lambda k: beta.cdf(at_most, k, n + 1 - k) < confidence)
+
+
+def needed(at_most: float, *, confidence: float = CONFIDENCE) -> int:
+    """The fewest photographs with which a bound can be kept: 59, 149, 299 for 5, 2, 1 %."""
+    return ceil(log(1 - confidence) / log(1 - at_most))
+
+
+def too_few(n: int, at_most: float) -> str:
+    """A sentence where n are too few for the bound; empty otherwise."""
+    least = needed(at_most)
+    said = N_("{n} are too few for {percent} %: {least} are needed.")
+    return "" if n >= least else _(said, n=number(n), percent=figure(100 * at_most), least=least)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +68,8 @@ class Standing:
     """Where a score stands among an archive's.
 
     photographs: in the archive. counted: as how many they count. as_high: photographs that score at least as high.
-    at_most: the promise in use, None without one. raised: whether it raised the detector's threshold. high: the one in
-    use.
+    at_most: the bound in use, None without one. raised: whether it raised the detector's threshold. high: the
+    threshold in use.
     """
 
     photographs: int
@@ -61,7 +94,7 @@ class Standing:
 
     @property
     def rule(self) -> str:
-        """Which threshold is in use, and what it promises."""
+        """Which threshold is in use, and what it bounds."""
         if self.at_most is None:
             return _("They are too few to move the threshold.")
         if not self.raised:
@@ -84,7 +117,7 @@ class Profile:
     """What is kept of an archive.
 
     model, revision, runtime: what judged it. made: UTC, ISO 8601. scores: calibrated probabilities of all photographs.
-    counted: one for each group that counts as one, its highest. at_most: the promise that was chosen; None where the
+    counted: the highest of each group that counts as one. at_most: the bound that was chosen; None where the
     photographs are too few for it. cameras, formats, kinds: how many photographs of each; "" for no camera named.
     sides: 1st and 99th percentile of the longer side, in pixels. generated: scores of pictures known to be generated.
     """
@@ -103,7 +136,7 @@ class Profile:
     generated: tuple[float, ...] = ()
 
     def threshold(self, at_most: float) -> float | None:
-        """The score from which a picture is accused; None where the photographs are too few for the promise."""
+        """The score from which a picture is called generated; None where the photographs are too few."""
         return threshold(self.counted, at_most)
 
     def check(self, model: str, revision: str) -> None:
@@ -131,7 +164,7 @@ class Profile:
         return self.at_most is not None and self.threshold(self.at_most) == high
 
     def unlike(self, *, camera: str, format: str, side: int, kinds: Iterable[str]) -> tuple[str, ...]:
-        """Sentences on how a picture differs from the archive, so that the promise may not hold for it.
+        """Sentences on how a picture differs from the archive, so that the bound may not hold for it.
 
         camera: as the file names it, or "". side: the longer one, in pixels. kinds: of its cautions.
         """
@@ -185,12 +218,12 @@ def parse_profile(data: bytes) -> Profile:
             raise BadProfile(_(again, command=COMMAND))
         given = {f.name: raw[f.name] for f in fields(Profile)}
         for name in ("scores", "counted", "generated"):
-            given[name] = tuple(_score(value) for value in given[name])
-        if max(len(given[name]) for name in ("scores", "counted", "generated")) > MAX_SCORES:
-            raise ValueError
+            given[name] = tuple(_score(value) for value in given[name][: MAX_SCORES + 1])
+            if len(given[name]) > MAX_SCORES:
+                raise ValueError
         low, high = map(float, given["sides"])
         counts = {name: {str(k): _count(n) for k, n in given[name].items()} for name in ("cameras", "formats", "kinds")}
-        if not given["scores"] or not given["counted"] or given["at_most"] not in (None, *PROMISES):
+        if not given["scores"] or not given["counted"] or given["at_most"] not in (None, *BOUNDS):
             raise ValueError
         if not 0 <= low <= high < inf:
             raise ValueError

@@ -22,10 +22,9 @@ from purifier.models import Models, lacking, shipped
 from ui import sending
 from ui.batch.tab import build_batch_tab
 from ui.detect.examples import Example, expected, write_examples
-from ui.detect.introduction import CHOOSE, introduction, languages
-from ui.detect.tab import build_tab
+from ui.detect.tab import build_detect_tab
 from ui.explore.tab import build_explorer_tab
-from ui.heads import heads, privacy
+from ui.frame import CHOOSE, heads, introduction, languages, privacy
 from ui.languages import Page
 from ui.measured.tab import build_measured_tab
 from ui.programs.routes import routes
@@ -42,7 +41,7 @@ from ui.server.store import STORE
 from ui.server.sweeper import Sweeper
 from ui.serving import launch
 from ui.settings import PRIVATE, VLM, Carried
-from ui.yardstick.tab import build_yardstick_tab
+from ui.thresholds.tab import build_archive_tab
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
@@ -110,7 +109,7 @@ def _lay_out(
         gr.HTML(sending.cards(), visible="hidden", elem_id="on-its-way")
         with gr.Tabs() as tabs:
             with gr.Tab(_("Detect"), id="detect"):
-                judged = build_tab(held, examples, purifies=models is not None)
+                judged = build_detect_tab(held, examples, purifies=models is not None)
             with gr.Tab(_("Batch"), id="batch"):
                 build_batch_tab(held)
             if models is not None:
@@ -124,7 +123,7 @@ def _lay_out(
                 carried = Carried(judged.explore, judged.picture, judged.source, tabs, "explore")
                 build_explorer_tab(held, carried)
             with gr.Tab(_("Your archive"), id="yardstick") as yardstick:
-                build_yardstick_tab(yardstick, held)
+                build_archive_tab(yardstick, held)
             with gr.Tab(_("How good is it?"), id="measured") as measured:
                 build_measured_tab(measured)
         with gr.Accordion(_("Privacy, and what this cannot tell you"), open=False):

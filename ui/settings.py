@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from causalclip.languages import N_, _
+from causalclip.paths import shipped_folder
 from causalclip.pictures.formats import MAX_BYTES, names
+from ui.server.files import picture_input
 
 KEPT = 3000  # seconds that a session's drawing is kept at most
 OPACITY = 0.8
@@ -25,10 +30,28 @@ PICK = """element.addEventListener("click", (event) => {
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
+def script(name: str, before: str = "", **settings: Any) -> str:
+    """A script in assets/, for a component's `js_on_load`: after its settings as constants, and after other code."""
+    constants = f"const {{ {', '.join(settings)} }} = {json.dumps(settings)};\n" if settings else ""
+    return constants + before + (shipped_folder("assets") / f"{name}.js").read_text(encoding="utf-8")
+
+
 def placeholder() -> str:
     """What an empty picture field says, in the reader's language."""
     drop = _("Drop a picture here, paste one, or click to choose")
     return f"{drop}\n{names()}\n{_('up to {mb} MB', mb=MAX_BYTES >> 20)}"
+
+
+def picture_field(name: str, label: str, **options: Any) -> gr.Image:
+    """A field for a picture, for uploads alone."""
+    return picture_input(buttons=["fullscreen"], label=label, placeholder=placeholder(), elem_id=name, **options)
+
+
+def map_output(name: str, *, label: str | None = None, **options: Any) -> gr.Image:
+    """A place for a map, which is sent without loss."""
+    fixed: dict[str, Any] = {"format": "png", "type": "filepath", "interactive": False}
+    described = {"alt_text": label, **options}
+    return gr.Image(label=label, buttons=["download", "fullscreen"], elem_id=name, **fixed, **described)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +72,12 @@ class Carried:
     def shown(self) -> Any:
         """The update of `tabs` that goes there."""
         return gr.update(selected=self.name)
+
+
+@contextmanager
+def folded(label: str, name: str) -> Iterator[None]:
+    """Builds the box, named `name`, and hides what is built inside until it is ticked (assets/style.css)."""
+    with gr.Column(elem_classes="cc-fold"):
+        gr.Checkbox(False, label=label, elem_id=name, elem_classes="cc-fold-switch", container=False)
+        with gr.Column(elem_classes="cc-fold-content"):
+            yield

@@ -1,7 +1,6 @@
 """A batch on one page, to mail: counts, every picture with its answer and hash, the limits, and how it was done.
 
-As HTML here and as PDF in overview_pdf; both hold the same words, in the reader's language, and need nothing beside
-them.
+In the reader's language; the page needs nothing beside it.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from causalclip.report.card import SIGN
 from causalclip.report.document import LIMITS, versions
 
 if TYPE_CHECKING:
-    from causalclip.examine.batch import Row
+    from causalclip.batch import Row
 
 METHOD = N_(
     "Each file was read for what it says of itself (Content Credentials, metadata, marks of generators). A detector "

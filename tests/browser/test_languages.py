@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from causalclip.languages import LANGUAGES, _, is_rtl, number, speaking
 from tests.browser.conftest import Open, open_tab, themes
 from tests.browser.test_detect import overflow
-from ui.explore.view import NONE
+from ui.explore.words import NONE
 from ui.languages import LITERALS
 
 Window = Callable[..., BrowserContext]

@@ -13,8 +13,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 from pypdf import PdfReader
 
+from causalclip.batch import Row
 from causalclip.evidence.examination import examine
-from causalclip.examine.batch import Row
 from causalclip.languages import speaking
 from causalclip.report.document import save_reports
 from causalclip.report.overview import Overview, as_html

@@ -23,7 +23,7 @@ from causalclip.pictures import formats
 from tests.conftest import ROOT
 from tests.makers.detectors import saved_detector
 from tests.makers.pictures import encode, photo
-from ui.detect.endpoints import Endpoints
+from ui.endpoints import Endpoints
 from ui.server.files import new_folder
 
 TOO_SMALL = UNKNOWN.format(why=WHY_UNKNOWN["small"])

@@ -9,7 +9,7 @@ from causalclip.pictures import formats
 from tests.conftest import ROOT
 from ui import settings
 from ui.batch.tab import INTRO
-from ui.detect.endpoints import Endpoints
+from ui.endpoints import Endpoints
 
 
 def test_all_formats_are_named_and_have_an_ending() -> None:
@@ -39,6 +39,6 @@ def test_the_endpoint_says_the_limit_of_pixels() -> None:
 def test_no_other_module_writes_the_list_down() -> None:
     """But for docstrings, which cannot quote a constant."""
     listed = re.compile(r"JPEG, PNG, WebP, AVIF, HEIC, TIFF")
-    own = {ROOT / "causalclip" / "pictures" / "formats.py", ROOT / "ui" / "detect" / "endpoints.py"}
+    own = {ROOT / "causalclip" / "pictures" / "formats.py", ROOT / "ui" / "endpoints.py"}
     found = [path for room in ("causalclip", "purifier", "ui") for path in (ROOT / room).rglob("*.py")]
     assert not [path for path in found if path not in own and listed.search(path.read_text(encoding="utf-8"))]

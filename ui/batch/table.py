@@ -1,96 +1,59 @@
-"""The batch's table, as HTML: a row a picture, sorted in the browser by a click on a column's head.
+"""The batch's table, as HTML: a row a picture; assets/table.js sorts and filters it in the browser.
 
 A component of Gradio's own would need a width for every column, and cannot be read by a screen reader as a table.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from causalclip.evidence.headline import tone_of
-from causalclip.evidence.words import score_text
-from causalclip.examine.batch import COLUMNS
-from causalclip.languages import N_, _
+from causalclip.batch import COLUMNS, NOT_EXAMINED
+from causalclip.evidence.cautions import Kind
+from causalclip.evidence.headline import ANSWERS, BUT_A_PART, CLAIMED, SIGNED, tone_of
+from causalclip.evidence.regions import REGION_ANSWERS
+from causalclip.evidence.stability import SAID
+from causalclip.evidence.words import IMAGE_TYPES, NO_ANSWER_TITLE, score_text
+from causalclip.languages import N_, _, in_turn, ngettext
 from causalclip.report.card import SIGN
-from ui.batch.filters import chosen_by
-from ui.batch.triage import rank
+from ui.settings import script
 
 if TYPE_CHECKING:
-    from causalclip.examine.batch import Row
+    from causalclip.batch import Row
 
 SHOWN = ("number", "name", "answer", "score", "survives", "cautions", "claims")
 NOTHING = "\N{EN DASH}"
 HEADS = COLUMNS | {"claims": N_("What the file says, or why it was not examined")}
-# Sorts when a head is clicked and shows what is chosen in the filters, and again when the table is drawn anew; a click
-# on a row opens it.
-SCRIPT = """
-const key = (cell) => cell.dataset.value ?? cell.textContent;
-let column = null, down = false;
-const words = WORDS;
-const filter = () => {
-  const chosen = [...document.querySelectorAll("#batch-filters select")].filter((s) => s.value);
-  const rows = [...element.querySelectorAll("tbody tr")];
-  const fits = (row) => (s) => row.dataset[s.dataset.filter].split("|").includes(s.value);
-  rows.forEach((row) => (row.hidden = !chosen.every(fits(row))));
-  const said = document.querySelector("#batch-filters .cc-done");
-  const some = rows.filter((row) => !row.hidden).length;
-  const text = chosen.length ? words.replace("{some}", some).replace("{all}", rows.length) : "";
-  if (said && said.textContent !== text) said.textContent = text;
-};
-document.addEventListener("change", (event) => event.target.closest?.("#batch-filters") && filter());
-const compare = (a, b) => {
-  const none = (text) => text === "" || text === "\u2013";
-  if (none(a) || none(b)) return none(a) - none(b);  // what has no value stays below
-  return (down ? -1 : 1) * (isNaN(a) || isNaN(b) ? a.localeCompare(b) : a - b);
-};
-const sort = () => {
-  const table = element.querySelector("table");
-  if (!table || column === null) return;
-  const body = table.tBodies[0];
-  const rows = [...body.rows].sort((a, b) => compare(key(a.cells[column]), key(b.cells[column])));
-  if (rows.some((row, i) => row !== body.rows[i])) body.replaceChildren(...rows);
-  [...table.tHead.rows[0].cells].forEach((head, i) => {
-    const order = i === column ? (down ? "descending" : "ascending") : null;
-    if (head.getAttribute("aria-sort") === order) return;
-    order ? head.setAttribute("aria-sort", order) : head.removeAttribute("aria-sort");
-  });
-};
-// The row that was opened last has the focus again when its result is closed (ui.batch.tab).
-let opened = null;
-const mark = () => {
-  const rows = element.querySelectorAll("tbody tr");
-  rows.forEach((row) => row.toggleAttribute("data-opened", row.dataset.number === opened));
-};
-element.addEventListener("click", (event) => {
-  const row = event.target.closest("tr[data-number]");
-  if (row) {
-    opened = row.dataset.number;
-    mark();
-    trigger("click", { index: Number(opened) });
-  }
-  const button = event.target.closest("thead button");
-  if (!button) return;
-  const index = button.closest("th").cellIndex;
-  down = index === column ? !down : false;
-  column = index;
-  sort();
-});
-new MutationObserver(() => (sort(), filter(), mark())).observe(element, { childList: true, subtree: true });
-"""
-
-
 CAPTION = N_(
     "What needs a look first is on top. A click on a row opens its full result beside the table; one on a column's "
     "head sorts by it."
 )
+# What needs a look first stands first; what is signed as captured last.
+LAST = ("Likely not generated", "Signed as captured")
+A_PART = REGION_ANSWERS["found"]  # these are counted and filtered together, whatever is said of the whole
+ORDER = (*(answer for answer in ANSWERS if answer not in LAST), NOT_EXAMINED, *LAST)
 
 
-def script() -> str:
-    """SCRIPT in the reader's language."""
-    return SCRIPT.replace("WORDS", json.dumps(_("{some} of {all} shown")))
+def group(answer: str) -> str:
+    """What an answer is counted and filtered as: itself, or that one part differs."""
+    return A_PART if answer in BUT_A_PART.values() else answer
+
+
+GROUPS = tuple(dict.fromkeys(map(group, ORDER)))
+BETWEEN = "|"  # where a row is several of one filter's choices
+CHOICES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "kind": (N_("Kind of picture"), tuple(IMAGE_TYPES)),
+    "answer": (N_("Answer"), GROUPS),
+    "cautions": (N_("Be careful"), get_args(Kind)),
+    "survives": (N_("Survives re-encoding"), tuple(SAID.values())),
+}
+
+
+def table_script() -> str:
+    """In the reader's language."""
+    return script("table", words={"shown": _("{some} of {all} shown")})
 
 
 def draw_table(rows: Sequence[Row], thumbnails: Mapping[str, str] | None = None, edges: tuple[float, ...] = ()) -> str:
@@ -131,3 +94,61 @@ def _cell(row: Row, name: str, value: Any, thumbnail: str, edges: tuple[float, .
         image = f"<img alt='' src='{thumbnail}'>" if thumbnail else ""
         return f"<button type='button' class='cc-open'>{image}<span>{text}</span></button>"
     return text
+
+
+def filters() -> str:
+    """Which rows are shown, as HTML."""
+    fields = "".join(_select(name, *choice) for name, choice in CHOICES.items())
+    named = f"class='cc-filters' role='group' aria-label='{escape(_('Rows that are shown'), quote=True)}'"
+    return f"<div {named}>{fields}<span class='cc-done'></span></div>"
+
+
+def chosen_by(row: Row) -> dict[str, str]:
+    """By the names of CHOICES, what a row is, in keys, whatever language it is shown in."""
+    survives = row.survives.partition(":")[0]  # in the reader's language
+    return {
+        "kind": row.kind,
+        "answer": group(row.answer),
+        "cautions": BETWEEN.join(row.cautions.split(", ")),
+        "survives": next((key for key in SAID.values() if _(key) == survives), ""),
+    }
+
+
+def _select(name: str, label: str, values: tuple[str, ...]) -> str:
+    options = "".join(f"<option value='{escape(value)}'>{escape(_(value))}</option>" for value in values)
+    every = f"<option value=''>{_('any')}</option>"
+    return f"<label>{_(label)} <select data-filter='{name}'>{every}{options}</select></label>"
+
+
+def rank(row: Row) -> tuple[int, float, int]:
+    """Smaller is higher: by answer, then by score, then as the files came."""
+    place = ORDER.index(row.answer) if row.answer in ORDER else len(ORDER)
+    return place, -(row.score or 0.0), row.number
+
+
+def counts(rows: Iterable[Row]) -> str:
+    """How many rows have which answer, in the same order: "3 likely generated, 12 inconclusive"."""
+    found = Counter(group(row.answer) for row in rows)
+    return in_turn(_counted(name, found[name]) for name in GROUPS if found[name])
+
+
+def _counted(answer: str, n: int) -> str:
+    """So many pictures with an answer."""
+    said = {
+        SIGNED["generated"]: ngettext("{n} signed as generated", "{n} signed as generated", n),
+        SIGNED["part generated"]: ngettext("{n} signed as partly generated", "{n} signed as partly generated", n),
+        SIGNED["captured"]: ngettext("{n} signed as captured", "{n} signed as captured", n),
+        CLAIMED["generated"]: ngettext(
+            "{n} whose file says it was generated", "{n} whose files say they were generated", n
+        ),
+        CLAIMED["part generated"]: ngettext(
+            "{n} whose file says it was partly generated", "{n} whose files say they were partly generated", n
+        ),
+        A_PART: ngettext("{n} with one part that differs", "{n} with one part that differs", n),
+        "Likely generated": ngettext("{n} likely generated", "{n} likely generated", n),
+        "Inconclusive": ngettext("{n} inconclusive", "{n} inconclusive", n),
+        "Likely not generated": ngettext("{n} likely not generated", "{n} likely not generated", n),
+        NO_ANSWER_TITLE: ngettext("{n} without an answer", "{n} without an answer", n),
+        NOT_EXAMINED: ngettext("{n} not examined", "{n} not examined", n),
+    }
+    return said[answer]

@@ -1,39 +1,39 @@
-"""The Detect tab: components and callbacks. The model comes in as a callable, the words from card and details."""
+"""The Detect tab: components and callbacks. The model comes in as a callable, the words from ui.detect.words."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from causalclip.evidence.cautions import Caution
-from causalclip.evidence.examination import Examination, WholePicture, conclude, look_closer, read_claims, unlike
+from causalclip.evidence.examination import Examination, WholePicture, conclude, look_closer, read_claims
 from causalclip.evidence.headline import conclude_all, next_steps
-from causalclip.evidence.regions import NOT_LOOKED_FOR, RegionFinding, find_region
+from causalclip.evidence.regions import RegionFinding, find_region
 from causalclip.evidence.stability import MILD, STRONG, Stability, checks
 from causalclip.evidence.words import NO_ANSWER
-from causalclip.languages import N_, _
-from causalclip.maps import words
+from causalclip.languages import N_, _, any_of, quoted
 from causalclip.maps.heatmap import Which
 from causalclip.maps.overlay import Drawing, draw_map, prepare
+from causalclip.maps.words import TITLE
 from causalclip.pictures.loading import ImageError, load_image, read_file
 from causalclip.provenance.reading import Provenance
 from causalclip.report import card, panels
-from causalclip.report.document import save_reports
-from ui.detect import details, steps
-from ui.detect.endpoints import add_endpoints
-from ui.detect.examples import Example
-from ui.detect.gallery import gallery, way_there
-from ui.detect.label import label_fields
-from ui.detect.part import add_part
-from ui.folding import folded
-from ui.server.files import named, new_folder, picked, picture_input, save_png, shown_copy, upload_path
+from causalclip.report.document import Label, read_label, save_reports, write_label
+from ui.detect import words
+from ui.detect.crop import add_crop
+from ui.detect.examples import Example, gallery, shelf, way_there
+from ui.detect.words import FirstLook
+from ui.endpoints import add_endpoints
+from ui.server.files import named, new_folder, picked, save_png, shown_copy, upload_path
 from ui.server.problems import explain
 from ui.server.queue import FILES, MODEL, PICTURES, TOGETHER, Priority
+from ui.server.store import is_own
 from ui.server.turns import Part, Turn
-from ui.settings import KEPT, OPACITY, PICK, PRIVATE, PROMISE, RUNS, placeholder
+from ui.settings import KEPT, OPACITY, PICK, PRIVATE, PROMISE, RUNS, folded, map_output, picture_field
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection, Detector
@@ -48,19 +48,13 @@ LEFT_OUT = N_(
 )
 SAMPLE = 0.48, 0.91  # the shipped detector's thresholds, of the answer that is shown before there is one
 SAME_SCALE = N_("The non-causal map over the picture, on the same scale as the causal one.")
+LABEL = N_("Both go into the report that you download, and nowhere else. The time is shown in your own time zone, too.")
+ZONE = "(...values) => [...values.slice(0, 5), Intl.DateTimeFormat().resolvedOptions().timeZone]"
+Payload = dict[str, Any] | None
 Updates = dict[Any, Any]  # component -> its new value or gr.update
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What is kept of a picture between its verdict and its conclusion."""
-
-    provenance: Provenance
-    cautions: tuple[Caution, ...]
-    drawing: Drawing
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DetectTab:
     """The tab's components and callbacks.
 
@@ -89,12 +83,19 @@ class DetectTab:
     drawing: gr.State
     source: gr.State
 
-    def begin(self, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
+    @property
+    def shown(self) -> list[Any]:
+        """All that a run may change, but the picture."""
+        said = [self.status, self.checking, self.steps, self.differs, self.provenance, self.stability, self.facts]
+        maps = [self.causal, self.non_causal, self.map_says, self.regions, self.opacity, self.frame]
+        return [*said, *maps, self.report_html, self.report_json, self.drawing, self.source]
+
+    def begin(self, event: gr.EventData, payload: Payload) -> Updates:
         """What the page shows at once: nothing of an older picture beside the new one."""
         path = upload_path(payload)
         return self.cleared(card.looking(named(path)) if path else None)
 
-    def run(self, turn: Turn, payload: dict[str, Any] | None, whole: WholePicture | None = None) -> Iterator[Updates]:
+    def run(self, turn: Turn, payload: Payload, whole: WholePicture | None = None) -> Iterator[Updates]:
         """Examines a picture, or part of a `whole`; yields what is ready: claims, verdict, maps, stability, report."""
         path = upload_path(payload)
         if path is None:
@@ -111,13 +112,13 @@ class DetectTab:
         yield failed  # once the error is gone, and with it the pixels that its traceback holds
 
     def _stages(self, turn: Turn, path: str, whole: WholePicture | None) -> Iterator[Updates]:
-        with FILES.ask(Priority.VERDICT) as place:
-            for before in place.waits():
+        with FILES.ask(Priority.VERDICT) as ticket:
+            for before in ticket.waits():
                 yield {self.status: card.queued(before)}
             turn.check()
-            claims = _said(path, whole)
+            claims = _claims(path, whole)
         said = conclude_all(claims, None)
-        yield {self.provenance: _claims(claims), self.status: card.looking(named(path), headline=said)}
+        yield {self.provenance: words.claims(claims), self.status: card.looking(named(path), headline=said)}
         with MODEL.ask(Priority.VERDICT) as ticket:
             for before in ticket.waits():
                 yield {self.status: card.queued(before, headline=said)}
@@ -132,18 +133,19 @@ class DetectTab:
             yield drawn
         yield self._conclusion((yield from self._concluded(turn, path, found, whole)))
 
-    def _look(self, path: str, whole: WholePicture | None) -> tuple[_Found, Updates]:
+    def _look(self, path: str, whole: WholePicture | None) -> tuple[FirstLook, Updates]:
         """The verdict, not yet checked for stability. The pixels are not kept, as many may wait for that."""
-        loaded = _seen(path, whole)
-        provenance, cautions = look_closer(loaded, _said(path, whole))
+        loaded = _load(path, whole)
+        provenance, cautions = look_closer(loaded, _claims(path, whole))
         detection = self.detector().predict(loaded.pixels)
-        found = _Found(provenance, cautions, prepare(loaded.pixels, detection))
+        found = FirstLook(provenance, cautions, prepare(loaded.pixels, detection))
         said = conclude_all(provenance, detection.band)
+        steps = next_steps(said, detection.band, provenance, cautions, detection.kind)
         updates: Updates = {
-            self.status: _verdict(found, loaded),
-            self.steps: steps.panel(next_steps(said, detection.band, provenance, cautions, detection.kind)),
-            self.provenance: _claims(provenance),
-            self.facts: details.facts(detection, loaded),
+            self.status: words.verdict(found, loaded),
+            self.steps: words.steps_panel(steps),
+            self.provenance: words.claims(provenance),
+            self.facts: words.facts(detection, loaded),
             self.source: path,
         }
         if whole is None and (copy := shown_copy(loaded)):  # a part's own file can be shown
@@ -151,31 +153,24 @@ class DetectTab:
         return found, updates
 
     def _concluded(
-        self, turn: Turn, path: str, found: _Found, whole: WholePicture | None
+        self, turn: Turn, path: str, found: FirstLook, whole: WholePicture | None
     ) -> Generator[Updates, None, Examination]:
         """The whole examination: behind the verdicts of all other pictures, and only while this one is wanted."""
         with PICTURES.ask(Priority.STABILITY) as ticket:
-            for before in ticket.waits():
-                turn.check()
-                yield {self.checking: panels.stability_progress(0, COPIES, before=before)}
-            loaded, detection = _seen(path, whole), found.drawing.detection
-            parts = yield from self._looked_for_parts(turn, loaded, found)
+            yield from self._waits(turn, ticket, (0, COPIES))
+            loaded, detection = _load(path, whole), found.detection
+            parts = yield from self._parts(turn, loaded, found)
             stability = detection.band != NO_ANSWER and (yield from self._checked(turn, loaded, detection))
             rest = found.provenance, found.cautions, detection
             return conclude(self.detector(), loaded, *rest, stability=stability, parts=parts)
 
-    def _looked_for_parts(
-        self, turn: Turn, loaded: LoadedImage, found: _Found
-    ) -> Generator[Updates, None, RegionFinding]:
+    def _parts(self, turn: Turn, loaded: LoadedImage, found: FirstLook) -> Generator[Updates, None, RegionFinding]:
         """Whether one part differs, and the answer with it: before stability, which takes longer."""
         with MODEL.ask(Priority.STABILITY) as ticket:
-            for before in ticket.waits():
-                turn.check()
-                yield {self.checking: panels.stability_progress(0, COPIES, before=before)}
-            turn.check()
-            parts = find_region(loaded, found.provenance, found.drawing.detection)
+            yield from self._waits(turn, ticket, (0, COPIES))
+            parts = find_region(loaded, found.provenance, found.detection)
         yield {
-            self.status: _verdict(found, loaded, parts),
+            self.status: words.verdict(found, loaded, parts),
             self.differs: panels.region_panel(loaded.pixels, parts),
         }
         return parts
@@ -185,10 +180,7 @@ class DetectTab:
         stages, judged = checks(self.detector(), loaded.pixels, detection, together=TOGETHER), (0, COPIES)
         while True:
             with MODEL.ask(Priority.STABILITY) as ticket:
-                for before in ticket.waits():
-                    turn.check()
-                    yield {self.checking: panels.stability_progress(*judged, before=before)}
-                turn.check()
+                yield from self._waits(turn, ticket, judged)
                 try:
                     judged = next(stages)
                 except StopIteration as ended:
@@ -196,36 +188,34 @@ class DetectTab:
                     return found
             yield {self.checking: panels.stability_progress(*judged)}
 
-    def _map(self, found: _Found) -> Updates:
-        drawing, detection = found.drawing, found.drawing.detection
+    def _waits(self, turn: Turn, ticket: Any, judged: tuple[int, int]) -> Iterator[Updates]:
+        """While it is not its turn: how many copies of how many are judged, and how many pictures go in before it."""
+        for before in ticket.waits():
+            turn.check()
+            yield {self.checking: panels.stability_progress(*judged, before=before)}
+        turn.check()
+
+    def _map(self, found: FirstLook) -> Updates:
+        causal = _map_file(found.drawing, "causal")
         return {
-            self.causal: gr.update(value=_map_file(drawing, "causal"), alt_text=details.map_words(detection)),
-            self.map_says: details.map_says(drawing),
-            self.regions: details.regions(detection),
+            self.causal: gr.update(value=causal, alt_text=words.map_words(found.detection)),
+            self.map_says: words.map_says(found.drawing),
+            self.regions: words.regions(found.detection),
             self.opacity: OPACITY,
             self.frame: False,
-            self.drawing: drawing,
+            self.drawing: found.drawing,
         }
 
-    def _left_out(self, found: _Found) -> Updates:
+    def _left_out(self, found: FirstLook) -> Updates:
         return {self.non_causal: _map_file(found.drawing, "non_causal")}
 
     def _conclusion(self, x: Examination) -> Updates:
         """The answer that counts, stability, and the report."""
         html, plain = save_reports(x, new_folder(), f"causalclip-report-{x.sha256[:12]}")
         return {
-            self.status: card.verdict(
-                x.headline,
-                x.detection,
-                x.notes,
-                cautions=x.cautions,
-                stability=x.stability,
-                links=_links(x.detection, ready=True),
-                unlike=x.unlike,
-                parts=x.parts,
-            ),
+            self.status: words.conclusion(x),
             self.checking: "",
-            self.steps: steps.panel(x.steps, x.quote),
+            self.steps: words.steps_panel(x.steps, x.quote),
             self.stability: panels.stability_panel(x.stability) if x.stability else "",
             self.report_html: str(html),
             self.report_json: str(plain),
@@ -233,14 +223,10 @@ class DetectTab:
 
     def cleared(self, status: str | None = None) -> Updates:
         """No result: nothing of an older picture may stay beside a newer one."""
-        return {
-            self.status: status or _empty(),
-            self.provenance: "",
-            self.stability: panels.stability_waiting(),
-            **dict.fromkeys((self.map_says, self.regions, self.facts, self.steps, self.checking, self.differs), ""),
-            **dict.fromkeys((self.causal, self.non_causal, self.drawing, self.source)),
-            **dict.fromkeys((self.report_html, self.report_json)),
-        }
+        empty = self.provenance, self.map_says, self.regions, self.facts, self.steps, self.checking, self.differs
+        none = self.causal, self.non_causal, self.drawing, self.source, self.report_html, self.report_json
+        said = {self.status: status or _empty(), self.stability: panels.stability_waiting()}
+        return said | dict.fromkeys(empty, "") | dict.fromkeys(none)
 
     def redraw(self, drawing: Drawing | None, opacity: float, frame: bool) -> tuple[Any, Any]:
         """Both maps at another opacity, with or without the windows' corners, without the model."""
@@ -252,85 +238,114 @@ class DetectTab:
         return causal, non_causal
 
 
-def build_tab(detector: Callable[[], Detector], examples: Sequence[Example], *, purifies: bool = False) -> DetectTab:
+def build_detect_tab(
+    detector: Callable[[], Detector], examples: Sequence[Example], *, purifies: bool = False
+) -> DetectTab:
     """Builds the tab inside the current Blocks and wires it. purifies: whether there is a tab for that, too."""
-    part = Part("detect")
+    part, built = Part("detect"), dict[str, Any]()
     with gr.Row(elem_classes="cc-columns"):
         with gr.Column(scale=4, min_width=300):
-            picture = _picture()
-            gr.HTML(f"{_camera()}<p class='cc-small'>{_(PROMISE)}</p>", elem_id="promise")
-            shelf = gr.HTML(details.shelf(examples), js_on_load=PICK, elem_id="examples")
+            built["picture"] = picture_field(
+                "picture", _("Picture"), alt_text=_("The picture to be judged"), height=300
+            )
+            # Shown where there is a touch screen, as long as there is no picture (assets/style.css, assets/upload.js).
+            camera = f"<button type='button' class='cc-do cc-camera'>{_('Take a picture with the camera')}</button>"
+            gr.HTML(f"{camera}<p class='cc-small'>{_(PROMISE)}</p>", elem_id="promise")
+            chosen = gr.HTML(shelf(examples), js_on_load=PICK, elem_id="examples")
         with gr.Column(scale=7, min_width=300, elem_id="answer"):
-            status = gr.HTML(_empty(), elem_id="status")
-            checking = gr.HTML(elem_id="checking")
-            differs = gr.HTML(elem_id="differs")
-            what_now = gr.HTML(elem_id="steps")
-            provenance = gr.HTML(elem_id="provenance")
+            built["status"] = gr.HTML(_empty(), elem_id="status")
+            built |= {name: gr.HTML(elem_id=name) for name in ("checking", "differs", "steps", "provenance")}
             gr.HTML(card.sample(*SAMPLE), elem_id="sample")
             gr.HTML(gallery(), elem_id="gallery")
             # assets/evidence.css shows it while there is a verdict: what is hidden and shown at once may stay hidden.
             with gr.Column(elem_id="results"):
-                causal = _output(f"{_(words.TITLE)} ({_('causal')})", "causal-map")
-                map_says = gr.HTML(elem_id="map-says")
-                gr.HTML(details.legend(), elem_id="legend")
-                with gr.Accordion(_("The map in words and numbers"), open=False, elem_id="map-words"):
-                    regions = gr.HTML(elem_id="regions")
-                with folded(_("More of the map: opacity, windows, what was left out"), "more-of-map"):
-                    opacity = gr.Slider(
-                        0, 1, OPACITY, step=0.05, label=_("Opacity of the maps"), buttons=[], elem_id="opacity"
-                    )
-                    frame = gr.Checkbox(False, label=_("Corners of the close-up windows"), elem_id="frame")
-                    gr.HTML(f"<p class='cc-small'>{_(LEFT_OUT)}</p>")
-                    non_causal = _output(_(NON_CAUSAL), "non-causal-map", alt_text=_(SAME_SCALE))
-                stability = gr.HTML(panels.stability_waiting(), elem_id="stability")
+                built |= _maps()
+                built["stability"] = gr.HTML(panels.stability_waiting(), elem_id="stability")
                 beneath = gr.Column(elem_id="judge-part")
-                label = label_fields()
-                with gr.Row(elem_id="reports"):
-                    report_html = gr.DownloadButton(_("Download the report (HTML)"), elem_id="report-html")
-                    report_json = gr.DownloadButton(_("Download it as JSON"), elem_id="report-json")
-                label.wire(part, picture, report_html, report_json)
+                built |= _report(part, built["picture"])
                 with gr.Row(elem_id="further"):
-                    explore = gr.Button(_("Open in Explore"), elem_id="open-explore")
-                    purify = gr.Button(_("Try purifying it"), visible=purifies, elem_id="open-purify")
-            facts = gr.HTML(elem_id="facts")
-    kept = gr.State(time_to_live=KEPT), gr.State(time_to_live=KEPT)
-    outputs = (provenance, status, checking, what_now, differs, causal, non_causal, opacity, frame, map_says, regions)
-    tab = DetectTab(detector, picture, *outputs, stability, report_html, report_json, explore, purify, facts, *kept)
-    _wire(tab, part, shelf, examples, beneath)
+                    built["explore"] = gr.Button(_("Open in Explore"), elem_id="open-explore")
+                    built["purify"] = gr.Button(_("Try purifying it"), visible=purifies, elem_id="open-purify")
+            built["facts"] = gr.HTML(elem_id="facts")
+    states = {name: gr.State(time_to_live=KEPT) for name in ("drawing", "source")}
+    tab = DetectTab(detector=detector, **built, **states)
+
+    def example(event: gr.EventData) -> Updates:
+        one = picked(event, examples)
+        return {tab.picture: str(one.path)} | tab.cleared(card.looking(one.title))
+
+    judge: dict[str, Any] = {"inputs": [tab.picture], "outputs": [tab.picture, *tab.shown], **RUNS}
+    part.on([tab.picture.upload], tab.begin, tab.run, given=[tab.picture], **judge)
+    part.on([chosen.click], example, tab.run, given=[], **judge)
+    part.off([tab.picture.clear], tab.cleared, outputs=tab.shown)
+    with beneath:
+        add_crop(part, tab, judge)
+    settings: list[Any] = [tab.drawing, tab.opacity, tab.frame]
+    maps = [tab.causal, tab.non_causal]
+    redrawn: dict[str, Any] = {"trigger_mode": "always_last", **PRIVATE}
+    part.beside([tab.opacity.release, tab.frame.input], tab.redraw, settings, maps, **redrawn)
+    add_endpoints(tab.detector, tab.picture)
     return tab
 
 
-def _wire(tab: DetectTab, part: Part, shelf: gr.HTML, examples: Sequence[Example], beneath: gr.Column) -> None:
-    shown: list[Any] = [
-        tab.status,
-        tab.checking,
-        tab.steps,
-        tab.differs,
-        tab.causal,
-        tab.non_causal,
-        tab.map_says,
-        tab.regions,
-        tab.facts,
-        tab.drawing,
-        tab.source,
-    ]
-    shown += [tab.provenance, tab.stability, tab.report_html, tab.report_json, tab.opacity, tab.frame]
+def _maps() -> dict[str, Any]:
+    """Both maps, what is said of them, and how they are drawn."""
+    causal = map_output("causal-map", label=f"{_(TITLE)} ({_('causal')})")
+    map_says = gr.HTML(elem_id="map-says")
+    gr.HTML(words.legend(), elem_id="legend")
+    with gr.Accordion(_("The map in words and numbers"), open=False, elem_id="map-words"):
+        regions = gr.HTML(elem_id="regions")
+    with folded(_("More of the map: opacity, windows, what was left out"), "more-of-map"):
+        opacity = gr.Slider(0, 1, OPACITY, step=0.05, label=_("Opacity of the maps"), buttons=[], elem_id="opacity")
+        frame = gr.Checkbox(False, label=_("Corners of the close-up windows"), elem_id="frame")
+        gr.HTML(f"<p class='cc-small'>{_(LEFT_OUT)}</p>")
+        non_causal = map_output("non-causal-map", label=_(NON_CAUSAL), alt_text=_(SAME_SCALE))
+    return {
+        "causal": causal,
+        "map_says": map_says,
+        "regions": regions,
+        "opacity": opacity,
+        "frame": frame,
+        "non_causal": non_causal,
+    }
 
-    def example(event: gr.EventData) -> Updates:
-        chosen = picked(event, examples)
-        return {tab.picture: str(chosen.path)} | tab.cleared(card.looking(chosen.title))
 
-    judge: dict[str, Any] = {"inputs": [tab.picture], "outputs": [tab.picture, *shown], **RUNS}
-    part.on([tab.picture.upload], tab.begin, tab.run, given=[tab.picture], **judge)
-    part.on([shelf.click], example, tab.run, given=[], **judge)
-    part.off([tab.picture.clear], tab.cleared, outputs=shown)
-    with beneath:
-        add_part(part, tab, judge)
-    maps = [tab.causal, tab.non_causal]
-    redrawn: dict[str, Any] = {"trigger_mode": "always_last", **PRIVATE}
-    settings = [tab.drawing, tab.opacity, tab.frame]
-    part.beside([tab.opacity.release, tab.frame.input], tab.redraw, settings, maps, **redrawn)
-    add_endpoints(tab.detector, tab.picture)
+def _report(part: Part, picture: gr.Image) -> dict[str, Any]:
+    """The report's buttons, and above them name and note, which are written into its files and kept nowhere else."""
+    with gr.Row(elem_id="report-label"):
+        name = gr.Textbox(label=_("Your name, for the report (optional)"), max_length=120, elem_id="report-name")
+        note = gr.Textbox(label=_("A note (optional)"), max_length=2000, lines=1, elem_id="report-note")
+    said, zone = gr.HTML(_label_words(Label()), elem_id="report-promise"), gr.Textbox(visible=False)
+    with gr.Row(elem_id="reports"):
+        html = gr.DownloadButton(_("Download the report (HTML)"), elem_id="report-html")
+        plain = gr.DownloadButton(_("Download it as JSON"), elem_id="report-json")
+    typed: dict[str, Any] = {"js": ZONE, "preprocess": False, "trigger_mode": "multiple", "queue": False, **PRIVATE}
+    changed = [name.change, note.change, html.change]
+    part.beside(changed, relabel, [html, plain, name, note, zone], [html, plain, said], **typed)
+    gr.on([picture.upload, picture.clear], lambda: "", None, note, queue=False, **PRIVATE)
+    return {"report_html": html, "report_json": plain}
+
+
+def relabel(html: Payload, plain: Payload, name: str, note: str, zone: str) -> Any:
+    """The paths of the report with what is typed now, and words on it.
+
+    Skipped where it holds that, is not there, or is none that was made for this page.
+    """
+    label = Label(name or "", note or "", zone or "").cleaned()
+    files = [Path(path) for path in (upload_path(html), upload_path(plain)) if path and is_own(path)]
+    if len(files) < 2 or read_label(files[1]) == label:
+        return gr.skip(), gr.skip(), gr.skip()
+    with FILES.enter(Priority.MAP):
+        written = write_label(files[0], files[1], label, new_folder("labelled"))
+    return *(str(path) for path in written), _label_words(label)
+
+
+def _label_words(label: Label) -> str:
+    """What is in the report by now: a download that starts while somebody types would have less."""
+    typed = [quoted(escape(text)) for text in (label.name, label.note) if text]
+    holds = _("The report holds {typed}.", typed=any_of(typed, style="standard")) if typed else ""
+    spoken = f"<span role='status'>{holds}</span> " if holds else ""
+    return f"<p class='cc-small'>{spoken}{_(LABEL)}</p>"
 
 
 def _empty() -> str:
@@ -338,68 +353,15 @@ def _empty() -> str:
     return card.waiting(beneath=way_there())
 
 
-def _picture() -> gr.Image:
-    return picture_input(
-        buttons=["fullscreen"],
-        label=_("Picture"),
-        placeholder=placeholder(),
-        alt_text=_("The picture to be judged"),
-        height=300,
-        elem_id="picture",
-    )
-
-
-def _said(path: str, whole: WholePicture | None) -> Provenance:
+def _claims(path: str, whole: WholePicture | None) -> Provenance:
     own = read_claims(read_file(path))
     return whole.said(own) if whole else own
 
 
-def _seen(path: str, whole: WholePicture | None) -> LoadedImage:
+def _load(path: str, whole: WholePicture | None) -> LoadedImage:
     return whole.seen(load_image(path)) if whole else load_image(path)
 
 
-def _verdict(found: _Found, loaded: LoadedImage, parts: RegionFinding | None = None) -> str:
-    """The card before it is known whether the answer survives. parts: None while they are looked for."""
-    provenance, cautions, detection = found.provenance, found.cautions, found.drawing.detection
-    said = conclude_all(provenance, detection.band, parts=parts or NOT_LOOKED_FOR)
-    return card.verdict(
-        said,
-        detection,
-        loaded.notes,
-        cautions=cautions,
-        links=_links(detection, ready=False),
-        unlike=unlike(detection, provenance, format=loaded.format, kinds=[c.kind for c in cautions]),
-        parts=parts,
-    )
-
-
-def _links(detection: Detection, *, ready: bool) -> str:
-    return steps.links(ready=ready, mapped=detection.band != NO_ANSWER)
-
-
-def _camera() -> str:
-    """Shown where there is a touch screen, as long as there is no picture (assets/style.css); see assets/upload.js."""
-    return f"<button type='button' class='cc-do cc-camera'>{_('Take a picture with the camera')}</button>"
-
-
-def _output(label: str, name: str, **options: Any) -> gr.Image:
-    fixed: dict[str, Any] = {"format": "png", "type": "filepath", "interactive": False}
-    return gr.Image(
-        label=label, buttons=["download", "fullscreen"], elem_id=name, **{"alt_text": label, **fixed, **options}
-    )
-
-
 def _map_file(drawing: Drawing, which: Which, opacity: float = OPACITY, frame: bool = False) -> str:
-    drawn = draw_map(drawing, which, opacity=opacity, frame=frame, bar=False)
     name = f"{which.replace('_', '-')}-map"
-    return save_png(drawn, name, few=name)
-
-
-def _claims(provenance: Provenance) -> str:
-    """What the file says; one line to be opened where it says nothing of how it was made."""
-    says = provenance.credentials.state != "none" or provenance.marks or provenance.all_source_types
-    panel = panels.provenance_panel(provenance)
-    if says:
-        return panel
-    more = _("More of the file: compression, dates, names")
-    return f"<details class='cc-nothing'><summary>{more}</summary>{panel}</details>"
+    return save_png(draw_map(drawing, which, opacity=opacity, frame=frame, bar=False), name, few=name)

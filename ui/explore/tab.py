@@ -1,6 +1,6 @@
 """The Explore tab: two pictures side by side, their maps, channels and removal curves. No model code.
 
-What is computed is in causalclip.maps.explorer, its words and curves in ui.explore.view.
+What is computed is in causalclip.maps.explorer, its words and curves in ui.explore.words.
 """
 
 from __future__ import annotations
@@ -21,15 +21,13 @@ from causalclip.maps.overlay import SCALE, Drawing, draw_map, prepare
 from causalclip.maps.words import face, hatched
 from causalclip.pictures.loading import ImageError, load_image
 from causalclip.report import card
-from ui.explore import mask as explorer_mask
-from ui.explore import view as explorer_view
+from ui.explore import words
 from ui.explore.compare import add_compare
-from ui.folding import folded
-from ui.server.files import named, new_folder, picture_input, save_png, shown_copy, upload_path
+from ui.server.files import named, new_folder, save_png, shown_copy, upload_path
 from ui.server.problems import explain
 from ui.server.queue import MODEL, Priority
 from ui.server.turns import Part, Turn
-from ui.settings import KEPT, OPACITY, PRIVATE, PROMISE, RUNS, Carried, placeholder
+from ui.settings import KEPT, OPACITY, PRIVATE, PROMISE, RUNS, Carried, folded, map_output, picture_field
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
@@ -59,7 +57,7 @@ class Explored:
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pane:
     """One picture with all that is said of it. waiting: the answer before there is a picture. explored: a gr.State."""
 
@@ -121,7 +119,7 @@ class ExplorerTab:
             failed = self.cleared(pane, card.failure(*explain(error)))
             failed |= {pane.picture: None} if isinstance(error, ImageError) else {}
         if failed:
-            yield failed
+            yield failed  # once the error is gone, and with it the pixels that its traceback holds
             return
         copy = shown_copy(loaded)
         yield self._explored(pane, Explored(drawing, path), settings) | ({pane.picture: copy} if copy else {})
@@ -131,15 +129,15 @@ class ExplorerTab:
         drawing, detection = explored.drawing, explored.drawing.detection
         file = new_folder() / f"causalclip-maps-{'first' if pane.name.endswith('a') else 'second'}.npz"
         np.savez_compressed(file, allow_pickle=False, **arrays(detection))
-        choices = [(_(EVERY), ALL), *explorer_view.choices(detection)]
+        choices = [(_(EVERY), ALL), *words.choices(detection)]
         return {
-            pane.answer: explorer_view.answer(detection),
+            pane.answer: words.answer(detection),
             pane.map: _map_file(explored, *of_map, whole=True),
             pane.channel: gr.update(choices=choices, value=ALL, interactive=True),
-            pane.channels: explorer_view.channels(detection, _hatched(drawing)),
-            pane.removal: explorer_view.removal(detection, order, int(count)),
+            pane.channels: words.channels(detection, _hatched(drawing)),
+            pane.removal: words.removal(detection, order, int(count)),
             pane.mask: gr.update(value=save_png(draw_mask(detection), "mask"), alt_text=mask_words(detection)),
-            pane.mask_words: explorer_mask.mask(detection, self.detector().masks),
+            pane.mask_words: words.mask(detection, self.detector().masks),
             self.count: gr.update(maximum=sum(width for _, width in detection.parts)),
             pane.npz: str(file),
             pane.explored: explored,
@@ -185,14 +183,7 @@ def build_explorer_tab(detector: Callable[[], Detector], carried: Carried | None
 
 
 def _picture(name: str, label: str) -> gr.Image:
-    return picture_input(
-        buttons=["fullscreen"],
-        label=label,
-        placeholder=placeholder(),
-        alt_text=_("The picture to be explored"),
-        height=220,
-        elem_id=name,
-    )
+    return picture_field(name, label, alt_text=_("The picture to be explored"), height=220)
 
 
 def _settings() -> tuple[list[Any], list[Any]]:
@@ -209,19 +200,15 @@ def _settings() -> tuple[list[Any], list[Any]]:
 
 
 def _choices(choices: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(_(words), value) for words, value in choices]
+    return [(_(name), value) for name, value in choices]
 
 
 def _pane(name: str, picture: gr.Image, waiting: str) -> Pane:
     with gr.Column(min_width=300, elem_classes="cc-pane", elem_id=f"{name}-pane"):
         answer = gr.HTML(waiting, elem_id=f"{name}-answer", elem_classes="cc-flush")
         with gr.Column(elem_classes="cc-explored"):
-            drawn = _output(
-                label=_("Map"),
-                alt_text=_("The chosen map over the picture; the channels below say the same in numbers"),
-                elem_id=f"{name}-map",
-                elem_classes="cc-map",
-            )
+            alt = _("The chosen map over the picture; the channels below say the same in numbers")
+            drawn = map_output(f"{name}-map", label=_("Map"), alt_text=alt, elem_classes="cc-map")
             channel = gr.Dropdown(
                 [(_(EVERY), ALL)],
                 value=ALL,
@@ -233,15 +220,22 @@ def _pane(name: str, picture: gr.Image, waiting: str) -> Pane:
             removal = gr.HTML(elem_id=f"{name}-removal", elem_classes="cc-flush")
             with folded(_("The channel mask"), f"{name}-masked"):
                 mask_said = gr.HTML(elem_id=f"{name}-mask-words", elem_classes="cc-flush")
-                masked = _output(show_label=False, elem_id=f"{name}-mask", elem_classes="cc-mask")
+                masked = map_output(f"{name}-mask", show_label=False, elem_classes="cc-mask")
             npz = gr.DownloadButton(_("Download all maps and channels (npz)"), elem_id=f"{name}-npz")
-    explored = gr.State(time_to_live=KEPT)
-    return Pane(name, waiting, picture, answer, drawn, channel, channels, removal, masked, mask_said, npz, explored)
-
-
-def _output(**options: Any) -> gr.Image:
-    fixed: dict[str, Any] = {"format": "png", "type": "filepath", "interactive": False}
-    return gr.Image(buttons=["download", "fullscreen"], **fixed, **options)
+    return Pane(
+        name=name,
+        waiting=waiting,
+        picture=picture,
+        answer=answer,
+        map=drawn,
+        channel=channel,
+        channels=channels,
+        removal=removal,
+        mask=masked,
+        mask_words=mask_said,
+        npz=npz,
+        explored=gr.State(time_to_live=KEPT),
+    )
 
 
 def _wire(tab: ExplorerTab, pane: Pane, of_map: list[Any], of_removal: list[Any], carried: Carried | None) -> None:
@@ -278,7 +272,7 @@ def _wire(tab: ExplorerTab, pane: Pane, of_map: list[Any], of_removal: list[Any]
 
 
 def _removed(explored: Explored | None, order: Any, count: float) -> str:
-    return explorer_view.removal(explored.drawing.detection, order, int(count)) if explored else ""
+    return words.removal(explored.drawing.detection, order, int(count)) if explored else ""
 
 
 def _hatched(drawing: Drawing) -> str:

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Open, open_tab, serious, sizes
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode
-from ui.yardstick import chooser
+from ui.thresholds import tab
 
 DONE = "5 of 5 judged. Left out, of a kind that is not read here: notes.txt."
 
@@ -72,7 +72,7 @@ def test_a_folder_becomes_the_yardstick_of_this_page(open_page: Open, photograph
 def test_portions_follow_one_another_and_a_profile_of_a_file_is_used(
     open_page: Open, serve: Callable[..., str], photographs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chooser, "PORTION", 2)
+    monkeypatch.setattr(tab, "PORTION", 2)
     address = serve(tiny_detector(), anew=True)
     page = open_page(address)
     open_tab(page, "Your archive")

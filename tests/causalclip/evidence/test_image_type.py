@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from causalclip.batch import NOTHING, as_csv, examine_all
 from causalclip.detector import Detector
 from causalclip.evidence.examination import Examination, examine
 from causalclip.evidence.words import IMAGE_TYPES, NO_ANSWER, NO_ANSWER_TITLE, WHAT_TO_DO, WHY_NO_ANSWER
-from causalclip.examine.batch import NOTHING, as_csv, examine_all
 from causalclip.head.kinds import KindHead
 from causalclip.report import card
 from causalclip.report.document import as_html, as_json

@@ -9,19 +9,19 @@ import pytest
 from typer.testing import CliRunner
 
 from causalclip import cli
+from causalclip.batch import NOT_EXAMINED, Row
 from causalclip.calibration import Calibration
 from causalclip.clip.weights import ASSETS
 from causalclip.evidence import precision as meant
 from causalclip.evidence.examination import examine
 from causalclip.evidence.precision import EmpiricalPrecision, empirical_precision, error_rates
 from causalclip.evidence.words import NO_ANSWER
-from causalclip.examine.batch import NOT_EXAMINED, Row
 from causalclip.report.card import verdict
 from causalclip.report.document import as_html, draw_maps
 from causalclip.report.overview import Overview
 from tests.makers.detectors import tiny_detector, tiny_profile
 from tests.makers.pictures import encode, photo
-from ui.detect.introduction import introduction
+from ui.frame import introduction
 
 SHARES = {
     "likely generated": {"real": 0.01, "generated": 0.4},

@@ -12,7 +12,7 @@ from scripts.catalogues import messages, of_code
 
 ROOT = Path(__file__).resolve().parents[3]
 MARKS = {"_", "N_", "ngettext"}
-FOR_PROGRAMS = {"ui/detect/endpoints.py", "ui/languages.py", "ui/serving.py"}  # and for whoever runs the app
+FOR_PROGRAMS = {"ui/endpoints.py", "ui/languages.py", "ui/serving.py"}  # and for whoever runs the app
 ROOMS = (
     *(f"causalclip/{room}" for room in ("compare", "examine", "pictures", "provenance", "report")),
     *("ui", "ui/batch", "ui/detect", "ui/explore", "ui/purify"),
@@ -24,7 +24,7 @@ COVERED = [
         for path in (ROOT / room).glob("*.py")
         if path.relative_to(ROOT).as_posix() not in FOR_PROGRAMS
     ),
-    *map(Path, ("causalclip/archive/summary.py", "causalclip/head/meaning.py", "causalclip/promise.py")),
+    *map(Path, ("causalclip/archive/summary.py", "causalclip/head/meaning.py", "causalclip/profile.py")),
     *map(Path, ("ui/measured/tab.py", "ui/programs/tab.py")),
     *(Path("purifier") / name for name in ("aims.py", "exhibit.py", "models.py", "pixels.py", "vlm/interface.py")),
 ]

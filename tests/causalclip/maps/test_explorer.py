@@ -11,7 +11,7 @@ from causalclip.detector import Detection, Detector
 from causalclip.maps import explorer
 from causalclip.maps.overlay import draw_map, prepare
 from tests.makers.detectors import tiny_detector
-from ui.explore import view as explorer_view
+from ui.explore import words as explorer_view
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Threshold calibration: an archive of known photographs, judged and made a profile (causalclip.profile)."""

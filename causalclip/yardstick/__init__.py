@@ -1,1 +1,0 @@
-"""An archive of known photographs, judged and made a profile (causalclip.profile)."""

@@ -1,0 +1,211 @@
+"""The tab "Your archive": portions are judged and deleted, and answers are held to the profile that comes of them."""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pytest
+from PIL import Image
+
+from causalclip.clip.weights import WeightsMissing
+from causalclip.pictures.loading import load_image
+from causalclip.profile import BadProfile, parse_profile
+from causalclip.thresholds.archive import JudgedPicture, UnreadFile
+from tests.makers.detectors import tiny_detector
+from tests.makers.pictures import encode
+from ui.server import lazy, pages
+from ui.server.lazy import Held
+from ui.server.queue import MODEL, PICTURES, Priority
+from ui.server.store import STORE, uploads
+from ui.server.turns import take_turn
+from ui.thresholds.archive import LARGEST, MOST, SHOWN, Archive, ProfileChoice
+from ui.thresholds.tab import ArchiveTab, build_archive_tab, share
+
+
+@pytest.fixture(scope="module")
+def tab() -> ArchiveTab:
+    detector = tiny_detector()
+    with gr.Blocks(), gr.Tabs(), gr.Tab() as tab:
+        return build_archive_tab(tab, Held(lambda: detector))
+
+
+@pytest.fixture(autouse=True)
+def nobody_has_chosen() -> Iterator[None]:
+    yield
+    lazy._chosen.clear()
+
+
+def noise(seed: int) -> bytes:
+    coarse = np.random.default_rng(seed).integers(0, 255, (12, 16, 3), dtype=np.uint8)
+    return encode(np.asarray(Image.fromarray(coarse).resize((160, 120), Image.Resampling.BICUBIC)), "JPEG")
+
+
+def upload(**files: bytes) -> list[dict[str, str]]:
+    """As the server keeps them: each in a folder of its own, by somebody's page."""
+    paths = []
+    for name, data in files.items():
+        folder = uploads() / STORE.add("from-somebody", len(data), brief=True)
+        folder.mkdir(parents=True)
+        (folder / name.replace("_", ".")).write_bytes(data)
+        paths.append(str(folder / name.replace("_", ".")))
+    STORE.claim("", paths)
+    return [{"path": path} for path in paths]
+
+
+def run(tab: ArchiveTab, payload: Any, archive: Archive | None = None, *, generated: bool = False) -> Any:
+    return list(tab.run(take_turn("yardstick"), payload, archive, "5", generated=generated))
+
+
+def judged(score: float, n: int = 0) -> JudgedPicture:
+    return JudgedPicture(f"{n}.jpg", score, n, f"camera {n}", "20260101", "JPEG", 1000, (), "data:,")
+
+
+def whole(count: int) -> Archive:
+    """Photographs by as many cameras, whose scores are spread over [0, 0.9]."""
+    hashes = np.random.default_rng(0).integers(0, 2**63, count)
+    return Archive(real=tuple(judged(0.9 * n / count, int(hash_)) for n, hash_ in enumerate(hashes)), judged=count)
+
+
+def test_a_portion_is_judged_counted_and_deleted_at_once(tab: ArchiveTab) -> None:
+    payload = upload(a_jpg=noise(1), b_jpg=b"\xff\xd8\xff broken", c_jpg=noise(2))
+    updates = run(tab, payload)
+    counted = [f"data-judged='{n}' data-portions='0'" for n in (1, 2, 3)]
+    assert all(count in update[tab.status] for count, update in zip(counted, updates, strict=False))
+    last = updates[-1]
+    assert "data-judged='3' data-portions='1'" in last[tab.status]
+    assert [last[field] for field in tab.files.values()] == [None, None]
+    assert not any(Path(one["path"]).exists() for one in payload)
+    archive = last[tab.archive]
+    assert (len(archive.real), len(archive.unread), archive.judged) == (2, 1, 3)
+    assert archive.real[0].score == pytest.approx(tab.detector().judge(load_image(noise(1)).pixels).probability)
+    assert "Photographs that were judged: 2." in last[tab.result]
+    assert "b.jpg: " in last[tab.result]
+    assert re.search(r"<svg role='img' [^>]*direction='ltr'>", last[tab.result])  # in Arabic, too
+    assert tab.archive.time_to_live <= 3600
+
+
+def test_more_are_added_and_the_same_one_counts_once(tab: ArchiveTab) -> None:
+    first = run(tab, upload(a_jpg=noise(1)))[-1][tab.archive]
+    second = run(tab, upload(again_jpg=noise(1), b_jpg=noise(3)), first)[-1][tab.archive]
+    assert (len(second.real), second.judged, second.portions) == (2, 3, 2)
+    third = run(tab, upload(g_jpg=noise(4)), second, generated=True)[-1]
+    assert len(third[tab.archive].generated) == 1
+    alone = run(tab, upload(g_jpg=noise(4)), None, generated=True)[-1]
+    assert "svg" not in alone[tab.result]
+
+
+def test_what_gets_no_answer_is_left_out_and_that_is_said(tab: ArchiveTab) -> None:
+    even = encode(np.full((150, 200, 3), 90, np.uint8), "PNG")
+    alone = run(tab, upload(even_png=even, again_png=even))[-1]
+    last = run(tab, upload(a_jpg=noise(1)), alone[tab.archive])[-1]
+    assert len(last[tab.archive].real) == 1
+    for result in alone[tab.result], last[tab.result]:
+        assert "get no answer: 1." in result
+
+
+def test_a_page_has_a_limit_and_small_copies_of_the_accused_alone(tab: ArchiveTab) -> None:
+    archive = Archive()
+    for n in range(SHOWN + 20):
+        archive = archive.plus(judged(0.9, n), generated=False, high=0.7)
+    archive = archive.plus(judged(0.2, 5000), generated=False, high=0.7)
+    archive = archive.plus(judged(0.9, 5001), generated=True, high=0.7)
+    archive = archive.plus(UnreadFile("x", "No."), generated=False, high=0.7)
+    assert sum(bool(one.small) for one in archive.real) == SHOWN
+    assert not archive.generated[0].small
+    assert archive.judged == SHOWN + 23
+    payload = upload(a_jpg=noise(1), b_jpg=noise(2))
+    assert run(tab, payload, Archive(judged=MOST - 1))[-1][tab.archive].judged == MOST
+    assert not any(Path(one["path"]).exists() for one in payload)
+
+
+def test_a_failure_halts_and_leaves_no_file() -> None:
+    def missing() -> Any:
+        raise WeightsMissing("There are none.")
+
+    with gr.Blocks(), gr.Tabs(), gr.Tab() as outer:
+        broken = build_archive_tab(outer, Held(missing))
+    payload = upload(a_jpg=noise(1))
+    [update] = run(broken, payload)
+    assert "data-halt" in update[broken.status]
+    assert "There are none." in update[broken.status]
+    assert not Path(payload[0]["path"]).exists()
+
+
+def test_everybody_elses_picture_goes_first(tab: ArchiveTab) -> None:
+    """While others decode, an archive waits, and it never holds the model while it does."""
+    with PICTURES.enter(Priority.BATCH), PICTURES.enter(Priority.BATCH):
+        updates: list[Any] = []
+        turn, payload = take_turn("yardstick"), upload(a_jpg=noise(1))
+        thread = threading.Thread(target=lambda: updates.extend(tab.run(turn, payload, None, "5", generated=False)))
+        thread.start()
+        time.sleep(0.3)
+        assert not updates
+        ticket = MODEL.ask(Priority.VERDICT)
+        assert MODEL.admitted(ticket, 0)
+        MODEL.leave(ticket)
+        other = PICTURES.ask(Priority.STABILITY)
+        assert PICTURES.before(other) == 2
+        PICTURES.leave(other)
+    thread.join(300)  # on a busy machine
+    assert updates[-1][tab.archive].judged == 1
+
+
+def test_a_profile_is_made_chosen_and_left(tab: ArchiveTab) -> None:
+    archive = whole(80)
+    assert "With the profile, the threshold is 0.8" in tab.shown(archive, "5")
+    assert "80 are too few for 1 %: 299 are needed." in tab.shown(archive, "1")
+    path, summary = tab.profile(archive, "5"), tab.summary(archive, "5")
+    assert path
+    assert summary
+    profile = parse_profile(Path(path).read_bytes())
+    assert (len(profile.scores), profile.at_most) == (80, 0.05)
+    assert Path(summary).read_text().startswith("<!doctype html>")
+    choice = ProfileChoice(tab.detector)
+    assert "held to no profile" in choice.said()
+    assert "Photographs in it: 80." in choice.use(profile)
+    held = tab.detector()
+    assert held.config.calibration.high == profile.high(0.7) > 0.8
+    assert held.predict(load_image(noise(1)).pixels).standing is not None
+    assert tab.detector.own().config.calibration.high == 0.7
+    assert "held to no profile" in choice.release()
+    assert tab.detector().profile is None
+    assert [share(text) for text in ("5", "2", "1", "", "x")] == [0.05, 0.02, 0.01, 0.05, 0.05]
+
+
+def test_a_profile_of_a_file_is_read_and_its_upload_goes(tab: ArchiveTab, tmp_path: Path) -> None:
+    choice, path = ProfileChoice(tab.detector), tab.profile(whole(80), "5")
+    assert path
+    data = Path(path).read_bytes()
+    payload = upload(profile_json=data)
+    said, field = choice.load(payload)
+    assert "Photographs in it: 80." in said
+    assert field is None
+    assert not Path(payload[0]["path"]).exists()
+    other = json.loads(data) | {"revision": "another"}
+    assert "Make it again" in choice.load(upload(profile_json=json.dumps(other).encode()))[0]
+    assert "no profile of an archive" in choice.load(upload(profile_json=b"[]"))[0]
+    assert "more than 1 MB" in choice.load(upload(profile_json=b" " * (LARGEST + 1)))[0]
+    assert "Photographs in it: 80." in choice.said()  # what cannot be used changes nothing
+    with pytest.raises(gr.Error):
+        choice.load([{"path": str(tmp_path / "elsewhere.json")}])
+
+
+def test_a_page_that_was_closed_is_forgotten_and_pages_have_a_limit(tab: ArchiveTab) -> None:
+    made = whole(80).profile(tab.detector.own(), 0.05)
+    tab.detector.choose(made)
+    page = SimpleNamespace(
+        state_holder=SimpleNamespace(delete_state=lambda _: None, session_data={}, time_last_used={}),
+        _queue=SimpleNamespace(event_ids_to_events={}, pending_messages_per_session={}, pending_event_ids_session={}),
+    )
+    pages.forget(page, "")  # type: ignore[arg-type]
+    assert tab.detector.profile is None
+    lazy._chosen.update({f"another {n}": made for n in range(lazy.MOST_CHOSEN)})
+    with pytest.raises(BadProfile, match="Too many pages"):
+        tab.detector.choose(made)

@@ -1,0 +1,159 @@
+"""What a session's batch has so far: little in memory, and the rest in a folder that is deleted with the session.
+
+All is kept by the file's hash and name, so that the same files need not be examined again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from causalclip.batch import CHECKING, UNCHECKED, Row, RowUpdate, as_csv, report_stem, zip_reports
+from causalclip.evidence.words import NO_ANSWER
+from causalclip.languages import N_, _
+from causalclip.report import card, panels
+from ui.batch.table import counts, rank
+
+if TYPE_CHECKING:
+    from causalclip.evidence.examination import Examination
+
+SMALL = 64  # px, the long side of a row's picture
+GONE = N_("This row's result is not there: it is being examined, was not, or is no longer kept.")
+READ = N_("What the verdict rests on. Orange pushes towards generated, purple towards not generated.")
+Download = Literal["csv", "html", "zip"]
+DOWNLOADS: dict[Download, str] = {
+    "csv": N_("Table (CSV)"),
+    "html": N_("Summary (HTML)"),
+    "zip": N_("All reports (zip)"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """folder: where its reports lie. total: how many rows there will be. thumbnails: data addresses, by hash.
+
+    edges: what a score must not be rounded across. finished: rows that will not change, of earlier runs, too, by
+    `Row.key`. held: when the profile was made that all this is held to; "" without one.
+    """
+
+    folder: Path
+    total: int = 0
+    rows: tuple[Row, ...] = ()
+    thumbnails: Mapping[str, str] = field(default_factory=dict)
+    edges: tuple[float, ...] = ()
+    finished: Mapping[tuple[str, str], Row] = field(default_factory=dict)
+    held: str = ""
+
+    @property
+    def answered(self) -> int:
+        """Rows that have an answer, or none for good."""
+        return len(self.rows)
+
+    @property
+    def done(self) -> int:
+        """Rows that will not change any more."""
+        return sum(row.survives not in (CHECKING, UNCHECKED) for row in self.rows)
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """How many steps of how many are done: every row has two, its answer and whether that survives."""
+        return self.answered + self.done, max(1, 2 * self.total)
+
+    def plus(self, update: RowUpdate) -> Batch:
+        """With another row, or with the same one as it is now."""
+        row = update.row
+        rows = (*(other for other in self.rows if other.number != row.number), row)
+        finished = {**self.finished, row.key: row} if update.examination else self.finished
+        thumbnails = self.thumbnails
+        if update.pixels is not None and row.sha256 not in thumbnails:
+            from causalclip.report.document import draw_thumbnail  # brings Jinja, which the page need not wait for
+
+            thumbnails = {**thumbnails, row.sha256: draw_thumbnail(update.pixels, side=SMALL)}
+        return replace(self, rows=rows, finished=finished, thumbnails=thumbnails)
+
+    def ended(self) -> Batch:
+        """As it stays: what was still being checked has not been."""
+        return replace(
+            self,
+            rows=tuple(
+                replace(row, survives=UNCHECKED, part=UNCHECKED) if row.survives == CHECKING else row
+                for row in self.rows
+            ),
+        )
+
+    def write(self, x: Examination, row: Row) -> None:
+        """A row's report as HTML and JSON, and what opens on a click."""
+        from causalclip.report.document import draw_maps, save_reports
+
+        reports, maps = self.folder / "reports", draw_maps(x)
+        reports.mkdir(exist_ok=True)
+        save_reports(x, reports, _stem(row), maps=maps)
+        self._opened(row).write_text(full_result(x, causal=maps["causal"]), encoding="utf-8")
+
+    def open(self, number: int) -> str:
+        """A row's full result as HTML, or a sentence where there is none."""
+        row = next((row for row in self.rows if row.number == number), None)
+        if row is None or not self._opened(row).is_file():
+            return gone()
+        return self._opened(row).read_text(encoding="utf-8")
+
+    def download(self, kind: Download) -> Path:
+        """Writes it of what is done by now; returns its path."""
+        from causalclip.report.overview import Overview, as_html
+
+        path = self.folder / f"causalclip-{'reports' if kind == 'zip' else 'batch'}.{kind}"
+        in_order = sorted(self.rows, key=lambda row: row.number)
+        overview = Overview(tuple(sorted(self.rows, key=rank)), self.thumbnails, counts(self.rows), self.edges)
+        if kind == "zip":
+            zip_reports(path, in_order, [("summary.html", as_html(overview)), *self.reports()])
+        else:
+            path.write_text(as_csv(in_order) if kind == "csv" else as_html(overview), encoding="utf-8", newline="")
+        return path
+
+    def reports(self) -> Iterator[tuple[str, str]]:
+        """(file name, text) of every report there is, in the files' order."""
+        for row in sorted(self.rows, key=lambda row: row.number):
+            for path in sorted(self.folder.glob(f"reports/{_stem(row)}.*")) if row.sha256 else ():
+                yield report_stem(row.number, row.name) + path.suffix, path.read_text(encoding="utf-8")
+
+    def _opened(self, row: Row) -> Path:
+        """Written when the row is done and read when somebody opens it, so that nothing of it is kept in memory."""
+        return self.folder / f"row-{_stem(row)}.html"
+
+
+def full_result(x: Examination, *, causal: str) -> str:
+    """The card, the map (a data address) and the panels of a row, as HTML."""
+    alt = escape(_("Causal map over the picture"))
+    figure = f"<figure><img src='{causal}' alt='{alt}'><figcaption>{_(READ)}</figcaption></figure>"
+    return (
+        f"<section aria-label='{escape(_('One picture'))}'><h2 tabindex='-1'><bdi>{escape(x.name)}</bdi></h2>"
+        f"<button type='button' class='cc-do cc-close'>{_('Close')}</button>"
+        + card.verdict(
+            x.headline,
+            x.detection,
+            x.notes,
+            cautions=x.cautions,
+            stability=x.stability,
+            unlike=x.unlike,
+            parts=x.parts,
+        )
+        + ("" if x.band == NO_ANSWER else figure)  # only a verdict has a map
+        + panels.region_panel(x.pixels, x.parts)
+        + panels.provenance_panel(x.provenance)
+        + (panels.stability_panel(x.stability) if x.stability else "")
+        + "</section>"
+    )
+
+
+def gone() -> str:
+    """Where there is no result, as HTML."""
+    return f"<p class='cc-said'>{escape(_(GONE), quote=False)}</p>"
+
+
+def _stem(row: Row) -> str:
+    """The name of a row's files, whatever its number is by then."""
+    return f"{row.sha256}-{hashlib.sha256(row.name.encode(errors='replace')).hexdigest()[:16]}"
