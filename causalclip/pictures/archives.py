@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 
 from causalclip.languages import N_, _, number
+from causalclip.pictures import sandbox
 from causalclip.pictures.formats import MAX_BYTES, ImageError, ImageTooLarge, UnsupportedImage, too_many_bytes
 from causalclip.pictures.plaintext import clean
 
@@ -18,6 +19,7 @@ MAX_PICTURES = 200
 MAX_TOTAL = 600 * 2**20  # bytes of all members, unpacked
 MAX_RATIO = 100  # unpacked to packed, from SMALL bytes on; pictures hardly shrink when they are packed
 SMALL = 2**20
+SECONDS = 20.0  # of processor time for all members
 MAX_DIRECTORY = 512 * 2**10  # bytes of the list of members: more than a thousand names
 
 _END, _END64 = b"PK\x05\x06", b"PK\x06\x07"
@@ -36,10 +38,32 @@ def is_zip(data: bytes) -> bool:
 
 
 def read_zip(data: bytes, *, limit: int = MAX_PICTURES) -> Iterator[Member]:
-    """Yields the members of an archive one by one; a bad member yields its error and costs nothing else.
+    """Yields the members of an archive one by one, unpacked in a sandbox; a bad member yields its error and costs
+    nothing else.
 
     Raises ArchiveError if the archive is damaged, holds more than `limit` pictures, or announces more than MAX_TOTAL.
     """
+    try:
+        with sandbox.ask(unpack, data, limit, seconds=SECONDS) as members:
+            yield from members
+    except sandbox.TooCostly:
+        raise _too_large() from None
+
+
+def count_zip(data: bytes) -> int:
+    """How many files `read_zip` would yield; 0 for an archive that cannot be opened. Nothing is unpacked."""
+    try:
+        count: int = sandbox.call(count_members, data)
+    except sandbox.TooCostly:
+        return 0
+    return count
+
+
+# In the sandbox -----------------------------------------------------------------------------------
+
+
+def unpack(data: bytes, limit: int) -> Iterator[Member]:
+    """What `read_zip` yields."""
     _check_directory(data)
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
@@ -53,8 +77,7 @@ def read_zip(data: bytes, *, limit: int = MAX_PICTURES) -> Iterator[Member]:
             said = N_("The archive holds {count} files; at most {limit} are examined at once.")
             raise ArchiveError(_(said, count=number(len(members)), limit=limit))
         if sum(m.file_size for m in members) > MAX_TOTAL:
-            said = N_("The archive unpacks to more than {mb} MB. Send fewer pictures at once.")
-            raise ArchiveError(_(said, mb=MAX_TOTAL >> 20))
+            raise _too_large()
         left = MAX_TOTAL
         for member in members:
             name = clean(member.filename.replace("\\", "/").rpartition("/")[2], limit=120) or "unnamed"
@@ -67,8 +90,8 @@ def read_zip(data: bytes, *, limit: int = MAX_PICTURES) -> Iterator[Member]:
             yield name, content
 
 
-def count_zip(data: bytes) -> int:
-    """How many files `read_zip` would yield; 0 for an archive that cannot be opened. Nothing is unpacked."""
+def count_members(data: bytes) -> int:
+    """What `count_zip` returns."""
     try:
         _check_directory(data)
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -124,6 +147,11 @@ def _check_directory(data: bytes) -> None:
 
 def _ignored(name: str) -> bool:
     return any(part in name for part in _IGNORED)
+
+
+def _too_large() -> ArchiveError:
+    said = N_("The archive unpacks to more than {mb} MB. Send fewer pictures at once.")
+    return ArchiveError(_(said, mb=MAX_TOTAL >> 20))
 
 
 def _damaged() -> ArchiveError:

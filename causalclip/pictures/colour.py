@@ -13,8 +13,6 @@ from causalclip.pictures.headers import MAX_PROFILE_BYTES
 STRIP_PIXELS = 2_000_000  # converted at once: intermediate copies of a large picture would not fit in memory
 SAME = 2  # levels of 255 by which a profile may differ from sRGB before the pixels are converted
 
-Decoded = tuple[np.ndarray, tuple[str, ...]]  # uint8 [H, W, 3], and notes for the user
-
 _MODE_OF_SPACE = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}  # ICC's colour space: Pillow's mode
 _TRANSPARENT = N_("Its transparent parts were laid on white.")
 _BAD_PROFILE = N_("Its colour profile could not be used; its colours were taken as sRGB.")

@@ -1,18 +1,11 @@
-"""From the bytes of a picture to upright sRGB pixels, by Pillow.
-
-JPEG, PNG and WebP are decoded in place. The other formats have larger and more fragile decoders, whose time and memory
-the headers do not bound, so `decode_apart` runs this file in a process of its own with a limit on both.
-"""
+"""From the bytes of a picture to upright sRGB pixels, by Pillow, in a sandbox."""
 
 import contextlib
 import io
-import json
-import math
-import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import IO, Any, cast
+from typing import Any
 
 import numpy as np
 import pillow_heif
@@ -26,21 +19,23 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from causalclip.languages import N_, _, current, figure, number, speaking
+from causalclip.languages import N_, _, figure, number
 from causalclip.memory import make_room
-from causalclip.pictures import apart, colour, formats, headers
-from causalclip.pictures.colour import Decoded
+from causalclip.pictures import colour, formats, headers, sandbox
 from causalclip.pictures.formats import BrokenImage, Format, ImageError, UnsupportedImage, exported
 
-MEMORY = 800 * 2**20  # bytes that the separate process may hold; with the rest of its work it stays below 1 GB
+Decoded = tuple[np.ndarray, tuple[str, ...], bool]  # uint8 [H, W, 3], notes for the user, whether it was halved
+
+MEMORY = 750 * 2**20  # bytes that decoding may take: with the pixels in the process that asks, less than 1 GB
 LARGE = 12_000_000  # pixels; larger pictures are decoded one at a time, as that takes 7 bytes a pixel
-SECONDS = 1.0  # of processor time that it may use for any picture, and in addition
+SECONDS = 1.0  # of processor time that it may take for any picture, and in addition
 SECONDS_A_PIXEL = 0.12e-6  # for each pixel that the header announces; an ordinary decoder needs a tenth to a third
 
 _PAGES = headers.PAGES
 _MAIN = N_("The file holds several pictures; only the main one was looked at.")
 _UPRIGHT = N_("It was turned upright, as its orientation mark says.")
 _BITS, _PHOTOMETRIC, _ORIENTATION, _SUBFILE, _DNG = 258, 262, 274, 254, 50706  # tags of a TIFF
+_FRAGILE = "GIF", "TIFF", "AVIF", "HEIC"  # also decoded one at a time: headers do not bound what they take
 _TURN = threading.Lock()
 
 
@@ -56,24 +51,47 @@ class Opened:
     notes: tuple[str, ...] = ()
 
 
-def decode(data: bytes, name: Format, *, on_header: Callable[[int], None] | None = None) -> Decoded:
-    """Decode a file of format `name` to uint8 [H, W, 3] in sRGB, upright, and say what was done on the way.
+def decode_in_sandbox(data: bytes, name: Format) -> Decoded:
+    """What `decode` gives, by a process of its own that ends at its limits of memory and time (BrokenImage).
 
-    `on_header` is told the number of pixels once the header has been read. Raises an ImageError for a file that is too
-    large or too small by its header (before it is decoded), or is damaged.
+    Raises RuntimeError if that process cannot run at all.
     """
     try:
-        opened = _reduced(_open(data, name))
-        formats.check_size(*opened.image.size)
-        if on_header:
-            on_header(opened.image.width * opened.image.height)
-        with _TURN if opened.image.width * opened.image.height > LARGE else contextlib.nullcontext():
-            make_room(3 * opened.image.width * opened.image.height)
-            opened.image.load()
-            formats.check_size(*opened.image.size)  # an HEIC file can turn out larger than its header says
-            # A bare copy that shares the pixels lets the decoder's own buffers go before the next ones are made.
-            opened = replace(opened, image=opened.image._new(opened.image.im))
-            pixels, notes = colour.to_srgb(opened.image, profile=opened.profile, bits=opened.bits, white=opened.white)
+        with sandbox.ask(decode_in_turn, data, name, formats.MAX_PIXELS, memory=MEMORY, seconds=SECONDS) as items:
+            pixels = next(items)
+            with _TURN if pixels > LARGE or name in _FRAGILE else contextlib.nullcontext():
+                decoded: Decoded = next(items)
+            next(items, None)
+            return decoded
+    except sandbox.TooCostly:
+        raise _too_costly(name) from None
+
+
+def decode(data: bytes, name: Format) -> Decoded:
+    """Decode a file of format `name` to uint8 [H, W, 3] in sRGB, upright; say what was done on the way, and whether the
+    picture comes at half its size.
+
+    Raises an ImageError for a file that is too large or too small by its header (before it is decoded), or is damaged.
+    """
+    *_pixels, decoded = decode_in_turn(data, name, formats.MAX_PIXELS)
+    return decoded
+
+
+def decode_in_turn(data: bytes, name: Format, most: int) -> Iterator[Any]:
+    """First the number of pixels that the header announces, then what `decode` gives, of at most so many pixels."""
+    try:
+        opened = _open(data, name, most)
+        pixels_in_file = opened.image.width * opened.image.height
+        yield pixels_in_file
+        sandbox.limit_time(SECONDS + SECONDS_A_PIXEL * pixels_in_file)
+        opened, halved = _reduced(opened, most)
+        formats.check_size(*opened.image.size, most=most)
+        make_room(3 * opened.image.width * opened.image.height)
+        opened.image.load()
+        formats.check_size(*opened.image.size, most=most)  # an HEIC file can turn out larger than its header says
+        # A bare copy that shares the pixels lets the decoder's own buffers go before the next ones are made.
+        opened = replace(opened, image=opened.image._new(opened.image.im))
+        pixels, notes = colour.to_srgb(opened.image, profile=opened.profile, bits=opened.bits, white=opened.white)
     except ImageError:
         raise
     except Exception as error:  # decoders raise anything from OSError to KeyError on bad input; all mean the same
@@ -82,17 +100,14 @@ def decode(data: bytes, name: Format, *, on_header: Callable[[int], None] | None
     notes = opened.notes + notes
     if name not in ("HEIC", "TIFF"):  # Pillow has turned those
         pixels = _upright(pixels, opened.orientation)
-    return pixels, (*notes, _(_UPRIGHT)) if opened.orientation in range(2, 9) else notes
+    yield pixels, (*notes, _(_UPRIGHT)) if opened.orientation in range(2, 9) else notes, halved
 
 
-def _reduced(opened: Opened) -> Opened:
-    """A JPEG that is too large for its own size will be decoded at half of it; any other picture comes back as it is.
-
-    A progressive JPEG has all of its coefficients in memory whatever the size is that comes out.
-    """
+def _reduced(opened: Opened, most: int) -> tuple[Opened, bool]:
+    """A JPEG that is too large for its own size will be decoded at half of it; other pictures stay as they are."""
     image, (width, height) = opened.image, opened.image.size
-    if width * height <= formats.MAX_PIXELS or image.format != "JPEG" or image.info.get("progressive"):
-        return opened
+    if width * height <= most or image.format != "JPEG":
+        return opened, False
     image.draft(None, (width // 2, height // 2))
     said = _(
         "The picture has {width} x {height} pixels, more than {most} million, so it was judged at half its size, which "
@@ -100,9 +115,9 @@ def _reduced(opened: Opened) -> Opened:
         "shrinking it, and add that.",
         width=number(width),
         height=number(height),
-        most=figure(formats.MAX_PIXELS / 1e6),
+        most=figure(most / 1e6),
     )
-    return replace(opened, notes=(*opened.notes, said))
+    return replace(opened, notes=(*opened.notes, said)), True
 
 
 def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
@@ -117,10 +132,10 @@ def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
 # One opener a format ------------------------------------------------------------------------------
 
 
-def _open(data: bytes, name: Format) -> Opened:
+def _open(data: bytes, name: Format, most: int) -> Opened:
     if name in headers.READERS:
         header = headers.READERS[name](data)
-        most = formats.MAX_REDUCED if name == "JPEG" else formats.MAX_PIXELS
+        most = formats.MAX_REDUCED if name == "JPEG" and not header.buffered else most
         formats.check_size(header.width, header.height, most=most)
         opened = _OPENERS[name](header.data)
         return replace(
@@ -196,69 +211,6 @@ _OPENERS: dict[Format, Callable[[bytes], Opened]] = {
 }
 
 
-# The separate process -----------------------------------------------------------------------------
-
-
-def decode_apart(data: bytes, name: Format) -> Decoded:
-    """Like `decode`, in a process of its own that ends at its limit of memory or time (BrokenImage).
-
-    Raises RuntimeError if that process cannot run at all.
-    """
-    try:
-        with _TURN:
-            answer, pixels = apart.run_apart(__name__, f"{name}:{current()}", data, read=_read)
-    except apart.TooCostly:
-        raise _too_costly(name) from None
-    if "error" in answer:
-        raise cast(type[ImageError], getattr(formats, answer["error"]))(answer["sentence"])
-    if not answer:
-        raise RuntimeError("What the decoder's process wrote broke off.")
-    return pixels, tuple(answer["notes"])
-
-
-def _read(output: IO[bytes]) -> tuple[dict[str, Any], np.ndarray]:
-    """What `main` wrote, {} if it breaks off. The pixels come straight to where they stay: large ones take much."""
-    line = output.readline()
-    answer: dict[str, Any] = json.loads(line) if line.endswith(b"\n") else {}
-    make_room(math.prod(answer.get("shape", ())))
-    pixels = np.empty(answer.get("shape", 0), np.uint8)
-    whole = cast(io.BufferedReader, output).readinto(pixels.reshape(-1).data) == pixels.size
-    return answer if whole else {}, pixels
-
-
-def main() -> None:
-    """Decode standard input, of the format named by the argument, to a line of JSON and pixels on standard output.
-
-    The argument names the language of notes and errors, too: "HEIC:ar".
-    """
-    apart.limit_memory(MEMORY)
-    _limit_time(0)
-    name, _colon, language = sys.argv[1].partition(":")
-    try:
-        with speaking(language):
-            pixels, notes = decode(sys.stdin.buffer.read(), cast(Format, name), on_header=_limit_time)
-    except ImageError as error:
-        sys.stdout.buffer.write(_line({"error": type(error).__name__, "sentence": str(error)}))
-    except MemoryError:
-        sys.exit(apart.OUT_OF_MEMORY)
-    else:
-        sys.stdout.buffer.write(_line({"shape": pixels.shape, "notes": notes}))
-        sys.stdout.buffer.write(pixels.data)
-
-
-def _line(answer: dict[str, object]) -> bytes:
-    return json.dumps(answer).encode() + b"\n"
-
-
-def _limit_time(pixels: int) -> None:
-    """Limit the processor time from now to what a picture of so many pixels may take."""
-    apart.limit_time(SECONDS + SECONDS_A_PIXEL * pixels)
-
-
 def _too_costly(name: Format) -> BrokenImage:
     said = N_("The {format} file could not be decoded in the time and memory that its size warrants.")
     return BrokenImage(exported(said, format=name))
-
-
-if __name__ == "__main__":
-    main()

@@ -21,7 +21,10 @@ MAX_SCANS = 32  # of a progressive JPEG: encoders write about 10, and each costs
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A file before decoding: the bytes for the decoder, the size in pixels, and what the metadata said."""
+    """A file before decoding: the bytes for the decoder, the size in pixels, and what the metadata said.
+
+    buffered: whether the decoder holds all coefficients at once, whatever the size is that comes out.
+    """
 
     data: bytes
     width: int
@@ -30,6 +33,7 @@ class Container:
     exif: bytes = b""  # a TIFF structure, without the "Exif" mark
     bits: int = 8  # a channel
     notes: tuple[str, ...] = ()
+    buffered: bool = False
 
 
 # JPEG ---------------------------------------------------------------------------------------------
@@ -37,6 +41,7 @@ class Container:
 _MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")  # not fill, stuffing or restarts, which have no length
 _EOI, _SOS, _APP1, _APP2, _COM = 0xD9, 0xDA, 0xE1, 0xE2, 0xFE
 _SOF = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 _DROPPED = {*range(0xE1, 0xEE), 0xEF, _COM}  # APP0 and APP14 stay: they say how the colours are coded
 
 
@@ -44,18 +49,20 @@ def read_jpeg(data: bytes) -> Container:
     """The header of a JPEG, and the file without metadata and without what follows the first picture."""
     kept, icc, exif, notes = [b"\xff\xd8"], [], b"", []
     size, bits, scans, body_start, body_end = (0, 0), 8, 0, len(data), len(data)
+    channels, buffered = 1, False
     for marker, start, end in jpeg_segments(data):
         body = data[start + 4 : end]
         if marker == _EOI:
             body_end = end
         elif marker == _SOS:
             scans += 1
+            buffered |= scans > 1 or body[:1] < bytes([channels])  # channels of this scan: those that lack come later
             body_start = min(body_start, start)
         elif scans:
             continue
         elif marker in _SOF and len(body) >= 6:
             bits, height, width = struct.unpack_from(">BHH", body)
-            size = (width, height)
+            size, channels, buffered = (width, height), body[5], marker in _PROGRESSIVE
         elif marker == _APP1 and body.startswith(b"Exif\0\0"):
             exif = exif or body[6:]
         elif marker == _APP2 and body.startswith(b"ICC_PROFILE\0"):
@@ -73,7 +80,7 @@ def read_jpeg(data: bytes) -> Container:
         raise UnsupportedImage(exported(N_("This JPEG has {bits} bits a channel; only 8 can be read."), bits=bits))
     profile = b"".join(part for _, part in sorted(icc, key=lambda part: part[0]))
     slim = b"".join((*kept, data[body_start:body_end]))
-    return Container(slim, *size, profile=profile, exif=exif, notes=tuple(notes))
+    return Container(slim, *size, profile=profile, exif=exif, notes=tuple(notes), buffered=buffered)
 
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from causalclip.languages import _
-from causalclip.pictures.decoding import decode, decode_apart
+from causalclip.pictures.decoding import decode_in_sandbox
 from causalclip.pictures.formats import (
     MAX_BYTES,
     MAX_PIXELS,
@@ -26,7 +26,6 @@ from causalclip.pictures.formats import (
     sniff,
     too_many_bytes,
 )
-from causalclip.pictures.headers import read_jpeg
 
 __all__ = [
     "MAX_BYTES",
@@ -42,8 +41,6 @@ __all__ = [
     "load_image",
     "read_file",
 ]
-
-_IN_PLACE: tuple[Format, ...] = ("JPEG", "PNG", "WebP")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,14 +86,8 @@ def load_image(source: str | os.PathLike[str] | bytes) -> LoadedImage:
     if len(data) > MAX_BYTES:
         raise too_many_bytes()
     name = sniff(data)
-    pixels, notes = (decode if name in _IN_PLACE else decode_apart)(data, name)
-    halved = name == "JPEG" and bool(notes) and pixels.size < 3 * _pixels_of(data)
+    pixels, notes, halved = decode_in_sandbox(data, name)
     return LoadedImage(pixels, hashlib.sha256(data).hexdigest(), name, notes, len(data), halved)
-
-
-def _pixels_of(data: bytes) -> int:
-    header = read_jpeg(data)
-    return header.width * header.height
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:

@@ -14,7 +14,6 @@ from functools import partial
 from PIL.PngImagePlugin import PngStream, iTXt
 
 from causalclip.languages import N_, _
-from causalclip.pictures.apart import TooCostly
 from causalclip.pictures.formats import Format, ImageError
 from causalclip.pictures.headers import jpeg_segments, png_chunks
 from causalclip.pictures.plaintext import decode
@@ -59,7 +58,7 @@ def read_blocks(data: bytes, name: Format) -> Blocks:
         return Blocks()
     try:
         blocks = reader(data, budget)
-    except (ImageError, TooCostly):
+    except ImageError:
         return Blocks(notes=(_(COSTLY if name in ("HEIC", "AVIF") else DAMAGED),))
     return replace(blocks, notes=(_(TOO_MUCH),)) if budget.exceeded else blocks
 

@@ -135,6 +135,11 @@ def _few_parts(data: bytes) -> bool:
         return False
 
 
+def unreadable() -> Credentials:
+    """Of a file whose credentials, if there are any, were not read."""
+    return _plain("unreadable")
+
+
 def _plain(state: State) -> Credentials:
     return Credentials(state, _(SENTENCES[state]))
 

@@ -5,9 +5,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from xml.etree.ElementTree import Element, ParseError
+from xml.parsers.expat import ExpatError, ParserCreate
 
-from defusedxml.ElementTree import fromstring
 from PIL.IptcImagePlugin import getiptcinfo
 from PIL.JpegImagePlugin import JpegImageFile
 
@@ -19,7 +18,7 @@ from causalclip.provenance.sourcetypes import SourceType, source_type
 from causalclip.provenance.tifftags import EXIF_IFD, GPS_IFD, Tags
 
 MAX_FIELDS = 60
-MAX_NODES = 20_000  # of an XMP packet
+MAX_NODES = 20_000  # elements and attributes of an XMP packet
 
 _EXIF = {
     271: N_("Camera maker"),
@@ -44,6 +43,8 @@ _XMP = {
     "Headline": N_("Headline"),
     "description": N_("Description"),
 }
+_SOURCE_TYPE = "DigitalSourceType"
+_READ = {*_XMP, _SOURCE_TYPE}
 _IPTC = {
     40: N_("Instructions"),
     55: N_("Taken"),
@@ -84,13 +85,13 @@ class Metadata:
 def read_metadata(blocks: Blocks) -> Metadata:
     """Never raises: what cannot be read is left out, and said."""
     said, notes = [*_exif(blocks.exif), *_iptc(blocks.iptc)], list(blocks.notes)
-    place, xmp = _place(blocks.exif), _parse(blocks.xmp)
+    place, xmp = _place(blocks.exif), _xmp(blocks.xmp)
     if blocks.exif.cut:
         notes.append(_(TOO_MUCH))
-    if blocks.xmp and xmp is None:
+    if xmp is None:
         notes.append(_("The file's XMP block is damaged and was not read."))
-    said += _xmp(xmp)
-    types = [source_type("XMP", value) for name, value in _leaves(xmp) if name == "DigitalSourceType"]
+    said += [Text("XMP", _XMP[name], value) for name, value in xmp or () if name in _XMP]
+    types = [source_type("XMP", value) for name, value in xmp or () if name == _SOURCE_TYPE]
     fields = [Field(t.where, t.key, clean(t.value)) for t in said]
     shown = tuple(dict.fromkeys(f for f in fields if f.value))[:MAX_FIELDS]
     return Metadata(
@@ -160,39 +161,71 @@ def _iptc(block: bytes) -> Iterator[Text]:
 # XMP (ISO 16684-1) --------------------------------------------------------------------------------
 
 
-def _parse(packet: bytes) -> Element | None:
-    """The tree of a packet in UTF-8, 16 or 32; None for what is no XML, or has a document type: no XMP needs one."""
+def _xmp(packet: bytes) -> list[tuple[str, str]] | None:
+    """(name without prefix, text) of all attributes and elements of a packet in UTF-8, 16 or 32 that are of interest.
+
+    A list's items go by the list's name. None for what is no XML, holds too much, or has a document type: no XMP needs
+    one. No tree is built, and no namespace looked up: names of a long namespace would each be as long as it.
+    """
     if not packet:
-        return None
+        return []
+    reader = _Leaves()
     try:
         text = packet.decode(json.detect_encoding(packet), "replace")
-        if text.count("<") > 2 * MAX_NODES:
-            return None
-        tree: Element = fromstring(text[text.find("<") : text.rfind(">") + 1], forbid_dtd=True)
-    except (ParseError, ValueError) as error:  # what is forbidden is a ValueError, too
-        error.__traceback__ = None  # the parser keeps it in a circle, and with it all bytes of the file
+        reader.parse(text[text.find("<") : text.rfind(">") + 1])
+    except (ExpatError, ValueError):
         return None
-    return tree
+    return reader.found
 
 
-def _leaves(tree: Element | None) -> Iterator[tuple[str, str]]:
-    """(name without namespace, text) of all attributes, and of all elements; a list's items go by the list's name."""
-    if tree is None:
-        return
-    stack = [(tree, "")]
-    while stack:
-        node, inherited = stack.pop()
-        name = node.tag.rpartition("}")[2]
-        named = inherited if name in ("Alt", "Bag", "Seq", "li") else name
-        for key, value in node.attrib.items():
-            bare = key.rpartition("}")[2]
-            yield (named if bare == "resource" else bare), value
-        if node.text and node.text.strip():
-            yield named, node.text
-        stack += [(child, named) for child in reversed(node)]
+class _Leaves:
+    """Collects what a packet says while it is parsed."""
 
+    def __init__(self) -> None:
+        self.found: list[tuple[str, str]] = []
+        self._nodes = 0
+        self._open: list[str] = []  # names that apply to the text of the elements around
+        self._text: list[str] | None = None  # of the innermost one, up to its first child
 
-def _xmp(tree: Element | None) -> Iterator[Text]:
-    for name, value in _leaves(tree):
-        if name in _XMP:
-            yield Text("XMP", _XMP[name], value)
+    def parse(self, text: str) -> None:
+        """Raises ExpatError or ValueError."""
+        parser = ParserCreate()
+        parser.buffer_text = True
+        parser.ordered_attributes = True
+        parser.StartDoctypeDeclHandler = self._refuse
+        parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
+        parser.CharacterDataHandler = self._characters
+        parser.Parse(text, True)
+
+    def _refuse(self, *_declaration: Any) -> None:
+        raise ValueError("A packet with a document type is not read.")
+
+    def _start(self, tag: str, attributes: list[str]) -> None:
+        self._flush()
+        self._nodes += 1 + len(attributes) // 2
+        if self._nodes > MAX_NODES:
+            raise ValueError("A packet of so many nodes is not read.")
+        name = tag.rpartition(":")[2]
+        named = (self._open[-1] if self._open else "") if name in ("Alt", "Bag", "Seq", "li") else name
+        for key, value in zip(attributes[::2], attributes[1::2], strict=True):
+            bare = key.rpartition(":")[2]
+            self._keep(named if bare == "resource" else bare, value)
+        self._open.append(named)
+        self._text = [] if named in _READ else None
+
+    def _end(self, _tag: str) -> None:
+        self._flush()
+        self._open.pop()
+
+    def _characters(self, text: str) -> None:
+        if self._text is not None:
+            self._text.append(text)
+
+    def _flush(self) -> None:
+        if self._text:
+            self._keep(self._open[-1], "".join(self._text))
+        self._text = None
+
+    def _keep(self, name: str, value: str) -> None:
+        if name in _READ and value.strip():
+            self.found.append((name, value))

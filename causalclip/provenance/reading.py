@@ -5,16 +5,19 @@ the picture shows.
 """
 
 import re
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from causalclip.languages import N_, _
+from causalclip.pictures import sandbox
 from causalclip.pictures.formats import Format
 from causalclip.provenance.blocks import read_blocks
-from causalclip.provenance.credentials import Credentials, read_credentials
+from causalclip.provenance.credentials import Credentials, read_credentials, unreadable
 from causalclip.provenance.generators import Mark, find_marks
 from causalclip.provenance.jpegtables import JpegTables, read_tables
 from causalclip.provenance.metadata import Field, read_metadata
@@ -29,7 +32,10 @@ NOTHING = N_("The file says nothing about how the picture was made. That is usua
 OF_WHOLE = N_(
     "This is a part that was cut out of a picture. What is said of the file is said of the whole picture's file."
 )
+UNREAD = N_("This file's metadata could not be read within the limits.")
 NOT_READ = N_("Nothing is read from the metadata of GIF files but Content Credentials.")
+PATIENCE = 10.0  # seconds until the claims are given up: who asks wants the verdict on the pixels
+_PLACES = threading.BoundedSemaphore(2)  # files that are read at once, as each may take a sandbox's memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,7 @@ class Provenance:
 
     def summary(self) -> str:
         """The weightiest claim, in one sentence."""
-        return _summary(self) or _(NOTHING)
+        return _summary(self) or _(UNREAD if _(UNREAD) in self.notes else NOTHING)
 
     def as_dict(self, *, place: bool = False) -> dict[str, Any]:
         """Plain JSON types, for the API and the report; the place only where it is asked for."""
@@ -91,19 +97,37 @@ class Provenance:
 
 def read_provenance(data: bytes, name: Format) -> Provenance:
     """What the bytes of a file of format `name` claim, without decoding the picture: milliseconds, and never raises on
-    the file's account."""
+    the file's account. A sandbox reads them; what it had read when it came to its limits stands, with a note."""
     started = time.perf_counter()
+    found = Provenance(unreadable())
+    try:
+        with _PLACES, sandbox.ask(read_stepwise, data, name, patience=PATIENCE) as steps:
+            for step in steps:
+                found = step
+    except sandbox.TooCostly:
+        found = replace(found, notes=(*found.notes, _(UNREAD)))
+    return replace(found, seconds=time.perf_counter() - started)
+
+
+def read_stepwise(data: bytes, name: Format) -> Iterator[Provenance]:
+    """What is known after each reader, the costliest last."""
+    found = Provenance(
+        unreadable(),
+        jpeg=read_tables(data) if name == "JPEG" else None,
+        notes=(_(NOT_READ),) if name == "GIF" else (),
+    )
+    yield found
     metadata = read_metadata(read_blocks(data, name))
-    return Provenance(
-        credentials=read_credentials(data, name),
+    found = replace(
+        found,
         source_types=metadata.source_types,
         marks=find_marks(metadata.texts),
         fields=metadata.fields,
         place=metadata.place,
-        jpeg=read_tables(data) if name == "JPEG" else None,
-        notes=(*metadata.notes, _(NOT_READ)) if name == "GIF" else metadata.notes,
-        seconds=time.perf_counter() - started,
+        notes=(*metadata.notes, *found.notes),
     )
+    yield found
+    yield replace(found, credentials=read_credentials(data, name))
 
 
 def with_history(provenance: Provenance, pixels: np.ndarray) -> Provenance:

@@ -87,10 +87,10 @@ def test_what_is_free_goes_back_before_a_large_picture_is_decoded_and_before_it_
     monkeypatch.setattr(memory, "give_back", lambda: asked.append(1))
     monkeypatch.setattr(memory, "MUCH", 3 * 100 * 100)
     for side, times in ((100, 0), (101, 2)):
-        pixels, _ = decoding.decode(encode(photo(side, side), "PNG"), "PNG")
+        pixels, *_ = decoding.decode(encode(photo(side, side), "PNG"), "PNG")
         render(pixels, plan_views(side, side, size=32), size=32)
         assert len(asked) == times
-    decoding.decode_apart(encode(photo(101, 101), "TIFF"), "TIFF")
+    decoding.decode_in_sandbox(encode(photo(101, 101), "TIFF"), "TIFF")
     assert len(asked) == 3
 
 

@@ -1,5 +1,6 @@
 """Picture files with metadata, written byte by byte: EXIF, XMP, IPTC, texts, honest and hostile."""
 
+import random
 import struct
 import zlib
 
@@ -135,3 +136,28 @@ def joined_items(name: str, *, items: int, extents: int, size: int, kind: bytes 
 
 def _size(data: bytes, box: bytes) -> int:
     return int.from_bytes(data[data.index(box) - 4 : data.index(box)], "big")
+
+
+# Bombs, another one of each kind for every seed ----------------------------------------------------
+
+
+def long_namespace(seed: int, *, attributes: bool) -> bytes:
+    """A PNG whose XMP has one namespace of some 100 kB, and thousands of short names in it."""
+    chance = random.Random(seed)
+    address = "http://" + "".join(chance.choices("abcdefgh", k=chance.randint(100_000, 120_000)))
+    prefix, names = chance.choice("xyz"), chance.sample(range(0x100, 0x8000), 9000)
+    inner = (
+        f"<{prefix}:e {' '.join(f'{prefix}:{chr(97 + n % 26)}{n:x}=' + repr('') for n in names)}/>"
+        if attributes
+        else "".join(f"<{prefix}:{chr(97 + n % 26)}{n:x}/>" for n in names)
+    )
+    packet = f'<{prefix}:m xmlns:{prefix}="{address}">{inner}</{prefix}:m>'
+    return png_texts(("XML:com.adobe.xmp", packet), kind=b"iTXt")
+
+
+def empty_boxes(seed: int, *, count: int) -> bytes:
+    """The start of a HEIC or AVIF file, so many empty boxes, and a box that Content Credentials may be kept in."""
+    chance = random.Random(seed)
+    box, brand = chance.choice((b"free", b"skip", b"mdat")), chance.choice((b"heic", b"avif"))
+    start = struct.pack(">I4s4sI4s", 20, b"ftyp", brand, 0, brand)
+    return start + struct.pack(">I4s", 8, box) * count + struct.pack(">I4s", 12, box) + b"jumb"

@@ -111,6 +111,18 @@ def segment(marker: int, body: bytes) -> bytes:
     return bytes((0xFF, marker)) + struct.pack(">H", len(body) + 2) + body
 
 
+def jpeg_in_scans(width: int, height: int, *, scans: tuple[tuple[int, ...], ...] = ((1,), (2,), (3,))) -> bytes:
+    """A sequential JPEG of one grey, 4:4:4, with the channels of each scan: of 2 bits a block, so small."""
+    frame = struct.pack(">BHHB", 8, height, width, 3) + b"".join(bytes((channel, 0x11, 0)) for channel in (1, 2, 3))
+    parts = [b"\xff\xd8", segment(0xDB, bytes(1) + bytes([1] * 64)), segment(0xC0, frame)]
+    parts += [segment(0xC4, bytes((table, 1)) + bytes(15) + bytes(1)) for table in (0x00, 0x10)]  # one code, "0"
+    blocks = -(-width // 8) * -(-height // 8)
+    for scan in scans:
+        head = bytes([len(scan)]) + b"".join(bytes((channel, 0)) for channel in scan) + bytes((0, 63, 0))
+        parts += [segment(0xDA, head), bytes(-(-2 * blocks * len(scan) // 8))]
+    return b"".join((*parts, b"\xff\xd9"))
+
+
 def exif(orientation: int) -> bytes:
     """An EXIF block that holds nothing but an orientation."""
     return b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01" + struct.pack(">HH", orientation, 0) + b"\0\0\0\0"

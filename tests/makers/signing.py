@@ -1,6 +1,7 @@
 """Content Credentials for tests: a made-up authority, a signer that it vouches for, and pictures that are signed so."""
 
 import io
+import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +11,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from causalclip.pictures.headers import png_chunks
+from tests.makers.pictures import chunk
 
 OFFLINE = {"verify": {"remote_manifest_fetch": False, "verify_after_sign": False}}
 
@@ -81,6 +85,33 @@ def sign(
     signer = Signer.from_info(C2paSignerInfo(b"es256", authority.chain.encode(), authority.key.encode(), None))
     builder.sign(signer, mime, io.BytesIO(picture), signed)
     return signed.getvalue()
+
+
+def swollen(signed: bytes, size: int, *, filling: bytes = b"\xff") -> bytes:
+    """A signed PNG with `size` bytes in the first assertion under org.test, as its boxes say: a reader that writes them
+    as numbers takes 140 times as much."""
+    start = next(start for kind, start, _end in png_chunks(signed) if kind == b"caBX")
+    length = int.from_bytes(signed[start : start + 4], "big")
+    contents = b"\xa1\x61a\x5a" + struct.pack(">I", size) + (filling * (size // len(filling) + 1))[:size]  # CBOR
+    store = _swell(signed[start + 8 : start + 8 + length], contents)
+    return signed[:start] + chunk(b"caBX", store) + signed[start + 12 + length :]
+
+
+def _swell(boxes: bytes, contents: bytes) -> bytes:
+    """Boxes of JUMBF with the contents of that assertion replaced."""
+    at, found, out = 0, False, b""
+    while at < len(boxes):
+        size, kind = struct.unpack_from(">I4s", boxes, at)
+        body = boxes[at + 8 : at + size]
+        if kind == b"jumb":
+            body = _swell(body, contents)
+        elif kind == b"jumd":
+            found = b"org.test" in body
+        elif kind == b"cbor" and found:
+            body = contents
+        out += struct.pack(">I4s", 8 + len(body), kind) + body
+        at += size
+    return out
 
 
 def _name(common: str, organisation: str) -> x509.Name:

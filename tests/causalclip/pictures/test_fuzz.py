@@ -23,7 +23,6 @@ from tests.makers.pictures import PILLOW, chunk, encode, photo, png, png_of_stre
 from tests.pace import slowness
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # of damaged TIFFs, said to nobody in the app
-APART = ("GIF", "TIFF", "AVIF", "HEIC")  # decoded in a process of their own
 PICTURE = photo()
 
 
@@ -70,7 +69,7 @@ def animation(name: str) -> bytes:
 def outcome(data: bytes, *, here: bool = False) -> np.ndarray | ImageError:
     """What loading gives: pixels that are as promised, or an error that is a sentence; all else fails the test.
 
-    `here` decodes in this process what would otherwise get its own, which is faster and as likely to crash.
+    `here` decodes without a sandbox, which is faster and as likely to crash.
     """
     try:
         pixels = decode(data, sniff(data))[0] if here else load_image(data).pixels
@@ -114,24 +113,17 @@ def damaged(draw: st.DrawFn, name: str) -> bytes:
     return bytes(data[: draw(st.integers(4, len(data)))] if draw(st.integers(0, 4)) == 0 else data)
 
 
-@pytest.mark.parametrize("name", [name for name in PILLOW if name not in APART])
-@fuzz(120)
-@given(data=st.data())
-def test_damaged_files(name: str, data: st.DataObject) -> None:
-    outcome(data.draw(damaged(name)))
-
-
-@pytest.mark.parametrize("name", APART)
+@pytest.mark.parametrize("name", PILLOW)
 @fuzz(80)
 @given(data=st.data())
-def test_damaged_files_of_formats_decoded_apart(name: str, data: st.DataObject) -> None:
+def test_damaged_files(name: str, data: st.DataObject) -> None:
     outcome(data.draw(damaged(name)), here=True)
 
 
-@pytest.mark.parametrize("name", APART)
+@pytest.mark.parametrize("name", PILLOW)
 @fuzz(4)
 @given(data=st.data())
-def test_damaged_files_through_the_separate_process(name: str, data: st.DataObject) -> None:
+def test_damaged_files_through_the_sandbox(name: str, data: st.DataObject) -> None:
     outcome(data.draw(damaged(name)))
 
 

@@ -7,7 +7,9 @@ import struct
 import threading
 import time
 import zlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from causalclip.pictures.loading import (
     load_image,
 )
 from tests.makers import pictures
-from tests.makers.pictures import PILLOW, encode, exif, off_by, photo, png, tiff, tiff_tags
+from tests.makers.pictures import PILLOW, encode, exif, jpeg_in_scans, off_by, photo, png, tiff, tiff_tags
 
 PICTURE = photo()
 UPRIGHT_NOTE = "It was turned upright, as its orientation mark says."
@@ -308,20 +310,33 @@ def test_one_large_picture_at_a_time_is_decoded(monkeypatch: pytest.MonkeyPatch)
     inside: list[int] = []
     most, small = 0, threading.Barrier(4, timeout=60)
 
-    def convert(image: Any, **_: Any) -> Any:
+    @contextmanager
+    def ask(_function: object, data: bytes, *_: Any, **_limits: Any) -> Iterator[Iterator[Any]]:
+        yield decode(len(data))
+
+    def decode(pixels: int) -> Iterator[Any]:
         nonlocal most
-        inside.append(image.width)
-        if image.width > 100:
-            most = max(most, inside.count(image.width))
+        yield pixels
+        inside.append(pixels)
+        if pixels > 100:
+            most = max(most, inside.count(pixels))
             time.sleep(0.1)
         else:
             small.wait()  # until all of them are inside
-        inside.remove(image.width)
-        return np.zeros((image.height, image.width, 3), np.uint8), ()
+        inside.remove(pixels)
+        yield np.zeros((64, 64, 3), np.uint8), (), False
 
-    monkeypatch.setattr(decoding.colour, "to_srgb", convert)
-    monkeypatch.setattr(decoding, "LARGE", 100 * 100)
-    pictures = [encode(photo(side, side), "PNG") for side in (128, 64)]
+    monkeypatch.setattr(decoding.sandbox, "ask", ask)
+    monkeypatch.setattr(decoding, "LARGE", 100)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(load_image, pictures * 4))
+        list(pool.map(load_image, [b"\xff\xd8\xff".ljust(size) for size in (128, 64)] * 4))
     assert most == 1
+
+
+def test_a_jpeg_in_several_scans_is_not_read_at_half_its_size() -> None:
+    """Its decoder holds all coefficients, as of a progressive one."""
+    for scans in (((1,), (2,), (3,)), ((1, 2), (3,))):
+        assert load_image(jpeg_in_scans(640, 480, scans=scans)).pixels.shape == (480, 640, 3)
+        with pytest.raises(ImageTooLarge):
+            load_image(jpeg_in_scans(14_000, 14_000, scans=scans))
+    assert load_image(jpeg_in_scans(8_000, 8_000, scans=((1, 2, 3),))).halved

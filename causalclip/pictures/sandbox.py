@@ -1,0 +1,363 @@
+"""Code that parses somebody's file runs in a process of its own, which ends at its limits of memory and time.
+
+On Linux that process is forked, once for each call, from a server that has the decoders imported and never reads a
+file: no interpreter is started, and nothing of one file is left for the next. Elsewhere what libraries hold may not
+survive a fork, so the same worker process answers one call after the other, and a new one is started if it was ended.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import importlib
+import io
+import os
+import pickle
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, is_dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+
+from causalclip.languages import current, speaking
+from causalclip.languages.catalogues import catalogue
+from causalclip.memory import make_room
+
+MODULES = "causalclip.pictures.decoding", "causalclip.pictures.archives", "causalclip.provenance.reading"
+MEMORY = 400 * 2**20  # bytes that a call may take, beside what the process has at its start; only Linux keeps to it
+SECONDS = 4.0  # of processor time that a call may take
+PATIENCE = 60.0  # seconds until an item of an answer is given up, on a machine that is busy
+FORKS = sys.platform == "linux"
+
+_NEXT = b"+"  # asks for the next item
+_COUNT, _SIZE = struct.Struct(">I"), struct.Struct(">Q")
+_MOST, _LARGEST = 8, 2**30  # parts of a message, and bytes of one
+
+
+class TooCostly(Exception):
+    """The process ended at its limit of memory or time."""
+
+
+@contextmanager
+def ask(
+    function: Callable[..., Any],
+    *args: Any,
+    memory: int = MEMORY,
+    seconds: float = SECONDS,
+    patience: float | None = None,
+) -> Iterator[Iterator[Any]]:
+    """The items that `function`, of one of MODULES, yields (or the one that it returns) for `args` in a sandbox.
+
+    Each item is computed when it is asked for. What does not come from this project, an error included, stays there.
+
+    Raises TooCostly at the limits, the ImageError or ValueError that the function raises, and RuntimeError for any
+    other error, and if the process cannot run.
+    """
+    worker = _start()
+    worker.patience = PATIENCE if patience is None else patience
+    call = f"{function.__module__}:{function.__qualname__}", current(), memory, seconds
+    given = [pickle.PickleBuffer(arg) if isinstance(arg, bytes) else arg for arg in args]
+    try:
+        yield _items(worker, (*call, given))
+    finally:
+        worker.close()
+
+
+def call(function: Callable[..., Any], *args: Any, memory: int = MEMORY, seconds: float = SECONDS) -> Any:
+    """The first item of `ask`, whose function has no other."""
+    with ask(function, *args, memory=memory, seconds=seconds) as items:
+        found = next(items)
+        next(items, None)  # so that the process ends, or waits for the next call, by itself
+        return found
+
+
+def _items(worker: _Worker, request: tuple[Any, ...]) -> Iterator[Any]:
+    with worker.watched(), suppress(OSError):  # of a worker that has ended: reading says so
+        _send(worker.writer, request)
+    while True:
+        try:
+            with worker.watched():
+                kind, value = _receive(worker.reader)
+        except (OSError, EOFError, pickle.UnpicklingError):
+            raise TooCostly from None
+        if kind != "item":
+            break
+        yield value
+        with suppress(OSError):
+            worker.writer.write(_NEXT)
+            worker.writer.flush()
+    worker.reusable = kind != "costly"
+    if kind == "costly":
+        raise TooCostly
+    if kind == "error":
+        raise value
+    if kind == "bug":
+        raise RuntimeError(f"The sandbox failed: {value}")
+
+
+# Workers ------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Worker:
+    """One end of a call. kill: ends the process, or at least our reading from it."""
+
+    reader: IO[bytes]
+    writer: IO[bytes]
+    kill: Callable[[], None]
+    keep: Callable[[_Worker], None] | None = None  # where it waits for the next call, if it outlives this one
+    reusable: bool = False  # it has answered in full
+    patience: float = PATIENCE
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Ends the process when that takes longer than its patience."""
+        timer = threading.Timer(self.patience, self.kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def close(self) -> None:
+        """After a call."""
+        if self.keep and self.reusable:
+            self.reusable = False
+            self.keep(self)
+            return
+        self.kill()
+        for end in (self.reader, self.writer):
+            with suppress(OSError):
+                end.close()
+
+
+_inside = False  # whether this process is a sandbox
+_LOCK = threading.Lock()
+_idle: list[_Worker] = []  # where nothing is forked
+_control: socket.socket | None = None  # to the server that forks
+
+
+def warm_up() -> None:
+    """Starts the server, so that it imports its modules while this process does something else."""
+    global _control
+    with _LOCK:
+        if FORKS and _control is None:
+            _control = _start_server()
+
+
+def _start() -> _Worker:
+    return _forked() if FORKS else _idle_or_new()
+
+
+def _forked() -> _Worker:
+    global _control
+    ours, its = socket.socketpair()
+    with its, _LOCK:
+        for control in (_control, None):
+            _control = control or _start_server()
+            try:
+                socket.send_fds(_control, [current().encode()], [its.fileno()])
+                break
+            except OSError:  # it was ended from outside
+                _control.close()
+        else:
+            ours.close()
+            raise RuntimeError("The process that sandboxes are forked from did not run.")
+
+    def end() -> None:
+        with suppress(OSError):
+            ours.shutdown(socket.SHUT_RDWR)
+
+    with ours:  # it stays open as long as a file of it
+        return _Worker(ours.makefile("rb"), ours.makefile("wb"), end)
+
+
+def _start_server() -> socket.socket:
+    ours, its = socket.socketpair(type=socket.SOCK_SEQPACKET)
+    with its:
+        process = _spawn("fork_forever", stdin=its.fileno(), stdout=subprocess.DEVNULL)
+    threading.Thread(target=process.wait, daemon=True).start()  # so that one that was ended is not left a zombie
+    return ours
+
+
+def _idle_or_new() -> _Worker:
+    with suppress(IndexError):
+        return _idle.pop()
+    process = _spawn("serve_forever", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin
+    assert process.stdout
+    atexit.register(process.kill)
+    return _Worker(process.stdout, process.stdin, process.kill, keep=_idle.append)
+
+
+def _spawn(function: str, **pipes: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", f"from {__name__} import {function}; {function}()"],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        **pipes,
+    )
+
+
+# Messages: a count, sizes, a pickle, and the large parts of it as they are ------------------------
+
+
+def _send(stream: IO[bytes], message: Any) -> None:
+    buffers: list[pickle.PickleBuffer] = []
+    body = pickle.dumps(message, 5, buffer_callback=buffers.append)
+    parts = [memoryview(body), *(buffer.raw() for buffer in buffers)]
+    stream.write(_COUNT.pack(len(parts)) + b"".join(_SIZE.pack(part.nbytes) for part in parts))
+    for part in parts:
+        stream.write(part)
+    stream.flush()
+
+
+def _receive(stream: IO[bytes]) -> Any:
+    """A message, whose large parts come straight to where they stay: pixels take much. EOFError if it breaks off."""
+    body, *parts = _parts(stream, _room)
+    return _Known(io.BytesIO(body), buffers=parts).load()
+
+
+def _parts(stream: IO[bytes], read: Callable[[IO[bytes], int], Any]) -> list[Any]:
+    (count,) = _COUNT.unpack(_exactly(stream, _COUNT.size))
+    sizes = [_SIZE.unpack(_exactly(stream, _SIZE.size))[0] for _part in range(min(count, _MOST))]
+    if max(sizes, default=_LARGEST) >= _LARGEST:
+        raise EOFError
+    return [read(stream, size) for size in sizes]
+
+
+def _exactly(stream: IO[bytes], size: int) -> bytes:
+    part = stream.read(size)
+    if len(part) != size:
+        raise EOFError
+    return part
+
+
+def _room(stream: IO[bytes], size: int) -> np.ndarray:
+    make_room(size)
+    part = np.empty(size, np.uint8)
+    if cast(io.BufferedReader, stream).readinto(part) != size:
+        raise EOFError
+    return part
+
+
+class _Known(pickle.Unpickler):
+    """Makes nothing but this project's own data classes and errors, and arrays: a process that was taken over by a file
+    cannot make this one run anything."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module.partition(".")[0] == "numpy" and name in ("_frombuffer", "dtype"):
+            return super().find_class(module, name)
+        if module.partition(".")[0] == "causalclip" and "." not in name:
+            found = super().find_class(module, name)
+            if isinstance(found, type) and (is_dataclass(found) or issubclass(found, Exception)):
+                return found
+        raise pickle.UnpicklingError(f"{module}.{name}")
+
+
+# In the other process -----------------------------------------------------------------------------
+
+
+def fork_forever() -> None:
+    """Forks whenever it is sent a socket; ends when nobody holds the other end of its control any more."""
+    import resource
+
+    _import_modules()
+    gc.freeze()  # children would copy what a collection touches
+    control = socket.socket(fileno=os.dup(0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # nothing of a file is left on the disk
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal it reaches the app, too, which ends this
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children that have ended go at once
+    while True:
+        language, passed, _flags, _address = socket.recv_fds(control, 16, 1)
+        if not language:
+            return
+        catalogue(language.decode())  # read once, and not by each child
+        if not os.fork():
+            _run_child(passed[0])
+        os.close(passed[0])
+
+
+def _run_child(connection: int) -> None:
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for number, end in enumerate((connection, nothing, nothing)):  # what a native library prints is nobody's
+            os.dup2(end, number)
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # the way to ask for more children
+        with socket.socket(fileno=0) as ours:
+            serve(ours.makefile("rb"), ours.makefile("wb"))
+    finally:
+        os._exit(0)
+
+
+def serve_forever() -> None:
+    """Answers calls on standard input until it is closed."""
+    _import_modules()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    reader, writer = sys.stdin.buffer, sys.stdout.buffer
+    sys.stdout = sys.stderr
+    while serve(reader, writer):
+        continue
+
+
+def _import_modules() -> None:
+    for name in MODULES:
+        importlib.import_module(name)
+
+
+def serve(reader: IO[bytes], writer: IO[bytes]) -> bool:
+    """Answers one call; False if nobody listens any more."""
+    global _inside
+    _inside = True
+    with suppress(OSError, EOFError):
+        body, *parts = _parts(reader, _exactly)
+        name, language, memory, seconds, args = pickle.loads(body, buffers=parts)
+        module, _colon, function = name.partition(":")
+        try:
+            if module not in MODULES:
+                raise LookupError(name)
+            limit_memory(memory)
+            limit_time(seconds)
+            with speaking(language):
+                found = getattr(sys.modules[module], function)(*args)
+                for item in found if isinstance(found, Iterator) else [found]:
+                    _send(writer, ("item", item))
+                    _exactly(reader, len(_NEXT))
+            _send(writer, ("end", None))
+        except MemoryError:
+            _send(writer, ("costly", None))
+        except (OSError, EOFError):
+            raise
+        except Exception as error:
+            ours = isinstance(error, ValueError) and type(error).__module__.startswith("causalclip.")
+            _send(writer, ("error", error) if ours else ("bug", traceback.format_exc()[-2000:]))
+        limit_time(0)
+        return True
+    return False
+
+
+def limit_memory(size: int) -> None:
+    """Let this process take at most so many bytes more than it has now; only Linux keeps to it."""
+    if sys.platform == "linux":
+        import resource
+
+        own = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()  # data, not shared
+        resource.setrlimit(resource.RLIMIT_DATA, (own + size, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+
+
+def limit_time(seconds: float) -> None:
+    """Let the system end this sandbox after so many seconds of processor time from now; 0 for no limit. No other
+    process is limited: a test may call a function without a sandbox."""
+    if _inside and sys.platform != "win32":
+        signal.setitimer(signal.ITIMER_PROF, seconds)

@@ -1,0 +1,166 @@
+"""A file is parsed by a process of its own, which answers, or ends at its limits, and leaves nothing behind."""
+
+import os
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from causalclip.languages import speaking
+from causalclip.pictures import archives, decoding, sandbox
+from causalclip.pictures.formats import MAX_PIXELS, BrokenImage
+from causalclip.pictures.sandbox import TooCostly, ask, call
+from causalclip.provenance.reading import read_stepwise
+from tests.makers.metadata_files import empty_boxes
+from tests.makers.pictures import encode, photo
+from tests.pace import slowness
+
+PICTURE = photo()
+TIFF = encode(PICTURE, "TIFF")
+LARGE = encode(photo(1200, 900), "TIFF")
+
+
+@pytest.fixture(params=[True, False] if sys.platform == "linux" else [False], ids=lambda forks: f"forks={forks}")
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[bool]:
+    """Forked, or by a worker that stays."""
+    monkeypatch.setattr(sandbox, "FORKS", request.param)
+    monkeypatch.setattr(sandbox, "_idle", [])
+    yield request.param
+    for worker in sandbox._idle:
+        worker.kill()
+
+
+def until(found: Callable[[], Any]) -> Any:
+    end = time.monotonic() + 60
+    while not (some := found()):
+        assert time.monotonic() < end, "It did not happen in time."
+        time.sleep(0.01)
+    return some
+
+
+def decoded(data: bytes = TIFF, **limits: Any) -> np.ndarray:
+    with ask(decoding.decode_in_turn, data, "TIFF", MAX_PIXELS, **limits) as items:
+        return list(items)[-1][0]
+
+
+def test_answers_come_back_one_after_the_other(way: bool) -> None:
+    for _ in range(2):
+        pixels = decoded()
+        assert np.array_equal(pixels, PICTURE)
+        assert pixels.flags.writeable
+    assert len(sandbox._idle) == (0 if way else 1)
+
+
+def test_errors_come_back_in_the_language_of_who_asks(way: bool) -> None:
+    with pytest.raises(archives.ArchiveError, match="cut short or damaged"):
+        call(archives.unpack, b"PK", 5)
+    with speaking("de"), pytest.raises(archives.ArchiveError, match="abgeschnitten oder besch"):
+        call(archives.unpack, b"PK", 5)
+
+
+def test_other_errors_and_other_modules_are_ours(way: bool) -> None:
+    with pytest.raises(RuntimeError, match="AttributeError"):
+        call(archives.count_members, 1)
+    with pytest.raises(RuntimeError, match="sandbox failed"):
+        call(subprocess.getoutput, "true")
+
+
+def test_a_limit_of_memory_ends_it() -> None:
+    with pytest.raises((TooCostly, BrokenImage)):
+        decoded(LARGE, memory=2**20)
+    assert np.array_equal(decoded(), PICTURE)
+
+
+def test_a_limit_of_time_ends_it(way: bool) -> None:
+    started = time.monotonic()
+    with pytest.raises(TooCostly), ask(read_stepwise, empty_boxes(1, count=100_000), "HEIC", seconds=0.3) as steps:
+        list(steps)
+    assert time.monotonic() - started < 10 * slowness()
+    assert np.array_equal(decoded(), PICTURE)
+
+
+def test_one_that_gives_nothing_back_is_ended(way: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "PATIENCE", 0.0)
+    with pytest.raises(TooCostly):
+        decoded(LARGE)
+
+
+def test_items_are_made_when_they_are_asked_for(way: bool) -> None:
+    """A large picture waits for its turn before it is decoded."""
+    with ask(decoding.decode_in_turn, TIFF, "TIFF", MAX_PIXELS) as items:
+        assert next(items) == PICTURE.shape[0] * PICTURE.shape[1]
+        assert np.array_equal(decoded(), PICTURE)
+        assert np.array_equal(next(items)[0], PICTURE)
+
+
+def test_pixels_that_come_from_there_are_in_memory_once() -> None:
+    decoded()
+    tracemalloc.start()
+    pixels = decoded(LARGE)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.5 * pixels.nbytes
+
+
+def test_nothing_but_results_is_made_of_what_comes_back() -> None:
+    import io
+    import pickle
+
+    for evil in (os.system, subprocess.Popen, sandbox.warm_up, sandbox._Worker.close):
+        with pytest.raises(pickle.UnpicklingError):
+            sandbox._Known(io.BytesIO(pickle.dumps(evil))).load()
+
+
+@pytest.mark.parametrize("written", [b"", b"\0\0", b"\0\0\0\1" + b"\xff" * 8, b"\0\0\0\1\0\0\0\0\0\0\0\x09x"])
+def test_an_answer_that_breaks_off_is_none(written: bytes) -> None:
+    import io
+
+    with pytest.raises(EOFError):
+        sandbox._receive(io.BufferedReader(io.BytesIO(written)))  # type: ignore[arg-type]
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is forked")
+
+
+@linux
+def test_a_child_holds_nothing_but_its_own_connection_and_ends_with_it() -> None:
+    """Neither the way to ask for more, nor the connection of a picture that is decoded at the same time."""
+    decoded()
+    children = lambda: psutil.Process().children(recursive=True)  # noqa: E731
+    before = set(children())
+    with ask(decoding.decode_in_turn, TIFF, "TIFF", MAX_PIXELS) as first:
+        next(first)
+        [child] = until(lambda: set(children()) - before)
+        with ask(decoding.decode_in_turn, TIFF, "TIFF", MAX_PIXELS) as second:
+            next(second)
+            [other] = until(lambda: set(children()) - before - {child})
+            for process in (child, other):
+                assert sorted(map(int, os.listdir(f"/proc/{process.pid}/fd"))) == [0, 1, 2]
+        until(lambda: not other.is_running() and child.is_running())
+    until(lambda: not child.is_running())
+
+
+@linux
+def test_another_server_is_started_where_one_was_killed() -> None:
+    decoded()
+    for server in psutil.Process().children():
+        server.kill()
+    until(lambda: not any(child.status() != psutil.STATUS_ZOMBIE for child in psutil.Process().children()))
+    assert np.array_equal(decoded(), PICTURE)
+
+
+@linux
+def test_it_ends_with_the_process_that_started_it() -> None:
+    code = (
+        "import psutil; from causalclip.pictures.loading import load_image; from tests.makers.pictures import *;"
+        "load_image(encode(photo(96, 90), 'TIFF')); print(psutil.Process().children()[0].pid)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    left = int(done.stdout)
+    until(lambda: not psutil.pid_exists(left) or psutil.Process(left).status() == psutil.STATUS_ZOMBIE)
