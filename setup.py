@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).resolve().parent
-DATA = {"assets": ("*",), "benchmarks": ("*.json",)}  # all of the first, the measured numbers of the second
+DATA = {"assets": ("*",), "benchmarks": ("*.json",), "configs": ("*.json",)}  # of benchmarks the measured numbers
 
 
 def folders(name: str) -> dict[str, str]:

@@ -22,13 +22,13 @@ from benchmarks.views import SplitFeatures, split_features
 from causalclip.clip.backbones import DEFAULT
 from causalclip.dataset.originals import read_originals
 from causalclip.dataset.table import read_table
-from causalclip.head.losses import LossWeights
-from causalclip.head.model import CausalHead, HeadOutput
+from causalclip.method import CausalHead, HeadOutput, LossWeights
+from causalclip.paths import shipped_folder
 from causalclip.training.data import Record
+from causalclip.training.evaluation import balanced_accuracy, bootstrap
 from causalclip.training.features import compute_features
 from causalclip.training.fitting import Problem, TrainConfig
-from causalclip.training.measures import balanced_accuracy, bootstrap
-from causalclip.training.recipe import CAUSAL, Recipe, balance, fit, problem
+from causalclip.training.recipe import Recipe, balance, fit, problem
 
 SEEDS = 3
 EACH = 3  # pictures of one source and class, at most
@@ -36,8 +36,8 @@ P1 = "P1: trained on Stable Diffusion and real pictures only"
 P2 = "P2: trained on all of train"
 SETS = "broad", "alike", "fresh", "sites"
 SERIES = {"sd1", "sd2", "sdxl"}  # P1's one series of generators, in `broad`
-PLAIN = LossWeights(smoothing=CAUSAL.smoothing)
-LEARNED = TrainConfig(rate=3e-4, mask_rate=3e-3, ridge=1.0, weights=replace(CAUSAL, places=0.0))
+LEARNED = Recipe.read(shipped_folder("configs") / "paper.json").head
+PLAIN = LossWeights(smoothing=LEARNED.weights.smoothing)
 
 
 class MlpHead(CausalHead):
@@ -81,7 +81,7 @@ def rungs(recipe: Recipe, seeds: int) -> list[Rung]:
 def build(rung: Rung, width: int, config: TrainConfig) -> CausalHead:
     if rung.mlp:
         return MlpHead(width, hidden=config.hidden)
-    return CausalHead(width, hidden=config.hidden, masked=config.masked)
+    return config.new_head(width)
 
 
 @torch.inference_mode()
@@ -122,7 +122,6 @@ def restrict(data: Problem, rows: np.ndarray, copies: int, *, broad: float) -> P
         labels=data.labels[rows],
         weight=balance(records, broad=broad),
         fold=data.fold[rows],
-        pairs=np.zeros((0, 2), dtype=np.int64),
         environments=data.environments[rows],
     )
 

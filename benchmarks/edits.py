@@ -20,10 +20,9 @@ from skimage.registration import phase_cross_correlation
 from tqdm import tqdm
 
 from benchmarks.common import Options
-from benchmarks.splices import SIDE, fast_maps, map_auc, randomised, slow_maps, summary, visible
+from benchmarks.splices import SIDE, Splice, fast_maps, map_auc, randomised, slow_maps, summary, visible
 from causalclip.detector import Detector
 from causalclip.maps.heatmap import picture_map
-from causalclip.training.splicing import Splice
 
 SIGMA = 2.0  # px, of the smoothing: JPEG's noise goes, edited regions stay
 QUIET = 0.05  # quantile of the difference that is taken for the background's: so much of the picture was kept

@@ -40,10 +40,8 @@ def steps() -> Iterator[str]:
     from causalclip.detector import Detector
     from causalclip.evidence.stability import check_stability
     from causalclip.maps.overlay import draw_map, prepare
-    from causalclip.memory import give_back, keep_little
     from causalclip.pictures.loading import load_image
 
-    keep_little()  # as the app does
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture.jpg"
         make_picture(path)
@@ -56,8 +54,6 @@ def steps() -> Iterator[str]:
     yield "its map"
     check_stability(detector, pixels, detection)
     yield CHECKED
-    give_back()
-    yield "memory that is free is given back, as the app does"
     import purifier.denoiser.pipeline  # noqa: F401
     from benchmarks.latency import time_purifier
 

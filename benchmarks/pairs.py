@@ -19,7 +19,7 @@ from causalclip.evidence.alignment import WORK, lay_over
 from causalclip.evidence.blocks import like
 from causalclip.evidence.comparison import plausible
 from causalclip.evidence.keypoints import KeypointIndex, place
-from causalclip.training.copies import on_white
+from causalclip.training.augmentation import on_white
 
 MOST, LEAST = 0.6, 0.003  # of the picture that may have changed
 SIDE = 1600  # px, of what is compared

@@ -21,15 +21,14 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from benchmarks.pairs import known_pair, pairs_of
+from benchmarks.splices import Outline, region
 from causalclip.dataset.table import PICTURES, Picture, read_table
 from causalclip.evidence.region_finder import Box, read_box
 from causalclip.evidence.regions import upright_table
 from causalclip.evidence.traces import read_traces
 from causalclip.pictures.loading import ImageError, load_image, read_file
 from causalclip.provenance.jpegtables import read_tables
-from causalclip.training.copies import on_white
-from causalclip.training.retouching import RETOUCHES
-from causalclip.training.splicing import Outline, region
+from causalclip.training.augmentation import RETOUCHES, on_white
 
 MADE = 480
 KINDS = "generated", "filled", "softened", "photograph", "saved", "retouched", "caption", "generated"

@@ -15,10 +15,10 @@ from PIL import Image, ImageOps
 from benchmarks.edits import find_edits, open_pair
 from benchmarks.pairs import compare_pair, known_pair, pairs_of
 from benchmarks.parts_pictures import changed
+from benchmarks.splices import is_photograph
 from causalclip.dataset.table import PICTURES, Picture, read_table
-from causalclip.training.copies import on_white
+from causalclip.training.augmentation import on_white
 from causalclip.training.data import Record, read_manifest
-from causalclip.training.splicing import is_photograph
 
 AN_OWNER = 1  # photographs of one owner of the sets that hold no edits
 LARGEST = 1600  # px on the long side of what is changed here, of which the middle is used

@@ -21,10 +21,9 @@ from tqdm import tqdm
 from benchmarks.common import Options, test_records
 from causalclip.detector import Detector
 from causalclip.pictures.delivery import DELIVERIES, encode
-from causalclip.training.copies import on_white
+from causalclip.training.augmentation import on_white, random_retouch
 from causalclip.training.data import Record
 from causalclip.training.evaluation import Scores
-from causalclip.training.retouching import random_retouch
 
 AS_IT_IS = "as it is"
 ASPECT = 4 / 3  # the common one
@@ -52,7 +51,7 @@ RETOUCHED = "retouched"
 
 
 def retouch_by_seed(picture: Image.Image) -> Image.Image:
-    """As causalclip.training.retouching does, by a seed of the picture's own."""
+    """As causalclip.training.augmentation does, by a seed of the picture's own."""
     return random_retouch(picture, np.random.default_rng([*picture.size, int(np.asarray(picture).sum())]))
 
 

@@ -6,26 +6,97 @@ same where a photograph was pasted; and deletion and insertion curves of single 
 """
 
 import copy
+import io
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from tqdm import tqdm
 
 from benchmarks.common import Options, test_records
-from causalclip.clip.embedding import embed, needs
+from causalclip.clip.attributions import embed, needs
 from causalclip.clip.tower import Tower, Trace
 from causalclip.clip.views import View, plan_views, render
 from causalclip.detector import Detection, Detector
 from causalclip.maps.heatmap import blur, canvas_size, picture_map, seen
 from causalclip.training.data import Record
-from causalclip.training.splicing import Splice, is_photograph, make_splice
+
+
+@dataclass(frozen=True, slots=True)
+class Splice:
+    """pixels: uint8 [H, W, 3], re-encoded once after pasting. mask: bool [H, W], what was pasted."""
+
+    pixels: np.ndarray
+    mask: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """How a region is drawn.
+
+    sides: shares of the picture's width and height. beyond: how far it may reach over an edge, as a share of what is
+    left free. corners, radius: of a polygon; the smallest distance of a corner from the middle, 1 being the outline's.
+    area: shares of the picture.
+    """
+
+    sides: tuple[float, float] = (0.3, 0.75)
+    beyond: float = 0.0
+    corners: int = 8
+    radius: float = 0.6
+    area: tuple[float, float] = (0.1, 0.4)
+
+
+PLAIN = Outline()
+
+
+def region(width: int, height: int, rng: np.random.Generator, outline: Outline = PLAIN) -> np.ndarray:
+    """A rectangle, an ellipse or a polygon inside the outline's bounds: bool [H, W]."""
+    low, high = outline.area
+    while True:
+        canvas = Image.new("L", (width, height))
+        draw = ImageDraw.Draw(canvas)
+        w, h = rng.uniform(*outline.sides) * width, rng.uniform(*outline.sides) * height
+        x, y = (rng.uniform(-outline.beyond, 1 + outline.beyond) * free for free in (width - w, height - h))
+        shape = rng.integers(3)
+        if shape == 0:
+            draw.rectangle((x, y, x + w, y + h), fill=255)
+        elif shape == 1:
+            draw.ellipse((x, y, x + w, y + h), fill=255)
+        else:
+            angles = np.sort(rng.uniform(0, 2 * np.pi, outline.corners))
+            radii = rng.uniform(outline.radius, 1, outline.corners)
+            corners = [
+                (x + w / 2 * (1 + r * np.cos(a)), y + h / 2 * (1 + r * np.sin(a)))
+                for a, r in zip(angles, radii, strict=True)
+            ]
+            draw.polygon(corners, fill=255)
+        mask = np.asarray(canvas) > 127
+        if low <= mask.mean() <= high:
+            return mask
+
+
+def make_splice(host: Image.Image, guest: Image.Image, rng: np.random.Generator) -> Splice:
+    """The region of `guest`, scaled to cover the host, pasted with a soft edge, then JPEG 85 to 95."""
+    scale = max(host.width / guest.width, host.height / guest.height)
+    size = (max(host.width, round(guest.width * scale)), max(host.height, round(guest.height * scale)))
+    cover = guest.resize(size, Image.Resampling.LANCZOS).crop((0, 0, host.width, host.height))
+    mask = region(host.width, host.height, rng)
+    soft = Image.fromarray((mask * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(1))
+    buffer = io.BytesIO()
+    Image.composite(cover, host, soft).save(buffer, "JPEG", quality=int(rng.integers(85, 96)))
+    return Splice(np.asarray(Image.open(buffer).convert("RGB")), mask)
+
+
+def is_photograph(record: Record) -> bool:
+    """Real, and no art."""
+    return not record.label and "art" not in record.source
 
 
 def _lay(grids: Tensor, views: list[View], width: int, height: int, side: int) -> np.ndarray:
@@ -160,7 +231,7 @@ def curves(detector: Detector, pixels: np.ndarray, *, steps: int = 8, rng: np.ra
 @torch.inference_mode()
 def whole_logits(detector: Detector, squares: np.ndarray) -> np.ndarray:
     """uint8 [B, 224, 224, 3] -> raw logits [B] of the head for whole pictures."""
-    from causalclip.clip.embedding import embed, needs
+    from causalclip.clip.attributions import embed, needs
 
     pixels: Tensor = torch.from_numpy(squares).permute(0, 3, 1, 2).float() / 255
     parts = detector.config.parts

@@ -15,14 +15,13 @@ import torch
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from causalclip.calibration import Band
+from causalclip.calibration import Band, compression
+from causalclip.clip.attributions import embed, part_widths
 from causalclip.clip.backbones import load_tower
-from causalclip.clip.embedding import embed, part_widths
 from causalclip.clip.tower import Tower
 from causalclip.clip.views import plan_views, render
 from causalclip.detector import Detector
-from causalclip.quality import compression
-from causalclip.training.copies import on_white
+from causalclip.training.augmentation import on_white
 from causalclip.training.data import Record
 from causalclip.training.evaluation import Scores
 from causalclip.training.features import VERSION, all_parts
@@ -71,11 +70,11 @@ def probabilities(detector: Detector, views: SplitFeatures) -> np.ndarray:
 @torch.inference_mode()
 def photographs(detector: Detector, views: SplitFeatures) -> np.ndarray:
     """Which of the pictures the detector takes for photographs, bool [N]."""
-    assert detector.kinds is not None
+    assert detector.image_types is not None
     x, whole = views.take(detector.config.parts), ~views.window
-    other = np.concatenate([detector.kinds(rows.float())[:, 0].numpy() for rows in x.split(512)])
+    other = np.concatenate([detector.image_types(rows.float())[:, 0].numpy() for rows in x.split(512)])
     number = views.picture[whole]
-    return np.asarray(np.bincount(number, other[whole]) / np.bincount(number) <= float(detector.kinds.threshold))
+    return np.asarray(np.bincount(number, other[whole]) / np.bincount(number) <= float(detector.image_types.threshold))
 
 
 def _one(job: tuple[str, str, str, int]) -> None:
@@ -134,6 +133,6 @@ def score(detector: Detector, records: Sequence[Record], root: Path, *, cache: P
     views = split_features(records, root, backbone=backbone, cache=cache, windows=windows)
     probability = probabilities(detector, views)
     bands: list[Band] = [detector.config.calibration.band(p) for p in probability]
-    if detector.kinds is not None:
+    if detector.image_types is not None:
         bands = [b if seen else "no answer" for b, seen in zip(bands, photographs(detector, views), strict=True)]
     return Scores(tuple(records), probability, tuple(bands))

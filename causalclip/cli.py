@@ -26,7 +26,7 @@ from causalclip.cli_helpers import (
     told,
     walk,
 )
-from causalclip.clip.places import WeightsMissing, detector_folder
+from causalclip.clip.paths import WeightsMissing, detector_folder
 from causalclip.evidence.words import NO_ANSWER, WHAT_TO_DO, WHY_NO_ANSWER, score_texts
 from causalclip.languages import N_, _, ended, speaking
 from causalclip.languages.locale import ENGLISH
@@ -158,11 +158,11 @@ def train(
         Path | None, typer.Option(exists=True, file_okay=False, help="Where `data collect` put its pictures.")
     ] = None,
     backbone: Annotated[
-        str, typer.Option(help="clip-vit-b-16, local-dir:PATH, MODEL/TAG of open_clip, or timm:NAME.")
+        str, typer.Option(help="clip-vit-b-16, local-dir:PATH, or MODEL/TAG of open_clip.")
     ] = "clip-vit-b-16",
     config: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="JSON with settings of training.recipe.Recipe."),
+        typer.Option(exists=True, dir_okay=False, help="Settings as JSON; by itself those of configs/shipped.json."),
     ] = None,
     cache: Annotated[Path, typer.Option(help="Where frozen features are kept.")] = Path(".cache/features"),
 ) -> None:
@@ -173,13 +173,17 @@ def train(
     with told(ModuleNotFoundError):
         from causalclip.dataset.originals import read_originals
         from causalclip.dataset.table import BadTable
-        from causalclip.training.data import BadManifest
-        from causalclip.training.guards import RunStopped, stopped_in_a_sentence, training_records
-        from causalclip.training.recipe import Recipe, check_tower, train_detector  # offline only: not for the app
+        from causalclip.training.data import BadManifest, RunStopped, stopped_in_a_sentence, training_records
+        from causalclip.training.recipe import (  # offline only: not for the app
+            SHIPPED,
+            Recipe,
+            check_tower,
+            train_detector,
+        )
     if (manifest is None) == (originals is None) or (manifest is None) != (root is None):
         raise typer.BadParameter("Give either --originals, or --manifest and --root.")
     with told(TypeError, ValueError, WeightsMissing):
-        settings = Recipe.read(config) if config else Recipe()
+        settings = Recipe.read(config or SHIPPED)
         check_tower(backbone, settings)
     kept = "What is finished is kept: the same command goes on from there."
     with told(BadManifest, BadTable, OSError, RunStopped), stopped_in_a_sentence(kept):
@@ -203,9 +207,8 @@ def evaluate(
     with told(WeightsMissing):
         detector_folder(model)
     with told(ModuleNotFoundError):
-        from causalclip.training.data import BadManifest
+        from causalclip.training.data import BadManifest, RunStopped, stopped_in_a_sentence
         from causalclip.training.evaluation import evaluate_detector, read_split  # offline only: needs scikit-learn
-        from causalclip.training.guards import RunStopped, stopped_in_a_sentence
     with told(BadManifest):
         read_split(manifest, split)
     with told(BadManifest, RunStopped), stopped_in_a_sentence(f"{out} is as it was."):

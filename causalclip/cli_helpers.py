@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from causalclip.clip.places import WeightsMissing
+from causalclip.clip.paths import WeightsMissing
 from causalclip.languages.locale import LANGUAGES
 from causalclip.profile import BadProfile, Profile, read_profile
 

@@ -4,7 +4,7 @@ import copy
 import json
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -15,19 +15,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from causalclip.calibration import Band, Calibration, sigmoid
+from causalclip.calibration import Band, Calibration, compression, sigmoid
+from causalclip.clip.attributions import contributions, embed, needs, part_widths
 from causalclip.clip.backbones import load_judge, shared_tower
-from causalclip.clip.embedding import contributions, embed, needs, part_widths
-from causalclip.clip.places import detector_folder
+from causalclip.clip.paths import detector_folder
 from causalclip.clip.runtime import Runtime
 from causalclip.clip.tower import Tower, Trace
 from causalclip.clip.views import MAX_SQUARES, Kind, View, plan_views, render
-from causalclip.head.judged import Judged, joined
-from causalclip.head.kinds import KindHead, PictureKind
-from causalclip.head.model import CausalHead
+from causalclip.image_type import ImageType, ImageTypeClassifier
+from causalclip.method import CausalHead
 from causalclip.pictures.content import is_blank
 from causalclip.profile import Profile, Standing
-from causalclip.quality import compression
 
 DEFAULT = "detector"
 BATCH = 4  # views a pass, as many as a picture of 4:3 has: two take a fifth longer, nine 200 MB more
@@ -63,7 +61,7 @@ class Detection:
     probability: calibrated, in [0, 1], that it was generated. logit: its log-odds.
     band: in words, by the thresholds low and high (probabilities) that are stored with the model.
     views: with the shares; sum of all `causal` and all `rest`, plus `rest` here, is the logit.
-    rest: the calibration's own offset. compression: estimated from the pixels, see causalclip.quality.
+    rest: the calibration's own offset. compression: estimated from the pixels, see causalclip.calibration.
     parts: names of the embedding's parts, and how many dimensions each has.
     model, revision: which model judged. runtime: in which numbers (causalclip.clip.runtime). seconds: the time it took.
     profile: of the archive that it is held to, if it is. kind: what is no photograph gets no answer.
@@ -85,7 +83,7 @@ class Detection:
     runtime: Runtime
     seconds: float
     profile: Profile | None = None
-    kind: PictureKind = "photograph"
+    kind: ImageType = "photograph"
 
     @property
     def standing(self) -> Standing | None:
@@ -111,15 +109,15 @@ class Verdict:
     probability: float
     logit: float
     band: Band
-    kind: PictureKind = "photograph"
+    kind: ImageType = "photograph"
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorConfig:
     """What is stored beside the heads.
 
-    parts: of the embedding (causalclip.clip.embedding). share: each view kind's weight in the raw logit, when both are
-    seen. windows: how many native windows at most.
+    parts: of the embedding (causalclip.clip.attributions). share: each view kind's weight in the raw logit, when both
+    are seen. windows: how many native windows at most.
     """
 
     backbone: str
@@ -130,6 +128,37 @@ class DetectorConfig:
     hidden: int = 64
     masked: bool = True
     revision: str = "unreleased"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the heads say of V views, in calibrated log-odds.
+
+    [V, D] each: mask, what one unit of each channel adds (causal, non_causal), what it adds here (channels), and the
+    patches' total on the average picture (neutral). [V] each: bias and offset. The logit is sum(channels) + bias, and
+    also causal . embedding + offset.
+    """
+
+    mask: Tensor
+    causal: Tensor
+    non_causal: Tensor
+    channels: Tensor
+    neutral: Tensor
+    bias: Tensor
+    offset: Tensor
+
+    @classmethod
+    def joined(cls, few: Sequence["Judgement"]) -> "Judgement":
+        """Those of all views."""
+        return cls(*(torch.cat([getattr(judged, field.name) for judged in few]) for field in fields(cls)))
+
+    def alone(self, channel: int, embedding: Tensor) -> "Judgement":
+        """One channel of the embedding [V, D] without the others and the bias."""
+        chosen = torch.zeros(embedding.shape[1])
+        chosen[channel] = 1
+        causal, channels = self.causal * chosen, self.channels * chosen
+        offset = (channels - causal * embedding).sum(1)
+        return Judgement(self.mask, causal, self.non_causal * chosen, channels, self.neutral, 0 * self.bias, offset)
 
 
 class Detector:
@@ -152,7 +181,9 @@ class Detector:
     ) -> None:
         self.tower, self.heads, self.config, self.name, self.masks = tower, heads, config, name, masks or {}
         self.profile: Profile | None = None
-        self.kinds: KindHead | None = None  # tells what is no photograph; without it everything is taken for one
+        self.image_types: ImageTypeClassifier | None = (
+            None  # tells what is no photograph; without it everything is taken for one
+        )
         for head in heads.values():
             head.eval().requires_grad_(False)
 
@@ -179,12 +210,12 @@ class Detector:
             )
         kinds = None
         if (folder / "kinds.safetensors").is_file():
-            kinds = KindHead(sum(part_widths(config.parts, tower))).eval().requires_grad_(False)
+            kinds = ImageTypeClassifier(sum(part_widths(config.parts, tower))).eval().requires_grad_(False)
             kinds.load_state_dict({k: v.float() for k, v in load_file(folder / "kinds.safetensors").items()})
         measured = folder / "training.json"
         masks = json.loads(measured.read_text())["masks"] if measured.is_file() else None
         detector = cls(tower, heads, config, name=folder.name, masks=masks)
-        detector.kinds = kinds
+        detector.image_types = kinds
         return detector
 
     def with_profile(self, profile: Profile) -> "Detector":
@@ -220,8 +251,10 @@ class Detector:
             for k, v in head.state_dict().items()
         }
         save_file(weights, folder / "head.safetensors")
-        if self.kinds is not None:
-            save_file({k: v.contiguous() for k, v in self.kinds.state_dict().items()}, folder / "kinds.safetensors")
+        if self.image_types is not None:
+            save_file(
+                {k: v.contiguous() for k, v in self.image_types.state_dict().items()}, folder / "kinds.safetensors"
+            )
         (folder / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
 
     @torch.inference_mode()
@@ -306,7 +339,7 @@ class Detector:
 
     def _explained(
         self, pixels: np.ndarray, *, channel: int | None = None
-    ) -> tuple[list[View], Judged, Tensor, tuple[SeenView, ...]]:
+    ) -> tuple[list[View], Judgement, Tensor, tuple[SeenView, ...]]:
         """Views, what their heads say, their embeddings, and their shares: of the verdict, or of one channel."""
         views = self._plan(pixels)
         shots, weight = render(pixels, views, size=self.tower.image_size), self.view_weights(views)
@@ -315,26 +348,26 @@ class Detector:
             for few in zip(shots.split(BATCH), _batched(views), weight.split(BATCH), strict=True)
         ]
         judged, embeddings, seen = zip(*passes, strict=True)
-        return views, joined(judged), torch.cat(embeddings), tuple(chain(*seen))
+        return views, Judgement.joined(judged), torch.cat(embeddings), tuple(chain(*seen))
 
     def _pass(
         self, shots: Tensor, views: Sequence[View], weight: Tensor, *, channel: int | None
-    ) -> tuple[Judged, Tensor, tuple[SeenView, ...]]:
+    ) -> tuple[Judgement, Tensor, tuple[SeenView, ...]]:
         """The same of a few views, whose trace is let go of before the next: it takes 14 MB a view."""
-        trace = self.tower(shots, shares=True, **needs(self.config.parts, self.tower))
+        trace = self.tower(shots, attributions=True, **needs(self.config.parts, self.tower))
         embedding = embed(trace, self.config.parts, self.tower)
         judged = self._judge(views, embedding, weight)
         explained = judged if channel is None else judged.alone(channel, embedding)
         return judged, embedding, self._explain(trace, views, explained)
 
-    def _kind(self, views: list[View], embedding: Tensor, *, blank: bool) -> PictureKind:
+    def _kind(self, views: list[View], embedding: Tensor, *, blank: bool) -> ImageType:
         if blank:
             return "blank"
-        if self.kinds is None:
+        if self.image_types is None:
             return "photograph"
-        return self.kinds.kind(embedding[[i for i, view in enumerate(views) if view.kind == "whole"]])
+        return self.image_types.classify(embedding[[i for i, view in enumerate(views) if view.kind == "whole"]])
 
-    def _verdict(self, judged: Judged, quality: np.ndarray, kind: PictureKind) -> "Verdict":
+    def _verdict(self, judged: Judgement, quality: np.ndarray, kind: ImageType) -> "Verdict":
         calibration = self.config.calibration
         logit = calibration.shift(quality) + float(judged.channels.sum() + judged.bias.sum())
         probability = sigmoid(logit)
@@ -347,12 +380,12 @@ class Detector:
         total = sum(self.config.share[k] for k, n in counts.items() if n)
         return torch.tensor([self.config.share[v.kind] / total / counts[v.kind] for v in views])
 
-    def _judge(self, views: Sequence[View], embedding: Tensor, weight: Tensor) -> Judged:
+    def _judge(self, views: Sequence[View], embedding: Tensor, weight: Tensor) -> Judgement:
         """Every view by the head of its kind, in calibrated log-odds. weight [V]: of each in the raw logit."""
         weight = weight * self.config.calibration.scale
         mask, causal, non_causal, channels, neutral = torch.zeros(5, *embedding.shape)
         bias, offset = torch.zeros(2, len(views))
-        judged = Judged(mask, causal, non_causal, channels, neutral, bias, offset)
+        judged = Judgement(mask, causal, non_causal, channels, neutral, bias, offset)
         for kind, head in self.heads.items():
             rows = [i for i, v in enumerate(views) if v.kind == kind]
             if not rows:
@@ -368,7 +401,7 @@ class Detector:
             judged.offset[rows] = head.offset(out.mask) * weight[rows]
         return judged
 
-    def _explain(self, trace: Trace, views: Sequence[View], judged: Judged) -> tuple[SeenView, ...]:
+    def _explain(self, trace: Trace, views: Sequence[View], judged: Judgement) -> tuple[SeenView, ...]:
         parts, g = self.config.parts, self.tower.grid
         causal, rest = contributions(trace, parts, self.tower, judged.causal)
         non_causal, _ = contributions(trace, parts, self.tower, judged.non_causal)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from causalclip.cli_helpers import REFUSED, STOPPED, TABLE
-from causalclip.clip.places import WeightsMissing
+from causalclip.clip.paths import WeightsMissing
 from causalclip.pictures.formats import MAX_BYTES, MIN_SIDE, NAMES
 from causalclip.pictures.loading import ImageError, load_image
 from purifier import commands

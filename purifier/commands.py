@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from causalclip.cli_helpers import STOPPED
-from causalclip.clip.places import WeightsMissing
+from causalclip.clip.paths import WeightsMissing
 
 Data = Annotated[Path | None, typer.Option(help="A folder with flickr8k.jsonl, coco.jsonl, daquar.jsonl.")]
 Forensics = Annotated[Path | None, typer.Option(help="A folder with manifest.csv, of real and generated pictures.")]

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from causalclip.clip.backbones import DEFAULT, load_tower
-from causalclip.clip.int8.quantised import LINEAR, OUTLIERS
-from causalclip.clip.places import ASSETS
+from causalclip.clip.int8_towers import LINEAR, OUTLIERS
+from causalclip.clip.paths import ASSETS
 from causalclip.clip.tower import Tower
 from causalclip.clip.views import plan_views, render
 from causalclip.pictures.loading import load_image

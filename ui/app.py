@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from causalclip.clip.places import WeightsMissing, detector_folder, revision_of
+from causalclip.clip.paths import WeightsMissing, detector_folder, revision_of
 from causalclip.languages import N_, _
-from causalclip.memory import give_back, keep_little
 from causalclip.report.card import failure
 from purifier.models import Models, lacking, shipped
 from ui import sending
@@ -149,7 +148,6 @@ def _measured_as() -> str | None:
 def main(room: Room) -> None:
     logging.basicConfig(level=logging.WARNING)
     drop_messages()
-    keep_little()
     detector = LazyDetector(DETECTOR, profile=PROFILE)
     models = Models(detector=detector, other=VLM, wait=detector.problem) if shipped() and not lacking() else None
     page = build(detector, problem=detector.problem, examples_folder=room.examples, models=models)
@@ -171,6 +169,5 @@ def keep(page: gr.Blocks, room: Room) -> Sweeper:
         partial(pages.forget_gone, page),
         lambda: STORE.hold(pages.files_in_work(page)),
         STORE.sweep,
-        give_back,
     )
     return Sweeper(room.folder, limit=limit, spare=room.examples, chores=chores)

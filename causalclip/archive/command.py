@@ -11,7 +11,7 @@ from tqdm import tqdm
 from causalclip.archive.identity import identity
 from causalclip.archive.problems import ArchiveProblem
 from causalclip.cli_helpers import PROFILE, Lang, check_language, held_to
-from causalclip.clip.places import WeightsMissing, detector_folder
+from causalclip.clip.paths import WeightsMissing, detector_folder
 from causalclip.languages import N_, _, number, speaking
 from causalclip.languages.locale import ENGLISH
 from causalclip.profile import BadProfile, Profile

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from causalclip.archive.problems import ArchiveProblem
-from causalclip.clip.places import revision_of
+from causalclip.clip.paths import revision_of
 
 
 def identity(folder: Path) -> dict[str, Any]:

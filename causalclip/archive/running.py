@@ -88,9 +88,7 @@ class Judge:
         import torch
 
         from causalclip.detector import Detector
-        from causalclip.memory import keep_little
 
-        keep_little()
         torch.set_num_threads(1)  # there are as many workers as cores
         cv2.setNumThreads(1)
         detector = Detector.from_pretrained(model)

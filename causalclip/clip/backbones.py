@@ -5,7 +5,6 @@ load_tower("clip-vit-b-16@320")               the same for views of 320 px, its 
 load_tower("local-dir:PATH")                  a folder with config.json and *.safetensors in the same format
 load_tower("ViT-L-14-quickgelu/openai")       open_clip's name and checkpoint tag, from the hub or its cache
 load_tower("ViT-L-14-worldwide//a/b.pt")      open_clip's name and a file of weights
-load_tower("timm:vit_large_patch16_dinov3")   timm's name, from the hub or its cache
 """
 
 from __future__ import annotations
@@ -17,23 +16,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
-from causalclip.clip.int8.compiled import CompiledTower, is_int8
-from causalclip.clip.int8.quantised import QuantisedTower, read_outliers
-from causalclip.clip.int8.weight_only import WeightOnlyTower
-from causalclip.clip.outline import Outline, is_plain
+from causalclip.clip.int8_towers import CompiledTower, QuantisedTower, WeightOnlyTower, is_int8, read_outliers
 from causalclip.clip.runtime import Runtime, choose_runtime, fast_dtype
+from causalclip.clip.skeleton import Skeleton, is_plain
 from causalclip.clip.tower import Tower
 from causalclip.clip.weights import ASSETS, WeightsMissing, dequantize, read_shards
 
-if TYPE_CHECKING:  # open_clip and timm are imported where they are needed: that takes 230 MB and two seconds
+if TYPE_CHECKING:  # open_clip is imported where it is needed: that takes 230 MB and two seconds
     from open_clip.transformer import VisionTransformer
 
-    from causalclip.clip.timm_visual import TimmVisual
-
 DEFAULT = "clip-vit-b-16"
-LOCAL, TIMM = "local-dir:", "timm:"
+LOCAL = "local-dir:"
 _loading = threading.Lock()
 
 
@@ -60,13 +54,13 @@ def load_tower(
     """Loads an image tower, frozen and in evaluation mode.
 
     Args:
-        name: a folder of assets/models, `local-dir:PATH`, `MODEL/TAG` of open_clip (or MODEL/FILE of weights), or
-            `timm:NAME`; `@SIZE` after it takes views of other than its own size, in px, a multiple of its patches'.
+        name: a folder of assets/models, `local-dir:PATH`, or `MODEL/TAG` of open_clip (or MODEL/FILE of weights);
+            `@SIZE` after it takes views of other than its own size, in px, a multiple of its patches'.
         dtype: of its matrix products; None picks the processor's fast one.
         runtime: int8 or int8-avx2 keep matrices int8 that are stored so; the tower then judges alone
-            (causalclip.clip.int8.compiled, causalclip.clip.int8.quantised).
+            (causalclip.clip.int8_towers, causalclip.clip.int8_towers).
         weight_only: matrices that are stored as int8 stay so in memory, and are float while they are multiplied with
-            (causalclip.clip.int8.weight_only).
+            (causalclip.clip.int8_towers).
 
     Raises:
         WeightsMissing: the weights are neither in the folder nor to be had from the hub.
@@ -77,8 +71,6 @@ def load_tower(
     folder = Path(name.removeprefix(LOCAL)) if name.startswith(LOCAL) else ASSETS / name
     if (folder / "config.json").is_file():
         tower = _from_folder(folder, dtype, runtime, weight_only=weight_only)
-    elif name.startswith(TIMM):
-        tower = _from_timm(name.removeprefix(TIMM), dtype)
     elif name.startswith(LOCAL) or "/" not in name:
         raise WeightsMissing(f"There is no CLIP tower {name!r}: it needs a folder with config.json and *.safetensors.")
     else:
@@ -114,7 +106,7 @@ def _from_folder(folder: Path, dtype: torch.dtype, runtime: Runtime | None, *, w
     config = json.loads((folder / "config.json").read_text())
     stored = read_shards(folder)
     normal = {"mean": config["mean"], "std": config["std"]}
-    visual = Outline(config) if is_plain(config) else empty_visual(config)
+    visual = Skeleton(config) if is_plain(config) else empty_visual(config)
     if runtime == "int8" and is_int8(stored):
         return CompiledTower(visual, stored, **normal)
     if runtime == "int8-avx2" and is_int8(stored) and is_plain(config) and (outliers := read_outliers(folder)):
@@ -140,47 +132,22 @@ def _from_open_clip(name: str, dtype: torch.dtype) -> Tower:
     try:
         clip = open_clip.create_model(model, pretrained=tag, require_pretrained=True)
     except (OSError, RuntimeError) as error:  # the hub's errors are OSErrors; open_clip makes RuntimeErrors of them
-        raise _out_of_reach(name, f"open_clip.create_model({model!r}, pretrained={tag!r})") from error
+        raise WeightsMissing(
+            f"The weights of {name!r} are not here and the hub cannot be reached. Fetch them on a machine with network "
+            f"access (open_clip.create_model({model!r}, pretrained={tag!r})), or use the shipped {DEFAULT!r}."
+        ) from error
     mean, std = clip.visual.image_mean, clip.visual.image_std
     return Tower(_walkable(clip.visual, model), mean=mean, std=std, dtype=dtype)
 
 
-def _from_timm(name: str, dtype: torch.dtype) -> Tower:
-    import timm
+def _walkable(visual: Any, name: str) -> VisionTransformer:
+    """The image half of an open_clip model, as Tower walks it.
 
-    from causalclip.clip.timm_visual import TimmVisual
-
-    try:
-        known = timm.get_pretrained_cfg(name, allow_unregistered=False)
-    except RuntimeError as error:
-        raise ValueError(f"timm has no model {name!r}. See timm.list_models(pretrained=True) for the names.") from error
-    if known is None or not known.has_weights:
-        raise ValueError(f"timm has no weights for {name!r}. See timm.list_models(pretrained=True) for the names.")
-    try:
-        trunk = timm.create_model(name, pretrained=True, num_classes=0)
-    except (OSError, RuntimeError) as error:
-        raise _out_of_reach(TIMM + name, f"timm.create_model({name!r}, pretrained=True)") from error
-    return Tower(TimmVisual(trunk, name), mean=known.mean, std=known.std, dtype=dtype)
-
-
-def _out_of_reach(name: str, call: str) -> WeightsMissing:
-    return WeightsMissing(
-        f"The weights of {name!r} are not here and the hub cannot be reached. Fetch them on a machine with network "
-        f"access ({call}), or use the shipped {DEFAULT!r}."
-    )
-
-
-def _walkable(visual: Any, name: str) -> VisionTransformer | TimmVisual:
-    """The image half of an open_clip model, as Tower walks it; a ValueError for what it cannot walk."""
-    from open_clip.timm_model import TimmModel
+    Raises:
+        ValueError: it is no plain vision transformer.
+    """
     from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
 
-    from causalclip.clip.timm_visual import TimmVisual
-
-    if isinstance(visual, TimmModel):
-        if len(visual.head):
-            raise ValueError(f"The tower {name!r} cannot be decomposed into patches: a head follows that is not known.")
-        return TimmVisual(visual.trunk, name)
     plain = isinstance(visual, VisionTransformer) and all(
         type(block) is ResidualAttentionBlock for block in visual.transformer.resblocks
     )
@@ -191,13 +158,7 @@ def _walkable(visual: Any, name: str) -> VisionTransformer | TimmVisual:
 
 def resize_positions(tower: Tower, size: int) -> None:
     """Lets the tower take views of `size` px: bicubic interpolation of its position embeddings, in place."""
-    if hasattr(tower.visual, "resize"):  # timm's can by themselves
-        tower.visual.resize(size)
-        return
-    state: dict[str, Tensor] = {"visual.positional_embedding": tower.visual.positional_embedding.data}
-    patch = tower.visual.patch_size[0]
-    side = size // patch
-    old = state["visual.positional_embedding"]
+    side, old = size // tower.visual.patch_size[0], tower.visual.positional_embedding.data
     grid = old[1:].T.reshape(1, -1, tower.grid, tower.grid)
     grid = torch.nn.functional.interpolate(grid, size=(side, side), mode="bicubic", antialias=True, align_corners=False)
     new = torch.cat([old[:1], grid.flatten(2)[0].T])

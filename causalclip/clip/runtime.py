@@ -17,7 +17,7 @@ from typing import Literal, get_args
 
 import torch
 
-from causalclip.clip.int8.linear import multiplies_exactly
+from causalclip.clip.int8_linear import multiplies_exactly
 
 Runtime = Literal["bfloat16", "int8", "int8-avx2", "float32"]
 VARIABLE = "CAUSALCLIP_RUNTIME"

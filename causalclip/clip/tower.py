@@ -2,8 +2,7 @@
 
 The residual stream of the CLS token is a sum: what it started with, what each layer's attention adds (itself a sum over
 tokens and heads: weight x value x output projection) and what each MLP adds (Gandelsman et al., ICLR 2024,
-arXiv 2310.05916). The walk runs open_clip's own modules (or timm's, see causalclip.clip.timm_visual) with the attention
-written out, and keeps the terms. Registers, tokens of some towers that are no place in the picture, belong to the rest.
+arXiv 2310.05916). The walk runs open_clip's own modules with the attention written out, and keeps the terms.
 """
 
 from __future__ import annotations
@@ -16,14 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from causalclip.clip.readout import ClsReadout, Readout
 from causalclip.clip.runtime import Runtime
 
-if TYPE_CHECKING:  # importing either takes hundreds of MB, which a compiled tower has no use for
+if TYPE_CHECKING:  # importing it takes hundreds of MB, which a compiled tower has no use for
     from open_clip.transformer import VisionTransformer
 
-    from causalclip.clip.outline import Outline
-    from causalclip.clip.timm_visual import TimmVisual
+    from causalclip.clip.skeleton import Skeleton
 
 EPS = 1e-6
 
@@ -47,7 +44,7 @@ def _attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Shares:
+class PatchAttributions:
     """What each patch adds to the CLS token in one layer, before the output projection: its weight times its value.
 
     The two are kept apart: their products, T x D numbers a view, are never needed one by one.
@@ -61,10 +58,6 @@ class Shares:
         """The sum over patches, [B, D]."""
         return (self.weight[:, :, None] @ self.value).flatten(1)
 
-    def each(self) -> Tensor:
-        """Every patch's own, [B, N, D]; large."""
-        return (self.weight[..., None] * self.value).transpose(1, 2).flatten(2)[:, 1:]
-
     def along(self, direction: Tensor) -> Tensor:
         """The sum over the width of each patch's share times `direction` [B, D]: [B, N]."""
         B, H, _, d = self.value.shape
@@ -73,25 +66,24 @@ class Shares:
 
 @dataclass(slots=True)
 class Trace:
-    """What one pass keeps. B views, T = 1 + N tokens (CLS first, no registers), D width, L layers; all float32.
+    """What one pass keeps. B views, T = 1 + N tokens (CLS first), D width, L layers; all float32.
 
     cls[l], patches[l]: [B, D] and [B, N, D], the residual stream after layer l (0: before the first).
-    shares[l]: what each patch adds to the CLS token in layer l + 1.
-    rests[l]: [B, D], what the CLS token itself, registers, biases and the MLP add to it in layer l + 1.
+    attributions[l]: what each patch adds to the CLS token in layer l + 1.
+    rests[l]: [B, D], what the CLS token itself, biases and the MLP add to it in layer l + 1.
     """
 
     cls: list[Tensor] = field(default_factory=list)
     patches: list[Tensor] = field(default_factory=list)
-    shares: list[Shares] = field(default_factory=list)
+    attributions: list[PatchAttributions] = field(default_factory=list)
     rests: list[Tensor] = field(default_factory=list)
 
 
 class Tower(nn.Module):
-    """An open_clip `VisionTransformer` or a `TimmVisual` with its normalisation, walked layer by layer.
+    """An open_clip `VisionTransformer` with its normalisation, walked layer by layer.
 
     Args:
-        visual: open_clip's module: plain residual attention blocks, CLS pooling; or timm's in its shape; or an outline
-            of the first.
+        visual: open_clip's module, of plain residual attention blocks with CLS pooling, or its skeleton.
         mean, std: of the pixels in [0, 1], a channel.
         dtype: of the matrix products; the residual stream, the norms and the CLS token's own sum stay float32.
     """
@@ -101,7 +93,7 @@ class Tower(nn.Module):
 
     def __init__(
         self,
-        visual: VisionTransformer | TimmVisual | Outline,
+        visual: VisionTransformer | Skeleton,
         *,
         mean: Sequence[float],
         std: Sequence[float],
@@ -146,44 +138,37 @@ class Tower(nn.Module):
     def grid(self) -> int:
         return int(self.visual.grid_size[0])
 
-    @property
-    def registers(self) -> int:
-        """Tokens between the CLS token and the patches."""
-        return int(getattr(self.visual, "registers", 0))
-
-    @property
-    def readout(self) -> Readout:
-        """How the embedding is read off the last layer."""
-        own: Readout | None = getattr(self.visual, "readout", None)
-        return own or ClsReadout(self.visual.ln_post, self.visual.proj)
-
     def embed_pixels(self, pixels: Tensor) -> Tensor:
-        """float [B, 3, S, S] in [0, 1] -> tokens before the first layer, R registers among them, [B, 1 + R + N, D]."""
+        """float [B, 3, S, S] in [0, 1] -> tokens before the first layer, [B, 1 + N, D]."""
         tokens: Tensor = self.visual._embeds((pixels - self.mean) / self.std)
         return tokens
 
-    def forward(self, pixels: Tensor, *, until: int | None = None, shares: bool = False, patches: bool = True) -> Trace:
+    def forward(
+        self, pixels: Tensor, *, until: int | None = None, attributions: bool = False, patches: bool = True
+    ) -> Trace:
         """Runs the tower on views.
 
         Args:
             pixels: float [B, 3, S, S] in [0, 1], S the tower's image size.
             until: the last layer needed (1 to L); later ones are not computed.
-            shares: keep what every patch adds to the CLS token.
+            attributions: keep what every patch adds to the CLS token.
             patches: the patch tokens after the last layer are needed, too. Without, the trace holds none of them, and
                 three quarters of that layer's work are saved.
         """
-        return self.walk(self.embed_pixels(pixels), until=until, shares=shares, patches=patches)
+        return self.walk(self.embed_pixels(pixels), until=until, attributions=attributions, patches=patches)
 
-    def walk(self, tokens: Tensor, *, until: int | None = None, shares: bool = False, patches: bool = True) -> Trace:
+    def walk(
+        self, tokens: Tensor, *, until: int | None = None, attributions: bool = False, patches: bool = True
+    ) -> Trace:
         """As forward, from the tokens before the first layer (`embed_pixels`); any number of patches."""
-        x, first = tokens, 1 + self.registers
-        trace = Trace(cls=[x[:, 0]], patches=[x[:, first:]])
+        x = tokens
+        trace = Trace(cls=[x[:, 0]], patches=[x[:, 1:]])
         blocks = self.blocks[:until]
         for block in blocks:
             cls_alone = block is blocks[-1] and not patches
-            x = self._layer(block, x, trace if shares else None, cls_alone=cls_alone)
+            x = self._layer(block, x, trace if attributions else None, cls_alone=cls_alone)
             trace.cls.append(x[:, 0])
-            trace.patches.append(x[:, first:])
+            trace.patches.append(x[:, 1:])
         return trace
 
     def _layer(self, block: Any, x: Tensor, trace: Trace | None, *, cls_alone: bool) -> Tensor:
@@ -191,14 +176,12 @@ class Tower(nn.Module):
         H = block.attn.num_heads
         qkv = self._project(block, block.ln_1(x).to(self.dtype))
         q, k, v = qkv.view(B, T, 3, H, D // H).permute(2, 0, 3, 1, 4)  # each (B, H, T, D/H)
-        if hasattr(block.attn, "place"):  # timm's (causalclip.clip.timm_visual)
-            q, k = block.attn.place(q, k)
         if cls_alone:
             q, x = q[:, :, :1], x[:, :1]
         out = _attention(q, k, v).transpose(1, 2).reshape(B, -1, D)
         attended = block.ls_1(block.attn.out_proj(out)).float()
         if trace is not None:
-            attended = self._keep_shares(block, q, k, v, attended, trace)
+            attended = self._attribute(block, q, k, v, attended, trace)
         x = x + attended
         added = block.ls_2(block.mlp(block.ln_2(x).to(self.dtype))).float()
         if trace is not None:
@@ -209,20 +192,17 @@ class Tower(nn.Module):
         """[B, T, D] -> queries, keys and values side by side, [B, T, 3 D]."""
         return F.linear(x, block.attn.in_proj_weight, block.attn.in_proj_bias)
 
-    def _keep_shares(self, block: Any, q: Tensor, k: Tensor, v: Tensor, attended: Tensor, trace: Trace) -> Tensor:
+    def _attribute(self, block: Any, q: Tensor, k: Tensor, v: Tensor, attended: Tensor, trace: Trace) -> Tensor:
         """Writes the CLS row of the attention as its sum over tokens, in float32, so that the parts add up exactly."""
         d = v.shape[-1]
         weight = (q[:, :, :1].float() @ k.float().transpose(-1, -2) / d**0.5).softmax(-1)[:, :, 0]  # (B, H, T)
         value = v.to(torch.float32, memory_format=torch.contiguous_format)
-        first = 1 + self.registers  # the tokens before it are no place in the picture
-        own = (weight[:, :, :first, None] * value[:, :, :first]).sum(2).flatten(1)
+        own = (weight[:, :, :1, None] * value[:, :, :1]).sum(2).flatten(1)  # (B, D), the CLS token's
         own = block.ls_1(self.project_share(block, own) + block.attn.out_proj.bias.float())
-        if self.registers:
-            value = torch.cat([value[:, :, :1], value[:, :, first:]], 2)
-        shares = Shares(torch.cat([torch.zeros_like(weight[:, :, :1]), weight[:, :, first:]], 2), value)
-        trace.shares.append(shares)
+        found = PatchAttributions(torch.cat([torch.zeros_like(weight[:, :, :1]), weight[:, :, 1:]], 2), value)
+        trace.attributions.append(found)
         trace.rests.append(own)
-        cls = own + block.ls_1(self.project_share(block, shares.total()))
+        cls = own + block.ls_1(self.project_share(block, found.total()))
         return torch.cat([cls[:, None], attended[:, 1:]], 1)
 
     @staticmethod

@@ -9,8 +9,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from causalclip.memory import make_room
-
 Kind = Literal["whole", "window"]
 WINDOWS = 2
 MAX_SQUARES = 3
@@ -77,7 +75,6 @@ def _square(width: int, height: int, side: int, position: float) -> tuple[float,
 
 def render(pixels: np.ndarray, views: list[View], *, size: int = 224) -> Tensor:
     """uint8 [H, W, 3] and its views -> float [len(views), 3, size, size] in [0, 1], bicubic with antialias."""
-    make_room(pixels.nbytes)
     picture = Image.fromarray(pixels)
     shots = [picture.resize((size, size), Image.Resampling.BICUBIC, box=v.box, reducing_gap=3.0) for v in views]
     return torch.from_numpy(np.stack([np.asarray(s) for s in shots])).permute(0, 3, 1, 2).float() / 255

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from causalclip.clip.places import ASSETS, WeightsMissing
+from causalclip.clip.paths import ASSETS, WeightsMissing
 
 __all__ = ["ASSETS", "WeightsMissing", "dequantize", "load_weights", "quantize", "save_shards"]
 SHARD_BYTES = 9_000_000

@@ -223,7 +223,7 @@ def _agreement(said: Said, band: Band | None, *, signed: bool, at_odds: bool, di
 if TYPE_CHECKING:
     from causalclip.calibration import Band
     from causalclip.evidence.cautions import Caution
-    from causalclip.head.kinds import PictureKind
+    from causalclip.image_type import ImageType
     from causalclip.provenance.reading import Provenance
 
 StepKind = Literal["signer", "sender", "original", "larger", "crop", "copies", "magnify", "report"]
@@ -259,7 +259,7 @@ def next_steps(
     band: Band,
     provenance: Provenance,
     cautions: tuple[Caution, ...],
-    kind: PictureKind = "photograph",
+    kind: ImageType = "photograph",
 ) -> tuple[Step, ...]:
     """At most six, the most telling first."""
     steps = (
@@ -283,7 +283,7 @@ def _evidence(headline: Headline, provenance: Provenance) -> Iterator[Step]:
         yield Step("sender", _("Ask who sent it whether they made it with a generator, as the file says."))
 
 
-def _by_kind(kind: PictureKind, cautions: tuple[Caution, ...]) -> Iterator[Step]:
+def _by_kind(kind: ImageType, cautions: tuple[Caution, ...]) -> Iterator[Step]:
     if kind == "photograph":
         yield from _quality(cautions)
     else:

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 from causalclip.languages import N_, _, decimal
 
 if TYPE_CHECKING:
-    from causalclip.head.kinds import PictureKind
+    from causalclip.image_type import ImageType
 
 NO_ANSWER = N_("no answer")  # the band
 NO_ANSWER_TITLE = N_("No answer for this kind of picture")
-IMAGE_TYPES: dict[PictureKind, str] = {
+IMAGE_TYPES: dict[ImageType, str] = {
     "photograph": N_("photograph"),
     "drawing": N_("drawing"),
     "page": N_("page"),
     "blank": N_("blank"),
 }
-WHY_NO_ANSWER: dict[PictureKind, str] = {
+WHY_NO_ANSWER: dict[ImageType, str] = {
     "drawing": N_(
         "It looks like a drawing, a painting or a rendering. The detector knows photographs, and generated pictures "
         "that look like photographs; on anything else its score would mean nothing."
@@ -31,7 +31,7 @@ WHY_NO_ANSWER: dict[PictureKind, str] = {
         "a file a score all the same, and it would mean nothing."
     ),
 }
-WHAT_TO_DO: dict[PictureKind, str] = {
+WHAT_TO_DO: dict[ImageType, str] = {
     "drawing": N_(
         "Find out who made it, and when: earlier copies and the artist's own page tell more than pixels here."
     ),

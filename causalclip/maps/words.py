@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 
 TITLE = N_("Where this score comes from")
 MEASURED = shipped_folder("benchmarks")
+SHARES_THE_LABEL = 0.6  # accuracy from which an adversary that sees what is held back does better than by chance
+MASK_MEANING = N_(
+    "The mask shows what the verdict reads, but it does not separate what caused a picture to look generated: what it "
+    "holds back tells generated pictures from photographs, too, a verdict without a mask is as good, and “causal” is "
+    "the paper's name for what passes, not a proof."
+)
+SHARED_MASK_MEANING = N_(
+    "The mask is the same for every picture: those channels pass whose weight in the verdict kept its sign and its "
+    "size, whichever half of the sites it was learned from."
+)
 BLOB = "bright in the middle, whatever is there"
 
 

@@ -20,7 +20,6 @@ from PIL import (
 )
 
 from causalclip.languages import N_, _, figure, number
-from causalclip.memory import make_room
 from causalclip.pictures import colour, formats, headers, sandbox
 from causalclip.pictures.formats import BrokenImage, Format, ImageError, UnsupportedImage, exported
 
@@ -86,7 +85,6 @@ def decode_in_turn(data: bytes, name: Format, most: int) -> Iterator[Any]:
         sandbox.limit_time(SECONDS + SECONDS_A_PIXEL * pixels_in_file)
         opened, halved = _reduced(opened, most)
         formats.check_size(*opened.image.size, most=most)
-        make_room(3 * opened.image.width * opened.image.height)
         opened.image.load()
         formats.check_size(*opened.image.size, most=most)  # an HEIC file can turn out larger than its header says
         # A bare copy that shares the pixels lets the decoder's own buffers go before the next ones are made.

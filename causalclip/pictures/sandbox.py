@@ -30,7 +30,6 @@ import numpy as np
 
 from causalclip.languages import current, speaking
 from causalclip.languages.catalogues import catalogue
-from causalclip.memory import make_room
 
 MODULES = "causalclip.pictures.decoding", "causalclip.pictures.archives", "causalclip.provenance.reading"
 MEMORY = 400 * 2**20  # bytes that a call may take, beside what the process has at its start; only Linux keeps to it
@@ -244,7 +243,6 @@ def _exactly(stream: IO[bytes], size: int) -> bytes:
 
 
 def _room(stream: IO[bytes], size: int) -> np.ndarray:
-    make_room(size)
     part = np.empty(size, np.uint8)
     if cast(io.BufferedReader, stream).readinto(part) != size:
         raise EOFError

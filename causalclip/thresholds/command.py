@@ -10,7 +10,7 @@ import typer
 from tqdm import tqdm
 
 from causalclip.cli_helpers import DONE, REFUSED, Lang, check_language, load_detector, told, walk
-from causalclip.clip.places import WeightsMissing, detector_folder
+from causalclip.clip.paths import WeightsMissing, detector_folder
 from causalclip.languages import N_, _, number, speaking
 from causalclip.languages.locale import ENGLISH
 from causalclip.pictures.formats import ACCEPTED

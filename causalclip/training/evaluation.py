@@ -1,21 +1,171 @@
-"""A detector on a split of a manifest: every measure, by set and by source. Offline: needs scikit-learn."""
+"""The measures of method.md, from scores and labels alone. Offline: needs requirements-dev.txt."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
-from sklearn.metrics import roc_auc_score
+from sklearn.isotonic import IsotonicRegression
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from tqdm import tqdm
 
 from causalclip.detector import Detector
 from causalclip.pictures.loading import load_image
-from causalclip.training.data import Record, read_manifest
-from causalclip.training.guards import detection_fault, need_both, readable, say
-from causalclip.training.measures import bootstrap, by_group, meaning, reliability, roc_points, summarise
+from causalclip.training.data import Record, detection_fault, need_both, read_manifest, readable, say
+
+Report = dict[str, float]
+
+
+def true_positive_rate(labels: np.ndarray, scores: np.ndarray, *, false_positive_rate: float) -> float:
+    """The largest share of generated pictures found with at most `false_positive_rate` of the real ones flagged."""
+    fpr, tpr, _ = roc_curve(labels, scores)
+    return float(tpr[fpr <= false_positive_rate].max())
+
+
+def balanced_accuracy(labels: np.ndarray, scores: np.ndarray, threshold: float) -> float:
+    """Mean of the accuracy on real and on generated pictures when a score at or above `threshold` says generated."""
+    called = scores >= threshold
+    return float((called[labels == 1].mean() + (~called[labels == 0]).mean()) / 2)
+
+
+def calibration_error(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 15) -> float:
+    """Expected calibration error: |mean probability - share generated| in equal-width bins, weighted by their size."""
+    index = np.minimum((probabilities * bins).astype(int), bins - 1)
+    error = 0.0
+    for b in range(bins):
+        inside = index == b
+        if inside.any():
+            error += inside.mean() * abs(probabilities[inside].mean() - labels[inside].mean())
+    return float(error)
+
+
+def roc_points(labels: np.ndarray, scores: np.ndarray, *, most: int = 100) -> list[tuple[float, float]]:
+    """Corners of the ROC curve as (false positive rate, true positive rate), from (0, 0) to (1, 1); at most `most`."""
+    fpr, tpr, _ = roc_curve(labels, scores)
+    kept = np.unique(np.linspace(0, len(fpr) - 1, min(most, len(fpr))).round().astype(int))
+    return [(round(float(fpr[i]), 5), round(float(tpr[i]), 5)) for i in kept]
+
+
+def reliability(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 15) -> list[Report]:
+    """The bins of `calibration_error` that hold pictures: how many, their mean probability, how many are generated."""
+    index = np.minimum((probabilities * bins).astype(int), bins - 1)
+    rows = []
+    for b in np.unique(index):
+        inside = index == b
+        rows.append(
+            {
+                "pictures": int(inside.sum()),
+                "mean_probability": float(probabilities[inside].mean()),
+                "generated": int(labels[inside].sum()),
+            }
+        )
+    return rows
+
+
+def meaning(
+    labels: np.ndarray, probabilities: np.ndarray, *, thresholds: Sequence[float] = (), least: int = 25
+) -> list[Report]:
+    """What scores near one another have meant: the steps of an isotonic regression of the label on the score.
+
+    Steps of fewer than `least` pictures are joined with the next, and none reaches across one of the bands' thresholds,
+    so that two answers never share a step.
+
+    Returns:
+        A row a step: low and high (a score belongs to the step whose high it does not exceed), pictures, generated.
+    """
+    rows: list[Report] = []
+    for low, high in pairwise([-np.inf, *sorted(thresholds), 1.0]):
+        inside = (probabilities > low) & (probabilities <= high)
+        for edge, pictures, generated in _steps(labels[inside], probabilities[inside], least=least):
+            before = rows[-1]["high"] if rows else 0.0
+            rows.append({"low": before, "high": edge, "pictures": pictures, "generated": generated})
+        if rows:
+            rows[-1]["high"] = float(high)
+    return rows
+
+
+def _steps(labels: np.ndarray, scores: np.ndarray, *, least: int) -> list[tuple[float, int, int]]:
+    """(highest score, pictures, generated) of the isotonic steps, from the lowest up."""
+    if not len(scores):
+        return []
+    order = np.argsort(scores, kind="stable")
+    fitted = IsotonicRegression().fit_transform(scores[order], labels[order])
+    ends = [int(np.flatnonzero(fitted == value)[-1]) + 1 for value in np.unique(fitted)]
+    steps: list[tuple[float, int, int]] = []
+    first = 0
+    for end in ends:
+        if end - first < least and end < len(order):
+            continue  # too few by themselves: they are joined with the next
+        if end - first < least and steps:
+            first -= steps.pop()[1]  # or, at the end, with the ones before
+        rows = order[first:end]
+        steps.append((float(scores[rows].max()), len(rows), int(labels[rows].sum())))
+        first = end
+    return steps
+
+
+def summarise(labels: np.ndarray, probabilities: np.ndarray, *, threshold: float = 0.5) -> Report:
+    """Every measure that a table must report.
+
+    Args:
+        labels: [N], 1 generated, 0 real; both must occur.
+        probabilities: [N] in [0, 1].
+        threshold: the calibrated one; balanced accuracy is given there and at 0.5.
+    """
+    called = probabilities >= threshold
+    return {
+        "pictures": len(labels),
+        "auc": float(roc_auc_score(labels, probabilities)),
+        "ap": float(average_precision_score(labels, probabilities)),
+        "balanced_accuracy_at_0.5": balanced_accuracy(labels, probabilities, 0.5),
+        "balanced_accuracy": balanced_accuracy(labels, probabilities, threshold),
+        "real_accuracy": float((~called[labels == 0]).mean()),
+        "generated_accuracy": float(called[labels == 1].mean()),
+        "tpr_at_1_fpr": true_positive_rate(labels, probabilities, false_positive_rate=0.01),
+        "tpr_at_5_fpr": true_positive_rate(labels, probabilities, false_positive_rate=0.05),
+        "ece": calibration_error(labels, probabilities),
+    }
+
+
+def bootstrap(
+    measure: Callable[[np.ndarray, np.ndarray], float],
+    labels: np.ndarray,
+    scores: np.ndarray,
+    *,
+    rounds: int = 1000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """95 % interval of a measure over pictures, resampled within each class."""
+    rng = np.random.default_rng(seed)
+    classes = [np.flatnonzero(labels == c) for c in (0, 1)]
+    values = []
+    for _ in range(rounds):
+        pick = np.concatenate([rng.choice(c, len(c)) for c in classes])
+        values.append(measure(labels[pick], scores[pick]))
+    return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))
+
+
+def by_group(
+    labels: np.ndarray, probabilities: np.ndarray, groups: Sequence[str], *, threshold: float
+) -> dict[str, Report]:
+    """Per source: how many, the mean probability, and the share that is judged rightly at the threshold."""
+    names = np.asarray(groups)
+    report = {}
+    for name in sorted(set(groups)):
+        inside = names == name
+        right = (probabilities[inside] >= threshold) == (labels[inside] == 1)
+        report[name] = {
+            "pictures": int(inside.sum()),
+            "generated": int(labels[inside].sum()),
+            "mean_probability": float(probabilities[inside].mean()),
+            "accuracy": float(right.mean()),
+        }
+    return report
+
 
 LIKE_CONTENT = "alike", "fresh", "sites"  # sets of real and generated pictures of the same kinds of thing
 Change = Callable[[Image.Image], Image.Image]

@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from causalclip.clip.attributions import EMBEDDING, embed, needs, part_widths, patch_total
 from causalclip.clip.backbones import load_tower
-from causalclip.clip.embedding import EMBEDDING, embed, needs, part_widths, patch_total
 from causalclip.clip.tower import Tower
-from causalclip.training.copies import Copy, copy_number, copy_view, copy_windows
+from causalclip.training.augmentation import Copy, copy_number, copy_view, copy_windows
 from causalclip.training.data import Record
 
 CHUNK = 32  # pictures; what a worker is given at once
-VERSION = 3  # of what a copy is: change it when causalclip.training.copies or what it calls changes
+VERSION = 3  # of what a copy is: change it when causalclip.training.augmentation or what it calls changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ def neutral_patches(
         for i in np.linspace(0, len(rows) - 1, min(count // 2, len(rows))).astype(int):
             shots, _ = _shots(records[rows[i]], root, 0, size=tower.image_size, windows=windows)
             if len(shots):
-                trace = tower(shots[:1], shares=True, **needs(parts, tower))
+                trace = tower(shots[:1], attributions=True, **needs(parts, tower))
                 totals.append(patch_total(trace, parts, tower))
     return torch.cat(totals)
 

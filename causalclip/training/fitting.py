@@ -1,4 +1,8 @@
-"""Fits a causal head on frozen features. Offline; the app never imports this."""
+"""Fits a head on frozen features: by the objective, or as the ridge regression behind one mask. Offline.
+
+A head that was fitted before goes on from where it is when it is given again with `ridge` 0 and other weights of the
+losses, so that the terms can be switched on one after another.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -6,13 +10,23 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from causalclip.head.losses import LossWeights, causal_loss
-from causalclip.head.model import CausalHead
-from causalclip.training.closed_form import GateConfig, fit_gates, start_at_least_squares
+from causalclip.method import CausalHead, LossWeights, SharedMask, causal_loss
 from causalclip.training.data import Record
-from causalclip.training.splicing import Cells
+
+BLOCK = 768  # columns of a matrix product
+GAIN = 3.0  # log-odds at a distance of 1 from the threshold, where the least squares aim at -1 and 1
+PROBING = 300, 256, 1e-3  # steps, pictures a step, rate: of the adversary that reads what is held back
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionConfig:
+    """Stability selection of channels. passing: share of them that pass. halves: of the environments, drawn by lot."""
+
+    passing: float = 0.25
+    halves: int = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +36,14 @@ class TrainConfig:
     epochs: passes over the pictures; each pass takes one of their cached copies at random. batch: pictures a step.
     rate, decay: of AdamW; the decay acts on the verdict's and the mask's matrices. mask_rate: of the mask and the
         adversary, which start at nothing, where it is another.
-    hidden: of the mask's MLP. masked: False is the linear probe.
+    hidden: of the mask's MLP; 0 is one mask for all pictures. masked: False is the linear probe.
+    mask_start: the mask's logit before training; at 3, 95 % of every channel passes.
     tau_start, tau_end: temperature of the mask, annealed geometrically.
     average: share of the steps, at the end, whose weights are averaged.
-    mixup: of embeddings and labels, alpha of the Beta distribution; 0 mixes nothing.
     ridge: strength of the least squares that training starts from; 0 starts at a verdict that knows nothing.
-    environments_a_step: how many a batch is drawn from, where a loss looks at environments.
-    gates: chosen in closed form (causalclip.training.closed_form) in place of all of this but `ridge` and `seed`;
-        `hidden` is 0 then.
+    weights: of the losses (causalclip.method).
+    selection: channels are selected and the verdict solved in closed form, in place of all of this but `ridge` and
+        `seed`; `hidden` is 0 then.
     """
 
     epochs: int = 12
@@ -39,44 +53,30 @@ class TrainConfig:
     decay: float = 1e-2
     hidden: int = 64
     masked: bool = True
+    mask_start: float = 1.0
     tau_start: float = 2.0
     tau_end: float = 0.5
     average: float = 0.3
-    pairs_a_step: int = 32
-    splices_a_step: int = 16
-    mixup: float = 0.0
     ridge: float = 0.0
-    environments_a_step: int = 8
     weights: LossWeights = field(default_factory=LossWeights)
-    gates: GateConfig | None = None
+    selection: SelectionConfig | None = None
     seed: int = 0
 
-
-def temperature(config: TrainConfig, progress: float) -> float:
-    """Geometric annealing: tau_start at progress 0, tau_end at 1."""
-    return float(config.tau_start * (config.tau_end / config.tau_start) ** progress)
-
-
-def mix(x: Tensor, y: Tensor, weight: Tensor | None, *, alpha: float) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Every sample with another one, in the same shares (mixup, arXiv 1710.09412): x [B, D], y [B], weight [B]."""
-    share = float(torch.distributions.Beta(alpha, alpha).sample())
-    other = torch.randperm(len(x))
-    blend = lambda v: share * v + (1 - share) * v[other]  # noqa: E731
-    return blend(x), blend(y), None if weight is None else blend(weight)
+    def new_head(self, width: int) -> CausalHead:
+        """One that is not fitted yet, for embeddings of `width` dimensions."""
+        return CausalHead(width, hidden=self.hidden, masked=self.masked, start=self.mask_start)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A training set: features [K, N, D] (half), labels, weights, folds, environments [N], pairs [P, 2], splices."""
+    """A training set: features [K, N, D] (half) of K copies of N pictures; labels, weights, folds, environments [N]."""
 
     records: tuple[Record, ...]
     features: Tensor
     labels: Tensor
     weight: Tensor
     fold: np.ndarray
-    pairs: np.ndarray
     environments: np.ndarray
-    cells: Cells | None = None
 
     def of_windows(self, features: Tensor, picture: np.ndarray) -> "Problem":
         """The same pictures, a row a window; the windows of a picture count together as much as the picture.
@@ -91,7 +91,6 @@ class Problem:
             labels=self.labels[picture],
             weight=weight / weight.mean(),
             fold=self.fold[picture],
-            pairs=np.zeros((0, 2), dtype=np.int64),
             environments=self.environments[picture],
         )
 
@@ -103,76 +102,49 @@ def fit_head(
     *,
     config: TrainConfig,
     sample_weight: Tensor | None = None,
-    pairs: Tensor | None = None,
-    places: tuple[Tensor, Tensor] | None = None,
     patch_total: Tensor | None = None,
     environments: Tensor | None = None,
 ) -> CausalHead:
     """Fits the head in place, seeded, and returns it in evaluation mode.
 
     Args:
-        features: float [N, D] or, with K augmented copies of each picture, [K, N, D]; may be half precision.
+        features: float [N, D] or, with K copies of each picture, [K, N, D]; may be half precision.
         labels: [N], 1 generated, 0 real. sample_weight: [N], mean about 1.
-        pairs: long [P, 2], rows of (real, its generated twin), for the pair loss.
-        places: (half [S, C, D], [S, C]), cells of splices and how much of each is generated, for the verdict's places.
         patch_total: see CausalHead.standardise_by.
-        environments: long [N], see causalclip.training.data.assign_environments; used where a loss looks at them.
+        environments: long [N], see causalclip.training.data.assign_environments; the selection needs them.
+
+    Raises:
+        ValueError: channels are to be selected without environments.
+        TypeError: channels are to be selected, and the head's mask is another for every picture.
     """
     torch.manual_seed(config.seed)
     copies = features[None] if features.dim() == 2 else features
     head.standardise_by(copies.flatten(0, 1).float(), patch_total)
-    if config.gates:
+    if config.selection:
         if environments is None:
-            raise ValueError("Gates are chosen by what environments agree on; none were given.")
-        return fit_gates(
-            head, copies, labels, environments, config.gates, strength=config.ridge, sample_weight=sample_weight
+            raise ValueError("Channels are selected by what environments agree on; none were given.")
+        return fit_selection(
+            head, copies, labels, environments, config.selection, strength=config.ridge, sample_weight=sample_weight
         )
     if config.ridge:
         head.tau.fill_(config.tau_start)
-        start_at_least_squares(
-            head,
-            copies,
-            labels,
-            strength=config.ridge,
-            sample_weight=sample_weight,
-            places=places,
-            places_weight=config.weights.places,
-        )
+        start_at_ridge(head, copies, labels, strength=config.ridge, sample_weight=sample_weight)
     head.tau.fill_(config.tau_end)
     optimiser = torch.optim.AdamW(list(_groups(head, config)), lr=config.rate)
-    N = len(labels)
-    steps = config.epochs * -(-N // config.batch)
+    steps = config.epochs * -(-len(labels) // config.batch)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     average = torch.optim.swa_utils.AveragedModel(head)
     head.train()
-    sites = environments if config.weights.over_environments else None
-    batches = in_turn(N, config.batch) if sites is None else in_environments(sites, config)
+    batches = in_turn(len(labels), config.batch)
     for step in range(steps):
         rows = next(batches)
-        twins = None
-        if pairs is not None and len(pairs) and config.weights.pairs:
-            drawn = pairs[torch.randint(len(pairs), (config.pairs_a_step,))]
-            twins = torch.arange(2 * len(drawn)).view(2, -1).T + len(rows)
-            rows = torch.cat([rows, drawn[:, 0], drawn[:, 1]])
-        x, y = copies[torch.randint(len(copies), (len(rows),)), rows].float(), labels[rows]
-        weight = None if sample_weight is None else sample_weight[rows]
-        if config.mixup and twins is None:
-            x, y, weight = mix(x, y, weight, alpha=config.mixup)
-        spliced = None
-        if places is not None and config.weights.places:
-            drawn = torch.randint(len(places[0]), (config.splices_a_step,))
-            spliced = places[0][drawn].float(), places[1][drawn]
-        tau = temperature(config, step / steps)
         loss, _ = causal_loss(
             head,
-            x,
-            y,
+            copies[torch.randint(len(copies), (len(rows),)), rows].float(),
+            labels[rows],
             weights=config.weights,
-            tau=tau,
-            sample_weight=weight,
-            pairs=twins,
-            places=spliced,
-            environments=None if sites is None else sites[rows],
+            tau=temperature(config, step / steps),
+            sample_weight=None if sample_weight is None else sample_weight[rows],
         )
         optimiser.zero_grad()
         loss.backward()
@@ -185,6 +157,11 @@ def fit_head(
     return head.eval()
 
 
+def temperature(config: TrainConfig, progress: float) -> float:
+    """Geometric annealing: tau_start at progress 0, tau_end at 1."""
+    return float(config.tau_start * (config.tau_end / config.tau_start) ** progress)
+
+
 def in_turn(count: int, batch: int) -> Iterator[Tensor]:
     """Batches of row numbers, long [batch], without end: every row once before any comes again."""
     order = torch.empty(0, dtype=torch.long)
@@ -195,15 +172,6 @@ def in_turn(count: int, batch: int) -> Iterator[Tensor]:
         order = order[batch:]
 
 
-def in_environments(environments: Tensor, config: TrainConfig) -> Iterator[Tensor]:
-    """Batches of row numbers, without end, from a few environments each, as many rows of one as of another."""
-    rows = [torch.nonzero(environments == e)[:, 0] for e in environments.unique()]
-    share = max(1, config.batch // config.environments_a_step)
-    while True:
-        drawn = torch.randperm(len(rows))[: config.environments_a_step]
-        yield torch.cat([rows[e][torch.randint(len(rows[e]), (share,))] for e in drawn])
-
-
 def _groups(head: CausalHead, config: TrainConfig) -> Iterator[dict[str, Any]]:
     """The verdict, and the rest at its own rate; only matrices decay."""
     verdict = set(head.verdict.parameters())
@@ -211,3 +179,135 @@ def _groups(head: CausalHead, config: TrainConfig) -> Iterator[dict[str, Any]]:
     for parameters, rate in ((head.verdict.parameters(), config.rate), (rest, config.mask_rate or config.rate)):
         for parameter in parameters:
             yield {"params": [parameter], "lr": rate, "weight_decay": config.decay if parameter.dim() > 1 else 0.0}
+
+
+@torch.no_grad()
+def start_at_ridge(
+    head: CausalHead, copies: Tensor, labels: Tensor, *, strength: float, sample_weight: Tensor | None = None
+) -> None:
+    """Sets the verdict's weights to the ridge regression of -1 (real) and 1 (generated) on the standardised embedding.
+
+    A mask that is to be learned lets about the same share of every channel through when training begins; the weights
+    make up for it. A channel that does not pass at all has no weight.
+
+    Args:
+        copies: half [K, N, D]. labels: [N], 1 generated. sample_weight: [N].
+        strength: of the ridge, in units of a standardised channel's variance.
+    """
+    D = copies.shape[2]
+    through = torch.ones(D) if head.mask is None else head.mask.eval()(torch.zeros(1, D), tau=head.tau)[0]
+    passing = (through > 0).nonzero()[:, 0]
+    normal = _NormalEquations.empty(len(passing) + 1)
+    weight = torch.ones_like(labels) if sample_weight is None else sample_weight
+    weight = weight / weight.sum() / len(copies)
+    for copy in copies:
+        for x, t, w in zip(copy.split(4096), labels.split(4096), weight.split(4096), strict=True):
+            standard = (x[:, passing].float() - head.shift[passing]) / head.scale[passing]
+            normal.add(torch.cat([standard, torch.ones(len(x), 1)], 1), 2 * t - 1, w)
+    solved = GAIN * normal.solve(strength * torch.cat([torch.ones(len(passing)), torch.zeros(1)]))
+    head.verdict.weight.zero_()
+    head.verdict.weight[0, passing] = solved[:-1] / through[passing]
+    head.verdict.bias.copy_(solved[-1:])
+
+
+@dataclass(frozen=True, slots=True)
+class _NormalEquations:
+    """Of weighted least squares, summed row by row: gram [D, D], of which the upper half is kept, and pull [D]."""
+
+    gram: Tensor
+    pull: Tensor
+
+    @classmethod
+    def empty(cls, D: int) -> "_NormalEquations":
+        return cls(torch.zeros(D, D), torch.zeros(D))
+
+    def add(self, rows: Tensor, target: Tensor, weight: Tensor) -> None:
+        """rows: [n, D]. target and weight: [n]."""
+        weighted = rows * weight[:, None]
+        for at in range(0, rows.shape[1], BLOCK):  # above the diagonal alone: half of the products
+            self.gram[at : at + BLOCK, at:].addmm_(weighted[:, at : at + BLOCK].T, rows[:, at:])
+        self.pull.add_(weighted.T @ target)
+
+    def solve(self, strength: Tensor) -> Tensor:
+        """[D], with a ridge of strength [D]."""
+        gram = self.gram.triu() + self.gram.triu(1).T + torch.diag(strength)
+        return torch.cholesky_solve(self.pull[:, None], torch.linalg.cholesky(gram))[:, 0]
+
+
+def fit_selection(
+    head: CausalHead,
+    copies: Tensor,
+    labels: Tensor,
+    environments: Tensor,
+    config: SelectionConfig,
+    *,
+    strength: float,
+    sample_weight: Tensor | None = None,
+) -> CausalHead:
+    """Lets the stable channels pass, solves the verdict on them alone, and teaches the adversary what is held back.
+
+    Args:
+        head: standardised already; its mask has one logit a channel.
+        copies: [K, N, D], may be half precision. labels: [N], 1 generated. environments: long [N].
+        strength: of the ridge. sample_weight: [N].
+
+    Raises:
+        TypeError: the head's mask is another for every picture.
+    """
+    if not isinstance(head.mask, SharedMask):
+        raise TypeError("A selection needs a mask with hidden=0: one that is the same for every picture.")
+    head.tau.fill_(1.0)
+    score = stability(
+        head, copies, labels, environments, halves=config.halves, strength=strength, sample_weight=sample_weight
+    )
+    passing = torch.zeros(len(score), dtype=torch.bool)
+    passing[score.argsort(descending=True)[: round(config.passing * len(score))]] = True
+    head.mask.select(passing)
+    start_at_ridge(head, copies, labels, strength=strength, sample_weight=sample_weight)
+    _teach_adversary(head, copies, labels, sample_weight)
+    return head.eval()
+
+
+def stability(
+    head: CausalHead,
+    copies: Tensor,
+    labels: Tensor,
+    environments: Tensor,
+    *,
+    halves: int,
+    strength: float,
+    sample_weight: Tensor | None = None,
+) -> Tensor:
+    """[D]: a channel's mean weight over ridge regressions on halves of the environments, in units of its deviation.
+
+    Stability selection (Meinshausen and Buehlmann, 2010) with environments as the draws: the weight must keep its sign
+    and its size. Each half sees one copy of a picture, drawn by lot.
+    """
+    names, found = environments.unique(), []
+    for _ in range(halves):
+        half = names[torch.randperm(len(names))[: len(names) // 2]]
+        rows = torch.isin(environments, half).nonzero()[:, 0]
+        probe = CausalHead(copies.shape[2], masked=False)
+        probe.shift, probe.scale = head.shift, head.scale
+        weight = None if sample_weight is None else sample_weight[rows]
+        seen = copies[torch.randint(len(copies), (len(rows),)), rows]
+        start_at_ridge(probe, seen[None], labels[rows], strength=strength, sample_weight=weight)
+        found.append(probe.verdict.weight[0].detach())
+    weights = torch.stack(found)
+    return weights.mean(0).abs() / weights.std(0).clamp_min(1e-9)
+
+
+def _teach_adversary(head: CausalHead, copies: Tensor, labels: Tensor, weight: Tensor | None) -> None:
+    """So that the card can say what the held-back part tells of the label."""
+    steps, batch, rate = PROBING
+    optimiser = torch.optim.Adam(head.adversary.parameters(), lr=rate)
+    head.eval()
+    for _ in range(steps):
+        rows = torch.randint(len(labels), (batch,))
+        with torch.no_grad():
+            held_back = head(copies[torch.randint(len(copies), (batch,)), rows].float()).non_causal
+        guess = head.guess(held_back)
+        loss = F.binary_cross_entropy_with_logits(guess, labels[rows], None if weight is None else weight[rows])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()

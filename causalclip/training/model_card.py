@@ -11,14 +11,13 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from causalclip.detector import DetectorConfig
-from causalclip.head.hsic import normalised_hsic
-from causalclip.head.masks import MaskStatistics
-from causalclip.head.meaning import GATES_MEANING, MASK_MEANING, SHARES_THE_LABEL
-from causalclip.head.model import CausalHead
+from causalclip.maps.words import MASK_MEANING, SHARED_MASK_MEANING, SHARES_THE_LABEL
+from causalclip.method import CausalHead, MaskStatistics, normalised_hsic
 from causalclip.training.data import Record
-from causalclip.training.measures import calibration_error
+from causalclip.training.evaluation import calibration_error
 
 JUDGED = 4096  # rows of features
+COLLAPSE = "Collapse would show as a density of 0 or 1, or a variance of 0."
 
 
 @torch.inference_mode()
@@ -84,41 +83,17 @@ def count_table(records: Sequence[Record]) -> str:
     return "\n".join(lines)
 
 
-def seen_words(config: DetectorConfig) -> str:
-    """Which views of a picture it sees, and what each kind counts."""
-    squares = "the whole picture, in squares that cover it"
-    if not config.windows:
-        return squares
-    return f"{squares} ({config.share['whole']:.0%} of the verdict), and windows at native scale"
-
-
-def promise_words(bands: Mapping[str, float]) -> str:
-    """What the bands did on held-out owners, and what is expected on new ones (causalclip.calibration.choose_bands)."""
-    return (
-        f"Held-out owners, each counted once: {bands['accused_share']:.1%} of the real pictures of "
-        f"{bands['accused_owners']} owners are\ncalled likely generated, and {bands['missed_share']:.1%} of the "
-        f"generated ones of {bands['missed_owners']} owners likely not generated.\nOn new owners, with "
-        f"{bands['confidence']:.0%} confidence, at most {bands['accused_bound']:.1%} and {bands['missed_bound']:.1%}."
-    )
-
-
-def kinds_words(kinds: Mapping[str, Any]) -> str:
-    """How well it tells photographs from other pictures, on held-out owners; nothing where it does not."""
-    if not kinds:
+def _image_types(report: Mapping[str, Any]) -> str:
+    """How well photographs and other images are told apart, on held-out owners; nothing where they are not."""
+    if not report:
         return ""
-    refused = ", ".join(f"{name} {k['share']:.0%} (n = {k['pictures']})" for name, k in kinds["refused"].items())
+    refused = ", ".join(f"{name} {k['share']:.0%} (n = {k['pictures']})" for name, k in report["refused"].items())
     return f"""## What is no photograph gets no answer
-A linear head on the same embedding tells photographs, and generated pictures that look like them, from other kinds: AUC
-{kinds["auc"]:.3f} on held-out owners. It refuses {kinds["photographs_refused"]:.1%} of photographs there, each owner
-counted once; on new owners, with 90% confidence, at most {kinds["photographs_refused_bound"]:.1%}. It refuses of the
-other kinds: {refused}.
+A linear classifier on the same embedding tells photographs, and generated pictures that look like them, from other
+images: AUC {report["auc"]:.3f} on held-out owners. It refuses {report["photographs_refused"]:.1%} of photographs there,
+each owner counted once; on new owners, with 90% confidence, at most {report["photographs_refused_bound"]:.1%}.
+It refuses of the others: {refused}.
 """
-
-
-SPLICED = """The head also learned where evidence is, from splices of these pictures: generated regions in photographs,
-and photographs in photographs and in generated pictures. Each place is labelled by whether it is generated.
-"""
-COLLAPSE = "Collapse would show as a density of 0 or 1, or a variance of 0."
 
 
 def model_card(report: Mapping[str, Any], records: Sequence[Record], config: DetectorConfig) -> str:
@@ -133,8 +108,12 @@ def model_card(report: Mapping[str, Any], records: Sequence[Record], config: Det
         for name, v in report["validation"].items()
         if isinstance(v, dict) and "auc" in v
     )
-    calibration = config.calibration
+    calibration, bands = config.calibration, report["validation"]["bands"]
+    views = "the whole picture, in squares that cover it"
+    if config.windows:
+        views += f" ({config.share['whole']:.0%} of the verdict), and windows at native scale"
     shares = max(m["adversary_accuracy"] for m in report["masks"].values()) > SHARES_THE_LABEL
+    meaning = SHARED_MASK_MEANING if report["recipe"]["head"]["selection"] else COLLAPSE
     return f"""---
 license: other
 license_name: weights-of-mixed-data
@@ -144,15 +123,15 @@ tags: [image-classification, generated-image-detection]
 # CausalCLIP detector, revision {config.revision}
 
 A causal head over the frozen image tower `{config.backbone}`: parts {", ".join(config.parts)}; the verdict is
-linear in the causal part of the embedding. It sees {seen_words(config)}.
+linear in the causal part of the embedding. It sees {views}.
 A re-implementation of CausalCLIP's method (arXiv 2512.13285) on another tower and other data: its numbers are ours.
 
 ## Trained on
 {count_table(records)}
 
 Several sources are non-commercial or for research only; pictures are not part of this repository.
-Every picture was delivered at full size, lightly and much, and retouched, before it was looked at.
-{SPLICED if report["recipe"]["splices"] else ""}
+Every picture was augmented at full size (re-encoded lightly and strongly, and retouched) before it was cut to views.
+
 ## Held-out families of generators, sites and collections
 AUC inside each fold of the training data, as the mean over folds: of the squares of lightly delivered pictures; of
 those that were delivered much, or retouched; and of the verdict, on the copies that its bands were put on.
@@ -164,11 +143,14 @@ those that were delivered much, or retouched; and of the verdict, on the copies 
 Expected calibration error on the same pictures: {report["validation"]["ece"]:.3f}.
 Bands: at or above {calibration.high:.3f} likely generated, at or below {calibration.low:.3f} likely not generated,
 inconclusive between them; threshold of best balanced accuracy {calibration.threshold:.3f}.
-{promise_words(report["validation"]["bands"])}
+Held-out owners, each counted once: {bands["accused_share"]:.1%} of the real pictures of {bands["accused_owners"]}
+owners are called likely generated, and {bands["missed_share"]:.1%} of the generated ones of {bands["missed_owners"]}
+owners likely not generated. On new owners, with {bands["confidence"]:.0%} confidence, at most
+{bands["accused_bound"]:.1%} and {bands["missed_bound"]:.1%}.
 
-{kinds_words(report["kinds"])}
+{_image_types(report["kinds"])}
 ## The mask
-{GATES_MEANING if report["recipe"]["head"]["gates"] else COLLAPSE}
+{meaning}
 
 | head | density | entropy, bits | variance over pictures | share above 0.5 | nHSIC(Zc, Znc) | adversary's accuracy |
 |---|---|---|---|---|---|---|

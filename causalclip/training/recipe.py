@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,47 +14,40 @@ from torch import Tensor
 from tqdm import tqdm
 
 from causalclip.calibration import Calibration, choose_bands, fit_logistic
+from causalclip.clip.attributions import needs
 from causalclip.clip.backbones import load_tower
-from causalclip.clip.embedding import needs
 from causalclip.clip.views import Kind
 from causalclip.detector import Detector, DetectorConfig
-from causalclip.head.losses import LossWeights
-from causalclip.head.model import CausalHead
-from causalclip.training.closed_form import GateConfig
-from causalclip.training.copies import SHARES, Copy, drawn_of
-from causalclip.training.data import LIKE, Record, assign_environments, assign_folds, find_pairs
+from causalclip.method import CausalHead, LossWeights
+from causalclip.paths import shipped_folder
+from causalclip.training.augmentation import SHARES, Copy, drawn_of
+from causalclip.training.data import LIKE, Record, assign_environments, assign_folds, check_training
 from causalclip.training.features import Features, compute_features, compute_windows, neutral_patches
-from causalclip.training.fitting import Problem, TrainConfig, fit_head
-from causalclip.training.guards import check_training
-from causalclip.training.kinds import COPIES, fit_kinds
+from causalclip.training.fitting import Problem, SelectionConfig, TrainConfig, fit_head
+from causalclip.training.image_types import COPIES, fit_kinds
 from causalclip.training.model_card import mask_report, model_card, validation_report
-from causalclip.training.splicing import Wanted, compute_cells
 
 FALSE_ALARMS, MISSES = 0.03, 0.08  # of held-out pictures of like content: real ones accused, generated ones let pass
-PARTS = ("cls:6", "cls:8", "cls:10", "cls:11", "patch:5", "patch:6")
-CAUSAL = LossWeights(
-    adversary=0.1, sparsity=0.1, independence=0.1, consistency=0.2, drop=0.2, places=0.3, smoothing=0.1
-)
+SHIPPED = shipped_folder("configs") / "shipped.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Settings of a training run; `--config` reads them from JSON.
+    """Settings of a training run, as the files in configs/ hold them.
 
-    parts: of the embedding (causalclip.clip.embedding). copies: of each picture (causalclip.training.copies).
+    parts: of the embedding (causalclip.clip.attributions). copies: of each picture (causalclip.training.augmentation).
     windows: at native scale that are looked at beside the squares, at most; share: of the verdict that is theirs.
     folds: of held-out groups. broad: how much each class of the set `broad` counts beside the pictures of like content.
-    splices: of training pictures, that teach where the evidence is.
+    head: how it is fitted. revision: the detector's name in its card and answers.
     """
 
-    parts: tuple[str, ...] = PARTS
+    parts: tuple[str, ...] = ("embedding",)
     copies: tuple[Copy, ...] = ("light", "much", "retouched")
     windows: int = 0
     share: float = 0.0
     folds: int = 5
     broad: float = 0.3
-    splices: int = 800
-    head: TrainConfig = field(default_factory=lambda: TrainConfig(rate=3e-4, mask_rate=3e-3, ridge=1.0, weights=CAUSAL))
+    head: TrainConfig = field(default_factory=TrainConfig)
     revision: str = "1"
 
     def __post_init__(self) -> None:
@@ -71,12 +64,13 @@ class Recipe:
         """
         raw = json.loads(Path(path).read_text())
         head = raw.pop("head", {})
-        weights = LossWeights(**{**asdict(CAUSAL), **head.pop("weights", {})})
-        if "gates" in head:
-            head["gates"] = GateConfig(**head["gates"])
+        if "weights" in head:
+            head["weights"] = LossWeights(**head["weights"])
+        if "selection" in head:
+            head["selection"] = SelectionConfig(**head["selection"])
         for name in {"parts", "copies"} & set(raw):
             raw[name] = tuple(raw[name])
-        return cls(head=replace(cls().head, weights=weights, **head), **raw)
+        return cls(head=TrainConfig(**head), **raw)
 
 
 def balance(records: Sequence[Record], *, broad: float) -> Tensor:
@@ -98,17 +92,8 @@ def problem(records: Sequence[Record], features: Features, recipe: Recipe) -> Pr
         labels=torch.tensor([float(r.label) for r in records]),
         weight=balance(records, broad=recipe.broad),
         fold=np.array([fold_of[r.group] for r in records]),
-        pairs=find_pairs(records),
         environments=assign_environments(records),
     )
-
-
-def with_splices(data: Problem, root: str | Path, recipe: Recipe, *, backbone: str, cache: str | Path) -> Problem:
-    """The same problem with splices of its pictures (causalclip.training.splicing)."""
-    if not recipe.splices or not recipe.head.weights.places:
-        return data
-    what = Wanted(backbone, recipe.parts, recipe.splices)
-    return replace(data, cells=compute_cells(data.records, data.fold, root, what, cache=cache))
 
 
 def fit(
@@ -121,16 +106,8 @@ def fit(
 ) -> CausalHead:
     """A head (a new causal one where none is given) on every fold but one, or on all."""
     rows = np.flatnonzero(data.fold != leave_out) if leave_out is not None else np.arange(len(data.fold))
-    place = np.full(len(data.fold), -1)
-    place[rows] = np.arange(len(rows))
-    pairs = place[data.pairs]
-    pairs = torch.from_numpy(pairs[(pairs >= 0).all(1)])
-    places = None
-    if data.cells is not None and config.weights.places:
-        known = torch.from_numpy(np.flatnonzero(data.cells.fold != leave_out))
-        places = data.cells.features[known], data.cells.labels[known]
     torch.manual_seed(config.seed)  # of its first weights, too
-    head = head or CausalHead(data.features.shape[2], hidden=config.hidden, masked=config.masked)
+    head = head or config.new_head(data.features.shape[2])
     weight = data.weight[rows]
     return fit_head(
         head,
@@ -138,8 +115,6 @@ def fit(
         data.labels[rows],
         config=config,
         sample_weight=weight / weight.mean(),
-        pairs=pairs,
-        places=places,
         patch_total=neutral,
         environments=torch.from_numpy(data.environments[rows]),
     )
@@ -153,7 +128,7 @@ def held_out_logits(data: Problem, config: TrainConfig, *, keep: Path | None = N
         rows = data.fold == fold
         file = keep / f"fold{fold}.safetensors" if keep else None
         if file and file.exists():
-            head = CausalHead(data.features.shape[2], hidden=config.hidden, masked=config.masked)
+            head = config.new_head(data.features.shape[2])
             head.load_state_dict(load_file(file))
             head.eval()
         else:
@@ -249,7 +224,6 @@ def train_detector(
     check_training(records, folds=recipe.folds)
     features = compute_features(records, root, backbone=backbone, copies=recipe.copies, cache=cache)
     data = problem(records, features, recipe)
-    data = with_splices(data, root, recipe, backbone=backbone, cache=cache)
     keep = out / "checkpoints" / fingerprint(backbone, recipe, records)
     raw = held_out_logits(data, recipe.head, keep=keep)
     judged, quality = raw, features.compression
@@ -284,7 +258,7 @@ def train_detector(
     if others:
         delivered = compute_features(others, root, backbone=backbone, copies=recipe.copies[:COPIES], cache=cache)
         both = torch.cat([data.features[:COPIES], delivered.take(recipe.parts)], 1)
-        detector.kinds, kinds = fit_kinds([*records, *others], both)
+        detector.image_types, kinds = fit_kinds([*records, *others], both)
     detector.save_pretrained(out)
     report = {
         "validation": validation_report(records, raw, judged, quality, data.fold, config) | {"bands": promise},

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from causalclip.clip.embedding import embed, needs
+from causalclip.calibration import compression
+from causalclip.clip.attributions import embed, needs
 from causalclip.clip.views import View, plan_views
-from causalclip.quality import compression
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector

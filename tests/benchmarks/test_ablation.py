@@ -8,10 +8,9 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import ablation
-from causalclip.head.model import CausalHead
-from causalclip.training.closed_form import GateConfig
+from causalclip.method import CausalHead
 from causalclip.training.data import Record
-from causalclip.training.fitting import Problem, TrainConfig
+from causalclip.training.fitting import Problem, SelectionConfig, TrainConfig
 from causalclip.training.recipe import Recipe, balance, fit
 
 
@@ -27,14 +26,12 @@ def data() -> Problem:
         Record(str(i), int(y), "", "train", "sites", "picture", str(i), o, owner=o)
         for i, (y, o) in enumerate(zip(labels, owners, strict=True))
     )
-    pairs, number = np.zeros((0, 2), dtype=np.int64), np.arange(160)
-    return Problem(
-        records, features.half(), labels, balance(records, broad=0.1), number % 5, pairs, environments=number % 20
-    )
+    number = np.arange(160)
+    return Problem(records, features.half(), labels, balance(records, broad=0.1), number % 5, environments=number % 20)
 
 
 def test_every_rung_learns(data: Problem) -> None:
-    shipped = Recipe(head=TrainConfig(hidden=0, ridge=1.0, gates=GateConfig(passing=0.5)))
+    shipped = Recipe(head=TrainConfig(hidden=0, ridge=1.0, selection=SelectionConfig(passing=0.5)))
     rungs = ablation.rungs(shipped, 3)
     assert [rung.seeds for rung in rungs] == [1, 1, 1, 3, 3, 1]
     for rung in rungs:

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from causalclip.calibration import Calibration
-from causalclip.clip.embedding import part_widths
+from causalclip.clip.attributions import part_widths
 from causalclip.clip.views import Kind
 from causalclip.detector import Detector, DetectorConfig
-from causalclip.head.model import CausalHead
+from causalclip.method import CausalHead
 from causalclip.profile import Profile
 from tests.makers.towers import tiny_tower, write_tower
 

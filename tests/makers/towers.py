@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from causalclip.clip.backbones import empty_visual
-from causalclip.clip.int8.quantised import OUTLIERS
+from causalclip.clip.int8_towers import OUTLIERS
 from causalclip.clip.tower import Tower
 from causalclip.clip.weights import INT8, SCALE, quantize, save_shards
 

@@ -14,7 +14,6 @@ CONFIG = {
     "parts": ["cls:2", "patch:1"],
     "copies": ["light", "much"],
     "folds": 2,
-    "splices": 8,
     "revision": "of a test",
     "head": {"epochs": 8, "batch": 32, "hidden": 8, "rate": 0.01},
 }

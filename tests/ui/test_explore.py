@@ -22,8 +22,8 @@ from causalclip.cli import app as command_line
 from causalclip.detector import Detection
 from causalclip.evidence.comparison import compare
 from causalclip.evidence.words import NO_ANSWER, NO_ANSWER_TITLE
-from causalclip.head.meaning import GATES_MEANING, MASK_MEANING
 from causalclip.maps.maskgrid import mean_masks, openness
+from causalclip.maps.words import MASK_MEANING, SHARED_MASK_MEANING
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 from ui.explore.words import PAPER, UNMEASURED, answer, mask
@@ -65,8 +65,8 @@ def test_what_training_measured_of_the_mask_is_said_and_nothing_else(detection: 
     assert text(MASK_MEANING) in said
     assert text(MASK_MEANING) not in text(mask(detection, {"whole": MEASURED | {"adversary_accuracy": 0.52}}))
     same = {kind: MEASURED | {"variance": 0.0} for kind in mean_masks(detection)}
-    assert text(GATES_MEANING) in text(mask(detection, same))
-    assert text(GATES_MEANING) not in said
+    assert text(SHARED_MASK_MEANING) in text(mask(detection, same))
+    assert text(SHARED_MASK_MEANING) not in said
 
 
 # Two copies compared ------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from causalclip.evidence.words import NO_ANSWER, WHY_NO_ANSWER, score_texts
 from causalclip.evidence.words import score_text as score
-from causalclip.head.meaning import GATES_MEANING, MASK_MEANING, SHARES_THE_LABEL
 from causalclip.languages import N_, _, decimal, figure, is_rtl, ngettext, number
 from causalclip.maps.explorer import (
     DRAWS,
@@ -23,7 +22,7 @@ from causalclip.maps.explorer import (
 )
 from causalclip.maps.heatmap import placed, unplaced
 from causalclip.maps.maskgrid import BINS, CLOSED, OPEN, TITLES, Openness, mean_masks, openness
-from causalclip.maps.words import control, no_place
+from causalclip.maps.words import MASK_MEANING, SHARED_MASK_MEANING, SHARES_THE_LABEL, control, no_place
 from causalclip.report.card import brief
 from ui.charts import Axis, Mark, Series, bar, marks, plot, table
 
@@ -225,7 +224,7 @@ def mask(detection: Detection, measured: dict[Kind, dict[str, float]]) -> str:
     found = {kind: openness(values) for kind, values in mean_masks(detection).items()}
     same = bool(measured) and all(m.get("variance") == 0 for m in measured.values())
     return (
-        f"<p>{_(ABOUT_GATES, paper=LINK, meaning=_(GATES_MEANING)) if same else _(ABOUT, paper=LINK)}</p>"
+        f"<p>{_(ABOUT_GATES, paper=LINK, meaning=_(SHARED_MASK_MEANING)) if same else _(ABOUT, paper=LINK)}</p>"
         + _measured(measured)
         + "".join(_shares(kind, o) for kind, o in found.items())
         + _histogram(found)

@@ -50,7 +50,6 @@ def test_hours_are_of_all_workers_together() -> None:
 def test_a_dry_run_of_the_command_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning, "SAMPLE", 2)
     monkeypatch.setattr("torch.set_num_threads", lambda n: None)  # of the tests' own process
-    monkeypatch.setattr("causalclip.memory.keep_little", lambda: None)
     saved_detector(tmp_path)
     source = tmp_path / "source"
     source.mkdir()

@@ -27,7 +27,6 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
 
     monkeypatch.setattr(Detector, "judge", noted)
     monkeypatch.setattr("torch.set_num_threads", lambda n: None)  # of the tests' own process
-    monkeypatch.setattr("causalclip.memory.keep_little", lambda: None)
     return asked
 
 

@@ -13,11 +13,21 @@ import torch
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from safetensors.torch import load_file
 
+from causalclip.clip.attributions import contributions, embed
 from causalclip.clip.backbones import empty_visual, load_tower, resize_positions, shared_tower
-from causalclip.clip.embedding import contributions, embed
-from causalclip.clip.runtime import fast_dtype
+from causalclip.clip.runtime import UnknownRuntime, choose_runtime, fast_dtype
 from causalclip.clip.tower import Tower
-from causalclip.clip.weights import ASSETS, INT8, SHARD_BYTES, WeightsMissing, load_weights
+from causalclip.clip.weights import (
+    ASSETS,
+    INT8,
+    SCALE,
+    SHARD_BYTES,
+    WeightsMissing,
+    dequantize,
+    load_weights,
+    quantize,
+    save_shards,
+)
 from tests.makers.towers import tiny_tower, views, write_tower
 
 SHIPPED = ASSETS / "clip-vit-b-16"
@@ -25,32 +35,28 @@ GOLDEN = [0.3254, -0.3328, 0.0937, 0.2345]  # of the shipped weights, on a pictu
 PARTS = ("embedding", "cls:2", "patch:1")
 
 
+@torch.inference_mode()
 def test_local_folder_gives_the_same_tower(tmp_path: Path) -> None:
     loaded, tower = load_tower(write_tower(tmp_path), dtype=torch.float32), tiny_tower()
-    with torch.inference_mode():
-        assert torch.equal(embed(loaded(views()), PARTS, loaded), embed(tower(views()), PARTS, tower))
+    assert torch.equal(embed(loaded(views()), PARTS, loaded), embed(tower(views()), PARTS, tower))
     assert not loaded.training
     assert not any(p.requires_grad for p in loaded.parameters())
 
 
-def test_local_folder_of_another_shape_is_refused(tmp_path: Path) -> None:
+def test_local_folder_of_another_shape_or_without_weights_is_refused(tmp_path: Path) -> None:
     name = write_tower(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     config["vision_cfg"]["layers"] = 2
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(RuntimeError, match="Unexpected key"):
         load_tower(name)
-
-
-def test_config_without_shards_is_missing_weights(tmp_path: Path) -> None:
-    name = write_tower(tmp_path)
     for shard in tmp_path.glob("*.safetensors"):
         shard.unlink()
     with pytest.raises(WeightsMissing, match=r"no weights \(\*\.safetensors\)"):
         load_tower(name)
 
 
-@pytest.mark.parametrize("name", ["local-dir:nowhere", "no-such-model", "local-dir:no/where"])
+@pytest.mark.parametrize("name", ["local-dir:nowhere", "no-such-model", "local-dir:no/where", "timm:vit_base"])
 def test_missing_folders_say_what_to_do(name: str) -> None:
     with pytest.raises(WeightsMissing, match=r"config\.json"):
         load_tower(name)
@@ -86,6 +92,7 @@ def test_hub_out_of_reach_is_an_error_and_no_fall_back(monkeypatch: pytest.Monke
         load_tower("ViT-B-32-quickgelu/openai")
 
 
+@torch.inference_mode()
 def test_hub_model_goes_through_the_same_code(monkeypatch: pytest.MonkeyPatch) -> None:
     vision = CLIPVisionCfg(image_size=28, layers=2, width=32, head_width=16, patch_size=14)
     text = CLIPTextCfg(context_length=4, vocab_size=8, width=8, heads=1, layers=1)
@@ -94,82 +101,178 @@ def test_hub_model_goes_through_the_same_code(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(open_clip, "create_model", lambda *args, **kwargs: clip)
     tower = load_tower("ViT-L-14-quickgelu/openai", dtype=torch.float32)
     assert (tower.image_size, tower.grid, tower.layers) == (28, 2, 2)
-    with torch.inference_mode():
-        x = views(size=28)
-        assert torch.allclose(embed(tower(x), ("embedding",), tower), clip.visual((x - 0.5) / 0.3), atol=1e-4)
+    x = views(size=28)
+    assert torch.allclose(embed(tower(x), ("embedding",), tower), clip.visual((x - 0.5) / 0.3), atol=1e-4)
+    clip.visual = torch.nn.Identity()
+    clip.visual.image_mean = clip.visual.image_std = (0.5, 0.5, 0.5)  # type: ignore[assignment]
+    with pytest.raises(ValueError, match="no plain vision transformer"):
+        load_tower("ViT-L-14-quickgelu/openai")
 
 
+@torch.inference_mode()
 def test_the_papers_tower_can_be_decomposed() -> None:
     """ViT-L/14's configuration in open_clip is of the kind that the walk knows: CLS pooling, plain blocks."""
     config = open_clip.get_model_config("ViT-L-14-quickgelu")
     vision = config["vision_cfg"] | {"layers": 1}
     tower = tiny_tower(**{k: v for k, v in vision.items() if k != "width"})
-    with torch.inference_mode():
-        trace = tower(views(1, 224), shares=True)
-        E = embed(trace, ("embedding",), tower)
-        patches, rest = contributions(trace, ("embedding",), tower, torch.ones_like(E))
+    trace = tower(views(1, 224), attributions=True)
+    E = embed(trace, ("embedding",), tower)
+    patches, rest = contributions(trace, ("embedding",), tower, torch.ones_like(E))
     assert patches.shape == (1, 256)
     assert torch.allclose(patches.sum(1) + rest, E.sum(1), atol=1e-4)
 
 
-def test_positions_can_be_interpolated() -> None:
+@torch.inference_mode()
+def test_a_tower_takes_larger_views() -> None:
     tower = tiny_tower()
     resize_positions(tower, 48)
     assert tower(views(size=48)).patches[-1].shape[1] == 36
+    named = load_tower("clip-vit-b-16@256")
+    assert (named.image_size, named.grid) == (256, 16)
+    assert named(views(1, 256), until=1).patches[-1].shape[1] == 256
 
 
-@pytest.mark.parametrize("limit", ["AVX2", "avx512_core_bf16"])
-def test_no_bfloat16_where_matrix_units_may_not_be_used(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
-    assert fast_dtype() == torch.bfloat16
-    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
-    assert fast_dtype() == torch.float32
-    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-    for has, dtype in ((True, torch.bfloat16), (False, torch.float32)):
-        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda has=has: has)
+# Runtime --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def processor(monkeypatch: pytest.MonkeyPatch):
+    """Sets what the processor has: processor("avx512_vnni")."""
+    for name in ("CAUSALCLIP_RUNTIME", "ONEDNN_MAX_CPU_ISA"):
+        monkeypatch.delenv(name, raising=False)
+
+    def has(*flags: str) -> None:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: dict.fromkeys(flags, True))
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: "amx_tile" in flags)
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: "avx512_bf16" in flags)
+
+    return has
+
+
+@pytest.mark.parametrize(
+    ("flags", "runtime"),
+    [
+        (("amx_tile", "avx512_vnni"), "bfloat16"),
+        (("avx512_bf16",), "bfloat16"),
+        (("avx512_bf16", "avx512_vnni"), "int8"),
+        (("avx2", "avx_vnni"), "int8"),
+        (("avx2", "avx512_bf16"), "bfloat16"),
+        (("avx2",), "int8-avx2"),
+        ((), "float32"),
+    ],
+)
+def test_the_processor_decides(processor, flags: tuple[str, ...], runtime: str) -> None:
+    processor(*flags)
+    assert choose_runtime() == runtime
+
+
+def test_the_environment_overrides_the_processor(processor, monkeypatch: pytest.MonkeyPatch) -> None:
+    processor("avx2")
+    for runtime in ("bfloat16", "int8", "int8-avx2", "float32"):
+        monkeypatch.setenv("CAUSALCLIP_RUNTIME", runtime.upper())
+        assert choose_runtime() == runtime
+    monkeypatch.setenv("CAUSALCLIP_RUNTIME", "int4")
+    with pytest.raises(UnknownRuntime, match=r"^\S+ can be bfloat16, int8, int8-avx2, float32, not 'int4'\.$"):
+        choose_runtime()
+
+
+def test_avx2_is_asked_for_where_it_is(processor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAUSALCLIP_RUNTIME", "int8-avx2")
+    processor("avx")
+    with pytest.raises(UnknownRuntime, match=r"needs a processor with AVX2"):
+        choose_runtime()
+    processor("avx2")
+    monkeypatch.setattr("causalclip.clip.runtime.multiplies_exactly", lambda: False)
+    with pytest.raises(UnknownRuntime, match=r"needs a processor with AVX2"):
+        choose_runtime()
+    monkeypatch.delenv("CAUSALCLIP_RUNTIME")
+    assert choose_runtime() == "float32"
+
+
+def test_openvino_does_not_run_where_onednn_is_limited(processor, monkeypatch: pytest.MonkeyPatch) -> None:
+    processor("avx2", "avx512_vnni")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX")
+    assert choose_runtime() == "float32"
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert choose_runtime() == "int8-avx2"
+    monkeypatch.setenv("CAUSALCLIP_RUNTIME", "int8")
+    with pytest.raises(UnknownRuntime, match="unset one of them"):
+        choose_runtime()
+
+
+def test_no_bfloat16_where_its_instructions_may_not_be_used(processor, monkeypatch: pytest.MonkeyPatch) -> None:
+    for flags, dtype in ((("amx_tile",), torch.bfloat16), (("avx512_bf16",), torch.bfloat16), ((), torch.float32)):
+        processor(*flags)
         assert fast_dtype() == dtype
+    processor("amx_tile")
+    for limit in ("AVX2", "avx512_core_bf16"):
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+        assert fast_dtype() == torch.float32
 
 
-# What is shipped ----------------------------------------------------------------------------------
+# Weights --------------------------------------------------------------------------------------------------------------
 
 
-def test_shipped_shards_are_the_ones_of_the_list() -> None:
+def random(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("channel", [0, 1])
+def test_int8_is_within_half_a_step_of_its_channel(channel: int) -> None:
+    weight = random(6, 9) * torch.logspace(-3, 2, 6)[:, None]
+    values, scale = quantize(weight, channel=channel)
+    assert values.dtype == torch.int8
+    assert scale.shape == ((6, 1) if channel == 0 else (1, 9))
+    assert ((values * scale - weight).abs() <= scale / 2 + 1e-9).all()
+    assert (values.abs().amax(1 - channel) == 127).all()  # every channel uses the whole range
+    values, scale = quantize(torch.zeros(3, 4))
+    assert torch.equal(values * scale, torch.zeros(3, 4))
+
+
+def test_int8_and_scale_become_one_tensor_and_the_rest_passes() -> None:
+    values, scale = quantize(random(4, 5))
+    lone = torch.ones(3)
+    joined = dequantize({f"a{INT8}": values, f"a{SCALE}": scale, "b": lone, f"c{SCALE}": lone})
+    assert set(joined) == {"a", "b", f"c{SCALE}"}  # a name that only looks like a scale is a weight of its own
+    assert torch.equal(joined["a"], values.float() * scale)
+
+
+def test_shards_keep_to_their_size_and_give_everything_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("causalclip.clip.weights.SHARD_BYTES", 1000)
+    stored = {f"w{i}": random(10 + i, 7, seed=i) for i in range(12)} | {"large": random(30, 30).T}
+    paths = save_shards(stored, tmp_path / "new", metadata={"origin": "test"})
+    assert [p.name for p in paths] == [f"model-{i + 1:05d}-of-{len(paths):05d}.safetensors" for i in range(len(paths))]
+    loaded = load_weights(tmp_path / "new")
+    assert loaded.keys() == stored.keys()
+    assert all(torch.equal(loaded[n], stored[n]) for n in stored)
+    assert sum(p.stat().st_size < 2000 for p in paths) == len(paths) - 1  # all but the tensor that alone is larger
+
+
+def test_shipped_shards_are_int8_and_the_ones_of_the_list() -> None:
     listed = dict(reversed(line.split()) for line in (SHIPPED / "SHA256SUMS").read_text().splitlines())
     shards = sorted(SHIPPED.glob("*.safetensors"))
     assert sorted(listed) == [s.name for s in shards]
     for shard in shards:
         assert hashlib.sha256(shard.read_bytes()).hexdigest() == listed[shard.name]
         assert shard.stat().st_size <= SHARD_BYTES + 100_000  # tensors and the file's header
-
-
-def test_shipped_matrices_are_int8() -> None:
-    stored = {name: tensor for shard in SHIPPED.glob("*.safetensors") for name, tensor in load_file(shard).items()}
+    stored = {name: tensor for shard in shards for name, tensor in load_file(shard).items()}
     matrices = [n for n in stored if n.endswith(INT8)]
     assert len(matrices) == 12 * 4 + 1
     assert all(stored[n].dtype == torch.int8 for n in matrices)
 
 
+@torch.inference_mode()
 def test_shipped_tower_is_openais() -> None:
     tower = load_tower(dtype=torch.float32)
     ramp = torch.linspace(0, 1, 224).expand(3, 224, 224)[None]
-    with torch.inference_mode():
-        trace = tower(ramp, shares=True)
-        E = embed(trace, ("embedding",), tower)
-        theirs = empty_visual(json.loads((SHIPPED / "config.json").read_text())).eval()
-        theirs.load_state_dict(load_weights(SHIPPED), assign=True)
-        assert torch.allclose(E, theirs((ramp - tower.mean) / tower.std), atol=1e-4)
-        patches, rest = contributions(trace, ("embedding",), tower, torch.ones_like(E))
-        low = load_tower(dtype=torch.bfloat16)
-        close = embed(low(ramp), ("embedding",), low)
+    trace = tower(ramp, attributions=True)
+    E = embed(trace, ("embedding",), tower)
+    theirs = empty_visual(json.loads((SHIPPED / "config.json").read_text())).eval()
+    theirs.load_state_dict(load_weights(SHIPPED), assign=True)
+    assert torch.allclose(E, theirs((ramp - tower.mean) / tower.std), atol=1e-4)
+    patches, rest = contributions(trace, ("embedding",), tower, torch.ones_like(E))
     assert float(patches.sum() + rest) == pytest.approx(float(E.sum()), abs=1e-4)
     assert E.shape == (1, 512)
     assert E[0, :4].tolist() == pytest.approx(GOLDEN, abs=2e-3)
-    assert float(torch.cosine_similarity(E, close)) > 0.995
-
-
-def test_a_name_with_a_size_takes_larger_views() -> None:
-    tower = load_tower("clip-vit-b-16@256")
-    assert (tower.image_size, tower.grid) == (256, 16)
-    with torch.inference_mode():
-        assert tower(views(1, 256), until=1).patches[-1].shape[1] == 256
+    low = load_tower(dtype=torch.bfloat16)
+    assert float(torch.cosine_similarity(E, embed(low(ramp), ("embedding",), low))) > 0.995

@@ -10,7 +10,7 @@ from causalclip.batch import NOTHING, as_csv, examine_all
 from causalclip.detector import Detector
 from causalclip.evidence.examination import Examination, examine
 from causalclip.evidence.words import IMAGE_TYPES, NO_ANSWER, NO_ANSWER_TITLE, WHAT_TO_DO, WHY_NO_ANSWER
-from causalclip.head.kinds import KindHead
+from causalclip.image_type import ImageTypeClassifier
 from causalclip.report import card
 from causalclip.report.document import as_html, as_json
 from tests.makers.detectors import tiny_detector
@@ -20,11 +20,11 @@ from tests.makers.pictures import encode, photo
 def refusing(kind: str) -> Detector:
     """A detector that takes every picture for that kind."""
     detector = tiny_detector()
-    head = KindHead(detector.heads["whole"].shift.shape[0])
+    head = ImageTypeClassifier(detector.heads["whole"].shift.shape[0])
     with torch.no_grad():
         head.scores.weight.zero_()
         head.scores.bias.copy_(torch.tensor([1.0, 1.0 if kind == "page" else -1.0]))
-    detector.kinds = head
+    detector.image_types = head
     return detector
 
 

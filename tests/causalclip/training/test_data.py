@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from causalclip.training.data import Record, assign_environments, assign_folds, find_pairs, read_manifest
+from causalclip.training.data import Record, assign_environments, assign_folds, read_manifest
 
 
 def write(path: Path, rows: list[dict[str, str]]) -> Path:
@@ -111,20 +111,3 @@ def test_a_site_is_one_group_for_real_and_generated() -> None:
     real = record(0, "site", "b", group="alike", family="some-site-real")
     assert ai.group == real.group
     assert record(0, "coco", "c").group != record(0, "unsplash", "d").group
-
-
-def test_pairs_are_named_alike_on_one_site() -> None:
-    def shown(label: int, name: str, site: str) -> Record:
-        return record(label, site, name, group="alike", family=f"{site}-{'ai' if label else 'real'}", original=name)
-
-    records = [
-        shown(0, "06-beach-real.jpg", "one"),
-        shown(1, "06-beach-fake.jpg", "one"),
-        shown(1, "06-beach-fake.jpg", "two"),  # another site
-        shown(0, "7-real.jpg", "one"),
-        shown(1, "7-fake.jpg", "one"),  # a number alone says nothing
-        shown(0, "harbour.jpg", "one"),  # nothing says that it has a twin
-        shown(1, "harbour.jpg", "one"),
-    ]
-    assert find_pairs(records).tolist() == [[0, 1]]
-    assert find_pairs([]).shape == (0, 2)

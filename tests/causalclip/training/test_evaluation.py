@@ -8,9 +8,8 @@ import pytest
 from PIL import Image
 
 from causalclip.pictures.loading import load_image
-from causalclip.training.data import Record
+from causalclip.training.data import Record, detection_fault, readable
 from causalclip.training.evaluation import Scores, open_pictures, score_split, tabulate
-from causalclip.training.guards import detection_fault, readable
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 

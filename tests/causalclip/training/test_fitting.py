@@ -1,19 +1,28 @@
-"""Training: seeded, annealed, and able to find causal dimensions where they are known."""
+"""Fitting: the ridge against scikit-learn's, channels that owners agree on, causal channels where they are known."""
 
+import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import Ridge
+from torch import Tensor
 
-from causalclip.head.losses import LossWeights
-from causalclip.head.masks import MaskStatistics
-from causalclip.head.model import CausalHead
-from causalclip.training.fitting import TrainConfig, fit_head, in_environments, in_turn, temperature
+from causalclip.method import CausalHead, LossWeights, MaskStatistics
+from causalclip.training.fitting import (
+    GAIN,
+    SelectionConfig,
+    TrainConfig,
+    fit_head,
+    in_turn,
+    start_at_ridge,
+    temperature,
+)
 
 EVERYTHING = LossWeights(adversary=0.3, sparsity=1.0, independence=0.1, consistency=0.2, drop=0.3)
 CAUSAL, SPURIOUS = slice(0, 20), slice(20, 40)
 
 
-def synthetic(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """60 dimensions and their labels. The first 20 carry the trace that all generators share; the next 20 a fingerprint
+def synthetic(count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """60 channels and their labels. The first 20 carry the trace that all generators share; the next 20 a fingerprint
     whose sign changes from generator to generator and which real pictures show as well; the last 20 are content."""
     g = torch.Generator().manual_seed(seed)
     labels = torch.randint(0, 2, (count,), generator=g).float()
@@ -25,45 +34,35 @@ def synthetic(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     return x, labels
 
 
-@pytest.fixture(scope="module", params=[(0, 0.0), (1, 0.0), (0, 0.1)])
+# The objective --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=[0.0, 0.1], ids=["from nothing", "from the ridge"])
 def found(request: pytest.FixtureRequest) -> CausalHead:
-    """A head fitted with every term of the objective, from nothing and from least squares."""
-    seed, ridge = request.param
-    x, labels = synthetic(2000, seed=seed)
-    config = TrainConfig(epochs=30, rate=3e-3, decay=1e-3, hidden=16, weights=EVERYTHING, ridge=ridge, seed=seed)
-    return fit_head(CausalHead(60, hidden=16), x, labels, config=config)
+    """A head fitted with every term of the objective."""
+    x, labels = synthetic(2000, seed=0)
+    config = TrainConfig(epochs=30, rate=3e-3, decay=1e-3, hidden=16, weights=EVERYTHING, ridge=request.param)
+    return fit_head(config.new_head(60), x, labels, config=config)
 
 
 @torch.inference_mode()
-def test_mask_lets_the_causal_dimensions_through_and_holds_the_others_back(found: CausalHead) -> None:
-    mean = found(synthetic(1000, seed=9)[0]).mask.mean(0)
-    assert float((mean[CAUSAL] > 0.5).float().mean()) >= 0.9
-    assert float((mean[20:] < 0.5).float().mean()) >= 0.9
-    assert float(mean[CAUSAL].mean()) > 3 * float(mean[20:].mean())
-
-
-@torch.inference_mode()
-def test_what_reaches_the_verdict_comes_from_the_causal_dimensions(found: CausalHead) -> None:
-    """A mask alone could be undone by weights: what counts is their product."""
-    pull = (found(synthetic(1000, seed=9)[0]).mask.mean(0) * found.verdict.weight[0]).abs()
-    strongest = pull.argsort(descending=True)[:20]
-    assert float((strongest < 20).float().mean()) >= 0.9
-    assert float(pull[20:].sum()) < 0.15 * float(pull.sum())
-
-
-@torch.inference_mode()
-def test_no_collapse_and_new_pictures_are_judged_rightly(found: CausalHead) -> None:
+def test_mask_lets_the_causal_channels_through_and_holds_the_others_back(found: CausalHead) -> None:
     x, labels = synthetic(1000, seed=9)
     out = found(x)
-    statistics = MaskStatistics.of(out.mask)
+    mean, statistics = out.mask.mean(0), MaskStatistics.of(out.mask)
+    assert float((mean[CAUSAL] > 0.5).float().mean()) >= 0.9
+    assert float((mean[20:] < 0.5).float().mean()) >= 0.9
     assert 0.1 < statistics.density < 0.7
-    assert 0.2 < statistics.causal_share < 0.45
+    # A mask alone could be undone by weights: what counts is their product.
+    pull = (mean * found.verdict.weight[0]).abs()
+    assert float((pull.argsort(descending=True)[:20] < 20).float().mean()) >= 0.9
+    assert float(pull[20:].sum()) < 0.15 * float(pull.sum())
     assert float(((out.logit > 0).float() == labels).float().mean()) > 0.95
 
 
 @torch.inference_mode()
 def test_a_new_generators_fingerprint_does_not_change_the_verdict(found: CausalHead) -> None:
-    """do(fingerprint): the causal dimensions held fixed, the others from other pictures."""
+    """do(fingerprint): the causal channels held fixed, the others from other pictures."""
     x, labels = synthetic(1000, seed=9)
     swapped = x.clone()
     swapped[:, 20:] = x[torch.randperm(1000, generator=torch.Generator().manual_seed(0)), 20:]
@@ -75,14 +74,15 @@ def test_a_new_generators_fingerprint_does_not_change_the_verdict(found: CausalH
 def quick(**changes: object) -> CausalHead:
     x, labels = synthetic(300, seed=0)
     torch.manual_seed(5)
-    config = TrainConfig(epochs=3, batch=64, weights=EVERYTHING, **changes)  # type: ignore[arg-type]
-    return fit_head(CausalHead(60, hidden=8), x, labels, config=config)
+    config = TrainConfig(**{"epochs": 3, "batch": 64, "hidden": 8, "weights": EVERYTHING} | changes)  # type: ignore[arg-type]
+    return fit_head(config.new_head(60), x, labels, config=config)
 
 
 def test_the_same_seed_gives_the_same_head() -> None:
     a, b, c = quick().state_dict(), quick().state_dict(), quick(seed=1).state_dict()
     assert all(torch.equal(a[n], b[n]) for n in a)
     assert not torch.equal(a["verdict.weight"], c["verdict.weight"])
+    assert not torch.equal(a["verdict.weight"], quick(average=0.0).verdict.weight)  # the last steps' mean is kept
 
 
 def test_temperature_falls_geometrically_and_its_end_is_kept() -> None:
@@ -91,83 +91,103 @@ def test_temperature_falls_geometrically_and_its_end_is_kept() -> None:
     assert float(quick(tau_end=0.4).tau) == pytest.approx(0.4)
 
 
-def test_without_averaging_the_last_step_counts() -> None:
-    assert not torch.equal(quick(average=0.0).verdict.weight, quick().verdict.weight)
-
-
-def test_copies_pairs_and_weights_are_used() -> None:
-    x, labels = synthetic(200, seed=0)
-    copies = torch.stack([x, x + 0.1]).half()
-    torch.manual_seed(0)
-    config = TrainConfig(epochs=20, batch=64, rate=3e-3, weights=LossWeights(pairs=2.0), pairs_a_step=8)
-    real, fake = labels.argmin(), labels.argmax()
-    twins = torch.stack([fake, real])[None]  # the wrong way round: the pair loss alone would prefer that
-    heads = [
-        fit_head(CausalHead(60, hidden=8), copies, labels, config=config, sample_weight=weight, pairs=pairs)
-        for weight, pairs in ((None, None), (torch.zeros(200), twins))
-    ]
-    with torch.inference_mode():
-        margins = [float(h(x[fake][None]).logit - h(x[real][None]).logit) for h in heads]
-    assert margins[0] > 0 > margins[1]
-    assert not heads[0].training
-
-
-def test_places_are_learned_from_splices() -> None:
-    """Cells of which half carry the trace: the verdict must find them although no whole picture is labelled by it."""
-    g = torch.Generator().manual_seed(0)
-    generated = (torch.rand(200, 9, generator=g) > 0.5).float()
-    cells = torch.randn(200, 9, 8, generator=g)
-    cells[..., 3] += 2 * (2 * generated - 1)
-    x, labels = torch.randn(64, 8, generator=g), (torch.arange(64) % 2).float()
-    for ridge in (0.0, 0.1):
-        config = TrainConfig(epochs=60, batch=64, rate=1e-2, hidden=4, ridge=ridge, weights=LossWeights(places=1.0))
-        head = fit_head(CausalHead(8, hidden=4), x, labels, config=config, places=(cells, generated))
-        with torch.inference_mode():
-            right = (head.local_logits(cells) > 0) == (generated > 0.5)
-        assert float(right.float().mean()) > 0.8
-
-
 def test_the_mask_may_have_a_rate_of_its_own() -> None:
-    x, labels = synthetic(256, seed=0)
-    slow, fast = (
-        fit_head(CausalHead(60, hidden=8), x, labels, config=TrainConfig(epochs=20, rate=1e-4, mask_rate=r, hidden=8))
-        for r in (None, 1e-2)
-    )
+    slow, fast = (quick(epochs=20, rate=1e-4, mask_rate=r, weights=LossWeights()) for r in (None, 1e-2))
     moved = [float(h.mask.mlp[-1].weight.detach().abs().sum()) for h in (slow, fast)]
     assert moved[1] > 10 * moved[0]
 
 
-def two_sites(count: int, agreement: tuple[float, float], seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """A trace that is right 8 times in 10 at both sites, a style that is right as often as each site's `agreement`."""
-    g = torch.Generator().manual_seed(seed)
-    labels = torch.randint(0, 2, (count,), generator=g).float()
-    site = torch.randint(0, 2, (count,), generator=g)
-    side = 2 * labels - 1
-    trace = torch.where(torch.rand(count, generator=g) < 0.8, side, -side)
-    style = torch.where(torch.rand(count, generator=g) < torch.tensor(agreement)[site], side, -side)
-    return torch.stack([trace, style], 1) + 0.1 * torch.randn(count, 2, generator=g), labels, site
+def test_copies_and_weights_are_used() -> None:
+    x, labels = synthetic(200, seed=0)
+    config = TrainConfig(epochs=20, batch=64, rate=3e-3, hidden=8)
+    plain = fit_head(config.new_head(60), x, labels, config=config)
+    copied = fit_head(config.new_head(60), torch.stack([x, -x]).half(), labels, config=config)
+    counted = fit_head(config.new_head(60), x, labels, config=config, sample_weight=1.9 * labels + 0.1)
+    with torch.inference_mode():
+        assert float(copied(x).logit.abs().mean()) < 0.3 * float(plain(x).logit.abs().mean())  # -x says the opposite
+        assert float(counted(x).logit.mean()) > float(plain(x).logit.mean()) + 0.2  # real pictures count less
 
 
-@pytest.mark.parametrize(("term", "strength"), [("rex", 20.0), ("irm", 500.0)])
-def test_a_style_that_differs_from_site_to_site_is_trusted_less(term: str, strength: float) -> None:
-    x, labels, site = two_sites(2000, (0.95, 0.7), seed=0)
-    new, truth, _ = two_sites(2000, (0.1, 0.1), seed=1)
-    right = []
-    for weights in (LossWeights(), LossWeights(**{term: strength})):
-        config = TrainConfig(epochs=40, rate=1e-2, masked=False, weights=weights, environments_a_step=2)
-        head = fit_head(CausalHead(2, masked=False), x, labels, config=config, environments=site)
-        with torch.inference_mode():
-            right.append(float(((head(new).logit > 0).float() == truth).float().mean()))
-    assert right[1] > right[0] + 0.1, right
-
-
-def test_batches_of_environments_hold_as_much_of_a_small_one() -> None:
-    environments = torch.tensor([7] * 90 + [3] * 10)
-    rows = next(in_environments(environments, TrainConfig(batch=40, environments_a_step=2)))
-    assert sorted(environments[rows].tolist()) == [3] * 20 + [7] * 20
+def test_a_fitted_head_goes_on_from_where_it_is_with_another_term() -> None:
+    """All channels open and the ridge's verdict first; then sparsity closes what the verdict can do without."""
+    x, labels = synthetic(1000, seed=0)
+    start = TrainConfig(epochs=0, average=0.0, hidden=8, mask_start=3.0, ridge=0.1)
+    head = fit_head(start.new_head(60), x, labels, config=start)
+    with torch.inference_mode():
+        opened = head(x)
+    assert float(opened.mask.min()) > 0.99
+    probe = CausalHead(60, masked=False)
+    probe.standardise_by(x)
+    start_at_ridge(probe, x[None], labels, strength=0.1)
+    with torch.inference_mode():
+        assert float(torch.corrcoef(torch.stack([opened.logit, probe(x).logit]))[0, 1]) > 0.999
+    then = TrainConfig(epochs=20, rate=1e-3, mask_rate=1e-2, weights=LossWeights(sparsity=1.0))
+    fit_head(head, x, labels, config=then)
+    with torch.inference_mode():
+        sparse = head(x)
+    assert 0 < float(sparse.mask.mean()) < 0.8
+    assert float(((sparse.logit > 0) == (labels > 0.5)).float().mean()) > 0.95
 
 
 def test_in_turn_takes_every_row_before_any_comes_again() -> None:
     batches = in_turn(10, 4)
     seen = torch.cat([next(batches) for _ in range(5)]).tolist()
     assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
+
+
+# Closed form ----------------------------------------------------------------------------------------------------------
+
+OWNERS, EACH = 12, 40
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_the_start_is_ridge_regression(masked: bool) -> None:
+    g = torch.Generator().manual_seed(0)
+    x, y = torch.randn(2, 60, 10, generator=g), (torch.rand(60, generator=g) > 0.5).float()
+    weight = torch.rand(60, generator=g) + 0.5
+    head = CausalHead(10, hidden=4, masked=masked)
+    head.standardise_by(x.flatten(0, 1))
+    start_at_ridge(head, x, y, strength=0.2, sample_weight=weight)
+    rows, target, w = x.flatten(0, 1), y.repeat(2), weight.repeat(2) / weight.sum() / 2
+    E = ((rows - head.shift) / head.scale).numpy()
+    theirs = Ridge(alpha=0.2).fit(E, 2 * target.numpy() - 1, sample_weight=w.numpy())
+    ours = head.eval()(rows).logit.detach().numpy()
+    assert np.allclose(ours, GAIN * theirs.predict(E), atol=1e-3)
+
+
+def pictures() -> tuple[Tensor, Tensor, Tensor]:
+    """Copies [1, N, 8], labels, owners: channels 0 and 1 say the label everywhere, 2 and 3 at half of the owners and
+    the opposite at the others, the rest is noise."""
+    g = torch.Generator().manual_seed(0)
+    owner = torch.arange(OWNERS).repeat_interleave(EACH)
+    label = (torch.rand(OWNERS * EACH, generator=g) > 0.5).float()
+    sign = 2 * label - 1
+    x = torch.randn(OWNERS * EACH, 8, generator=g)
+    x[:, :2] += sign[:, None]
+    x[:, 2:4] += (sign * (1 - 2 * (owner % 2)))[:, None]
+    return x[None], label, owner
+
+
+def selected() -> CausalHead:
+    x, label, owner = pictures()
+    torch.manual_seed(0)
+    config = TrainConfig(hidden=0, ridge=0.1, selection=SelectionConfig(passing=0.25, halves=6))
+    return fit_head(config.new_head(8), x, label, config=config, environments=owner)
+
+
+def test_channels_that_owners_agree_on_pass_and_no_others() -> None:
+    head, (x, label, _) = selected(), pictures()
+    out = head(x[0])
+    assert torch.equal(out.mask, torch.tensor([1.0, 1, 0, 0, 0, 0, 0, 0]).expand(len(label), 8))
+    assert torch.equal(head.verdict.weight[0, 2:], torch.zeros(6))
+    assert float(((out.logit > 0) == (label > 0.5)).float().mean()) > 0.9
+    assert all(torch.equal(a, selected().state_dict()[name]) for name, a in head.state_dict().items())
+
+
+def test_a_selection_needs_one_mask_for_all_and_environments() -> None:
+    x, label, owner = pictures()
+    config = TrainConfig(ridge=0.1, selection=SelectionConfig())
+    with pytest.raises(TypeError, match="hidden=0"):
+        fit_head(CausalHead(8, hidden=4), x, label, config=config, environments=owner)
+    with pytest.raises(ValueError, match="environments"):
+        fit_head(CausalHead(8, hidden=0), x, label, config=config)

@@ -10,8 +10,7 @@ from typer.testing import CliRunner, Result
 
 from causalclip.cli import app
 from causalclip.detector import Detector
-from causalclip.training.data import BadManifest, Record
-from causalclip.training.guards import check_training, readable
+from causalclip.training.data import BadManifest, Record, check_training, readable
 from tests.makers.detectors import saved_detector
 from tests.makers.workshops import Inside, read_rows, train_words, workshop_folder, write_rows
 

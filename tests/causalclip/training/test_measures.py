@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from torchmetrics.functional.classification import binary_calibration_error
 
-from causalclip.training.measures import (
+from causalclip.training.evaluation import (
     balanced_accuracy,
     bootstrap,
     by_group,

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut
 
-from causalclip.training.retouching import RETOUCHES, random_retouch
+from causalclip.training.augmentation import RETOUCHES, random_retouch
 
 PICTURE = np.ascontiguousarray(astronaut()[::3, ::3])
 

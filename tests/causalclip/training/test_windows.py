@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from causalclip.cli import app
 from causalclip.clip.views import View
 from causalclip.detector import Detector
-from causalclip.training.copies import drawn_of
+from causalclip.training.augmentation import drawn_of
 from causalclip.training.data import Record
 from causalclip.training.features import WindowFeatures, compute_windows
 from causalclip.training.fitting import Problem
@@ -42,7 +42,6 @@ def test_the_windows_of_a_picture_count_together_as_much_as_the_picture() -> Non
         labels=torch.tensor([0.0, 0.0, 1.0]),
         weight=weight,
         fold=np.array([0, 1, 2]),
-        pairs=np.array([[0, 2]]),
         environments=np.array([5, 6, 7]),
     )
     windows = data.of_windows(torch.arange(8.0).view(4, 2).half(), PICTURE)
@@ -51,7 +50,6 @@ def test_the_windows_of_a_picture_count_together_as_much_as_the_picture() -> Non
     assert windows.fold.tolist() == [0, 2, 2, 2]
     assert windows.environments.tolist() == [5, 7, 7, 7]
     assert float(windows.weight[0] / windows.weight[1:].sum()) == pytest.approx(2 / 3)
-    assert not len(windows.pairs)
 
 
 def test_the_verdict_of_both_is_weighed_as_the_detector_weighs_its_views() -> None:
@@ -100,7 +98,7 @@ def test_a_small_picture_has_no_windows(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("here")
 def test_a_detector_is_trained_with_both_heads(tmp_path: Path) -> None:
     workshop = workshop_folder(tmp_path)
-    config = CONFIG | {"copies": ["light", "drawn"], "windows": 2, "share": 0.4, "splices": 0}
+    config = CONFIG | {"copies": ["light", "drawn"], "windows": 2, "share": 0.4}
     (workshop / "config.json").write_text(json.dumps(config))
     assert CliRunner().invoke(app, train_words(workshop), catch_exceptions=False).exit_code == 0
     detector = Detector.from_pretrained(workshop / "model")

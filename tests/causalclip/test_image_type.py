@@ -1,13 +1,13 @@
-"""What is no photograph: the head's scores, its threshold, and what it is fitted to."""
+"""What is no photograph: the classifier's scores, its threshold, and what it is fitted to."""
 
 import numpy as np
 import pytest
 import torch
 
 from causalclip.detector import Detector
-from causalclip.head.kinds import KindHead
+from causalclip.image_type import ImageTypeClassifier
 from causalclip.training.data import Record
-from causalclip.training.kinds import fit_kinds
+from causalclip.training.image_types import fit_kinds
 from tests.makers.detectors import saved_detector, tiny_detector
 from tests.makers.pictures import photo
 
@@ -32,38 +32,38 @@ def separable(rows: list[Record]) -> torch.Tensor:
     return torch.from_numpy(x).half()
 
 
-def test_kinds_are_told_apart_on_owners_that_were_left_out() -> None:
+def test_types_are_told_apart_on_owners_that_were_left_out() -> None:
     rows = records()
     head, report = fit_kinds(rows, separable(rows))
     assert report["auc"] > 0.99
     assert report["refused"]["drawing"] == {"share": 1.0, "pictures": 48, "owners": 4}
-    said = [head.kind(x[None].float()) for x in separable(rows)[0]]
+    said = [head.classify(x[None].float()) for x in separable(rows)[0]]
     right = {"photo": "photograph", "drawing": "drawing", "screenshot": "page"}
     assert np.mean([s == right[r.kind] for s, r in zip(said, rows, strict=True)]) > 0.97
 
 
-def test_a_pictures_kind_is_that_of_its_views_together() -> None:
-    head = KindHead(1)
+def test_an_images_type_is_that_of_its_views_together() -> None:
+    head = ImageTypeClassifier(1)
     with torch.no_grad():
         head.scores.weight.copy_(torch.tensor([[1.0], [-1.0]]))
         head.scores.bias.zero_()
-    assert head.kind(torch.tensor([[-3.0], [1.0]])) == "photograph"
-    assert head.kind(torch.tensor([[-1.0], [3.0]])) == "drawing"
+    assert head.classify(torch.tensor([[-3.0], [1.0]])) == "photograph"
+    assert head.classify(torch.tensor([[-1.0], [3.0]])) == "drawing"
 
 
 def refusing(threshold: float) -> Detector:
     detector = tiny_detector()
-    head = KindHead(detector.heads["whole"].shift.shape[0])
+    head = ImageTypeClassifier(detector.heads["whole"].shift.shape[0])
     with torch.no_grad():
         head.scores.weight.zero_()
         head.scores.bias.copy_(torch.tensor([1.0, 1.0]))
     head.threshold.fill_(threshold)
-    detector.kinds = head
+    detector.image_types = head
     return detector
 
 
 @pytest.mark.parametrize(("threshold", "kind"), [(2.0, "photograph"), (0.5, "page")])
-def test_what_is_no_photograph_gets_no_answer_from_any_door_of_the_detector(threshold: float, kind: str) -> None:
+def test_what_is_no_photograph_gets_no_answer(threshold: float, kind: str) -> None:
     detector = refusing(threshold)
     full, short = detector.predict(photo(96, 64)), detector.judge(photo(96, 64))
     assert full.kind == short.kind == full.summary()["kind"] == kind
@@ -71,9 +71,9 @@ def test_what_is_no_photograph_gets_no_answer_from_any_door_of_the_detector(thre
     assert (full.band == "no answer") == (kind == "page")
 
 
-def test_the_head_travels_with_the_detector(tmp_path) -> None:
+def test_the_classifier_travels_with_the_detector(tmp_path) -> None:
     saved = saved_detector(tmp_path)
-    assert Detector.from_pretrained(tmp_path / "model").kinds is None
-    saved.kinds = refusing(0.5).kinds
+    assert Detector.from_pretrained(tmp_path / "model").image_types is None
+    saved.image_types = refusing(0.5).image_types
     saved.save_pretrained(tmp_path / "model")
     assert Detector.from_pretrained(tmp_path / "model").judge(photo(96, 64)).kind == "page"

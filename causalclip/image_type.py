@@ -1,19 +1,19 @@
-"""Is it a photograph at all? A linear head on the verdict's own embedding, which says what else a picture is."""
+"""Is it a photograph at all? A linear classifier on the verdict's own embedding, which says what else an image is."""
 
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-PictureKind = Literal["photograph", "drawing", "page", "blank"]
+ImageType = Literal["photograph", "drawing", "page", "blank"]
 DRAWING, PAGE = "drawing", "page"
 
 
-class KindHead(nn.Module):
+class ImageTypeClassifier(nn.Module):
     """Two scores, linear in the standardised embedding: not a photograph; and, if so, rather a page than a drawing.
 
     A photograph here is also a generated picture that looks like one. A drawing is drawn, painted or rendered; a page
-    is a screenshot, a chart, a scan, a meme or a collage with text. What is blank is told by the pixels before
+    is a screenshot, a chart, a scan, a meme or a collage with text. The pixels tell before whether a picture is blank
     (causalclip.pictures.content).
 
     Args:
@@ -36,8 +36,8 @@ class KindHead(nn.Module):
         scores: Tensor = self.scores((embedding - self.shift) / self.scale)
         return scores
 
-    def kind(self, views: Tensor) -> PictureKind:
-        """Of one picture, from the embeddings of the views that cover it, [V, D]."""
+    def classify(self, views: Tensor) -> ImageType:
+        """The type of one image, from the embeddings of the views that cover it, [V, D]."""
         other, page = self(views).mean(0)
         if other <= self.threshold:
             return "photograph"

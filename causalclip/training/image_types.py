@@ -9,10 +9,10 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from causalclip.calibration import owner_shares, threshold_within, upper_bound
-from causalclip.head.kinds import KindHead
-from causalclip.head.model import CausalHead
-from causalclip.training.closed_form import start_at_least_squares
+from causalclip.image_type import ImageTypeClassifier
+from causalclip.method import CausalHead
 from causalclip.training.data import LIKE, Record
+from causalclip.training.fitting import start_at_ridge
 
 DRAWINGS = "drawing", "rendering"  # kinds in the data; every other one but photo is a page
 REFUSED = 0.02  # of photographs, at most, on new owners
@@ -20,7 +20,7 @@ FOLDS, STRENGTH = 5, 3.0
 COPIES = 2  # lightly and much delivered
 
 
-def fit_kinds(records: Sequence[Record], features: Tensor) -> tuple[KindHead, dict[str, Any]]:
+def fit_kinds(records: Sequence[Record], features: Tensor) -> tuple[ImageTypeClassifier, dict[str, Any]]:
     """The head, and what it did on held-out owners.
 
     Args:
@@ -38,7 +38,7 @@ def fit_kinds(records: Sequence[Record], features: Tensor) -> tuple[KindHead, di
         probe = _probe(x[:, seen], other[seen])
         held_out[:, ~seen] = torch.stack([probe(copy[~seen].float()).logit for copy in x]).detach()
     threshold, report = _judge(kept, other.numpy(), held_out.numpy())
-    head = KindHead(x.shape[2])
+    head = ImageTypeClassifier(x.shape[2])
     first, second = _probe(x, other), _probe(x[:, other == 1], page[other == 1])
     with torch.no_grad():
         head.shift.copy_(first.shift)
@@ -56,7 +56,7 @@ def _probe(features: Tensor, labels: Tensor) -> CausalHead:
     probe = CausalHead(features.shape[2], masked=False)
     probe.standardise_by(features.flatten(0, 1).float())
     share = torch.where(labels == 1, 1 / labels.sum(), 1 / (1 - labels).sum())
-    start_at_least_squares(probe, features, labels, strength=STRENGTH, sample_weight=share)
+    start_at_ridge(probe, features, labels, strength=STRENGTH, sample_weight=share)
     return probe.eval()
 
 

@@ -32,7 +32,7 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(OrderedDict(layers))
 
 
-class Outline(nn.Module):
+class Skeleton(nn.Module):
     """An image tower on the meta device, as open_clip's VisionTransformer names it and with its defaults.
 
     Args:
@@ -47,7 +47,7 @@ class Outline(nn.Module):
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__()
         if not is_plain(config):
-            raise ValueError("Only a plain vision transformer has an outline.")
+            raise ValueError("Only a plain vision transformer has a skeleton.")
         vision: dict[str, Any] = DEFAULTS | config["vision_cfg"]
         width, size, patch = (int(vision[name]) for name in ("width", "image_size", "patch_size"))
         self.image_size, self.patch_size = (size, size), (patch, patch)

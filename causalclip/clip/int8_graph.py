@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-# OpenVINO tells its makers of every import where it finds this package. Here nothing leaves the machine.
+# OpenVINO reports every import to its makers where it finds this package. Here nothing leaves the machine.
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 import openvino  # noqa: E402
@@ -25,12 +25,12 @@ from causalclip.clip.weights import INT8, SCALE  # noqa: E402
 GROUP = 128  # of 32, 64, 128 and 256: 64 is slower, 256 no faster and less exact
 
 
-def compile_graph(visual: Any, stored: Mapping[str, Tensor], *, until: int, patches: bool, shares: bool) -> Any:
+def compile_graph(visual: Any, stored: Mapping[str, Tensor], *, until: int, patches: bool, attributions: bool) -> Any:
     """Compiles the walk up to layer `until`, for any number of views, on as many threads as PyTorch has.
 
     Input "pixels": normalised float32 [B, 3, S, S]. Outputs, for each layer l from 1: "stream:l" [B, T, D] (also
-    "stream:0"; without `patches` the last one holds the CLS token alone), and with `shares` "value:l" [B, T, D] and
-    "weight:l" [B, H, 1, T], the CLS token's attention, which take a fourteenth more.
+    "stream:0"; without `patches` the last one holds the CLS token alone), and with `attributions` "value:l" [B, T, D]
+    and "weight:l" [B, H, 1, T], the CLS token's attention, which take a fourteenth more.
     """
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -39,15 +39,15 @@ def compile_graph(visual: Any, stored: Mapping[str, Tensor], *, until: int, patc
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": GROUP,
         "ENABLE_CPU_PINNING": False,  # others compute here, too
     }
-    model = _Graph(visual, stored, shares=shares).walk(until, patches=patches)
+    model = _Graph(visual, stored, attributions=attributions).walk(until, patches=patches)
     return openvino.Core().compile_model(model, "CPU", settings)
 
 
 class _Graph:
     """Builds the graph; names of weights are open_clip's."""
 
-    def __init__(self, visual: Any, stored: Mapping[str, Tensor], *, shares: bool) -> None:
-        self.visual, self.stored, self.shares = visual, stored, shares
+    def __init__(self, visual: Any, stored: Mapping[str, Tensor], *, attributions: bool) -> None:
+        self.visual, self.stored, self.attributions = visual, stored, attributions
         self.outputs: dict[str, Output] = {}
 
     def walk(self, until: int, *, patches: bool) -> Model:
@@ -80,7 +80,7 @@ class _Graph:
         # Three products, (B, T, D) each: one whose result is split, which OpenVINO copies, takes a twentieth more.
         q, k, v = (self.linear(normed, *into, third=i).output(0) for i in range(3))
         q = ops.multiply(q, np.float32(d**-0.5))
-        if self.shares:
+        if self.attributions:
             self.outputs[f"weight:{layer}"] = _attention(_first(q), k, heads=H, size=d)
             self.outputs[f"value:{layer}"] = v
         if cls_alone:

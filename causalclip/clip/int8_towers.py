@@ -1,0 +1,299 @@
+"""Towers whose matrices stay int8 in memory: the same Trace as causalclip.clip.tower's.
+
+CompiledTower     OpenVINO multiplies in int8 (VNNI); judges alone, without gradients
+QuantisedTower    PyTorch multiplies in int8 (AVX2); judges alone, without gradients
+WeightOnlyTower   matrices are float while they are multiplied with; gradients reach the pixels
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from causalclip.clip.int8_linear import QuantisedLinear
+from causalclip.clip.runtime import Runtime
+from causalclip.clip.tower import PatchAttributions, Tower, Trace
+from causalclip.clip.weights import INT8, SCALE, Int8Matrix, dequantize
+
+if TYPE_CHECKING:
+    from open_clip.transformer import VisionTransformer
+
+    from causalclip.clip.skeleton import Skeleton
+
+HEAVY = "attn.in_proj_weight", "attn.out_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight"
+
+
+class CompiledTower(Tower):
+    """For judging alone: no gradients, no `walk`.
+
+    What patch attributions need of the weights is here: the last norm in float32, output projections as they are
+    stored. The other matrices are on the meta device.
+
+    Args:
+        visual: open_clip's module or its skeleton, on the meta device.
+        stored: the weights as the shards hold them.
+        mean, std: of the pixels in [0, 1], a channel.
+    """
+
+    def __init__(
+        self,
+        visual: VisionTransformer | Skeleton,
+        stored: Mapping[str, Tensor],
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+    ) -> None:
+        visual.load_state_dict(dequantize(without_matrices(stored)), strict=False, assign=True)
+        super().__init__(visual, mean=mean, std=std)
+        project_as_stored(self, stored)
+        self.stored = stored
+        self.graphs: dict[tuple[int, bool, bool], Any] = {}
+
+    @property
+    def runtime(self) -> Runtime:
+        return "int8"
+
+    def forward(
+        self, pixels: Tensor, *, until: int | None = None, attributions: bool = False, patches: bool = True
+    ) -> Trace:
+        """As Tower's. The first call compiles the graph, in about half a second."""
+        until = until or self.layers
+        graph = self._graph(until, patches, attributions)
+        request = graph.create_infer_request()  # one a call: threads may judge side by side
+        request.infer({"pixels": ((pixels - self.mean) / self.std).numpy()})
+
+        def output(name: str) -> Tensor:
+            return torch.from_numpy(request.get_tensor(name).data)
+
+        streams = [output(f"stream:{layer}") for layer in range(until + 1)]
+        trace = Trace(cls=[x[:, 0] for x in streams], patches=[x[:, 1:] for x in streams])
+        for layer in range(1, until + 1) if attributions else ():
+            kept = self._attribute(output(f"weight:{layer}"), output(f"value:{layer}"))
+            block = self.blocks[layer - 1]
+            trace.attributions.append(kept)
+            added = trace.cls[layer] - trace.cls[layer - 1]
+            trace.rests.append(added - block.ls_1(self.project_share(block, kept.total())))
+        return trace
+
+    def _graph(self, until: int, patches: bool, attributions: bool) -> Any:
+        """One that gives attributions serves who asks for none: another one would hold the weights once more."""
+        from causalclip.clip.int8_graph import compile_graph
+
+        for key in ((until, patches, True), (until, patches, attributions)):
+            if key in self.graphs:
+                return self.graphs[key]
+        self.graphs[key] = compile_graph(
+            self.visual, self.stored, until=until, patches=patches, attributions=attributions
+        )
+        if attributions:
+            self.graphs.pop((until, patches, False), None)
+        return self.graphs[key]
+
+    @staticmethod
+    def _attribute(weight: Tensor, value: Tensor) -> PatchAttributions:
+        """[B, H, 1, T] and [B, T, D] -> what each patch adds; the CLS token's own share is left to the rest."""
+        patches = weight[:, :, 0].clone()
+        patches[:, :, 0] = 0
+        return PatchAttributions(patches, value.unflatten(2, (weight.shape[1], -1)).transpose(1, 2))
+
+
+def without_matrices(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What of a tower's stored weights is no matrix of a layer."""
+    return {name: tensor for name, tensor in stored.items() if not name.rpartition(".")[0].endswith(HEAVY)}
+
+
+def project_as_stored(tower: Tower, stored: Mapping[str, Tensor]) -> None:
+    """Has attributions projected with the int8 matrices: in float32 they take 28 MB in ViT-B/16."""
+    for number, block in enumerate(tower.blocks):
+        name = f"transformer.resblocks.{number}.attn.out_proj.weight"
+        del block.attn.out_proj.weight
+        block.attn.out_proj.weight = Int8Matrix(stored[name + INT8], stored[name + SCALE])
+
+
+def is_int8(stored: Mapping[str, Tensor]) -> bool:
+    """Whether every heavy matrix is stored as int8."""
+    heavy = [name for name in stored if name.endswith(HEAVY)]
+    return not heavy and any(name.endswith(INT8) for name in stored)
+
+
+OUTLIERS = "outliers.json"  # beside the weights: a layer's name -> its channels in float32, by scripts/outliers.py
+LINEAR = "attn.in_proj", "attn.out_proj", "mlp.c_fc", "mlp.c_proj"
+
+
+class QuantisedTower(Tower):
+    """For judging alone: no gradients, no `walk`.
+
+    What patch attributions need of the weights is here as in CompiledTower.
+
+    Args:
+        visual: a skeleton, on the meta device.
+        stored: the weights as the shards hold them, every matrix of a layer in int8.
+        outliers: of each layer by its name, see causalclip.clip.int8_linear.
+        mean, std: of the pixels in [0, 1], a channel.
+    """
+
+    def __init__(
+        self,
+        visual: Skeleton,
+        stored: Mapping[str, Tensor],
+        *,
+        outliers: Mapping[str, Sequence[int]],
+        mean: Sequence[float],
+        std: Sequence[float],
+    ) -> None:
+        layers = range(len(visual.transformer.resblocks))  # type: ignore[arg-type]
+        names = [f"transformer.resblocks.{i}.{name}" for i in layers for name in LINEAR]
+        visual.load_state_dict(dequantize(without_matrices(stored)), strict=False, assign=True)
+        super().__init__(visual, mean=mean, std=std)
+        self.linear = {name: _linear(name, stored, visual, outliers[name]) for name in names}
+        project_as_stored(self, stored)
+
+    @property
+    def runtime(self) -> Runtime:
+        return "int8-avx2"
+
+    def forward(
+        self, pixels: Tensor, *, until: int | None = None, attributions: bool = False, patches: bool = True
+    ) -> Trace:
+        """As Tower's."""
+        until = until or self.layers
+        x = self.embed_pixels(pixels)
+        trace = Trace(cls=[x[:, 0]], patches=[x[:, 1:]])
+        for number in range(until):
+            x = self._block(number, x, trace, attributions=attributions, cls_alone=number + 1 == until and not patches)
+            trace.cls.append(x[:, 0])
+            trace.patches.append(x[:, 1:])
+        for layer, kept in enumerate(trace.attributions):
+            block, added = self.blocks[layer], trace.cls[layer + 1] - trace.cls[layer]
+            trace.rests.append(added - self.project_share(block, kept.total()))
+        return trace
+
+    def _block(self, number: int, x: Tensor, trace: Trace, *, attributions: bool, cls_alone: bool) -> Tensor:
+        block, name = self.blocks[number], f"transformer.resblocks.{number}."
+        B, T, D = x.shape
+        H = block.attn.num_heads
+        qkv = self.linear[name + "attn.in_proj"](block.ln_1(x))
+        q, k, v = qkv.view(B, T, 3, H, D // H).permute(2, 0, 3, 1, 4)  # each (B, H, T, D/H)
+        if attributions:
+            weight = (q[:, :, :1] @ k.transpose(-1, -2) * (D // H) ** -0.5).softmax(-1)[:, :, 0]  # (B, H, T)
+            weight[:, :, 0] = 0  # the CLS token's own share is left to the rest
+            trace.attributions.append(PatchAttributions(weight, v.contiguous()))
+        if cls_alone:
+            q, x = q[:, :, :1], x[:, :1]
+        out = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(B, -1, D)
+        x = x + self.linear[name + "attn.out_proj"](out)
+        y = block.mlp.gelu(self.linear[name + "mlp.c_fc"](block.ln_2(x)))
+        return x + self.linear[name + "mlp.c_proj"](y)
+
+
+def weight_name(layer: str) -> str:
+    """open_clip's name of a layer's matrix."""
+    return f"{layer}_weight" if layer.endswith("in_proj") else f"{layer}.weight"
+
+
+def read_outliers(folder: Path) -> dict[str, list[int]] | None:
+    """What `scripts/outliers.py` has written beside a tower's weights, if it has."""
+    file = folder / OUTLIERS
+    outliers: dict[str, list[int]] | None = json.loads(file.read_text())["channels"] if file.is_file() else None
+    return outliers
+
+
+def _linear(name: str, stored: Mapping[str, Tensor], visual: Any, outliers: Sequence[int]) -> QuantisedLinear:
+    weight = weight_name(name)
+    bias = visual.get_parameter(weight.removesuffix("weight") + "bias")
+    return QuantisedLinear(stored[weight + INT8], stored[weight + SCALE], bias, outliers=outliers)
+
+
+class WeightOnlyLinear(nn.Module):
+    """x W^T + b, [..., I] -> [..., O], with W = matrix * scale + up @ down. (Weight-only quantisation.)
+
+    Args:
+        matrix: int8 [O, I]. scale: float32 [O, 1]. bias: [O], of dtype.
+        dtype: in which it multiplies.
+    """
+
+    matrix: Tensor
+    scale: Tensor
+    up: Tensor | None
+    down: Tensor | None
+
+    def __init__(self, matrix: Tensor, scale: Tensor, bias: nn.Parameter, *, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.bias, self.dtype = bias, dtype
+        for name, tensor in {"matrix": matrix, "scale": scale, "up": None, "down": None}.items():
+            self.register_buffer(name, tensor, persistent=False)
+
+    def update(self, up: Tensor, down: Tensor) -> None:
+        """Sets the low-rank update: float32 [O, rank] and [rank, I]."""
+        self.up, self.down = up, down
+
+    @property
+    def weight(self) -> Tensor:
+        """W, made anew each time: 0.1 ms for 768 x 768."""
+        weight = self.matrix.float().mul_(self.scale).to(self.dtype)
+        if self.up is None or self.down is None:
+            return weight
+        return weight.float().add_(self.up @ self.down).to(self.dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        product: Tensor = _Product.apply(x, self)
+        return product
+
+
+class _Product(torch.autograd.Function):
+    """Makes the weight a second time for the gradient: kept from forwards on, all layers' would be there at once."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, layer: WeightOnlyLinear) -> Tensor:
+        ctx.layer = layer
+        return F.linear(x, layer.weight, layer.bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient @ ctx.layer.weight, None
+
+
+class WeightOnlyTower(Tower):
+    """As Tower.
+
+    Args:
+        visual: a skeleton, on the meta device.
+        stored: the weights as the shards hold them, every matrix of a layer in int8.
+        mean, std: of the pixels in [0, 1], a channel.
+        dtype: of the matrix products.
+    """
+
+    def __init__(
+        self,
+        visual: Skeleton,
+        stored: Mapping[str, Tensor],
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+        dtype: torch.dtype,
+    ) -> None:
+        visual.load_state_dict(dequantize(without_matrices(stored)), strict=False, assign=True)
+        super().__init__(visual, mean=mean, std=std, dtype=dtype)
+        for number, block in enumerate(self.blocks):
+            name, attention = f"transformer.resblocks.{number}.", block.attn
+
+            def layer(weight: str, bias: nn.Parameter, name: str = name) -> WeightOnlyLinear:
+                return WeightOnlyLinear(stored[name + weight + INT8], stored[name + weight + SCALE], bias, dtype=dtype)
+
+            attention.in_proj = layer("attn.in_proj_weight", attention.in_proj_bias)
+            attention.in_proj_weight = attention.in_proj_bias = None
+            attention.out_proj = layer("attn.out_proj.weight", attention.out_proj.bias)
+            for inner in ("c_fc", "c_proj"):
+                setattr(block.mlp, inner, layer(f"mlp.{inner}.weight", getattr(block.mlp, inner).bias))
+
+    def _project(self, block: Any, x: Tensor) -> Tensor:
+        projected: Tensor = block.attn.in_proj(x)
+        return projected

@@ -1,0 +1,329 @@
+"""CausalCLIP's method in one file: mask, independence, adversary, consistency and the head (arXiv 2512.13285).
+
+A picture is caused by what it shows and by how it was made. Only traces of generation that all generators share
+("causal") should reach the verdict; content, style, codec and one generator's fingerprint ("non-causal") should not.
+
+    a    = MLP(E)                                 (B, D)  mask logits of the standardised embedding E
+    M    = sigmoid((a + l) / tau), l ~ Logistic   (B, D)  two-category Gumbel-Softmax; l = 0 at inference
+    Zc   = M * E,  Znc = (1 - M) * E              (B, D)  what passes, and what is held back
+    h    = w . Zc + b                             (B,)    the verdict's logit; d(Znc) is the adversary's
+    L    = BCE(h(Zc), y)                                  verdict
+         + a  BCE(d(GRL(Znc)), y)                         adversary behind gradient reversal
+         + l1 mean|M|                                     sparsity
+         + l2 nHSIC(Zc, Znc)                              independence
+         + b  KL(h(Zc) || h(Zc * (1 - B)))                counterfactual consistency, B ~ Bernoulli(p)
+
+The paper has no public code; docs/method.md says what it leaves open and what ships. Every term is switched by its
+weight (`LossWeights`). The head can start from the ridge regression's verdict (causalclip.training.fitting).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SATURATED = 200.0  # the size of a logit that is exactly 0 or 1 after a sigmoid, in half precision too
+
+
+# Mask: two-category Gumbel-Softmax (Jang et al., arXiv 1611.01144; Maddison et al., arXiv 1611.00712) ----------------
+
+
+def sample_logistic(like: Tensor) -> Tensor:
+    """Logistic(0, 1) noise of the shape of `like`: the difference of two Gumbels.
+
+    So sigmoid((a + l) / tau) is a Gumbel-Softmax over {causal, non-causal}. A single Gumbel would be biased:
+    P(M > 0.5) = 0.632 at a = 0.
+    """
+    u = torch.rand_like(like).clamp(1e-6, 1 - 1e-6)
+    return torch.log(u) - torch.log1p(-u)
+
+
+def relax(logits: Tensor, tau: float | Tensor, *, noisy: bool) -> Tensor:
+    """Mask logits (B, D) -> mask (B, D) in [0, 1] at the temperature tau; deterministic unless `noisy`."""
+    if noisy:
+        logits = logits + sample_logistic(logits)
+    return torch.sigmoid(logits / tau)
+
+
+class PictureMask(nn.Module):
+    """The paper's mask, one for each picture: a = MLP(E).
+
+    Args:
+        width: D, dimensions of the embedding. hidden: of the MLP.
+        start: the mask's logit before training; above 0 so that training begins with most of the embedding.
+    """
+
+    def __init__(self, width: int, *, hidden: int = 64, start: float = 1.0) -> None:
+        super().__init__()
+        first, last = nn.Linear(width, hidden), nn.Linear(hidden, width)
+        nn.init.zeros_(last.weight)
+        nn.init.constant_(last.bias, start)
+        self.mlp = nn.Sequential(first, nn.GELU(), last)
+
+    def forward(self, embedding: Tensor, *, tau: float | Tensor = 1.0) -> Tensor:
+        """(B, D) -> mask (B, D)."""
+        return relax(self.mlp(embedding), tau, noisy=self.training)
+
+
+class SharedMask(nn.Module):
+    """One logit a channel: the same mask for every picture, which makes it feature selection.
+
+    Args:
+        width: D, dimensions of the embedding. start: every logit before training.
+    """
+
+    def __init__(self, width: int, *, start: float = 1.0) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(torch.full((width,), start))
+
+    @torch.no_grad()
+    def select(self, passing: Tensor) -> None:
+        """Lets the channels that pass (bool (D,)) through whole, and no others."""
+        self.logits.copy_(torch.where(passing, SATURATED, -SATURATED))
+
+    def forward(self, embedding: Tensor, *, tau: float | Tensor = 1.0) -> Tensor:
+        """(B, D) -> mask (B, D)."""
+        return relax(self.logits.expand(len(embedding), -1), tau, noisy=self.training)
+
+
+@dataclass(frozen=True, slots=True)
+class MaskStatistics:
+    """Signs of collapse, over a batch of masks: all near 0 or all near 1 makes independence trivial.
+
+    density: mean of M, 0 to 1. entropy: mean binary entropy in bits, 0 to 1.
+    variance: mean over channels of the variance across pictures. causal_share: share of channels with mean M > 0.5.
+    """
+
+    density: float
+    entropy: float
+    variance: float
+    causal_share: float
+
+    @classmethod
+    def of(cls, mask: Tensor) -> "MaskStatistics":
+        """mask: (B, D)."""
+        m = mask.detach().double().clamp(1e-7, 1 - 1e-7)
+        entropy = -(m * m.log2() + (1 - m) * (1 - m).log2())
+        return cls(
+            float(m.mean()),
+            float(entropy.mean()),
+            float(m.var(0, unbiased=False).mean()),
+            float((m.mean(0) > 0.5).double().mean()),
+        )
+
+
+# Independence: HSIC (Gretton et al., ALT 2005), normalised as CKA (Kornblith et al., arXiv 1905.00414) ---------------
+
+
+def squared_distances(x: Tensor) -> Tensor:
+    """(N, D) -> (N, N) squared Euclidean distances, never below zero."""
+    norms = x.square().sum(1)
+    return (norms[:, None] + norms[None] - 2 * x @ x.T).clamp_min(0)
+
+
+def median_bandwidth(distances: Tensor) -> Tensor:
+    """The median heuristic: sigma^2 is the median squared distance of different samples. Detached; 1 if that is 0."""
+    n = len(distances)
+    off_diagonal = distances.detach()[~torch.eye(n, dtype=torch.bool, device=distances.device)]
+    median = off_diagonal.median() if n > 1 else distances.new_tensor(0.0)
+    return torch.where(median > 0, median, torch.ones_like(median))
+
+
+def gaussian_kernel(x: Tensor, *, bandwidth: Tensor | float | None = None) -> Tensor:
+    """(N, D) -> Gram matrix (N, N), k(a, b) = exp(-|a - b|^2 / (2 sigma^2)).
+
+    bandwidth: sigma^2; None takes the median heuristic.
+    """
+    distances = squared_distances(x.float())
+    sigma2 = median_bandwidth(distances) if bandwidth is None else bandwidth
+    return torch.exp(-distances / (2 * sigma2))
+
+
+def centre(gram: Tensor) -> Tensor:
+    """H K H with H = I - 1/N: the Gram matrix of the centred features."""
+    return gram - gram.mean(0, keepdim=True) - gram.mean(1, keepdim=True) + gram.mean()
+
+
+def hsic(
+    x: Tensor, y: Tensor, *, bandwidth_x: Tensor | float | None = None, bandwidth_y: Tensor | float | None = None
+) -> Tensor:
+    """The biased estimator tr(K H L H) / (N - 1)^2 (Gretton et al., 2005) of (N, Dx) and (N, Dy); a scalar >= 0."""
+    k, l = gaussian_kernel(x, bandwidth=bandwidth_x), gaussian_kernel(y, bandwidth=bandwidth_y)  # noqa: E741
+    return (centre(k) * l).sum() / (len(x) - 1) ** 2
+
+
+def normalised_hsic(x: Tensor, y: Tensor, *, eps: float = 1e-8) -> Tensor:
+    """HSIC(x, y) / sqrt(HSIC(x, x) HSIC(y, y)): scale free, in [0, 1], 0 for a constant.
+
+    Kornblith et al., ICML 2019, equation 4, with Gaussian kernels.
+    """
+    k, l = centre(gaussian_kernel(x)), centre(gaussian_kernel(y))  # noqa: E741
+    return (k * l).sum() / (k.square().sum() * l.square().sum() + eps).sqrt()
+
+
+# Adversary: gradient reversal (Ganin and Lempitsky, arXiv 1409.7495) --------------------------------------------------
+
+
+class _GradientReversal(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        return -grads[0]
+
+
+def reverse_gradient(x: Tensor) -> Tensor:
+    """The identity forwards, minus the gradient backwards."""
+    return _GradientReversal.apply(x)
+
+
+# Counterfactual consistency: KL between the verdict and the verdict without some causal channels ----------------------
+
+
+def bernoulli_kl(logit_p: Tensor, logit_q: Tensor) -> Tensor:
+    """KL(Bernoulli(sigmoid(p)) || Bernoulli(sigmoid(q))), mean over the batch; >= 0, in nats."""
+    p = torch.sigmoid(logit_p)
+    per_sample = p * (F.logsigmoid(logit_p) - F.logsigmoid(logit_q))
+    per_sample = per_sample + (1 - p) * (F.logsigmoid(-logit_p) - F.logsigmoid(-logit_q))
+    return per_sample.mean()
+
+
+def drop_channels(causal: Tensor, *, share: float) -> Tensor:
+    """Zc * (1 - B), B ~ Bernoulli(share): (B, D) -> (B, D)."""
+    return causal * (torch.rand_like(causal) >= share).float()
+
+
+# Head -----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class HeadOutput:
+    """logit (B,), above 0: generated; mask, causal Zc and non_causal Znc (B, D)."""
+
+    logit: Tensor
+    mask: Tensor
+    causal: Tensor
+    non_causal: Tensor
+
+
+class CausalHead(nn.Module):
+    """Standardise -> mask -> judge by the causal part alone.
+
+    The verdict is linear in the causal part, so that every channel's and every patch's share of it is exact.
+
+    Args:
+        width: D, dimensions of the embedding.
+        hidden: of the mask's MLP; 0 gives every picture the same mask.
+        masked: False makes it a plain linear probe (M = 1).
+        start: the mask's logit before training.
+    """
+
+    shift: Tensor
+    scale: Tensor
+    patch_shift: Tensor
+    tau: Tensor
+
+    def __init__(self, width: int, *, hidden: int = 64, masked: bool = True, start: float = 1.0) -> None:
+        super().__init__()
+        self.mask: PictureMask | SharedMask | None = None
+        if masked:
+            self.mask = PictureMask(width, hidden=hidden, start=start) if hidden else SharedMask(width, start=start)
+        self.verdict = nn.Linear(width, 1)
+        nn.init.zeros_(self.verdict.weight)
+        nn.init.zeros_(self.verdict.bias)
+        self.adversary = nn.Sequential(nn.Linear(width, 64), nn.GELU(), nn.Linear(64, 1))
+        self.register_buffer("shift", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+        self.register_buffer("patch_shift", torch.zeros(width))
+        self.register_buffer("tau", torch.ones(()))  # of the mask, where the annealing ended
+
+    @torch.no_grad()
+    def standardise_by(self, embedding: Tensor, patch_total: Tensor | None = None) -> None:
+        """Fixes the mean and deviation (D,) that inputs are standardised with, from the training set (N, D).
+
+        patch_total: (K, D), the sum of all patches' shares on some training pictures; its mean is the neutral picture
+            that maps are drawn against.
+        """
+        self.shift.copy_(embedding.mean(0))
+        self.scale.copy_(embedding.std(0).clamp_min(1e-6))
+        if patch_total is not None:
+            self.patch_shift.copy_(patch_total.mean(0))
+
+    def forward(self, embedding: Tensor, *, tau: float | None = None) -> HeadOutput:
+        """(B, D), not yet standardised -> HeadOutput. tau: of the mask; None takes the one that training ended with."""
+        E = (embedding - self.shift) / self.scale  # (B, D)
+        M = torch.ones_like(E) if self.mask is None else self.mask(E, tau=self.tau if tau is None else tau)  # (B, D)
+        causal = M * E
+        return HeadOutput(self.score(causal), M, causal, (1 - M) * E)
+
+    def score(self, causal: Tensor) -> Tensor:
+        """h: Zc (B, D) -> logit (B,)."""
+        return self.verdict(causal).squeeze(1)
+
+    def guess(self, non_causal: Tensor) -> Tensor:
+        """d: Znc (B, D) -> the adversary's logit (B,)."""
+        return self.adversary(non_causal).squeeze(1)
+
+    def direction(self, mask: Tensor) -> Tensor:
+        """With the mask (B, D) held fixed, d logit / d embedding (B, D): what one unit of each channel adds."""
+        return self.verdict.weight[0] * mask / self.scale
+
+    def offset(self, mask: Tensor) -> Tensor:
+        """The rest of that linear function, (B,): logit = direction . embedding + offset."""
+        return self.verdict.bias - (self.direction(mask) * self.shift).sum(1)
+
+
+# Objective ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LossWeights:
+    """adversary: a. sparsity: l1. independence: l2. consistency: b. drop: p, P(B = 1). smoothing: of the labels, ours.
+
+    A term with weight 0 is not computed.
+    """
+
+    adversary: float = 0.0
+    sparsity: float = 0.0
+    independence: float = 0.0
+    consistency: float = 0.0
+    drop: float = 0.2
+    smoothing: float = 0.0
+
+
+def causal_loss(
+    head: CausalHead,
+    embedding: Tensor,
+    labels: Tensor,
+    *,
+    weights: LossWeights,
+    tau: float | None = None,
+    sample_weight: Tensor | None = None,
+) -> tuple[Tensor, dict[str, float]]:
+    """L on a batch.
+
+    Args:
+        embedding: (B, D). labels: (B,), 1 generated, 0 real. sample_weight: (B,), mean about 1.
+
+    Returns:
+        The scalar loss, and its weighted terms as floats (with the adversary's accuracy) to be logged.
+    """
+    out, log = head(embedding, tau=tau), dict[str, float]()
+    target = labels * (1 - weights.smoothing) + 0.5 * weights.smoothing
+    terms = {"verdict": F.binary_cross_entropy_with_logits(out.logit, target, weight=sample_weight)}
+    if weights.sparsity:
+        terms["sparsity"] = weights.sparsity * out.mask.mean()
+    if weights.independence:
+        terms["independence"] = weights.independence * normalised_hsic(out.causal, out.non_causal)
+    if weights.adversary:
+        guess = head.guess(reverse_gradient(out.non_causal))
+        terms["adversary"] = weights.adversary * F.binary_cross_entropy_with_logits(guess, labels, weight=sample_weight)
+        log["adversary accuracy"] = float(((guess > 0) == (labels > 0.5)).float().mean())
+    if weights.consistency:
+        dropped = head.score(drop_channels(out.causal, share=weights.drop))
+        terms["consistency"] = weights.consistency * bernoulli_kl(out.logit, dropped)
+    return torch.stack(list(terms.values())).sum(), {k: float(v.detach()) for k, v in terms.items()} | log

@@ -1,0 +1,284 @@
+"""The method: mask and HSIC against independent implementations, the objective's terms, a head exact in its sums."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from ignite.metrics import HSIC
+
+from causalclip.method import (
+    CausalHead,
+    LossWeights,
+    MaskStatistics,
+    PictureMask,
+    SharedMask,
+    bernoulli_kl,
+    causal_loss,
+    hsic,
+    median_bandwidth,
+    normalised_hsic,
+    reverse_gradient,
+    sample_logistic,
+    squared_distances,
+)
+
+D = 12
+
+
+def sample(n: int = 24, d: int = 5, seed: int = 0) -> torch.Tensor:
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed))
+
+
+def batch(n: int = 32) -> tuple[torch.Tensor, torch.Tensor]:
+    return sample(n, D), (torch.arange(n) % 2).float()
+
+
+def embeddings(n: int = 5) -> torch.Tensor:
+    return 3 + 2 * sample(n, D)
+
+
+def random_head(**options: bool) -> CausalHead:
+    torch.manual_seed(1)
+    head = CausalHead(D, hidden=8, **options)
+    for p in head.parameters():
+        torch.nn.init.normal_(p, std=0.4)
+    head.standardise_by(embeddings(50))
+    return head.eval()
+
+
+# Mask -----------------------------------------------------------------------------------------------------------------
+
+
+def test_logistic_noise_is_unbiased() -> None:
+    torch.manual_seed(0)
+    noise = sample_logistic(torch.zeros(200_000))
+    assert float((noise > 0).float().mean()) == pytest.approx(0.5, abs=0.005)  # a single Gumbel would give 0.632
+    assert float(noise.std()) == pytest.approx(torch.pi / 3**0.5, rel=0.02)
+
+
+def test_the_logistic_form_is_the_two_category_gumbel_softmax() -> None:
+    """Against PyTorch's own, of the logits (a, 0): the same distribution."""
+    torch.manual_seed(0)
+    mask = SharedMask(40_000, start=0.7)
+    ours = mask(torch.zeros(1, 40_000), tau=0.6)[0].detach()
+    theirs = torch.nn.functional.gumbel_softmax(torch.tensor([[0.7, 0.0]]).expand(40_000, 2), tau=0.6)[:, 0]
+    levels = torch.linspace(0.05, 0.95, 19)
+    assert torch.allclose(torch.quantile(ours, levels), torch.quantile(theirs, levels), atol=0.02)
+
+
+def test_mask_is_in_range_and_deterministic_at_inference_only() -> None:
+    torch.manual_seed(0)
+    mask, x = PictureMask(16), torch.randn(8, 16)
+    assert not torch.equal(mask(x), mask(x))
+    mask.eval()
+    assert torch.equal(mask(x), mask(x))
+    assert 0 <= float(mask(x).min()) <= float(mask(x).max()) <= 1
+
+
+def test_temperature_makes_it_binary() -> None:
+    torch.manual_seed(0)
+    mask, x = PictureMask(16).eval(), torch.randn(8, 16)
+    torch.nn.init.normal_(mask.mlp[2].weight)
+    soft, hard = MaskStatistics.of(mask(x, tau=1.0)), MaskStatistics.of(mask(x, tau=0.05))
+    assert hard.entropy < 0.5 * soft.entropy
+
+
+def test_statistics_show_collapse() -> None:
+    collapsed = MaskStatistics.of(torch.ones(10, 4))
+    assert collapsed.density == pytest.approx(1, abs=1e-3)
+    assert collapsed.entropy == pytest.approx(0, abs=1e-3)
+    assert collapsed.variance == pytest.approx(0, abs=1e-6)
+    half = MaskStatistics.of(torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    assert half.variance == pytest.approx(0.25, abs=1e-3)
+
+
+# HSIC -----------------------------------------------------------------------------------------------------------------
+
+
+def hsic_by_definition(x: np.ndarray, y: np.ndarray, sx: float, sy: float) -> float:
+    """E[kl] + E[k] E[l] - 2 E[E[k] E[l]] over all pairs, times n^2 / (n - 1)^2: Gretton et al. (2005), lemma 1."""
+    n = len(x)
+    k = np.zeros((n, n))
+    l = np.zeros((n, n))  # noqa: E741
+    for i in range(n):
+        for j in range(n):
+            k[i, j] = np.exp(-((x[i] - x[j]) ** 2).sum() / (2 * sx))
+            l[i, j] = np.exp(-((y[i] - y[j]) ** 2).sum() / (2 * sy))
+    joint = (k * l).mean() + k.mean() * l.mean() - 2 * (k.mean(1) * l.mean(1)).mean()
+    return joint * n**2 / (n - 1) ** 2
+
+
+def test_hsic_equals_the_definition() -> None:
+    x, y = sample(seed=1), sample(d=3, seed=2) + sample(seed=1)[:, :3]
+    expected = hsic_by_definition(x.double().numpy(), y.double().numpy(), 2.5, 0.7)
+    assert float(hsic(x, y, bandwidth_x=2.5, bandwidth_y=0.7)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_hsic_equals_ignite() -> None:
+    """ignite has the unbiased estimator (Song et al., 2012), rebuilt here from our distances; ours is biased."""
+    n = 32
+    x, y = sample(n=n, seed=3), sample(n=n, seed=3) ** 2
+    metric = HSIC(sigma_x=1.3, sigma_y=0.8)
+    metric.update((x, y))
+    k = torch.exp(-squared_distances(x) / (2 * 1.3**2)).fill_diagonal_(0).double()
+    l = torch.exp(-squared_distances(y) / (2 * 0.8**2)).fill_diagonal_(0).double()  # noqa: E741
+    means = k.sum() * l.sum() / ((n - 1) * (n - 2)) - 2 * (k.sum(0) * l.sum(0)).sum() / (n - 2)
+    assert metric.compute() == pytest.approx(float(((k * l).sum() + means) / (n * (n - 3))), rel=1e-3)
+    assert float(hsic(x, y, bandwidth_x=1.3**2, bandwidth_y=0.8**2)) == pytest.approx(metric.compute(), abs=4 / n)
+
+
+def test_bandwidth_is_the_median_of_different_pairs() -> None:
+    x = torch.tensor([[0.0], [1.0], [3.0]])
+    assert float(median_bandwidth(squared_distances(x))) == 4.0  # of 1, 4, 9
+    assert float(median_bandwidth(torch.zeros(4, 4))) == 1.0
+
+
+@pytest.mark.parametrize("measure", [hsic, normalised_hsic])
+def test_hsic_is_zero_for_a_constant_never_negative_and_knows_no_order(measure) -> None:
+    x, y = sample(seed=4), sample(seed=5)
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
+    assert float(measure(x[order], y[order])) == pytest.approx(float(measure(x, y)), rel=1e-4, abs=1e-6)
+    assert float(measure(x, torch.ones(len(x), 2))) == pytest.approx(0, abs=1e-6)
+    assert min(float(measure(x, sample(seed=seed))) for seed in range(5)) >= -1e-7
+
+
+def test_normalised_is_scale_free_one_for_itself_and_tells_dependence() -> None:
+    x = sample(n=128, seed=7)
+    independent = sample(n=128, seed=8)
+    assert float(normalised_hsic(x, x)) == pytest.approx(1, abs=1e-3)
+    assert float(normalised_hsic(x * 1e3, x.abs())) == pytest.approx(float(normalised_hsic(x, x.abs())), rel=1e-2)
+    assert float(normalised_hsic(x, x.abs())) > 1.5 * float(normalised_hsic(x, independent))
+
+
+def test_gradients_lower_hsic() -> None:
+    x = sample(n=64, d=3, seed=9)
+    y = (x + 0.1 * sample(n=64, d=3, seed=10)).requires_grad_()
+    before = normalised_hsic(x, y)
+    before.backward()
+    assert y.grad is not None
+    with torch.no_grad():
+        after = normalised_hsic(x, y - 0.5 * y.grad / y.grad.norm())
+    assert float(after) < float(before.detach())
+
+
+# Objective ------------------------------------------------------------------------------------------------------------
+
+
+def test_gradient_reversal() -> None:
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    (3 * reverse_gradient(x)).sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [-3.0, -3.0]
+
+
+def test_kl_by_hand_and_zero_for_equals() -> None:
+    p, q = torch.tensor([0.3]), torch.tensor([-0.4])
+    a, b = torch.sigmoid(p).item(), torch.sigmoid(q).item()
+    expected = a * math.log(a / b) + (1 - a) * math.log((1 - a) / (1 - b))
+    assert float(bernoulli_kl(p, q)) == pytest.approx(expected, rel=1e-5)
+    assert float(bernoulli_kl(p, p)) == pytest.approx(0, abs=1e-7)
+    assert torch.isfinite(bernoulli_kl(torch.tensor([80.0]), torch.tensor([-80.0])))
+
+
+TERMS = {"adversary": 0.5, "sparsity": 0.1, "independence": 0.2, "consistency": 0.3}
+
+
+@pytest.mark.parametrize("terms", [{}, *({name: weight} for name, weight in TERMS.items()), TERMS])
+def test_each_term_is_switched_by_its_weight(terms: dict[str, float]) -> None:
+    torch.manual_seed(0)
+    loss, found = causal_loss(CausalHead(D), *batch(), weights=LossWeights(**terms))
+    if "adversary" in terms:
+        assert 0 <= found.pop("adversary accuracy") <= 1
+    assert set(found) == {"verdict", *terms}
+    assert float(loss) == pytest.approx(sum(found.values()), rel=1e-5)
+
+
+def test_adversary_learns_while_the_mask_works_against_it() -> None:
+    torch.manual_seed(0)
+    x, y = batch()
+    x[:, 0] += 3 * y
+    head = CausalHead(D)
+    # The mask's output layer starts at zero, so that only its bias sees a gradient at first: start it elsewhere.
+    torch.nn.init.normal_(head.mask.mlp[2].weight, std=0.1)
+    head.eval()
+    causal_loss(head, x, y, weights=LossWeights(adversary=1.0))[0].backward()
+    assert head.adversary[0].weight.grad.abs().sum() > 0
+    plain = torch.nn.functional.binary_cross_entropy_with_logits(head.guess(head(x).non_causal), y)
+    towards_adversary = torch.autograd.grad(plain, head.mask.mlp[2].bias)[0]
+    # The verdict's weights are still 0, so the mask sees nothing but the adversary.
+    assert torch.allclose(head.mask.mlp[2].bias.grad, -towards_adversary, atol=1e-6)
+
+
+def test_gradients_reach_every_parameter() -> None:
+    torch.manual_seed(0)
+    head = CausalHead(D)
+    torch.nn.init.normal_(head.verdict.weight)
+    torch.nn.init.normal_(head.mask.mlp[2].weight)
+    causal_loss(head, *batch(), weights=LossWeights(**TERMS))[0].backward()
+    for name, parameter in head.named_parameters():
+        assert torch.isfinite(parameter.grad).all(), name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+# Head -----------------------------------------------------------------------------------------------------------------
+
+
+def test_causal_and_non_causal_parts_share_the_standardised_embedding() -> None:
+    head = random_head()
+    out = head(embeddings())
+    assert torch.allclose(out.causal + out.non_causal, (embeddings() - head.shift) / head.scale, atol=1e-5)
+    assert ((out.mask > 0) & (out.mask < 1)).all()
+    assert out.mask.std(0).max() > 0.01  # the mask is a function of the picture
+
+
+def test_direction_and_offset_are_the_logit() -> None:
+    head = random_head()
+    out = head(embeddings())
+    exact = (head.direction(out.mask) * embeddings()).sum(1) + head.offset(out.mask)
+    assert torch.allclose(exact, out.logit, atol=1e-4)
+
+
+def test_only_the_causal_part_is_judged() -> None:
+    head = random_head()
+    out = head(embeddings())
+    assert torch.allclose(head.score(out.causal), out.logit)
+    with torch.no_grad():
+        head.adversary[0].weight.add_(5)
+    assert torch.equal(head(embeddings()).logit, out.logit)
+
+
+def test_unmasked_is_a_linear_probe() -> None:
+    head = random_head(masked=False)
+    out = head(embeddings())
+    assert torch.equal(out.mask, torch.ones(5, D))
+    assert not out.non_causal.any()
+    a, b = embeddings()[:1], embeddings()[1:2]
+    assert torch.allclose(head((a + b) / 2).logit, (head(a).logit + head(b).logit) / 2, atol=1e-5)
+
+
+def test_a_selection_is_exact_and_the_same_for_every_picture_in_half_precision_too() -> None:
+    head = CausalHead(D, hidden=0).eval()
+    passing = torch.arange(D) % 3 == 0
+    head.mask.select(passing)
+    assert torch.equal(head.half().float()(embeddings()).mask, passing.float().expand(5, D))
+
+
+def test_standardises_by_the_training_set() -> None:
+    head = CausalHead(D)
+    head.standardise_by(embeddings(200), torch.full((3, D), 2.0))
+    E = (embeddings(200) - head.shift) / head.scale
+    assert E.mean(0).abs().max() < 1e-5
+    assert torch.allclose(E.std(0), torch.ones(D), atol=1e-4)
+    assert torch.equal(head.patch_shift, torch.full((D,), 2.0))
+    head.standardise_by(torch.ones(4, D))
+    assert torch.isfinite(head(torch.ones(1, D)).logit).all()  # a channel that never changes divides by no zero
+
+
+def test_temperature_of_the_end_is_the_default_and_is_stored() -> None:
+    head = random_head()
+    head.tau.fill_(0.3)
+    x = embeddings()
+    assert torch.equal(head(x).mask, head(x, tau=0.3).mask)
+    assert not torch.allclose(head(x).mask, head(x, tau=1.0).mask)
+    assert float(head.state_dict()["tau"]) == pytest.approx(0.3)
