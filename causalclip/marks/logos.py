@@ -1,0 +1,100 @@
+"""Marks with words and logos: a template each, in a corner, scaled with the picture's width."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import cv2
+import numpy as np
+from safetensors.numpy import load_file
+
+from causalclip.marks.mark import Box
+from causalclip.marks.matching import correlate
+from causalclip.paths import shipped_folder
+
+TEMPLATES = shipped_folder("assets") / "marks" / "templates.safetensors"  # fitted by scripts/mark_templates.py
+SCALES = tuple(1.04**step for step in range(-5, 6))  # of a mark against its usual size
+SLACK = 0.3  # of a mark's height: how far it may be from its place
+SURE = 0.75  # least score, of at most 2
+COARSE = 1 / 2  # of a template, for the glance
+GLANCE = 0.35  # correlation of grey values alone, below which a place is not looked at closely
+CLOSE = 2  # px around the best place of the grey values, where it is looked closely
+LEAST = 40  # px: a narrower mark cannot be told from chance
+NOWHERE: Box = (0, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Logo:
+    """width, across, down: of the mark, and its distance from the sides of its corner, in widths of the picture."""
+
+    template: str
+    generator: str
+    corner: Literal["bottom right", "bottom left", "top left"]
+    width: float
+    across: float
+    down: float
+    edited: bool = False
+
+
+LOGOS = (
+    Logo("doubao", "Doubao", "bottom right", 0.1572, 0.0166, 0.0200),
+    Logo("jimeng", "Jimeng", "bottom right", 0.1953, 0.0322, 0.0322),
+    Logo("jimeng-pill", "Jimeng", "top left", 0.1630, 0.0222, 0.0222),
+    Logo("meta", "Meta AI", "bottom left", 0.0859, 0.0391, 0.0383),
+    Logo("samsung-it", "Samsung Galaxy AI", "bottom left", 0.3075, 0.0166, 0.0129, edited=True),
+)
+
+
+@lru_cache(maxsize=128)
+def template_at(name: str, scale: float) -> np.ndarray:
+    """A template at one of SCALES, float32 [H, W] of 0 to 1."""
+    part = load_file(TEMPLATES)[name].astype(np.float32) / 255
+    return cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+
+
+def find_logos(grey: np.ndarray) -> list[tuple[Logo, float, Box]]:
+    """Logo, score and box of every mark in float32 [H, W] of 0 to 255."""
+    looked = ((logo, *_look(grey, logo)) for logo in LOGOS)
+    return [(logo, score, box) for logo, score, box in looked if score >= SURE]
+
+
+def _look(grey: np.ndarray, logo: Logo) -> tuple[float, Box]:
+    """Looks for a mark at its place, in a copy of the corner in which a mark of the usual size is as wide as its
+    template; returns the best score and its box."""
+    height, width = template_at(logo.template, 1.0).shape
+    usual = logo.width * grey.shape[1]
+    if usual < LEAST:
+        return 0.0, NOWHERE
+    zoom, slack = width / usual, SLACK * usual * height / width
+    reach = (logo.across * grey.shape[1] + usual) * SCALES[-1] + slack
+    depth = (logo.down * grey.shape[1] + usual * height / width) * SCALES[-1] + slack
+    left = 0 if "left" in logo.corner else max(0, round(grey.shape[1] - reach))
+    top = 0 if "top" in logo.corner else max(0, round(grey.shape[0] - depth))
+    corner = grey[top : top + round(depth), left : left + round(reach)]
+    if min(corner.shape) * zoom * COARSE < 1:
+        return 0.0, NOWHERE
+    region = cv2.resize(corner, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR)
+    coarse = cv2.resize(region, None, fx=COARSE, fy=COARSE, interpolation=cv2.INTER_AREA)
+    best: tuple[float, Box] = (0.0, NOWHERE)
+    for scale in SCALES:
+        glance = template_at(logo.template, scale * COARSE)
+        if coarse.shape[0] < glance.shape[0] or coarse.shape[1] < glance.shape[1]:
+            continue
+        if cv2.matchTemplate(coarse, glance, cv2.TM_CCOEFF_NORMED).max() < GLANCE:
+            continue
+        template = template_at(logo.template, scale)
+        down, right = template.shape
+        x, y = logo.across * grey.shape[1] * scale * zoom, logo.down * grey.shape[1] * scale * zoom
+        x0 = round((x if "left" in logo.corner else region.shape[1] - x - right) - slack * zoom)
+        y0 = round((y if "top" in logo.corner else region.shape[0] - y - down) - slack * zoom)
+        x0, y0 = max(0, x0), max(0, y0)
+        place = region[y0 : y0 + down + round(2 * slack * zoom), x0 : x0 + right + round(2 * slack * zoom)]
+        if place.shape[0] < down or place.shape[1] < right:
+            continue
+        near = cv2.minMaxLoc(cv2.matchTemplate(place, template, cv2.TM_CCOEFF_NORMED))[3]
+        x1, y1 = max(0, near[0] - CLOSE), max(0, near[1] - CLOSE)
+        score, across, below = correlate(place[y1 : y1 + down + 2 * CLOSE, x1 : x1 + right + 2 * CLOSE], template)
+        if score > best[0]:
+            at = left + (x0 + x1 + across) / zoom, top + (y0 + y1 + below) / zoom
+            best = score, (round(at[0]), round(at[1]), round(at[0] + right / zoom), round(at[1] + down / zoom))
+    return best

@@ -1,0 +1,50 @@
+"""Whether a template stands at a place of a picture: normalised correlation of grey values and of gradient sizes."""
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+SMOOTH = 6  # polynomials of degree 2 in x and y: what a background may be under a mark
+
+
+@lru_cache(maxsize=64)
+def polynomials(height: int, width: int) -> np.ndarray:
+    """An orthonormal basis [height * width, 6] of 1, x, y, x², xy, y²."""
+    x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y]).reshape(SMOOTH, -1)
+    return np.linalg.qr(terms.T)[0].astype(np.float32)
+
+
+def gradient(grey: np.ndarray) -> np.ndarray:
+    """The size of the Sobel gradient of float32 [H, W]."""
+    return np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0, ksize=3), cv2.Sobel(grey, cv2.CV_32F, 0, 1, ksize=3))
+
+
+def correlate(region: np.ndarray, template: np.ndarray) -> tuple[float, int, int]:
+    """The best place of a template in a region, both float32 [H, W].
+
+    Returns the score, 0 to 2, and x and y of the template's corner. The score is the correlation of grey values,
+    without what a smooth background explains, and that of gradient sizes: the first alone is high on any bright blob,
+    the second on any outline.
+    """
+    height, width = template.shape
+    basis = polynomials(height, width)
+    windows = _windows(region, height, width)
+    grey = _unit(windows - (windows @ basis) @ basis.T)
+    flat = template.reshape(1, -1)
+    wanted = _unit(flat - (flat @ basis) @ basis.T)
+    edges = _windows(gradient(region), height, width)
+    outline = gradient(template).reshape(1, -1)
+    score = (grey @ wanted.T + _unit(edges - edges.mean(1, keepdims=True)) @ _unit(outline - outline.mean()).T)[:, 0]
+    best, across = int(np.argmax(score)), region.shape[1] - width + 1
+    return float(score[best]), best % across, best // across
+
+
+def _windows(region: np.ndarray, height: int, width: int) -> np.ndarray:
+    return np.lib.stride_tricks.sliding_window_view(region, (height, width)).reshape(-1, height * width)
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    """Rows of length 1; flat ones stay near 0, so that noise is no mark."""
+    return rows / (np.linalg.norm(rows, axis=1, keepdims=True) + 1e-3 * rows.shape[1] ** 0.5)

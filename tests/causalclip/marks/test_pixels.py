@@ -1,0 +1,120 @@
+"""Marks on pixels: each is found where it is stamped, in what a picture goes through, and nowhere else."""
+
+import io
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+from causalclip.marks.dalle import COLOURS
+from causalclip.marks.dwtdct import payloads
+from causalclip.marks.gemini import star
+from causalclip.marks.logos import LOGOS, Logo, template_at
+from causalclip.marks.pixels import find_marks
+from tests.makers.watermarks import embed
+
+
+def photograph(width: int = 1248, height: int = 832) -> np.ndarray:
+    return cv2.resize(skimage.data.coffee(), (width, height), interpolation=cv2.INTER_AREA)
+
+
+def stamp(pixels: np.ndarray, opacity: np.ndarray, x: int, y: int, *, much: float) -> np.ndarray:
+    """White, half transparent, at x and y."""
+    out = pixels.astype(np.float32)
+    height, width = opacity.shape
+    alpha = much * opacity[..., None]
+    out[y : y + height, x : x + width] = 255 * alpha + (1 - alpha) * out[y : y + height, x : x + width]
+    return np.round(out).astype(np.uint8)
+
+
+def starred(pixels: np.ndarray, size: int, margin: int, much: float = 0.5) -> np.ndarray:
+    height, width = pixels.shape[:2]
+    return stamp(pixels, star(size), width - margin - size, height - margin - size, much=much)
+
+
+def saved(pixels: np.ndarray, quality: int, **settings: int) -> np.ndarray:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality, **settings)
+    return np.asarray(Image.open(file))
+
+
+def names(pixels: np.ndarray) -> list[str]:
+    return [mark.generator for mark in find_marks(pixels)]
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "size", "margin"),
+    [(1248, 832, 48, 32), (1024, 1024, 48, 32), (2048, 2048, 96, 64), (2816, 1536, 48, 96), (1408, 768, 48, 32)],
+)
+def test_gemini_star_is_boxed_in_every_layout(width: int, height: int, size: int, margin: int) -> None:
+    marks = find_marks(starred(photograph(width, height), size, margin))
+    assert [(mark.generator, mark.kind, mark.certainty) for mark in marks] == [("Gemini", "visible mark", "claim")]
+    x, y = width - margin - size, height - margin - size
+    assert np.abs(np.array(marks[0].box) - (x, y, x + size, y + size)).max() <= 2
+
+
+@pytest.mark.parametrize("width", [800, 400])
+def test_gemini_star_survives_shrinking_and_jpeg(width: int) -> None:
+    pixels = starred(photograph(), 48, 32)
+    small = cv2.resize(pixels, (width, round(width * 832 / 1248)), interpolation=cv2.INTER_AREA)
+    assert names(saved(small, 75)) == ["Gemini"]
+
+
+def test_a_star_elsewhere_is_no_mark() -> None:
+    pixels = photograph()
+    assert not names(stamp(pixels, star(48), 300, 200, much=0.5))
+    assert not names(stamp(pixels, star(48), 1248 - 32 - 48, 32, much=0.5))  # the top right corner
+
+
+def test_gemini_star_is_found_on_a_picture_inside_another() -> None:
+    page = np.full((1400, 1900, 3), 250, dtype=np.uint8)
+    page[300:1132, 200:1448] = starred(photograph(), 48, 32)
+    assert not find_marks(page)
+    (mark,) = find_marks(page, inside=(200, 300, 1448, 1132))
+    assert mark.box
+    assert abs(mark.box[0] - (200 + 1248 - 80)) <= 2
+
+
+@pytest.mark.parametrize("logo", LOGOS, ids=lambda logo: logo.template)
+def test_every_logo_is_found_at_its_place(logo: Logo) -> None:
+    pixels = photograph(1280, 1280) // 2
+    template = template_at(logo.template, 1.0)
+    zoom = logo.width * 1280 / template.shape[1]
+    part = cv2.resize(template, None, fx=zoom, fy=zoom)
+    x, y = round(logo.across * 1280), round(logo.down * 1280)
+    left = x if "left" in logo.corner else 1280 - x - part.shape[1]
+    top = y if "top" in logo.corner else 1280 - y - part.shape[0]
+    marks = find_marks(saved(stamp(pixels, part, left, top, much=0.6), 80))
+    assert [(mark.generator, mark.edited) for mark in marks] == [(logo.generator, logo.edited)]
+
+
+def test_dalle_bar_is_found_and_other_colours_are_not() -> None:
+    pixels = photograph(1024, 1024)
+    for at, colour in enumerate(COLOURS):
+        pixels[-16:, 944 + 16 * at : 960 + 16 * at] = colour
+    assert names(saved(pixels, 90)) == ["DALL-E 2"]
+    pixels[-16:, 944:] = pixels[-16:, 944:][:, ::-1]
+    assert not names(pixels)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("offset", [0.5, 128.0])
+@pytest.mark.parametrize("name", list(payloads()))
+def test_watermarks_are_read_in_every_way_of_writing(name: str, offset: float, swapped: bool) -> None:
+    marked = embed(skimage.data.astronaut(), payloads()[name], offset=offset, swapped=swapped)
+    for pixels in (marked, saved(marked, 95, subsampling=0)):
+        (mark,) = find_marks(pixels)
+        assert (mark.generator, mark.kind, mark.box) == (name, "invisible mark", None)
+
+
+def test_photographs_bear_no_mark() -> None:
+    for picture in (skimage.data.astronaut(), skimage.data.coffee(), skimage.data.chelsea(), skimage.data.rocket()):
+        for width in (224, 640, 1600):
+            assert not names(cv2.resize(picture, (width, round(width * picture.shape[0] / picture.shape[1]))))
+
+
+def test_tiny_flat_and_narrow_pictures_bear_no_mark() -> None:
+    for height, width in ((1, 1), (32, 32), (3, 4000), (4000, 3), (300, 300)):
+        assert not names(np.full((height, width, 3), 255, dtype=np.uint8))
