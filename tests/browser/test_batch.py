@@ -1,18 +1,17 @@
 """The Batch tab as a journalist meets it: rows that say what Detect says, and open."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Dialog, Page, expect
+from playwright.sync_api import Page, expect
 
 import app
-from causalclip.pictures.archives import MAX_PICTURES
-from tests.browser.conftest import PATIENCE, Open, open_tab, serious
-from tests.makers.detectors import Held, tiny_detector
+from tests.browser.conftest import Open, open_tab, serious
+from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 from ui.batch import tab
+
+pytestmark = pytest.mark.full
 
 
 @pytest.mark.parametrize(("width", "dark"), [(390, False), (1440, True)], ids=["phone, light", "desk, dark"])
@@ -75,29 +74,6 @@ def test_a_batch_starts_when_it_is_given_and_goes_with_its_files(open_page: Open
     expect(page.locator("#batch-start")).to_be_disabled()
 
 
-def test_who_leaves_a_batch_that_is_going_on_is_asked_first(
-    open_page: Open, serve: Callable[[Any], str], files: dict[str, Path]
-) -> None:
-    """A reload loses it."""
-    asked: list[str] = []
-
-    def leave(dialog: Dialog) -> None:
-        asked.append(dialog.type)
-        dialog.accept()
-
-    page = open_page(serve(Held()))
-    page.on("dialog", leave)
-    open_tab(page, "Batch")
-    page.locator("#batch-files input[type=file]").set_input_files(files["photo.jpg"])
-    page.locator("#batch-status progress").wait_for()
-    page.reload()
-    assert asked == ["beforeunload"]
-    page.locator("html[data-renames]").wait_for(state="attached")
-    open_tab(page, "Explore")
-    page.reload()
-    assert asked == ["beforeunload"]
-
-
 def test_a_folder_is_taken_in_portions_and_rows_are_filtered(
     open_page: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,21 +123,3 @@ def drop(page: Page, place: str, path: Path) -> None:
     mouse = page.context.new_cdp_session(page)
     for kind in ("dragEnter", "dragOver", "drop"):
         mouse.send("Input.dispatchDragEvent", {"type": kind, **at, "data": held})
-
-
-def test_a_folder_of_two_hundred_pictures_is_dropped(open_page: Open, tmp_path: Path) -> None:
-    (tmp_path / "inner").mkdir()
-    for number in range(MAX_PICTURES):
-        pixels = photo(64, 64)
-        pixels[:8, :8] = number
-        folder = tmp_path / "inner" if number % 2 else tmp_path
-        (folder / f"{number}.png").write_bytes(encode(pixels, "PNG"))
-    (tmp_path / "notes.txt").write_text("no picture")
-    page = open_page()
-    open_tab(page, "Batch")
-    drop(page, "#batch-files", tmp_path)
-    taken = f"{MAX_PICTURES} of {MAX_PICTURES + 1} files are taken."
-    expect(page.locator("#batch-folder")).to_contain_text(taken, timeout=5 * PATIENCE)
-    expect(page.locator("#batch-table tbody tr")).to_have_count(MAX_PICTURES, timeout=5 * PATIENCE)
-    page.locator("#batch-table tbody img").first.wait_for()
-    expect(page.locator("#batch-status progress")).to_have_attribute("max", f"{2 * MAX_PICTURES}")

@@ -10,6 +10,8 @@ from tests.browser.conftest import Open, open_tab
 from tests.browser.test_detect import give, verdict
 from tests.makers.pictures import encode, photo
 
+pytestmark = pytest.mark.full
+
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> dict[str, Path]:

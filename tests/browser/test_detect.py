@@ -2,20 +2,15 @@
 
 import hashlib
 import re
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, FileChooser, FilePayload, Page, expect
+from playwright.sync_api import Browser, BrowserContext, FileChooser, Page, expect
 
 import app
-from causalclip.evidence.examination import conclude
-from causalclip.report.card import UNCHECKED
 from tests.browser.conftest import COLOURS, MOMENT, PATIENCE, Open, serious, sizes, themes, until
-from tests.makers.detectors import inconclusive_detector
-from ui.detect import tab
 
 Serve = Callable[[Any], str]
 VERDICTS = ("Likely generated", "Inconclusive", "Likely not generated")
@@ -116,6 +111,7 @@ def test_from_a_picture_to_verdict_and_maps(judged: Page) -> None:
     expect(facts).to_contain_text("tiny, revision test")
 
 
+@pytest.mark.full
 def test_details_open_on_demand_and_opacity_redraws_the_maps(open_page: Open, files: dict[str, Path]) -> None:
     page = open_page()
     give(page, files["photo.jpg"])
@@ -152,6 +148,7 @@ def test_a_broken_file_is_explained_and_nothing_old_stays(open_page: Open, files
     assert verdict(page) in VERDICTS
 
 
+@pytest.mark.full
 def test_a_heic_is_judged_and_shown(open_page: Open, files: dict[str, Path]) -> None:
     """Browsers do not show HEIC: what was decoded stands in the field instead."""
     page = open_page()
@@ -166,25 +163,6 @@ def test_file_names_stay_in_the_browser(judged: Page, uploads: Path) -> None:
     assert list(uploads.rglob("picture.jpg"))
     assert not list(uploads.rglob("*ministry*")), list(uploads.rglob("*ministry*"))
     assert "ministry" not in judged.content()
-
-
-def test_a_file_name_without_an_ending_stays_there_too(open_page: Open, files: dict[str, Path], uploads: Path) -> None:
-    """All of it could be taken for one."""
-    page, data = open_page(), files["photo.jpg"].read_bytes()
-    given: FilePayload = {"name": "my-source-in-parliament", "mimeType": "", "buffer": data}
-    page.locator("#picture input[type=file]").set_input_files(given)
-    assert verdict(page) in VERDICTS
-    assert list(uploads.rglob("picture"))
-    assert not [path for path in uploads.rglob("*") if "parliament" in path.name]
-
-
-def test_an_example_is_judged(open_page: Open) -> None:
-    page = open_page()
-    examples = page.locator("#examples button")
-    assert examples.count() >= 6
-    examples.last.click()
-    assert verdict(page) in VERDICTS
-    expect(page.locator("#facts")).to_contain_text("512 × 512 pixels, PNG")
 
 
 def test_by_keyboard_alone(open_page: Open, files: dict[str, Path]) -> None:
@@ -209,6 +187,7 @@ def test_by_keyboard_alone(open_page: Open, files: dict[str, Path]) -> None:
     page.locator("#regions table").wait_for()
 
 
+@pytest.mark.full
 def test_the_file_chooser_opens_by_keyboard(open_page: Open, files: dict[str, Path]) -> None:
     page = open_page()
     chosen: list[FileChooser] = []
@@ -254,14 +233,7 @@ def test_on_a_phone_the_verdict_is_on_the_first_screen(judged: Page) -> None:
     assert folded["height"] < 120
 
 
-def test_what_to_do_stands_above_the_map_and_in_the_second_screen_of_a_phone(judged: Page) -> None:
-    page = judged
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.evaluate("window.scrollTo(0, 0)")
-    assert top(page, "#steps h2") < 2 * 844
-    assert top(page, "#steps") < top(page, "#causal-map")
-
-
+@pytest.mark.full
 def test_picture_and_sentence_are_copied(judged: Page, files: dict[str, Path]) -> None:
     page = judged
     page.locator(".cc-copy-text").click()
@@ -273,44 +245,7 @@ def test_picture_and_sentence_are_copied(judged: Page, files: dict[str, Path]) -
     assert page.evaluate("navigator.clipboard.read().then(([item]) => item.types)") == ["image/png"]
 
 
-def test_the_picture_stays_beside_a_long_result(judged: Page) -> None:
-    page = judged
-    page.set_viewport_size({"width": 1280, "height": 900})
-    page.evaluate("window.scrollTo(0, 900)")
-    page.wait_for_function("window.scrollY > 500")
-    expect(page.locator("#picture img")).to_be_in_viewport(ratio=0.9)
-
-
-def test_an_inconclusive_picture_gets_next_steps_and_a_magnifier(
-    open_page: Open, serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By keyboard, too: the card is written again behind the verdict, and the place in it is kept."""
-    go_on = threading.Event()
-    monkeypatch.setattr(tab, "conclude", lambda *given, **told: go_on.wait(300) and conclude(*given, **told))
-    page = open_page(serve(inconclusive_detector()))
-    page.locator("#sample").wait_for()
-    page.locator("#examples button").first.click()
-    assert verdict(page) == "Inconclusive"
-    expect(page.locator("#sample")).to_be_hidden()
-    expect(page.locator("#steps li a[target]").first).to_have_attribute("rel", "noopener noreferrer")
-    page.locator(".cc-magnify").focus()
-    expect(page.locator("#status")).to_contain_text(UNCHECKED)
-    expect(page.locator("#checking")).to_contain_text("of 8 copies of the picture are judged. So far: ")
-    page.locator("#checking progress").wait_for()
-    go_on.set()
-    expect(page.locator("#status")).not_to_contain_text(UNCHECKED)
-    expect(page.locator("#checking progress")).to_have_count(0)
-    expect(page.locator(".cc-magnify")).to_be_focused()
-    page.keyboard.press("Enter")
-    lens = page.locator("dialog.cc-lens")
-    lens.locator("img").wait_for()
-    wide = lens.locator("img").evaluate("i => i.width")
-    page.keyboard.press("+")
-    assert lens.locator("img").evaluate("i => i.width") > 1.4 * wide
-    page.keyboard.press("Escape")
-    expect(lens).to_have_count(0)
-
-
+@pytest.mark.full
 def test_a_picture_comes_from_a_phones_camera(
     new_context: Callable[..., BrowserContext], tiny_app: str, files: dict[str, Path]
 ) -> None:
@@ -326,6 +261,7 @@ def test_a_picture_comes_from_a_phones_camera(
     expect(camera).to_be_hidden()
 
 
+@pytest.mark.full
 def test_a_missing_model_is_said_on_the_page(open_page: Open) -> None:
     from causalclip.clip.weights import WeightsMissing
 

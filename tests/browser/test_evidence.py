@@ -1,18 +1,18 @@
 """What a journalist does: from an upload to a report in hand, and many pictures at once."""
 
-import io
 import json
-import zipfile
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Open, open_tab, serious, sizes
+from tests.browser.conftest import Open
 from tests.browser.test_detect import give, overflow, verdict
 from tests.makers.metadata_files import exif_block, jpeg_exif
 from tests.makers.pictures import encode, photo
 from tests.makers.signing import created, make_authority, sign
+
+pytestmark = pytest.mark.full
 
 EVIL = b"<script>document.title='taken'</script>"
 
@@ -87,49 +87,3 @@ def many(tmp_path: Path) -> list[Path]:
     (tmp_path / "broken.jpg").write_bytes(encode(photo(320, 240), "JPEG")[:900])
     (tmp_path / "=cmd.png").write_bytes(encode(photo(200, 300), "PNG"))
     return [tmp_path / name for name in ("one.jpg", "broken.jpg", "=cmd.png")]
-
-
-def test_batch_with_a_bad_file(open_page: Open, many: list[Path]) -> None:
-    page = open_page()
-    open_tab(page, "Batch")
-    page.locator("#batch-files input[type=file]").set_input_files(many)
-    expect(page.locator("#batch-files")).to_contain_text("broken")
-    expect(page.locator("#batch-status")).to_contain_text("2 examined, 1 could not be")
-    table = page.locator("#batch-table")
-    expect(table).to_contain_text("Not examined")
-    expect(table).to_contain_text("cut short or damaged")
-    expect(page.locator("#batch-stop")).to_be_hidden()
-    names = table.locator("tbody th")
-    assert {n.split(".")[0] for n in names.all_inner_texts()} == {"one", "broken", "=cmd"}
-    table.get_by_role("button", name="File", exact=True).press("Enter")
-    assert [n.split(".")[0] for n in names.all_inner_texts()] == ["=cmd", "broken", "one"]
-    table.get_by_role("button", name="File", exact=True).press("Enter")
-    assert [n.split(".")[0] for n in names.all_inner_texts()] == ["one", "broken", "=cmd"]
-    with page.expect_download() as download:
-        page.locator("#batch-csv").click()
-    text = Path(download.value.path()).read_text(encoding="utf-8-sig")
-    assert len(text.splitlines()) == 4
-    assert "\n=" not in text.replace(",=", "\n=")
-    with page.expect_download() as download:
-        page.locator("#batch-zip").click()
-    with zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes())) as archive:
-        assert len([n for n in archive.namelist() if n.endswith(".html")]) == 3  # and the summary
-
-
-def test_evidence_is_accessible_and_fits(open_page: Open, claiming: Path, many: list[Path]) -> None:
-    page = open_page(width=390, dark=True)
-    give(page, claiming)
-    expect(page.locator("#causal-map img")).to_be_attached()
-    page.locator("#causal-map").scroll_into_view_if_needed()  # far down on a phone, a picture waits to be loaded
-    concluded(page)
-    for summary in page.locator("#provenance summary").all():
-        summary.click()
-    for width in sizes(page, (1440, False), (390, True)):
-        assert overflow(page) <= 0, width
-        assert not serious(page), width
-    open_tab(page, "Batch")
-    page.locator("#batch-files input[type=file]").set_input_files(many)
-    expect(page.locator("#batch-status")).to_contain_text("could not be")
-    for width in sizes(page, (390, True), (1440, False)):
-        assert overflow(page) <= 0, width
-        assert not serious(page), width

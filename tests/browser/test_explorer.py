@@ -8,6 +8,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open, open_tab, serious, sizes
 
+pytestmark = pytest.mark.full
+
 BEYOND = """() => [...document.querySelectorAll(".cc-pane *, .cc-settings *")].filter(
   (e) => e.checkVisibility() && !e.closest(".image-container") && !e.closest(".cc-wide")
     && e.getBoundingClientRect().right > document.documentElement.clientWidth + 1
@@ -45,28 +47,6 @@ def test_two_pictures_side_by_side(open_page: Open, files: dict[str, Path], tmp_
     held = np.load(tmp_path / "maps.npz")
     added = held["view_channels"].sum() + held["view_bias"].sum() + held["rest"]
     assert float(added) == pytest.approx(float(held["logit"]), abs=1e-4)
-
-
-def test_one_channel_and_removal(open_page: Open, files: dict[str, Path]) -> None:
-    """Of which nothing stays beside a broken file."""
-    page = open_page()
-    open_tab(page, "Explore")
-    explore(page, "explore-a", files["photo.jpg"])
-    before = source(page)
-    choose(page, "explore-a-channel", "no.")
-    expect(page.locator("#explore-a-map img").first).not_to_have_attribute("src", before)
-    expect(page.locator("#explore-a-removal")).to_contain_text("No channel is removed")
-    slider = page.locator("#explore-count input[type=range]")
-    slider.focus()
-    for _ in range(3):
-        slider.press("ArrowRight")
-    slider.dispatch_event("pointerup")
-    expect(page.locator("#explore-a-removal")).to_contain_text("Without the 3 channels that push hardest")
-    page.locator("#explore-a").get_by_role("button", name="Remove Image").click()
-    expect(page.locator("#explore-a-map")).to_be_hidden()
-    page.locator("#explore-a input[type=file]").set_input_files(files["broken.jpg"])
-    expect(page.locator("#explore-a-answer")).to_contain_text("cut short or damaged")
-    expect(page.locator("#explore-a-map")).to_be_hidden()
 
 
 def test_the_mask_and_a_slider_as_long_as_the_axis(open_page: Open, files: dict[str, Path]) -> None:

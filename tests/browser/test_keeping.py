@@ -21,6 +21,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keeper]:
         yield app
 
 
+@pytest.mark.full
 def test_upload_and_drawings_are_deleted_while_the_page_is_open(
     open_page: Open, files: dict[str, Path], served: Keeper
 ) -> None:
@@ -40,6 +41,7 @@ def test_upload_and_drawings_are_deleted_while_the_page_is_open(
     verdict(page)
 
 
+@pytest.mark.full
 def test_all_goes_when_the_server_is_stopped(open_page: Open, files: dict[str, Path], served: Keeper) -> None:
     page = open_page(served.address)
     give(page, files["photo.jpg"])

@@ -53,6 +53,7 @@ def test_every_tab_has_its_picture_and_its_answer_in_the_same_place(open_page: O
         assert len(lefts) == 1, width
 
 
+@pytest.mark.full
 def test_what_was_measured(open_page: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measured, "BENCHMARKS", write_reports(tmp_path))
     page = open_page(width=390)
@@ -81,7 +82,7 @@ def violations(page: Page) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("width", "dark"), [(390, False), (1280, True)], ids=["phone, first light", "desk, first dark"]
+    ("width", "dark"), [(390, False), pytest.param(1280, True, marks=pytest.mark.full)], ids=["phone", "desk"]
 )
 def test_results_on_every_tab(open_page: Open, whole_app: str, files: dict[str, Path], width: int, dark: bool) -> None:
     page = open_page(whole_app, width=width, dark=dark)
@@ -116,27 +117,3 @@ def test_results_on_every_tab(open_page: Open, whole_app: str, files: dict[str, 
     open_tab(page, "How good is it?")
     page.locator("#measured section").first.wait_for()
     assert violations(page) == []
-
-
-# The tabs that do not fit have been moved into the menu.
-SETTLED = """() => {
-  const tabs = [...document.querySelectorAll("[role=tablist] > [role=tab]")].filter((tab) => tab.checkVisibility());
-  return tabs.length && tabs.every((tab) => tab.getBoundingClientRect().right <= innerWidth);
-}"""
-
-
-def test_on_a_phone_tabs_are_one_tap_away_and_arrows_of_folds_stand_in_line(open_page: Open) -> None:
-    """Of a fold whose name takes two lines, too: its arrow once touched the edge."""
-    page = open_page(width=390)
-    arrows = page.locator(".label-wrap .icon").filter(visible=True)
-    rights = arrows.evaluate_all("icons => icons.map((icon) => Math.round(icon.getBoundingClientRect().right))")
-    assert len(rights) > 1
-    assert len(set(rights)) == 1
-    page.wait_for_function(SETTLED)
-    names = ["Detect", "Batch", "Explore", "How good is it?"]
-    visible = [name for name in names if page.get_by_role("tab", name=name).is_visible()]
-    if len(visible) < len(names):
-        page.locator(".overflow-menu > button").first.click()
-    for name in names:
-        tab = page.get_by_role("tab", name=name).or_(page.locator(".overflow-dropdown").get_by_text(name))
-        expect(tab.filter(visible=True).first).to_be_in_viewport()

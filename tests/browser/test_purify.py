@@ -16,6 +16,8 @@ from tests.makers.models import hub_folders
 from tests.makers.purifiers import tiny_models
 from ui.purify.examples import PREPARED
 
+pytestmark = pytest.mark.full
+
 
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -68,22 +68,6 @@ def test_three_pictures_in_a_row_and_only_the_last_is_answered(
     assert "320 × 240" not in seen
 
 
-def test_who_waits_is_told_how_many_are_before(open_page: Open, serve: Callable[[Any], str], three: list[Path]) -> None:
-    """By a click on an example while somebody else's picture is looked at."""
-    detector = Held()
-    address = serve(detector)
-    other, page = open_page(address), open_page(address)
-    replace(other, three[0])
-    assert detector.begun.wait(HANGS)
-    page.evaluate(WATCH)
-    page.locator("#examples button").first.click()
-    expect(page.locator("#status")).to_contain_text("Waiting, 1 before you")
-    detector.let.set()
-    expect(page.locator("#facts")).to_contain_text("pixels")
-    seen = " ".join(page.evaluate("window.seen"))
-    assert seen.index("Looking at the picture") < seen.index("Waiting, 1 before you")
-
-
 class LateCheck(Held):
     """One that answers at once; whether that survives is known only after `let` is set."""
 
@@ -140,19 +124,7 @@ def test_no_old_answer_stands_beside_a_new_picture_while_the_line_is_slow(
     expect(page.get_by_role("heading", name="The picture is on its way")).to_be_hidden()
 
 
-def test_the_page_says_at_once_that_an_example_is_on_its_way(open_page: Open) -> None:
-    """The server may take long until it has heard of it."""
-    page = open_page()
-    line = SlowLine(page)
-    page.locator("#examples button").first.click()
-    expect(page.get_by_role("heading", name="The picture is on its way")).to_be_visible()
-    expect(page.locator("#status h2")).to_be_hidden()
-    expect(page.locator("#spoken")).to_contain_text("The picture is on its way")
-    line.go()
-    expect(page.locator("#facts")).to_contain_text("pixels")
-    expect(page.get_by_role("heading", name="The picture is on its way")).to_be_hidden()
-
-
+@pytest.mark.full
 def test_after_an_upload_that_failed_the_page_is_as_before(open_page: Open, files: dict[str, Path]) -> None:
     page = open_page()
     sent: list[Route] = []
@@ -182,26 +154,7 @@ def test_a_removed_picture_stays_removed(open_page: Open, serve: Callable[[Any],
     expect(page.locator("#status h2")).to_contain_text("No picture yet")
 
 
-def test_three_pictures_in_a_row_in_both_panes_of_explore(
-    open_page: Open, serve: Callable[[Any], str], three: list[Path]
-) -> None:
-    detector = Held()
-    page = open_page(serve(detector))
-    open_tab(page, "Explore")
-    page.evaluate(WATCH.replace("#status h2", "#explore-a-answer").replace("#facts", "#explore-b-answer"))
-    for path in three:
-        for pane in ("#explore-a", "#explore-b"):
-            replace(page, path, pane)
-    detector.let.set()
-    for pane in ("#explore-a", "#explore-b"):
-        expect(page.locator(f"{pane}-answer")).to_contain_text("Score 0.3")
-        expect(page.locator(f"{pane}-map img").first).to_be_visible()
-    page.wait_for_timeout(1000)
-    seen = " ".join(page.evaluate("window.seen"))
-    assert "Looking at the picture" in seen
-    assert set(re.findall(r"Score (\S+),", seen)) == {"0.30"}
-
-
+@pytest.mark.full
 def test_three_batches_in_a_row_and_only_the_last_is_answered(
     open_page: Open, serve: Callable[[Any], str], three: list[Path]
 ) -> None:
@@ -219,24 +172,6 @@ def test_three_batches_in_a_row_and_only_the_last_is_answered(
     seen = " ".join(page.evaluate("window.seen"))
     assert "1 of 1 have an answer" in seen
     assert not re.findall("3[12]0.jpg", seen)
-
-
-def test_a_removed_picture_stays_removed_in_explore(
-    open_page: Open, serve: Callable[[Any], str], three: list[Path]
-) -> None:
-    detector = Held()
-    page = open_page(serve(detector))
-    open_tab(page, "Explore")
-    replace(page, three[0], "#explore-a")
-    assert detector.begun.wait(HANGS)
-    page.locator("#explore-a").get_by_role("button", name="Remove Image").click()
-    expect(page.locator("#explore-a-answer h2")).to_contain_text("No picture yet")
-    page.evaluate(WATCH.replace("#status h2", "#explore-a-answer h2"))
-    detector.let.set()
-    assert detector.ended.wait(HANGS)
-    page.wait_for_timeout(1000)
-    assert all("No picture yet" in seen for seen in page.evaluate("window.seen"))
-    expect(page.locator("#explore-a-map")).to_be_hidden()
 
 
 class SlowPurify:
@@ -305,6 +240,7 @@ def open_purified(open_page: Open, slowed: SlowPurify, file: Path) -> Page:
     return page
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("attacked", [False, True])
 @pytest.mark.parametrize(("button", "title"), [("Stop", "Stopped"), ("Remove Image", "No picture yet")])
 def test_what_is_stopped_or_removed_in_purify_does_not_come_back(
@@ -332,25 +268,7 @@ def test_what_is_stopped_or_removed_in_purify_does_not_come_back(
     expect(page.locator("#purify-results")).to_be_hidden()
 
 
-def test_three_pictures_in_a_row_in_purify_and_only_the_last_is_answered(
-    open_page: Open, slow_purify: SlowPurify, three: list[Path]
-) -> None:
-    page = open_purify(open_page, slow_purify)
-    page.evaluate(
-        """() => { window.widths = []; setInterval(() => document.querySelectorAll("#purify-row img").forEach(
-        (image) => { if (image.naturalWidth) window.widths.push(image.naturalWidth); }), 20); }"""
-    )
-    for path in three:
-        give(page, path)
-        page.wait_for_timeout(300)
-    slow_purify.let.set()
-    page.locator("#purify-results").wait_for()
-    page.locator("#purify-purified img").wait_for()
-    page.wait_for_timeout(1000)
-    assert set(page.evaluate("window.widths")) == {330}
-    assert slow_purify.widths[-1] == 330
-
-
+@pytest.mark.full
 def test_a_picture_is_carried_over_to_purify(open_page: Open, slow_purify: SlowPurify, files: dict[str, Path]) -> None:
     slow_purify.let.set()
     page = open_page(slow_purify.address)
@@ -362,6 +280,7 @@ def test_a_picture_is_carried_over_to_purify(open_page: Open, slow_purify: SlowP
     page.locator("#purify-picture img").first.wait_for()
 
 
+@pytest.mark.full
 def test_a_result_in_purify_stays_until_the_next_one_but_not_beside_another_picture(
     open_page: Open, slow_purify: SlowPurify, three: list[Path]
 ) -> None:
@@ -383,18 +302,3 @@ def test_a_result_in_purify_stays_until_the_next_one_but_not_beside_another_pict
     page.locator("#purify-results").wait_for()
     purified = page.locator("#purify-purified img").first
     assert purified.evaluate("async (i) => { await i.decode(); return i.naturalWidth; }") == 320
-
-
-def test_what_is_refused_is_said_in_sight_of_who_scrolled_to_the_settings(
-    open_page: Open, slow_purify: SlowPurify, three: list[Path]
-) -> None:
-    page = open_purified(open_page, slow_purify, three[0])
-    page.get_by_role("button", name="The attack").click()
-    target = page.get_by_label("To exactly this (optional)")
-    target.fill("a zebra")
-    page.get_by_label("Question (optional)").fill("what is it?")
-    page.get_by_role("button", name="Attack, then purify").click()
-    target.scroll_into_view_if_needed()
-    page.locator("#purify-settings").scroll_into_view_if_needed()
-    expect(page.locator("#purify-status")).to_contain_text("“a zebra” is none of the")
-    expect(page.locator("#purify-status h2")).to_be_in_viewport()

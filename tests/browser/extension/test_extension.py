@@ -14,14 +14,13 @@ from PIL import Image
 from playwright.sync_api import BrowserContext, expect
 
 from causalclip.evidence.examination import Examination
-from causalclip.evidence.words import WHAT_TO_DO, WHY_NO_ANSWER
-from causalclip.pictures.formats import UnsupportedImage
-from causalclip.report.card import MEANING, UNCHECKED, UNSTABLE
+from causalclip.report.card import UNCHECKED
 from tests.browser.extension.conftest import Extended, pair
 from tests.conftest import ROOT
-from tests.makers.pictures import encode
 from ui.programs.examine import Examine
 from ui.programs.form import Sent
+
+pytestmark = pytest.mark.full
 
 Sites = tuple[Path, str, str]
 TRUE = "default-src 'none'; img-src 'self' data: blob:; script-src 'unsafe-inline'; connect-src 'none'"
@@ -29,7 +28,6 @@ BLOB = """<img><script>
 const bytes = Uint8Array.from(atob("{data}"), (c) => c.charCodeAt(0));
 document.querySelector("img").src = URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
 </script>"""
-IN_CSS = "<div style='height:240px;background:url(small.jpg)'><a style='display:block;height:100%'></a></div>"
 PAGES = {  # what the page holds, and which file is to be read
     "plain": ("<img src='small.jpg'>", "small"),
     "data address": ("<img src='data:image/jpeg;base64,{data}'>", "small"),
@@ -72,18 +70,6 @@ def test_the_very_bytes_are_checked(extended: Extended, sites: Sites, kind: str,
     page.close()
 
 
-def test_a_picture_in_css_is_chosen_in_the_panel(extended: Extended, sites: Sites) -> None:
-    folder, site, _ = sites
-    page = extended.open(f"{site}/{write(folder, 'css', IN_CSS)}")
-    extended.click("check-page", page)
-    extended.step("choose")
-    # Said once: a mouse's click on a panel that changes while it is aimed at is aimed again, at what is gone by then.
-    extended.panel.locator(".choices button").dispatch_event("click")
-    extended.step("answered")
-    expect(extended.panel.locator("#said")).to_contain_text(digest(folder, "small"))
-    page.close()
-
-
 def test_another_hosts_picture_is_asked_for_and_never_taken_from_the_screen_unasked(
     extended: Extended, extended_with: Callable[..., Extended], sites: Sites, tiny_app: str
 ) -> None:
@@ -110,15 +96,6 @@ def seeing(extended_with: Callable[..., Extended], tiny_app: str) -> Extended:
     return browser
 
 
-def test_a_screenshot_is_named_as_one(seeing: Extended, sites: Sites) -> None:
-    folder, site, _ = sites
-    page = seeing.open(f"{site}/{write(folder, 'shot', '<img src=small.jpg>')}")
-    seeing.click("check-screenshot", page)
-    seeing.step("answered")
-    expect(seeing.panel.locator("#said")).to_contain_text("a screenshot, which has lost much")
-    expect(seeing.panel.locator("#said")).to_contain_text("PNG")
-
-
 def test_a_screenshot_is_cut_where_the_picture_is_now(seeing: Extended, sites: Sites) -> None:
     """The page may be scrolled between the click on a picture and the one on the panel."""
     folder, site, _ = sites
@@ -142,22 +119,6 @@ def test_a_screenshot_is_cut_where_the_picture_is_now(seeing: Extended, sites: S
     seeing.panel.evaluate(ask, [page.url, f"{site}/small.jpg"])
     seeing.step("failed")
     expect(seeing.panel.locator("#said")).to_contain_text("The picture cannot be seen now. Scroll to it")
-
-
-def test_no_screenshot_is_cut_at_the_place_of_a_picture_in_a_frame(
-    new_context: Callable[..., BrowserContext], sites: Sites
-) -> None:
-    """That is counted from the frame's own corner: what is cut out there would be something else."""
-    folder, site, _ = sites
-    write(folder, "inner", "<img src=small.jpg>")
-    page = new_context().new_page()
-    page.goto(f"{site}/{write(folder, 'outer', '<img src=small.jpg><iframe src=inner.html></iframe>')}")
-    code = (ROOT / "extension" / "page.js").read_text(encoding="utf-8").replace("export ", "")
-    whole, inner = (
-        frame.evaluate(f"url => {{ {code} return locate(url).rect; }}", f"{site}/small.jpg") for frame in page.frames
-    )
-    assert whole["width"] == 320
-    assert inner is None
 
 
 NONE, LARGE = "<source type=image/none srcset='large.jpg 9x'>", "srcset='small.jpg 320w, large.jpg 640w' sizes=320px"
@@ -187,19 +148,6 @@ def test_another_crop_is_never_the_largest_version(new_context: Callable[..., Br
     assert found == {kind: [f"{site}/{name}" for name in offered] for kind, (_, offered) in OFFERED.items()}
 
 
-def test_what_gets_no_answer_is_told_why(extended: Extended, sites: Sites) -> None:
-    folder, site, _ = sites
-    (folder / "blue.png").write_bytes(encode(np.full((300, 400, 3), (20, 90, 160), np.uint8), "PNG"))
-    page = extended.open(f"{site}/{write(folder, 'blue', '<img src=blue.png>')}")
-    extended.click("check-picture", page, f"{site}/blue.png")
-    extended.step("answered")
-    said = extended.panel.locator("#said")
-    expect(said).to_contain_text(WHY_NO_ANSWER["blank"])
-    expect(said).to_contain_text(WHAT_TO_DO["blank"])
-    expect(said).not_to_contain_text("Score")
-    page.close()
-
-
 def test_the_verdict_comes_before_its_check(extended: Extended, sites: Sites, monkeypatch: pytest.MonkeyPatch) -> None:
     free, first = Event(), Examine._examined
 
@@ -224,26 +172,6 @@ def test_the_verdict_comes_before_its_check(extended: Extended, sites: Sites, mo
     expect(said).not_to_contain_text(UNCHECKED)
     expect(said).to_contain_text("saved as JPEG of quality 90")
     expect(keep).to_be_focused()
-    page.close()
-
-
-def test_a_check_that_fails_leaves_the_verdict_and_says_so(
-    extended: Extended, sites: Sites, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = Examine._examined
-
-    def examined(it: Examine, sent: Sent) -> Examination:
-        if sent.stability:
-            raise UnsupportedImage("It is a test.")
-        return first(it, sent)
-
-    monkeypatch.setattr(Examine, "_examined", examined)
-    folder, site, _ = sites
-    page = extended.open(f"{site}/{write(folder, 'fails', '<img src=small.jpg>')}")
-    extended.click("check-picture", page, f"{site}/small.jpg")
-    said = extended.panel.locator("#said")
-    expect(said).to_contain_text("Whether it survives was not checked. It is a test.")
-    expect(said).to_contain_text("Score")
     page.close()
 
 
@@ -275,20 +203,6 @@ def test_an_earlier_pictures_check_does_not_take_the_place_of_the_next(
     page.close()
 
 
-def test_it_says_what_the_page_says() -> None:
-    script = (ROOT / "extension" / "panel.js").read_text(encoding="utf-8")
-    assert all(f'"{words}"' in script for words in (*MEANING.values(), *WHY_NO_ANSWER.values(), UNSTABLE, UNCHECKED))
-
-
-def test_a_german_browser_gets_the_answer_in_english_as_all_of_the_panel(extended: Extended, sites: Sites) -> None:
-    folder, site, _ = sites
-    assert extended.panel.evaluate("navigator.languages[0]") == "de-DE"
-    page = extended.open(f"{site}/{write(folder, 'english', '<img src=small.jpg>')}")
-    extended.click("check-picture", page, f"{site}/small.jpg")
-    expect(extended.panel.locator("#said")).to_contain_text("saved as JPEG of quality 90")
-    page.close()
-
-
 def test_without_a_pairing_it_says_what_to_do(
     extended_with: Callable[..., Extended], sites: Sites, tiny_app: str
 ) -> None:
@@ -314,20 +228,6 @@ def test_the_report_is_kept(extended: Extended, sites: Sites) -> None:
     assert digest(folder, "small") in text
     assert page.url in text
     page.close()
-
-
-def test_that_hosts_are_asked_again_is_said(extended: Extended, sites: Sites) -> None:
-    folder, site, other = sites
-    page = extended.open(f"{site}/{write(folder, 'again', f'<img src={other}/small.jpg>')}")
-    page.evaluate("() => document.images[0].decode()")
-    with extended.panel.expect_request(f"{other}/small.jpg"):
-        extended.click("check-page", page)
-    page.close()
-    for name in ("README.md", "app.js", "manifest.json", "panel.html"):
-        said = " ".join((ROOT / "extension" / name).read_text(encoding="utf-8").split())
-        assert "osts of the page's pictures are asked for them again" in said, name
-        assert "Nothing else" not in said, name
-    assert len(json.loads((ROOT / "extension" / "manifest.json").read_text())["description"]) <= 132  # Chrome's limit
 
 
 def test_it_asks_for_no_more_than_is_said() -> None:

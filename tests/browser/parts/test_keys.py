@@ -29,11 +29,3 @@ def test_arrow_keys_go_from_tab_to_tab_and_the_head_follows(open_page: Open, who
     selected(page, "Detect")
     page.keyboard.press("ArrowLeft")
     selected(page, "How good is it?")
-
-
-def test_folds_say_whether_they_are_open(open_page: Open, whole_app: str) -> None:
-    page = open_page(whole_app)
-    fold = page.get_by_role("button", name="Privacy, and what this cannot tell you")
-    expect(fold).to_have_attribute("aria-expanded", "false")
-    fold.click()
-    expect(fold).to_have_attribute("aria-expanded", "true")

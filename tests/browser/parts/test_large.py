@@ -10,7 +10,8 @@ from playwright.sync_api import Page, Route, expect
 from causalclip.languages import _, speaking
 from causalclip.pictures.formats import MAX_BYTES, TOO_LARGE, too_many_bytes
 from tests.browser.conftest import Open, open_tab, until
-from ui.sending import NO_PICTURE
+
+pytestmark = pytest.mark.full
 
 FIELDS = {
     "Detect": ("#picture", "#status"),
@@ -60,31 +61,6 @@ def test_a_field_says_what_to_do_with_what_is_too_large(
         expect(page.locator(answer)).to_be_visible()
 
 
-# What a browser gives a page that asks for the clipboard: pictures of so many bytes.
-CLIPBOARD = """(sizes) => navigator.clipboard.read = async () => sizes.map((size) => ({
-  types: ["text/html", "image/png"],
-  getType: async (type) => new Blob([new Uint8Array(size)], { type }),
-}))"""
-
-
-def test_what_the_fields_own_button_pastes_is_held_to_the_same(open_page: Open, files: dict[str, Path]) -> None:
-    """It is too large, or there is nothing to paste, or it comes to the server as a chosen file does."""
-    page = open_page()
-    paste = page.locator("#picture").get_by_role("button", name="Paste from clipboard")
-    said = page.get_by_role("alert").filter(visible=True)
-    for sizes, sentence in (([MAX_BYTES + 1], str(too_many_bytes())), ([], NO_PICTURE)):
-        page.evaluate(CLIPBOARD, sizes)
-        paste.click()
-        expect(said).to_contain_text(sentence)
-        expect(page.locator("#status")).to_be_hidden()
-    assert not gradios_own(page)
-    page.evaluate(CLIPBOARD, [100])
-    paste.click()
-    expect(page.locator("#status h2")).to_contain_text("could not be read")
-    page.locator("#picture input[type=file]").set_input_files(files["photo.jpg"])
-    expect(page.locator("#status .cc-scale")).to_be_visible()
-
-
 def test_a_batch_leaves_out_what_is_too_large_and_counts_what_comes(
     open_page: Open, large: dict[str, Path], files: dict[str, Path]
 ) -> None:
@@ -108,16 +84,3 @@ def test_a_batch_leaves_out_what_is_too_large_and_counts_what_comes(
     expect(coming).to_have_count(0)
     expect(page.locator("#batch-table tbody tr")).to_have_count(2)
     assert not gradios_own(page)
-
-
-def test_files_of_a_batch_that_do_not_arrive_are_told(open_page: Open, files: dict[str, Path]) -> None:
-    page = open_page()
-    open_tab(page, "Batch")
-    page.route(re.compile("/gradio_api/upload"), lambda route: route.abort())
-    page.locator("#batch-files input[type=file]").set_input_files([files["photo.jpg"]])
-    expect(page.locator("#batch-folder .cc-done")).to_contain_text("Some of the files did not arrive.")
-    expect(page.locator("#batch-coming")).to_have_count(0)
-    expect(page.locator("#batch-status h2")).to_contain_text("No picture yet")
-    page.unroute_all()
-    page.locator("#batch-files input[type=file]").set_input_files([files["photo.jpg"]])
-    expect(page.locator("#batch-status")).to_contain_text("1 examined")

@@ -2,38 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from PIL import Image
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 from skimage import data
 
 from tests.browser.conftest import Open
-from tests.causalclip.evidence.test_image_type import refusing
 
 Window = Callable[..., BrowserContext]
-
-
-def test_the_picture_in_a_page_is_judged_by_itself(open_page: Open, tmp_path: Path) -> None:
-    sheet = np.full((800, 1000, 3), 255, np.uint8)
-    sheet[150:550, 200:800] = data.coffee()
-    Image.fromarray(sheet).save(tmp_path / "page.png")
-    page = open_page(width=390)
-    page.locator("#picture input[type=file]").set_input_files(tmp_path / "page.png")
-    expect(page.locator("#facts")).to_contain_text("1,000 × 800 pixels")
-    expect(page.locator("#status")).to_contain_text("found inside this one")
-    page.get_by_role("button", name="Judge only a part of it").click()
-    expect(page.locator("#part-said")).to_contain_text("1: from (200, 150) to (800, 550)")
-    page.locator("#part-1").click()
-    expect(page.locator("#facts")).to_contain_text("600 × 400 pixels")
-    expect(page.locator("#provenance")).to_contain_text(
-        "from (200, 150) to (800, 550) of a picture of 1000 x 800 pixels"
-    )
-    slider = page.locator("#part-right input[type=range]")
-    slider.focus()
-    slider.press("Home")
-    expect(page.locator("#part-said")).to_contain_text("choose a larger part")
 
 
 def coffee(page: Page, folder: Path) -> None:
@@ -86,36 +62,6 @@ def test_a_part_is_dragged_with_the_mouse(open_page: Open, tmp_path: Path) -> No
     expect(page.locator("#facts")).to_contain_text("540 × 300 pixels")
 
 
-def test_a_part_is_dragged_with_a_finger(new_context: Window, tiny_app: str, tmp_path: Path) -> None:
-    page = new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True).new_page()
-    page.goto(tiny_app)
-    page.locator("html[data-renames]").wait_for(state="attached")
-    coffee(page, tmp_path)
-    crop = page.locator(".cc-crop")
-    expect(crop).to_have_css("touch-action", "auto")
-    swipe(page, at(crop, 0.2, 0.2), at(crop, 0.6, 0.3))
-    expect(page.locator("#part-right input[type=number]")).to_have_value("100")  # that scrolls the page
-    page.get_by_role("button", name="Choose it on the picture").click()
-    expect(crop).to_have_css("touch-action", "none")
-    expect(page.locator("#part-at")).to_have_text("Across: 25 to 75 %; down: 25 to 75 %")
-    crop.evaluate("crop => crop.scrollIntoView({block: 'center'})")
-    swipe(page, at(crop, 0.75, 0.75), at(crop, 0.9, 0.9))
-    expect(page.locator("#part-said")).to_contain_text("The part from (150, 100) to (5")
-    page.locator("#part-judge").click()
-    expect(page.locator("#provenance")).to_contain_text("The part from (150, 100) to (5")
-    expect(page.locator("#status h2")).to_be_in_viewport()
-
-
-def swipe(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """A finger as the browser gets it: Playwright's own only taps."""
-    tools = page.context.new_cdp_session(page)
-    for i in range(6):
-        point = {"x": start[0] + (end[0] - start[0]) * i / 5, "y": start[1] + (end[1] - start[1]) * i / 5}
-        kind = "touchMove" if i else "touchStart"
-        tools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
-    tools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-
-
 def test_a_part_is_chosen_on_the_picture_with_the_keyboard(open_page: Open, tmp_path: Path) -> None:
     page = open_page(dark=True)
     coffee(page, tmp_path)
@@ -155,19 +101,3 @@ def test_another_picture_takes_the_place_of_the_one_that_parts_were_cut_from(
     page.locator("#picture input[type=file]").set_input_files(files["photo.jpg"])
     expect(page.locator(".cc-crop img")).not_to_have_attribute("src", before)
     expect(page.locator("#part-left input[type=number]")).to_have_value("0")
-
-
-def test_what_is_no_photograph_has_a_report_and_its_parts_can_be_judged(
-    open_page: Open, serve: Callable[[Any], str], files: dict[str, Path]
-) -> None:
-    """But no map, and no check of an answer that is not there."""
-    page = open_page(serve(refusing("page")))
-    page.locator("#picture input[type=file]").set_input_files(files["photo.jpg"])
-    expect(page.locator("#status h2")).to_contain_text("No answer for this kind of picture")
-    expect(page.locator("#status h2")).to_be_focused()
-    page.locator("#status").get_by_role("link", name="Download the report").click()
-    expect(page.locator("#report-html")).to_be_in_viewport()
-    expect(page.locator("#causal-map")).to_be_hidden()
-    expect(page.locator("#stability")).to_be_hidden()
-    page.locator("#status").get_by_role("link", name="Judge only a part of it").click()
-    page.locator("#part-judge").wait_for()

@@ -1,6 +1,5 @@
 """The page as a web app: Chromium's own checks of its manifest, and a picture that a phone shares with it."""
 
-import json
 from collections.abc import Iterator
 
 import httpx
@@ -10,6 +9,8 @@ from playwright.sync_api import Page, Playwright
 from tests.browser.conftest import PATIENCE
 from tests.conftest import CHROMIUM
 from tests.makers.pictures import encode, photo
+
+pytestmark = pytest.mark.full
 
 
 @pytest.fixture(scope="module")
@@ -25,17 +26,6 @@ def phone(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> I
     context.set_default_timeout(PATIENCE)
     yield context.new_page()
     context.close()
-
-
-def test_the_browser_finds_no_fault_with_the_manifest(phone: Page, tiny_app: str) -> None:
-    phone.goto(tiny_app)
-    session = phone.context.new_cdp_session(phone)
-    found = session.send("Page.getAppManifest")
-    assert found["errors"] == []
-    assert found["url"].endswith("/manifest.json")
-    target = json.loads(found["data"])["share_target"]
-    assert target["params"]["files"] == [{"name": "picture", "accept": ["image/*"]}]
-    assert session.send("Page.getInstallabilityErrors")["installabilityErrors"] == []
 
 
 def test_a_shared_picture_arrives_in_detect(phone: Page, tiny_app: str) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,9 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open, open_tab, serious, sizes
-from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode
-from ui.thresholds import tab
+
+pytestmark = pytest.mark.full
 
 DONE = "5 of 5 judged. Left out, of a kind that is not read here: notes.txt."
 
@@ -67,29 +66,3 @@ def test_a_folder_becomes_the_yardstick_of_this_page(open_page: Open, photograph
     expect(page.locator("#yardstick-in-use")).to_contain_text("Photographs in it: 4.")
     judge(page, photographs / "photo 1.jpg")
     expect(page.locator("#status .cc-archive")).to_contain_text("Of 4 photographs of your archive, ")
-
-
-def test_portions_follow_one_another_and_a_profile_of_a_file_is_used(
-    open_page: Open, serve: Callable[..., str], photographs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tab, "PORTION", 2)
-    address = serve(tiny_detector(), anew=True)
-    page = open_page(address)
-    open_tab(page, "Your archive")
-    choose(page, "real", photographs)
-    expect(page.locator("#yardstick-chooser .cc-said")).to_have_text(DONE)
-    expect(page.locator("#yardstick-status [data-portions]")).to_have_attribute("data-portions", "3")
-    choose(page, "generated", photographs)
-    expect(page.locator("#yardstick-result")).to_contain_text("Of the pictures known to be generated, ")
-    with page.expect_download() as loaded:
-        page.locator("#yardstick-profile").click()
-    kept = photographs / "kept" / "profile.json"
-    loaded.value.save_as(kept)
-    other = open_page(address)
-    open_tab(other, "Your archive")
-    other.locator("#yardstick-given input[type=file]").set_input_files(kept)
-    expect(other.locator("#yardstick-in-use")).to_contain_text("Photographs in it: 4.")
-    other.locator("#yardstick-release").click()
-    expect(other.locator("#yardstick-in-use")).to_contain_text("held to no profile")
-    page.locator("#yardstick-clear").click()
-    expect(page.locator("#yardstick-result svg")).to_have_count(0)
