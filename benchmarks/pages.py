@@ -1,5 +1,65 @@
-"""Writes what was measured into docs/measured.md and other pages."""
+"""Writes what was measured into docs/measured.md, the README and the detector's card: `python -m benchmarks pages`.
+
+No number there is typed by hand; a test holds the pages to the JSON files.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.common import ROOT, read
+from ui.measured.sections import answers, headline, sections
+from ui.measured.tables import Told, markdown, named, ordered, tabulate
+
+START, END = "<!-- measured: written by `python -m benchmarks pages` -->", "<!-- end of the measured part -->"
 
 
 def write_all() -> None:
-    """Nothing yet."""
+    for page in PAGES:
+        page.write_text(filled(page), encoding="utf-8")
+
+
+def filled(page: Path) -> str:
+    """A page with its measured part as the files say."""
+    before, rest = page.read_text(encoding="utf-8").split(START)
+    return f"{before}{START}\n\n{PAGES[page]()}\n\n{END}{rest.split(END)[1]}"
+
+
+def measured() -> str:
+    """Every section, in docs/measured.md."""
+    found = sections()
+    return "\n\n".join(f"## {s.title}\n\n{_told(s.told)}\n\n{s.about}".rstrip() for s in found)
+
+
+def card() -> str:
+    """The headline and the answers, in the detector's card."""
+    return f"{_told(headline(read))}\n\n{_told(answers(read))}"
+
+
+def front() -> str:
+    """The small table of the README: by set, how often an answer is right and how often wrong."""
+    test, maps, speed = read("detection"), read("splices"), read("latency")[0]["rows"]
+    bands = {
+        "real called likely generated": "{bands[likely generated][real]:%}",
+        "generated called so": "{bands[likely generated][generated]:%}",
+        "generated called likely not generated": "{bands[likely not generated][generated]:%}",
+    }
+    columns = {"pictures": "{pictures:,}", "AUC (95 %)": "{auc:.3f} ({auc_interval:ci})"} | bands
+    table = tabulate("test set", {named(s): test[s] for s in ordered(test["sets"])}, columns)
+    blob = maps["auc"]["bright in the middle, whatever is there"]["mean"]
+    return (
+        f"{markdown(table)}\n\nOther answers are *inconclusive*, or none where a picture is no photograph. The map "
+        f"finds {maps['splices']} pasted parts with an AUC of {maps['auc']['causal']['mean']:.2f}, a blob in the "
+        f"middle with {blob:.2f}. A detection with its map takes {speed['as it is']['warm']:.2f} s on two cores, "
+        f"{speed['AVX2']['warm']:.2f} s held to AVX2. [All numbers](docs/measured.md)."
+    )
+
+
+def _told(told: Told) -> str:
+    return "\n\n".join([told.words, *map(markdown, told.tables)])
+
+
+PAGES: dict[Path, Callable[[], str]] = {
+    ROOT / "README.md": front,
+    ROOT / "docs" / "measured.md": measured,
+    ROOT / "assets" / "models" / "detector" / "README.md": card,
+}

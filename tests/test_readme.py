@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.pages import PAGES, filled
 from causalclip.training.recipe import Recipe
 from tests.conftest import ROOT
 
@@ -22,6 +23,11 @@ MARKDOWN = [
 
 def named(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_pages_say_what_was_measured(page: Path) -> None:
+    assert filled(page) == page.read_text(encoding="utf-8"), "Run python -m benchmarks pages"
 
 
 @pytest.mark.parametrize("page", MARKDOWN, ids=named)

@@ -8,9 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-from causalclip.evidence.precision import wilson
-
-__all__ = ["Axis", "Mark", "Series", "bar", "legend", "marks", "plot", "stack", "table", "wilson"]
 HEIGHT = 20  # px of a row's chart
 WIDE, HIGH, LEFT, BOTTOM, TOP = 360, 320, 46, 44, 10  # px of a plot, and its margins
 MARKS = {  # one a series, in this order; all centred on 0, 0
@@ -74,15 +71,6 @@ def marks(values: Sequence[Mark], axis: Axis, *, line: float | None = None) -> s
     rule = "" if line is None else f"<line class='cc-rule' {_upright(axis.share(line))}/>"
     body = "".join(_whisker(m, axis) + _mark(m, axis) for m in values)
     return _cell(f"<line class='cc-base' x1='0' x2='100%' y1='{HEIGHT / 2}' y2='{HEIGHT / 2}'/>{rule}{body}")
-
-
-def stack(shares: Sequence[tuple[str, float]]) -> str:
-    """Shares that add up to 1, side by side: (style, share)."""
-    at, body = 0.0, ""
-    for style, share in shares:
-        body += f"<rect class='{style}' x='{100 * at:.2f}%' y='1' width='{100 * share:.2f}%' height='{HEIGHT - 2}'/>"
-        at += share
-    return _cell(body)
 
 
 def legend(names: Sequence[str]) -> str:

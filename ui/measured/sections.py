@@ -1,0 +1,450 @@
+"""What the benchmarks measured, question by question: one source for the page, the README and docs/measured.md.
+
+Each function makes a section from the JSON of one benchmark, at times with another's. No number is typed in here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from causalclip.evidence.precision import wilson
+from causalclip.places import shipped_folder
+from ui.measured.tables import (
+    SETS,
+    Chart,
+    Point,
+    Report,
+    Section,
+    Table,
+    Told,
+    by_set,
+    chart_by_set,
+    named,
+    ordered,
+    percent,
+    shares,
+    tabulate,
+)
+
+log = logging.getLogger(__name__)
+
+Reports = Callable[[str], Any]  # a benchmark's name -> its JSON
+BENCHMARKS = shipped_folder("benchmarks")
+BANDS = "likely not generated", "inconclusive", "likely generated", "no answer"
+BLOB = "bright in the middle, whatever is there"
+FEW, WORST = 10, 6  # pictures of a source whose place among others is not chance; sources that are shown
+COMPARED = "unsupervised", "one-step regression", "ours, ungated, against itself"  # recipes that do not ship
+NOT_MEASURED = "Not measured yet: this benchmark has not been run for this model."
+OTHER_VERSION = "This file was written by another version of the benchmark. Run it again."
+
+
+_SECTIONS: list[tuple[str, str, Callable[[Reports], Told]]] = []
+
+
+def _section(title: str, name: str) -> Callable[[Callable[[Reports], Told]], Callable[[Reports], Told]]:
+    """Enters a section under a reader's question; name: of the benchmark that dates it."""
+
+    def enter(make: Callable[[Reports], Told]) -> Callable[[Reports], Told]:
+        _SECTIONS.append((title, name, make))
+        return make
+
+    return enter
+
+
+@_section("How well does it tell them apart?", "detection")
+def headline(read: Reports) -> Told:
+    test = read("detection")
+    rows = {named(s): test[s] for s in ordered(test["sets"])}
+    columns = {
+        "pictures": "{pictures:,}",
+        "AUC (95 %)": "{auc:.3f} ({auc_interval:ci})",
+        "AP": "{ap:.3f}",
+        "balanced accuracy": "{balanced_accuracy:.3f}",
+        "TPR at 5 % FPR": "{tpr_at_5_fpr:.3f}",
+        "TPR at 1 % FPR": "{tpr_at_1_fpr:.3f}",
+        "ECE": "{ece:.3f}",
+    }
+    pairs = ", ".join(f"{100 * test[s]['auc']:.0f} (`{s}`)" for s in ordered(test["sets"]) if s != "all")
+    words = (
+        f"Of 100 pairs of a real and a generated picture, it scores the generated one higher in {pairs}. A coin does "
+        "in 50. No generator and no site of these pictures was learned from. `alike` and `fresh` hold both classes of "
+        "the same kinds of thing; `sites` mostly one class an owner, so that content can give it away."
+    )
+    points = [Point(r["auc"], *r["auc_interval"]) for r in rows.values()]
+    chart = Chart("AUC", [SETS.get(s, s) for s in ordered(test["sets"])], {"AUC": points}, low=0.5)
+    return Told(words, [tabulate("set", rows, columns)], chart)
+
+
+@_section("What does it answer, and how often wrongly?", "detection")
+def answers(read: Reports) -> Told:
+    test = read("detection")
+    rows = {}
+    for name in ordered(test["sets"]):
+        generated = int(sum(r["generated"] for r in test[name]["reliability"]))
+        for kind, count in (("real", test[name]["pictures"] - generated), ("generated", generated)):
+            found = {band: test[name]["bands"].get(band, {}).get(kind, 0.0) for band in BANDS}
+            rows[f"{kind}, {SETS.get(name, name)}"] = {"count": count} | found
+    said = []
+    for kind, wrong in (("real", "likely generated"), ("generated", "likely not generated")):
+        row = rows[f"{kind}, {SETS['all']}"]
+        low, high = wilson(row[wrong] * row["count"], row["count"])
+        said.append(
+            f"Of all {row['count']:,} {kind} pictures, {100 * row[wrong]:.1f} of 100 are called {wrong} "
+            f"({round(row[wrong] * row['count'])}, which fits a share of {100 * low:.1f} to {100 * high:.1f} %)."
+        )
+    said.append(f"{100 * row['likely generated']:.1f} of 100 generated ones are called likely generated.")
+    said.append("This is before the stability check, which can turn an answer into inconclusive.")
+    columns = {"number": "{count:,}"} | {band: f"{{{band}:%}}" for band in BANDS}
+    series = {band: [Point(row[band]) for row in rows.values()] for band in BANDS}
+    chart = Chart("share of the pictures", list(rows), series, stacked=True)
+    return Told(" ".join(said), [tabulate("pictures", rows, columns)], chart)
+
+
+@_section("What has a score meant?", "detection")
+def meant(read: Reports) -> Told:
+    rows = {}
+    for r in (r for r in read("detection")["meant"] if r["pictures"]):
+        digits = 3 if f"{r['low']:.2f}" == f"{r['high']:.2f}" else 2
+        rows[f"{r['low']:.{digits}f} to {r['high']:.{digits}f}"] = r | {"share": r["generated"] / r["pictures"]}
+    scored, generated = (sum(r[key] for r in rows.values()) for key in ("pictures", "generated"))
+    words = (
+        f"Of the pictures of like content with such a score, so many were generated. Of all {scored:,} that got a "
+        f"score, {percent(generated / max(1, scored))} were; where fewer are, fewer with the same score are."
+    )
+    table = tabulate("score", rows, {"pictures": "{pictures:,}", "of them generated": "{share:%}"})
+    chart = Chart("share that was generated", list(rows), {"generated": shares(rows, "share")})
+    return Told(words, [table], chart)
+
+
+@_section("Which generators does it miss?", "detection")
+def generators(read: Reports) -> Told:
+    test = read("detection")
+    found = test.get("groups", {}).get("generators", {})
+    columns = {"owners": "{owners}", "pictures": "{pictures}", "in train": "{in_train:,}"}
+    columns |= {"above 5 % of real ones": "{recognised:%}", "likely generated": "{called:%}"}
+    tables = [tabulate("generator, on `sites`", found, columns), _worst(test, generated=True)]
+    chart = Chart("called likely generated", list(found), {"pictures": shares(found, "called")})
+    words = "By what made the pictures of `sites`; the sources of all sets that are judged worst stand below."
+    return Told(words, tables, chart)
+
+
+@_section("Which photographs does it mistake?", "detection")
+def photographs(read: Reports) -> Told:
+    test = read("detection")
+    hard = test.get("groups", {}).get("hard", {})
+    columns = {"owners": "{owners}", "pictures": "{pictures}", "likely generated": "{accused:%}"}
+    tables = [
+        tabulate("photographs of `sites`", hard, columns | {"inconclusive": "{inconclusive:%}"}),
+        _worst(test, generated=False),
+    ]
+    series = {"likely generated": shares(hard, "accused"), "inconclusive": shares(hard, "inconclusive")}
+    words = "By kinds of photographs that are hard, and the sources of real pictures that are judged worst."
+    return Told(words, tables, Chart("share of them", list(hard), series))
+
+
+def _worst(test: Report, *, generated: bool) -> Table:
+    many = {n: r for n, r in test["sources"].items() if bool(r["generated"]) == generated and r["pictures"] >= FEW}
+    worst = dict(sorted(many.items(), key=lambda item: (item[1]["accuracy"], item[0]))[:WORST])
+    kind = "generated" if generated else "real"
+    caption = f"The worst of {len(many)} sources of {kind} pictures with {FEW} test pictures or more"
+    right = f"on the right side of {test['threshold']:.2f}"
+    return tabulate("source", worst, {"pictures": "{pictures}", right: "{accuracy:%}"}, caption)
+
+
+@_section("Does it still work after a picture was sent on?", "robustness")
+def sent(read: Reports) -> Told:
+    report = read("robustness")
+    every = {n: r["all"] for n, r in report["auc"].items()}
+    worst = min(every, key=lambda n: every[n])
+    lost = "; ".join("{} {:.3f} ({:.3f} to {:.3f})".format(n, *v["all"]) for n, v in report["lost"].items())
+    words = (
+        f"{report['drawn']['travel']['pictures']:,} pictures, changed as messengers and sites change them. Most is "
+        f"lost by {worst}: the AUC of all goes from {every['as it is']:.3f} to {every[worst]:.3f}. AUC lost on all, "
+        f"with its 95 % interval: {lost}. Then {report['drawn']['shapes']['pictures']:,} pictures, cut to other shapes."
+    )
+    called = {
+        kind: {change: found[kind] for change, found in report["retouched"]["all"].items()}
+        for kind in ("real", "generated")
+        if "retouched" in report
+    }
+    tables = [by_set("AUC", report["auc"]), by_set("AUC, cut to another shape", report["shapes"])]
+    tables += [
+        tabulate("of all, called likely generated", called, {n: f"{{{n}:%}}" for n in ("as it is", "retouched")})
+    ]
+    return Told(words, tables, chart_by_set("AUC", report["auc"]))
+
+
+@_section("How many answers do not survive re-encoding?", "stability")
+def stability(read: Reports) -> Told:
+    report, app = read("robustness"), read("stability")
+    rows = {f"{kind}: {band}": s for kind, found in report["overturned"].items() for band, s in found.items()}
+    columns = {"number": "{pictures}", "the score crosses the middle": "{flipped by a mild delivery:%}"}
+    words = (
+        "An answer that mild re-encoding puts on the threshold's other side is shown as inconclusive. The second table "
+        f"is of the check as the app makes it, by fewer windows: {percent(app['fewer windows']['same band'])} of its "
+        "answers are those of all windows."
+    )
+    tables = [
+        tabulate("pictures: answer", rows, {"before": "{as it is:%}", "after": "{after the check:%}"}),
+        tabulate("pictures", app["pictures"], columns | {"inconclusive in the end": "{bands after[inconclusive]:%}"}),
+    ]
+    return Told(words, tables)
+
+
+@_section("Does it go by the file, the shape or the subject?", "controls")
+def shortcuts(read: Reports) -> Told:
+    report, other = read("controls"), read("peer")
+    judges = {n: r for n, r in report.items() if isinstance(r, dict) and "alike" in r} | {other["name"]: other["auc"]}
+    fixed = report["content held fixed, broad"]
+    words = (
+        "Judges that know only the file, its shape or what a thumbnail shows. Where one is far above 0.5, the test "
+        "leaks that knowledge. Width, height and aspect are not given to the detector. Among pictures of `broad` whose "
+        f"content scores alike it reaches {fixed['this detector']:.3f}, content alone {fixed['content alone']:.3f}. "
+        "Last is a detector that can be installed, on 80 pictures of each set."
+    )
+    chart = chart_by_set("AUC", judges, low=0.3, line=0.5)
+    return Told(words, [by_set("AUC", judges)], chart)
+
+
+@_section("Does the map find edits?", "splices")
+def maps(read: Reports) -> Told:
+    splices, real = read("splices"), read("edits")["auc"]["a region"]
+    pasted = splices["auc"] | {f"causal, {n}": r for n, r in splices["controls"].items()}
+    rows = {n: {"p": pasted.get(n, {}), "r": real.get(n, {})} for n in dict.fromkeys([*pasted, *real])}
+    columns = {"AUC, pasted parts": "{p[mean]:.3f}", "pictures": "{p[n]}"}
+    columns |= {"AUC, real edits (95 %)": "{r[mean]:.3f} ({r[interval]:ci})", "edits": "{r[n]}"}
+    words = (
+        f"A generated part was pasted into {splices['splices']:,} photographs. Of one spot inside and one outside, the "
+        f"causal map ranks the inner one higher in {100 * pasted['causal']['mean']:.0f} of 100 pairs; a coin in 50, a "
+        f"blob in the middle in {100 * pasted[BLOB]['mean']:.0f}. On {real['causal']['n']} real edits it does in "
+        f"{100 * real['causal']['mean']:.0f}, the blob in {100 * real[BLOB]['mean']:.0f}. So a map is no outline of "
+        "what was changed. For a photograph pasted into a photograph 0.5 is right, into a generated picture 0."
+    )
+    series = {
+        "pasted": [Point(r["p"]["mean"]) if r["p"] else None for r in rows.values()],
+        "real edits": [Point(r["r"]["mean"], *r["r"].get("interval", ())) if r["r"] else None for r in rows.values()],
+    }
+    chart = Chart("AUC of the map against the part", list(rows), series, line=0.5)
+    return Told(words, [tabulate("map", rows, columns)], chart)
+
+
+@_section("Does it find an edited part?", "parts")
+def parts(read: Reports) -> Told:
+    report = read("parts")
+    columns = {"number": "{counted[n]}", "a part found": "{found:%}", "95 %": "{interval[0]:%} to {interval[1]:%}"}
+    columns |= {"AUC against unedited": "{auc:.2f}", "IoU of the outline": "{iou:.2f}, n = {outlined}"}
+    edits, owners, kinds = report["edits"], report["owners"], report["kinds"]
+    words = (
+        f"Where no part is found, that says little: {percent(edits['neither_share'])} of {edits['n']} edited test "
+        "pictures are called likely not generated, with no part found either. A part is found in an unedited "
+        f"photograph of {owners['flagged']} of {owners['n']} owners; the threshold was raised to that after a look at "
+        "this test. Edits of held-out owners of `train` are counted in the first columns."
+    )
+    points = [Point(r["found"], *r["interval"]) for r in kinds.values()]
+    chart = Chart("a part found", list(kinds), {"pictures": points})
+    return Told(words, [tabulate("pictures", kinds, columns)], chart)
+
+
+@_section("What does it do to drawings and night shots?", "cautions")
+def weak_spots(read: Reports) -> Told:
+    report, night = read("cautions"), read("detection").get("groups", {}).get("hard", {}).get("night")
+    raised = report.get("raised on real, whole pictures", {})
+    found = {n: r for n, r in report["recognised"].items() if n.endswith(("PNG", "JPEG 50"))}  # of each kind, both ends
+    words = f"Drawings, pages and graphics get a caution or no answer. {report['note']}"
+    if "dark" in raised:
+        words += f" Of {raised['pictures']:,} real pictures {percent(raised['dark'])} are called dark."
+    if night:
+        words += (
+            f" Of {night['pictures']} photographs of the test that were taken at night, {percent(night['accused'])} "
+            f"are called likely generated, {percent(night['inconclusive'])} inconclusive."
+        )
+    table = tabulate("drawings", found, {"number": "{pictures}", "recognised": "{recognised:%}"})
+    chart = Chart("recognised", list(found), {"drawings": shares(found, "recognised")})
+    return Told(words, [table], chart)
+
+
+@_section("Does it find what differs between two copies?", "compare")
+def copies(read: Reports) -> Told:
+    report, inside = read("compare"), read("inside")
+    rows = {f"copies, {n}": r for n, r in report["copies"].items()}
+    rows |= {f"edits by hand: {n}": r for n, r in report["edits"].items() if "faint" not in n}
+    rows |= {f"real edits, `{s}`": r["all"] for s, r in report["real_edits"].items()} | report["others"]
+    columns = {"number": "{n}", "same picture": "{answers[same picture]}", "a part framed": "{flagged:%}"}
+    words = (
+        f"{100 * report['same_picture']:.1f} % of copies are called the same picture, and of edits by hand that are "
+        f"not faint {100 * report['edits_found']:.1f} % are framed. In screenshots of pages {percent(inside['found'])} "
+        f"of {inside['pictures']} pictures are found, and {percent(inside['false'])} of the boxes are false."
+    )
+    table = tabulate("pairs", rows, columns | {"IoU where it is": "{iou_where_found:.2f}"})
+    return Told(words, [table])
+
+
+@_section("What does each piece of the method add?", "ablation")
+def ablation(read: Reports) -> Told:
+    protocols = {n: rows for n, rows in read("ablation").items() if isinstance(rows, list)}
+    tables, charts = [], []
+    for name, found in protocols.items():
+        rows = {row["name"]: {s: a["auc"] for s, a in row.items() if isinstance(a, dict)} for row in found}
+        sets = ordered(next(iter(rows.values())))
+        columns = {f"`{s}`": f"{{{s}[mean]:.3f}} ± {{{s}[spread]:.3f}}" for s in sets}
+        tables.append(tabulate("AUC", rows, columns, name))
+        series = {
+            SETS.get(s, s): [Point(m := r[s]["mean"], m - r[s]["spread"], m + r[s]["spread"]) for r in rows.values()]
+            for s in sets
+            if s != "all"
+        }
+        charts.append(Chart("AUC", list(rows), series, low=0.5))
+    words = (
+        "The same data for every row, squares alone; mean of the seeds ± half their range. Rows whose intervals "
+        "overlap cannot be told apart. Several layers of the tower carry the skill: a linear probe or an MLP on them "
+        "is level with what ships, and the paper's learned mask is behind."
+    )
+    return Told(words, tables, charts[0])
+
+
+@_section("Does a threshold from your archive keep its bound?", "calibration")
+def archive(read: Reports) -> Told:
+    report = read("calibration")
+    rows = {f"{r['split']}, at most {percent(r['at_most'])}": r for r in report["draws"] if "within_promise" in r}
+    columns = {"kept by its own threshold": "{within_promise:%}", "by chance alone": "{expected_beta_binomial:%}"}
+    columns |= {"kept in use": "{within_promise_in_use:%}", "highest rate": "{highest_rate:%}"}
+    words = (
+        f"The {report['pictures']:,} real test pictures were split 1,000 times: an archive sets a threshold, the "
+        "others are judged by it. The first rows split every owner's pictures, so that both halves are alike; the "
+        "others split owners. In use the stricter of this threshold and the detector's own counts."
+    )
+    table = tabulate("split by, bound on false alarms", rows, columns)
+    return Told(words, [table])
+
+
+@_section("What comes out on the sample?", "sample")
+def sample(read: Reports) -> Told:
+    report, test = read("sample"), read("detection")
+    rows = {f"the sample ({report['owners']} owners)": report}
+    if clear := test.get("clear_licence"):
+        rows[f"all of `test` with clear licences ({clear['owners']} owners)"] = clear
+    columns = {"number": "{pictures:,}", "AUC (95 %)": "{auc:.3f} ({auc_interval:ci})"}
+    columns |= {f"{kind}: likely generated": f"{{bands[likely generated][{kind}]:%}}" for kind in ("real", "generated")}
+    words = "Pictures that anybody may have (`causalclip data collect --sample`): another mixture of sets than `test`."
+    table = tabulate("pictures of", rows | {"all of `test`": test["all"]}, columns)
+    return Told(words, [table])
+
+
+@_section("What does purification keep under attack?", "purification")
+def purification(read: Reports) -> Told:
+    report = read("purification")
+    cells = {(c["row"], c["column"]): c for c in report["cells"]}
+    grey: list[str] = []
+    knowing: list[str] = []
+    for column, about in report["threats"].items():
+        if any(name == column for _, name in cells) and not about["threat"].startswith("budget by budget, adaptive"):
+            (grey if about["threat"].startswith(("grey", "no attack")) else knowing).append(column)
+    words = (
+        "A vision-language model is asked about a picture that was attacked. Shown is how often its answer behind each "
+        "defence is the one that it gives for the clean picture, in percent, with 95 % intervals. Against an attacker "
+        "who knows the purifier nothing holds. JPEG has no gradient, so its attacker goes around it, which is weaker. "
+        "Rows with “adapted encoder” are what the Purify tab shows; “ungated” purifies every picture, by a "
+        "quantisation that is drawn anew. A "
+        "purifier leaves traces of its own: judge the file that you were given, not the purified one."
+    )
+    verdicts = {
+        f"{'generated' if label == 'fake' else label}, {when}": found
+        for label, by_time in (report["detector"] or {}).items()
+        for when, found in by_time.items()
+        if isinstance(found, dict)
+    }
+    tables = [
+        _kept(cells, grey, "answers that stay; the attacker knows the model, not the defence"),
+        _kept(cells, knowing, "answers that stay; the attacker knows both, or asks the defended model"),
+        tabulate("pictures", verdicts, {band: f"{{{band}:%}}" for band in BANDS[:3]}, "what the detector says of them"),
+    ]
+    series = {
+        row: [Point(c["agreement"], *c["agreement_interval"]) if (c := cells.get((row, n))) else None for n in grey]
+        for row in ("no defence", "JPEG 10", "ours, 1 step", "ours, 1 step, adapted encoder")
+    }
+    return Told(words, tables, Chart("answers that stay", grey, series))
+
+
+def _kept(cells: dict[tuple[str, str], Report], columns: list[str], caption: str) -> Table:
+    """One threat model: a row for each defence that was asked; n stands where a cell rests on fewer questions."""
+    usual = {column: max(c["n"] for (_, name), c in cells.items() if name == column) for column in columns}
+    rows: dict[str, list[str]] = {}
+    for row in dict.fromkeys(row for row, column in cells if column in columns and row not in COMPARED):
+        rows[row] = []
+        for column in columns:
+            cell = cells.get((row, column))
+            low, high = cell["agreement_interval"] if cell else (0, 0)
+            fewer = f", n = {cell['n']}" if cell and cell["n"] != usual[column] else ""
+            said = f"{100 * cell['agreement']:.0f} ({100 * low:.0f} to {100 * high:.0f}){fewer}" if cell else ""
+            rows[row].append(said)
+    head = ["defence", *(f"{name.removesuffix(', white-box adaptive')}, n = {n}" for name, n in usual.items())]
+    return Table(head, [[row, *found] for row, found in rows.items()], caption)
+
+
+@_section("What does the small language model know?", "language")
+def language(read: Reports) -> Told:
+    report = read("language")
+    said = "; ".join(f"{n} {r['cider']:.2f} on {r['pictures']}" for n, r in report["captions"].items())
+    columns = {"number": "{questions:,}", "accuracy (95 %)": "{accuracy:.3f} ({interval:ci})"}
+    columns |= {"blind": "{blind:.3f}", "majority": "{majority:.3f}"}
+    words = f"The small model of the Purify tab. CIDEr of its captions: {said}. Blind: by the question alone."
+    rows = {n: r for n, r in report["answers"].items() if "," in n}  # all questions of a kind
+    return Told(words, [tabulate("questions", rows, columns)])
+
+
+@_section("How fast is it, how much memory does it take?", "latency")
+def speed(read: Reports) -> Told:
+    latest, memory, load = read("latency")[0], read("memory"), read("load")
+    rows = latest["rows"] | {"purification, {width:,} x {height:,}".format(**r): r for r in latest["purification"]}
+    columns = {"runtime": "{dtype}", "seconds, warm": "{warm:.2f}", "processor seconds": "{cpu:.2f}"}
+    columns |= {
+        "stability check, s": "{stability:.2f}",
+        "whole process, s": "{process:.1f}",
+        "peak MB": "{peak_mb:,.0f}",
+    }
+    steps = {
+        row["after"]: {name: found[i] for name, found in memory["runtimes"].items()}
+        for i, row in enumerate(memory["runtimes"]["int8"])
+    }
+    cpu, outcomes = latest["processor"], ", ".join(f"{n:,} {what}" for what, n in load["outcomes"].items())
+    words = (
+        f"On {cpu['name']}, {cpu['cores']} cores ({', '.join(cpu['flags'])}): a 1,024 x 768 JPEG from file to drawn "
+        f"map. The app is ready {latest['app_ready']:.1f} s after its start. {load['clients']} clients at once for "
+        f"{load['minutes']:g} minutes: {outcomes}; 95 % of the answers within {load['p95_s']:.0f} s, "
+        f"{load['peak_mb']:,} MB at most, and memory grew by {100 * load['growth']:+.0f} %. Killed while at work, the "
+        f"app left {load['killed']['files_left_by_the_kill']} files, which its next start deleted."
+    )
+    each = {name: f"{{{name}[mb]:,}} ({{{name}[most_mb]:,}})" for name in memory["runtimes"]}
+    tables = [tabulate("work", rows, columns)]
+    tables.append(tabulate("after", steps, each, "resident memory in MB (and the most until then)"))
+    return Told(words, tables)
+
+
+def sections(folder: Path | None = None) -> list[Section]:
+    """Every section. One whose file is not there, or has another form, says so and costs no other section."""
+
+    def read(name: str) -> Any:
+        return json.loads(((folder or BENCHMARKS) / f"{name}.json").read_text(encoding="utf-8"))
+
+    found = []
+    for title, name, make in _SECTIONS:
+        told, about = Told(NOT_MEASURED), ""
+        try:
+            told, about = make(read), _about(read(name), name)
+        except FileNotFoundError:
+            pass
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            log.warning("benchmarks/%s.json could not be drawn: %s", name, type(error).__name__)
+            told = Told(OTHER_VERSION)
+        found.append(Section(title, told, about))
+    return found
+
+
+def _about(report: Any, name: str) -> str:
+    report = report[0] if isinstance(report, list) else report
+    model = f", {report['model']} {report['revision']}" if "model" in report else ""
+    return f"benchmarks/{name}.json, {report.get('date', 'date not recorded')}{model}"
