@@ -181,7 +181,7 @@ except SystemExit as end:
     assert not end.code, end.code
 import ui
 from ui import app
-from ui.measured.page import page
+from ui.measured.tab import page
 print()
 print(ui.__file__)
 print(len(page()) > 10_000, len(app.build(lambda: None).fns) > 10)

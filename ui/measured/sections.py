@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from causalclip.evidence.precision import wilson
-from causalclip.places import shipped_folder
+from causalclip.paths import shipped_folder
 from ui.measured.tables import (
     SETS,
     Chart,
