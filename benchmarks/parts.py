@@ -70,10 +70,10 @@ def look(one: Tested, detector: Detector) -> dict[str, Any]:
     if search is None:
         return row | {"why": "small"}
     row["score"] = search.score
-    if search.part and one.mask is not None:
+    if search.region and one.mask is not None:
         mask = cv2.resize(one.mask.astype(np.uint8), (loaded.width, loaded.height), interpolation=cv2.INTER_NEAREST) > 0
         outlined = np.zeros(mask.shape, np.uint8)
-        cv2.fillPoly(outlined, [np.array(ring, np.int32) for ring in search.part.outline], 1)
+        cv2.fillPoly(outlined, [np.array(ring, np.int32) for ring in search.region.outline], 1)
         row["iou"] = float((mask & (outlined > 0)).sum() / (mask | (outlined > 0)).sum())
     return row
 

@@ -4,6 +4,7 @@ A kind is named only where simple statistics of the pixels recognise it; how oft
 wrong, is in benchmarks/cautions.json. What is not named may be there all the same.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,16 +19,7 @@ if TYPE_CHECKING:
     from causalclip.provenance.reading import Provenance
 
 Kind = Literal["small", "recompressed", "graphic", "text", "dark", "portrait", "inside"]
-KINDS = (  # as causalclip.profile names them
-    N_("small"),
-    N_("recompressed"),
-    N_("graphic"),
-    N_("text"),
-    N_("dark"),
-    N_("portrait"),
-    N_("inside"),
-)
-
+KINDS = N_("small"), N_("recompressed"), N_("graphic"), N_("text"), N_("dark"), N_("portrait"), N_("inside")
 SHORT: dict[str, str] = {  # where many pictures stand in a table
     "small": N_("Too small to be looked at close up."),
     "recompressed": N_("Heavily compressed, which wipes traces away."),
@@ -37,14 +29,33 @@ SHORT: dict[str, str] = {  # where many pictures stand in a table
     "portrait": N_("A face fills much of it; smoothed skin can mislead."),
     "inside": N_("Holds another picture; judge that part alone."),
 }
-
+SAID: dict[str, str] = {  # beside the answer; what is inside is counted
+    "small": N_(
+        "With {width} x {height} pixels the picture is too small to be looked at close up, where most traces are. "
+        "Look for a larger version."
+    ),
+    "recompressed": N_(
+        "The picture was heavily compressed (JPEG quality about {quality} of 100). That wipes traces away and leaves "
+        "others. Look for an earlier copy."
+    ),
+    "graphic": N_("This looks like a drawing or a flat graphic."),
+    "text": N_("This looks like text, a chart or a drawing on an even ground."),
+    "dark": N_(
+        "Most of the picture is dark. Night shots and the noise reduction in cameras are known to mislead detectors."
+    ),
+    "portrait": N_(
+        "A face fills much of the picture. Smoothing by phones, filters and retouching leaves traces like those of "
+        "generators, and whether it was used cannot be told here."
+    ),
+}
+DRAWN = N_("The detector was made for photographs; its answer on anything drawn or typeset means little.")
+NOT_RECOGNISED = N_(
+    "Retouching, staging, paintings and photographs of screens or prints are not recognised, and can mislead as well."
+)
 SMALL = 269  # px on the shorter side: below it there is no window at native scale (1.2 x 224, causalclip.clip.views)
 LOW_QUALITY = 60  # of JPEG, at or below it
 SIDE = 512  # px on the long side of the copy that is measured
 FACE = 0.35  # of the shorter side, from which a face is said to fill the picture
-NOT_RECOGNISED = N_(
-    "Retouching, staging, paintings and photographs of screens or prints are not recognised, and can mislead as well."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +70,39 @@ class Caution:
 
 def find_cautions(pixels: np.ndarray, provenance: "Provenance | None" = None) -> tuple[Caution, ...]:
     """The weak spots that are recognised in a picture (uint8 RGB [H, W, 3]) and in how it was saved."""
-    found = [_small(pixels), _recompressed(provenance), *_looks(measure(pixels)), _portrait(pixels), _inside(pixels)]
-    return tuple(caution for caution in found if caution)
+    return tuple(_found(pixels, provenance))
+
+
+def _found(pixels: np.ndarray, provenance: "Provenance | None") -> Iterator[Caution]:
+    height, width = pixels.shape[:2]
+    if min(height, width) < SMALL:
+        yield _caution("small", width=number(width), height=number(height))
+    if (quality := worst_quality(provenance)) <= LOW_QUALITY:
+        yield _caution("recompressed", quality=quality)
+    statistics = measure(pixels)
+    if drawn := statistics.drawn:
+        yield Caution(drawn, f"{_(SAID[drawn])} {_(DRAWN)}")
+    if statistics.median <= 45 and statistics.bright <= 150:
+        yield _caution("dark")
+    if _has_face(pixels):
+        yield _caution("portrait")
+    if boxes := tuple(found.box for found in find_pictures(pixels)):
+        yield Caution("inside", _inside(boxes), boxes)
+
+
+def _caution(kind: Kind, **values: object) -> Caution:
+    return Caution(kind, _(SAID[kind], **values))
+
+
+def worst_quality(provenance: "Provenance | None") -> int:
+    """The lowest JPEG quality that the picture is known to have been saved with; 100 where none is."""
+    if provenance is None:
+        return 100
+    return min(provenance.jpeg.quality if provenance.jpeg else 100, provenance.earlier_quality or 100)
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
+class PixelStatistics:
     """Statistics of the luminance at SIDE px, all in [0, 1] but the last two, which are grey levels.
 
     flat, edge: shares of pixels with steps to their neighbours of at most 2, and above 40 levels.
@@ -80,14 +118,23 @@ class Looks:
     median: float
     bright: float
 
+    @property
+    def drawn(self) -> Literal["text", "graphic"] | None:
+        """What it looks like, if it is not photographed."""
+        # JPEG's ringing beside lines counts for more where little else is.
+        textured = 0.75 if self.flat >= 0.85 else 0.55
+        if self.flat < 0.65 or self.textured > textured or self.edge < 0.01:
+            return None
+        return "text" if self.common >= 0.55 else "graphic"
 
-def measure(pixels: np.ndarray) -> Looks:
+
+def measure(pixels: np.ndarray) -> PixelStatistics:
     """The statistics of a picture (uint8 RGB [H, W, 3])."""
     grey = np.asarray(_shrunk(pixels, long=SIDE).convert("L"), np.float32)
     step = np.maximum(np.abs(np.diff(grey, axis=1))[:-1], np.abs(np.diff(grey, axis=0))[:, :-1])
     flat = float((step <= 2).mean())
     levels = np.bincount(grey.astype(int).ravel() // 4, minlength=64) / grey.size
-    return Looks(
+    return PixelStatistics(
         flat=flat,
         edge=float((step > 40).mean()),
         textured=float(((step > 2) & (step <= 16)).mean() / max(1e-3, 1 - flat)),
@@ -97,67 +144,9 @@ def measure(pixels: np.ndarray) -> Looks:
     )
 
 
-def _small(pixels: np.ndarray) -> Caution | None:
-    height, width = pixels.shape[:2]
-    if min(height, width) >= SMALL:
-        return None
-    return Caution(
-        "small",
-        _(
-            "With {width} x {height} pixels the picture is too small to be looked at close up, where most traces are. "
-            "Look for a larger version.",
-            width=number(width),
-            height=number(height),
-        ),
-    )
-
-
-def _recompressed(provenance: "Provenance | None") -> Caution | None:
-    if provenance is None:
-        return None
-    last = provenance.jpeg.quality if provenance.jpeg else 100
-    worst = min(last, provenance.earlier_quality or 100)
-    if worst > LOW_QUALITY:
-        return None
-    return Caution(
-        "recompressed",
-        _(
-            "The picture was heavily compressed (JPEG quality about {quality} of 100). That wipes traces away and "
-            "leaves others. Look for an earlier copy.",
-            quality=worst,
-        ),
-    )
-
-
-def _looks(looks: Looks) -> list[Caution]:
-    found: list[Caution] = []
-    textured = 0.75 if looks.flat >= 0.85 else 0.55  # JPEG's ringing beside lines counts for more where little else is
-    if looks.flat >= 0.65 and looks.textured <= textured and looks.edge >= 0.01:
-        if looks.common >= 0.55:
-            said = _("This looks like text, a chart or a drawing on an even ground.")
-            found.append(Caution("text", f"{said} {_(_DRAWN)}"))
-        else:
-            said = _("This looks like a drawing or a flat graphic.")
-            found.append(Caution("graphic", f"{said} {_(_DRAWN)}"))
-    if looks.median <= 45 and looks.bright <= 150:
-        found.append(
-            Caution(
-                "dark",
-                _(
-                    "Most of the picture is dark. Night shots and the noise reduction in cameras are known to mislead "
-                    "detectors."
-                ),
-            )
-        )
-    return found
-
-
-def _inside(pixels: np.ndarray) -> Caution | None:
-    boxes = tuple(found.box for found in find_pictures(pixels))
-    if not boxes:
-        return None
+def _inside(boxes: tuple[Box, ...]) -> str:
     left, top, right, bottom = boxes[0]
-    said = ngettext(
+    return ngettext(
         "This looks like a screenshot, a page or a picture with margins: a picture was found inside this one, from "
         "({left}, {top}) to ({right}, {bottom}). The answer is about the whole, and says little about what is inside. "
         "Judge the part alone.",
@@ -170,34 +159,23 @@ def _inside(pixels: np.ndarray) -> Caution | None:
         right=right,
         bottom=bottom,
     )
-    return Caution("inside", said, boxes)
 
 
-_DRAWN = N_("The detector was made for photographs; its answer on anything drawn or typeset means little.")
-
-
-def _portrait(pixels: np.ndarray) -> Caution | None:
-    """By scikit-image's frontal face cascade, on a copy of 240 px: 6 ms."""
+def _has_face(pixels: np.ndarray) -> bool:
+    """Whether one fills the picture, by scikit-image's frontal face cascade, on a copy of 240 px: 6 ms."""
     picture = _shrunk(pixels, short=240)
     least = round(FACE * min(picture.size))
     if least < 40 or max(picture.size) > 4 * min(picture.size):
-        return None
-    faces = _cascade().detect_multi_scale(
-        img=np.asarray(picture),
-        scale_factor=1.2,
-        step_ratio=1.3,
-        min_size=(least, least),
-        max_size=(min(picture.size),) * 2,
-        min_neighbor_number=3,
-    )
-    if not faces:
-        return None
-    return Caution(
-        "portrait",
-        _(
-            "A face fills much of the picture. Smoothing by phones, filters and retouching leaves traces like those of "
-            "generators, and whether it was used cannot be told here."
-        ),
+        return False
+    return bool(
+        _cascade().detect_multi_scale(
+            img=np.asarray(picture),
+            scale_factor=1.2,
+            step_ratio=1.3,
+            min_size=(least, least),
+            max_size=(min(picture.size),) * 2,
+            min_neighbor_number=3,
+        )
     )
 
 

@@ -123,7 +123,7 @@ def _laid(a: np.ndarray, b: np.ndarray, placement: Placement | None, *, boxes: S
     aligned = lay_over(a, b, placement)
     blocks = measure(aligned)
     equal = placement is EQUAL
-    answer, confidence = ("same picture", MOST) if equal else judge(evidence(placement, blocks))
+    answer, confidence = SURE if equal else judge(evidence(placement, blocks))
     if answer == "no match":
         return Comparison(answer, confidence, sizes=sizes)
     compared = regions(boxes, sizes, mirrored=placement.mirrored)
@@ -197,6 +197,7 @@ def _overlaps(aligned: Alignment, compared: tuple[Box, Box], sizes: Sizes) -> tu
 Answer = Literal["same picture", "same scene, another moment", "no match"]
 SIMILAR = 0.6  # of a block's structure: above it, both copies show the same there
 LEAST, MOST = 0.5, 0.95  # confidences that are said: more was not measured
+SURE: tuple[Answer, float] = "same picture", MOST
 WIDE = 0.25  # of the smaller picture, that points of one picture span: a camera that turned shares a corner alone
 # log2 of the points that agree, their share, the area they span (at most 1), the share of similar blocks, 1
 MATCH = (2.0, 4.0, 2.0, 4.0, -16.0)

@@ -5,9 +5,9 @@ Plain numbers and words alone: arrays (patches, masks, channels) are in `detecti
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,9 @@ from PIL import Image
 from causalclip.evidence.cautions import Caution, find_cautions
 from causalclip.evidence.headline import Headline, Step, conclude_all, next_steps
 from causalclip.evidence.precision import EmpiricalPrecision, empirical_precision, error_rates
-from causalclip.evidence.regions import NOT_LOOKED_FOR, RegionFinding, find_region
-from causalclip.evidence.regions import REGION_DIFFERS as DIFFERS
+from causalclip.evidence.regions import NOT_LOOKED_FOR, REGION_DIFFERS, RegionFinding, find_region
 from causalclip.evidence.stability import Stability, check_stability, not_checked
-from causalclip.evidence.words import NO_ANSWER, WHY_NO_ANSWER, score_text
+from causalclip.evidence.words import MEANING, NO_ANSWER, UNSTABLE, WHY_NO_ANSWER, score_text
 from causalclip.languages import N_, _, current, day, ended
 from causalclip.maps.overlay import shrink
 from causalclip.maps.reliability import unknowable, unknown_share
@@ -33,24 +32,25 @@ from causalclip.provenance.reading import OF_WHOLE, Provenance, read_provenance,
 if TYPE_CHECKING:
     from causalclip.calibration import Band
     from causalclip.detector import Detection, Detector
+    from causalclip.pictures.formats import Format
 
-
+FILE = "name", "sha256", "perceptual_hash", "format", "width", "height", "file_size"
 SCHEMA = 3  # of as_dict: raised when a field changes its meaning or goes; docs/using.md lists them
+HALVED = N_("The picture was judged at half its size.")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Examination:
     """One picture, examined.
 
-    name: of the file where it is known, cleaned; empty otherwise. sha256: of the file's bytes. perceptual_hash: 64 bits
-    in hexadecimal (imagehash.phash), near for copies of the same picture. file_size: in bytes. notes: what was done to
-    the picture on loading. threshold: the score where generated and real pictures part best. stability: None if it was
-    not asked for. parts: whether one part differs. examined: when, UTC, ISO 8601. pixels, halved: as LoadedImage's.
+    name: of the file where it is known, cleaned; empty otherwise. sha256: of the file's bytes. file_size: in bytes.
+    notes: what was done to the picture on loading. threshold: the score where generated and real pictures part best.
+    stability: None if it was not asked for. parts: whether one part differs. examined: when, UTC, ISO 8601. pixels,
+    halved: as LoadedImage's.
     """
 
     name: str
     sha256: str
-    perceptual_hash: str
     format: str
     width: int
     height: int
@@ -66,10 +66,27 @@ class Examination:
     parts: RegionFinding = NOT_LOOKED_FOR
     halved: bool = False
 
+    @cached_property
+    def perceptual_hash(self) -> str:
+        """64 bits in hexadecimal (imagehash.phash), near for copies of the same picture."""
+        return perceptual_hash(self.pixels)
+
     @property
     def band(self) -> Band:
         """What the pixels say: the detection's band, or "inconclusive" where that does not survive re-encoding."""
         return self.stability.final_band if self.stability else self.detection.band
+
+    @property
+    def overturned(self) -> bool:
+        """Whether the pixels' answer is lost in re-encoding."""
+        return self.band != self.detection.band
+
+    @property
+    def meaning(self) -> str:
+        """What the pixels' answer means and does not mean, or why there is none, for a person."""
+        if self.band == NO_ANSWER:
+            return _(WHY_NO_ANSWER[self.detection.kind])
+        return _(UNSTABLE if self.overturned else MEANING[self.band])
 
     @property
     def headline(self) -> Headline:
@@ -80,9 +97,7 @@ class Examination:
     def meant(self) -> EmpiricalPrecision | None:
         """What the pixels' answer has meant in the benchmark; None where that was not measured: of another detector,
         by an archive's threshold, and of an answer that was lost in re-encoding."""
-        if self.band != self.detection.band:
-            return None
-        return empirical_precision(self.band, self.detection.measured_as)
+        return None if self.overturned else empirical_precision(self.band, self.detection.measured_as)
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -97,8 +112,10 @@ class Examination:
     @property
     def unlike(self) -> tuple[str, ...]:
         """Sentences on how the picture differs from the archive that it is held to; none without one."""
-        kinds = [caution.kind for caution in self.cautions]
-        return unlike(self.detection, self.provenance, format=self.format, kinds=kinds)
+        if self.detection.profile is None:
+            return ()
+        side, kinds = max(self.detection.width, self.detection.height), [caution.kind for caution in self.cautions]
+        return self.detection.profile.unlike(camera=self.provenance.camera, format=self.format, side=side, kinds=kinds)
 
     @property
     def archive(self) -> dict[str, Any] | None:
@@ -132,13 +149,7 @@ class Examination:
             "next_steps": [step.sentence for step in self.steps],
             "quote": self.quote,
             "provenance": self.provenance.as_dict(place=place),
-            "name": self.name,
-            "sha256": self.sha256,
-            "perceptual_hash": self.perceptual_hash,
-            "format": self.format,
-            "width": self.width,
-            "height": self.height,
-            "file_size": self.file_size,
+            **{name: getattr(self, name) for name in FILE},
             "notes": list(self.notes),
             "tied_to_no_place": tied_to_no_place(detection),
             "map_cannot_know": unknown_share(detection, unknowable(self.pixels)),
@@ -171,7 +182,7 @@ def examine(
     provenance = read_claims(data)
     loaded = load_image(data)
     if whole:
-        loaded, provenance = whole.seen(loaded), whole.said(provenance)
+        loaded, provenance = whole.image_of(loaded), whole.provenance_of(provenance)
     provenance, cautions = look_closer(loaded, provenance)
     detection = detector.predict(loaded.pixels)
     return conclude(detector, loaded, provenance, cautions, detection, name=name, stability=stability)
@@ -214,7 +225,6 @@ def conclude(
     return Examination(
         name=clean(name, limit=120),
         sha256=loaded.sha256,
-        perceptual_hash=perceptual_hash(loaded.pixels),
         format=loaded.format,
         width=loaded.width,
         height=loaded.height,
@@ -232,14 +242,6 @@ def conclude(
     )
 
 
-def unlike(detection: Detection, provenance: Provenance, *, format: str, kinds: Iterable[str] = ()) -> tuple[str, ...]:
-    """Examination.unlike, of its parts."""
-    if detection.profile is None:
-        return ()
-    side = max(detection.width, detection.height)
-    return detection.profile.unlike(camera=provenance.camera, format=format, side=side, kinds=kinds)
-
-
 def perceptual_hash(pixels: np.ndarray) -> str:
     """imagehash.phash of a picture (uint8 RGB [H, W, 3]), 16 hexadecimal digits."""
     import imagehash  # brings SciPy's and PyWavelets' slow imports
@@ -247,14 +249,9 @@ def perceptual_hash(pixels: np.ndarray) -> str:
     return str(imagehash.phash(Image.fromarray(shrink(pixels))))
 
 
-if TYPE_CHECKING:
-    from causalclip.pictures.formats import Format
-    from causalclip.pictures.loading import LoadedImage
-
-
 @dataclass(frozen=True, slots=True)
 class WholePicture:
-    """A picture of which a part is judged.
+    """A picture of which a part is judged: the part's own file says nothing of how that was stored.
 
     claims: of its file, with the sign of an earlier compression. format, halved: as LoadedImage's.
     """
@@ -268,7 +265,7 @@ class WholePicture:
         """claims: as the file makes them, before its pixels are looked at."""
         return cls(with_history(claims, loaded.pixels), loaded.format, loaded.halved)
 
-    def said(self, own: Provenance) -> Provenance:
+    def provenance_of(self, own: Provenance) -> Provenance:
         """What the whole's file says, and where the part lay in it. own: what the part's file says.
 
         Without the table of a JPEG, as its grid need not be the part's.
@@ -276,47 +273,41 @@ class WholePicture:
         jpeg = replace(self.claims.jpeg, luminance=()) if self.claims.jpeg else None
         return replace(self.claims, fields=(*own.fields, *self.claims.fields), jpeg=jpeg, of_whole=True)
 
-    def seen(self, loaded: LoadedImage) -> LoadedImage:
+    def image_of(self, loaded: LoadedImage) -> LoadedImage:
         """The part, which was stored and read as the whole was."""
         return replace(loaded, format=self.format, halved=self.halved, notes=(_(OF_WHOLE), *loaded.notes))
 
 
-CLUE = N_("This is one clue, not a proof.")
-UNCHECKED = N_("Whether that answer survives re-encoding was not checked.")
-HALVED = N_("The picture was judged at half its size.")
-NEITHER = N_("That counts neither for nor against the picture.")
-
-
 def quote(x: Examination) -> str:
-    """Self-contained: it can stand without the page. Where there is no answer, there is no error rate of one."""
-    rates = error_rates(x.detection.measured_as)
-    known = rates.quoted if rates else _("Its error rates are not measured.")
+    """A few sentences that can stand without the page: when, which file, what was found, how often that is wrong."""
+    rates, headline, detection = error_rates(x.detection.measured_as), x.headline, x.detection
     examined = _(
         "On {day}, CausalCLIP (detector {revision}) examined the picture file with the SHA-256 hash {hash}.",
         day=day(datetime.fromisoformat(x.examined)),
-        revision=x.detection.revision,
+        revision=detection.revision,
         hash=x.sha256,
     )
-    if x.provenance.of_whole:
-        examined = f"{examined} {_(OF_WHOLE)}"
-    if x.band == NO_ANSWER:
-        return f"{examined} {_found(x)} {_(NEITHER)}"
-    differs = f" {ended(_(DIFFERS))}" if x.parts.found else ""
-    return f"{examined} {_found(x)}{differs} {known} {_(CLUE)}"
-
-
-def _found(x: Examination) -> str:
-    word = x.headline.proved if x.headline.source == "signature" else x.headline.claimed
-    first = "" if x.headline.source == "pixels" else f"{word} "
-    if x.band == NO_ANSWER:
-        return f"{first}{_('Its pixels got no answer.')} {_(WHY_NO_ANSWER[x.detection.kind])}"
-    said = (
-        N_("By its pixels alone, the answer is “{answer}”, with a score of {score} on a scale from 0 to 1.")
-        if first
-        else N_("The answer by its pixels is “{answer}”, with a score of {score} on a scale from 0 to 1.")
+    claimed = "" if headline.source == "pixels" else headline.claimed
+    said = [
+        examined,
+        _(OF_WHOLE) * x.provenance.of_whole,
+        headline.proved if headline.source == "signature" else claimed,
+    ]
+    if x.band == NO_ANSWER:  # and so no error rate of one
+        said += [_("Its pixels got no answer."), x.meaning, _("That counts neither for nor against the picture.")]
+        return " ".join(filter(None, said))
+    answer = (
+        N_("The answer by its pixels is “{answer}”, with a score of {score} on a scale from 0 to 1.")
+        if headline.source == "pixels"
+        else N_("By its pixels alone, the answer is “{answer}”, with a score of {score} on a scale from 0 to 1.")
     )
-    found = first + _(
-        said, answer=_(x.band), score=score_text(x.detection.probability, x.detection.low, x.detection.high)
-    )
-    less = [HALVED] * x.halved + [UNCHECKED] * (x.stability is None)
-    return " ".join([found, *map(_, less)])
+    score = score_text(detection.probability, detection.low, detection.high)
+    said += [
+        _(answer, answer=_(x.band), score=score),
+        _(HALVED) if x.halved else "",
+        "" if x.stability else _("Whether that answer survives re-encoding was not checked."),
+        ended(_(REGION_DIFFERS)) if x.parts.found else "",
+        rates.quoted if rates else _("Its error rates are not measured."),
+        _("This is one clue, not a proof."),
+    ]
+    return " ".join(filter(None, said))

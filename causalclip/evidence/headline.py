@@ -10,27 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from causalclip.evidence.regions import NOT_LOOKED_FOR, REGION_DIFFERS, RegionFinding
-from causalclip.evidence.words import NO_ANSWER, NO_ANSWER_TITLE, NO_TRACES, WHAT_TO_DO
+from causalclip.evidence.words import NO_ANSWER, NO_ANSWER_TITLE, NO_TRACES, TONE, WHAT_TO_DO, Tone
 from causalclip.languages import N_, _, ended
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band
+    from causalclip.evidence.cautions import Caution
     from causalclip.evidence.stability import Stability
+    from causalclip.image_type import ImageType
+    from causalclip.provenance.credentials import Credentials
     from causalclip.provenance.reading import Provenance
     from causalclip.provenance.sourcetypes import SourceType
 
 Source = Literal["signature", "file", "pixels"]
-Tone = Literal["generated", "inconclusive", "not-generated", "signed"]
 Said = Literal["generated", "part generated", "captured", ""]
-TONES: dict[str, Tone] = {
-    "likely generated": "generated",
-    "inconclusive": "inconclusive",
-    "likely not generated": "not-generated",
-    NO_ANSWER: "inconclusive",
-}
+StepKind = Literal["signer", "sender", "original", "larger", "crop", "copies", "magnify", "report"]
 SIGNED = {
     "generated": N_("Signed as generated"),
     "part generated": N_("Signed as partly generated"),
@@ -44,20 +42,27 @@ BUT_A_PART: dict[str, str] = {  # "likely not generated" never stands alone abov
     "Inconclusive": N_("Inconclusive, and one part differs"),
     "Likely not generated": N_("Likely not generated as a whole, but one part differs"),
 }
-BY_PIXELS = (
-    N_("Likely generated"),
-    *BUT_A_PART.values(),
-    N_("Inconclusive"),
-    N_("Likely not generated"),
-    NO_ANSWER_TITLE,
-)
-ANSWERS = (*SIGNED.values(), *CLAIMED.values(), *BY_PIXELS)
-NOTHING_PROVED = N_("Nothing: the file carries no signature of a known signer.")
+BY_PIXELS = N_("Likely generated"), *BUT_A_PART.values(), N_("Inconclusive"), N_("Likely not generated")
+ANSWERS = (*SIGNED.values(), *CLAIMED.values(), *BY_PIXELS, NO_ANSWER_TITLE)
 TRACES: dict[str, str] = {
     N_("likely generated"): N_("They carry traces like those of pictures made by image generators."),
     N_("inconclusive"): N_("Their traces point neither way clearly enough."),
     N_("likely not generated"): N_("They carry few traces like those of image generators."),
     NO_ANSWER: NO_TRACES,
+}
+COPIES: dict[str, str] = {
+    "likely generated": N_(
+        "Look for earlier copies: a site or a person that names the generator tells more than a score."
+    ),
+    "inconclusive": N_("Look for earlier copies: who showed it first, and what did they say of it?"),
+    "likely not generated": N_(
+        "Look for earlier copies: an old or a staged photograph, or one of another place, gets this answer, too."
+    ),
+}
+ORIGINAL: dict[str, str] = {
+    "likely generated": N_("Ask who sent it how the picture was made, and for the file as it was made."),
+    "inconclusive": N_("Ask for the original file: a forwarded copy has lost traces, and what the file said."),
+    "likely not generated": N_("Ask for the original file, and for others that were taken before and after it."),
 }
 OVERTURNED = N_(
     "As the picture is, its pixels would say {band}; that does not survive mild re-encoding, so it counts for nothing."
@@ -93,6 +98,14 @@ class Headline:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """kind: what the page adds a link or a button for. sentence: what to do."""
+
+    kind: StepKind
+    sentence: str
+
+
 def conclude_all(
     provenance: Provenance,
     band: Band | None,
@@ -102,7 +115,7 @@ def conclude_all(
     """The headline. band: what the pixels say, after stability where that is known; None before they are judged."""
     proved, claimed = _signed(provenance), _claimed(provenance)
     source: Source = "signature" if proved else "file" if claimed in CLAIMED else "pixels"
-    title = SIGNED.get(proved) or CLAIMED.get(claimed) or _title(band, parts)
+    title = SIGNED.get(proved) or CLAIMED.get(claimed) or _title(band, differs=parts.found)
     return Headline(
         title=title,
         source=source,
@@ -110,16 +123,14 @@ def conclude_all(
         proved=_proof(provenance, proved),
         claimed=_claim(provenance, claimed),
         pixels=_pixels(band, stability, parts),
-        agreement=_agreement(
-            proved or claimed, band, signed=bool(proved), at_odds=_at_odds(proved, claimed), differs=parts.found
-        ),
+        agreement=_agreement(proved, claimed, band, differs=parts.found),
         silent=provenance.silent and provenance.credentials.state in ("none", "elsewhere", "unreadable"),
     )
 
 
-def _title(band: Band | None, parts: RegionFinding) -> str:
+def _title(band: Band | None, *, differs: bool) -> str:
     title = NO_ANSWER_TITLE if band == NO_ANSWER else (band or "").capitalize()
-    return BUT_A_PART.get(title, title) if parts.found else title
+    return BUT_A_PART.get(title, title) if differs else title
 
 
 def tone_of(title: str) -> Tone:
@@ -127,7 +138,7 @@ def tone_of(title: str) -> Tone:
     if title == SIGNED["captured"]:
         return "signed"
     said = {*SIGNED.values(), *CLAIMED.values()}
-    return "generated" if title in said else TONES.get(title.lower(), "inconclusive")
+    return "generated" if title in said else TONE.get(title.lower(), "inconclusive")  # type: ignore[call-overload]
 
 
 def _strongest(types: tuple[SourceType, ...]) -> Said:
@@ -160,7 +171,7 @@ def _proof(p: Provenance, proved: Said) -> str:
     if p.credentials.state == "unvalidated":
         return _("Nothing: its Content Credentials could not be validated.")
     if p.credentials.state != "trusted":
-        return _(NOTHING_PROVED)
+        return _("Nothing: the file carries no signature of a known signer.")
     signer = f" ({p.credentials.signer})" if p.credentials.signer else ""
     own = [t for t in p.credentials.source_types if not t.where.endswith("part")]
     if not proved and not own:
@@ -197,12 +208,9 @@ def _pixels(band: Band | None, stability: Stability | None, parts: RegionFinding
     return f"{said} {ended(_(REGION_DIFFERS))}" if parts.found else said
 
 
-def _at_odds(proved: Said, claimed: Said) -> bool:
-    return proved == "captured" and claimed in CLAIMED
-
-
-def _agreement(said: Said, band: Band | None, *, signed: bool, at_odds: bool, differs: bool) -> str:
-    if at_odds:
+def _agreement(proved: Said, claimed: Said, band: Band | None, *, differs: bool) -> str:
+    said = proved or claimed
+    if proved == "captured" and claimed in CLAIMED:
         return _("They do not agree: it is signed as captured, and yet it carries a mark of an image generator.")
     if not said or band is None:
         return ""
@@ -211,47 +219,14 @@ def _agreement(said: Said, band: Band | None, *, signed: bool, at_odds: bool, di
     if (said == "captured") == (band == "likely not generated"):
         return _("They agree.")
     if said == "captured":
-        other = _("Ask the signer.") if signed else _("That it was captured is easily written into a file.")
-        said_ = _("They do not agree: it is said to be captured, and the pixels carry traces of a generator.")
-        return f"{said_} {other}"
+        other = _("Ask the signer.") if proved else _("That it was captured is easily written into a file.")
+        return (
+            f"{_('They do not agree: it is said to be captured, and the pixels carry traces of a generator.')} {other}"
+        )
     return _(
         "They do not agree. Traces in pixels are easily lost, so do not take the picture for a photograph on the "
         "strength of this score."
     )
-
-
-if TYPE_CHECKING:
-    from causalclip.calibration import Band
-    from causalclip.evidence.cautions import Caution
-    from causalclip.image_type import ImageType
-    from causalclip.provenance.reading import Provenance
-
-StepKind = Literal["signer", "sender", "original", "larger", "crop", "copies", "magnify", "report"]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """kind: what the page adds a link or a button for. sentence: what to do."""
-
-    kind: StepKind
-    sentence: str
-
-
-COPIES: dict[str, str] = {
-    "likely generated": N_(
-        "Look for earlier copies: a site or a person that names the generator tells more than a score."
-    ),
-    "inconclusive": N_("Look for earlier copies: who showed it first, and what did they say of it?"),
-    "likely not generated": N_(
-        "Look for earlier copies: an old or a staged photograph, or one of another place, gets this answer, too."
-    ),
-}
-ORIGINAL: dict[str, str] = {
-    "likely generated": N_("Ask who sent it how the picture was made, and for the file as it was made."),
-    "inconclusive": N_("Ask for the original file: a forwarded copy has lost traces, and what the file said."),
-    "likely not generated": N_("Ask for the original file, and for others that were taken before and after it."),
-}
-REPORT = N_("Download the report and pass it on with the picture.")
 
 
 def next_steps(
@@ -261,48 +236,34 @@ def next_steps(
     cautions: tuple[Caution, ...],
     kind: ImageType = "photograph",
 ) -> tuple[Step, ...]:
-    """At most six, the most telling first."""
-    steps = (
-        *_evidence(headline, provenance),
-        *_by_kind(kind, cautions),
-        *(() if kind == "blank" else _usual(headline, band)),
-        Step("report", _(REPORT)),
-    )
-    return steps[:6]
+    """What a person can do now: at most six steps, the most telling first."""
+    return tuple(islice(_steps(headline, band, provenance.credentials, {c.kind for c in cautions}, kind), 6))
 
 
-def _evidence(headline: Headline, provenance: Provenance) -> Iterator[Step]:
-    signer = provenance.credentials.signer
-    if provenance.credentials.state == "trusted":
-        named = _("Ask the signer, {signer}, whether the signature is theirs, and when they signed.", signer=signer)
-        unnamed = _("Ask the signer whether the signature is theirs, and when they signed.")
-        yield Step("signer", named if signer else unnamed)
-    if provenance.credentials.state == "invalid":
+def _steps(
+    headline: Headline, band: Band, credentials: Credentials, cautions: set[str], kind: ImageType
+) -> Iterator[Step]:
+    by_pixels = headline.source == "pixels"
+    if credentials.state == "trusted" and credentials.signer:
+        said = N_("Ask the signer, {signer}, whether the signature is theirs, and when they signed.")
+        yield Step("signer", _(said, signer=credentials.signer))
+    elif credentials.state == "trusted":
+        yield Step("signer", _("Ask the signer whether the signature is theirs, and when they signed."))
+    if credentials.state == "invalid":
         yield Step("signer", _("Ask who sent it for the file as it was signed: this one was changed afterwards."))
     if headline.source == "file":
         yield Step("sender", _("Ask who sent it whether they made it with a generator, as the file says."))
-
-
-def _by_kind(kind: ImageType, cautions: tuple[Caution, ...]) -> Iterator[Step]:
-    if kind == "photograph":
-        yield from _quality(cautions)
-    else:
+    if kind != "photograph":
         yield Step("crop" if kind == "page" else "sender", _(WHAT_TO_DO[kind]))
-
-
-def _quality(cautions: tuple[Caution, ...]) -> Iterator[Step]:
-    kinds = {caution.kind for caution in cautions}
-    if kinds & {"small", "recompressed"}:
+    elif cautions & {"small", "recompressed"}:
         yield Step("larger", _("Find a larger or less compressed copy, and examine that one."))
-    if kinds & {"text", "graphic"}:
+    if kind == "photograph" and cautions & {"text", "graphic"}:
         yield Step("crop", _("If there is a photograph in it, crop it out and examine that part alone."))
-
-
-def _usual(headline: Headline, band: Band) -> Iterator[Step]:
-    if headline.source == "pixels":
-        yield Step("original", _(ORIGINAL.get(band, ORIGINAL["inconclusive"])))
-    found = band if headline.source == "pixels" else "inconclusive"
-    yield Step("copies", _(COPIES.get(found, COPIES["inconclusive"])))
-    if headline.source == "pixels" and band != "likely not generated":
-        said = _("Magnify the picture and look for visible marks of generators, and at hands and text.")
-        yield Step("magnify", said)
+    if kind != "blank":
+        if by_pixels:
+            yield Step("original", _(ORIGINAL.get(band, ORIGINAL["inconclusive"])))
+        yield Step("copies", _(COPIES.get(band if by_pixels else "inconclusive", COPIES["inconclusive"])))
+        if by_pixels and band != "likely not generated":
+            said = _("Magnify the picture and look for visible marks of generators, and at hands and text.")
+            yield Step("magnify", said)
+    yield Step("report", _("Download the report and pass it on with the picture."))

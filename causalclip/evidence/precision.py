@@ -1,4 +1,4 @@
-"""What an answer has meant: how many of the test pictures that got it were generated, and how often it was wrong.
+"""Empirical precision: how many of the test pictures with an answer were generated, and how often it was wrong.
 
 One source for the page, the report, the command line and the tables: the benchmark's file, of one revision alone.
 """
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from causalclip.calibration import Band
 
 BENCHMARK = shipped_folder("benchmarks") / "detection.json"
-SET = "all"  # of the benchmark: every test picture
 BANDS = "likely generated", "inconclusive", "likely not generated"
 
 
@@ -36,25 +35,25 @@ class EmpiricalPrecision:
         """95 % interval of the share, in [0, 1]."""
         return wilson(self.generated, self.pictures)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return asdict(self) | {"interval": list(self.interval), "sentence": self.sentence}
-
     @property
     def sentence(self) -> str:
         """For a person."""
-        share, (low, high) = round(100 * self.generated / self.pictures), (round(100 * e) for e in self.interval)
+        low, high = (round(100 * end) for end in self.interval)
         return _(
             "Of 100 test pictures with this answer, about {share} were generated (counted: {generated} of {pictures}; "
             "95 % interval {low} to {high}). Of all test pictures, {base} of 100 were; where generated pictures are "
             "rarer, fewer with this answer are generated.",
-            share=share,
+            share=round(100 * self.generated / self.pictures),
             generated=self.generated,
             pictures=self.pictures,
             low=low,
             high=high,
             base=round(100 * self.base),
         )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self) | {"interval": list(self.interval), "sentence": self.sentence}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +72,10 @@ class ErrorRates:
     generated: int
     real: int
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return asdict(self) | {"undecided": list(self.undecided), "sentence": self.sentence}
-
     @property
     def sentence(self) -> str:
         """The numbers that matter, for a person: an error of either kind is as bad as the other."""
-        return self._said(
+        return self._sentence(
             N_(
                 "On {pictures} test pictures, it calls {found} of 100 generated ones likely generated and {missed} "
                 "likely not generated; of 100 real ones, it wrongly calls {accused} likely generated."
@@ -90,14 +85,14 @@ class ErrorRates:
     @property
     def quoted(self) -> str:
         """The same where the detector has to be named."""
-        return self._said(
+        return self._sentence(
             N_(
                 "On {pictures} test pictures, this detector calls {found} of 100 generated ones likely generated and "
                 "{missed} likely not generated; of 100 real ones, it wrongly calls {accused} likely generated."
             )
         )
 
-    def _said(self, message: str) -> str:
+    def _sentence(self, message: str) -> str:
         accused, missed = (
             _("fewer than 1") if 100 * x < 0.5 else f"{round(100 * x)}" for x in (self.accused, self.missed)
         )
@@ -114,10 +109,14 @@ class ErrorRates:
             real=real,
         )
 
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self) | {"undecided": list(self.undecided), "sentence": self.sentence}
+
 
 def empirical_precision(band: Band, measured_as: str | None) -> EmpiricalPrecision | None:
-    """What an answer by the pixels has meant; None where that has not been measured, and where there was no answer:
-    how many drawings and screenshots of a test set were generated says nothing of another one.
+    """Of an answer by the pixels; None where that has not been measured, and where there was no answer: how many
+    drawings and screenshots of a test set were generated says nothing of another one.
 
     An answer, and not a score: the share then cannot contradict the word beside it.
 
@@ -127,8 +126,8 @@ def empirical_precision(band: Band, measured_as: str | None) -> EmpiricalPrecisi
     report = _benchmark(measured_as)
     if band not in BANDS or report is None:
         return None
-    classes, shares = _classes(report), report[SET]["bands"].get(band, {})
-    generated, real = (round(shares.get(kind, 0.0) * classes[kind]) for kind in ("generated", "real"))
+    classes, shares = _classes(report), report["bands"].get(band, {})
+    generated, real = (round(shares.get(kind, 0.0) * count) for kind, count in classes.items())
     base = classes["generated"] / sum(classes.values())
     return EmpiricalPrecision(generated + real, generated, base) if generated + real else None
 
@@ -138,14 +137,16 @@ def error_rates(measured_as: str | None) -> ErrorRates | None:
     report = _benchmark(measured_as)
     if report is None:
         return None
-    called, unsure, cleared = (report[SET]["bands"][band] for band in BANDS)
-    classes = _classes(report)
-    undecided, missed = (unsure["generated"], unsure["real"]), cleared["generated"]
-    return ErrorRates(called["generated"], called["real"], missed, undecided, classes["generated"], classes["real"])
+    called, unsure, cleared = (report["bands"][band] for band in BANDS)
+    undecided = unsure["generated"], unsure["real"]
+    return ErrorRates(called["generated"], called["real"], cleared["generated"], undecided, **_classes(report))
 
 
 def wilson(successes: float, count: int, *, z: float = 1.96) -> tuple[float, float]:
-    """95 % interval of a share by Wilson's score, in [0, 1]; honest for few pictures, where a normal one is not."""
+    """95 % interval of a share by Wilson's score, in [0, 1]; honest for few pictures, where a normal one is not.
+
+    As SciPy's binomtest, whose import takes a second.
+    """
     share = successes / count
     middle = (share + z * z / (2 * count)) / (1 + z * z / count)
     reach = z * sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / (1 + z * z / count)
@@ -154,20 +155,20 @@ def wilson(successes: float, count: int, *, z: float = 1.96) -> tuple[float, flo
 
 def _classes(report: dict[str, Any]) -> dict[str, int]:
     """How many test pictures are generated, and how many real."""
-    generated = sum(row["generated"] for row in report[SET]["reliability"])
-    return {"generated": generated, "real": report[SET]["pictures"] - generated}
+    generated = sum(row["generated"] for row in report["reliability"])
+    return {"generated": generated, "real": report["pictures"] - generated}
 
 
 def _benchmark(revision: str | None) -> dict[str, Any] | None:
-    """The benchmark's report of that revision; None where there is none."""
+    """What the benchmark found on all test pictures with that revision; None where there is none."""
     report = _read()
-    return report if report and revision is not None and revision == report.get("revision") else None
+    return report.get("all") if revision is not None and revision == report.get("revision") else None
 
 
 @lru_cache(maxsize=1)
-def _read() -> dict[str, Any] | None:
+def _read() -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(BENCHMARK.read_text(encoding="utf-8"))
     except FileNotFoundError:  # a copy of the packages alone
-        return None
-    return found if SET in found else None
+        return {}
+    return found

@@ -1,4 +1,7 @@
-"""Does one part of a picture differ from the rest? Finds it or nothing; what is not found may be there all the same."""
+"""Looks for the one edited region of a picture; what is not found may be there all the same.
+
+Boosted trees read the contrasts of every cell's traces; the cells that they pick become a region with an outline.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,23 @@ from scipy.ndimage import label, uniform_filter
 
 from causalclip.evidence.traces import Traces, cell_of, read_traces
 from causalclip.paths import shipped_folder
+from causalclip.pictures.inside import Box
 
 FOLDER = shipped_folder("assets") / "models" / "parts"
 MAX_PIXELS = 12_000_000  # that are read: of larger pictures the middle
 SMALLEST, LEAST_CELLS = 200, 30  # px on the short side and cells, below which nothing can be said
-Box = tuple[int, int, int, int]  # left, top, right, bottom in px
+FOUND = 0.04  # of a picture's cells, the highest, whose mean is its number
+FEWEST = 3  # cells, at least
+SPECK = 0.25  # of the largest piece, below which a piece is left out
+DEPENDS = "level", "texture", "flat", "clip"  # on what a trace depends in any picture
+RAW = "level", "texture", "flat", "clip", "comb", "comb_n", "comb_z", "zero", "noise0", "lag_d", "gx", "gy"
+WHOLE = "noise0", "noise1", "lag_d", "zero", "comb"  # whose median the trees see
+Ring = tuple[tuple[int, int], ...]  # (x, y) in px
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A part that differs; it may be in several pieces.
+    """A region that differs; it may be in several pieces.
 
     box, outline: in px of the whole picture. share: of what was read, in [0, 1]. cell: px of the squares that the
     outline follows.
@@ -37,9 +47,9 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class RegionSearch:
-    """What was found. score: as in `PartFinder.score`. read: the part of the picture that was looked at."""
+    """What was found. score: the map's, see `top`. read: the box of the picture that was looked at."""
 
-    part: Region | None
+    region: Region | None
     score: float
     read: Box
 
@@ -62,13 +72,13 @@ class RegionFinder:
         return cls(trees, config["threshold"], config["revision"])
 
     def levels(self, traces: Traces) -> np.ndarray:
-        """Log-odds that a cell belongs to another part than the rest, smooth, float64 [rows, columns]."""
-        cells = features(traces, contrast(traces))
+        """Log-odds that a cell belongs to an edited region, smooth, float64 [rows, columns]."""
+        cells = features(traces)
         found = self.trees(cells.reshape(len(cells), -1).T)
         return smooth(found.reshape(cells.shape[1:]))
 
     def search(self, pixels: np.ndarray, table: np.ndarray | None = None) -> RegionSearch | None:
-        """Looks for a part in a picture; None where it is too small to say anything.
+        """Looks for a region in a picture; None where it is too small to say anything.
 
         Args:
             pixels: uint8 RGB [H, W, 3], as the file holds it, not scaled.
@@ -84,9 +94,9 @@ class RegionFinder:
         score = top(levels)
         if score < self.threshold:
             return RegionSearch(None, score, read)
-        part, corner = region_of(levels), (left, upper)
-        found = Region(box_of(part, cell, corner), rings_of(part, cell, corner), float(part.mean()), cell)
-        return RegionSearch(found, score, read)
+        cells, corner = region_of(levels), (left, upper)
+        region = Region(box_of(cells, cell, corner), rings_of(cells, cell, corner), float(cells.mean()), cell)
+        return RegionSearch(region, score, read)
 
 
 def read_box(height: int, width: int) -> Box:
@@ -105,12 +115,6 @@ def shipped_finder() -> RegionFinder:
     return RegionFinder.from_pretrained()
 
 
-FOUND = 0.04  # of a picture's cells, the highest, whose mean is its number
-FEWEST = 3  # cells, at least
-SPECK = 0.25  # of the largest piece, below which a piece is left out
-Ring = tuple[tuple[int, int], ...]
-
-
 def top(levels: np.ndarray) -> float:
     """A map's number for its picture: the mean of its highest cells."""
     return float(np.sort(levels.ravel())[-max(FEWEST, round(FOUND * levels.size)) :].mean())
@@ -123,17 +127,17 @@ def region_of(levels: np.ndarray) -> np.ndarray:
     return np.asarray(np.isin(groups, 1 + np.nonzero(sizes >= SPECK * sizes.max())[0]))
 
 
-def box_of(part: np.ndarray, cell: int, corner: tuple[int, int]) -> tuple[int, int, int, int]:
+def box_of(region: np.ndarray, cell: int, corner: tuple[int, int]) -> Box:
     """Left, top, right, bottom in px. corner: left and top of the cells in the picture, in px."""
-    rows, columns = np.nonzero(part)
+    rows, columns = np.nonzero(region)
     left, top_, right, bottom = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
     x, y = corner
     return x + int(left) * cell, y + int(top_) * cell, x + int(right) * cell, y + int(bottom) * cell
 
 
-def rings_of(part: np.ndarray, cell: int, corner: tuple[int, int]) -> tuple[Ring, ...]:
+def rings_of(region: np.ndarray, cell: int, corner: tuple[int, int]) -> tuple[Ring, ...]:
     """The outline along the cells' edges, as closed rings of (x, y) in px; holes have rings of their own."""
-    fine = part.astype(np.uint8).repeat(2, 0).repeat(2, 1)  # so that a cell has an inside
+    fine = region.astype(np.uint8).repeat(2, 0).repeat(2, 1)  # so that a cell has an inside
     contours, _ = cv2.findContours(fine, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     return tuple(_ring(contour[:, 0].astype(int), cell, corner) for contour in contours)
 
@@ -141,11 +145,6 @@ def rings_of(part: np.ndarray, cell: int, corner: tuple[int, int]) -> tuple[Ring
 def _ring(points: np.ndarray, cell: int, corner: tuple[int, int]) -> Ring:
     """Points of the fine grid lie in the corners of cells: each goes to the corner that it is nearest to."""
     return tuple((corner[0] + (x + 1) // 2 * cell, corner[1] + (y + 1) // 2 * cell) for x, y in points.tolist())
-
-
-DEPENDS = "level", "texture", "flat", "clip"  # on what a trace depends in any picture
-RAW = "level", "texture", "flat", "clip", "comb", "comb_n", "comb_z", "zero", "noise0", "lag_d", "gx", "gy"
-WHOLE = "noise0", "noise1", "lag_d", "zero", "comb"  # whose median the trees see
 
 
 def contrast(traces: Traces) -> np.ndarray:
@@ -169,23 +168,14 @@ def smooth(levels: np.ndarray, size: int = 3) -> np.ndarray:
     return np.asarray(uniform_filter(levels, sizes, mode="nearest"))
 
 
-def features(traces: Traces, off: np.ndarray | None = None) -> np.ndarray:
-    """float32 [F, rows, columns]: contrasts of 3 x 3 and 5 x 5 cells, their size, some traces, and the picture's own.
-
-    off: the picture's contrast, where it is known.
-    """
-    off = contrast(traces) if off is None else off
+def features(traces: Traces) -> np.ndarray:
+    """float32 [F, rows, columns]: contrasts of 3 x 3 and 5 x 5 cells, their size, some traces, and the picture's."""
+    off = contrast(traces)
     raw = traces.cells[[traces.names.index(name) for name in RAW]]
     median = np.median(traces.cells.reshape(len(traces.cells), -1), 1)
     own = np.concatenate([traces.whole, median[[traces.names.index(name) for name in WHOLE]]])
     spread = np.broadcast_to(own[:, None, None], (len(own), *off.shape[1:]))
     return np.concatenate([smooth(off), smooth(off, 5), np.abs(smooth(off)), raw, spread]).astype(np.float32)
-
-
-def history(traces: Traces, off: np.ndarray) -> np.ndarray:
-    """float32 [rows, columns]: how much less of the picture's earlier compression a cell has than the rest of it."""
-    near = smooth(off)
-    return np.asarray(-near[traces.names.index("comb")] - near[traces.names.index("zero")])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

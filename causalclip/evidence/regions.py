@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from causalclip.evidence.cautions import LOW_QUALITY
+from causalclip.evidence.cautions import LOW_QUALITY, worst_quality
 from causalclip.evidence.words import NO_ANSWER
 from causalclip.languages import N_, _
 from causalclip.paths import shipped_folder
 
 if TYPE_CHECKING:  # what looks for parts brings OpenCV and SciPy, which the page need not wait for
     from causalclip.detector import Detection
-    from causalclip.evidence.region_finder import Box, Region
+    from causalclip.evidence.region_finder import Region
     from causalclip.pictures.loading import LoadedImage
     from causalclip.provenance.jpegtables import JpegTables
     from causalclip.provenance.reading import Provenance
@@ -64,13 +64,13 @@ NOT_ASKED = N_("Whether one part differs was not looked for.")
 
 @dataclass(frozen=True, slots=True)
 class RegionFinding:
-    """What was found. part: where; of no part but one that differs. why: a key of WHY where that cannot be known.
+    """What was found. region: where, if one differs. why: a key of WHY_UNKNOWN where that cannot be known.
 
     read: the share of the picture that was looked at, in [0, 1]. revision: of the trees.
     """
 
     state: RegionState
-    part: Region | None = None
+    region: Region | None = None
     why: str = ""
     read: float = 1.0
     revision: str = ""
@@ -79,7 +79,7 @@ class RegionFinding:
     @property
     def found(self) -> bool:
         """Whether there is a part that differs."""
-        return self.part is not None
+        return self.region is not None
 
     @property
     def words(self) -> str:
@@ -93,17 +93,17 @@ class RegionFinding:
             return _(UNKNOWN, why=_(WHY_UNKNOWN[self.why]))
         if self.state == "not asked":
             return _(NOT_ASKED)
-        middle = _(MIDDLE, percent=round(100 * self.read)) if self.read < 1 else ""
-        said = (_found(self.part, self.read), _reliable(self.revision)) if self.part else (_none(self.revision),)
-        return " ".join(filter(None, (*said, middle)))
+        rates = reliability(self.revision)
+        said = _found(self.region, self.read, rates) if self.region else _none_found(rates)
+        return f"{said} {_(MIDDLE, percent=round(100 * self.read))}" if self.read < 1 else said
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types; the picture's own pixels for box and outline."""
-        part = asdict(self.part) if self.part else {"box": None, "outline": [], "share": None}
+        where = asdict(self.region) if self.region else {"box": None, "outline": [], "share": None}
         rates = reliability(self.revision)
         return (
             {"answer": self.state, "words": self.words, "sentence": self.sentence}
-            | json.loads(json.dumps(part))
+            | json.loads(json.dumps(where))
             | {"read": self.read, "reliability": rates, "revision": self.revision, "seconds": self.seconds}
         )
 
@@ -122,13 +122,13 @@ def find_region(loaded: LoadedImage, provenance: Provenance, detection: Detectio
     found = shipped_finder().search(loaded.pixels, table)
     if found is None:
         return RegionFinding("cannot know", why="small")
-    seconds = time.perf_counter() - started
+    left, top, right, bottom = found.read
     return RegionFinding(
-        "found" if found.part else "none found",
-        part=found.part,
-        read=_area(found.read) / (loaded.width * loaded.height),
+        "found" if found.region else "none found",
+        region=found.region,
+        read=(right - left) * (bottom - top) / (loaded.width * loaded.height),
         revision=shipped_finder().revision,
-        seconds=seconds,
+        seconds=time.perf_counter() - started,
     )
 
 
@@ -154,28 +154,21 @@ def reliability(revision: str) -> dict[str, dict[str, int]] | None:
 
 def why_unknown(loaded: LoadedImage, provenance: Provenance, detection: Detection | Any) -> str:
     """A key of WHY where that cannot be known of a picture, whatever is found in it; empty elsewhere."""
-    jpeg = provenance.jpeg
     if detection.band == NO_ANSWER:
         return "kind"
     if loaded.format == "GIF":
         return "palette"
     if loaded.halved:
         return "halved"
-    if min(jpeg.quality if jpeg else 100, provenance.earlier_quality or 100) <= LOW_QUALITY:
-        return "compressed"
-    return ""
+    return "compressed" if worst_quality(provenance) <= LOW_QUALITY else ""
 
 
-def _found(part: Region, read: float) -> str:
-    """read: the share of the picture that was looked at; the part's own share is of that."""
-    (left, top, right, bottom), percent = part.box, max(1, round(100 * part.share * read))
-    return _(FOUND, percent=percent, left=left, top=top, right=right, bottom=bottom)
-
-
-def _reliable(revision: str) -> str:
-    rates = reliability(revision)
+def _found(region: Region, read: float, rates: dict[str, dict[str, int]] | None) -> str:
+    """read: the share of the picture that was looked at; the region's own share is of that."""
+    (left, top, right, bottom), percent = region.box, max(1, round(100 * region.share * read))
+    said = _(FOUND, percent=percent, left=left, top=top, right=right, bottom=bottom)
     if rates is None:
-        return ""
+        return said
     calm, retouched, pasted = (rates[kind] for kind in ("unedited", "retouched", "pasted back"))
     counted = _(
         RELIABLE,
@@ -186,24 +179,16 @@ def _reliable(revision: str) -> str:
         pasted=pasted["flagged"],
         edits=pasted["n"],
     )
-    return f"{counted} {_(IN_VIEW)}"
+    return f"{said} {counted} {_(IN_VIEW)}"
 
 
-def _none(revision: str) -> str:
-    rates = reliability(revision)
+def _none_found(rates: dict[str, dict[str, int]] | None) -> str:
     if rates is None:
         return _(NONE)
-    pasted, anew = (rates[kind] for kind in ("pasted back", "made anew"))
-    return _(MISSED, pasted=_missed(pasted), anew=_missed(anew))
-
-
-def _missed(row: dict[str, int]) -> int:
-    """Of 100, never all."""
-    return min(99, round(100 * (1 - row["flagged"] / row["n"])))
-
-
-def _area(box: Box) -> int:
-    return (box[2] - box[0]) * (box[3] - box[1])
+    pasted, anew = (  # of 100, never all
+        min(99, round(100 * (1 - rates[kind]["flagged"] / rates[kind]["n"]))) for kind in ("pasted back", "made anew")
+    )
+    return _(MISSED, pasted=pasted, anew=anew)
 
 
 @cache

@@ -8,7 +8,7 @@ through the tower together.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,14 +22,12 @@ if TYPE_CHECKING:  # importing the detector takes seconds, which the page need n
     from causalclip.calibration import Band, Calibration
     from causalclip.detector import Detection, Detector, Verdict
 
-RESIZED = N_("shown at another size")
 MILD = ("JPEG 90", "JPEG 70", "WebP 80", "0.75x")  # what most sites do to a picture; an answer must survive these
-STRONG = ("JPEG 50", "0.5x", N_("crop 75 %"), RESIZED)
-WINDOWS = 1  # per delivery and scale
-SQUARES = 1  # per delivery, of the whole
+STRONG = ("JPEG 50", "0.5x", N_("crop 75 %"), N_("shown at another size"))
+WINDOWS, SQUARES = 1, 1  # per copy: close-up windows of each scale, and squares of the whole
 MAX_PIXELS = 4_000_000  # of what is re-encoded: of larger pictures the centre, at its own scale
 MAX_WEBP = 16_383  # px of a side; WebP cannot be larger
-WORDS = {
+CHANGES = {
     "JPEG 90": N_("saved as JPEG of quality 90"),
     "JPEG 70": N_("saved as JPEG of quality 70"),
     "JPEG 50": N_("saved as JPEG of quality 50"),
@@ -37,7 +35,7 @@ WORDS = {
     "0.75x": N_("scaled to three quarters"),
     "0.5x": N_("scaled to half"),
     "crop 75 %": N_("cropped by a quarter"),
-    RESIZED: RESIZED,
+    "shown at another size": N_("shown at another size"),
 }
 Answer = Literal["yes", "only just", "no"]
 SAID: dict[str, str] = {"yes": N_("Yes"), "only just": N_("Only just"), "no": N_("No")}
@@ -49,7 +47,7 @@ OTHER = N_("another answer for {n} of the {mild} copies that count, and for {m} 
 
 @dataclass(frozen=True, slots=True)
 class ReencodedAnswer:
-    """The picture after one delivery.
+    """The answer for the picture after one re-encoding.
 
     probability: calibrated, in [0, 1]. logit: its log-odds. mild: whether an answer must survive it.
     flips: whether the score is on the other side of Stability.threshold, or in the opposite band.
@@ -118,7 +116,32 @@ class Stability:
     @property
     def sentence(self) -> str:
         """What this says about the verdict, for a person."""
-        return _sentence(self)
+        if not self.skipped:
+            return self._sentence()
+        left_out = _("The picture could not be {changed}: it is too long.", changed=_changes(self.skipped))
+        return f"{self._sentence()} {left_out}"
+
+    def _sentence(self) -> str:
+        if self.answer == "no" and self.flips:
+            return _(
+                "The answer changes when the picture is {changed}, as most sites do to pictures. As it is, it would be "
+                "{band}; an answer that does not survive that is inconclusive.",
+                changed=_changes(self.flips),
+                band=_(self.band),
+            )
+        changed = [row.name for row in self.rows if row.band != self.band]
+        if not changed:
+            names = _changes(row.name for row in self.rows)
+            return _("The answer stays the same when the picture is {changed}.", changed=names)
+        other = _("The answer is another when the picture is {changed}.", changed=_changes(changed))
+        if self.band == "inconclusive":
+            return other
+        counts = _(
+            "It counts all the same: under mild changes, the score stays on its side of {threshold}, which divides "
+            "generated from real pictures best.",
+            threshold=decimal(self.threshold, digits=2),
+        )
+        return f"{other} {counts}"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -141,13 +164,13 @@ def survives(answer: Answer, counted: tuple[int, int, int, int]) -> str:
 
 
 def check_stability(detector: Detector, pixels: np.ndarray, detection: Detection | Verdict | None = None) -> Stability:
-    """Judges the picture (uint8 RGB [H, W, 3]) after all deliveries; `detection` saves judging it as it is."""
+    """Judges the picture (uint8 RGB [H, W, 3]) after all re-encodings; `detection` saves judging it as it is."""
     stages = checks(detector, pixels, detection)
     while True:
         try:
             next(stages)
-        except StopIteration as ended:
-            found: Stability = ended.value
+        except StopIteration as end:
+            found: Stability = end.value
             return found
 
 
@@ -162,18 +185,22 @@ def checks(
 
     together: how many pictures are judged in a step; all of them by default.
     """
-    started = time.perf_counter()
+    from causalclip.pictures.delivery import DELIVERIES
+
+    started, calibration = time.perf_counter(), detector.config.calibration
     base = detector.judge(pixels) if detection is None else detection
     centre = _centre(pixels)
-    skipped = _skipped(centre)
+    skipped = ("WebP 80",) if max(centre.shape[:2]) > MAX_WEBP else ()
     names = [name for name in (*MILD, *STRONG) if name not in skipped]
-    copies, logits = _copies(centre, names), list[float]()
+    picture = Image.fromarray(centre)
+    copies = chain([centre], (np.asarray(DELIVERIES[name](picture)) for name in names))  # each made when it is judged
+    logits = list[float]()
     while len(logits) <= len(names):  # the first is the picture as it is
         yield max(0, len(logits) - 1), len(names)
         few = list(islice(copies, together)) if together else copies
         logits += [v.logit for v in detector.judge_all(few, windows=WINDOWS, squares=SQUARES)]
-    rows = tuple(_delivered(detector.config.calibration, names, logits, logit=base.logit))
-    calibration = detector.config.calibration
+    moved = (base.logit + logit - logits[0] for logit in logits[1:])
+    rows = tuple(_answer(calibration, name, base.logit, logit) for name, logit in zip(names, moved, strict=True))
     flipped = any(row.mild and row.flips for row in rows)
     return Stability(
         probability=base.probability,
@@ -189,29 +216,15 @@ def checks(
     )
 
 
-def _copies(centre: np.ndarray, names: Iterable[str]) -> Iterator[np.ndarray]:
-    """The picture as it is, then after every delivery; each is made when it is asked for."""
-    from causalclip.pictures.delivery import DELIVERIES
-
-    picture = Image.fromarray(centre)
-    return chain([centre], (np.asarray(DELIVERIES[name](picture)) for name in names))
-
-
-def _delivered(
-    calibration: Calibration, names: Iterable[str], logits: list[float], *, logit: float
-) -> Iterator[ReencodedAnswer]:
-    """logits: of the picture as it is, then of every delivery. logit: the verdict's own log-odds."""
+def _answer(calibration: Calibration, name: str, verdict: float, logit: float) -> ReencodedAnswer:
+    """verdict, logit: the log-odds of the picture as it is, and of this copy."""
     from causalclip.calibration import sigmoid
 
-    unchanged, *changed = logits
-    own = sigmoid(logit)
-    for name, other in zip(names, changed, strict=True):
-        moved = logit + other - unchanged
-        probability = sigmoid(moved)
-        band = calibration.band(probability)
-        flips = (own >= calibration.threshold) != (probability >= calibration.threshold)
-        opposite = {calibration.band(own), band} == {"likely generated", "likely not generated"}
-        yield ReencodedAnswer(name, probability, moved, band, name in MILD, flips or opposite)
+    own, probability = sigmoid(verdict), sigmoid(logit)
+    band = calibration.band(probability)
+    flips = (own >= calibration.threshold) != (probability >= calibration.threshold)
+    opposite = {calibration.band(own), band} == {"likely generated", "likely not generated"}
+    return ReencodedAnswer(name, probability, logit, band, name in MILD, flips or opposite)
 
 
 def _centre(pixels: np.ndarray) -> np.ndarray:
@@ -225,39 +238,5 @@ def _centre(pixels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pixels[top : top + rows, left : left + columns])
 
 
-def _skipped(centre: np.ndarray) -> tuple[str, ...]:
-    return ("WebP 80",) if max(centre.shape[:2]) > MAX_WEBP else ()
-
-
-def _sentence(s: Stability) -> str:
-    if not s.skipped:
-        return _answer(s)
-    left_out = _("The picture could not be {changed}: it is too long.", changed=_changes(s.skipped))
-    return f"{_answer(s)} {left_out}"
-
-
-def _answer(s: Stability) -> str:
-    if s.answer == "no" and s.flips:
-        return _(
-            "The answer changes when the picture is {changed}, as most sites do to pictures. As it is, it would be "
-            "{band}; an answer that does not survive that is inconclusive.",
-            changed=_changes(s.flips),
-            band=_(s.band),
-        )
-    changed = [row.name for row in s.rows if row.band != s.band]
-    if not changed:
-        same = _("The answer stays the same when the picture is {changed}.", changed=_changes(r.name for r in s.rows))
-        return same
-    other = _("The answer is another when the picture is {changed}.", changed=_changes(changed))
-    if s.band == "inconclusive":
-        return other
-    counts = _(
-        "It counts all the same: under mild changes, the score stays on its side of {threshold}, which divides "
-        "generated from real pictures best.",
-        threshold=decimal(s.threshold, digits=2),
-    )
-    return f"{other} {counts}"
-
-
 def _changes(names: Iterable[str]) -> str:
-    return any_of([_(WORDS[name]) for name in names])
+    return any_of([_(CHANGES[name]) for name in names])

@@ -1,13 +1,52 @@
-"""The words of answers: image types that get none, what the bands mean, and a score as it is written."""
+"""The words and signs of answers, which the page, the reports and the command line share; a score as it is written."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from causalclip.languages import N_, _, decimal
 
 if TYPE_CHECKING:
+    from causalclip.calibration import Band
     from causalclip.image_type import ImageType
+    from causalclip.provenance.credentials import State
+
+Tone = Literal["generated", "inconclusive", "not-generated", "signed"]
+
+# Answers by the pixels ------------------------------------------------------------------------------------------------
+
+TONE: dict[Band, Tone] = {
+    "likely not generated": "not-generated",
+    "inconclusive": "inconclusive",
+    "likely generated": "generated",
+}
+SIGN: dict[Tone, str] = {
+    "not-generated": "\N{BLACK DOWN-POINTING TRIANGLE}",
+    "inconclusive": "\N{BLACK DIAMOND}",
+    "generated": "\N{BLACK UP-POINTING TRIANGLE}",
+    "signed": "\N{BLACK SQUARE}",
+}
+ICON: dict[Band, str] = {band: SIGN[tone] for band, tone in TONE.items()}
+MEANING: dict[Band, str] = {
+    "likely generated": N_(
+        "It carries traces like those of pictures made by image generators. "
+        "That says nothing about who made it, or whether what it shows happened."
+    ),
+    "inconclusive": N_(
+        "The traces point neither way clearly enough. "
+        "Count this neither for nor against the picture; look for other evidence."
+    ),
+    "likely not generated": N_(
+        "Few traces like those of image generators were found. "
+        "That does not make it authentic: it may be edited, staged, or from a generator that leaves other traces."
+    ),
+}
+UNSTABLE = N_(
+    "The answer does not survive what happens to pictures on their way. "
+    "Count this neither for nor against the picture; look for other evidence."
+)
+
+# Image types that get no answer ---------------------------------------------------------------------------------------
 
 NO_ANSWER = N_("no answer")  # the band
 NO_ANSWER_TITLE = N_("No answer for this kind of picture")
@@ -41,6 +80,29 @@ WHAT_TO_DO: dict[ImageType, str] = {
     "blank": N_("Ask for the file again: it may have been damaged, or was exported without its content."),
 }
 NO_TRACES = N_("They are not those of a photograph, so they are not judged.")
+
+# What is not known yet, and what a file proves -----------------------------------------------------------------------
+
+CHECKING_STABILITY = N_("Being checked now: whether this answer survives what happens to pictures on their way.")
+LOOKING_FOR_REGIONS = N_("Being looked for now: whether one part differs from the rest.")
+CREDENTIALS: dict[State, tuple[str, str]] = {  # words, and the colour's name in evidence.css
+    "none": (N_("none"), "quiet"),
+    "trusted": (N_("intact, signer on the trust list"), "held"),
+    "unknown signer": (N_("intact, signer unknown"), "unknown"),
+    "invalid": (N_("do not hold"), "broken"),
+    "unvalidated": (N_("could not be validated"), "unknown"),
+    "elsewhere": (N_("kept elsewhere, not checked"), "unknown"),
+    "unreadable": (N_("not readable"), "unknown"),
+}
+SIGNER = N_("Signer")
+SIGNERS: dict[State, str] = {
+    "trusted": N_("Certificate names"),
+    "unknown signer": N_("Calls itself (unverified)"),
+    "unvalidated": N_("Calls itself (unverified)"),
+    "invalid": N_("Calls itself (does not hold)"),
+}
+
+# Scores ---------------------------------------------------------------------------------------------------------------
 
 
 def score_text(probability: float, *thresholds: float) -> str:

@@ -20,31 +20,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-import numpy as np
 from markupsafe import Markup
-from PIL import Image
 
-from causalclip.evidence.cautions import NOT_RECOGNISED
-from causalclip.evidence.words import NO_ANSWER, WHY_NO_ANSWER, score_texts
-from causalclip.languages import N_, _, current, decimal, ended, in_turn, is_rtl, moment, number
-from causalclip.maps import words
+from causalclip.languages import N_, _, moment
 from causalclip.maps.reliability import unknowable
-from causalclip.paths import shipped_folder
+from causalclip.maps.words import face, hatched
 from causalclip.pictures.plaintext import clean
-from causalclip.provenance.reading import CAVEAT, history_words
-from causalclip.report import panels
-from causalclip.report.card import ICON, MEANING, SIGN, UNSTABLE
-from causalclip.report.drawing import INLINE_SIDE, data_url
+from causalclip.report.drawing import data_url, draw_region, draw_thumbnail
+from causalclip.report.templates import render_page
 
 if TYPE_CHECKING:
-    from jinja2 import Template
-
     from causalclip.evidence.examination import Examination
 
 ROOT = Path(__file__).resolve().parents[2]
-TEMPLATE = shipped_folder("assets") / "report.html"
 LIBRARIES = ("torch", "open_clip_torch", "numpy", "pillow", "pillow-heif", "c2pa-python", "scikit-image", "ImageHash")
 MAX_REPORT = 250_000
+START, END = "<!--label-->", "<!--/label-->"
+LONGEST = 2000  # characters of a note
 LIMITS = (
     N_(
         "The verdict rests on traces that image generators leave in pixels. A new generator may leave others, and "
@@ -73,30 +65,16 @@ def as_json(examination: Examination) -> str:
 
 def as_html(examination: Examination, *, maps: dict[str, str], found_at: str = "") -> str:
     """The report as one HTML file, with the picture itself in small. maps: see draw_maps. found_at: an address."""
-    x = examination
-    flipped = x.band != x.detection.band
-    return _template().render(
-        content(x),
+    x, region = examination, examination.parts.region
+    return render_page(
+        "report.html",
+        **content(x),
         x=x,
-        language=current(),
-        direction="rtl" if is_rtl() else "ltr",
         found_at=found_at,
         maps=maps,
-        thumbnail=data_url(panels.draw(x.pixels, x.parts.part)) if x.parts.part else draw_thumbnail(x.pixels),
-        tone=x.headline.tone,
-        icon=SIGN[x.headline.tone],
-        meaning=_(WHY_NO_ANSWER[x.detection.kind] if x.band == NO_ANSWER else UNSTABLE if flipped else MEANING[x.band]),
-        chip=panels.CHIP[x.provenance.credentials.state][0],
-        signer=_(panels.SIGNER.get(x.provenance.credentials.state, N_("Signer"))),
-        history=history_words(x.provenance),
-        caveat=CAVEAT,
-        not_recognised=_(NOT_RECOGNISED),
-        icons=ICON,
-        drawn_label=label_html(Label(), x.examined),
-        panels=panels,
-        words=words,
-        hatched=words.hatched(x.detection, unknowable(x.pixels)),
-        score_texts=score_texts(x.detection.probability, x.detection.low, x.detection.high),
+        thumbnail=data_url(draw_region(x.pixels, region)) if region else draw_thumbnail(x.pixels),
+        label=label_html(Label(), x.examined),
+        hatched=hatched(x.detection, unknowable(x.pixels)),
         windows=[view.box for view in x.detection.views if view.kind == "window"],
     )
 
@@ -126,33 +104,21 @@ def save_reports(
 
 
 def draw_maps(examination: Examination) -> dict[str, str]:
-    """{"causal": data address of a small picture, "non_causal": ...}, over the picture, with the windows' corners."""
+    """{"causal": data URL of a small picture, "non_causal": ...}, over the picture, with the windows' corners."""
     from causalclip.maps.overlay import draw_map, prepare  # matplotlib is slow to import
 
     drawing = prepare(examination.pixels, examination.detection)
     return {
-        "causal": data_url(draw_map(drawing, "causal", beside=words.face(drawing))),
+        "causal": data_url(draw_map(drawing, "causal", beside=face(drawing))),
         "non_causal": data_url(draw_map(drawing, "non_causal")),
     }
-
-
-def draw_thumbnail(pixels: np.ndarray, *, side: int = INLINE_SIDE) -> str:
-    """A data address of the picture (uint8 RGB [H, W, 3]), `side` px at most, without its metadata."""
-    from causalclip.maps.overlay import shrink
-
-    return data_url(Image.fromarray(shrink(pixels, side=side)), side=side)
 
 
 @lru_cache(maxsize=1)
 def versions() -> dict[str, str]:
     """Of this program and of what it ran on."""
-    found = {"causalclip": _own_version(), "python": platform.python_version()}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    libraries = {name: _installed(name) or "not installed" for name in LIBRARIES}
+    return {"causalclip": _own_version(), "python": platform.python_version()} | libraries
 
 
 def _own_version() -> str:
@@ -160,25 +126,14 @@ def _own_version() -> str:
     project = ROOT / "pyproject.toml"
     if project.is_file():
         return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
+    return _installed("causalclip") or "unknown"
+
+
+def _installed(package: str) -> str:
     try:
-        return version("causalclip")
+        return version(package)
     except PackageNotFoundError:
-        return "unknown"
-
-
-@lru_cache(maxsize=1)
-def _template() -> Template:
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.globals |= {"_": _, "number": number, "decimal": decimal, "ended": ended, "in_turn": in_turn}
-    environment.filters["drawn"] = Markup  # only for the chart, which holds nothing of the file
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-
-
-START, END = "<!--label-->", "<!--/label-->"
-LONGEST = 2000  # characters of a note
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A comparison drawn: either picture with numbered boxes, and the two laid over each other."""
+"""Pictures for the page and the reports: numbered boxes, a comparison on one grid, an edited region, data URLs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from causalclip.maps.overlay import shrink
+
 if TYPE_CHECKING:
     from causalclip.evidence.alignment import Box
     from causalclip.evidence.comparison import Comparison
+    from causalclip.evidence.region_finder import Region
 
 SIDE = 1024  # px on the long side of what is drawn, at most
 INNER, OUTER = (255, 255, 255), (190, 24, 93)  # a line that shows on anything: white within a dark pink
+DARK, LIGHT = (28, 25, 23), (255, 255, 255)  # lines of both are seen on any picture
+INLINE_SIDE = 640  # px on the long side of a picture inside a page
+MAX_PICTURE = 52_000  # bytes: a third more as text
+QUALITIES = 85, 70, 50, 30, 10  # of WebP, the best that is small enough
 
 
 def draw_boxes(pixels: np.ndarray, boxes: list[Box]) -> Image.Image:
@@ -72,13 +79,27 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans-Bold.ttf"), size)
 
 
-INLINE_SIDE = 640  # px on the long side
-MAX_PICTURE = 52_000  # bytes: a third more as text
-QUALITIES = 85, 70, 50, 30, 10  # of WebP, the best that is small enough
+def draw_region(pixels: np.ndarray, region: Region, *, side: int = INLINE_SIDE) -> Image.Image:
+    """The picture (uint8 RGB [H, W, 3]) in small with a region's outline and its box."""
+    drawn = Image.fromarray(shrink(pixels, side=side))
+    across, down = drawn.width / pixels.shape[1], drawn.height / pixels.shape[0]
+    pen = ImageDraw.Draw(drawn)
+    left, top, right, bottom = region.box
+    box = (left, top), (right, top), (right, bottom), (left, bottom)
+    for colour, wide in ((DARK, 2), (LIGHT, 0)):
+        for ring, width in ((box, 1), *((ring, 3) for ring in region.outline)):
+            line = [(x * across, y * down) for x, y in (*ring, *ring[:2])]
+            pen.line(line, fill=colour, width=width + wide, joint="curve")
+    return drawn
+
+
+def draw_thumbnail(pixels: np.ndarray, *, side: int = INLINE_SIDE) -> str:
+    """A data URL of the picture (uint8 RGB [H, W, 3]), `side` px at most, without its metadata."""
+    return data_url(Image.fromarray(shrink(pixels, side=side)), side=side)
 
 
 def data_url(image: Image.Image, *, side: int = INLINE_SIDE) -> str:
-    """A picture as a data address, at most `side` px long and MAX_PICTURE bytes large; it is shrunk in place."""
+    """A picture inside a page, at most `side` px long and MAX_PICTURE bytes large; it is shrunk in place."""
     image.thumbnail((side, side))
     for quality in QUALITIES:
         file = io.BytesIO()

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 from causalclip.evidence.headline import tone_of
 from causalclip.evidence.precision import error_rates
-from causalclip.evidence.words import score_text
+from causalclip.evidence.words import SIGN, score_text
 from causalclip.languages import N_, _, current, day, ended, in_turn, is_rtl, ngettext
-from causalclip.report.card import SIGN
 from causalclip.report.document import LIMITS, versions
 
 if TYPE_CHECKING:

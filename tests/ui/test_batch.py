@@ -23,9 +23,8 @@ from causalclip.evidence.headline import ANSWERS, BUT_A_PART, CLAIMED
 from causalclip.evidence.region_finder import Region
 from causalclip.evidence.regions import RegionFinding
 from causalclip.evidence.stability import SAID
-from causalclip.evidence.words import NO_ANSWER, NO_ANSWER_TITLE
+from causalclip.evidence.words import LOOKING_FOR_REGIONS, NO_ANSWER, NO_ANSWER_TITLE
 from causalclip.languages import LANGUAGES, _, is_rtl, speaking
-from causalclip.report.card import LOOKING_FOR_PARTS
 from causalclip.report.overview import METHOD
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
@@ -170,7 +169,7 @@ def test_a_row_opens_its_full_result(tab: BatchTab) -> None:
     assert tab.open(batch, click(2)) == tab.open(None, click(1)) == gone()
     assert len(json.dumps(list(batch.thumbnails.values()))) < 10_000  # the results themselves are on disk
     assert json.loads(dict(batch.reports())["001-a.json"])["parts"]["sentence"] in unescape(opened)
-    assert LOOKING_FOR_PARTS not in opened
+    assert LOOKING_FOR_REGIONS not in opened
 
 
 def test_an_opened_row_shows_the_part_that_differs_and_no_map_without_an_answer() -> None:

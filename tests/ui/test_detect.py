@@ -21,9 +21,9 @@ from causalclip.evidence.examination import Examination, WholePicture, examine, 
 from causalclip.evidence.regions import REGION_ANSWERS, REGION_DIFFERS
 from causalclip.maps.overlay import draw_map
 from causalclip.pictures.loading import load_image
-from causalclip.report.card import part
 from causalclip.report.document import as_html, as_json, draw_maps, save_reports
-from tests.causalclip.evidence.test_whole import marked
+from causalclip.report.templates import render
+from tests.causalclip.evidence.test_examination import marked
 from tests.conftest import HANGS
 from tests.makers.detectors import tiny_detector
 from tests.makers.keeping import until
@@ -166,7 +166,7 @@ def test_page_report_endpoint_and_batch_say_the_same_of_it(uploaded: dict[str, s
     x: Examination = examine(PICTURE, tiny_detector(), stability=False)
     sentence, said = x.parts.sentence, x.parts.as_dict()
     assert said["answer"] == "found"
-    assert sentence in part(x.parts)
+    assert sentence in render("region", found=x.parts, checking=False)
     assert f"<b>{sentence}</b>" in as_html(x, maps=draw_maps(x))
     sent = Endpoints(tiny_detector).detect(uploaded)["parts"]  # type: ignore[arg-type]
     for other in (sent, json.loads(as_json(x))["parts"]):

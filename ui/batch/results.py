@@ -70,7 +70,7 @@ class Batch:
         finished = {**self.finished, row.key: row} if update.examination else self.finished
         thumbnails = self.thumbnails
         if update.pixels is not None and row.sha256 not in thumbnails:
-            from causalclip.report.document import draw_thumbnail  # brings Jinja, which the page need not wait for
+            from causalclip.report.drawing import draw_thumbnail
 
             thumbnails = {**thumbnails, row.sha256: draw_thumbnail(update.pixels, side=SMALL)}
         return replace(self, rows=rows, finished=finished, thumbnails=thumbnails)
@@ -132,15 +132,7 @@ def full_result(x: Examination, *, causal: str) -> str:
     return (
         f"<section aria-label='{escape(_('One picture'))}'><h2 tabindex='-1'><bdi>{escape(x.name)}</bdi></h2>"
         f"<button type='button' class='cc-do cc-close'>{_('Close')}</button>"
-        + card.verdict(
-            x.headline,
-            x.detection,
-            x.notes,
-            cautions=x.cautions,
-            stability=x.stability,
-            unlike=x.unlike,
-            parts=x.parts,
-        )
+        + card.verdict(x)
         + ("" if x.band == NO_ANSWER else figure)  # only a verdict has a map
         + panels.region_panel(x.pixels, x.parts)
         + panels.provenance_panel(x.provenance)

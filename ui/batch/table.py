@@ -15,9 +15,8 @@ from causalclip.evidence.cautions import Kind
 from causalclip.evidence.headline import ANSWERS, BUT_A_PART, CLAIMED, SIGNED, tone_of
 from causalclip.evidence.regions import REGION_ANSWERS
 from causalclip.evidence.stability import SAID
-from causalclip.evidence.words import IMAGE_TYPES, NO_ANSWER_TITLE, score_text
+from causalclip.evidence.words import IMAGE_TYPES, NO_ANSWER_TITLE, SIGN, score_text
 from causalclip.languages import N_, _, in_turn, ngettext
-from causalclip.report.card import SIGN
 from ui.settings import script
 
 if TYPE_CHECKING:

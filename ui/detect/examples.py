@@ -26,10 +26,9 @@ from scipy.ndimage import gaussian_filter
 
 from causalclip.evidence.headline import tone_of
 from causalclip.evidence.stability import survives
-from causalclip.evidence.words import NO_ANSWER, score_texts
+from causalclip.evidence.words import NO_ANSWER, SIGN, score_texts
 from causalclip.languages import N_, _, ended, in_turn
 from causalclip.paths import shipped_folder
-from causalclip.report.card import SIGN
 from ui.detect.words import links_to, map_sentence
 
 SIZE = 512

@@ -142,7 +142,7 @@ class DetectTab:
         said = conclude_all(provenance, detection.band)
         steps = next_steps(said, detection.band, provenance, cautions, detection.kind)
         updates: Updates = {
-            self.status: words.verdict(found, loaded),
+            self.status: words.verdict(self.detector(), found, loaded),
             self.steps: words.steps_panel(steps),
             self.provenance: words.claims(provenance),
             self.facts: words.facts(detection, loaded),
@@ -170,7 +170,7 @@ class DetectTab:
             yield from self._waits(turn, ticket, (0, COPIES))
             parts = find_region(loaded, found.provenance, found.detection)
         yield {
-            self.status: words.verdict(found, loaded, parts),
+            self.status: words.verdict(self.detector(), found, loaded, parts),
             self.differs: panels.region_panel(loaded.pixels, parts),
         }
         return parts
@@ -355,11 +355,11 @@ def _empty() -> str:
 
 def _claims(path: str, whole: WholePicture | None) -> Provenance:
     own = read_claims(read_file(path))
-    return whole.said(own) if whole else own
+    return whole.provenance_of(own) if whole else own
 
 
 def _load(path: str, whole: WholePicture | None) -> LoadedImage:
-    return whole.seen(load_image(path)) if whole else load_image(path)
+    return whole.image_of(load_image(path)) if whole else load_image(path)
 
 
 def _map_file(drawing: Drawing, which: Which, opacity: float = OPACITY, frame: bool = False) -> str:

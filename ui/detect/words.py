@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from causalclip.evidence.examination import unlike
-from causalclip.evidence.headline import conclude_all
+from causalclip.evidence.examination import conclude
 from causalclip.evidence.regions import NOT_LOOKED_FOR
 from causalclip.evidence.words import NO_ANSWER
 from causalclip.languages import N_, _, any_of, decimal, figure, ngettext, number
@@ -26,7 +25,7 @@ from causalclip.paths import shipped_folder
 from causalclip.report import card, panels
 
 if TYPE_CHECKING:
-    from causalclip.detector import Detection, SeenView
+    from causalclip.detector import Detection, Detector, SeenView
     from causalclip.evidence.cautions import Caution
     from causalclip.evidence.examination import Examination
     from causalclip.evidence.headline import Step, StepKind
@@ -79,32 +78,16 @@ class FirstLook:
         return self.drawing.detection
 
 
-def verdict(found: FirstLook, loaded: LoadedImage, parts: RegionFinding | None = None) -> str:
-    """The card before it is known whether the answer survives. parts: None while they are looked for."""
-    provenance, cautions, detection = found.provenance, found.cautions, found.detection
-    return card.verdict(
-        conclude_all(provenance, detection.band, parts=parts or NOT_LOOKED_FOR),
-        detection,
-        loaded.notes,
-        cautions=cautions,
-        links=jump_links(detection, ready=False),
-        unlike=unlike(detection, provenance, format=loaded.format, kinds=[c.kind for c in cautions]),
-        parts=parts,
-    )
+def verdict(detector: Detector, found: FirstLook, loaded: LoadedImage, parts: RegionFinding = NOT_LOOKED_FOR) -> str:
+    """The card before it is known whether the answer survives. parts: not looked for while that goes on."""
+    evidence = found.provenance, found.cautions, found.detection
+    x = conclude(detector, loaded, *evidence, stability=False, parts=parts)
+    return card.verdict(x, links=jump_links(x.detection, ready=False))
 
 
 def conclusion(x: Examination) -> str:
     """The card of the answer that counts."""
-    return card.verdict(
-        x.headline,
-        x.detection,
-        x.notes,
-        cautions=x.cautions,
-        stability=x.stability,
-        links=jump_links(x.detection, ready=True),
-        unlike=x.unlike,
-        parts=x.parts,
-    )
+    return card.verdict(x, links=jump_links(x.detection, ready=True))
 
 
 def claims(provenance: Provenance) -> str:

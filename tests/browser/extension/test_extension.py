@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import BrowserContext, expect
 
 from causalclip.evidence.examination import Examination
-from causalclip.report.card import UNCHECKED
+from causalclip.evidence.words import CHECKING_STABILITY
 from tests.browser.extension.conftest import Extended, pair
 from tests.conftest import ROOT
 from ui.programs.examine import Examine
@@ -162,14 +162,14 @@ def test_the_verdict_comes_before_its_check(extended: Extended, sites: Sites, mo
     extended.click("check-picture", page, f"{site}/small.jpg")
     extended.step("answered")
     said = extended.panel.locator("#said")
-    expect(said).to_contain_text(UNCHECKED)
+    expect(said).to_contain_text(CHECKING_STABILITY)
     expect(said).to_contain_text("Score")
     expect(said).not_to_contain_text("was not checked")
     keep = extended.panel.get_by_role("button", name="Keep the whole report")
     keep.focus()
     free.set()
     expect(said).to_have_attribute("data-checking", "")
-    expect(said).not_to_contain_text(UNCHECKED)
+    expect(said).not_to_contain_text(CHECKING_STABILITY)
     expect(said).to_contain_text("saved as JPEG of quality 90")
     expect(keep).to_be_focused()
     page.close()
@@ -191,7 +191,7 @@ def test_an_earlier_pictures_check_does_not_take_the_place_of_the_next(
     page = extended.open(f"{site}/{write(folder, 'two', '<img src=small.jpg><img src=large.jpg>')}")
     extended.click("check-picture", page, f"{site}/small.jpg")
     said = extended.panel.locator("#said")
-    expect(said).to_contain_text(UNCHECKED)
+    expect(said).to_contain_text(CHECKING_STABILITY)
     extended.click("check-picture", page, f"{site}/large.jpg")
     expect(said).to_contain_text(digest(folder, "large"))
     expect(said).to_have_attribute("data-checking", "")

@@ -17,7 +17,19 @@ from PIL import Image
 
 from causalclip.evidence.examination import SCHEMA, Examination, examine, read_claims
 from causalclip.pictures.formats import BrokenImage, ImageTooLarge, UnsupportedImage
-from causalclip.report.document import MAX_REPORT, as_html, as_json, draw_maps
+from causalclip.provenance.reading import read_provenance
+from causalclip.report.document import (
+    MAX_REPORT,
+    Label,
+    as_html,
+    as_json,
+    draw_maps,
+    local_time,
+    read_label,
+    save_reports,
+    write_label,
+)
+from causalclip.report.panels import provenance_panel
 from tests.makers.detectors import tiny_detector
 from tests.makers.metadata_files import exif_block, jpeg_exif, jpeg_with, png_texts
 from tests.makers.pictures import encode, photo, segment
@@ -135,21 +147,6 @@ def test_hostile_names_and_metadata_are_escaped_and_reach_nothing(which: str) ->
     assert html.escape("<script>alert(1)</script>") in drawn
 
 
-def test_whether_claims_and_pixels_agree_is_said(plain: Reports) -> None:
-    x, drawn, _ = plain
-    assert x.band != "likely generated"
-    assert x.headline.title == "The file says it was generated"
-    assert x.headline.agreement
-    assert x.headline.agreement in " ".join(drawn.split())
-
-
-def test_stability_that_was_not_asked_for_is_said_to_be_missing() -> None:
-    x = examine(encode(photo(), "PNG"), tiny_detector(), stability=False)
-    assert x.band == x.detection.band
-    assert x.as_dict()["stability"]["answer"] == "not checked"
-    assert "Not checked." in as_html(x, maps=draw_maps(x))
-
-
 def test_claims_are_read_before_anything_is_decoded() -> None:
     whole = png_texts(("Software", "NovelAI"))
     damaged = bytearray(whole)
@@ -185,3 +182,65 @@ def test_no_score_is_rounded_across_a_threshold(plain: Reports) -> None:
     # the verdict, as it is, the changes, the sentence to paste, and unrounded
     assert text.count("0.801") == 1 + 1 + len(rows) + 1 + 1
     assert f"The dotted line is the score {x.threshold:.2f}, which divides" in text
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("report")
+    return save_reports(examine(encode(photo(), "PNG"), tiny_detector()), folder, "x")
+
+
+def test_what_is_typed_is_in_both_files(saved: tuple[Path, Path], tmp_path: Path) -> None:
+    before = [path.read_text() for path in saved]
+    label = Label("Ada <b>", "Sent by \\1 & co.", "Asia/Tokyo")
+    html, plain = write_label(*saved, label, tmp_path)
+    assert read_label(plain) == label
+    drawn = html.read_text()
+    assert "<dt>Examined by</dt><dd>Ada &lt;b&gt;</dd>" in drawn
+    assert "<dt>Note</dt><dd>Sent by \\1 &amp; co.</dd>" in drawn
+    assert "(UTC+09:00)" in drawn
+    assert [path.read_text() for path in saved] == before
+    (tmp_path / "again").mkdir()
+    again, said = write_label(html, plain, Label(), tmp_path / "again")
+    assert "Ada &lt;b&gt;" not in again.read_text()  # the bare name may stand in a picture's base64
+    assert "Ada" not in said.read_text()
+    then, now = json.loads(before[1]), json.loads(said.read_text())
+    assert {k: v for k, v in now.items() if k != "report"} == {k: v for k, v in then.items() if k != "report"}
+
+
+def test_a_mark_that_is_typed_ends_nothing(saved: tuple[Path, Path], tmp_path: Path) -> None:
+    html, plain = write_label(*saved, Label(note="<!--/label--> x"), tmp_path)
+    (tmp_path / "again").mkdir()
+    again, _ = write_label(html, plain, Label(), tmp_path / "again")
+    assert "--&gt; x" not in again.read_text()
+
+
+def test_local_time_is_that_of_the_zone() -> None:
+    examined = "2026-01-31T23:30:00+00:00"
+    assert local_time(examined, "Asia/Kolkata") == "1 February 2026, 05:00:00 (UTC+05:30)"
+    assert local_time(examined, "No/Where") == local_time(examined, "../etc/passwd") == local_time(examined)
+
+
+def before_a_click(html: str) -> str:
+    return re.sub(r"<details.*?</details>", "", html, flags=re.DOTALL)
+
+
+def test_compression_is_said_without_a_click() -> None:
+    html = provenance_panel(read_provenance(encode(photo(), "JPEG", quality=88), "JPEG"))
+    assert "Last saved as JPEG of quality 88 of 100" in before_a_click(html)
+    assert "<details" not in html
+    assert not re.search(r"\b0 (claim|field)", html)
+
+
+def test_only_what_is_there_is_counted() -> None:
+    html = provenance_panel(read_provenance(jpeg_exif(exif_block({272: b"EOS R5"})), "JPEG"))
+    assert "<summary>All that it says (1 field)</summary>" in html
+    assert "EOS R5" not in before_a_click(html)
+    html = provenance_panel(read_provenance(jpeg_exif(exif_block({272: b"EOS R5", 305: b"NovelAI"})), "JPEG"))
+    assert "(1 claim, 2 fields)" in html
+
+
+def test_a_file_without_metadata_has_nothing_to_open() -> None:
+    html = provenance_panel(read_provenance(encode(photo(), "PNG"), "PNG"))
+    assert "<details" not in html
+    assert "Last saved" not in html

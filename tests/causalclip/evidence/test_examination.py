@@ -1,0 +1,175 @@
+"""An examination: of a part of a picture, of what is no photograph, and the sentence to paste."""
+
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from causalclip.batch import NOTHING, as_csv, examine_all
+from causalclip.detector import Detector
+from causalclip.evidence.examination import HALVED, Examination, WholePicture, examine, read_claims
+from causalclip.evidence.words import IMAGE_TYPES, NO_ANSWER, NO_ANSWER_TITLE, WHAT_TO_DO, WHY_NO_ANSWER
+from causalclip.image_type import ImageTypeClassifier
+from causalclip.pictures import formats
+from causalclip.pictures.crop import cut
+from causalclip.pictures.loading import load_image
+from causalclip.provenance.reading import OF_WHOLE
+from causalclip.report import card
+from causalclip.report.document import as_html, as_json
+from causalclip.report.panels import provenance_panel
+from tests.makers.detectors import tiny_detector
+from tests.makers.pictures import encode, photo, photograph, spliced
+
+BOX = 60.0, 60.0, 460.0, 460.0
+SETTINGS = b"ASCII\0\0\0a fox\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512, Model: sdxl"
+
+# A part of a picture: what the picture's file says, and how it was stored, counts as much -----------------------------
+
+
+def marked(quality: int) -> bytes:
+    """A JPEG with Stable Diffusion's settings."""
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9286] = SETTINGS
+    return encode(spliced(), "JPEG", quality=quality, exif=exif)
+
+
+def examined(data: bytes) -> tuple[Examination, Examination]:
+    """A picture, and a part of it."""
+    loaded, detector = load_image(data), tiny_detector()
+    part = examine(cut(loaded, BOX), detector, stability=False, whole=WholePicture.of(loaded, read_claims(data)))
+    return examine(data, detector, stability=False), part
+
+
+def test_a_part_has_the_claims_of_its_file_and_says_whose_they_are() -> None:
+    whole, part = examined(marked(90))
+    assert part.width == part.height == 400
+    assert part.provenance.marks == whole.provenance.marks != ()
+    assert part.headline.title == whole.headline.title == "The file says it was generated"
+    assert part.format == "JPEG"
+    assert any("of a picture of 512 x 512 pixels" in field.value for field in part.provenance.fields)
+    assert OF_WHOLE in part.notes
+    assert OF_WHOLE in part.quote
+    assert OF_WHOLE in provenance_panel(part.provenance).replace("&#39;", "'")
+    assert OF_WHOLE not in whole.quote
+
+
+def test_a_part_of_what_was_compressed_too_much_is_not_searched_and_has_the_caution() -> None:
+    for one in examined(marked(35)):
+        assert (one.parts.state, one.parts.why) == ("cannot know", "compressed")
+        assert "recompressed" in [caution.kind for caution in one.cautions]
+        assert one.provenance.jpeg
+        assert one.provenance.jpeg.quality == 35
+
+
+def test_an_earlier_compression_of_the_whole_is_known_of_a_part_off_its_grid() -> None:
+    whole, part = examined(encode(photograph(history=50), "PNG"))
+    assert whole.provenance.earlier_quality
+    assert part.provenance.earlier_quality
+    assert part.provenance.earlier_quality <= whole.provenance.earlier_quality
+
+
+def test_a_part_of_what_was_read_at_half_its_size_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "MAX_PIXELS", 512 * 512)
+    large = Image.fromarray(photograph(history=None)).resize((1024, 1024))
+    for one in examined(encode(large, "JPEG", quality=95)):
+        assert one.halved
+        assert HALVED in one.quote
+        assert one.parts.why == "halved"
+
+
+def test_a_part_of_a_gif_is_not_searched() -> None:
+    file = io.BytesIO()
+    Image.fromarray(spliced()).save(file, "GIF")
+    assert examined(file.getvalue())[1].parts.why == "palette"
+
+
+def test_the_table_of_a_jpeg_is_not_that_of_a_part() -> None:
+    """It lies on another grid; the part is searched as the file that it is."""
+    data = encode(spliced(), "JPEG", quality=95)
+    jpeg = examined(data)[1].provenance.jpeg
+    assert jpeg
+    assert jpeg.luminance == ()
+    assert examined(data)[1].parts.state in ("found", "none found")
+
+
+# What is no photograph gets no answer --------------------------------------------------------------------------------
+
+
+def refusing(kind: str) -> Detector:
+    """A detector that takes every picture for that kind."""
+    detector = tiny_detector()
+    head = ImageTypeClassifier(detector.heads["whole"].shift.shape[0])
+    with torch.no_grad():
+        head.scores.weight.zero_()
+        head.scores.bias.copy_(torch.tensor([1.0, 1.0 if kind == "page" else -1.0]))
+    detector.image_types = head
+    return detector
+
+
+@pytest.fixture(scope="module", params=["drawing", "page", "blank"])
+def refused(request: pytest.FixtureRequest) -> Examination:
+    if request.param == "blank":
+        noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+        return examine(encode(noise, "PNG"), tiny_detector())
+    return examine(encode(photo(200, 150), "JPEG"), refusing(request.param))
+
+
+def test_there_is_no_score_no_frequency_and_no_check(refused: Examination) -> None:
+    said, kind = refused.as_dict(), refused.detection.kind
+    assert (said["answer"], said["band"], said["kind"]) == (NO_ANSWER_TITLE, NO_ANSWER, kind)
+    assert kind in IMAGE_TYPES
+    assert said["probability"] is said["logit"] is said["meant"] is None
+    assert said["stability"]["words"] == "Not checked"
+    assert WHY_NO_ANSWER[kind] in said["quote"]
+    assert "score of" not in said["quote"]
+    assert "of 100" not in said["quote"]  # error rates are of answers
+    assert WHAT_TO_DO[kind] in said["next_steps"]
+    assert any("Magnify" in step for step in said["next_steps"]) == (kind != "blank")  # nothing to be seen
+
+
+def test_card_and_report_say_why_and_show_no_score(refused: Examination) -> None:
+    html = card.verdict(refused)
+    assert NO_ANSWER_TITLE in html
+    assert WHY_NO_ANSWER[refused.detection.kind] in html.replace("&#39;", "'")
+    assert "cc-scale" not in html
+    assert "out of 100" not in html
+    report = as_html(refused, maps={"causal": "data:,", "non_causal": "data:,"})
+    assert NO_ANSWER_TITLE in report
+    for words in ("Score, unrounded", "Where this score comes from", "survive re-encoding", "test pictures"):
+        assert words not in report
+    assert json.loads(as_json(refused))["probability"] is None
+
+
+def test_a_batch_has_its_row_without_a_score() -> None:
+    *_, last = examine_all(lambda: [("a.jpg", encode(photo(200, 150), "JPEG"))], refusing("page"))
+    assert (last.row.answer, last.row.score, last.row.survives) == (NO_ANSWER_TITLE, None, NOTHING)
+    assert last.row.kind == "page"
+    assert NO_ANSWER_TITLE in as_csv([last.row])
+
+
+# The sentence to paste -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=[True, False])
+def x(request: pytest.FixtureRequest) -> Examination:
+    return examine(encode(photo(), "PNG"), tiny_detector(), stability=request.param)
+
+
+def test_the_quote_says_what_was_not_checked(x: Examination) -> None:
+    said = "Whether that answer survives re-encoding was not checked." in x.quote
+    assert said is (x.stability is None)
+    assert HALVED not in x.quote
+
+
+@pytest.mark.parametrize(
+    ("probability", "written"), [(0.9971, "over 0.99"), (0.0012, "under 0.01"), (0.6996, "0.6996"), (0.5, "0.50")]
+)
+def test_the_score_neither_is_a_certainty_nor_contradicts_the_answer(
+    x: Examination, probability: float, written: str
+) -> None:
+    detection = replace(x.detection, probability=probability, low=0.3, high=0.7)
+    assert f"with a score of {written} on a scale from 0 to 1" in replace(x, detection=detection).quote
