@@ -1,6 +1,10 @@
 """python -m causalclip archive SOURCE --out FOLDER"""
 
 import os
+import random
+import statistics
+import time
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,16 +12,23 @@ from typing import Annotated, Any
 import typer
 from tqdm import tqdm
 
-from causalclip.archive.identity import identity
-from causalclip.archive.problems import ArchiveProblem
-from causalclip.cli_helpers import PROFILE, Lang, check_language, held_to
-from causalclip.clip.paths import WeightsMissing, detector_folder
-from causalclip.languages import N_, _, number, speaking
+from causalclip.archive import ArchiveError
+from causalclip.cli_helpers import DONE, PROFILE, REFUSED, STOPPED, Lang, check_language, held_to
+from causalclip.clip.places import WeightsMissing, detector_folder, revision_of
+from causalclip.languages import N_, _, decimal, number, speaking
 from causalclip.languages.locale import ENGLISH
 from causalclip.profile import BadProfile, Profile
 
 PART = 200  # pictures a part: so many at most are judged again after a kill
+SAMPLE = 24  # pictures that a dry run judges
+MACHINES = 1, 10, 100
 NEEDS = N_("An archive needs Ray: {command}.")
+ESTIMATE = N_(
+    "{count} pictures. {sample} of them, chosen by chance, took {seconds} s each on one worker. By that, without what "
+    "starting takes and as if workers did not slow each other down, hours on so many machines with {workers} workers "
+    "each:"
+)
+NEAR_EQUAL = N_("{count} pictures have a near-equal one, in {groups} groups.")
 
 
 def archive(
@@ -43,68 +54,92 @@ def archive(
     except ModuleNotFoundError:
         with speaking(lang):
             typer.echo(_(NEEDS, command="pip install -r requirements-archive.txt"), err=True)
-        raise typer.Exit(1) from None
-    asked: dict[str, Any] = {"address": address, "stability": stability, "duplicates": duplicates}
+        raise typer.Exit(STOPPED) from None
+    from causalclip.archive.sources import list_pictures
+
     try:
         with speaking(lang):
+            pictures, held = list_pictures(source), held_to(profile)
+            folder = detector_folder(model).resolve()  # wherever a worker is started
+            run = {"source": source, **_judged_by(folder, held), "stability": stability}
             if dry_run:
-                typer.echo(_plan(source, model, workers, stability=stability, profile=held_to(profile)))
+                typer.echo(_estimated(pictures, str(folder), workers, stability=stability, profile=held))
                 return
-            refused = _run(source, out, model, workers, profile=held_to(profile), **asked)
-    except (ArchiveProblem, WeightsMissing, BadProfile) as problem:
+            refused = _judge(pictures, out, run, str(folder), workers, held, address=address, duplicates=duplicates)
+    except (ArchiveError, WeightsMissing, BadProfile) as problem:
         typer.echo(str(problem), err=True)
-        raise typer.Exit(getattr(problem, "code", 1)) from None
-    raise typer.Exit(2 if refused else 0)
+        raise typer.Exit(getattr(problem, "code", STOPPED)) from None
+    raise typer.Exit(REFUSED if refused else DONE)
 
 
-def _plan(source: str, model: str, workers: int, *, stability: bool, profile: Profile | None) -> str:
+def _judged_by(folder: Path, profile: Profile | None) -> dict[str, Any]:
+    """What every row of a run will say judged it, known before a worker has loaded it; raises BadProfile."""
+    from causalclip.archive.output import VERSION
+    from causalclip.archive.workers import runtime_apart
+
+    by = {"schema": VERSION, "model": folder.name, "revision": revision_of(folder), "runtime": runtime_apart()}
+    if profile:
+        profile.check(str(by["model"]), str(by["revision"]))
+        by["profile"] = sha256(profile.as_json().encode()).hexdigest()[:16]
+    return by
+
+
+def _estimated(pictures: Sequence[str], model: str, workers: int, *, stability: bool, profile: Profile | None) -> str:
     """How long it would take; nothing is written."""
-    from causalclip.archive.planning import as_text, estimate
-    from causalclip.archive.running import Judge
-    from causalclip.archive.sources import list_pictures
+    from causalclip.archive.workers import Judge
 
-    pictures = list_pictures(source)
-    identity(detector_folder(model))  # which says what is wrong with the runtime that is asked for
-    judge = Judge(str(detector_folder(model)), stability, profile, remembered=0)  # its first picture is judged twice
-    return as_text(estimate(pictures, judge), workers=workers)
+    sample, seconds = time_sample(pictures, Judge(model, stability, profile, remembered=0))
+    return estimate_text(len(pictures), sample, seconds, workers=workers)
 
 
-def _run(
-    source: str,
+def time_sample(pictures: Sequence[str], judge: Callable[..., Any], *, most: int = SAMPLE) -> tuple[int, float]:
+    """Judges some pictures of an archive, chosen by chance: how many, and seconds of one worker for each."""
+
+    def seconds(path: str) -> float:
+        started = time.perf_counter()
+        judge({"path": [path]})
+        return time.perf_counter() - started
+
+    chosen = random.Random(0).sample(list(pictures), min(most, len(pictures)))
+    seconds(chosen[0])  # the first one of a process is slow
+    return len(chosen), statistics.fmean(map(seconds, chosen))
+
+
+def estimate_text(pictures: int, sample: int, seconds: float, *, workers: int) -> str:
+    """Hours that so many pictures take, a line for each number of MACHINES with so many workers each."""
+    values = {"count": number(pictures), "sample": number(sample), "workers": number(workers)}
+    hours = {n: pictures * seconds / (workers * n) / 3600 for n in MACHINES}
+    lines = [f"{number(n):>5}: {decimal(hours[n], digits=2)}" for n in MACHINES]
+    return "\n".join([_(ESTIMATE, seconds=decimal(seconds, digits=2), **values), *lines])
+
+
+def _judge(
+    pictures: list[str],
     out: Path,
+    run: dict[str, Any],
     model: str,
     workers: int,
+    profile: Profile | None,
     *,
     address: str | None,
-    stability: bool,
     duplicates: bool,
-    profile: Profile | None,
 ) -> bool:
-    """True if any picture was refused."""
-    from causalclip.archive.parts import Parts, write_whole
-    from causalclip.archive.rows import VERSION, failed_row
-    from causalclip.archive.running import judge_paths, ray_session
-    from causalclip.archive.sources import list_pictures
+    """Judges what has no row yet. True if any picture was refused."""
+    from causalclip.archive.output import Parts, failed_row, write_whole
     from causalclip.archive.summary import as_page, as_text, counts
+    from causalclip.archive.workers import judge_paths, ray_session
 
-    folder = detector_folder(model).resolve()  # wherever a worker is started
-    judge = identity(folder)
-    run = {"schema": VERSION, "source": source, **judge, "stability": stability, **_held(judge, profile)}
-    pictures = list_pictures(source)
-    parts = Parts(out, run)
+    parts, stability = Parts(out, run), bool(run["stability"])
     done = parts.done()
     named = {path: path.encode("utf-8", "replace").decode() for path in pictures}  # a path need not be text
     left = [path for path in pictures if named[path] not in done]
-    odd = [failed_row(named[path], "Its name is no text.") for path in left if named[path] != path]
-    if odd:
+    if odd := [failed_row(named[path], "Its name is no text.") for path in left if named[path] != path]:
         parts.add(odd)
-    left = [path for path in left if named[path] == path]
-    asked: dict[str, Any] = {"model": str(folder), "workers": workers, "stability": stability, "profile": profile}
-    if left:
+    if left := [path for path in left if named[path] == path]:
         bar = tqdm(total=len(pictures), initial=len(pictures) - len(left), unit="picture")
         with ray_session(address, workers=workers), bar:
             rows = []
-            for row in judge_paths(left, **asked):
+            for row in judge_paths(left, model=model, workers=workers, stability=stability, profile=profile):
                 rows.append(row)
                 bar.update()
                 if len(rows) == PART:
@@ -113,35 +148,22 @@ def _run(
             if rows:
                 parts.add(rows)
     found = counts(parts)
-    write_whole(out / "summary.html", as_page(found, source=source, stability=stability).encode())
+    write_whole(out / "summary.html", as_page(found, source=str(run["source"]), stability=stability).encode())
     typer.echo(as_text(found, stability=stability))
     if duplicates:
-        typer.echo(_group(parts))
+        typer.echo(_grouped(parts))
     return bool(found["error"])
 
 
-def _held(judge: dict[str, Any], profile: Profile | None) -> dict[str, Any]:
-    """Which profile the rows are held to, so that no other one goes on with them; raises BadProfile."""
-    if profile is None:
-        return {}
-    profile.check(judge["model"], judge["revision"])
-    return {"profile": sha256(profile.as_json().encode()).hexdigest()[:16]}
-
-
-def _group(parts: Any) -> str:
+def _grouped(parts: Any) -> str:
+    """Writes the groups of near-equal pictures, if there are any, and says how many."""
     import pyarrow.parquet as pq
 
-    from causalclip.archive.duplicates import group
+    from causalclip.archive.summary import near_equal
 
-    paths, hashes = [], []
-    for table in parts.tables(["path", "perceptual_hash"]):
-        for row in table.to_pylist():
-            if row["perceptual_hash"]:
-                paths.append(row["path"])
-                hashes.append(row["perceptual_hash"])
-    groups = group(paths, hashes) if paths else None
+    rows = [row for row in parts.rows("path", "perceptual_hash") if row["perceptual_hash"]]
+    groups = near_equal([row["path"] for row in rows], [row["perceptual_hash"] for row in rows]) if rows else None
     if groups is None or not len(groups):
         return _("No two pictures are near-equal.")
     pq.write_table(groups, parts.folder / "duplicates.parquet")
-    said = N_("{count} pictures have a near-equal one, in {groups} groups.")
-    return _(said, count=number(len(groups)), groups=number(groups["group"][-1].as_py() + 1))
+    return _(NEAR_EQUAL, count=number(len(groups)), groups=number(groups["group"][-1].as_py() + 1))

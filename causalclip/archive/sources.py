@@ -14,7 +14,7 @@ import pyarrow
 import pyarrow.parquet
 from fsspec.implementations.local import LocalFileSystem, make_path_posix
 
-from causalclip.archive.problems import ArchiveProblem
+from causalclip.archive import ArchiveError
 
 LISTS = ".txt", ".csv", ".parquet"
 
@@ -27,7 +27,7 @@ def list_pictures(source: str) -> list[str]:
     of fsspec's.
 
     Raises:
-        ArchiveProblem: it cannot be read, or holds no path.
+        ArchiveError: it cannot be read, or holds no path.
     """
     try:
         fs, root = fsspec.core.url_to_fs(source) if _remote(source) else (LocalFileSystem(), make_path_posix(source))
@@ -38,11 +38,11 @@ def list_pictures(source: str) -> list[str]:
             folder = posixpath.dirname(source)
             found = [_absolute(path, folder) for path in _listed(fs, root)]
         else:
-            raise ArchiveProblem(f"{source} is no folder and no list of paths ({', '.join(LISTS)}).")
+            raise ArchiveError(f"{source} is no folder and no list of paths ({', '.join(LISTS)}).")
     except (OSError, ValueError, ImportError, KeyError, csv.Error, pyarrow.ArrowException) as error:
-        raise ArchiveProblem(f"{source} cannot be read: {' '.join(str(error).split())}") from error
+        raise ArchiveError(f"{source} cannot be read: {' '.join(str(error).split())}") from error
     if not found:
-        raise ArchiveProblem(f"There is no picture in {source}.", code=2)
+        raise ArchiveError(f"There is no picture in {source}.", code=2)
     return sorted(set(found))
 
 

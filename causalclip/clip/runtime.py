@@ -86,7 +86,7 @@ def _limit() -> str:
 
 
 def main() -> None:
-    """Says which, for a process that is to do without PyTorch (causalclip.archive.identity)."""
+    """Says which, for a process that is to do without PyTorch (causalclip.archive.workers)."""
     try:
         print(choose_runtime())
     except UnknownRuntime as problem:

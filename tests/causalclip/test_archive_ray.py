@@ -1,7 +1,6 @@
 """The archive command on a Ray of its own: good, broken, killed and resumed."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -22,10 +21,9 @@ from causalclip.cli import app  # noqa: E402
 from causalclip.evidence.examination import SCHEMA  # noqa: E402
 from causalclip.evidence.headline import ANSWERS  # noqa: E402
 from causalclip.profile import Profile  # noqa: E402
+from tests.conftest import ROOT  # noqa: E402
 from tests.makers.detectors import saved_detector  # noqa: E402
 from tests.makers.pictures import encode, photo  # noqa: E402
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -131,14 +129,6 @@ def test_killed_and_resumed_no_picture_is_lost_or_judged_twice(model: str, tmp_p
     assert json.loads((out / "run.json").read_text())["source"] == str(source)
 
 
-def test_without_ray_a_sentence_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.setitem(sys.modules, "ray.data", None)
-    result = run(tmp_path, "--out", tmp_path / "out")
-    assert result.exit_code == 1
-    assert result.stderr.strip() == "An archive needs Ray: pip install -r requirements-archive.txt."
-
-
 @pytest.mark.ray
 def test_rows_are_held_to_a_profile_and_to_no_other(model: str, tmp_path: Path) -> None:
     source, out = tmp_path / "source", tmp_path / "out"
@@ -157,23 +147,3 @@ def test_rows_are_held_to_a_profile_and_to_no_other(model: str, tmp_path: Path) 
     other = tmp_path / "other.json"
     other.write_text((tmp_path / "profile.json").read_text().replace('"test"', '"another"'))
     assert "Make it again" in run(source, "--out", tmp_path / "new", "--model", model, "--profile", other).stderr
-
-
-@pytest.mark.parametrize(
-    ("source", "model_name", "code", "words"),
-    [
-        ("empty", "", 2, "There is no picture in"),
-        ("nowhere", "", 1, "is no folder and no list"),
-        ("full", "no-such-model", 1, "There is no detector 'no-such-model'"),
-    ],
-)
-def test_bad_input_is_a_sentence(
-    source: str, model_name: str, code: int, words: str, model: str, tmp_path: Path
-) -> None:
-    for name in ("empty", "full"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "full" / os.fsdecode(b"x.jpg")).write_bytes(b"x")
-    result = run(tmp_path / source, "--out", tmp_path / "out", "--model", model_name or model)
-    assert result.exit_code == code
-    assert words in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1

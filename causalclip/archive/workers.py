@@ -1,16 +1,19 @@
-"""The run itself, on Ray Data: a pool of actors that read, decode and judge, and their rows as a stream.
+"""Judging on Ray Data: a pool of actors that read, decode and judge pictures, and their rows as a stream.
 
-An actor has one thread for the work and others that read ahead: pixels never leave the process that judges them, so no
-picture is packed, sent and held a second time. What is in flight are paths, bounded by Ray's back-pressure.
+An actor has one thread for the work and others that read ahead. Pixels never leave the process that judges them: what
+is in flight are paths, bounded by Ray's back-pressure.
 """
 
 import logging
 import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before Ray is imported: nothing is reported to anyone
@@ -20,8 +23,8 @@ import pyarrow as pa
 import ray
 import ray.data
 
-from causalclip.archive.problems import ArchiveProblem
-from causalclip.archive.rows import Row, failed_row, found_row, judged_row
+from causalclip.archive import ArchiveError
+from causalclip.archive.output import Row, failed_row, judged_row
 from causalclip.archive.sources import read_bytes
 from causalclip.evidence.examination import look_closer, read_claims
 from causalclip.pictures.formats import MAX_BYTES
@@ -31,27 +34,40 @@ from causalclip.profile import Profile
 OURS = "Something went wrong here, and that is not the file's fault."
 TASK = 8  # paths that an actor is given at once; their files' bytes may be read ahead
 READERS = 2  # files that an actor reads at once
-KNOWN = 4096  # rows of files that a worker remembers, some 10 MB: of a copy among them nothing is judged again
+KNOWN = 4096  # rows of files that an actor remembers, some 10 MB: a copy of one is not judged again
 STORE = 100 << 20  # bytes of shared memory, for paths and rows alone
-FEW = {"enable_worker_prestart": False, "prestart_worker_first_driver": False}  # of processes that nothing is given to
+NO_IDLE_WORKERS = {"enable_worker_prestart": False, "prestart_worker_first_driver": False}
+
+
+def runtime_apart() -> str:
+    """The runtime that this machine judges in, asked of another process: this one does without PyTorch's 500 MB.
+
+    Raises:
+        ArchiveError: CAUSALCLIP_RUNTIME names none that can run here.
+    """
+    command = [sys.executable, "-m", "causalclip.clip.runtime"]
+    asked = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    if asked.returncode:
+        raise ArchiveError(asked.stderr.strip().rpartition("\n")[2])
+    return asked.stdout.strip()
 
 
 @contextmanager
 def ray_session(address: str | None, *, workers: int = 1) -> Iterator[None]:
-    """A Ray of this process's own, stopped at the end; or the cluster at `address`, which goes on.
-
-    workers: that there shall be room for.
-    """
+    """A Ray of this process's own with room for the workers, stopped at the end; or the cluster at `address`."""
     logging.getLogger("ray").setLevel(logging.ERROR)
-    quiet: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    local: dict[str, Any] = {
+        "include_dashboard": False,
+        "num_cpus": max(workers, os.cpu_count() or 1),
+        "object_store_memory": STORE,
+        "_system_config": NO_IDLE_WORKERS,
+    }
     try:
-        if address:
-            ray.init(address=address, **quiet)
-        else:
-            quiet |= {"num_cpus": max(workers, os.cpu_count() or 1), "object_store_memory": STORE}
-            ray.init(address="local", include_dashboard=False, _system_config=FEW, **quiet)
+        ray.init(address=address or "local", log_to_driver=False, configure_logging=False, **({} if address else local))
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ArchiveProblem(f"There is no Ray at {address}: {' '.join(str(error).split())}") from error
+        raise ArchiveError(f"There is no Ray at {address}: {' '.join(str(error).split())}") from error
+    ray.data.DataContext.get_current().enable_progress_bars = False
     try:
         yield
     finally:
@@ -61,13 +77,10 @@ def ray_session(address: str | None, *, workers: int = 1) -> Iterator[None]:
 def judge_paths(
     paths: list[str], *, model: str, workers: int, stability: bool, profile: Profile | None = None
 ) -> Iterator[Row]:
-    """Judges every picture and yields its row, in any order. `workers`: processes with a loaded detector each.
+    """Judges every picture and yields its row, in any order. workers: processes with a loaded detector each.
 
     A worker that dies is replaced and its pictures are judged again. profile: what they are held to.
     """
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     tables = [pa.table({"path": paths[start : start + TASK]}) for start in range(0, len(paths), TASK)]
     judged = ray.data.from_arrow(tables).map_batches(
         Judge,
@@ -104,7 +117,7 @@ class Judge:
         return {"row": [pickle.dumps(row) for row in rows]}
 
     def row(self, path: str, found: bytes | Exception) -> Row:
-        """One picture's, whatever its file is. found: its bytes, or why they could not be read."""
+        """The row of a picture, whatever its file is. found: its bytes, or why they could not be read."""
         try:
             if isinstance(found, Exception):
                 raise found
@@ -134,8 +147,8 @@ class Judge:
         claims, cautions = look_closer(loaded, claims)
         verdict = self.detector.judge(loaded.pixels)
         asked = self.stability and verdict.band != NO_ANSWER
-        checked = check_stability(self.detector, loaded.pixels, verdict) if asked else None
-        return judged_row(found_row(path, loaded, claims, cautions), claims, verdict, self.detector, checked)
+        stability = check_stability(self.detector, loaded.pixels, verdict) if asked else None
+        return judged_row(path, loaded, claims, cautions, verdict, self.detector, stability)
 
 
 def _read(path: str) -> bytes | Exception:
