@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from causalclip.dataset.originals import read_originals
+from causalclip.dataset.selection import read_originals
 from causalclip.training.data import Record
 from causalclip.training.evaluation import read_split
 

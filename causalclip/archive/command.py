@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from causalclip.archive import ArchiveError
 from causalclip.cli_helpers import DONE, PROFILE, REFUSED, STOPPED, Lang, check_language, held_to
-from causalclip.clip.places import WeightsMissing, detector_folder, revision_of
+from causalclip.clip.paths import WeightsMissing, detector_folder, revision_of
 from causalclip.languages import N_, _, decimal, number, speaking
 from causalclip.languages.locale import ENGLISH
 from causalclip.profile import BadProfile, Profile

@@ -59,7 +59,7 @@ def judged_row(
     calibration = detector.config.calibration
     band = stability.final_band if stability else verdict.band
     headline = conclude_all(provenance, band, stability)
-    row = {
+    row: Row = {
         "schema": VERSION,
         "path": path,
         "sha256": loaded.sha256,

@@ -2,17 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from tqdm import tqdm
 
-from causalclip.cli_helpers import REFUSED, STOPPED
-from causalclip.dataset.sites import SITES, read_sites, write_sites
-from causalclip.dataset.table import PICTURES, BadTable, read_table, write_table
+from causalclip.cli_helpers import DONE, REFUSED, STOPPED, told
+from causalclip.dataset.table import PICTURES, SITES, BadTable, read_sites, read_table, write_sites, write_table
 
 ENOUGH = 0.97  # of the rows that were asked for
 CARD = Path("data/README.md")
@@ -51,25 +48,21 @@ def collect(
 
     Writes manifest.csv, which `train` and `evaluate` read, and missing.csv. Exit code 2 if under 97 % are there.
     """
-    from causalclip.dataset.collecting import originals, outcome
+    from causalclip.dataset import collecting
     from causalclip.dataset.selection import choose
 
-    with _told():
+    with told(BadTable):
         rows = choose(read_table(table), split=split, sites=sites, sample=sample)
     if not rows:
         typer.echo("No row of the table is asked for.", err=True)
         raise typer.Exit(STOPPED)
     out.mkdir(parents=True, exist_ok=True)
-    have = len(originals.split_by_presence(rows, out)[0])
+    have = len(collecting.split_by_presence(rows, out)[0])
     with tqdm(total=len(rows), initial=have, unit="picture", smoothing=0.05) as bar:
-        source = originals.Source(mirrors=mirrors)
-        missing = originals.collect(rows, out, source, workers=workers, tell=bar.update)
-    originals.tidy(out)
-    outcome.write_missing(missing, out)
-    lost = {m.picture for m in missing}
-    outcome.write_manifest([p for p in rows if p not in lost], out)
-    typer.echo(outcome.summarise(len(rows), missing))
-    raise typer.Exit(0 if len(missing) <= (1 - ENOUGH) * len(rows) else REFUSED)
+        source = collecting.Source(mirrors=mirrors)
+        missing = collecting.collect(rows, out, source, workers=workers, tell=bar.update)
+    typer.echo(collecting.finish(rows, missing, out))
+    raise typer.Exit(DONE if len(missing) <= (1 - ENOUGH) * len(rows) else REFUSED)
 
 
 @data.command()
@@ -93,7 +86,7 @@ def check(
     """
     from causalclip.dataset.rules import find_faults, read_reserved
 
-    with _told():
+    with told(BadTable):
         pictures, owners = read_table(table), read_sites(sites)
     if reserved is None:
         typer.echo("No list of reserved owners was given (--reserved), so nothing was compared with one.", err=True)
@@ -104,14 +97,13 @@ def check(
     for fault in faults:
         typer.echo(fault)
     if out:
-        from causalclip.dataset.hints import find_hints
-        from causalclip.dataset.survey import survey
+        from causalclip.dataset.counting import survey
 
-        report = survey(pictures) | {"faults": len(faults), "hints": find_hints(pictures, originals, cache)}
+        report = survey(pictures, originals, cache) | {"faults": len(faults)}
         out.write_text(json.dumps(report, indent=2) + "\n")
         typer.echo(json.dumps(report["hints"], indent=2))
     typer.echo(f"{len(pictures):,} pictures of {len(owners):,} owners; {len(faults) or 'no'} faults.")
-    raise typer.Exit(REFUSED if faults else 0)
+    raise typer.Exit(REFUSED if faults else DONE)
 
 
 @data.command()
@@ -128,26 +120,26 @@ def gather(
 
     Fill in the label of each row that you keep, delete the others, and give the draft to `add`.
     """
-    from causalclip.dataset.collecting.repositories import RepositoryGone, find_mirror
-    from causalclip.dataset.gathering import finding, sheet
+    from causalclip.dataset import gathering
+    from causalclip.dataset.repositories import RepositoryGone, find_mirror
     from causalclip.dataset.rules import is_reserved, read_reserved
 
     repo = mirror.absolute().name.removesuffix(".git").replace("+", "/", 1)
     if is_reserved(repo, read_reserved(reserved)):
         typer.echo(f"{repo} is reserved: leave it.", err=True)
         raise typer.Exit(STOPPED)
-    with _told(RepositoryGone, re.error):
+    with told(BadTable, RepositoryGone, re.error):
         re.compile(match)
         repository = find_mirror(mirror.absolute().parent, repo)
         commit = repository.head()
         known = read_table(table)
-    found, left_out = finding.find_candidates(repository, commit, known, most=most, under=under, match=match)
+    found, left_out = gathering.find_candidates(repository, commit, known, most=most, under=under, match=match)
     out.mkdir(parents=True, exist_ok=True)
     stem = out / repo.replace("/", "+")
-    sheet.draw_sheet(found).save(f"{stem}.png")
-    sheet.write_draft(found, repo, commit, Path(f"{stem}.csv"))
-    for line in finding.most_common(left_out):
-        typer.echo(line)
+    gathering.draw_sheet(found).save(f"{stem}.png")
+    gathering.write_draft(found, repo, commit, Path(f"{stem}.csv"))
+    for reason, number in left_out.most_common():
+        typer.echo(f"{number:,} left out: {reason}.")
     typer.echo(f"{len(found):,} candidates. Look at {stem}.png, then complete {stem}.csv.")
 
 
@@ -163,14 +155,14 @@ def add(
     reserved: Reserved = None,
 ) -> None:
     """Add drafts to both tables: without what is known, and with splits that are drawn by owner."""
-    from causalclip.dataset.gathering import adding
+    from causalclip.dataset import gathering
     from causalclip.dataset.rules import read_reserved
 
-    with _told():
-        rows = [row for draft in drafts for row in adding.read_draft(draft)]
-        told = adding.read_words(words) if words else []
+    with told(BadTable):
+        rows = [row for draft in drafts for row in gathering.read_draft(draft)]
+        shown = gathering.read_words(words) if words else []
         before = read_table(table), read_sites(sites)
-        added = adding.add(rows, *before, words=told, reserved=read_reserved(reserved))
+        added = gathering.add(rows, *before, words=shown, reserved=read_reserved(reserved))
         write_table(added.pictures, table)
         write_sites(added.sites, sites)
     for reason, number in added.left_out.items():
@@ -185,11 +177,10 @@ def hash_(
     sites: Sites = SITES,
 ) -> None:
     """Fill in the perceptual hashes that the table lacks, and set aside what turns out to be a near-copy."""
-    from causalclip.dataset.hashes import fill_hashes
-    from causalclip.dataset.sites import describe
-    from causalclip.dataset.splits import settle
+    from causalclip.dataset.gathering import fill_hashes
+    from causalclip.dataset.rules import describe, settle
 
-    with _told():
+    with told(BadTable):
         rows, owners = read_table(table), read_sites(sites)
         filled = settle(fill_hashes(tqdm(rows, unit="picture"), originals))
         write_table(filled, table)
@@ -206,19 +197,8 @@ def card(
     sites: Sites = SITES,
 ) -> None:
     """Write the counts of the data card from the tables."""
-    from causalclip.dataset.card import fill
+    from causalclip.dataset.counting import fill
 
-    with _told(ValueError):
+    with told(ValueError):
         text = fill(page.read_text(encoding="utf-8"), read_table(table), read_sites(sites))
     page.write_text(text, encoding="utf-8")
-
-
-@contextmanager
-def _told(*mendable: type[Exception]) -> Iterator[None]:
-    """Errors that the user can mend, a bad table's among them, become their sentence and an exit code."""
-    told: tuple[type[Exception], ...] = (BadTable, *mendable)
-    try:
-        yield
-    except told as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(STOPPED) from None

@@ -1,16 +1,23 @@
-"""What the table must obey, as far as it can be seen without a picture."""
+"""What the tables must obey: near-copies, splits that are drawn by owner, and the owners' rows that are counted."""
 
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import combinations
+from dataclasses import replace
 from pathlib import Path
 
-from causalclip.dataset.hashes import near_pairs
-from causalclip.dataset.sites import Site
-from causalclip.dataset.table import Picture
+import numpy as np
+
+from causalclip.dataset.table import Picture, Site, by_owner
 
 USED = ("train", "test")
+NEAR = 4  # bits of 64 in which the perceptual hashes of near-copies may differ
+SALT = "causalclip sites 1"
+DRAWN = ("sites", "kinds", "edits2")  # the sets whose owners were drawn
+TESTED = {"edits": 8, "both": 5, "real": 5, "generated": 5, "kinds": 5}  # one owner of so many, by kind
+_ROWS = 512  # of the matrix of distances that are made at a time
+_EXAMPLES = 2  # of evidence, the commonest
+_NAMED = 8  # generators, the commonest
 
 
 def find_faults(
@@ -21,14 +28,27 @@ def find_faults(
     A picture stands in the table once. No owner, picture or near-copy is in two of the splits that are used. Nothing
     reserved is in it. A pair is of one owner, and one of it is an edit. Every owner has its row among the sites.
     """
-    return [
-        *_repeated(pictures),
-        *_owners(pictures),
-        *_copies(pictures),
-        *_reserved(pictures, reserved),
-        *_pairs(pictures),
-        *_sites(pictures, sites),
-    ]
+    times = Counter(p.sha256 for p in pictures)
+    faults = [f"The file {sha256} stands in the table {n} times." for sha256, n in times.items() if n > 1]
+    for owner, rows in by_owner(pictures):
+        if len(splits := sorted({p.split for p in rows} & {*USED})) > 1:
+            faults.append(f"{owner} is in two splits: {', '.join(splits)}.")
+    train, test = ([p for p in pictures if p.split == split and p.phash] for split in USED)
+    for i, k in near_pairs([p.phash for p in train], [p.phash for p in test]):
+        faults.append(f"{train[i].repo}: {train[i].path} is a near-copy of {test[k].repo}: {test[k].path}, a test's.")
+    for repo in sorted({p.repo for p in pictures}):
+        if is_reserved(repo, reserved):
+            faults.append(f"{repo} is reserved: it must not be in the table.")
+    pairs = defaultdict(list)
+    for p in pictures:
+        pairs[p.pair].append(p)
+    for name, rows in pairs.items():
+        if name and len({p.owner for p in rows}) > 1:
+            faults.append(f"The pair {name} is of more than one owner.")
+        if name and all(p.label == "real" for p in rows):
+            faults.append(f"The pair {name} has no edited picture.")
+    alone = {p.owner for p in pictures} ^ {s.owner for s in sites}
+    return faults + [f"{owner} is in only one of the two tables." for owner in sorted(alone)]
 
 
 def read_reserved(path: Path | None) -> frozenset[str]:
@@ -42,48 +62,104 @@ def is_reserved(repo: str, reserved: frozenset[str]) -> bool:
     return any(hashlib.sha256(text.encode()).hexdigest() in reserved for text in (name, name.partition("/")[0]))
 
 
-def _repeated(pictures: Iterable[Picture]) -> list[str]:
-    times = Counter(p.sha256 for p in pictures)
-    return [f"The file {sha256} stands in the table {n} times." for sha256, n in times.items() if n > 1]
+def near_pairs(first: Sequence[str], second: Sequence[str]) -> list[tuple[int, int]]:
+    """Which of `first` differ from which of `second` in at most NEAR bits: pairs of indices, in order.
+
+    Hashes are 16 hexadecimal digits. All are compared with all, in blocks: 30,000 with 30,000 in seconds.
+    """
+    a, b = as_bits(first), as_bits(second)
+    pairs: list[tuple[int, int]] = []
+    for start in range(0, len(a), _ROWS):
+        rows, columns = np.nonzero(np.bitwise_count(a[start : start + _ROWS, None] ^ b[None, :]) <= NEAR)
+        pairs += zip((rows + start).tolist(), columns.tolist(), strict=True)
+    return pairs
 
 
-def _owners(pictures: Iterable[Picture]) -> list[str]:
-    splits = defaultdict(set)
-    for p in pictures:
-        if p.split in USED:
-            splits[p.owner].add(p.split)
-    return [f"{owner} is in two splits: {', '.join(sorted(s))}." for owner, s in splits.items() if len(s) > 1]
+def as_bits(hashes: Sequence[str]) -> np.ndarray:
+    """Hashes as uint64, [N]."""
+    return np.array([int(text, 16) for text in hashes], np.uint64)
 
 
-def _copies(pictures: Iterable[Picture]) -> list[str]:
-    of = {split: [p for p in pictures if p.split == split and p.phash] for split in USED}
-    faults = []
-    for a, b in combinations(USED, 2):
-        for i, k in near_pairs([p.phash for p in of[a]], [p.phash for p in of[b]]):
-            one, other = of[a][i], of[b][k]
-            faults.append(f"{one.repo}: {one.path} ({a}) is a near-copy of {other.repo}: {other.path} ({b}).")
-    return faults
+def draw(kinds: dict[str, str], drawn: dict[str, tuple[int, int]] | None = None, *, salt: str = SALT) -> set[str]:
+    """The owners that test, of `kinds` (owner -> kind): in each kind those with the smallest hashes.
+
+    drawn: by kind, how many owners were drawn from before, and how many of them test. So many more are drawn that of
+    all in a kind one of TESTED tests, rounded up. What pictures look like, or how hard they are, has no part in it.
+    """
+    of_kind: dict[str, list[str]] = defaultdict(list)
+    for owner, kind in kinds.items():
+        of_kind[kind].append(owner)
+    tested: set[str] = set()
+    for kind, owners in of_kind.items():
+        before, testing = (drawn or {}).get(kind, (0, 0))
+        owners.sort(key=lambda owner: hashlib.sha256(f"{salt}/{owner}".encode()).digest())
+        tested.update(owners[: max(0, -(-(before + len(owners)) // TESTED[kind]) - testing)])
+    return tested
 
 
-def _reserved(pictures: Iterable[Picture], reserved: frozenset[str]) -> list[str]:
-    repos = sorted({p.repo for p in pictures})
-    return [f"{repo} is reserved: it must not be in the table." for repo in repos if is_reserved(repo, reserved)]
+def split_new(pictures: Iterable[Picture], known: Iterable[Picture]) -> list[Picture]:
+    """New pictures with their split: drawn for owners that `known` lacks; the owner's own where it is known."""
+    before = {owner: {p.split for p in rows} for owner, rows in by_owner(known)}
+    drawn: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for owner, rows in by_owner(known):
+        if any(p.set in DRAWN for p in rows):
+            n, testing = drawn[kind_of(rows)]
+            drawn[kind_of(rows)] = n + 1, testing + ("test" in before[owner])
+    new = list(pictures)
+    tested = draw({owner: kind_of(rows) for owner, rows in by_owner(new) if owner not in before}, drawn)
+
+    def split(owner: str) -> str:
+        if owner not in before:
+            return "test" if owner in tested else "train"
+        return "aside" if "test" in before[owner] else "train"  # a test set that was measured on does not grow
+
+    return [replace(p, split=split(p.owner)) for p in new]
 
 
-def _pairs(pictures: Iterable[Picture]) -> list[str]:
-    of = defaultdict(list)
-    for p in pictures:
-        if p.pair:
-            of[p.pair].append(p)
-    faults = []
-    for name, rows in of.items():
-        if len({p.owner for p in rows}) > 1:
-            faults.append(f"The pair {name} is of more than one owner.")
-        if all(p.label == "real" for p in rows):
-            faults.append(f"The pair {name} has no edited picture.")
-    return faults
+def settle(pictures: Iterable[Picture]) -> list[Picture]:
+    """The same rows; a training row goes aside where its owner, or a near-copy of it, is in a test set."""
+    rows = list(pictures)
+    owners = {p.owner for p in rows if p.split == "test"}
+    train, test = ([p for p in rows if p.split == split and p.phash] for split in USED)
+    copies = {train[i].sha256 for i, _ in near_pairs([p.phash for p in train], [p.phash for p in test])}
+    leaks = {p.sha256 for p in rows if p.split == "train" and (p.owner in owners or p.sha256 in copies)}
+    return [replace(p, split="aside") if p.split == "train" and p.sha256 in leaks else p for p in rows]
 
 
-def _sites(pictures: Iterable[Picture], sites: Iterable[Site]) -> list[str]:
-    owners, described = {p.owner for p in pictures}, {s.owner for s in sites}
-    return [f"{owner} is in only one of the two tables." for owner in sorted(owners ^ described)]
+def kind_of(pictures: Sequence[Picture]) -> str:
+    """What an owner's pictures are: a Site's kind."""
+    if any(p.pair for p in pictures):
+        return "edits"
+    if sum(p.kind != "photo" for p in pictures) * 2 > len(pictures):
+        return "kinds"
+    labels = {p.label for p in pictures}
+    return "both" if len(labels) == 2 else "real" if labels == {"real"} else "generated"
+
+
+def describe(pictures: Iterable[Picture], known: Iterable[Site] = ()) -> list[Site]:
+    """A row an owner: counted from the pictures, `shown` and `remarks` as they were known."""
+    words = {site.owner: site for site in known}
+    sites = []
+    for owner, rows in by_owner(pictures):
+        labels = Counter(p.label for p in rows)
+        generators = _commonest(p.generator for p in rows if p.generator)
+        more = [f"and {len(generators) - _NAMED} more"] if len(generators) > _NAMED else []
+        before = words.get(owner)
+        sites.append(
+            Site(
+                owner=owner,
+                kind=kind_of(rows),
+                classes=", ".join(f"{labels[name]} {name}" for name in ("real", "fake") if labels[name]),
+                shown=before.shown if before else "",
+                generators="; ".join(generators[:_NAMED] + more),
+                evidence=" / ".join(_commonest(p.evidence for p in rows)[:_EXAMPLES]),
+                remarks=before.remarks if before else "",
+                split="+".join(sorted({p.split for p in rows}, reverse=True)),
+            )
+        )
+    return sites
+
+
+def _commonest(texts: Iterable[str]) -> list[str]:
+    times = Counter(texts)
+    return sorted(times, key=lambda text: (-times[text], text))

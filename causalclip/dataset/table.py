@@ -1,24 +1,39 @@
-"""The table of the data set: a row a picture, by reference to a file of a public repository. No picture is in it."""
+"""The data set by reference: a row a picture of a public repository, and a row an owner. No picture is in it."""
 
 import csv
 import gzip
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 PICTURES = Path("data/pictures.csv.gz")
+SITES = Path("data/sites.csv")
 SPLITS = ("train", "test", "aside")  # aside: neither trained on nor tested, as its owner has pictures of a test set
 LABELS = ("real", "fake")
 KINDS = ("photo", "drawing", "rendering", "screenshot", "meme", "scan", "chart", "collage", "screen-photo")
 HARD = ("portrait", "product", "interior", "hdr", "night", "portrait-mode", "drone", "macro", "food", "film", "press")
 REAL_BY = ("exif", "c2pa", "date", "owner", "stock", "collection", "stated")
 FORMATS = ("JPEG", "PNG", "WEBP", "MPO", "GIF", "AVIF", "TIFF", "HEIF")
-_REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
-_SET = re.compile(r"[a-z0-9]+")
-_BOX = re.compile(r"\d+,\d+,\d+,\d+")
+ENDINGS = dict(zip(FORMATS, ("jpg", "png", "webp", "jpg", "gif", "avif", "tif", "heic"), strict=True))
+PATTERNS = {  # what a field must match as a whole
+    "set": r"[a-z0-9]+",
+    "split": "|".join(SPLITS),
+    "label": "|".join(LABELS),
+    "kind": "|".join(KINDS),
+    "hard": "|".join(("", *HARD)),
+    "evidence": r".*\S.*",
+    "repo": r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+",
+    "commit": r"[0-9a-f]{40}",
+    "licence": r".*\S.*",
+    "format": "|".join(FORMATS),
+    "crop": r"(\d+,\d+,\d+,\d+)?",
+    "grid": r"([1-9]x[1-9])?",
+    "sha256": r"[0-9a-f]{64}",
+    "phash": r"([0-9a-f]{16})?",
+}
 
 
 class BadTable(ValueError):
@@ -79,33 +94,41 @@ class Picture:
 
     def faults(self) -> list[str]:
         """What is wrong with it, in words; nothing for a row that can be used."""
-        wrong = {
-            "set": not _SET.fullmatch(self.set),
-            "split": self.split not in SPLITS,
+        wrong = {name: not re.fullmatch(pattern, getattr(self, name), re.DOTALL) for name, pattern in PATTERNS.items()}
+        real = self.label == "real"
+        wrong |= {
             "site": self.site != self.owner,
-            "label": self.label not in LABELS,
-            "kind": self.kind not in KINDS,
-            "hard": self.hard not in ("", *HARD),
-            "generator": self.label == "real" and bool(self.generator),
-            "real_by": self.real_by not in (REAL_BY if self.label == "real" else ("",)),
-            "evidence": not self.evidence.strip(),
-            "repo": not _REPO.fullmatch(self.repo),
-            "commit": not _is_hex(self.commit, 40),
+            "generator": real and bool(self.generator),
+            "real_by": self.real_by not in (REAL_BY if real else ("",)),
             "path": not is_safe(self.path),
-            "licence": not self.licence.strip(),
             "width": self.width < 1,
             "height": self.height < 1,
-            "format": self.format not in FORMATS,
-            "crop": bool(self.crop) and not _BOX.fullmatch(self.crop),
-            "grid": bool(self.grid) and not re.fullmatch(r"[1-9]x[1-9]", self.grid),
-            "sha256": not _is_hex(self.sha256, 64),
-            "phash": bool(self.phash) and not _is_hex(self.phash, 16),
-            "pasted": self.pasted not in ("", "yes", "no") or (bool(self.pasted) and self.label == "real"),
+            "pasted": self.pasted not in (("",) if real else ("", "yes", "no")),
         }
         return [f"{name} is {getattr(self, name)!r}" for name, bad in wrong.items() if bad]
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """An owner of pictures.
+
+    kind: both (classes), real, generated, edits (pairs), or kinds (of pictures that are no photographs). classes: how
+    many of each. shown: what is shown, in words of who looked; empty where nobody wrote it down. evidence: the
+    commonest in its rows. split: the one of all its pictures, or "test+aside" where it has pictures that are not used.
+    """
+
+    owner: str
+    kind: str
+    classes: str
+    shown: str
+    generators: str
+    evidence: str
+    remarks: str
+    split: str
+
+
 COLUMNS = tuple(f.name for f in fields(Picture))
+SITE_COLUMNS = tuple(f.name for f in fields(Site))
 
 
 def is_safe(path: str) -> bool:
@@ -114,60 +137,9 @@ def is_safe(path: str) -> bool:
     return path.isprintable() and all(p not in ("", ".", "..") and p.lower() != ".git" for p in parts)
 
 
-def read_table(path: str | Path = PICTURES) -> list[Picture]:
-    """The rows of a table, gzipped or not.
-
-    Raises:
-        BadTable: it is no such table, a column is missing or not known, or a row has a fault.
-    """
-    with _open(Path(path)) as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            odd = sorted(set(COLUMNS) ^ set(reader.fieldnames or ()))
-            raise BadTable(f"{Path(path).name} needs the columns {', '.join(COLUMNS)}, in this order; odd: {odd}.")
-        return [as_picture(row, line) for line, row in enumerate(reader, 2)]
-
-
-def as_picture(row: Mapping[str, Any], line: int) -> Picture:
-    """A row of text as a picture; raises BadTable with its line and its faults."""
-    values = {name: row.get(name) for name in COLUMNS}
-    if None in values.values() or None in row:
-        raise BadTable(f"Line {line} has not as many fields as there are columns.")
-    try:
-        picture = Picture(**{**values, "width": int(values["width"]), "height": int(values["height"])})  # type: ignore
-    except ValueError:
-        raise BadTable(f"Line {line}: width and height must be whole numbers of pixels.") from None
-    if faults := picture.faults():
-        raise BadTable(f"Line {line} ({picture.repo}: {picture.path}): {'; '.join(faults)}.")
-    return picture
-
-
-def write_table(pictures: Iterable[Picture], path: str | Path = PICTURES) -> None:
-    """Write rows in the table's order, gzipped the same way each time: equal rows make equal bytes."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for picture in sorted(pictures, key=lambda p: p.order):
-        if faults := picture.faults():
-            raise BadTable(f"{picture.repo}: {picture.path}: {'; '.join(faults)}.")
-        writer.writerow([getattr(picture, name) for name in COLUMNS])
-    Path(path).write_bytes(gzip.compress(text.getvalue().encode(), compresslevel=9, mtime=0))
-
-
-def _open(path: Path) -> io.StringIO:
-    try:
-        data = path.read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
-        return io.StringIO(data.decode("utf-8-sig"), newline="")
-    except FileNotFoundError:
-        raise BadTable(f"There is no table {path}. Run this in the project's folder, or name the table.") from None
-    except (OSError, EOFError, UnicodeDecodeError):
-        raise BadTable(f"{path.name} is not a CSV table in UTF-8, gzipped or not.") from None
-
-
-def _is_hex(text: str, length: int) -> bool:
-    return len(text) == length and not set(text) - set("0123456789abcdef")
+def place(out: Path, picture: Picture) -> Path:
+    """Where the original of a picture is kept: its name is its hash, and nothing of the repository's is in it."""
+    return out / picture.sha256[:2] / f"{picture.sha256}.{ENDINGS[picture.format]}"
 
 
 def by_owner(pictures: Iterable[Picture]) -> Iterator[tuple[str, list[Picture]]]:
@@ -176,3 +148,73 @@ def by_owner(pictures: Iterable[Picture]) -> Iterator[tuple[str, list[Picture]]]
     for picture in pictures:
         owners.setdefault(picture.owner, []).append(picture)
     yield from sorted(owners.items())
+
+
+def read_table(path: str | Path = PICTURES) -> list[Picture]:
+    """The rows of a table, gzipped or not.
+
+    Raises:
+        BadTable: it is no such table, a column is missing or not known, or a row has a fault.
+    """
+    return [as_picture(row, line) for line, row in enumerate(_read(Path(path), COLUMNS), 2)]
+
+
+def as_picture(row: Mapping[str, Any], line: int) -> Picture:
+    """A row of text as a picture; raises BadTable with its line and its faults."""
+    values = {name: row[name] for name in COLUMNS}
+    try:
+        picture = Picture(**{**values, "width": int(values["width"]), "height": int(values["height"])})
+    except ValueError:
+        raise BadTable(f"Line {line}: width and height must be whole numbers of pixels.") from None
+    if faults := picture.faults():
+        raise BadTable(f"Line {line} ({picture.repo}: {picture.path}): {'; '.join(faults)}.")
+    return picture
+
+
+def write_table(pictures: Iterable[Picture], path: str | Path = PICTURES) -> None:
+    """Writes rows in the table's order, gzipped the same way each time: equal rows make equal bytes."""
+    rows = sorted(pictures, key=lambda p: p.order)
+    for picture in rows:
+        if faults := picture.faults():
+            raise BadTable(f"{picture.repo}: {picture.path}: {'; '.join(faults)}.")
+    data = gzip.compress(as_csv(map(asdict, rows), COLUMNS).encode(), compresslevel=9, mtime=0)
+    Path(path).write_bytes(data)
+
+
+def read_sites(path: str | Path = SITES) -> list[Site]:
+    """The rows of a table of owners; raises BadTable where it is none."""
+    return [Site(**row) for row in _read(Path(path), SITE_COLUMNS)]
+
+
+def write_sites(sites: Iterable[Site], path: str | Path = SITES) -> None:
+    """Writes the rows in alphabetical order of their owners."""
+    text = as_csv(map(asdict, sorted(sites, key=lambda s: s.owner)), SITE_COLUMNS)
+    Path(path).write_bytes(text.encode())
+
+
+def as_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """Some columns of rows as CSV; what a row lacks is empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _read(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    try:
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8-sig")
+    except FileNotFoundError:
+        raise BadTable(f"There is no table {path}. Run this in the project's folder, or name the table.") from None
+    except (OSError, EOFError, UnicodeDecodeError):
+        raise BadTable(f"{path.name} is not a CSV table in UTF-8, gzipped or not.") from None
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    if tuple(reader.fieldnames or ()) != tuple(columns):
+        odd = sorted(set(columns) ^ set(reader.fieldnames or ()))
+        raise BadTable(f"{path.name} needs the columns {', '.join(columns)}, in this order; odd: {odd}.")
+    rows = list(reader)
+    for line, row in enumerate(rows, 2):
+        if None in row or None in row.values():
+            raise BadTable(f"Line {line} of {path.name} has not as many fields as there are columns.")
+    return rows

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from causalclip.dataset.originals import read_originals
+from causalclip.dataset.selection import read_originals
 from causalclip.training.augmentation import LONG_SIDES, SHARES, copy_number, copy_picture, copy_view, open_original
 from causalclip.training.data import BadManifest, Record
 from tests.makers.pictures import photo

@@ -1,7 +1,7 @@
 """Reading files out of git repositories that nobody trusts: nothing of them is run, checked out or believed.
 
 Git is given an environment of its own: no configuration of the user's or the system's, no prompts, no hooks, no
-submodules, no protocol but https. Only objects are read, by their ids.
+submodules, no programs for signatures, no protocol but https. Only objects are read, by their ids.
 """
 
 import os
@@ -16,17 +16,35 @@ from typing import IO
 
 LARGEST = 64 * 2**20  # bytes of a file that is read
 PATIENCE = 900.0  # seconds for one call of git, and for reading one repository
-_TRUSTED = ("GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
-_PASSED_ON = ("PATH", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", *_TRUSTED)
+FILES = ("100644", "100755")  # modes of ordinary files: no symbolic link, folder or other repository
 _CHUNK = 100  # paths or objects a call
+_PASSED_ON = (
+    *("PATH", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"),
+    *("GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+)
+_ENVIRONMENT = {
+    "GIT_ASKPASS": "true",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_LFS_SKIP_SMUDGE": "1",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "HOME": os.devnull,
+    "LC_ALL": "C",
+}
 _SETTINGS = {
     "core.hooksPath": os.devnull,
     "core.fsmonitor": "false",
     "credential.helper": "",
     "fetch.recurseSubmodules": "false",
     "gc.auto": "0",
+    "gpg.program": "false",  # a repository's own configuration could name a program
     "http.lowSpeedLimit": "1000",
     "http.lowSpeedTime": "60",
+    "log.showSignature": "false",
     "maintenance.auto": "false",
     "protocol.allow": "never",  # but for what GIT_ALLOW_PROTOCOL names
     "safe.directory": "*",
@@ -44,15 +62,12 @@ class CommitMoved(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a commit has at a path. mode: as git writes it, "100644" for a file. oid: of the object."""
+    """What a commit has at a path. mode: as git writes it, "100644" for a file. size: in bytes, None if not asked."""
 
+    path: str
     mode: str
     oid: str
-
-    @property
-    def is_file(self) -> bool:
-        """Whether it is an ordinary file, not a symbolic link, a folder or another repository."""
-        return self.mode in ("100644", "100755")
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +79,18 @@ class Repository:
 
     def entries(self, commit: str, paths: Sequence[str]) -> dict[str, Entry]:
         """What the commit has at those paths; paths that it lacks are left out. Raises CommitMoved."""
-        found = {}
+        found: dict[str, Entry] = {}
         for chunk in _chunks(paths):
             done = self._git("ls-tree", "-z", "--full-tree", commit, "--", *chunk)
             if done.returncode:
                 raise CommitMoved(commit)
-            for line in done.stdout.split(b"\0")[:-1]:
-                about, _, path = line.partition(b"\t")
-                mode, _, oid = about.decode().split()
-                found[path.decode("utf-8", "surrogateescape")] = Entry(mode, oid)
+            found |= {entry.path: entry for entry in _entries(done.stdout)}
         return found
+
+    def files(self, commit: str) -> Iterator[Entry]:
+        """Every ordinary file of a commit with its size, as far as it is there."""
+        listed = self._git("ls-tree", "-r", "-l", "-z", "--full-tree", commit).stdout
+        return (entry for entry in _entries(listed) if entry.mode in FILES and entry.size is not None)
 
     def head(self) -> str:
         """The newest commit. Raises RepositoryGone where there is none."""
@@ -81,15 +98,6 @@ class Repository:
         if done.returncode:
             raise RepositoryGone("It has no commit.")
         return done.stdout.decode().strip()
-
-    def files(self, commit: str) -> Iterator[tuple[str, str, int]]:
-        """Path, object's id and size of every ordinary file of a commit, as far as it is there."""
-        listed = self._git("ls-tree", "-r", "-l", "-z", "--full-tree", commit).stdout
-        for line in listed.split(b"\0")[:-1]:
-            about, _, path = line.partition(b"\t")
-            mode, _, oid, size = about.decode().split()
-            if Entry(mode, oid).is_file and size.isdigit():
-                yield path.decode("utf-8", "surrogateescape"), oid, int(size)
 
     def added(self, commit: str) -> dict[str, str]:
         """When each file of a commit's history first came in, as YYYY-MM-DD, by path."""
@@ -104,7 +112,7 @@ class Repository:
         return dates
 
     def fetch_commit(self, commit: str) -> None:
-        """Fetch a commit with its trees and without any file. Raises RepositoryGone or CommitMoved."""
+        """Fetches a commit with its trees and without any file. Raises RepositoryGone or CommitMoved."""
         done = self._git("fetch", "--quiet", "--depth=1", "--no-tags", "--filter=blob:none", "origin", commit)
         if done.returncode == 0:
             return
@@ -113,23 +121,24 @@ class Repository:
         raise CommitMoved(commit)
 
     def fetch_files(self, oids: Sequence[str], *, largest: int = LARGEST) -> None:
-        """Fetch those files, as far as they can be had, each of at most `largest` bytes as it is packed."""
-        for chunk in _chunks(oids):
-            if self._fetch(chunk, largest * len(chunk)):
-                for oid in chunk:  # so that one that is too large does not keep the others out
-                    self._fetch([oid], largest)
+        """Fetches those files, as far as they can be had, each of at most `largest` bytes as it is packed."""
 
-    def _fetch(self, oids: Sequence[str], room: int) -> int:
-        options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--filter=blob:none", "--stdin", "origin")
-        wanted = "".join(f"{oid}\n" for oid in oids).encode()
-        return self._git("fetch", *options, sent=wanted, room=room).returncode
+        def fetch(wanted: Sequence[str]) -> int:
+            options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--filter=blob:none", "--stdin", "origin")
+            sent = "".join(f"{oid}\n" for oid in wanted).encode()
+            return self._git("fetch", *options, sent=sent, room=largest * len(wanted)).returncode
+
+        for chunk in _chunks(oids):
+            if fetch(chunk):
+                for oid in chunk:  # so that one that is too large does not keep the others out
+                    fetch([oid])
 
     @contextmanager
     def reader(self, *, patience: float = PATIENCE) -> Iterator["Reader"]:
         """A reader of files by their object ids, which is ended after `patience` seconds."""
         command = self._command("cat-file", "--batch-command")
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        with subprocess.Popen(command, env=self._environment(lazy=False), cwd=self.folder, **pipes) as process:  # type: ignore
+        with subprocess.Popen(command, env=self._environment("none"), cwd=self.folder, **pipes) as process:  # type: ignore
             watch = threading.Timer(patience, process.kill)
             watch.start()
             try:
@@ -143,9 +152,10 @@ class Repository:
     def _git(self, *arguments: str, sent: bytes = b"", room: int = 2**31) -> subprocess.CompletedProcess[bytes]:
         """room: bytes that it may write to any one file."""
         command = ["sh", "-c", 'ulimit -f "$0" && exec "$@"', str(-(-room // 512)), *self._command(*arguments)]
+        environment = self._environment("https" if self.distant else "none")
         try:
             return subprocess.run(
-                command, input=sent, capture_output=True, env=self._environment(), cwd=self.folder, timeout=PATIENCE
+                command, input=sent, capture_output=True, env=environment, cwd=self.folder, timeout=PATIENCE
             )
         except subprocess.TimeoutExpired as stopped:
             return subprocess.CompletedProcess(command, 1, b"", stopped.stderr or b"It took too long.")
@@ -154,39 +164,23 @@ class Repository:
         given = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
         return ["git", "--no-pager", *given, "--git-dir=.", "--literal-pathspecs", *arguments]
 
-    def _environment(self, *, lazy: bool = True) -> dict[str, str]:
+    def _environment(self, protocol: str) -> dict[str, str]:
         kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        return kept | {
-            "GIT_ALLOW_PROTOCOL": "https" if lazy and self.distant else "none",
-            "GIT_ASKPASS": "true",
-            "GIT_ATTR_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_LFS_SKIP_SMUDGE": "1",
-            "GIT_NO_LAZY_FETCH": "1",
-            "GIT_NO_REPLACE_OBJECTS": "1",
-            "GIT_OPTIONAL_LOCKS": "0",
-            "GIT_TERMINAL_PROMPT": "0",
-            "HOME": os.devnull,
-            "LC_ALL": "C",
-        }
+        return kept | _ENVIRONMENT | {"GIT_ALLOW_PROTOCOL": protocol}
 
 
 class Reader:
-    """Reads files out of `git cat-file --batch-command`."""
+    """Reads files out of `git cat-file --batch-command`; its methods raise EOFError if git ended."""
 
     def __init__(self, sent: IO[bytes], got: IO[bytes]) -> None:
         self._sent, self._got = sent, got
 
     def size(self, oid: str) -> int | None:
-        """Bytes of a file, as its header says, without reading it; None if there is no such file.
-
-        Raises EOFError if git ended.
-        """
+        """Bytes of a file, as its header says, without reading it; None if there is no such file."""
         return self._ask("info", oid)
 
     def read(self, oid: str) -> bytes | None:
-        """The bytes of a file; None if there is no such file. Raises EOFError if git ended."""
+        """The bytes of a file; None if there is no such file."""
         size = self._ask("contents", oid)
         if size is None:
             return None
@@ -210,13 +204,7 @@ class Reader:
 def find_mirror(mirrors: Path, repo: str) -> Repository:
     """The bare git directory of `owner/name` in a folder of `owner+name`. Raises RepositoryGone."""
     place = mirrors / repo.replace("/", "+")
-    for folder in (
-        place / "repo" / ".git",
-        place / "repo",
-        place / ".git",
-        place,
-        place.with_name(f"{place.name}.git"),
-    ):
+    for folder in (place / "repo/.git", place / "repo", place / ".git", place, place.with_name(f"{place.name}.git")):
         if (folder / "HEAD").is_file() and (folder / "objects").is_dir():
             return Repository(folder)
     raise RepositoryGone(f"no mirror {place.name}")
@@ -230,6 +218,15 @@ def start_clone(folder: Path, url: str) -> Repository:
     for name, value in {"url": url, "promisor": "true", "partialclonefilter": "blob:none"}.items():
         clone._git("config", f"remote.origin.{name}", value)
     return clone
+
+
+def _entries(listed: bytes) -> Iterator[Entry]:
+    """What `git ls-tree -z` lists: mode, kind and object, with -l the size, and after a tab the path."""
+    for line in listed.split(b"\0")[:-1]:
+        about, _, path = line.partition(b"\t")
+        mode, _, oid, *size = about.decode().split()
+        bytes_ = int(size[0]) if size and size[0].isdigit() else None
+        yield Entry(path.decode("utf-8", "surrogateescape"), mode, oid, bytes_)
 
 
 def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:

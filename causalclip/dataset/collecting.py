@@ -6,35 +6,25 @@ import shutil
 import tempfile
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from causalclip.dataset.collecting.repositories import (
+from causalclip.dataset.repositories import (
+    FILES,
     LARGEST,
     PATIENCE,
     CommitMoved,
-    Entry,
     Reader,
     Repository,
     RepositoryGone,
     find_mirror,
     start_clone,
 )
-from causalclip.dataset.table import Picture
+from causalclip.dataset.table import Picture, as_csv, place
 
-ENDINGS = {
-    "JPEG": "jpg",
-    "MPO": "jpg",
-    "PNG": "png",
-    "WEBP": "webp",
-    "GIF": "gif",
-    "AVIF": "avif",
-    "HEIF": "heic",
-    "TIFF": "tif",
-}
 CLONES = ".clones"  # in the folder of originals, while a run lasts
 REASONS = {
     "gone": "the repository is not there any more, or cannot be reached",
@@ -44,6 +34,10 @@ REASONS = {
     "refused": "it is a link or another repository, or it is too large",
     "stopped": "git took too long, or ended at a damaged object",
 }
+MANIFEST = (
+    *("path", "label", "source", "split", "set", "view", "picture", "family"),
+    *("repo", "repo_path", "commit", "licence", "crop", "grid", "kind", "hard", "pair", "pasted"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +58,6 @@ class Source:
     patience: float = PATIENCE
 
 
-def place(out: Path, picture: Picture) -> Path:
-    """Where the original of a picture is kept: its name is its hash, and nothing of the repository's is in it."""
-    return out / picture.sha256[:2] / f"{picture.sha256}.{ENDINGS[picture.format]}"
-
-
 def split_by_presence(pictures: Iterable[Picture], out: Path) -> tuple[list[Picture], list[Picture]]:
     """Those whose originals are in `out`, and those whose are not. A file there was checked when it was written."""
     there = {entry.name for folder in out.glob("[0-9a-f][0-9a-f]") for entry in os.scandir(folder)}
@@ -87,7 +76,7 @@ def collect(
     workers: int = 8,
     tell: Callable[[], object] = lambda: None,
 ) -> list[Missing]:
-    """Bring the originals of `pictures` that `out` lacks there, repositories side by side; what could not be had.
+    """Brings the originals of `pictures` that `out` lacks there, repositories side by side; what could not be had.
 
     tell: is called after every picture, whether it was had or not.
     """
@@ -120,8 +109,7 @@ class _Visit:
             clones = self.out / CLONES
             clones.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=clones, ignore_cleanup_errors=True) as folder:
-                clone = start_clone(Path(folder), f"{self.source.base}/{repo}")
-                return self._commits(clone, rows)
+                return self._commits(start_clone(Path(folder), f"{self.source.base}/{repo}"), rows)
         except RepositoryGone:
             return self._lost(rows, "gone")
 
@@ -137,18 +125,15 @@ class _Visit:
                 entries = repository.entries(commit, [p.path for p in wanted])
             except CommitMoved:
                 missing += self._lost(wanted, "moved")
-            else:
-                missing += self._tree(repository, wanted, entries)
+                continue
+            missing += self._lost([p for p in wanted if p.path not in entries], "moved")
+            there = [p for p in wanted if p.path in entries]
+            missing += self._lost([p for p in there if entries[p.path].mode not in FILES], "refused")
+            files = [(p, entries[p.path].oid) for p in there if entries[p.path].mode in FILES]
+            if repository.distant:
+                repository.fetch_files(list(dict.fromkeys(oid for _, oid in files)), largest=self.source.largest)
+            missing += self._files(repository, files)
         return missing
-
-    def _tree(self, repository: Repository, rows: Sequence[Picture], entries: dict[str, Entry]) -> list[Missing]:
-        missing = self._lost([p for p in rows if p.path not in entries], "moved")
-        there = [p for p in rows if p.path in entries]
-        missing += self._lost([p for p in there if not entries[p.path].is_file], "refused")
-        files = [(p, entries[p.path].oid) for p in there if entries[p.path].is_file]
-        if repository.distant:
-            repository.fetch_files(list(dict.fromkeys(oid for _, oid in files)), largest=self.source.largest)
-        return missing + self._files(repository, files)
 
     def _files(self, repository: Repository, files: Sequence[tuple[Picture, str]]) -> list[Missing]:
         """A reader that ends at a damaged object is started again for the rest, until the time is over."""
@@ -167,7 +152,7 @@ class _Visit:
         return missing + self._lost([p for p, _ in files[at:]], "stopped")
 
     def _keep(self, picture: Picture, oid: str, reader: Reader) -> str:
-        """Write a picture's original; why it was not written, or nothing."""
+        """Writes a picture's original; why it was not written, or nothing."""
         size = reader.size(oid)
         if size is None:
             return "absent"
@@ -191,8 +176,28 @@ class _Visit:
         return [Missing(picture, reason) for picture in rows]
 
 
-def tidy(out: Path) -> None:
-    """Remove what an interrupted run left in `out`."""
+def finish(pictures: Sequence[Picture], missing: Sequence[Missing], out: Path) -> str:
+    """Writes manifest.csv, which `train` and `evaluate` read, and missing.csv; removes what an interrupted run left.
+
+    Returns how many of the pictures are there, and a line for each reason why others are not, and for each repository.
+    """
     shutil.rmtree(out / CLONES, ignore_errors=True)
     for part in out.glob("[0-9a-f][0-9a-f]/*.part"):
         part.unlink(missing_ok=True)
+    lost = {m.picture for m in missing}
+    rows = []
+    for p in sorted((p for p in pictures if p not in lost), key=lambda p: p.order):
+        source, path = p.generator or p.family or p.site, place(out, p).relative_to(out).as_posix()
+        told = {"path": path, "source": source, "view": "picture", "picture": p.sha256}
+        rows.append(asdict(p) | told | {"family": p.family or p.site, "repo_path": p.path})
+    (out / "manifest.csv").write_bytes(as_csv(rows, MANIFEST).encode())
+    unhad = [asdict(m.picture) | {"reason": m.reason} for m in missing]
+    (out / "missing.csv").write_bytes(as_csv(unhad, ("reason", "repo", "commit", "path", "sha256")).encode())
+    n, there = len(pictures), len(pictures) - len(missing)
+    lines = [f"{there:,} of {n:,} pictures are there ({there / n:.1%})."]
+    for reason, meaning in REASONS.items():
+        of_repo = Counter(m.picture.repo for m in missing if m.reason == reason)
+        if of_repo:
+            lines.append(f"{of_repo.total():,} {reason}: {meaning}.")
+            lines += [f"    {count:6,}  {repo}" for repo, count in of_repo.most_common()]
+    return "\n".join(lines)

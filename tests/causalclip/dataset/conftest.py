@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.causalclip.dataset.collecting.hosting import Host
-from tests.causalclip.dataset.collecting.line import Line, https, make_certificate
+from tests.causalclip.dataset.hosting import Host, Line, https, make_certificate
 
 
 @pytest.fixture
