@@ -33,12 +33,14 @@ def fuzz(calls: int) -> dict[str, Any]:
     from starlette.middleware import Middleware
 
     from tests.makers.detectors import tiny_detector
-    from ui.programs.routes import routes
-    from ui.server.doors.door import Door
+    from ui.api import routes
+    from ui.pairing import PAIRINGS
+    from ui.server.middleware import Middleware as Guard
+    from ui.server.sessions import Sessions
 
     detector, page = tiny_detector(), gr.Blocks()
-    doors = [Middleware(Door, page=page, waiting=16)]
-    return _Fuzz(Starlette(routes=routes(lambda: detector), middleware=doors)).run(calls)
+    guards = [Middleware(Guard, sessions=Sessions(page), pairings=PAIRINGS)]
+    return _Fuzz(Starlette(routes=routes(lambda: detector), middleware=guards)).run(calls)
 
 
 class _Fuzz:

@@ -146,7 +146,9 @@ form.addEventListener("submit", async (event) => {
     const { error } = await pair(address, code);
     kept.textContent = error ?? "Paired. Check a picture.";
   } else {
-    await api.storage.local.set({ address, ...(token ? { token } : {}) });
+    const before = await settings(); // another app gets no token of this one
+    const same = address.replace(/\/+$/, "") === before.address;
+    await api.storage.local.set({ address, token: token || (same ? before.token : "") });
     kept.textContent = "Kept.";
   }
   form.elements.code.value = form.elements.token.value = "";

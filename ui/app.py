@@ -7,43 +7,44 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from starlette.routing import Route
 
 from causalclip.clip.paths import WeightsMissing, detector_folder, revision_of
 from causalclip.languages import N_, _
 from causalclip.report.card import failure
 from purifier.models import Models, lacking, shipped
-from ui import sending
+from ui import api, health, sending
 from ui.batch.tab import build_batch_tab
 from ui.detect.examples import Example, expected, write_examples
 from ui.detect.tab import build_detect_tab
+from ui.detector import Held, LazyDetector, forget_profile
 from ui.explore.tab import build_explorer_tab
+from ui.fields import explain
 from ui.frame import CHOOSE, heads, introduction, languages, privacy
 from ui.languages import Page
 from ui.measured.tab import build_measured_tab
-from ui.programs.routes import routes
-from ui.programs.tab import build_pairing
+from ui.pairing import build_pairing
 from ui.purify import examples as prepared
 from ui.purify.tab import build_tab as build_purify_tab
-from ui.server import pages
-from ui.server.doors import health
-from ui.server.lazy import Held, LazyDetector
-from ui.server.logs import drop_messages
-from ui.server.problems import explain
-from ui.server.room import Room
-from ui.server.store import STORE
-from ui.server.sweeper import Sweeper
+from ui.server.process import drop_messages, online
+from ui.server.sessions import Sessions
+from ui.server.storage import Sweeper
 from ui.serving import launch
 from ui.settings import PRIVATE, VLM, Carried
+from ui.sharing import webapp_routes
 from ui.thresholds.tab import build_archive_tab
+from ui.turns import forget_turns
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
+    from ui.start import RunFolder
 
 SHIPPED = "detector"
 DETECTOR = os.environ.get("CAUSALCLIP_MODEL", SHIPPED)
@@ -97,10 +98,6 @@ def _lay_out(
         said = _(MODEL, name=model.name, revision=config.revision, backbone=config.backbone, runtime=model.runtime)
         return gr.update(visible=False), f"<p class='cc-small'>{escape(said)} {_(FOOTER)}</p>"
 
-    def forget(request: gr.Request) -> None:
-        if request.session_hash:
-            pages.forget(page, request.session_hash)
-
     with Page(title="CausalCLIP", analytics_enabled=False, again=again) as page:
         gr.HTML(languages(), js_on_load=CHOOSE, elem_id="languages")
         gr.HTML(introduction(_measured_as()) + heads(), elem_id="introduction")
@@ -132,7 +129,6 @@ def _lay_out(
         page.load(notice, None, [banner, footer], queue=False, show_progress="hidden", api_visibility="private")
         if models is not None:
             page.load(purify.offered, None, [purify.vlm, purify.offer], queue=False, **PRIVATE)
-        page.unload(forget)
     page.queue(default_concurrency_limit=4, api_open=False)
     return page
 
@@ -145,29 +141,35 @@ def _measured_as() -> str | None:
         return None
 
 
-def main(room: Room) -> None:
+def routes(detector: Callable[[], Detector]) -> list[Route]:
+    """What is served beside the page: /api/v1, and the page as a web app. detector: as in `build`."""
+    return [*api.routes(detector), *webapp_routes()]
+
+
+def main(run: RunFolder) -> None:
     logging.basicConfig(level=logging.WARNING)
     drop_messages()
     detector = LazyDetector(DETECTOR, profile=PROFILE)
     models = Models(detector=detector, other=VLM, wait=detector.problem) if shipped() and not lacking() else None
-    page = build(detector, problem=detector.problem, examples_folder=room.examples, models=models)
-    keep(page, room).start()
-    address = launch(page, routes=[*routes(detector), *health.routes(page, detector.loaded)])
+    page = build(detector, problem=detector.problem, examples_folder=run.examples, models=models)
+    sessions = Sessions(page, closed=(forget_turns, forget_profile))
+    keep(sessions, run).start()
+    address = launch(page, routes=[*routes(detector), *health.routes(page, detector.loaded)], sessions=sessions)
     print(f"CausalCLIP is ready: open {address}", flush=True)
     threading.Thread(target=detector.warm_up, daemon=True).start()
     if models is not None:
-        threading.Thread(target=models.warm_up, daemon=True).start()
+        threading.Thread(target=_load, args=(models,), daemon=True).start()
     page.block_thread()
 
 
-def keep(page: gr.Blocks, room: Room) -> Sweeper:
+def _load(models: Models) -> None:
+    """Loads the models of the Purify tab; one that the host has named may come from the hub."""
+    with online() if models.other else nullcontext():
+        models.warm_up()
+
+
+def keep(sessions: Sessions, run: RunFolder) -> Sweeper:
     """Keeps the promise that no upload outlives the hour, and nothing derived from it the last use by more than that;
     to be started."""
     limit = min(float(os.environ.get("CAUSALCLIP_KEPT", LONGEST)), LONGEST)
-    chores = (
-        partial(pages.forget_idle, page, limit),
-        partial(pages.forget_gone, page),
-        lambda: STORE.hold(pages.files_in_work(page)),
-        STORE.sweep,
-    )
-    return Sweeper(room.folder, limit=limit, spare=room.examples, chores=chores)
+    return Sweeper(run.folder, limit=limit, spare=run.examples, chores=[partial(sessions.tidy, idle=limit)])

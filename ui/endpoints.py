@@ -11,9 +11,9 @@ import gradio as gr
 from causalclip.evidence.examination import Examination, examine, read_claims
 from causalclip.languages import _
 from causalclip.pictures.loading import read_file
-from ui.server.files import UNREADABLE, new_folder, upload_path
-from ui.server.problems import explain
-from ui.server.queue import FILES, PICTURES, Priority, queue_detector
+from ui.detector import queue_detector
+from ui.fields import UNREADABLE, explain, new_folder, upload_path
+from ui.server.queue import FILES, PICTURES, Priority
 from ui.settings import RUNS
 
 if TYPE_CHECKING:

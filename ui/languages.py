@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from causalclip.languages import N_, _, best, current, is_rtl, speaking
 from causalclip.languages.locale import ENGLISH
-from ui.server.doors.answers import header
+from ui.server.middleware import header
 
 PARAMETER = "lang"  # of an address
 TEXTS = ("label", "value", "placeholder", "info", "alt_text", "choices", "js_on_load")  # what of a component is read

@@ -2,51 +2,62 @@
 
 from __future__ import annotations
 
-import os
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
-from starlette.middleware import Middleware
+from gradio import http_server
+from gradio.routes import App, ORJSONResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from causalclip.paths import shipped_folder
 from causalclip.pictures.formats import MAX_BYTES
+from ui.agents import Agents
+from ui.detector import forget_profile
 from ui.languages import Languages
-from ui.server import inline
-from ui.server.doors import uploads
-from ui.server.doors.door import Door
-from ui.server.doors.exposure import open_many, refuse_exposure
-from ui.server.doors.offline import stay_offline
-from ui.server.doors.programs import answer_for_origins
-from ui.server.pages import keep_open_ones
-from ui.server.starting import start_patiently
+from ui.pairing import PAIRINGS
+from ui.server import uploads
+from ui.server.middleware import Middleware, Refused, refuse
+from ui.server.process import open_many, refuse_exposure, stay_offline
+from ui.server.sessions import Sessions
+from ui.turns import forget_turns
 
 ASSETS = shipped_folder("assets")
 STYLES = "style", "evidence", "reviewer", "purify", "review", "yardstick"
-
-
-SESSIONS = 256  # open pages that the server remembers, with what they were answered; anyone can invent one
+SESSIONS = 10_000  # that Gradio remembers: ui.server.sessions lets in far fewer, and forgets them
 THREADS = 100  # for the page's functions, many of which wait; files and uploads have 40 of their own
-WAITING = 16  # calls that may wait for the same thing at most; further ones are told to come back
+_RUN = http_server.Server.run_in_thread
 
 
-def launch(page: gr.Blocks, *, routes: Sequence[Route] = (), **options: Any) -> str:
+def launch(page: gr.Blocks, *, routes: Sequence[Route] = (), sessions: Sessions | None = None, **options: Any) -> str:
     """Serves the page in the background and returns its address.
 
-    routes: beside Gradio's own, which come after them. options: of gr.Blocks.launch. Where others could reach it, and
-    nobody has said that they may, the program ends.
+    routes: beside Gradio's own, which come after them. sessions: of the page. options: of gr.Blocks.launch. Where
+    others could reach it, and nobody has said that they may, the program ends.
     """
     refuse_exposure(options.get("server_name"))
-    start_patiently()
+    stay_offline()
+    open_many()
+    http_server.Server.run_in_thread = _run  # type: ignore[method-assign]
+    page.mcp_server = True  # as the page's description says; the endpoint is ours
+    sessions = sessions or Sessions(page, closed=(forget_turns, forget_profile))
+    own = [*uploads.ROUTES, *Agents(page).routes, *routes]
+    app = GuardedApp(
+        sessions,
+        routes=own,
+        exception_handlers={Refused: refuse},
+        default_response_class=ORJSONResponse,
+    )
     _, address, _ = page.launch(
         prevent_thread_lock=True,
         quiet=True,
         share=False,
         ssr_mode=False,
         run_history=False,
-        mcp_server=True,
-        app_kwargs={"middleware": _doors(page), "routes": [*uploads.ROUTES, *routes]},
+        mcp_server=False,
+        _app=app,
         state_session_capacity=SESSIONS,
         max_threads=THREADS,
         max_file_size=f"{MAX_BYTES >> 20}mb",
@@ -57,8 +68,30 @@ def launch(page: gr.Blocks, *, routes: Sequence[Route] = (), **options: Any) -> 
         js=_script(),
         **options,
     )
-    keep_open_ones(page)
     return address
+
+
+class GuardedApp(App):
+    """Gradio's app behind our middleware, which is outermost: Gradio puts its own around what launch is given."""
+
+    def __init__(self, sessions: Sessions, **options: Any) -> None:
+        super().__init__(**options)
+        self._sessions = sessions
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Languages(Middleware(super().build_middleware_stack(), sessions=self._sessions, pairings=PAIRINGS))
+
+
+def _run(server: http_server.Server) -> None:
+    """Waits until a server has started, or has ended without: on a busy machine that takes more than Gradio's five
+    seconds, after which it would start the same page on the next port."""
+    try:
+        _RUN(server)
+    except http_server.ServerFailedToStartError:
+        while server.thread.is_alive() and not server.started:
+            time.sleep(0.01)
+        if not server.started:
+            raise
 
 
 def _script() -> str:
@@ -68,17 +101,6 @@ def _script() -> str:
         for name in ("upload", "keys", "share", "stale", "part")
     )
     return f"() => {{ {' '.join(f'({piece})();' for piece in pieces)} }}"
-
-
-def _doors(page: gr.Blocks) -> list[Middleware]:
-    """What every request passes, outermost first."""
-    stay_offline()
-    open_many()
-    inline.replace_gradios()
-    answer_for_origins()
-    if os.environ.get("SPACE_ID"):  # there, all requests come from one proxy, which says for whom
-        os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")
-    return [Middleware(Languages), Middleware(Door, page=page, waiting=WAITING)]
 
 
 def _theme() -> gr.themes.Base:

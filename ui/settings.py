@@ -14,7 +14,7 @@ import gradio as gr
 from causalclip.languages import N_, _
 from causalclip.paths import shipped_folder
 from causalclip.pictures.formats import MAX_BYTES, names
-from ui.server.files import picture_input
+from ui.fields import picture_input
 
 KEPT = 3000  # seconds that a session's drawing is kept at most
 OPACITY = 0.8

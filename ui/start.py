@@ -1,11 +1,98 @@
-"""How the app starts, as `python app.py` and as the console script `causalclip-app`."""
+"""How the app starts, as `python app.py` and as the console script `causalclip-app`: in a private folder of its own.
+
+Everything that the app or a library writes while it runs goes into that folder, nowhere else. It goes when the process
+ends; if that was killed, the next start deletes it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import signal
+import tempfile
+import threading
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+PREFIX = "causalclip-run-"
+
+
+class RunFolder:
+    """A folder that only its owner can read, locked for as long as this process lives.
+
+    uploads: where Gradio keeps files. examples: not private, live as long as the folder.
+    """
+
+    def __init__(self, base: Path) -> None:
+        """Makes a new one in `base`; deletes those there whose process is dead."""
+        base.mkdir(parents=True, exist_ok=True)
+        clean(base)
+        handle, name = tempfile.mkstemp(prefix=PREFIX, suffix=".lock", dir=base)
+        os.close(handle)
+        self._lock = FileLock(name)
+        self._lock.acquire(timeout=10)
+        self.folder = Path(name).with_suffix("")  # made after its lock: one without a lock is a dead one
+        self.folder.mkdir(mode=0o700)
+        self.uploads, self.examples = self.folder / "uploads", self.folder / "examples"
+        self.uploads.mkdir()
+        self.examples.mkdir()
+
+    def use(self) -> None:
+        """Has Gradio and `tempfile` write here, and all of it deleted when the process ends, by SIGTERM or Ctrl-C too.
+
+        Before Gradio is imported: it reads GRADIO_TEMP_DIR then.
+        """
+        os.environ["GRADIO_TEMP_DIR"] = str(self.uploads)
+        tempfile.tempdir = str(self.folder)
+        atexit.register(self.close)
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, self._leave)
+
+    def _leave(self, number: int, frame: object) -> None:
+        """Ends the process at once: a regular exit waits for threads that may wait for the browser."""
+        self.close()
+        os._exit(128 + number)
+
+    def close(self) -> None:
+        """Deletes the folder and all that is in it."""
+        for _ in range(3):  # threads may still write
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self._lock.release()
+        Path(self._lock.lock_file).unlink(missing_ok=True)
+
+
+def claim() -> RunFolder:
+    """A new one in the folder that GRADIO_TEMP_DIR names, or else in the system's own for temporary files."""
+    run = RunFolder(Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()))
+    run.use()
+    return run
+
+
+def clean(base: Path) -> None:
+    """Deletes the folders in `base` that belong to us and to no living process."""
+    for folder in base.glob(f"{PREFIX}*"):
+        if folder.is_symlink() or not folder.is_dir() or not _ours(folder):
+            continue
+        lock = FileLock(folder.with_suffix(".lock"))
+        try:
+            lock.acquire(timeout=0)
+        except (Timeout, OSError):
+            continue  # in use
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
+        Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def _ours(folder: Path) -> bool:
+    return not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
 
 
 def main() -> None:
-    """Claims a private room, builds the page and serves it until it is stopped."""
-    from ui.server.room import claim  # first of all: `ui` turns off what Gradio would report to others
-
-    room = claim()  # before Gradio is imported: parts of it read only then where to write
+    """Claims a private folder, builds the page and serves it until it is stopped."""
+    run = claim()  # before Gradio is imported: parts of it read only then where to write
     from ui.app import main as serve
 
-    serve(room)
+    serve(run)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -50,22 +49,3 @@ def attacks_at_once(target: Target) -> tuple[bool, str]:
         quick and judged and told >= 11,
         f"{told} told; the other: claims in {claims:.1f} s, all in {waited:.1f} s",
     )
-
-
-def heic_bomb(target: Target) -> tuple[bool, str]:
-    """Sends a HEIC of 1 MB whose metadata has 500 items that each join all of it 64 times"""
-    size = 2**20
-    extents = b"".join(struct.pack(">II", 0, size) for _ in range(64))
-    places = b"".join(struct.pack(">HHH", i, 0, 64) + extents for i in range(500))
-    iloc = _box(b"iloc", b"\0\0\0\0\x44\x00" + struct.pack(">H", 500) + places)
-    infos = b"".join(_box(b"infe", b"\2\0\0\0" + struct.pack(">HH", i, 0) + b"Exif\0") for i in range(500))
-    iinf = _box(b"iinf", b"\0\0\0\0" + struct.pack(">H", 500) + infos)
-    data = _box(b"ftyp", b"heic\0\0\0\0mif1heic") + _box(b"meta", b"\0\0\0\0" + iinf + iloc)
-    path, before, started = target.upload(data.ljust(size, b"\0"), name="x.heic"), target.memory(), time.monotonic()
-    target.ask("provenance", path)
-    seconds = time.monotonic() - started
-    return seconds < 3 and target.memory() - before < 300, f"answered in {seconds:.1f} s"
-
-
-def _box(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body) + 8) + kind + body

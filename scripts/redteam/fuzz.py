@@ -26,7 +26,7 @@ import psutil
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from scripts.redteam.generated import Generated, Listed, calls
+from scripts.redteam.generated import PAGES, Generated, Listed, calls, pages
 from scripts.redteam.target import BRIEF, ready
 from tests.makers.pictures import encode, photo
 from tests.serving import ROOT, Served, served
@@ -51,7 +51,12 @@ def piece(app: Served, *, number: int, count: int, seconds: float) -> dict[str, 
     answers, wrong, memory, asked = Counter[str](), Counter[str](), list[float](), list[str]()
     process, until = psutil.Process(app.pid), time.monotonic() + seconds
     together = threading.BoundedSemaphore(TOGETHER)
-    with httpx.Client(base_url=app.address, timeout=120, limits=BRIEF) as http, ThreadPoolExecutor(TOGETHER) as pool:
+    limits = httpx.Limits(max_connections=TOGETHER + PAGES + 8, keepalive_expiry=2)
+    with (
+        httpx.Client(base_url=app.address, timeout=120, limits=limits) as http,
+        pages(http),
+        ThreadPoolExecutor(TOGETHER) as pool,
+    ):
         page = Listed(http.get("config").json(), _uploaded(http))
 
         def send(call: Generated) -> None:

@@ -1,11 +1,14 @@
 """Generated calls of a page's functions: what a client could send, good and bad, in every way that there is."""
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import httpx
 from hypothesis import strategies as st
 
 from scripts.redteam.hostile import VALUES
@@ -19,6 +22,7 @@ TREES = st.recursive(
     lambda some: st.lists(some, max_size=4) | st.dictionaries(st.text(max_size=8) | st.just("path"), some, max_size=4),
     max_leaves=12,
 )
+PAGES = 60  # that are open meanwhile, each at an address of its own
 VALUE = TREES.map(json.dumps) | ODD
 PARTS = st.fixed_dictionaries(
     {},
@@ -33,7 +37,7 @@ PARTS = st.fixed_dictionaries(
     },
 )
 GOOD = st.fixed_dictionaries(
-    {"session_hash": st.integers(0, 999).map(lambda number: f'"fuzz-{number}"')},  # many: none listens to its answers
+    {"session_hash": st.integers(0, PAGES - 1).map(lambda number: f'"fuzz-{number}"')},  # many: none listens
     optional={"event_data": st.integers(-2, 99).map(lambda number: f'{{"index": {number}}}'), "trigger_id": VALUE},
 )
 
@@ -53,6 +57,16 @@ class Generated:
     @property
     def headers(self) -> dict[str, str]:
         return {"Content-Type": "application/json", "X-Forwarded-For": self.sender}
+
+
+@contextmanager
+def pages(http: httpx.Client) -> Iterator[None]:
+    """The pages whose sessions are named, open for as long as calls are made."""
+    with ExitStack() as stack:
+        for number in range(PAGES):
+            headers = {"X-Forwarded-For": f"192.0.2.{number}"}
+            stack.enter_context(http.stream("GET", f"gradio_api/heartbeat/fuzz-{number}", headers=headers))
+        yield
 
 
 def body(parts: Mapping[str, str]) -> bytes:
@@ -106,7 +120,9 @@ def calls(draw: st.DrawFn, page: Listed) -> Generated:
         parts["fn_index"] = str(function["id"])
     ways = ["queue/join", "run/predict", f"call/{function['api_name']}", "cancel", "reset"]
     route = ways[function["queue"] is False] if fits else draw(st.sampled_from(ways))
-    content, sender = body(parts), f"192.0.2.{draw(st.integers(0, 250))}"  # many, so that no limit is in the way
+    named = re.search(r"fuzz-(\d+)", parts.get("session_hash", ""))
+    number = int(named[1]) if named else draw(st.integers(0, 250))  # many, so that no limit is in the way
+    content, sender = body(parts), f"192.0.2.{number}"
     return Generated(
         route, content, sender, str(function["api_name"]) if fits and page.path.encode() in content else ""
     )

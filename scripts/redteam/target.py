@@ -10,7 +10,9 @@ import re
 import socket
 import ssl
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -26,7 +28,7 @@ from tests.serving import Served
 KIND = {"Content-Type": "multipart/form-data; boundary=b"}
 HEADERS = b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
 PART = b'--b\r\nContent-Disposition: form-data; name="files"; filename="x.jpg"\r\n\r\n'
-BRIEF = httpx.Limits(keepalive_expiry=2)  # seconds; the server ends an idle connection after five
+BRIEF = httpx.Limits(max_connections=300, keepalive_expiry=2)  # seconds; the server ends an idle connection after five
 _TLS = ssl.create_default_context()  # never used, and costs more to make than a request
 
 
@@ -133,19 +135,31 @@ class Target:
         listed = config(self.address)["dependencies"]
         return int(next(d["id"] for d in listed if all(d[key] == value for key, value in wanted.items())))
 
-    def packed(self) -> int:
-        """The number of the function that writes down a session's batch."""
+    def listener(self, name: str, event: str) -> int:
+        """The number of the function that runs at an event of a part of the page."""
         listed = config(self.address)
-        [button] = [part["id"] for part in listed["components"] if part["props"].get("elem_id") == "batch-csv"]
-        return int(next(d["id"] for d in listed["dependencies"] if [button, "click"] in d["targets"]))
+        [part] = [part["id"] for part in listed["components"] if part["props"].get("elem_id") == name]
+        return int(next(d["id"] for d in listed["dependencies"] if [part, event] in d["targets"] and d["backend_fn"]))
+
+    @contextmanager
+    def opened(self, *sessions: str) -> Iterator[httpx.Client]:
+        """Pages of these names, open; a client that asks for them."""
+        with self.http() as http, ExitStack() as stack:
+            for session in sessions:
+                stack.enter_context(http.stream("GET", f"gradio_api/heartbeat/{session}"))
+            yield http
 
     def batch(self, http: httpx.Client, session: str, paths: list[str]) -> bool:
         """Has a page of that session begin a batch, as choosing files does; returns whether it is let in."""
+        return self.choose(http, session, "batch-files", [{"path": path} for path in paths])
+
+    def choose(self, http: httpx.Client, session: str, field: str, value: Any) -> bool:
+        """Has a page begin what choosing files in a field begins; returns whether it is let in."""
         listed = config(self.address)
-        [files] = [part["id"] for part in listed["components"] if part["props"].get("elem_id") == "batch-files"]
+        [files] = [part["id"] for part in listed["components"] if part["props"].get("elem_id") == field]
         first = next(d for d in listed["dependencies"] if [files, "upload"] in d["targets"] and d["outputs"])
         run = next(d for d in listed["dependencies"] if d["trigger_after"] == first["id"])
-        wish: list[Any] = [str(1000 * time.time()), [{"path": path} for path in paths]]
+        wish: list[Any] = [str(1000 * time.time()), value]
         call = {"session_hash": session, "fn_index": first["id"], "data": wish, "event_data": {}}
         begun = http.post("gradio_api/run/predict", json=call)
         wish[0] = begun.json()["data"][first["outputs"].index(first["inputs"][0])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from scripts.redteam import calls, connections, doors, files, floods, uploads
+from scripts.redteam import calls, connections, doors, fairness, files, floods, uploads
 from scripts.redteam.target import Target
 
 Try = Callable[[Target], tuple[bool, str]]
@@ -26,6 +26,8 @@ _SECONDS: tuple[Try, ...] = (
     calls.unread_answers,
     calls.forged_reports,
     uploads.past_the_quotas,
+    fairness.crowded_pairing,
+    fairness.log_volume,
     files.bad_members_of_a_zip,
     files.paths_of_an_archive,
 )
@@ -39,7 +41,12 @@ MEANWHILE: tuple[Try, ...] = (
 _CROWDED: tuple[Try, ...] = (connections.never_reading, connections.half_open_connections)
 LAST: tuple[Try, ...] = (  # what they measure, or whom they shut out, the others would change
     *_CROWDED,
-    floods.heic_bomb,
+    fairness.metadata_bombs,
+    fairness.agents_account,
+    fairness.sixteen_pages,
+    fairness.many_parts,
+    fairness.many_profiles,
+    fairness.tables_again,
     uploads.raced_uploads,
     connections.stalled_uploads,
 )

@@ -12,7 +12,7 @@ from tests.browser.conftest import Open
 from tests.browser.test_detect import give, verdict
 from tests.makers.keeping import Keeper, keeper, until
 from tests.serving import HANGS
-from ui.server.store import STORE, _folder
+from ui.server.storage import STORE, folder_of
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_closing_the_page_deletes_at_once(open_page: Open, files: dict[str, Path
 
 def kept_of(session: Path) -> set[Path]:
     """What is kept for an open page, given its folder: this, the files in it, and the uploads that it uses."""
-    used = next((used for name, used in STORE._pages.items() if _folder(name) == session), set())
+    used = {name for name, kept in STORE._uploads.items() if any(folder_of(page) == session for page in kept.pages)}
     uploads = {path for name in used for path in (session.parent / name).rglob("*")}
     return {session, *uploads, *(path for path in session.rglob("*") if path.is_file())}
 

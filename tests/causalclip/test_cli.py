@@ -24,7 +24,7 @@ from tests.conftest import ROOT
 from tests.makers.detectors import saved_detector
 from tests.makers.pictures import encode, photo
 from ui.endpoints import Endpoints
-from ui.server.files import new_folder
+from ui.fields import new_folder
 
 TOO_SMALL = UNKNOWN.format(why=WHY_UNKNOWN["small"])
 FIELDS = {

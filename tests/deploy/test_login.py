@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.makers.pictures import encode, photo
 from tests.proxy import Proxied, proxied
-from ui.server.doors.programs import VARIABLE
+from ui.server.middleware import TOKEN as VARIABLE
 
 EXAMPLE = (ROOT / "deploy" / "site" / "https.conf.example").read_text()
 TOKEN = "made-up-by-the-host"

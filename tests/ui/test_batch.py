@@ -31,9 +31,9 @@ from tests.makers.pictures import encode, photo
 from ui.batch.results import Batch, full_result, gone
 from ui.batch.tab import BatchTab, build_batch_tab, progress
 from ui.batch.table import ORDER, counts, draw_table, filters
-from ui.server.files import new_folder
+from ui.fields import new_folder
 from ui.server.queue import FairQueue, Priority
-from ui.server.turns import take_turn
+from ui.turns import take_turn
 
 
 @pytest.fixture(autouse=True)

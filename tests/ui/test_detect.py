@@ -34,10 +34,10 @@ from ui.detect.crop import CropRun, _by_sides
 from ui.detect.tab import SAMPLE, DetectTab, build_detect_tab, relabel
 from ui.detect.words import SITES, facts, legend, map_words, regions, searches
 from ui.endpoints import Endpoints
-from ui.server.files import new_folder
+from ui.fields import new_folder
 from ui.server.queue import MODEL, Priority
-from ui.server.store import uploads as upload_folder
-from ui.server.turns import take_turn
+from ui.server.storage import uploads as upload_folder
+from ui.turns import take_turn
 
 PICTURE = encode(spliced(), "PNG")
 VISITORS = 4

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -20,13 +19,13 @@ from causalclip.profile import BadProfile, parse_profile
 from causalclip.thresholds.archive import JudgedPicture, UnreadFile
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode
-from ui.server import lazy, pages
-from ui.server.lazy import Held
+from ui import detector as held_detector
+from ui.detector import Held
 from ui.server.queue import MODEL, PICTURES, Priority
-from ui.server.store import STORE, uploads
-from ui.server.turns import take_turn
+from ui.server.storage import STORE, uploads
 from ui.thresholds.archive import LARGEST, MOST, SHOWN, Archive, ProfileChoice
 from ui.thresholds.tab import ArchiveTab, build_archive_tab, share
+from ui.turns import take_turn
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +38,7 @@ def tab() -> ArchiveTab:
 @pytest.fixture(autouse=True)
 def nobody_has_chosen() -> Iterator[None]:
     yield
-    lazy._chosen.clear()
+    held_detector._chosen.clear()
 
 
 def noise(seed: int) -> bytes:
@@ -200,12 +199,8 @@ def test_a_profile_of_a_file_is_read_and_its_upload_goes(tab: ArchiveTab, tmp_pa
 def test_a_page_that_was_closed_is_forgotten_and_pages_have_a_limit(tab: ArchiveTab) -> None:
     made = whole(80).profile(tab.detector.own(), 0.05)
     tab.detector.choose(made)
-    page = SimpleNamespace(
-        state_holder=SimpleNamespace(delete_state=lambda _: None, session_data={}, time_last_used={}),
-        _queue=SimpleNamespace(event_ids_to_events={}, pending_messages_per_session={}, pending_event_ids_session={}),
-    )
-    pages.forget(page, "")  # type: ignore[arg-type]
+    held_detector.forget_profile("")
     assert tab.detector.profile is None
-    lazy._chosen.update({f"another {n}": made for n in range(lazy.MOST_CHOSEN)})
+    held_detector._chosen.update({f"another {n}": made for n in range(held_detector.MOST_CHOSEN)})
     with pytest.raises(BadProfile, match="Too many pages"):
         tab.detector.choose(made)

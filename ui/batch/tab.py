@@ -22,12 +22,12 @@ from causalclip.report import card
 from ui import sending
 from ui.batch.results import DOWNLOADS, Batch, Download, gone
 from ui.batch.table import counts, draw_table, filters, table_script
-from ui.server.doors.uploads import A_REQUEST, FILES
-from ui.server.files import GONE, files_input, kept_or_gone, new_folder
-from ui.server.problems import explain
-from ui.server.queue import PICTURES, Priority, queue_detector
-from ui.server.turns import Part, Turn
+from ui.detector import queue_detector
+from ui.fields import GONE, explain, files_input, kept_or_gone, new_folder
+from ui.server.queue import PICTURES, Priority
+from ui.server.uploads import A_REQUEST, FILES
 from ui.settings import KEPT, PRIVATE, PROMISE, RUNS, script
+from ui.turns import Part, Turn
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector

@@ -23,11 +23,10 @@ from causalclip.pictures.inside import find_pictures
 from causalclip.pictures.loading import load_image, read_file
 from causalclip.report import card
 from causalclip.report.drawing import SIDE, data_url, draw_boxes
-from ui.server.files import GONE, new_folder, upload_path
-from ui.server.problems import explain
+from ui.fields import GONE, explain, new_folder, upload_path
 from ui.server.queue import MODEL, PICTURES, Priority
-from ui.server.turns import Part, Turn
 from ui.settings import KEPT, PRIVATE, RUNS
+from ui.turns import Part, Turn
 
 STEP = 0.1  # of the sides, in percent: of a page that is 5,000 px long, 5 px
 MOST = 6  # found pictures that get a button

@@ -27,13 +27,13 @@ from ui.detect import words
 from ui.detect.crop import add_crop
 from ui.detect.examples import Example, gallery, shelf, way_there
 from ui.detect.words import FirstLook
+from ui.detector import TOGETHER
 from ui.endpoints import add_endpoints
-from ui.server.files import named, new_folder, picked, save_png, shown_copy, upload_path
-from ui.server.problems import explain
-from ui.server.queue import FILES, MODEL, PICTURES, TOGETHER, Priority
-from ui.server.store import is_own
-from ui.server.turns import Part, Turn
+from ui.fields import explain, named, new_folder, picked, save_png, shown_copy, upload_path
+from ui.server.queue import FILES, MODEL, PICTURES, Priority
+from ui.server.storage import is_own
 from ui.settings import KEPT, OPACITY, PICK, PRIVATE, PROMISE, RUNS, folded, map_output, picture_field
+from ui.turns import Part, Turn
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection, Detector

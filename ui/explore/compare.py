@@ -16,11 +16,10 @@ from causalclip.evidence.comparison import headline, row
 from causalclip.languages import N_, _
 from causalclip.pictures.loading import load_image
 from causalclip.report import card
-from ui.server.files import UNREADABLE, new_folder, save_png, upload_path
-from ui.server.problems import explain
+from ui.fields import UNREADABLE, explain, new_folder, save_png, upload_path
 from ui.server.queue import PICTURES, Priority
-from ui.server.turns import Part, Turn
 from ui.settings import RUNS
+from ui.turns import Part, Turn
 
 if TYPE_CHECKING:
     from causalclip.evidence.comparison import Comparison

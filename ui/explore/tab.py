@@ -23,11 +23,10 @@ from causalclip.pictures.loading import ImageError, load_image
 from causalclip.report import card
 from ui.explore import words
 from ui.explore.compare import add_compare
-from ui.server.files import named, new_folder, save_png, shown_copy, upload_path
-from ui.server.problems import explain
+from ui.fields import explain, named, new_folder, save_png, shown_copy, upload_path
 from ui.server.queue import MODEL, Priority
-from ui.server.turns import Part, Turn
 from ui.settings import KEPT, OPACITY, PRIVATE, PROMISE, RUNS, Carried, folded, map_output, picture_field
+from ui.turns import Part, Turn
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector

@@ -14,8 +14,8 @@ from causalclip.languages import _
 from causalclip.pictures.loading import load_image
 from purifier.models import Models
 from purifier.names import EMBEDDED
+from ui.fields import UNREADABLE, save_png, upload_path
 from ui.purify.problems import reason
-from ui.server.files import UNREADABLE, save_png, upload_path
 from ui.server.queue import ATTACKS, MODEL, PICTURES, Priority
 from ui.settings import RUNS
 

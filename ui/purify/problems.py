@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from causalclip.languages import _
-from ui.server.problems import explain
+from ui.fields import explain
 
 
 def reason(error: Exception) -> tuple[str, str]:

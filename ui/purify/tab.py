@@ -18,13 +18,13 @@ from causalclip.pictures.loading import ImageError, load_image
 from causalclip.report.card import queued
 from purifier.models import Models
 from purifier.names import EMBEDDED, OTHER, check_size
+from ui.fields import picked, picture_input, save_png, upload_path
 from ui.purify import examples, facts, parts, words
 from ui.purify.endpoints import add_endpoints
 from ui.purify.problems import reason
-from ui.server.files import picked, picture_input, save_png, upload_path
 from ui.server.queue import ATTACKS, MODEL, PICTURES, Place, Priority
-from ui.server.turns import Part, Turn
 from ui.settings import KEPT, PICK, PROMISE, RUNS, Carried, placeholder
+from ui.turns import Part, Turn
 
 if TYPE_CHECKING:
     from purifier.exhibit import Exhibit, Which, Wish

@@ -11,20 +11,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from enum import IntEnum
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradio.context import LocalContext
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    import numpy as np
-
-    from causalclip.detector import Detector
 
 PATIENCE = 0.5  # seconds after which one that waits hears how many are before it
-TOGETHER = 3  # copies of a picture that are judged before the model is given back
 HELD = 2  # pictures that are decoded at once: one at the model, one on its way there
 REMEMBERED = 1000  # addresses and sessions of which it is known when they were last let in
 THIS_MACHINE = {"", "127.0.0.1", "::1"}  # one person, or nobody: nothing is reserved for others
@@ -186,43 +181,3 @@ MODEL = FairQueue()
 PICTURES = FairQueue(HELD)
 FILES = FairQueue(2)  # what a file says, parts that are cut, profiles, reports: seconds, without the model
 ATTACKS = FairQueue(HELD)  # runs of Purify, which take long and hold small pictures: nobody else waits for one to end
-
-
-class _QueuedDetector:
-    """A detector whose every look at a picture, or at a few copies of one, waits for the model."""
-
-    def __init__(self, detector: Detector, verdict: Priority, check: Callable[[], None]) -> None:
-        self._detector, self._verdict, self._check = detector, verdict, check
-
-    def predict(self, pixels: np.ndarray) -> Any:
-        return self._alone(self._verdict, lambda: self._detector.predict(pixels))
-
-    def judge(self, pixels: np.ndarray) -> Any:
-        return self._alone(self._verdict, lambda: self._detector.judge(pixels))
-
-    def judge_all(self, pictures: Iterable[np.ndarray], **options: Any) -> list[Any]:
-        found, left = [], iter(pictures)
-        while few := list(itertools.islice(left, TOGETHER)):
-            found += self._alone(Priority.STABILITY, partial(self._detector.judge_all, few, **options))
-        return found
-
-    def _alone(self, priority: Priority, look: Callable[[], Any]) -> Any:
-        self._check()
-        with MODEL.enter(priority):
-            self._check()
-            return look()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._detector, name)
-
-
-def queue_detector(
-    detector: Detector, *, verdict: Priority = Priority.VERDICT, check: Callable[[], None] = lambda: None
-) -> Detector:
-    """The detector, which gives the model back between its looks: re-encoded copies wait behind anybody's verdict.
-
-    Args:
-        verdict: how urgent a whole verdict is.
-        check: called before each picture; ends the work by what it raises.
-    """
-    return cast("Detector", _QueuedDetector(detector, verdict, check))

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 from causalclip.languages import N_, _, day, number
 from causalclip.profile import BadProfile, Profile, parse_profile
 from causalclip.thresholds.archive import JudgedPicture, UnreadFile
-from ui.server.files import upload_paths
-from ui.server.lazy import Held
-from ui.server.problems import explain
+from ui.detector import Held
+from ui.fields import explain, upload_paths
 from ui.server.queue import FILES, Priority, current_session
-from ui.server.store import STORE
+from ui.server.storage import STORE
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector

@@ -15,14 +15,13 @@ from causalclip.languages import N_, _, any_of, number
 from causalclip.pictures.formats import ENDINGS, names, sizes
 from causalclip.profile import BOUNDS, COMMAND, needed
 from ui import sending
-from ui.server.files import files_input, new_folder, upload_paths
-from ui.server.lazy import Held
-from ui.server.problems import explain
-from ui.server.queue import FILES, PICTURES, Priority, current_session, queue_detector
-from ui.server.store import STORE
-from ui.server.turns import Part, Turn
+from ui.detector import Held, queue_detector
+from ui.fields import explain, files_input, new_folder, upload_paths
+from ui.server.queue import FILES, PICTURES, Priority, current_session
+from ui.server.storage import STORE
 from ui.settings import KEPT, PRIVATE, script
 from ui.thresholds.archive import MOST, Archive, ProfileChoice
+from ui.turns import Part, Turn
 
 if TYPE_CHECKING:
     from causalclip.thresholds.archive import JudgedPicture, UnreadFile

@@ -16,7 +16,7 @@ from playwright.sync_api import BrowserContext, Page, Playwright, Worker, expect
 from tests.browser.conftest import PATIENCE
 from tests.conftest import CHROMIUM, ROOT
 from tests.makers.pictures import encode, photo
-from ui.server.pairing import PAIRINGS
+from ui.pairing import PAIRINGS
 
 
 class _Site(SimpleHTTPRequestHandler):

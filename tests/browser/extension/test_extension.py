@@ -17,8 +17,7 @@ from causalclip.evidence.examination import Examination
 from causalclip.evidence.words import CHECKING_STABILITY
 from tests.browser.extension.conftest import Extended, pair
 from tests.conftest import ROOT
-from ui.programs.examine import Examine
-from ui.programs.form import Sent
+from ui.api import Examine, Form
 
 pytestmark = pytest.mark.full
 
@@ -151,7 +150,7 @@ def test_another_crop_is_never_the_largest_version(new_context: Callable[..., Br
 def test_the_verdict_comes_before_its_check(extended: Extended, sites: Sites, monkeypatch: pytest.MonkeyPatch) -> None:
     free, first = Event(), Examine._examined
 
-    def examined(it: Examine, sent: Sent) -> Examination:
+    def examined(it: Examine, sent: Form) -> Examination:
         if sent.stability:
             free.wait(300)
         return first(it, sent)
@@ -182,7 +181,7 @@ def test_an_earlier_pictures_check_does_not_take_the_place_of_the_next(
     folder, site, _ = sites
     slow = (folder / "small.jpg").read_bytes()
 
-    def examined(it: Examine, sent: Sent) -> Examination:
+    def examined(it: Examine, sent: Form) -> Examination:
         if sent.stability and sent.picture == slow:
             free.wait(300)
         return first(it, sent)

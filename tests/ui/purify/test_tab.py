@@ -28,7 +28,7 @@ from ui.purify import facts
 from ui.purify.problems import reason
 from ui.purify.tab import PurifyTab, build_tab
 from ui.server.queue import HELD, MODEL, PICTURES, Priority
-from ui.server.turns import Superseded, take_turn
+from ui.turns import Superseded, take_turn
 
 QUESTION = "Is there a dog?"
 

@@ -11,7 +11,8 @@ from causalclip.evidence.stability import check_stability
 from tests.conftest import HANGS
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import photo
-from ui.server.queue import MODEL, Client, FairQueue, Place, Priority, asking, queue_detector
+from ui.detector import queue_detector
+from ui.server.queue import MODEL, Client, FairQueue, Place, Priority, asking
 
 
 def drain(queue: FairQueue, places: dict[str, Place]) -> list[str]:

@@ -1,0 +1,197 @@
+"""What holds for the whole process: its log, its port, and that it reaches no other machine."""
+
+import resource
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import httpx
+import pytest
+import uvicorn
+from gradio import http_server, processing_utils
+
+import app
+from tests.conftest import ROOT
+from ui import serving
+from ui.server.process import CONNECTIONS, OfflineError, online, open_many, refuse_exposure, stay_offline
+
+SECRET = "a-name-that-must-not-be-logged"
+SCRIPT = f"""
+import asyncio, logging, sys, threading, traceback, warnings
+logging.basicConfig(level=logging.WARNING)
+if sys.argv[1] == "kept":
+    from ui.server.process import (drop_messages)
+    drop_messages()
+
+def fail(name="{SECRET}"):
+    error = ValueError(name)
+    error.add_note(name)
+    raise error from KeyError(name)
+
+def caught(tell):
+    try:
+        fail()
+    except ValueError as error:
+        tell(error)
+
+class Group(Exception): pass
+
+caught(lambda e: traceback.print_exc())
+caught(lambda e: print(traceback.format_exc(), file=sys.stderr))
+caught(lambda e: logging.getLogger("gradio").exception("it was %s", e))
+caught(lambda e: logging.getLogger("uvicorn.error").error(f"it was {{e}}"))
+caught(lambda e: logging.getLogger("uvicorn.error").error("it was", exc_info=ExceptionGroup("{SECRET}", [e])))
+caught(lambda e: logging.getLogger("ui.server").exception("A picture was not judged"))
+warnings.warn("{SECRET}")
+print("before", file=sys.stderr)
+for name in ("uvicorn.error", "mcp.server.lowlevel.server", None):
+    logging.getLogger(name).warning("a request that cannot be read")
+print("after", file=sys.stderr)
+thread = threading.Thread(target=fail); thread.start(); thread.join()
+async def main():
+    asyncio.get_running_loop().create_task(asyncio.to_thread(fail))
+    await asyncio.sleep(0.5)
+asyncio.run(main())
+try:
+    compile("{SECRET} =", "{SECRET}", "exec")
+except SyntaxError:
+    traceback.print_exc()
+fail()
+"""
+
+
+def run(how: str) -> str:
+    return subprocess.run([sys.executable, "-c", SCRIPT, how], cwd=ROOT, capture_output=True, text=True).stderr
+
+
+def test_type_and_place_are_logged_and_messages_are_not() -> None:
+    log = run("kept")
+    assert SECRET not in log
+    assert log.count("ValueError") >= 8
+    assert ", in fail" in log
+    assert "A picture was not judged" in log
+    assert "SyntaxError" in log
+    assert "before\nafter\n" in log  # what anybody can send at any rate is not logged
+
+
+def test_without_it_they_are() -> None:
+    assert run("as-it-was").count(SECRET) >= 10
+
+
+@pytest.fixture
+def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CAUSALCLIP_EXPOSED", "SPACE_ID", "FORWARDED_ALLOW_IPS", "GRADIO_SERVER_NAME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("nothing_said")
+@pytest.mark.parametrize("address", [None, "127.0.0.1", "localhost", "::1", "[::1]", "127.9.9.9"])
+def test_this_machine_is_its_own(address: str | None) -> None:
+    refuse_exposure(address)
+
+
+@pytest.mark.usefixtures("nothing_said")
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.168.1.5", "check.example.org"])
+def test_elsewhere_it_asks_to_be_told(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SystemExit, match="CAUSALCLIP_EXPOSED=1"):
+        refuse_exposure(address)
+    monkeypatch.setenv("GRADIO_SERVER_NAME", address)
+    with pytest.raises(SystemExit):
+        refuse_exposure(None)
+
+
+@pytest.mark.usefixtures("nothing_said")
+@pytest.mark.parametrize("proxies", ["127.0.0.1", "127.0.0.1,::1", "*", ""])
+def test_whoever_is_believed_is_no_proxy(proxies: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", proxies)
+    with pytest.raises(SystemExit):
+        refuse_exposure("0.0.0.0")
+
+
+@pytest.mark.usefixtures("nothing_said")
+@pytest.mark.parametrize(
+    ("name", "value"), [("CAUSALCLIP_EXPOSED", "1"), ("SPACE_ID", "a/b"), ("FORWARDED_ALLOW_IPS", "172.28.0.2")]
+)
+def test_who_runs_it_may_say_so(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    refuse_exposure("0.0.0.0")
+
+
+@pytest.fixture
+def few() -> Iterator[int]:
+    """What the system allows at most, where the process has only a part of it."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(before[0], 1024), before[1]))
+    yield before[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_it_takes_as_many_connections_as_the_system_allows(few: int) -> None:
+    open_many()
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(few, CONNECTIONS)
+
+
+@pytest.fixture
+def late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradio's five seconds are over as soon as it looks."""
+    seconds = iter(range(0, 10_000, 10))
+    monkeypatch.setattr(http_server, "time", SimpleNamespace(time=lambda: next(seconds), sleep=time.sleep))
+
+
+def test_a_page_may_take_long_to_start(late: None, uploads: Any) -> None:
+    with gr.Blocks() as page:
+        gr.Textbox()
+    address = app.launch(page)
+    assert httpx.get(address).status_code == 200
+    page.close(verbose=False)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_port_that_is_taken_is_no_start(late: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server.Server, "run_in_thread", serving._run)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        server = http_server.Server(uvicorn.Config(lambda: None, port=taken.getsockname()[1], log_level="critical"))
+        with pytest.raises(http_server.ServerFailedToStartError):
+            server.run_in_thread()
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "10.0.0.1"])
+def test_no_library_reaches_another_machine(host: str) -> None:
+    """Not by a socket, and not by Gradio, httpx or safehttpx, each of which would fetch an address."""
+    stay_offline()
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(family, kind) as one, pytest.raises(OfflineError):
+            one.connect((host, 80))
+    with socket.socket(family, socket.SOCK_DGRAM) as one, pytest.raises(OfflineError):
+        one.sendto(b"x", (host, 53))
+    url = f"http://{f'[{host}]' if ':' in host else host}/x"
+    with pytest.raises((OfflineError, httpx.HTTPError)):
+        httpx.get(url)
+    with pytest.raises(Exception, match=r"."):
+        processing_utils.unsafe_download(url, "/nowhere")
+
+
+def test_no_name_is_looked_up() -> None:
+    stay_offline()
+    for name in ("example.org", b"example.org", "localhost.example.org"):
+        with pytest.raises(OfflineError):
+            socket.getaddrinfo(name, 80)
+    assert socket.getaddrinfo("localhost", 80)
+    with online(), pytest.raises(OSError, match=r"(?i)^(?!this app)"):
+        socket.getaddrinfo("no-such-name.invalid", 80)
+
+
+def test_this_machine_is_reached() -> None:
+    stay_offline()
+    with socket.socket() as listens, socket.socket() as calls:
+        listens.bind(("127.0.0.1", 0))
+        listens.listen()
+        calls.connect(listens.getsockname())

@@ -1,0 +1,427 @@
+"""What is kept goes when nobody uses it: soon, on time, and for each of the ways in which that comes about."""
+
+import os
+import shutil
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from tests.conftest import HANGS
+from tests.pace import slowness
+from ui.fields import upload_path
+from ui.server import storage as store
+from ui.server.storage import BLOCK, GRACE, LOOSE, PATIENCE, Store, Sweeper, is_upload, new_folder, owner_of, sweep
+
+ME, YOU = owner_of("192.0.2.1"), owner_of("192.0.2.2")
+
+
+class Clock:
+    """Seconds, as a test wants them."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Store:
+    """An empty store, and its folder."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    (tmp_path / "uploads").mkdir()
+    return Store(clock)
+
+
+def upload(kept: Store, owner: str = ME, *, size: int = 100, brief: bool = True) -> Path:
+    path = store.uploads() / kept.add(owner, size, brief=brief) / "picture.jpg"
+    path.parent.mkdir()
+    path.write_bytes(b"x" * size)
+    return path
+
+
+def test_all_is_gone_within_a_minute(tmp_path: Path) -> None:
+    assert GRACE + Sweeper(tmp_path, limit=3000).period < 60
+
+
+def test_one_that_nobody_uses_goes(kept: Store, clock: Clock) -> None:
+    old = upload(kept)
+    clock.now += GRACE - 1
+    new = upload(kept)
+    clock.now += 2
+    kept.sweep()
+    assert not old.parent.exists()
+    assert new.exists()
+
+
+def test_a_program_may_think_before_it_asks(kept: Store, clock: Clock) -> None:
+    path = upload(kept, brief=False)
+    clock.now += PATIENCE - 1
+    kept.sweep()
+    assert path.exists()
+    clock.now += 2
+    kept.sweep()
+    assert not path.exists()
+
+
+def test_one_that_an_open_page_uses_stays_until_the_last_is_closed(kept: Store, clock: Clock) -> None:
+    path = upload(kept)
+    kept.claim("one", [str(path)])
+    kept.claim("two", [str(path.parent / ".." / path.parent.name / path.name)])  # the same file in other words
+    clock.now += 2000
+    kept.sweep()
+    kept.close("one")
+    assert path.exists()
+    kept.close("two")
+    assert not path.parent.exists()
+
+
+def test_what_was_deleted_for_its_age_counts_no_more_though_its_page_is_open(kept: Store, clock: Clock) -> None:
+    """Otherwise a page that is open all day would take its address's room for good."""
+    old, new, coming = upload(kept), upload(kept), kept.add(ME, 100, brief=True)
+    kept.claim("one", [str(old), str(new)])
+    sweep(store.uploads(), older_than=-1, now=time.time(), spare=new.parent)
+    kept.sweep()
+    assert (kept.sum().files, kept.sum(ME).files, kept.sum(ME + LOOSE).files) == (2, 2, 1)
+    assert coming in kept._uploads  # its folder is not there yet
+    assert kept._uploads[new.parent.name].pages == {"one"}
+    kept.close("one")
+    clock.now += GRACE + 1
+    kept.sweep()
+    assert not kept._uploads
+    assert not kept._sums
+
+
+def test_one_that_a_call_uses_stays_a_while_longer_than_the_call(kept: Store, clock: Clock) -> None:
+    path = upload(kept)
+    for _ in range(3):
+        clock.now += GRACE - 1
+        kept.hold([str(path)])
+        kept.sweep()
+        assert path.exists()
+    clock.now += GRACE + 1
+    kept.sweep()
+    assert not path.exists()
+
+
+def test_no_call_keeps_what_a_closed_page_has_used(kept: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = upload(kept)
+    kept.claim("one", [str(path)])
+    with monkeypatch.context() as patch:
+        patch.setattr(store.shutil, "rmtree", lambda *_, **__: None)  # for now it cannot be deleted
+        kept.close("one")
+    kept.hold([str(path)])
+    kept.sweep()
+    assert not path.exists()
+
+
+def test_what_was_derived_goes_with_its_page_and_that_of_others_stays(kept: Store, answer: Any) -> None:
+    answer("one")
+    mine = new_folder()
+    answer("two")
+    yours = new_folder()
+    kept.close("one")
+    assert not mine.parent.exists()
+    assert yours.exists()
+
+
+@pytest.mark.parametrize("path", ["/" + "a/" * 100_000, "/" + "../" * 65, "/a" * 65])
+def test_an_endless_path_is_no_upload_and_is_not_followed(kept: Store, path: str) -> None:
+    started = time.process_time()
+    assert not is_upload(path)
+    assert not is_upload(f"{store.uploads()}{path}")
+    assert time.process_time() - started < 0.5 * slowness()
+
+
+def test_a_run_that_starts_as_its_page_is_closed_is_told(kept: Store) -> None:
+    path = upload(kept)
+    kept.claim("one", [str(path)])
+    kept.close("one")
+    with pytest.raises(gr.Error, match="no longer kept"):
+        upload_path({"path": str(path)})
+
+
+def test_of_what_is_made_again_and_again_a_page_keeps_the_newest(kept: Store, answer: Any) -> None:
+    """Drawings at another opacity and labelled reports need no model, so one page could fill the disk with them."""
+    answer("one")
+    batch, others = new_folder(), new_folder("other")
+    made = [new_folder("map") for _ in range(store.FEW + 3)]
+    assert [path for path in made if path.exists()] == made[3:]
+    assert batch.exists()
+    assert others.exists()
+
+
+def test_without_a_session_there_is_still_a_folder(kept: Store, answer: Any) -> None:
+    answer(None)
+    assert new_folder().parent == store.uploads()
+
+
+@pytest.mark.parametrize("session", ["../../etc", "*", "a/b", "\ud800", "x" * 5000])
+def test_a_session_may_have_any_name(kept: Store, answer: Any, session: str) -> None:
+    other = upload(kept)
+    answer(session)
+    assert new_folder().parent.parent == store.uploads()
+    kept.close(session)
+    assert other.exists()
+    assert not list(store.uploads().glob("session-*"))
+
+
+def test_the_disk_is_not_asked_for_what_lies_elsewhere(kept: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On some systems that would ask another machine."""
+    inside = str(upload(kept))
+    roots = [store.uploads(), store.uploads().resolve()]
+    asked: list[Path] = []
+    resolve = Path.resolve
+    monkeypatch.setattr(Path, "resolve", lambda path: asked.append(path) or resolve(path))
+    assert is_upload(inside)
+    asked.clear()
+    for path in ("//192.0.2.1/x.png", "http://192.0.2.1/x.png", f"{roots[0]}/../x.png", "C:/x.png"):
+        assert not is_upload(path)
+    assert set(asked) <= set(roots)
+
+
+def test_nobody_waits_while_a_slow_disk_is_asked(kept: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, waited, ask = str(upload(kept)), [], os.path.realpath
+
+    def slow(name: str) -> str:
+        other = threading.Thread(target=kept.lateness)
+        other.start()
+        other.join(5)
+        waited.append(other.is_alive())
+        return ask(name)
+
+    monkeypatch.setattr(os.path, "realpath", slow)
+    kept.claim("one", [path])
+    kept.hold([path])
+    kept.drop("one", [path])
+    assert waited
+    assert not any(waited)
+
+
+@pytest.mark.parametrize("path", ["\0", "/" + "a" * 5000, "", "/etc/passwd", "uploads/../../x"])
+def test_what_no_system_takes_is_no_upload(kept: Store, path: str) -> None:
+    assert not is_upload(path)
+    kept.claim("one", ["/etc/passwd", str(store.uploads())])  # nobody's
+    kept.close("one")
+    assert Path("/etc/passwd").exists()
+
+
+def test_a_page_that_names_one_while_it_is_deleted_has_its_others_deleted_when_it_is_closed(
+    kept: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going, others = upload(kept), [upload(kept) for _ in range(9)]
+    kept.claim("one", map(str, others))
+    clock.now += GRACE + 1
+    delete = shutil.rmtree
+
+    def named_first(path: Path, **options: Any) -> None:
+        kept.claim("one", [str(going)])
+        delete(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.shutil, "rmtree", named_first)
+        kept.sweep()
+    assert not going.exists()
+    kept.close("one")
+    assert not any(path.exists() for path in others)
+    assert not kept._uploads
+    assert not kept._sums
+
+
+def test_what_is_gone_already_is_no_error(kept: Store) -> None:
+    path = upload(kept)
+    kept.claim("one", [str(path)])
+    shutil.rmtree(path.parent)
+    kept.close("one")
+    kept.close("one")
+    assert kept.sum().files == 0
+
+
+def test_sums_are_of_a_client_and_of_all(kept: Store, clock: Clock) -> None:
+    mine = upload(kept, size=100_000)
+    upload(kept, size=0)  # takes a block all the same
+    upload(kept, YOU, size=50_000)
+    assert (kept.sum(ME).files, kept.sum(ME).size) == (2, 100_000 + BLOCK)
+    assert (kept.sum().files, kept.sum().size) == (3, 150_000 + BLOCK)
+    kept.claim("page", [str(mine)])
+    assert kept.sum(ME + LOOSE).size == BLOCK
+    assert kept.sum(ME).size == 100_000 + BLOCK
+    kept.close("page")
+    clock.now += GRACE + 1
+    kept.sweep()
+    assert kept.sum() == kept.sum(ME) == kept.sum(ME + LOOSE)
+    assert not kept._sums
+
+
+def test_nobody_can_guess_a_folder_or_read_an_address_from_it(kept: Store) -> None:
+    assert upload(kept).parent != upload(kept).parent
+    assert "192" not in ME
+
+
+def test_deletion_costs_the_same_however_many_there_are(kept: Store, clock: Clock) -> None:
+    """A tenth of a millisecond or so of a processor each: ten thousand are gone within seconds."""
+    for _ in range(2000):
+        (store.uploads() / kept.add(ME, 0, brief=True)).mkdir()
+    clock.now += GRACE + 5
+    started = time.process_time()
+    kept.sweep()
+    assert time.process_time() - started < 2 * slowness()
+    assert not list(store.uploads().iterdir())
+    assert kept.lateness() == 5
+
+
+def test_what_cannot_be_deleted_is_tried_again_and_counts_as_late(
+    kept: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = upload(kept)
+    clock.now += GRACE + 70
+    with monkeypatch.context() as patch:
+        patch.setattr(store.shutil, "rmtree", lambda *_, **__: None)
+        kept.sweep()
+        assert kept.lateness() == 70
+        assert kept.sum().files == 1
+    kept.sweep()
+    assert not path.exists()
+    clock.now += 100
+    kept.sweep()
+    assert kept.lateness() == 0
+
+
+# The sweep of what is old --------------------------------------------------------------------------
+
+NOW = 1_000_000_000.0
+
+
+@pytest.fixture
+def ages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the content's time counts here: no test can set the time of the last change of a name (ctime)."""
+    monkeypatch.setattr("ui.server.storage._age", lambda path, now: now - os.lstat(path).st_mtime)
+
+
+def make(path: Path, *, age: float) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x")
+    os.utime(path, (NOW - age, NOW - age))
+    return path
+
+
+@pytest.mark.usefixtures("ages")
+def test_old_files_go_at_any_depth_and_young_ones_stay(tmp_path: Path) -> None:
+    old = [make(tmp_path / name, age=101) for name in ("a.png", "b/c.png", "b/d/e/f.png", ".g.part")]
+    young = [make(tmp_path / name, age=99) for name in ("h.png", "b/i.png")]
+    sweep(tmp_path, older_than=100, now=NOW)
+    assert not any(path.exists() for path in old)
+    assert all(path.exists() for path in young)
+
+
+@pytest.mark.usefixtures("ages")
+def test_empty_folders_go_by_the_same_rule(tmp_path: Path) -> None:
+    make(tmp_path / "old" / "a.png", age=101)
+    (tmp_path / "new").mkdir()
+    os.utime(tmp_path / "old", (NOW - 101, NOW - 101))
+    os.utime(tmp_path / "new", (NOW - 1, NOW - 1))
+    sweep(tmp_path, older_than=100, now=NOW)
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+@pytest.mark.usefixtures("ages")
+def test_links_go_and_are_not_followed(tmp_path: Path) -> None:
+    outside = make(tmp_path / "outside" / "kept.png", age=500)
+    room = tmp_path / "room"
+    room.mkdir()
+    for name, target in (("file", outside), ("folder", outside.parent), ("nowhere", tmp_path / "none")):
+        (room / name).symlink_to(target)
+        os.utime(room / name, (NOW - 101, NOW - 101), follow_symlinks=False)
+    sweep(room, older_than=100, now=NOW)
+    assert not list(room.iterdir())
+    assert outside.exists()
+
+
+@pytest.mark.usefixtures("ages")
+def test_what_is_spared_stays(tmp_path: Path) -> None:
+    example = make(tmp_path / "examples" / "cat.png", age=500)
+    gone = make(tmp_path / "examples-not" / "cat.png", age=500)
+    sweep(tmp_path, older_than=100, now=NOW, spare=tmp_path / "examples")
+    assert example.exists()
+    assert not gone.exists()
+
+
+@pytest.mark.usefixtures("ages")
+def test_a_file_that_cannot_be_deleted_costs_no_other_and_its_name_is_not_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = [make(tmp_path / f"{name}.png", age=101) for name in ("a", "secret", "z")]
+    unlink = os.unlink
+
+    def refuse(path: Any, **options: Any) -> None:
+        if "secret" in str(path):
+            raise PermissionError(f"no: {path}")
+        unlink(path, **options)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    sweep(tmp_path, older_than=100, now=NOW)
+    assert [path.exists() for path in files] == [False, True, False]
+    assert "PermissionError" in caplog.text
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.usefixtures("ages")
+def test_a_folder_that_is_gone_is_no_error(tmp_path: Path) -> None:
+    sweep(tmp_path / "none", older_than=100, now=NOW)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.usefixtures("ages")
+def test_rounds_go_on_after_any_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A chore fails in every round, and the clock in the first one; later rounds delete all the same."""
+    file, calls = make(tmp_path / "a.png", age=101), []
+
+    def clock() -> float:
+        calls.append(1)
+        if len(calls) == 1:
+            raise RuntimeError("Set changed size during iteration")
+        if len(calls) == 3:
+            raise SystemExit  # no error: the end of the process
+        return NOW
+
+    def chore() -> None:
+        raise ValueError
+
+    sweeper = Sweeper(tmp_path, limit=100, chores=[chore], clock=clock)
+    sweeper.period = 0.01
+    sweeper.start()
+    sweeper.join(HANGS)
+    assert len(calls) == 3
+    assert not file.exists()
+    assert {"RuntimeError", "ValueError"} <= set(caplog.text.replace("\n", " ").split())
+
+
+def test_a_round_comes_soon_enough_to_keep_the_limit(tmp_path: Path) -> None:
+    assert Sweeper(tmp_path, limit=3000).period <= 60
+    assert Sweeper(tmp_path, limit=8).period <= 2
+
+
+def test_a_new_copy_with_an_old_date_is_young(tmp_path: Path) -> None:
+    """Gradio copies examples with their dates: they must live until the browser has fetched them."""
+    path = tmp_path / "example.png"
+    path.touch()
+    os.utime(path, (1, 1))
+    sweep(tmp_path, older_than=100, now=time.time())
+    assert path.exists()
+    sweep(tmp_path, older_than=100, now=time.time() + 101)
+    assert not path.exists()
+
+
+def test_a_file_from_the_future_does_not_stay_for_good(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.touch()
+    sweep(tmp_path, older_than=100, now=time.time() - 1000)  # the clock was set back
+    assert not path.exists()

@@ -1,0 +1,235 @@
+"""A browser extension is let in after its code was typed, and nobody else's origin is."""
+
+import asyncio
+import json
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import httpx
+import pytest
+from starlette.requests import Request
+
+from tests.makers.pictures import encode, photo
+from ui.api import _pair
+from ui.pairing import AN_ADDRESS, CODES, MOST, PAIRINGS, TRIES, Pairings, build_pairing
+from ui.server.middleware import is_extension
+
+OURS, OTHER = "chrome-extension://abcdefghijklmnop", "chrome-extension://ponmlkjihgfedcba"
+JPEG = encode(photo(200, 160), "JPEG")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def paired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The app's own register, emptied, and kept elsewhere."""
+    monkeypatch.setattr(PAIRINGS, "_file", tmp_path / "paired.json")
+    monkeypatch.setattr(PAIRINGS, "_known", [])
+    monkeypatch.setattr(PAIRINGS, "_from", {})
+
+
+def call(app: str, path: str, method: str = "POST", **options: Any) -> httpx.Response:
+    return httpx.request(method, f"{app}api/v1/{path}", **options)
+
+
+def test_a_code_works_once_and_for_two_minutes(tmp_path: Path) -> None:
+    clock = Clock()
+    pairings = Pairings(tmp_path / "paired.json", now=clock)
+    assert pairings.redeem("", OURS) is None
+    code = pairings.new_code()
+    token = pairings.redeem(code, OURS)
+    assert token
+    assert len(token) >= 43
+    assert pairings.redeem(code, OURS) is None
+    late = pairings.new_code()
+    clock.seconds = 121
+    assert pairings.redeem(late, OURS) is None
+
+
+def test_nobody_guesses_at_anothers_code_or_makes_it_void(tmp_path: Path) -> None:
+    pairings = Pairings(tmp_path / "paired.json")
+    code = pairings.new_code("10.0.0.1")
+    pairings.new_code("10.0.0.2")
+    for _ in range(2 * TRIES):
+        assert pairings.redeem("00000000" if code != "00000000" else "1" * 8, OURS, "10.0.0.2") is None
+    assert pairings.redeem(code, OURS, "10.0.0.2") is None
+    assert pairings.redeem(code, OURS, "10.0.0.1")
+
+
+def test_codes_of_many_addresses_are_bounded(tmp_path: Path) -> None:
+    pairings = Pairings(tmp_path / "paired.json")
+    first = pairings.new_code("first")
+    for number in range(CODES):
+        pairings.new_code(f"10.0.{number}")
+    assert pairings.redeem(first, OURS, "first") is None
+    assert len(pairings._codes) == CODES
+
+
+@pytest.mark.parametrize(("address", "left"), [("127.0.0.1", 0), ("::1", 0), ("203.0.113.9", 1), ("", 1)])
+def test_only_the_apps_own_machine_lets_extensions_out(address: str, left: int, tmp_path: Path) -> None:
+    pairings = Pairings(tmp_path / "paired.json")
+    _paired(pairings)
+    with gr.Blocks() as page:
+        build_pairing(pairings)
+    forget = next(f.fn for f in page.fns.values() if f.fn and f.fn.__name__ == "forget")
+    said = forget(SimpleNamespace(client=SimpleNamespace(host=address)))
+    assert len(pairings._known) == left
+    assert ("Only whoever runs this app" in said) == bool(left)
+
+
+def test_five_wrong_codes_void_it(tmp_path: Path) -> None:
+    pairings = Pairings(tmp_path / "paired.json")
+    code = pairings.new_code()
+    for _ in range(TRIES):
+        assert pairings.redeem(f"{(int(code) + 1) % 10**8:08d}", OURS) is None
+    assert pairings.redeem(code, OURS) is None
+
+
+def test_who_leaves_in_the_middle_is_no_error_of_the_app(tmp_path: Path) -> None:
+    messages = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    headers = [(b"origin", OURS.encode()), (b"content-type", b"application/json")]
+    request = Request({"type": "http", "method": "POST", "headers": headers}, receive)
+    with ThreadPoolExecutor(1) as pool:  # browser tests keep an event loop running in this one
+        answer = pool.submit(asyncio.run, _pair(request, Pairings(tmp_path / "paired.json"))).result()
+    assert answer.status_code == 400
+
+
+def test_it_is_remembered_without_the_token_and_can_be_forgotten(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "paired.json"
+    token = Pairings(file).redeem("x", OURS) or _paired(Pairings(file))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert token not in file.read_text()
+    again = Pairings(file)
+    assert again.knows(OURS)
+    assert again.accepts(token, OURS)
+    assert again.accepts(token, "")
+    assert not again.accepts(token, OTHER)
+    assert again.forget() == 1
+    assert not Pairings(file).accepts(token, OURS)
+    file.write_text("{broken")
+    assert not Pairings(file).knows(OURS)
+
+
+def _paired(pairings: Pairings) -> str:
+    token = pairings.redeem(pairings.new_code(), OURS)
+    assert token
+    return token
+
+
+def test_nobody_drives_out_anothers_extension(tmp_path: Path) -> None:
+    """A hundred pairings from one address with invented origins let everybody's extensions out."""
+    pairings = Pairings(tmp_path / "paired.json")
+    mine = pairings.redeem(pairings.new_code("192.0.2.1"), OURS, "192.0.2.1")
+    tokens = [
+        pairings.redeem(pairings.new_code("192.0.2.2"), f"{OTHER[:-3]}{i:03d}", "192.0.2.2") for i in range(2 * MOST)
+    ]
+    assert pairings.accepts(str(mine), OURS)
+    assert [pairings.accepts(str(token), "") for token in tokens].count(True) == AN_ADDRESS
+    for number in range(MOST // AN_ADDRESS + 5):
+        for _ in range(AN_ADDRESS):
+            assert pairings.redeem(pairings.new_code(f"10.0.0.{number}"), OTHER, f"10.0.0.{number}")
+    assert pairings.accepts(str(mine), OURS)
+    assert len(pairings._known) == MOST
+
+
+BROKEN = ("http://[", "chrome-extension://[", "moz-extension://[::1", "chrome-extension:/", "chrome-extension://")
+
+
+@pytest.mark.parametrize("origin", ["", "null", "https://example.org", "file://", *BROKEN, f"{OURS}, {OTHER}"])
+def test_pages_are_no_extensions(origin: str) -> None:
+    assert not is_extension(origin)
+    assert is_extension(OURS)
+
+
+@pytest.mark.parametrize("origin", BROKEN)
+def test_an_origin_that_is_no_address_gets_a_sentence(tiny_app: str, origin: str) -> None:
+    for path in ("examine", "pair"):
+        answer = call(tiny_app, path, headers={"Origin": origin}, files={"picture": ("a", JPEG)})
+        assert answer.status_code == 403
+        assert answer.text.rstrip('"}').endswith(".")
+
+
+@pytest.mark.usefixtures("paired")
+def test_an_extension_pairs_and_asks(tiny_app: str) -> None:
+    asked = {"Origin": OURS, "Sec-Fetch-Site": "cross-site"}
+    picture = {"picture": ("a", JPEG)}
+    assert call(tiny_app, "examine", headers=asked, files=picture).status_code == 401
+    code = PAIRINGS.new_code("127.0.0.1")
+    wrong = call(tiny_app, "pair", headers=asked, json={"code": "00000000" if code != "00000000" else "1" * 8})
+    assert wrong.status_code == 403
+    assert wrong.headers["access-control-allow-origin"] == OURS
+    answer = call(tiny_app, "pair", headers=asked, json={"code": code})
+    assert answer.status_code == 200, answer.text
+    token = answer.json()["token"]
+    before = call(tiny_app, "examine", "OPTIONS", headers=asked | {"Access-Control-Request-Method": "POST"})
+    assert before.status_code == 200
+    assert "Authorization" in before.headers["access-control-allow-headers"]
+    found = call(tiny_app, "examine", headers=asked | {"Authorization": f"Bearer {token}"}, files=picture)
+    assert found.status_code == 200, found.text
+    assert found.headers["access-control-allow-origin"] == OURS
+    assert "access-control-allow-credentials" not in found.headers
+    stolen = {"Origin": OTHER, "Authorization": f"Bearer {token}"}
+    refused = call(tiny_app, "examine", headers=stolen, files=picture)
+    assert refused.status_code == 401
+    assert "access-control-allow-origin" not in refused.headers
+
+
+@pytest.mark.usefixtures("paired")
+def test_an_extension_that_has_the_hosts_token_needs_no_code(tiny_app: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The browser asks first, without the token, whether it may send it."""
+    asked = {"Origin": OTHER, "Sec-Fetch-Site": "cross-site"}
+    before = asked | {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    assert "access-control-allow-origin" not in call(tiny_app, "examine", "OPTIONS", headers=before).headers
+    monkeypatch.setenv("CAUSALCLIP_TOKEN", "of-the-host")
+    assert call(tiny_app, "examine", "OPTIONS", headers=before).headers["access-control-allow-origin"] == OTHER
+    picture = {"picture": ("a", JPEG)}
+    for given, status in (("of-the-host", 200), ("a-guess", 401), ("", 401)):
+        headers = asked | ({"Authorization": f"Bearer {given}"} if given else {})
+        assert call(tiny_app, "examine", headers=headers, files=picture).status_code == status
+
+
+@pytest.mark.usefixtures("paired")
+def test_pages_cannot_pair_and_the_rest_of_the_app_stays_closed(tiny_app: str) -> None:
+    code = PAIRINGS.new_code("127.0.0.1")
+    for origin in ("https://example.org", ""):
+        headers = {"Origin": origin} if origin else {}
+        assert call(tiny_app, "pair", headers=headers, json={"code": code}).status_code == 403
+    assert call(tiny_app, "pair", headers={"Origin": OURS}, json={"code": code}).status_code == 200
+    elsewhere = httpx.post(f"{tiny_app}gradio_api/upload", headers={"Origin": OURS}, files={"files": ("a", JPEG)})
+    assert elsewhere.status_code == 403
+    before = httpx.options(f"{tiny_app}gradio_api/upload", headers={"Origin": OURS})
+    assert before.status_code == 403
+    foreign = call(tiny_app, "examine", "OPTIONS", headers={"Origin": OURS, "Host": "evil.example"})
+    assert foreign.status_code == 421
+
+
+@pytest.mark.usefixtures("paired")
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b"{}", "application/json", 400),
+        (b"[" * 150, "application/json", 400),
+        (json.dumps({"code": "x" * 300}).encode(), "application/json", 413),
+        (json.dumps({"code": "١٢٣٤٥٦٧٨"}).encode(), "application/json", 400),
+        (json.dumps({"code": 12345678}).encode(), "application/json", 400),
+        (b"code=12345678", "application/x-www-form-urlencoded", 415),
+    ],
+)
+def test_what_is_no_code_gets_a_sentence(tiny_app: str, body: bytes, kind: str, status: int) -> None:
+    answer = call(tiny_app, "pair", headers={"Origin": OURS, "Content-Type": kind}, content=body)
+    assert answer.status_code == status
+    assert "code" in answer.json()["error"]

@@ -1,0 +1,146 @@
+"""The newest wish has its turn; an older run shows nothing more and ends."""
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from ui.turns import Part, Superseded, forget_turns, take_turn
+
+
+def test_only_the_newest_run_of_a_session_goes_on(answer: Any) -> None:
+    answer("one")
+    first, elsewhere = take_turn("detect"), take_turn("explore")
+    answer("two")
+    other = take_turn("detect")
+    answer("one")
+    assert first.newest
+    second = take_turn("detect")
+    assert not first.newest
+    assert all(turn.newest for turn in (second, elsewhere, other))
+    forget_turns("one")
+    assert (second.newest, elsewhere.newest, other.newest) == (False, False, True)
+
+
+def test_a_request_that_was_overtaken_takes_no_turn(answer: Any) -> None:
+    answer("late")
+    newer, older = take_turn("detect", "200.5"), take_turn("detect", "100.5")
+    assert newer.newest
+    assert not older.newest
+    assert take_turn("detect", "no number").newest
+    assert take_turn("detect", "inf").newest
+
+
+def test_a_superseded_run_yields_an_empty_update_and_is_closed(answer: Any) -> None:
+    answer("closed")
+    ended = []
+
+    def updates() -> Iterator[dict[Any, Any]]:
+        try:
+            yield {"a": 1}
+            yield {"a": 2}
+        finally:
+            ended.append(True)
+
+    turn = take_turn("detect")
+    shown = turn.shows(updates())
+    assert next(shown) == {"a": 1}
+    threading.Timer(0.2, lambda: next(shown, None)).start()  # Gradio comes back once it has sent that
+    take_turn("detect")
+    assert list(shown) in ([], [gr.skip()])
+    assert ended == [True]
+
+
+def test_the_last_update_of_the_newest_run_is_repeated_and_that_of_an_older_one_is_empty(answer: Any) -> None:
+    """Gradio itself repeats what a run yielded last."""
+    answer("ends")
+    turn = take_turn("detect")
+    assert list(turn.shows(iter([{"a": 1}]))) == [{"a": 1}]
+    assert list(turn.shows(iter([]))) == [gr.skip()]
+    take_turn("detect")
+    with pytest.raises(Superseded):
+        turn.check()
+
+    def stopped() -> Iterator[dict[Any, Any]]:
+        yield {"a": 1}
+        take_turn("detect")
+        raise Superseded
+
+    assert list(take_turn("detect").shows(stopped())) == [{"a": 1}, gr.skip()]
+    assert list(turn.shows(iter([{"a": 1}]))) == [gr.skip()]
+
+
+def test_a_new_turn_waits_until_the_last_update_was_repeated(answer: Any) -> None:
+    answer("repeats")
+    list(take_turn("detect").shows(iter([{"a": 1}])))
+    started = time.monotonic()
+    take_turn("detect")
+    assert 0.1 < time.monotonic() - started < 60
+
+
+def test_what_is_drawn_anew_is_dropped_where_another_turn_was_taken(answer: Any) -> None:
+    answer("beside")
+    drawn = []
+
+    def draw(settings: str) -> str:
+        drawn.append(settings)
+        if settings == "slow":
+            take_turn("detect")
+        return settings
+
+    with gr.Blocks() as page:
+        part, field = Part("detect"), gr.Textbox()
+        part.beside([field.change], draw, [field], field, queue=False)
+    (wired,) = [f.fn for f in page.fns.values()]
+    turn = take_turn("detect")
+    assert wired(repr(turn.number), "quick") == "quick"
+    assert wired(repr(turn.number), "slow") == gr.skip()
+    assert wired(repr(turn.number), "late") == gr.skip()
+    assert drawn == ["quick", "slow"]
+
+
+def test_a_new_turn_waits_for_what_is_on_its_way(answer: Any) -> None:
+    """So that a blank page comes after it."""
+    answer("settles")
+    turn = take_turn("detect")
+    shown = turn.shows(iter([{"a": 1}, {"a": 2}]))
+    next(shown)
+    order = []
+
+    def send() -> None:
+        order.append("sent")
+        next(shown)
+
+    threading.Timer(0.3, send).start()
+    take_turn("detect")
+    order.append("taken")
+    assert order == ["sent", "taken"]
+
+
+def test_an_overtaken_clear_does_not_blank_the_picture_that_came_after_it(answer: Any) -> None:
+    """The page calls the run of a first step that was overtaken, too, and with the number of the newest wish."""
+    answer("overtaken")
+    with gr.Blocks() as page:
+        part, field = Part("detect"), gr.Textbox()
+        part.off([field.change], lambda: {field: "blank"}, outputs=[field])
+        part.on(
+            [field.submit],
+            lambda event: {field: "looking"},
+            lambda turn: iter([{field: "the answer"}]),
+            given=[],
+            inputs=[],
+            outputs=[field],
+        )
+    first_clear, clear, first_upload, upload = (f.fn for f in page.fns.values())
+    event = gr.EventData(None, None)
+    assert first_upload(event, "200")[field] == "looking"
+    assert first_clear(event, "100") == gr.skip()
+    assert list(clear("200")) == [gr.skip()]
+    ((answered, mark),) = (dict(update).items() for update in upload("200"))
+    assert answered == (field, "the answer")
+    assert mark == (part.answered, "<i data-turn='200.0'></i>")  # whose answer it is, for the page
+    assert list(upload("200")) == [gr.skip()]  # nor is anything answered twice
+    assert list(upload("no number")) == [gr.skip()]

@@ -1,0 +1,249 @@
+"""/api/v1: a picture's file in, the same examination as the page's out; and the browser extension is let in.
+
+Routes are given to gr.Blocks.launch: mounted into another app, Gradio would serve any file of the host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from causalclip.languages import _
+from causalclip.paths import shipped_folder
+from causalclip.pictures.formats import MAX_BYTES, SMALLER, ImageError, ImageTooLarge, UnsupportedImage
+from causalclip.pictures.plaintext import clean
+from ui.detector import queue_detector
+from ui.fields import explain
+from ui.pairing import DIGITS, PAIRINGS, Pairings, last_hop
+from ui.server.middleware import EXAMINE, FULL, OPENAPI, PAIR, Refused, client_of, is_extension, place
+from ui.server.queue import PICTURES, Client, Priority, asking
+
+if TYPE_CHECKING:
+    from causalclip.detector import Detector
+    from causalclip.evidence.examination import Examination
+
+AN_ADDRESS, ALL = 4, 16  # calls in work at once
+FIELD, FOUND_AT, STABILITY = "picture", "found_at", "stability"
+CHOICES = {"yes": True, "no": False}  # whether the answer is to be checked
+ROUND_IT = 64 * 2**10  # bytes of a body beside its picture
+LONGEST = 2000  # characters of an address
+LONGEST_CODE = 200  # bytes of a body that holds a code
+PATIENCE = 60.0  # seconds that a body may take
+NO_FORM = f"Send a form: multipart/form-data, with the picture's file in the field {FIELD}."
+BROKEN = f"The form cannot be read. Send one file in the field {FIELD}, as multipart/form-data."
+TOO_LARGE = f"The file has more than {MAX_BYTES >> 20} MB. {SMALLER}"
+SLOW = "The picture came too slowly. Try again."
+NO_ADDRESS = (
+    f"{FOUND_AT} is a page's address: it begins with http:// or https://, and has {LONGEST:,} characters at most."
+)
+NO_CHOICE = f"{STABILITY} is yes or no: whether it is checked that the answer survives re-encoding."
+NO_CODE = f'Send {{"code": "..."}} as application/json, with the {DIGITS} digits that the app\'s page shows.'
+WRONG = "This code is wrong, old, or used. Have the app's page show a new one."
+NO_EXTENSION = "Only a browser extension is paired. A program needs no pairing, but the host's token, if there is one."
+
+
+def routes(detector: Callable[[], Detector], *, pairings: Pairings = PAIRINGS) -> list[Route]:
+    """All of them. detector: returns the loaded detector; may raise WeightsMissing."""
+
+    async def pair(request: Request) -> Response:
+        return await _pair(request, pairings)
+
+    return [
+        Route(EXAMINE, Examine(detector).answer, methods=["POST"]),
+        Route(PAIR, pair, methods=["POST"]),
+        Route(OPENAPI, _described, methods=["GET"]),
+    ]
+
+
+async def _described(request: Request) -> Response:
+    return FileResponse(shipped_folder("assets") / "openapi.json", media_type="application/json")
+
+
+# The examination ----------------------------------------------------------------------------------
+
+
+class Examine:
+    """The route's endpoint. detector: returns the loaded detector; may raise WeightsMissing."""
+
+    def __init__(self, detector: Callable[[], Detector]) -> None:
+        self._detector = detector
+        self._in_work: Counter[str] = Counter()
+
+    async def answer(self, request: Request) -> Response:
+        address = client_of(request.scope)
+        asking.set(Client(address))
+        try:
+            with place(self._in_work, address, AN_ADDRESS):
+                if self._in_work.total() > ALL:
+                    raise Refused(503, FULL)
+                form = await read_form(request)
+                return await run_in_threadpool(self._answer, form, wants_report(request.headers.get("accept", "")))
+        except Refused as refused:
+            return refusal(refused.status, refused.sentence)
+
+    def _answer(self, form: Form, report: bool) -> Response:
+        try:
+            return _report(self._examined(form), form) if report else _plain(self._examined(form), form)
+        except Exception as error:
+            return refusal(_status(error), explain(error)[1])
+
+    def _examined(self, form: Form) -> Examination:
+        from causalclip.evidence.examination import examine
+
+        with PICTURES.enter(Priority.VERDICT):
+            return examine(form.picture, queue_detector(self._detector()), stability=form.stability)
+
+
+def wants_report(accept: str) -> bool:
+    """Whether a header Accept prefers HTML to JSON; what is named first wins, but for its weights."""
+    weights = {"text/html": 0.0, "application/json": 0.0}
+    for part in accept.split(","):
+        kind, *options = (piece.strip() for piece in part.split(";"))
+        given = next((option[2:] for option in options if option.startswith("q=")), "1")
+        if kind in weights:
+            weights[kind] = float(given) if given.replace(".", "", 1).isdecimal() else 0.0
+    return weights["text/html"] > weights["application/json"]
+
+
+def refusal(status: int, sentence: str) -> Response:
+    """An answer that is none, as a sentence."""
+    more = {"Retry-After": "30"} if status in (429, 503) else {}
+    return JSONResponse({"error": _(sentence)}, status, headers=more)
+
+
+def _plain(x: Examination, form: Form) -> Response:
+    found: dict[str, Any] = x.as_dict() | {"found_at": form.found_at}
+    return JSONResponse(found, headers={"Cache-Control": "no-store"})
+
+
+def _report(x: Examination, form: Form) -> Response:
+    from causalclip.report.document import as_html, draw_maps
+
+    page = as_html(x, maps=draw_maps(x), found_at=form.found_at)
+    return Response(page, media_type="text/html", headers={"Cache-Control": "no-store"})
+
+
+def _status(error: Exception) -> int:
+    if isinstance(error, ImageTooLarge):
+        return 413
+    if isinstance(error, UnsupportedImage):
+        return 415
+    return 422 if isinstance(error, ImageError) else 503
+
+
+# Its form -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What was sent.
+
+    picture: the file's bytes. found_at: the address of the page it was found on, or "". stability: whether it is to be
+    checked that the answer survives re-encoding.
+    """
+
+    picture: bytes
+    found_at: str
+    stability: bool
+
+
+class _Parser(MultiPartParser):
+    """Starlette's, which writes no picture to disk."""
+
+    spool_max_size = MAX_BYTES + ROUND_IT
+
+
+async def read_form(request: Request) -> Form:
+    """Reads the form of a request, in memory and within limits; raises Refused."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "multipart/form-data":
+        raise Refused(415, NO_FORM)
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length[:20]) > MAX_BYTES + ROUND_IT:
+        raise Refused(413, TOO_LARGE)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await _parse(request)
+    except TimeoutError:
+        raise Refused(400, SLOW) from None
+    except ClientDisconnect:
+        raise Refused(400, BROKEN) from None
+
+
+async def _parse(request: Request) -> Form:
+    try:
+        body = _counted(request)
+        parser = _Parser(request.headers, body, max_files=1, max_fields=2, max_part_size=4 * LONGEST)
+        form = await parser.parse()
+    except (MultiPartException, KeyError, ValueError, UnicodeError):  # KeyError: without a boundary
+        raise Refused(400, BROKEN) from None
+    try:
+        file, address = form.get(FIELD), form.get(FOUND_AT, "")
+        if file is None or isinstance(file, str) or not set(form.keys()) <= {FIELD, FOUND_AT, STABILITY}:
+            raise Refused(400, BROKEN)
+        return Form(await file.read(), _address(address), _choice(form.get(STABILITY, "yes")))
+    finally:
+        await form.close()
+
+
+async def _counted(request: Request) -> AsyncGenerator[bytes, None]:
+    read = 0
+    async for chunk in request.stream():
+        read += len(chunk)
+        if read > MAX_BYTES + ROUND_IT:
+            raise Refused(413, TOO_LARGE)
+        yield chunk
+
+
+def _address(value: object) -> str:
+    if not isinstance(value, str) or len(value) > LONGEST:
+        raise Refused(400, NO_ADDRESS)
+    try:
+        address = urlsplit(value)
+        known = address.scheme in ("http", "https") and bool(address.hostname)
+    except ValueError:
+        known = False
+    if value and not known:
+        raise Refused(400, NO_ADDRESS)
+    return clean(value, limit=LONGEST)
+
+
+def _choice(value: object) -> bool:
+    if not isinstance(value, str) or value not in CHOICES:
+        raise Refused(400, NO_CHOICE)
+    return CHOICES[value]
+
+
+# Pairing ------------------------------------------------------------------------------------------
+
+
+async def _pair(request: Request, pairings: Pairings) -> Response:
+    origin = request.headers.get("origin", "")
+    if not is_extension(origin):
+        return refusal(403, NO_EXTENSION)
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        return refusal(415, NO_CODE)
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > LONGEST_CODE:
+                return refusal(413, NO_CODE)
+        code = json.loads(body)["code"]
+    except (ClientDisconnect, ValueError, TypeError, KeyError, RecursionError):
+        return refusal(400, NO_CODE)
+    if not isinstance(code, str) or not code.isascii() or not code.isdecimal() or len(code) != DIGITS:
+        return refusal(400, NO_CODE)
+    token = pairings.redeem(code, origin, last_hop(request.headers, client_of(request.scope)))
+    return JSONResponse({"token": token}) if token else refusal(403, WRONG)

@@ -1,0 +1,153 @@
+"""The one detector of the app, loaded once and only when it is needed, and held to what a page has chosen."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterable
+from functools import partial
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, cast
+
+from PIL import Image
+
+from causalclip.languages import N_, _
+from causalclip.profile import BadProfile, Profile, read_profile
+from ui.server.queue import MODEL, Priority, current_session
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from causalclip.detector import Detector
+
+TOGETHER = 3  # copies of a picture that are judged before the model is given back
+MOST_CHOSEN = 32  # pages that may have a profile of their own at once; a large one takes some MB
+FULL = N_("Too many pages use a profile of their own right now. Try again later.")
+_chosen: dict[str, Profile] = {}  # session -> the profile that its page is held to
+
+
+class LazyDetector:
+    """Loads the detector once, at the first call or in the background, and hands it out to all threads.
+
+    profile: the file of an archive that it is held to.
+
+    Raises:
+        WeightsMissing: at every call, while the weights are not there.
+        BadProfile: the same for the profile.
+    """
+
+    def __init__(self, name: str, *, profile: str = "") -> None:
+        self.name, self.profile = name, profile
+        self._lock = threading.Lock()
+        self._detector: Detector | None = None
+        self._tried = threading.Event()
+        self._problem: Exception | None = None
+
+    def __call__(self) -> Detector:
+        with self._lock:
+            if self._detector is None:
+                from causalclip.detector import Detector  # seconds of imports, after the page is up
+
+                archive = read_profile(self.profile) if self.profile else None
+                detector = Detector.from_pretrained(self.name)
+                self._detector = detector.with_profile(archive) if archive else detector
+            return self._detector
+
+    def warm_up(self) -> None:
+        """Loads the detector and examines a picture once: the first examination of a process is slow."""
+        from causalclip.evidence.examination import examine
+
+        try:
+            file = BytesIO()
+            Image.new("RGB", (400, 300)).save(file, "PNG")
+            examine(file.getvalue(), self())
+            self._problem = None
+        except Exception as error:  # shown on the page; the app goes on without the model
+            self._problem = error
+        finally:
+            self._tried.set()
+
+    def loaded(self) -> bool:
+        """Whether it is there to be used; does not wait."""
+        return self._tried.is_set() and self._problem is None
+
+    def problem(self) -> Exception | None:
+        """Why it cannot be used, once warm_up has tried; waits for that."""
+        self._tried.wait()
+        return self._problem
+
+
+class Held:
+    """The detector, held to the profile that the page whose event is being answered has chosen for itself.
+
+    own: the detector as the host has it.
+    """
+
+    def __init__(self, own: Callable[[], Detector]) -> None:
+        self.own = own
+
+    def __call__(self) -> Detector:
+        profile = _chosen.get(current_session() or "")
+        return self.own().with_profile(profile) if profile else self.own()
+
+    @property
+    def profile(self) -> Profile | None:
+        """The one that the page has chosen."""
+        return _chosen.get(current_session() or "")
+
+    def choose(self, profile: Profile) -> None:
+        """Holds the page to a profile, until it is closed; raises BadProfile where that cannot be."""
+        self.own().with_profile(profile)
+        session = current_session() or ""
+        if session not in _chosen and len(_chosen) >= MOST_CHOSEN:
+            raise BadProfile(_(FULL))
+        _chosen[session] = profile
+
+    def release(self) -> None:
+        """Holds the page to none of its own any more."""
+        forget_profile(current_session() or "")
+
+
+def forget_profile(session: str) -> None:
+    """Of a page that was closed."""
+    _chosen.pop(session, None)
+
+
+class _QueuedDetector:
+    """A detector whose every look at a picture, or at a few copies of one, waits for the model."""
+
+    def __init__(self, detector: Detector, verdict: Priority, check: Callable[[], None]) -> None:
+        self._detector, self._verdict, self._check = detector, verdict, check
+
+    def predict(self, pixels: np.ndarray) -> Any:
+        return self._alone(self._verdict, lambda: self._detector.predict(pixels))
+
+    def judge(self, pixels: np.ndarray) -> Any:
+        return self._alone(self._verdict, lambda: self._detector.judge(pixels))
+
+    def judge_all(self, pictures: Iterable[np.ndarray], **options: Any) -> list[Any]:
+        found, left = [], iter(pictures)
+        while few := list(itertools.islice(left, TOGETHER)):
+            found += self._alone(Priority.STABILITY, partial(self._detector.judge_all, few, **options))
+        return found
+
+    def _alone(self, priority: Priority, look: Callable[[], Any]) -> Any:
+        self._check()
+        with MODEL.enter(priority):
+            self._check()
+            return look()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._detector, name)
+
+
+def queue_detector(
+    detector: Detector, *, verdict: Priority = Priority.VERDICT, check: Callable[[], None] = lambda: None
+) -> Detector:
+    """The detector, which gives the model back between its looks: re-encoded copies wait behind anybody's verdict.
+
+    Args:
+        verdict: how urgent a whole verdict is.
+        check: called before each picture; ends the work by what it raises.
+    """
+    return cast("Detector", _QueuedDetector(detector, verdict, check))

@@ -1,0 +1,168 @@
+"""Files between the browser and this code: an upload comes in untouched, a drawing goes out lossless.
+
+Listeners on `picture_input` need `preprocess=False`, and get a payload for `upload_path`. Gradio's own preprocessing
+opens the upload with Pillow, which refuses HEIC and whose errors hold the file's name; only
+causalclip.pictures.loading may.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import gradio as gr
+from PIL import Image
+
+from causalclip.languages import N_, _, number
+from causalclip.maps.overlay import shrink
+from causalclip.pictures.formats import TOO_LARGE, ImageError, ImageTooLarge, sniff
+from causalclip.pictures.loading import LoadedImage
+from causalclip.profile import BadProfile
+from ui.server.schema import NOT_UPLOADED
+from ui.server.storage import is_upload, new_folder
+
+__all__ = [
+    "GONE",
+    "UNREADABLE",
+    "files_input",
+    "kept_or_gone",
+    "named",
+    "new_folder",
+    "picked",
+    "picture_input",
+    "save_png",
+    "shown_copy",
+    "upload_path",
+    "upload_paths",
+]
+
+T = TypeVar("T")
+UNREADABLE = N_("This file could not be read")
+GONE = N_("The picture is no longer kept. Add it again.")
+UNSHOWN = {"HEIC", "TIFF"}
+
+
+def picture_input(**options: Any) -> gr.Image:
+    """An image field for uploads alone, whose files assets/upload.js renames before they leave the browser.
+
+    A client of the API that sends an address is refused: nothing is fetched.
+    """
+    field = gr.Image(
+        type="filepath", image_mode=None, sources=["upload", "clipboard"], elem_classes="cc-picture", **options
+    )
+    _guard(field)
+    return field
+
+
+def files_input(**options: Any) -> gr.File:
+    """A field for several files, for uploads alone as `picture_input` is."""
+    field = gr.File(type="filepath", file_count="multiple", **options)
+    _guard(field)
+    return field
+
+
+def _guard(field: Any) -> None:
+    """Has the server told at once which page an upload belongs to."""
+    field.upload(_belongs, field, None, preprocess=False, queue=False, api_visibility="private", show_progress="hidden")
+
+
+def _belongs(payload: Any) -> None:
+    """Nothing is left to do: that the page has named the upload was noted when its request came in."""
+
+
+def picked(event: gr.EventData, among: Sequence[T]) -> T:
+    """The one that was clicked on; raises gr.Error where there is none of that number."""
+    if not 0 <= event.index < len(among):
+        raise gr.Error(_("There is no such example."), print_exception=False)
+    return among[event.index]
+
+
+def upload_path(payload: Mapping[str, Any] | None) -> str | None:
+    """The path of an upload; None for an empty field.
+
+    Raises:
+        gr.Error: it is no upload, or has been deleted. Gradio checks that only of payloads that are marked as files,
+            and a client need not mark its own.
+    """
+    if payload is None:
+        return None
+    if not Path(path := _uploaded(payload)).is_file():
+        raise _refusal(_(GONE))
+    return path
+
+
+def upload_paths(payload: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None) -> list[str]:
+    """The paths of all uploads of a `files_input`; raises as `upload_path` does."""
+    entries = [payload] if isinstance(payload, Mapping) else payload or []
+    return [path for path in map(upload_path, entries) if path]
+
+
+def kept_or_gone(payload: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None) -> tuple[list[str], list[str]]:
+    """The paths of the uploads that are kept, and of those that have been deleted; raises gr.Error of what is none."""
+    entries = [payload] if isinstance(payload, Mapping) else payload or []
+    paths = [_uploaded(entry) for entry in entries if entry]
+    gone = [path for path in paths if not Path(path).is_file()]
+    return [path for path in paths if path not in gone], gone
+
+
+def named(path: str) -> str:
+    """What is known of a picture before it is read, "" if it is none. Its name never leaves the browser."""
+    with suppress(ImageError), open(path, "rb") as file:
+        return f"{sniff(file.read(4096))}, {number(max(1, round(Path(path).stat().st_size / 1000)))} kB"
+    return ""
+
+
+def shown_copy(loaded: LoadedImage) -> str | None:
+    """The path of a small PNG of a picture whose format browsers do not show; None of another."""
+    return save_png(Image.fromarray(shrink(loaded.pixels)), "decoded") if loaded.format in UNSHOWN else None
+
+
+def save_png(image: Image.Image, name: str, *, few: str = "") -> str:
+    """Writes a picture where Gradio serves it, with the fastest compression; returns its path.
+
+    few: as in `new_folder`.
+    """
+    path = new_folder(few) / f"{name}.png"
+    image.save(path, compress_level=1)
+    return str(path)
+
+
+def _uploaded(payload: Mapping[str, Any]) -> str:
+    path = payload.get("path")
+    if not isinstance(path, str) or not is_upload(path):
+        raise _refusal(NOT_UPLOADED)
+    return path
+
+
+def _refusal(sentence: str) -> gr.Error:
+    return gr.Error(sentence, title=_(UNREADABLE), print_exception=False)
+
+
+log = logging.getLogger(__name__)
+
+
+def explain(error: Exception) -> tuple[str, str]:
+    """A title and a sentence for the user.
+
+    What is not the user's doing is logged without its message, which may hold a file's name.
+    """
+    # here, because they bring PyTorch, which the page need not wait for
+    from causalclip.clip.runtime import UnknownRuntime
+    from causalclip.clip.weights import WeightsMissing
+
+    if isinstance(error, ImageTooLarge):
+        return _(TOO_LARGE), str(error)
+    if isinstance(error, ImageError):
+        return _(UNREADABLE), str(error)
+    if isinstance(error, UnknownRuntime | BadProfile):
+        return _("The app is not set up correctly"), str(error)
+    if isinstance(error, WeightsMissing):
+        return _("The model's weights are missing"), str(error)
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    log.error("A picture was not judged: %s\n%s", type(error).__name__, frames)
+    said = _("The picture could not be judged, and that is not its fault. Please try again.")
+    return _("Something went wrong here"), said

@@ -1,0 +1,184 @@
+"""What a call may hold: read once, by the schema of the function that will run, and written anew for Gradio.
+
+Gradio takes a file out of any field and at any depth, copies it or fetches it, and its refusals repeat what was sent.
+So each field has a type here, by its component: text, a number, a choice, an upload of one's own. What is of no such
+type is refused, and Gradio gets nothing but what was read here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, NotRequired
+from urllib.parse import unquote
+
+import gradio as gr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    with_config,
+)
+from typing_extensions import TypedDict
+
+from ui.server.middleware import Refused
+from ui.server.storage import is_upload
+
+NOT_FETCHED = "Addresses are not fetched. Upload the file itself."
+MOST = 1000  # entries of a field that takes several
+NOT_JSON = (
+    "This is no call: send JSON with the values in a list, data. A session's name has 1 to 100 characters, and a "
+    "function without a name is asked by a session."
+)
+NO_FUNCTION = "There is no such function. /gradio_api/info lists them."
+NOT_UPLOADED = (
+    "Send the picture as an uploaded file, not as a path or an address: gradio_client.handle_file('picture.jpg') does "
+    'that. Over HTTP, post the file to /gradio_api/upload first and send {"path": ...} with what that answers.'
+)
+_OWN = re.compile(r"https?://[^/?#]+/(?:[^?#]*/)?gradio_api/file=(/[^?#]*)")
+_STRICT = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+def upload_in(path: Any) -> str:
+    """The path of an upload, which may be spelt as its address here: so it is named over MCP. Raises Refused."""
+    own = _OWN.fullmatch(path) if isinstance(path, str) else None
+    place = unquote(own[1]) if own else path
+    if not isinstance(place, str) or not is_upload(place):
+        raise Refused(422, NOT_FETCHED if isinstance(place, str) and "://" in place else NOT_UPLOADED)
+    return os.path.abspath(place)
+
+
+@with_config(_STRICT)
+class _File(TypedDict):
+    """An upload in Gradio's form."""
+
+    path: Annotated[str, BeforeValidator(upload_in)]
+    orig_name: NotRequired[Annotated[str, Field(max_length=255)] | None]
+    size: NotRequired[int | None]
+    mime_type: NotRequired[Annotated[str, Field(max_length=255)] | None]
+
+
+Number = Annotated[int, Field(ge=-(2**53), le=2**53)] | Annotated[float, Field(ge=-(2**53), le=2**53)]
+Plain = str | bool | Number | None
+Choice = Plain | Annotated[list[Plain], Field(max_length=MOST)]
+Nothing = Annotated[Any, AfterValidator(lambda _: None)]  # what the server keeps itself, whatever is sent for it
+Upload = Annotated[_File, AfterValidator(lambda file: {**file, "meta": {"_type": "gradio.FileData"}})]
+Uploads = Annotated[list[Upload], Field(max_length=MOST), BeforeValidator(lambda x: [x] if isinstance(x, dict) else x)]
+FIELDS: tuple[tuple[tuple[type, ...], Any, str], ...] = (
+    ((gr.State,), Nothing, "nothing"),
+    ((gr.Image, gr.DownloadButton), Upload | None, NOT_UPLOADED),
+    ((gr.File,), Uploads | None, NOT_UPLOADED),
+    ((gr.Textbox, gr.HTML), str | None, "takes a text"),
+    ((gr.Number, gr.Slider), Number | None, "takes a number"),
+    ((gr.Checkbox,), bool | None, "takes true or false"),
+    ((gr.Dropdown,), Choice, "takes a choice, or a list of them"),
+    ((gr.Radio,), Choice, "takes a choice"),
+)
+Name = Annotated[str, Field(min_length=1, max_length=100)]  # Gradio's own have 11; an empty one stops its queue
+
+
+class Call(BaseModel):
+    """A call as it is sent and then, once its values are read, as it may go on. What is not named here is dropped."""
+
+    model_config = _STRICT
+    data: list[Any]
+    session_hash: Name | None = None
+    fn_index: int | None = None
+    trigger_id: int | None = None
+    event_data: Any = None
+
+
+class Schema:
+    """Every function of a page, with what its fields take."""
+
+    def __init__(self, page: gr.Blocks) -> None:
+        self.page = page
+        self._fields = {
+            key: [_Field(block, checked=function.preprocess) for block in function.inputs]
+            for key, function in page.fns.items()
+        }
+
+    def read(self, body: bytes, name: str | None) -> Call:
+        """Reads a call of a function by its `name` alone where there is one, else by the number in the body.
+
+        Raises:
+            Refused: it is malformed, or a value is not what its field takes.
+        """
+        try:
+            call = Call.model_validate_json(body)
+        except ValidationError:
+            raise Refused(422, NOT_JSON) from None
+        function = self._function(name, call.fn_index)
+        if not name and call.session_hash is None:  # else all who leave it out would have one page together
+            raise Refused(422, NOT_JSON)
+        call.data, call.fn_index = self._values(function._id, call), function._id
+        call.trigger_id = call.trigger_id if call.trigger_id in {block for block, _ in function.targets} else None
+        call.event_data = _clicked(call.event_data)
+        return call
+
+    def _function(self, name: str | None, number: int | None) -> Any:
+        for key, function in self.page.fns.items():
+            if function.fn and ((function.api_name == name) if name else (key == number)):  # others run in the browser
+                return function
+        raise Refused(422, NO_FUNCTION)
+
+    def _values(self, number: int, call: Call) -> list[Any]:
+        """The value of each field; those that the API leaves out are empty."""
+        page = self.page.state_holder.session_data.get(call.session_hash or "")
+        own = page.blocks_config.blocks if page else {}
+        fields = self._fields[number]
+        asked = fields if len(call.data) == len(fields) else [field for field in fields if not field.block.skip_api]
+        if len(call.data) != len(asked):
+            raise Refused(422, f"This function takes {len(asked)} values, not {len(call.data)}.")
+        given = iter(call.data)
+        return [field.read(next(given), own) if field in asked else None for field in fields]
+
+
+class _Field:
+    """What one input of a function takes.
+
+    checked: Gradio compares a choice with the component's own, and repeats one that is none of them.
+    """
+
+    def __init__(self, block: Any, *, checked: bool) -> None:
+        self.block, self.label = block, block.label or "A field of this function"
+        self.checked = checked and isinstance(block, (gr.Dropdown, gr.Radio))
+        known = [(kind, words) for components, kind, words in FIELDS if isinstance(block, components)]
+        if not known:
+            raise TypeError(f"Say in {__name__}.FIELDS what a {type(block).__name__} takes: it is an input here.")
+        [(kind, words), *_] = known
+        if limit := getattr(block, "max_length", None):
+            kind = Annotated[str, Field(max_length=limit)] | None
+            words = f"takes a text of at most {limit} characters"
+        self._words = words if words is NOT_UPLOADED else f"{self.label} {words}."
+        self._type = TypeAdapter(kind, config=_STRICT)
+
+    def read(self, value: Any, known: Mapping[int, Any]) -> Any:
+        """The value that goes on. known: components of the sender's page, by number, where it has changed any."""
+        try:
+            read = self._type.validate_python(value)
+        except ValidationError:
+            raise Refused(422, self._words) from None
+        block = known.get(self.block._id, self.block)
+        if self.checked and not _chosen(block, read):
+            raise Refused(422, f"{self.label} takes one of its own choices.")
+        # Of what lies outside Gradio logs an error; None it compares as well.
+        if isinstance(block, gr.Slider) and (read is None or not block.minimum <= read <= block.maximum):
+            raise Refused(422, f"{self.label} takes a number from {block.minimum:g} to {block.maximum:g}.")
+        return read
+
+
+def _chosen(block: Any, read: Any) -> bool:
+    choices = [value for _, value in block.choices]
+    return read is None or all(value in choices for value in (read if isinstance(read, list) else [read]))
+
+
+def _clicked(event: Any) -> dict[str, int]:
+    """Of what an event says, the number of what was clicked on; -1 where it does not say."""
+    index = event.get("index") if isinstance(event, dict) else None
+    return {"index": index if type(index) is int and index < 2**53 else -1}

@@ -1,0 +1,135 @@
+"""Uploads on their way in: at most so many and so much, from one client and from all; nothing of a broken one stays."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from gradio_client.utils import strip_invalid_filename_characters
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from causalclip.languages import N_, _, number
+from causalclip.pictures.formats import MAX_BYTES, too_many_bytes
+from ui.server.middleware import UPLOAD, Refused, client_of
+from ui.server.storage import LOOSE, STORE, Sum, owner_of, uploads
+
+FILES = 50  # of a request
+A_REQUEST = 200 * 2**20  # bytes
+A_CLIENT = 2_000, 500 * 2**20  # files and bytes of an address that no open page has
+AN_ADDRESS = 4_000, 2 * 2**30  # and all of an address: a newsroom may have one together
+ALL = 20_000, 4 * 2**30
+RESERVE, LITTLE = (4_000, 2**30), 100 * 2**20  # what of ALL is for addresses that have little, and how little
+LONGEST_TEXT = 4096  # bytes of a field that is no file
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # of a form that cannot be read its sender is told
+NO_FILE = "A file is expected in files, not a text."
+NO_FORM = "Send a form: multipart/form-data, with the files in the field files."
+TOO_MUCH = N_("At most {files} files and {mb} MB can be sent at once.")
+YOURS = N_("{mb} MB of your pictures are kept already. Close the page, or wait, then send more.")
+MANY = N_("At most {files} of your pictures are kept at once. Close the page, or wait, then send more.")
+FULL = N_("This server keeps as many pictures as it can. Please try again in a few minutes.")
+
+
+class _Parser(MultiPartParser):
+    """Starlette's, which keeps nothing in memory. Its files have no name, and are gone once they are closed."""
+
+    spool_max_size = 1
+
+
+async def upload(request: Request) -> Response:
+    """Stores the files of the field `files`, and answers with their paths; raises Refused."""
+    owner, length = owner_of(client_of(request.scope)), request.headers.get("content-length", "")
+    with _room(owner) as take:
+        take(int(length) if length.isdecimal() and len(length) < 16 else 0, FILES)
+        limits = {"max_files": FILES, "max_fields": FILES, "max_part_size": LONGEST_TEXT}
+        try:
+            form = await _Parser(request.headers, _counted(request, take), **limits).parse()
+        except (MultiPartException, KeyError, ValueError) as error:  # without a length, or a boundary
+            raise Refused(400, error.message if isinstance(error, MultiPartException) else NO_FORM) from None
+        brief = any(name in request.headers for name in ("origin", "sec-fetch-site"))  # a browser asks at once
+        try:
+            return JSONResponse(await run_in_threadpool(_keep_all, form.getlist("files"), owner, brief))
+        finally:
+            await form.close()
+
+
+def _keep_all(files: list[UploadFile | str], owner: str, brief: bool) -> list[str]:
+    sent = [(file, file.size or 0) for file in files if isinstance(file, UploadFile)]
+    if len(sent) < len(files):
+        raise Refused(400, NO_FILE)
+    if any(size > MAX_BYTES for _, size in sent):
+        raise Refused(413, str(too_many_bytes()))
+    return [keep(file.file, file.filename or "", size=size, owner=owner, brief=brief) for file, size in sent]
+
+
+def keep(file: BinaryIO, name: str, *, size: int, owner: str, brief: bool) -> str:
+    """Stores a file of so many bytes in a new folder of an owner's, under that name or a similar one; returns its path.
+
+    brief: as in Store.add.
+    """
+    folder = uploads() / STORE.add(owner, size, brief=brief)
+    folder.mkdir(parents=True)
+    path = folder / (strip_invalid_filename_characters(Path(name).name).strip(".") or "picture")
+    with path.open("wb") as copy:
+        shutil.copyfileobj(file, copy)
+    return str(path)
+
+
+def check_room(owner: str, files: int, size: int) -> None:
+    """Raises Refused where there is no room for so much more of a client's."""
+    little = STORE.sum(owner).size + size <= LITTLE
+    rest = ALL if little else (ALL[0] - RESERVE[0], ALL[1] - RESERVE[1])
+    for account, most in ((owner + LOOSE, A_CLIENT), (owner, AN_ADDRESS), ("", rest)):
+        kept = STORE.sum(account)
+        if kept.files + files > most[0]:
+            raise Refused(413, _(MANY if account else FULL, files=number(most[0])))
+        if kept.size + size > most[1]:
+            raise Refused(413, _(YOURS if account else FULL, mb=most[1] >> 20))
+
+
+@contextmanager
+def _room(owner: str) -> Iterator[Callable[[int, int], None]]:
+    """What a request may fill: take(size, files) has it reserved, as soon as it is known, up to so much of each in all.
+
+    take raises Refused where there is no room beside what is there at that moment. In the end it is given back: what
+    has been stored is counted for itself.
+    """
+    taken, accounts = Sum(), ("", owner, owner + LOOSE)
+
+    def take(size: int, files: int) -> None:
+        if size > A_REQUEST:
+            raise Refused(413, _(TOO_MUCH, files=FILES, mb=A_REQUEST >> 20))
+        more = max(0, files - taken.files), max(0, size - taken.size)
+        check_room(owner, *more)
+        taken.add(*more)
+        STORE.count(*more, *accounts)
+
+    try:
+        yield take
+    finally:
+        STORE.count(-taken.files, -taken.size, *accounts)
+
+
+async def _counted(request: Request, take: Callable[[int, int], None]) -> AsyncGenerator[bytes, None]:
+    """The request's body, for which room is taken as it comes."""
+    come = 0
+    async for piece in request.stream():
+        come += len(piece)
+        take(come, FILES)
+        yield piece
+
+
+async def _progress(request: Request) -> Response:
+    """Of an upload: none. A proxy collects it first, and Gradio would remember for good who has asked."""
+    return Response('data: {"msg": "done"}\n\n', media_type="text/event-stream")
+
+
+ROUTES = [Route(UPLOAD, upload, methods=["POST"]), Route("/gradio_api/upload_progress", _progress)]
