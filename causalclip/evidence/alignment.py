@@ -1,4 +1,4 @@
-"""One copy laid over the other, on one grid, at the coarser one's resolution."""
+"""One copy laid over the other, on one grid, at the coarser one's resolution; of a page, the picture inside it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ import cv2
 import numpy as np
 
 from causalclip.evidence.keypoints import Placement
-from causalclip.pictures.inside import find_pictures
+from causalclip.pictures.inside import Box, find_pictures
 
 WORK = 800  # px on the long side of what is compared
+INSIDE = 2  # pictures inside one that are tried, the largest first
 REFINE = 480  # px on the long side where the placement is refined
+
+Sections = tuple[Box | None, Box | None]  # of either picture; None: the whole of it
+Sizes = tuple[tuple[int, int], tuple[int, int]]  # width and height of either picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +107,9 @@ def _refined(base: np.ndarray, fine: np.ndarray, to_grid: np.ndarray) -> np.ndar
     return found / found[2, 2]
 
 
-Box = tuple[int, int, int, int]  # left, top, right, bottom
-Sections = tuple[Box | None, Box | None]  # of either picture; None: the whole of it
-Sizes = tuple[tuple[int, int], tuple[int, int]]
-MOST = 2  # pictures inside one that are tried, the largest first
-
-
 def sections(a: np.ndarray, b: np.ndarray) -> Iterator[Sections]:
     """Which parts of two pictures are tried; none of two plain photographs."""
-    of_a, of_b = ([None, *(found.box for found in find_pictures(p)[:MOST])] for p in (a, b))
+    of_a, of_b = ([None, *(found.box for found in find_pictures(p)[:INSIDE])] for p in (a, b))
     yield from (pair for pair in product(of_a, of_b) if any(pair))
 
 
@@ -132,9 +130,5 @@ def regions(boxes: Sections, sizes: Sizes, *, mirrored: bool) -> tuple[Box, Box]
 
 def in_whole(aligned: Alignment, compared: tuple[Box, Box]) -> Alignment:
     """Parts that were laid over each other, with the grid's places in the whole pictures."""
-    to_a, to_b = (_shift(box) @ to for box, to in zip(compared, (aligned.to_a, aligned.to_b), strict=True))
-    return replace(aligned, to_a=to_a, to_b=to_b)
-
-
-def _shift(box: Box) -> np.ndarray:
-    return np.array([[1, 0, box[0]], [0, 1, box[1]], [0, 0, 1]], np.float64)
+    first, second = (np.array([[1, 0, box[0]], [0, 1, box[1]], [0, 0, 1]], np.float64) for box in compared)
+    return replace(aligned, to_a=first @ aligned.to_a, to_b=second @ aligned.to_b)

@@ -1,7 +1,12 @@
-"""How much every block of two aligned copies differs, against what compression alone leaves there.
+"""How much every block of two aligned copies differs, against what compression alone leaves there, and which changed.
 
 A block's difference is judged against what the same pair differs by in other blocks of like texture (most of an edited
 picture is not edited), and never against less than its own copy differs by after one more compression.
+
+Before that, the tones and the sharpness of one copy are laid on the other's: what a filter, a site or a screen changes
+everywhere. Colours by a polynomial of second degree (gamma, exposure, white balance, saturation), fitted by iteratively
+reweighted least squares with Cauchy's weights, so that what differs anyway has little say; then what it leaves, a curve
+a channel, by medians; then a vignette.
 """
 
 from __future__ import annotations
@@ -22,6 +27,28 @@ SHIFT = 2  # px: a block is compared at the best of all shifts up to it, so that
 BINS = 8  # of texture
 CLIPPED, DARK, BRIGHT = 0.25, 4, 251  # of a block's pixels, that are at an end of a channel
 QUALITIES = 95, 90, 80, 70, 60, 50, 40, 30, 20  # JPEG's, tried for the recompressed self
+# Tones
+SAMPLE = 6000  # pixels that teach the colours
+ROUNDS = 8
+LOOSE = 4.0  # in 1/255: where Cauchy's weight is a half
+CURVE_BINS = 12  # of a channel's curve
+FEW = 40  # pixels of the sample that a bin needs
+BLURS = 0.0, 0.6, 0.9, 1.3, 1.8, 2.5  # px, tried on either copy
+# Changes
+# z that a change reaches somewhere, and everywhere. These numbers were set on copies of training pictures that nobody
+# changed, by owner; docs/tried.md says how.
+HIGH, LOW = 27.0, 6.0
+# z times the share of its structure that a change takes away: a part of a copy that nobody changed differs in tone or
+# sharpness and keeps its structure.
+LOST = 1.5
+# Less z is enough for a part that is so large a share of the picture: where compression alone differs, it does so in
+# specks.
+WIDE, WIDELY = 0.011, 14.0
+# Where a textured block shows something else altogether, however coarse both copies are: its structure's correlation is
+# below FOREIGN in so many blocks that touch.
+FOREIGN, TOGETHER = 0.65, 3
+SMALLEST = 0.001  # of the picture
+MOST = 24  # changes that are told one by one, the largest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +68,7 @@ class Blocks:
 
 
 @dataclass(frozen=True, slots=True)
-class _Measured:
+class _BlockMeasures:
     """[K, rows, columns]: what differs, K ways; larger is more."""
 
     found: np.ndarray
@@ -65,7 +92,7 @@ def measure(aligned: Alignment) -> Blocks:
     pairs = [same_sharpness(*pair, aligned.inside) for pair in both]
     found = [_differences(_planes(a), _planes(b), side) for a, b in pairs]
     self = _recompressed(aligned.a, float(np.median(found[0].found[0][seen])), seen, side)
-    ways = [_excesses(one, self, seen) for one in found]
+    ways = [_excess(one, self, seen) for one in found]
     z = np.where(_clipped(aligned, side), np.min(ways, 0), np.max(ways, 0))
     textured = seen & np.all([one.texture > 3 for one in found], 0)
     return Blocks(z, np.max([one.similarity for one in found], 0), textured, seen, side)
@@ -86,19 +113,13 @@ def _planes(pixels: Any) -> np.ndarray:
     return np.asarray(planes)
 
 
-def _excesses(pair: _Measured, self: _Measured, seen: np.ndarray) -> np.ndarray:
-    """The farthest of all that differs."""
-    z = np.max([_excess(f, s, pair.texture, seen) for f, s in zip(pair.found, self.found, strict=True)], 0)
-    return np.where(seen, z, 0)
-
-
 def _sampled(plane: np.ndarray, side: int) -> np.ndarray:
     """A plane's mean in every block."""
     mean = cv2.blur(plane, (side, side), anchor=(0, 0), borderType=cv2.BORDER_REFLECT)
     return mean[: plane.shape[0] - side + 1 : side // 2, : plane.shape[1] - side + 1 : side // 2]
 
 
-def _differences(a: np.ndarray, b: np.ndarray, side: int) -> _Measured:
+def _differences(a: np.ndarray, b: np.ndarray, side: int) -> _BlockMeasures:
     """Of two pictures' planes: luminance in detail, colour, and structure."""
     light_a, light_b = (cv2.GaussianBlur(planes[..., 0], (0, 0), 0.7) for planes in (a, b))
     mean_a, mean_b = (_sampled(light, side) for light in (light_a, light_b))
@@ -108,7 +129,7 @@ def _differences(a: np.ndarray, b: np.ndarray, side: int) -> _Measured:
     other = np.sqrt(np.maximum(_sampled(light_b**2, side) - mean_b**2, 0))
     both = _sampled(light_a * light_b, side) - mean_a * mean_b
     similarity = (both + 0.5) / (texture * other + 0.5)
-    return _Measured(np.stack([detail, tint]), similarity, np.maximum(texture, other))
+    return _BlockMeasures(np.stack([detail, tint]), similarity, np.maximum(texture, other))
 
 
 def _shifted(plane: np.ndarray) -> list[np.ndarray]:
@@ -116,7 +137,7 @@ def _shifted(plane: np.ndarray) -> list[np.ndarray]:
     return [np.roll(plane, (y, x), (0, 1)) for y in steps for x in steps if abs(x) + abs(y) <= SHIFT]
 
 
-def _recompressed(pixels: np.ndarray, target: float, seen: np.ndarray, side: int) -> _Measured:
+def _recompressed(pixels: np.ndarray, target: float, seen: np.ndarray, side: int) -> _BlockMeasures:
     """A copy against itself after JPEG at the quality that leaves what these two differ by, as far as that goes."""
     best, least, planes = None, np.inf, _planes(pixels)
     for quality in QUALITIES:
@@ -132,18 +153,19 @@ def _recompressed(pixels: np.ndarray, target: float, seen: np.ndarray, side: int
     return best
 
 
-def _excess(pair: np.ndarray, self: np.ndarray, texture: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """How far each block differs beyond others of like texture, and beyond its recompressed self, in deviations."""
-    edges = np.quantile(texture[seen], np.linspace(0, 1, BINS + 1)[1:-1])
-    bins = np.digitize(texture, edges)
-    z = np.zeros(pair.shape, np.float32)
-    for i in range(BINS):
-        mine = (bins == i) & seen
-        if mine.sum() < 4:
-            continue
-        (middle, width), (own, own_width) = _robust(pair[mine]), _robust(self[mine])
-        z[mine] = (pair[mine] - max(middle, own)) / max(width, own_width, 0.15)
-    return z
+def _excess(pair: _BlockMeasures, self: _BlockMeasures, seen: np.ndarray) -> np.ndarray:
+    """How far each block differs beyond others of like texture, and beyond its recompressed self, in deviations: in
+    what differs farthest."""
+    edges = np.quantile(pair.texture[seen], np.linspace(0, 1, BINS + 1)[1:-1])
+    bins = np.digitize(pair.texture, edges)
+    z = np.zeros(pair.found.shape, np.float32)
+    for excess, found, recompressed in zip(z, pair.found, self.found, strict=True):
+        for i in range(BINS):
+            mine = (bins == i) & seen
+            if mine.sum() >= 4:
+                (middle, width), (own, own_width) = _robust(found[mine]), _robust(recompressed[mine])
+                excess[mine] = (found[mine] - max(middle, own)) / max(width, own_width, 0.15)
+    return np.where(seen, z.max(0), 0)
 
 
 def _robust(values: np.ndarray) -> tuple[float, float]:
@@ -151,14 +173,6 @@ def _robust(values: np.ndarray) -> tuple[float, float]:
     low, middle = np.quantile(values, [0.16, 0.5])
     high = np.quantile(values, 0.75)
     return float(middle), float(max((high - middle) / 0.674, middle - low))
-
-
-SAMPLE = 6000  # pixels that teach the colours
-ROUNDS = 8
-LOOSE = 4.0  # in 1/255: where Cauchy's weight is a half
-CURVE_BINS = 12  # of a channel's curve
-FEW = 40  # pixels of the sample that a bin needs
-BLURS = 0.0, 0.6, 0.9, 1.3, 1.8, 2.5  # px, tried on either copy
 
 
 def like(of: np.ndarray, to: np.ndarray, inside: np.ndarray) -> np.ndarray:
@@ -247,22 +261,6 @@ def _blur(plane: np.ndarray, sigma: float) -> np.ndarray:
     return cv2.GaussianBlur(plane, (0, 0), sigma) if sigma else plane
 
 
-# z that a change reaches somewhere, and everywhere. These numbers were set on copies of training pictures that nobody
-# changed, by owner; docs/tried.md says how.
-HIGH, LOW = 27.0, 6.0
-# z times the share of its structure that a change takes away: a part of a copy that nobody changed differs in tone or
-# sharpness and keeps its structure.
-LOST = 1.5
-# Less z is enough for a part that is so large a share of the picture: where compression alone differs, it does so in
-# specks.
-WIDE, WIDELY = 0.011, 14.0
-# Where a textured block shows something else altogether, however coarse both copies are: its structure's correlation is
-# below FOREIGN in so many blocks that touch.
-FOREIGN, TOGETHER = 0.65, 3
-SMALLEST = 0.001  # of the picture
-MOST = 24  # changes that are told one by one, the largest first
-
-
 @dataclass(frozen=True, slots=True)
 class ChangedBlocks:
     """A changed part on the grid of blocks.
@@ -275,22 +273,22 @@ class ChangedBlocks:
     lost: float
 
 
-def find_changes(blocks: Blocks, *, high: float = HIGH, low: float = LOW, lost: float = LOST) -> list[ChangedBlocks]:
-    """The changed parts, strongest first: over `low` everywhere, and over `high` somewhere, wide, or of other shape."""
+def find_changes(blocks: Blocks) -> list[ChangedBlocks]:
+    """The changed parts, strongest first: over LOW everywhere, and over HIGH somewhere, wide, or of other shape."""
     smooth = smoothed(blocks)
     foreign = blocks.textured & (blocks.similarity < FOREIGN) & minimum_filter(blocks.inside, 3, mode="constant")
-    groups, count = label((smooth > low) | foreign, np.ones((3, 3)))
+    groups, count = label((smooth > LOW) | foreign, np.ones((3, 3)))
     cells = blocks.inside.sum()
-    parts = []
+    found = []
     for i in range(1, count + 1):
         mask = groups == i
         peak = float(smooth[mask].max())
         part = ChangedBlocks(mask, peak, peak * (1 - float(blocks.similarity[mask].mean())))
-        needed = min(high, WIDELY) if mask.sum() >= WIDE * cells else high
-        changed = part.strength > needed or part.lost > lost or foreign[mask].sum() >= TOGETHER
+        needed = WIDELY if mask.sum() >= WIDE * cells else HIGH
+        changed = part.strength > needed or part.lost > LOST or foreign[mask].sum() >= TOGETHER
         if changed and mask.sum() >= max(2, SMALLEST * cells):
-            parts.append(part)
-    return sorted(parts, key=lambda part: -part.strength)[:MOST]
+            found.append(part)
+    return sorted(found, key=lambda part: -part.strength)[:MOST]
 
 
 def smoothed(blocks: Blocks) -> np.ndarray:

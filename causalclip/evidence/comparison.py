@@ -1,4 +1,9 @@
-"""Are two pictures copies of one, and if so, what did somebody change? The one question of this room."""
+"""Are two pictures copies of one, and if so, what did somebody change?
+
+What they are to each other, and how sure that is, are two logistic curves over what was found. The coefficients are set
+by hand, by what a few dozen copies of training pictures showed; a confidence is therefore a grade, not a measured
+frequency.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +33,27 @@ from causalclip.evidence.blocks import Blocks, ChangedBlocks, find_changes, hull
 from causalclip.evidence.keypoints import Epipolar, KeypointIndex, Placement, epipolar, place, search_zoom
 from causalclip.languages import N_, _, decimal, ngettext, number
 
+Answer = Literal["same picture", "same scene, another moment", "no match"]
+SIMILAR = 0.6  # of a block's structure: above it, both copies show the same there
+LEAST, MOST = 0.5, 0.95  # confidences that are said: more was not measured
+SURE: tuple[Answer, float] = "same picture", MOST
+WIDE = 0.25  # of the smaller picture, that points of one picture span: a camera that turned shares a corner alone
+# log2 of the points that agree, their share, the area they span (at most 1), the share of similar blocks, 1
+MATCH = (2.0, 4.0, 2.0, 4.0, -16.0)
+SAME = (0.5, 4.0, 2.0, 20.0, -19.0)
+# Points on one epipolar geometry, their share, and the area they span: pairs of different rooms of training had 8 at
+# most, of one room 34 at least; a logo or a caption that two pictures share spans little.
+SCENE_POINTS, SCENE_SHARE, SCENE_SPREAD = 20, 0.4, 0.05
 EQUAL = Placement(np.eye(3), mirrored=False, inliers=0, share=1.0, spread=1.0, method="SIFT")  # pixel by pixel
+ANSWERS: dict[Answer, str] = {
+    "same picture": N_("Same picture"),
+    "same scene, another moment": N_("Same scene, another moment"),
+    "no match": N_("No match"),
+}
+INSIDE = (
+    N_("The picture inside the first one is compared: from ({left}, {top}) to ({right}, {bottom})."),
+    N_("The picture inside the second one is compared: from ({left}, {top}) to ({right}, {bottom})."),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,19 +219,6 @@ def _overlaps(aligned: Alignment, compared: tuple[Box, Box], sizes: Sizes) -> tu
     return first, second
 
 
-Answer = Literal["same picture", "same scene, another moment", "no match"]
-SIMILAR = 0.6  # of a block's structure: above it, both copies show the same there
-LEAST, MOST = 0.5, 0.95  # confidences that are said: more was not measured
-SURE: tuple[Answer, float] = "same picture", MOST
-WIDE = 0.25  # of the smaller picture, that points of one picture span: a camera that turned shares a corner alone
-# log2 of the points that agree, their share, the area they span (at most 1), the share of similar blocks, 1
-MATCH = (2.0, 4.0, 2.0, 4.0, -16.0)
-SAME = (0.5, 4.0, 2.0, 20.0, -19.0)
-# Points on one epipolar geometry, their share, and the area they span: pairs of different rooms of training had 8 at
-# most, of one room 34 at least; a logo or a caption that two pictures share spans little.
-SCENE_POINTS, SCENE_SHARE, SCENE_SPREAD = 20, 0.4, 0.05
-
-
 def evidence(placement: Placement | None, blocks: Blocks | None) -> tuple[float, ...]:
     """The numbers that the curves are over."""
     if placement is None:
@@ -225,11 +237,9 @@ def judge(found: tuple[float, ...]) -> tuple[Answer, float]:
     match, same = _logistic(found, MATCH), _logistic(found, SAME) if found[2] >= WIDE else 0.0
     if match < 0.5:
         return "no match", _said(1 - match)
-    return (
-        ("same picture", _said(match * same))
-        if same >= 0.5
-        else ("same scene, another moment", _said(match * (1 - same)))
-    )
+    if same < 0.5:
+        return "same scene, another moment", _said(match * (1 - same))
+    return "same picture", _said(match * same)
 
 
 def scene(found: Epipolar) -> tuple[Answer, float] | None:
@@ -248,38 +258,24 @@ def _said(confidence: float) -> float:
     return min(MOST, max(LEAST, confidence))
 
 
-ANSWERS: dict[Answer, str] = {
-    "same picture": N_("Same picture"),
-    "same scene, another moment": N_("Same scene, another moment"),
-    "no match": N_("No match"),
-}
-NOT_TOLD = N_("A difference of size, crop, tone, sharpness or compression alone does not count as a change.")
-NO_MATCH = N_(
-    "Too few points of the two pictures agree. They show different things, or one was cropped or changed so far that "
-    "this comparison cannot lay it over the other."
-)
-SCENE = N_(
-    "Many points agree, but the pictures do not lie on each other: two photographs of one place or thing, or a copy "
-    "made anew from top to bottom. What differs is not drawn, because nearly everything does."
-)
-MIRRORED = N_("Left and right are swapped.")
-NOTHING = N_("No part differs by more than compression explains. Small or faint changes can be missed.")
-IDENTICAL = N_("Every pixel is the same in both.")
-INSIDE = (
-    N_("The picture inside the first one is compared: from ({left}, {top}) to ({right}, {bottom})."),
-    N_("The picture inside the second one is compared: from ({left}, {top}) to ({right}, {bottom})."),
-)
-
-
 def sentence(found: Comparison) -> str:
     """What the answer means, for a person."""
     if found.answer == "no match":
-        return _(NO_MATCH)
+        return _(
+            "Too few points of the two pictures agree. They show different things, or one was cropped or changed so "
+            "far that this comparison cannot lay it over the other."
+        )
     if found.answer == "same scene, another moment":
-        return _(SCENE)
+        return _(
+            "Many points agree, but the pictures do not lie on each other: two photographs of one place or thing, or a "
+            "copy made anew from top to bottom. What differs is not drawn, because nearly everything does."
+        )
     if found.identical:
-        return _(IDENTICAL)
-    said = [*_inside(found), _changes(found), _(MIRRORED) if found.mirrored else "", _overlap(found), _(NOT_TOLD)]
+        return _("Every pixel is the same in both.")
+    boxes = [(said, box) for said, box in zip(INSIDE, found.inside, strict=True) if box]
+    said = [_(said, left=box[0], top=box[1], right=box[2], bottom=box[3]) for said, box in boxes]
+    said += [_changes(found), _("Left and right are swapped.") if found.mirrored else "", _overlap(found)]
+    said += [_("A difference of size, crop, tone, sharpness or compression alone does not count as a change.")]
     return " ".join(filter(None, said))
 
 
@@ -289,7 +285,9 @@ def headline(found: Comparison) -> str:
     if found.identical:
         return _("{answer}, pixel for pixel", answer=answer)
     if found.answer == "same picture":
-        answer = _("{answer}, {count}", answer=answer, count=_count(found))
+        n = len(found.changes)
+        count = ngettext("one part differs", "{n} parts differ", n) if n else _("nothing differs")
+        answer = _("{answer}, {count}", answer=answer, count=count)
     return _("{answer} (confidence {percent}%)", answer=answer, percent=_percent(found.confidence))
 
 
@@ -309,20 +307,9 @@ def row(place: int, change: Change) -> str:
     )
 
 
-def _inside(found: Comparison) -> list[str]:
-    names = "left", "top", "right", "bottom"
-    pairs = zip(INSIDE, found.inside, strict=True)
-    return [_(said, **dict(zip(names, box, strict=True))) for said, box in pairs if box]
-
-
-def _count(found: Comparison) -> str:
-    n = len(found.changes)
-    return _("nothing differs") if n == 0 else ngettext("one part differs", "{n} parts differ", n)
-
-
 def _changes(found: Comparison) -> str:
     if not found.changes:
-        return _(NOTHING)
+        return _("No part differs by more than compression explains. Small or faint changes can be missed.")
     return ngettext(
         "One part differs, {percent}% of what both show. That says what was changed between the two, not which of them "
         "came first.",

@@ -2,11 +2,14 @@
 
 SIFT with Hellinger's kernel (Arandjelovic and Zisserman, CVPR 2012, "RootSIFT") first, ORB where it finds too little;
 MAGSAC++ (Barath et al., CVPR 2020, through OpenCV) for the homography; each on the picture and on its mirror image.
+
+Two photographs of one place from two points do not lie over each other by a homography, but every point of one lies on
+a line of the other (epipolar geometry; Hartley and Zisserman, Multiple View Geometry, chapter 9).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import cv2
@@ -22,6 +25,10 @@ LEAST = 12  # matches below which no homography is tried
 ENOUGH = 40  # matches that agree, with which nothing else is tried
 # Of the points of the picture that has fewer: below it the mirror image is tried, too, as a room is nearly its own.
 CLEAR = 1 / 3
+# Of two points of view: more and fainter points than for a copy, as few of a place are seen from both sides.
+EPIPOLAR_POINTS, EPIPOLAR_CONTRAST = 4000, 0.01
+EPIPOLAR_NEAR = 1.5  # px at SIDE, from a point to its line
+EPIPOLAR_LEAST = 8  # matches below which no geometry is tried
 
 Method = Literal["SIFT", "ORB"]
 
@@ -89,7 +96,7 @@ def place(a: KeypointIndex, b: KeypointIndex) -> Placement | None:
 def _in_full(best: Placement, zoom_a: float, zoom_b: float) -> Placement:
     """The placement between the pictures at their own sizes."""
     full = np.diag([1 / zoom_a, 1 / zoom_a, 1]) @ best.homography @ np.diag([zoom_b, zoom_b, 1])
-    return Placement(full / full[2, 2], best.mirrored, best.inliers, best.share, best.spread, best.method)
+    return replace(best, homography=full / full[2, 2])
 
 
 def search_image(pixels: np.ndarray, *, smallest: int = SMALLEST) -> tuple[np.ndarray, float]:
@@ -110,14 +117,15 @@ def search_zoom(shape: tuple[int, ...], *, smallest: int = SMALLEST) -> float:
 
 def find(grey: np.ndarray, method: Method, *, points: int = POINTS, contrast: float = CONTRAST) -> Keypoints:
     """The most distinct points of a picture; contrast: what a SIFT point must have at least."""
+    none = Keypoints(np.zeros((0, 2), np.float32), np.zeros((0, 1), np.float32))
     if min(grey.shape) < NARROWEST:  # SIFT's own octaves get down to nothing there
-        return Keypoints(np.zeros((0, 2), np.float32), np.zeros((0, 1), np.float32))
+        return none
     finder: Any = (
         cv2.SIFT.create(nfeatures=points, contrastThreshold=contrast) if method == "SIFT" else cv2.ORB.create(points)
     )
     found, described = finder.detectAndCompute(grey, None)
     if described is None:
-        return Keypoints(np.zeros((0, 2), np.float32), np.zeros((0, 1), np.float32))
+        return none
     if method == "SIFT":
         described = np.sqrt(described / np.maximum(described.sum(1, keepdims=True), 1e-6))
     return Keypoints(np.array([p.pt for p in found], np.float32), described)
@@ -148,14 +156,6 @@ def matches(a: np.ndarray, b: np.ndarray, norm: int) -> np.ndarray:
 
 def _clear(matcher: Any, of: np.ndarray, to: np.ndarray) -> list[Any]:
     return [best for best, second in matcher.knnMatch(of, to, k=2) if best.distance < RATIO * second.distance]
-
-
-EPIPOLAR_POINTS, EPIPOLAR_CONTRAST = (
-    4000,
-    0.01,
-)  # more and fainter points than for a copy: few of a place are seen from both sides
-EPIPOLAR_NEAR = 1.5  # px at SIDE, from a point to its line
-EPIPOLAR_LEAST = 8  # matches below which no geometry is tried
 
 
 @dataclass(frozen=True, slots=True)

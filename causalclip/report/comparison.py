@@ -6,7 +6,6 @@ import base64
 import io
 import json
 from datetime import UTC, datetime
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +13,7 @@ import typer
 from PIL import Image
 
 from causalclip.cli_helpers import DONE, REFUSED, STOPPED, Lang, check_language
-from causalclip.languages import N_, _, current, is_rtl, moment, speaking
+from causalclip.languages import N_, _, current, moment, speaking
 from causalclip.languages.locale import ENGLISH
 from causalclip.pictures.formats import ACCEPTED, ImageError
 from causalclip.pictures.plaintext import spelt
@@ -36,11 +35,6 @@ PLACES = (
     (N_("First picture"), N_("The first picture, its changed parts framed")),
     (N_("Second picture"), N_("The second picture, its changed parts framed")),
 )
-STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c1917}
-figure{display:inline-block;width:48%;min-width:18rem;margin:0 1% 1rem 0;vertical-align:top}img{max-width:100%}
-figcaption{font-size:.875rem;overflow-wrap:anywhere}table{border-collapse:collapse}td,th{padding:.2rem .6rem;
-border-bottom:1px solid #ccc;text-align:start}"""
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def content(found: Comparison, a: LoadedImage, b: LoadedImage) -> dict[str, Any]:
@@ -88,25 +82,16 @@ def draw_both(found: Comparison, a: LoadedImage, b: LoadedImage) -> tuple[Image.
 def as_html(found: Comparison, said: dict[str, Any], drawn: tuple[Image.Image, Image.Image]) -> str:
     """The report as one file: no scripts, nothing fetched."""
     from causalclip.evidence.comparison import headline, row  # brings OpenCV
+    from causalclip.report.templates import render_page
 
-    figures = "".join(
-        f"<figure><img src='{_address(picture)}' alt='{escape(_(framed))}'><figcaption>{_(name)}: "
-        f"<bdi>{file['width']} x {file['height']} px, {file['format']}, SHA-256 {file['sha256']}</bdi>"
-        "</figcaption></figure>"
-        for (name, framed), picture, file in zip(PLACES, drawn, said["pictures"], strict=True)
-    )
-    rows = "".join(f"<li>{escape(row(number, change))}</li>" for number, change in enumerate(found.changes, 1))
-    changes = f"<h2>{_('What differs')}</h2><ul style='list-style:none;padding:0'>{rows}</ul>" if rows else ""
-    done = "".join(f"<p>{escape(note)}</p>" for note in said["notes"])
-    limits = "".join(f"<li>{escape(_(limit), quote=False)}</li>" for limit in LIMITS)
-    direction = "rtl" if is_rtl() else "ltr"
-    compared = _("Compared {when} (UTC), by CausalCLIP.", when=moment(datetime.fromisoformat(said["compared"])))
-    return (
-        f"<!doctype html><html lang='{current()}' dir='{direction}'><head><meta charset='utf-8'>"
-        f"<title>{_('Comparison of two pictures')}</title>"
-        f"<meta http-equiv='Content-Security-Policy' content=\"{POLICY}\"><style>{STYLE}</style></head><body>"
-        f"<h1>{escape(headline(found))}</h1><p>{escape(found.sentence)}</p>{done}{figures}{changes}"
-        f"<h2>{_('What this cannot tell')}</h2><ul>{limits}</ul><p>{compared}</p></body></html>"
+    return render_page(
+        "comparison.html",
+        found=found,
+        said=said,
+        headline=headline(found),
+        figures=list(zip(PLACES, map(_address, drawn), said["pictures"], strict=True)),
+        rows=[row(number, change) for number, change in enumerate(found.changes, 1)],
+        time=moment(datetime.fromisoformat(said["compared"])),
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from causalclip.batch import CHECKING, UNCHECKED, Row, RowUpdate, as_csv, report_stem, zip_reports
 from causalclip.evidence.words import NO_ANSWER
 from causalclip.languages import N_, _
-from causalclip.report import card, panels
+from causalclip.report import card
 from ui.batch.table import counts, rank
 
 if TYPE_CHECKING:
@@ -134,9 +134,9 @@ def full_result(x: Examination, *, causal: str) -> str:
         f"<button type='button' class='cc-do cc-close'>{_('Close')}</button>"
         + card.verdict(x)
         + ("" if x.band == NO_ANSWER else figure)  # only a verdict has a map
-        + panels.region_panel(x.pixels, x.parts)
-        + panels.provenance_panel(x.provenance)
-        + (panels.stability_panel(x.stability) if x.stability else "")
+        + card.region_panel(x.pixels, x.parts)
+        + card.provenance_panel(x.provenance)
+        + (card.stability_panel(x.stability) if x.stability else "")
         + "</section>"
     )
 

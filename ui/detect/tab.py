@@ -21,7 +21,7 @@ from causalclip.maps.overlay import Drawing, draw_map, prepare
 from causalclip.maps.words import TITLE
 from causalclip.pictures.loading import ImageError, load_image, read_file
 from causalclip.provenance.reading import Provenance
-from causalclip.report import card, panels
+from causalclip.report import card
 from causalclip.report.document import Label, read_label, save_reports, write_label
 from ui.detect import words
 from ui.detect.crop import add_crop
@@ -171,7 +171,7 @@ class DetectTab:
             parts = find_region(loaded, found.provenance, found.detection)
         yield {
             self.status: words.verdict(self.detector(), found, loaded, parts),
-            self.differs: panels.region_panel(loaded.pixels, parts),
+            self.differs: card.region_panel(loaded.pixels, parts),
         }
         return parts
 
@@ -186,13 +186,13 @@ class DetectTab:
                 except StopIteration as ended:
                     found: Stability = ended.value
                     return found
-            yield {self.checking: panels.stability_progress(*judged)}
+            yield {self.checking: card.stability_progress(*judged)}
 
     def _waits(self, turn: Turn, ticket: Any, judged: tuple[int, int]) -> Iterator[Updates]:
         """While it is not its turn: how many copies of how many are judged, and how many pictures go in before it."""
         for before in ticket.waits():
             turn.check()
-            yield {self.checking: panels.stability_progress(*judged, before=before)}
+            yield {self.checking: card.stability_progress(*judged, before=before)}
         turn.check()
 
     def _map(self, found: FirstLook) -> Updates:
@@ -216,7 +216,7 @@ class DetectTab:
             self.status: words.conclusion(x),
             self.checking: "",
             self.steps: words.steps_panel(x.steps, x.quote),
-            self.stability: panels.stability_panel(x.stability) if x.stability else "",
+            self.stability: card.stability_panel(x.stability) if x.stability else "",
             self.report_html: str(html),
             self.report_json: str(plain),
         }
@@ -225,7 +225,7 @@ class DetectTab:
         """No result: nothing of an older picture may stay beside a newer one."""
         empty = self.provenance, self.map_says, self.regions, self.facts, self.steps, self.checking, self.differs
         none = self.causal, self.non_causal, self.drawing, self.source, self.report_html, self.report_json
-        said = {self.status: status or _empty(), self.stability: panels.stability_waiting()}
+        said = {self.status: status or _empty(), self.stability: card.stability_waiting()}
         return said | dict.fromkeys(empty, "") | dict.fromkeys(none)
 
     def redraw(self, drawing: Drawing | None, opacity: float, frame: bool) -> tuple[Any, Any]:
@@ -260,7 +260,7 @@ def build_detect_tab(
             # assets/evidence.css shows it while there is a verdict: what is hidden and shown at once may stay hidden.
             with gr.Column(elem_id="results"):
                 built |= _maps()
-                built["stability"] = gr.HTML(panels.stability_waiting(), elem_id="stability")
+                built["stability"] = gr.HTML(card.stability_waiting(), elem_id="stability")
                 beneath = gr.Column(elem_id="judge-part")
                 built |= _report(part, built["picture"])
                 with gr.Row(elem_id="further"):

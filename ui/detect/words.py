@@ -22,7 +22,7 @@ from causalclip.maps.heatmap import lay, picture_map, placed, seen, unplaced
 from causalclip.maps.overlay import SCALE
 from causalclip.maps.words import TITLE, hatched, no_place
 from causalclip.paths import shipped_folder
-from causalclip.report import card, panels
+from causalclip.report import card
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection, Detector, SeenView
@@ -92,7 +92,7 @@ def conclusion(x: Examination) -> str:
 
 def claims(provenance: Provenance) -> str:
     """What the file says; one line to be opened where it says nothing of how it was made."""
-    panel = panels.provenance_panel(provenance)
+    panel = card.provenance_panel(provenance)
     if provenance.credentials.state != "none" or provenance.marks or provenance.all_source_types:
         return panel
     more = _("More of the file: compression, dates, names")

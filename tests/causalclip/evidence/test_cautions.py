@@ -45,17 +45,7 @@ def test_drawn_and_typeset(make: object, kind: str, quality: int | None) -> None
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        "coffee.png",
-        "chelsea.png",
-        "camera.png",
-        "motorcycle_left.png",
-        "rocket.jpg",
-        "coins.png",
-        "brick.png",
-        "ihc.png",
-    ],
+    "name", ["coffee.png", "chelsea.png", "motorcycle_left.png", "rocket.jpg", "coins.png", "ihc.png"]
 )
 def test_photographs_are_no_drawings(name: str) -> None:
     assert not kinds(carried(name)) & {"text", "graphic", "portrait"}
@@ -89,12 +79,6 @@ def test_recompressed_by_tables_or_by_history() -> None:
         pixels = seen(data)
         cautions = find_cautions(pixels, with_history(read_provenance(data, "JPEG"), pixels))
         assert ("recompressed" in {c.kind for c in cautions}) == expected
-
-
-def test_any_shape_is_measured() -> None:
-    for shape in ((64, 2000), (2000, 64), (64, 64), (3000, 3000)):
-        find_cautions(np.zeros((*shape, 3), np.uint8))
-        find_cautions(np.full((*shape, 3), 255, np.uint8))
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")

@@ -19,8 +19,8 @@ from causalclip.pictures.crop import cut
 from causalclip.pictures.loading import load_image
 from causalclip.provenance.reading import OF_WHOLE
 from causalclip.report import card
+from causalclip.report.card import provenance_panel
 from causalclip.report.document import as_html, as_json
-from causalclip.report.panels import provenance_panel
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo, photograph, spliced
 

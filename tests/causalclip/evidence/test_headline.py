@@ -70,13 +70,6 @@ def test_whose_word_is_the_headline(case: str) -> None:
     assert found.claimed.endswith(".")
 
 
-def test_what_could_not_be_validated_is_said_and_proves_nothing() -> None:
-    found = conclude_all(file(state="unvalidated"), "inconclusive")
-    assert found.proved == "Nothing: its Content Credentials could not be validated."
-    assert found.claimed == "Its Content Credentials could not be validated, so nothing proves what they say."
-    assert not found.silent
-
-
 @pytest.mark.parametrize("code", ["composite", "digitalArt", "humanEdits", "screenCapture", "print"])
 def test_how_a_picture_was_made_or_copied_is_said_but_is_no_headline(code: str) -> None:
     words = claim("XMP", code).words
@@ -96,12 +89,6 @@ def test_what_only_xmp_says_is_not_the_signers_word() -> None:
     assert found.proved.endswith("signed this file, without saying how the picture was made.")
     assert found.claimed == "Its metadata say that the picture was composed of several pictures."
     assert "anybody can write that" in replace(signed(), source_types=(claim("XMP", CAPTURED),)).summary()
-
-
-def test_how_a_part_was_made_is_not_said_of_the_picture() -> None:
-    found = signed(claim(EARLIER, "composite"))
-    assert found.silent
-    assert conclude_all(found, "inconclusive").proved.endswith("without saying how the picture was made.")
 
 
 @pytest.mark.parametrize("band", BANDS)

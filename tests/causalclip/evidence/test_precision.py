@@ -9,7 +9,6 @@ import pytest
 from typer.testing import CliRunner
 
 from causalclip import cli
-from causalclip.batch import NOT_EXAMINED, Row
 from causalclip.calibration import Calibration
 from causalclip.clip.weights import ASSETS
 from causalclip.evidence import precision
@@ -18,7 +17,6 @@ from causalclip.evidence.precision import EmpiricalPrecision, empirical_precisio
 from causalclip.evidence.words import NO_ANSWER
 from causalclip.report.card import verdict
 from causalclip.report.document import as_html, draw_maps
-from causalclip.report.overview import Overview
 from tests.makers.detectors import tiny_detector, tiny_profile
 from tests.makers.pictures import encode, photo
 from ui.frame import introduction
@@ -50,17 +48,12 @@ def test_an_answer_means_what_the_test_pictures_with_it_were(benchmark_of: Calla
     found = empirical_precision("likely generated", "1")
     assert found == EmpiricalPrecision(42, 40, 1 / 3)
     assert empirical_precision("inconclusive", "1") == EmpiricalPrecision(130, 50, 1 / 3)
+    assert empirical_precision(NO_ANSWER, "1") is None
     assert empirical_precision("likely not generated", "1") == EmpiricalPrecision(128, 10, 1 / 3)
     assert (
         "about 95 were generated (counted: 40 of 42; 95 % interval 84 to 99). Of all test pictures, 33 of 100 were;"
         in found.sentence
     )
-
-
-def test_that_there_is_no_answer_means_nothing(benchmark_of: Callable[..., None]) -> None:
-    benchmark_of(all=ALL | {"bands": SHARES | {NO_ANSWER: {"real": 0.01, "generated": 0.1}}})
-    assert empirical_precision("likely generated", "1") is not None
-    assert empirical_precision(NO_ANSWER, "1") is None
 
 
 def test_no_share_contradicts_the_word_beside_it() -> None:
@@ -138,13 +131,3 @@ def test_an_archives_threshold_makes_other_answers_than_those_that_were_counted(
     assert raised.as_dict()["error_rates"] is None
     assert "Its error rates are not measured." in raised.quote
     assert "test pictures" not in verdict(raised)
-
-
-def test_a_batchs_summary_tells_the_rates_of_the_detector_that_judged(benchmark_of: Callable[..., None]) -> None:
-    benchmark_of()
-    own, other = (
-        Row(1, "a.png", "Inconclusive", 0.5, "inconclusive", measured_as=revision) for revision in ("1", None)
-    )
-    assert "300 test pictures" in Overview((own, Row(2, "b.txt", NOT_EXAMINED)), {}, "").rates
-    for rows in ((other,), (own, other), ()):
-        assert Overview(rows, {}, "").rates == ""

@@ -8,15 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from causalclip.calibration import Calibration, sigmoid
-from causalclip.clip.tower import Tower, Trace
 from causalclip.detector import Verdict
 from causalclip.evidence import stability
 from causalclip.evidence.stability import MILD, STRONG, check_stability, checks
 from causalclip.pictures.delivery import DELIVERIES
-from causalclip.report.panels import stability_panel
+from causalclip.report.card import stability_panel
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import photo
 
@@ -117,20 +115,6 @@ def test_step_by_step_it_says_how_far_it_is_and_finds_the_same() -> None:
     assert list(watched()) == [(0, 8), (2, 8), (5, 8)]  # the picture as it is goes with the first
     logits = [row.logit for row in found[0].rows]
     assert logits == pytest.approx([row.logit for row in check_stability(detector, pixels).rows], abs=1e-5)
-
-
-def test_nine_copies_of_two_views_each_share_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    detector, pixels = tiny_detector(), photo(200, 150)
-    detection, passes = detector.predict(pixels), []
-    walk = Tower.forward
-
-    def watch(self: Tower, views: torch.Tensor, **options: Any) -> Trace:
-        passes.append(len(views))
-        return walk(self, views, **options)
-
-    monkeypatch.setattr(Tower, "forward", watch)
-    check_stability(detector, pixels, detection)
-    assert passes == [4, 4, 4, 4, 1]  # one of the 18 views is equal to another
 
 
 def test_of_a_large_picture_the_centre_is_used(monkeypatch: pytest.MonkeyPatch) -> None:

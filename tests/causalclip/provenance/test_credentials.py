@@ -11,7 +11,7 @@ import pytest
 from causalclip.evidence.headline import conclude_all, next_steps
 from causalclip.provenance.credentials import SENTENCES, read_credentials, trust_list
 from causalclip.provenance.reading import read_provenance
-from causalclip.report.panels import provenance_panel
+from causalclip.report.card import provenance_panel
 from tests.makers.keeping import until
 from tests.makers.pictures import chunk, encode, photo
 from tests.makers.signing import Authority, created, make_authority, sign

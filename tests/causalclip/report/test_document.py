@@ -5,7 +5,6 @@ import html
 import io
 import json
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from PIL import Image
 from causalclip.evidence.examination import SCHEMA, Examination, examine, read_claims
 from causalclip.pictures.formats import BrokenImage, ImageTooLarge, UnsupportedImage
 from causalclip.provenance.reading import read_provenance
+from causalclip.report.card import provenance_panel
 from causalclip.report.document import (
     MAX_REPORT,
     Label,
@@ -29,7 +29,6 @@ from causalclip.report.document import (
     save_reports,
     write_label,
 )
-from causalclip.report.panels import provenance_panel
 from tests.makers.detectors import tiny_detector
 from tests.makers.metadata_files import exif_block, jpeg_exif, jpeg_with, png_texts
 from tests.makers.pictures import encode, photo, segment
@@ -170,20 +169,6 @@ def test_the_same_picture_has_the_same_perceptual_hash_when_recompressed() -> No
     assert near <= 6
 
 
-def test_no_score_is_rounded_across_a_threshold(plain: Reports) -> None:
-    x = plain[0]
-    detection = replace(x.detection, probability=0.8012, low=0.3, high=0.8034, band="inconclusive")
-    rows = tuple(replace(row, probability=0.8012, band="inconclusive") for row in x.stability.rows)
-    stability = replace(x.stability, probability=0.8012, low=0.3, high=0.8034, rows=rows)
-    x = replace(x, detection=detection, stability=stability)
-    text = " ".join(Page(as_html(x, maps=draw_maps(x))).text.split())
-    assert "Score 0.801 on a scale" in text
-    assert "At or above 0.803 their answer" in text
-    # the verdict, as it is, the changes, the sentence to paste, and unrounded
-    assert text.count("0.801") == 1 + 1 + len(rows) + 1 + 1
-    assert f"The dotted line is the score {x.threshold:.2f}, which divides" in text
-
-
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("report")
@@ -238,9 +223,3 @@ def test_only_what_is_there_is_counted() -> None:
     assert "EOS R5" not in before_a_click(html)
     html = provenance_panel(read_provenance(jpeg_exif(exif_block({272: b"EOS R5", 305: b"NovelAI"})), "JPEG"))
     assert "(1 claim, 2 fields)" in html
-
-
-def test_a_file_without_metadata_has_nothing_to_open() -> None:
-    html = provenance_panel(read_provenance(encode(photo(), "PNG"), "PNG"))
-    assert "<details" not in html
-    assert "Last saved" not in html
