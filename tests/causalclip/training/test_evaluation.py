@@ -1,44 +1,141 @@
-"""The tables of one run: everything that the page's "How good is it?" draws must be in them, and no file's name."""
+"""Measures against independent implementations and counts by hand; tables of what is drawn, without any file's name."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from causalclip.pictures.loading import load_image
 from causalclip.training.data import Record, detection_fault, readable
-from causalclip.training.evaluation import Scores, open_pictures, score_split, tabulate
+from causalclip.training.evaluation import (
+    Scores,
+    balanced_accuracy,
+    bootstrap,
+    by_group,
+    calibration_error,
+    meaning,
+    open_pictures,
+    reliability,
+    roc_points,
+    score_split,
+    summarise,
+    tabulate,
+    true_positive_rate,
+)
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 
 
-def scores(count: int = 80) -> Scores:
+def scores(n: int = 600) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    labels = (rng.random(n) < 0.4).astype(int)
+    return labels, np.clip(rng.normal(0.35 + 0.3 * labels, 0.2), 0, 1)
+
+
+def test_rates_by_hand() -> None:
+    labels = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    p = np.array([0.1, 0.2, 0.3, 0.8, 0.15, 0.6, 0.7, 0.9])
+    assert true_positive_rate(labels, p, false_positive_rate=0.0) == pytest.approx(1 / 4)
+    assert true_positive_rate(labels, p, false_positive_rate=0.25) == pytest.approx(3 / 4)
+    report = summarise(labels, p, threshold=0.65)
+    assert report["real_accuracy"] == pytest.approx(3 / 4)
+    assert report["generated_accuracy"] == pytest.approx(2 / 4)
+    assert report["balanced_accuracy"] == pytest.approx(5 / 8)
+    assert report["balanced_accuracy_at_0.5"] == pytest.approx(3 / 4)
+    assert report["pictures"] == 8
+
+
+def test_balanced_accuracy_equals_scikit_learns_and_the_threshold_counts_as_generated() -> None:
+    labels, p = scores()
+    assert balanced_accuracy(labels, p, 0.55) == pytest.approx(balanced_accuracy_score(labels, p >= 0.55))
+    assert balanced_accuracy(np.array([0, 1]), np.array([0.4, 0.5]), 0.5) == 1
+
+
+def test_reliability_bins_are_those_of_the_calibration_error() -> None:
+    """The bins are counted here, the error is torchmetrics'."""
+    labels, p = scores()
+    rows = reliability(labels, p)
+    assert sum(row["pictures"] for row in rows) == len(labels)
+    assert sum(row["generated"] for row in rows) == labels.sum()
+    gaps = [r["pictures"] * abs(r["mean_probability"] - r["generated"] / r["pictures"]) for r in rows]
+    assert sum(gaps) / len(labels) == pytest.approx(calibration_error(labels, p), abs=1e-6)
+    assert calibration_error(np.array([0, 1]), np.array([0.0, 1.0])) == 0
+    assert calibration_error(np.array([1, 0]), np.array([0.0, 1.0])) == 1
+
+
+def test_few_corners_of_the_roc_curve_keep_its_area() -> None:
+    labels, p = scores()
+    points = np.array(roc_points(labels, p, most=40))
+    assert len(points) <= 40
+    assert (points[0].tolist(), points[-1].tolist()) == ([0, 0], [1, 1])
+    assert (np.diff(points, axis=0) >= 0).all()
+    assert np.trapezoid(points[:, 1], points[:, 0]) == pytest.approx(roc_auc_score(labels, p), abs=0.01)
+
+
+def test_intervals_hold_the_value_and_are_seeded() -> None:
+    labels, p = scores()
+    low, high = bootstrap(roc_auc_score, labels, p, rounds=200)
+    assert low < roc_auc_score(labels, p) < high
+    assert high - low < 0.12
+    assert (low, high) == bootstrap(roc_auc_score, labels, p, rounds=200)
+    few = bootstrap(roc_auc_score, labels[:60], p[:60], rounds=200)
+    assert few[1] - few[0] > high - low
+
+
+def test_sources_apart() -> None:
+    labels, p = np.array([0, 0, 1, 1]), np.array([0.2, 0.9, 0.7, 0.3])
+    report = by_group(labels, p, ["camera", "camera", "sd", "flux"], threshold=0.5)
+    assert list(report) == ["camera", "flux", "sd"]
+    assert report["camera"] == {"pictures": 2, "generated": 0, "mean_probability": 0.55, "accuracy": 0.5}
+    assert (report["sd"]["accuracy"], report["flux"]["accuracy"]) == (1, 0)
+
+
+def test_what_scores_have_meant_counts_every_picture_once() -> None:
+    rng = np.random.default_rng(0)
+    probability = np.round(rng.random(400), 2)  # with ties
+    labels = (rng.random(400) < probability).astype(int)
+    rows = meaning(labels, probability, thresholds=(0.3, 0.75))
+    assert (rows[0]["low"], rows[-1]["high"]) == (0, 1)
+    assert {0.3, 0.75} <= {r["high"] for r in rows}  # no step reaches across a threshold
+    assert all(a["high"] == b["low"] for a, b in pairwise(rows))
+    assert sum(r["pictures"] for r in rows) == 400
+    assert sum(r["generated"] for r in rows) == labels.sum()
+    for low, high in ((0, 0.3), (0.3, 0.75), (0.75, 1)):
+        shares = [r["generated"] / r["pictures"] for r in rows if low <= r["low"] and r["high"] <= high]
+        assert shares == sorted(shares)  # isotonic between thresholds
+    assert min(r["pictures"] for r in meaning(labels, probability)) >= 25
+    for row in rows:
+        inside = (probability > row["low"]) & (probability <= row["high"])
+        assert row["pictures"] == inside.sum() + (probability == 0).sum() * (row["low"] == 0)
+    assert meaning(np.array([0, 1, 1]), np.full(3, 0.5))[0]["pictures"] == 3
+
+
+def test_tables_hold_curves_of_every_set_and_no_names() -> None:
     rng = np.random.default_rng(0)
     records, probability = [], []
-    for i in range(count):
+    for i in range(80):
         label, name = i % 2, ("alike" if i % 4 < 2 else "broad")
         source = ("sdxl", "flux")[i % 3 == 0] if label else "camera"
         path = f"secret-{i}.jpg"
         records.append(Record(path, label, source, "test", name, "picture", path, f"site-{'ai' if label else 'real'}"))
         probability.append(np.clip(rng.normal(0.35 + 0.3 * label, 0.2), 0, 1))
-    bands = ["likely generated" if p > 0.7 else "inconclusive" for p in probability]
-    return Scores(tuple(records), np.array(probability), tuple(bands))
-
-
-def test_tables_hold_curves_of_every_set_and_no_names() -> None:
-    report = json.loads(json.dumps(tabulate(scores(), threshold=0.5)))
+    bands = tuple("likely generated" if p > 0.7 else "inconclusive" for p in probability)
+    report = json.loads(json.dumps(tabulate(Scores(tuple(records), np.array(probability), bands), threshold=0.5)))
     assert report["sets"] == ["alike", "broad", "all"]
     for name in report["sets"]:
         table = report[name]
-        assert table["roc"][0] == [0, 0]
-        assert table["roc"][-1] == [1, 1]
+        assert (table["roc"][0], table["roc"][-1]) == ([0, 0], [1, 1])
         assert sum(row["pictures"] for row in table["reliability"]) == table["pictures"]
         assert table["auc_interval"][0] <= table["auc"] <= table["auc_interval"][1]
     assert set(report["sources"]) == {"camera", "flux", "sdxl"}
-    assert len(report["date"]) == 10
     assert "secret" not in json.dumps(report)
+
+
+# Pictures -------------------------------------------------------------------------------------------------------------
 
 
 def record(name: str) -> Record:
@@ -58,20 +155,17 @@ def test_a_picture_is_read_as_detection_reads_it(name: str, tmp_path: Path) -> N
     }
     (tmp_path / name).write_bytes(files[name])
     records = readable([record(name)], tmp_path, fault=detection_fault)
-    scores = score_split(detector, records, tmp_path)
-    assert scores.probability[0] == pytest.approx(detector.judge(load_image(tmp_path / name).pixels).probability)
+    found = score_split(detector, records, tmp_path)
+    assert found.probability[0] == pytest.approx(detector.judge(load_image(tmp_path / name).pixels).probability)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_a_plain_picture_is_what_it_was(kind: str, tmp_path: Path) -> None:
-    (tmp_path / "plain").write_bytes(encode(photo(), kind))
-    [seen] = open_pictures([record("plain")], tmp_path, label="")
-    assert np.array_equal(seen, Image.open(tmp_path / "plain").convert("RGB"))
-
-
-def test_what_detection_refuses_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_plain_picture_is_what_it_was_and_a_refused_one_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name, size in (("small.png", 10), ("fine.png", 96)):
         (tmp_path / name).write_bytes(encode(photo(128, size), "PNG"))
     kept = readable([record(name) for name in ("small.png", "gone.png", "fine.png")], tmp_path, fault=detection_fault)
     assert [r.path for r in kept] == ["fine.png"]
     assert "small.png cannot be read, gone.png is missing" in capsys.readouterr().err
+    [seen] = open_pictures(kept, tmp_path, label="")
+    assert np.array_equal(seen, photo(128, 96))
