@@ -138,7 +138,7 @@ def measure(options: Options) -> dict[str, Any]:
     recipe, originals, cache = Recipe.read(options.recipe), options.originals, options.cache
     test, root = test_records(options), options.forensics
     train = [r for r in read_originals(TABLE, originals, each=EACH) if r.kind == "photo"]
-    features = compute_features(train, originals, backbone=DEFAULT, copies=recipe.copies, cache=cache)
+    features = compute_features(train, originals, backbone=DEFAULT, augmentations=recipe.augmentations, cache=cache)
     views = split_features(test, root, backbone=DEFAULT, cache=cache, windows=recipe.windows)
     learned = {P2: np.arange(len(train)), P1: np.flatnonzero(paper_series(train))}
     known = paper_series(test) & np.array([bool(r.label) for r in test])

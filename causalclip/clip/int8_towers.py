@@ -75,7 +75,7 @@ class CompiledTower(Tower):
         streams = [output(f"stream:{layer}") for layer in range(until + 1)]
         trace = Trace(cls=[x[:, 0] for x in streams], patches=[x[:, 1:] for x in streams])
         for layer in range(1, until + 1) if attributions else ():
-            kept = self._attribute(output(f"weight:{layer}"), output(f"value:{layer}"))
+            kept = self._patches(output(f"weight:{layer}"), output(f"value:{layer}"))
             block = self.blocks[layer - 1]
             trace.attributions.append(kept)
             added = trace.cls[layer] - trace.cls[layer - 1]
@@ -97,7 +97,7 @@ class CompiledTower(Tower):
         return self.graphs[key]
 
     @staticmethod
-    def _attribute(weight: Tensor, value: Tensor) -> PatchAttributions:
+    def _patches(weight: Tensor, value: Tensor) -> PatchAttributions:
         """[B, H, 1, T] and [B, T, D] -> what each patch adds; the CLS token's own share is left to the rest."""
         patches = weight[:, :, 0].clone()
         patches[:, :, 0] = 0

@@ -20,50 +20,52 @@ from causalclip.training.data import Record
 
 register_heif_opener()  # phones write HEIC
 LOSSLESS = "PNG", "TIFF", "BMP"
-LONG_SIDES = (640, 2048), (512, 1600), (512, 1024)  # px; of a lightly and a much delivered copy, and of a retouched one
-MUCH, RETOUCHED = 1, 2  # the numbers of those copies
+LONG_SIDES = (640, 2048), (512, 1600), (512, 1024)  # px, from and to, of each augmentation
+MUCH, RETOUCHED = 1, 2  # the numbers of those augmentations
 _SHA256 = re.compile("[0-9a-f]{64}")
-Copy = Literal["light", "much", "retouched", "drawn"]
-# Of the pictures, where one copy of each has to do.
-SHARES: dict[Copy, float] = {"light": 0.5, "much": 0.35, "retouched": 0.15}
+Augmentation = Literal["light", "much", "retouched", "drawn"]
+# Of the pictures, where one augmentation of each has to do.
+SHARES: dict[Augmentation, float] = {"light": 0.5, "much": 0.35, "retouched": 0.15}
 HISTORY = 0.6  # how often a lossless file first gets a lossy past, as most photographs have one
 
 
-def copy_picture(record: Record, root: str | Path, copy: int) -> tuple[Image.Image, np.random.Generator]:
-    """The record's picture after the delivery of a copy, RGB, and the generator that goes on drawing for it.
+def augment(record: Record, root: str | Path, number: int) -> tuple[Image.Image, np.random.Generator]:
+    """The record's picture after an augmentation, RGB, and the generator that goes on drawing for it.
 
-    copy: 0 lightly delivered, 1 much, 2 retouched and delivered; both classes by the same chances. Seeded by the
-    record.
+    number: 0 lightly re-encoded, 1 strongly, 2 retouched and re-encoded; both classes by the same chances. Seeded by
+    the record.
     """
-    rng = np.random.default_rng([copy, seed_of(record)])
-    low, high = LONG_SIDES[copy]
+    rng = np.random.default_rng([number, seed_of(record)])
+    low, high = LONG_SIDES[number]
     target = float(np.exp(rng.uniform(np.log(low), np.log(high))))
     picture, lossless = open_original(record, root, most=int(target), rng=rng)
-    if copy == RETOUCHED:
+    if number == RETOUCHED:
         picture = retouch(shrink(picture, 1024, rng), rng)
     elif lossless and rng.random() < HISTORY:
         picture = lossy(shrink(picture, 2048, rng), 80, 95, rng)
     picture = shrink(picture, target, rng)
-    if copy == MUCH:
+    if number == MUCH:
         picture = random_delivery(picture, rng, strength=1.0)
         return (lossy(picture, 60, 90, rng) if rng.random() < 0.7 else picture), rng
-    return lossy(picture, 70 if copy == RETOUCHED else 80, 95, rng), rng
+    return lossy(picture, 70 if number == RETOUCHED else 80, 95, rng), rng
 
 
-def copy_view(record: Record, root: str | Path, copy: int, *, size: int) -> tuple[Tensor, np.ndarray]:
-    """One of the squares that detection sees of a copy, float [3, size, size] in [0, 1], and its compression [2]."""
-    picture, rng = copy_picture(record, root, copy)
+def augment_to_square(record: Record, root: str | Path, number: int, *, size: int) -> tuple[Tensor, np.ndarray]:
+    """A square that detection sees of an augmentation, float [3, size, size] in [0, 1], and its compression [2]."""
+    picture, rng = augment(record, root, number)
     pixels = np.asarray(picture)
     squares = plan_views(picture.width, picture.height, size=size, windows=0)
     return render(pixels, [squares[int(rng.integers(len(squares)))]], size=size)[0], compression(pixels)
 
 
-def copy_windows(record: Record, root: str | Path, copy: int, *, size: int, windows: int) -> tuple[Tensor, np.ndarray]:
-    """The windows that detection sees of a copy, float [W, 3, size, size] in [0, 1], and its compression [2].
+def augment_to_windows(
+    record: Record, root: str | Path, number: int, *, size: int, windows: int
+) -> tuple[Tensor, np.ndarray]:
+    """The windows that detection sees of an augmentation, float [W, 3, size, size] in [0, 1], and its compression [2].
 
     W: 0 for a picture that is hardly larger than a window.
     """
-    picture, _ = copy_picture(record, root, copy)
+    picture, _ = augment(record, root, number)
     pixels = np.asarray(picture)
     views = plan_views(picture.width, picture.height, size=size, windows=windows)
     seen = [view for view in views if view.kind == "window"]
@@ -102,25 +104,25 @@ def on_white(picture: Image.Image) -> Image.Image:
     return white.convert("RGB")
 
 
-def copy_number(record: Record, copy: Copy) -> int:
-    """The number of a copy by name; a drawn one is one of the three, by the picture itself and SHARES."""
-    if copy != "drawn":
-        return list(SHARES).index(copy)
+def augmentation_number(record: Record, name: Augmentation) -> int:
+    """The number of an augmentation by name; a drawn one is one of the three, by the picture itself and SHARES."""
+    if name != "drawn":
+        return list(SHARES).index(name)
     lot = seed_of(record, last=True) / 2**24
     ends = np.cumsum(list(SHARES.values()))
     return min(int((lot >= ends).sum()), len(SHARES) - 1)
 
 
-def drawn_of(records: Sequence[Record], copies: Sequence[Copy]) -> np.ndarray:
-    """Which of the copies is the drawn one of each record, [N]; it is among them, or all that can be drawn are."""
-    if "drawn" in copies:
-        return np.full(len(records), copies.index("drawn"))
-    place = [copies.index(name) for name in SHARES]
-    return np.array([place[copy_number(record, "drawn")] for record in records])
+def drawn_augmentation(records: Sequence[Record], augmentations: Sequence[Augmentation]) -> np.ndarray:
+    """Which augmentation is the drawn one of each record, [N]; it is among them, or all that can be drawn are."""
+    if "drawn" in augmentations:
+        return np.full(len(records), augmentations.index("drawn"))
+    place = [augmentations.index(name) for name in SHARES]
+    return np.array([place[augmentation_number(record, "drawn")] for record in records])
 
 
 def seed_of(record: Record, *, last: bool = False) -> int:
-    """A number of the picture's own, so that a copy does not depend on what else is learned from.
+    """A number of the picture's own, so that an augmentation does not depend on what else is learned from.
 
     Below 2**48; last: another one, below 2**24.
     """

@@ -34,13 +34,9 @@ def balanced_accuracy(labels: np.ndarray, scores: np.ndarray, threshold: float) 
 
 def calibration_error(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 15) -> float:
     """Expected calibration error: |mean probability - share generated| in equal-width bins, weighted by their size."""
-    index = np.minimum((probabilities * bins).astype(int), bins - 1)
-    error = 0.0
-    for b in range(bins):
-        inside = index == b
-        if inside.any():
-            error += inside.mean() * abs(probabilities[inside].mean() - labels[inside].mean())
-    return float(error)
+    rows = reliability(labels, probabilities, bins=bins)
+    gaps = (abs(row["pictures"] * row["mean_probability"] - row["generated"]) for row in rows)
+    return float(sum(gaps) / len(labels))
 
 
 def roc_points(labels: np.ndarray, scores: np.ndarray, *, most: int = 100) -> list[tuple[float, float]]:
@@ -51,7 +47,7 @@ def roc_points(labels: np.ndarray, scores: np.ndarray, *, most: int = 100) -> li
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 15) -> list[Report]:
-    """The bins of `calibration_error` that hold pictures: how many, their mean probability, how many are generated."""
+    """The bins of equal width that hold pictures: how many, their mean probability, how many are generated."""
     index = np.minimum((probabilities * bins).astype(int), bins - 1)
     rows = []
     for b in np.unique(index):
@@ -140,13 +136,14 @@ def bootstrap(
     seed: int = 0,
 ) -> tuple[float, float]:
     """95 % interval of a measure over pictures, resampled within each class."""
-    rng = np.random.default_rng(seed)
-    classes = [np.flatnonzero(labels == c) for c in (0, 1)]
-    values = []
-    for _ in range(rounds):
-        pick = np.concatenate([rng.choice(c, len(c)) for c in classes])
-        values.append(measure(labels[pick], scores[pick]))
-    return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))
+    from scipy.stats import bootstrap as resample
+
+    def statistic(real: np.ndarray, generated: np.ndarray) -> float:
+        return measure(np.repeat([0, 1], [len(real), len(generated)]), np.concatenate([real, generated]))
+
+    classes, rng = (scores[labels == 0], scores[labels == 1]), np.random.default_rng(seed)
+    found = resample(classes, statistic, n_resamples=rounds, vectorized=False, method="percentile", random_state=rng)
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
 def by_group(

@@ -1,4 +1,4 @@
-"""Frozen features of a manifest's pictures, computed once and kept: every part of every layer. Offline."""
+"""Frozen features of augmented pictures, computed once and kept: every part of every layer. Offline."""
 
 import hashlib
 import re
@@ -18,25 +18,23 @@ from tqdm import tqdm
 from causalclip.clip.attributions import EMBEDDING, embed, needs, part_widths, patch_total
 from causalclip.clip.backbones import load_tower
 from causalclip.clip.tower import Tower
-from causalclip.training.augmentation import Copy, copy_number, copy_view, copy_windows
+from causalclip.training.augmentation import Augmentation, augment_to_square, augment_to_windows, augmentation_number
 from causalclip.training.data import Record
 
 CHUNK = 32  # pictures; what a worker is given at once
-VERSION = 3  # of what a copy is: change it when causalclip.training.augmentation or what it calls changes
+VERSION = 3  # of the augmentations: change it when causalclip.training.augmentation or what it calls changes
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One chunk of pictures: which copy of each, and the file that it goes to.
+class FeatureJob:
+    """One chunk of pictures: each with the number of its augmentation, and the file that its features go to.
 
     windows: 0 for one square of each; else its windows, at most so many at native scale.
     """
 
     backbone: str
     root: str
-    records: tuple[Record, ...]
-    copies: tuple[int, ...]
-    targets: tuple[Path, ...]
+    pictures: tuple[tuple[Record, int, Path], ...]
     windows: int = 0
 
 
@@ -45,56 +43,104 @@ def all_parts(layers: int) -> tuple[str, ...]:
     return (EMBEDDING, *(f"{kind}:{layer}" for kind in ("cls", "patch") for layer in range(1, layers + 1)))
 
 
-def compute_features(
-    records: Sequence[Record], root: str | Path, *, backbone: str, copies: Sequence[Copy], cache: str | Path
-) -> "Features":
-    """Features of those copies of every record, from the cache where they are there, computed and kept where not.
+class CachedFeatures:
+    """Rows of features in half precision, [..., D] of all parts, and the columns where each part stands."""
 
-    A file a picture, so that a picture that is added costs no other one. Two processes of one thread each share the
-    work: faster than one of two threads, and it can be stopped at any time.
+    def __init__(self, values: np.ndarray, tower: Tower) -> None:
+        parts = all_parts(tower.layers)
+        ends = np.cumsum(part_widths(parts, tower))
+        starts = [0, *ends[:-1]]
+        self.values = values
+        self.columns = {p: np.arange(a, b) for p, a, b in zip(parts, starts, ends, strict=True)}
+
+    def take(self, parts: Sequence[str]) -> Tensor:
+        """The parts side by side, [..., D]."""
+        return torch.from_numpy(self.values[..., np.concatenate([self.columns[p] for p in parts])])
+
+
+class SquareFeatures(CachedFeatures):
+    """[K, N, D] of K augmentations of N pictures, one square each; `compression` [K, N, 2]."""
+
+    def __init__(self, files: Sequence[Sequence[Path]], tower: Tower) -> None:
+        rows = np.stack([np.stack([np.load(file) for file in each]) for each in files])
+        super().__init__(rows[..., :-2], tower)
+        self.compression = rows[..., -2:].astype(float)
+
+
+class WindowFeatures(CachedFeatures):
+    """[M, D] of M windows; `picture`, [M], whose they are."""
+
+    def __init__(self, files: Sequence[Path], tower: Tower) -> None:
+        rows = [np.load(file) for file in files]
+        super().__init__(np.concatenate([row for row in rows if len(row)]), tower)
+        self.picture = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
+
+    def together(self, squares: np.ndarray, windows: np.ndarray, *, share: float) -> np.ndarray:
+        """Raw logits of the verdict, [N], as Detector.view_weights weighs its views.
+
+        squares: [N]. windows: [M]. share: of the windows, where a picture has any.
+        """
+        count = np.bincount(self.picture, minlength=len(squares))
+        mean = np.bincount(self.picture, windows, len(squares)) / np.maximum(count, 1)
+        return np.where(count > 0, (1 - share) * squares + share * mean, squares)
+
+
+def compute_features(
+    records: Sequence[Record],
+    root: str | Path,
+    *,
+    backbone: str,
+    augmentations: Sequence[Augmentation],
+    cache: str | Path,
+) -> SquareFeatures:
+    """Features of those augmentations of every record, from the cache where they are there, computed and kept where
+    not.
+
+    A file a picture, so that a picture that is added costs no other one. A process a processor, with one thread each:
+    faster than one process of many threads, and it can be stopped at any time.
     """
-    files = [_compute(records, root, backbone=backbone, copy=copy, cache=cache) for copy in copies]
-    return Features(files, load_tower(backbone))
+    files = [_compute(records, root, backbone=backbone, name=name, cache=cache) for name in augmentations]
+    return SquareFeatures(files, load_tower(backbone))
 
 
 def compute_windows(
     records: Sequence[Record], root: str | Path, *, backbone: str, windows: int, cache: str | Path
-) -> "WindowFeatures":
-    """Features of the windows of each record's drawn copy, kept as those of squares are.
+) -> WindowFeatures:
+    """Features of the windows of each record's drawn augmentation, kept as those of squares are.
 
     windows: at native scale, at most (causalclip.clip.views.plan_views).
     """
-    files = _compute(records, root, backbone=backbone, copy="drawn", cache=cache, windows=windows)
+    files = _compute(records, root, backbone=backbone, name="drawn", cache=cache, windows=windows)
     return WindowFeatures(files, load_tower(backbone))
 
 
 def _compute(
-    records: Sequence[Record], root: str | Path, *, backbone: str, copy: Copy, cache: str | Path, windows: int = 0
+    records: Sequence[Record],
+    root: str | Path,
+    *,
+    backbone: str,
+    name: Augmentation,
+    cache: str | Path,
+    windows: int = 0,
 ) -> list[Path]:
-    """The file of every record's copy, written where it was not there."""
+    """The file of every record's augmentation, written where it was not there."""
     folder = Path(cache) / f"{re.sub('[^A-Za-z0-9@._-]+', '+', backbone)}-{VERSION}"
-    numbers = [copy_number(record, copy) for record in records]
+    numbers = [augmentation_number(record, name) for record in records]
     files = [_file(folder, r, n, windows) for r, n in zip(records, numbers, strict=True)]
-    missing = [job for job in zip(records, numbers, files, strict=True) if not job[2].exists()]
-    jobs = []
-    for first in range(0, len(missing), CHUNK):
-        chunk, wanted, places = zip(*missing[first : first + CHUNK], strict=True)
-        jobs.append(Job(backbone, str(root), chunk, wanted, places, windows))
-    in_processes(run_job, jobs, label=f"features, {copy}", unit=f"x{CHUNK}")
+    missing = [each for each in zip(records, numbers, files, strict=True) if not each[2].exists()]
+    chunks = (missing[first : first + CHUNK] for first in range(0, len(missing), CHUNK))
+    jobs = [FeatureJob(backbone, str(root), tuple(chunk), windows) for chunk in chunks]
+    in_processes(run_job, jobs, label=f"features, {name}", unit=f"x{CHUNK}")
     return files
 
 
-def _file(folder: Path, record: Record, copy: int, windows: int) -> Path:
-    """Where a picture's copy is kept: by its hash where it has one, and by what is used of it."""
+def _file(folder: Path, record: Record, number: int, windows: int) -> Path:
+    """Where a picture's features are kept: by its hash where it has one, and by what is used of it."""
     part = f"{record.crop}{record.grid}"
-    name = record.picture if len(record.picture) == 64 and not part else content_name(f"{record.path} {part}")
-    kind = f"windows{windows}-copy{copy}" if windows else f"copy{copy}"
+    hashed = len(record.picture) == 64 and not part
+    name = record.picture if hashed else hashlib.sha256(f"{record.path} {part}".encode()).hexdigest()
+    kind = f"windows{windows}-copy{number}" if windows else f"copy{number}"
     return folder / kind / name[:2] / f"{name}.npy"
-
-
-def content_name(text: str) -> str:
-    """A file name for any text."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def in_processes(work: Callable[[Any], None], jobs: Sequence[Any], *, label: str, unit: str) -> None:
@@ -112,28 +158,17 @@ def process_tower(backbone: str) -> Tower:
     return load_tower(backbone)
 
 
-def write_whole(target: str | Path, **arrays: Any) -> None:
-    """np.savez under another name first, so that a killed run leaves no half file."""
-    partial = Path(target).with_suffix(".partial.npz")
-    np.savez(partial, **arrays)
-    partial.rename(target)
-
-
-def run_job(job: Job) -> None:
+def run_job(job: FeatureJob) -> None:
     """Computes one chunk and writes it: all parts of every view, then its compression, in half precision.
 
     A file holds [D + 2] of a square, or [W, D + 2] of W windows.
     """
     tower = process_tower(job.backbone)
-    of = list(zip(job.records, job.copies, job.targets, strict=True))
-    for some in (of[at : at + 8] for at in range(0, len(of), 8)):
-        shots, qualities = zip(
-            *[_shots(record, job.root, copy, size=tower.image_size, windows=job.windows) for record, copy, _ in some],
-            strict=True,
-        )
-        ends = np.cumsum([len(s) for s in shots])[:-1]
-        features = np.split(_embed(torch.cat(shots), tower), ends)
-        for (_, _, target), rows, quality in zip(some, features, qualities, strict=True):
+    for some in (job.pictures[at : at + 8] for at in range(0, len(job.pictures), 8)):
+        seen = [_shots(r, job.root, number, size=tower.image_size, windows=job.windows) for r, number, _ in some]
+        ends = np.cumsum([len(shots) for shots, _ in seen])[:-1]
+        features = np.split(_embed(torch.cat([shots for shots, _ in seen]), tower), ends)
+        for (_, _, target), rows, (_, quality) in zip(some, features, seen, strict=True):
             whole = np.concatenate([rows, np.tile(quality.astype(np.float16), (len(rows), 1))], 1)
             target.parent.mkdir(parents=True, exist_ok=True)
             partial = target.with_suffix(".partial.npy")  # a killed run leaves no half file under the name
@@ -141,11 +176,11 @@ def run_job(job: Job) -> None:
             partial.rename(target)
 
 
-def _shots(record: Record, root: str | Path, copy: int, *, size: int, windows: int) -> tuple[Tensor, np.ndarray]:
-    """What of the record's copy is looked at, [V, 3, size, size], and its compression."""
+def _shots(record: Record, root: str | Path, number: int, *, size: int, windows: int) -> tuple[Tensor, np.ndarray]:
+    """What of the record's augmentation is looked at, [V, 3, size, size], and its compression."""
     if windows:
-        return copy_windows(record, root, copy, size=size, windows=windows)
-    view, quality = copy_view(record, root, copy, size=size)
+        return augment_to_windows(record, root, number, size=size, windows=windows)
+    view, quality = augment_to_square(record, root, number, size=size)
     return view[None], quality
 
 
@@ -161,13 +196,7 @@ def _embed(shots: Tensor, tower: Tower) -> np.ndarray:
 
 @torch.inference_mode()
 def neutral_patches(
-    records: Sequence[Record],
-    root: str | Path,
-    tower: Tower,
-    parts: Sequence[str],
-    *,
-    windows: int = 0,
-    count: int = 200,
+    records: Sequence[Record], root: str | Path, tower: Tower, parts: Sequence[str], *, windows: int, count: int = 200
 ) -> Tensor:
     """The patches' total share of the embedding on `count` of the pictures, half of each class: [at most count, D].
 
@@ -182,46 +211,3 @@ def neutral_patches(
                 trace = tower(shots[:1], attributions=True, **needs(parts, tower))
                 totals.append(patch_total(trace, parts, tower))
     return torch.cat(totals)
-
-
-def columns(tower: Tower) -> dict[str, np.ndarray]:
-    """Where each part stands in a row of all of them."""
-    parts = all_parts(tower.layers)
-    ends = np.cumsum(part_widths(parts, tower))
-    return {p: np.arange(first, last) for p, first, last in zip(parts, [0, *ends[:-1]], ends, strict=True)}
-
-
-class Features:
-    """Cached features [copies, N, D] in half precision, read part by part, and compression [copies, N, 2]."""
-
-    def __init__(self, files: Sequence[Sequence[Path]], tower: Tower) -> None:
-        self.columns = columns(tower)
-        rows = np.stack([np.stack([np.load(file) for file in copy]) for copy in files])
-        self.values, self.compression = rows[..., :-2], rows[..., -2:].astype(float)
-
-    def take(self, parts: Sequence[str]) -> Tensor:
-        """The parts side by side, [copies, N, D]."""
-        return torch.from_numpy(self.values[..., np.concatenate([self.columns[p] for p in parts])])
-
-
-class WindowFeatures:
-    """Cached features of windows, [M, D] in half precision; `picture`, [M], whose they are."""
-
-    def __init__(self, files: Sequence[Path], tower: Tower) -> None:
-        self.columns = columns(tower)
-        rows = [np.load(file) for file in files]
-        self.values = np.concatenate([row for row in rows if len(row)])
-        self.picture = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
-
-    def take(self, parts: Sequence[str]) -> Tensor:
-        """The parts side by side, [M, D]."""
-        return torch.from_numpy(self.values[:, np.concatenate([self.columns[p] for p in parts])])
-
-    def together(self, squares: np.ndarray, windows: np.ndarray, *, share: float) -> np.ndarray:
-        """Raw logits of the verdict, [N], as Detector.view_weights weighs its views.
-
-        squares: [N]. windows: [M]. share: of the windows, where a picture has any.
-        """
-        count = np.bincount(self.picture, minlength=len(squares))
-        mean = np.bincount(self.picture, windows, len(squares)) / np.maximum(count, 1)
-        return np.where(count > 0, (1 - share) * squares + share * mean, squares)

@@ -17,18 +17,18 @@ from causalclip.training.fitting import start_at_ridge
 DRAWINGS = "drawing", "rendering"  # kinds in the data; every other one but photo is a page
 REFUSED = 0.02  # of photographs, at most, on new owners
 FOLDS, STRENGTH = 5, 3.0
-COPIES = 2  # lightly and much delivered
+AUGMENTATIONS = 2  # lightly and strongly re-encoded
 
 
-def fit_kinds(records: Sequence[Record], features: Tensor) -> tuple[ImageTypeClassifier, dict[str, Any]]:
+def fit_image_types(records: Sequence[Record], features: Tensor) -> tuple[ImageTypeClassifier, dict[str, Any]]:
     """The head, and what it did on held-out owners.
 
     Args:
         records: photographs and others, by their `kind`; of the photographs, those of like content are learned from.
-        features: half [K, N, D], copies of each.
+        features: half [K, N, D], augmentations of each.
     """
     rows = np.array([i for i, r in enumerate(records) if r.kind != "photo" or r.set in LIKE])
-    kept, x = [records[i] for i in rows], features[:COPIES, rows]
+    kept, x = [records[i] for i in rows], features[:AUGMENTATIONS, rows]
     other = torch.tensor([float(r.kind != "photo") for r in kept])
     page = torch.tensor([float(r.kind not in DRAWINGS) for r in kept])
     fold = _folds(kept)

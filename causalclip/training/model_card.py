@@ -48,7 +48,7 @@ def validation_report(
     """Held-out families and sites: AUC inside each fold and set, and the verdict's calibration.
 
     Args:
-        squares: [K, N] raw logits of the squares' head; copy 0 is lightly delivered.
+        squares: [K, N] raw logits of the squares' head; the first is lightly re-encoded.
         verdict: [C, N] raw logits of all views together. quality: [C, N, Q], estimated compression.
     """
     labels = np.array([r.label for r in records])
@@ -133,8 +133,8 @@ Several sources are non-commercial or for research only; pictures are not part o
 Every picture was augmented at full size (re-encoded lightly and strongly, and retouched) before it was cut to views.
 
 ## Held-out families of generators, sites and collections
-AUC inside each fold of the training data, as the mean over folds: of the squares of lightly delivered pictures; of
-those that were delivered much, or retouched; and of the verdict, on the copies that its bands were put on.
+AUC inside each fold of the training data, as the mean over folds: of the squares of lightly re-encoded pictures; of
+those that were strongly re-encoded, or retouched; and of the verdict, on the augmentations that its bands were put on.
 
 | set | squares, light | squares, much | verdict |
 |---|---|---|---|

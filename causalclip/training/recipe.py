@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
+from sklearn.metrics import balanced_accuracy_score
 from torch import Tensor
 from tqdm import tqdm
 
@@ -20,11 +21,11 @@ from causalclip.clip.views import Kind
 from causalclip.detector import Detector, DetectorConfig
 from causalclip.method import CausalHead, LossWeights
 from causalclip.paths import shipped_folder
-from causalclip.training.augmentation import SHARES, Copy, drawn_of
+from causalclip.training.augmentation import SHARES, Augmentation, drawn_augmentation
 from causalclip.training.data import LIKE, Record, assign_environments, assign_folds, check_training
-from causalclip.training.features import Features, compute_features, compute_windows, neutral_patches
+from causalclip.training.features import SquareFeatures, compute_features, compute_windows, neutral_patches
 from causalclip.training.fitting import Problem, SelectionConfig, TrainConfig, fit_head
-from causalclip.training.image_types import COPIES, fit_kinds
+from causalclip.training.image_types import AUGMENTATIONS, fit_image_types
 from causalclip.training.model_card import mask_report, model_card, validation_report
 
 FALSE_ALARMS, MISSES = 0.03, 0.08  # of held-out pictures of like content: real ones accused, generated ones let pass
@@ -35,14 +36,15 @@ SHIPPED = shipped_folder("configs") / "shipped.json"
 class Recipe:
     """Settings of a training run, as the files in configs/ hold them.
 
-    parts: of the embedding (causalclip.clip.attributions). copies: of each picture (causalclip.training.augmentation).
+    parts: of the embedding (causalclip.clip.attributions). augmentations: of each picture
+    (causalclip.training.augmentation).
     windows: at native scale that are looked at beside the squares, at most; share: of the verdict that is theirs.
     folds: of held-out groups. broad: how much each class of the set `broad` counts beside the pictures of like content.
     head: how it is fitted. revision: the detector's name in its card and answers.
     """
 
     parts: tuple[str, ...] = ("embedding",)
-    copies: tuple[Copy, ...] = ("light", "much", "retouched")
+    augmentations: tuple[Augmentation, ...] = ("light", "much", "retouched")
     windows: int = 0
     share: float = 0.0
     folds: int = 5
@@ -51,8 +53,8 @@ class Recipe:
     revision: str = "1"
 
     def __post_init__(self) -> None:
-        if self.windows and not ({"drawn"} & set(self.copies) or set(SHARES) <= set(self.copies)):
-            raise ValueError(f"Windows are of the drawn copy: put it among the copies, or all of {', '.join(SHARES)}.")
+        if self.windows and not ({"drawn"} & set(self.augmentations) or set(SHARES) <= set(self.augmentations)):
+            raise ValueError(f"Windows are of the drawn augmentation: name it, or all of {', '.join(SHARES)}.")
 
     @classmethod
     def read(cls, path: str | Path) -> "Recipe":
@@ -60,7 +62,7 @@ class Recipe:
 
         Raises:
             TypeError: a field that does not exist.
-            ValueError: windows without the copy that they are of.
+            ValueError: windows without the augmentation that they are of.
         """
         raw = json.loads(Path(path).read_text())
         head = raw.pop("head", {})
@@ -68,7 +70,7 @@ class Recipe:
             head["weights"] = LossWeights(**head["weights"])
         if "selection" in head:
             head["selection"] = SelectionConfig(**head["selection"])
-        for name in {"parts", "copies"} & set(raw):
+        for name in {"parts", "augmentations"} & set(raw):
             raw[name] = tuple(raw[name])
         return cls(head=TrainConfig(**head), **raw)
 
@@ -83,7 +85,7 @@ def balance(records: Sequence[Record], *, broad: float) -> Tensor:
     return weight / weight.mean()
 
 
-def problem(records: Sequence[Record], features: Features, recipe: Recipe) -> Problem:
+def problem(records: Sequence[Record], features: SquareFeatures, recipe: Recipe) -> Problem:
     """The records with their features, weights and folds."""
     fold_of = assign_folds(records, folds=recipe.folds)
     return Problem(
@@ -122,7 +124,7 @@ def fit(
 
 @torch.inference_mode()
 def held_out_logits(data: Problem, config: TrainConfig, *, keep: Path | None = None) -> np.ndarray:
-    """[K, N]: every copy judged by a head that saw neither its family nor its site. Finished folds stay in `keep`."""
+    """[K, N]: every augmentation by a head that saw neither its family nor its site. Finished folds stay in `keep`."""
     logits = np.zeros(data.features.shape[:2])
     for fold in tqdm(sorted(set(data.fold)), desc="held-out folds"):
         rows = data.fold == fold
@@ -149,11 +151,11 @@ def calibrate(
 ) -> tuple[Calibration, dict[str, float]]:
     """From held-out logits: the score, then the bands and the threshold; and what the bands promise.
 
-    The bands keep their promise over all copies, delivered and retouched, each by itself, owner by owner; and in every
+    The bands hold over all augmentations, each by itself, owner by owner; and in every
     set of like content by itself, without a confidence.
 
     Args:
-        weight: [N]. raw: [K, N], K copies. quality: [K, N, Q], estimated compression of each.
+        weight: [N]. raw: [K, N], K augmentations. quality: [K, N, Q], estimated compression of each.
     """
     labels = np.tile([r.label for r in records], len(raw))
     owners = np.tile([r.group for r in records], len(raw))
@@ -178,7 +180,9 @@ def calibrate(
         misses=MISSES,
     )
     grid = np.quantile(probability, np.linspace(0.05, 0.95, 91))
-    best = grid[int(np.argmax([weighted_accuracy(labels, probability >= t, weights) for t in grid]))]
+    best = grid[
+        int(np.argmax([balanced_accuracy_score(labels, probability >= t, sample_weight=weights) for t in grid]))
+    ]
     calibration = Calibration(
         scale=float(scale),
         offset=float(offset),
@@ -188,12 +192,6 @@ def calibrate(
         threshold=float(np.clip(best, low, high)),
     )
     return calibration, promise
-
-
-def weighted_accuracy(labels: np.ndarray, called: np.ndarray, weight: np.ndarray) -> float:
-    """Balanced accuracy with weights [N]."""
-    rates = [(weight * (labels == c) * (called == c)).sum() / (weight * (labels == c)).sum() for c in (0, 1)]
-    return float(np.mean(rates))
 
 
 def check_tower(backbone: str, recipe: Recipe) -> None:
@@ -222,7 +220,7 @@ def train_detector(
     out = Path(out)
     records, every = [r for r in records if r.kind == "photo"], records
     check_training(records, folds=recipe.folds)
-    features = compute_features(records, root, backbone=backbone, copies=recipe.copies, cache=cache)
+    features = compute_features(records, root, backbone=backbone, augmentations=recipe.augmentations, cache=cache)
     data = problem(records, features, recipe)
     keep = out / "checkpoints" / fingerprint(backbone, recipe, records)
     raw = held_out_logits(data, recipe.head, keep=keep)
@@ -232,7 +230,7 @@ def train_detector(
         seen = compute_windows(records, root, backbone=backbone, windows=recipe.windows, cache=cache)
         problems["window"] = data.of_windows(seen.take(recipe.parts), seen.picture)
         logits = held_out_logits(problems["window"], recipe.head, keep=keep / "window")[0]
-        rows = drawn_of(records, recipe.copies), np.arange(len(records))
+        rows = drawn_augmentation(records, recipe.augmentations), np.arange(len(records))
         judged = seen.together(raw[rows], logits, share=recipe.share)[None]
         quality = features.compression[rows][None]
     calibration, promise = calibrate(records, judged, data.weight.numpy(), quality)
@@ -256,9 +254,11 @@ def train_detector(
     others = [r for r in every if r.kind != "photo"]
     kinds: dict[str, Any] = {}
     if others:
-        delivered = compute_features(others, root, backbone=backbone, copies=recipe.copies[:COPIES], cache=cache)
-        both = torch.cat([data.features[:COPIES], delivered.take(recipe.parts)], 1)
-        detector.image_types, kinds = fit_kinds([*records, *others], both)
+        augmented = compute_features(
+            others, root, backbone=backbone, augmentations=recipe.augmentations[:AUGMENTATIONS], cache=cache
+        )
+        both = torch.cat([data.features[:AUGMENTATIONS], augmented.take(recipe.parts)], 1)
+        detector.image_types, kinds = fit_image_types([*records, *others], both)
     detector.save_pretrained(out)
     report = {
         "validation": validation_report(records, raw, judged, quality, data.fold, config) | {"bands": promise},

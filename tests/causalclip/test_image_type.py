@@ -7,7 +7,7 @@ import torch
 from causalclip.detector import Detector
 from causalclip.image_type import ImageTypeClassifier
 from causalclip.training.data import Record
-from causalclip.training.image_types import fit_kinds
+from causalclip.training.image_types import fit_image_types
 from tests.makers.detectors import saved_detector, tiny_detector
 from tests.makers.pictures import photo
 
@@ -34,7 +34,7 @@ def separable(rows: list[Record]) -> torch.Tensor:
 
 def test_types_are_told_apart_on_owners_that_were_left_out() -> None:
     rows = records()
-    head, report = fit_kinds(rows, separable(rows))
+    head, report = fit_image_types(rows, separable(rows))
     assert report["auc"] > 0.99
     assert report["refused"]["drawing"] == {"share": 1.0, "pictures": 48, "owners": 4}
     said = [head.classify(x[None].float()) for x in separable(rows)[0]]

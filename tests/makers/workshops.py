@@ -12,7 +12,7 @@ from tests.makers.towers import write_tower
 
 CONFIG = {
     "parts": ["cls:2", "patch:1"],
-    "copies": ["light", "much"],
+    "augmentations": ["light", "much"],
     "folds": 2,
     "revision": "of a test",
     "head": {"epochs": 8, "batch": 32, "hidden": 8, "rate": 0.01},

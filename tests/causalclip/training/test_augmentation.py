@@ -14,10 +14,10 @@ from causalclip.training.augmentation import (
     LONG_SIDES,
     RETOUCHES,
     SHARES,
-    copy_number,
-    copy_picture,
-    copy_view,
-    drawn_of,
+    augment,
+    augment_to_square,
+    augmentation_number,
+    drawn_augmentation,
     open_original,
     random_retouch,
 )
@@ -40,9 +40,9 @@ def named(name: str) -> Record:
 @pytest.mark.parametrize("copy", range(len(LONG_SIDES)))
 def test_copies_are_seeded_by_the_picture_and_never_enlarged(copy: int, tmp_path: Path) -> None:
     record = original(tmp_path)
-    (first, _), (again, _) = (copy_picture(record, tmp_path, copy) for _ in range(2))
+    (first, _), (again, _) = (augment(record, tmp_path, copy) for _ in range(2))
     assert np.array_equal(first, again)
-    other, _ = copy_picture(original(tmp_path, name=f"{'cd' * 32}.png"), tmp_path, copy)
+    other, _ = augment(original(tmp_path, name=f"{'cd' * 32}.png"), tmp_path, copy)
     assert first.size != other.size or not np.array_equal(first, other)
     assert max(first.size) <= max(900 * 1.3, LONG_SIDES[copy][1])
     assert min(first.size) / max(first.size) == pytest.approx(2 / 3, abs=0.02)
@@ -52,19 +52,19 @@ def test_copies_are_seeded_by_the_picture_and_never_enlarged(copy: int, tmp_path
 def test_one_copy_of_each_is_drawn_by_the_picture_in_known_shares(hashed: bool) -> None:
     names = [hashlib.sha256(str(i).encode()).hexdigest() if hashed else f"{i:04}" for i in range(2500)]
     records = [named(name) for name in names]
-    drawn = [copy_number(r, "drawn") for r in records]
-    assert drawn == [copy_number(r, "drawn") for r in records]
+    drawn = [augmentation_number(r, "drawn") for r in records]
+    assert drawn == [augmentation_number(r, "drawn") for r in records]
     of = Counter(drawn)
     assert [of[i] / len(drawn) for i in range(3)] == pytest.approx(list(SHARES.values()), abs=0.03)
-    assert [copy_number(records[0], name) for name in ("light", "much", "retouched")] == [0, 1, 2]
+    assert [augmentation_number(records[0], name) for name in ("light", "much", "retouched")] == [0, 1, 2]
     place = {name: i for i, name in enumerate(("retouched", "light", "much"))}
-    found = drawn_of(records, tuple(place))  # type: ignore[arg-type]
+    found = drawn_augmentation(records, tuple(place))  # type: ignore[arg-type]
     assert [list(SHARES)[n] for n in drawn] == [list(place)[i] for i in found]
-    assert (drawn_of(records, ("light", "drawn")) == 1).all()
+    assert (drawn_augmentation(records, ("light", "drawn")) == 1).all()
 
 
 def test_a_view_is_a_square_of_the_towers_size_with_its_compression(tmp_path: Path) -> None:
-    view, quality = copy_view(original(tmp_path), tmp_path, 0, size=96)
+    view, quality = augment_to_square(original(tmp_path), tmp_path, 0, size=96)
     assert view.shape == (3, 96, 96)
     assert 0 <= float(view.min()) < float(view.max()) <= 1
     assert quality.shape == (2,)

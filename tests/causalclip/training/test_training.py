@@ -169,8 +169,8 @@ def test_settings_come_from_json_and_unknown_ones_are_refused(tmp_path: Path) ->
     (tmp_path / "c.json").write_text('{"head": {"epoch": 3}}')
     with pytest.raises(TypeError, match="epoch"):
         Recipe.read(tmp_path / "c.json")
-    with pytest.raises(ValueError, match="drawn copy"):
-        Recipe(windows=2, copies=("light",))
+    with pytest.raises(ValueError, match="drawn augmentation"):
+        Recipe(windows=2, augmentations=("light",))
 
 
 # Windows --------------------------------------------------------------------------------------------------------------
@@ -257,7 +257,7 @@ def test_a_class_that_cannot_be_held_out_and_a_tower_without_the_parts_are_refus
 
 def test_training_goes_on_without_what_cannot_be_read(workshop: Path) -> None:
     write_rows(workshop, [{k: v for k, v in r.items() if k != "set"} for r in read_rows(workshop)])
-    (workshop / "config.json").write_text(json.dumps(CONFIG | {"copies": ["light"]}))
+    (workshop / "config.json").write_text(json.dumps(CONFIG | {"augmentations": ["light"]}))
     (workshop / "pictures" / "3.png").unlink()
     (workshop / "pictures" / "4.png").write_bytes(b"no picture")
     broken = workshop / "pictures" / "5.png"
