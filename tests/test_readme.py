@@ -55,7 +55,7 @@ def test_every_setting_of_the_app_is_in_the_table_of_settings() -> None:
 
 
 def test_the_recipe_for_other_towers_is_the_shipped_one_but_for_its_layers(tmp_path: Path) -> None:
-    page = (ROOT / "docs" / "towers.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
     file = tmp_path / "layers24.json"
     file.write_text("".join(re.findall(r"^    (\{.*?\})\n\n", page, re.DOTALL | re.MULTILINE)))
     given, shipped = (Recipe.read(f) for f in (file, ROOT / "configs" / "shipped.json"))
