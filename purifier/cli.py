@@ -2,6 +2,7 @@
 | train | refine | train-eye | refit-gate | evaluate | optimise-prompt"""
 
 import json
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,27 +15,28 @@ from causalclip.cli_helpers import REFUSED, STOPPED, TABLE
 from causalclip.clip.paths import WeightsMissing
 from causalclip.pictures.formats import MAX_BYTES, MIN_SIDE, NAMES
 from causalclip.pictures.loading import ImageError, load_image
-from purifier import commands
-from purifier.models import Models
-from purifier.names import ATTACKS, MAX_PIXELS, OBJECTIVES, check_name, check_png
+from purifier.models import MODELS, Models
+from purifier.names import ATTACKS, EMBEDDED, MAX_PIXELS, OBJECTIVES, check_name, check_png
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__, epilog=TABLE
 )
-app.command("train")(commands.train)
-app.command("refine")(commands.refine)
-app.command("train-eye")(commands.train_eye)
-app.command("refit-gate")(commands.refit)
-app.command("evaluate")(commands.evaluate)
-app.command("optimise-prompt")(commands.optimise)
-
 SIZES = f"at most {MAX_BYTES >> 20} MB and {MAX_PIXELS / 1e6:g} million pixels, at least {MIN_SIDE} on the shorter side"
+CACHE = Path(".cache/purifier")
+NO_DATA = "Give the pictures to learn from: --data, a folder with flickr8k.jsonl and so on."
+
 In = Annotated[Path, typer.Argument(metavar="IN", help=f"A picture: {NAMES}; {SIZES}.")]
 Out = Annotated[Path, typer.Option("-o", "--out", help="Where the result goes, as PNG.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON.")]
 Vlm = Annotated[str, typer.Option(help="embedded, a model of the hub, or a folder.")]
 Eye = Annotated[
     bool, typer.Option(help="By the encoder (CLIP with a LoRA adapter) that is adapted to purified pictures.")
+]
+Data = Annotated[Path | None, typer.Option(help="A folder with flickr8k.jsonl, coco.jsonl, daquar.jsonl.")]
+Forensics = Annotated[Path | None, typer.Option(help="A folder with manifest.csv, of real and generated pictures.")]
+Batches = Annotated[int, typer.Option(min=3, help="Of adversarial pairs, made first and kept.")]
+Cache = Annotated[
+    Path, typer.Option(help="Of what is made and kept: pairs, checkpoint, log. What was stopped goes on from there.")
 ]
 
 
@@ -44,7 +46,7 @@ def load_models() -> Models:
 
 
 @app.callback()
-def _settings() -> None:
+def _about() -> None:
     """Attack a picture, purify it, and ask what a vision-language model sees in it."""
 
 
@@ -57,10 +59,12 @@ def purify(
         float, typer.Option(min=0, max=64, help="Noise that is added first, in 1/255; with --always, 4 at least.")
     ] = 0.0,
     seed: Annotated[int | None, typer.Option(help="Of all that is drawn; without it, another one each time.")] = None,
-    always: Annotated[bool, typer.Option("--always", help="Purify what the gate judges clean, too.")] = False,
+    always: Annotated[
+        bool, typer.Option("--always", help="Purify what the attack detector judges clean, too.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take an attack out of a picture; one that the gate judges clean is returned unchanged, but with --always."""
+    """Take an attack out of a picture; one that is judged clean is returned unchanged, but with --always."""
     with _sentences():
         check_png(out)
         image = load_image(picture)
@@ -80,7 +84,7 @@ def purify(
     row = {"out": str(out), "seconds": round(seconds, 3), "steps": steps, "mean_change": round(changed, 3)}
     words = f"purified in {seconds:.2f} s; values changed by {changed:.1f} of 255 on average."
     if unchanged := torch.equal(cleaned, pixels):
-        words = f"the gate judged the picture clean; it is returned unchanged ({seconds:.2f} s)."
+        words = f"judged clean; the picture is returned unchanged ({seconds:.2f} s)."
     _print(row | {"unchanged": unchanged}, f"{out}: {words}", as_json)
 
 
@@ -102,36 +106,36 @@ def attack(
     as_json: AsJson = False,
 ) -> None:
     """Move a picture inside a budget so that a model is misled."""
-    goal = objective or ("answer" if question else "caption")
+    chosen = objective or ("answer" if question else "caption")
     with _sentences():
         check_name(kind, ATTACKS, "attack")
-        check_name(goal, OBJECTIVES, "objective")
+        check_name(chosen, OBJECTIVES, "objective")
         check_png(out)
         image = load_image(picture)
 
-    from purifier.aims import make_aim
     from purifier.attacks import Attack, linf, run_attack
+    from purifier.attacks.objectives import make_goal
     from purifier.pixels import save_exact, to_tensor
 
     with _sentences():
         clean = to_tensor(image.pixels)
-        chosen = Attack(kind, eps=eps, norm=norm, steps=steps, seed=seed)  # type: ignore[arg-type]
-        aim = make_aim(load_models(), clean, goal, question=question, target=target)
+        made = Attack(kind, eps=eps, norm=norm, steps=steps, seed=seed)  # type: ignore[arg-type]
+        goal = make_goal(load_models(), clean, chosen, question=question, target=target)
         started = time.perf_counter()
-        moved = run_attack(chosen, clean, aim.objective)
+        moved = run_attack(made, clean, goal.objective)
         seconds = time.perf_counter() - started
         save_exact(moved, out)
-        after = aim.say(moved)
+        after = goal.say(moved)
     row = {
         "out": str(out),
-        "success": aim.reached(after),
+        "success": goal.reached(after),
         "linf": round(float(linf(moved, clean)), 2),
-        "before": aim.before,
+        "before": goal.before,
         "after": after,
         "seconds": round(seconds, 3),
     }
     done = "misled" if row["success"] else "not misled"
-    said = f"{out}: {done}. Before: {aim.before}. Now: {after}. Values changed by at most {row['linf']:g} of 255."
+    said = f"{out}: {done}. Before: {goal.before}. Now: {after}. Values changed by at most {row['linf']:g} of 255."
     _print(row, said, as_json)
 
 
@@ -139,45 +143,188 @@ def attack(
 def ask(
     picture: In,
     question: Annotated[str, typer.Argument(help="What to ask about it.")],
-    vlm: Vlm = "embedded",
+    vlm: Vlm = EMBEDDED,
     eye: Eye = False,
     as_json: AsJson = False,
 ) -> None:
     """Ask a vision-language model about a picture."""
     with _sentences():
-        image = load_image(picture)
-        model = _speaker(vlm, eye=eye)
-
-    from purifier.pixels import to_tensor
-
-    with _sentences():
-        answer = model.answer(to_tensor(image.pixels), question)[0]
+        model, pixels = _speaker_and_pixels(picture, vlm, eye=eye)
+        answer = model.answer(pixels, question)[0]
     row = {"answer": answer.text, "confidence": round(answer.confidence, 4), "sure": answer.sure}
     _print(row, answer.spoken, as_json)
 
 
 @app.command()
-def caption(picture: In, vlm: Vlm = "embedded", eye: Eye = False, as_json: AsJson = False) -> None:
+def caption(picture: In, vlm: Vlm = EMBEDDED, eye: Eye = False, as_json: AsJson = False) -> None:
     """Say in one sentence what a picture shows."""
     with _sentences():
-        image = load_image(picture)
-        model = _speaker(vlm, eye=eye)
-
-    from purifier.pixels import to_tensor
-
-    with _sentences():
-        said = model.caption(to_tensor(image.pixels))[0]
+        model, pixels = _speaker_and_pixels(picture, vlm, eye=eye)
+        said = model.caption(pixels)[0]
     _print({"caption": said.text, "confidence": round(said.confidence, 4)}, said.text, as_json)
 
 
-def _speaker(name: str, *, eye: bool) -> Any:
-    from purifier.vlm.hub import EMBEDDED, load_vlm
+def _speaker_and_pixels(picture: Path, name: str, *, eye: bool) -> tuple[Any, Any]:
+    image = load_image(picture)
 
-    if name == EMBEDDED:
-        return load_models().speaker(eye=eye)
-    if eye:
+    from purifier.pixels import to_tensor
+    from purifier.vlm.hub import load_vlm
+
+    if eye and name != EMBEDDED:
         raise ValueError("The adapted encoder is for the embedded model. Leave out --eye, or --vlm.")
-    return load_vlm(name)
+    return load_models().speaker(eye=eye) if name == EMBEDDED else load_vlm(name), to_tensor(image.pixels)
+
+
+# What needs the data ------------------------------------------------------------------------------
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(help="Where the purifier and its card go.")],
+    data: Data = None,
+    forensics: Forensics = None,
+    config: Annotated[
+        Path | None, typer.Option(help="JSON: {pairs: ..., train: ...}, settings of PairsConfig and DenoiserConfig.")
+    ] = None,
+    batches: Batches = 300,
+    cache: Cache = CACHE,
+) -> None:
+    """Train a purifier on adversarial pairs, made against CLIP, the language model and the detector."""
+    from purifier.training.denoiser import train_purifier
+    from purifier.training.pairs import training_sources
+
+    with _sentences():
+        sources = training_sources(data, forensics)
+        train_purifier(sources, out, settings=_settings(config), batches=batches, cache=cache)
+
+
+@app.command("refit-gate")
+def refit_gate(
+    folder: Annotated[Path, typer.Option(help="Of a trained purifier; its attack detector and card are written anew.")],
+    data: Data = None,
+    forensics: Forensics = None,
+    config: Annotated[Path | None, typer.Option(help="JSON: {gate: ...}, settings of PairsConfig.")] = None,
+    batches: Batches = 100,
+    cache: Cache = CACHE,
+) -> None:
+    """Fit the attack detector of a trained purifier anew: what it takes for attacked."""
+    from purifier.training.denoiser import refit_attack_detector
+    from purifier.training.pairs import training_sources
+
+    with _sentences():
+        sources = training_sources(data, forensics)
+        refit_attack_detector(sources, folder, settings=_settings(config), batches=batches, cache=cache)
+
+
+@app.command()
+def refine(
+    folder: Annotated[Path, typer.Option(help="Of a trained purifier; all of it is written anew.")],
+    data: Data = None,
+    forensics: Forensics = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="JSON: {pairs: ..., refine: ..., gate: ...}, settings of PairsConfig and RefiningConfig."),
+    ] = None,
+    batches: Batches = 100,
+    cache: Cache = CACHE,
+) -> None:
+    """Go on with a trained purifier, on attacks that are made as it learns, guided by the language model."""
+    from purifier.training.pairs import question_pool, training_sources
+    from purifier.training.refining import refine_purifier
+
+    with _sentences():
+        sources, pool = training_sources(_needed(data), forensics), question_pool(_needed(data))
+        refine_purifier(sources, pool, folder, settings=_settings(config), batches=batches, cache=cache)
+
+
+@app.command("train-eye")
+def train_eye(
+    out: Annotated[Path, typer.Option(help="Where the adapted encoder and its card go.")],
+    data: Data = None,
+    forensics: Forensics = None,
+    config: Annotated[
+        Path | None, typer.Option(help="JSON: {pairs: ..., eye: ...}, settings of PairsConfig and AdapterConfig.")
+    ] = None,
+    batches: Batches = 400,
+    cache: Cache = CACHE,
+) -> None:
+    """Train the LoRA encoder for purified pictures, which guides the purifier, too: a low-rank update of CLIP."""
+    from purifier.training.adapter import train_encoder
+
+    with _sentences():
+        settings = _settings(config)
+        numbers = train_encoder(_needed(data), forensics, out, settings=settings, batches=batches, cache=cache)
+    typer.echo(json.dumps(numbers))
+
+
+@app.command()
+def evaluate(
+    out: Annotated[Path, typer.Option(help="A JSON file; what it holds already stays where nothing new is measured.")],
+    data: Data = None,
+    forensics: Forensics = None,
+    pictures: Annotated[int, typer.Option(help="Of each seed; 0 only writes what was measured before.")] = 200,
+    costly: Annotated[int, typer.Option(min=1, help="Pictures for adaptive attacks and Square.")] = 100,
+    seeds: Annotated[int, typer.Option(min=1, help="Repetitions, with other questions and starts.")] = 3,
+    rows: Annotated[str, typer.Option(help="Which, with ; between them; empty for all.")] = "",
+    columns: Annotated[str, typer.Option(help="Which, with ; between them; empty for all.")] = "",
+    compared: Annotated[
+        Path,
+        typer.Option(help="A folder with the compared denoisers, noise and regression; others need another --keep."),
+    ] = CACHE,
+    keep: Annotated[
+        Path, typer.Option(help="A folder for the table of what is measured of each picture; it is gone on with.")
+    ] = CACHE / "measured",
+    made: Annotated[
+        Path, typer.Option(help="Where attacked pictures are kept; an attack that knows no defence is made once.")
+    ] = CACHE / "attacked",
+) -> None:
+    """Measure defences against attacks, and what each part of ours is worth: the table of docs/measured.md."""
+    from purifier.evaluation import EvaluationConfig, evaluate_defences
+    from purifier.evaluation.outcomes import fingerprint
+
+    chosen = EvaluationConfig(
+        pictures=pictures, costly=costly, seeds=seeds, rows=_list(rows), columns=_list(columns), compared=str(compared)
+    )
+    with _sentences():
+        report = evaluate_defences(
+            chosen,
+            data=data,
+            forensics=forensics,
+            keep=keep / f"{fingerprint(MODELS / name for name in ('vlm', 'vlm-eye', 'purifier'))}.csv",
+            made=made / fingerprint([MODELS / "vlm"]),
+            earlier=json.loads(out.read_text()) if out.is_file() else None,
+            log=typer.echo,
+        )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(report, indent=2) + "\n")
+    for cell in report["cells"]:
+        typer.echo(f"{cell['column']}: {cell['row']}: {cell['agreement']:.0%} of {cell['n']} answers stay")
+
+
+@app.command("optimise-prompt")
+def optimise(
+    out: Annotated[Path, typer.Option(help="Where the words go.")],
+    vlm: Annotated[str, typer.Option(help="A model of the hub, or a folder.")],
+    data: Data = None,
+    config: Annotated[Path | None, typer.Option(help="JSON with settings of SearchConfig.")] = None,
+) -> None:
+    """Search a defence prompt for a model of the hub: words before every question."""
+    from purifier.prompts import SearchConfig, optimise_prompt
+    from purifier.vlm.hub import HubVLM, load_vlm
+
+    with _sentences():
+        model = None if not _needed(data) or vlm == EMBEDDED else load_vlm(vlm)
+        if not isinstance(model, HubVLM):
+            raise ValueError("Words are for a model of the hub. For the embedded one: train-eye.")
+        purifier = load_models().purifier
+        numbers = optimise_prompt(
+            _needed(data),
+            out,
+            model,
+            config=SearchConfig(**_settings(config)),
+            purify=lambda pixels: purifier(pixels).images,
+        )
+    typer.echo(json.dumps(numbers))
 
 
 @contextmanager
@@ -188,9 +335,25 @@ def _sentences() -> Iterator[None]:
     except ImageError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(REFUSED) from None
-    except (WeightsMissing, ValueError) as error:
+    except (WeightsMissing, FileNotFoundError, ValueError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(STOPPED) from None
+
+
+def _needed(data: Path | None) -> Path:
+    if data is None:
+        raise FileNotFoundError(NO_DATA)
+    return data
+
+
+def _settings(config: Path | None) -> dict[str, Any]:
+    """What the file says, or nothing; from here on a training's log is shown."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    return dict(json.loads(config.read_text())) if config else {}
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(one.strip() for one in text.split(";") if one.strip())
 
 
 def _print(row: dict[str, Any], words: str, as_json: bool) -> None:

@@ -5,12 +5,12 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from causalclip.languages import N_, _
 from causalclip.paths import shipped_folder
 from purifier.names import EMBEDDED, OTHER
-from purifier.zerogpu import on_a_lent_card
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,12 +20,18 @@ if TYPE_CHECKING:
     from purifier.vlm import EmbeddedVLM, VisionLanguageModel
 
 log = logging.getLogger(__name__)
+MODELS = shipped_folder("assets") / "models"
+LOADERS = {  # what loads each shipped model; by name, as these bring seconds of imports
+    "vlm": "purifier.vlm.model:EmbeddedVLM.from_pretrained",
+    "purifier": "purifier.denoiser.pipeline:PurifierPipeline.from_pretrained",
+    "detector": "causalclip.detector:Detector.from_pretrained",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
-    """Who speaks. key: EMBEDDED or OTHER. name: for people. asks, differentiable: as a VisionLanguageModel has them.
-    problem: why it is not the one that was asked for, in a sentence; "" if it is."""
+class ModelInfo:
+    """Which vision-language model answers. key: EMBEDDED or OTHER. name: for people. asks, differentiable: as a
+    VisionLanguageModel has them. problem: why it is not the one that was asked for, in a sentence; "" if it is."""
 
     key: str = EMBEDDED
     name: str = N_("the embedded model")
@@ -38,50 +44,25 @@ class Models:
     """Lazy, and safe to share between threads. Every property may raise WeightsMissing.
 
     Args:
-        vlm, purifier, adapted, detector: what loads each; None loads the shipped one.
         other: a vision-language model beside the embedded one, see `vlm.hub.load_vlm`; "" for none. Its name for people
             is the last part of this one, which may be a path.
         wait: returns once other threads have imported what they need: libraries that import lazily fail where two
             threads import them at once.
+        loaders: what loads vlm, purifier, adapted or detector, in place of the shipped one.
     """
 
     def __init__(
-        self,
-        *,
-        vlm: "Callable[[], EmbeddedVLM] | None" = None,
-        purifier: "Callable[[], PurifierPipeline] | None" = None,
-        adapted: "Callable[[], EmbeddedVLM] | None" = None,
-        detector: "Callable[[], Detector] | None" = None,
-        other: str = "",
-        wait: Callable[[], Any] = lambda: None,
+        self, *, other: str = "", wait: Callable[[], Any] = lambda: None, **loaders: Callable[[], Any] | None
     ) -> None:
         self.wait = wait
         self.other = "" if other == EMBEDDED else other.rstrip("/").rpartition("/")[2]
-        self._other_failed = False
-        self._load: dict[str, Callable[[], Any]] = {
-            "vlm": vlm or _load_vlm,
-            "purifier": purifier or _load_purifier,
-            "adapted": adapted or self._load_adapted,
-            "detector": detector or _load_detector,
-            OTHER: lambda: _load_other(other),
-        }
+        self._load: dict[str, Any] = {"adapted": self._load_adapted, OTHER: lambda: _load_other(other)} | loaders
         self._loaded: dict[str, Any] = {}
+        self._other_failed = False
         self._lock, self._other_lock = threading.RLock(), threading.Lock()
-        self._paces: dict[tuple[str, ...], tuple[float, float]] = {}
-        self._purify = on_a_lent_card(self._purify_here)
-        self._once, self._stepwise = on_a_lent_card(self._work_here), on_a_lent_card(self._steps_here)
-
-    def purify(self, pixels: "Tensor", steps: int, *, always: bool = False) -> "Tensor":
-        """The shipped purifier's picture, as PurifierPipeline gives it; on a graphics card where the host lends one."""
-        return self._purify(pixels, steps, always)
-
-    def _purify_here(self, pixels: "Tensor", steps: int, always: bool) -> "Tensor":
-        import torch  # seconds of imports, when a model is first used
-
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        pipeline: Any = self.purifier  # diffusers' own methods are not typed
-        purified: Tensor = pipeline.to(device)(pixels.to(device), steps, always=always).images.cpu()
-        return purified
+        self._purify, self._once, self._stepwise = (
+            on_lent_card(task) for task in (self._purify_here, self._work_here, self._steps_here)
+        )
 
     @property
     def vlm(self) -> "EmbeddedVLM":
@@ -95,7 +76,7 @@ class Models:
 
     @property
     def adapted(self) -> "EmbeddedVLM":
-        """The embedded model with its eye for purified pictures."""
+        """The embedded model with the LoRA encoder for purified pictures."""
         return self._get("adapted")
 
     @property
@@ -104,34 +85,42 @@ class Models:
         return self._get("detector")
 
     def speaker(self, *, eye: bool) -> "EmbeddedVLM":
-        """The model that answers: with the adapted encoder, or as it is."""
+        """The embedded model, with the LoRA encoder or as it is."""
         return self.adapted if eye else self.vlm
 
-    def voice(self, key: str = EMBEDDED) -> Voice:
-        """Who speaks if `key` is asked for: the embedded model, too, where the other one cannot be loaded. That is
+    def purify(self, pixels: "Tensor", steps: int, *, always: bool = False) -> "Tensor":
+        """The shipped purifier's picture, as PurifierPipeline gives it; on a graphics card where the host lends one."""
+        return self._purify(pixels, steps, always)
+
+    def info(self, key: str = EMBEDDED) -> ModelInfo:
+        """Which model answers if `key` is asked for: the embedded one, too, where the other cannot be loaded. That is
         tried once; it may take minutes, as the weights may have to be fetched."""
         if key == EMBEDDED or not self.other:
-            return Voice()
+            return ModelInfo()
         with self._other_lock:
-            if not self._other_failed and OTHER not in self._loaded:
+            if not self.other_tried:
                 try:
                     self._loaded[OTHER] = self._load[OTHER]()
                 except Exception as error:  # a model from elsewhere may fail in any way; the app goes on without it
                     log.warning("CAUSALCLIP_VLM was not loaded: %s: %s", type(error).__name__, error)
                     self._other_failed = True
         if self._other_failed:
-            return Voice(problem=self.other_problem)
+            return ModelInfo(problem=self.other_problem)
         model = self._loaded[OTHER]
-        return Voice(OTHER, self.other, model.asks, model.differentiable)
+        return ModelInfo(OTHER, self.other, model.asks, model.differentiable)
+
+    def vlm_of(self, key: str) -> "VisionLanguageModel":
+        """The vision-language model that `info(key)` is about."""
+        return self._loaded[OTHER] if self.info(key).key == OTHER else self.vlm
 
     def warm_up(self) -> None:
         """Loads the other model, after what others are loading: the first who asks it need not wait for that."""
         self.wait()
-        self.voice(OTHER)
+        self.info(OTHER)
 
     @property
     def other_problem(self) -> str:
-        """Why the other model does not speak, in a sentence; "" where it does, or was not tried yet."""
+        """Why the other model does not answer, in a sentence; "" where it does, or was not tried yet."""
         said = N_("{name} could not be loaded, so the embedded model speaks in its place.")
         return _(said, name=self.other) if self._other_failed else ""
 
@@ -139,17 +128,6 @@ class Models:
     def other_tried(self) -> bool:
         """Whether the other model is loaded, or cannot be."""
         return not self.other or self._other_failed or OTHER in self._loaded
-
-    def pace(self, kind: tuple[str, ...], measure: Callable[[], tuple[float, float]]) -> tuple[float, float]:
-        """What `measure` found for a kind of attack, once for as long as this object lives (see pace.costs)."""
-        with self._lock:
-            if kind not in self._paces:
-                self._paces[kind] = measure()
-            return self._paces[kind]
-
-    def vlm_named(self, key: str) -> "VisionLanguageModel":
-        """The model of a voice."""
-        return self._loaded[OTHER] if self.voice(key).key == OTHER else self.vlm
 
     def on_card(self, work: Callable[..., Any], *given: Any) -> Any:
         """work(self, *given) with the other model on a graphics card, where there is one. `work` is a function of a
@@ -159,6 +137,14 @@ class Models:
     def steps_on_card(self, work: Callable[..., Iterator[Any]], *given: Any) -> Iterator[Any]:
         """The same for what yields."""
         return self._stepwise(work, *given)
+
+    def _purify_here(self, pixels: "Tensor", steps: int, always: bool) -> "Tensor":
+        import torch  # seconds of imports, when a model is first used
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        pipeline: Any = self.purifier  # diffusers' own methods are not typed
+        purified: Tensor = pipeline.to(device)(pixels.to(device), steps, always=always).images.cpu()
+        return purified
 
     def _work_here(self, work: Callable[..., Any], *given: Any) -> Any:
         self._move_other()
@@ -171,50 +157,38 @@ class Models:
     def _move_other(self) -> None:
         import torch
 
-        if torch.cuda.is_available() and self.voice(OTHER).key == OTHER:
+        if torch.cuda.is_available() and self.info(OTHER).key == OTHER:
             self._loaded[OTHER].to("cuda")
 
     def _get(self, name: str) -> Any:
         with self._lock:
             if name not in self._loaded:
-                self._loaded[name] = self._load[name]()
+                self._loaded[name] = (self._load.get(name) or resolve_name(LOADERS[name]))()
             return self._loaded[name]
 
     def _load_adapted(self) -> "EmbeddedVLM":
-        from purifier.vlm.eye import shared_eye
+        from purifier.vlm.lora import shared_encoder
 
-        return self.vlm.with_tower(shared_eye(self.vlm.config.tower))
+        return self.vlm.with_tower(shared_encoder(self.vlm.config.tower))
 
 
-def _load_vlm() -> "EmbeddedVLM":
-    from purifier.vlm import EmbeddedVLM  # seconds of imports, when the model is first used
-
-    return EmbeddedVLM.from_pretrained()
+def on_lent_card(task: Any) -> Any:
+    """The task on a graphics card that the host lends for as long as it takes (ZeroGPU of Hugging Face Spaces); the
+    task itself where the package `spaces` is not installed. What crosses to the card's process is pickled."""
+    try:
+        import spaces
+    except ImportError:
+        return task
+    return spaces.GPU(task)
 
 
 def _load_other(name: str) -> "VisionLanguageModel":
     import torch
 
-    from purifier.vlm.hosted import HubVLM
-    from purifier.vlm.hub import load_vlm
+    from purifier.vlm.hub import HubVLM, load_vlm
 
     model = load_vlm(name)
     return model.see_whole() if isinstance(model, HubVLM) and not torch.cuda.is_available() else model
-
-
-def _load_purifier() -> "PurifierPipeline":
-    from purifier.denoiser.pipeline import PurifierPipeline
-
-    return PurifierPipeline.from_pretrained()
-
-
-def _load_detector() -> "Detector":
-    from causalclip.detector import Detector
-
-    return Detector.from_pretrained()
-
-
-MODELS = shipped_folder("assets") / "models"
 
 
 def lacking() -> str:

@@ -1,5 +1,6 @@
 """What commands may be given, checked before anything heavy is imported: names, a size, and where a result goes."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -7,13 +8,20 @@ import numpy as np
 from causalclip.languages import N_, _, figure
 from causalclip.pictures.formats import ImageTooLarge
 
-ATTACKS = ("fgsm", "pgd", "mi-fgsm", "apgd", "square", "patch")
+ATTACKS = {  # name -> its class
+    "fgsm": "purifier.attacks.algorithms:FGSM",
+    "pgd": "purifier.attacks.algorithms:PGD",
+    "mi-fgsm": "purifier.attacks.algorithms:MIFGSM",
+    "apgd": "purifier.attacks.algorithms:APGD",
+    "square": "purifier.attacks.algorithms:Square",
+    "patch": "purifier.attacks.algorithms:Patch",
+}
 OBJECTIVES = ("answer", "caption", "features", "detector")
 MAX_PIXELS = 12_000_000  # of a picture: what a purification holds in memory grows with it
 EMBEDDED, OTHER = "embedded", "other"  # the vision-language model that is shipped, and one that a host has added
 
 
-def check_name(name: str, known: tuple[str, ...], kind: str) -> None:
+def check_name(name: str, known: Collection[str], kind: str) -> None:
     """Raises ValueError for a name that is not known."""
     if name not in known:
         raise ValueError(f"There is no {kind} {name!r}; use one of {', '.join(known)}.")

@@ -69,11 +69,11 @@ def purify(picture: Path) -> None:
     counting.set()
     from causalclip.pictures.loading import load_image
     from purifier.attacks import Attack
-    from purifier.exhibit import Wish, exhibit
+    from purifier.demo import DemoRequest, run_demo
     from purifier.models import Models
 
-    wish = Wish("What is this?", attack=Attack("pgd", eps=8, steps=2))
-    *_, last = exhibit(Models(), load_image(picture).pixels, wish)
+    request = DemoRequest("What is this?", attack=Attack("pgd", eps=8, steps=2))
+    *_, last = run_demo(Models(), load_image(picture).pixels, request)
     assert last.complete
     counting.clear()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from causalclip.evidence.precision import error_rates
 from causalclip.languages import LANGUAGES, N_, _, current
-from ui.purify.story import PURPOSE
+from ui.purify.words import PURPOSE
 
 HEADS = {
     "purify": (N_("Purify."), PURPOSE),

@@ -3,38 +3,27 @@
     moved = run_attack(Attack("pgd", eps=8), pixels, objective)      float [N, 3, H, W], on 8-bit levels, in budget
 
 An objective is any callable [N, 3, H, W] -> [N] whose rise is the attack's aim (see objectives); an untargeted attack
-raises the loss of what the model says now, a targeted one the likelihood of what it shall say.
+raises the loss of what the model says now, a targeted one the likelihood of what it shall say. How to add an attack is
+said in `algorithms`.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from pkgutil import resolve_name
 
 from torch import Tensor
 
-from purifier.attacks.apgd import apgd
+from purifier.attacks.algorithms import Attacker, Objective, Plan, State
 from purifier.attacks.budget import LEVELS, Budget, Norm
-from purifier.attacks.gradient import fgsm, mi_fgsm, pgd
-from purifier.attacks.patch import patch
-from purifier.attacks.square import square
-from purifier.attacks.state import Objective, Plan, State
-
-AttackName = Literal["fgsm", "pgd", "mi-fgsm", "apgd", "square", "patch"]
-ATTACKS: dict[str, Callable[[Tensor, Objective, Plan], Iterator[State]]] = {
-    "fgsm": fgsm,
-    "pgd": pgd,
-    "mi-fgsm": mi_fgsm,
-    "apgd": apgd,
-    "square": square,
-    "patch": patch,
-}
+from purifier.names import ATTACKS, check_name
 
 
 @dataclass(frozen=True, slots=True)
 class Attack:
     """Which attack, how far and how long.
 
+    name: one of ATTACKS.
     eps: "linf": the largest change of a value, in 1/255; "l2": the Euclidean length of the change on the [0, 1] scale.
         A patch has no such bound: it may change what it covers freely.
     steps: of the gradient, or queries of "square"; "fgsm" takes one whatever is set.
@@ -42,7 +31,7 @@ class Attack:
     area: of a patch, as a share of the picture.
     """
 
-    name: AttackName = "pgd"
+    name: str = "pgd"
     eps: float = 8.0
     norm: Norm = "linf"
     steps: int = 10
@@ -51,8 +40,7 @@ class Attack:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.name not in ATTACKS:
-            raise ValueError(f"There is no attack {self.name!r}; use one of {', '.join(ATTACKS)}.")
+        check_name(self.name, ATTACKS, "attack")
         if self.steps < 1:
             raise ValueError(f"An attack needs at least one step, not {self.steps}.")
         if self.name == "square" and self.norm != "linf":
@@ -80,7 +68,8 @@ def attack_steps(attack: Attack, pixels: Tensor, objective: Objective) -> Iterat
     """
     if pixels.dim() != 4 or pixels.shape[1] != 3 or not pixels.is_floating_point():
         raise ValueError(f"Pixels must be float [N, 3, H, W] in [0, 1], not {pixels.dtype} {tuple(pixels.shape)}.")
-    return ATTACKS[attack.name](pixels.detach(), objective, attack.plan())
+    attacker: type[Attacker] = resolve_name(ATTACKS[attack.name])
+    return attacker(pixels.detach(), attack.plan()).run(objective)
 
 
 def run_attack(attack: Attack, pixels: Tensor, objective: Objective) -> Tensor:
@@ -93,4 +82,4 @@ def linf(moved: Tensor, clean: Tensor) -> Tensor:
     return Budget(1.0).spent(moved, clean) * LEVELS
 
 
-__all__ = ["ATTACKS", "Attack", "AttackName", "Objective", "State", "attack_steps", "linf", "run_attack"]
+__all__ = ["ATTACKS", "Attack", "Objective", "State", "attack_steps", "linf", "run_attack"]

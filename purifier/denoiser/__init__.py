@@ -1,0 +1,1 @@
+"""The purifier: bridge, guidance, attack detector and filters, put together in pipeline."""

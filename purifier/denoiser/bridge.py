@@ -13,8 +13,24 @@ start from a noised picture. Here the noise level s may be 0, so that a clean pi
 what ADBM's start has: the adversarial picture under noise.
 """
 
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Both ends of a bridge, and a time on it.
+
+    clean, moved: [N, 3, H, W]. t: [N]. noise: [N, 3, H, W], what is added at the adversarial end.
+    """
+
+    clean: Tensor
+    moved: Tensor
+    t: Tensor
+    noise: Tensor
 
 
 def bridge_point(clean: Tensor, moved: Tensor, t: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -39,3 +55,12 @@ def draw_times(count: int, generator: torch.Generator, *, at_start: float = 0.5)
     """[N] in (0, 1]: exactly 1, where inference starts, with the chance `at_start`, else uniform."""
     uniform = 1 - torch.rand(count, generator=generator)
     return torch.where(torch.rand(count, generator=generator) < at_start, torch.ones(count), uniform)
+
+
+def bridge_loss(pipeline: Any, ends: Ends) -> tuple[Tensor, Tensor]:
+    """Mean squared error of a PurifierPipeline's velocity, in units of its scale; and the clean estimate
+    [N, 3, H, W]."""
+    point, velocity = bridge_point(ends.clean, ends.moved, ends.t, ends.noise)
+    said = pipeline.velocity(point, ends.t)
+    loss = ((said - velocity) / pipeline.config["scale"]).square().mean()
+    return loss, clean_estimate(point, said, ends.t)

@@ -1,18 +1,22 @@
-"""Task guidance at use: one step moves a picture so that CLIP sees in it more of what is seen in its coarse twin.
+"""Task guidance by the frozen encoder: of training (CoDefend's direction), and of each picture at use.
 
-CoDefend (arXiv 2510.11096) guides its denoiser by the task's encoder while it learns. Here the encoder guides each
-picture, towards an anchor as in AGC (arXiv 2605.15584). Quantised coarsely, a picture loses what an attack put into it,
-and its detail; but the adapted encoder (purifier/vlm/eye.py) sees nearly the clean one in it. With x the picture behind
-the network, c its coarse twin, f and e the patch tokens of two layers of CLIP and of the adapted encoder, g and h their
-embeddings, and d how far e's values differ from place to place, plus EVEN of the mean of that:
+CoDefend (arXiv 2510.11096) guides its denoiser by the task's encoder while it learns: `Guidance`. At use, one
+signed-gradient step moves CLIP's features of a picture towards the LoRA encoder's features of its low-quality JPEG
+reference, an anchor as in AGC (arXiv 2605.15584): `guided`. Quantised coarsely, a picture loses what an attack put into
+it, and its detail; but the LoRA encoder (purifier/vlm/lora.py) sees nearly the clean one in it. With x the picture
+behind the network, c its reference, f and e the patch tokens of two layers of CLIP and of the LoRA encoder, g and h
+their embeddings, and d how far e's values differ from place to place, plus EVEN of the mean of that:
 
     L(x) = mean |f(x) - e(c)|^2 / d^2 + |g(x) - h(c)|^2        x <- x - s sign(grad L(x))
 
-An attack moves what CLIP sees far by a change of pixels that is hardly seen; so one that is hardly seen moves it back.
-Detail would need a larger change, so it stays.
+An attack moves CLIP's features far by a change of pixels that is hardly seen; so one that is hardly seen moves them
+back. Detail would need a larger change, so it stays.
 """
 
+from collections.abc import Sequence
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from causalclip.clip.tower import Tower
@@ -20,14 +24,15 @@ from purifier.attacks.budget import LEVELS
 
 SIZE = 4.0  # 1/255, of the step
 EVEN = 0.3  # of the mean deviation, added to each: dimensions that hardly differ would count most
+Features = tuple[Tensor, Tensor]  # patch tokens [N, T, D] and embedding [N, E] of CLIP
 
 
-def guided(pixels: Tensor, coarse: Tensor, *, tower: Tower, eye: Tower, size: float = SIZE) -> Tensor:
-    """One step of the pictures towards what is seen in their coarse twins.
+def guided(pixels: Tensor, reference: Tensor, *, tower: Tower, encoder: Tower, size: float = SIZE) -> Tensor:
+    """One step of the pictures towards what is seen in their references.
 
     Args:
-        pixels, coarse: float [N, 3, H, W] in [0, 1]; each picture is moved as if it were alone.
-        tower, eye: CLIP and the adapted encoder, both on the processor. size: of the step, in 1/255.
+        pixels, reference: float [N, 3, H, W] in [0, 1]; each picture is moved as if it were alone.
+        tower, encoder: CLIP and the LoRA encoder, both on the processor. size: of the step, in 1/255.
 
     Returns:
         The pictures, moved by `size` in every value, clipped to [0, 1]. Its gradient is that of the pictures: the
@@ -35,15 +40,45 @@ def guided(pixels: Tensor, coarse: Tensor, *, tower: Tower, eye: Tower, size: fl
     """
     from purifier.vlm.features import clip_features  # imports transformers: seconds, at the first picture
 
-    layers = (2 * tower.layers // 3, tower.layers - 1)  # as the language model is given: for parts, and for meaning
+    layers = (2 * tower.layers // 3, tower.layers - 1)  # as the language model is given: for places, and for meaning
     with torch.inference_mode(False), torch.no_grad():
-        patches, embedding = clip_features(eye, coarse.cpu(), layers=layers)
+        patches, embedding = clip_features(encoder, reference.cpu(), layers=layers)
         spread = patches.std(1, keepdim=True)
         spread = spread + EVEN * spread.mean((1, 2), keepdim=True)
     with torch.inference_mode(False), torch.enable_grad():
         here = pixels.detach().cpu().clone().requires_grad_(True)  # a clone, which is no inference tensor
         found = clip_features(tower, here, layers=layers)
-        parts = ((found[0] - patches) / spread, (found[1] - embedding) * embedding.shape[1] ** 0.5)
-        loss = torch.stack([part.float().square().flatten(1).mean(1) for part in parts]).sum()
+        terms = ((found[0] - patches) / spread, (found[1] - embedding) * embedding.shape[1] ** 0.5)
+        loss = torch.stack([term.float().square().flatten(1).mean(1) for term in terms]).sum()
         (gradient,) = torch.autograd.grad(loss, here)
     return (pixels - size / LEVELS * gradient.sign().to(pixels)).clamp(0, 1)
+
+
+class Guidance:
+    """Pulls f(x^) - f(x') towards f(x) - f(x'), f the frozen task encoder: CoDefend's direction, by its cosine.
+
+    A direction says nothing of how far to go, so that what is left of the shift, |f(x^) - f(x)|^2 over the batch's mean
+    |f(x') - f(x)|^2, is added. Features are divided by their deviation over the batch's clean pictures, each dimension
+    by itself: a few dimensions of CLIP's tokens are a hundred times as large as the others.
+
+    Args:
+        layers: of the tower, beside its embedding.
+    """
+
+    def __init__(self, tower: Tower, *, layers: Sequence[int]) -> None:
+        self.tower, self.layers = tower, tuple(layers)
+
+    def __call__(self, estimate: Tensor, clean_seen: Features, moved_seen: Features) -> Tensor:
+        """x^ [N, 3, H, W] and the features of x and x' -> a scalar."""
+        from purifier.vlm.features import clip_features
+
+        terms = []
+        seen = clip_features(self.tower, estimate, layers=self.layers)
+        for ours, clean, moved in zip(seen, clean_seen, moved_seen, strict=True):
+            deviation = clean.flatten(0, -2).std(0) + 1e-3
+            want, got, left = ((a - b) / deviation for a, b in ((clean, moved), (ours, moved), (ours, clean)))
+            attacked = want.square().sum(-1) > 1e-6  # a clean picture has no direction
+            cosine = 1 - F.cosine_similarity(got, want, dim=-1)
+            remains = left.square().mean() / want.square().mean().clamp_min(1e-4)
+            terms.append((cosine * attacked).sum() / attacked.sum().clamp_min(1) + remains)
+        return torch.stack(terms).mean()

@@ -1,12 +1,14 @@
 """The purifier: a diffusion pipeline that walks a picture from where an attack moved it back to where it was.
 
-    purifier = PurifierPipeline.from_pretrained(ASSETS / "purifier")
+    purifier = PurifierPipeline.from_pretrained()
     purified = purifier(pixels).images        float [N, 3, H, W] in [0, 1], on 8-bit levels, the same size
 
-It predicts what was added, not the picture: what it does not take for an attack stays as it is.
+In this order: the attack detector decides whether a picture was attacked (attack_detector); the diffusion network walks
+the bridge (bridge); one guided step moves CLIP's features towards those of a low-quality JPEG reference (guidance); the
+result is quantised (filters). `Stages` switches each of them off. What each is worth stands in the card of the weights.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +26,11 @@ from causalclip.clip.runtime import fast_dtype
 from causalclip.clip.tower import Tower
 from causalclip.clip.weights import ASSETS, WeightsMissing
 from purifier.attacks.budget import LEVELS, to_levels
+from purifier.denoiser.attack_detector import TOWER, AttackDetector, clip_moves, decided, statistics
 from purifier.denoiser.filters import (
     QUALITY,
-    TWIN,
+    REFERENCE_SIDE,
+    apply_tiled,
     coarser,
     fine_detail,
     quantise,
@@ -34,18 +38,37 @@ from purifier.denoiser.filters import (
     quantise_by_chance,
     resize,
 )
-from purifier.denoiser.gate import Gate, opened, statistics
 from purifier.denoiser.guidance import guided
-from purifier.denoiser.squeezing import TOWER, moves
-from purifier.denoiser.tiles import apply_tiled
 
 DEFAULT = ASSETS / "purifier"
-STEPS = 1
-MAX_STEPS = 5
+Denoise = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> the same
+STEPS, MAX_STEPS = 1, 5
 SHARD = "8MB"
-FINE, APART = 8.0, 4.0
+FINE, APART = 8.0, 4.0  # by which the network's further views of a picture are enlarged
 SIDE, FINER = 224, 30  # px of the short side at which a picture is guided, and quality at which it is then quantised
-ALWAYS = 4.0  # 1/255, of the noise that is added where the gate is not asked
+ALWAYS = 4.0  # 1/255, of the noise that is added where the attack detector is not asked
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """Which parts of the purifier are on, so that each can be measured, and shown, without the others.
+
+    detector: a picture that the attack detector takes for clean comes back unchanged; off, every picture is purified.
+    network: the diffusion network takes out what it finds. The detector looks at that whether it is taken out or not.
+    guided_step: the picture is moved towards the features of its low-quality JPEG reference.
+    encoder: those features are the LoRA encoder's; off, CLIP's own.
+    quantisation: the result is quantised as a JPEG of quality FINER.
+    """
+
+    detector: bool = True
+    network: bool = True
+    guided_step: bool = True
+    encoder: bool = True
+    quantisation: bool = True
+
+
+ALL = Stages()
+ALONE = Stages(detector=False, guided_step=False, quantisation=False)  # the network and nothing else
 
 
 @dataclass
@@ -56,15 +79,13 @@ class PurifierOutput(BaseOutput):
 
 
 class PurifierPipeline(DiffusionPipeline):
-    """A U-Net on pixels, folded by `fold` (pixel-unshuffle), and the scheduler of its steps (see bridge).
+    """A U-Net on pixels, folded by `fold` (pixel-unshuffle), and the scheduler of its steps.
 
     Args:
         unet: finds the perturbation; takes the picture, its fine detail FINE times enlarged, and, if it has 9 fold^2
-            channels and not 6, APART times what its coarse twin adds; its output, 3 fold^2 channels, times `scale` is
-            the velocity.
-        gate: settings of a Gate. What it takes for clean stays as it is. What it takes for attacked is also guided
-            (guidance) and quantised (filters.quantise), as an attack on CLIP survives at a quarter of its size. Without
-            a gate the network's walk is the answer. It decides by one step, however many are walked.
+            channels and not 6, APART times what its low-quality reference adds; its output, 3 fold^2 channels, times
+            `scale` is the velocity.
+        gate: settings of an AttackDetector. Without them the network's walk is the answer.
         tile, overlap: of pictures with a side above `tile` px.
         coarse: pictures whose short side is at least 1.5 times as long are first purified at this short side, and the
             correction is enlarged: an attack made at the size that CLIP sees is as coarse as that.
@@ -105,6 +126,7 @@ class PurifierPipeline(DiffusionPipeline):
         noise: float = 0.0,
         generator: torch.Generator | None = None,
         always: bool = False,
+        stages: Stages = ALL,
     ) -> PurifierOutput:
         """Purifies pictures.
 
@@ -113,17 +135,18 @@ class PurifierPipeline(DiffusionPipeline):
             num_inference_steps: 1 to 5. Without noise and `always`, the same picture gives the same result.
             noise: standard deviation, in 1/255, of Gaussian noise that is added first and removed with the rest;
                 `generator` draws it; without one, another noise each time.
-            always: whether to purify what the gate takes for clean, too, with noise of ALWAYS at least and a
+            always: whether to purify what the attack detector takes for clean, too, with noise of ALWAYS at least and a
                 quantisation that are drawn anew each time, in place of the guided step. An attacker who knows the
-                purifier can close the gate, and prepare for a fixed grid. Without a gate, only the noise is added.
+                purifier can mislead the detector, and prepare for a fixed grid. Without a detector, only the noise is
+                added.
+            stages: which parts are on; with `always`, only the network's switch counts.
 
         Raises:
             ValueError: the pixels' shape or type, the steps or the noise are others.
-            WeightsMissing: there is a gate, and CLIP or the adapted encoder is not here.
+            WeightsMissing: there is an attack detector, and CLIP or the LoRA encoder is not here.
         """
-        return PurifierOutput(
-            images=to_levels(self.purify(pixels, num_inference_steps, noise, generator, always=always))
-        )
+        purified = self.purify(pixels, num_inference_steps, noise, generator, always=always, stages=stages)
+        return PurifierOutput(images=to_levels(purified))
 
     def purify(
         self,
@@ -133,8 +156,15 @@ class PurifierPipeline(DiffusionPipeline):
         generator: torch.Generator | None = None,
         *,
         always: bool = False,
+        stages: Stages = ALL,
+        denoise: Denoise | None = None,
     ) -> Tensor:
-        """The same without rounding, and differentiable: what an adaptive attacker has."""
+        """The same without rounding, and differentiable: what an adaptive attacker has.
+
+        Args:
+            denoise: another denoiser in the network's place. The attack detector goes on looking at this one's network,
+                so that another denoiser gets the very same pictures.
+        """
         _check(pixels, steps, noise)
         noise = max(noise, ALWAYS) if always else noise
         if noise:
@@ -143,46 +173,39 @@ class PurifierPipeline(DiffusionPipeline):
             pixels = pixels + noise / LEVELS * drawn.to(pixels.device)
         looked, found = self.look(pixels)
         if self.config["gate"] is None:
-            return self._without(pixels, found, steps).clamp(0, 1)
+            return self._walked(pixels, found, steps).clamp(0, 1)
         if always:
-            walked = looked - found if steps == 1 else self._walk(looked, steps)
+            walked = looked if not stages.network else looked - found if steps == 1 else self._walk(looked, steps)
             size = pixels.shape[-2], pixels.shape[-1]
             return quantise_by_chance(walked.clamp(0, 1), size, generator=generator)
-        odds = Gate(**self.config["gate"])(_evidence(pixels, looked, found))
-        if not torch.is_grad_enabled() and bool((odds <= 0).all()):
-            return pixels.clamp(0, 1)
-        purified = self._restored(self._without(pixels, found, steps))
-        return (pixels + opened(odds).view(-1, 1, 1, 1) * (purified - pixels)).clamp(0, 1)
+        if stages.detector:
+            odds = AttackDetector(**self.config["gate"])(_evidence(pixels, looked, found))
+            if not torch.is_grad_enabled() and bool((odds <= 0).all()):
+                return pixels.clamp(0, 1)
+        if denoise is not None:
+            walked = denoise(pixels)
+        else:
+            walked = self._walked(pixels, found, steps) if stages.network else pixels
+        purified = self._guided(walked, stages)
+        if not stages.detector:
+            return purified.clamp(0, 1)
+        return (pixels + decided(odds).view(-1, 1, 1, 1) * (purified - pixels)).clamp(0, 1)
 
     def evidence(self, pixels: Tensor) -> Tensor:
-        """What a gate decides by: float [N, 3, H, W] in [0, 1] -> `statistics` and CLIP's `moves`, [N, D]."""
+        """What the attack detector decides by, of pixels [N, 3, H, W]: `statistics` and `clip_moves`, [N, D]."""
         return _evidence(pixels, *self.look(pixels))
 
     @torch.no_grad()
-    def forced(self, pixels: Tensor, *, steps: int = STEPS, eye: Tower | None = None) -> Tensor:
-        """The pictures as they are purified where the gate opens; not rounded, without a gradient.
+    def forced(self, pixels: Tensor, *, steps: int = STEPS, encoder: Tower | None = None) -> Tensor:
+        """The pictures as they are purified where the detector finds an attack; not rounded, without a gradient.
 
-        eye: in place of the shipped one.
+        encoder: in place of the shipped LoRA encoder.
         """
-        return self._restored(self.without_perturbation(pixels, steps), eye).clamp(0, 1)
+        return self._guided(self.denoise(pixels, steps), ALL, encoder).clamp(0, 1)
 
-    def _restored(self, walked: Tensor, eye: Tower | None = None) -> Tensor:
-        """The pictures behind the network without what it leaves of an attack; it may leave [0, 1] a little.
-
-        The gradient goes straight through the step and the rounding: to the pictures that are moved, and to what they
-        are moved towards.
-        """
-        moved, coarse = towards_twin(walked, eye)
-        restored = quantise(moved, FINER) + (coarse - coarse.detach())
-        if restored.shape == walked.shape:
-            return restored
-        detailed = quantise_at(walked, FINER, min(walked.shape[-2:]))  # the part of it that CLIP sees is exchanged
-        change = restored - coarser(detailed, SIDE)
-        return detailed + F.interpolate(change, walked.shape[-2:], mode="bicubic", align_corners=False)
-
-    def without_perturbation(self, pixels: Tensor, steps: int = STEPS) -> Tensor:
+    def denoise(self, pixels: Tensor, steps: int = STEPS) -> Tensor:
         """The network's walk alone, not rounded: float [N, 3, H, W] -> the same."""
-        return self._without(pixels, self.look(pixels)[1], steps)
+        return self._walked(pixels, self.look(pixels)[1], steps)
 
     def look(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """The pictures, large ones at `coarse`, and what one step would take out of them."""
@@ -190,7 +213,7 @@ class PurifierPipeline(DiffusionPipeline):
         looked = resize(pixels, self.config["coarse"] / side) if side >= 1.5 * self.config["coarse"] else pixels
         return looked, looked - self._walk(looked, 1)
 
-    def _without(self, pixels: Tensor, found: Tensor, steps: int) -> Tensor:
+    def _walked(self, pixels: Tensor, found: Tensor, steps: int) -> Tensor:
         """The pictures after the walk; `found` is what `look` found in them."""
         if found.shape == pixels.shape:
             return pixels - found if steps == 1 else self._walk(pixels, steps)
@@ -211,8 +234,8 @@ class PurifierPipeline(DiffusionPipeline):
         """v of the bridge at pixels [N, 3, H, W] and times t ([N] or scalar, in [0, 1])."""
 
         def network(part: Tensor) -> Tensor:
-            picture, *twin = part.split(3, 1)
-            views = [picture * 2 - 1, FINE * fine_detail(picture), *(APART * (other - picture) for other in twin)]
+            picture, *reference = part.split(3, 1)
+            views = [picture * 2 - 1, FINE * fine_detail(picture), *(APART * (other - picture) for other in reference)]
             folded = F.pixel_unshuffle(torch.cat(views, 1), self.config["fold"])
             with torch.autocast(part.device.type, torch.bfloat16, enabled=fast_dtype() is torch.bfloat16):
                 out = self.unet(folded, t * 1000).sample
@@ -220,8 +243,29 @@ class PurifierPipeline(DiffusionPipeline):
 
         tiles = {name: self.config[name] for name in ("tile", "overlap")}
         if self.unet.config["in_channels"] == 9 * self.config["fold"] ** 2:
-            pixels = torch.cat([pixels, coarse_twin(pixels)], 1)
+            pixels = torch.cat([pixels, low_quality_reference(pixels)], 1)
         return apply_tiled(network, pixels, multiple=self.multiple, **tiles)
+
+    def _guided(self, walked: Tensor, stages: Stages, encoder: Tower | None = None) -> Tensor:
+        """The pictures behind the network without what it leaves of an attack: guided and quantised; it may leave
+        [0, 1] a little.
+
+        The gradient goes straight through the step and the rounding: to the pictures that are moved, and to what they
+        are moved towards. Of a picture larger than SIDE the part that CLIP sees is exchanged; finer detail stays.
+        """
+        if not stages.guided_step and not stages.quantisation:
+            return walked
+        if stages.guided_step:
+            moved, reference = towards_reference(walked, encoder if stages.encoder else shared_tower(TOWER))
+            straight_through = reference - reference.detach()
+        else:
+            moved, straight_through = coarser(walked.clamp(0, 1), SIDE).clamp(0, 1), torch.zeros(())
+        restored = (quantise(moved, FINER) if stages.quantisation else moved) + straight_through.to(moved)
+        if restored.shape == walked.shape:
+            return restored
+        detailed = quantise_at(walked, FINER, min(walked.shape[-2:])) if stages.quantisation else walked
+        change = restored - coarser(detailed, SIDE)
+        return detailed + F.interpolate(change, walked.shape[-2:], mode="bicubic", align_corners=False)
 
     def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
         """Writes model_index.json, the scheduler's config and the network, in half precision, in shards below 9 MB."""
@@ -244,7 +288,7 @@ class PurifierPipeline(DiffusionPipeline):
         if not (Path(folder) / "model_index.json").is_file():
             name = Path(folder).name
             raise WeightsMissing(f"There is no purifier {name!r}. Train one: python -m purifier train.")
-        with _quiet():
+        with _without_progress_bars():
             loaded: PurifierPipeline = super().from_pretrained(
                 str(folder), dtype=torch.float32, low_cpu_mem_usage=False, local_files_only=True, **options
             )
@@ -280,24 +324,25 @@ def new_pipeline(
 
 
 def _evidence(pixels: Tensor, looked: Tensor, found: Tensor) -> Tensor:
-    return torch.cat([statistics(looked, found), moves(shared_tower(TOWER), pixels)], 1)
+    return torch.cat([statistics(looked, found), clip_moves(shared_tower(TOWER), pixels)], 1)
 
 
-def towards_twin(walked: Tensor, eye: Tower | None = None) -> tuple[Tensor, Tensor]:
-    """Pictures behind the network, guided at the size that CLIP sees, and their coarse twins: [N, 3, H, W] in [0, 1].
+def towards_reference(walked: Tensor, encoder: Tower | None = None) -> tuple[Tensor, Tensor]:
+    """Pictures behind the network, guided at the size that CLIP sees, and their references: [N, 3, H, W] in [0, 1].
 
-    eye: what the twins are seen by, in place of the shipped one.
+    encoder: what the references are seen by, in place of the shipped LoRA encoder.
     """
-    from purifier.vlm.eye import shared_eye  # imports transformers: seconds, at the first picture
+    from purifier.vlm.lora import shared_encoder  # imports transformers: seconds, at the first picture
 
     fine = coarser(walked.clamp(0, 1), SIDE).clamp(0, 1)
-    coarse = coarse_twin(fine)
-    return guided(fine, coarse, tower=shared_tower(TOWER), eye=eye or shared_eye()), coarse
+    reference = low_quality_reference(fine)
+    return guided(fine, reference, tower=shared_tower(TOWER), encoder=encoder or shared_encoder()), reference
 
 
-def coarse_twin(pixels: Tensor) -> Tensor:
-    """Quantised at QUALITY, as far below their size as TWIN is below SIDE: little of an attack is left in them."""
-    return quantise_at(pixels, QUALITY, round(min(pixels.shape[-2:]) * TWIN / SIDE)).clamp(0, 1)
+def low_quality_reference(pixels: Tensor) -> Tensor:
+    """Quantised as a JPEG of QUALITY, as far below their size as REFERENCE_SIDE is below SIDE: little of an attack is
+    left in it."""
+    return quantise_at(pixels, QUALITY, round(min(pixels.shape[-2:]) * REFERENCE_SIDE / SIDE)).clamp(0, 1)
 
 
 def _unforeseen() -> torch.Generator:
@@ -308,8 +353,8 @@ def _unforeseen() -> torch.Generator:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the progress bars that diffusers draws while it loads."""
+def _without_progress_bars() -> Iterator[None]:
+    """diffusers draws them while it loads."""
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:

@@ -10,18 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from purifier.attacks import Attack, attack_steps, run_attack
+from purifier.attacks import Attack, Objective, attack_steps, run_attack
 from purifier.attacks.budget import to_levels
-from purifier.attacks.state import Objective
-from purifier.evaluation.columns import COLUMNS, Column, seen_by
-from purifier.evaluation.kept import Kept, kept_picture
-from purifier.evaluation.metrics import Outcome, summarise
-from purifier.evaluation.rows import COMPARED, Row, build_rows, jpeg
-from purifier.evaluation.samples import Sample, load_captions, load_samples
-from purifier.evaluation.verdicts import detector_on_purified
+from purifier.attacks.objectives import change_answer
+from purifier.evaluation.outcomes import Outcome, OutcomeTable, kept_picture, paired, summarise
+from purifier.evaluation.samples import Sample, detector_on_purified, load_captions, load_samples
+from purifier.evaluation.table import COLUMNS, COMPARISONS, Column, Row, attacker_objective, build_rows, jpeg
 from purifier.models import Models
-from purifier.objectives import change_answer
-from purifier.vlm.training.data import normalise_answer
+from purifier.training.vlm_data import normalise_answer
 
 Log = Callable[[str], Any]
 CHECK = 5  # steps, after which an adaptive attacker looks at what he has
@@ -59,14 +55,14 @@ def evaluate_defences(
     earlier: dict[str, Any] | None = None,
     log: Log = lambda _: None,
 ) -> dict[str, Any]:
-    """The whole report: `date`, `data`, `threats`, `cells` (a list, one a row and column), `detector` (None without
-    `forensics` and `earlier`). What is measured stays in `keep`, a table NAME.csv.gz, and is not measured again; the
-    report is of all that is there.
+    """The whole report: `date`, `data`, `threats`, `cells` (a list, one a row and column), `paired` (see
+    `outcomes.paired`), `detector` (None without `forensics` and `earlier`). What is measured stays in `keep`, a table
+    NAME.csv, and is not measured again; the report is of all that is there.
 
     Args:
         made: a folder of attacked pictures, which are taken from it or added.
-        earlier: a report, of which the cells of the compared recipes are taken over where their models are not here,
-            and `detector` without `forensics`.
+        earlier: a report, of which is taken over what is not measured now, or rests on more questions, and `detector`
+            without `forensics`.
 
     Raises:
         FileNotFoundError: the data is missing, or a model's weights are.
@@ -77,7 +73,7 @@ def evaluate_defences(
     models = models or Models()
     rows = _chosen(build_rows(models, compared=Path(config.compared)), config.rows, "row")
     columns = _chosen(COLUMNS, config.columns, "column")
-    kept = Kept(keep)
+    kept = OutcomeTable(keep)
     for seed in range(config.seeds):
         samples = load_samples(data, count=config.pictures, seed=seed)
         for i, sample in enumerate(samples):
@@ -98,22 +94,22 @@ def evaluate_defences(
                     found |= _column(models, sample, answer, column, missing, seed, made, captions=config.captions)
                 if found:
                     kept.put(column.name, seed, sample.name, found)
-    kept.pack()
     captions = load_captions(data)
     cells = [cell for column in columns for cell in _cells(column.name, rows, kept, captions)]
-    if earlier and not config.rows:
-        here = {row.name for row in rows}
-        others = [cell for cell in earlier["cells"] if cell["row"] in set(COMPARED) - here]
-        cells += [cell for cell in others if cell["column"] in {column.name for column in columns}]
+    pairs = [pair for column in columns for pair in paired(column.name, kept.all(column.name), COMPARISONS)]
+    if earlier:
+        cells = _merged(cells, earlier["cells"], by=("row", "column"))
+        pairs = _merged(pairs, earlier.get("paired", []), by=("row", "against", "column"))
     verdicts = (earlier or {}).get("detector")
     if forensics and config.verdicts:
         verdicts = detector_on_purified(models, forensics, config.verdicts, config.attacked)
-    threats = {c.name: {"threat": c.threat, "trained on": c.seen, "eps": c.attack and c.attack.eps} for c in columns}
+    threats = {c.name: {"threat": c.threat, "trained on": c.seen, "eps": c.attack and c.attack.eps} for c in COLUMNS}
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "data": f"{data.name}, test splits",
         "threats": threats,
         "cells": cells,
+        "paired": pairs,
         "detector": verdicts,
     }
 
@@ -137,13 +133,13 @@ def _column(
         return change_answer(speaker, [sample.question], [answer])
 
     for row in rows:
-        seen = seen_by(column, row, raises)
+        seen = attacker_objective(column, row, raises)
         if seen is None:
             continue
         if column.attack is None:
             moved = sample.pixels
         elif column.adaptive:
-            attack, said = replace(column.attack, seed=seed), Said(row, sample.question, answer)
+            attack, said = replace(column.attack, seed=seed), AnswerBehind(row, sample.question, answer)
             starts = 1 if row.random else column.starts
             moved = attacked_until(attack, sample.pixels, seen, said.changed, starts=starts)
         elif moved is None:
@@ -156,8 +152,8 @@ def _column(
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What is said of a picture behind a row's defence, beside what is said of the clean one."""
+class AnswerBehind:
+    """The answer about a picture behind a row's defence, beside the one about the clean picture."""
 
     row: Row
     question: str
@@ -221,7 +217,9 @@ def _outcomes(
     return outcomes
 
 
-def _cells(column: str, rows: list[Row], kept: Kept, captions: dict[str, tuple[str, ...]]) -> Iterator[dict[str, Any]]:
+def _cells(
+    column: str, rows: list[Row], kept: OutcomeTable, captions: dict[str, tuple[str, ...]]
+) -> Iterator[dict[str, Any]]:
     """One for every row of which anything is known."""
     known = kept.all(column)
     for row in rows:
@@ -231,6 +229,16 @@ def _cells(column: str, rows: list[Row], kept: Kept, captions: dict[str, tuple[s
             references = [captions[picture] for _, picture in asked]
             seeds = len({seed for seed, _ in asked})
             yield {"row": row.name, "column": column} | summarise(list(found.values()), references, seeds=seeds)
+
+
+def _merged(new: list[dict[str, Any]], earlier: list[dict[str, Any]], *, by: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Both, in the order of the earlier ones; of one and the same thing what rests on more questions, else the new."""
+    found = {tuple(one[name] for name in by): one for one in earlier}
+    for one in new:
+        key = tuple(one[name] for name in by)
+        if key not in found or one["n"] >= found[key]["n"]:
+            found[key] = one
+    return list(found.values())
 
 
 def _chosen(things: Any, names: tuple[str, ...], what: str) -> list[Any]:

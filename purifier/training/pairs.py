@@ -4,6 +4,7 @@ An attack costs tens of passes through CLIP, a training step one or two, so that
 times; new files may be added while training runs.
 """
 
+import csv
 import json
 import random
 from collections.abc import Iterator, Sequence
@@ -13,18 +14,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import ImageOps
+from PIL.Image import Resampling
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from tqdm import tqdm
 
 from causalclip.clip.tower import Tower
+from causalclip.clip.weights import WeightsMissing
 from causalclip.detector import Detector
 from purifier.attacks import Attack, Objective, State, attack_steps
 from purifier.attacks.budget import LEVELS
-from purifier.objectives import FlipVerdict, MoveFeatures, change_answer, language_tokens, layer_tokens
-from purifier.vlm import EmbeddedVLM
-from purifier.vlm.features import LAYERS, clip_features
+from purifier.attacks.objectives import FlipVerdict, MoveFeatures, change_answer, language_tokens, layer_tokens
+from purifier.training.vlm_data import Picture, class_frequency, load_pictures, train_texts
+from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM
+from purifier.vlm.features import LAYERS, clip_features, read_pixels
 
 L2_SHARE = 0.6  # about what PGD at eps in linf changes a value by, root mean square
 
@@ -199,6 +204,30 @@ def make_pairs(maker: PairMaker, folder: Path, *, batches: int) -> Iterator[Path
         yield path
 
 
+def pair_files(folder: Path) -> list[Path]:
+    """The files of pairs that are there now, in order."""
+    return sorted(folder.glob("pairs-*.safetensors"))
+
+
+def make_missing(
+    sources: Sequence[Source], config: PairsConfig, folder: Path, *, tower: Tower, batches: int
+) -> PairMaker:
+    """Makes the pairs that are missing; returns their maker."""
+    vlm, detector = if_there(EmbeddedVLM.from_pretrained), if_there(Detector.from_pretrained)
+    maker = PairMaker(sources, config, tower=tower, vlm=vlm, detector=detector)
+    for _ in tqdm(make_pairs(maker, folder, batches=batches), total=batches, unit="batch of pairs"):
+        pass
+    return maker
+
+
+def if_there(load: Any) -> Any:
+    """The model, or None where its weights are not here: its objective is then left out."""
+    try:
+        return load()
+    except WeightsMissing:
+        return None
+
+
 def _questions(sources: Sequence[Source]) -> list[list[str]]:
     return [list(source.asked) for source in sources]
 
@@ -211,12 +240,11 @@ def _halfway_and_last(states: Iterator[State]) -> Iterator[Tensor]:
 
 def _load(path: Path, height: int, width: int, rng: random.Random) -> Tensor:
     """A random crop of at least 0.8 of each side, perhaps mirrored, on 8-bit levels."""
-    with Image.open(path) as file:
-        picture = ImageOps.exif_transpose(file).convert("RGB")
+    picture = read_pixels(path)
     w, h = (side * rng.uniform(0.8, 1.0) for side in picture.size)
     left, top = rng.uniform(0, picture.width - w), rng.uniform(0, picture.height - h)
     box = (left, top, left + w, top + h)
-    picture = picture.resize((width, height), Image.Resampling.BICUBIC, box=box)
+    picture = picture.resize((width, height), Resampling.BICUBIC, box=box)
     if rng.random() < 0.5:
         picture = ImageOps.mirror(picture)
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
@@ -228,3 +256,53 @@ def _bytes(pixels: Tensor) -> Tensor:
 
 def _draw(rng: random.Random, weighted: Sequence[tuple[Any, float]]) -> Any:
     return rng.choices([item for item, _ in weighted], [weight for _, weight in weighted])[0]
+
+
+def training_sources(vlm_data: Path | None, forensics: Path | None) -> list[Source]:
+    """Pictures from either folder, or both.
+
+    Args:
+        vlm_data: with flickr8k.jsonl, coco.jsonl, daquar.jsonl (see vlm.data); their questions come along.
+        forensics: with manifest.csv; whole pictures of its training split, real and generated.
+
+    Raises:
+        FileNotFoundError: a folder is not what it should be, or both are missing.
+    """
+    sources = [] if vlm_data is None else list(_with_questions(vlm_data))
+    if forensics is not None:
+        manifest = forensics / "manifest.csv"
+        if not manifest.is_file():
+            raise FileNotFoundError(
+                f"There is no manifest.csv in {forensics.name!r}. Give the forensics data's folder."
+            )
+        with manifest.open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["split"] == "train" and row["view"] == "whole"]
+        sources += [Source(forensics / row["path"]) for row in rows]
+    if not sources:
+        raise FileNotFoundError(
+            "There are no pictures to learn from. Give the folder of the vlm data, or forensics, or both."
+        )
+    return sources
+
+
+def _for_training(picture: Picture) -> bool:
+    return picture.split == "train" and all(q.split == "train" for q in picture.questions)
+
+
+def _with_questions(root: Path) -> Iterator[Source]:
+    """Each training picture with the questions that the language model learned from, people's and made ones."""
+    pictures, rng = load_pictures(root), random.Random(0)
+    frequency = class_frequency(pictures)
+    for picture in filter(_for_training, pictures):
+        texts = train_texts(picture, 0, frequency, rng)
+        yield Source(root / picture.name, tuple(t.prompt for t in texts if t.prompt != CAPTION_PROMPT))
+
+
+def question_pool(root: Path, *, pictures: int = 300, seed: int = 0) -> list[str]:
+    """Questions to learn on: those that the model itself learned from, on some of its training pictures."""
+    known = load_pictures(root)
+    frequency, rng = class_frequency(known), random.Random(seed)
+    able = [p for p in known if p.split == "train"]
+    chosen = rng.sample(able, min(pictures, len(able)))
+    asked = {t.prompt for picture in chosen for t in train_texts(picture, 0, frequency, rng)}
+    return sorted(asked - {CAPTION_PROMPT})

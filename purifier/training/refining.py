@@ -5,30 +5,49 @@ attacked model makes of its result takes it out (HGD, Liao et al., CVPR 2018, ar
 twice, so there is nothing to learn by heart.
 """
 
-import copy
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from causalclip.detector import Detector
+from purifier.denoiser.bridge import Ends, bridge_loss
 from purifier.denoiser.filters import quantise
 from purifier.denoiser.pipeline import PurifierPipeline
-from purifier.running import Loss, learn
-from purifier.training import if_there, refit_gate
-from purifier.training.card import write_refined_section
-from purifier.training.config import RefiningConfig
-from purifier.training.loss import Ends, bridge_loss
-from purifier.training.pairs import PairMaker, PairsConfig, Source
-from purifier.training.sight import Sight, divergence
+from purifier.training.adapter import FeatureDistance, divergence
+from purifier.training.cards import write_refined_section
+from purifier.training.denoiser import CACHE, Settings, refit_attack_detector
+from purifier.training.loop import Loss, learn, trapezoid
+from purifier.training.pairs import PairMaker, PairsConfig, Source, if_there
 from purifier.vlm import EmbeddedVLM
 
 LEAST = 0.02  # of a shift, added to what is left: where that is 0, a root has no slope
 EARLIEST, QUALITIES = 0.05, (30, 50)  # time on the bridge, and qualities at which a result is quantised
+
+
+@dataclass(frozen=True, slots=True)
+class RefiningConfig:
+    """steps, rate: of the optimiser; a step is one batch of attacks. decay: the last share of the run, over which the
+    rate falls nearly to 0. pixels, left, said: weights of the squared error, of what is left of an attack's shift, and
+    of the divergence. clean: the share of pictures that come in clean. between: of steps at another time of the bridge
+    than its start. quantised: of steps after which the result is looked at quantised, as it is at use. units: batches
+    by which an attack's shift is measured. average: of the weights. check: every how many steps it is saved."""
+
+    steps: int = 1700
+    rate: float = 4e-4
+    decay: float = 0.5
+    pixels: float = 1.5
+    left: float = 0.6
+    said: float = 0.6
+    clean: float = 0.1
+    between: float = 0.2
+    quantised: float = 0.5
+    units: int = 6
+    average: float = 0.995
+    check: int = 100
+    seed: int = 0
 
 
 def refine_purifier(
@@ -36,28 +55,28 @@ def refine_purifier(
     pool: Sequence[str],
     folder: Path,
     *,
-    settings: Mapping[str, Any] | None = None,
+    settings: Settings | None = None,
     batches: int = 100,
-    cache: Path = Path(".cache/purifier"),
+    cache: Path = CACHE,
 ) -> PurifierPipeline:
-    """Goes on with the trained network in `folder` (see `refine`), fits its gate anew, and writes both there.
+    """Goes on with the trained network in `folder` (see `refine`), fits its attack detector anew, and writes both.
 
     Args:
         pool: questions to ask beside the sources' own. settings: "pairs": of PairsConfig, "refine": of RefiningConfig,
-            "gate": as of train_purifier. batches: of the gate's pairs. cache: as of train_purifier.
+            "gate": as of train_purifier. batches: of the detector's pairs. cache: as of train_purifier.
 
     Raises:
         WeightsMissing: the purifier, or what guides it, is not here.
     """
     chosen = {name: dict((settings or {}).get(name, {})) for name in ("pairs", "refine")}
     config, model = RefiningConfig(**chosen["refine"]), EmbeddedVLM.from_pretrained()
-    kinds = replace(PairsConfig(**chosen["pairs"]), layers=model.config.layers)
+    drawn = replace(PairsConfig(**chosen["pairs"]), layers=model.config.layers)
     pipeline = PurifierPipeline.from_pretrained(folder)
-    maker = PairMaker(sources, kinds, tower=model.tower, vlm=model, detector=if_there(Detector.from_pretrained))
+    maker = PairMaker(sources, drawn, tower=model.tower, vlm=model, detector=if_there(Detector.from_pretrained))
     refine(pipeline, model, maker, pool, cache / f"{folder.name}-refined", config)
     pipeline.save_pretrained(folder)
-    write_refined_section(folder, config, kinds)
-    return refit_gate(sources, folder, settings=settings, batches=batches, cache=cache, tower=model.tower)
+    write_refined_section(folder, pictures=config.steps * drawn.batch, clean=config.clean, steps=drawn.steps)
+    return refit_attack_detector(sources, folder, settings=settings, batches=batches, cache=cache, tower=model.tower)
 
 
 def refine(
@@ -79,9 +98,10 @@ def refine(
             goes on from there.
     """
     unet = pipeline.unet.train().requires_grad_(True)
-    average = copy.deepcopy(unet)
     first = [maker.make(-1 - number)[0] for number in range(config.units)]
-    sight = Sight(model, [p.clean.float() / 255 for p in first], [p.moved[-1].float() / 255 for p in first])
+    distance = FeatureDistance(
+        model, [p.clean.float() / 255 for p in first], [p.moved[-1].float() / 255 for p in first]
+    )
 
     def loss_at(step: int) -> Loss:
         rng = random.Random(f"{config.seed}:{step}")
@@ -95,9 +115,9 @@ def refine(
         if rng.random() < config.quantised:
             estimate = quantise(estimate, rng.choice(QUALITIES))
         with torch.no_grad():
-            wanted = sight.of(*pairs.clean_seen)
-        seen = sight(estimate)
-        left = sight.left(seen, wanted)
+            wanted = distance.of(*pairs.clean_seen)
+        seen = distance(estimate)
+        left = distance.left(seen, wanted)
         said = divergence(model, seen[0], wanted[0], pairs.asked, pool, rng)
         loss = config.pixels * error + config.left * (left + LEAST).sqrt().sum() + config.said * said
         return loss, {"error": error.item(), "shift left": left[0].item(), "divergence": said.item()}
@@ -105,18 +125,11 @@ def refine(
     learn(
         out,
         unet,
-        average,
         torch.optim.AdamW(unet.parameters(), lr=config.rate, betas=(0.9, 0.99), weight_decay=1e-4),
         loss_at,
         steps=config.steps,
-        rate=partial(_rate, config=config),
+        rate=lambda step: config.rate * trapezoid(step, config.steps, warm=40, decay=config.decay, end=0.02),
         decay=config.average,
         check=config.check,
     )
-    unet.load_state_dict(average.state_dict())
     unet.eval().requires_grad_(False)
-
-
-def _rate(step: int, config: RefiningConfig) -> float:
-    """Warm-up over 40 steps, constant, then a straight fall."""
-    return config.rate * min(1.0, (step + 1) / 40, (1.02 - step / config.steps) / config.decay)

@@ -1,16 +1,9 @@
-"""A vision-language model small enough to be shipped: it captions pictures and answers questions about them.
-
-Frozen CLIP ViT-B/16 (original weights) -> patch tokens and embedding -> a small connector -> a small causal language
-model (LLaVA's recipe, arXiv 2304.08485, with ClipCap's prefix of embedding tokens, arXiv 2111.09734).
-
-    model = EmbeddedVLM.from_pretrained()
-    model.answer(pixels, "how many dogs are there?")[0].spoken
-"""
+"""From CLIP's features to tokens that the language model reads as if they were words."""
 
 import copy
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,11 +16,59 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from causalclip.clip.backbones import shared_tower
 from causalclip.clip.tower import Tower
 from causalclip.clip.weights import ASSETS, INT8, SCALE, load_weights, quantize, save_shards
-from purifier.vlm.connector import Connector
-from purifier.vlm.features import LAYERS, clip_features
+from purifier.vlm.features import GRID, LAYERS, clip_features
 from purifier.vlm.interface import CAPTION_PROMPT, Answer, Caption, normalise_question
-from purifier.vlm.trie import AnswerTrie
 from purifier.vlm.vocabulary import Vocabulary
+
+
+class Connector(nn.Module):
+    """CLIP's features -> visual tokens as the language model's own embeddings, [N, 49 + embedding_tokens, D].
+
+    Args:
+        width: D, of the language model.
+        layers: how many of the tower's layers the patch tokens come from; each is normalised by itself.
+        tower_width, embedding_width: of the tower's tokens and of its embedding.
+        embedding_tokens: how many tokens the embedding becomes; they come first.
+    """
+
+    def __init__(
+        self, width: int, *, layers: int, tower_width: int, embedding_width: int, embedding_tokens: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.patch = nn.Sequential(nn.Linear(tower_width * layers, width), nn.GELU(), nn.Linear(width, width))
+        self.embedding = nn.Linear(embedding_width, embedding_tokens * width)
+        self.row = nn.Parameter(torch.randn(GRID, 1, width) * 0.02)
+        self.column = nn.Parameter(torch.randn(1, GRID, width) * 0.02)
+        self.dropout = nn.Dropout(dropout)
+        self.width, self.tower_width = width, tower_width
+
+    def forward(self, patches: Tensor, embedding: Tensor) -> Tensor:
+        patches, embedding = patches.to(self.row.dtype), embedding.to(self.row.dtype)
+        layers = patches.unflatten(-1, (-1, self.tower_width))
+        tokens = self.patch(self.dropout(F.layer_norm(layers, (self.tower_width,)).flatten(-2)))  # (N, 49, D)
+        tokens = tokens + (self.row + self.column).flatten(0, 1)
+        scaled = embedding * math.sqrt(embedding.shape[-1])
+        vectors = self.embedding(self.dropout(scaled)).unflatten(-1, (-1, self.width))
+        return torch.cat([vectors, tokens], 1)
+
+
+class AnswerTrie:
+    """The known answers as a tree of tokens: which tokens may follow a beginning."""
+
+    def __init__(self, answers: Iterable[Sequence[int]], *, stop: int) -> None:
+        self.stop = stop
+        self.root: dict[int, dict] = {}
+        for ids in answers:
+            node = self.root
+            for token in ids:
+                node = node.setdefault(token, {})
+
+    def allowed(self, ids: Sequence[int]) -> list[int]:
+        """The tokens that may follow `ids`; [SEP] after a whole answer."""
+        node = self.root
+        for token in ids:
+            node = node.get(token, {})
+        return list(node) or [self.stop]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from purifier import exhibit
+from purifier import demo as exhibit
 from purifier.models import Models
 from tests.browser.conftest import Open, open_tab, until
 from tests.makers.detectors import Held, Slowed

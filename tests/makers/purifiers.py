@@ -7,17 +7,16 @@ import pytest
 import torch
 
 from causalclip.clip.tower import Tower
-from purifier.denoiser.gate import STATISTICS, Gate
+from purifier.denoiser.attack_detector import MILD, STATISTICS, AttackDetector
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
-from purifier.denoiser.squeezing import MILD
 from purifier.models import Models
-from purifier.vlm.eye import DOWN, MATRICES, UP, Eye
+from purifier.vlm.lora import DOWN, MATRICES, UP, LoraEncoder
 from tests.makers.detectors import tiny_detector
 from tests.makers.models import tiny_vlm
 from tests.makers.towers import CONFIG, tiny_tower
 
 LAYERS = CONFIG["vision_cfg"]["layers"]
-EVIDENCE = STATISTICS + len(MILD) * (1 + 3 * LAYERS)  # numbers that a gate gets with a tiny CLIP
+EVIDENCE = STATISTICS + len(MILD) * (1 + 3 * LAYERS)  # numbers that an attack detector gets with a tiny CLIP
 
 
 def tiny_purifier(*, seed: int = 0, **options: Any) -> PurifierPipeline:
@@ -29,31 +28,33 @@ def tiny_purifier(*, seed: int = 0, **options: Any) -> PurifierPipeline:
     return pipeline
 
 
-def tiny_eye(tower: Tower, *, rank: int = 4, seed: int = 0) -> Eye:
+def tiny_lora(tower: Tower, *, rank: int = 4, seed: int = 0) -> LoraEncoder:
     """Random weights: what the tower sees is something else through it."""
     generator = torch.Generator().manual_seed(seed)
     tensors = {}
     for name, matrix in tower.named_parameters():
-        if name.endswith(tuple(f"{part}.weight" for part in MATRICES)):
+        if name.endswith(tuple(f"{matrix}.weight" for matrix in MATRICES)):
             own = name.removesuffix(".weight")
             tensors[own + UP] = torch.randn(matrix.shape[0], rank, generator=generator) * 0.1
             tensors[own + DOWN] = torch.randn(rank, matrix.shape[1], generator=generator) * 0.1
         if name.endswith("ln_post.weight"):
             tensors[name] = matrix.detach() * 1.1
-    return Eye(tensors, {})
+    return LoraEncoder(tensors, {})
 
 
-def fixed_gate(odds: float) -> dict[str, Any]:
-    """Settings of a gate that says the same log-odds of every picture, whatever a tiny CLIP sees: see tiny_clip."""
+def fixed_attack_detector(odds: float) -> dict[str, Any]:
+    """Settings of an attack detector that says the same log-odds of every picture, whatever a tiny CLIP sees: see
+    tiny_clip."""
     zeros = (0.0,) * EVIDENCE
-    return asdict(Gate(zeros, (1.0,) * EVIDENCE, ((*zeros, 0.0),), (1.0, odds), false_alarms=0.01))
+    return asdict(AttackDetector(zeros, (1.0,) * EVIDENCE, ((*zeros, 0.0),), (1.0, odds), false_alarms=0.01))
 
 
 def tiny_clip(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Gates and the guided step get what a small random tower sees in place of CLIP, and through a small eye."""
-    tower, eye = tiny_tower(), tiny_eye(tiny_tower()).on(tiny_tower())
+    """The attack detector and the guided step get what a small random tower sees in place of CLIP, and through a small
+    LoRA encoder."""
+    tower, encoder = tiny_tower(), tiny_lora(tiny_tower()).on(tiny_tower())
     monkeypatch.setattr("purifier.denoiser.pipeline.shared_tower", lambda name: tower)
-    monkeypatch.setattr("purifier.vlm.eye.shared_eye", lambda *_: eye)
+    monkeypatch.setattr("purifier.vlm.lora.shared_encoder", lambda *_: encoder)
 
 
 def tiny_models(**replaced: Any) -> Models:
@@ -62,7 +63,7 @@ def tiny_models(**replaced: Any) -> Models:
     loaders: dict[str, Any] = {
         "vlm": lambda: vlm,
         "purifier": tiny_purifier,
-        "adapted": lambda: tiny_eye(vlm.tower).applied_to(vlm),
+        "adapted": lambda: tiny_lora(vlm.tower).applied_to(vlm),
         "detector": tiny_detector,
     }
     return Models(**loaders | replaced)

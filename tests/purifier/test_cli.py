@@ -9,11 +9,11 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from causalclip.clip.weights import WeightsMissing
-from purifier import aims, cli, names
-from purifier.attacks import ATTACKS
+from purifier import cli, names
+from purifier.attacks.objectives import GOALS
 from purifier.models import Models
 from tests.makers.pictures import encode, photo
-from tests.makers.purifiers import fixed_gate, tiny_clip, tiny_models, tiny_purifier
+from tests.makers.purifiers import fixed_attack_detector, tiny_clip, tiny_models, tiny_purifier
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -66,13 +66,13 @@ def test_purify_says_that_a_picture_which_the_gate_judges_clean_was_left_as_it_i
     picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny_clip(monkeypatch)
-    shut = tiny_models(purifier=lambda: tiny_purifier(gate=fixed_gate(-1.0)))
+    shut = tiny_models(purifier=lambda: tiny_purifier(gate=fixed_attack_detector(-1.0)))
     monkeypatch.setattr(cli, "load_models", lambda: shut)
     out = tmp_path / "out.png"
     assert row(run("purify", picture, "-o", out, "--json"))["unchanged"]
     assert (pixels(out) == pixels(picture)).all()
     said = run("purify", picture, "-o", out).stdout
-    assert "judged the picture clean; it is returned unchanged" in said
+    assert "judged clean; the picture is returned unchanged" in said
     assert "purified" not in said.replace(str(out), "")
 
 
@@ -81,7 +81,7 @@ def test_what_is_taken_for_clean_is_purified_only_where_that_is_wished(
 ) -> None:
     tiny_clip(monkeypatch)
     tiny_clip(monkeypatch)
-    shut = tiny_models(purifier=lambda: tiny_purifier(gate=fixed_gate(-1.0)))
+    shut = tiny_models(purifier=lambda: tiny_purifier(gate=fixed_attack_detector(-1.0)))
     monkeypatch.setattr(cli, "load_models", lambda: shut)
 
     def purified(*options: object) -> np.ndarray:
@@ -160,8 +160,7 @@ def test_what_cannot_be_done_is_a_sentence_and_code_1(picture: Path, arguments: 
 
 
 def test_names_are_those_that_there_are() -> None:
-    assert list(names.ATTACKS) == list(ATTACKS)
-    assert list(names.OBJECTIVES) == list(aims._AIMS)
+    assert list(names.OBJECTIVES) == list(GOALS)
 
 
 def test_missing_weights_are_said(picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from causalclip.clip.weights import ASSETS
 from purifier.attacks import Attack, run_attack
+from purifier.attacks.objectives import change_answer
 from purifier.denoiser.pipeline import PurifierPipeline
-from purifier.objectives import change_answer
 from purifier.pixels import to_tensor
 from purifier.vlm import EmbeddedVLM
 

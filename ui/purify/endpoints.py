@@ -1,4 +1,4 @@
-"""The Purify tab for programs: the endpoints purify, attack and ask."""
+"""The Purify tab for programs: the endpoints purify, attack and ask; and errors in words, for the tab, too."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from PIL import Image
 from causalclip.languages import _
 from causalclip.pictures.loading import load_image
 from purifier.models import Models
-from purifier.names import EMBEDDED
-from ui.fields import UNREADABLE, save_png, upload_path
-from ui.purify.problems import reason
+from ui.fields import UNREADABLE, explain, save_png, upload_path
 from ui.server.queue import ATTACKS, MODEL, PICTURES, Priority
 from ui.settings import RUNS
 
@@ -36,14 +34,10 @@ def add_endpoints(models: Models, picture: gr.Image) -> None:
     attack, eps = gr.Textbox("pgd", label="attack", **hidden), gr.Number(8, label="eps", **hidden)
     attack_steps, eye = gr.Number(20, label="steps", **hidden), gr.Checkbox(False, label="eye", **hidden)
     api = PurifyApi(models)
+    attacked = [picture, attack, eps, attack_steps, objective, question, target, seed]
     wired: list[tuple[Callable[..., Any], list[Any], list[Any], str]] = [
         (api.purify, [picture, steps, always], [file, facts], "purify"),
-        (
-            api.attack,
-            [picture, attack, eps, attack_steps, objective, question, target, seed],
-            [file, facts],
-            "attack",
-        ),
+        (api.attack, attacked, [file, facts], "attack"),
         (api.ask, [picture, question, eye], [facts], "ask"),
     ]
     for function, inputs, outputs, name in wired:
@@ -87,30 +81,27 @@ class PurifyApi:
 
         attack: pgd, apgd, mi-fgsm, fgsm, square or patch. eps: the largest change of a value, in 1/255. objective:
         answer (needs a question), caption, features or detector. target: what shall be said; empty is anything else.
-        The same seed gives the same picture, on the page and by `purifier attack`, too. At most as many steps are made
-        as take 20 seconds by what a step was measured to cost. Returns the attacked picture as PNG; success, before,
-        after, linf, steps done.
+        The same seed gives the same picture, on the page and by `purifier attack`, too. At most 100 steps are made,
+        fewer of a picture of more than a million pixels. Returns the attacked picture as PNG; success, before, after,
+        linf, steps done.
         """
         with _sentences(self.models), ATTACKS.enter(Priority.ATTACK):
             return self._attack(_pixels(picture), attack, eps, steps, objective, question, target, seed)
 
-    def _attack(self, pixels: Tensor, attack: str, eps: float, steps: float, *aimed: Any) -> tuple[str, dict[str, Any]]:
-        from purifier.aims import make_aim
+    def _attack(self, pixels: Tensor, attack: str, eps: float, steps: float, *asked: Any) -> tuple[str, dict[str, Any]]:
         from purifier.attacks import attack_steps, linf
-        from purifier.exhibit import LONGEST, make_attack
-        from purifier.pace import within
+        from purifier.attacks.objectives import make_goal
+        from purifier.demo import limited, make_attack
 
-        objective, question, target, seed = aimed
-        wished = make_attack(attack, eps or 0, int(steps or 0), int(seed or 0))
+        objective, question, target, seed = asked
+        chosen = limited(make_attack(attack, eps or 0, int(steps or 0), int(seed or 0)), pixels)
         with MODEL.enter(Priority.ATTACK) as place:
-            aim = make_aim(self.models, pixels, objective, question=question or None, target=target or None)
-            chosen = within(self.models, EMBEDDED, objective, wished, pixels, LONGEST)
-            for best in attack_steps(chosen, pixels, aim.objective):
+            goal = make_goal(self.models, pixels, objective, question=question or None, target=target or None)
+            for state in attack_steps(chosen, pixels, goal.objective):
                 place.give_way()
-                moved = best.rounded()
-            after = aim.say(moved)
-        done = 1 if attack == "fgsm" else chosen.steps
-        facts = {"success": aim.reached(after), "before": aim.before, "after": after, "steps": done}
+                moved = state.rounded()
+            after = goal.say(moved)
+        facts = {"success": goal.reached(after), "before": goal.before, "after": after, "steps": state.step}
         return _file(moved, "attacked"), facts | {"linf": round(float(linf(moved, pixels)), 2)}
 
     def ask(self, picture: dict[str, Any] | None, question: str = "", eye: bool = False) -> dict[str, Any]:
@@ -127,6 +118,14 @@ class PurifyApi:
                     answer = speaker.answer(pixels, question)[0]
                     said |= {"answer": answer.text, "confidence": round(answer.confidence, 4), "sure": answer.sure}
             return said
+
+
+def reason(error: Exception) -> tuple[str, str]:
+    """An error as a title and a sentence for the user."""
+    from purifier.attacks.objectives import GoalError  # here, because these bring PyTorch, which the page need not
+    from purifier.vlm import EmptyQuestion  # wait for
+
+    return (_("This cannot be done"), str(error)) if isinstance(error, GoalError | EmptyQuestion) else explain(error)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Three photographs with a question each: the embedded model is sure of a right answer, a short attack turns it, and
 purification brings it back. What comes of them is kept in assets/purify, so that they are complete at once; a test
-holds it to what the models do now. `python scripts/prepared.py` looks for others, and with --keep writes it anew.
+holds it to what the models do now, and `python scripts/prepared.py` writes it anew.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from html import escape
 from importlib.resources import as_file, files
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -24,7 +24,7 @@ from causalclip.paths import shipped_folder
 from causalclip.pictures.loading import load_image
 
 if TYPE_CHECKING:
-    from purifier.exhibit import Exhibit, Said
+    from purifier.demo import DemoRequest, DemoRun
     from purifier.models import Models
 
 FOLDER = shipped_folder("assets") / "purify"
@@ -42,6 +42,12 @@ class Prepared:
     answer: str
     eps: int = 8
     steps: int = 10
+
+    def holds(self, run: DemoRun) -> bool:
+        """Whether the model is right and sure, is turned, and comes back right and sure."""
+        clean, moved, purified = (run.said[which] for which in ("clean", "adversarial", "purified"))
+        right = all(said.sure and said.answer == self.answer for said in (clean, purified))
+        return right and moved.answer != self.answer
 
 
 # CC0 (Stefan van der Walt, Lav Varshney) and public domain (NASA), see skimage.data.
@@ -61,72 +67,37 @@ def write(folder: Path) -> list[Path]:
     return paths
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """What the model says of an example before the attack, under it, and after purification."""
-
-    example: Prepared
-    clean: Said
-    moved: Said
-    purified: Said
-
-    @property
-    def holds(self) -> bool:
-        """Whether it is right and sure, is turned, and comes back right and sure."""
-        right = [said.sure and said.answer == self.example.answer for said in (self.clean, self.purified)]
-        return all(right) and self.moved.answer != self.example.answer
-
-    @property
-    def margin(self) -> float:
-        """The least likelihood that the right answer has where it must be given, less the one under the attack."""
-        clean, moved, purified = (said.likelihood or 0.0 for said in (self.clean, self.moved, self.purified))
-        return min(clean, purified) - moved
-
-    @property
-    def words(self) -> str:
-        """In a sentence."""
-        said = ", ".join(f"{s.spoken!r} ({s.likelihood or 0:.2f})" for s in (self.clean, self.moved, self.purified))
-        settings = f"PGD {self.example.eps}/255, {self.example.steps} steps"
-        return f"{self.example.file}, {self.example.question!r}, {settings}: clean, attacked, purified are {said}"
-
-
-def try_out(models: Models, example: Prepared) -> Tried:
-    """An example as the tab runs it."""
-    said = run(models, example).said
-    return Tried(example, said["clean"], said["adversarial"], said["purified"])
-
-
-def run(models: Models, example: Prepared) -> Exhibit:
+def run(models: Models, example: Prepared) -> DemoRun:
     """All that the tab shows of an example, made now."""
-    from purifier.exhibit import exhibit  # here, because it brings PyTorch
+    from purifier.demo import run_demo  # here, because it brings PyTorch
 
-    *_, shown = exhibit(models, _clean(example), _wish(example))
-    return shown
+    *_, last = run_demo(models, _clean(example), _request(example))
+    return last
 
 
-def keep(shown: Exhibit, example: Prepared, folder: Path = FOLDER) -> None:
+def keep(run: DemoRun, example: Prepared, folder: Path = FOLDER) -> None:
     """Writes what came of an example: its two pictures, and the rest as JSON. What it took depends on the machine."""
     folder.mkdir(parents=True, exist_ok=True)
     stem = Path(example.file).stem
     for which in ("adversarial", "purified"):
-        Image.fromarray(shown.pictures[which]).save(folder / f"{stem}-{which}.png", optimize=True)
-    facts = {"steps": shown.steps, "change": round(shown.change, 3)}
-    said = {which: asdict(said) for which, said in shown.said.items()}
+        Image.fromarray(run.pictures[which]).save(folder / f"{stem}-{which}.png", optimize=True)
+    facts = {"steps": run.steps, "change": round(run.change, 3)}
+    said = {which: asdict(said) for which, said in run.said.items()}
     (folder / f"{stem}.json").write_text(json.dumps(facts | {"said": said}, indent=1) + "\n", encoding="utf-8")
 
 
-def stored(example: Prepared, folder: Path = FOLDER) -> Exhibit:
+def stored(example: Prepared, folder: Path = FOLDER) -> DemoRun:
     """The same, read."""
-    from purifier.exhibit import Exhibit, Said
+    from purifier.demo import DemoResponse, DemoRun
 
     stem = Path(example.file).stem
     facts = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))
-    shown = Exhibit(_wish(example), step=facts["steps"], steps=facts["steps"], change=facts["change"])
-    shown.pictures["clean"] = _clean(example)
+    run = DemoRun(_request(example), step=facts["steps"], steps=facts["steps"], change=facts["change"])
+    run.pictures["clean"] = _clean(example)
     for which in ("adversarial", "purified"):
-        shown.pictures[which] = np.asarray(Image.open(folder / f"{stem}-{which}.png").convert("RGB"))
-    shown.said.update({which: Said(**said) for which, said in facts["said"].items()})
-    return shown
+        run.pictures[which] = np.asarray(Image.open(folder / f"{stem}-{which}.png").convert("RGB"))
+    run.said.update({which: DemoResponse(**said) for which, said in facts["said"].items()})
+    return run
 
 
 def _clean(example: Prepared) -> np.ndarray:
@@ -134,10 +105,10 @@ def _clean(example: Prepared) -> np.ndarray:
         return load_image(source).pixels
 
 
-def _wish(example: Prepared) -> Any:
-    from purifier.exhibit import Wish, make_attack
+def _request(example: Prepared) -> DemoRequest:
+    from purifier.demo import DemoRequest, make_attack
 
-    return Wish(example.question, eye=True, attack=make_attack("pgd", example.eps, example.steps))
+    return DemoRequest(example.question, eye=True, attack=make_attack("pgd", example.eps, example.steps))
 
 
 def shelf(paths: Sequence[Path]) -> str:

@@ -12,7 +12,7 @@ from purifier.models import Models
 from purifier.names import EMBEDDED, OTHER
 
 if TYPE_CHECKING:
-    from purifier.exhibit import Which
+    from purifier.demo import Which
 
 OBJECTIVES = [
     (N_("The answer to the question"), "answer"),

@@ -19,15 +19,14 @@ from causalclip.report.card import queued
 from purifier.models import Models
 from purifier.names import EMBEDDED, OTHER, check_size
 from ui.fields import picked, picture_input, save_png, upload_path
-from ui.purify import examples, facts, parts, words
-from ui.purify.endpoints import add_endpoints
-from ui.purify.problems import reason
+from ui.purify import examples, parts, words
+from ui.purify.endpoints import add_endpoints, reason
 from ui.server.queue import ATTACKS, MODEL, PICTURES, Place, Priority
 from ui.settings import KEPT, PICK, PROMISE, RUNS, Carried, placeholder
 from ui.turns import Part, Turn
 
 if TYPE_CHECKING:
-    from purifier.exhibit import Exhibit, Which, Wish
+    from purifier.demo import DemoRequest, DemoRun, Which
 
 ALT: dict[Which, str] = {
     "adversarial": N_("The picture as attacked or as given"),
@@ -41,16 +40,16 @@ Updates = dict[Any, Any]
 class PurifyTab:
     """The tab's components and callbacks.
 
-    wishes: question, steps, always, eye, then attack, eps, attack steps, objective, target, and who speaks.
+    settings: question, steps, always, eye, then attack, eps, attack steps, objective, target, and who speaks.
     status: what goes on. headline, answers, notes: the result in words. pictures: by column. changes: by name.
     offer: why nobody but the embedded model can speak. history: the questions about the pictures that are there. kept:
-    a gr.State of their Exhibit. asked: a gr.State of what history shows. chosen: a gr.State of the example's number.
+    a gr.State of their DemoRun. asked: a gr.State of what history shows. chosen: a gr.State of the example's number.
     prepared: the files of the three examples.
     """
 
     models: Models
     picture: gr.Image
-    wishes: list[Any]
+    settings: list[Any]
     status: gr.HTML
     headline: gr.HTML
     pictures: dict[Which, gr.Image]
@@ -73,7 +72,7 @@ class PurifyTab:
     @property
     def vlm(self) -> gr.Radio:
         """Who speaks."""
-        radio: gr.Radio = self.wishes[-1]
+        radio: gr.Radio = self.settings[-1]
         return radio
 
     @property
@@ -86,14 +85,14 @@ class PurifyTab:
         return self.cleared(words.working(None) if upload_path(payload) else None)
 
     def again(self, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
-        """The same for another wish about the same picture, whose last result stays until there is a new one."""
+        """The same for another setting for the same picture, whose last result stays until there is a new one."""
         return {self.status: words.working(None)} if upload_path(payload) else self.cleared()
 
     def example(self, event: gr.EventData) -> Updates:
         """The same for one of the three that are prepared, with its settings."""
         chosen, picture = picked(event, list(zip(examples.PREPARED, self.prepared, strict=True)))
-        wished = (chosen.question, 1, False, True, "pgd", chosen.eps, chosen.steps, "answer", "", EMBEDDED)
-        updates: Updates = {self.picture: str(picture), **dict(zip(self.wishes, wished, strict=True))}
+        chosen_settings = (chosen.question, 1, False, True, "pgd", chosen.eps, chosen.steps, "answer", "", EMBEDDED)
+        updates: Updates = {self.picture: str(picture), **dict(zip(self.settings, chosen_settings, strict=True))}
         return updates | {self.chosen: event.index} | self.cleared(words.working(None))  # type: ignore[attr-defined]
 
     def carry(self, carried: Carried, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
@@ -113,19 +112,19 @@ class PurifyTab:
         turn.check()
         yield self._result_of(shown)
 
-    def ask(self, kept: Exhibit | None, asked: tuple[words.Asked, ...] | None, question: str) -> tuple[str, Any]:
+    def ask(self, kept: DemoRun | None, asked: tuple[words.FollowUp, ...] | None, question: str) -> tuple[str, Any]:
         """Puts another question to each of the pictures that are there."""
         asked = asked or ()
         if kept is None:
             return words.history(asked, words.failure(_("No picture yet"), _("Add a picture first, then ask."))), asked
-        if not kept.voice.asks:
-            only = _("{name} only captions.", name=kept.voice.name)
+        if not kept.model.asks:
+            only = _("{name} only captions.", name=kept.model.name)
             return words.history(asked, words.failure(_("Not asked"), only)), asked
         try:
-            from purifier.exhibit import ask
+            from purifier.demo import ask_again
 
             with MODEL.enter(Priority.ATTACK):
-                asked = (*asked, words.Asked(question.strip(), ask(self.models, kept, question)))
+                asked = (*asked, words.FollowUp(question.strip(), ask_again(self.models, kept, question)))
         except Exception as error:
             return words.history(asked, words.failure(*reason(error))), asked
         return words.history(asked), asked
@@ -170,14 +169,14 @@ class PurifyTab:
         self.models.wait()
         if vlm == OTHER and not self.models.other_tried:
             yield {self.status: words.loading(self.models.other)}
-            self.models.voice(OTHER)
+            self.models.info(OTHER)
             turn.check()
 
     def _stages(self, turn: Turn, pixels: np.ndarray, settings: Any, *, attacked: bool) -> Iterator[Updates]:
-        from purifier.exhibit import exhibit  # here, because it brings PyTorch, which the page need not wait for
+        from purifier.demo import run_demo
 
-        stages = exhibit(self.models, pixels, _wish(settings, attacked=attacked))
-        last: Exhibit | None = None
+        stages = run_demo(self.models, pixels, _request(settings, attacked=attacked))
+        last: DemoRun | None = None
         while True:
             turn.check()
             with MODEL.ask(Priority.ATTACK) as ticket:  # anybody's verdict goes first
@@ -194,9 +193,9 @@ class PurifyTab:
         assert last is not None
         yield self._result_of(last)
 
-    def _result_of(self, shown: Exhibit) -> Updates:
+    def _result_of(self, shown: DemoRun) -> Updates:
         """All of it at once, so that nothing of an older result stands beside it."""
-        from purifier.exhibit import difference
+        from purifier.demo import difference
 
         moved, purified, clean = (shown.pictures.get(n) for n in ("adversarial", "purified", "clean"))
         assert moved is not None
@@ -213,7 +212,7 @@ class PurifyTab:
             self.kept: shown,
             self.headline: words.result(shown),
             self.answers: words.answers(shown),
-            self.notes: facts.notes(shown),
+            self.notes: words.notes(shown),
             self.slider: gr.update(value=(files["adversarial"], files["purified"]), label=f"{given} | {_('purified')}"),
             **{image: drawn.get(name) for name, image in self.changes.items()},
             **{
@@ -250,14 +249,14 @@ class PurifyTab:
         return {self.vlm: gr.update(visible=False, value=EMBEDDED), self.offer: gr.update(visible=True, value=said)}
 
 
-def _wish(settings: Any, *, attacked: bool) -> Wish:
-    from purifier.exhibit import Wish, make_attack
+def _request(settings: Any, *, attacked: bool) -> DemoRequest:
+    from purifier.demo import DemoRequest, make_attack
 
     question, steps, always, eye, attack, eps, attack_steps, objective, target, vlm = settings
     made = make_attack(attack, eps, attack_steps) if attacked else None
     aimed = objective, str(target or "").strip() or None
     asked, speaker = str(question or "").strip(), OTHER if vlm == OTHER else EMBEDDED
-    return Wish(asked, int(steps), bool(always), bool(eye), made, *aimed, speaker)
+    return DemoRequest(asked, int(steps), bool(always), bool(eye), made, *aimed, speaker)
 
 
 def build_tab(models: Models, carried: Carried | None = None, *, prepared: Sequence[Path] = ()) -> PurifyTab:
@@ -294,14 +293,14 @@ def build_tab(models: Models, carried: Carried | None = None, *, prepared: Seque
 
 def _wire(tab: PurifyTab, buttons: tuple[gr.Button, ...], shelf: gr.HTML, carried: Carried | None) -> None:
     part, (both, purify, stop, ask) = Part("purify"), buttons
-    question = tab.wishes[0]
-    settings: dict[str, Any] = {"inputs": [tab.picture, *tab.wishes], **RUNS}
+    question = tab.settings[0]
+    settings: dict[str, Any] = {"inputs": [tab.picture, *tab.settings], **RUNS}
     outputs = [tab.picture, *tab.shown]
     run: dict[str, Any] = {"given": [tab.picture], "outputs": outputs, **settings}
     part.on([tab.picture.upload], tab.begin, tab.run_given, **run)
     part.on([purify.click], tab.again, tab.run_again, **run)
     part.on([both.click], tab.again, partial(tab.run_again, attacked=True), **run)
-    on_example: dict[str, Any] = {"given": [], "outputs": [*outputs, *tab.wishes, tab.chosen]}
+    on_example: dict[str, Any] = {"given": [], "outputs": [*outputs, *tab.settings, tab.chosen]}
     part.on([shelf.click], tab.example, tab.run_example, inputs=[tab.chosen], **on_example, **RUNS)
     part.beside(
         [ask.click, question.submit],

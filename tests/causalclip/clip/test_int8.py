@@ -21,7 +21,7 @@ from causalclip.clip.tower import Tower
 from causalclip.clip.weights import quantize
 from scripts.outliers import digest, find_outliers
 from tests.makers.pictures import encode, photo
-from tests.makers.purifiers import tiny_eye
+from tests.makers.purifiers import tiny_lora
 from tests.makers.towers import tiny_tower, views, write_int8_tower, write_tower
 
 PARTS = ("cls:1", "patch:2", "cls:3", "embedding")
@@ -255,7 +255,7 @@ def test_weight_only_has_the_float_towers_gradient_at_the_pixels_alone(both: tup
 def test_with_a_low_rank_update_it_is_the_updated_float_tower_and_shares_its_matrices(
     both: tuple[Tower, Tower],
 ) -> None:
-    eye, before = tiny_eye(both[0]), both[1](views(2)).cls[-1]
+    eye, before = tiny_lora(both[0]), both[1](views(2)).cls[-1]
     updated = [eye.on(tower) for tower in both]
     exact, stored = (tower(views(2)).cls[-1] for tower in updated)
     assert torch.equal(exact, stored)

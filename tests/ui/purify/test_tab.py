@@ -1,4 +1,4 @@
-"""The Purify tab: its stages and its callbacks."""
+"""The Purify tab's callbacks: what is on the page, and when."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,25 +7,15 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from causalclip.clip.weights import WeightsMissing
-from purifier import exhibit as stages
-from purifier import names, pace
-from purifier.aims import AimError, make_aim
-from purifier.attacks import run_attack
-from purifier.denoiser.pipeline import new_pipeline
-from purifier.exhibit import Exhibit, Wish, difference, exhibit, make_attack
-from purifier.meaning import likeness
+from purifier import names
 from purifier.names import EMBEDDED, OTHER
-from purifier.pixels import to_array, to_tensor
-from purifier.vlm import EmbeddedVLM
 from tests.makers.models import hub_folders
 from tests.makers.pictures import encode, photo
-from tests.makers.purifiers import fixed_gate, tiny_clip, tiny_models, tiny_purifier
-from ui.purify import facts
-from ui.purify.problems import reason
+from tests.makers.purifiers import fixed_attack_detector, tiny_clip, tiny_models, tiny_purifier
+from ui.purify.endpoints import reason
 from ui.purify.tab import PurifyTab, build_tab
 from ui.server.queue import HELD, MODEL, PICTURES, Priority
 from ui.turns import Superseded, take_turn
@@ -37,110 +27,6 @@ QUESTION = "Is there a dog?"
 def tab() -> PurifyTab:
     with gr.Blocks():
         return build_tab(tiny_models())
-
-
-def run(wish: Wish) -> list[Exhibit]:
-    return list(exhibit(tiny_models(), photo(96, 72), wish))
-
-
-# Stages -------------------------------------------------------------------------------------------
-
-
-def test_a_given_picture_is_asked_about_before_and_after() -> None:
-    shown = run(Wish(QUESTION))[-1]
-    assert list(shown.pictures) == ["adversarial", "purified"]
-    assert shown.complete
-    assert shown.said["adversarial"].answer
-    assert np.array_equal(shown.pictures["adversarial"], photo(96, 72))
-    assert shown.seconds > 0
-
-
-def test_the_eye_looks_at_the_purified_picture_alone() -> None:
-    looked, adapted = [], tiny_models().adapted
-
-    def look() -> EmbeddedVLM:
-        looked.append(1)
-        return adapted
-
-    models = tiny_models(adapted=look)
-    plain, led = (list(exhibit(models, photo(96, 72), Wish(QUESTION, eye=e)))[-1] for e in (False, True))
-    assert looked == [1]
-    assert led.said["adversarial"] == plain.said["adversarial"]
-    assert "looked at the purified picture through the adapter" in facts.notes(led)
-    asked = []
-    models = tiny_models(purifier=lambda: new_pipeline(channels=(8, 16)), adapted=lambda: asked.append(1))
-    shown = list(exhibit(models, photo(96, 72), Wish(QUESTION, eye=True)))[-1]
-    assert shown.unchanged
-    assert not asked
-    assert "was not used, as the picture came back unchanged" in facts.notes(shown)
-
-
-def test_an_attacked_one_has_its_clean_picture_beside_it() -> None:
-    every = run(Wish(QUESTION, attack=make_attack("pgd", 8, 4)))
-    shown = every[-1]
-    assert list(shown.pictures) == ["clean", "adversarial", "purified"]
-    change = shown.pictures["adversarial"].astype(int) - shown.pictures["clean"]
-    assert 0 < np.abs(change).max() == pytest.approx(shown.change, abs=1e-3)
-    assert np.abs(change).max() <= 8
-    assert (shown.step, shown.steps, shown.cut) == (4, 4, False)
-    assert len(every) == 1 + 4 + 1 + 1
-
-
-def test_an_attack_that_would_take_too_long_is_made_shorter_before_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stages, "LONGEST", 20.0)
-    monkeypatch.setattr(pace, "costs", lambda *_: (8.0, 0.0))
-    every = run(Wish(QUESTION, attack=make_attack("square", 8, 50)))
-    assert {shown.steps for shown in every[1:]} == {2}
-    assert (every[-1].step, every[-1].cut) == (2, True)
-    assert "50 steps were asked for. This machine makes 2 in 20 seconds" in facts.notes(every[-1])
-
-
-def test_what_a_step_costs_is_measured_once_and_grows_with_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    models, asked = tiny_models(), []
-    fixed, each = pace.costs(models, EMBEDDED, "caption", "pgd")
-    assert fixed >= 0
-    assert each >= 0
-    monkeypatch.setattr(pace, "costs", lambda *_: asked.append(1) or (1.0, 0.001))
-    small, large = torch.zeros(1, 3, 10, 100), torch.zeros(1, 3, 100, 100)
-    wished = make_attack("pgd", 8, 50)
-    assert [pace.within(models, EMBEDDED, "answer", wished, p, 20.0).steps for p in (small, large)] == [10, 1]
-    assert asked == [1]
-
-
-def test_the_same_seed_is_the_same_picture_on_the_page_and_by_command(tmp_path: Path) -> None:
-    attack = make_attack("pgd", 8, 3)
-    page = run(Wish(QUESTION, attack=attack))[-1].pictures["adversarial"]
-    pixels = to_tensor(photo(96, 72))
-    commanded = run_attack(attack, pixels, make_aim(tiny_models(), pixels, "answer", question=QUESTION).objective)
-    assert np.array_equal(page, to_array(commanded))
-
-
-# Meaning ------------------------------------------------------------------------------------------
-
-
-def test_how_near_two_texts_are() -> None:
-    model = tiny_models().vlm
-    assert likeness(model, "a dog", "a dog") == 1
-    assert likeness(model, "a dog", "the") == 0
-    assert likeness(model, "dog", "on the dog") == pytest.approx(1, abs=1e-5)
-    assert likeness(model, "dog", "two") == likeness(model, "two", "dog") < 0.99
-
-
-def test_differences_are_on_one_fixed_scale() -> None:
-    a, b = np.full((2, 2, 3), 100, np.uint8), np.full((2, 2, 3), 105, np.uint8)
-    assert difference(a, a).tolist() == np.full((2, 2, 3), 128).tolist()
-    assert difference(b, a)[0, 0, 0] == 178
-    assert difference(a, b)[0, 0, 0] == 78
-    assert difference(np.full((1, 1, 3), 255, np.uint8), np.zeros((1, 1, 3), np.uint8))[0, 0, 0] == 255
-
-
-@pytest.mark.parametrize("bad", [("pgd", 0, 5), ("pgd", 99, 5), ("pgd", 8, 5000), ("magic", 8, 5)])
-def test_settings_outside_the_bounds_are_refused(bad: tuple[str, float, int]) -> None:
-    with pytest.raises(AimError):
-        make_attack(*bad)
-
-
-# Callbacks ----------------------------------------------------------------------------------------
 
 
 def settings(
@@ -238,7 +124,7 @@ def test_a_broken_picture_is_a_sentence_and_leaves_nothing(tab: PurifyTab, insid
 
 def test_a_picture_that_is_left_as_it_is_is_said_to_be(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny_clip(monkeypatch)
-    page_models = tiny_models(purifier=lambda: tiny_purifier(gate=fixed_gate(-1.0)))
+    page_models = tiny_models(purifier=lambda: tiny_purifier(gate=fixed_attack_detector(-1.0)))
     with gr.Blocks():
         untouched = build_tab(page_models)
     last = followed(untouched.run_given(take_turn("purify"), payload(inside), *settings()))

@@ -1,0 +1,268 @@
+"""The attacks, a class each, and the loop that those along a gradient share.
+
+To add one: write a class with `run` (or a subclass of GradientAttack with `step`), give it a line in `names.ATTACKS`,
+and a test of what is its own in tests/purifier/test_attacks.py, which tests every name there for its budget, too.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from purifier.attacks.budget import Budget, to_levels
+
+Objective = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> [N], to be raised
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An attack's settings on the [0, 1] scale (see attacks.Attack)."""
+
+    budget: Budget
+    steps: int
+    step_size: float
+    area: float = 0.02
+    seed: int = 0
+
+    def generator(self) -> torch.Generator:
+        """A fresh one, from the seed."""
+        return torch.Generator().manual_seed(self.seed)
+
+
+@dataclass(slots=True)
+class State:
+    """Where an attack is.
+
+    step, steps: how many are done, and planned. clean, pixels: the pictures, and the best attacked ones so far,
+    [N, 3, H, W]. loss: the objective there, [N]. bounded: whether the budget binds (a patch has none).
+    """
+
+    step: int
+    steps: int
+    clean: Tensor
+    pixels: Tensor
+    loss: Tensor
+    budget: Budget
+    bounded: bool = True
+
+    def rounded(self) -> Tensor:
+        """The best pictures so far, on 8-bit levels and exactly in budget."""
+        return self.budget.round(self.pixels, self.clean) if self.bounded else to_levels(self.pixels)
+
+
+class Attacker:
+    """An attack on pictures [N, 3, H, W] that keeps the best of each; a subclass says how it searches."""
+
+    bounded = True
+
+    def __init__(self, clean: Tensor, plan: Plan) -> None:
+        self.clean, self.plan, self.budget = clean, plan, plan.budget
+        self.pixels = clean.clone()
+        self.loss = torch.full((len(clean),), -torch.inf, device=clean.device)
+
+    def run(self, objective: Objective) -> Iterator[State]:
+        """Yields after every step."""
+        raise NotImplementedError
+
+    def offer(self, pixels: Tensor, loss: Tensor) -> Tensor:
+        """Takes what is better; returns where it was, [N]."""
+        better = loss > self.loss
+        self.pixels = torch.where(better.view(-1, 1, 1, 1), pixels.detach(), self.pixels)
+        self.loss = torch.where(better, loss.detach(), self.loss)
+        return better
+
+    def state(self, step: int, steps: int | None = None) -> State:
+        steps = steps or self.plan.steps
+        return State(step, steps, self.clean, self.pixels, self.loss, self.budget, self.bounded)
+
+
+class GradientAttack(Attacker):
+    """Ascent along the gradient, from a random place in the budget or from the clean picture."""
+
+    random_start = True
+
+    def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
+        """The next pictures. loss: the objective at `moved`, [N]. number: of the step, from 1."""
+        raise NotImplementedError
+
+    def start(self, objective: Objective) -> Tensor:
+        """At a random place of the ball if that is the attack's way, or if the objective is flat at the clean one."""
+        if self.random_start or getattr(objective, "flat", False):
+            return self.budget.random_start(self.clean, self.plan.generator())
+        return self.clean.clone()
+
+    @property
+    def steps(self) -> int:
+        return self.plan.steps
+
+    def run(self, objective: Objective) -> Iterator[State]:
+        moved = self.start(objective)
+        for number in range(1, self.steps + 1):
+            loss, gradient = loss_and_gradient(objective, moved)
+            self.offer(moved, loss)
+            moved = self.step(moved, gradient, loss, number)
+            if number == self.steps:
+                with torch.no_grad():
+                    self.offer(moved, objective(moved).float())
+            yield self.state(number, self.steps)
+
+
+class FGSM(GradientAttack):
+    """One step of the whole budget along the gradient's sign (Goodfellow et al., ICLR 2015, arXiv 1412.6572)."""
+
+    random_start, steps = False, 1
+
+    def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
+        return self.budget.project(moved + self.budget.eps * self.budget.ascent(gradient), self.clean)
+
+
+class PGD(GradientAttack):
+    """Projected gradient ascent from a random start (Madry et al., ICLR 2018, arXiv 1706.06083)."""
+
+    def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
+        return self.budget.project(moved + self.plan.step_size * self.budget.ascent(gradient), self.clean)
+
+
+class MIFGSM(GradientAttack):
+    """Steps along an accumulated gradient, g = g + grad / |grad|_1 (Dong et al., CVPR 2018, arXiv 1710.06081)."""
+
+    random_start = False
+    momentum: Tensor | float = 0.0
+
+    def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
+        self.momentum = self.momentum + gradient / gradient.abs().mean((1, 2, 3), keepdim=True).clamp_min(1e-12)
+        return self.budget.project(moved + self.plan.step_size * self.budget.ascent(self.momentum), self.clean)
+
+
+class APGD(GradientAttack):
+    """Projected gradient ascent whose step size halves by itself (Croce & Hein, ICML 2020, arXiv 2003.01690): steps of
+    2 eps at first, momentum, a return to the best picture at every halving."""
+
+    MOMENTUM = 0.75  # alpha of the paper
+    SUCCESSES = 0.75  # rho: the share of steps that must raise the loss, or the step size halves
+
+    def __init__(self, clean: Tensor, plan: Plan) -> None:
+        super().__init__(clean, plan)
+        self.size = torch.full((len(clean), 1, 1, 1), 2 * plan.budget.eps, device=clean.device)
+        self.due = set(apgd_checkpoints(plan.steps))
+        self.before: Tensor | None = None
+        self.last = torch.full((len(clean),), -torch.inf, device=clean.device)
+        self.rises, self.best = torch.zeros(len(clean)), torch.full((len(clean),), -torch.inf)
+        self.halved, self.checked = torch.ones(len(clean), dtype=torch.bool), 0
+
+    def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
+        before = moved if self.before is None else self.before
+        self.rises += (loss > self.last).float().cpu()
+        self.last = loss
+        if number in self.due and number > 1:
+            halve = self._stuck(number).to(moved.device).view(-1, 1, 1, 1)
+            self.size = torch.where(halve, self.size / 2, self.size)
+            moved = torch.where(halve, self.pixels, moved)
+        straight = self.budget.project(moved + self.size * self.budget.ascent(gradient), self.clean)
+        onward = moved + self.MOMENTUM * (straight - moved) + (1 - self.MOMENTUM) * (moved - before)
+        self.before = moved
+        return straight if number == 1 else self.budget.project(onward, self.clean)
+
+    def _stuck(self, number: int) -> Tensor:
+        """The paper's conditions for halving, [N]: too few steps raised the loss; or nothing was halved last time and
+        the best has not improved since."""
+        best = self.loss.cpu()
+        few = self.rises < self.SUCCESSES * (number - self.checked)
+        still = ~self.halved & (best <= self.best)
+        self.halved, self.best, self.checked = few | still, best.clone(), number
+        self.rises = torch.zeros_like(self.rises)
+        return self.halved
+
+
+class Patch(GradientAttack):
+    """A square of the picture that may become anything (Brown et al., 2017, arXiv 1712.09665, on one picture): sign
+    ascent inside `plan.area`, at a seeded random place; everything else stays as it is."""
+
+    bounded = False
+    STEP = 16 / 255  # of the sign of the gradient, at first; falls to a quarter of it
+
+    def start(self, objective: Objective) -> Tensor:
+        generator = self.plan.generator()
+        self.mask = self._squares(generator)
+        return torch.where(self.mask, torch.rand(self.clean.shape, generator=generator).to(self.clean), self.clean)
+
+    def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
+        size = self.STEP * (1 - 0.75 * number / self.steps)
+        return torch.where(self.mask, (moved + size * gradient.sign()).clamp(0, 1), self.clean)
+
+    def _squares(self, generator: torch.Generator) -> Tensor:
+        """True inside each picture's square, [N, 1, H, W]."""
+        count, _, height, width = self.clean.shape
+        side = max(1, min(height, width, math.floor(math.sqrt(self.plan.area * height * width))))
+        mask = torch.zeros(count, 1, height, width, dtype=torch.bool)
+        for i, top, left in _places(count, height - side, width - side, generator):
+            mask[i, :, top : top + side, left : left + side] = True
+        return mask.to(self.clean.device)
+
+
+class Square(Attacker):
+    """A black box attack by random search over squares (Andriushchenko et al., ECCV 2020, arXiv 1912.00049): starts
+    from vertical stripes of +-eps; a square of new signs stays if it raises the loss. Needs no gradient."""
+
+    FIRST_SHARE = 0.8  # of the picture that the first squares cover (p_init of the paper)
+    HALVINGS = (10, 50, 200, 1000, 2000, 4000, 6000, 8000)  # queries of 10,000 at which the share halves
+
+    @torch.no_grad()
+    def run(self, objective: Objective) -> Iterator[State]:
+        clean, generator, eps = self.clean, self.plan.generator(), self.budget.eps
+        moved = (clean + eps * _signs(generator, len(clean), clean.shape[3]).to(clean)).clamp(0, 1)
+        self.offer(clean, objective(clean).float())
+        better = self.offer(moved, objective(moved).float())
+        kept = torch.where(better.view(-1, 1, 1, 1), moved, clean)
+        for number in range(1, self.plan.steps + 1):
+            tried = self._with_squares(kept, self._side(number), generator)
+            better = self.offer(tried, objective(tried).float())
+            kept = torch.where(better.view(-1, 1, 1, 1), tried, kept)
+            yield self.state(number)
+
+    def _side(self, number: int) -> int:
+        """The side of the squares at this step, in px."""
+        at, (height, width) = number / self.plan.steps * 10_000, self.clean.shape[-2:]
+        share = self.FIRST_SHARE / 2 ** sum(at > h for h in self.HALVINGS)
+        return max(1, min(height, width, round(math.sqrt(share * height * width))))
+
+    def _with_squares(self, kept: Tensor, side: int, generator: torch.Generator) -> Tensor:
+        """One square a picture, at a random place, of a random sign a channel."""
+        tried, (count, _, height, width) = kept.clone(), kept.shape
+        places = list(_places(count, height - side, width - side, generator))
+        signs = _signs(generator, count, 1).to(kept)
+        for i, top, left in places:
+            place = (i, slice(None), slice(top, top + side), slice(left, left + side))
+            tried[place] = (self.clean[place] + self.budget.eps * signs[i]).clamp(0, 1)
+        return tried
+
+
+def apgd_checkpoints(steps: int) -> list[int]:
+    """The steps at which APGD looks at its step size: p0 = 0, p1 = 0.22, then gaps that shrink by 0.03 to 0.06."""
+    shares, gap = [0.0, 0.22], 0.22
+    while shares[-1] < 1:
+        gap = max(gap - 0.03, 0.06)
+        shares.append(shares[-1] + gap)
+    return [min(steps, max(1, round(s * steps))) for s in shares[1:]]
+
+
+def loss_and_gradient(objective: Objective, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """The objective [N] and its gradient [N, 3, H, W]; the model's own weights get none."""
+    with torch.enable_grad():
+        x = pixels.detach().requires_grad_(True)
+        loss = objective(x)
+        (gradient,) = torch.autograd.grad(loss.sum(), x)
+    return loss.detach().float(), gradient
+
+
+def _places(count: int, down: int, right: int, generator: torch.Generator) -> Iterator[tuple[int, int, int]]:
+    """A random top and left of each picture, at most `down` and `right`."""
+    tops = torch.randint(down + 1, (count,), generator=generator).tolist()
+    lefts = torch.randint(right + 1, (count,), generator=generator).tolist()
+    return zip(range(count), tops, lefts, strict=True)
+
+
+def _signs(generator: torch.Generator, count: int, width: int) -> Tensor:
+    return torch.randint(2, (count, 3, 1, width), generator=generator).float() * 2 - 1

@@ -1,0 +1,282 @@
+"""What attacks raise: another answer, another caption, moved CLIP features, the detector's other verdict.
+
+Each objective is a callable, float [N, 3, H, W] in [0, 1] -> [N]; `flat` says that its gradient vanishes at the clean
+picture. `make_goal` is what the page and the commands use: an objective by its name, and whether it was reached.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from causalclip.calibration import compression
+from causalclip.clip.attributions import embed, needs
+from causalclip.clip.tower import Tower
+from causalclip.clip.views import View, plan_views
+from causalclip.languages import N_, _, number
+from purifier.attacks import Objective
+from purifier.names import EMBEDDED
+from purifier.pixels import to_array
+from purifier.vlm import CAPTION_PROMPT, VisionLanguageModel
+from purifier.vlm.features import LAYERS, at_tower_size, clip_features
+
+if TYPE_CHECKING:
+    from causalclip.detector import Detector
+    from purifier.models import Models
+
+See = Callable[[Tensor], list[Tensor]]  # pixels [N, 3, H, W] -> token sequences, each [N, T, D]
+GENERATED, NOT_GENERATED = "generated", "not generated"
+
+
+@dataclass(frozen=True, slots=True)
+class SaySomething:
+    """Makes the model say something else than `texts` (untargeted), or exactly `texts` (targeted).
+
+    prompts, texts: one a picture. The loss is -log p(text | picture, prompt), or log p for a target.
+    """
+
+    vlm: VisionLanguageModel
+    prompts: tuple[str, ...]
+    texts: tuple[str, ...]
+    targeted: bool = False
+    flat: bool = field(default=False, init=False)
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        likelihood = self.vlm.log_likelihood(pixels, self.prompts, self.texts)
+        return likelihood if self.targeted else -likelihood
+
+
+def change_answer(vlm: VisionLanguageModel, questions: Sequence[str], answers: Sequence[str]) -> SaySomething:
+    """Away from what the model answers to each question now."""
+    return SaySomething(vlm, tuple(questions), tuple(answers))
+
+
+def force_answer(vlm: VisionLanguageModel, questions: Sequence[str], targets: Sequence[str]) -> SaySomething:
+    """Towards one answer to each question."""
+    return SaySomething(vlm, tuple(questions), tuple(targets), targeted=True)
+
+
+def change_caption(vlm: VisionLanguageModel, captions: Sequence[str]) -> SaySomething:
+    """Away from what the model says about each picture now."""
+    return SaySomething(vlm, (CAPTION_PROMPT,) * len(captions), tuple(captions))
+
+
+def force_caption(vlm: VisionLanguageModel, targets: Sequence[str]) -> SaySomething:
+    """Towards one caption of each picture."""
+    return SaySomething(vlm, (CAPTION_PROMPT,) * len(targets), tuple(targets), targeted=True)
+
+
+class MoveFeatures:
+    """Moves what CLIP sees away from the clean pictures' features, or towards other pictures'.
+
+    The loss is the cosine distance, averaged over each sequence's tokens and then over the sequences; its negative for
+    a target.
+
+    Args:
+        see: which features (language_tokens or layer_tokens of a tower).
+        clean: float [N, 3, H, W], the pictures to get away from (or the targets to get near).
+    """
+
+    def __init__(self, see: See, clean: Tensor, *, targeted: bool = False) -> None:
+        self.see, self.targeted = see, targeted
+        self.flat = not targeted  # the distance from the clean picture has no slope at the clean picture
+        with torch.no_grad():
+            self.reference = see(clean)
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        terms = []
+        for pair in zip(self.see(pixels), self.reference, strict=True):
+            ours, theirs = (x - x.mean(-1, keepdim=True) for x in pair)  # each token centred over D
+            terms.append(1 - F.cosine_similarity(ours, theirs, dim=-1).mean(1))
+        distance = torch.stack(terms).mean(0)  # (N,), in [0, 2]
+        return -distance if self.targeted else distance
+
+
+def language_tokens(tower: Tower, *, layers: Sequence[int] = LAYERS) -> See:
+    """What the embedded language model is given: pooled patch tokens of `layers`, and CLIP's embedding."""
+
+    def see(pixels: Tensor) -> list[Tensor]:
+        patches, embedding = clip_features(tower, pixels, layers=layers)
+        return [*patches.chunk(len(layers), dim=-1), embedding[:, None]]
+
+    return see
+
+
+def layer_tokens(tower: Tower, layers: Sequence[int]) -> See:
+    """All tokens after each of `layers`, the CLS token among them; later layers are not computed."""
+
+    def see(pixels: Tensor) -> list[Tensor]:
+        trace = tower(at_tower_size(tower, pixels), until=max(layers))
+        return [torch.cat([trace.cls[i][:, None], trace.patches[i]], 1) for i in layers]
+
+    return see
+
+
+def detector_logit(detector: "Detector", pixels: Tensor) -> Tensor:
+    """float [N, 3, H, W] in [0, 1] -> the calibrated log-odds of being generated, [N].
+
+    `Detector.predict` with two differences, without which there is no gradient: views are resampled by PyTorch, not
+    Pillow (both bicubic with antialiasing; boxes are rounded to whole pixels), and the calibration's estimate of the
+    compression is held at the picture's own value.
+    """
+    height, width = pixels.shape[-2:]
+    config, tower = detector.config, detector.differentiable
+    views = plan_views(width, height, size=tower.image_size, windows=config.windows)
+    shots = torch.cat([_render(pixels, view, tower) for view in views])  # (V N, 3, S, S)
+    trace = tower(shots, **needs(config.parts, tower))
+    embedding = embed(trace, config.parts, tower).unflatten(0, (len(views), -1))  # (V, N, D)
+    logit = torch.stack([_shift(detector, picture) for picture in pixels])
+    for view, weight, seen in zip(views, detector.view_weights(views), embedding, strict=True):
+        logit = logit + weight * config.calibration.scale * detector.heads[view.kind](seen).logit
+    return logit
+
+
+class FlipVerdict:
+    """Pushes the detector's logit to the other side of 0, away from where each clean picture is.
+
+    Args:
+        clean: float [N, 3, H, W].
+        target: "generated" or "not generated" for all pictures; None is the other verdict of each.
+    """
+
+    flat = False
+
+    def __init__(self, detector: "Detector", clean: Tensor, *, target: str | None = None) -> None:
+        if target not in {None, GENERATED, NOT_GENERATED}:
+            raise ValueError(f"The detector's verdict can be generated or not generated, not {target!r}.")
+        self.detector = detector
+        with torch.no_grad():
+            now = detector_logit(detector, clean)
+        self.sign = -now.sign() if target is None else torch.full_like(now, 1.0 if target == GENERATED else -1.0)
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        return self.sign * detector_logit(self.detector, pixels)
+
+
+def _render(pixels: Tensor, view: View, tower: Tower) -> Tensor:
+    left, top, right, bottom = (round(x) for x in view.box)
+    return at_tower_size(tower, pixels[..., top:bottom, left:right])
+
+
+def _shift(detector: "Detector", picture: Tensor) -> Tensor:
+    return picture.new_tensor(detector.config.calibration.shift(compression(to_array(picture[None]))))
+
+
+# Goals, as the page and the commands set them ------------------------------------------------------
+
+
+class GoalError(ValueError):
+    """The attack cannot be made as asked; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """objective: to be raised. say: what the model says of a picture [1, 3, H, W] in this respect. before: what it said
+    of the clean one. target: what it shall say; None is anything else.
+    """
+
+    objective: Objective
+    say: Callable[[Tensor], str]
+    before: str
+    target: str | None = None
+
+    def reached(self, now: str) -> bool:
+        """Whether saying `now` is a success."""
+        return now == self.target if self.target is not None else now != self.before
+
+
+def make_goal(
+    models: "Models",
+    clean: Tensor,
+    objective: str,
+    *,
+    question: str | None = None,
+    target: str | None = None,
+    vlm: str = EMBEDDED,
+) -> Goal:
+    """The goal of an attack on a picture [1, 3, H, W].
+
+    Args:
+        objective: "answer" (needs a question), "caption", "features" (of CLIP, whoever answers) or "detector".
+        target: what shall be said instead; None is anything else.
+        vlm: which model is asked, EMBEDDED or OTHER.
+
+    Raises:
+        GoalError: the question or the target is missing or cannot be.
+    """
+    if objective not in GOALS:
+        said = N_("There is no objective “{objective}”; use one of {known}.")
+        raise GoalError(_(said, objective=objective, known=", ".join(GOALS)))
+    return GOALS[objective](models, clean, question, target, vlm)
+
+
+def _answer_goal(models: "Models", clean: Tensor, question: str | None, target: str | None, name: str) -> Goal:
+    if not question or not question.strip():
+        raise GoalError(_("An attack on an answer needs a question. Type one, such as: how many people are there?"))
+    asked, vlm = question.strip(), models.vlm_of(name)
+
+    def say(pixels: Tensor) -> str:
+        return vlm.answer(pixels, asked)[0].text
+
+    before = say(clean)
+    if target is None:
+        return Goal(change_answer(vlm, [asked], [before]), say, before)
+    wanted = " ".join(target.lower().split())
+    if vlm.answers and wanted not in vlm.answers:
+        said = N_("“{target}” is none of the {count} answers that the model can give. Choose another.")
+        raise GoalError(_(said, target=target, count=number(len(vlm.answers))))
+    if wanted == before:
+        raise GoalError(_("The model already answers “{before}”. Choose another answer to aim at.", before=before))
+    return Goal(force_answer(vlm, [asked], [wanted]), say, before, wanted)
+
+
+def _caption_goal(models: "Models", clean: Tensor, question: str | None, target: str | None, name: str) -> Goal:
+    vlm = models.vlm_of(name)
+
+    def say(pixels: Tensor) -> str:
+        return vlm.caption(pixels)[0].text
+
+    before = say(clean)
+    if target is None:
+        return Goal(change_caption(vlm, [before]), say, before)
+    wanted = " ".join(target.lower().split())
+    return Goal(force_caption(vlm, [wanted]), say, before, wanted)
+
+
+def _features_goal(models: "Models", clean: Tensor, question: str | None, target: str | None, name: str) -> Goal:
+    """CLIP's features have no words: what the model says of the picture tells whether they moved far enough."""
+    if target is not None:
+        said = N_("An attack on the features moves them anywhere: leave the target out, or attack the caption.")
+        raise GoalError(_(said))
+    told = _answer_goal if question else _caption_goal
+    goal = told(models, clean, question, None, name)
+    see = language_tokens(models.vlm.tower, layers=models.vlm.config.layers)
+    return Goal(MoveFeatures(see, clean), goal.say, goal.before)
+
+
+def _detector_goal(models: "Models", clean: Tensor, question: str | None, target: str | None, name: str) -> Goal:
+    detector = models.detector
+    if target not in {None, GENERATED, NOT_GENERATED}:
+        said = N_("The detector's verdict can be “{one}” or “{other}”, not “{target}”.")
+        raise GoalError(_(said, one=GENERATED, other=NOT_GENERATED, target=target))
+
+    def say(pixels: Tensor) -> str:
+        return GENERATED if detector.judge(to_array(pixels)).logit > 0 else NOT_GENERATED
+
+    with torch.no_grad():
+        before = say(clean)
+    other = NOT_GENERATED if before == GENERATED else GENERATED
+    if target == before:
+        raise GoalError(_("The detector already says “{before}”. Aim at “{other}”.", before=before, other=other))
+    return Goal(FlipVerdict(detector, clean, target=other), say, before, other)
+
+
+GOALS: dict[str, Callable[["Models", Tensor, str | None, str | None, str], Goal]] = {
+    "answer": _answer_goal,
+    "caption": _caption_goal,
+    "features": _features_goal,
+    "detector": _detector_goal,
+}

@@ -1,0 +1,170 @@
+"""What was measured, picture by picture, and its summary: a run that was stopped, or that gets more columns or
+pictures, goes on. The table holds nothing of the pictures but their names, so that it can be published.
+"""
+
+import csv
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from torch import Tensor
+
+from purifier.pixels import save_exact, to_array, to_tensor
+from purifier.training.vlm_data import normalise_caption
+from purifier.training.vlm_evaluation import cider, interval
+from purifier.vlm.features import read_pixels
+
+MOST_DB = 60.0  # the PSNR of equal pictures, which is infinite
+NONE = "-"  # in place of a caption, where people have captioned none
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One picture behind one defence.
+
+    agrees: the answer is that of the clean, undefended picture. right: it is the true one. caption: where people have
+    captioned the picture, too. shown, clean: what the model saw and the clean picture, [1, 3, H, W], dropped once they
+    are measured.
+    """
+
+    agrees: bool
+    right: bool
+    caption: str | None
+    shown: Tensor | None = None
+    clean: Tensor | None = None
+    psnr: float = 0.0
+    ssim: float = 0.0
+
+    def measured(self) -> "Outcome":
+        """With PSNR and SSIM to the clean picture, all rounded, and without the pictures."""
+        assert self.shown is not None
+        assert self.clean is not None
+        ours, theirs = to_array(self.shown), to_array(self.clean)
+        same = bool((ours == theirs).all())
+        psnr = MOST_DB if same else min(MOST_DB, float(peak_signal_noise_ratio(theirs, ours, data_range=255)))
+        ssim = float(structural_similarity(theirs, ours, channel_axis=2, data_range=255))
+        return replace(self, psnr=round(psnr, 2), ssim=round(ssim, 4), shown=None, clean=None)
+
+
+class OutcomeTable:
+    """Outcomes on disk: a line a column, seed, picture and row. A run that is killed loses one line at most.
+
+    Args:
+        path: NAME.csv; folders are made if needed. None keeps nothing.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self._known: dict[str, dict[str, dict[str, Outcome]]] = {}  # by column, "SEED PICTURE", row
+        if path is not None and path.is_file():
+            whole = path.read_text().rpartition("\n")[0]  # without what a killed run had not written to its end
+            path.write_text(whole + "\n" if whole else "")
+            for column, seed, picture, row, *values in csv.reader(whole.splitlines()):
+                self._of(column, seed, picture)[row] = _parsed(values)
+
+    def get(self, column: str, seed: int, picture: str) -> dict[str, Outcome]:
+        """Row's name -> outcome, of those that were measured."""
+        return self.all(column).get(f"{seed} {picture}", {})
+
+    def all(self, column: str) -> dict[str, dict[str, Outcome]]:
+        """The same of every seed and picture, by "SEED PICTURE", in the order in which they were measured."""
+        return self._known.get(column, {})
+
+    def put(self, column: str, seed: int, picture: str, outcomes: dict[str, Outcome]) -> None:
+        """Adds to what is known of this picture."""
+        self._of(column, seed, picture).update(outcomes)
+        if self.path is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", newline="") as file:
+            for row, o in outcomes.items():
+                said = NONE if o.caption is None else " ".join(o.caption.split())
+                values = (int(o.agrees), int(o.right), said, o.psnr, o.ssim)
+                csv.writer(file, lineterminator="\n").writerow((column, seed, picture, row, *values))
+
+    def _of(self, column: str, seed: int | str, picture: str) -> dict[str, Outcome]:
+        return self._known.setdefault(column, {}).setdefault(f"{seed} {picture}", {})
+
+
+def _parsed(values: list[str]) -> Outcome:
+    agrees, right, caption, psnr, ssim = values
+    said = None if caption == NONE else caption
+    return Outcome(agrees == "1", right == "1", said, psnr=float(psnr), ssim=float(ssim))
+
+
+def summarise(outcomes: Sequence[Outcome], references: Sequence[tuple[str, ...]], *, seeds: int) -> dict[str, Any]:
+    """Means with 95 % bootstrap intervals; CIDEr over the pictures that people have captioned, None without any.
+
+    Args:
+        references: people's captions of each picture, normalised; may be none.
+    """
+    said = [(o.caption, known) for o, known in zip(outcomes, references, strict=True) if o.caption is not None]
+    scores = cider([normalise_caption(text) for text, _ in said], [known for _, known in said]) if said else []
+    row: dict[str, Any] = {"n": len(outcomes), "seeds": seeds}
+    for name, values in (
+        ("agreement", [float(o.agrees) for o in outcomes]),
+        ("accuracy", [float(o.right) for o in outcomes]),
+    ):
+        row[name] = round(fmean(values), 4)
+        row[f"{name}_interval"] = [round(x, 4) for x in interval(values)]
+    row["cider"] = round(fmean(scores), 4) if scores else None
+    row["captions"] = len(said)
+    row["psnr"] = round(fmean(o.psnr for o in outcomes), 2)
+    row["ssim"] = round(fmean(o.ssim for o in outcomes), 4)
+    return row
+
+
+def paired(
+    column: str, known: dict[str, dict[str, Outcome]], comparisons: Iterable[tuple[str, str]]
+) -> Iterator[dict[str, Any]]:
+    """Of every two rows, on the same attacked pictures: how many questions there are, the share of answers that stay
+    behind each, how many the first keeps and the second loses (won) and the reverse (lost), and p of McNemar's exact
+    test, which is a sign test on these two counts.
+    """
+    for row, against in comparisons:
+        both = [(o[row].agrees, o[against].agrees) for o in known.values() if row in o and against in o]
+        if not both:
+            continue
+        won, lost = sum(a and not b for a, b in both), sum(b and not a for a, b in both)
+        share, other = (round(fmean(side), 4) for side in zip(*both, strict=True))
+        p = float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
+        counts = {"n": len(both), "agreement": share, "agreement against": other, "won": won, "lost": lost}
+        yield {"row": row, "against": against, "column": column, **counts, "p": float(f"{p:.2g}")}
+
+
+def kept_picture(folder: Path | None, what: str, make: Callable[[], Tensor]) -> Tensor:
+    """What `make` gives, float [1, 3, H, W] on 8-bit levels; from the folder where it was made before.
+
+    Attacks that know no defence are most of the cost, and the same for every defence. These files show the pictures
+    themselves: they are not for publishing. They are not told apart by CLIP's weights or the attack's code: empty the
+    folder after a change of these.
+
+    Args:
+        folder: made if needed; None keeps nothing. what: tells all pictures apart.
+    """
+    if folder is None:
+        return make()
+    path = folder / f"{hashlib.sha256(what.encode()).hexdigest()[:32]}.png"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(f".{os.getpid()}.part.png")  # another run may be making the same one
+        save_exact(make(), unfinished)
+        unfinished.replace(path)
+    return to_tensor(np.asarray(read_pixels(path)))
+
+
+def fingerprint(folders: Iterable[Path]) -> str:
+    """Of the weights and settings in these folders: other models are measured anew."""
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in {".json", ".safetensors"}:
+                digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:12]

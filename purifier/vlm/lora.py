@@ -1,0 +1,135 @@
+"""The adapted encoder: CLIP's image tower with a low-rank update (LoRA, arXiv 2106.09685), by which the model sees in a
+purified picture what it sees in the clean one. `LoraEncoder` is the update.
+
+    adapted = LoraEncoder.from_pretrained().applied_to(vlm)
+
+Purification takes detail away, and CLIP never saw such pictures. What it misses it misses in every layer, so every
+layer learns; connector and language model stay as they are.
+"""
+
+import copy
+import json
+import threading
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from causalclip.clip.backbones import DEFAULT, shared_tower
+from causalclip.clip.int8_towers import WeightOnlyLinear
+from causalclip.clip.tower import Tower
+from causalclip.clip.weights import ASSETS, WeightsMissing
+from purifier.vlm.model import EmbeddedVLM
+
+FOLDER = ASSETS / "vlm-eye"
+UP, DOWN = ".up", ".down"
+MATRICES = ("attn.out_proj", "mlp.c_fc", "mlp.c_proj")  # of each layer: the output of attention, both of the MLP
+WEIGHTS = tuple(f"{name}.weight" for name in MATRICES)
+_loading = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class LoraEncoder:
+    """tensors: by the name of a matrix W [out, in] in the tower, W.up [out, rank] and W.down [rank, in], whose product
+    is added to it; by the name of a LayerNorm's weight or bias, its new value. facts: how it was trained."""
+
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any]
+
+    def applied_to(self, model: EmbeddedVLM) -> EmbeddedVLM:
+        """The model, with the same weights, on its tower with the update; raises as `on`."""
+        return model.with_tower(self.on(model.tower))
+
+    def on(self, original: Tower) -> Tower:
+        """An updated copy of the tower, which shares what is not updated.
+
+        Raises:
+            ValueError: it was trained for another tower.
+        """
+        own, updated, shapes = dict(original.named_parameters()), self._shapes(), _shapes_of(original)
+        if updated != {name: shape for name, shape in shapes.items() if name in updated or name.endswith(WEIGHTS)}:
+            raise ValueError(
+                "This LoRA encoder is for another tower than the model's. Train it again: python -m purifier train-eye."
+            )
+        shared = {name: p for name, p in own.items() if name not in updated} | dict(original.named_buffers())
+        tower = copy.deepcopy(original, {id(tensor): tensor for tensor in shared.values()})
+        with torch.no_grad():
+            for name, parameter in tower.named_parameters():
+                if name.endswith(WEIGHTS):
+                    up, down = self._update(name)
+                    parameter.copy_(parameter.float() + up @ down)
+                elif name in self.tensors:
+                    parameter.copy_(self.tensors[name])
+        for name, layer in _stored_layers(tower).items():
+            if name in updated:
+                layer.update(*self._update(name))
+        return tower
+
+    def _update(self, name: str) -> tuple[Tensor, Tensor]:
+        """Of a matrix by its parameter's name: W.up and W.down, float32."""
+        up, down = (self.tensors[name.removesuffix(".weight") + end].float() for end in (UP, DOWN))
+        return up, down
+
+    def _shapes(self) -> dict[str, torch.Size]:
+        """Of what is updated in the tower, by name."""
+        found = {}
+        for name, value in self.tensors.items():
+            if name.endswith(UP):
+                matrix = name.removesuffix(UP)
+                found[matrix + ".weight"] = torch.Size([value.shape[0], self.tensors[matrix + DOWN].shape[1]])
+            elif not name.endswith(DOWN):
+                found[name] = value.shape
+        return found
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes model.safetensors, in half precision, and config.json: how it was trained."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file({k: v.detach().half().contiguous() for k, v in self.tensors.items()}, folder / "model.safetensors")
+        (folder / "config.json").write_text(json.dumps({"facts": self.facts}, indent=2) + "\n")
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path = FOLDER) -> "LoraEncoder":
+        """Loads one.
+
+        Raises:
+            WeightsMissing: there is none.
+        """
+        folder = Path(folder)
+        if not (folder / "model.safetensors").is_file():
+            raise WeightsMissing(
+                f"There is no LoRA encoder in {folder.name!r}. Train one: python -m purifier train-eye."
+            )
+        facts = json.loads((folder / "config.json").read_text())["facts"]
+        return cls(load_file(folder / "model.safetensors"), facts)
+
+
+def _stored_layers(tower: Tower) -> dict[str, WeightOnlyLinear]:
+    """The layers whose matrices are no parameters, by the names that these would have."""
+    return {f"{name}.weight": m for name, m in tower.named_modules() if isinstance(m, WeightOnlyLinear)}
+
+
+def _shapes_of(tower: Tower) -> dict[str, torch.Size]:
+    """Of all parameters by name, and of those matrices."""
+    stored = {name: layer.matrix.shape for name, layer in _stored_layers(tower).items()}
+    return {name: p.shape for name, p in tower.named_parameters()} | stored
+
+
+def shared_encoder(name: str = DEFAULT) -> Tower:
+    """The tower of this name with the shipped update, once a process: for what reads it alone, and must not change it.
+
+    Raises:
+        WeightsMissing: there is no LoRA encoder, or no tower. ValueError: it was trained for another tower.
+    """
+    with _loading:  # a cache alone loads twice what two threads ask for at once
+        return _shared(name)
+
+
+@cache
+def _shared(name: str) -> Tower:
+    with torch.inference_mode(False):  # whoever asks first, others need gradients through it
+        return LoraEncoder.from_pretrained().on(shared_tower(name))

@@ -1,0 +1,192 @@
+"""Every attack raises its loss and keeps its budget exactly; FGSM and PGD agree with foolbox."""
+
+import itertools
+
+import foolbox
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from purifier.attacks import ATTACKS, Attack, attack_steps, linf, run_attack
+from purifier.attacks.adaptive import Averaged, Through, bpda
+from purifier.attacks.algorithms import apgd_checkpoints as checkpoints
+from purifier.attacks.budget import Budget
+
+LINF = [Attack(name, eps=6, steps=12, seed=3) for name in ATTACKS if name != "patch"]
+L2 = [Attack(name, eps=0.8, norm="l2", steps=12, seed=3) for name in ("fgsm", "pgd", "mi-fgsm", "apgd")]
+
+
+class Net(nn.Module):
+    """A small smooth classifier of three classes; any size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.first, self.last = nn.Conv2d(3, 8, 5, stride=2), nn.Linear(8, 3)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.last(torch.tanh(4 * self.first(pixels - 0.5)).mean((2, 3))) * 10
+
+
+@pytest.fixture(scope="module")
+def net() -> Net:
+    return Net().eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def clean() -> Tensor:
+    pixels = torch.rand(3, 3, 20, 28, generator=torch.Generator().manual_seed(0))
+    pixels[0, :, :4] = 0  # values at both ends, where the range cuts the budget
+    pixels[1, :, :4] = 1
+    return (pixels * 255).round() / 255
+
+
+@pytest.fixture(scope="module")
+def labels(net: Net, clean: Tensor) -> Tensor:
+    return net(clean).argmax(1)
+
+
+def untargeted(net: Net, labels: Tensor):
+    return lambda pixels: F.cross_entropy(net(pixels), labels, reduction="none")
+
+
+def levels(pixels: Tensor) -> Tensor:
+    return pixels.double() * 255
+
+
+@pytest.mark.parametrize("attack", LINF + L2, ids=lambda a: f"{a.name}-{a.norm}")
+def test_it_raises_the_loss_and_keeps_its_budget_after_rounding(attack: Attack, net, clean, labels) -> None:
+    objective = untargeted(net, labels)
+    moved = run_attack(attack, clean, objective)
+    assert (objective(moved) > objective(clean)).all()
+    assert torch.allclose(levels(moved), levels(moved).round(), atol=1e-4)
+    assert moved.min() >= 0
+    assert moved.max() <= 1
+    change = levels(moved).round() - levels(clean).round()
+    if attack.norm == "linf":
+        assert change.abs().max() == attack.eps  # whole levels: exact
+        assert linf(moved, clean).max().item() == pytest.approx(attack.eps, abs=1e-4)
+    else:
+        lengths = change.flatten(1).norm(dim=1) / 255
+        assert (lengths <= attack.eps).all()
+        assert (lengths > 0.8 * attack.eps).all()
+
+
+@pytest.mark.parametrize("attack", [*LINF, Attack("patch", steps=4)], ids=lambda a: a.name)
+def test_the_same_seed_gives_the_same_picture(attack: Attack, net, clean, labels) -> None:
+    objective = untargeted(net, labels)
+    assert torch.equal(run_attack(attack, clean, objective), run_attack(attack, clean, objective))
+
+
+def test_another_seed_starts_elsewhere(net, clean, labels) -> None:
+    objective = untargeted(net, labels)
+    runs = [run_attack(Attack("square", eps=6, steps=3, seed=s), clean, objective) for s in (0, 1)]
+    assert not torch.equal(*runs)
+
+
+@pytest.mark.parametrize("name", ["fgsm", "pgd", "mi-fgsm", "apgd", "square"])
+def test_targeted_gets_nearer_to_its_target(name: str, net, clean, labels) -> None:
+    target = (labels + 1) % 3
+    away = untargeted(net, target)
+    moved = run_attack(Attack(name, eps=8, steps=15), clean, lambda x: -away(x))
+    assert (away(moved) < away(clean)).all()
+
+
+def test_a_fractional_budget_is_rounded_down(net, clean, labels) -> None:
+    moved = run_attack(Attack("pgd", eps=2.7, steps=5), clean, untargeted(net, labels))
+    assert (levels(moved) - levels(clean)).abs().max().item() == pytest.approx(2, abs=1e-4)
+
+
+def test_a_patch_changes_one_square_alone(net, clean, labels) -> None:
+    objective = untargeted(net, labels)
+    moved = run_attack(Attack("patch", steps=10, area=0.1), clean, objective)
+    assert (objective(moved) > objective(clean)).all()
+    for changed in (moved != clean).any(1):
+        rows, columns = changed.any(1).nonzero().flatten(), changed.any(0).nonzero().flatten()
+        assert max(rows.max() - rows.min(), columns.max() - columns.min()) < (0.1 * 20 * 28) ** 0.5
+    assert torch.allclose(levels(moved), levels(moved).round(), atol=1e-4)
+
+
+def test_fgsm_is_foolbox_s(net, clean, labels) -> None:
+    model = foolbox.PyTorchModel(net, bounds=(0, 1))
+    theirs, _, _ = foolbox.attacks.LinfFastGradientAttack()(model, clean, labels, epsilons=6 / 255)
+    ours = run_attack(Attack("fgsm", eps=6), clean, untargeted(net, labels))
+    better = untargeted(net, labels)(theirs) > untargeted(net, labels)(clean)
+    assert better.all()
+    assert (ours - theirs).abs().max() < 1e-4
+
+
+def test_pgd_is_as_strong_as_foolbox_s(net, clean, labels) -> None:
+    model = foolbox.PyTorchModel(net, bounds=(0, 1))
+    library = foolbox.attacks.LinfPGD(abs_stepsize=1.5 / 255, steps=20)
+    torch.manual_seed(0)
+    theirs, _, _ = library(model, clean, labels, epsilons=6 / 255)
+    ours = run_attack(Attack("pgd", eps=6, steps=20, step_size=1.5), clean, untargeted(net, labels))
+    loss = untargeted(net, labels)
+    assert torch.allclose(loss(ours), loss(theirs), rtol=0.03)
+
+
+def test_apgd_is_at_least_as_strong_as_pgd(net, clean, labels) -> None:
+    loss = untargeted(net, labels)
+    weak, strong = (run_attack(Attack(n, eps=6, steps=20), clean, loss) for n in ("fgsm", "apgd"))
+    assert (loss(strong) >= loss(weak) - 1e-3).all()
+
+
+def test_the_checkpoints_of_apgd_are_the_paper_s() -> None:
+    assert checkpoints(100)[:6] == [22, 41, 57, 70, 80, 87]
+
+
+def test_states_say_how_far_it_is_and_never_get_worse(net, clean, labels) -> None:
+    objective = untargeted(net, labels)
+    losses = []
+    for i, state in enumerate(attack_steps(Attack("pgd", eps=6, steps=6), clean, objective)):
+        assert (state.step, state.steps) == (i + 1, 6)
+        assert (levels(state.rounded()) - levels(clean)).abs().max() <= 6.0001
+        losses.append(state.loss)
+    assert all((b >= a).all() for a, b in itertools.pairwise(losses))
+
+
+def test_bpda_passes_the_gradient_by_and_through_does_not(net, clean, labels) -> None:
+    def coarse(pixels: Tensor) -> Tensor:
+        return (pixels * 8).round() / 8  # no gradient of its own
+
+    objective = untargeted(net, labels)
+    blind, seeing = Through(objective, coarse), Through(objective, bpda(coarse))
+    x = clean.clone().requires_grad_(True)
+    assert torch.autograd.grad(blind(x).sum(), x)[0].abs().sum() == 0
+    y = coarse(clean).requires_grad_(True)
+    assert torch.equal(torch.autograd.grad(seeing(x).sum(), x)[0], torch.autograd.grad(objective(y).sum(), y)[0])
+    moved = run_attack(Attack("pgd", eps=16, steps=10), clean, seeing)
+    assert (seeing(moved) > seeing(clean)).all()
+
+
+def test_averaging_over_noise_takes_several_draws(net, clean, labels) -> None:
+    calls = []
+
+    def noisy(pixels: Tensor) -> Tensor:
+        calls.append(1)
+        return pixels + 0.1 * torch.randn_like(pixels)
+
+    torch.manual_seed(0)
+    objective = Averaged(Through(untargeted(net, labels), noisy), draws=5)
+    assert objective(clean).shape == (3,)
+    assert len(calls) == 5
+
+
+def test_l2_steps_follow_the_gradient_in_its_length(clean) -> None:
+    budget = Budget(2.0, "l2")
+    step = budget.ascent(torch.randn(clean.shape))
+    assert torch.allclose(step.flatten(1).norm(dim=1), torch.ones(3), atol=1e-5)
+    assert (budget.spent(budget.random_start(clean, torch.Generator().manual_seed(0)), clean) <= 2.0).all()
+
+
+def test_what_cannot_be_is_refused(net, clean, labels) -> None:
+    for wrong in ({"name": "magic"}, {"steps": 0}, {"name": "square", "norm": "l2"}, {"area": 0.9}):
+        with pytest.raises(ValueError, match="attack|Square|patch"):
+            Attack(**wrong)
+    for eps, words in ((-1, "budget must be above 0"), (900, "budget must be at most 255 .of 255., not 900")):
+        with pytest.raises(ValueError, match=words):
+            run_attack(Attack(eps=eps), clean, untargeted(net, labels))
+    with pytest.raises(ValueError, match="Pixels must be"):
+        run_attack(Attack(), (clean * 255).byte(), untargeted(net, labels))

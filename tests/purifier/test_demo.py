@@ -1,0 +1,230 @@
+"""What the Purify tab shows, stage by stage; which model answers; and a card that the host lends."""
+
+import inspect
+import pickle
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from purifier import demo
+from purifier.attacks import run_attack
+from purifier.attacks.objectives import GoalError, make_goal
+from purifier.demo import DemoRequest, DemoRun, ask_again, difference, likeness, limited, make_attack, run_demo
+from purifier.denoiser.pipeline import new_pipeline
+from purifier.models import ModelInfo, Models
+from purifier.names import EMBEDDED, OTHER
+from purifier.pixels import to_array, to_tensor
+from tests.makers.models import hub_folders
+from tests.makers.pictures import photo
+from tests.makers.purifiers import tiny_models
+
+QUESTION = "how many dogs are there"
+PIXELS = torch.rand(1, 3, 40, 48, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return hub_folders(tmp_path_factory.mktemp("hub"))
+
+
+@pytest.fixture(scope="module")
+def chatty(folders: dict[str, str]) -> Models:
+    return tiny_models(other=folders["chat"])
+
+
+def stages(models: Models | None = None, **request: Any) -> list[DemoRun]:
+    return list(run_demo(models or tiny_models(), photo(64, 48), DemoRequest(**{"question": QUESTION} | request)))
+
+
+def run(models: Models | None = None, **request: Any) -> DemoRun:
+    return stages(models, **request)[-1]
+
+
+def test_a_given_picture_is_asked_about_before_and_after() -> None:
+    shown = run()
+    assert list(shown.pictures) == ["adversarial", "purified"]
+    assert shown.complete
+    assert shown.said["adversarial"].answer
+    assert np.array_equal(shown.pictures["adversarial"], photo(64, 48))
+    assert shown.seconds > 0
+
+
+def test_an_attacked_one_has_its_clean_picture_beside_it() -> None:
+    every = stages(attack=make_attack("pgd", 8, 4))
+    shown = every[-1]
+    assert list(shown.pictures) == ["clean", "adversarial", "purified"]
+    change = shown.pictures["adversarial"].astype(int) - shown.pictures["clean"]
+    assert 0 < np.abs(change).max() == pytest.approx(shown.change, abs=1e-3)
+    assert np.abs(change).max() <= 8
+    assert (shown.step, shown.steps) == (4, 4)
+    assert len(every) == 1 + 4 + 1 + 1
+    assert all(0 < (said.likelihood or 0) <= 1 for said in shown.said.values())
+
+
+def test_the_lora_encoder_looks_at_a_changed_purified_picture_alone() -> None:
+    looked, adapted = [], tiny_models().adapted
+    models = tiny_models(adapted=lambda: looked.append(1) or adapted)
+    plain, led = (run(models, eye=eye) for eye in (False, True))
+    assert looked == [1]
+    assert led.said["adversarial"] == plain.said["adversarial"]
+    untouched = tiny_models(purifier=lambda: new_pipeline(channels=(8, 16)), adapted=pytest.fail)
+    assert run(untouched, eye=True).unchanged
+
+
+def test_the_same_seed_is_the_same_picture_on_the_page_and_by_command() -> None:
+    attack, pixels = make_attack("pgd", 8, 3), to_tensor(photo(64, 48))
+    goal = make_goal(tiny_models(), pixels, "answer", question=QUESTION)
+    commanded = to_array(run_attack(attack, pixels, goal.objective))
+    assert np.array_equal(run(attack=attack).pictures["adversarial"], commanded)
+
+
+def test_steps_are_limited_by_the_picture_and_the_model_never_by_the_machine() -> None:
+    asked, small = make_attack("pgd", 8, 150), torch.zeros(1, 3, 100, 100)
+    assert limited(asked, small).steps == 100
+    assert limited(asked, torch.zeros(1, 3, 2000, 2000)).steps == 25
+    assert limited(asked, small, OTHER).steps == (100 if torch.cuda.is_available() else 10)
+    assert limited(make_attack("pgd", 8, 3), small).steps == 3
+
+
+def test_another_question_is_put_to_each_picture() -> None:
+    models = tiny_models()
+    shown = run(models, attack=make_attack("pgd", 8, 2))
+    assert {which: said.answer for which, said in ask_again(models, shown, QUESTION).items()} == {
+        which: said.answer for which, said in shown.said.items()
+    }
+
+
+def test_how_near_two_texts_are() -> None:
+    model = tiny_models().vlm
+    assert likeness(model, "a dog", "a dog") == 1
+    assert likeness(model, "a dog", "the") == 0
+    assert likeness(model, "dog", "on the dog") == pytest.approx(1, abs=1e-5)
+    assert likeness(model, "dog", "two") == likeness(model, "two", "dog") < 0.99
+
+
+def test_differences_are_on_one_fixed_scale() -> None:
+    a, b = np.full((2, 2, 3), 100, np.uint8), np.full((2, 2, 3), 105, np.uint8)
+    assert [difference(*pair)[0, 0, 0] for pair in ((a, a), (b, a), (a, b))] == [128, 178, 78]
+    assert difference(np.full((1, 1, 3), 255, np.uint8), np.zeros((1, 1, 3), np.uint8))[0, 0, 0] == 255
+
+
+@pytest.mark.parametrize("bad", [("pgd", 0, 5), ("pgd", 99, 5), ("pgd", 8, 5000), ("magic", 8, 5)])
+def test_settings_outside_the_bounds_are_refused(bad: tuple[str, float, int]) -> None:
+    with pytest.raises(GoalError):
+        make_attack(*bad)
+
+
+# Another model ------------------------------------------------------------------------------------
+
+
+def test_it_is_called_by_the_last_part_of_its_name(folders: dict[str, str]) -> None:
+    assert Models(other=folders["chat"] + "/").other == "tiny-chat"
+    assert Models(other=EMBEDDED).other == Models().other == ""
+
+
+@pytest.mark.parametrize("objective", ["answer", "caption"])
+def test_who_is_asked_answers_and_is_attacked(chatty: Models, objective: str) -> None:
+    assert chatty.info(OTHER) == ModelInfo(OTHER, "tiny-chat")
+    shown = run(chatty, vlm=OTHER, attack=make_attack("pgd", 16, 6), objective=objective)
+    assert np.abs(shown.pictures["adversarial"].astype(int) - shown.pictures["clean"]).max() <= 16
+    vlm = chatty.vlm_of(OTHER)
+    for name, pixels in shown.pictures.items():
+        assert shown.said[name].caption == vlm.caption(to_tensor(pixels))[0].text
+        assert shown.said[name].answer == vlm.answer(to_tensor(pixels), QUESTION)[0].text
+    asked = (QUESTION, shown.said["clean"].answer) if objective == "answer" else ("describe the picture",)
+    asked = asked if len(asked) == 2 else (*asked, shown.said["clean"].caption)
+    before, after = (
+        float(vlm.log_likelihood(to_tensor(shown.pictures[name]), *([x] for x in asked)))
+        for name in ("clean", "adversarial")
+    )
+    assert after < before
+
+
+def test_an_attack_on_clip_is_the_same_whoever_answers(chatty: Models) -> None:
+    own, carried = (
+        run(chatty, vlm=vlm, attack=make_attack("pgd", 8, 3), objective="features") for vlm in (EMBEDDED, OTHER)
+    )
+    assert np.array_equal(own.pictures["adversarial"], carried.pictures["adversarial"])
+
+
+def test_without_a_gradient_the_attacks_that_need_none_remain(chatty: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chatty, "info", lambda key=EMBEDDED: ModelInfo(OTHER, "tiny-chat", differentiable=False))
+    with pytest.raises(GoalError, match="tiny-chat lets no gradient through"):
+        run(chatty, vlm=OTHER, attack=make_attack("pgd", 8, 2))
+    assert run(chatty, vlm=OTHER, attack=make_attack("square", 8, 2)).step == 2
+
+
+def test_who_only_captions_is_not_asked(folders: dict[str, str]) -> None:
+    shown = run(tiny_models(other=folders["caption"]), vlm=OTHER, attack=make_attack("pgd", 8, 2))
+    assert not shown.model.asks
+    assert shown.objective == "caption"
+    assert {said.answer for said in shown.said.values()} == {""}
+
+
+@pytest.mark.parametrize("broken", ["not there", "no model"])
+def test_where_it_cannot_be_had_the_embedded_one_answers_and_says_so(tmp_path: Path, broken: str) -> None:
+    folder = tmp_path / "smol"
+    if broken == "no model":
+        folder.mkdir()
+        (folder / "config.json").write_text('{"model_type": "gpt2"}')
+    models = tiny_models(other=str(folder))
+    assert not models.other_tried
+    shown, plain = run(models, vlm=OTHER), run(models, vlm=EMBEDDED)
+    assert models.other_tried
+    assert shown.model.key == EMBEDDED
+    assert shown.model.problem == "smol could not be loaded, so the embedded model speaks in its place."
+    assert shown.said == plain.said
+    assert plain.model.problem == ""
+    assert str(tmp_path) not in models.other_problem
+
+
+def test_it_is_loaded_once_and_before_anybody_asks(folders: dict[str, str]) -> None:
+    waited = []
+    models = tiny_models(other=folders["caption"], wait=lambda: waited.append(1))
+    models.warm_up()
+    assert waited
+    assert models.other_tried
+    assert models.vlm_of(OTHER) is models.vlm_of(OTHER)
+
+
+# A lent card --------------------------------------------------------------------------------------
+
+
+def test_without_the_package_purification_runs_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "spaces", None)  # importing it fails
+    models = tiny_models()
+    assert torch.equal(models.purify(PIXELS, 2), models.purifier(PIXELS, 2).images)
+
+
+def test_a_lent_card_purifies_answers_and_is_attacked_with_what_can_be_sent_there(
+    monkeypatch: pytest.MonkeyPatch, folders: dict[str, str]
+) -> None:
+    asked: list[Any] = []
+
+    def sent(value: Any) -> Any:
+        return pickle.loads(pickle.dumps(value))  # what crosses to another process is pickled
+
+    def lend(task: Any) -> Any:
+        def ask(*args: Any) -> Any:
+            asked.append(args[0].__name__ if callable(args[0]) else "purify")
+            return sent(task(*sent(args)))
+
+        def ask_stepwise(*args: Any) -> Any:
+            asked.append(args[0].__name__)
+            return (sent(step) for step in task(*sent(args)))
+
+        return ask_stepwise if inspect.isgeneratorfunction(task) else ask
+
+    monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=lend))
+    models = tiny_models(other=folders["chat"])
+    shown = run(models, attack=make_attack("pgd", 8, 2), vlm=OTHER)
+    assert asked == ["respond", "attack_states", "respond", "purify", "respond"]
+    assert shown.complete
+    assert shown.step == 2
+    given = demo.to_tensor(shown.pictures["adversarial"])
+    assert np.array_equal(to_array(models.purifier(given, 1).images), shown.pictures["purified"])

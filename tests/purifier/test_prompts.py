@@ -1,0 +1,78 @@
+"""The search of words to put before every question, on pictures made here."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from purifier.prompts import SearchConfig, measure_text_prefix, optimise_prompt, search_text_prefix
+from purifier.vlm import Answer, Caption, EmbeddedVLM
+from purifier.vlm.hub import HubVLM
+from tests.makers.folders import vlm_folder
+from tests.makers.models import tiny_vlm
+
+CONFIG = SearchConfig(pictures=2, held=1, attack_steps=2, eps=(8.0,))
+
+
+class Misled(HubVLM):
+    """Says what it sees (bright or dark), but always "bright" of a picture with a red corner, unless told to look."""
+
+    def __init__(self, model: object = None, processor: object = None, *, prefix: str = "") -> None:
+        self.model, self.processor, self.prefix = model, processor, prefix
+
+    def caption(self, pixels: torch.Tensor) -> list[Caption]:
+        return [Caption(answer.text, answer.confidence) for answer in self.answer(pixels, "")]
+
+    def _likelihood(self, pixels: torch.Tensor, prompt: str, text: str) -> torch.Tensor:
+        said = self.answer(pixels, prompt)[0]
+        return torch.tensor([said.confidence if said.text == text else 1 - said.confidence]).log()
+
+    def answer(self, pixels: torch.Tensor, question: str | Sequence[str]) -> list[Answer]:
+        fooled = pixels[:, 0, 0, 0] > pixels[:, 1, 0, 0]
+        if "whole" in self.prefix:
+            fooled = torch.zeros_like(fooled)
+        bright = (pixels.mean((1, 2, 3)) > 0.5) | fooled
+        return [Answer("bright" if b else "dark", 0.9, True) for b in bright.tolist()]
+
+
+@pytest.fixture
+def spoilt() -> tuple[torch.Tensor, torch.Tensor]:
+    clean = torch.rand(6, 1, 1, 1, generator=torch.Generator().manual_seed(3)).expand(6, 3, 8, 8).contiguous() * 0.4
+    moved = clean.clone()
+    moved[:, 0, 0, 0] += 0.1
+    return clean, moved
+
+
+def test_the_search_finds_the_words_that_help(spoilt: tuple[torch.Tensor, torch.Tensor]) -> None:
+    found = search_text_prefix(Misled(), *spoilt, ["what"] * 6)
+    assert found.text == "Look at the whole picture."
+    assert (found.before, found.moved, found.clean) == (0.0, 1.0, 1.0)
+    assert found.tried == 1 + 12 + 11
+    assert measure_text_prefix(Misled(), *spoilt, ["what"] * 6, "Answer carefully.").moved == 0.0
+
+
+def test_where_no_words_help_none_are_used(spoilt: tuple[torch.Tensor, torch.Tensor]) -> None:
+    found = search_text_prefix(Misled(), *spoilt, ["what"] * 6, pool=["Answer carefully."])
+    assert (found.text, found.tried) == ("", 2)
+
+
+def test_optimising_writes_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EmbeddedVLM, "from_pretrained", tiny_vlm)
+    purified = []
+
+    def purify(pixels: torch.Tensor) -> torch.Tensor:
+        purified.append(len(pixels))
+        return pixels if len(purified) == 1 else pixels.flip(-1)
+
+    facts = optimise_prompt(vlm_folder(tmp_path / "data"), tmp_path / "out", Misled(), config=CONFIG, purify=purify)
+    assert len(purified) == 3
+    assert facts["held pictures"] == 1  # of two: one of the three was taken for clean
+    assert facts["tried"] >= 2
+    assert f'"text": "{facts["text"]}"' in (tmp_path / "out" / "config.json").read_text()
+
+
+def test_optimising_without_data_says_what_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EmbeddedVLM, "from_pretrained", tiny_vlm)
+    with pytest.raises(FileNotFoundError, match="flickr8k"):
+        optimise_prompt(tmp_path, tmp_path / "out", Misled(), config=CONFIG)
