@@ -68,7 +68,7 @@ class Agents:
         self._functions = {str(function.api_name): function for function in page.fns.values() if _is_tool(function)}
         self._tools = [_tool(name, function) for name, function in self._functions.items()]
         self._in_work: Counter[str] = Counter()
-        self._server: Server[Any, Any] = Server(page.title or "Gradio")
+        self._server: Server[Any, Any] = Server(str(page.title))
         self._server.list_tools()(self._list)  # type: ignore[no-untyped-call]
         self._server.call_tool()(self._call)
         self._server.list_prompts()(_none)  # type: ignore[no-untyped-call]
@@ -125,6 +125,7 @@ class Agents:
         if name not in self._functions:
             raise ValueError(f"Unknown tool for this Gradio app: {name[:100]}")
         function = self._functions[name]
+        assert function.fn
         with _stored(function, arguments) as values:
             try:
                 answers = await run_in_threadpool(function.fn, **values)

@@ -26,7 +26,8 @@ from causalclip.pictures.plaintext import clean
 from ui.detector import queue_detector
 from ui.fields import explain
 from ui.pairing import DIGITS, PAIRINGS, Pairings, last_hop
-from ui.server.middleware import EXAMINE, FULL, OPENAPI, PAIR, Refused, client_of, is_extension, place
+from ui.server.hosts import is_extension
+from ui.server.middleware import EXAMINE, FULL, OPENAPI, PAIR, Refused, client_of, place
 from ui.server.queue import PICTURES, Client, Priority, asking
 
 if TYPE_CHECKING:

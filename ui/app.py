@@ -29,11 +29,12 @@ from ui.explore.tab import build_explorer_tab
 from ui.fields import explain
 from ui.frame import CHOOSE, heads, introduction, languages, privacy
 from ui.languages import Page
+from ui.logs import drop_messages
 from ui.measured.tab import build_measured_tab
 from ui.pairing import build_pairing
 from ui.purify import examples as prepared
 from ui.purify.tab import build_tab as build_purify_tab
-from ui.server.process import drop_messages, online
+from ui.server.offline import online
 from ui.server.sessions import Sessions
 from ui.server.storage import Sweeper
 from ui.serving import launch

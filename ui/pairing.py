@@ -22,7 +22,7 @@ from typing import Any
 import gradio as gr
 
 from causalclip.languages import N_, _, figure, number
-from ui.server.process import is_this_machine
+from ui.server.hosts import is_this_machine
 
 VARIABLE = "CAUSALCLIP_PAIRED"
 PATIENCE = 120.0  # seconds that a code can be typed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -19,14 +21,22 @@ from ui.detector import forget_profile
 from ui.languages import Languages
 from ui.pairing import PAIRINGS
 from ui.server import uploads
+from ui.server.hosts import is_this_machine
 from ui.server.middleware import Middleware, Refused, refuse
-from ui.server.process import open_many, refuse_exposure, stay_offline
+from ui.server.offline import stay_offline
 from ui.server.sessions import Sessions
 from ui.turns import forget_turns
 
 ASSETS = shipped_folder("assets")
 STYLES = "style", "evidence", "reviewer", "purify", "review", "yardstick"
 SESSIONS = 10_000  # that Gradio remembers: ui.server.sessions lets in far fewer, and forgets them
+VARIABLE = "CAUSALCLIP_EXPOSED"
+REFUSED = (
+    "The app does not listen on {address}: others could reach it there, and it is not made for slow and many clients. "
+    "Put a proxy before it (docs/hosting.md) and name that one in FORWARDED_ALLOW_IPS, or set " + VARIABLE + "=1 if "
+    "whoever can reach that address is meant to, such as inside a container of your own."
+)
+CONNECTIONS = 16_384
 THREADS = 100  # for the page's functions, many of which wait; files and uploads have 40 of their own
 _RUN = http_server.Server.run_in_thread
 
@@ -92,6 +102,34 @@ def _run(server: http_server.Server) -> None:
             time.sleep(0.01)
         if not server.started:
             raise
+
+
+def refuse_exposure(listens_on: str | None) -> None:
+    """Ends the program with a sentence where others could reach it, and nobody has said that they may.
+
+    On a Space, and where FORWARDED_ALLOW_IPS names a proxy (as in a network of containers), there is one before it.
+
+    Args:
+        listens_on: an address; None for what GRADIO_SERVER_NAME says, or else 127.0.0.1.
+    """
+    listens_on = listens_on or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
+    proxies = {name.strip() for name in os.environ.get("FORWARDED_ALLOW_IPS", "").split(",")} - {"", "*"}
+    named = not all(map(is_this_machine, proxies))
+    if not (is_this_machine(listens_on) or named or os.environ.get("SPACE_ID") or os.environ.get(VARIABLE) == "1"):
+        raise SystemExit(REFUSED.format(address=listens_on))
+
+
+def open_many() -> None:
+    """Lets this process have as many connections as the system allows it.
+
+    1,024 is usual, and where none is left, nobody gets in and asyncio logs that without end.
+    """
+    with contextlib.suppress(ImportError, ValueError, OSError):  # not on Windows; elsewhere the system may have its own
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard, CONNECTIONS)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
 def _script() -> str:

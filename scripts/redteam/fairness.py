@@ -8,6 +8,7 @@ import json
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from PIL import Image
 
 from scripts.redteam.bombs import bombs
 from scripts.redteam.connections import OTHER
-from scripts.redteam.target import Target, picture
+from scripts.redteam.target import Target, heard, picture
 
 SOON = 5.0  # seconds until somebody else's first verdict
 ANSWERED = 15.0  # seconds until any file is answered
@@ -35,36 +36,40 @@ def first_verdict(target: Target, number: int = OTHER) -> tuple[bool, float]:
 
 
 @contextmanager
-def meanwhile(*works: Callable[[], object]) -> Iterator[None]:
-    """Each of these again and again, in a thread of its own."""
-    over = threading.Event()
+def meanwhile(*works: Callable[[], object]) -> Iterator[Counter[str]]:
+    """Each of these again and again, in a thread of its own; how often they were answered, and how often not."""
+    over, counted = threading.Event(), Counter[str]()
 
     def again(work: Callable[[], object]) -> None:
         while not over.is_set():
             try:
                 work()
+                counted["answered"] += 1
             except Exception:  # refused, or cut: it tries again
+                counted["refused"] += 1
                 time.sleep(0.1)
 
     with ThreadPoolExecutor(len(works)) as pool:
         for work in works:
             pool.submit(again, work)
         try:
-            yield
+            yield counted
         finally:
             over.set()
 
 
 def _watched(target: Target, *works: Callable[[], object], times: int = 5) -> tuple[bool, str]:
     """The slowest of some first verdicts beside these works, once they are under way."""
-    first_verdict(target)
-    with meanwhile(*works):
+    _, undisturbed = first_verdict(target)
+    with meanwhile(*works) as counted:
         time.sleep(3)
         found = [first_verdict(target, OTHER + i % 2) for i in range(times)]
     slowest = max(seconds for _, seconds in found)
     judged = all(there for there, _ in found)
     said = f"somebody else's first verdict took {slowest:.1f} s{'' if judged else ', and was refused'}"
-    return judged and slowest < SOON, said
+    said += f" ({undisturbed:.1f} s before)"
+    tried = f"{counted['answered']} calls were answered meanwhile, {counted['refused']} refused"
+    return judged and slowest < SOON and counted["answered"] > 0, f"{said}; {tried}"
 
 
 def large(seed: int, *, progressive: bool = True) -> bytes:
@@ -89,7 +94,7 @@ def sixteen_pages(target: Target) -> tuple[bool, str]:
 
         def page(name: str) -> None:
             path = crowd.upload(data)
-            if not crowd.choose(http, name, "picture", {"path": path}):
+            if not crowd.act(http, name, "picture", {"path": path}):
                 raise ValueError
             with http.stream("GET", "gradio_api/queue/data", params={"session_hash": name}) as events:
                 next(line for line in events.iter_lines() if '"process_completed"' in line)
@@ -105,12 +110,16 @@ def many_parts(target: Target) -> tuple[bool, str]:
     name, before = "parts", target.memory()
     with crowd.opened(name) as http:
         path = crowd.upload(data)
-        crowd.choose(http, name, "picture", {"path": path})
-        judge = crowd.listener("part-judge", "click")
+        crowd.act(http, name, "picture", {"path": path})
+        heard(http, name)
+        find = {"data": ["", None, None, None, 0, 0, 100, 100], "fn_index": crowd.listener("part-find", "click")}
+        http.post("gradio_api/queue/join", json=find | {"session_hash": name})
+        heard(http, name)
 
         def part() -> None:
-            call = {"data": ["", None, 0, 0, 99, 99], "fn_index": judge, "session_hash": name}
-            http.post("gradio_api/run/predict", json=call).raise_for_status()
+            if not crowd.act(http, name, "part-judge", None, 0, 0, 60, 60, event="click"):
+                raise ValueError
+            heard(http, name)
 
         held, said = _watched(target, *[part] * 8)
     grown = target.memory() - before

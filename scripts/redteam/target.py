@@ -139,7 +139,7 @@ class Target:
         """The number of the function that runs at an event of a part of the page."""
         listed = config(self.address)
         [part] = [part["id"] for part in listed["components"] if part["props"].get("elem_id") == name]
-        return int(next(d["id"] for d in listed["dependencies"] if [part, event] in d["targets"] and d["backend_fn"]))
+        return int(next(d["id"] for d in listed["dependencies"] if [part, event] in d["targets"] and d["outputs"]))
 
     @contextmanager
     def opened(self, *sessions: str) -> Iterator[httpx.Client]:
@@ -151,15 +151,16 @@ class Target:
 
     def batch(self, http: httpx.Client, session: str, paths: list[str]) -> bool:
         """Has a page of that session begin a batch, as choosing files does; returns whether it is let in."""
-        return self.choose(http, session, "batch-files", [{"path": path} for path in paths])
+        return self.act(http, session, "batch-files", [{"path": path} for path in paths])
 
-    def choose(self, http: httpx.Client, session: str, field: str, value: Any) -> bool:
-        """Has a page begin what choosing files in a field begins; returns whether it is let in."""
+    def act(self, http: httpx.Client, session: str, name: str, *values: Any, event: str = "upload") -> bool:
+        """Has a page begin what an event of one of its parts begins; returns whether it is let in."""
         listed = config(self.address)
-        [files] = [part["id"] for part in listed["components"] if part["props"].get("elem_id") == field]
-        first = next(d for d in listed["dependencies"] if [files, "upload"] in d["targets"] and d["outputs"])
-        run = next(d for d in listed["dependencies"] if d["trigger_after"] == first["id"])
-        wish: list[Any] = [str(1000 * time.time()), value]
+        [files] = [part["id"] for part in listed["components"] if part["props"].get("elem_id") == name]
+        runs = {d["trigger_after"]: d for d in listed["dependencies"] if d["trigger_after"] is not None}
+        chosen = [d for d in listed["dependencies"] if [files, event] in d["targets"] and d["outputs"]]
+        first = next(d for d in chosen if d["id"] in runs)
+        run, wish = runs[first["id"]], [str(1000 * time.time()), *values]
         call = {"session_hash": session, "fn_index": first["id"], "data": wish, "event_data": {}}
         begun = http.post("gradio_api/run/predict", json=call)
         wish[0] = begun.json()["data"][first["outputs"].index(first["inputs"][0])]

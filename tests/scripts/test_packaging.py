@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 from scripts import space, torch_build
 from tests.conftest import ROOT
 from tests.makers.pictures import encode, photo
-from ui.server.process import refuse_exposure
+from ui.serving import refuse_exposure
 
 COMPOSED: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES: dict[str, Any] = COMPOSED["services"]

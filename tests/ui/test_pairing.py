@@ -16,7 +16,7 @@ from starlette.requests import Request
 from tests.makers.pictures import encode, photo
 from ui.api import _pair
 from ui.pairing import AN_ADDRESS, CODES, MOST, PAIRINGS, TRIES, Pairings, build_pairing
-from ui.server.middleware import is_extension
+from ui.server.hosts import is_extension
 
 OURS, OTHER = "chrome-extension://abcdefghijklmnop", "chrome-extension://ponmlkjihgfedcba"
 JPEG = encode(photo(200, 160), "JPEG")

@@ -93,7 +93,7 @@ class CropSection:
         with PICTURES.enter(Priority.BATCH):
             pixels = load_image(path).pixels
             boxes = tuple(found.box for found in find_pictures(pixels)[:MOST])
-            drawn = draw_boxes(pixels, boxes)
+            drawn = draw_boxes(pixels, list(boxes))
         named = zip(self.found, range(1, len(boxes) + 1), strict=False)
         buttons = {button: gr.update(visible=True, value=_("Judge picture {n}", n=i)) for button, i in named}
         rows = "".join(f"<li>{_sides(i, box)}</li>" for i, box in enumerate(boxes, 1))

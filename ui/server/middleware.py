@@ -1,8 +1,7 @@
 """The one middleware: which requests are let in, how large each may be, and what every answer says to browsers.
 
-A page of somebody else's, open in a visitor's browser, can have its own name resolve to this machine (DNS rebinding):
-its requests then carry that name. So names that are not ours are refused; a bare address cannot be rebound. Gradio
-brings routes that nobody needs here, and some that fetch whatever address they are given, so what is open is listed.
+Gradio brings routes that nobody needs here, and some that fetch whatever address they are given, so what is open is
+listed; everything else is closed, also what a later Gradio may add.
 """
 
 from __future__ import annotations
@@ -13,10 +12,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
-from ipaddress import IPv6Address, ip_network
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
@@ -25,12 +22,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from causalclip.languages import N_, _
-from ui.server.process import address
+from ui.server.hosts import HOSTS, allowed_hosts, is_extension, is_known, is_listed, is_own_page
 from ui.server.storage import Sum, is_upload
 
-HOSTS, TOKEN = "CAUSALCLIP_HOSTS", "CAUSALCLIP_TOKEN"  # variables
+TOKEN = "CAUSALCLIP_TOKEN"  # a variable
 SPACE = bool(os.environ.get("SPACE_ID"))  # there, the page is shown inside one of Hugging Face's
-OURS = ("localhost", "*.localhost", "*.hf.space")
 UPLOAD, FILE, METRICS, SHARE = "/gradio_api/upload", "/gradio_api/file=", "/metrics", "/share"
 API, EXAMINE, PAIR, OPENAPI = "/api/v1/", "/api/v1/examine", "/api/v1/pair", "/api/v1/openapi.json"
 MCP = "/gradio_api/mcp"
@@ -91,7 +87,6 @@ READABLE: Any = {  # by extensions, and by pages at names that the host has list
     "allow_headers": ("Authorization", "Content-Type", "Accept", "X-Gradio-User"),
     "allow_private_network": True,  # an extension's own machine is one
 }
-EXTENSION = re.compile(r"(chrome|moz)-extension://[\w-]{1,80}", re.ASCII)  # an origin that no page of the web can have
 _BEARER = re.compile(r"Bearer +(\S+) *", re.IGNORECASE)
 _coming = Sum()
 
@@ -224,11 +219,6 @@ class Middleware:
         return reads and is_known(header(scope, "host"), self.hosts)
 
 
-def is_extension(origin: str) -> bool:
-    """Whether an Origin header is a browser extension's."""
-    return bool(EXTENSION.fullmatch(origin))
-
-
 def header(scope: Scope, name: str) -> str:
     """A header's value, "" without one; a repeated header's values, joined by commas."""
     wanted = name.encode()
@@ -238,54 +228,6 @@ def header(scope: Scope, name: str) -> str:
 def client_of(scope: Scope) -> str:
     """The address that the request comes from, as the server knows it (behind a proxy, as that one says)."""
     return str(scope["client"][0]) if scope.get("client") else ""
-
-
-def counted(client: str) -> str:
-    """What a client counts as: its address; of IPv6 the network of 64 bits that one customer has all of."""
-    bare = address(client)
-    if not isinstance(bare, IPv6Address) or bare.is_loopback:
-        return client
-    return str(bare.ipv4_mapped or ip_network((int(bare), 64), strict=False).network_address)
-
-
-def allowed_hosts() -> tuple[str, ...]:
-    """Patterns of names: our own, and those in CAUSALCLIP_HOSTS (separated by commas; * stands for any text)."""
-    more = os.environ.get(HOSTS, "").lower().split(",")
-    return (*OURS, *(name.strip() for name in more if name.strip()))
-
-
-def is_known(host: str, allowed: tuple[str, ...]) -> bool:
-    """Whether a Host header is one of the names, or a bare address, which starlette's own check does not let in."""
-    name = _name(f"//{host}")
-    return name is not None and (address(name) is not None or any(fnmatchcase(name, pattern) for pattern in allowed))
-
-
-def is_own_page(origin: str, host: str, site: str, allowed: tuple[str, ...]) -> bool:
-    """Whether a request comes from the app's own page, or from no page at all.
-
-    Args:
-        origin, host: the headers, "" where there is none.
-        site: the header Sec-Fetch-Site, which browsers set and no page can.
-        allowed: as `allowed_hosts` returns them; a page there may send, too.
-    """
-    if not origin:
-        return site not in {"cross-site", "same-site"}
-    here = host.lower().removesuffix(":80").removesuffix(":443")  # some proxies name the port that the scheme implies
-    return origin in {f"http://{here}", f"https://{here}"} or is_listed(origin, allowed)
-
-
-def is_listed(origin: str, allowed: tuple[str, ...]) -> bool:
-    """Whether the host has named it: *.hf.space is where strangers' pages are, too, and another port is another's."""
-    name = _name(origin)
-    return name is not None and any(fnmatchcase(name, pattern) for pattern in allowed if pattern not in OURS)
-
-
-def _name(address: str) -> str | None:
-    try:
-        name = urlsplit(address).hostname
-    except ValueError:
-        return None
-    return name.rstrip(".").lower() if name else None
 
 
 @contextmanager

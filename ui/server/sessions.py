@@ -29,7 +29,8 @@ from starlette.datastructures import QueryParams
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ui.server.middleware import CLOSED, FULL, SPACE, YOURS, Refused, client_of, counted, header, place
+from ui.server.hosts import counted
+from ui.server.middleware import CLOSED, FULL, SPACE, YOURS, Refused, client_of, header, place
 from ui.server.queue import Client
 from ui.server.schema import NOT_JSON, Call, Name, Schema
 from ui.server.storage import PROGRAM, STORE, files_in
@@ -99,7 +100,7 @@ class Sessions:
         self._programs: dict[str, tuple[str, float]] = {}  # session -> address, and when it was last in work
         self._coming: Counter[Client] = Counter()  # calls on their way to Gradio's queue
         self._patient: Counter[str] = Counter()  # calls that wait for room, by address
-        self._beside: WeakValueDictionary[tuple[str, int], asyncio.Semaphore] = WeakValueDictionary()
+        self._beside: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()  # by session, and by address
         self._by_visitor = SPACE and not os.environ.get("FORWARDED_ALLOW_IPS")
 
     def client(self, scope: Scope) -> str:
@@ -187,7 +188,9 @@ class Sessions:
             STORE.claim(call.session_hash, files_in(call.data))
         client = Client(address, call.session_hash)
         if beside:  # in a thread of its own, which may wait for its place: it waits here
-            async with self._semaphore(client.session, A_PAGE), self._semaphore(address, AN_ADDRESS):
+            mine = self._beside.setdefault(client.session, asyncio.Semaphore(A_PAGE))
+            theirs = self._beside.setdefault(address, asyncio.Semaphore(AN_ADDRESS))
+            async with mine, theirs:
                 await app(*with_body(scope, receive, call), _as_sentence(send))
             return
         try:
@@ -196,10 +199,6 @@ class Sessions:
         except Refused:
             self._programs.pop(client.session, None)
             raise
-
-    def _semaphore(self, name: str, most: int) -> asyncio.Semaphore:
-        """What a session, or an address, may have in work at once beside the queue."""
-        return self._beside.setdefault((name, most), asyncio.Semaphore(most))
 
     @asynccontextmanager
     async def _place(self, client: Client, *, patient: bool) -> AsyncIterator[None]:
@@ -260,7 +259,7 @@ class Sessions:
         """What a program's call comes to; its name is issued, and cannot be guessed. Nobody needs it twice."""
         event = self.queue.event_ids_to_events.get(event_id)
         ids = self.queue.pending_event_ids_session.items()
-        session = event.session_hash if event else next((name for name, some in ids if event_id in some), None)
+        session = event.session_hash if event else next((name for name, some in ids if event_id in some), "")
         if session not in self.queue.pending_messages_per_session:
             said = f"event: error\ndata: {json.dumps(NOT_FOUND)}\n\n"
             await Response(said, media_type="text/event-stream")(scope, receive, send)
@@ -270,10 +269,6 @@ class Sessions:
             self._forget_state(session)
 
     # Chores -------------------------------------------------------------------------------------
-
-    def files_in_work(self) -> list[str]:
-        """The paths of files that calls use which wait or run."""
-        return [path for event in self._events() for path in files_in(event.data.data if event.data else ())]
 
     def tidy(self, *, idle: float) -> None:
         """What has to be done again and again: a run may write of a page that was closed.
@@ -289,9 +284,9 @@ class Sessions:
             if self._unread(session) > UNREAD_UPDATES:
                 self._forget_state(session)
                 self.queue.pending_messages_per_session.pop(session, None)
-        working = {event.session_hash for event in self._events()}
-        STORE.hold(self.files_in_work())
-        STORE.sweep({*self._pages, *working})
+        works = self._events()
+        STORE.hold(path for event in works for path in files_in(event.data.data if event.data else ()))
+        STORE.sweep({*self._pages, *(event.session_hash for event in works)})
 
     def _tidy(self) -> None:
         """Forgets in memory whatever is no open page's, no call's that runs, and nobody's who may still listen."""

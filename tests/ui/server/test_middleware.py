@@ -22,8 +22,9 @@ from tests.ui.asking import opened
 from ui import health
 from ui.fields import picked
 from ui.server import middleware
-from ui.server.middleware import HOSTS, Refused, allowed_hosts, counted, is_known, is_own_page, read_body
-from ui.server.process import refused
+from ui.server.hosts import HOSTS, allowed_hosts, counted, is_known, is_own_page
+from ui.server.middleware import Refused, read_body
+from ui.server.offline import refused
 from ui.server.storage import STORE
 
 ADDRESSES = (

@@ -23,7 +23,7 @@ from tests.makers.pictures import encode, photo
 from tests.makers.purifiers import tiny_models
 from tests.ui.asking import META, number_of, opened
 from ui.server.middleware import Refused
-from ui.server.process import refused
+from ui.server.offline import refused
 from ui.server.schema import NOT_FETCHED, NOT_UPLOADED, Schema
 from ui.server.storage import files_in
 

@@ -18,14 +18,15 @@ from gradio import http_server, processing_utils
 import app
 from tests.conftest import ROOT
 from ui import serving
-from ui.server.process import CONNECTIONS, OfflineError, online, open_many, refuse_exposure, stay_offline
+from ui.server.offline import OfflineError, online, stay_offline
+from ui.serving import CONNECTIONS, open_many, refuse_exposure
 
 SECRET = "a-name-that-must-not-be-logged"
 SCRIPT = f"""
 import asyncio, logging, sys, threading, traceback, warnings
 logging.basicConfig(level=logging.WARNING)
 if sys.argv[1] == "kept":
-    from ui.server.process import (drop_messages)
+    from ui.logs import drop_messages
     drop_messages()
 
 def fail(name="{SECRET}"):
