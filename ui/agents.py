@@ -31,7 +31,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from causalclip.languages import _
 from causalclip.pictures.formats import MAX_BYTES
-from ui.server.middleware import AGENTS, CLOSED, FILE, MCP, Refused, client_of, place, read_body
+from ui.server.middleware import AGENTS, CLOSED, FILE, MCP, Refused, client_of, header, place, read_body
 from ui.server.queue import Client, asking
 from ui.server.schema import upload_in
 from ui.server.storage import STORE, owner_of
@@ -94,8 +94,9 @@ class Agents:
             except ValueError:  # also if nested too deep, which would be an error of the MCP server
                 raise Refused(400, NO_CALL) from None
             asking.set(Client(client))
-            host = next((value for key, value in scope["headers"] if key == b"host"), b"localhost").decode("latin-1")
-            _root.set(f"{scope['scheme']}://{host}")
+            host = header(scope, "host")
+            scheme = "https" if header(scope, "x-forwarded-proto") == "https" else scope["scheme"]
+            _root.set(f"{scheme}://{host}")
             await self._answer(body, scope, receive, send)
 
     async def _answer(self, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:

@@ -5,7 +5,6 @@ from typing import Any
 
 import httpx
 import pytest
-from PIL import Image
 
 from causalclip.paths import shipped_folder
 from causalclip.pictures.formats import MAX_BYTES
@@ -49,12 +48,6 @@ def test_the_verdict_comes_before_its_check_where_that_is_wished(ask: Any) -> No
     assert {first["stability"]["answer"], whole["stability"]["answer"]} <= set(said)
 
 
-def test_a_picture_without_an_answer_is_as_the_schema_describes_it(ask: Any) -> None:
-    blank = ask(encode(Image.new("RGB", (200, 160), "white"), "PNG")).json()
-    assert blank["probability"] is None
-    assert "null" in DOCUMENT["components"]["schemas"]["Examination"]["properties"]["probability"]["type"]
-
-
 def test_html_is_the_report_with_the_address_escaped(ask: Any) -> None:
     answer = ask(headers={"Accept": "text/html"}, data={"found_at": "https://example.org/<script>"})
     assert answer.headers["content-type"].startswith("text/html")
@@ -96,12 +89,6 @@ def test_what_is_no_form_gets_a_sentence(ask: Any, form: dict[str, Any], status:
     answer = ask(**form)
     assert answer.status_code == status, answer.text
     assert words in answer.json()["error"]
-
-
-def test_who_only_looks_is_told_to_send(tiny_app: str) -> None:
-    answer = httpx.get(f"{tiny_app}api/v1/examine")
-    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
-    assert "Send the picture as a form, with POST" in answer.text
 
 
 @pytest.mark.parametrize(

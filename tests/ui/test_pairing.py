@@ -1,9 +1,7 @@
 """A browser extension is let in after its code was typed, and nobody else's origin is."""
 
-import asyncio
 import json
 import stat
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,11 +9,9 @@ from typing import Any
 import gradio as gr
 import httpx
 import pytest
-from starlette.requests import Request
 
 from tests.makers.pictures import encode, photo
-from ui.api import _pair
-from ui.pairing import AN_ADDRESS, CODES, MOST, PAIRINGS, TRIES, Pairings, build_pairing
+from ui.pairing import AN_ADDRESS, MOST, PAIRINGS, TRIES, Pairings, build_pairing
 from ui.server.hosts import is_extension
 
 OURS, OTHER = "chrome-extension://abcdefghijklmnop", "chrome-extension://ponmlkjihgfedcba"
@@ -66,15 +62,6 @@ def test_nobody_guesses_at_anothers_code_or_makes_it_void(tmp_path: Path) -> Non
     assert pairings.redeem(code, OURS, "10.0.0.1")
 
 
-def test_codes_of_many_addresses_are_bounded(tmp_path: Path) -> None:
-    pairings = Pairings(tmp_path / "paired.json")
-    first = pairings.new_code("first")
-    for number in range(CODES):
-        pairings.new_code(f"10.0.{number}")
-    assert pairings.redeem(first, OURS, "first") is None
-    assert len(pairings._codes) == CODES
-
-
 @pytest.mark.parametrize(("address", "left"), [("127.0.0.1", 0), ("::1", 0), ("203.0.113.9", 1), ("", 1)])
 def test_only_the_apps_own_machine_lets_extensions_out(address: str, left: int, tmp_path: Path) -> None:
     pairings = Pairings(tmp_path / "paired.json")
@@ -93,19 +80,6 @@ def test_five_wrong_codes_void_it(tmp_path: Path) -> None:
     for _ in range(TRIES):
         assert pairings.redeem(f"{(int(code) + 1) % 10**8:08d}", OURS) is None
     assert pairings.redeem(code, OURS) is None
-
-
-def test_who_leaves_in_the_middle_is_no_error_of_the_app(tmp_path: Path) -> None:
-    messages = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
-
-    async def receive() -> Any:
-        return messages.pop(0)
-
-    headers = [(b"origin", OURS.encode()), (b"content-type", b"application/json")]
-    request = Request({"type": "http", "method": "POST", "headers": headers}, receive)
-    with ThreadPoolExecutor(1) as pool:  # browser tests keep an event loop running in this one
-        answer = pool.submit(asyncio.run, _pair(request, Pairings(tmp_path / "paired.json"))).result()
-    assert answer.status_code == 400
 
 
 def test_it_is_remembered_without_the_token_and_can_be_forgotten(tmp_path: Path) -> None:

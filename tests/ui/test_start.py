@@ -5,7 +5,6 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -94,9 +93,3 @@ def test_folders_of_other_people_are_not_touched(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(os, "getuid", lambda: theirs.stat().st_uid + 1)
     clean(tmp_path)
     assert theirs.exists()
-
-
-def test_making_one_changes_nothing_else(tmp_path: Path) -> None:
-    before = os.environ.get("GRADIO_TEMP_DIR"), tempfile.gettempdir()
-    RunFolder(tmp_path).close()
-    assert (os.environ.get("GRADIO_TEMP_DIR"), tempfile.gettempdir()) == before

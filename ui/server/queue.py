@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PATIENCE = 0.5  # seconds after which one that waits hears how many are before it
 HELD = 2  # pictures that are decoded at once: one at the model, one on its way there
 REMEMBERED = 1000  # addresses and sessions of which it is known when they were last let in
-THIS_MACHINE = {"", "127.0.0.1", "::1"}  # one person, or nobody: nothing is reserved for others
+THIS_MACHINE = {"127.0.0.1", "::1"}  # one person
 
 
 class Priority(IntEnum):
@@ -66,8 +66,8 @@ class FairQueue:
     """Lets `width` places in at once.
 
     The next is the smallest by (priority, places that its address has before it, when the address was last let in,
-    order of arrival), and among the places of one address so by session. Another machine never has all of the width,
-    so that one place is left for others while it works.
+    order of arrival), and among the places of one address so by session. One address never has all of the width, so
+    that one place is left for others while it works; on the machine itself, for what is more urgent.
     """
 
     def __init__(self, width: int = 1) -> None:
@@ -134,9 +134,10 @@ class FairQueue:
     def _admit(self) -> None:
         for place in self._order():
             address = place.client.address
-            share = self.width if address in THIS_MACHINE else max(1, self.width - 1)
-            theirs = sum(other.client.address == address for other in self._inside)
-            if len(self._inside) < self.width and theirs < share:
+            theirs = [other for other in self._inside if other.client.address == address]
+            if address in THIS_MACHINE:  # of one person: what is less urgent is in nobody's way
+                theirs = [other for other in theirs if other.priority <= place.priority]
+            if len(self._inside) < self.width and (len(theirs) < max(1, self.width - 1) or not address):
                 self._waiting.remove(place)
                 self._inside.append(place)
                 for served in (address, place.client):

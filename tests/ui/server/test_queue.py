@@ -71,6 +71,16 @@ def test_one_address_leaves_a_place_for_others() -> None:
     assert queue.admitted(second, 0)
 
 
+def test_on_the_machine_itself_a_verdict_goes_in_beside_what_is_less_urgent() -> None:
+    queue = FairQueue(2)
+    wishes = Priority.STABILITY, Priority.VERDICT, Priority.VERDICT
+    checks, verdict, another = (ask(queue, "127.0.0.1", priority=priority) for priority in wishes)
+    assert queue.admitted(checks, 0)
+    assert queue.admitted(verdict, 0)
+    queue.leave(checks)
+    assert not queue.admitted(another, 0)  # two large pictures would be in memory
+
+
 def test_a_long_attack_gives_way_between_its_steps() -> None:
     queue, seen = FairQueue(), []
     attack = ask(queue, "192.0.2.1", priority=Priority.ATTACK)

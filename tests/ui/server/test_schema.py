@@ -64,10 +64,6 @@ def test_the_app_is_never_mounted_into_another() -> None:
     assert not [path for path in rooms if re.search(r"mount_gradio_app\s*\(", path.read_text(encoding="utf-8"))]
 
 
-def test_the_page_was_launched(whole_page: Any) -> None:
-    assert whole_page[0].has_launched
-
-
 def read(function: str, *values: Any, page: gr.Blocks, **more: Any) -> dict[str, Any]:
     call = Schema(page).read(json.dumps({"data": values, **more}).encode(), function)
     return dict(json.loads(call.model_dump_json()))
@@ -89,15 +85,6 @@ def test_the_function_that_is_checked_is_the_one_that_runs(form: gr.Blocks) -> N
     with pytest.raises(Refused, match="takes 1 values"):
         read("other", "a", 1, True, "a", page=form, fn_index=0)
     assert read("other", "a", page=form, fn_index=0)["fn_index"] == 1
-
-
-def test_what_runs_in_the_browser_alone_is_no_function() -> None:
-    with gr.Blocks() as page:
-        gr.on([], None, js="() => 1", api_name="script")
-    with pytest.raises(Refused, match="no such function"):
-        Schema(page).read(b'{"data": []}', "script")
-    with pytest.raises(Refused, match="no such function"):
-        Schema(page).read(b'{"data": [], "fn_index": 0}', None)
 
 
 def test_only_what_was_read_goes_on(form: gr.Blocks) -> None:

@@ -1,7 +1,6 @@
 """What is kept goes when nobody uses it: soon, on time, and for each of the ways in which that comes about."""
 
 import os
-import shutil
 import threading
 import time
 from pathlib import Path
@@ -50,16 +49,6 @@ def upload(kept: Store, owner: str = ME, *, size: int = 100, brief: bool = True)
 
 def test_all_is_gone_within_a_minute(tmp_path: Path) -> None:
     assert GRACE + Sweeper(tmp_path, limit=3000).period < 60
-
-
-def test_one_that_nobody_uses_goes(kept: Store, clock: Clock) -> None:
-    old = upload(kept)
-    clock.now += GRACE - 1
-    new = upload(kept)
-    clock.now += 2
-    kept.sweep()
-    assert not old.parent.exists()
-    assert new.exists()
 
 
 def test_a_program_may_think_before_it_asks(kept: Store, clock: Clock) -> None:
@@ -112,17 +101,6 @@ def test_one_that_a_call_uses_stays_a_while_longer_than_the_call(kept: Store, cl
     assert not path.exists()
 
 
-def test_no_call_keeps_what_a_closed_page_has_used(kept: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = upload(kept)
-    kept.claim("one", [str(path)])
-    with monkeypatch.context() as patch:
-        patch.setattr(store.shutil, "rmtree", lambda *_, **__: None)  # for now it cannot be deleted
-        kept.close("one")
-    kept.hold([str(path)])
-    kept.sweep()
-    assert not path.exists()
-
-
 def test_what_was_derived_goes_with_its_page_and_that_of_others_stays(kept: Store, answer: Any) -> None:
     answer("one")
     mine = new_folder()
@@ -157,11 +135,6 @@ def test_of_what_is_made_again_and_again_a_page_keeps_the_newest(kept: Store, an
     assert [path for path in made if path.exists()] == made[3:]
     assert batch.exists()
     assert others.exists()
-
-
-def test_without_a_session_there_is_still_a_folder(kept: Store, answer: Any) -> None:
-    answer(None)
-    assert new_folder().parent == store.uploads()
 
 
 @pytest.mark.parametrize("session", ["../../etc", "*", "a/b", "\ud800", "x" * 5000])
@@ -214,37 +187,6 @@ def test_what_no_system_takes_is_no_upload(kept: Store, path: str) -> None:
     assert Path("/etc/passwd").exists()
 
 
-def test_a_page_that_names_one_while_it_is_deleted_has_its_others_deleted_when_it_is_closed(
-    kept: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    going, others = upload(kept), [upload(kept) for _ in range(9)]
-    kept.claim("one", map(str, others))
-    clock.now += GRACE + 1
-    delete = shutil.rmtree
-
-    def named_first(path: Path, **options: Any) -> None:
-        kept.claim("one", [str(going)])
-        delete(path, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(store.shutil, "rmtree", named_first)
-        kept.sweep()
-    assert not going.exists()
-    kept.close("one")
-    assert not any(path.exists() for path in others)
-    assert not kept._uploads
-    assert not kept._sums
-
-
-def test_what_is_gone_already_is_no_error(kept: Store) -> None:
-    path = upload(kept)
-    kept.claim("one", [str(path)])
-    shutil.rmtree(path.parent)
-    kept.close("one")
-    kept.close("one")
-    assert kept.sum().files == 0
-
-
 def test_sums_are_of_a_client_and_of_all(kept: Store, clock: Clock) -> None:
     mine = upload(kept, size=100_000)
     upload(kept, size=0)  # takes a block all the same
@@ -264,18 +206,6 @@ def test_sums_are_of_a_client_and_of_all(kept: Store, clock: Clock) -> None:
 def test_nobody_can_guess_a_folder_or_read_an_address_from_it(kept: Store) -> None:
     assert upload(kept).parent != upload(kept).parent
     assert "192" not in ME
-
-
-def test_deletion_costs_the_same_however_many_there_are(kept: Store, clock: Clock) -> None:
-    """A tenth of a millisecond or so of a processor each: ten thousand are gone within seconds."""
-    for _ in range(2000):
-        (store.uploads() / kept.add(ME, 0, brief=True)).mkdir()
-    clock.now += GRACE + 5
-    started = time.process_time()
-    kept.sweep()
-    assert time.process_time() - started < 2 * slowness()
-    assert not list(store.uploads().iterdir())
-    assert kept.lateness() == 5
 
 
 def test_what_cannot_be_deleted_is_tried_again_and_counts_as_late(
@@ -323,16 +253,6 @@ def test_old_files_go_at_any_depth_and_young_ones_stay(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("ages")
-def test_empty_folders_go_by_the_same_rule(tmp_path: Path) -> None:
-    make(tmp_path / "old" / "a.png", age=101)
-    (tmp_path / "new").mkdir()
-    os.utime(tmp_path / "old", (NOW - 101, NOW - 101))
-    os.utime(tmp_path / "new", (NOW - 1, NOW - 1))
-    sweep(tmp_path, older_than=100, now=NOW)
-    assert [path.name for path in tmp_path.iterdir()] == ["new"]
-
-
-@pytest.mark.usefixtures("ages")
 def test_links_go_and_are_not_followed(tmp_path: Path) -> None:
     outside = make(tmp_path / "outside" / "kept.png", age=500)
     room = tmp_path / "room"
@@ -373,11 +293,6 @@ def test_a_file_that_cannot_be_deleted_costs_no_other_and_its_name_is_not_logged
     assert "secret" not in caplog.text
 
 
-@pytest.mark.usefixtures("ages")
-def test_a_folder_that_is_gone_is_no_error(tmp_path: Path) -> None:
-    sweep(tmp_path / "none", older_than=100, now=NOW)
-
-
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.usefixtures("ages")
 def test_rounds_go_on_after_any_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -402,11 +317,6 @@ def test_rounds_go_on_after_any_error(tmp_path: Path, caplog: pytest.LogCaptureF
     assert len(calls) == 3
     assert not file.exists()
     assert {"RuntimeError", "ValueError"} <= set(caplog.text.replace("\n", " ").split())
-
-
-def test_a_round_comes_soon_enough_to_keep_the_limit(tmp_path: Path) -> None:
-    assert Sweeper(tmp_path, limit=3000).period <= 60
-    assert Sweeper(tmp_path, limit=8).period <= 2
 
 
 def test_a_new_copy_with_an_old_date_is_young(tmp_path: Path) -> None:
