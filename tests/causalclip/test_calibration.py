@@ -32,12 +32,6 @@ def test_fit_agrees_with_scikit_learn_with_weights() -> None:
     assert ours == pytest.approx([*theirs.coef_[0], theirs.intercept_[0]], abs=2e-3)
 
 
-def test_fit_of_what_can_be_separated_stays_finite() -> None:
-    beta = fit_logistic(np.array([[-1.0], [1.0]]), np.array([0, 1]))
-    assert np.isfinite(beta).all()
-    assert beta[0] > 1
-
-
 def test_the_bound_is_the_exact_binomial_one() -> None:
     """Against scipy's own test, and by what it promises: so many events or fewer are as rare as was asked."""
     for events, draws in ((0, 59), (3, 100), (20, 20)):
@@ -73,17 +67,6 @@ def test_too_few_owners_promise_nothing_and_accuse_nobody() -> None:
     assert high > 0.7
     assert low < 0.3
     assert promise["accused_share"] == promise["missed_share"] == 0
-
-
-def test_thresholds_hold_on_owners_that_they_were_not_chosen_on() -> None:
-    """In nine of ten draws of as many new owners the rate itself stays within the budget."""
-    rng = np.random.default_rng(0)
-    kept = []
-    for _ in range(200):
-        p, labels, owners = rng.random(800), np.repeat([0, 1], 400), np.arange(800)
-        _, high, _ = choose_bands(labels, p, owners, false_alarms=0.05)
-        kept.append(1 - high <= 0.05)
-    assert np.mean(kept) > 0.85
 
 
 @pytest.mark.parametrize(

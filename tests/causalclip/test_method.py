@@ -76,14 +76,6 @@ def test_mask_is_in_range_and_deterministic_at_inference_only() -> None:
     assert 0 <= float(mask(x).min()) <= float(mask(x).max()) <= 1
 
 
-def test_temperature_makes_it_binary() -> None:
-    torch.manual_seed(0)
-    mask, x = PictureMask(16).eval(), torch.randn(8, 16)
-    torch.nn.init.normal_(mask.mlp[2].weight)
-    soft, hard = MaskStatistics.of(mask(x, tau=1.0)), MaskStatistics.of(mask(x, tau=0.05))
-    assert hard.entropy < 0.5 * soft.entropy
-
-
 def test_statistics_show_collapse() -> None:
     collapsed = MaskStatistics.of(torch.ones(10, 4))
     assert collapsed.density == pytest.approx(1, abs=1e-3)

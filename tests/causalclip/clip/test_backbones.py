@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from causalclip.clip.attributions import contributions, embed
 from causalclip.clip.backbones import empty_visual, load_tower, resize_positions, shared_tower
-from causalclip.clip.runtime import UnknownRuntime, choose_runtime, fast_dtype
+from causalclip.clip.runtime import UnknownRuntime, choose_runtime
 from causalclip.clip.tower import Tower
 from causalclip.clip.weights import (
     ASSETS,
@@ -198,16 +198,6 @@ def test_openvino_does_not_run_where_onednn_is_limited(processor, monkeypatch: p
     monkeypatch.setenv("CAUSALCLIP_RUNTIME", "int8")
     with pytest.raises(UnknownRuntime, match="unset one of them"):
         choose_runtime()
-
-
-def test_no_bfloat16_where_its_instructions_may_not_be_used(processor, monkeypatch: pytest.MonkeyPatch) -> None:
-    for flags, dtype in ((("amx_tile",), torch.bfloat16), (("avx512_bf16",), torch.bfloat16), ((), torch.float32)):
-        processor(*flags)
-        assert fast_dtype() == dtype
-    processor("amx_tile")
-    for limit in ("AVX2", "avx512_core_bf16"):
-        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
-        assert fast_dtype() == torch.float32
 
 
 # Weights --------------------------------------------------------------------------------------------------------------

@@ -91,19 +91,6 @@ def test_a_trace_outlives_the_next_one(tmp_path: Path) -> None:
     assert torch.equal(first.patches[-1], before)
 
 
-@torch.inference_mode()
-def test_one_graph_serves_with_and_without_attributions(tmp_path: Path) -> None:
-    """Each graph holds the weights: once there is one that gives attributions, it serves both."""
-    tower = load_tower(write_int8_tower(tmp_path), runtime="int8")
-    assert isinstance(tower, CompiledTower)
-    found = []
-    for attributions in (False, True, False):
-        tower(views(2), attributions=attributions)
-        [graph] = tower.graphs.values()
-        found.append({name.partition(":")[0] for output in graph.outputs for name in output.names})
-    assert found == [{"stream"}, {"stream", "value", "weight"}, {"stream", "value", "weight"}]
-
-
 @judging
 def test_no_matrix_of_a_layer_has_a_copy_in_float32(runtime: Runtime, tmp_path: Path) -> None:
     name = write_int8_tower(tmp_path)

@@ -63,12 +63,6 @@ def test_windows_are_the_pictures_own_pixels() -> None:
         assert np.array_equal((seen.permute(1, 2, 0) * 255).round().byte().numpy(), pixels[top:bottom, left:right])
 
 
-def test_a_flat_picture_stays_flat_and_in_range() -> None:
-    shots = render(np.full((480, 640, 3), 128, np.uint8), plan_views(640, 480))
-    assert shots.shape[1:] == (3, 224, 224)
-    assert float(shots.min()) == float(shots.max()) == pytest.approx(128 / 255)
-
-
 def test_a_square_is_what_lies_in_its_box() -> None:
     pixels = np.zeros((100, 300, 3), np.uint8)
     pixels[:, 200:] = 255

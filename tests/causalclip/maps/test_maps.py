@@ -1,7 +1,6 @@
 """Maps: exact sums, right places, one scale for all pictures, and what was not seen shown as such."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -128,12 +127,6 @@ def test_the_scale_is_fixed_not_the_pictures_own() -> None:
     np.testing.assert_array_equal(strong, stronger)
 
 
-def test_opacity_goes_from_the_picture_to_the_colour() -> None:
-    tints = [np.ptp(middle(0.02, opacity=o)) for o in (0.0, 0.5, 1.0)]
-    assert tints[0] == 0
-    assert tints[0] < tints[1] < tints[2]
-
-
 def test_unseen_parts_are_hatched_without_colour() -> None:
     wide = np.asarray(draw_map(prepare(photo(1000, 150), planned(1000, 150))))
     hatch = wide[70, 200:400].astype(int)
@@ -217,10 +210,3 @@ def test_masks_are_averaged_by_kind_and_sorted_within_each_layer(detection: Dete
             assert np.array_equal(block.ravel()[:width], np.sort(mask[start : start + width])[::-1])
             assert np.isnan(block.ravel()[width:]).all()
             start += width
-
-
-def test_masks_may_be_drawn_in_many_threads(detection: Detection) -> None:
-    with ThreadPoolExecutor(4) as pool:
-        drawn = list(pool.map(lambda _: np.asarray(draw_mask(detection)), range(4)))
-    for picture in drawn[1:]:
-        np.testing.assert_array_equal(picture, drawn[0])

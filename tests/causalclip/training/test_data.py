@@ -43,12 +43,6 @@ def test_needed_columns_are_enough_and_known_ones_are_kept(tmp_path: Path) -> No
     assert read.group == "site site"
 
 
-def test_a_byte_order_mark_is_no_part_of_a_column(tmp_path: Path) -> None:
-    path = write(tmp_path / "m.csv", [{"path": "a", "label": "real", "source": "s", "split": "train"}])
-    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
-    assert read_manifest(path)[0].path == "a"
-
-
 @pytest.mark.parametrize(
     ("content", "words"),
     [
