@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 Band = Literal["likely generated", "inconclusive", "likely not generated", "no answer"]
-CONFIDENCE = 0.9  # that the bands keep their promise on new owners
+CONFIDENCE = 0.9  # with which the bands keep their budgets on new owners
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def choose_bands(
     misses: float = 0.10,
     confidence: float = CONFIDENCE,
 ) -> tuple[float, float, dict[str, float]]:
-    """(low, high, what they promise): at most `false_alarms` of real pictures at or above high, `misses` of generated
+    """(low, high, their bounds): at most `false_alarms` of real pictures at or above high, `misses` of generated
     ones at or below low, on owners that the heads have not seen.
 
     An owner is one draw, however many pictures he has: his share counts, and the mean over owners is bounded from above
@@ -105,12 +105,12 @@ def choose_bands(
 
     high, low = within(probabilities, real, false_alarms), -within(-probabilities, generated, misses)
     low, high = min(low, high), max(low, high)
-    promise = {"confidence": confidence}
+    bounds = {"confidence": confidence}
     for name, inside, out in (("accused", real, probabilities >= high), ("missed", generated, probabilities <= low)):
         shares = owner_shares(out[inside], owners[inside])
-        promise |= {f"{name}_owners": len(shares), f"{name}_share": float(shares.mean())}
-        promise[f"{name}_bound"] = upper_bound(float(shares.sum()), len(shares), confidence=confidence)
-    return low, high, promise
+        bounds |= {f"{name}_owners": len(shares), f"{name}_share": float(shares.mean())}
+        bounds[f"{name}_bound"] = upper_bound(float(shares.sum()), len(shares), confidence=confidence)
+    return low, high, bounds
 
 
 def owner_shares(out: np.ndarray, owners: np.ndarray) -> np.ndarray:
@@ -132,7 +132,7 @@ def threshold_within(
     """The lowest threshold at which the bound on the mean share of pictures at or above it keeps the budget; without a
     confidence, the mean itself.
 
-    With too few owners for any promise, just beyond the highest score.
+    With too few owners for any bound, just beyond the highest score.
     """
     beyond = float(np.nextafter(scores.max(), np.inf))
     candidates = np.unique(scores)

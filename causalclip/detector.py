@@ -1,4 +1,4 @@
-"""Detector.from_pretrained(...).predict(picture) -> Detection: what every door (app, CLI, API) shows."""
+"""Detector.from_pretrained(...).predict(picture) -> Detection, which page, command line and API show."""
 
 import copy
 import json
@@ -28,11 +28,12 @@ from causalclip.pictures.content import is_blank
 from causalclip.profile import Profile, Standing
 
 DEFAULT = "detector"
+IMAGE_TYPES = "kinds.safetensors"
 BATCH = 4  # views a pass, as many as a picture of 4:3 has: two take a fifth longer, nine 200 MB more
 
 
 @dataclass(frozen=True, slots=True)
-class SeenView:
+class ViewAttribution:
     """One view and its share of the verdict, in calibrated log-odds.
 
     kind: "whole" or "window". box: left, top, right, bottom in picture pixels.
@@ -60,7 +61,7 @@ class Detection:
 
     probability: calibrated, in [0, 1], that it was generated. logit: its log-odds.
     band: in words, by the thresholds low and high (probabilities) that are stored with the model.
-    views: with the shares; sum of all `causal` and all `rest`, plus `rest` here, is the logit.
+    views: with their attributions; the sum of all `causal` and all `rest`, plus `rest` here, is the logit.
     rest: the calibration's own offset. compression: estimated from the pixels, see causalclip.calibration.
     parts: names of the embedding's parts, and how many dimensions each has.
     model, revision: which model judged. runtime: in which numbers (causalclip.clip.runtime). seconds: the time it took.
@@ -74,7 +75,7 @@ class Detection:
     high: float
     width: int
     height: int
-    views: tuple[SeenView, ...]
+    views: tuple[ViewAttribution, ...]
     rest: float
     compression: tuple[float, ...]
     parts: tuple[tuple[str, int], ...]
@@ -181,9 +182,7 @@ class Detector:
     ) -> None:
         self.tower, self.heads, self.config, self.name, self.masks = tower, heads, config, name, masks or {}
         self.profile: Profile | None = None
-        self.image_types: ImageTypeClassifier | None = (
-            None  # tells what is no photograph; without it everything is taken for one
-        )
+        self.image_types: ImageTypeClassifier | None = None  # without it, every image is taken for a photograph
         for head in heads.values():
             head.eval().requires_grad_(False)
 
@@ -208,14 +207,13 @@ class Detector:
             head.load_state_dict(
                 {k.removeprefix(f"{kind}."): v.float() for k, v in weights.items() if k.startswith(f"{kind}.")}
             )
-        kinds = None
-        if (folder / "kinds.safetensors").is_file():
-            kinds = ImageTypeClassifier(sum(part_widths(config.parts, tower))).eval().requires_grad_(False)
-            kinds.load_state_dict({k: v.float() for k, v in load_file(folder / "kinds.safetensors").items()})
         measured = folder / "training.json"
         masks = json.loads(measured.read_text())["masks"] if measured.is_file() else None
         detector = cls(tower, heads, config, name=folder.name, masks=masks)
-        detector.image_types = kinds
+        if (folder / IMAGE_TYPES).is_file():
+            types = ImageTypeClassifier(sum(part_widths(config.parts, tower))).eval().requires_grad_(False)
+            types.load_state_dict({k: v.float() for k, v in load_file(folder / IMAGE_TYPES).items()})
+            detector.image_types = types
         return detector
 
     def with_profile(self, profile: Profile) -> "Detector":
@@ -242,7 +240,7 @@ class Detector:
         return shared_tower(self.config.backbone) if self.tower.runtime in ("int8", "int8-avx2") else self.tower
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Writes config.json and head.safetensors (half precision), and kinds.safetensors where it tells kinds."""
+        """Writes config.json, head.safetensors (half precision) and, where it tells image types, kinds.safetensors."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         weights = {
@@ -252,9 +250,7 @@ class Detector:
         }
         save_file(weights, folder / "head.safetensors")
         if self.image_types is not None:
-            save_file(
-                {k: v.contiguous() for k, v in self.image_types.state_dict().items()}, folder / "kinds.safetensors"
-            )
+            save_file({k: v.contiguous() for k, v in self.image_types.state_dict().items()}, folder / IMAGE_TYPES)
         (folder / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
 
     @torch.inference_mode()
@@ -263,7 +259,7 @@ class Detector:
         started = time.perf_counter()
         parts, quality = self.config.parts, compression(pixels)
         views, judged, embedding, seen = self._explained(pixels)
-        verdict = self._verdict(judged, quality, self._kind(views, embedding, blank=is_blank(pixels)))
+        verdict = self._verdict(judged, quality, self._image_type(views, embedding, blank=is_blank(pixels)))
         return Detection(
             probability=verdict.probability,
             logit=verdict.logit,
@@ -316,13 +312,15 @@ class Detector:
         each = [seen[[row[key] for key in own]] for own in keys]
         return [
             self._verdict(
-                self._judge(plan, embedding, self.view_weights(plan)), quality, self._kind(plan, embedding, blank=empty)
+                self._judge(plan, embedding, self.view_weights(plan)),
+                quality,
+                self._image_type(plan, embedding, blank=empty),
             )
             for plan, embedding, quality, empty in zip(plans, each, qualities, blank, strict=True)
         ]
 
     @torch.inference_mode()
-    def explain_channel(self, pixels: np.ndarray, channel: int) -> tuple[SeenView, ...]:
+    def explain_channel(self, pixels: np.ndarray, channel: int) -> tuple[ViewAttribution, ...]:
         """The same views as `predict`'s, with one dimension of the embedding alone: where its contribution comes from.
 
         In each view, `causal` and `rest` add up to channels[channel]; every other channel and the bias are 0.
@@ -339,8 +337,8 @@ class Detector:
 
     def _explained(
         self, pixels: np.ndarray, *, channel: int | None = None
-    ) -> tuple[list[View], Judgement, Tensor, tuple[SeenView, ...]]:
-        """Views, what their heads say, their embeddings, and their shares: of the verdict, or of one channel."""
+    ) -> tuple[list[View], Judgement, Tensor, tuple[ViewAttribution, ...]]:
+        """Views, what their heads say, their embeddings, and attributions: of the verdict, or of one channel."""
         views = self._plan(pixels)
         shots, weight = render(pixels, views, size=self.tower.image_size), self.view_weights(views)
         passes = [
@@ -352,7 +350,7 @@ class Detector:
 
     def _pass(
         self, shots: Tensor, views: Sequence[View], weight: Tensor, *, channel: int | None
-    ) -> tuple[Judgement, Tensor, tuple[SeenView, ...]]:
+    ) -> tuple[Judgement, Tensor, tuple[ViewAttribution, ...]]:
         """The same of a few views, whose trace is let go of before the next: it takes 14 MB a view."""
         trace = self.tower(shots, attributions=True, **needs(self.config.parts, self.tower))
         embedding = embed(trace, self.config.parts, self.tower)
@@ -360,7 +358,7 @@ class Detector:
         explained = judged if channel is None else judged.alone(channel, embedding)
         return judged, embedding, self._explain(trace, views, explained)
 
-    def _kind(self, views: list[View], embedding: Tensor, *, blank: bool) -> ImageType:
+    def _image_type(self, views: list[View], embedding: Tensor, *, blank: bool) -> ImageType:
         if blank:
             return "blank"
         if self.image_types is None:
@@ -401,7 +399,7 @@ class Detector:
             judged.offset[rows] = head.offset(out.mask) * weight[rows]
         return judged
 
-    def _explain(self, trace: Trace, views: Sequence[View], judged: Judgement) -> tuple[SeenView, ...]:
+    def _explain(self, trace: Trace, views: Sequence[View], judged: Judgement) -> tuple[ViewAttribution, ...]:
         parts, g = self.config.parts, self.tower.grid
         causal, rest = contributions(trace, parts, self.tower, judged.causal)
         non_causal, _ = contributions(trace, parts, self.tower, judged.non_causal)
@@ -410,7 +408,7 @@ class Detector:
         non_causal = non_causal - (judged.non_causal * judged.neutral).sum(1, keepdim=True) / g**2
         rest = rest + usual + judged.offset
         return tuple(
-            SeenView(
+            ViewAttribution(
                 kind=view.kind,
                 box=view.box,
                 causal=causal[i].view(g, g).numpy(),

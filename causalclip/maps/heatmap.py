@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 if TYPE_CHECKING:  # importing the detector takes seconds, and only its results are read here
-    from causalclip.detector import Detection, SeenView
+    from causalclip.detector import Detection, ViewAttribution
 
 Which = Literal["causal", "non_causal"]
 Unit = Literal["area", "patch"]
@@ -112,7 +112,7 @@ def bridged(levels: np.ndarray, detection: Detection) -> np.ndarray:
     return drawn
 
 
-def placed(views: Sequence[SeenView], which: Which = "causal") -> float:
+def placed(views: Sequence[ViewAttribution], which: Which = "causal") -> float:
     """The sum of the patches' contributions, in log-odds: the part of a verdict that has a place in the picture."""
     return float(sum(getattr(view, which).sum(dtype=np.float64) for view in views))
 

@@ -1,4 +1,4 @@
-"""What a map is and is not, in sentences that the page, the report and every other door share.
+"""What a map is and is not, in sentences that the page, the report and the command line share.
 
 On pictures of known parts the map of a verdict does not beat a blob in the centre (benchmarks/splices.json,
 edits.json). So it is called what it is, where the score comes from, and not a finding of what was generated.

@@ -1,4 +1,4 @@
-"""Copies of a training picture as it may reach a detector: delivered at full size, then seen in squares. Offline."""
+"""Augmentation: training pictures are re-encoded and retouched as they may reach a detector, then cut. Offline."""
 
 import hashlib
 import re

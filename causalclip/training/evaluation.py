@@ -1,4 +1,4 @@
-"""The measures of method.md, from scores and labels alone. Offline: needs requirements-dev.txt."""
+"""Measures from scores and labels, and a detector on a split of a manifest by set and source. Offline."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -62,10 +62,10 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 15
     return rows
 
 
-def meaning(
+def empirical_precision(
     labels: np.ndarray, probabilities: np.ndarray, *, thresholds: Sequence[float] = (), least: int = 25
 ) -> list[Report]:
-    """What scores near one another have meant: the steps of an isotonic regression of the label on the score.
+    """The share of generated pictures among scores near one another: steps of an isotonic regression on the score.
 
     Steps of fewer than `least` pictures are joined with the next, and none reaches across one of the bands' thresholds,
     so that two answers never share a step.
@@ -235,7 +235,7 @@ def tabulate(scores: Scores, *, threshold: float, bands: Sequence[float] = ()) -
         }
     like = np.any([scores.of(name) for name in LIKE_CONTENT], axis=0)
     if like.any():
-        report["meant"] = meaning(scores.labels[like], scores.probability[like], thresholds=bands)
+        report["meant"] = empirical_precision(scores.labels[like], scores.probability[like], thresholds=bands)
     groups = [r.source for r in scores.records]
     report["sources"] = by_group(scores.labels, scores.probability, groups, threshold=threshold)
     report["alike_sites"] = auc_by_site(scores)

@@ -1,4 +1,4 @@
-"""Fits the head that tells photographs from other kinds of pictures, and its threshold on held-out owners. Offline."""
+"""Fits the classifier of image types, and its threshold on held-out owners. Offline."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -149,7 +149,7 @@ def held_out_logits(data: Problem, config: TrainConfig, *, keep: Path | None = N
 def calibrate(
     records: Sequence[Record], raw: np.ndarray, weight: np.ndarray, quality: np.ndarray
 ) -> tuple[Calibration, dict[str, float]]:
-    """From held-out logits: the score, then the bands and the threshold; and what the bands promise.
+    """From held-out logits: the score, then the bands, their bounds, and the threshold.
 
     The bands hold over all augmentations, each by itself, owner by owner; and in every
     set of like content by itself, without a confidence.
@@ -171,7 +171,7 @@ def calibrate(
     offset -= float(shift @ usual)
     probability = 1 / (1 + np.exp(-(scale * flat + offset + q @ shift)))
     inside = like if like.any() else np.ones_like(like)
-    low, high, promise = choose_bands(
+    low, high, bounds = choose_bands(
         labels[inside],
         probability[inside],
         owners[inside],
@@ -191,7 +191,7 @@ def calibrate(
         high=high,
         threshold=float(np.clip(best, low, high)),
     )
-    return calibration, promise
+    return calibration, bounds
 
 
 def check_tower(backbone: str, recipe: Recipe) -> None:
@@ -233,7 +233,7 @@ def train_detector(
         rows = drawn_augmentation(records, recipe.augmentations), np.arange(len(records))
         judged = seen.together(raw[rows], logits, share=recipe.share)[None]
         quality = features.compression[rows][None]
-    calibration, promise = calibrate(records, judged, data.weight.numpy(), quality)
+    calibration, bounds = calibrate(records, judged, data.weight.numpy(), quality)
     tower = load_tower(backbone)
     heads: dict[Kind, CausalHead] = {}
     for kind, its in problems.items():
@@ -252,18 +252,18 @@ def train_detector(
     )
     detector = Detector(tower, heads, config, name=out.name)
     others = [r for r in every if r.kind != "photo"]
-    kinds: dict[str, Any] = {}
+    told_apart: dict[str, Any] = {}
     if others:
         augmented = compute_features(
             others, root, backbone=backbone, augmentations=recipe.augmentations[:AUGMENTATIONS], cache=cache
         )
         both = torch.cat([data.features[:AUGMENTATIONS], augmented.take(recipe.parts)], 1)
-        detector.image_types, kinds = fit_image_types([*records, *others], both)
+        detector.image_types, told_apart = fit_image_types([*records, *others], both)
     detector.save_pretrained(out)
     report = {
-        "validation": validation_report(records, raw, judged, quality, data.fold, config) | {"bands": promise},
+        "validation": validation_report(records, raw, judged, quality, data.fold, config) | {"bands": bounds},
         "masks": {kind: mask_report(heads[kind], its.features[0], its.labels) for kind, its in problems.items()},
-        "kinds": kinds,
+        "kinds": told_apart,
         "recipe": asdict(recipe),
         "pictures": len({(r.label, r.source, r.picture) for r in records}),
     }

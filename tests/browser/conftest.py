@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Timeo
 import app
 from purifier.models import Models
 from tests.conftest import CHROMIUM
-from tests.makers.detectors import Held, tiny_detector
+from tests.makers.detectors import BlockedDetector, tiny_detector
 from tests.makers.pictures import encode, photo
 from tests.makers.purifiers import tiny_models
 from tests.serving import HANGS
@@ -250,7 +250,7 @@ def serve(request: pytest.FixtureRequest, uploads: Path) -> Iterator[Callable[..
 
     yield start
     for detector in served:
-        if isinstance(detector, Held):
+        if isinstance(detector, BlockedDetector):
             detector.let.set()  # where a test has failed before: the next one uses the same page
     for page in pages:
         page.close(verbose=False)

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open
 from tests.browser.test_detect import give, verdict
-from tests.makers.detectors import Slowed
+from tests.makers.detectors import SlowDetector
 from tests.pace import slowness
 
 pytestmark = pytest.mark.full
@@ -57,7 +57,7 @@ def test_from_a_file_to_a_report_with_a_name_while_others_are_at_work(
     open_page: Open, serve: Callable[[Any], str], files: dict[str, Path]
 ) -> None:
     """In under a minute, and with the right picture's answer."""
-    address = serve(Slowed(0.5))
+    address = serve(SlowDetector(0.5))
     others = [open_page(address) for _ in range(3)]
     page = open_page(address)
     for i, other in enumerate(others):

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, Route, expect
 from purifier import demo as exhibit
 from purifier.models import Models
 from tests.browser.conftest import Open, open_tab, until
-from tests.makers.detectors import Held, Slowed
+from tests.makers.detectors import BlockedDetector, SlowDetector
 from tests.makers.keeping import until as ends
 from tests.makers.pictures import encode, photo
 from tests.serving import HANGS
@@ -52,7 +52,7 @@ def replace(page: Page, file: Path, field: str = "#picture") -> None:
 def test_three_pictures_in_a_row_and_only_the_last_is_answered(
     open_page: Open, serve: Callable[[Any], str], three: list[Path]
 ) -> None:
-    detector = Held()
+    detector = BlockedDetector()
     page = open_page(serve(detector))
     page.evaluate(WATCH)
     for path in three:
@@ -68,11 +68,11 @@ def test_three_pictures_in_a_row_and_only_the_last_is_answered(
     assert "320 × 240" not in seen
 
 
-class LateCheck(Held):
+class LateCheck(BlockedDetector):
     """One that answers at once; whether that survives is known only after `let` is set."""
 
     def predict(self, pixels: Any) -> Any:
-        return Slowed.predict(self, pixels)
+        return SlowDetector.predict(self, pixels)
 
     def judge_all(self, *given: Any, **options: Any) -> Any:
         self.let.wait(300)
@@ -140,7 +140,7 @@ def test_after_an_upload_that_failed_the_page_is_as_before(open_page: Open, file
 
 
 def test_a_removed_picture_stays_removed(open_page: Open, serve: Callable[[Any], str], three: list[Path]) -> None:
-    detector = Held()
+    detector = BlockedDetector()
     page = open_page(serve(detector))
     replace(page, three[0])
     assert detector.begun.wait(HANGS)
@@ -158,7 +158,7 @@ def test_a_removed_picture_stays_removed(open_page: Open, serve: Callable[[Any],
 def test_three_batches_in_a_row_and_only_the_last_is_answered(
     open_page: Open, serve: Callable[[Any], str], three: list[Path]
 ) -> None:
-    detector = Held()
+    detector = BlockedDetector()
     page = open_page(serve(detector))
     open_tab(page, "Batch")
     page.evaluate(WATCH.replace("#status h2", "#batch-status").replace("#facts", "#batch-table"))

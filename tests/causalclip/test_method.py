@@ -69,7 +69,7 @@ def test_the_logistic_form_is_the_two_category_gumbel_softmax() -> None:
 
 def test_mask_is_in_range_and_deterministic_at_inference_only() -> None:
     torch.manual_seed(0)
-    mask, x = PictureMask(16), torch.randn(8, 16)
+    mask, x = PictureMask(16).requires_grad_(False), torch.randn(8, 16)
     assert not torch.equal(mask(x), mask(x))
     mask.eval()
     assert torch.equal(mask(x), mask(x))

@@ -52,7 +52,7 @@ def saved_detector(folder: Path) -> Detector:
     return detector
 
 
-class Slowed:
+class SlowDetector:
     """A detector whose every verdict takes `seconds`; notes the size of what it is given.
 
     Its scores tell pictures of other widths apart: 0.10 for 310 px, 0.20 for 320 px.
@@ -75,7 +75,7 @@ class Slowed:
         return getattr(self._detector, name)
 
 
-class Held(Slowed):
+class BlockedDetector(SlowDetector):
     """One that answers nothing before `let` is set, however slow the machine is."""
 
     def __init__(self) -> None:

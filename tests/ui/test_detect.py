@@ -16,7 +16,7 @@ from gradio.context import LocalContext
 
 from causalclip.batch import as_csv, examine_all
 from causalclip.clip.weights import ASSETS
-from causalclip.detector import Detection, SeenView
+from causalclip.detector import Detection, ViewAttribution
 from causalclip.evidence.examination import Examination, WholePicture, examine, read_claims
 from causalclip.evidence.regions import REGION_ANSWERS, REGION_DIFFERS
 from causalclip.maps.overlay import draw_map
@@ -80,7 +80,7 @@ def one_patch(row: int, column: int, value: float, *, rest: float = 0.0) -> Dete
     patches = np.zeros((3, 3), np.float32)
     patches[row, column] = value
     mask = np.ones(6, np.float32)
-    view = SeenView("whole", (0, 0, 300, 300), patches, -patches, rest, mask, np.zeros(6, np.float32), 0.0)
+    view = ViewAttribution("whole", (0, 0, 300, 300), patches, -patches, rest, mask, np.zeros(6, np.float32), 0.0)
     parts = (("cls:1", 6),)
     return Detection(
         0.5, value + rest, "inconclusive", 0.2, 0.8, 300, 300, (view,), 0.0, (), parts, "m", "r", "float32", 0.1

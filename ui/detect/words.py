@@ -25,7 +25,7 @@ from causalclip.paths import shipped_folder
 from causalclip.report import card
 
 if TYPE_CHECKING:
-    from causalclip.detector import Detection, Detector, SeenView
+    from causalclip.detector import Detection, Detector, ViewAttribution
     from causalclip.evidence.cautions import Caution
     from causalclip.evidence.examination import Examination
     from causalclip.evidence.headline import Step, StepKind
@@ -224,7 +224,7 @@ def _seen(detection: Detection) -> str:
     return f"{words}. {unseen}"
 
 
-def _windows(views: Sequence[SeenView]) -> str:
+def _windows(views: Sequence[ViewAttribution]) -> str:
     """How many windows of which size."""
     sides = Counter(round(view.box[2] - view.box[0]) for view in views)
     parts = [

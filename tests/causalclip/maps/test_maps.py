@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from causalclip.clip.views import plan_views
-from causalclip.detector import Detection, SeenView
+from causalclip.detector import Detection, ViewAttribution
 from causalclip.maps.heatmap import canvas_size, lay, picture_map, placed, seams, seen, unplaced
 from causalclip.maps.maskgrid import _blocks, draw_mask, mask_words, mean_masks
 from causalclip.maps.overlay import Drawing, draw_map, prepare, shrink
@@ -23,17 +23,17 @@ def detection() -> Detection:
     return tiny_detector().predict(photo(160, 120))
 
 
-def made(*views: SeenView, width: int = 400, height: int = 400) -> Detection:
+def made(*views: ViewAttribution, width: int = 400, height: int = 400) -> Detection:
     """A detection of these views; everything else is arbitrary."""
     return Detection(
         0.5, 0.0, "inconclusive", 0.2, 0.8, width, height, views, 0.0, (), (("cls:1", 6),), "m", "r", "float32", 0.1
     )
 
 
-def view(patches: np.ndarray, box: tuple[float, float, float, float], kind: str = "whole") -> SeenView:
+def view(patches: np.ndarray, box: tuple[float, float, float, float], kind: str = "whole") -> ViewAttribution:
     mask = np.linspace(0, 1, 6, dtype=np.float32)
     grid = np.asarray(patches, np.float32)
-    return SeenView(kind, box, grid, -grid, 0.0, mask, np.zeros(6, np.float32), 0.0)  # type: ignore[arg-type]
+    return ViewAttribution(kind, box, grid, -grid, 0.0, mask, np.zeros(6, np.float32), 0.0)  # type: ignore[arg-type]
 
 
 def planned(width: int, height: int) -> Detection:

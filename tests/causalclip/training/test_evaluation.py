@@ -19,7 +19,7 @@ from causalclip.training.evaluation import (
     bootstrap,
     by_group,
     calibration_error,
-    meaning,
+    empirical_precision,
     open_pictures,
     reliability,
     roc_points,
@@ -100,7 +100,7 @@ def test_what_scores_have_meant_counts_every_picture_once() -> None:
     rng = np.random.default_rng(0)
     probability = np.round(rng.random(400), 2)  # with ties
     labels = (rng.random(400) < probability).astype(int)
-    rows = meaning(labels, probability, thresholds=(0.3, 0.75))
+    rows = empirical_precision(labels, probability, thresholds=(0.3, 0.75))
     assert (rows[0]["low"], rows[-1]["high"]) == (0, 1)
     assert {0.3, 0.75} <= {r["high"] for r in rows}  # no step reaches across a threshold
     assert all(a["high"] == b["low"] for a, b in pairwise(rows))
@@ -109,11 +109,11 @@ def test_what_scores_have_meant_counts_every_picture_once() -> None:
     for low, high in ((0, 0.3), (0.3, 0.75), (0.75, 1)):
         shares = [r["generated"] / r["pictures"] for r in rows if low <= r["low"] and r["high"] <= high]
         assert shares == sorted(shares)  # isotonic between thresholds
-    assert min(r["pictures"] for r in meaning(labels, probability)) >= 25
+    assert min(r["pictures"] for r in empirical_precision(labels, probability)) >= 25
     for row in rows:
         inside = (probability > row["low"]) & (probability <= row["high"])
         assert row["pictures"] == inside.sum() + (probability == 0).sum() * (row["low"] == 0)
-    assert meaning(np.array([0, 1, 1]), np.full(3, 0.5))[0]["pictures"] == 3
+    assert empirical_precision(np.array([0, 1, 1]), np.full(3, 0.5))[0]["pictures"] == 3
 
 
 def test_tables_hold_curves_of_every_set_and_no_names() -> None:
