@@ -24,7 +24,7 @@ from causalclip.languages.locale import ENGLISH
 ROOT = Path(__file__).resolve().parents[1]
 CODE = "causalclip", "ui", "purifier"
 IDLE = re.compile('"(Project|Report|POT|PO-|Last|Generated|Language-Team)')  # of a catalogue's head
-TEMPLATES = [ROOT / "assets" / f"{name}.html" for name in ("card", "comparison", "report")]
+TEMPLATES = sorted((ROOT / "assets").glob("*.html"))
 Message = str | tuple[str, str]  # with its plural
 
 

@@ -5,11 +5,11 @@ Needs requirements-dev.txt and Chromium. Screens: app, batch, explore, purify, m
 
 import argparse
 import io
-import json
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
@@ -20,9 +20,9 @@ from app import DETECTOR, LazyDetector, build, launch  # noqa: E402
 from purifier.models import Models, shipped  # noqa: E402
 from ui.detect.examples import write_examples  # noqa: E402
 
-MAX_BYTES = 500_000
-COLOURS = 128, 64, 32  # the most with which a picture is small enough
+COLOURS = 64
 WIDTH = 1280
+ENDS = {"app": "#legend"}  # what a screen ends before: README shows the answer, what to do now, and the map
 
 
 def detect(page: Page, files: list[Path]) -> None:
@@ -72,35 +72,23 @@ SCREENS: dict[str, Callable[[Page, list[Path]], None]] = {
 }
 
 
-# What a screen ends before, where its end is no news: README shows the answer, what to do now, and the map.
-ENDS = {"app": "#legend"}
-
-
-def take(
-    address: str, show: Callable[[Page, list[Path]], None], files: list[Path], *, dark: bool, end: str | None = None
-) -> Image.Image:
-    """The page at `address` once `show` has brought it to a screen, from the top to its end, or to an element."""
+def take(address: str, name: str, files: list[Path], *, dark: bool) -> Image.Image:
+    """The page at `address` once it has been brought to a screen, from the top to its end, or to an element."""
     with sync_playwright() as playwright:
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        scheme = "dark" if dark else "light"
-        page = browser.new_page(viewport={"width": WIDTH, "height": 1000}, color_scheme=scheme)  # type: ignore[arg-type]
+        page = browser.new_page(viewport={"width": WIDTH, "height": 1000}, color_scheme="dark" if dark else "light")
         page.set_default_timeout(120_000)
         page.goto(address)
         page.locator("#status h2").wait_for()
-        show(page, files)
+        SCREENS[name](page, files)
         page.wait_for_timeout(2000)  # fonts and layout
-        last = page.locator(end).evaluate("e => e.getBoundingClientRect().top + scrollY") if end else None
-        shot = page.screenshot(full_page=True)
+        end = (
+            page.locator(ENDS[name]).evaluate("e => e.getBoundingClientRect().top + scrollY") if name in ENDS else None
+        )
+        picture = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
         browser.close()
-    picture = Image.open(io.BytesIO(shot)).convert("RGB")
-    return picture.crop((0, 0, picture.width, round(last))) if last else picture
-
-
-def note(file: Path, name: str, revision: str) -> None:
-    """Notes which detector's answers a screen shows; tests/test_readme.py compares it with the shipped one."""
-    taken = json.loads(file.read_text()) if file.is_file() else {}
-    file.write_text(json.dumps(dict(sorted((taken | {name: revision}).items())), indent=2) + "\n")
+    return picture.crop((0, 0, picture.width, round(end))) if end else picture
 
 
 def main() -> None:
@@ -114,22 +102,12 @@ def main() -> None:
     page = build(detector, models=Models(detector=detector) if shipped() else None)
     address = launch(page)
     options.out.mkdir(parents=True, exist_ok=True)
-    folder = options.out / "examples"
-    try:
+    with TemporaryDirectory() as folder:
         files = [example.path for example in write_examples(folder)]
         for name in options.names or [name for name in SCREENS if name != "purify" or shipped()]:
-            picture = take(address, SCREENS[name], files, dark=options.dark, end=ENDS.get(name))
-            file = options.out / f"{name}.png"
-            for colours in COLOURS:
-                picture.quantize(colours, dither=Image.Dither.NONE).save(file, optimize=True)
-                if file.stat().st_size <= MAX_BYTES:
-                    break
-            else:
-                sys.exit(f"{file.name} has more than {MAX_BYTES // 1000} kB.")
-            note(options.out / "screens.json", name, detector().config.revision)
-    finally:
-        shutil.rmtree(folder)
-        page.close(verbose=False)
+            picture = take(address, name, files, dark=options.dark)
+            picture.quantize(COLOURS, dither=Image.Dither.NONE).save(options.out / f"{name}.png", optimize=True)
+    page.close(verbose=False)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from causalclip.languages import N_, _, best, current, is_rtl, speaking
 from causalclip.languages.locale import ENGLISH
+from causalclip.paths import shipped_folder
 from ui.server.middleware import header
 
+SCRIPT = shipped_folder("assets") / "languages.js"
 PARAMETER = "lang"  # of an address
 TEXTS = ("label", "value", "placeholder", "info", "alt_text", "choices", "js_on_load")  # what of a component is read
 LITERALS = (  # in Gradio's own parts, which translate only what is not among these
@@ -32,34 +34,6 @@ LITERALS = (  # in Gradio's own parts, which translate only what is not among th
     N_("Upload file"),
     N_("Use via API or MCP"),
 )
-# Before Gradio starts: back to the language that was chosen here, and Gradio's own words in the page's language.
-SCRIPT = """<script>
-(() => {
-  const address = new URL(location), spoken = %s, words = %s;
-  let chosen = null;
-  try { chosen = localStorage.getItem("language"); } catch { /* a browser may keep nothing */ }
-  if (chosen && chosen !== spoken && !address.searchParams.has("lang")) {
-    address.searchParams.set("lang", chosen);
-    location.replace(address);
-  }
-  Object.defineProperty(navigator, "language", { get: () => spoken });
-  const say = (part) => {
-    for (const name of ["aria-label", "title"]) {
-      const said = words[part.getAttribute(name)];
-      if (said) part.setAttribute(name, said);
-    }
-    const text = part.firstChild;
-    if (text?.nodeType === Node.TEXT_NODE && words[text.data.trim()]) text.data = `${words[text.data.trim()]} `;
-  };
-  const watched = { subtree: true, childList: true, attributeFilter: ["aria-label", "title"] };
-  if (Object.keys(words).length) new MutationObserver((changes) => {
-    for (const { type, target, addedNodes } of changes) {
-      const parts = type === "attributes" ? [target] : [...addedNodes].filter((node) => node instanceof Element);
-      for (const part of parts) [part, ...part.querySelectorAll("button")].forEach(say);
-    }
-  }).observe(document, watched);
-})();
-</script>"""
 
 
 class Languages:
@@ -79,7 +53,7 @@ class Languages:
 
 
 class _Marked:
-    """A `send` for the page: its <html> says language and direction, and it begins with SCRIPT."""
+    """A `send` for the page: its <html> says language and direction, and it begins with assets/languages.js."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -101,11 +75,12 @@ class _Marked:
 
 
 def mark(page: bytes) -> bytes:
-    """Gradio's page with the current language, its direction, and SCRIPT."""
+    """Gradio's page with the current language, its direction, and assets/languages.js."""
     direction = b"rtl" if is_rtl() else b"ltr"
     page = page.replace(b'lang="en"', b'lang="%s" dir="%s"' % (current().encode(), direction), 1)
     words = {} if current() == ENGLISH else {literal: _(literal) for literal in LITERALS}
-    script = SCRIPT % (json.dumps(current()), json.dumps(words))
+    said = json.dumps({"spoken": current(), "words": words})
+    script = f"<script>window.ccLanguage = {said};\n{SCRIPT.read_text(encoding='utf-8')}</script>"
     return page.replace(b"<head>", b"<head>" + script.encode(), 1)
 
 

@@ -29,9 +29,9 @@ CONSTANTS: dict[str, Any] = {
 }
 
 
-def render(macro: str, /, **values: Any) -> str:
-    """A macro of assets/card.html in the reader's language. values: escaped, unless they are Markup."""
-    return str(getattr(environment().get_template("card.html").module, macro)(**values)).strip()
+def render(macro: str, /, *, template: str = "card.html", **values: Any) -> str:
+    """A macro of a template in assets/, in the reader's language. values: escaped, unless they are Markup."""
+    return str(getattr(environment().get_template(template).module, macro)(**values)).strip()
 
 
 def render_page(name: str, /, **values: Any) -> str:

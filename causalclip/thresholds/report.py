@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from markupsafe import Markup
 
 from causalclip.languages import N_, _, current, decimal, figure, is_rtl, number
 from causalclip.profile import COUNT, Profile, threshold, too_few
+from causalclip.report.templates import render
 
 if TYPE_CHECKING:
     from causalclip.thresholds.archive import JudgedPicture, UnreadFile
@@ -18,12 +20,7 @@ if TYPE_CHECKING:
 LEFT_OUT = N_("Left out, as pictures of their kind get no answer: {n}.")
 BARS, WIDTH, HEIGHT = 20, 600, 160
 MOST = 200  # photographs that are shown
-LEGEND = N_("Each bar: photographs by score. Dashed: the detector's own threshold. Solid: the profile's.")
-STYLE = (
-    "body{font:16px/1.5 system-ui;margin:2rem auto;max-width:60rem;padding:0 1rem}svg{max-width:100%;height:auto}"
-    "figure{display:inline-block;margin:.5rem;width:240px;vertical-align:top;overflow-wrap:anywhere}"
-    "@media(prefers-color-scheme:dark){body{background:#1c1917;color:#f5f5f4}}"
-)
+_render = partial(render, template="archive.html")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,30 +98,21 @@ class Calibration:
 
     def page(self) -> str:
         """The report as one HTML file that needs nothing beside it."""
-        title = _("Your archive as the yardstick")
-        return (
-            f'<!doctype html><html lang="{current()}" dir="{"rtl" if is_rtl() else "ltr"}"><meta charset="utf-8">'
-            f'<meta name="viewport" content="width=device-width"><title>{title}</title><style>{STYLE}</style>'
-            f"<h1>{title}</h1>{self.section()}</html>\n"
-        )
+        direction = "rtl" if is_rtl() else "ltr"
+        section = Markup(self.section())
+        return _render("page", section=section, language=current(), direction=direction) + "\n"
 
     def section(self) -> str:
         """What `page` shows beneath its title."""
-        accused = [one for one in self.photographs if one.score >= self.shipped]
-        accused.sort(key=lambda one: -one.score)
-        shown = "".join(
-            f"<figure><img alt='' src='{one.small}'><figcaption dir='auto'>{escape(one.name)}: "
-            f"{decimal(one.score, digits=3)}</figcaption></figure>"
-            for one in accused[:MOST]
-        )
-        errors = "".join(f"<li dir='auto'>{escape(one.name)}: {escape(one.sentence)}</li>" for one in self.unread)
-        unread = _("Not read: {n}", n=number(len(self.unread)))
-        return (
-            "".join(f"<p>{escape(sentence)}</p>" for sentence in self.sentences())
-            + histogram([one.score for one in self.photographs], self.shipped, self.profile.high(self.shipped))
-            + f"<h2>{_('Photographs that were called likely generated: {n}', n=number(len(accused)))}</h2>"
-            + (shown or f"<p>{_('None.')}</p>")
-            + (f"<h2>{unread}</h2><ul>{errors}</ul>" if errors else "")
+        accused = sorted((one for one in self.photographs if one.score >= self.shipped), key=lambda one: -one.score)
+        scores = [one.score for one in self.photographs]
+        return _render(
+            "section",
+            sentences=self.sentences(),
+            histogram=Markup(histogram(scores, self.shipped, self.profile.high(self.shipped))),
+            accused=accused[:MOST],
+            count=len(accused),
+            unread=self.unread,
         )
 
 
@@ -143,16 +131,16 @@ def histogram(scores: Sequence[float], shipped: float, high: float) -> str:
     """How many photographs have which score, as SVG, with both thresholds."""
     counts, edges = np.histogram(scores, bins=BARS, range=(0, 1))
     most, step = max(1, int(counts.max())), WIDTH / BARS
-    bars = "".join(
-        f"<rect x='{i * step + 1:.1f}' y='{HEIGHT * (1 - n / most):.1f}' width='{step - 2:.1f}' "
-        f"height='{HEIGHT * n / most:.1f}' fill='#0d9488'><title>{a:.2f}\N{EN DASH}{b:.2f}: {n}</title></rect>"
-        for i, (n, a, b) in enumerate(zip(counts, edges, edges[1:], strict=False))
-    )
-    lines = "".join(
-        f"<line x1='{x * WIDTH:.1f}' x2='{x * WIDTH:.1f}' y1='0' y2='{HEIGHT}' stroke='#b45309' stroke-width='2' "
-        f"stroke-dasharray='{dash}'/>"
-        for x, dash in ((shipped, "4 4"), (min(1.0, high), "none"))
-    )
+    bars = [
+        {
+            "x": f"{i * step + 1:.1f}",
+            "y": f"{HEIGHT * (1 - n / most):.1f}",
+            "width": f"{step - 2:.1f}",
+            "height": f"{HEIGHT * n / most:.1f}",
+            "title": f"{edges[i]:.2f}\N{EN DASH}{edges[i + 1]:.2f}: {n}",
+        }
+        for i, n in enumerate(counts)
+    ]
     words = _(
         "Histogram of the scores. Photographs: {n}; in the highest bar: {most}. Thresholds: {shipped} and {high}.",
         n=number(len(scores)),
@@ -160,12 +148,5 @@ def histogram(scores: Sequence[float], shipped: float, high: float) -> str:
         shipped=decimal(shipped, digits=2),
         high=decimal(high, digits=2),
     )
-    ticks = "".join(
-        f"<text x='{x * WIDTH:.0f}' y='{HEIGHT + 20}' text-anchor='{at}' font-size='18' fill='currentColor'>"
-        f"{x:g}</text>"
-        for x, at in ((0, "start"), (0.5, "middle"), (1, "end"))
-    )
-    return (
-        f"<svg role='img' aria-label='{escape(words)}' viewBox='0 0 {WIDTH} {HEIGHT + 24}' width='{WIDTH}' "
-        f"direction='ltr'>{bars}{lines}{ticks}</svg><p>{_(LEGEND)}</p>"
-    )
+    lines = [(f"{x * WIDTH:.1f}", dash) for x, dash in ((shipped, "4 4"), (min(1.0, high), "none"))]
+    return _render("histogram", alt=words, bars=bars, lines=lines, width=WIDTH, height=HEIGHT)

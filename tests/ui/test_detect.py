@@ -18,6 +18,7 @@ from causalclip.batch import as_csv, examine_all
 from causalclip.clip.weights import ASSETS
 from causalclip.detector import Detection, ViewAttribution
 from causalclip.evidence.examination import Examination, WholePicture, examine, read_claims
+from causalclip.evidence.headline import Step
 from causalclip.evidence.regions import REGION_ANSWERS, REGION_DIFFERS
 from causalclip.maps.overlay import draw_map
 from causalclip.pictures.loading import load_image
@@ -32,7 +33,7 @@ from ui.batch.table import draw_table
 from ui.detect import tab as tabs
 from ui.detect.crop import CropRun, _by_sides
 from ui.detect.tab import SAMPLE, DetectTab, build_detect_tab, relabel
-from ui.detect.words import SITES, facts, legend, map_words, regions, searches
+from ui.detect.words import SITES, facts, legend, map_words, regions, steps_panel
 from ui.endpoints import Endpoints
 from ui.fields import new_folder
 from ui.server.queue import MODEL, Priority
@@ -121,7 +122,8 @@ def test_facts_say_what_was_read_and_seen(detection: Detection) -> None:
 
 
 def test_links_to_searches_carry_nothing() -> None:
-    links = re.findall(r"<a href='(.+?)' target='_blank' rel='noopener noreferrer'>", searches())
+    panel = steps_panel([Step("copies", "Look.")])
+    links = re.findall(r"<a href='(.+?)' target='_blank' rel='noopener noreferrer'>", panel)
     assert links == list(SITES.values())
     assert not any("?" in link for link in links)
 

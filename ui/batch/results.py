@@ -12,10 +12,12 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from markupsafe import Markup
+
 from causalclip.batch import CHECKING, UNCHECKED, Row, RowUpdate, as_csv, report_stem, zip_reports
-from causalclip.evidence.words import NO_ANSWER
 from causalclip.languages import N_, _
 from causalclip.report import card
+from causalclip.report.templates import render
 from ui.batch.table import counts, rank
 
 if TYPE_CHECKING:
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
 SMALL = 64  # px, the long side of a row's picture
 GONE = N_("This row's result is not there: it is being examined, was not, or is no longer kept.")
-READ = N_("What the verdict rests on. Orange pushes towards generated, purple towards not generated.")
 Download = Literal["csv", "html", "zip"]
 DOWNLOADS: dict[Download, str] = {
     "csv": N_("Table (CSV)"),
@@ -103,15 +104,18 @@ class Batch:
 
     def download(self, kind: Download) -> Path:
         """Writes it of what is done by now; returns its path."""
-        from causalclip.report.overview import Overview, as_html
+        from causalclip.report.overview import overview
 
         path = self.folder / f"causalclip-{'reports' if kind == 'zip' else 'batch'}.{kind}"
         in_order = sorted(self.rows, key=lambda row: row.number)
-        overview = Overview(tuple(sorted(self.rows, key=rank)), self.thumbnails, counts(self.rows), self.edges)
+        if kind == "csv":
+            path.write_text(as_csv(in_order), encoding="utf-8", newline="")
+            return path
+        summary = overview(sorted(self.rows, key=rank), self.thumbnails, counts(self.rows), self.edges)
         if kind == "zip":
-            zip_reports(path, in_order, [("summary.html", as_html(overview)), *self.reports()])
+            zip_reports(path, in_order, [("summary.html", summary), *self.reports()])
         else:
-            path.write_text(as_csv(in_order) if kind == "csv" else as_html(overview), encoding="utf-8", newline="")
+            path.write_text(summary, encoding="utf-8", newline="")
         return path
 
     def reports(self) -> Iterator[tuple[str, str]]:
@@ -127,18 +131,12 @@ class Batch:
 
 def full_result(x: Examination, *, causal: str) -> str:
     """The card, the map (a data address) and the panels of a row, as HTML."""
-    alt = escape(_("Causal map over the picture"))
-    figure = f"<figure><img src='{causal}' alt='{alt}'><figcaption>{_(READ)}</figcaption></figure>"
-    return (
-        f"<section aria-label='{escape(_('One picture'))}'><h2 tabindex='-1'><bdi>{escape(x.name)}</bdi></h2>"
-        f"<button type='button' class='cc-do cc-close'>{_('Close')}</button>"
-        + card.verdict(x)
-        + ("" if x.band == NO_ANSWER else figure)  # only a verdict has a map
-        + card.region_panel(x.pixels, x.parts)
-        + card.provenance_panel(x.provenance)
-        + (card.stability_panel(x.stability) if x.stability else "")
-        + "</section>"
-    )
+
+    beneath = [card.region_panel(x.pixels, x.parts), card.provenance_panel(x.provenance)]
+    if x.stability:
+        beneath.append(card.stability_panel(x.stability))
+    shown = {"card": Markup(card.verdict(x)), "panels": map(Markup, beneath), "causal": causal}
+    return render("result", template="batch.html", x=x, **shown)
 
 
 def gone() -> str:

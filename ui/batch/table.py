@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any, get_args
 
 from causalclip.batch import COLUMNS, NOT_EXAMINED
@@ -15,8 +14,9 @@ from causalclip.evidence.cautions import Kind
 from causalclip.evidence.headline import ANSWERS, BUT_A_PART, CLAIMED, SIGNED, tone_of
 from causalclip.evidence.regions import REGION_ANSWERS
 from causalclip.evidence.stability import SAID
-from causalclip.evidence.words import IMAGE_TYPES, NO_ANSWER_TITLE, SIGN, score_text
+from causalclip.evidence.words import IMAGE_TYPES, NO_ANSWER_TITLE, score_text
 from causalclip.languages import N_, _, in_turn, ngettext
+from causalclip.report.templates import render
 from ui.settings import script
 
 if TYPE_CHECKING:
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 SHOWN = ("number", "name", "answer", "score", "survives", "cautions", "claims")
 NOTHING = "\N{EN DASH}"
 HEADS = COLUMNS | {"claims": N_("What the file says, or why it was not examined")}
-CAPTION = N_(
-    "What needs a look first is on top. A click on a row opens its full result beside the table; one on a column's "
-    "head sorts by it."
-)
 # What needs a look first stands first; what is signed as captured last.
 LAST = ("Likely not generated", "Signed as captured")
 A_PART = REGION_ANSWERS["found"]  # these are counted and filtered together, whatever is said of the whole
@@ -62,44 +58,28 @@ def draw_table(rows: Sequence[Row], thumbnails: Mapping[str, str] | None = None,
     """
     if not rows:
         return ""
-    heads = "".join(f"<th scope='col'><button type='button'>{_(HEADS[name])}</button></th>" for name in SHOWN)
-    body = "".join(_row(row, (thumbnails or {}).get(row.sha256, ""), edges) for row in sorted(rows, key=rank))
-    return (
-        f"<div class='cc-wide' tabindex='0' role='region' aria-label='{escape(_('Results'))}'>"
-        f"<table class='cc-table cc-batch'><caption>{_(CAPTION)}</caption>"
-        f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    shown = [_shown(row, (thumbnails or {}).get(row.sha256, ""), edges) for row in sorted(rows, key=rank)]
+    return render("table", template="batch.html", heads=[_(HEADS[name]) for name in SHOWN], rows=shown)
 
 
-def _row(row: Row, thumbnail: str, edges: tuple[float, ...]) -> str:
-    cells, said = [], row.said()
-    for name in SHOWN:
-        value = {"claims": row.beside, "cautions": row.careful}.get(name, said[name])
-        exact = f" data-value='{value}'" if name == "score" and value is not None else ""
-        tag = "th scope='row'" if name == "name" else "td"
-        cells.append(f"<{tag}{exact}>{_cell(row, name, value, thumbnail, edges)}</{tag[:2]}>")
-    opens = f" data-number='{row.number}'" if not row.problem else ""
-    data = "".join(f" data-{name}='{escape(value)}'" for name, value in chosen_by(row).items())
-    return f"<tr{opens}{data}>{''.join(cells)}</tr>"
-
-
-def _cell(row: Row, name: str, value: Any, thumbnail: str, edges: tuple[float, ...]) -> str:
-    text = NOTHING if value in (None, "") else score_text(value, *edges) if name == "score" else escape(str(value))
-    if name == "answer" and not row.problem:
-        tone = tone_of(row.answer)
-        icon = f"<span aria-hidden='true'>{SIGN[tone]}</span>"
-        return f"<span class='cc-answer cc-{tone}'>{icon}\N{NO-BREAK SPACE}{text}</span>"
-    if name == "name" and not row.problem:
-        image = f"<img alt='' src='{thumbnail}'>" if thumbnail else ""
-        return f"<button type='button' class='cc-open'>{image}<span>{text}</span></button>"
-    return text
+def _shown(row: Row, thumbnail: str, edges: tuple[float, ...]) -> dict[str, Any]:
+    """A row as the template draws it; without a number it cannot be opened."""
+    values = row.said() | {"claims": row.beside, "cautions": row.careful}
+    if row.score is not None:
+        values["score"] = score_text(row.score, *edges)
+    return {
+        "number": None if row.problem else row.number,
+        "score": row.score,
+        "tone": tone_of(row.answer),
+        "thumbnail": thumbnail,
+        "data": chosen_by(row),
+        "cells": {name: NOTHING if values[name] in (None, "") else values[name] for name in SHOWN},
+    }
 
 
 def filters() -> str:
     """Which rows are shown, as HTML."""
-    fields = "".join(_select(name, *choice) for name, choice in CHOICES.items())
-    named = f"class='cc-filters' role='group' aria-label='{escape(_('Rows that are shown'), quote=True)}'"
-    return f"<div {named}>{fields}<span class='cc-done'></span></div>"
+    return render("filters", template="batch.html", choices=CHOICES)
 
 
 def chosen_by(row: Row) -> dict[str, str]:
@@ -111,12 +91,6 @@ def chosen_by(row: Row) -> dict[str, str]:
         "cautions": BETWEEN.join(row.cautions.split(", ")),
         "survives": next((key for key in SAID.values() if _(key) == survives), ""),
     }
-
-
-def _select(name: str, label: str, values: tuple[str, ...]) -> str:
-    options = "".join(f"<option value='{escape(value)}'>{escape(_(value))}</option>" for value in values)
-    every = f"<option value=''>{_('any')}</option>"
-    return f"<label>{_(label)} <select data-filter='{name}'>{every}{options}</select></label>"
 
 
 def rank(row: Row) -> tuple[int, float, int]:

@@ -23,6 +23,7 @@ from causalclip.pictures.inside import find_pictures
 from causalclip.pictures.loading import load_image, read_file
 from causalclip.report import card
 from causalclip.report.drawing import SIDE, data_url, draw_boxes
+from causalclip.report.templates import render
 from ui.fields import GONE, explain, new_folder, upload_path
 from ui.server.queue import MODEL, PICTURES, Priority
 from ui.settings import KEPT, PRIVATE, RUNS
@@ -44,12 +45,6 @@ SIDES = (  # names in ids, in words, and where they are at first
     ("bottom", N_("Bottom, %"), 100),
 )
 WHOLE = (0.0, 0.0, 100.0, 100.0)
-CHOOSE = N_("Choose it on the picture")
-HOW = N_(
-    "Drag across the picture, or drag the frame or one of its corners. With the keyboard, arrow keys move the frame, "
-    "Shift and an arrow key change its size, Enter judges what is in it, Escape ends choosing."
-)
-CHOSEN = N_("Across: {left} to {right} %; down: {top} to {bottom} %")
 Updates = dict[Any, Any]
 Box = tuple[float, float, float, float]
 Shown = tuple[str, int, int, tuple[Box, ...]]  # a picture's path, width and height, and the pictures found inside it
@@ -127,17 +122,8 @@ class CropSection:
 
 def _chooser(drawn: Image.Image, sides: Sequence[float]) -> str:
     """The picture with a frame on it, which assets/part.js has people drag, and which moves the sliders."""
-    data = "".join(f" data-{name}='{side:g}'" for (name, _words, _at), side in zip(SIDES, sides, strict=True))
-    alt = escape(_("The picture, with a frame around each part that was found"))
-    return (
-        f"<button type='button' class='cc-do cc-choose' aria-pressed='false'>{_(CHOOSE)}</button>"
-        f"<p class='cc-small' id='part-how'>{_(HOW)}</p>"
-        f"<div class='cc-crop' dir='ltr'{data} data-words='{escape(_(CHOSEN))}'>"
-        f"<img draggable='false' alt='{alt}' src='{data_url(drawn, side=SIDE)}'>"
-        f"<div class='cc-frame' role='application' aria-label='{escape(_('The part'))}' "
-        "aria-describedby='part-how part-at'></div></div>"
-        "<p class='cc-small' id='part-at' role='status'></p>"
-    )
+    at = {name: f"{side:g}" for (name, _words, _at), side in zip(SIDES, sides, strict=True)}
+    return render("chooser", template="detect.html", sides=at, address=data_url(drawn, side=SIDE))
 
 
 def _status(words: str) -> str:

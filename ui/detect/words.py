@@ -1,6 +1,6 @@
-"""What Detect says, as HTML: the card with its links, the map in words and numbers, the facts, and what to do now.
+"""What Detect says: the card with its links, the map in words and numbers, the facts, and what to do now.
 
-The person opens the links and adds the picture there; nothing is sent from here. assets/upload.js wires the buttons.
+As HTML it is in assets/detect.html.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from markupsafe import Markup
 
 from causalclip.evidence.examination import conclude
 from causalclip.evidence.regions import NOT_LOOKED_FOR
@@ -20,25 +21,22 @@ from causalclip.evidence.words import NO_ANSWER
 from causalclip.languages import N_, _, any_of, decimal, figure, ngettext, number
 from causalclip.maps.heatmap import lay, picture_map, placed, seen, unplaced
 from causalclip.maps.overlay import SCALE
-from causalclip.maps.words import TITLE, hatched, no_place
+from causalclip.maps.words import hatched, no_place
 from causalclip.paths import shipped_folder
 from causalclip.report import card
+from causalclip.report.templates import render
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection, Detector, ViewAttribution
     from causalclip.evidence.cautions import Caution
     from causalclip.evidence.examination import Examination
-    from causalclip.evidence.headline import Step, StepKind
+    from causalclip.evidence.headline import Step
     from causalclip.evidence.regions import RegionFinding
     from causalclip.maps.overlay import Drawing
     from causalclip.pictures.loading import LoadedImage
     from causalclip.provenance.reading import Provenance
 
 SPLICES = shipped_folder("benchmarks") / "splices.json"
-UNPLACED = N_(
-    "What is tied to no place is what the model takes from each view as a whole, its own offset, and the correction "
-    "for compression: it counts for the score and cannot be drawn."
-)
 PLACES = (  # of 3 x 3 parts, row by row
     N_("top left"),
     N_("top centre"),
@@ -51,7 +49,6 @@ PLACES = (  # of 3 x 3 parts, row by row
     N_("bottom right"),
 )
 
-SENTENCE_WAITS = N_("The sentence is written when it is known whether the answer survives re-encoding.")
 SITES = {
     "Google Lens": "https://lens.google.com/",
     "TinEye": "https://tineye.com/",
@@ -59,10 +56,7 @@ SITES = {
     "Yandex Images": "https://yandex.com/images/",
     "Baidu Images": "https://image.baidu.com/",
 }
-WARNING = N_(
-    "These pages open in a new tab; you add or paste the picture there yourself. Whoever runs the page then has it, so "
-    "think twice with material that could put somebody at risk."
-)
+_render = partial(render, template="detect.html")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +103,11 @@ def facts(detection: Detection, loaded: LoadedImage) -> str:
             format=loaded.format,
         ),
         _("Seen"): "" if detection.band == NO_ANSWER else _seen(detection),  # names the map, which there is none of
-        _("Model"): _(
-            "{model}, revision {revision}", model=escape(detection.model), revision=escape(detection.revision)
-        ),
+        _("Model"): _("{model}, revision {revision}", model=detection.model, revision=detection.revision),
         _("Time"): _("{n} seconds", n=decimal(detection.seconds, digits=2)),
-        _("SHA-256 of the file"): f"<code>{escape(loaded.sha256)}</code>",
+        _("SHA-256 of the file"): Markup("<code>{}</code>").format(loaded.sha256),
     }
-    table = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in rows.items() if value)
-    return f"<dl class='cc-facts'>{table}</dl>"
+    return _render("facts", rows=rows)
 
 
 def regions(detection: Detection, *, shown: int = 5) -> str:
@@ -128,17 +119,10 @@ def regions(detection: Detection, *, shown: int = 5) -> str:
         *strongest,
         (_("the other parts together"), others),
         (_("tied to no place in the picture"), unplaced(detection)),
+        (_("sum: the score, as log-odds"), detection.logit),
     ]
-    body = "".join(_row(place, value) for place, value in rows)
-    columns = _("Where"), _("Pushes towards"), _("Log-odds")
-    heads = "".join(f"<th scope='col'>{column}</th>" for column in columns)
-    return (
-        f"<p>{_balance(detection)}</p><p>{_peak(detection)}</p><table class='cc-table'>"
-        f"<caption>{_('The strongest of 3 × 3 parts of the picture, and how all adds up (rounded)')}</caption>"
-        f"<thead><tr>{heads}</tr></thead>"
-        f"<tbody>{body}{_row(_('sum: the score, as log-odds'), detection.logit, 'cc-sum')}</tbody></table>"
-        f"<p class='cc-small'>{_(UNPLACED)}</p>"
-    )
+    signed = [_signed(place, value) for place, value in rows]
+    return _render("regions", balance=_balance(detection), peak=_peak(detection), rows=signed)
 
 
 def map_says(drawing: Drawing) -> str:
@@ -166,14 +150,8 @@ def map_sentence(strongest: int, *, towards_generated: bool) -> str:
 
 def legend() -> str:
     """What the map's colours mean, and how far to trust it."""
-    ends = _("towards not generated"), _("little evidence"), _("towards generated")
-    shown = "".join(f"<span dir='auto'>{end}</span>" for end in ends)
     scale = _("Ends of the scale: {n} log-odds per patch, the same for every picture.", n=figure(SCALE))
-    return (
-        "<div class='cc-legend' dir='ltr'><div class='cc-ramp' aria-hidden='true'></div>"
-        f"<div class='cc-ends'>{shown}</div></div>"
-        f"<p class='cc-small'>{scale} {caveat()}</p>"
-    )
+    return _render("legend", scale=scale, caveat=caveat())
 
 
 def caveat() -> str:
@@ -242,11 +220,11 @@ def _side(value: float) -> str:
     return _("generated") if value > 0 else _("not generated")
 
 
-def _row(place: str, value: float, style: str = "") -> str:
-    sign = "\N{MINUS SIGN}" if value < 0 else "+"
+def _signed(place: str, value: float) -> tuple[str, str, str]:
+    """A place with the side that it pushes towards, and by how much."""
     side = _side(value) if abs(value) >= 0.005 else _("neither")
-    odds = f"{sign}{decimal(abs(value), digits=2)}"
-    return f"<tr class='{style}'><th scope='row'>{place}</th><td>{side}</td><td><bdi dir='ltr'>{odds}</bdi></td></tr>"
+    sign = "\N{MINUS SIGN}" if value < 0 else "+"
+    return place, side, f"{sign}{decimal(abs(value), digits=2)}"
 
 
 def _balance(detection: Detection) -> str:
@@ -265,89 +243,10 @@ def _balance(detection: Detection) -> str:
 
 
 def steps_panel(steps: Sequence[Step], quote: str = "") -> str:
-    """quote: empty as long as there is none."""
-    items = "".join(f"<li>{escape(step.sentence)} {_added(step.kind)}</li>" for step in steps)
-    title, paste = _("What you can do now"), _("A sentence to paste into a story or a mail")
-    return (
-        f"<section class='cc-panel cc-steps' aria-label='{escape(title)}'><h2>{title}</h2>"
-        f"<ol>{items}</ol><h3>{paste}</h3>{_quote(quote)}</section>"
-    )
+    """What a person can do now, and a sentence to paste. quote: empty as long as there is none."""
+    return _render("steps", steps=steps, quote=quote, sites=SITES)
 
 
 def jump_links(detection: Detection, *, ready: bool) -> str:
     """From the card to what stands below it. ready: whether there is a report."""
-    report = f"<a href='#report-label'>{_('Download the report')}</a>" if ready else ""
-    mapped = detection.band != NO_ANSWER
-    shown = f"<a href='#causal-map'>{_(TITLE)}</a>" if mapped else _to_part()
-    return f"<p class='cc-jump'>{report}{shown}</p>"
-
-
-def _to_part() -> str:
-    """assets/upload.js opens it, too."""
-    return f"<a href='#part'>{_('Judge only a part of it')}</a>"
-
-
-def _added(kind: StepKind) -> str:
-    """What the page has for a step."""
-    if kind == "copies":
-        return searches()
-    if kind == "report":
-        return f"<a href='#report-label'>{_('To the report')}</a>"
-    if kind == "crop":
-        return _to_part()
-    return _magnifier() if kind == "magnify" else ""
-
-
-def _magnifier() -> str:
-    """A button, with the words of what it opens."""
-    said = {
-        "name": _("The picture, magnified"),
-        "larger": _("Larger"),
-        "smaller": _("Smaller"),
-        "close": _("Close"),
-        "scroll": _("Scroll with the arrow keys"),
-    }
-    words = " ".join(f"data-{name}='{escape(text)}'" for name, text in said.items())
-    return f"<button type='button' class='cc-do cc-magnify' {words}>{_('Magnify it')}</button>"
-
-
-def _quote(quote: str) -> str:
-    if not quote:
-        return f"<p class='cc-small'>{_(SENTENCE_WAITS)}</p>"
-    button = copier(
-        "cc-copy-text",
-        _("Copy the sentence"),
-        done=_("Copied."),
-        failed=_("This browser does not let a page copy text. Mark the sentence and copy it."),
-    )
-    return f"<blockquote>{escape(quote)}</blockquote><p>{button}</p>"
-
-
-def searches() -> str:
-    """The links as HTML, the same for every picture, with a button that copies it."""
-    button = copier(
-        "cc-copy-picture",
-        _("Copy the picture"),
-        done=_("Copied. Paste it on the page of your choice."),
-        failed=_(
-            "This browser does not let a page copy pictures. Drag it there from its field, or choose the file again."
-        ),
-    )
-    return f"{button}{links_to(SITES)}<p class='cc-small'>{_(WARNING)}</p>"
-
-
-def copier(name: str, words: str, *, done: str, failed: str) -> str:
-    """A button that copies something, wired in assets/upload.js, with what is said when that is done or has failed."""
-    return (
-        f"<button type='button' class='cc-do {name}' data-done='{escape(done)}' data-failed='{escape(failed)}'>{words}"
-        "</button> <span class='cc-done'></span>"
-    )
-
-
-def links_to(sites: dict[str, str]) -> str:
-    """A list of links, each opened in a new tab without saying from where."""
-    items = "".join(
-        f"<li><a href='{escape(address)}' target='_blank' rel='noopener noreferrer'>{escape(name)}</a></li>"
-        for name, address in sites.items()
-    )
-    return f"<ul class='cc-links'>{items}</ul>"
+    return _render("jump_links", ready=ready, mapped=detection.band != NO_ANSWER)

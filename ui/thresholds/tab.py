@@ -14,6 +14,7 @@ import gradio as gr
 from causalclip.languages import N_, _, any_of, number
 from causalclip.pictures.formats import ENDINGS, names, sizes
 from causalclip.profile import BOUNDS, COMMAND, needed
+from causalclip.report.templates import render
 from ui import sending
 from ui.detector import Held, queue_detector
 from ui.fields import explain, files_input, new_folder, upload_paths
@@ -200,14 +201,7 @@ def _wire_runs(tab: ArchiveTab, stop: gr.Button, clear: gr.Button) -> None:
 
 def chooser() -> str:
     """As HTML: a place for each kind of picture, and how far it is."""
-    places = "".join(
-        f"<fieldset data-kind='{kind}'><legend>{escape(_(legend))}</legend>"
-        f"<button type='button' class='cc-do' data-kind='{kind}'>{escape(_('Choose pictures'))}</button> "
-        f"<button type='button' class='cc-do' data-kind='{kind}' data-folder>{escape(_('Choose a folder'))}</button> "
-        f"{escape(_('or drop them here'))}</fieldset>"
-        for kind, legend in KINDS.items()
-    )
-    return f"{places}<progress hidden aria-label='{escape(_('Judged'))}'></progress><p class='cc-said'></p>"
+    return render("chooser", template="archive.html", kinds=KINDS)
 
 
 def chooser_script() -> str:
