@@ -17,7 +17,7 @@ from PIL import Image
 
 from benchmarks.common import Options
 from causalclip.evidence.cautions import find_cautions
-from causalclip.provenance.recompression import find_history
+from causalclip.provenance.jpeg import find_history
 from tests.makers.drawings import drawings
 
 LAST = (None, 75, 85, 92, 97)  # None: kept without loss

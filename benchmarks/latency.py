@@ -62,8 +62,8 @@ def time_detection(path: str) -> dict[str, Any]:
     torch.set_num_threads(2)
     from causalclip.detector import Detector
     from causalclip.evidence.stability import check_stability
+    from causalclip.images.loading import load_image
     from causalclip.maps.overlay import draw_map, prepare
-    from causalclip.pictures.loading import load_image
 
     detector = Detector.from_pretrained()
 
@@ -93,7 +93,7 @@ def time_vit_l(path: str) -> dict[str, Any]:
     torch.set_num_threads(2)
     from causalclip.clip.runtime import fast_dtype
     from causalclip.clip.views import plan_views, render
-    from causalclip.pictures.loading import load_image
+    from causalclip.images.loading import load_image
 
     visual = open_clip.create_model("ViT-L-14").visual.to(fast_dtype()).eval()
 

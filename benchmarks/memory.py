@@ -39,8 +39,8 @@ def steps() -> Iterator[str]:
     yield "`import torch`"
     from causalclip.detector import Detector
     from causalclip.evidence.stability import check_stability
+    from causalclip.images.loading import load_image
     from causalclip.maps.overlay import draw_map, prepare
-    from causalclip.pictures.loading import load_image
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture.jpg"

@@ -24,7 +24,7 @@ from causalclip.evidence.examination import read_claims
 from causalclip.evidence.precision import wilson
 from causalclip.evidence.region_finder import FOLDER, shipped_finder
 from causalclip.evidence.regions import upright_table, why_unknown
-from causalclip.pictures.loading import ImageError, load_image
+from causalclip.images.loading import ImageError, load_image
 from causalclip.provenance.reading import with_history
 
 EDITED = "pasted back", "made anew", "edited, not known how"

@@ -26,8 +26,8 @@ from causalclip.dataset.table import PICTURES, Picture, read_table
 from causalclip.evidence.region_finder import Box, read_box
 from causalclip.evidence.regions import upright_table
 from causalclip.evidence.traces import read_traces
-from causalclip.pictures.loading import ImageError, load_image, read_file
-from causalclip.provenance.jpegtables import read_tables
+from causalclip.images.loading import ImageError, load_image, read_file
+from causalclip.provenance.jpeg import read_tables
 from causalclip.training.augmentation import RETOUCHES, on_white
 
 MADE = 480

@@ -16,8 +16,8 @@ from benchmarks.common import Options, test_records
 from causalclip.calibration import sigmoid
 from causalclip.detector import Detector
 from causalclip.evidence.stability import SQUARES, WINDOWS, Stability, check_stability
-from causalclip.pictures.delivery import DELIVERIES
-from causalclip.pictures.loading import load_image
+from causalclip.images.augmentation import DELIVERIES
+from causalclip.images.loading import load_image
 from causalclip.training.data import Record
 
 COUNT, COMPARED = 150, 20  # pictures of each label, and how many of them are judged by all views, too

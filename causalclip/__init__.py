@@ -12,7 +12,7 @@ import lazy_loader
 if TYPE_CHECKING:
     from causalclip.detector import Detector
     from causalclip.evidence.examination import examine_file
-    from causalclip.pictures.loading import load_image
+    from causalclip.images.loading import load_image
 
 __all__ = ["Detector", "examine_file", "load_image"]
 # Before PyTorch is there: its idle threads wait by spinning, and on a busy machine that takes several times the work.
@@ -23,6 +23,6 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     submod_attrs={
         "detector": ["Detector"],
         "evidence.examination": ["examine_file"],
-        "pictures.loading": ["load_image"],
+        "images.loading": ["load_image"],
     },
 )

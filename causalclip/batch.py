@@ -26,11 +26,11 @@ from causalclip.evidence.headline import conclude_all
 from causalclip.evidence.regions import REGION_ANSWERS
 from causalclip.evidence.regions import WHY_UNKNOWN as UNKNOWN
 from causalclip.evidence.words import NO_ANSWER
+from causalclip.images.archives import MAX_PICTURES, ArchiveError, Member, count_zip, is_zip, read_zip
+from causalclip.images.formats import ImageError
+from causalclip.images.loading import LoadedImage, load_image, read_file
+from causalclip.images.text import clean
 from causalclip.languages import N_, _, ended, in_turn, number
-from causalclip.pictures.archives import MAX_PICTURES, ArchiveError, Member, count_zip, is_zip, read_zip
-from causalclip.pictures.formats import ImageError
-from causalclip.pictures.loading import LoadedImage, load_image, read_file
-from causalclip.pictures.plaintext import clean
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection, Detector

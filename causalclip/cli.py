@@ -28,11 +28,11 @@ from causalclip.cli_helpers import (
 )
 from causalclip.clip.paths import WeightsMissing, detector_folder
 from causalclip.evidence.words import NO_ANSWER, WHAT_TO_DO, WHY_NO_ANSWER, score_texts
+from causalclip.images.formats import ACCEPTED, ImageError, sniff
+from causalclip.images.loading import read_box
+from causalclip.images.text import spelt
 from causalclip.languages import N_, _, ended, speaking
 from causalclip.languages.locale import ENGLISH
-from causalclip.pictures.crop import read_box
-from causalclip.pictures.formats import ACCEPTED, ImageError, sniff
-from causalclip.pictures.plaintext import spelt
 from causalclip.profile import BadProfile
 
 if TYPE_CHECKING:  # seconds of imports, which a wrong name or path need not wait for
@@ -222,8 +222,7 @@ def _judge(
     load: Callable[[], Detector], path: Path, *, stability: bool, crop: tuple[float, float, float, float] | None
 ) -> Examination | str:
     """A picture's examination, or that of a part of it, or the sentence that says why there is none."""
-    from causalclip.pictures.crop import cut, in_loaded
-    from causalclip.pictures.loading import load_image, read_file
+    from causalclip.images.loading import cut, in_loaded, load_image, read_file
 
     try:
         data = read_file(path)

@@ -22,9 +22,8 @@ from causalclip.clip.paths import detector_folder
 from causalclip.clip.runtime import Runtime
 from causalclip.clip.tower import Tower, Trace
 from causalclip.clip.views import MAX_SQUARES, Kind, View, plan_views, render
-from causalclip.image_type import ImageType, ImageTypeClassifier
+from causalclip.image_type import ImageType, ImageTypeClassifier, is_blank
 from causalclip.method import CausalHead
-from causalclip.pictures.content import is_blank
 from causalclip.profile import Profile, Standing
 
 DEFAULT = "detector"
@@ -255,7 +254,7 @@ class Detector:
 
     @torch.inference_mode()
     def predict(self, pixels: np.ndarray) -> Detection:
-        """Judges one picture: uint8 RGB [H, W, 3] (see causalclip.pictures.loading.load_image)."""
+        """Judges one picture: uint8 RGB [H, W, 3] (see causalclip.images.loading.load_image)."""
         started = time.perf_counter()
         parts, quality = self.config.parts, compression(pixels)
         views, judged, embedding, seen = self._explained(pixels)

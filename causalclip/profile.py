@@ -19,8 +19,8 @@ from math import ceil, inf, isfinite, log, nextafter
 from pathlib import Path
 from typing import Any
 
+from causalclip.images.text import clean
 from causalclip.languages import N_, _, figure, ngettext, number
-from causalclip.pictures.plaintext import clean
 
 SCHEMA = 1
 COMMAND = "python -m causalclip calibrate"

@@ -13,8 +13,8 @@ import typer
 
 from causalclip.cli_helpers import REFUSED, STOPPED, TABLE
 from causalclip.clip.paths import WeightsMissing
-from causalclip.pictures.formats import MAX_BYTES, MIN_SIDE, NAMES
-from causalclip.pictures.loading import ImageError, load_image
+from causalclip.images.formats import MAX_BYTES, MIN_SIDE, NAMES
+from causalclip.images.loading import ImageError, load_image
 from purifier.models import MODELS, Models
 from purifier.names import ATTACKS, EMBEDDED, MAX_PIXELS, OBJECTIVES, check_name, check_png
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from causalclip.images.formats import ImageTooLarge
 from causalclip.languages import N_, _, figure
-from causalclip.pictures.formats import ImageTooLarge
 
 ATTACKS = {  # name -> its class
     "fgsm": "purifier.attacks.algorithms:FGSM",

@@ -22,7 +22,7 @@ from causalclip.clip.int8_towers import LINEAR, OUTLIERS
 from causalclip.clip.paths import ASSETS
 from causalclip.clip.tower import Tower
 from causalclip.clip.views import plan_views, render
-from causalclip.pictures.loading import load_image
+from causalclip.images.loading import load_image
 
 TABLE = Path(__file__).resolve().parent.parent / "data" / "pictures.csv.gz"
 COUNT = 16  # a layer: with none, log-odds move six times as far

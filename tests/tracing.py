@@ -67,7 +67,7 @@ def detect(picture: Path) -> None:
 def purify(picture: Path) -> None:
     """An attack, the purification, and answers to a question before and after."""
     counting.set()
-    from causalclip.pictures.loading import load_image
+    from causalclip.images.loading import load_image
     from purifier.attacks import Attack
     from purifier.demo import DemoRequest, run_demo
     from purifier.models import Models

@@ -29,8 +29,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
+from causalclip.images.formats import MAX_BYTES
 from causalclip.languages import _
-from causalclip.pictures.formats import MAX_BYTES
 from ui.server.middleware import AGENTS, CLOSED, FILE, MCP, Refused, client_of, header, place, read_body
 from ui.server.queue import Client, asking
 from ui.server.schema import upload_in

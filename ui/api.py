@@ -19,10 +19,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from causalclip.images.formats import MAX_BYTES, SMALLER, ImageError, ImageTooLarge, UnsupportedImage
+from causalclip.images.text import clean
 from causalclip.languages import _
 from causalclip.paths import shipped_folder
-from causalclip.pictures.formats import MAX_BYTES, SMALLER, ImageError, ImageTooLarge, UnsupportedImage
-from causalclip.pictures.plaintext import clean
 from ui.detector import queue_detector
 from ui.fields import explain
 from ui.pairing import DIGITS, PAIRINGS, Pairings, last_hop

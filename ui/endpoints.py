@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from causalclip.evidence.examination import Examination, examine, read_claims
+from causalclip.images.loading import read_file
 from causalclip.languages import _
-from causalclip.pictures.loading import read_file
 from ui.detector import queue_detector
 from ui.fields import UNREADABLE, explain, new_folder, upload_path
 from ui.server.queue import FILES, PICTURES, Priority

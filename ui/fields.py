@@ -2,7 +2,7 @@
 
 Listeners on `picture_input` need `preprocess=False`, and get a payload for `upload_path`. Gradio's own preprocessing
 opens the upload with Pillow, which refuses HEIC and whose errors hold the file's name; only
-causalclip.pictures.loading may.
+causalclip.images.loading may.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any, TypeVar
 import gradio as gr
 from PIL import Image
 
+from causalclip.images.formats import TOO_LARGE, ImageError, ImageTooLarge, sniff
+from causalclip.images.loading import LoadedImage
 from causalclip.languages import N_, _, number
 from causalclip.maps.overlay import shrink
-from causalclip.pictures.formats import TOO_LARGE, ImageError, ImageTooLarge, sniff
-from causalclip.pictures.loading import LoadedImage
 from causalclip.profile import BadProfile
 from ui.server.schema import NOT_UPLOADED
 from ui.server.storage import is_upload, new_folder

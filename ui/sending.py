@@ -4,8 +4,8 @@ there.
 
 from __future__ import annotations
 
+from causalclip.images.formats import MAX_BYTES, SMALLER, TOO_LARGE, too_many_bytes
 from causalclip.languages import N_, _
-from causalclip.pictures.formats import MAX_BYTES, SMALLER, TOO_LARGE, too_many_bytes
 from causalclip.report.card import coming, failure, on_its_way
 
 LEFT_OUT = N_("Left out, with more than {mb} MB: {names}.")

@@ -14,8 +14,8 @@ from gradio.routes import App, ORJSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from causalclip.images.formats import MAX_BYTES
 from causalclip.paths import shipped_folder
-from causalclip.pictures.formats import MAX_BYTES
 from ui.agents import Agents
 from ui.detector import forget_profile
 from ui.languages import Languages

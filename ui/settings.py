@@ -11,9 +11,9 @@ from typing import Any
 
 import gradio as gr
 
+from causalclip.images.formats import MAX_BYTES, names
 from causalclip.languages import N_, _
 from causalclip.paths import shipped_folder
-from causalclip.pictures.formats import MAX_BYTES, names
 from ui.fields import picture_input
 
 KEPT = 3000  # seconds that a session's drawing is kept at most

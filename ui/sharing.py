@@ -17,9 +17,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from causalclip.images.formats import ImageError, sniff, too_many_bytes
 from causalclip.languages import N_, _, current, is_rtl
 from causalclip.paths import shipped_folder
-from causalclip.pictures.formats import ImageError, sniff, too_many_bytes
 from ui.api import FIELD, read_form
 from ui.server.middleware import FULL, SHARE, Refused, client_of
 

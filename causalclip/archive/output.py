@@ -23,7 +23,7 @@ from causalclip.evidence.headline import conclude_all
 from causalclip.evidence.regions import NOT_LOOKED_FOR
 from causalclip.evidence.stability import not_checked
 from causalclip.evidence.words import NO_ANSWER
-from causalclip.pictures.loading import LoadedImage
+from causalclip.images.loading import LoadedImage
 from causalclip.provenance.reading import Provenance
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ from causalclip.archive import ArchiveError
 from causalclip.archive.output import Row, failed_row, judged_row
 from causalclip.archive.sources import read_bytes
 from causalclip.evidence.examination import look_closer, read_claims
-from causalclip.pictures.formats import MAX_BYTES
-from causalclip.pictures.loading import ImageError, load_image
+from causalclip.images.formats import MAX_BYTES
+from causalclip.images.loading import ImageError, load_image
 from causalclip.profile import Profile
 
 OURS = "Something went wrong here, and that is not the file's fault."

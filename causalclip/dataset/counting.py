@@ -18,7 +18,7 @@ from tqdm import tqdm
 from causalclip.dataset.rules import USED
 from causalclip.dataset.selection import has_clear_licence
 from causalclip.dataset.table import FORMATS, REAL_BY, SPLITS, Picture, Site, place
-from causalclip.provenance.jpegtables import read_tables
+from causalclip.provenance.jpeg import read_tables
 
 START, END = "<!-- counted: written by `python -m causalclip data card` -->", "<!-- end of the counted part -->"
 SIDE = 64  # pixels of a thumbnail, squashed to a square

@@ -18,8 +18,8 @@ from PIL import Image, ImageDraw, ImageOps
 from causalclip.dataset.repositories import Entry, Repository
 from causalclip.dataset.rules import NEAR, as_bits, describe, is_reserved, settle, split_new
 from causalclip.dataset.table import COLUMNS, BadTable, Picture, Site, as_csv, as_picture, is_safe, place
-from causalclip.pictures.formats import ENDINGS, MAX_BYTES, ImageError, sniff
-from causalclip.pictures.loading import load_image
+from causalclip.images.formats import ENDINGS, MAX_BYTES, ImageError, sniff
+from causalclip.images.loading import load_image
 from causalclip.provenance.reading import read_provenance
 
 SMALLEST = 300  # pixels of the shorter side

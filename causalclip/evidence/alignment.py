@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from causalclip.evidence.keypoints import Placement
-from causalclip.pictures.inside import Box, find_pictures
+from causalclip.images.inside import Box, find_pictures
 
 WORK = 800  # px on the long side of what is compared
 INSIDE = 2  # pictures inside one that are tried, the largest first

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from PIL import Image
 
+from causalclip.images.inside import Box, find_pictures
 from causalclip.languages import N_, _, ngettext, number
-from causalclip.pictures.inside import Box, find_pictures
 
 if TYPE_CHECKING:
     from causalclip.provenance.reading import Provenance

@@ -118,7 +118,7 @@ class Comparison:
 
 
 def compare(a: np.ndarray, b: np.ndarray) -> Comparison:
-    """Compares two pictures: uint8 RGB [H, W, 3] each, upright (causalclip.pictures.loading.load_image).
+    """Compares two pictures: uint8 RGB [H, W, 3] each, upright (causalclip.images.loading.load_image).
 
     Crops, sizes, mirroring, mild differences of tone and sharpness, and compression are compensated, and are not told
     as changes. Where one of them is a screenshot or a page, the picture inside it is compared. The order does not

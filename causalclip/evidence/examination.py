@@ -20,19 +20,19 @@ from causalclip.evidence.precision import EmpiricalPrecision, empirical_precisio
 from causalclip.evidence.regions import NOT_LOOKED_FOR, REGION_DIFFERS, RegionFinding, find_region
 from causalclip.evidence.stability import Stability, check_stability, not_checked
 from causalclip.evidence.words import MEANING, NO_ANSWER, UNSTABLE, WHY_NO_ANSWER, score_text
+from causalclip.images.formats import MAX_BYTES, sniff, too_many_bytes
+from causalclip.images.loading import LoadedImage, load_image, read_file
+from causalclip.images.text import clean
 from causalclip.languages import N_, _, current, day, ended
 from causalclip.maps.overlay import shrink
 from causalclip.maps.reliability import unknowable, unknown_share
 from causalclip.maps.words import control, tied_to_no_place
-from causalclip.pictures.formats import MAX_BYTES, sniff, too_many_bytes
-from causalclip.pictures.loading import LoadedImage, load_image, read_file
-from causalclip.pictures.plaintext import clean
 from causalclip.provenance.reading import OF_WHOLE, Provenance, read_provenance, with_history
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band
     from causalclip.detector import Detection, Detector
-    from causalclip.pictures.formats import Format
+    from causalclip.images.formats import Format
 
 FILE = "name", "sha256", "perceptual_hash", "format", "width", "height", "file_size"
 SCHEMA = 3  # of as_dict: raised when a field changes its meaning or goes; docs/using.md lists them

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from causalclip.evidence.cautions import Caution
     from causalclip.evidence.stability import Stability
     from causalclip.image_type import ImageType
+    from causalclip.provenance.claims import SourceType
     from causalclip.provenance.credentials import Credentials
     from causalclip.provenance.reading import Provenance
-    from causalclip.provenance.sourcetypes import SourceType
 
 Source = Literal["signature", "file", "pixels"]
 Said = Literal["generated", "part generated", "captured", ""]

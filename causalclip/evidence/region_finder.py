@@ -16,8 +16,8 @@ import numpy as np
 from scipy.ndimage import label, uniform_filter
 
 from causalclip.evidence.traces import Traces, cell_of, read_traces
+from causalclip.images.inside import Box
 from causalclip.paths import shipped_folder
-from causalclip.pictures.inside import Box
 
 FOLDER = shipped_folder("assets") / "models" / "parts"
 MAX_PIXELS = 12_000_000  # that are read: of larger pictures the middle

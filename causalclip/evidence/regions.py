@@ -22,8 +22,8 @@ from causalclip.paths import shipped_folder
 if TYPE_CHECKING:  # what looks for parts brings OpenCV and SciPy, which the page need not wait for
     from causalclip.detector import Detection
     from causalclip.evidence.region_finder import Region
-    from causalclip.pictures.loading import LoadedImage
-    from causalclip.provenance.jpegtables import JpegTables
+    from causalclip.images.loading import LoadedImage
+    from causalclip.provenance.jpeg import JpegTables
     from causalclip.provenance.reading import Provenance
 
 BENCHMARK = shipped_folder("benchmarks") / "parts.json"

@@ -185,7 +185,7 @@ def checks(
 
     together: how many pictures are judged in a step; all of them by default.
     """
-    from causalclip.pictures.delivery import DELIVERIES
+    from causalclip.images.augmentation import DELIVERIES
 
     started, calibration = time.perf_counter(), detector.config.calibration
     base = detector.judge(pixels) if detection is None else detection

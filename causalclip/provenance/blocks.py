@@ -1,34 +1,41 @@
 """The metadata blocks of a picture's file, found by walking its container: what merely lies in the file is not read.
 
 Bytes that were appended to a picture, or put where no decoder looks, are no part of it and make no claim about it.
-Libraries unpack the blocks, but JPEG, PNG and WebP files are walked here: Pillow joins the EXIF segments of a JPEG in
-quadratic time, gives a whole PNG up for one bad text, and reserves the canvas of a WebP on opening it.
+Libraries unpack the blocks, but the containers of JPEG, PNG and WebP are walked here: Pillow keeps one comment of a
+JPEG, gives a whole PNG up for one bad text, and reserves the canvas of a WebP on opening it. For a sandbox.
 """
 
 import io
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
+import pillow_heif
+from PIL import Image
+from PIL.AvifImagePlugin import AvifImageFile
 from PIL.PngImagePlugin import PngStream, iTXt
 
+from causalclip.images.containers import jpeg_segments, png_chunks
+from causalclip.images.formats import Format, ImageError, damaged
+from causalclip.images.text import decode
 from causalclip.languages import N_, _
-from causalclip.pictures.formats import Format, ImageError
-from causalclip.pictures.headers import jpeg_segments, png_chunks
-from causalclip.pictures.plaintext import decode
-from causalclip.provenance.budget import MAX_ITEM, MAX_TOTAL, TOO_MUCH, Budget
-from causalclip.provenance.isomedia import read_items
-from causalclip.provenance.jpegtables import open_head
-from causalclip.provenance.tifftags import Tags
+from causalclip.provenance.jpeg import open_head
 
+MAX_ITEM = 256 * 2**10  # bytes; XMP has a few thousand, ComfyUI's workflows some 100,000
+MAX_TOTAL = 2**20
 MAX_TEXTS = 64
+TOO_MUCH = N_("The file holds more metadata than is read here; only a part of it was read.")
 DAMAGED = N_("The file's structure is damaged, so what it says about itself was not read.")
 COSTLY = N_("The file's metadata is damaged, or more than any real picture needs; at most a part of it was read.")
+EXIF_IFD, GPS_IFD = 0x8769, 0x8825
 
 _XMP_MARK = b"http://ns.adobe.com/xap/1.0/\0"
-_SOS, _APP1, _APP13, _COM = 0xDA, 0xE1, 0xED, 0xFE
+_SOS, _APP1, _COM = 0xDA, 0xE1, 0xFE
 _XMP_KEY = "XML:com.adobe.xmp"  # of a PNG text
+_ITEMS = (b"Exif", b"rdf+xml")  # kinds of an item of HEIC and AVIF
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +51,37 @@ class Text:
 class Blocks:
     """What a container holds beside the picture. xmp: XML. iptc: IIM datasets."""
 
-    exif: Tags = field(default_factory=Tags)
+    exif: Image.Exif = field(default_factory=Image.Exif)
     xmp: bytes = b""
     iptc: bytes = b""
     texts: tuple[Text, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def tag(self, tag: int, *, inside: int | None = None) -> Any:
+        """The value of a tag of EXIF's first directory, or of the one `inside` it (EXIF_IFD, GPS_IFD): text (as
+        Latin-1), bytes, a number, or a tuple of numbers; None for what is not there or cannot be read."""
+        with suppress(Exception):  # as decoders do, Pillow raises anything on bad input
+            return (self.exif if inside is None else self.exif.get_ifd(inside)).get(tag)
+        return None
+
+
+@dataclass(slots=True)
+class Budget:
+    """The bytes that may still be read of one file. exceeded: whether anything was left out, or cut."""
+
+    left: int = MAX_TOTAL
+    exceeded: bool = False
+
+    def whole(self, item: bytes) -> bytes:
+        """The item, for which a part of it would be of no use; empty if there is too much of it."""
+        return item if self.cut(item) == item else b""
+
+    def cut(self, item: bytes) -> bytes:
+        """The item, or its beginning."""
+        allowed = min(MAX_ITEM, self.left)
+        self.left -= min(len(item), allowed)
+        self.exceeded |= len(item) > allowed
+        return item[:allowed]
 
 
 def read_blocks(data: bytes, name: Format) -> Blocks:
@@ -76,9 +109,9 @@ def _jpeg(data: bytes, budget: Budget) -> Blocks:
             xmp = xmp or budget.whole(body[len(_XMP_MARK) :])
         elif marker == _COM and len(texts) < MAX_TEXTS:
             texts.append(Text("JPEG comment", "comment", decode(budget.cut(body))))
-    head = open_head(data, _APP13)
+    head = open_head(data)
     photoshop = head.info.get("photoshop", {}) if head else {}
-    return Blocks(_exif(exif), xmp, budget.whole(photoshop.get(0x0404, b"")), tuple(texts))
+    return Blocks(_exif(exif, budget), xmp, budget.whole(photoshop.get(0x0404, b"")), tuple(texts))
 
 
 def _png(data: bytes, budget: Budget) -> Blocks:
@@ -97,52 +130,7 @@ def _png(data: bytes, budget: Budget) -> Blocks:
         elif not body.startswith(b"Raw profile type"):
             key, value = _unpack(kind, body, budget)
             texts.append(Text("PNG text", key[:79], decode(budget.cut(value))))
-    return Blocks(_exif(exif), xmp, texts=tuple(texts))
-
-
-def _webp(data: bytes, budget: Budget) -> Blocks:
-    exif = xmp = b""
-    start = 12
-    for _part in range(1000):
-        kind, size = data[start : start + 4], int.from_bytes(data[start + 4 : start + 8], "little")
-        if len(kind) < 4 or start + 8 + size > len(data):
-            break
-        body = data[start + 8 : start + 8 + size] if kind in (b"EXIF", b"XMP ") else b""
-        if kind == b"EXIF":
-            exif = exif or budget.whole(body.removeprefix(b"Exif\0\0"))
-        elif kind == b"XMP ":
-            xmp = xmp or budget.whole(body)
-        start += 8 + size + size % 2
-    return Blocks(_exif(exif), xmp)
-
-
-def _tiff(data: bytes, budget: Budget) -> Blocks:
-    tags = Tags(data, limit=MAX_TOTAL)
-    xmp, iptc = tags.get(700), tags.get(33723)
-    return Blocks(
-        tags,
-        budget.whole(xmp) if isinstance(xmp, bytes) else b"",
-        budget.whole(iptc) if isinstance(iptc, bytes) else b"",
-    )
-
-
-def _iso(name: Format, data: bytes, budget: Budget) -> Blocks:
-    exif, xmp = read_items(data, name)
-    return Blocks(_exif(budget.whole(exif)), budget.whole(xmp))
-
-
-_READERS: dict[Format, Callable[[bytes, Budget], Blocks]] = {
-    "JPEG": _jpeg,
-    "PNG": _png,
-    "WebP": _webp,
-    "TIFF": _tiff,
-    "HEIC": partial(_iso, "HEIC"),
-    "AVIF": partial(_iso, "AVIF"),
-}
-
-
-def _exif(block: bytes) -> Tags:
-    return Tags(block, limit=MAX_ITEM)
+    return Blocks(_exif(exif, budget), xmp, texts=tuple(texts))
 
 
 def _checked(chunk: bytes) -> bool:
@@ -164,3 +152,81 @@ def _unpack(kind: bytes, body: bytes, budget: Budget) -> tuple[str, bytes]:
         return key, value.encode("utf-8" if isinstance(value, iTXt) else "latin-1")
     budget.exceeded = True
     return "", b""
+
+
+def _webp(data: bytes, budget: Budget) -> Blocks:
+    exif = xmp = b""
+    start = 12
+    for _part in range(1000):
+        kind, size = data[start : start + 4], int.from_bytes(data[start + 4 : start + 8], "little")
+        if len(kind) < 4 or start + 8 + size > len(data):
+            break
+        body = data[start + 8 : start + 8 + size] if kind in (b"EXIF", b"XMP ") else b""
+        if kind == b"EXIF":
+            exif = exif or budget.whole(body.removeprefix(b"Exif\0\0"))
+        elif kind == b"XMP ":
+            xmp = xmp or budget.whole(body)
+        start += 8 + size + size % 2
+    return Blocks(_exif(exif, budget), xmp)
+
+
+def _tiff(data: bytes, budget: Budget) -> Blocks:
+    blocks = Blocks(_exif(data, budget, most=MAX_TOTAL))
+    xmp, iptc = (value if isinstance(value := blocks.tag(tag), bytes) else b"" for tag in (700, 33723))
+    return replace(blocks, xmp=budget.whole(xmp), iptc=budget.whole(iptc))
+
+
+def _iso(name: Format, data: bytes, budget: Budget) -> Blocks:
+    """Of a HEIC or AVIF file. Its native readers join whatever it tells them to join, however often."""
+    if not any(mark in data for mark in _ITEMS):
+        return Blocks()
+    try:
+        if name == "AVIF":
+            info = AvifImageFile(io.BytesIO(data)).info
+        else:
+            pillow_heif.options.THUMBNAILS = pillow_heif.options.DEPTH_IMAGES = pillow_heif.options.AUX_IMAGES = False
+            info = pillow_heif.open_heif(data).info
+    except Exception as error:  # the readers raise anything on bad input; all mean the same
+        if "memory" in f"{error!r}".lower():  # libheif says it in words
+            raise MemoryError from error
+        raise damaged(name) from error
+    exif = (info.get("exif") or b"").removeprefix(b"Exif\0\0")
+    return Blocks(_exif(budget.whole(exif), budget), budget.whole(info.get("xmp") or b""))
+
+
+_READERS: dict[Format, Callable[[bytes, Budget], Blocks]] = {
+    "JPEG": _jpeg,
+    "PNG": _png,
+    "WebP": _webp,
+    "TIFF": _tiff,
+    "HEIC": partial(_iso, "HEIC"),
+    "AVIF": partial(_iso, "AVIF"),
+}
+
+
+def _exif(block: bytes, budget: Budget, *, most: int = MAX_ITEM) -> Image.Exif:
+    """The tags of a TIFF structure, which is also what EXIF is, from the byte order mark on; damage ends a directory.
+
+    Pillow reads every tag, and a hostile file points thousands of tags at the same bytes.
+    """
+    exif, stream = Image.Exif(), _Stream(block, most)
+    with suppress(Exception):  # as decoders do, Pillow raises anything on bad input
+        exif.load_from_fp(stream)
+    for directory in (EXIF_IFD, GPS_IFD):
+        with suppress(Exception):
+            exif.get_ifd(directory)
+    budget.exceeded |= stream.left < 0
+    return exif
+
+
+class _Stream(io.BytesIO):
+    """Ends after so many bytes were read, whichever."""
+
+    def __init__(self, data: bytes, left: int) -> None:
+        super().__init__(data)
+        self.left = left
+
+    def read(self, size: int | None = -1) -> bytes:
+        part = b"" if self.left < 0 else super().read(size)
+        self.left -= len(part)
+        return part if self.left >= 0 else b""

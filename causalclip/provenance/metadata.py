@@ -10,12 +10,10 @@ from xml.parsers.expat import ExpatError, ParserCreate
 from PIL.IptcImagePlugin import getiptcinfo
 from PIL.JpegImagePlugin import JpegImageFile
 
+from causalclip.images.text import clean, decode
 from causalclip.languages import N_, _
-from causalclip.pictures.plaintext import clean, decode
-from causalclip.provenance.blocks import Blocks, Text
-from causalclip.provenance.budget import TOO_MUCH
-from causalclip.provenance.sourcetypes import SourceType, source_type
-from causalclip.provenance.tifftags import EXIF_IFD, GPS_IFD, Tags
+from causalclip.provenance.blocks import EXIF_IFD, GPS_IFD, Blocks, Text
+from causalclip.provenance.claims import SourceType, source_type
 
 MAX_FIELDS = 60
 MAX_NODES = 20_000  # elements and attributes of an XMP packet
@@ -84,10 +82,8 @@ class Metadata:
 
 def read_metadata(blocks: Blocks) -> Metadata:
     """Never raises: what cannot be read is left out, and said."""
-    said, notes = [*_exif(blocks.exif), *_iptc(blocks.iptc)], list(blocks.notes)
-    place, xmp = _place(blocks.exif), _xmp(blocks.xmp)
-    if blocks.exif.cut:
-        notes.append(_(TOO_MUCH))
+    said, notes = [*_exif(blocks), *_iptc(blocks.iptc)], list(blocks.notes)
+    place, xmp = _place(blocks), _xmp(blocks.xmp)
     if xmp is None:
         notes.append(_("The file's XMP block is damaged and was not read."))
     said += [Text("XMP", _XMP[name], value) for name, value in xmp or () if name in _XMP]
@@ -106,10 +102,10 @@ def read_metadata(blocks: Blocks) -> Metadata:
 # EXIF (CIPA DC-008) -------------------------------------------------------------------------------
 
 
-def _exif(tags: Tags) -> Iterator[Text]:
+def _exif(blocks: Blocks) -> Iterator[Text]:
     for inside, wanted in ((None, _EXIF), (EXIF_IFD, _EXIF_MORE)):
         for tag, name in wanted.items():
-            value = tags.get(tag, inside=inside)
+            value = blocks.tag(tag, inside=inside)
             if isinstance(value, str | bytes):
                 yield Text("EXIF", name, _text(value.encode("latin-1") if isinstance(value, str) else value))
 
@@ -126,9 +122,9 @@ def _text(value: bytes) -> str:
     return body.removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff").decode(order, "replace")
 
 
-def _place(tags: Tags) -> tuple[float, float] | None:
+def _place(blocks: Blocks) -> tuple[float, float] | None:
     """Latitude and longitude in degrees, north and east above 0."""
-    north, latitude, east, longitude = (tags.get(tag, inside=GPS_IFD) for tag in (1, 2, 3, 4))
+    north, latitude, east, longitude = (blocks.tag(tag, inside=GPS_IFD) for tag in (1, 2, 3, 4))
     place = _degrees(north, latitude, "S"), _degrees(east, longitude, "W")
     return place if abs(place[0]) <= 90 and abs(place[1]) <= 180 else None
 

@@ -13,16 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from causalclip.images import sandbox
+from causalclip.images.formats import Format
 from causalclip.languages import N_, _
-from causalclip.pictures import sandbox
-from causalclip.pictures.formats import Format
 from causalclip.provenance.blocks import read_blocks
+from causalclip.provenance.claims import Mark, SourceType, find_marks
 from causalclip.provenance.credentials import Credentials, read_credentials, unreadable
-from causalclip.provenance.generators import Mark, find_marks
-from causalclip.provenance.jpegtables import JpegTables, read_tables
+from causalclip.provenance.jpeg import JpegTables, find_history, read_tables
 from causalclip.provenance.metadata import Field, read_metadata
-from causalclip.provenance.recompression import find_history
-from causalclip.provenance.sourcetypes import SourceType
 
 CAVEAT = N_(
     "These are claims that are stored in the file. Anybody can remove them, and anybody can write or copy most. "

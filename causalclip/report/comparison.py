@@ -13,15 +13,15 @@ import typer
 from PIL import Image
 
 from causalclip.cli_helpers import DONE, REFUSED, STOPPED, Lang, check_language
+from causalclip.images.formats import ACCEPTED, ImageError
+from causalclip.images.text import spelt
 from causalclip.languages import N_, _, current, moment, speaking
 from causalclip.languages.locale import ENGLISH
-from causalclip.pictures.formats import ACCEPTED, ImageError
-from causalclip.pictures.plaintext import spelt
 from causalclip.report.drawing import draw_boxes
 
 if TYPE_CHECKING:
     from causalclip.evidence.comparison import Comparison
-    from causalclip.pictures.loading import LoadedImage
+    from causalclip.images.loading import LoadedImage
 
 LIMITS = (
     N_(
@@ -122,7 +122,7 @@ def compare(
 def _compare(a: Path, b: Path, *, as_json: bool, out_dir: Path | None) -> None:
     from causalclip.evidence.comparison import compare as run  # OpenCV need not come for --help
     from causalclip.evidence.comparison import headline, row
-    from causalclip.pictures.loading import load_image
+    from causalclip.images.loading import load_image
 
     loaded = []
     for path in (a, b):

@@ -22,10 +22,10 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
+from causalclip.images.text import clean
 from causalclip.languages import N_, _, moment
 from causalclip.maps.reliability import unknowable
 from causalclip.maps.words import face, hatched
-from causalclip.pictures.plaintext import clean
 from causalclip.report.drawing import data_url, draw_region, draw_thumbnail
 from causalclip.report.templates import render_page
 

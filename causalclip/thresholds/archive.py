@@ -16,9 +16,9 @@ import numpy as np
 
 from causalclip.evidence.examination import look_closer, perceptual_hash, read_claims
 from causalclip.evidence.words import NO_ANSWER
-from causalclip.pictures.archives import Member
-from causalclip.pictures.formats import ImageError
-from causalclip.pictures.loading import LoadedImage, load_image, read_file
+from causalclip.images.archives import Member
+from causalclip.images.formats import ImageError
+from causalclip.images.loading import LoadedImage, load_image, read_file
 from causalclip.profile import Profile, too_few
 
 if TYPE_CHECKING:

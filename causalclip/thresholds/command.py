@@ -11,10 +11,10 @@ from tqdm import tqdm
 
 from causalclip.cli_helpers import DONE, REFUSED, Lang, check_language, load_detector, told, walk
 from causalclip.clip.paths import WeightsMissing, detector_folder
+from causalclip.images.formats import ACCEPTED
+from causalclip.images.text import spelt
 from causalclip.languages import N_, _, number, speaking
 from causalclip.languages.locale import ENGLISH
-from causalclip.pictures.formats import ACCEPTED
-from causalclip.pictures.plaintext import spelt
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector

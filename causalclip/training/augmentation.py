@@ -15,7 +15,7 @@ from torch import Tensor
 
 from causalclip.calibration import compression
 from causalclip.clip.views import plan_views, render
-from causalclip.pictures.delivery import KERNELS, encode, random_delivery
+from causalclip.images.augmentation import KERNELS, encode, random_delivery
 from causalclip.training.data import Record
 
 register_heif_opener()  # phones write HEIC

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from causalclip.pictures.loading import ImageError, load_image
+from causalclip.images.loading import ImageError, load_image
 
 LIKE = "alike", "sites", "edits2"  # sets of training pictures of like content, whose held-out groups are owners
 NEEDED = ("path", "label", "source", "split")

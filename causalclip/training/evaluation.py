@@ -14,7 +14,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from tqdm import tqdm
 
 from causalclip.detector import Detector
-from causalclip.pictures.loading import load_image
+from causalclip.images.loading import load_image
 from causalclip.training.data import Record, detection_fault, need_both, read_manifest, readable, say
 
 Report = dict[str, float]

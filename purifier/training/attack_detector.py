@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from causalclip.pictures.delivery import KERNELS, encode, random_delivery, rescale
+from causalclip.images.augmentation import KERNELS, encode, random_delivery, rescale
 from purifier.denoiser.attack_detector import AttackDetector
 from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.pixels import to_tensor

@@ -10,10 +10,10 @@ import pytest
 
 from causalclip.batch import CHECKING, COLUMNS, Row, as_csv, collect, count, examine_all, report_stem, zip_reports
 from causalclip.evidence.headline import ANSWERS
+from causalclip.images import archives, formats
+from causalclip.images.archives import ArchiveError, read_zip
+from causalclip.images.formats import ImageError
 from causalclip.languages import _, speaking
-from causalclip.pictures import archives, formats
-from causalclip.pictures.archives import ArchiveError, read_zip
-from causalclip.pictures.formats import ImageError
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 

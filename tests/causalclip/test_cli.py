@@ -18,8 +18,8 @@ from causalclip.cli_helpers import MEANINGS
 from causalclip.detector import Detector
 from causalclip.evidence.headline import ANSWERS
 from causalclip.evidence.regions import UNKNOWN, WHY_UNKNOWN
+from causalclip.images import formats
 from causalclip.languages import _, speaking
-from causalclip.pictures import formats
 from tests.conftest import ROOT
 from tests.makers.detectors import saved_detector
 from tests.makers.pictures import encode, photo

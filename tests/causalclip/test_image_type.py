@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+import skimage.data
 import torch
+from PIL import Image
 
 from causalclip.detector import Detector
-from causalclip.image_type import ImageTypeClassifier
+from causalclip.image_type import ImageTypeClassifier, is_blank
+from causalclip.images.augmentation import DELIVERIES
 from causalclip.training.data import Record
 from causalclip.training.image_types import fit_image_types
 from tests.makers.detectors import saved_detector, tiny_detector
@@ -77,3 +80,26 @@ def test_the_classifier_travels_with_the_detector(tmp_path) -> None:
     saved.image_types = refusing(0.5).image_types
     saved.save_pretrained(tmp_path / "model")
     assert Detector.from_pretrained(tmp_path / "model").judge(photo(96, 64)).kind == "page"
+
+
+# Blank pictures
+NOISE = np.random.default_rng(0).integers(0, 256, (512, 384, 3), dtype=np.uint8)
+COLOUR = np.full((300, 200, 3), (90, 20, 160), np.uint8)
+
+
+@pytest.mark.parametrize("pixels", [NOISE, COLOUR, np.tile(NOISE, (4, 4, 1))], ids=["noise", "colour", "large noise"])
+@pytest.mark.parametrize("delivery", ["", "JPEG 70"])
+def test_one_colour_and_noise_are_blank_after_jpeg_too(pixels: np.ndarray, delivery: str) -> None:
+    given = np.asarray(DELIVERIES[delivery](Image.fromarray(pixels))) if delivery else pixels
+    assert is_blank(given)
+
+
+@pytest.mark.parametrize("name", ["gravel", "brick", "grass"])
+def test_a_close_up_of_one_material_is_a_picture(name: str) -> None:
+    assert not is_blank(np.repeat(getattr(skimage.data, name)()[..., None], 3, axis=2))
+
+
+@pytest.mark.parametrize("size", [(64, 64), (1200, 100), (640, 480)])
+def test_photographs_are_not(size: tuple[int, int]) -> None:
+    assert not is_blank(photo(*size))
+    assert not is_blank(photo(*size) // 8)  # a dark one

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from causalclip.evidence.examination import read_claims
-from causalclip.pictures.loading import load_image
+from causalclip.images.loading import load_image
 from causalclip.profile import BadProfile, parse_profile, read_profile
 from tests.makers.detectors import tiny_detector, tiny_profile
 from tests.makers.pictures import encode, photo

@@ -12,7 +12,7 @@ from scipy.stats import binom
 from typer.testing import CliRunner, Result
 
 from causalclip.cli import app
-from causalclip.pictures.loading import load_image
+from causalclip.images.loading import load_image
 from causalclip.profile import Profile, needed, rank, read_profile, threshold, too_few
 from causalclip.thresholds.archive import JudgedPicture, UnreadFile, groups, highest_of_each, judge, make_profile
 from causalclip.thresholds.report import Calibration, rate_words

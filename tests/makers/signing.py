@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from causalclip.pictures.headers import png_chunks
+from causalclip.images.containers import png_chunks
 from tests.makers.pictures import chunk
 
 OFFLINE = {"verify": {"remote_manifest_fetch": False, "verify_after_sign": False}}

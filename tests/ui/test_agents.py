@@ -16,7 +16,7 @@ from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamablehttp_client
 
-from causalclip.pictures.formats import MAX_BYTES
+from causalclip.images.formats import MAX_BYTES
 from tests.conftest import Raw
 from tests.makers.pictures import encode, photo
 from ui import agents

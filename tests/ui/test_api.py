@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
+from causalclip.images.formats import MAX_BYTES
 from causalclip.paths import shipped_folder
-from causalclip.pictures.formats import MAX_BYTES
 from tests.makers.pictures import encode, photo
 from ui.api import ROUND_IT, wants_report
 

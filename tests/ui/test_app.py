@@ -24,7 +24,7 @@ from gradio_client.utils import Status
 import app
 from causalclip.clip.runtime import UnknownRuntime
 from causalclip.clip.weights import WeightsMissing
-from causalclip.pictures.loading import BrokenImage
+from causalclip.images.loading import BrokenImage
 from causalclip.report.card import failure
 from tests.conftest import HANGS, WATCH, Raw, Served
 from tests.makers.detectors import tiny_detector

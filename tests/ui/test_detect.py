@@ -20,8 +20,8 @@ from causalclip.detector import Detection, ViewAttribution
 from causalclip.evidence.examination import Examination, WholePicture, examine, read_claims
 from causalclip.evidence.headline import Step
 from causalclip.evidence.regions import REGION_ANSWERS, REGION_DIFFERS
+from causalclip.images.loading import load_image
 from causalclip.maps.overlay import draw_map
-from causalclip.pictures.loading import load_image
 from causalclip.report.document import as_html, as_json, draw_maps, save_reports
 from causalclip.report.templates import render
 from tests.causalclip.evidence.test_examination import marked

@@ -1,11 +1,11 @@
-"""Formats, sizes and limits stand in causalclip.pictures.formats; every door says the same."""
+"""Formats, sizes and limits stand in causalclip.images.formats; every door says the same."""
 
 import re
 from typing import get_args
 
 import pytest
 
-from causalclip.pictures import formats
+from causalclip.images import formats
 from tests.conftest import ROOT
 from ui import settings
 from ui.batch.tab import INTRO

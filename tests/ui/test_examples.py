@@ -13,8 +13,8 @@ from causalclip.clip.weights import ASSETS
 from causalclip.detector import Detector
 from causalclip.evidence.examination import examine
 from causalclip.evidence.headline import conclude_all
+from causalclip.images.loading import load_image
 from causalclip.languages import LANGUAGES, speaking
-from causalclip.pictures.loading import load_image
 from causalclip.provenance.reading import read_provenance
 from scripts import examples as script
 from tests.makers.detectors import tiny_detector

@@ -9,7 +9,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from causalclip.pictures.formats import MAX_BYTES
+from causalclip.images.formats import MAX_BYTES
 from tests.makers.pictures import encode, photo
 from ui.sharing import AN_ADDRESS, FREE, MOST, Shares, webapp_routes
 

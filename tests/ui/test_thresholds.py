@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from causalclip.clip.weights import WeightsMissing
-from causalclip.pictures.loading import load_image
+from causalclip.images.loading import load_image
 from causalclip.profile import BadProfile, parse_profile
 from causalclip.thresholds.archive import JudgedPicture, UnreadFile
 from tests.makers.detectors import tiny_detector

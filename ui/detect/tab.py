@@ -15,11 +15,11 @@ from causalclip.evidence.headline import conclude_all, next_steps
 from causalclip.evidence.regions import RegionFinding, find_region
 from causalclip.evidence.stability import MILD, STRONG, Stability, checks
 from causalclip.evidence.words import NO_ANSWER
+from causalclip.images.loading import ImageError, load_image, read_file
 from causalclip.languages import N_, _, any_of, quoted
 from causalclip.maps.heatmap import Which
 from causalclip.maps.overlay import Drawing, draw_map, prepare
 from causalclip.maps.words import TITLE
-from causalclip.pictures.loading import ImageError, load_image, read_file
 from causalclip.provenance.reading import Provenance
 from causalclip.report import card
 from causalclip.report.document import Label, read_label, save_reports, write_label
@@ -37,7 +37,7 @@ from ui.turns import Part, Turn
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection, Detector
-    from causalclip.pictures.loading import LoadedImage
+    from causalclip.images.loading import LoadedImage
 
 COPIES = len((*MILD, *STRONG))
 WHICH: tuple[Which, Which] = ("causal", "non_causal")

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from causalclip.evidence.examination import Examination
     from causalclip.evidence.headline import Step
     from causalclip.evidence.regions import RegionFinding
+    from causalclip.images.loading import LoadedImage
     from causalclip.maps.overlay import Drawing
-    from causalclip.pictures.loading import LoadedImage
     from causalclip.provenance.reading import Provenance
 
 SPLICES = shipped_folder("benchmarks") / "splices.json"

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from causalclip.evidence.comparison import headline, row
+from causalclip.images.loading import load_image
 from causalclip.languages import N_, _
-from causalclip.pictures.loading import load_image
 from causalclip.report import card
 from ui.fields import UNREADABLE, explain, new_folder, save_png, upload_path
 from ui.server.queue import PICTURES, Priority
@@ -23,7 +23,7 @@ from ui.turns import Part, Turn
 
 if TYPE_CHECKING:
     from causalclip.evidence.comparison import Comparison
-    from causalclip.pictures.loading import LoadedImage
+    from causalclip.images.loading import LoadedImage
 
 ABOUT = N_(
     "You found an earlier copy by a reverse image search? Add both pictures above. They are laid over each other, "

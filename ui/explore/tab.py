@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import numpy as np
 
+from causalclip.images.loading import ImageError, load_image
 from causalclip.languages import N_, _, figure
 from causalclip.maps.explorer import CHANNEL_SCALE, Shown, arrays, shown
 from causalclip.maps.maskgrid import draw_mask, mask_words
 from causalclip.maps.overlay import SCALE, Drawing, draw_map, prepare
 from causalclip.maps.words import face, hatched
-from causalclip.pictures.loading import ImageError, load_image
 from causalclip.report import card
 from ui.explore import words
 from ui.explore.compare import add_compare

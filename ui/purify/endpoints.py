@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from PIL import Image
 
+from causalclip.images.loading import load_image
 from causalclip.languages import _
-from causalclip.pictures.loading import load_image
 from purifier.models import Models
 from ui.fields import UNREADABLE, explain, save_png, upload_path
 from ui.server.queue import ATTACKS, MODEL, PICTURES, Priority

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from causalclip.images.loading import load_image
 from causalclip.languages import N_, _
 from causalclip.paths import shipped_folder
-from causalclip.pictures.loading import load_image
 
 if TYPE_CHECKING:
     from purifier.demo import DemoRequest, DemoRun

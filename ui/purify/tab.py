@@ -13,8 +13,8 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
+from causalclip.images.loading import ImageError, load_image
 from causalclip.languages import N_, _
-from causalclip.pictures.loading import ImageError, load_image
 from causalclip.report.card import queued
 from purifier.models import Models
 from purifier.names import EMBEDDED, OTHER, check_size

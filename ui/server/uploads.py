@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from causalclip.images.formats import MAX_BYTES, too_many_bytes
 from causalclip.languages import N_, _, number
-from causalclip.pictures.formats import MAX_BYTES, too_many_bytes
 from ui.server.middleware import UPLOAD, Refused, client_of
 from ui.server.storage import LOOSE, STORE, Sum, owner_of, uploads
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from causalclip.images.formats import ENDINGS, names, sizes
 from causalclip.languages import N_, _, any_of, number
-from causalclip.pictures.formats import ENDINGS, names, sizes
 from causalclip.profile import BOUNDS, COMMAND, needed
 from causalclip.report.templates import render
 from ui import sending

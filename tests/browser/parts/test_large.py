@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from causalclip.images.formats import MAX_BYTES, TOO_LARGE, too_many_bytes
 from causalclip.languages import _, speaking
-from causalclip.pictures.formats import MAX_BYTES, TOO_LARGE, too_many_bytes
 from tests.browser.conftest import Open, open_tab, until
 
 pytestmark = pytest.mark.full

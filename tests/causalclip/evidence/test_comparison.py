@@ -16,8 +16,8 @@ from causalclip.evidence import keypoints
 from causalclip.evidence.blocks import HIGH, Blocks, find_changes
 from causalclip.evidence.comparison import MOST, compare, headline, judge, scene
 from causalclip.evidence.keypoints import Epipolar, epipolar
-from causalclip.pictures import formats
-from causalclip.pictures.delivery import encode
+from causalclip.images import formats
+from causalclip.images.augmentation import encode
 from causalclip.report.drawing import overlaid
 
 SIDE, TILE, FARTHEST = 512, 32, 60  # px; of the picture, of what lies at one depth, and of its farthest shift

@@ -14,9 +14,8 @@ from causalclip.detector import Detector
 from causalclip.evidence.examination import HALVED, Examination, WholePicture, examine, read_claims
 from causalclip.evidence.words import IMAGE_TYPES, NO_ANSWER, NO_ANSWER_TITLE, WHAT_TO_DO, WHY_NO_ANSWER
 from causalclip.image_type import ImageTypeClassifier
-from causalclip.pictures import formats
-from causalclip.pictures.crop import cut
-from causalclip.pictures.loading import load_image
+from causalclip.images import formats
+from causalclip.images.loading import cut, load_image
 from causalclip.provenance.reading import OF_WHOLE
 from causalclip.report import card
 from causalclip.report.card import provenance_panel

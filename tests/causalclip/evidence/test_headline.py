@@ -6,10 +6,9 @@ import pytest
 
 from causalclip.evidence.cautions import Caution
 from causalclip.evidence.headline import ANSWERS, conclude_all, next_steps
+from causalclip.provenance.claims import Mark, SourceType, source_type
 from causalclip.provenance.credentials import Credentials, State
-from causalclip.provenance.generators import Mark
 from causalclip.provenance.reading import Provenance
-from causalclip.provenance.sourcetypes import SourceType, source_type
 
 HERE, EARLIER = "Content Credentials", "Content Credentials of an earlier version or a part"
 MARK = Mark("NovelAI", "PNG text, Software", "NovelAI")

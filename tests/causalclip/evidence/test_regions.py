@@ -28,9 +28,9 @@ from causalclip.evidence.region_finder import (
 )
 from causalclip.evidence.regions import NOT_LOOKED_FOR, RegionFinding, find_region, reliability, upright_table
 from causalclip.evidence.words import NO_ANSWER
-from causalclip.pictures.loading import load_image
-from causalclip.provenance.jpegtables import JpegTables, read_tables
-from causalclip.provenance.sourcetypes import SourceType
+from causalclip.images.loading import load_image
+from causalclip.provenance.claims import SourceType
+from causalclip.provenance.jpeg import JpegTables, read_tables
 from causalclip.report.templates import render
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import PART, encode, photograph, spliced

@@ -13,7 +13,7 @@ from causalclip.calibration import Calibration, sigmoid
 from causalclip.detector import Verdict
 from causalclip.evidence import stability
 from causalclip.evidence.stability import MILD, STRONG, check_stability, checks
-from causalclip.pictures.delivery import DELIVERIES
+from causalclip.images.augmentation import DELIVERIES
 from causalclip.report.card import stability_panel
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import photo

@@ -15,7 +15,7 @@ import skimage.data
 from PIL import Image
 
 from causalclip.evidence.examination import SCHEMA, Examination, examine, read_claims
-from causalclip.pictures.formats import BrokenImage, ImageTooLarge, UnsupportedImage
+from causalclip.images.formats import BrokenImage, ImageTooLarge, UnsupportedImage
 from causalclip.provenance.reading import read_provenance
 from causalclip.report.card import provenance_panel
 from causalclip.report.document import (

@@ -11,7 +11,7 @@ from PIL import Image
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from torchmetrics.functional.classification import binary_calibration_error
 
-from causalclip.pictures.loading import load_image
+from causalclip.images.loading import load_image
 from causalclip.training.data import Record, detection_fault, readable
 from causalclip.training.evaluation import (
     Scores,

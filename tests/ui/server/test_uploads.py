@@ -15,7 +15,7 @@ import httpx
 import pytest
 from gradio_client import Client, handle_file
 
-from causalclip.pictures.formats import MAX_BYTES
+from causalclip.images.formats import MAX_BYTES
 from tests.conftest import HANGS
 from tests.makers.keeping import until
 from tests.makers.pictures import encode, photo

@@ -31,7 +31,7 @@ import numpy as np
 from causalclip.languages import current, speaking
 from causalclip.languages.catalogues import catalogue
 
-MODULES = "causalclip.pictures.decoding", "causalclip.pictures.archives", "causalclip.provenance.reading"
+MODULES = "causalclip.images.decoding", "causalclip.images.archives", "causalclip.provenance.reading"
 MEMORY = 400 * 2**20  # bytes that a call may take, beside what the process has at its start; only Linux keeps to it
 SECONDS = 4.0  # of processor time that a call may take
 PATIENCE = 60.0  # seconds until an item of an answer is given up, on a machine that is busy
@@ -310,7 +310,7 @@ def serve_forever() -> None:
 
 
 def _import_modules() -> None:
-    for name in MODULES:
+    for name in (*MODULES, "c2pa"):
         importlib.import_module(name)
 
 

@@ -12,10 +12,10 @@ import numpy as np
 import psutil
 import pytest
 
+from causalclip.images import archives, decoding, sandbox
+from causalclip.images.formats import MAX_PIXELS, BrokenImage
+from causalclip.images.sandbox import TooCostly, ask, call
 from causalclip.languages import speaking
-from causalclip.pictures import archives, decoding, sandbox
-from causalclip.pictures.formats import MAX_PIXELS, BrokenImage
-from causalclip.pictures.sandbox import TooCostly, ask, call
 from causalclip.provenance.reading import read_stepwise
 from tests.makers.metadata_files import empty_boxes
 from tests.makers.pictures import encode, photo
@@ -158,7 +158,7 @@ def test_another_server_is_started_where_one_was_killed() -> None:
 @linux
 def test_it_ends_with_the_process_that_started_it() -> None:
     code = (
-        "import psutil; from causalclip.pictures.loading import load_image; from tests.makers.pictures import *;"
+        "import psutil; from causalclip.images.loading import load_image; from tests.makers.pictures import *;"
         "load_image(encode(photo(96, 90), 'TIFF')); print(psutil.Process().children()[0].pid)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

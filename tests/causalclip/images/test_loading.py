@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from causalclip.pictures import decoding
-from causalclip.pictures import loading as images
-from causalclip.pictures.loading import (
+from causalclip.images import decoding
+from causalclip.images import loading as images
+from causalclip.images.loading import (
     BrokenImage,
     ImageError,
     ImageTooLarge,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from causalclip.pictures.delivery import DELIVERIES, centre_crop, encode, random_delivery, rescale
+from causalclip.images.augmentation import DELIVERIES, centre_crop, encode, random_delivery, rescale
 from tests.makers.pictures import photo
 
 

@@ -10,10 +10,10 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 
+from causalclip.images import sandbox
+from causalclip.images.formats import MAX_BYTES, ImageError, ImageTooLarge, UnsupportedImage, too_many_bytes
+from causalclip.images.text import clean
 from causalclip.languages import N_, _, number
-from causalclip.pictures import sandbox
-from causalclip.pictures.formats import MAX_BYTES, ImageError, ImageTooLarge, UnsupportedImage, too_many_bytes
-from causalclip.pictures.plaintext import clean
 
 MAX_PICTURES = 200
 MAX_TOTAL = 600 * 2**20  # bytes of all members, unpacked

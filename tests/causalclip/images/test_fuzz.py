@@ -14,10 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from causalclip.pictures import colour, headers
-from causalclip.pictures.decoding import decode
-from causalclip.pictures.formats import Format, sniff
-from causalclip.pictures.loading import MAX_BYTES, ImageError, load_image
+from causalclip.images import containers as headers
+from causalclip.images import decoding as colour
+from causalclip.images.decoding import decode
+from causalclip.images.formats import Format, sniff
+from causalclip.images.loading import MAX_BYTES, ImageError, load_image
 from tests.makers import pictures
 from tests.makers.pictures import PILLOW, chunk, encode, photo, png, png_of_stream, segment, tiff, tiff_tags
 from tests.pace import slowness
@@ -307,7 +308,7 @@ BOMBS: dict[str, tuple[Callable[[], bytes], bool]] = {  # name: (file, whether a
 
 MEASURE = """
 import json, resource, sys
-from causalclip.pictures.loading import ImageError, load_image
+from causalclip.images.loading import (ImageError, load_image)
 
 def used():
     both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from causalclip.pictures import formats
-from causalclip.pictures.crop import clip_box, cut, read_box
-from causalclip.pictures.formats import ImageTooSmall
-from causalclip.pictures.loading import load_image
+from causalclip.images import formats
+from causalclip.images.formats import ImageTooSmall
+from causalclip.images.loading import clip_box, cut, load_image, read_box
 from causalclip.provenance.reading import read_provenance
 from tests.makers.pictures import encode, photo
 

@@ -6,8 +6,8 @@ from PIL import Image, ImageDraw
 from skimage import data
 
 from causalclip.evidence.cautions import find_cautions
-from causalclip.pictures.delivery import encode
-from causalclip.pictures.inside import find_pictures
+from causalclip.images.augmentation import encode
+from causalclip.images.inside import find_pictures
 
 BOX = 60, 200, 660, 600  # of the photograph on the page
 

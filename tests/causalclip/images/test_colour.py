@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from causalclip.pictures.loading import load_image
+from causalclip.images.loading import load_image
 from tests.makers import pictures
 from tests.makers.pictures import encode, off_by, photo, png, tiff, tiff_tags
 

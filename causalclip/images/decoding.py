@@ -13,15 +13,17 @@ from PIL import (
     AvifImagePlugin,
     GifImagePlugin,
     Image,
+    ImageCms,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
 )
 
+from causalclip.images import containers, formats, sandbox
+from causalclip.images.containers import MAX_PROFILE_BYTES
+from causalclip.images.formats import BrokenImage, Format, ImageError, UnsupportedImage, exported
 from causalclip.languages import N_, _, figure, number
-from causalclip.pictures import colour, formats, headers, sandbox
-from causalclip.pictures.formats import BrokenImage, Format, ImageError, UnsupportedImage, exported
 
 Decoded = tuple[np.ndarray, tuple[str, ...], bool]  # uint8 [H, W, 3], notes for the user, whether it was halved
 
@@ -30,7 +32,7 @@ LARGE = 12_000_000  # pixels; larger pictures are decoded one at a time, as that
 SECONDS = 1.0  # of processor time that it may take for any picture, and in addition
 SECONDS_A_PIXEL = 0.12e-6  # for each pixel that the header announces; an ordinary decoder needs a tenth to a third
 
-_PAGES = headers.PAGES
+_PAGES = containers.PAGES
 _MAIN = N_("The file holds several pictures; only the main one was looked at.")
 _UPRIGHT = N_("It was turned upright, as its orientation mark says.")
 _BITS, _PHOTOMETRIC, _ORIENTATION, _SUBFILE, _DNG = 258, 262, 274, 254, 50706  # tags of a TIFF
@@ -89,7 +91,7 @@ def decode_in_turn(data: bytes, name: Format, most: int) -> Iterator[Any]:
         formats.check_size(*opened.image.size, most=most)  # an HEIC file can turn out larger than its header says
         # A bare copy that shares the pixels lets the decoder's own buffers go before the next ones are made.
         opened = replace(opened, image=opened.image._new(opened.image.im))
-        pixels, notes = colour.to_srgb(opened.image, profile=opened.profile, bits=opened.bits, white=opened.white)
+        pixels, notes = to_srgb(opened.image, profile=opened.profile, bits=opened.bits, white=opened.white)
     except ImageError:
         raise
     except Exception as error:  # decoders raise anything from OSError to KeyError on bad input; all mean the same
@@ -131,15 +133,15 @@ def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def _open(data: bytes, name: Format, most: int) -> Opened:
-    if name in headers.READERS:
-        header = headers.READERS[name](data)
+    if name in containers.READERS:
+        header = containers.READERS[name](data)
         most = formats.MAX_REDUCED if name == "JPEG" and not header.buffered else most
         formats.check_size(header.width, header.height, most=most)
         opened = _OPENERS[name](header.data)
         return replace(
             opened,
             profile=header.profile or opened.profile,
-            orientation=headers.orientation(header.exif) if header.exif else opened.orientation,
+            orientation=containers.orientation(header.exif) if header.exif else opened.orientation,
             bits=max(header.bits, opened.bits),
             notes=opened.notes + header.notes,
         )
@@ -149,8 +151,8 @@ def _open(data: bytes, name: Format, most: int) -> Opened:
 def _open_plain(image: Image.Image) -> Opened:
     """What JPEG, PNG, GIF, WebP and AVIF have in common."""
     exif = image.info.get("exif", b"").removeprefix(b"Exif\0\0")
-    notes = (_(headers.ANIMATED),) if getattr(image, "is_animated", False) else ()
-    return Opened(image, image.info.get("icc_profile") or b"", headers.orientation(exif), notes=notes)
+    notes = (_(containers.ANIMATED),) if getattr(image, "is_animated", False) else ()
+    return Opened(image, image.info.get("icc_profile") or b"", containers.orientation(exif), notes=notes)
 
 
 def _open_avif(data: bytes) -> Opened:
@@ -159,7 +161,7 @@ def _open_avif(data: bytes) -> Opened:
     bits = 10 if deep >= 0 and data[deep + 6] & 0x40 else 8
     coded = data.find(b"colrnclx")
     numbers = np.frombuffer(data, ">u2", 2, coded + 8) if coded >= 0 and not opened.profile else (1, 13)
-    return replace(opened, bits=bits, notes=opened.notes + headers.coded_colours(*map(int, numbers)))
+    return replace(opened, bits=bits, notes=opened.notes + containers.coded_colours(*map(int, numbers)))
 
 
 def _open_heic(data: bytes) -> Opened:
@@ -169,7 +171,7 @@ def _open_heic(data: bytes) -> Opened:
     notes: tuple[str, ...] = (_(_MAIN),) if image.is_animated else ()
     coded = info.get("nclx_profile")
     if coded and not info.get("icc_profile"):
-        notes += headers.coded_colours(int(coded["color_primaries"]), int(coded["transfer_characteristics"]))
+        notes += containers.coded_colours(int(coded["color_primaries"]), int(coded["transfer_characteristics"]))
     # Only the container's own marks turn an HEIC (ISO/IEC 23008-12); EXIF's orientation repeats them or is void.
     turned = info.get("original_orientation") or 1 if b"irot" in data or b"imir" in data else 1
     return Opened(image, info.get("icc_profile") or b"", turned, info.get("bit_depth", 8), notes=notes)
@@ -212,3 +214,140 @@ _OPENERS: dict[Format, Callable[[bytes], Opened]] = {
 def _too_costly(name: Format) -> BrokenImage:
     said = N_("The {format} file could not be decoded in the time and memory that its size warrants.")
     return BrokenImage(exported(said, format=name))
+
+
+STRIP_PIXELS = 2_000_000  # converted at once: intermediate copies of a large picture would not fit in memory
+SAME = 2  # levels of 255 by which a profile may differ from sRGB before the pixels are converted
+
+_MODE_OF_SPACE = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}  # ICC's colour space: Pillow's mode
+_TRANSPARENT = N_("Its transparent parts were laid on white.")
+_BAD_PROFILE = N_("Its colour profile could not be used; its colours were taken as sRGB.")
+_BARE_CMYK = N_("It is made of printing inks (CMYK) without a colour profile; its colours are approximate.")
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """How colours become sRGB: from mode `base`, by `transform` (None: as Pillow does it), with a note."""
+
+    base: str
+    transform: ImageCms.ImageCmsTransform | None = None
+    notes: tuple[str, ...] = ()
+
+
+def to_srgb(
+    image: Image.Image, *, profile: bytes, bits: int = 8, white: int = 65535
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Convert a decoded picture to uint8 [H, W, 3] in sRGB, transparency laid on white, and say what was done.
+
+    `profile` is the file's ICC profile (b"" where there is none), `bits` its depth a channel, `white` the level that
+    stands for white where the mode has 16 bits. Raises UnsupportedImage for pixels that are measurements, not colours.
+    """
+    notes: tuple[str, ...] = ()
+    if bits > 8:
+        notes += (_("Its {bits} bits a channel were reduced to 8.", bits=bits),)
+    if image.mode in ("I", "F"):
+        raise UnsupportedImage(exported(N_("Its pixels are 32-bit, signed or floating-point numbers, not colours.")))
+    if image.mode.startswith("I;16"):
+        image = _to_8_bits(image, white=white)
+    conversion = _conversion(profile, mode=image.mode)
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    opaque = True
+    rows = max(1, STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        flat, strip_opaque = _flatten(strip, conversion)
+        pixels[top : top + rows] = np.asarray(flat)
+        opaque &= strip_opaque
+    return pixels, (*notes, *conversion.notes, *(() if opaque else (_(_TRANSPARENT),)))
+
+
+def _to_8_bits(image: Image.Image, *, white: int) -> Image.Image:
+    """Scale grey levels from 0 to `white` to 8 bits, rounded; a level that stands for transparent becomes white."""
+    table = np.minimum((np.arange(65536, dtype=np.uint32) * 255 + white // 2) // white, 255).astype(np.uint8)
+    if isinstance(key := image.info.get("transparency"), int):
+        table[key] = 255
+    return Image.fromarray(table[np.asarray(image)])
+
+
+def _flatten(strip: Image.Image, conversion: Conversion) -> tuple[Image.Image, bool]:
+    """A strip as opaque sRGB, and whether it was opaque before."""
+    alpha = None
+    if strip.has_transparency_data:
+        strip = strip.convert("LA").convert("RGBA") if strip.mode == "La" else strip.convert("RGBA")
+        alpha = strip.getchannel("A")
+    colours = strip if strip.mode == conversion.base else strip.convert(conversion.base)
+    if conversion.transform is not None:
+        colours = _apply(colours, conversion.transform)
+    elif colours.mode != "RGB":
+        colours = colours.convert("RGB")
+    if alpha is None or alpha.getextrema() == (255, 255):
+        return colours, True
+    return Image.composite(colours, Image.new("RGB", colours.size, "white"), alpha), False
+
+
+# Profiles -----------------------------------------------------------------------------------------
+
+
+def _conversion(profile: bytes, *, mode: str) -> Conversion:
+    """The conversion for pixels of `mode` that carry `profile`."""
+    natural = {"CMYK": "CMYK", "LAB": "LAB"}.get(mode, "L" if mode in ("1", "L", "LA", "La") else "RGB")
+    if profile:
+        with_profile = _read_profile(profile, natural=natural)
+        if with_profile is not None:
+            return with_profile
+    notes = (_(_BAD_PROFILE),) if profile else ()
+    if natural == "LAB":
+        return Conversion("LAB", _transform(ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")), "LAB"), notes)
+    if natural == "CMYK":
+        return Conversion("CMYK", notes=(_(_BARE_CMYK),))
+    return Conversion(natural, notes=notes)
+
+
+def _read_profile(profile: bytes, *, natural: str) -> Conversion | None:
+    """The conversion by an ICC profile; None if it is broken, of another kind than the pixels, or too costly."""
+    # "mpet" chains any number of steps, which may all be one and the same: a small profile can take minutes to prepare.
+    if len(profile) > MAX_PROFILE_BYTES or b"mpet" in profile:
+        return None
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        base = _MODE_OF_SPACE[source.profile.xcolor_space.strip()]
+        if base not in (natural, "RGB" if natural == "L" else natural):
+            return None
+        transform = _transform(source, base)
+        name = _clean(ImageCms.getProfileDescription(source))
+    except (ImageCms.PyCMSError, OSError, KeyError, ValueError, TypeError):
+        return None
+    if base in ("RGB", "L") and _is_identity(transform, base):
+        return Conversion(base)
+    return Conversion(base, transform, (_("Its colours were converted to sRGB from the profile “{name}”.", name=name),))
+
+
+def _transform(source: ImageCms.ImageCmsProfile, mode: str) -> ImageCms.ImageCmsTransform:
+    return ImageCms.buildTransform(
+        source,
+        ImageCms.createProfile("sRGB"),
+        mode,
+        "RGB",
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )
+
+
+def _apply(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:
+    done = ImageCms.applyTransform(image, transform)
+    assert done is not None  # only a transform in place returns nothing
+    return done
+
+
+def _is_identity(transform: ImageCms.ImageCmsTransform, base: str) -> bool:
+    """Whether a transform leaves a cube of colours (or all greys) as they are, but for SAME levels."""
+    steps = np.arange(0, 256, 1 if base == "L" else 17, dtype=np.uint8)
+    grid = steps[:, None] if base == "L" else np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 1, 3)
+    done = np.asarray(_apply(Image.fromarray(grid), transform)).astype(int)
+    return bool(np.abs(done - grid.astype(int).reshape(len(grid), 1, -1)).max() <= SAME)
+
+
+def _clean(name: str) -> str:
+    """A name out of the file, fit to be shown: no control characters, no markup, at most 60 characters."""
+    kept = "".join(c for c in name if c.isalnum() or c in " .,-_()+/:")
+    return " ".join(kept.split())[:60] or "without a name"

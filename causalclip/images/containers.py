@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from causalclip.images.formats import BrokenImage, Format, UnsupportedImage, damaged, exported
 from causalclip.languages import N_, _, number
-from causalclip.pictures.formats import BrokenImage, Format, UnsupportedImage, damaged, exported
 
 MAX_PROFILE_BYTES = 4 * 2**20  # of a colour profile; printers' tables are the largest, at about 3 MB
 MAX_PARTS = 50_000  # segments or chunks of a file: 20 MB in parts of 400 bytes

@@ -1,0 +1,265 @@
+"""Metadata that are damaged, or cost a reader more than any real file's: the examination still answers, in bounds."""
+
+import json
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from causalclip.provenance.blocks import COSTLY, MAX_ITEM, MAX_TOTAL, TOO_MUCH
+from causalclip.provenance.reading import NOTHING, UNREAD, Provenance, read_provenance
+from tests.makers.metadata_files import (
+    SOURCE,
+    empty_boxes,
+    exif_block,
+    joined_items,
+    jpeg_exif,
+    jpeg_iptc,
+    jpeg_with,
+    jpeg_xmp,
+    long_namespace,
+    png_texts,
+    xmp,
+)
+from tests.makers.pictures import chunk, encode, photo, segment, tiff, tiff_tags
+from tests.makers.signing import make_authority, sign, swollen
+from tests.pace import slowness
+
+MB = 2**20
+
+ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
+GENERATED = f'Iptc4xmpExt:DigitalSourceType="{SOURCE}trainedAlgorithmicMedia"'
+DAMAGED_XMP = "The file's XMP block is damaged and was not read."
+
+
+def said(p: Provenance) -> dict[str, str]:
+    return {f"{f.where} {f.name}": f.value for f in p.fields}
+
+
+# XMP ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("declared", ["", '<?xml version="1.0" encoding="UTF-16"?>'])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_packet_is_read_in_every_encoding(encoding: str, declared: str) -> None:
+    packet = declared + xmp(GENERATED + ' photoshop:Credit="Zoë"').decode()
+    p = read_provenance(jpeg_xmp(packet.encode(encoding)), "JPEG")
+    assert [t.code for t in p.source_types] == ["trainedAlgorithmicMedia"]
+    assert said(p)["XMP Credit"] == "Zoë"
+    assert p.notes == ()
+
+
+def laughs() -> str:
+    """A billion of them, where an attribute that is read is expected."""
+    entities = "".join(f'<!ENTITY e{i} "{f"&e{i - 1};" * 10}">' for i in range(1, 10))
+    return f'<!DOCTYPE x [<!ENTITY e0 "ha">{entities}]>' + xmp('photoshop:Credit="&e9;"').decode()
+
+
+def outside(path: Path) -> str:
+    """An entity whose text lies in a file of this machine."""
+    path.write_text("secret")
+    element = "<photoshop:Credit>&e;</photoshop:Credit>"
+    return f'<!DOCTYPE x [<!ENTITY e SYSTEM "{path.as_uri()}">]>' + xmp(elements=element).decode()
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("kind", ["laughs", "outside"])
+def test_entities_are_refused_in_every_encoding(encoding: str, kind: str, tmp_path: Path) -> None:
+    packet = laughs() if kind == "laughs" else outside(tmp_path / "secret")
+    data = encode(photo(), "PNG")
+    body = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(packet.encode(encoding))
+    p = read_provenance(data[:33] + chunk(b"iTXt", body) + data[33:], "PNG")
+    assert p.fields == ()
+    assert p.notes == (DAMAGED_XMP,)
+
+
+# Budget -------------------------------------------------------------------------------------------
+
+
+def test_an_item_that_is_too_large_is_left_out_and_said() -> None:
+    just, over = (xmp(GENERATED, "x" * size).decode() for size in (MAX_ITEM - 2000, MAX_ITEM))
+    for packet, read in ((just, True), (over, False)):
+        p = read_provenance(png_texts(("XML:com.adobe.xmp", packet), kind=b"iTXt"), "PNG")
+        assert bool(p.source_types) == read
+        assert p.notes == (() if read else (TOO_MUCH,))
+
+
+@pytest.mark.parametrize("kind", [b"tEXt", b"zTXt"])
+def test_all_items_together_are_limited(kind: bytes) -> None:
+    texts = [("Comment", "x" * (MAX_ITEM - 10))] * (MAX_TOTAL // MAX_ITEM)
+    within, beyond = (png_texts(*some, ("Software", "NovelAI"), kind=kind) for some in (texts[:-1], texts * 2))
+    assert [m.generator for m in read_provenance(within, "PNG").marks] == ["NovelAI"]
+    p = read_provenance(beyond, "PNG")
+    assert p.marks == ()
+    assert p.notes == (TOO_MUCH,)
+
+
+def test_one_bad_text_does_not_hide_the_others() -> None:
+    whole = png_texts(("Software", "NovelAI"))
+    for bad in (b"a\0\7what", b"a\0\0" + zlib.compress(bytes(2**22)), b"\0\0", b"a"):
+        p = read_provenance(whole[:33] + chunk(b"zTXt", bad) + whole[33:], "PNG")
+        assert [m.generator for m in p.marks] == ["NovelAI"]
+
+
+def overlapping(count: int, size: int) -> bytes:
+    """EXIF of so many different tags that all hold the same bytes."""
+    entries = b"".join(struct.pack(">HHII", 1000 + i, 7, size, 0) for i in range(count))
+    return b"MM\0*\0\0\0\x08" + struct.pack(">H", count) + entries + bytes(4)
+
+
+CAMERA = {271: b"Canon", 272: b"EOS R5", 306: b"2026:05:02 10:00:00"}
+
+
+def _bomb_xmp() -> bytes:
+    entities = "".join(f'<!ENTITY e{i} "{f"&e{i - 1};" * 10}">' for i in range(1, 12))
+    return f'<!DOCTYPE x [<!ENTITY e0 "ha">{entities}]><x>&e11;</x>'.encode()
+
+
+def _many_entries() -> bytes:
+    """Ten thousand EXIF entries that all claim the same 60 kB."""
+    entry = b"".join(b"\x01\x0f\0\x02\0\0\xea\x60\0\0\0\0" for _ in range(5000))
+    return (b"MM\0*\0\0\0\x08\x13\x88" + entry)[:65000]
+
+
+HOSTILE = {
+    "entities": ("JPEG", lambda: jpeg_xmp(_bomb_xmp())),
+    "deep XML": ("PNG", lambda: png_texts(("XML:com.adobe.xmp", "<a>" * 30_000 + "</a>" * 30_000), kind=b"iTXt")),
+    "huge XML": ("PNG", lambda: png_texts(("XML:com.adobe.xmp", xmp(elements="x" * 1_000_000).decode()), kind=b"zTXt")),
+    "text bomb": ("PNG", lambda: png_texts(*[("Comment", "a" * 20_000_000)] * 3, kind=b"zTXt")),
+    "many texts": ("PNG", lambda: png_texts(*[("Software", f"x{i}") for i in range(20_000)])),
+    "deep JSON": ("PNG", lambda: png_texts(("prompt", '{"class_type":' * 30_000))),
+    "long settings": ("PNG", lambda: png_texts(("parameters", "Steps: 20, " * 200_000))),
+    "same bytes": ("JPEG", lambda: jpeg_exif(_many_entries())),
+    "loop": ("JPEG", lambda: jpeg_exif(b"MM\0*\0\0\0\x08\0\x01\x87\x69\0\x04\0\0\0\x01\0\0\0\x08")),
+    "many comments": ("JPEG", lambda: jpeg_with(*[segment(0xFE, b"x" * 10)] * 40_000)),
+    "many IPTC": ("JPEG", lambda: jpeg_iptc(dict.fromkeys(range(250), b"y" * 200))),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_metadata_takes_little_time_and_space(name: str) -> None:
+    container, make = HOSTILE[name]
+    data = make()
+    p = read_provenance(data, container)  # type: ignore[arg-type]
+    assert UNREAD not in p.notes
+    assert len(json.dumps(p.as_dict())) < 40_000
+
+
+def test_random_damage_never_raises() -> None:
+    rng = np.random.default_rng(0)
+    whole = {
+        "JPEG": jpeg_exif(exif_block(CAMERA, gps=(1, 2))),
+        "PNG": png_texts(("parameters", "Steps: 20, Sampler: Euler a"), kind=b"zTXt"),
+        "HEIC": encode(photo(), "HEIC", exif=b"Exif\0\0" + exif_block(CAMERA)),
+        "WebP": encode(photo(), "WebP", exif=exif_block(CAMERA)),
+        "TIFF": encode(photo(), "TIFF", tiffinfo={271: "Canon"}),
+    }
+    for name, data in whole.items():
+        for _ in range(60):
+            broken = bytearray(data[: int(rng.integers(20, len(data)))] if rng.random() < 0.3 else data)
+            for at in rng.integers(2, min(len(broken), 3000), 12):
+                broken[at] = int(rng.integers(256))
+            assert isinstance(read_provenance(bytes(broken), name), Provenance)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["HEIC", "AVIF"])
+def test_the_bomb_without_its_charge_is_read(name: str) -> None:
+    p = read_provenance(joined_items(name, items=0, extents=0, size=MB), name)  # type: ignore[arg-type]
+    assert [field.value for field in p.fields] == ["EOS R5"]
+    assert p.notes == ()
+
+
+@pytest.mark.parametrize("name", ["HEIC", "AVIF"])
+def test_what_is_cut_short_is_said(name: str) -> None:
+    whole = encode(photo(), name, exif=b"Exif\0\0" + exif_block({272: b"EOS R5"}), xmp=xmp())
+    assert read_provenance(whole[: whole.index(b"mdat") + 20], name).notes == (COSTLY,)  # type: ignore[arg-type]
+
+
+# Bombs -------------------------------------------------------------------------------------------
+SEEDS = (1, 2)
+MEASURE = """
+import json, pathlib, resource, sys, threading, time
+import psutil
+from causalclip.provenance.reading import read_provenance
+
+def held():
+    me = psutil.Process()
+    total = 0
+    for process in (me, *me.children(recursive=True)):
+        try:
+            total += process.memory_full_info().uss
+        except psutil.Error:
+            pass
+    return total
+
+def watch():
+    while running:
+        highest.append(held())
+        time.sleep(0.02)
+
+def own():
+    return 1024 * next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+
+paths = sorted(pathlib.Path(sys.argv[1]).iterdir())
+read_provenance(paths[0].read_bytes(), "JPEG")
+for path in paths[1:]:
+    data = path.read_bytes()
+    running, highest, before, parent, started = True, [], held(), own(), time.monotonic()
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    p = read_provenance(data, path.suffix[1:])
+    seconds, running = time.monotonic() - started, False
+    watcher.join()
+    print(json.dumps([path.name, seconds, max(highest) - before, own() - parent, p.credentials.state, p.notes]))
+"""
+
+
+def signed() -> bytes:
+    return sign(encode(photo(), "PNG"), make_authority(), {"label": "org.test.x", "data": {"a": 1}}, mime="image/png")
+
+
+BOMBS: dict[str, Callable[[int], bytes]] = {
+    "elements.PNG": lambda seed: long_namespace(seed, attributes=False),
+    "attributes.PNG": lambda seed: long_namespace(seed, attributes=True),
+    "boxes.HEIC": lambda seed: empty_boxes(seed, count=100_000 + 50_000 * seed),
+    "tags.JPEG": lambda seed: jpeg_exif(overlapping(5000, 60_000 + seed)),
+    "tags.TIFF": lambda seed: tiff(
+        tiff_tags(64, 64) | dict.fromkeys(range(2000, 62000 + seed), (7, 10 * MB, 8)), bytes(10 * MB)
+    ),
+    "many.HEIC": lambda seed: joined_items("HEIC", items=500, extents=64, size=MB, kind=b"Exif"),
+    "many.AVIF": lambda seed: joined_items("AVIF", items=500 + seed, extents=32, size=MB, kind=b"mime"),
+    "large.HEIC": lambda seed: joined_items("HEIC", items=8, extents=32 + seed, size=20 * MB, kind=b"mime"),
+    "large.AVIF": lambda seed: joined_items("AVIF", items=8, extents=64, size=20 * MB, kind=b"Exif"),
+    "assertion.PNG": lambda seed: swollen(signed(), 16 * MB + seed),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps to a limit of memory")
+def test_bombs_stay_within_the_limits_and_the_parent_pays_nothing(tmp_path: Path) -> None:
+    (tmp_path / "0.JPEG").write_bytes(encode(photo(), "JPEG"))
+    for kind, make in BOMBS.items():
+        for seed in SEEDS:
+            (tmp_path / f"{seed}-{kind}").write_bytes(make(seed))
+    done = subprocess.run([sys.executable, "-c", MEASURE, tmp_path], capture_output=True, check=True, timeout=300)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(lines) == len(BOMBS) * len(SEEDS)
+    for name, seconds, together, parent, state, notes in lines:
+        print(
+            f"{name}: {seconds:.2f} s, +{together / MB:.0f} MB, of the parent +{parent / MB:.0f} MB, {state}, {notes}"
+        )
+        assert seconds < 15 * slowness(), name
+        assert together < 500 * MB, name
+        assert parent < 60 * MB, name
+
+
+def test_what_was_read_before_the_limit_stands() -> None:
+    p = read_provenance(empty_boxes(3, count=150_000), "HEIC")
+    assert p.credentials.state == "unreadable"
+    assert p.notes[-1] == UNREAD
+    assert p.summary() == UNREAD != NOTHING
+    assert p.silent
