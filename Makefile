@@ -68,7 +68,7 @@ lock: .venv/.dev
 		--no-emit-index-url --no-emit-find-links --quiet --output-file requirements.lock
 
 space:
-	$(PYTHON) scripts/space.py
+	$(PYTHON) -m scripts.space $(if $(GPU),--gpu)
 
 screenshot: .venv/.dev
 	$(BIN)/python scripts/screenshot.py

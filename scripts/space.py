@@ -1,62 +1,76 @@
-"""Assembles what is pushed to a Hugging Face Space: python scripts/space.py [--out dist/space]
+"""Assembles a Hugging Face Space: python -m scripts.space [--out dist/space] [--gpu]
 
-Only what the app reads: code and its version, models, style, the measured numbers that it draws (not those of single
-pictures), and the picture of the README. What is not committed is left out.
+Only what the app reads, and the pages that its README leads to; what is not committed is left out. requirements.txt
+pins every package as requirements.lock does, with PyTorch's CPU wheels unless --gpu is given.
 """
 
 import argparse
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
+
+from scripts.torch_build import INDEX
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = re.compile(
-    r"app\.py|README\.md|LICENSE|requirements\.txt|pyproject\.toml|docs/(app\.png|purify-idea\.svg)|assets/.+"
-    r"|(causalclip|purifier|ui)/.+\.py|benchmarks/.+\.json"
+    r"app\.py|README\.md|LICENSE|pyproject\.toml|assets/.+|(causalclip|purifier|ui)/.+\.py"
+    r"|benchmarks/.+\.json"
 )
-LARGEST = 9_000_000  # bytes: a Space refuses files of 10 MB and more that are not in LFS
+LINK = re.compile(r"\]\(([^)\s#]+)")
+CARD_ONLY = re.compile(r"nvidia-|cuda-|triton")  # packages that PyTorch's CPU build does without
+# The Hub refuses binary files over 1 MB outside LFS or Xet; `hf upload` sees to that by itself, `git push` by this.
+ATTRIBUTES = "*.safetensors filter=lfs diff=lfs merge=lfs -text\n"
 
 
-class SpaceError(Exception):
-    """What was assembled would not run as a Space."""
-
-
-def assemble(out: Path) -> list[Path]:
-    """Copies the committed files that a Space needs to `out`, which is emptied first; returns their paths in it.
-
-    Raises:
-        SpaceError: a file is too large, or the README has no front matter.
-    """
+def assemble(out: Path, *, gpu: bool = False) -> list[Path]:
+    """Writes the files that a Space needs to `out`, which is emptied first; returns their paths in it."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    chosen = [Path(name) for name in listed.split("\0") if KEPT.fullmatch(name)]
-    heavy = [f"{path} ({_size(path):,} bytes)" for path in chosen if _size(path) > LARGEST]
-    if heavy:
-        raise SpaceError(f"Larger than {LARGEST:,} bytes, which a Space refuses: {', '.join(heavy)}.")
-    if not (ROOT / "README.md").read_text(encoding="utf-8").startswith("---\n"):
-        raise SpaceError("README.md has no front matter, which tells a Space how to start the app.")
+    committed = {Path(name) for name in listed.split("\0") if name}
+    chosen = {path for path in committed if KEPT.fullmatch(path.as_posix())} | linked(Path("README.md"), committed)
     shutil.rmtree(out, ignore_errors=True)
     for path in chosen:
         (out / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / path, out / path)
-    return chosen
+    (out / "requirements.txt").write_text(requirements(gpu=gpu), encoding="utf-8")
+    (out / ".gitattributes").write_text(ATTRIBUTES, encoding="utf-8")
+    return sorted({*chosen, Path("requirements.txt"), Path(".gitattributes")})
 
 
-def _size(path: Path) -> int:
-    return (ROOT / path).stat().st_size
+def linked(page: Path, committed: set[Path]) -> set[Path]:
+    """The committed files that a page leads to, and the pages among them."""
+    found: set[Path] = set()
+    pages = [page]
+    while pages:
+        page = pages.pop()
+        for link in LINK.findall((ROOT / page).read_text(encoding="utf-8")):
+            path = Path((ROOT / page.parent / link).resolve())
+            path = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+            if path in committed - found:
+                found.add(path)
+                pages += [path] if path.suffix == ".md" else []
+    return found
+
+
+def requirements(*, gpu: bool) -> str:
+    """What pip installs on a Space: every package at the version of requirements.lock."""
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    lines = [line.removesuffix("\\").strip() for line in lock.splitlines() if "==" in line and line[0].isalnum()]
+    if not gpu:
+        kept = [line for line in lines if not CARD_ONLY.match(line)]
+        lines = [re.sub(r"^(torch(?:vision)?==[^ ;]+)", r"\1+cpu", line) for line in kept]
+        lines.insert(0, f"--extra-index-url {INDEX}")
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "dist" / "space")
+    parser.add_argument("--gpu", action="store_true", help="for a Space with a graphics card, ZeroGPU's among them")
     options = parser.parse_args()
-    try:
-        files = assemble(options.out)
-    except SpaceError as error:
-        sys.exit(str(error))
-    total = sum(_size(path) for path in files) / 1e6
-    print(f"{len(files)} files, {total:.0f} MB, in {options.out}. Push that folder to the Space's repository.")
+    files = assemble(options.out, gpu=options.gpu)
+    total = sum((options.out / path).stat().st_size for path in files) / 1e6
+    print(f"{len(files)} files, {total:.0f} MB. Upload them: hf upload OWNER/NAME {options.out} . --repo-type space")
 
 
 if __name__ == "__main__":
