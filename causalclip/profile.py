@@ -218,9 +218,9 @@ def parse_profile(data: bytes) -> Profile:
             raise BadProfile(_(again, command=COMMAND))
         given = {f.name: raw[f.name] for f in fields(Profile)}
         for name in ("scores", "counted", "generated"):
-            given[name] = tuple(_score(value) for value in given[name][: MAX_SCORES + 1])
-            if len(given[name]) > MAX_SCORES:
+            if len(given[name]) > MAX_SCORES:  # before each is looked at
                 raise ValueError
+            given[name] = tuple(_score(value) for value in given[name])
         low, high = map(float, given["sides"])
         counts = {name: {str(k): _count(n) for k, n in given[name].items()} for name in ("cameras", "formats", "kinds")}
         if not given["scores"] or not given["counted"] or given["at_most"] not in (None, *BOUNDS):
