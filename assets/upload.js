@@ -229,7 +229,7 @@
 
   // What is going on with many pictures is lost with its page: who leaves meanwhile is asked first, by the browser.
   window.addEventListener("beforeunload", (event) => {
-    if (document.querySelector("#batch-status progress, #yardstick-chooser progress:not([hidden])")) event.preventDefault();
+    if (document.querySelector("#batch-status progress, #archive-chooser progress:not([hidden])")) event.preventDefault();
   });
 
   document.documentElement.dataset.renames = "yes";  // from here on, no name of a picture leaves the browser

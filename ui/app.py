@@ -119,8 +119,8 @@ def _lay_out(
             with gr.Tab(_("Explore"), id="explore"):
                 carried = Carried(judged.explore, judged.picture, judged.source, tabs, "explore")
                 build_explorer_tab(held, carried)
-            with gr.Tab(_("Your archive"), id="yardstick") as yardstick:
-                build_archive_tab(yardstick, held)
+            with gr.Tab(_("Your archive"), id="archive") as archive:
+                build_archive_tab(archive, held)
             with gr.Tab(_("How good is it?"), id="measured") as measured:
                 build_measured_tab(measured)
         with gr.Accordion(_("Privacy, and what this cannot tell you"), open=False):

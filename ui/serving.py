@@ -28,7 +28,7 @@ from ui.server.sessions import Sessions
 from ui.turns import forget_turns
 
 ASSETS = shipped_folder("assets")
-STYLES = "style", "evidence", "reviewer", "purify", "review", "yardstick"
+STYLES = "style", "evidence", "reviewer", "purify", "review", "archive"
 SESSIONS = 10_000  # that Gradio remembers: ui.server.sessions lets in far fewer, and forgets them
 VARIABLE = "CAUSALCLIP_EXPOSED"
 REFUSED = (

@@ -132,7 +132,7 @@ def many_profiles(target: Target) -> tuple[bool, str]:
     profile = {"schema": 1, "model": "x", "revision": "x", "runtime": "x", "made": "2026-01-01", "at_most": 0.05}
     lists: dict[str, object] = {"scores": [0.5], "counted": [0] * 480_000, "generated": [], "sides": [1, 2]}
     data = json.dumps(profile | lists | {key: {} for key in ("cameras", "formats", "kinds")}, separators=(",", ":"))
-    names, number = [f"profile-{i}" for i in range(16)], crowd.listener("yardstick-given", "upload")
+    names, number = [f"profile-{i}" for i in range(16)], crowd.listener("archive-given", "upload")
     with crowd.opened(*names) as http:
 
         def load(name: str) -> None:

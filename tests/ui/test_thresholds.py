@@ -59,7 +59,7 @@ def upload(**files: bytes) -> list[dict[str, str]]:
 
 
 def run(tab: ArchiveTab, payload: Any, archive: Archive | None = None, *, generated: bool = False) -> Any:
-    return list(tab.run(take_turn("yardstick"), payload, archive, "5", generated=generated))
+    return list(tab.run(take_turn("archive"), payload, archive, "5", generated=generated))
 
 
 def judged(score: float, n: int = 0) -> JudgedPicture:
@@ -141,7 +141,7 @@ def test_everybody_elses_picture_goes_first(tab: ArchiveTab) -> None:
     """While others decode, an archive waits, and it never holds the model while it does."""
     with PICTURES.enter(Priority.BATCH), PICTURES.enter(Priority.BATCH):
         updates: list[Any] = []
-        turn, payload = take_turn("yardstick"), upload(a_jpg=noise(1))
+        turn, payload = take_turn("archive"), upload(a_jpg=noise(1))
         thread = threading.Thread(target=lambda: updates.extend(tab.run(turn, payload, None, "5", generated=False)))
         thread.start()
         time.sleep(0.3)

@@ -36,7 +36,7 @@ Updates = dict[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class CompareParts:
+class CompareSection:
     """The section's components and callbacks."""
 
     answer: gr.HTML
@@ -130,7 +130,7 @@ def compare(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict
         raise gr.Error(sentence, title=title, print_exception=False) from None
 
 
-def add_compare(pictures: list[gr.Image], explored: list[gr.State]) -> CompareParts:
+def add_compare(pictures: list[gr.Image], explored: list[gr.State]) -> CompareSection:
     """Adds the section to the current Blocks. explored: of what is compared, gr.States of ui.explore.tab.Explored."""
     with gr.Accordion(_("Two copies of one picture? See what was changed"), open=False, elem_id="compare"):
         answer = gr.HTML(about(), elem_id="compare-answer", elem_classes="cc-flush")
@@ -146,7 +146,7 @@ def add_compare(pictures: list[gr.Image], explored: list[gr.State]) -> ComparePa
             visible=False,  # where nothing was laid over another, its frame would be empty
         )
         report = gr.DownloadButton(_("Download the comparison (HTML)"), elem_id="compare-report")
-    parts, part = CompareParts(answer, slider, report), Part("compare")
+    parts, part = CompareSection(answer, slider, report), Part("compare")
     part.on([button.click], parts.begin, parts.run, given=[], inputs=explored, outputs=parts.shown, **RUNS)
     changed = [event for picture in pictures for event in (picture.upload, picture.clear)]
     part.off(changed, parts.cleared, outputs=parts.shown)

@@ -27,7 +27,7 @@ from ui.turns import Part, Turn
 if TYPE_CHECKING:
     from causalclip.thresholds.archive import JudgedPicture, UnreadFile
 
-QUEUE: dict[str, Any] = {"concurrency_id": "yardstick", "concurrency_limit": 1}  # portions of all people take turns
+QUEUE: dict[str, Any] = {"concurrency_id": "archive", "concurrency_limit": 1}  # portions of all people take turns
 PORTION, BYTES = 20, 100 * 2**20  # files and bytes that are sent at once
 INTRO = N_(
     "At most {most} pictures ({formats}; {sizes}). They are sent a few at a time, judged, and deleted from this server "
@@ -137,35 +137,35 @@ def build_archive_tab(tab: gr.Tab, detector: Held) -> ArchiveTab:
     """Builds the content of `tab` inside the current Blocks and wires it."""
     with gr.Row(elem_classes="cc-columns"):
         with gr.Column(scale=4, min_width=300):
-            gr.HTML(f"<p>{_why()}</p>{chooser()}", js_on_load=chooser_script(), elem_id="yardstick-chooser")
-            gr.HTML(f"<p class='cc-small'>{_intro()}</p>", elem_id="yardstick-intro")
-            stop = gr.Button(_("Stop, and keep what is done"), elem_id="yardstick-stop")
+            gr.HTML(f"<p>{_why()}</p>{chooser()}", js_on_load=chooser_script(), elem_id="archive-chooser")
+            gr.HTML(f"<p class='cc-small'>{_intro()}</p>", elem_id="archive-intro")
+            stop = gr.Button(_("Stop, and keep what is done"), elem_id="archive-stop")
             with gr.Row(elem_classes="cc-hidden"):
                 options: dict[str, Any] = {"file_types": [*ENDINGS], "label": _("Pictures")}
-                files = {kind: files_input(**options, elem_id=f"yardstick-{kind}-files") for kind in KINDS}
+                files = {kind: files_input(**options, elem_id=f"archive-{kind}-files") for kind in KINDS}
         with gr.Column(scale=7, min_width=300):
-            status = gr.HTML(_status(Archive()), elem_id="yardstick-status")
-            result = gr.HTML(elem_id="yardstick-result")
-            with gr.Column(elem_id="yardstick-further"):
+            status = gr.HTML(_status(Archive()), elem_id="archive-status")
+            result = gr.HTML(elem_id="archive-result")
+            with gr.Column(elem_id="archive-further"):
                 at_most = gr.Radio(
                     [*map(_percent, BOUNDS)],
                     value=_percent(BOUNDS[0]),
                     label=_("Of 100 real photographs like these, call likely generated at most"),
-                    elem_id="yardstick-promise",
+                    elem_id="archive-promise",
                 )
                 with gr.Row():
-                    use = gr.Button(_("Use it on this page"), elem_id="yardstick-use")
+                    use = gr.Button(_("Use it on this page"), elem_id="archive-use")
                     labels = {"profile": _("Download the profile"), "summary": _("Download the summary (HTML)")}
-                    wanted = {name: gr.Button(label, elem_id=f"yardstick-{name}") for name, label in labels.items()}
-                    clear = gr.Button(_("Forget this archive"), elem_id="yardstick-clear")
-            in_use = gr.HTML(elem_id="yardstick-in-use")
+                    wanted = {name: gr.Button(label, elem_id=f"archive-{name}") for name, label in labels.items()}
+                    clear = gr.Button(_("Forget this archive"), elem_id="archive-clear")
+            in_use = gr.HTML(elem_id="archive-in-use")
             with gr.Row():
                 given = files_input(
-                    file_types=[".json"], label=_("Use a profile that you have"), height=160, elem_id="yardstick-given"
+                    file_types=[".json"], label=_("Use a profile that you have"), height=160, elem_id="archive-given"
                 )
-                release = gr.Button(_("Use none"), elem_id="yardstick-release")
+                release = gr.Button(_("Use none"), elem_id="archive-release")
             with gr.Row(elem_classes="cc-hidden"):
-                ready = {name: gr.DownloadButton(name, elem_id=f"yardstick-{name}-file") for name in wanted}
+                ready = {name: gr.DownloadButton(name, elem_id=f"archive-{name}-file") for name in wanted}
     archive = gr.State(time_to_live=KEPT)
     built = ArchiveTab(detector=detector, files=files, status=status, result=result, archive=archive, at_most=at_most)
     _wire_runs(built, stop, clear)
@@ -173,7 +173,7 @@ def build_archive_tab(tab: gr.Tab, detector: Held) -> ArchiveTab:
     at_most.change(built.shown, [archive, at_most], result, **drawn)
     for name, button in wanted.items():
         written = button.click(getattr(built, name), [archive, at_most], ready[name], **drawn)
-        written.success(None, js=f"() => document.querySelector('#yardstick-{name}-file').click()", **drawn)
+        written.success(None, js=f"() => document.querySelector('#archive-{name}-file').click()", **drawn)
     choice = ProfileChoice(detector)
 
     def use_own(archive: Archive | None, at_most: str) -> str:
@@ -189,7 +189,7 @@ def build_archive_tab(tab: gr.Tab, detector: Held) -> ArchiveTab:
 
 
 def _wire_runs(tab: ArchiveTab, stop: gr.Button, clear: gr.Button) -> None:
-    part = Part("yardstick")
+    part = Part("archive")
     outputs: list[Any] = [tab.status, tab.result, tab.archive, *tab.files.values()]
     kept: list[Any] = [tab.archive, tab.at_most]
     for kind, field in tab.files.items():

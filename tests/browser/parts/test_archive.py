@@ -31,7 +31,7 @@ def photographs(tmp_path: Path) -> Path:
 
 def choose(page: Page, kind: str, folder: Path) -> None:
     with page.expect_file_chooser() as chosen:
-        page.locator(f"#yardstick-chooser button[data-kind={kind}][data-folder]").click()
+        page.locator(f"#archive-chooser button[data-kind={kind}][data-folder]").click()
     chosen.value.set_files(folder)
 
 
@@ -44,12 +44,12 @@ def judge(page: Page, file: Path) -> None:
 def test_a_folder_becomes_the_yardstick_of_this_page(open_page: Open, photographs: Path) -> None:
     page = open_page(width=390)
     open_tab(page, "Your archive")
-    expect(page.locator("#yardstick-in-use")).to_contain_text("held to no profile")
-    expect(page.locator("#yardstick-further")).to_be_hidden()
+    expect(page.locator("#archive-in-use")).to_contain_text("held to no profile")
+    expect(page.locator("#archive-further")).to_be_hidden()
     choose(page, "real", photographs)
-    said = page.locator("#yardstick-chooser .cc-said")
+    said = page.locator("#archive-chooser .cc-said")
     expect(said).to_have_text(DONE)
-    result = page.locator("#yardstick-result")
+    result = page.locator("#archive-result")
     expect(result).to_contain_text("Photographs that were judged: 4.")
     expect(result).to_contain_text("4 are too few for 5 %: 59 are needed.")
     expect(result).to_contain_text("broken.jpg: ")
@@ -58,11 +58,11 @@ def test_a_folder_becomes_the_yardstick_of_this_page(open_page: Open, photograph
         assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), width
         assert serious(page) == [], width
     with page.expect_download() as loaded:
-        page.locator("#yardstick-profile").click()
+        page.locator("#archive-profile").click()
     profile = json.loads(Path(loaded.value.path()).read_text())
     assert len(profile["scores"]) == 4
     assert not re.search("photo|broken", json.dumps(profile))
-    page.locator("#yardstick-use").click()
-    expect(page.locator("#yardstick-in-use")).to_contain_text("Photographs in it: 4.")
+    page.locator("#archive-use").click()
+    expect(page.locator("#archive-in-use")).to_contain_text("Photographs in it: 4.")
     judge(page, photographs / "photo 1.jpg")
     expect(page.locator("#status .cc-archive")).to_contain_text("Of 4 photographs of your archive, ")
