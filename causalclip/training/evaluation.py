@@ -1,6 +1,6 @@
 """Measures from scores and labels, and a detector on a split of a manifest by set and source. Offline."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from tqdm import tqdm
@@ -37,13 +36,6 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray, *, bins: in
     rows = reliability(labels, probabilities, bins=bins)
     gaps = (abs(row["pictures"] * row["mean_probability"] - row["generated"]) for row in rows)
     return float(sum(gaps) / len(labels))
-
-
-def roc_points(labels: np.ndarray, scores: np.ndarray, *, most: int = 100) -> list[tuple[float, float]]:
-    """Corners of the ROC curve as (false positive rate, true positive rate), from (0, 0) to (1, 1); at most `most`."""
-    fpr, tpr, _ = roc_curve(labels, scores)
-    kept = np.unique(np.linspace(0, len(fpr) - 1, min(most, len(fpr))).round().astype(int))
-    return [(round(float(fpr[i]), 5), round(float(tpr[i]), 5)) for i in kept]
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 15) -> list[Report]:
@@ -165,12 +157,11 @@ def by_group(
 
 
 LIKE_CONTENT = "alike", "fresh", "sites"  # sets of real and generated pictures of the same kinds of thing
-Change = Callable[[Image.Image], Image.Image]
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What a detector said of some records: probability and whether it was stable, [N] each."""
+    """What a detector said of N records: probability [N], and the answers' bands."""
 
     records: tuple[Record, ...]
     probability: np.ndarray
@@ -196,26 +187,15 @@ def read_split(manifest: str | Path, split: str) -> list[Record]:
     return records
 
 
-def open_pictures(records: Sequence[Record], root: str | Path, *, label: str) -> Iterator[Image.Image]:
-    """The records' pictures as detection sees them (causalclip.load_image), with a progress bar."""
-    for record in tqdm(records, desc=label, unit="picture"):
-        yield Image.fromarray(load_image(Path(root) / record.path).pixels)
-
-
-def score_split(
-    detector: Detector, records: Sequence[Record], root: str | Path, *, change: Change | None = None, label: str = ""
-) -> Scores:
-    """Judges every record, after `change` where one is given."""
-    probability, bands = [], []
-    for picture in open_pictures(records, root, label=label or "detect"):
-        judged = detector.judge(np.asarray(picture if change is None else change(picture)))
-        probability.append(judged.probability)
-        bands.append(judged.band)
-    return Scores(tuple(records), np.array(probability), tuple(bands))
+def score_split(detector: Detector, records: Sequence[Record], root: str | Path) -> Scores:
+    """Judges every record's picture, as detection reads it (causalclip.load_image), with a progress bar."""
+    paths = (Path(root) / record.path for record in tqdm(records, desc="detect", unit="picture"))
+    judged = [detector.judge(load_image(path).pixels) for path in paths]
+    return Scores(tuple(records), np.array([v.probability for v in judged]), tuple(v.band for v in judged))
 
 
 def tabulate(scores: Scores, *, threshold: float, bands: Sequence[float] = ()) -> dict[str, Any]:
-    """Every table of one run: a row a set with intervals, band shares and curves, sources, and AUC site by site.
+    """Every table of one run: a row a set with its interval, band shares and reliability; and sources.
 
     bands: the scores up to which an answer reaches (Calibration.borders).
     """
@@ -230,7 +210,6 @@ def tabulate(scores: Scores, *, threshold: float, bands: Sequence[float] = ()) -
         report[name] = summarise(labels, probability, threshold=threshold) | {
             "auc_interval": bootstrap(roc_auc_score, labels, probability, rounds=500),
             "bands": _band_shares(labels, np.array(scores.bands)[inside]),
-            "roc": roc_points(labels, probability),
             "reliability": reliability(labels, probability),
         }
     like = np.any([scores.of(name) for name in LIKE_CONTENT], axis=0)
@@ -238,7 +217,6 @@ def tabulate(scores: Scores, *, threshold: float, bands: Sequence[float] = ()) -
         report["meant"] = empirical_precision(scores.labels[like], scores.probability[like], thresholds=bands)
     groups = [r.source for r in scores.records]
     report["sources"] = by_group(scores.labels, scores.probability, groups, threshold=threshold)
-    report["alike_sites"] = auc_by_site(scores)
     return report
 
 
@@ -251,18 +229,6 @@ def _band_shares(labels: np.ndarray, bands: np.ndarray) -> dict[str, dict[str, f
         for band in ("likely generated", "inconclusive", "likely not generated", "no answer")
         if band != "no answer" or (bands == band).any()
     }
-
-
-def auc_by_site(scores: Scores, *, least: int = 4) -> dict[str, float]:
-    """AUC inside each `alike` site with at least `least` pictures of both kinds: content held fixed by its owner."""
-    groups = np.array([r.group if r.set == "alike" else "" for r in scores.records])
-    result = {}
-    for name in sorted(set(groups) - {""}):
-        inside = groups == name
-        labels = scores.labels[inside]
-        if min(labels.sum(), (1 - labels).sum()) >= least:
-            result[name] = float(roc_auc_score(labels, scores.probability[inside]))
-    return result
 
 
 def evaluate_detector(

@@ -20,9 +20,7 @@ from causalclip.training.evaluation import (
     by_group,
     calibration_error,
     empirical_precision,
-    open_pictures,
     reliability,
-    roc_points,
     score_split,
     summarise,
     tabulate,
@@ -69,15 +67,6 @@ def test_reliability_bins_are_those_of_the_calibration_error() -> None:
     assert calibration_error(np.array([1, 0]), np.array([0.0, 1.0])) == 1
 
 
-def test_few_corners_of_the_roc_curve_keep_its_area() -> None:
-    labels, p = scores()
-    points = np.array(roc_points(labels, p, most=40))
-    assert len(points) <= 40
-    assert (points[0].tolist(), points[-1].tolist()) == ([0, 0], [1, 1])
-    assert (np.diff(points, axis=0) >= 0).all()
-    assert np.trapezoid(points[:, 1], points[:, 0]) == pytest.approx(roc_auc_score(labels, p), abs=0.01)
-
-
 def test_intervals_hold_the_value_and_are_seeded() -> None:
     labels, p = scores()
     low, high = bootstrap(roc_auc_score, labels, p, rounds=200)
@@ -116,7 +105,7 @@ def test_what_scores_have_meant_counts_every_picture_once() -> None:
     assert empirical_precision(np.array([0, 1, 1]), np.full(3, 0.5))[0]["pictures"] == 3
 
 
-def test_tables_hold_curves_of_every_set_and_no_names() -> None:
+def test_tables_hold_every_set_and_no_names() -> None:
     rng = np.random.default_rng(0)
     records, probability = [], []
     for i in range(80):
@@ -130,7 +119,6 @@ def test_tables_hold_curves_of_every_set_and_no_names() -> None:
     assert report["sets"] == ["alike", "broad", "all"]
     for name in report["sets"]:
         table = report[name]
-        assert (table["roc"][0], table["roc"][-1]) == ([0, 0], [1, 1])
         assert sum(row["pictures"] for row in table["reliability"]) == table["pictures"]
         assert table["auc_interval"][0] <= table["auc"] <= table["auc_interval"][1]
     assert set(report["sources"]) == {"camera", "flux", "sdxl"}
@@ -161,13 +149,9 @@ def test_a_picture_is_read_as_detection_reads_it(name: str, tmp_path: Path) -> N
     assert found.probability[0] == pytest.approx(detector.judge(load_image(tmp_path / name).pixels).probability)
 
 
-def test_a_plain_picture_is_what_it_was_and_a_refused_one_is_left_out(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_refused_picture_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, size in (("small.png", 10), ("fine.png", 96)):
         (tmp_path / name).write_bytes(encode(photo(128, size), "PNG"))
     kept = readable([record(name) for name in ("small.png", "gone.png", "fine.png")], tmp_path, fault=detection_fault)
     assert [r.path for r in kept] == ["fine.png"]
     assert "small.png cannot be read, gone.png is missing" in capsys.readouterr().err
-    [seen] = open_pictures(kept, tmp_path, label="")
-    assert np.array_equal(seen, photo(128, 96))
