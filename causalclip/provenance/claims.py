@@ -1,16 +1,18 @@
-"""IPTC's digital source types: how a file says that its picture came about, in words.
+"""What a file claims of how its picture came about: IPTC's digital source types, and marks of generators and editors.
 
 The vocabulary is http://cv.iptc.org/newscodes/digitalsourcetype/ (IPTC Photo Metadata 2025.1); C2PA uses the same.
+Anybody can write or strip marks.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
 from causalclip.images.text import clean
 from causalclip.languages import N_
+from causalclip.marks.mark import Mark
 from causalclip.provenance.blocks import Text
 
 Kind = Literal["generated", "part generated", "captured", "copied", "made", "unknown"]
@@ -66,15 +68,6 @@ def source_type(where: str, value: str) -> SourceType | None:
 SEARCHED = 256 * 2**10  # characters of a text
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """generator: whose mark it is. where: in which text it was found. excerpt: its beginning, cleaned, not escaped."""
-
-    generator: str
-    where: str
-    excerpt: str
-
-
 _STEPS = re.compile(r"\bSteps: ?\d{1,4}, ")
 _SETTINGS = re.compile(r"\b(?:Sampler|CFG scale|Seed): ?\S")
 _JOB = re.compile(r"\bJob ID: ?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
@@ -122,15 +115,24 @@ _RULES: tuple[tuple[str, Callable[[str, str], bool]], ...] = (
 )
 
 
-def find_marks(texts: Iterable[Text]) -> tuple[Mark, ...]:
-    """The marks in the texts of one file, each generator once a text."""
-    found: dict[tuple[str, str], Mark] = {}
+def generators_in_texts(_data: bytes, texts: Iterable[Text]) -> Iterator[Mark]:
+    """Marks that image generators leave in a file's texts: settings, workflows, names. Anybody can write them."""
     for text in texts:
-        generator = _generator(text)
-        if generator:
-            where = clean(f"{text.where}, {text.key}", limit=80)
-            found.setdefault((generator, where), Mark(generator, where, clean(text.value, limit=160)))
-    return tuple(found.values())
+        if generator := _generator(text):
+            yield Mark(generator, clean(f"{text.where}, {text.key}", limit=80), clean(text.value, limit=160))
+
+
+Reader = Callable[[bytes, Iterable[Text]], Iterable[Mark]]
+READERS: tuple[Reader, ...] = (generators_in_texts,)
+
+
+def find_marks(data: bytes, texts: Iterable[Text]) -> tuple[Mark, ...]:
+    """What a file says of generators and editors: whose mark, of which kind, and how sure; each once a place.
+
+    Another reader of a file's bytes or texts is added to READERS. It runs in the sandbox.
+    """
+    marks = (mark for reader in READERS for mark in reader(data, texts))
+    return tuple({(mark.generator, mark.where): mark for mark in reversed([*marks])}.values())[::-1]
 
 
 def _generator(text: Text) -> str | None:

@@ -16,8 +16,9 @@ import numpy as np
 from causalclip.images import sandbox
 from causalclip.images.formats import Format
 from causalclip.languages import N_, _
+from causalclip.marks.mark import Mark
 from causalclip.provenance.blocks import read_blocks
-from causalclip.provenance.claims import Mark, SourceType, find_marks
+from causalclip.provenance.claims import SourceType, find_marks
 from causalclip.provenance.credentials import Credentials, read_credentials, unreadable
 from causalclip.provenance.jpeg import JpegTables, find_history, read_tables
 from causalclip.provenance.metadata import Field, read_metadata
@@ -88,6 +89,7 @@ class Provenance:
         plain = asdict(self) | {"summary": self.summary(), "caveat": _(CAVEAT)}
         plain["place"] = list(self.place) if self.place and place else None
         plain["has_place"] = self.place is not None
+        plain["marks"] = [{name: mark[name] for name in ("generator", "where", "excerpt")} for mark in plain["marks"]]
         if self.jpeg:  # what only other parts of the program read
             plain["jpeg"] = {name: plain["jpeg"][name] for name in ("quality", "exact", "chroma", "progressive")}
         return plain
@@ -119,7 +121,7 @@ def read_stepwise(data: bytes, name: Format) -> Iterator[Provenance]:
     found = replace(
         found,
         source_types=metadata.source_types,
-        marks=find_marks(metadata.texts),
+        marks=find_marks(data, metadata.texts),
         fields=metadata.fields,
         place=metadata.place,
         notes=(*metadata.notes, *found.notes),

@@ -6,7 +6,8 @@ import pytest
 
 from causalclip.evidence.cautions import Caution
 from causalclip.evidence.headline import ANSWERS, conclude_all, next_steps
-from causalclip.provenance.claims import Mark, SourceType, source_type
+from causalclip.marks.mark import Mark
+from causalclip.provenance.claims import SourceType, source_type
 from causalclip.provenance.credentials import Credentials, State
 from causalclip.provenance.reading import Provenance
 
