@@ -28,6 +28,8 @@ from causalclip.languages import N_, _, figure, number
 Decoded = tuple[np.ndarray, tuple[str, ...], bool]  # uint8 [H, W, 3], notes for the user, whether it was halved
 
 MEMORY = 750 * 2**20  # bytes that decoding may take: with the pixels in the process that asks, less than 1 GB
+MEMORY_BEFORE = 250 * 2**20  # bytes that it may take before the size is known, and in addition
+MEMORY_A_PIXEL = 13  # coefficients of a progressive JPEG have 6 bytes, Pillow's pixels 4, what comes out 3
 LARGE = 12_000_000  # pixels; larger pictures are decoded one at a time, as that takes 7 bytes a pixel
 SECONDS = 1.0  # of processor time that it may take for any picture, and in addition
 SECONDS_A_PIXEL = 0.12e-6  # for each pixel that the header announces; an ordinary decoder needs a tenth to a third
@@ -58,7 +60,8 @@ def decode_in_sandbox(data: bytes, name: Format) -> Decoded:
     Raises RuntimeError if that process cannot run at all.
     """
     try:
-        with sandbox.ask(decode_in_turn, data, name, formats.MAX_PIXELS, memory=MEMORY, seconds=SECONDS) as items:
+        memory = MEMORY_BEFORE if name in _FRAGILE else MEMORY  # WebP's decoder takes all of it on opening
+        with sandbox.ask(decode_in_turn, data, name, formats.MAX_PIXELS, memory=memory, seconds=SECONDS) as items:
             pixels = next(items)
             with _TURN if pixels > LARGE or name in _FRAGILE else contextlib.nullcontext():
                 decoded: Decoded = next(items)
@@ -85,6 +88,7 @@ def decode_in_turn(data: bytes, name: Format, most: int) -> Iterator[Any]:
         pixels_in_file = opened.image.width * opened.image.height
         yield pixels_in_file
         sandbox.limit_time(SECONDS + SECONDS_A_PIXEL * pixels_in_file)
+        sandbox.limit_memory(min(MEMORY, MEMORY_BEFORE + MEMORY_A_PIXEL * pixels_in_file))
         opened, halved = _reduced(opened, most)
         formats.check_size(*opened.image.size, most=most)
         opened.image.load()

@@ -140,7 +140,7 @@ class _Worker:
                 end.close()
 
 
-_inside = False  # whether this process is a sandbox
+_inside = False  # whether this process is a sandbox: no other is limited
 _LOCK = threading.Lock()
 _idle: list[_Worker] = []  # where nothing is forked
 _control: socket.socket | None = None  # to the server that forks
@@ -346,8 +346,8 @@ def serve(reader: IO[bytes], writer: IO[bytes]) -> bool:
 
 
 def limit_memory(size: int) -> None:
-    """Let this process take at most so many bytes more than it has now; only Linux keeps to it."""
-    if sys.platform == "linux":
+    """Let this sandbox take at most so many bytes more than it has now; only Linux keeps to it."""
+    if _inside and sys.platform == "linux":
         import resource
 
         own = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()  # data, not shared
@@ -355,7 +355,6 @@ def limit_memory(size: int) -> None:
 
 
 def limit_time(seconds: float) -> None:
-    """Let the system end this sandbox after so many seconds of processor time from now; 0 for no limit. No other
-    process is limited: a test may call a function without a sandbox."""
+    """Let the system end this sandbox after so many seconds of processor time from now; 0 for no limit."""
     if _inside and sys.platform != "win32":
         signal.setitimer(signal.ITIMER_PROF, seconds)

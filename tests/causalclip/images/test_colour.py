@@ -44,15 +44,6 @@ def test_profile_is_converted_to_srgb(name: str, primaries: tuple, gamma: float,
     assert len(loaded.notes[0]) < 130
 
 
-def test_srgb_profile_leaves_pixels_alone() -> None:
-    from PIL import ImageCms
-
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    loaded = load_image(encode(PICTURE, "PNG", icc_profile=profile))
-    assert np.array_equal(loaded.pixels, PICTURE)
-    assert loaded.notes == ()
-
-
 def test_profile_in_several_jpeg_segments_is_put_together_by_number() -> None:
     profile = pictures.rgb_profile(pictures.DISPLAY_P3, 1.8)
     parts = [b"ICC_PROFILE\0\x02\x02" + profile[200:], b"ICC_PROFILE\0\x01\x02" + profile[:200]]
@@ -174,12 +165,6 @@ def test_16_bit_grey_is_scaled_not_clipped(name: str) -> None:
     assert loaded.notes == (DEEP_NOTE,)
 
 
-def test_16_bit_grey_big_endian() -> None:
-    data = encode(Image.frombytes("I;16B", (96, 64), LEVELS.astype(">u2").tobytes()), "TIFF")
-    assert data.startswith(b"MM")
-    assert np.array_equal(load_image(data).pixels[..., 1], np.round(LEVELS / 257).astype(np.uint8))
-
-
 def test_16_bit_colours_are_scaled() -> None:
     deep = np.stack((LEVELS, LEVELS[::-1], LEVELS[:, ::-1]), -1)
     loaded = load_image(png(96, 64, deep.astype(">u2").tobytes(), bits=16))
@@ -212,17 +197,6 @@ def test_grey_level_that_stands_for_transparent() -> None:
     assert (load_image(data).pixels[0, 1] == 0).all()
 
 
-def test_one_bit_and_plain_grey() -> None:
-    black = np.indices((64, 64)).sum(0) // 8 % 2 == 0
-    for name in ("PNG", "TIFF", "GIF"):
-        loaded = load_image(encode(Image.fromarray(black), name))
-        assert np.array_equal(loaded.pixels, 255 * black[..., None].repeat(3, -1))
-    for name in ("PNG", "TIFF", "JPEG"):
-        loaded = load_image(encode(np.full((64, 64), 77, np.uint8), name))
-        assert (loaded.pixels == 77).all()
-        assert loaded.notes == ()
-
-
 @pytest.mark.parametrize("name", ["PNG", "TIFF", "WebP", "AVIF"])
 def test_grey_or_colour_with_alpha(name: str) -> None:
     alpha = np.zeros((64, 64), np.uint8)
@@ -233,12 +207,6 @@ def test_grey_or_colour_with_alpha(name: str) -> None:
         expected = 100 * (alpha / 255) + 255 * (1 - alpha / 255)
         assert off_by(loaded.pixels[8::16, 32], expected[8::16, 32, None].repeat(3, -1)) <= 2
         assert loaded.notes == (WHITE_NOTE,)
-
-
-def test_alpha_that_hides_nothing_is_not_mentioned() -> None:
-    opaque = np.dstack((PICTURE, np.full((96, 128), 255, np.uint8)))
-    for name in ("PNG", "HEIC"):
-        assert load_image(encode(opaque, name)).notes == ()
 
 
 def test_palette_with_transparency() -> None:

@@ -1,0 +1,72 @@
+"""What it costs to load files: seconds, and the memory of all processes together."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+MEASURE = """
+import json, pathlib, sys, threading, time
+import psutil
+from causalclip.images.loading import ImageError, load_image
+from causalclip.provenance.reading import read_provenance
+
+def held():
+    total, me = 0, psutil.Process()
+    for process in (me, *me.children(recursive=True)):
+        try:
+            memory = process.memory_info()
+            total += memory.rss - memory.shared
+        except psutil.Error:
+            pass
+    return total
+
+def watch():
+    while running:
+        highest.append(held())
+        time.sleep(0.01)
+
+folder, loads = pathlib.Path(sys.argv[1]), sys.argv[2] == "load"
+read_provenance(b"", "JPEG")  # the server is there then, as in an app
+for path in sorted(folder.iterdir()):
+    data, running, highest, result, notes = path.read_bytes(), True, [held()], "", []
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    started = time.monotonic()
+    try:
+        if loads:
+            result = str(load_image(data).pixels.shape)
+        else:
+            provenance = read_provenance(data, path.name.rpartition(" ")[2])
+            result, notes = provenance.credentials.state, provenance.notes
+    except ImageError as error:
+        result = type(error).__name__
+    seconds, running = time.monotonic() - started, False
+    watcher.join()
+    print(json.dumps([path.name, result, notes, seconds, max(highest) - highest[0]]), flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """result: the shape, the error's name, or the state of Content Credentials. memory: bytes more than before."""
+
+    name: str
+    result: str
+    notes: list[str]
+    seconds: float
+    memory: int
+
+
+def cost_of(files: dict[str, bytes], folder: Path, *, load: bool) -> list[Cost]:
+    """Loads the pictures, or reads what files say whose names end in a space and their format, one after the other."""
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    command = [sys.executable, "-c", MEASURE, str(folder), "load" if load else "read"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
+    costs = [Cost(*json.loads(line)) for line in done.stdout.splitlines()]
+    for cost in costs:
+        print(f"{cost.name}: {cost.result} {cost.notes} in {cost.seconds:.2f} s, +{cost.memory / 2**20:.0f} MB")
+    assert len(costs) == len(files)
+    return costs
