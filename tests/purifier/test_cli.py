@@ -35,12 +35,6 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(cli.app, [str(a) for a in arguments])
 
 
-def test_the_help_of_every_command_on_a_picture_says_how_large_it_may_be() -> None:
-    for command in ("attack", "purify", "ask", "caption"):
-        said = " ".join(run(command, "--help").stdout.replace("│", " ").split())
-        assert f"{names.MAX_PIXELS // 10**6} million pixels" in said
-
-
 def row(result: Result) -> dict:
     assert result.exit_code == 0, result.output
     assert len(result.stdout.splitlines()) == 1
@@ -108,12 +102,6 @@ def test_an_attack_stays_in_its_budget_in_the_file(picture: Path, tmp_path: Path
     again = tmp_path / "again.png"
     row(run("attack", picture, "-o", again, *options, "--json"))
     assert out.read_bytes() == again.read_bytes()
-
-
-def test_without_a_question_the_caption_is_attacked(picture: Path, tmp_path: Path) -> None:
-    result = run("attack", picture, "-o", tmp_path / "out.png", "--steps", 1)
-    assert result.exit_code == 0
-    assert "Values changed by at most 8 of 255" in result.stdout
 
 
 def test_ask_and_caption(picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,13 +53,6 @@ def test_answers_are_deterministic_and_have_a_probability(
     assert model.answer(pixels, ["how many dogs are there", "what is in the picture"]) == answers
 
 
-@pytest.mark.parametrize("name", ["vqa", "caption", "chat"])
-def test_captions_come_one_a_picture(name: str, folders: dict[str, str], pixels: torch.Tensor) -> None:
-    captions = load_vlm(folders[name]).caption(pixels)
-    assert len(captions) == 2
-    assert all(isinstance(c.text, str) and 0 < c.confidence <= 1 for c in captions)
-
-
 def test_a_prefix_reaches_the_chat_model(folders: dict[str, str], pixels: torch.Tensor) -> None:
     plain, led = (load_vlm(folders["chat"], prefix=prefix) for prefix in ("", "dogs dogs dogs"))
     assert plain.answer(pixels[:1], "what is in the picture") != led.answer(pixels[:1], "what is in the picture")
@@ -139,16 +132,6 @@ def test_a_picture_may_be_seen_whole_alone(folders: dict[str, str], pixels: torc
     assert captioner.see_whole() is captioner
 
 
-def test_without_a_processor_that_works_on_tensors_there_is_no_gradient(folders: dict[str, str]) -> None:
-    class Pillow:
-        def image_processor(self, images: list[torch.Tensor], return_tensors: str) -> dict[str, torch.Tensor]:
-            return {"pixel_values": torch.stack([torch.from_numpy(image.numpy()) for image in images])}
-
-    vlm = load_vlm(folders["vqa"])
-    assert isinstance(vlm, BlipVQA)
-    assert not BlipVQA(vlm.model, Pillow()).differentiable
-
-
 def test_what_is_seen_answers_like_the_picture(folders: dict[str, str], pixels: torch.Tensor) -> None:
     for vlm in (load_vlm(folders["chat"]), tiny_vlm()):
         assert isinstance(vlm, HubVLM | EmbeddedVLM)
@@ -157,12 +140,6 @@ def test_what_is_seen_answers_like_the_picture(folders: dict[str, str], pixels: 
         assert vlm.answer_seen(seen, [QUESTION] * 2) == vlm.answer(pixels, QUESTION)
         both = [f(x, [QUESTION] * 2, ["dogs", "are"]) for f, x in ((vlm.score, seen), (vlm.log_likelihood, pixels))]
         assert torch.equal(*both)
-
-
-def test_pictures_are_rounded_to_eight_bits() -> None:
-    picture = to_pictures(torch.full((1, 3, 2, 3), 0.5))[0]
-    assert picture.size == (3, 2)
-    assert picture.getpixel((0, 0)) == (128, 128, 128)
 
 
 def test_bad_input_is_refused() -> None:

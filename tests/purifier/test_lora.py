@@ -59,13 +59,6 @@ def test_an_attacker_has_the_gradient_through_it_and_nothing_of_it_learns(model:
     assert not any(p.requires_grad for p in adapted.tower.parameters())
 
 
-def test_an_eye_of_zeros_changes_nothing(model: EmbeddedVLM) -> None:
-    eye = tiny_lora(model.tower)
-    none = LoraEncoder({name: value * 0 for name, value in eye.tensors.items() if name.endswith((UP, DOWN))}, {})
-    pixels = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(none.applied_to(model).see(pixels), model.see(pixels))
-
-
 def test_of_another_tower_or_missing_it_says_how_to_train_one(model: EmbeddedVLM, tmp_path: Path) -> None:
     eye = tiny_lora(model.tower)
     wider = LoraEncoder({name: torch.cat([value, value]) for name, value in eye.tensors.items()}, {})

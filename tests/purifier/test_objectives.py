@@ -57,18 +57,6 @@ def test_answers_move_away_and_towards(vlm: EmbeddedVLM, clean: Tensor) -> None:
     assert (raised(force_answer(vlm, [QUESTION] * 2, ["dog", "cat"]), clean) > 0.01).all()
 
 
-def test_an_attack_changes_the_answer(vlm: EmbeddedVLM, clean: Tensor) -> None:
-    now = [a.text for a in vlm.answer(clean, QUESTION)]
-    moved = run_attack(Attack(eps=32, steps=20), clean, change_answer(vlm, [QUESTION] * 2, now))
-    assert any(a.text != b for a, b in zip(vlm.answer(moved, QUESTION), now, strict=True))
-
-
-def test_the_answer_s_loss_is_its_negative_likelihood(vlm: EmbeddedVLM, clean: Tensor) -> None:
-    loss = change_answer(vlm, [QUESTION] * 2, ["dog", "cat"])(clean)
-    likelihood = vlm.log_likelihood(clean, [QUESTION.lower().rstrip("?")] * 2, ["dog", "cat"])
-    assert torch.equal(loss, -likelihood)
-
-
 def test_captions_move_away_and_towards(vlm: EmbeddedVLM, clean: Tensor) -> None:
     objective = change_caption(vlm, ["a dog runs", "dog"])
     assert objective.prompts == (CAPTION_PROMPT, CAPTION_PROMPT)

@@ -70,9 +70,3 @@ def test_optimising_writes_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert facts["held pictures"] == 1  # of two: one of the three was taken for clean
     assert facts["tried"] >= 2
     assert f'"text": "{facts["text"]}"' in (tmp_path / "out" / "config.json").read_text()
-
-
-def test_optimising_without_data_says_what_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(EmbeddedVLM, "from_pretrained", tiny_vlm)
-    with pytest.raises(FileNotFoundError, match="flickr8k"):
-        optimise_prompt(tmp_path, tmp_path / "out", Misled(), config=CONFIG)

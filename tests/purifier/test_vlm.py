@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from causalclip.clip.weights import WeightsMissing
-from purifier.vlm import CAPTION_PROMPT, Answer, EmbeddedVLM, VisionLanguageModel, normalise_question
-from purifier.vlm.features import clip_features
+from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM, normalise_question
 from purifier.vlm.model import AnswerTrie
 from purifier.vlm.vocabulary import Vocabulary, train_tokenizer
 from tests.makers.models import tiny_vlm
@@ -25,12 +24,6 @@ def model() -> EmbeddedVLM:
 @pytest.fixture(scope="module")
 def pixels() -> torch.Tensor:
     return torch.rand(3, 3, 40, 56, generator=torch.Generator().manual_seed(0))
-
-
-def test_it_offers_the_common_interface(model: EmbeddedVLM) -> None:
-    assert isinstance(model, VisionLanguageModel)
-    assert not model.training
-    assert not any(p.requires_grad for p in model.parameters())
 
 
 def test_answers_do_not_depend_on_their_neighbours_in_the_batch(model: EmbeddedVLM, pixels: torch.Tensor) -> None:
@@ -49,15 +42,6 @@ def test_an_answer_is_the_likeliest_known_one_and_its_confidence_the_fitted_one(
     assert answer.text == max(scores, key=lambda a: scores[a])
     assert answer.confidence == pytest.approx(1 / (1 + math.exp(-(0.5 * scores[answer.text] + 4))), abs=1e-4)
     assert answer.sure == (answer.confidence >= model.config.threshold)
-
-
-def test_a_model_without_known_answers_speaks_freely(pixels: torch.Tensor) -> None:
-    assert tiny_vlm(answers=()).answer(pixels, QUESTION)[0].text not in ("yes", "no")
-
-
-def test_a_doubtful_answer_says_so() -> None:
-    assert Answer("cat", 0.9, True).spoken == "cat"
-    assert Answer("cat", 0.1, False).spoken == "I am not sure (perhaps: cat)"
 
 
 def test_the_gradient_of_the_likelihood_is_right(model: EmbeddedVLM, pixels: torch.Tensor) -> None:
@@ -131,12 +115,6 @@ def test_weights_of_another_model_are_refused(model: EmbeddedVLM, tmp_path: Path
     (tmp_path / "config.json").write_text(config.replace('"num_hidden_layers": 1', '"num_hidden_layers": 2'))
     with pytest.raises(ValueError, match="do not fit"):
         EmbeddedVLM.from_pretrained(tmp_path, tower=model.tower)
-
-
-def test_features_do_not_need_a_size(model: EmbeddedVLM, pixels: torch.Tensor) -> None:
-    patches, embedding = clip_features(model.tower, pixels[..., :33, :50], layers=(2, 3))
-    assert patches.shape == (3, 49, 96)
-    assert embedding.norm(dim=-1).tolist() == pytest.approx([1.0] * 3, abs=1e-5)
 
 
 def test_the_tokenizer_reads_back_what_it_wrote() -> None:

@@ -43,12 +43,3 @@ def test_the_card_states_what_was_measured(results: dict[str, Any], tmp_path: Pa
     assert "Chosen by hand." in card
     assert "daquar, all" in card
     assert "I am not sure" in card
-
-
-@pytest.mark.parametrize("share", [0.0, 0.5])
-def test_the_card_says_how_often_it_is_sure(results: dict[str, Any], tmp_path: Path, share: float) -> None:
-    measured = copy.deepcopy(results)
-    measured["sure"]["daquar"] = {"share": share, "accuracy": 0.75 if share else None}
-    card = write_card(tmp_path, measured, model=tiny_vlm()).read_text()
-    assert f"sure of {share:.0%} of the answers" in card
-    assert ("75% of those right" if share else "none was right") in card

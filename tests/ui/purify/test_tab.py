@@ -9,13 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from causalclip.clip.weights import WeightsMissing
 from purifier import names
 from purifier.names import EMBEDDED, OTHER
 from tests.makers.models import hub_folders
 from tests.makers.pictures import encode, photo
 from tests.makers.purifiers import fixed_attack_detector, tiny_clip, tiny_models, tiny_purifier
-from ui.purify.endpoints import reason
 from ui.purify.tab import PurifyTab, build_tab
 from ui.server.queue import HELD, MODEL, PICTURES, Priority
 from ui.turns import Superseded, take_turn
@@ -76,14 +74,6 @@ def test_attack_and_purify_fill_the_row_exactly(tab: PurifyTab, inside: Path) ->
     change = np.array(Image.open(last[tab.changes["attack-change"]])).astype(int)
     moved = np.array(Image.open(last[tab.pictures["adversarial"]]["value"])).astype(int)
     assert np.array_equal(change, (128 + 10 * (moved - photo(96, 72))).clip(0, 255))
-
-
-def test_without_an_attack_there_is_no_clean_picture(tab: PurifyTab, inside: Path) -> None:
-    last = followed(tab.run_given(take_turn("purify"), payload(inside), *settings()))
-    assert "purify-clean-said" not in last[tab.answers]
-    assert last[tab.changes["attack-change"]] is None
-    assert last[tab.pictures["adversarial"]]["label"] == "As given"
-    assert "Purified:" in last[tab.headline]
 
 
 def test_a_new_picture_blanks_and_a_new_wish_does_not_until_there_is_its_result(tab: PurifyTab, inside: Path) -> None:
@@ -164,13 +154,6 @@ def test_after_a_stop_the_run_ends_before_its_next_step(tab: PurifyTab, inside: 
     take_turn("purify")
     with pytest.raises(Superseded):
         list(running)
-
-
-def test_missing_weights_are_a_sentence() -> None:
-    assert reason(WeightsMissing("There is no purifier.")) == (
-        "The model's weights are missing",
-        "There is no purifier.",
-    )
 
 
 def test_another_question_is_put_to_each_picture_without_a_new_attack(tab: PurifyTab, inside: Path) -> None:

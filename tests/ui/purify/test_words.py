@@ -80,11 +80,6 @@ def test_of_an_answer_that_was_a_guess_nothing_is_claimed() -> None:
     assert "answer differs" in words.said(sure, "adversarial", "After")
 
 
-def test_case_and_a_full_stop_are_no_difference() -> None:
-    made = shown("cat", "dog", "cat", answers=("Yes.", "no", "yes"))
-    assert "purification brought both back" in words.result(made)
-
-
 def test_agreement_is_in_words_and_nothing_is_unescaped() -> None:
     made = shown("cat", "dog", "cat")
     assert "caption differs" in words.said(made, "adversarial", "After")
@@ -108,22 +103,6 @@ def test_the_likelihood_of_the_clean_words_is_drawn() -> None:
         made.said["adversarial"] = replace(made.said["adversarial"], likelihood=share)
         assert f"<td>{said}</td>" in words.answers(made)
     assert "How likely" not in words.answers(run())
-
-
-def test_each_part_of_a_run_is_named_with_a_bar_and_the_time() -> None:
-    wish = DemoRequest(QUESTION, attack=make_attack("pgd", 8, 20))
-    made = DemoRun(wish, said={"clean": DemoResponse("a dog")}, step=4, steps=20, attack_seconds=2)
-    drawn = words.working(made)
-    assert "Part 2 of 4. Step 4 of 20. A step takes 0.5 s: about 8 s left for them." in drawn
-    assert "<progress max='4' value='1.20'" in drawn
-    assert "cc-elapsed" in drawn
-    made.step = 20
-    assert "Asking about the attacked picture" in words.working(made)
-    made.said["adversarial"] = DemoResponse("a cat")
-    assert "Part 4 of 4." in words.working(made)
-    assert "Part 2 of 2." in words.working(DemoRun(DemoRequest(QUESTION), said={"adversarial": DemoResponse("a cat")}))
-    assert "Waiting, 2 before you. Part 4 of 4." in words.working(made, before=2)
-    assert "Waiting, 1 before you" in words.working(None, before=1)
 
 
 def test_who_speaks_is_named_and_why() -> None:
