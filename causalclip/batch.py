@@ -64,7 +64,7 @@ COLUMNS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class BatchRow:
     """One picture's line in the table. Its sentences are in the language of who asked, its keys in English.
 
     answer: a key, the headline from all evidence, or NOT_EXAMINED. band: a key, the pixels' own answer, after
@@ -139,7 +139,7 @@ class RowUpdate:
     was known already.
     """
 
-    row: Row
+    row: BatchRow
     examination: Examination | None = None
     pixels: np.ndarray | None = None
 
@@ -197,7 +197,7 @@ def examine_all(
     read: Callable[[], Iterable[Member]],
     detector: Detector,
     folder: Path | None = None,
-    finished: Mapping[tuple[str, str], Row] | None = None,
+    finished: Mapping[tuple[str, str], BatchRow] | None = None,
 ) -> Iterator[RowUpdate]:
     """Examines all files; never raises on a file's account.
 
@@ -208,7 +208,7 @@ def examine_all(
         read: gives all members, each time it is called; it is called twice.
         folder: keeps answers on disk, as their arrays are large, so that no picture is judged twice. Nobody else may
             write to it: they are pickled.
-        finished: rows of an earlier run that will not change, by `Row.key`.
+        finished: rows of an earlier run that will not change, by `BatchRow.key`.
     """
     run = _Run(detector, folder, finished or {})
     left = set()
@@ -230,10 +230,10 @@ def _guarded(
             raise content
         return look(number, name, content)
     except ImageError as error:
-        return RowUpdate(Row(number, name, NOT_EXAMINED, problem=str(error)))
+        return RowUpdate(BatchRow(number, name, NOT_EXAMINED, problem=str(error)))
     except Exception as error:  # ours, not the file's: said in its row, logged without its name
         log.error("A picture of a batch was not examined: %s", type(error).__name__)
-        return RowUpdate(Row(number, name, NOT_EXAMINED, problem=_(OURS)))
+        return RowUpdate(BatchRow(number, name, NOT_EXAMINED, problem=_(OURS)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +242,7 @@ class _Run:
 
     detector: Detector
     folder: Path | None
-    finished: Mapping[tuple[str, str], Row]
+    finished: Mapping[tuple[str, str], BatchRow]
 
     def answer(self, number: int, name: str, content: bytes) -> RowUpdate:
         """The first look: its answer."""
@@ -274,9 +274,9 @@ class _Run:
         return found
 
 
-def _row(number: int, name: str, loaded: LoadedImage, found: EarlyAnswer) -> Row:
+def _row(number: int, name: str, loaded: LoadedImage, found: EarlyAnswer) -> BatchRow:
     headline, says = conclude_all(found.provenance, found.detection.band), found.provenance.summary()
-    return Row(
+    return BatchRow(
         number,
         name,
         headline.title,
@@ -295,7 +295,7 @@ def _row(number: int, name: str, loaded: LoadedImage, found: EarlyAnswer) -> Row
     )
 
 
-def as_csv(rows: Iterable[Row]) -> str:
+def as_csv(rows: Iterable[BatchRow]) -> str:
     """The table as CSV in the reader's language, with a byte order mark so that spreadsheets read it as UTF-8."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\r\n")
@@ -313,7 +313,7 @@ def _cell(value: Any) -> Any:
     return _RUNS.sub("'", value) if isinstance(value, str) else value
 
 
-def zip_reports(path: str | Path, rows: Iterable[Row], reports: Iterable[tuple[str, str]]) -> None:
+def zip_reports(path: str | Path, rows: Iterable[BatchRow], reports: Iterable[tuple[str, str]]) -> None:
     """Writes an archive of results.csv and of (file name, text) pairs."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr("results.csv", as_csv(rows))

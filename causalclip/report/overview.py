@@ -14,11 +14,11 @@ from causalclip.report.document import LIMITS, versions
 from causalclip.report.templates import render_page
 
 if TYPE_CHECKING:
-    from causalclip.batch import Row
+    from causalclip.batch import BatchRow
 
 
 def overview(
-    rows: Sequence[Row],
+    rows: Sequence[BatchRow],
     thumbnails: Mapping[str, str],
     counts: str,
     edges: tuple[float, ...] = (),
@@ -48,14 +48,14 @@ def overview(
     )
 
 
-def rates(rows: Sequence[Row]) -> str:
+def rates(rows: Sequence[BatchRow]) -> str:
     """How often such answers are wrong; empty where that was not measured."""
     measured = {row.measured_as for row in rows if row.band}
     found = error_rates(measured.pop()) if len(measured) == 1 else None
     return f"{found.sentence} {found.unsure}" if found else ""
 
 
-def _shown(row: Row, thumbnails: Mapping[str, str], edges: tuple[float, ...]) -> dict[str, Any]:
+def _shown(row: BatchRow, thumbnails: Mapping[str, str], edges: tuple[float, ...]) -> dict[str, Any]:
     said = row.said()
     survives = f"{_('Survives re-encoding?')} {ended(said['survives'])}" if row.survives else ""
     return {

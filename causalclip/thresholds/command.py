@@ -52,7 +52,7 @@ def calibrate(
 def _calibrate(photos: list[Path], fakes: list[Path], detector: Detector, *, at_most: float, out: Path) -> bool:
     """True if a file was refused."""
     from causalclip.thresholds.archive import make_profile
-    from causalclip.thresholds.report import LEFT_OUT, Calibration
+    from causalclip.thresholds.report import LEFT_OUT, CalibrationReport
 
     with told(OSError):  # before the photographs are judged, which takes minutes
         out.mkdir(parents=True, exist_ok=True)
@@ -66,7 +66,7 @@ def _calibrate(photos: list[Path], fakes: list[Path], detector: Detector, *, at_
         typer.echo("\n".join([_("No photograph could be read there."), *left_out, *not_read]), err=True)
         return True
     profile = make_profile(real, detector, at_most=at_most, generated=generated)
-    found = Calibration(profile, real, unread, detector.config.calibration.high, at_most, unanswered)
+    found = CalibrationReport(profile, real, unread, detector.config.calibration.high, at_most, unanswered)
     profile.write(out / "profile.json")
     (out / "summary.html").write_text(found.page(), encoding="utf-8", errors="replace")
     typer.echo("\n".join([*found.sentences(), *not_read]))

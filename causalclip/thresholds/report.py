@@ -24,7 +24,7 @@ _render = partial(render, template="archive.html")
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class CalibrationReport:
     """Judged photographs and the profile that was made of them.
 
     shipped: the detector's own threshold. at_most: the bound that was asked for. unanswered: how many pictures got no

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from causalclip.batch import CHECKING, COLUMNS, Row, as_csv, collect, count, examine_all, report_stem, zip_reports
+from causalclip.batch import CHECKING, COLUMNS, BatchRow, as_csv, collect, count, examine_all, report_stem, zip_reports
 from causalclip.evidence.headline import ANSWERS
 from causalclip.images import archives, formats
 from causalclip.images.archives import ArchiveError, read_zip
@@ -203,7 +203,7 @@ def test_a_row_is_in_the_language_of_who_asks_and_its_keys_are_not() -> None:
         assert checked.answer in ANSWERS
         assert checked.said()["answer"] == _(checked.answer) != checked.answer
         head, line = list(
-            csv.reader(io.StringIO(as_csv([Row(1, "a.png", "Inconclusive", 0.5, cautions="small, dark")])))
+            csv.reader(io.StringIO(as_csv([BatchRow(1, "a.png", "Inconclusive", 0.5, cautions="small, dark")])))
         )
     assert head[1:4] == ["Datei", "Ergebnis", "Score"]
     assert line[2:4] + line[7:8] == ["Nicht eindeutig", "0.5", "klein, dunkel"]
@@ -249,7 +249,7 @@ def test_limits_of_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     "name", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "＝1+1", "＋1", "－1", "＠SUM(A1)", '=HYPERLINK("http://evil")']
 )
 def test_csv_runs_no_formula(name: str) -> None:
-    text = as_csv([Row(1, name, "inconclusive", 0.5, problem='a "quoted", line\nbreak')])
+    text = as_csv([BatchRow(1, name, "inconclusive", 0.5, problem='a "quoted", line\nbreak')])
     head, line = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
     assert head == list(COLUMNS.values())
     assert line[1] == "'" + name
@@ -268,12 +268,12 @@ def test_csv_runs_no_formula(name: str) -> None:
 )
 def test_csv_runs_no_formula_where_semicolons_separate(name: str, kept: str) -> None:
     """Excel's way in German, French, Spanish, Portuguese, Turkish, Indonesian and Ukrainian."""
-    [_, line] = csv.reader(io.StringIO(as_csv([Row(1, name, "inconclusive", 0.5)])))
+    [_, line] = csv.reader(io.StringIO(as_csv([BatchRow(1, name, "inconclusive", 0.5)])))
     assert line[1] == kept
 
 
 def test_reports_are_zipped_with_the_table(tmp_path: Path) -> None:
-    rows = [Row(1, "../../evil\x00.png", "inconclusive", 0.5)]
+    rows = [BatchRow(1, "../../evil\x00.png", "inconclusive", 0.5)]
     names = [report_stem(1, rows[0].name) + ".html", report_stem(2, "..") + ".json"]
     assert names == ["001-evil.html", "002-picture.json"]
     zip_reports(tmp_path / "all.zip", rows, [(name, "content") for name in names])

@@ -15,7 +15,7 @@ from causalclip.cli import app
 from causalclip.images.loading import load_image
 from causalclip.profile import Profile, needed, rank, read_profile, threshold, too_few
 from causalclip.thresholds.archive import JudgedPicture, UnreadFile, groups, highest_of_each, judge, make_profile
-from causalclip.thresholds.report import Calibration, rate_words
+from causalclip.thresholds.report import CalibrationReport, rate_words
 from tests.makers.detectors import saved_detector, tiny_detector
 from tests.makers.pictures import encode
 
@@ -129,7 +129,7 @@ def test_photographs_become_a_profile_that_holds_no_names() -> None:
     assert profile.cameras == {"Nikon Z 6": 6}
     assert "secret" not in profile.as_json()
     assert rows[0].score == pytest.approx(detector.predict(load_image(members[0][1]).pixels).probability)
-    said = " ".join(Calibration(profile, rows, (), shipped=0.7, at_most=0.05).sentences())
+    said = " ".join(CalibrationReport(profile, rows, (), shipped=0.7, at_most=0.05).sentences())
     for words in ("3 are too few for 5 %: 59 are needed.", "one camera (Nikon Z 6)", "known to be generated"):
         assert words in said
 
@@ -145,17 +145,17 @@ def test_what_is_found_is_said_with_its_interval() -> None:
     assert rate_words(3, 412) == "3 of 412 (0.7 %; 95 % interval 0.2 to 2.1 %)"
     scores = tuple(np.linspace(0.99, 0.01, 200))
     profile = Profile("m", "r", "float32", "now", scores, scores, 0.02)
-    said = " ".join(Calibration(profile, (), (), shipped=0.7, at_most=0.02).sentences())
+    said = " ".join(CalibrationReport(profile, (), (), shipped=0.7, at_most=0.02).sentences())
     for words in ("at most 2 of 100", "stability: 59 of 200 (29.5 %;", "95 of 100 archives"):
         assert words in said
     assert "counts as one" not in said  # nothing does
-    assert "stays" in " ".join(Calibration(profile, (), (), shipped=0.999, at_most=0.02).sentences())
+    assert "stays" in " ".join(CalibrationReport(profile, (), (), shipped=0.999, at_most=0.02).sentences())
 
 
 def test_the_page_shows_the_accused_and_escapes_names() -> None:
     rows = [judged(0.9, hash_=1, name="<b>.jpg"), judged(0.1, hash_=2, name="fine.jpg")]
     profile = make_profile(rows, tiny_detector(), at_most=0.05)
-    page = Calibration(profile, rows, [UnreadFile("<i>", "No.")], shipped=0.7, at_most=0.05).page()
+    page = CalibrationReport(profile, rows, [UnreadFile("<i>", "No.")], shipped=0.7, at_most=0.05).page()
     assert "&lt;b&gt;.jpg: 0.900" in page
     assert "fine.jpg" not in page
     assert "<i>" not in page

@@ -16,7 +16,7 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from causalclip.batch import CHECKING, NOTHING, UNCHECKED, Row
+from causalclip.batch import CHECKING, NOTHING, UNCHECKED, BatchRow
 from causalclip.clip.weights import WeightsMissing
 from causalclip.evidence.examination import examine
 from causalclip.evidence.headline import ANSWERS, BUT_A_PART, CLAIMED
@@ -99,7 +99,7 @@ def test_answers_come_first_and_a_bad_file_costs_its_row(tab: BatchTab) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_summary_is_in_the_readers_language_and_escaped(tmp_path: Path, language: str) -> None:
-    found = Batch(tmp_path, 1, (Row(1, "<b>.png", "Likely generated", 0.9, sha256="ab" * 32, survives="Yes"),))
+    found = Batch(tmp_path, 1, (BatchRow(1, "<b>.png", "Likely generated", 0.9, sha256="ab" * 32, survives="Yes"),))
     with speaking(language):
         page = found.download("html").read_text(encoding="utf-8")
         for words in (_("Likely generated"), _("Survives re-encoding?"), "ab" * 32, "&lt;b&gt;.png"):
@@ -111,14 +111,14 @@ def test_a_summary_is_in_the_readers_language_and_escaped(tmp_path: Path, langua
 
 def test_what_needs_a_look_stands_on_top_and_is_counted() -> None:
     answers = ("Likely not generated", "Inconclusive", "Likely generated", "The file says it was generated")
-    found = [Row(i, f"{i}.jpg", answer, 0.5) for i, answer in enumerate(answers, 1)]
-    found.append(Row(5, "5.jpg", "Inconclusive", 0.7))
+    found = [BatchRow(i, f"{i}.jpg", answer, 0.5) for i, answer in enumerate(answers, 1)]
+    found.append(BatchRow(5, "5.jpg", "Inconclusive", 0.7))
     assert [text(row[1]) for row in rows(draw_table(found))] == ["4.jpg", "3.jpg", "5.jpg", "2.jpg", "1.jpg"]
-    every = [Row(i, "", answer) for answer, n in zip(ORDER, range(1, 20), strict=False) for i in range(n)]
+    every = [BatchRow(i, "", answer) for answer, n in zip(ORDER, range(1, 20), strict=False) for i in range(n)]
     assert len(counts(every).split(", ")) == len(ORDER) - 1  # both answers of which one part differs are one
     assert f"{sum(row.answer in BUT_A_PART.values() for row in every)} with one part that differs" in counts(every)
     with speaking("uk"):
-        assert counts([Row(i, "", "Likely generated") for i in range(3)]) == "3 ймовірно згенеровані"
+        assert counts([BatchRow(i, "", "Likely generated") for i in range(3)]) == "3 ймовірно згенеровані"
 
 
 def test_files_that_are_examined_are_not_examined_again(tab: BatchTab) -> None:
@@ -241,16 +241,16 @@ def test_what_goes_wrong_as_a_whole_is_said(tab: BatchTab, monkeypatch: pytest.M
 
 
 def test_a_table_is_escaped_and_says_why_there_is_no_answer() -> None:
-    drawn = draw_table([Row(1, "<img src=x onerror=alert(1)>", "inconclusive", 0.51234, claims="'>&")])
+    drawn = draw_table([BatchRow(1, "<img src=x onerror=alert(1)>", "inconclusive", 0.51234, claims="'>&")])
     assert "<img" not in drawn
     assert "data-value='0.51234'>0.51<" in drawn
-    page = Row(1, "page.png", NO_ANSWER_TITLE, band=NO_ANSWER, kind="page", survives=NOTHING, sha256="ab" * 32)
-    refused = Row(2, "broken.png", "Not examined", problem="It is damaged.")
+    page = BatchRow(1, "page.png", NO_ANSWER_TITLE, band=NO_ANSWER, kind="page", survives=NOTHING, sha256="ab" * 32)
+    refused = BatchRow(2, "broken.png", "Not examined", problem="It is damaged.")
     html = draw_table([page, refused], edges=(0.3, 0.7))
     assert re.findall(r"data-number='(\d+)'", html) == ["1"]
     assert "Kind of picture: page." in html
     assert "It is damaged." in html
-    marked = Row(1, "a.png", CLAIMED["generated"], 0.04, band="likely not generated", claims="It carries a mark.")
+    marked = BatchRow(1, "a.png", CLAIMED["generated"], 0.04, band="likely not generated", claims="It carries a mark.")
     assert "By the pixels: likely not generated. It carries a mark." in draw_table([marked], edges=(0.3, 0.7))
 
 
@@ -260,7 +260,7 @@ def test_a_filter_has_the_keys_of_every_row_in_any_language(language: str) -> No
     with speaking(language):
         survives = [_(key) if key == "Yes" else f"{_(key)}: so many copies" for key in SAID.values()]
         found = [
-            Row(n, "a.png", answer, 0.5, survives=survives[n % 3], cautions="dark, small", kind="photograph")
+            BatchRow(n, "a.png", answer, 0.5, survives=survives[n % 3], cautions="dark, small", kind="photograph")
             for n, answer in enumerate(ANSWERS)
         ]
         html, offered = draw_table(found, edges=(0.3, 0.7)), filters()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from markupsafe import Markup
 
-from causalclip.batch import CHECKING, UNCHECKED, Row, RowUpdate, as_csv, report_stem, zip_reports
+from causalclip.batch import CHECKING, UNCHECKED, BatchRow, RowUpdate, as_csv, report_stem, zip_reports
 from causalclip.languages import N_, _
 from causalclip.report import card
 from causalclip.report.templates import render
@@ -38,15 +38,15 @@ class Batch:
     """folder: where its reports lie. total: how many rows there will be. thumbnails: data addresses, by hash.
 
     edges: what a score must not be rounded across. finished: rows that will not change, of earlier runs, too, by
-    `Row.key`. held: when the profile was made that all this is held to; "" without one.
+    `BatchRow.key`. held: when the profile was made that all this is held to; "" without one.
     """
 
     folder: Path
     total: int = 0
-    rows: tuple[Row, ...] = ()
+    rows: tuple[BatchRow, ...] = ()
     thumbnails: Mapping[str, str] = field(default_factory=dict)
     edges: tuple[float, ...] = ()
-    finished: Mapping[tuple[str, str], Row] = field(default_factory=dict)
+    finished: Mapping[tuple[str, str], BatchRow] = field(default_factory=dict)
     held: str = ""
 
     @property
@@ -86,7 +86,7 @@ class Batch:
             ),
         )
 
-    def write(self, x: Examination, row: Row) -> None:
+    def write(self, x: Examination, row: BatchRow) -> None:
         """A row's report as HTML and JSON, and what opens on a click."""
         from causalclip.report.document import draw_maps, save_reports
 
@@ -124,7 +124,7 @@ class Batch:
             for path in sorted(self.folder.glob(f"reports/{_stem(row)}.*")) if row.sha256 else ():
                 yield report_stem(row.number, row.name) + path.suffix, path.read_text(encoding="utf-8")
 
-    def _opened(self, row: Row) -> Path:
+    def _opened(self, row: BatchRow) -> Path:
         """Written when the row is done and read when somebody opens it, so that nothing of it is kept in memory."""
         return self.folder / f"row-{_stem(row)}.html"
 
@@ -144,6 +144,6 @@ def gone() -> str:
     return f"<p class='cc-said'>{escape(_(GONE), quote=False)}</p>"
 
 
-def _stem(row: Row) -> str:
+def _stem(row: BatchRow) -> str:
     """The name of a row's files, whatever its number is by then."""
     return f"{row.sha256}-{hashlib.sha256(row.name.encode(errors='replace')).hexdigest()[:16]}"

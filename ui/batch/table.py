@@ -20,7 +20,7 @@ from causalclip.report.templates import render
 from ui.settings import script
 
 if TYPE_CHECKING:
-    from causalclip.batch import Row
+    from causalclip.batch import BatchRow
 
 SHOWN = ("number", "name", "answer", "score", "survives", "cautions", "claims")
 NOTHING = "\N{EN DASH}"
@@ -51,7 +51,9 @@ def table_script() -> str:
     return script("table", words={"shown": _("{some} of {all} shown")})
 
 
-def draw_table(rows: Sequence[Row], thumbnails: Mapping[str, str] | None = None, edges: tuple[float, ...] = ()) -> str:
+def draw_table(
+    rows: Sequence[BatchRow], thumbnails: Mapping[str, str] | None = None, edges: tuple[float, ...] = ()
+) -> str:
     """The rows so far, what needs a look first on top, with their pictures in small by hash; everything is escaped.
 
     edges: thresholds that a score is not rounded across.
@@ -62,7 +64,7 @@ def draw_table(rows: Sequence[Row], thumbnails: Mapping[str, str] | None = None,
     return render("table", template="batch.html", heads=[_(HEADS[name]) for name in SHOWN], rows=shown)
 
 
-def _shown(row: Row, thumbnail: str, edges: tuple[float, ...]) -> dict[str, Any]:
+def _shown(row: BatchRow, thumbnail: str, edges: tuple[float, ...]) -> dict[str, Any]:
     """A row as the template draws it; without a number it cannot be opened."""
     values = row.said() | {"claims": row.beside, "cautions": row.careful}
     if row.score is not None:
@@ -82,7 +84,7 @@ def filters() -> str:
     return render("filters", template="batch.html", choices=CHOICES)
 
 
-def chosen_by(row: Row) -> dict[str, str]:
+def chosen_by(row: BatchRow) -> dict[str, str]:
     """By the names of CHOICES, what a row is, in keys, whatever language it is shown in."""
     survives = row.survives.partition(":")[0]  # in the reader's language
     return {
@@ -93,13 +95,13 @@ def chosen_by(row: Row) -> dict[str, str]:
     }
 
 
-def rank(row: Row) -> tuple[int, float, int]:
+def rank(row: BatchRow) -> tuple[int, float, int]:
     """Smaller is higher: by answer, then by score, then as the files came."""
     place = ORDER.index(row.answer) if row.answer in ORDER else len(ORDER)
     return place, -(row.score or 0.0), row.number
 
 
-def counts(rows: Iterable[Row]) -> str:
+def counts(rows: Iterable[BatchRow]) -> str:
     """How many rows have which answer, in the same order: "3 likely generated, 12 inconclusive"."""
     found = Counter(group(row.answer) for row in rows)
     return in_turn(_counted(name, found[name]) for name in GROUPS if found[name])

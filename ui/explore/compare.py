@@ -55,7 +55,7 @@ class CompareSection:
         return self.cleared(f"{_status(_('The two are being laid over each other.'))}<p>{card.elapsed()}</p>")
 
     def run(self, turn: Turn, first: Any, second: Any) -> Iterator[Updates]:
-        """Compares the two pictures that are explored; each a ui.explore.tab.Explored, or None."""
+        """Compares the two pictures that are explored; each a ui.explore.tab.ExploredPicture, or None."""
         yield self.begin(gr.EventData(None, None))
         paths = [upload_path({"path": x.path}) if x else None for x in (first, second)]
         if not all(paths):
@@ -131,7 +131,7 @@ def compare(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict
 
 
 def add_compare(pictures: list[gr.Image], explored: list[gr.State]) -> CompareSection:
-    """Adds the section to the current Blocks. explored: of what is compared, gr.States of ui.explore.tab.Explored."""
+    """Adds the section to the current Blocks. explored: gr.States with the ExploredPicture of each that is compared."""
     with gr.Accordion(_("Two copies of one picture? See what was changed"), open=False, elem_id="compare"):
         answer = gr.HTML(about(), elem_id="compare-answer", elem_classes="cc-flush")
         button = gr.Button(_("Compare the two"), elem_id="compare-button")

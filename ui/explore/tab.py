@@ -49,7 +49,7 @@ Updates = dict[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Explored:
+class ExploredPicture:
     """What redrawing needs. path: of the picture, of which the page may show a copy."""
 
     drawing: Drawing
@@ -121,9 +121,9 @@ class ExplorerTab:
             yield failed  # once the error is gone, and with it the pixels that its traceback holds
             return
         copy = shown_copy(loaded)
-        yield self._explored(pane, Explored(drawing, path), settings) | ({pane.picture: copy} if copy else {})
+        yield self._explored(pane, ExploredPicture(drawing, path), settings) | ({pane.picture: copy} if copy else {})
 
-    def _explored(self, pane: Pane, explored: Explored, settings: Any) -> Updates:
+    def _explored(self, pane: Pane, explored: ExploredPicture, settings: Any) -> Updates:
         *of_map, order, count = settings
         drawing, detection = explored.drawing, explored.drawing.detection
         file = new_folder() / f"causalclip-maps-{'first' if pane.name.endswith('a') else 'second'}.npz"
@@ -151,7 +151,7 @@ class ExplorerTab:
             pane.channel: gr.update(choices=[(_(EVERY), ALL)], value=ALL, interactive=False),
         }
 
-    def redraw(self, explored: Explored | None, channel: str, *settings: Any) -> dict[str, Any] | str:
+    def redraw(self, explored: ExploredPicture | None, channel: str, *settings: Any) -> dict[str, Any] | str:
         """One pane's map under other settings; the model runs again only for a channel's own map."""
         if explored is None:
             return gr.skip()
@@ -161,7 +161,7 @@ class ExplorerTab:
         with MODEL.enter(Priority.VERDICT):
             views = self.detector().explain_channel(load_image(path).pixels, int(channel))
         alone = replace(drawing, detection=replace(drawing.detection, views=views))
-        return _map_file(Explored(alone, path), *settings, scale=CHANNEL_SCALE)
+        return _map_file(ExploredPicture(alone, path), *settings, scale=CHANNEL_SCALE)
 
 
 def build_explorer_tab(detector: Callable[[], Detector], carried: Carried | None = None) -> ExplorerTab:
@@ -270,7 +270,7 @@ def _wire(tab: ExplorerTab, pane: Pane, of_map: list[Any], of_removal: list[Any]
     )
 
 
-def _removed(explored: Explored | None, order: Any, count: float) -> str:
+def _removed(explored: ExploredPicture | None, order: Any, count: float) -> str:
     return words.removal(explored.drawing.detection, order, int(count)) if explored else ""
 
 
@@ -279,7 +279,7 @@ def _hatched(drawing: Drawing) -> str:
 
 
 def _map_file(
-    explored: Explored,
+    explored: ExploredPicture,
     which: Shown,
     smooth: bool,
     opacity: float,

@@ -17,7 +17,7 @@ from ui.server.storage import STORE
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
-    from causalclip.thresholds.report import Calibration
+    from causalclip.thresholds.report import CalibrationReport
 
 MOST = 1000  # pictures of a page; for more of them there is the command
 SHOWN = 100  # small copies that are kept
@@ -72,12 +72,12 @@ class Archive:
 
         return make_profile(self.real, detector, at_most=at_most, generated=self.generated)
 
-    def calibration(self, detector: Detector, at_most: float) -> Calibration:
+    def calibration(self, detector: Detector, at_most: float) -> CalibrationReport:
         """Of at least one photograph."""
-        from causalclip.thresholds.report import Calibration
+        from causalclip.thresholds.report import CalibrationReport
 
         profile, shipped = self.profile(detector, at_most), detector.config.calibration.high
-        return Calibration(profile, self.real, self.unread, shipped, at_most, len(self.unanswered))
+        return CalibrationReport(profile, self.real, self.unread, shipped, at_most, len(self.unanswered))
 
 
 @dataclass(frozen=True, slots=True)
