@@ -183,7 +183,7 @@ def test_each_term_is_switched_by_its_weight(terms: dict[str, float]) -> None:
     if "adversary" in terms:
         assert 0 <= found.pop("adversary accuracy") <= 1
     assert set(found) == {"verdict", *terms}
-    assert float(loss) == pytest.approx(sum(found.values()), rel=1e-5)
+    assert float(loss.detach()) == pytest.approx(sum(found.values()), rel=1e-5)
 
 
 def test_adversary_learns_while_the_mask_works_against_it() -> None:

@@ -10,7 +10,6 @@ from skimage import data
 
 from causalclip.maps.overlay import Drawing, draw_map, prepare
 from causalclip.maps.reliability import Reason, reasons, unknowable, unknown_share
-from causalclip.maps.words import face, hatched
 from tests.makers.detectors import tiny_detector
 
 SIDE = 480
@@ -124,15 +123,3 @@ def test_the_map_is_hatched_and_faded_there_and_nowhere_else(drawing: Drawing) -
     changed, before = drawn[: rows * 4 // 10], plain[: rows * 4 // 10]
     assert np.ptp(changed, axis=2).mean() < 0.5 * np.ptp(before, axis=2).mean()  # less colour
     assert changed.std() > 20  # and stripes
-
-
-def test_the_share_is_said_beside_the_map_and_on_its_face(drawing: Drawing) -> None:
-    assert drawing.unknowable is not None
-    percent = round(100 * unknown_share(drawing.detection, drawing.unknowable))
-    assert 40 < percent < 60
-    assert f"hatched {percent} % of the picture" in hatched(drawing.detection, drawing.unknowable)
-    assert f"Hatched: {percent} %" in face(drawing)
-    nothing = np.zeros_like(drawing.unknowable)
-    assert unknown_share(drawing.detection, nothing) == 0.0
-    assert hatched(drawing.detection, nothing) == ""
-    assert "Hatched" not in face(replace(drawing, unknowable=nothing))
