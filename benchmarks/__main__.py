@@ -27,8 +27,7 @@ BENCHMARKS = {
     "purification": "answers that defences keep under attack",
     "latency": "seconds of a detection and of a purification",
     "memory": "memory of the same, step by step",
-    "load": "many clients at once, and a restart after a kill",
-    "fuzz": "calls made up from the document of /api/v1",
+    "load": "many clients at once",
 }
 ALONE = {
     "parts_fit": "fits the model of parts anew, into assets/models/parts",

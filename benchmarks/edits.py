@@ -20,7 +20,8 @@ from skimage.registration import phase_cross_correlation
 from tqdm import tqdm
 
 from benchmarks.common import Options
-from benchmarks.splices import SIDE, Splice, fast_maps, map_auc, randomised, slow_maps, summary, visible
+from benchmarks.regions import Splice
+from benchmarks.splices import SIDE, map_auc, map_aucs, randomised, summary, visible
 from causalclip.detector import Detector
 from causalclip.maps.heatmap import picture_map
 
@@ -137,9 +138,7 @@ def judge(
 ) -> dict[str, float]:
     """AUC of every map of the edit, and of the original's causal map, against the mask."""
     splice = Splice(np.asarray(edit), mask)
-    detection = detector.predict(splice.pixels)
-    maps = fast_maps(detection) | slow_maps(detector, random, splice.pixels)
-    values = {name: map_auc(levels, splice, visible(detection, levels)) for name, levels in maps.items()}
+    values = map_aucs(detector, random, splice)
     before = detector.predict(np.asarray(laid_over(edit, original)[0]))
     levels = picture_map(before, side=SIDE, smooth=True)
     return values | {"causal map of the original": map_auc(levels, splice, visible(before, levels))}

@@ -3,8 +3,7 @@
 Each row is a process of its own, on two threads: as the processor is, in other runtimes, and held to AVX2, which is
 what an old machine has. Cold is the whole process, from the interpreter's start to the first map; warm is the median of
 9 more. The verdict is there before its map is drawn, so its time is told apart. Seconds count what else the machine
-does, processor seconds do not. Beside them, in the same run: CLIP ViT-L/14 of random weights on one view. The file
-keeps the latest record of every processor that it was run on.
+does, processor seconds do not. The file keeps the latest record of every processor that it was run on.
 """
 
 import json
@@ -39,7 +38,6 @@ def measure(options: Options) -> list[dict[str, Any]]:
         picture = Path(folder) / "picture.jpg"
         make_picture(picture)
         rows = {name: run_row("detection", picture, settings) for name, settings in SETTINGS.items()}
-        rows["ViT-L/14, one view"] = run_row("vit-l", picture, {})
     record: dict[str, Any] = {"date": today(), "processor": processor(), "rows": rows}
     busy = os.getloadavg()[1]
     record |= {"load": busy} if busy > 3 else {}
@@ -83,27 +81,6 @@ def time_detection(path: str) -> dict[str, Any]:
     detection = detector.predict(pixels)
     check = timed(lambda: check_stability(detector, pixels, detection), repeats=3)
     return row | {"stability": check["warm"], "stability_cpu": check["cpu"], "peak_mb": check["peak_mb"]}
-
-
-def time_vit_l(path: str) -> dict[str, Any]:
-    """In the measured process: a file to open_clip's ViT-L/14 embedding of one view, in bfloat16 where that is fast."""
-    import open_clip
-    import torch
-
-    torch.set_num_threads(2)
-    from causalclip.clip.runtime import fast_dtype
-    from causalclip.clip.views import plan_views, render
-    from causalclip.images.loading import load_image
-
-    visual = open_clip.create_model("ViT-L-14").visual.to(fast_dtype()).eval()
-
-    def embed() -> None:
-        pixels = load_image(path).pixels
-        views = plan_views(pixels.shape[1], pixels.shape[0], squares=1, windows=0)
-        with torch.inference_mode():
-            visual(render(pixels, views).to(fast_dtype()))
-
-    return timed(embed) | {"dtype": str(fast_dtype()).removeprefix("torch.")}
 
 
 def timed(work: Callable[[], object], *, repeats: int = 10) -> dict[str, Any]:
@@ -180,5 +157,5 @@ if __name__ == "__main__":  # a row of the table, in the measured process
         width, height = map(int, what.split("x"))
         row = time_purifier(width, height)
     else:
-        row = {"detection": time_detection, "vit-l": time_vit_l}[work](what)
+        row = time_detection(what)
     print(json.dumps(row))

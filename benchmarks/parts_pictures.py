@@ -20,8 +20,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from benchmarks.pairs import known_pair, pairs_of
-from benchmarks.splices import Outline, region
+from benchmarks.regions import Outline, known_pair, pairs_of, region
 from causalclip.dataset.table import PICTURES, Picture, read_table
 from causalclip.evidence.region_finder import Box, read_box
 from causalclip.evidence.regions import upright_table

@@ -181,7 +181,6 @@ def measure(options: Options) -> dict[str, Any]:
         "lost": {name: lost(travel.scores[AS_IT_IS], travel.scores[name], travel.weight) for name in WITH_AIM},
         "shapes": {name: aucs(scores, cut.weight) for name, scores in cut.scores.items()},
         "overturned": overturned(detector, travel.scores, travel.weight),
-        "turned": turned_by_set(detector, travel.scores, travel.weight),
         "retouched": retouched(drawn["retouched"].scores, drawn["retouched"].weight),
     }
 
@@ -262,15 +261,5 @@ def overturned(detector: Detector, scores: dict[str, Scores], weight: np.ndarray
             }
             for band in ("likely generated", "inconclusive", "likely not generated")
         }
-        for label, kind in ((0, "real"), (1, "generated"))
-    }
-
-
-def turned_by_set(detector: Detector, scores: dict[str, Scores], weight: np.ndarray) -> dict[str, dict[str, float]]:
-    """The share whose score a mild delivery turns, of each class: on `sites`, on the other sets, and on all."""
-    base, flips = scores[AS_IT_IS], turned(detector, scores)
-    where = {"`sites`": base.of("sites"), "the other sets": ~base.of("sites"), "all": base.of("all")}
-    return {
-        kind: {name: share(flips, weight, inside & (base.labels == label)) for name, inside in where.items()}
         for label, kind in ((0, "real"), (1, "generated"))
     }

@@ -61,12 +61,12 @@ def test_a_network_shows_no_side_longer_than_its_own() -> None:
     assert TRAVELS[NETWORK](Image.new("RGB", (300, 200))).size == (300, 200)
 
 
-def test_a_score_that_a_mild_delivery_turns_is_counted() -> None:
+def test_an_answer_that_a_mild_change_turns_becomes_inconclusive() -> None:
     rows = tuple(record(f"{s}{i}", i % 2, s) for s in ("alike", "sites") for i in range(4))
-    scores = {name: Scores(rows, np.full(8, 0.2), ("inconclusive",) * 8) for name in TRAVELS}
+    scores = {name: Scores(rows, np.full(8, 0.2), ("likely not generated",) * 8) for name in TRAVELS}
     scores["WebP 80"].probability[[0, 4]] = 0.8
     scores["JPEG 50"].probability[1] = 0.8  # a strong one
     detector: Any = SimpleNamespace(config=SimpleNamespace(calibration=SimpleNamespace(threshold=0.5)))
-    found = robustness.turned_by_set(detector, scores, np.array([1.0] * 4 + [3.0] * 4))
-    assert found["real"] == {"`sites`": 0.5, "the other sets": 0.5, "all": 0.5}
-    assert set(found["generated"].values()) == {0.0}
+    found = robustness.overturned(detector, scores, np.array([1.0] * 4 + [3.0] * 4))
+    assert found["real"]["inconclusive"] == {"as it is": 0.0, "after the check": 0.5}
+    assert found["generated"]["likely not generated"] == {"as it is": 1.0, "after the check": 1.0}

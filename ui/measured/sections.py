@@ -415,8 +415,7 @@ def speed(read: Reports) -> Told:
         f"On {cpu['name']}, {cpu['cores']} cores ({', '.join(cpu['flags'])}): a 1,024 x 768 JPEG from file to drawn "
         f"map. The app is ready {latest['app_ready']:.1f} s after its start. {load['clients']} clients at once for "
         f"{load['minutes']:g} minutes: {outcomes}; 95 % of the answers within {load['p95_s']:.0f} s, "
-        f"{load['peak_mb']:,} MB at most, and memory grew by {100 * load['growth']:+.0f} %. Killed while at work, the "
-        f"app left {load['killed']['files_left_by_the_kill']} files, which its next start deleted."
+        f"{load['peak_mb']:,} MB at most, and memory grew by {100 * load['growth']:+.0f} %."
     )
     each = {name: f"{{{name}[mb]:,}} ({{{name}[most_mb]:,}})" for name in memory["runtimes"]}
     tables = [tabulate("work", rows, columns)]
