@@ -36,7 +36,7 @@ from ui.detect.tab import SAMPLE, DetectTab, build_detect_tab, relabel
 from ui.detect.words import SITES, facts, legend, map_words, regions, steps_panel
 from ui.endpoints import Endpoints
 from ui.fields import new_folder
-from ui.server.queue import MODEL, Priority
+from ui.server.queue import DECODED, MODEL, Priority
 from ui.server.storage import uploads as upload_folder
 from ui.turns import take_turn
 
@@ -208,7 +208,7 @@ def crop_run(uploads: Path) -> tuple[CropRun, tuple[Any, ...]]:
     return part, (str(path), photo().shape[1], photo().shape[0], ())
 
 
-def test_a_part_is_cut_once_the_model_is_free(uploads: Path) -> None:
+def test_a_part_is_cut_once_few_pictures_are_decoded(uploads: Path) -> None:
     part, whole = crop_run(uploads)
     found: dict[Any, Any] = {}
 
@@ -218,7 +218,7 @@ def test_a_part_is_cut_once_the_model_is_free(uploads: Path) -> None:
             found.update(update)
 
     waiting = threading.Thread(target=judge)
-    with MODEL.enter(Priority.BATCH):
+    with DECODED.enter(Priority.BATCH), DECODED.enter(Priority.BATCH):
         waiting.start()
         waiting.join(0.7)
         assert "cut" not in found

@@ -24,7 +24,7 @@ from causalclip.report import card
 from causalclip.report.drawing import SIDE, data_url, draw_boxes
 from causalclip.report.templates import render
 from ui.fields import GONE, explain, new_folder, upload_path
-from ui.server.queue import MODEL, PICTURES, Priority
+from ui.server.queue import DECODED, PICTURES, Priority
 from ui.settings import KEPT, PRIVATE, RUNS
 from ui.turns import Part, Turn
 
@@ -205,7 +205,7 @@ class CropRun:
         yield self.begin(gr.EventData(None, None), whole, *given)
         path, box = self._box(whole, given)
         try:
-            with MODEL.ask(Priority.VERDICT) as place:
+            with DECODED.ask(Priority.VERDICT) as place:
                 for before in place.waits():
                     yield {self.tab.status: card.queued(before)}
                 turn.check()

@@ -30,7 +30,7 @@ from ui.detect.words import FirstLook
 from ui.detector import TOGETHER
 from ui.endpoints import add_endpoints
 from ui.fields import explain, named, new_folder, picked, save_png, shown_copy, upload_path
-from ui.server.queue import FILES, MODEL, PICTURES, Priority
+from ui.server.queue import DECODED, FILES, MODEL, PICTURES, Priority
 from ui.server.storage import is_own
 from ui.settings import KEPT, OPACITY, PICK, PRIVATE, PROMISE, RUNS, folded, map_output, picture_field
 from ui.turns import Part, Turn
@@ -119,11 +119,17 @@ class DetectTab:
             claims = _claims(path, whole)
         said = conclude_all(claims, None)
         yield {self.provenance: words.claims(claims), self.status: card.looking(named(path), headline=said)}
-        with MODEL.ask(Priority.VERDICT) as ticket:
-            for before in ticket.waits():
+        with DECODED.ask(Priority.VERDICT) as place:
+            for before in place.waits():
                 yield {self.status: card.queued(before, headline=said)}
             turn.check()
-            found, first = self._look(path, whole)
+            loaded = _load(path, whole)
+            with MODEL.ask(Priority.VERDICT) as ticket:
+                for before in ticket.waits():
+                    yield {self.status: card.queued(before, headline=said)}
+                turn.check()
+                found, first = self._look(path, whole, loaded, claims)
+            del loaded  # as many may wait for what comes next
         yield first
         for draw in self._map, self._left_out:
             with MODEL.ask(Priority.MAP) as ticket:
@@ -133,10 +139,11 @@ class DetectTab:
             yield drawn
         yield self._conclusion((yield from self._concluded(turn, path, found, whole)))
 
-    def _look(self, path: str, whole: WholePicture | None) -> tuple[FirstLook, Updates]:
-        """The verdict, not yet checked for stability. The pixels are not kept, as many may wait for that."""
-        loaded = _load(path, whole)
-        provenance, cautions = look_closer(loaded, _claims(path, whole))
+    def _look(
+        self, path: str, whole: WholePicture | None, loaded: LoadedImage, claims: Provenance
+    ) -> tuple[FirstLook, Updates]:
+        """The verdict, not yet checked for stability."""
+        provenance, cautions = look_closer(loaded, claims)
         detection = self.detector().predict(loaded.pixels)
         found = FirstLook(provenance, cautions, prepare(loaded.pixels, detection))
         said = conclude_all(provenance, detection.band)

@@ -24,7 +24,7 @@ from causalclip.report import card
 from ui.explore import words
 from ui.explore.compare import add_compare
 from ui.fields import explain, named, new_folder, save_png, shown_copy, upload_path
-from ui.server.queue import MODEL, Priority
+from ui.server.queue import DECODED, MODEL, Priority
 from ui.settings import KEPT, OPACITY, PRIVATE, PROMISE, RUNS, Carried, folded, map_output, picture_field
 from ui.turns import Part, Turn
 
@@ -107,12 +107,16 @@ class ExplorerTab:
         yield self.cleared(pane, card.looking(named(path)))
         failed: Updates = {}
         try:
-            with MODEL.ask(Priority.VERDICT) as ticket:
-                for before in ticket.waits():
+            with DECODED.ask(Priority.VERDICT) as place:
+                for before in place.waits():
                     yield {pane.answer: card.queued(before)}
                 turn.check()
                 loaded = load_image(path)
-                drawing = prepare(loaded.pixels, self.detector().predict(loaded.pixels))
+                with MODEL.ask(Priority.VERDICT) as ticket:
+                    for before in ticket.waits():
+                        yield {pane.answer: card.queued(before)}
+                    turn.check()
+                    drawing = prepare(loaded.pixels, self.detector().predict(loaded.pixels))
         except Exception as error:
             turn.check()  # of a page that was closed, the files are gone: that is no error
             failed = self.cleared(pane, card.failure(*explain(error)))
@@ -158,8 +162,10 @@ class ExplorerTab:
         drawing, path = explored.drawing, upload_path({"path": explored.path})
         if channel == ALL or path is None:
             return _map_file(explored, *settings, whole=True)
-        with MODEL.enter(Priority.VERDICT):
-            views = self.detector().explain_channel(load_image(path).pixels, int(channel))
+        with DECODED.enter(Priority.VERDICT):
+            pixels = load_image(path).pixels
+            with MODEL.enter(Priority.VERDICT):
+                views = self.detector().explain_channel(pixels, int(channel))
         alone = replace(drawing, detection=replace(drawing.detection, views=views))
         return _map_file(ExploredPicture(alone, path), *settings, scale=CHANNEL_SCALE)
 

@@ -70,8 +70,12 @@ class FairQueue:
     that one place is left for others while it works; on the machine itself, for what is more urgent.
     """
 
-    def __init__(self, width: int = 1) -> None:
-        self.width = width
+    def __init__(self, width: int = 1, *, first: FairQueue | None = None) -> None:
+        """first: a queue whose places are about to ask here: what is less urgent waits for them."""
+        self.width, self._first = width, first
+        self._next: list[FairQueue] = []
+        if first is not None:
+            first._next.append(self)
         self._changed = threading.Condition()
         self._numbers = itertools.count()
         self._waiting: list[Place] = []
@@ -111,6 +115,14 @@ class FairQueue:
                 if place in places:
                     places.remove(place)
             self._admit()
+        for queue in self._next:
+            with queue._changed:
+                queue._admit()
+
+    def urgency(self) -> int:
+        """The most urgent of its places; a large number without any."""
+        with self._changed:
+            return min((int(place.priority) for place in (*self._waiting, *self._inside)), default=len(Priority))
 
     def is_wanted(self, place: Place) -> bool:
         """Whether one that is more urgent than `place` waits."""
@@ -132,7 +144,10 @@ class FairQueue:
         return sorted(ranks, key=ranks.__getitem__)
 
     def _admit(self) -> None:
+        urgency = self._first.urgency() if self._first else len(Priority)
         for place in self._order():
+            if place.priority > urgency:
+                break
             address = place.client.address
             theirs = [other for other in self._inside if other.client.address == address]
             if address in THIS_MACHINE:  # of one person: what is less urgent is in nobody's way
@@ -178,7 +193,8 @@ class Place:
         self._queue.leave(self)
 
 
-MODEL = FairQueue()
+DECODED = FairQueue(HELD)  # pictures that are decoded for the model, until it has looked: it need not wait for that
+MODEL = FairQueue(first=DECODED)
 PICTURES = FairQueue(HELD)
 FILES = FairQueue(2)  # what a file says, parts that are cut, profiles, reports: seconds, without the model
 ATTACKS = FairQueue(HELD)  # runs of Purify, which take long and hold small pictures: nobody else waits for one to end

@@ -81,6 +81,20 @@ def test_on_the_machine_itself_a_verdict_goes_in_beside_what_is_less_urgent() ->
     assert not queue.admitted(another, 0)  # two large pictures would be in memory
 
 
+def test_what_is_less_urgent_waits_for_those_that_are_about_to_ask() -> None:
+    """A verdict's picture is decoded before the model is asked for: no map goes in meanwhile."""
+    decoded = FairQueue(2)
+    model = FairQueue(first=decoded)
+    decoding = decoded.ask(Priority.VERDICT)
+    drawing = model.ask(Priority.MAP)
+    assert not model.admitted(drawing, 0)
+    with model.ask(Priority.VERDICT) as verdict:
+        assert model.admitted(verdict, 0)
+    assert not model.admitted(drawing, 0)
+    decoded.leave(decoding)
+    assert model.admitted(drawing, 0)
+
+
 def test_a_long_attack_gives_way_between_its_steps() -> None:
     queue, seen = FairQueue(), []
     attack = ask(queue, "192.0.2.1", priority=Priority.ATTACK)
