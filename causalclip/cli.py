@@ -223,7 +223,9 @@ def _judge(
 ) -> Examination | str:
     """A picture's examination, or that of a part of it, or the sentence that says why there is none."""
     from causalclip.images.loading import cut, in_loaded, load_image, read_file
+    from causalclip.images.sandbox import warm_up
 
+    warm_up()  # beside the model's own seconds
     try:
         data = read_file(path)
         sniff(data)

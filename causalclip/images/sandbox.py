@@ -199,12 +199,13 @@ def _idle_or_new() -> _Worker:
     return _Worker(process.stdout, process.stdin, process.kill, keep=_idle.append)
 
 
-def _spawn(function: str, **pipes: int) -> subprocess.Popen[bytes]:
+def _spawn(function: str, *, stdin: int, stdout: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-c", f"from {__name__} import {function}; {function}()"],
         cwd=Path(__file__).parents[2],
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-        **pipes,
+        stdin=stdin,
+        stdout=stdout,
     )
 
 
@@ -244,7 +245,7 @@ def _exactly(stream: IO[bytes], size: int) -> bytes:
 
 def _room(stream: IO[bytes], size: int) -> np.ndarray:
     part = np.empty(size, np.uint8)
-    if cast(io.BufferedReader, stream).readinto(part) != size:
+    if cast(io.BufferedReader, stream).readinto(part.data) != size:
         raise EOFError
     return part
 
