@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from benchmarks.common import Options, test_records
 from causalclip.detector import Detector
-from causalclip.images.augmentation import DELIVERIES, encode
+from causalclip.images.augmentation import REENCODINGS, encode
 from causalclip.training.augmentation import on_white, random_retouch
 from causalclip.training.data import Record
 from causalclip.training.evaluation import Scores
@@ -66,7 +66,7 @@ def network_copy(picture: Image.Image) -> Image.Image:
     return encode(small, "JPEG", 75, subsampling=2)
 
 
-TRAVELS = DELIVERIES | {NETWORK: network_copy}
+TRAVELS = REENCODINGS | {NETWORK: network_copy}
 WITH_AIM = "JPEG 50", "WebP 80", "0.5x", NETWORK  # what AUC must hardly lose by
 CHANGES = TRAVELS | SHAPES | {RETOUCHED: retouch_by_seed}
 TABLES = {"travel": tuple(TRAVELS), "shapes": (AS_IT_IS, *SHAPES), "retouched": (AS_IT_IS, RETOUCHED)}

@@ -16,7 +16,7 @@ from benchmarks.common import Options, test_records
 from causalclip.calibration import sigmoid
 from causalclip.detector import Detector
 from causalclip.evidence.stability import SQUARES, WINDOWS, Stability, check_stability
-from causalclip.images.augmentation import DELIVERIES
+from causalclip.images.augmentation import REENCODINGS
 from causalclip.images.loading import load_image
 from causalclip.training.data import Record
 
@@ -57,7 +57,7 @@ def by_all_windows(detector: Detector, pixels: np.ndarray, stability: Stability)
     """(difference of probability, same band) of every delivery, against all views."""
     picture, calibration, pairs = Image.fromarray(pixels), detector.config.calibration, []
     for row in stability.rows:
-        full = sigmoid(detector.judge(np.asarray(DELIVERIES[row.name](picture))).logit)
+        full = sigmoid(detector.judge(np.asarray(REENCODINGS[row.name](picture))).logit)
         pairs.append((abs(full - row.probability), calibration.band(full) == row.band))
     return pairs
 

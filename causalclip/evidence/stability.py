@@ -185,7 +185,7 @@ def checks(
 
     together: how many pictures are judged in a step; all of them by default.
     """
-    from causalclip.images.augmentation import DELIVERIES
+    from causalclip.images.augmentation import REENCODINGS
 
     started, calibration = time.perf_counter(), detector.config.calibration
     base = detector.judge(pixels) if detection is None else detection
@@ -193,7 +193,7 @@ def checks(
     skipped = ("WebP 80",) if max(centre.shape[:2]) > MAX_WEBP else ()
     names = [name for name in (*MILD, *STRONG) if name not in skipped]
     picture = Image.fromarray(centre)
-    copies = chain([centre], (np.asarray(DELIVERIES[name](picture)) for name in names))  # each made when it is judged
+    copies = chain([centre], (np.asarray(REENCODINGS[name](picture)) for name in names))  # each made when it is judged
     logits = list[float]()
     while len(logits) <= len(names):  # the first is the picture as it is
         yield max(0, len(logits) - 1), len(names)

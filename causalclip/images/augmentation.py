@@ -1,4 +1,4 @@
-"""What happens to pictures on their way: re-encoding, rescaling, cropping. Named for tables, random for training."""
+"""Re-encoding, rescaling and cropping, as on a picture's way: named ones for tables, random chains for training."""
 
 import io
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageFilter
 
-Delivery = Callable[[Image.Image], Image.Image]
+Transform = Callable[[Image.Image], Image.Image]
 KERNELS = (
     Image.Resampling.BILINEAR,
     Image.Resampling.HAMMING,
@@ -43,7 +43,7 @@ def resized(picture: Image.Image) -> Image.Image:
 
 
 # The rows of the robustness table and of the stability panel.
-DELIVERIES: dict[str, Delivery] = {
+REENCODINGS: dict[str, Transform] = {
     "as it is": lambda p: p,
     "JPEG 90": lambda p: encode(p, "JPEG", 90),
     "JPEG 70": lambda p: encode(p, "JPEG", 70),
@@ -64,8 +64,8 @@ def random_encoding(picture: Image.Image, rng: np.random.Generator) -> Image.Ima
     return encode(picture, "JPEG", int(rng.integers(50, 96)), subsampling=int(rng.choice([0, 2])))
 
 
-def random_delivery(picture: Image.Image, rng: np.random.Generator, *, strength: float = 1.0) -> Image.Image:
-    """A random chain of what happens to pictures on their way; each step happens with its own chance x strength."""
+def random_augmentation(picture: Image.Image, rng: np.random.Generator, *, strength: float = 1.0) -> Image.Image:
+    """A random chain of them; each step happens with its own chance x strength."""
     if rng.random() < 0.4 * strength:
         picture = random_encoding(picture, rng)
     if rng.random() < 0.4 * strength:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from causalclip.calibration import compression
 from causalclip.clip.views import plan_views, render
-from causalclip.images.augmentation import KERNELS, encode, random_delivery
+from causalclip.images.augmentation import KERNELS, encode, random_augmentation
 from causalclip.training.data import Record
 
 register_heif_opener()  # phones write HEIC
@@ -45,7 +45,7 @@ def augment(record: Record, root: str | Path, number: int) -> tuple[Image.Image,
         picture = lossy(shrink(picture, 2048, rng), 80, 95, rng)
     picture = shrink(picture, target, rng)
     if number == MUCH:
-        picture = random_delivery(picture, rng, strength=1.0)
+        picture = random_augmentation(picture, rng, strength=1.0)
         return (lossy(picture, 60, 90, rng) if rng.random() < 0.7 else picture), rng
     return lossy(picture, 70 if number == RETOUCHED else 80, 95, rng), rng
 

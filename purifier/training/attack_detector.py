@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from causalclip.images.augmentation import KERNELS, encode, random_delivery, rescale
+from causalclip.images.augmentation import KERNELS, encode, random_augmentation, rescale
 from purifier.denoiser.attack_detector import AttackDetector
 from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.pixels import to_tensor
@@ -58,7 +58,7 @@ def _grey(picture: Image.Image, _: np.random.Generator | None = None) -> Image.I
 CAME: tuple[Callable[[Image.Image, np.random.Generator], Image.Image], ...] = (
     lambda picture, _: picture,
     _smaller,
-    random_delivery,
+    random_augmentation,
     lambda picture, rng: _grainy(_smaller(picture, rng), rng),
     _grey,
 )

@@ -8,7 +8,7 @@ from PIL import Image
 
 from causalclip.detector import Detector
 from causalclip.image_type import ImageTypeClassifier, is_blank
-from causalclip.images.augmentation import DELIVERIES
+from causalclip.images.augmentation import REENCODINGS
 from causalclip.training.data import Record
 from causalclip.training.image_types import fit_image_types
 from tests.makers.detectors import saved_detector, tiny_detector
@@ -90,7 +90,7 @@ COLOUR = np.full((300, 200, 3), (90, 20, 160), np.uint8)
 @pytest.mark.parametrize("pixels", [NOISE, COLOUR, np.tile(NOISE, (4, 4, 1))], ids=["noise", "colour", "large noise"])
 @pytest.mark.parametrize("delivery", ["", "JPEG 70"])
 def test_one_colour_and_noise_are_blank_after_jpeg_too(pixels: np.ndarray, delivery: str) -> None:
-    given = np.asarray(DELIVERIES[delivery](Image.fromarray(pixels))) if delivery else pixels
+    given = np.asarray(REENCODINGS[delivery](Image.fromarray(pixels))) if delivery else pixels
     assert is_blank(given)
 
 

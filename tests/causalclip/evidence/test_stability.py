@@ -13,7 +13,7 @@ from causalclip.calibration import Calibration, sigmoid
 from causalclip.detector import Verdict
 from causalclip.evidence import stability
 from causalclip.evidence.stability import MILD, STRONG, check_stability, checks
-from causalclip.images.augmentation import DELIVERIES
+from causalclip.images.augmentation import REENCODINGS
 from causalclip.report.card import stability_panel
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import photo
@@ -32,7 +32,7 @@ class Scripted:
         self.config = replace(tiny_detector().config, calibration=CALIBRATION)
         picture = Image.fromarray(pixels)
         self.answers = {
-            np.asarray(DELIVERIES[name](picture)).tobytes(): own + moves.get(name, 0.0) for name in (*MILD, *STRONG)
+            np.asarray(REENCODINGS[name](picture)).tobytes(): own + moves.get(name, 0.0) for name in (*MILD, *STRONG)
         }
         self.answers[pixels.tobytes()] = own
 
