@@ -29,7 +29,7 @@ SHORT: dict[str, str] = {  # where many pictures stand in a table
     "portrait": N_("A face fills much of it; smoothed skin can mislead."),
     "inside": N_("Holds another picture; judge that part alone."),
 }
-SAID: dict[str, str] = {  # beside the answer; what is inside is counted
+SENTENCES: dict[str, str] = {  # beside the answer; what is inside is counted
     "small": N_(
         "With {width} x {height} pixels the picture is too small to be looked at close up, where most traces are. "
         "Look for a larger version."
@@ -81,7 +81,7 @@ def _found(pixels: np.ndarray, provenance: "Provenance | None") -> Iterator[Caut
         yield _caution("recompressed", quality=quality)
     statistics = measure(pixels)
     if drawn := statistics.drawn:
-        yield Caution(drawn, f"{_(SAID[drawn])} {_(DRAWN)}")
+        yield Caution(drawn, f"{_(SENTENCES[drawn])} {_(DRAWN)}")
     if statistics.median <= 45 and statistics.bright <= 150:
         yield _caution("dark")
     if _has_face(pixels):
@@ -91,7 +91,7 @@ def _found(pixels: np.ndarray, provenance: "Provenance | None") -> Iterator[Caut
 
 
 def _caution(kind: Kind, **values: object) -> Caution:
-    return Caution(kind, _(SAID[kind], **values))
+    return Caution(kind, _(SENTENCES[kind], **values))
 
 
 def worst_quality(provenance: "Provenance | None") -> int:

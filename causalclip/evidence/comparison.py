@@ -236,17 +236,17 @@ def judge(found: tuple[float, ...]) -> tuple[Answer, float]:
     """The answer and its confidence, in [LEAST, MOST]."""
     match, same = _logistic(found, MATCH), _logistic(found, SAME) if found[2] >= WIDE else 0.0
     if match < 0.5:
-        return "no match", _said(1 - match)
+        return "no match", _confidence(1 - match)
     if same < 0.5:
-        return "same scene, another moment", _said(match * (1 - same))
-    return "same picture", _said(match * same)
+        return "same scene, another moment", _confidence(match * (1 - same))
+    return "same picture", _confidence(match * same)
 
 
 def scene(found: Epipolar) -> tuple[Answer, float] | None:
     """The answer where the points of two pictures agree on one place seen from two points; None where they do not."""
     if found.inliers < SCENE_POINTS or found.share < SCENE_SHARE or found.spread < SCENE_SPREAD:
         return None
-    return "same scene, another moment", _said(1 - SCENE_POINTS / (2 * found.inliers))
+    return "same scene, another moment", _confidence(1 - SCENE_POINTS / (2 * found.inliers))
 
 
 def _logistic(found: tuple[float, ...], weights: tuple[float, ...]) -> float:
@@ -254,8 +254,8 @@ def _logistic(found: tuple[float, ...], weights: tuple[float, ...]) -> float:
     return 1 / (1 + math.exp(-max(-50.0, min(50.0, total))))
 
 
-def _said(confidence: float) -> float:
-    return min(MOST, max(LEAST, confidence))
+def _confidence(share: float) -> float:
+    return min(MOST, max(LEAST, share))
 
 
 def sentence(found: Comparison) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from causalclip.provenance.reading import Provenance
 
 Source = Literal["signature", "file", "pixels"]
-Said = Literal["generated", "part generated", "captured", ""]
+Origin = Literal["generated", "part generated", "captured", ""]
 StepKind = Literal["signer", "sender", "original", "larger", "crop", "copies", "magnify", "report"]
 SIGNED = {
     "generated": N_("Signed as generated"),
@@ -141,7 +141,7 @@ def tone_of(title: str) -> Tone:
     return "generated" if title in said else TONE.get(title.lower(), "inconclusive")  # type: ignore[call-overload]
 
 
-def _strongest(types: tuple[SourceType, ...]) -> Said:
+def _strongest(types: tuple[SourceType, ...]) -> Origin:
     """What the claims amount to: that something was generated outweighs that it was captured."""
     kinds = {("part generated" if t.where.endswith("part") and t.kind == "generated" else t.kind) for t in types}
     for said in SIGNED:
@@ -150,7 +150,7 @@ def _strongest(types: tuple[SourceType, ...]) -> Said:
     return ""
 
 
-def _signed(p: Provenance) -> Said:
+def _signed(p: Provenance) -> Origin:
     """What a signer on the trust list vouches for; of earlier versions only that something in them was generated."""
     if p.credentials.state != "trusted":
         return ""
@@ -158,14 +158,14 @@ def _signed(p: Provenance) -> Said:
     return _strongest(tuple(t for t in types if not t.where.endswith("part") or "generated" in t.kind))
 
 
-def _claimed(p: Provenance) -> Said:
+def _claimed(p: Provenance) -> Origin:
     """What the file says without a signature that counts."""
     credentials = p.credentials.source_types if p.credentials.state in ("unknown signer", "unvalidated") else ()
     said = _strongest(credentials + p.source_types)
     return "generated" if p.marks and said in ("", "captured") else said
 
 
-def _proof(p: Provenance, proved: Said) -> str:
+def _proof(p: Provenance, proved: Origin) -> str:
     if p.credentials.state == "invalid":
         return _("Nothing: its Content Credentials do not hold. File or credentials were changed after signing.")
     if p.credentials.state == "unvalidated":
@@ -187,7 +187,7 @@ def _proof(p: Provenance, proved: Said) -> str:
     return _(said, signer=signer, made=_(words))
 
 
-def _claim(p: Provenance, claimed: Said) -> str:
+def _claim(p: Provenance, claimed: Origin) -> str:
     if p.credentials.state in ("trusted", "invalid") and not (p.marks or p.source_types):
         return _("Nothing beside its Content Credentials.")
     said = p.summary()
@@ -208,7 +208,7 @@ def _pixels(band: Band | None, stability: Stability | None, parts: RegionFinding
     return f"{said} {ended(_(REGION_DIFFERS))}" if parts.found else said
 
 
-def _agreement(proved: Said, claimed: Said, band: Band | None, *, differs: bool) -> str:
+def _agreement(proved: Origin, claimed: Origin, band: Band | None, *, differs: bool) -> str:
     said = proved or claimed
     if proved == "captured" and claimed in CLAIMED:
         return _("They do not agree: it is signed as captured, and yet it carries a mark of an image generator.")

@@ -27,7 +27,7 @@ from causalclip.languages import N_, _, moment
 from causalclip.maps.reliability import unknowable
 from causalclip.maps.words import face, hatched
 from causalclip.report.drawing import data_url, draw_region, draw_thumbnail
-from causalclip.report.templates import render_page
+from causalclip.report.templates import render, render_page
 
 if TYPE_CHECKING:
     from causalclip.evidence.examination import Examination
@@ -161,13 +161,8 @@ def local_time(examined: str, zone: str = "") -> str:
 
 def label_html(label: Label, examined: str) -> Markup:
     """The lines of a report that the label changes, between marks by which `write_label` finds them again."""
-    rows = [
-        (_("Examined by"), label.name),
-        (_("Note"), label.note),
-        (_("Local time"), local_time(examined, label.zone)),
-    ]
-    body = Markup("").join(Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(n, v) for n, v in rows if v)
-    return Markup(f"{START}<dl>{body}</dl>{END}")
+    lines = render("label", label=label, time=local_time(examined, label.zone))
+    return Markup(f"{START}<dl>{lines}</dl>{END}")
 
 
 def write_label(html: Path, plain: Path, label: Label, folder: Path) -> tuple[Path, Path]:

@@ -57,6 +57,9 @@ def test_a_part_has_the_claims_of_its_file_and_says_whose_they_are() -> None:
 
 
 def test_a_part_of_what_was_compressed_too_much_is_not_searched_and_has_the_caution() -> None:
+    file = io.BytesIO()
+    Image.fromarray(spliced()).save(file, "GIF")
+    assert examined(file.getvalue())[1].parts.why == "palette"
     for one in examined(marked(35)):
         assert (one.parts.state, one.parts.why) == ("cannot know", "compressed")
         assert "recompressed" in [caution.kind for caution in one.cautions]
@@ -78,12 +81,6 @@ def test_a_part_of_what_was_read_at_half_its_size_is_said_to_be(monkeypatch: pyt
         assert one.halved
         assert HALVED in one.quote
         assert one.parts.why == "halved"
-
-
-def test_a_part_of_a_gif_is_not_searched() -> None:
-    file = io.BytesIO()
-    Image.fromarray(spliced()).save(file, "GIF")
-    assert examined(file.getvalue())[1].parts.why == "palette"
 
 
 def test_the_table_of_a_jpeg_is_not_that_of_a_part() -> None:

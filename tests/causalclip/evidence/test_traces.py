@@ -10,7 +10,7 @@ from scipy.fft import dctn
 
 from causalclip.evidence import traces
 from causalclip.evidence.region_finder import contrast, features, smooth
-from causalclip.evidence.traces import NAMES, cell_of, find_lines, read_traces
+from causalclip.evidence.traces import NAMES, find_lines, read_traces
 from tests.makers.pictures import PART, encode, photograph, spliced
 
 
@@ -63,11 +63,6 @@ def test_the_energy_of_a_band_is_that_of_an_independent_transform() -> None:
     power = dctn(blocks, axes=(2, 3), norm="ortho") ** 2
     low = [power[..., i, j] for i in range(3) for j in range(3) if 1 <= i + j < 3]
     assert found.cells[band, 2, 3] == pytest.approx(np.log(np.mean(low) + 0.02) / 2, abs=1e-4)
-
-
-@pytest.mark.parametrize(("side", "cell"), [(1400, 32), (1401, 64), (2800, 64), (2801, 96)])
-def test_larger_pictures_have_larger_cells(side: int, cell: int) -> None:
-    assert cell_of(100, side) == cell
 
 
 def test_its_memory_is_bounded_by_bands(monkeypatch: pytest.MonkeyPatch) -> None:
