@@ -6,6 +6,7 @@ A file counts once one of its functions or class bodies runs, imports on the way
 import contextlib
 import io
 import json
+import os
 import sys
 import threading
 from pathlib import Path
@@ -26,18 +27,18 @@ def note(frame: FrameType, event: str, _: object) -> None:
 
 def page(picture: Path) -> None:
     """From the upload to the update that shows the verdict, as the browser asks for it."""
-    import httpx
-
     import app
     from causalclip import Detector
+    from tests.ui.asking import opened
 
     detector = Detector.from_pretrained()
     blocks = app.build(lambda: detector)
     address = app.launch(blocks, routes=app.routes(lambda: detector))
     counting.set()
-    with httpx.Client(base_url=f"{address}gradio_api/", timeout=120) as client:
-        uploaded = client.post("upload", files={"files": (picture.name, picture.read_bytes())}).json()[0]
-        config = httpx.get(f"{address}config").json()
+    with opened(address, "traced") as client:
+        api = f"{address}gradio_api/"
+        uploaded = client.post(f"{api}upload", files={"files": (picture.name, picture.read_bytes())}).json()[0]
+        config = client.get(f"{address}config").json()
         [field] = [item["id"] for item in config["components"] if item["props"].get("elem_id") == "picture"]
         file = {"path": uploaded, "orig_name": picture.name, "meta": {"_type": "gradio.FileData"}}
         events = [event for event in config["dependencies"] if [field, "upload"] in event["targets"]]
@@ -48,8 +49,8 @@ def page(picture: Path) -> None:
                 "fn_index": event["id"],
                 "session_hash": "traced",
             }
-            client.post("queue/join" if event["queue"] else "run/predict", json=call).raise_for_status()
-        with client.stream("GET", "queue/data", params={"session_hash": "traced"}) as updates:
+            client.post(f"{api}{'queue/join' if event['queue'] else 'run/predict'}", json=call).raise_for_status()
+        with client.stream("GET", f"{api}queue/data", params={"session_hash": "traced"}) as updates:
             assert any("ikely" in line for line in updates.iter_lines())
     counting.clear()
     blocks.close(verbose=False)
@@ -90,3 +91,5 @@ def main(way: str, picture: Path) -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1], Path(sys.argv[2]))
+    sys.stdout.flush()
+    os._exit(0)  # no thread of the app's is waited for
