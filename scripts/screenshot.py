@@ -1,6 +1,6 @@
 """Takes the pictures of the app's screens in docs/, with the shipped models: python scripts/screenshot.py [NAME ...]
 
-Needs requirements-dev.txt and Chromium. Screens: app, batch, explore, purify, measured.
+Needs requirements-dev.txt and Chromium. Screens: app, batch, explore, purify.
 """
 
 import argparse
@@ -57,18 +57,11 @@ def purify(page: Page, files: list[Path]) -> None:
     page.locator("#purify-slider img").first.wait_for()
 
 
-def measured(page: Page, files: list[Path]) -> None:
-    """What was measured."""
-    page.get_by_role("tab", name="How good is it?").click()
-    page.locator("#measured section").first.wait_for()
-
-
 SCREENS: dict[str, Callable[[Page, list[Path]], None]] = {
     "app": detect,
     "batch": batch,
     "explore": explore,
     "purify": purify,
-    "measured": measured,
 }
 
 
