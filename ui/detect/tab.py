@@ -274,7 +274,7 @@ def build_detect_tab(
                     built["explore"] = gr.Button(_("Open in Explore"), elem_id="open-explore")
                     built["purify"] = gr.Button(_("Try purifying it"), visible=purifies, elem_id="open-purify")
             built["facts"] = gr.HTML(elem_id="facts")
-    states = {name: gr.State(time_to_live=KEPT) for name in ("drawing", "source")}
+    states: dict[str, Any] = {name: gr.State(time_to_live=KEPT) for name in ("drawing", "source")}
     tab = DetectTab(detector=detector, **built, **states)
 
     def example(event: gr.EventData) -> Updates:
