@@ -12,9 +12,11 @@ from scripts.catalogues import messages, of_code
 
 ROOT = Path(__file__).resolve().parents[3]
 MARKS = {"_", "N_", "ngettext"}
-FOR_PROGRAMS = {"ui/endpoints.py", "ui/languages.py", "ui/serving.py"}  # and for whoever runs the app
+FOR_PROGRAMS = {
+    f"ui/{name}.py" for name in ("agents", "api", "endpoints", "health", "languages", "logs", "serving", "sharing")
+}  # and for whoever runs the app
 ROOMS = (
-    *(f"causalclip/{room}" for room in ("compare", "examine", "pictures", "provenance", "report")),
+    *(f"causalclip/{room}" for room in ("evidence", "images", "provenance", "report")),
     *("ui", "ui/batch", "ui/detect", "ui/explore", "ui/purify"),
 )
 COVERED = [
@@ -25,14 +27,15 @@ COVERED = [
         if path.relative_to(ROOT).as_posix() not in FOR_PROGRAMS
     ),
     *map(Path, ("causalclip/archive/summary.py", "causalclip/profile.py")),
-    *map(Path, ("ui/measured/tab.py", "ui/programs/tab.py")),
-    *(Path("purifier") / name for name in ("aims.py", "exhibit.py", "models.py", "pixels.py", "vlm/interface.py")),
+    *(Path("purifier") / name for name in ("demo.py", "models.py", "pixels.py", "vlm/interface.py")),
 ]
 SENTENCE = re.compile(r"[A-Z][a-z]+ [a-z]+ [a-z]+|[a-z]+ [a-z]+ [a-z]+ [a-z]+")
 SCRIPT = re.compile(r"=>|const |=\"|='")  # JavaScript, or HTML's tags, whose words are looked at apart
 KEYS = {  # of files, and what is written into one in English, whoever reads it
     ", whose file has the SHA-256 ",
     "Cut out by CausalCLIP.",
+    "A packet with a document type is not read.",  # of an error that is caught
+    "A packet of so many nodes is not read.",
     " on the shorter side",  # of the sentence that programs read
     "a photograph pasted into a photograph",
     "bright in the middle, whatever is there",
