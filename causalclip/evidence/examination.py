@@ -27,6 +27,7 @@ from causalclip.languages import N_, _, current, day, ended
 from causalclip.maps.overlay import shrink
 from causalclip.maps.reliability import unknowable, unknown_share
 from causalclip.maps.words import control, tied_to_no_place
+from causalclip.marks.pixels import find_marks
 from causalclip.provenance.reading import OF_WHOLE, Provenance, read_provenance, with_history
 
 if TYPE_CHECKING:
@@ -196,9 +197,21 @@ def read_claims(data: bytes) -> Provenance:
 
 
 def look_closer(loaded: LoadedImage, provenance: Provenance) -> tuple[Provenance, tuple[Caution, ...]]:
-    """The provenance with what the pixels say of an earlier compression, and the weak spots that are recognised."""
-    provenance = with_history(provenance, loaded.pixels)
+    """The provenance with what the pixels say of an earlier compression and of generators' marks, and the weak spots
+    that are recognised."""
+    provenance = _with_pixel_marks(with_history(provenance, loaded.pixels), loaded.pixels, width=loaded.width)
     return provenance, find_cautions(loaded.pixels, provenance)
+
+
+def _with_pixel_marks(provenance: Provenance, pixels: np.ndarray, *, width: int) -> Provenance:
+    """Adds the marks on the decoded pixels (uint8 RGB [H, W, 3]). width: of the picture, of which a large JPEG is read
+    at half its size: the boxes are in its pixels."""
+    scale = width / pixels.shape[1]
+    found = [
+        replace(mark, box=tuple(round(scale * at) for at in mark.box) if mark.box else None)
+        for mark in find_marks(pixels)
+    ]
+    return replace(provenance, marks=(*provenance.marks, *found))
 
 
 def conclude(

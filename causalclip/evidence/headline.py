@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from causalclip.provenance.reading import Provenance
 
 Source = Literal["signature", "file", "pixels"]
-Origin = Literal["generated", "part generated", "captured", ""]
+Origin = Literal["generated", "part generated", "marked", "edited", "captured", ""]
 StepKind = Literal["signer", "sender", "original", "larger", "crop", "copies", "magnify", "report"]
 SIGNED = {
     "generated": N_("Signed as generated"),
@@ -37,6 +37,8 @@ SIGNED = {
 CLAIMED = {
     "generated": N_("The file says it was generated"),
     "part generated": N_("The file says it was partly generated"),
+    "marked": N_("It bears the mark of a generator"),
+    "edited": N_("Says that it was edited with generative AI"),
 }
 BUT_A_PART: dict[str, str] = {  # "likely not generated" never stands alone above a part that was found
     "Inconclusive": N_("Inconclusive, and one part differs"),
@@ -162,7 +164,13 @@ def _claimed(p: Provenance) -> Origin:
     """What the file says without a signature that counts."""
     credentials = p.credentials.source_types if p.credentials.state in ("unknown signer", "unvalidated") else ()
     said = _strongest(credentials + p.source_types)
-    return "generated" if p.marks and said in ("", "captured") else said
+    if said not in ("", "captured"):
+        return said
+    claims = [mark for mark in p.marks if mark.certainty != "hint"]
+    made = [mark for mark in claims if not mark.edited]
+    if made:
+        return "marked" if all(mark.on_pixels for mark in made) else "generated"
+    return "edited" if claims else said
 
 
 def _proof(p: Provenance, proved: Origin) -> str:
@@ -214,7 +222,7 @@ def _agreement(proved: Origin, claimed: Origin, band: Band | None, *, differs: b
         return _("They do not agree: it is signed as captured, and yet it carries a mark of an image generator.")
     if not said or band is None:
         return ""
-    if band in ("inconclusive", NO_ANSWER) or (differs and band == "likely not generated"):
+    if said == "edited" or band in ("inconclusive", NO_ANSWER) or (differs and band == "likely not generated"):
         return _("The pixels neither support nor contradict that.")
     if (said == "captured") == (band == "likely not generated"):
         return _("They agree.")

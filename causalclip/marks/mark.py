@@ -25,3 +25,8 @@ class Mark:
     certainty: Certainty = "claim"
     box: Box | None = None
     edited: bool = False
+
+    @property
+    def on_pixels(self) -> bool:
+        """Whether it is stamped on the picture, and so survives where a file's metadata are lost."""
+        return self.kind in ("visible mark", "invisible mark")

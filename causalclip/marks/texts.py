@@ -1,17 +1,19 @@
-"""Marks in what a file's metadata say, beside those of local generators (provenance/generators.py).
+"""Marks in what a file's metadata say: settings, workflows, names, labels. Anybody can write or strip them.
 
 Every rule is of files that were seen, or of a maker's documentation; a caption that names a generator is no mark.
 """
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
+from causalclip.images.text import clean
 from causalclip.languages import N_
 from causalclip.marks.china import read_label
-from causalclip.marks.mark import Certainty, Kind, Mark
+from causalclip.marks.mark import Certainty, Mark
 
 
 class Text(Protocol):
@@ -60,7 +62,7 @@ PROGRAM = ("software", "camera maker", "camera", "artist")
 CREDIT = ("credit",)
 COMMENT = ("comment", "description", "usercomment", "parameters")
 RULES = (
-    Rule("Grok", COMMENT, _matches(r"signature: [A-Za-z0-9+/=]{200,}")),
+    Rule("Grok", COMMENT, _matches(r"signature: [A-Za-z0-9+/=]{80,}")),
     Rule("Grok", ("grokimageprompt",), bool),
     Rule(N_("Google AI"), CREDIT, _matches(r"ai-generated with google\b")),
     Rule(N_("Google AI"), CREDIT, _matches(r"edited with google ai\b"), edited=True),
@@ -75,6 +77,7 @@ RULES = (
     Rule("Reve", (*PROGRAM, "creatortool"), _matches(r"(?:https?://)?(?:www\.)?reve\.com\b")),
     Rule("Aphrodite AI", PROGRAM, _matches(r"aphrodite ai\b")),
     Rule(N_("an image generator"), PROGRAM, _matches(r"ai generated\b")),
+    Rule("Recraft", ("crft",), lambda value: "recraft" in value[:400].lower()),
     Rule(
         N_("an image generator"), ("description",), lambda value: '"EnhancedPrompt"' in value and '"ModelId"' in value
     ),
@@ -83,21 +86,84 @@ RULES = (
 )
 
 
+SEARCHED = 256 * 2**10  # characters of a text
+_STEPS = re.compile(r"\bSteps: ?\d{1,4}, ")
+_SETTINGS = re.compile(r"\b(?:Sampler|CFG scale|Seed): ?\S")
+_JOB = re.compile(r"\bJob ID: ?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
+_FLAGS = re.compile(r"\s--(?:ar|v|niji|stylize|chaos|sref) ?\d")
+_NAMES = (
+    (re.compile(r"\bmidjourney\b", re.I), "Midjourney"),
+    (re.compile(r"\bDALL[-·\N{BULLET} ]?E\b", re.I), "DALL-E"),
+    (re.compile(r"\b(?:gpt-image|chatgpt|openai)", re.I), "OpenAI"),
+    (re.compile(r"\bcomfy ?ui\b", re.I), "ComfyUI"),
+    (re.compile(r"\binvoke ?ai\b", re.I), "InvokeAI"),
+    (re.compile(r"\bnovel ?ai\b", re.I), "NovelAI"),
+    (re.compile(r"\bstable[- ]?diffusion\b|\bautomatic1111\b|\bsd[- ]?xl\b", re.I), "Stable Diffusion"),
+    (re.compile(r"\bfirefly\b", re.I), "Adobe Firefly"),
+    (re.compile(r"\bmade with google ai\b|\bgoogle (?:imagen|gemini)\b", re.I), "Google AI"),
+    (re.compile(r"\bimagined with ai\b|\bmeta ai\b", re.I), "Meta AI"),
+    (re.compile(r"\b(?:leonardo\.ai|draw things|fooocus|swarmui|grok)\b", re.I), N_("an image generator")),
+)
+# Names count only where a program signs: a caption about Midjourney is no mark of it, and OpenAI is credited for the
+# photographs that it hands out. Where an owner signs, only the phrases count that generators themselves write there.
+_PROGRAMS = {"software", "generator", "ai system used"}
+_OWNERS = {"credit", "source"}
+_PHRASES = (
+    (re.compile(r"\s*made with google ai\b", re.I), "Google AI"),
+    (re.compile(r"\s*imagined with ai\b", re.I), "Meta AI"),
+)
+
+
+def _has_settings(value: str) -> bool:
+    """Whether a line of the web UI's settings is in a text; of hostile ones, only the first places are looked at."""
+    starts = (found.end() for found in islice(_STEPS.finditer(value), 20))
+    return any(_SETTINGS.search(value[at : at + 300].split("\n", 1)[0]) for at in starts)
+
+
+_LOCAL: tuple[tuple[str, Callable[[str, str], bool]], ...] = (
+    ("SwarmUI", lambda key, value: "sui_image_params" in value[:400]),
+    ("InvokeAI", lambda key, value: key in ("invokeai_metadata", "invokeai_graph", "sd-metadata", "dream")),
+    ("Fooocus", lambda key, value: key == "fooocus_scheme"),
+    ("ComfyUI", lambda key, value: key == "prompt" and '"class_type"' in value),
+    ("ComfyUI", lambda key, value: key == "workflow" and '"nodes"' in value),
+    ("Midjourney", lambda key, value: bool(_JOB.search(value)) or len(_FLAGS.findall(value)) >= 2),
+    (
+        N_("Stable Diffusion web UI (Automatic1111, Forge or a program that writes the same)"),
+        lambda key, value: key in ("parameters", "comment", "usercomment") and _has_settings(value),
+    ),
+)
+
+
 def find_text_marks(texts: Iterable[Text]) -> tuple[Mark, ...]:
-    """The marks in the texts of one file, each generator once a place."""
-    found = {(mark.generator, mark.where): mark for text in texts for mark in _of(text)}
+    """The marks in the texts of one file, each generator once a text."""
+    found: dict[tuple[str, str], Mark] = {}
+    for text in texts:
+        mark = _mark(text)
+        if mark:
+            found.setdefault((mark.generator, mark.where), mark)
     return tuple(found.values())
 
 
-def _of(text: Text) -> Iterator[Mark]:
-    key, where, excerpt = text.key.strip().lower(), f"{text.where}, {text.key}", text.value[:160]
+def _mark(text: Text) -> Mark | None:
+    key = text.key.strip().lower()
+    where, excerpt = clean(f"{text.where}, {text.key}", limit=80), clean(text.value, limit=160)
     label = read_label(text.value)
     if label:
-        generator, certain = label
-        kind: Kind = "label"
-        yield Mark(generator, where, excerpt, kind, "claim" if certain == "is" else "hint")
-        return
+        return Mark(label[0], where, excerpt, "label", "claim" if label[1] == "is" else "hint")
     for rule in RULES:
-        if key in rule.keys and rule.says(text.value):
-            yield Mark(rule.generator, where, excerpt, "metadata", rule.certainty, edited=rule.edited)
-            return
+        if key in rule.keys and rule.says(text.value[:SEARCHED]):
+            return Mark(rule.generator, where, excerpt, certainty=rule.certainty, edited=rule.edited)
+    generator = _generator(text)
+    return Mark(generator, where, excerpt) if generator else None
+
+
+def _generator(text: Text) -> str | None:
+    key, value = text.key.strip().lower(), text.value[:SEARCHED]
+    for generator, rule in _LOCAL:
+        if rule(key, value):
+            return generator
+    if key in _PROGRAMS:
+        return next((generator for name, generator in _NAMES if name.search(value[:1000])), None)
+    if key in _OWNERS:
+        return next((generator for phrase, generator in _PHRASES if phrase.match(value[:1000])), None)
+    return None

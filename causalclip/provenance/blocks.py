@@ -127,10 +127,24 @@ def _png(data: bytes, budget: Budget) -> Blocks:
             xmp = xmp or budget.whole(_unpack(kind, body, budget)[1])
         elif len(texts) >= MAX_TEXTS:
             budget.exceeded = True
-        elif not body.startswith(b"Raw profile type"):
+        elif body.startswith(b"Raw profile type"):
+            name, profile = _profile(*_unpack(kind, body, budget))
+            exif = exif or (profile.removeprefix(b"Exif\0\0") if name in ("exif", "APP1") else b"")
+            xmp = xmp or (profile if name == "xmp" else b"")
+        else:
             key, value = _unpack(kind, body, budget)
             texts.append(Text("PNG text", key[:79], decode(budget.cut(value))))
     return Blocks(_exif(exif, budget), xmp, texts=tuple(texts))
+
+
+def _profile(key: str, value: bytes) -> tuple[str, bytes]:
+    """Name and bytes of a block that ImageMagick wrote as text: a line with its name, one with its length, then
+    hexadecimal digits; empty where they are none."""
+    lines = value.strip().split(b"\n", 2)
+    try:
+        return key.removeprefix("Raw profile type").strip(), bytes.fromhex(lines[2].decode("ascii"))
+    except (IndexError, ValueError):
+        return "", b""
 
 
 def _checked(chunk: bytes) -> bool:
@@ -156,18 +170,21 @@ def _unpack(kind: bytes, body: bytes, budget: Budget) -> tuple[str, bytes]:
 
 def _webp(data: bytes, budget: Budget) -> Blocks:
     exif = xmp = b""
+    texts: tuple[Text, ...] = ()
     start = 12
     for _part in range(1000):
         kind, size = data[start : start + 4], int.from_bytes(data[start + 4 : start + 8], "little")
         if len(kind) < 4 or start + 8 + size > len(data):
             break
-        body = data[start + 8 : start + 8 + size] if kind in (b"EXIF", b"XMP ") else b""
+        body = data[start + 8 : start + 8 + size] if kind in (b"EXIF", b"XMP ", b"CRFT") else b""
         if kind == b"EXIF":
             exif = exif or budget.whole(body.removeprefix(b"Exif\0\0"))
         elif kind == b"XMP ":
             xmp = xmp or budget.whole(body)
+        elif kind == b"CRFT" and not texts:
+            texts = (Text("WebP chunk", "CRFT", decode(budget.cut(body))),)
         start += 8 + size + size % 2
-    return Blocks(_exif(exif, budget), xmp)
+    return Blocks(_exif(exif, budget), xmp, texts=texts)
 
 
 def _tiff(data: bytes, budget: Budget) -> Blocks:

@@ -28,6 +28,7 @@ _EXIF = {
     33432: N_("Copyright"),
     270: N_("Description"),
 }
+XMP_TAG, USER_COMMENT = 700, 37510  # some programs write both where they do not belong, into the first directory
 _EXIF_MORE = {36867: N_("Taken"), 36868: N_("Digitised"), 42036: N_("Lens"), 37510: N_("Comment")}
 _XMP = {
     "CreatorTool": N_("Software"),
@@ -42,7 +43,8 @@ _XMP = {
     "description": N_("Description"),
 }
 _SOURCE_TYPE = "DigitalSourceType"
-_READ = {*_XMP, _SOURCE_TYPE}
+_MARKS = {"AIGC", "AI-generation-source", "GrokImagePrompt"}  # of generators, for causalclip/marks/texts.py
+_READ = {*_XMP, *_MARKS, _SOURCE_TYPE}
 _IPTC = {
     40: N_("Instructions"),
     55: N_("Taken"),
@@ -83,7 +85,8 @@ class Metadata:
 def read_metadata(blocks: Blocks) -> Metadata:
     """Never raises: what cannot be read is left out, and said."""
     said, notes = [*_exif(blocks), *_iptc(blocks.iptc)], list(blocks.notes)
-    place, xmp = _place(blocks), _xmp(blocks.xmp)
+    inner = blocks.tag(XMP_TAG)
+    place, xmp = _place(blocks), _xmp(blocks.xmp or (inner if isinstance(inner, bytes) else b""))
     if xmp is None:
         notes.append(_("The file's XMP block is damaged and was not read."))
     said += [Text("XMP", _XMP[name], value) for name, value in xmp or () if name in _XMP]
@@ -92,7 +95,7 @@ def read_metadata(blocks: Blocks) -> Metadata:
     shown = tuple(dict.fromkeys(f for f in fields if f.value))[:MAX_FIELDS]
     return Metadata(
         shown,
-        (*said, *blocks.texts),
+        (*said, *(Text("XMP", name, value) for name, value in xmp or () if name in _MARKS), *blocks.texts),
         tuple(dict.fromkeys(t for t in types if t)),
         place,
         tuple(dict.fromkeys(notes)),
@@ -103,7 +106,7 @@ def read_metadata(blocks: Blocks) -> Metadata:
 
 
 def _exif(blocks: Blocks) -> Iterator[Text]:
-    for inside, wanted in ((None, _EXIF), (EXIF_IFD, _EXIF_MORE)):
+    for inside, wanted in ((None, _EXIF | {USER_COMMENT: N_("Comment")}), (EXIF_IFD, _EXIF_MORE)):
         for tag, name in wanted.items():
             value = blocks.tag(tag, inside=inside)
             if isinstance(value, str | bytes):

@@ -17,8 +17,10 @@ from causalclip.images import sandbox
 from causalclip.images.formats import Format
 from causalclip.languages import N_, _
 from causalclip.marks.mark import Mark
+from causalclip.marks.samsung import edited_with_galaxy_ai
+from causalclip.marks.texts import find_text_marks
 from causalclip.provenance.blocks import read_blocks
-from causalclip.provenance.claims import SourceType, find_marks
+from causalclip.provenance.claims import SourceType
 from causalclip.provenance.credentials import Credentials, read_credentials, unreadable
 from causalclip.provenance.jpeg import JpegTables, find_history, read_tables
 from causalclip.provenance.metadata import Field, read_metadata
@@ -89,7 +91,6 @@ class Provenance:
         plain = asdict(self) | {"summary": self.summary(), "caveat": _(CAVEAT)}
         plain["place"] = list(self.place) if self.place and place else None
         plain["has_place"] = self.place is not None
-        plain["marks"] = [{name: mark[name] for name in ("generator", "where", "excerpt")} for mark in plain["marks"]]
         if self.jpeg:  # what only other parts of the program read
             plain["jpeg"] = {name: plain["jpeg"][name] for name in ("quality", "exact", "chroma", "progressive")}
         return plain
@@ -121,13 +122,18 @@ def read_stepwise(data: bytes, name: Format) -> Iterator[Provenance]:
     found = replace(
         found,
         source_types=metadata.source_types,
-        marks=find_marks(data, metadata.texts),
+        marks=(*find_text_marks(metadata.texts), *_trailing(data)),
         fields=metadata.fields,
         place=metadata.place,
         notes=(*metadata.notes, *found.notes),
     )
     yield found
     yield replace(found, credentials=read_credentials(data, name))
+
+
+def _trailing(data: bytes) -> tuple[Mark, ...]:
+    """What is written behind a picture's end."""
+    return (Mark("Samsung Galaxy AI", "PEg_Info", edited=True),) if edited_with_galaxy_ai(data) else ()
 
 
 def with_history(provenance: Provenance, pixels: np.ndarray) -> Provenance:
@@ -155,6 +161,21 @@ def history_words(provenance: Provenance) -> str:
     return _(said, quality=provenance.earlier_quality)
 
 
+_SAID_OF = {
+    "generated": N_("The file carries a mark of an image generator: {generator}."),
+    "marked": N_("The picture bears the mark of a generator: {generator}. Anybody can stamp it."),
+    "edited": N_("The file says that it was edited with generative AI: {generator}."),
+    "hint": N_("The file hints at {generator}, which proves nothing alone."),
+}
+
+
+def _sort_of(mark: Mark) -> str:
+    """What a mark amounts to: a key of _SAID_OF."""
+    if mark.certainty == "hint":
+        return "hint"
+    return "edited" if mark.edited else "marked" if mark.on_pixels else "generated"
+
+
 def _summary(p: Provenance) -> str | None:
     """None where the file says nothing of how the picture was made."""
     types = p.all_source_types
@@ -169,8 +190,8 @@ def _summary(p: Provenance) -> str | None:
     if generated or part:
         words = _((generated + part)[0].words)
         return _("The file itself says that the picture, or a part of it, was {made}.", made=words)
-    if p.marks:
-        return _("The file carries a mark of an image generator: {generator}.", generator=_(p.marks[0].generator))
+    for mark in sorted(p.marks, key=lambda mark: (mark.certainty == "hint", mark.edited)):
+        return _(_SAID_OF[_sort_of(mark)], generator=_(mark.generator))
     if told and p.credentials.state == "trusted" and told[0].where != "XMP":
         return _("A signer on the trust list says that the picture was {made}.", made=_(told[0].words))
     if told:
