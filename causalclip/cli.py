@@ -262,6 +262,7 @@ def _words(x: Examination) -> str:
     said = [
         ended(headline.answer),
         word,
+        _marks(x),
         _(OF_WHOLE) if x.provenance.of_whole else "",
         "" if by_pixels else f"{_('By the pixels: {answer}.', answer=_(x.band))} {headline.agreement}".strip(),
         _(WHY_NO_ANSWER[x.detection.kind]) if x.band == NO_ANSWER else _(SCORE, score=score, high=high, low=low),
@@ -278,6 +279,12 @@ def _words(x: Examination) -> str:
     if standing := x.detection.standing:
         said += [standing.sentence, standing.rule, *x.unlike]
     return " ".join(filter(None, said))
+
+
+def _marks(x: Examination) -> str:
+    """The marks that name who made or edited it, such as "Marks: Gemini (visible mark)."."""
+    names = dict.fromkeys(f"{_(mark.generator)} ({_(mark.kind)})" for mark in x.provenance.marks)
+    return ended(_("Marks: {names}", names=", ".join(names))) if names else ""
 
 
 def _careful(x: Examination) -> list[str]:
@@ -298,7 +305,7 @@ def _save(path: Path, x: Examination, heatmap_dir: Path | None, report_dir: Path
         from causalclip.maps.overlay import draw_map, prepare  # matplotlib is slow to import
         from causalclip.maps.words import face
 
-        drawing = prepare(x.pixels, x.detection)
+        drawing = prepare(x.pixels, x.detection, boxes=x.mark_boxes)
         draw_map(drawing, beside=face(drawing)).save(heatmap_dir / f"{stem}.png")
     if report_dir:
         from causalclip.report.document import save_reports

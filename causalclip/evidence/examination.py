@@ -24,7 +24,7 @@ from causalclip.images.formats import MAX_BYTES, sniff, too_many_bytes
 from causalclip.images.loading import LoadedImage, load_image, read_file
 from causalclip.images.text import clean
 from causalclip.languages import N_, _, current, day, ended
-from causalclip.maps.overlay import shrink
+from causalclip.maps.overlay import Boxes, shrink
 from causalclip.maps.reliability import unknowable, unknown_share
 from causalclip.maps.words import control, tied_to_no_place
 from causalclip.marks.pixels import find_marks
@@ -99,6 +99,11 @@ class Examination:
         """What the pixels' answer has meant in the benchmark; None where that was not measured: of another detector,
         by an archive's threshold, and of an answer that was lost in re-encoding."""
         return None if self.overturned else empirical_precision(self.band, self.detection.measured_as)
+
+    @property
+    def mark_boxes(self) -> Boxes:
+        """Where the picture bears visible marks, as shares of its width and height."""
+        return mark_boxes(self.provenance, self.width, self.height)
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -212,6 +217,13 @@ def _with_pixel_marks(provenance: Provenance, pixels: np.ndarray, *, width: int)
         for mark in find_marks(pixels)
     ]
     return replace(provenance, marks=(*provenance.marks, *found))
+
+
+def mark_boxes(provenance: Provenance, width: int, height: int) -> Boxes:
+    """Where the picture bears visible marks, as shares of its width and height."""
+    sides = width, height, width, height
+    boxes = (mark.box for mark in provenance.marks if mark.box)
+    return tuple(tuple(at / side for at, side in zip(box, sides, strict=True)) for box in boxes)  # type: ignore[misc]
 
 
 def conclude(

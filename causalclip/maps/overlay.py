@@ -27,17 +27,22 @@ FADED, STRIPED = 0.3, 0.6  # where a map cannot know: how much is left of its co
 PAPER, INK, FAINT = (250, 250, 249), (28, 25, 23), (120, 113, 108)
 
 
+Boxes = tuple[tuple[float, float, float, float], ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawing:
     """What redrawing a map needs, small enough to keep for a session.
 
     grey: uint8 [h, w], the picture's luminance at drawing size. unknowable: bool [rows, columns], where the map cannot
-    know (causalclip.maps.reliability); None where nobody looked.
+    know (causalclip.maps.reliability); None where nobody looked. boxes: of visible marks, as shares of width and
+    height.
     """
 
     grey: np.ndarray
     detection: Detection
     unknowable: np.ndarray | None = None
+    boxes: Boxes = ()
 
 
 def shrink(pixels: np.ndarray, *, side: int = SIDE[0]) -> np.ndarray:
@@ -52,15 +57,15 @@ def shrink(pixels: np.ndarray, *, side: int = SIDE[0]) -> np.ndarray:
     return np.asarray(picture.resize(canvas_size(width, height, side=long), Image.Resampling.BILINEAR))
 
 
-def prepare(pixels: np.ndarray, detection: Detection) -> Drawing:
-    """Keeps what draw_map needs of a picture (uint8 RGB [H, W, 3]) and its detection."""
+def prepare(pixels: np.ndarray, detection: Detection, *, boxes: Boxes = ()) -> Drawing:
+    """Keeps what draw_map needs of a picture (uint8 RGB [H, W, 3]), its detection, and the boxes of its marks."""
     from causalclip.maps.reliability import unknowable
 
     small = Image.fromarray(shrink(pixels)).convert("L")
     long = max(small.size)
     if long < SIDE[1]:  # or the colour bar's words would be too small to read
         small = small.resize(canvas_size(*small.size, side=SIDE[1]), Image.Resampling.BICUBIC)
-    return Drawing(np.asarray(small), detection, unknowable(pixels))
+    return Drawing(np.asarray(small), detection, unknowable(pixels), boxes)
 
 
 def draw_map(
@@ -99,6 +104,7 @@ def draw_map(
     _hatch_unseen(over, drawing.detection)
     if frame:
         _mark_windows(over, drawing.detection)
+    _draw_boxes(over, drawing.boxes)
     return _with_bar(over, scale, beside) if bar else over
 
 
@@ -173,6 +179,16 @@ def _mark_windows(picture: Image.Image, detection: Detection) -> None:
             for x, y, dx, dy in corners:
                 at = x + dx * inwards, y + dy * inwards
                 draw.line([(x + dx * arm_x, at[1]), at, (at[0], y + dy * arm_y)], fill=colour, width=pen)
+
+
+def _draw_boxes(picture: Image.Image, boxes: Boxes) -> None:
+    """A frame around every visible mark, dark outside and white inside; in place."""
+    draw, pen = ImageDraw.Draw(picture), max(2, max(picture.size) // 300)
+    for left, top, right, bottom in boxes:
+        around = left * picture.width, top * picture.height, right * picture.width, bottom * picture.height
+        for colour, away in ((INK, 2 * pen), ("white", pen)):
+            x0, y0, x1, y1 = (at + away * sign for at, sign in zip(around, (-1, -1, 1, 1), strict=True))
+            draw.rectangle((x0, y0, x1, y1), outline=colour, width=pen)
 
 
 def _with_bar(picture: Image.Image, scale: float, beside: str) -> Image.Image:

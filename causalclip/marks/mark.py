@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from causalclip.languages import N_
+
 Kind = Literal["signature", "label", "metadata", "visible mark", "invisible mark", "file name"]
 Certainty = Literal["proof", "claim", "hint"]
 Box = tuple[int, int, int, int]
+KINDS = N_("visible mark"), N_("invisible mark"), N_("metadata"), N_("label")
 
 
 @dataclass(frozen=True, slots=True)

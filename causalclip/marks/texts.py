@@ -64,8 +64,8 @@ COMMENT = ("comment", "description", "usercomment", "parameters")
 RULES = (
     Rule("Grok", COMMENT, _matches(r"signature: [A-Za-z0-9+/=]{80,}")),
     Rule("Grok", ("grokimageprompt",), bool),
-    Rule(N_("Google AI"), CREDIT, _matches(r"ai-generated with google\b")),
-    Rule(N_("Google AI"), CREDIT, _matches(r"edited with google ai\b"), edited=True),
+    Rule("Google AI", CREDIT, _matches(r"ai-generated with google\b")),
+    Rule("Google AI", CREDIT, _matches(r"edited with google ai\b"), edited=True),
     Rule("Apple Photos Clean Up", CREDIT, _matches(r"apple photos clean up\b"), edited=True),
     Rule("Canva Magic Media", ("ai-generation-source",), bool),
     Rule("Ideogram", PROGRAM, _matches(r"ideogram\b")),

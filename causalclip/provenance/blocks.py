@@ -35,6 +35,7 @@ EXIF_IFD, GPS_IFD = 0x8769, 0x8825
 _XMP_MARK = b"http://ns.adobe.com/xap/1.0/\0"
 _SOS, _APP1, _COM = 0xDA, 0xE1, 0xFE
 _XMP_KEY = "XML:com.adobe.xmp"  # of a PNG text
+_PROFILE = b"Raw profile type"
 _ITEMS = (b"Exif", b"rdf+xml")  # kinds of an item of HEIC and AVIF
 
 
@@ -127,7 +128,7 @@ def _png(data: bytes, budget: Budget) -> Blocks:
             xmp = xmp or budget.whole(_unpack(kind, body, budget)[1])
         elif len(texts) >= MAX_TEXTS:
             budget.exceeded = True
-        elif body.startswith(b"Raw profile type"):
+        elif body.startswith(_PROFILE):
             name, profile = _profile(*_unpack(kind, body, budget))
             exif = exif or (profile.removeprefix(b"Exif\0\0") if name in ("exif", "APP1") else b"")
             xmp = xmp or (profile if name == "xmp" else b"")
@@ -142,7 +143,7 @@ def _profile(key: str, value: bytes) -> tuple[str, bytes]:
     hexadecimal digits; empty where they are none."""
     lines = value.strip().split(b"\n", 2)
     try:
-        return key.removeprefix("Raw profile type").strip(), bytes.fromhex(lines[2].decode("ascii"))
+        return key.removeprefix(_PROFILE.decode()).strip(), bytes.fromhex(lines[2].decode("ascii"))
     except (IndexError, ValueError):
         return "", b""
 

@@ -107,7 +107,7 @@ def draw_maps(examination: Examination) -> dict[str, str]:
     """{"causal": data URL of a small picture, "non_causal": ...}, over the picture, with the windows' corners."""
     from causalclip.maps.overlay import draw_map, prepare  # matplotlib is slow to import
 
-    drawing = prepare(examination.pixels, examination.detection)
+    drawing = prepare(examination.pixels, examination.detection, boxes=examination.mark_boxes)
     return {
         "causal": data_url(draw_map(drawing, "causal", beside=face(drawing))),
         "non_causal": data_url(draw_map(drawing, "non_causal")),

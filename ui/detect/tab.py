@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from causalclip.evidence.examination import Examination, WholePicture, conclude, look_closer, read_claims
+from causalclip.evidence.examination import Examination, WholePicture, conclude, look_closer, mark_boxes, read_claims
 from causalclip.evidence.headline import conclude_all, next_steps
 from causalclip.evidence.regions import RegionFinding, find_region
 from causalclip.evidence.stability import MILD, STRONG, Stability, checks
@@ -145,7 +145,11 @@ class DetectTab:
         """The verdict, not yet checked for stability."""
         provenance, cautions = look_closer(loaded, claims)
         detection = self.detector().predict(loaded.pixels)
-        found = FirstLook(provenance, cautions, prepare(loaded.pixels, detection))
+        found = FirstLook(
+            provenance,
+            cautions,
+            prepare(loaded.pixels, detection, boxes=mark_boxes(provenance, loaded.width, loaded.height)),
+        )
         said = conclude_all(provenance, detection.band)
         steps = next_steps(said, detection.band, provenance, cautions, detection.kind)
         updates: Updates = {

@@ -129,3 +129,29 @@ def test_the_next_steps_are_chosen_by_the_case() -> None:
     assert kinds(file(), "inconclusive", Caution("small", ""), Caution("text", ""))[:2] == ["larger", "crop"]
     told = {next_steps(conclude_all(file(), band), band, file(), ())[1].sentence for band in BANDS}  # type: ignore[arg-type]
     assert len(told) == 3
+
+
+def visible(generator: str = "Gemini", *, edited: bool = False) -> Mark:
+    return Mark(generator, "bottom right corner", kind="visible mark", box=(1, 2, 3, 4), edited=edited)
+
+
+@pytest.mark.parametrize(
+    ("marks", "title"),
+    [
+        ((visible(),), "It bears the mark of a generator"),
+        ((Mark("Grok", "EXIF, Description"), visible()), "The file says it was generated"),
+        ((Mark("Google AI", "XMP, Credit", edited=True),), "Says that it was edited with generative AI"),
+        ((visible("Samsung Galaxy AI", edited=True),), "Says that it was edited with generative AI"),
+        ((Mark("Topaz", "EXIF, Software", certainty="hint", edited=True),), "Likely not generated"),
+    ],
+)
+def test_marks_lead_and_hints_do_not(marks: tuple[Mark, ...], title: str) -> None:
+    """A picture with a claim is never headlined "Likely not generated" by its pixels."""
+    headline = conclude_all(replace(file(), marks=marks), "likely not generated")
+    assert headline.title == title
+
+
+def test_a_forged_mark_stays_a_claim_that_pixels_may_contradict() -> None:
+    headline = conclude_all(replace(file(), marks=(visible(),)), "likely not generated")
+    assert "Anybody can stamp it." in headline.claimed
+    assert headline.agreement.startswith("They do not agree.")
