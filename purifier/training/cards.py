@@ -125,9 +125,10 @@ def write_worth_section(folder: Path, paired: Sequence[Mapping[str, Any]]) -> No
         for one in paired
     )
     section = f"""{WORTH}
-Answers to test questions that stay those of the clean picture, on the same attacked pictures, with all parts and with
-one left out or exchanged; "won" are the answers that the first keeps and the second loses. p is of McNemar's exact
-test. The network alone is no defence: most of the work is done by the guided step and the LoRA encoder behind it.
+Answers to test questions that stay those of the clean picture, on the same attacked pictures: with all parts, and with
+one left out or exchanged. "Won" are the answers that the first keeps and the second loses, "lost" the reverse; p is of
+McNemar's exact test. The unsupervised denoiser (DiffPure's recipe) and the regression are the same network, trained
+otherwise.
 
 | attack | this | against | questions | kept | kept against | won | lost | p |
 |---|---|---|---|---|---|---|---|---|

@@ -37,7 +37,7 @@ BENCHMARKS = shipped_folder("benchmarks")
 BANDS = "likely not generated", "inconclusive", "likely generated", "no answer"
 BLOB = "bright in the middle, whatever is there"
 FEW, WORST = 10, 6  # pictures of a source whose place among others is not chance; sources that are shown
-COMPARED = "unsupervised", "one-step regression", "ours, ungated, against itself"  # recipes that do not ship
+COMPARED = "ours with", "ours without", "the ", "ours, ungated, against"  # how rows of what does not ship begin
 NOT_MEASURED = "Not measured yet: this benchmark has not been run for this model."
 OTHER_VERSION = "This file was written by another version of the benchmark. Run it again."
 
@@ -360,6 +360,7 @@ def purification(read: Reports) -> Told:
     tables = [
         _kept(cells, grey, "answers that stay; the attacker knows the model, not the defence"),
         _kept(cells, knowing, "answers that stay; the attacker knows both, or asks the defended model"),
+        _worth(report),
         tabulate("pictures", verdicts, {band: f"{{{band}:%}}" for band in BANDS[:3]}, "what the detector says of them"),
     ]
     series = {
@@ -373,7 +374,7 @@ def _kept(cells: dict[tuple[str, str], Report], columns: list[str], caption: str
     """One threat model: a row for each defence that was asked; n stands where a cell rests on fewer questions."""
     usual = {column: max(c["n"] for (_, name), c in cells.items() if name == column) for column in columns}
     rows: dict[str, list[str]] = {}
-    for row in dict.fromkeys(row for row, column in cells if column in columns and row not in COMPARED):
+    for row in dict.fromkeys(row for row, column in cells if column in columns and not row.startswith(COMPARED)):
         rows[row] = []
         for column in columns:
             cell = cells.get((row, column))
@@ -383,6 +384,17 @@ def _kept(cells: dict[tuple[str, str], Report], columns: list[str], caption: str
             rows[row].append(said)
     head = ["defence", *(f"{name.removesuffix(', white-box adaptive')}, n = {n}" for name, n in usual.items())]
     return Table(head, [[row, *found] for row, found in rows.items()], caption)
+
+
+def _worth(report: Report) -> Table:
+    """What each part of the purifier is worth: two rows on the same attacked pictures, and an exact test."""
+    head = ["defence", "against", "questions", "kept", "kept against", "won", "lost", "p (McNemar)"]
+    rows = []
+    for p in report.get("paired", []):
+        shares = f"{p['agreement']:.0%}", f"{p['agreement against']:.0%}"
+        compared = [p[name].replace("ours, 1 step, adapted encoder", "all") for name in ("row", "against")]
+        rows.append([*compared, str(p["n"]), *shares, str(p["won"]), str(p["lost"]), f"{p['p']:.2g}"])
+    return Table(head, rows, "answers that stay under PGD 8/255, with each part of the purifier and without it")
 
 
 @_section("What does the small language model know?", "language")
