@@ -22,21 +22,15 @@ BENCHMARKS = {
     "splices": "maps against regions that were pasted in",
     "edits": "maps against what real edits changed",
     "ablation": "what each piece of the method adds",
-    "cautions": "cautions and earlier compressions, where they are right and where not",
-    "parts": "edited parts that the app finds",
     "purification": "answers that defences keep under attack",
-    "latency": "seconds of a detection and of a purification",
-    "memory": "memory of the same, step by step",
+    "latency": "seconds and memory of a detection and of a purification",
     "load": "many clients at once",
 }
-ALONE = {
-    "parts_fit": "fits the model of parts anew, into assets/models/parts",
-    "pages": "writes docs/measured.md and the measured parts of other pages",
-}
+PAGES = {"pages": "writes docs/measured.md and the measured parts of other pages"}
 
 
 def main() -> None:
-    known = BENCHMARKS | ALONE
+    known = BENCHMARKS | PAGES
     listed = "\n".join(f"  {name:13} {what}" for name, what in known.items())
     parser = argparse.ArgumentParser(
         "python -m benchmarks", description=f"{__doc__}\n{listed}", formatter_class=argparse.RawDescriptionHelpFormatter
@@ -53,8 +47,6 @@ def main() -> None:
     for name in names:
         if name in BENCHMARKS:
             write(name, import_module(f"benchmarks.{name}").measure(options))
-        elif name in ALONE and name != "pages":
-            import_module(f"benchmarks.{name}").run(options)
     pages.write_all()
 
 

@@ -1,14 +1,20 @@
-"""What the benchmarks share: options, JSON files, the test pictures, child processes, and the processor's name."""
+"""What the benchmarks share: options, JSON files, test pictures, child processes, the app, the processor's name."""
 
 import json
 import os
 import platform
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from causalclip.dataset.selection import read_originals
 from causalclip.training.data import Record
@@ -18,6 +24,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 TABLE = ROOT / "data" / "pictures.csv.gz"
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16")
+PORT = 7998  # of the app that is measured
 SIZE = (1024, 768)  # px, of the picture that is timed
 
 
@@ -78,6 +85,33 @@ def in_process(module: str, *arguments: str, environment: dict[str, str] | None 
     command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=settings, cwd=ROOT)
     return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+@contextmanager
+def running_app(page: str = "healthz", *, every: float = 0.2) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """(`python app.py`, its address) once this page of it answers, asked every so many seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(PORT), "GRADIO_TEMP_DIR": folder}
+        process = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=ROOT, env=os.environ | settings, stdout=subprocess.DEVNULL
+        )
+        address, until = f"http://127.0.0.1:{PORT}/", time.monotonic() + 120
+        try:
+            while not _answers(address + page):
+                if time.monotonic() > until:
+                    raise TimeoutError("The app did not answer within 120 s.")
+                time.sleep(every)
+            yield process, address
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _answers(address: str) -> bool:
+    try:
+        return httpx.get(address, timeout=5).is_success
+    except httpx.HTTPError:
+        return False
 
 
 def make_picture(path: Path) -> None:

@@ -20,8 +20,7 @@ from skimage.registration import phase_cross_correlation
 from tqdm import tqdm
 
 from benchmarks.common import Options
-from benchmarks.regions import Splice
-from benchmarks.splices import SIDE, map_auc, map_aucs, randomised, summary, visible
+from benchmarks.splices import SIDE, Splice, map_auc, map_aucs, randomised, summary, visible
 from causalclip.detector import Detector
 from causalclip.maps.heatmap import picture_map
 

@@ -1,26 +1,25 @@
-"""How long a detection with its map takes, and a purification.
+"""How long a detection with its map takes, and a purification; and their memory, step by step.
 
 Each row is a process of its own, on two threads: as the processor is, in other runtimes, and held to AVX2, which is
 what an old machine has. Cold is the whole process, from the interpreter's start to the first map; warm is the median of
 9 more. The verdict is there before its map is drawn, so its time is told apart. Seconds count what else the machine
 does, processor seconds do not. The file keeps the latest record of every processor that it was run on.
+Memory goes into memory.json.
 """
 
 import json
 import os
 import resource
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.common import ROOT, Options, in_process, make_picture, processor, read, today
+from benchmarks.common import Options, in_process, make_picture, processor, read, running_app, today, write
 
 AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
 SETTINGS = {
@@ -30,6 +29,8 @@ SETTINGS = {
     "AVX2": AVX2,
 }
 PURIFIED = ((512, 512), (1024, 768))
+STATUS = Path("/proc/self/status")
+RUNTIMES = "int8", "int8-avx2", "float32"  # int8 runs without VNNI, too, but slower
 RUNS = 5  # of a purification, after one to warm up
 
 
@@ -41,8 +42,9 @@ def measure(options: Options) -> list[dict[str, Any]]:
     record: dict[str, Any] = {"date": today(), "processor": processor(), "rows": rows}
     busy = os.getloadavg()[1]
     record |= {"load": busy} if busy > 3 else {}
-    record["purification"] = [in_process("latency", "purification", f"{w}x{h}") for w, h in PURIFIED]
+    record["purification"] = [in_process("latency", "purification", str(w), str(h)) for w, h in PURIFIED]
     record["app_ready"] = app_ready()
+    write("memory", measure_memory())
     others = [other for other in read("latency") or [] if other["processor"] != record["processor"]]
     return [record, *others]
 
@@ -133,29 +135,62 @@ def time_purifier(width: int, height: int, *, steps: int = 1) -> dict[str, Any]:
     }
 
 
-def app_ready(port: int = 7999) -> float:
+def app_ready() -> float:
     """Seconds from `python app.py` to its first answer over HTTP."""
-    environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"}
     started = time.perf_counter()
-    app = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
-    try:
-        while time.perf_counter() - started < 120:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5).read()
-                return time.perf_counter() - started
-            except (urllib.error.URLError, ConnectionError):
-                time.sleep(0.05)
-    finally:
-        app.terminate()
-        app.wait()
-    raise RuntimeError("The app did not answer within 120 s.")
+    with running_app("", every=0.05):
+        return time.perf_counter() - started
 
 
-if __name__ == "__main__":  # a row of the table, in the measured process
-    work, what = sys.argv[1:]
-    if work == "purification":
-        width, height = map(int, what.split("x"))
-        row = time_purifier(width, height)
+def measure_memory() -> dict[str, Any]:
+    """Resident MB after each step, for each runtime in a process of its own, and the most until then. Pages of files
+    are shared between processes, and Linux takes them back where memory is short; the rest is the process's own."""
+    rows = {name: in_process("latency", "memory", environment={"CAUSALCLIP_RUNTIME": name}) for name in RUNTIMES}
+    return {"processor": processor(), "torch": version("torch"), "runtimes": rows}
+
+
+def resident() -> dict[str, int]:
+    """MB of all, of that pages of files, and the most so far."""
+    lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines() if ":" in line)
+    every, files = (int(lines[name].split()[0]) // 1024 for name in ("VmRSS", "RssFile"))
+    return {"mb": every, "files_mb": files, "most_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
+
+
+def steps() -> Iterator[str]:
+    """Takes one step after the other, in this process, and names each when it is done."""
+    import torch
+
+    torch.set_num_threads(2)
+    yield "`import torch`"
+    from causalclip.detector import Detector
+    from causalclip.evidence.stability import check_stability
+    from causalclip.images.loading import load_image
+    from causalclip.maps.overlay import draw_map, prepare
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "picture.jpg"
+        make_picture(path)
+        pixels = load_image(path).pixels
+    detector = Detector.from_pretrained()
+    yield "the detector is loaded"
+    detection = detector.predict(pixels)
+    yield "a detection of 1,024 x 768"
+    draw_map(prepare(pixels, detection))
+    yield "its map"
+    check_stability(detector, pixels, detection)
+    yield "its check"
+    import purifier.denoiser.pipeline  # noqa: F401
+
+    yield "the purifier is imported"
+    time_purifier(1024, 768)
+    yield "six purifications of 1,024 x 768"
+
+
+if __name__ == "__main__":  # a row of a table, in the measured process
+    work, *arguments = sys.argv[1:]
+    if work == "memory":
+        print(json.dumps([{"after": what} | resident() for what in steps()]))
+    elif work == "purification":
+        print(json.dumps(time_purifier(*map(int, arguments))))
     else:
-        row = time_detection(what)
-    print(json.dumps(row))
+        print(json.dumps(time_detection(*arguments)))

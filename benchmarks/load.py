@@ -9,14 +9,9 @@ import hashlib
 import io
 import json
 import os
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -25,10 +20,8 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from benchmarks.common import ROOT, Options, processor
+from benchmarks.common import ROOT, Options, processor, running_app
 
-PORT = 7998
-ADDRESS = f"http://127.0.0.1:{PORT}/"
 KINDS = ("good",) * 6 + ("broken", "bomb", "heavy")
 REFUSED, FULL = (413, 415, 422), (429, 503)  # statuses of what cannot be judged, and of a queue that is full
 WARM_UP = 0.3  # of the run, before memory is compared
@@ -38,10 +31,10 @@ def measure(options: Options) -> dict[str, Any]:
     """--clients of them, for --minutes."""
     seconds, outcomes = 60 * options.minutes, list[tuple[str, float]]()
     memory: list[tuple[float, float]] = []
-    with app() as process:
+    with running_app() as (process, address):
         watched, started = psutil.Process(process.pid), time.monotonic()
         spent = sum(watched.cpu_times()[:2])
-        arguments = started + seconds, outcomes
+        arguments = address, started + seconds, outcomes
         threads = [threading.Thread(target=client, args=(i, *arguments)) for i in range(options.clients)]
         for thread in threads:
             thread.start()
@@ -71,7 +64,7 @@ def measure(options: Options) -> dict[str, Any]:
     }
 
 
-def client(number: int, until: float, outcomes: list[tuple[str, float]]) -> None:
+def client(number: int, address: str, until: float, outcomes: list[tuple[str, float]]) -> None:
     """One person, until the time is over; notes what each request came to, and after how many seconds."""
     rng = np.random.default_rng(number)
     own = {"X-Forwarded-For": f"192.0.2.{number % 250}"}  # an address of its own, as a proxy would say
@@ -80,7 +73,7 @@ def client(number: int, until: float, outcomes: list[tuple[str, float]]) -> None
             kind = str(rng.choice(KINDS))
             data, started = picture(rng, kind), time.monotonic()
             try:
-                answer = http.post(f"{ADDRESS}api/v1/examine", files={"picture": ("x.jpg", data, "image/jpeg")})
+                answer = http.post(f"{address}api/v1/examine", files={"picture": ("x.jpg", data, "image/jpeg")})
                 outcome = judge(kind, data, answer)
             except httpx.HTTPError as error:
                 outcome = f"lost: {type(error).__name__}"
@@ -127,23 +120,3 @@ def bomb() -> bytes:
     buffer = io.BytesIO()
     Image.new("L", (8000, 8000)).save(buffer, "PNG")
     return buffer.getvalue()
-
-
-@contextmanager
-def app() -> Iterator[subprocess.Popen[bytes]]:
-    """`python app.py`, once its models are loaded."""
-    with tempfile.TemporaryDirectory() as folder:
-        environment = os.environ | {"GRADIO_SERVER_PORT": str(PORT), "GRADIO_TEMP_DIR": folder}
-        process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
-        try:
-            for _ in range(600):
-                try:
-                    if httpx.get(f"{ADDRESS}healthz", timeout=5).is_success:
-                        break
-                except httpx.HTTPError:
-                    pass
-                time.sleep(0.2)
-            yield process
-        finally:
-            process.terminate()
-            process.wait(30)

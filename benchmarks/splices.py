@@ -6,24 +6,33 @@ pasted.
 """
 
 import copy
+import io
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFilter
 from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 from benchmarks.common import Options, test_records
-from benchmarks.regions import Splice, is_photograph, make_splice
 from causalclip.detector import Detection, Detector
 from causalclip.maps.heatmap import picture_map, seen
 from causalclip.training.data import Record
 
 COUNT, COMPARED = 200, 60  # splices, and how many of them the controls see
 SIDE = 128  # cells on the long side of the compared maps
+
+
+@dataclass(frozen=True, slots=True)
+class Splice:
+    """pixels: uint8 [H, W, 3], re-encoded once after pasting. mask: bool [H, W], what was pasted."""
+
+    pixels: np.ndarray
+    mask: np.ndarray
 
 
 def measure(options: Options) -> dict[str, Any]:
@@ -61,6 +70,44 @@ def randomised(detector: Detector, *, seed: int = 0) -> Detector:
         weight = head.verdict.weight.data
         head.verdict.weight.data = weight[:, torch.randperm(weight.shape[1], generator=g)]
     return Detector(detector.differentiable, heads, detector.config, name="randomised")
+
+
+def region(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
+    """A rectangle, an ellipse or a polygon of a tenth to four tenths of the picture: bool [H, W]."""
+    while True:
+        canvas = Image.new("L", (width, height))
+        draw = ImageDraw.Draw(canvas)
+        w, h = rng.uniform(0.3, 0.75) * width, rng.uniform(0.3, 0.75) * height
+        x, y = rng.uniform(0, 1) * (width - w), rng.uniform(0, 1) * (height - h)
+        shape = rng.integers(3)
+        if shape == 0:
+            draw.rectangle((x, y, x + w, y + h), fill=255)
+        elif shape == 1:
+            draw.ellipse((x, y, x + w, y + h), fill=255)
+        else:
+            angles, radii = np.sort(rng.uniform(0, 2 * np.pi, 8)), rng.uniform(0.6, 1, 8)
+            turned = zip(angles, radii, strict=True)
+            draw.polygon([(x + w / 2 * (1 + r * np.cos(a)), y + h / 2 * (1 + r * np.sin(a))) for a, r in turned], 255)
+        mask = np.asarray(canvas) > 127
+        if 0.1 <= mask.mean() <= 0.4:
+            return mask
+
+
+def make_splice(host: Image.Image, guest: Image.Image, rng: np.random.Generator) -> Splice:
+    """The region of `guest`, scaled to cover the host, pasted with a soft edge, then JPEG 85 to 95."""
+    scale = max(host.width / guest.width, host.height / guest.height)
+    size = (max(host.width, round(guest.width * scale)), max(host.height, round(guest.height * scale)))
+    cover = guest.resize(size, Image.Resampling.LANCZOS).crop((0, 0, host.width, host.height))
+    mask = region(host.width, host.height, rng)
+    soft = Image.fromarray((mask * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(1))
+    buffer = io.BytesIO()
+    Image.composite(cover, host, soft).save(buffer, "JPEG", quality=int(rng.integers(85, 96)))
+    return Splice(np.asarray(Image.open(buffer).convert("RGB")), mask)
+
+
+def is_photograph(record: Record) -> bool:
+    """Real, and no art."""
+    return not record.label and "art" not in record.source
 
 
 def make_splices(

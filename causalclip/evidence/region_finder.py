@@ -9,7 +9,6 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -64,7 +63,7 @@ class RegionFinder:
 
     @classmethod
     def from_pretrained(cls, folder: Path = FOLDER) -> RegionFinder:
-        """From a folder with config.json and trees.safetensors, as benchmarks/parts_fit.py writes it."""
+        """From a folder with config.json and trees.safetensors."""
         from safetensors.numpy import load_file
 
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -197,7 +196,8 @@ class Trees:
         """Features [n, F] -> log-odds, float64 [n]."""
         found = np.full(len(x), self.base)
         rows = np.arange(len(x))
-        for feature, threshold, left, right, value in zip(*self.arrays().values(), strict=True):
+        nodes = zip(self.feature, self.threshold, self.left, self.right, self.value, strict=True)
+        for feature, threshold, left, right, value in nodes:
             node = np.zeros(len(x), np.int32)
             while True:
                 follows = np.where(x[rows, feature[node]] <= threshold[node], left[node], right[node])
@@ -206,24 +206,3 @@ class Trees:
                 node = follows
             found += value[node]
         return found
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """By name, without the base."""
-        names = "feature", "threshold", "left", "right", "value"
-        return {name: getattr(self, name) for name in names}
-
-
-def exported(model: Any) -> Trees:
-    """The trees of a fitted HistGradientBoostingClassifier of two classes, whose features have no missing values."""
-    grown = [row[0].nodes for row in model._predictors]
-    most = max(len(nodes) for nodes in grown)
-    kinds = {"feature": np.int32, "threshold": np.float64, "left": np.int32, "right": np.int32, "value": np.float64}
-    arrays = {name: np.zeros((len(grown), most), kind) for name, kind in kinds.items()}
-    for tree, nodes in enumerate(grown):
-        n, leaf, own = len(nodes), nodes["is_leaf"].astype(bool), np.arange(len(nodes))
-        arrays["feature"][tree, :n] = np.where(leaf, 0, nodes["feature_idx"])
-        arrays["threshold"][tree, :n] = np.where(leaf, 0, nodes["num_threshold"])
-        arrays["left"][tree, :n] = np.where(leaf, own, nodes["left"])
-        arrays["right"][tree, :n] = np.where(leaf, own, nodes["right"])
-        arrays["value"][tree, :n] = np.where(leaf, nodes["value"], 0)
-    return Trees(**arrays, base=float(np.ravel(model._baseline_prediction)[0]))

@@ -7,10 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from skimage import data
 
 from benchmarks.edits import KINDS, edited_region, find_edits, run
-from benchmarks.regions import compare_pair
 from tests.makers.detectors import tiny_detector
 
 
@@ -70,15 +68,6 @@ def test_an_original_of_another_size_or_crop_is_aligned(shape: tuple[int, int]) 
     seen = original.crop((0, (shape[1] - 360) // 2, 480, (shape[1] + 360) // 2)).resize((320, 240))
     picture, mask = edited(seen, (60, 80, 140, 170))
     assert overlap(edited_region(encoded(picture, 92), original), mask) > 0.75
-
-
-def test_an_edit_is_laid_over_its_original_by_keypoints() -> None:
-    original = np.asarray(data.astronaut())
-    edit, mask = original.copy(), np.zeros(original.shape[:2], bool)
-    edit[300:420, 60:200] = np.asarray(data.coffee())[100:220, 100:240]
-    mask[300:420, 60:200] = True
-    assert overlap(compare_pair(np.asarray(encoded(Image.fromarray(edit), 85)), original), mask) > 0.7
-    assert compare_pair(np.asarray(data.chelsea()), original) == "not aligned"
 
 
 def test_new_surroundings_are_a_mask_without_the_subject() -> None:

@@ -2,24 +2,19 @@
 
 import dataclasses
 import json
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from safetensors.numpy import load_file, save_file
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from causalclip.evidence.examination import examine, read_claims
 from causalclip.evidence.headline import conclude_all, tone_of
 from causalclip.evidence.region_finder import (
     MAX_PIXELS,
     Region,
-    Trees,
     box_of,
-    exported,
     read_box,
     region_of,
     rings_of,
@@ -182,17 +177,17 @@ def test_a_maps_number_is_of_its_highest_cells() -> None:
     assert top(np.array([[1.0, 2.0, 6.0, 0.0]])) == 3.0  # of three cells at least
 
 
-def test_trees_say_what_the_library_says_that_grew_them(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(600, 7)).astype(np.float32)
-    y = (x[:, 0] * x[:, 3] + 0.5 * x[:, 5] + rng.normal(size=600) > 0).astype(float)
-    model = HistGradientBoostingClassifier(max_iter=20, max_leaf_nodes=9, early_stopping=False, random_state=0)
-    trees = exported(model.fit(x, y, rng.uniform(0.5, 2, 600)))
-    inner = trees.left != np.arange(trees.left.shape[1])
-    on = np.repeat(x[:1], inner.sum(), 0).astype(np.float64)  # a value on a threshold goes left
-    on[np.arange(len(on)), trees.feature[inner]] = trees.threshold[inner]
-    save_file(trees.arrays(), tmp_path / "trees.safetensors")
-    again = Trees(**load_file(tmp_path / "trees.safetensors"), base=trees.base)
-    for asked in (rng.normal(size=(400, 7)).astype(np.float32), on):
-        np.testing.assert_allclose(trees(asked), model.decision_function(asked), rtol=0, atol=1e-12)
-        assert (again(asked) == trees(asked)).all()
+def test_trees_say_what_a_walk_from_node_to_node_says() -> None:
+    trees, rng = shipped_finder().trees, np.random.default_rng(0)
+    x = rng.normal(size=(20, trees.feature.max() + 1)).astype(np.float32)
+    inner = trees.left[0] != np.arange(trees.left.shape[1])
+    x[0, trees.feature[0, inner]] = trees.threshold[0, inner]  # a value on a threshold goes left
+
+    def walk(row: np.ndarray, tree: int, node: int = 0) -> float:
+        left, right = int(trees.left[tree, node]), int(trees.right[tree, node])
+        if left == node:
+            return float(trees.value[tree, node])
+        return walk(row, tree, left if row[trees.feature[tree, node]] <= trees.threshold[tree, node] else right)
+
+    expected = [trees.base + sum(walk(row, tree) for tree in range(len(trees.feature))) for row in x]
+    np.testing.assert_allclose(trees(x), expected, rtol=0, atol=1e-9)
