@@ -57,10 +57,11 @@ def main(mirrors: Path) -> None:
     fitted = {
         name: cut(read(mirrors, *CAPTURES, path), box, WIDTHS.get(name, 128)) for name, (path, box) in BLACK.items()
     }
-    *place, box = DREAMINA
-    fitted["jimeng-pill"] = np.clip(cut(above_ground(read(mirrors, *place), 15), box, 128) * 1.5, 0, 1)
-    *place, box = META
-    common = np.median([above_ground(read(mirrors, *place, path), 41) for path in META_PICTURES], axis=0)
+    repository, commit, path, box = DREAMINA
+    pill = above_ground(read(mirrors, repository, commit, path), 15)
+    fitted["jimeng-pill"] = np.clip(cut(pill, box, 128) * 1.5, 0, 1)
+    repository, commit, box = META
+    common = np.median([above_ground(read(mirrors, repository, commit, path), 41) for path in META_PICTURES], axis=0)
     fitted["meta"] = np.clip(cut(common, box, WIDTHS["meta"]) * 1.5 - 0.2, 0, 1)
     TEMPLATES.parent.mkdir(exist_ok=True)
     save_file({name: np.round(255 * part).astype(np.uint8) for name, part in fitted.items()}, TEMPLATES)
