@@ -7,11 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from causalclip.evidence.examination import read_claims
-from causalclip.images.loading import load_image
 from causalclip.profile import BadProfile, parse_profile, read_profile
 from tests.makers.detectors import tiny_detector, tiny_profile
-from tests.makers.pictures import encode, photo
+from tests.makers.pictures import photo
 
 
 def test_written_and_read_it_is_the_same(tmp_path: Path) -> None:
@@ -82,18 +80,6 @@ def test_where_there_is_no_answer_there_is_no_standing() -> None:
     assert even.band == "no answer"
     assert even.standing is None
     assert even.measured_as is None  # the threshold is the archive's all the same
-
-
-def test_nor_is_there_one_in_the_row_of_an_archive() -> None:
-    pytest.importorskip("pyarrow")
-    from causalclip.archive.output import judged_row
-
-    held = tiny_detector().with_profile(tiny_profile(tuple(np.linspace(0.9, 0.0, 200).tolist())))
-    for pixels, stands in ((np.full((150, 200, 3), 90, np.uint8), False), (photo(200, 160), True)):
-        data = encode(pixels, "PNG")
-        loaded, claims = load_image(data), read_claims(data)
-        row = judged_row("a.png", loaded, claims, (), held.judge(loaded.pixels), held)
-        assert ("archive" in row) == stands
 
 
 def test_a_profile_of_another_model_is_refused() -> None:

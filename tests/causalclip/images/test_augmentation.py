@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from causalclip.images.augmentation import REENCODINGS, random_augmentation, rescale
+from causalclip.images.augmentation import REENCODINGS, random_augmentation
 from tests.makers.pictures import photo
 
 
@@ -24,11 +24,6 @@ def test_named_reencodings_change_what_they_say(name: str, picture: Image.Image)
     assert same == (name == "as it is")
     again = REENCODINGS[name](picture)
     assert np.array_equal(again, changed)
-
-
-def test_rescaling_keeps_a_least_side(picture: Image.Image) -> None:
-    assert rescale(picture, 0.01).size == (32, 32)
-    assert rescale(picture, 2).size == (480, 360)
 
 
 def test_random_chains_are_seeded_varied_and_sometimes_nothing(picture: Image.Image) -> None:

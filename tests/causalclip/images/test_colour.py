@@ -1,7 +1,6 @@
 """Colours, depths, palettes, transparency and frames of every make come in as the right sRGB pixels."""
 
 import io
-import struct
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ from PIL import Image
 
 from causalclip.images.loading import load_image
 from tests.makers import pictures
-from tests.makers.pictures import encode, off_by, photo, png, tiff, tiff_tags
+from tests.makers.pictures import encode, off_by, photo
 
 PICTURE = photo()
 WHITE_NOTE = "Its transparent parts were laid on white."
@@ -42,23 +41,6 @@ def test_profile_is_converted_to_srgb(name: str, primaries: tuple, gamma: float,
     assert loaded.notes[0].startswith("Its colours were converted to sRGB from the profile “Display bP3/b")
     assert loaded.notes[0].isprintable()
     assert len(loaded.notes[0]) < 130
-
-
-def test_profile_in_several_jpeg_segments_is_put_together_by_number() -> None:
-    profile = pictures.rgb_profile(pictures.DISPLAY_P3, 1.8)
-    parts = [b"ICC_PROFILE\0\x02\x02" + profile[200:], b"ICC_PROFILE\0\x01\x02" + profile[:200]]
-    plain = encode(PICTURE, "JPEG")
-    data = plain[:2] + b"".join(pictures.segment(0xE2, part) for part in parts) + plain[2:]
-    whole = load_image(encode(PICTURE, "JPEG", icc_profile=profile))
-    assert np.array_equal(load_image(data).pixels, whole.pixels)
-    assert not np.array_equal(whole.pixels, load_image(plain).pixels)
-
-
-def test_grey_profile() -> None:
-    grey = PICTURE[..., 0]
-    for picture in (Image.fromarray(grey), Image.merge("LA", [Image.fromarray(grey), Image.new("L", (128, 96), 255)])):
-        loaded = load_image(encode(picture, "PNG", icc_profile=pictures.grey_profile(1.0)))
-        assert off_by(loaded.pixels, pictures.srgb_of_xyz((grey / 255)[..., None] * pictures.D50)) <= 1.5
 
 
 def test_alpha_is_laid_on_white_after_the_profile() -> None:
@@ -141,17 +123,6 @@ def test_lab_tiff() -> None:
     )  # Lab goes through a coarse table
 
 
-def test_colours_coded_by_number_are_mentioned() -> None:
-    plain = encode(PICTURE, "AVIF")
-    start = plain.index(b"colrnclx") + 8
-    for numbers, word in (((9, 16), "pale"), ((12, 13), "dull")):
-        data = plain[:start] + struct.pack(">HH", *numbers) + plain[start + 4 :]
-        assert word in load_image(data).notes[0]
-    rows = PICTURE.tobytes()
-    assert "pale" in load_image(png(128, 96, rows, extra=pictures.chunk(b"cICP", b"\x09\x10\0\x01"))).notes[0]
-    assert load_image(png(128, 96, rows, extra=pictures.chunk(b"cICP", b"\x01\x0d\0\x01"))).notes == ()
-
-
 # Depth, grey, palettes, transparency --------------------------------------------------------------
 
 LEVELS = np.linspace(0, 65535, 64 * 96).reshape(64, 96).astype(np.uint16)
@@ -165,22 +136,6 @@ def test_16_bit_grey_is_scaled_not_clipped(name: str) -> None:
     assert loaded.notes == (DEEP_NOTE,)
 
 
-def test_16_bit_colours_are_scaled() -> None:
-    deep = np.stack((LEVELS, LEVELS[::-1], LEVELS[:, ::-1]), -1)
-    loaded = load_image(png(96, 64, deep.astype(">u2").tobytes(), bits=16))
-    assert off_by(loaded.pixels, deep / 257) <= 1
-    assert loaded.notes == (DEEP_NOTE,)
-
-
-def test_12_bit_tiff_is_scaled_by_its_own_white() -> None:
-    levels = np.linspace(0, 4095, 64 * 64).astype(int).reshape(-1, 2)
-    packed = np.stack((levels[:, 0] >> 4, (levels[:, 0] & 15) << 4 | levels[:, 1] >> 8, levels[:, 1] & 255), -1)
-    data = tiff(tiff_tags(64, 64, bits=12), packed.astype(np.uint8).tobytes())
-    loaded = load_image(data)
-    assert off_by(loaded.pixels[..., 0].ravel(), levels.ravel() * 255 / 4095) <= 0.5
-    assert loaded.notes == ("Its 12 bits a channel were reduced to 8.",)
-
-
 def test_10_bit_heic_grey_is_scaled() -> None:
     import pillow_heif
 
@@ -189,12 +144,6 @@ def test_10_bit_heic_grey_is_scaled() -> None:
     loaded = load_image(file.getvalue())
     assert off_by(loaded.pixels[..., 0], LEVELS / 257) <= 6
     assert loaded.notes == ("Its 10 bits a channel were reduced to 8.",)
-
-
-def test_grey_level_that_stands_for_transparent() -> None:
-    data = png(96, 64, LEVELS.astype(">u2").tobytes(), bits=16, colours=0, extra=pictures.chunk(b"tRNS", b"\0\0"))
-    assert (load_image(data).pixels[0, 0] == 255).all()
-    assert (load_image(data).pixels[0, 1] == 0).all()
 
 
 @pytest.mark.parametrize("name", ["PNG", "TIFF", "WebP", "AVIF"])
@@ -207,22 +156,6 @@ def test_grey_or_colour_with_alpha(name: str) -> None:
         expected = 100 * (alpha / 255) + 255 * (1 - alpha / 255)
         assert off_by(loaded.pixels[8::16, 32], expected[8::16, 32, None].repeat(3, -1)) <= 2
         assert loaded.notes == (WHITE_NOTE,)
-
-
-def test_palette_with_transparency() -> None:
-    indices = np.arange(64 * 64).reshape(64, 64) // 1024  # four bands
-    image = Image.fromarray(indices.astype(np.uint8), "P")
-    image.putpalette([10, 20, 30, 200, 100, 0, 0, 0, 255, 90, 90, 90])
-    for options, bands in (
-        ({"transparency": 1}, [[10, 20, 30], [255, 255, 255], [0, 0, 255], [90, 90, 90]]),
-        ({"transparency": bytes((255, 51, 0, 255))}, [[10, 20, 30], [244, 224, 204], [255, 255, 255], [90, 90, 90]]),
-        ({}, [[10, 20, 30], [200, 100, 0], [0, 0, 255], [90, 90, 90]]),
-    ):
-        loaded = load_image(encode(image, "PNG", **options))
-        assert np.array_equal(loaded.pixels[8::16, 5], bands)
-        assert loaded.notes == ((WHITE_NOTE,) if options else ())
-    loaded = load_image(encode(image, "GIF", transparency=3))
-    assert np.array_equal(loaded.pixels[8::16, 5], [[10, 20, 30], [200, 100, 0], [0, 0, 255], [255, 255, 255]])
 
 
 # Several pictures in a file -----------------------------------------------------------------------

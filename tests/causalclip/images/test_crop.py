@@ -29,10 +29,6 @@ def test_the_part_of_a_picture_that_was_read_at_half_its_size_says_so(monkeypatc
     assert "half its size" in said
 
 
-def test_corners_come_in_any_order_and_stay_inside() -> None:
-    assert clip_box((300, 200, -10, 20), 280, 240) == (0, 20, 280, 200)
-
-
 def test_too_small_a_part_is_refused_with_the_size() -> None:
     with pytest.raises(ImageTooSmall, match="320 x 240"):
         clip_box((10, 10, 60, 200), 320, 240)

@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from causalclip.images import containers as headers
 from causalclip.images import decoding as colour
 from causalclip.images.decoding import decode
 from causalclip.images.formats import Format, sniff
@@ -133,13 +132,6 @@ def test_damaged_files(name: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("name", PILLOW)
-@fuzz(4)
-@given(data=st.data())
-def test_damaged_files_through_the_sandbox(name: str, data: st.DataObject) -> None:
-    outcome(data.draw(damaged(name)))
-
-
-@pytest.mark.parametrize("name", PILLOW)
 @fuzz(30)
 @given(data=st.data())
 def test_half_a_picture_is_never_shown(name: str, data: st.DataObject) -> None:
@@ -169,12 +161,6 @@ def sniff_or_none(data: bytes) -> Format | None:
 
 
 # Metadata -----------------------------------------------------------------------------------------
-
-
-@fuzz(300)
-@given(block=st.one_of(st.binary(max_size=80), st.binary(max_size=40).map(lambda rest: pictures.exif(6)[6:20] + rest)))
-def test_any_exif_gives_an_orientation(block: bytes) -> None:
-    assert headers.orientation(block) in range(1, 9)
 
 
 @fuzz(60)
@@ -263,11 +249,6 @@ def mismatched_avif() -> bytes:
     return bytes(data)
 
 
-def gif_of_parts() -> bytes:
-    plain = encode(PICTURE, "GIF")
-    return plain[:-1] + fill(b"!\xfe\x01x\0") + b";"
-
-
 TEXT = chunk(b"zTXt", b"a\0\0" + zeros(2**26))
 BOMBS: dict[str, tuple[Callable[[], bytes], bool]] = {  # name: (file, whether a good picture is to be found in it)
     "png 60000x60000": (lambda: png_of_stream(60_000, 60_000, zeros(60_000 * 7_500), bits=1, colours=0), False),
@@ -285,7 +266,6 @@ BOMBS: dict[str, tuple[Callable[[], bytes], bool]] = {  # name: (file, whether a
     "jpeg profile of steps": (lambda: encode(PICTURE, "JPEG", icc_profile=steps_of_a_profile()), True),
     "webp canvas": (lambda: pictures.sized("WebP", 16_383, 16_383), False),
     "gif canvas": (lambda: pictures.sized("GIF", 65_535, 65_535), False),
-    "gif comments": (gif_of_parts, False),
     "tiff tags": (overlapping_tags, False),
     "tiff strips": (overlapping_strips, False),
     "tiff 1e9 pixels": (lambda: tiff(tiff_tags(2**30, 1, size=99), bytes(99)), False),

@@ -5,7 +5,6 @@ import pytest
 from PIL import Image, ImageDraw
 from skimage import data
 
-from causalclip.evidence.cautions import find_cautions
 from causalclip.images.augmentation import encode
 from causalclip.images.inside import find_pictures
 
@@ -40,27 +39,6 @@ def test_a_page_without_a_photograph_has_none() -> None:
 @pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea", "rocket"])
 def test_a_photograph_is_left_whole(name: str) -> None:
     assert find_pictures(getattr(data, name)()) == ()
-
-
-@pytest.mark.parametrize("margin", [255, 0])
-def test_an_even_margin_is_left_out(margin: int) -> None:
-    sheet = np.full((900, 1100, 3), margin, np.uint8)
-    sheet[100:400, 200:651] = data.chelsea()
-    found = find_pictures(sheet)
-    assert len(found) == 1
-    assert np.abs(np.array(found[0].box) - (200, 100, 651, 400)).max() <= 2
-
-
-def test_the_answer_on_a_page_says_so() -> None:
-    caution = next(c for c in find_cautions(page(ground=255, saved=None)) if c.kind == "inside")
-    assert np.abs(np.array(caution.boxes[0]) - BOX).max() <= 2
-    assert "Judge the part alone" in caution.sentence
-    assert not any(c.kind == "inside" for c in find_cautions(np.asarray(data.coffee())))
-
-
-def test_nothing_is_found_where_there_is_hardly_anything() -> None:
-    for shape in ((64, 64), (64, 4000)):
-        assert find_pictures(np.full((*shape, 3), 200, np.uint8)) == ()
 
 
 @pytest.mark.parametrize("lightest", [242, 230])

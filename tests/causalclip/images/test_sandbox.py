@@ -6,7 +6,6 @@ import pickle
 import subprocess
 import sys
 import time
-import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -90,39 +89,10 @@ def test_a_limit_of_time_ends_it(way: bool) -> None:
     assert np.array_equal(decoded(), PICTURE)
 
 
-def test_one_that_gives_nothing_back_is_ended(way: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "PATIENCE", 0.0)
-    with pytest.raises(TooCostly):
-        decoded(LARGE)
-
-
-def test_items_are_made_when_they_are_asked_for(way: bool) -> None:
-    """A large picture waits for its turn before it is decoded."""
-    with ask(decoding.decode_in_turn, TIFF, "TIFF", MAX_PIXELS) as items:
-        assert next(items) == PICTURE.shape[0] * PICTURE.shape[1]
-        assert np.array_equal(decoded(), PICTURE)
-        assert np.array_equal(next(items)[0], PICTURE)
-
-
-def test_pixels_that_come_from_there_are_in_memory_once() -> None:
-    decoded()
-    tracemalloc.start()
-    pixels = decoded(LARGE)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 1.5 * pixels.nbytes
-
-
 def test_nothing_but_results_is_made_of_what_comes_back() -> None:
     for evil in (os.system, subprocess.Popen, sandbox.warm_up, sandbox._Worker.close):
         with pytest.raises(pickle.UnpicklingError):
             sandbox._Known(io.BytesIO(pickle.dumps(evil))).load()
-
-
-@pytest.mark.parametrize("written", [b"", b"\0\0", b"\0\0\0\1" + b"\xff" * 8, b"\0\0\0\1\0\0\0\0\0\0\0\x09x"])
-def test_an_answer_that_breaks_off_is_none(written: bytes) -> None:
-    with pytest.raises(EOFError):
-        sandbox._receive(io.BufferedReader(io.BytesIO(written)))  # type: ignore[arg-type]
 
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is forked")
