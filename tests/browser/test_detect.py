@@ -1,18 +1,14 @@
 """The Detect tab as a person meets it: from a picture to its verdict and maps, by mouse and by keyboard."""
 
-import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, FileChooser, Page, expect
+from playwright.sync_api import Browser, FileChooser, Page, expect
 
-import app
-from tests.browser.conftest import COLOURS, MOMENT, PATIENCE, Open, serious, sizes, themes, until
+from tests.browser.conftest import COLOURS, MOMENT, PATIENCE, Open, open_tab, serious, sizes, themes, until
 
-Serve = Callable[[Any], str]
 VERDICTS = ("Likely generated", "Inconclusive", "Likely not generated")
 
 
@@ -109,27 +105,6 @@ def test_from_a_picture_to_verdict_and_maps(judged: Page) -> None:
     facts = page.locator("#facts")
     expect(facts).to_contain_text("400 × 300 pixels, JPEG")
     expect(facts).to_contain_text("tiny, revision test")
-
-
-@pytest.mark.full
-def test_details_open_on_demand_and_opacity_redraws_the_maps(open_page: Open, files: dict[str, Path]) -> None:
-    page = open_page()
-    give(page, files["photo.jpg"])
-    verdict(page)
-    page.get_by_role("button", name="The map in words and numbers").click()
-    table = page.locator("#regions table")
-    expect(table).to_be_visible()
-    numbers = [float(t.replace("\N{MINUS SIGN}", "-")) for t in table.locator("td:last-child").all_inner_texts()]
-    assert sum(numbers[:-1]) == pytest.approx(numbers[-1], abs=0.05)  # rounded
-    before = page.locator("#causal-map img").first.get_attribute("src")
-    page.get_by_label("More of the map").check()
-    assert drawn(page, "non-causal-map")
-    slider = page.locator("#opacity input[type=range]")
-    slider.focus()
-    slider.press("Home")
-    slider.dispatch_event("pointerup")
-    expect(page.locator("#causal-map img").first).not_to_have_attribute("src", before or "")
-    assert drawn(page, "causal-map")
 
 
 def test_a_broken_file_is_explained_and_nothing_old_stays(open_page: Open, files: dict[str, Path]) -> None:
@@ -234,41 +209,42 @@ def test_on_a_phone_the_verdict_is_on_the_first_screen(judged: Page) -> None:
 
 
 @pytest.mark.full
-def test_picture_and_sentence_are_copied(judged: Page, files: dict[str, Path]) -> None:
-    page = judged
-    page.locator(".cc-copy-text").click()
-    expect(page.locator("#steps .cc-done").last).to_have_text("Copied.")
-    sentence = page.evaluate("navigator.clipboard.readText()")
-    assert hashlib.sha256(files["photo.jpg"].read_bytes()).hexdigest() in sentence
-    page.locator(".cc-copy-picture").click()
-    expect(page.locator("#steps .cc-done").first).to_contain_text("Copied. Paste it")
-    assert page.evaluate("navigator.clipboard.read().then(([item]) => item.types)") == ["image/png"]
+def test_an_answer_is_spoken_once_and_has_the_focus(open_page: Open, files: dict[str, Path]) -> None:
+    """In a sentence or two, without the title that has the focus; from it, the report is at most four stops away."""
+    page = open_page()
+    page.evaluate("""() => {
+      window.said = [];
+      new MutationObserver(() => window.said.push(document.querySelector("#spoken").textContent))
+        .observe(document.querySelector("#spoken"), { childList: true });
+    }""")
+    give(page, files["photo.jpg"])
+    page.locator("#stability table").wait_for()
+    expect(page.locator("#status h2")).to_be_focused()
+    title = page.locator("#status h2").inner_text().strip("▲▼◆ \n")
+    said = page.evaluate("window.said")
+    whole = page.locator("#status [data-say]").get_attribute("data-say") or ""
+    assert [text for text in said if text and whole.endswith(text)] == [whole.removeprefix(f"{title}. ")]
+    assert max(map(len, said)) < 250
+    expect(page.locator("#spoken")).to_be_empty()  # who reads to the end of the page does not hear it again
+    page.locator("#facts dl").wait_for()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Download the report").first).to_be_focused()
+    page.keyboard.press("Enter")
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    expect(page.locator("#report-html")).to_be_focused()
 
 
 @pytest.mark.full
-def test_a_picture_comes_from_a_phones_camera(
-    new_context: Callable[..., BrowserContext], tiny_app: str, files: dict[str, Path]
-) -> None:
-    page = new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True).new_page()
-    page.goto(tiny_app)
-    page.locator("html[data-renames]").wait_for(state="attached")
-    camera = page.get_by_role("button", name="Take a picture with the camera")
-    with page.expect_file_chooser() as chooser:
-        camera.tap()
-    assert chooser.value.element.get_attribute("capture") == "environment"
-    chooser.value.set_files(files["photo.jpg"])
-    assert verdict(page) in VERDICTS
-    expect(camera).to_be_hidden()
-
-
-@pytest.mark.full
-def test_a_missing_model_is_said_on_the_page(open_page: Open) -> None:
-    from causalclip.clip.weights import WeightsMissing
-
-    def missing() -> Any:
-        raise WeightsMissing("There is no detector 'x': it needs a folder.")
-
-    served = app.build(missing, problem=lambda: WeightsMissing("There is no detector 'x': it needs a folder."))
-    page = open_page(app.launch(served))
-    expect(page.locator("#banner")).to_contain_text("The model's weights are missing")
-    served.close(verbose=False)
+def test_explore_and_purify_have_the_picture(open_page: Open, whole_app: str, files: dict[str, Path]) -> None:
+    page = open_page(whole_app)
+    give(page, files["phone.heic"])
+    verdict(page)
+    found = re.search(r"[Ss]core ([\d.]+)", page.locator("#status .cc-flag").inner_text())
+    assert found
+    page.locator("#open-explore").click()
+    expect(page.locator("#explore-a-answer")).to_contain_text(found[0][1:])
+    open_tab(page, "Detect")
+    page.locator("#open-purify").click()
+    expect(page.get_by_role("tab", name="Purify")).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#purify-picture img").first).to_be_visible()

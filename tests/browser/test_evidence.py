@@ -1,4 +1,4 @@
-"""What a journalist does: from an upload to a report in hand, and many pictures at once."""
+"""What a journalist does: from an upload to a report in hand, with a name and a note in it."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,6 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Open
 from tests.browser.test_detect import give, overflow, verdict
 from tests.makers.metadata_files import exif_block, jpeg_exif
-from tests.makers.pictures import encode, photo
 from tests.makers.signing import created, make_authority, sign
 
 pytestmark = pytest.mark.full
@@ -48,14 +47,9 @@ def test_from_upload_to_report(open_page: Open, claiming: Path, tmp_path: Path) 
     provenance.locator("text=48.858").wait_for()
     assert page.title() != "taken"
     expect(page.locator("#status")).not_to_contain_text("Being checked now")
-    with page.expect_download() as download:
-        page.locator("#report-html").click()
-    report = tmp_path / download.value.suggested_filename
-    download.value.save_as(report)
-    assert report.name.startswith("causalclip-report-")
-    with page.expect_download() as download:
-        page.locator("#report-json").click()
-    plain = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+    report = tmp_path / "report.html"
+    report.write_text(download(page, "#report-html"), encoding="utf-8")
+    plain = json.loads(download(page, "#report-json"))
     assert plain["answer"] == said
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -68,22 +62,26 @@ def test_from_upload_to_report(open_page: Open, claiming: Path, tmp_path: Path) 
     assert overflow(page) <= 0
 
 
-def test_nothing_of_an_older_picture_stays(open_page: Open, claiming: Path, files: dict[str, Path]) -> None:
+def download(page: Page, button: str) -> str:
+    with page.expect_download() as started:
+        page.locator(button).click()
+    return Path(started.value.path()).read_text(encoding="utf-8")
+
+
+def test_a_name_and_a_note_are_in_the_report(open_page: Open, files: dict[str, Path]) -> None:
     page = open_page()
-    give(page, claiming)
-    concluded(page)
+    give(page, files["photo.jpg"])
+    verdict(page)
+    html = page.locator("#report-html")
+    expect(html).to_be_visible()
+    page.locator("#report-name input, #report-name textarea").fill("Ada Lovelace")
+    page.locator("#report-note textarea").fill("From a reader")
+    expect(page.locator("#report-promise")).to_contain_text("The report holds “Ada Lovelace” and “From a reader”")
+    drawn = download(page, "#report-html")
+    assert "Ada Lovelace" in drawn
+    assert "From a reader" in drawn
+    label = json.loads(download(page, "#report-json"))["report"]["label"]
+    assert (label["name"], label["note"]) == ("Ada Lovelace", "From a reader")
+    assert label["zone"]
     page.locator("#picture").get_by_role("button", name="Remove Image").click()
-    expect(page.locator("#status h2")).to_contain_text("No picture yet")
-    for name in ("#provenance", "#stability", "#report-html"):
-        expect(page.locator(name)).to_be_hidden()
-    give(page, files["broken.jpg"])
-    expect(page.locator("#status h2")).to_contain_text("This file could not be read")
-    expect(page.locator("#provenance")).to_be_hidden()
-
-
-@pytest.fixture
-def many(tmp_path: Path) -> list[Path]:
-    (tmp_path / "one.jpg").write_bytes(encode(photo(320, 240), "JPEG"))
-    (tmp_path / "broken.jpg").write_bytes(encode(photo(320, 240), "JPEG")[:900])
-    (tmp_path / "=cmd.png").write_bytes(encode(photo(200, 300), "PNG"))
-    return [tmp_path / name for name in ("one.jpg", "broken.jpg", "=cmd.png")]
+    expect(page.locator("#report-note textarea")).to_have_value("")

@@ -6,14 +6,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Open, open_tab, serious, sizes
+from tests.browser.conftest import Open, open_tab
 
 pytestmark = pytest.mark.full
-
-BEYOND = """() => [...document.querySelectorAll(".cc-pane *, .cc-settings *")].filter(
-  (e) => e.checkVisibility() && !e.closest(".image-container") && !e.closest(".cc-wide")
-    && e.getBoundingClientRect().right > document.documentElement.clientWidth + 1
-).map((e) => e.outerHTML.slice(0, 100))"""
 
 
 def explore(page: Page, name: str, file: Path) -> None:
@@ -47,21 +42,3 @@ def test_two_pictures_side_by_side(open_page: Open, files: dict[str, Path], tmp_
     held = np.load(tmp_path / "maps.npz")
     added = held["view_channels"].sum() + held["view_bias"].sum() + held["rest"]
     assert float(added) == pytest.approx(float(held["logit"]), abs=1e-4)
-
-
-def test_the_mask_and_a_slider_as_long_as_the_axis(open_page: Open, files: dict[str, Path]) -> None:
-    """They fit, and can be read."""
-    page = open_page(width=390, dark=True)
-    open_tab(page, "Explore")
-    explore(page, "explore-a", files["photo.jpg"])
-    expect(page.locator("#explore-count input[type=range]")).to_have_attribute("max", "120")
-    expect(page.locator("#explore-a-removal")).to_contain_text("all 120")
-    pane = page.locator(".cc-pane").first
-    pane.get_by_label("The channel mask").check()
-    pane.locator("#explore-a-mask img").wait_for()
-    expect(pane.locator("#explore-a-mask-words")).to_contain_text("of the channels are open")
-    expect(pane.get_by_role("link", name="arXiv 2512.13285")).to_be_visible()
-    page.locator("#explore-a-mask-words table").first.wait_for()
-    for width in sizes(page, (390, True), (1440, False)):
-        assert page.evaluate(BEYOND) == [], width
-        assert serious(page) == [], width

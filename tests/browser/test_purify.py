@@ -8,12 +8,8 @@ import skimage.data
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-import app
 from tests.browser.conftest import Open, open_tab, serious
 from tests.conftest import Served
-from tests.makers.detectors import tiny_detector
-from tests.makers.models import hub_folders
-from tests.makers.purifiers import tiny_models
 from ui.purify.examples import PREPARED
 
 pytestmark = pytest.mark.full
@@ -80,24 +76,6 @@ def test_the_three_prepared_ones_in_one_look(open_page: Open, real_app: Served, 
     assert serious(page) == []
 
 
-def test_where_the_model_is_not_sure_nothing_is_claimed(open_page: Open, real_app: Served, photo: Path) -> None:
-    page = open_page(real_app.address)
-    open_tab(page, "Purify")
-    page.locator("#purify-question textarea, #purify-question input").fill("what is on the table ?")
-    give(page, photo)
-    page.locator("#purify-headline").wait_for()
-    page.get_by_role("button", name="The attack").click()
-    steps = page.get_by_label("Steps of the attack").and_(page.locator("input[type=range]"))
-    steps.press("Home")  # one: what is sure or not is asked of the clean picture
-    expect(steps).to_have_value("1")
-    page.get_by_role("button", name="Attack, then purify").click()
-    expect(page.locator("#purify-headline")).to_contain_text("The attack")
-    expect(page.locator("#purify-headline")).to_contain_text("not sure of its answer on the clean picture")
-    expect(page.locator("#purify-clean-said")).to_contain_text("I am not sure")
-    expect(page.locator("#purify-answers")).not_to_contain_text("answer differs")
-    expect(page.locator("#purify-headline h2")).not_to_contain_text("answer")
-
-
 def test_a_given_picture_on_a_phone_and_a_broken_one(
     open_page: Open, real_app: Served, photo: Path, files: dict[str, Path]
 ) -> None:
@@ -112,25 +90,3 @@ def test_a_given_picture_on_a_phone_and_a_broken_one(
     page.locator("#purify-picture input[type=file]").set_input_files(files["broken.jpg"])
     expect(page.locator("#purify-status")).to_contain_text("cut short or damaged")
     expect(page.locator("#purify-results")).to_be_hidden()
-
-
-@pytest.mark.parametrize("there", [True, False])
-def test_another_model_speaks_where_it_can_be_had(
-    open_page: Open, uploads: Path, tmp_path: Path, photo: Path, there: bool
-) -> None:
-    models = tiny_models(other=hub_folders(tmp_path)["chat"] if there else str(tmp_path / "tiny-chat"))
-    detector = tiny_detector()
-    served = app.build(lambda: detector, models=models)
-    page = open_page(app.launch(served))
-    open_tab(page, "Purify")
-    expect(page.locator("#purify-vlm")).to_contain_text("tiny-chat")
-    give(page, photo)
-    speaker = "tiny-chat" if there else "the embedded model"
-    expect(page.locator("#purify-answers h3")).to_have_text(f"What {speaker} says")
-    sentence = "tiny-chat could not be loaded, so the embedded model speaks in its place."
-    expect(page.locator("#purify-headline").get_by_text(sentence)).to_have_count(0 if there else 1)
-    page.reload()
-    open_tab(page, "Purify")
-    expect(page.locator("#purify-vlm")).to_be_visible(visible=there)
-    expect(page.locator("#purify-offer").get_by_text(sentence)).to_have_count(0 if there else 1)
-    served.close(verbose=False)

@@ -2,18 +2,16 @@
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from purifier import demo as exhibit
 from purifier.models import Models
 from tests.browser.conftest import Open, open_tab, until
 from tests.makers.detectors import BlockedDetector, SlowDetector
-from tests.makers.keeping import until as ends
 from tests.makers.pictures import encode, photo
 from tests.serving import HANGS
 
@@ -124,21 +122,6 @@ def test_no_old_answer_stands_beside_a_new_picture_while_the_line_is_slow(
     expect(page.get_by_role("heading", name="The picture is on its way")).to_be_hidden()
 
 
-@pytest.mark.full
-def test_after_an_upload_that_failed_the_page_is_as_before(open_page: Open, files: dict[str, Path]) -> None:
-    page = open_page()
-    sent: list[Route] = []
-    page.route(re.compile("/gradio_api/upload"), lambda route: sent.append(route))
-    page.locator("#picture input[type=file]").set_input_files(files["photo.jpg"])
-    expect(page.get_by_role("heading", name="The picture is on its way")).to_be_visible()
-    assert until(page, lambda: bool(sent))
-    for route in sent:
-        route.abort()
-    page.locator("#status h2").wait_for()
-    expect(page.locator("#status h2")).to_contain_text("No picture yet")
-    expect(page.get_by_role("heading", name="The picture is on its way")).to_be_hidden()
-
-
 def test_a_removed_picture_stays_removed(open_page: Open, serve: Callable[[Any], str], three: list[Path]) -> None:
     detector = BlockedDetector()
     page = open_page(serve(detector))
@@ -155,150 +138,37 @@ def test_a_removed_picture_stays_removed(open_page: Open, serve: Callable[[Any],
 
 
 @pytest.mark.full
-def test_three_batches_in_a_row_and_only_the_last_is_answered(
-    open_page: Open, serve: Callable[[Any], str], three: list[Path]
-) -> None:
-    detector = BlockedDetector()
-    page = open_page(serve(detector))
-    open_tab(page, "Batch")
-    page.evaluate(WATCH.replace("#status h2", "#batch-status").replace("#facts", "#batch-table"))
-    for path in three:
-        replace(page, path, "#batch-files")
-    detector.let.set()
-    expect(page.locator("#batch-status")).to_contain_text("Finished: 1 examined")
-    page.wait_for_timeout(1000)
-    expect(page.locator("#batch-table tbody tr")).to_have_count(1)
-    expect(page.locator("#batch-table")).to_contain_text("330.jpg")
-    seen = " ".join(page.evaluate("window.seen"))
-    assert "1 of 1 have an answer" in seen
-    assert not re.findall("3[12]0.jpg", seen)
-
-
-class SlowPurify:
-    """The Purify tab with tiny models. No purification ends before `let` is set, and no attack before `attack` is."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, models: Models, address: str) -> None:
-        self.address = address
-        purify, steps = models.purify, exhibit.attack_steps
-        self.begun, self.let, self.attack, self.ended = (threading.Event() for _ in range(4))
-        self.widths: list[int] = []
-        self.at_work = 0
-
-        def slow(pixels: Any, count: int, *, always: bool) -> Any:
-            self.widths.append(pixels.shape[-1])
-            self.at_work += 1
-            self.begun.set()
-            try:
-                self.let.wait(300)
-                return purify(pixels, count, always=always)
-            finally:
-                self.at_work -= 1
-                self.ended.set()
-
-        def slowly(*given: Any) -> Any:
-            try:
-                for number, state in enumerate(steps(*given)):
-                    yield state
-                    if number:
-                        self.attack.wait(300)
-            finally:
-                self.ended.set()
-
-        monkeypatch.setattr(models, "purify", slow)
-        monkeypatch.setattr(exhibit, "attack_steps", slowly)
-
-
-@pytest.fixture
-def slow_purify(whole_page: tuple[Models, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowPurify]:
-    slowed = SlowPurify(monkeypatch, *whole_page)
-    yield slowed
-    slowed.let.set()  # where a test has failed before: the next one uses the same page
-    slowed.attack.set()
-    assert ends(lambda: not slowed.at_work)  # or it would be taken for the next one's
-
-
-def open_purify(open_page: Open, slowed: SlowPurify) -> Page:
-    page = open_page(slowed.address)
-    open_tab(page, "Purify")
-    return page
-
-
-def give(page: Page, file: Path) -> None:
-    """Gives a picture to Purify, in the place of the one that is there."""
-    replace(page, file, "#purify-picture")
-    page.locator("#purify-picture img").first.wait_for()
-
-
-def open_purified(open_page: Open, slowed: SlowPurify, file: Path) -> Page:
-    """With a result, in a window that does not hold all of it; purified at once."""
-    page = open_purify(open_page, slowed)
-    page.set_viewport_size({"width": 1280, "height": 600})
-    slowed.let.set()
-    give(page, file)
-    expect(page.locator("#purify-headline h2")).to_contain_text("Purified")
-    slowed.let.clear()
-    return page
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("attacked", [False, True])
 @pytest.mark.parametrize(("button", "title"), [("Stop", "Stopped"), ("Remove Image", "No picture yet")])
 def test_what_is_stopped_or_removed_in_purify_does_not_come_back(
-    open_page: Open, slow_purify: SlowPurify, three: list[Path], button: str, title: str, attacked: bool
+    open_page: Open,
+    whole_page: tuple[Models, str],
+    three: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
+    button: str,
+    title: str,
 ) -> None:
-    page = open_purify(open_page, slow_purify)
-    give(page, three[0])
-    assert slow_purify.begun.wait(HANGS)
-    if attacked:
-        page.get_by_role("button", name="Attack, then purify").click()
-        slow_purify.let.set()  # what was begun ends, and the attack begins
-        expect(page.locator("#purify-status")).to_contain_text(re.compile(r"Step \d+ of 20"))
-    page.locator("#purify-picture").get_by_role("button", name=button).or_(
-        page.get_by_role("button", name=button, exact=True)
-    ).filter(visible=True).first.click()
+    (models, address), (begun, let, ended) = whole_page, (threading.Event() for _ in range(3))
+    purify = models.purify
+
+    def slow(*given: Any, **options: Any) -> Any:
+        begun.set()
+        try:
+            let.wait(300)
+            return purify(*given, **options)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(models, "purify", slow)
+    page = open_page(address)
+    open_tab(page, "Purify")
+    replace(page, three[0], "#purify-picture")
+    assert begun.wait(HANGS)
+    page.get_by_role("button", name=button, exact=True).filter(visible=True).first.click()
     expect(page.locator("#purify-status h2")).to_contain_text(title)
     page.evaluate(WATCH.replace("#status", "#purify-status").replace("#facts", "#purify-headline"))
-    slow_purify.ended.clear()
-    slow_purify.let.set()
-    slow_purify.attack.set()
-    assert slow_purify.ended.wait(HANGS)
+    let.set()
+    assert ended.wait(HANGS)
     page.wait_for_timeout(1000)  # in which the result would come
     assert all(title in seen for seen in page.evaluate("window.seen"))
     expect(page.locator("#purify-status h2")).to_contain_text(title)
     expect(page.locator("#purify-results")).to_be_hidden()
-
-
-@pytest.mark.full
-def test_a_picture_is_carried_over_to_purify(open_page: Open, slow_purify: SlowPurify, files: dict[str, Path]) -> None:
-    slow_purify.let.set()
-    page = open_page(slow_purify.address)
-    replace(page, files["photo.jpg"])
-    page.locator("#stability table").wait_for()
-    page.locator("#open-purify").click()
-    expect(page.get_by_role("tab", name="Purify")).to_have_attribute("aria-selected", "true")
-    expect(page.locator("#purify-headline h2")).to_contain_text("Purified")
-    page.locator("#purify-picture img").first.wait_for()
-
-
-@pytest.mark.full
-def test_a_result_in_purify_stays_until_the_next_one_but_not_beside_another_picture(
-    open_page: Open, slow_purify: SlowPurify, three: list[Path]
-) -> None:
-    page = open_purified(open_page, slow_purify, three[0])
-    page.get_by_role("button", name="Purify", exact=True).click()
-    page.locator("#purify-slider").scroll_into_view_if_needed()
-    expect(page.locator("#purify-status h2")).to_contain_text(re.compile("Working|Purifying"))
-    expect(page.locator("#purify-status h2")).to_be_in_viewport()
-    page.locator("#purify-results").wait_for()
-    slow_purify.let.set()
-    expect(page.locator("#purify-status")).to_be_hidden()  # there is the new one
-    expect(page.locator("#purify-headline h2")).to_contain_text("Purified")
-    slow_purify.let.clear()
-    page.get_by_role("button", name="Purify", exact=True).click()
-    expect(page.locator("#purify-status h2")).to_contain_text(re.compile("Working|Purifying"))
-    give(page, three[1])
-    expect(page.locator("#purify-results")).to_be_hidden()
-    slow_purify.let.set()
-    page.locator("#purify-results").wait_for()
-    purified = page.locator("#purify-purified img").first
-    assert purified.evaluate("async (i) => { await i.decode(); return i.naturalWidth; }") == 320

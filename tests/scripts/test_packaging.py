@@ -6,11 +6,7 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -49,24 +45,6 @@ def test_the_lock_names_no_place_to_fetch_from() -> None:
 
 
 @pytest.fixture
-def index() -> Iterator[str]:
-    """An index that knows torch and nothing else."""
-
-    class Index(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/whl/torch/" else 404)
-            self.end_headers()
-
-        def log_message(self, format: str, *arguments: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Index) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/whl"
-        server.shutdown()
-
-
-@pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """A new Linux machine without a card and without a folder of wheels: the commands that would install there."""
     ran: list[list[str]] = []
@@ -84,17 +62,6 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return ran
 
 
-def test_the_cpu_build_is_taken_from_an_index_that_answers(
-    index: str, installed: list[list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(torch_build.VARIABLE, index)
-    torch_build.main()
-    [command] = installed
-    assert command[:4] == [sys.executable, "-m", "pip", "install"]
-    assert command[command.index("--index-url") + 1] == index
-    assert Requirement(command[-1]).specifier.contains("2.15.0+cpu")
-
-
 def test_an_index_that_does_not_answer_costs_a_sentence(
     installed: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -102,39 +69,6 @@ def test_an_index_that_does_not_answer_costs_a_sentence(
     torch_build.main()
     assert installed == []
     assert "does not answer" in capsys.readouterr().out
-
-
-def test_a_folder_of_wheels_comes_first(
-    index: str, installed: list[list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(torch_build.VARIABLE, index)
-    asked: list[list[str]] = []
-
-    def run(command: list[str], **streams: Any) -> Any:
-        asked.append(command)
-        return subprocess.CompletedProcess(command, 0)
-
-    monkeypatch.setattr(torch_build.subprocess, "run", run)
-    torch_build.main()
-    [command] = asked
-    assert "--no-index" in command
-    assert "--index-url" not in command
-    assert Requirement(command[-2]).name == "torch"
-
-
-@pytest.mark.parametrize("why", ["card", "macOS", "there already", "not wanted"])
-def test_otherwise_it_is_pips_choice(
-    index: str, installed: list[list[str]], monkeypatch: pytest.MonkeyPatch, why: str
-) -> None:
-    monkeypatch.setenv(torch_build.VARIABLE, "none" if why == "not wanted" else index)
-    if why == "card":
-        monkeypatch.setattr(torch_build, "sees_card", lambda: True)
-    elif why == "macOS":
-        monkeypatch.setattr(torch_build.sys, "platform", "darwin")
-    elif why == "there already":
-        monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    torch_build.main()
-    assert installed == []
 
 
 @pytest.fixture(scope="module")
@@ -193,15 +127,6 @@ print(len(app.build(lambda: None).fns) > 10)
 
 
 @pytest.mark.full
-def test_the_commands_are_named(wheel: Path) -> None:
-    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
-    assert set(scripts) == {"causalclip", "purifier", "causalclip-app"}
-    for target in scripts.values():
-        module, function = target.split(":")
-        assert f"def {function}" in (wheel / Path(*module.split("."))).with_suffix(".py").read_text()
-
-
-@pytest.mark.full
 def test_the_assembled_space_builds_its_page(tmp_path: Path) -> None:
     """In a folder of its own, with nothing of this repository on the path."""
     files = space.assemble(tmp_path / "space")
@@ -229,12 +154,6 @@ def test_a_space_has_what_its_pages_link_to_pinned_versions_and_its_weights_in_l
     assert "+cpu" not in space.requirements(gpu=True)
 
 
-def test_an_image_of_docker_holds_what_a_space_does() -> None:
-    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    code = {"app.py", "assets", "benchmarks", "causalclip", "purifier", "pyproject.toml", "requirements.txt", "ui"}
-    assert let_in - {"scripts/torch_build.py"} == code  # which only picks PyTorch's build while the image is made
-
-
 @pytest.mark.parametrize("name", ["app", "proxy"])
 def test_neither_may_do_more_than_it_must(name: str) -> None:
     service = SERVICES[name]
@@ -260,11 +179,3 @@ def test_the_app_believes_the_proxy_and_listens_for_it(monkeypatch: pytest.Monke
     assert believed == SERVICES["proxy"]["networks"]["inside"]["ipv4_address"]
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", believed)
     refuse_exposure("0.0.0.0")
-
-
-def test_what_they_are_built_from_is_there() -> None:
-    for name in ("app", "proxy"):
-        assert (ROOT / SERVICES[name]["build"] / "Dockerfile").is_file()
-    built = (ROOT / "deploy" / "Dockerfile").read_text()
-    assert "COPY nginx.conf " in built
-    assert "server app:7860 " in (ROOT / "deploy" / "nginx.conf").read_text()

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -16,7 +17,6 @@ from typing import Any
 
 import gradio as gr
 import httpx
-import psutil
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.utils import Status
@@ -30,7 +30,6 @@ from tests.conftest import HANGS, WATCH, Raw, Served
 from tests.makers.detectors import tiny_detector
 from tests.makers.keeping import until
 from tests.makers.pictures import encode, photo
-from tests.pace import slowness
 from ui.fields import explain
 from ui.server import sessions
 from ui.server.sessions import Sessions
@@ -62,7 +61,7 @@ def call(address: str, payload: object) -> str:
 # Answers ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP", "HEIC"])
+@pytest.mark.parametrize("kind", ["JPEG", "HEIC"])
 def test_a_picture_gets_its_verdict(client: Client, tmp_path: Path, kind: str) -> None:
     answer = client.predict(picture(tmp_path, kind=kind), api_name="/detect")
     assert answer["band"] in {"likely generated", "inconclusive", "likely not generated"}
@@ -85,12 +84,6 @@ def test_endpoints_share_one_schema(client: Client, tmp_path: Path) -> None:
         assert value in report
     assert NAME not in report
     assert NAME not in json.dumps(whole)
-
-
-@pytest.mark.parametrize("name", ["/provenance", "/report"])
-def test_every_endpoint_explains_a_broken_file(client: Client, tmp_path: Path, name: str) -> None:
-    with pytest.raises(Exception, match="empty"):
-        client.predict(picture(tmp_path, cut=0), api_name=name)
 
 
 def test_there_is_no_way_around_the_queue(raw: Raw, tiny_app: str, tmp_path: Path) -> None:
@@ -184,48 +177,22 @@ def test_a_path_on_the_server_is_refused(tiny_app: str, secret: Path, uploads: P
 
 @pytest.mark.parametrize("meta", [{}, {"meta": {"_type": "gradio.FileData"}}])
 def test_an_address_is_refused_and_not_fetched(tiny_app: str, meta: dict) -> None:
-    asked = []
-
-    class Listener(threading.Thread):
-        def run(self) -> None:
-            import socket
-
-            with socket.create_server(("127.0.0.1", 0)) as server:
-                server.settimeout(3)
-                self.port = server.getsockname()[1]
-                ready.set()
-                try:
-                    server.accept()[0].close()
-                    asked.append(True)
-                except TimeoutError:
-                    return
-
-    ready, listener = threading.Event(), Listener()
-    listener.start()
-    ready.wait(HANGS)
-    address = f"http://127.0.0.1:{listener.port}/x.png"
-    for payload in ({"path": address, "url": address, **meta}, {"path": address, **meta}):
-        answer = call(tiny_app, payload)
-        assert "error" in answer
-        assert "probability" not in answer
-    listener.join()
-    assert not asked
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.5)
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/x.png"
+        for payload in ({"path": address, "url": address, **meta}, {"path": address, **meta}):
+            answer = call(tiny_app, payload)
+            assert "error" in answer
+            assert "probability" not in answer
+        with pytest.raises(TimeoutError):  # nobody has asked
+            server.accept()
 
 
-@pytest.mark.parametrize("payload", [None, {}, "text", 7, {"path": None}, {"path": ["a"]}, [], {"path": "\0"}])
+@pytest.mark.parametrize("payload", [None, "text", {"path": ["a"]}, {"path": "\0"}])
 def test_nonsense_is_an_error_and_the_app_goes_on(tiny_app: str, payload: object) -> None:
     answer = call(tiny_app, payload)
     assert "probability" not in answer
     assert httpx.get(tiny_app).status_code == 200
-
-
-def test_a_bare_path_is_answered_with_what_to_send(client: Client, tmp_path: Path) -> None:
-    path = tmp_path / "own.png"
-    path.write_bytes(encode(photo(), "PNG"))
-    for sent in (str(path), "https://example.org/a.png"):
-        with pytest.raises(Exception, match="handle_file") as caught:
-            client.predict(sent, api_name="/detect")
-        assert "gradio_api/upload" in str(caught.value)
 
 
 # A queue that is full, and a model that is missing ------------------------------------------------
@@ -288,35 +255,6 @@ def test_a_fault_of_ours_is_logged_without_its_message(caplog: pytest.LogCapture
     assert "&lt;b&gt;" in failure("<b>", "<b>")
 
 
-def test_the_detector_is_loaded_once_and_only_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from causalclip.detector import Detector
-
-    loads = []
-
-    def load(name: str) -> Any:
-        loads.append(name)
-        time.sleep(0.2)
-        return tiny_detector()
-
-    monkeypatch.setattr(Detector, "from_pretrained", load)
-    lazy = app.LazyDetector("any")
-    assert not loads
-    threads = [threading.Thread(target=lazy.warm_up) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    assert lazy.problem() is None
-    for thread in threads:
-        thread.join()
-    assert loads == ["any"]
-    assert lazy() is lazy()
-
-
-def test_a_detector_that_cannot_be_loaded_is_a_problem_to_show() -> None:
-    lazy = app.LazyDetector("no-such-detector")
-    lazy.warm_up()
-    assert isinstance(lazy.problem(), WeightsMissing)
-
-
 # What is kept, logged and sent --------------------------------------------------------------------
 
 
@@ -365,21 +303,3 @@ def test_the_watch_over_the_network_sees_and_refuses(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert "may not reach the network" in done.stderr
     assert (tmp_path / "traffic.txt").read_text().splitlines() == ["watching", "socket.getaddrinfo 192.0.2.1"]
-
-
-def test_the_watch_sees_what_is_written_elsewhere(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(WATCH)
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "TRAFFIC": str(tmp_path / "traffic.txt")}
-    environment["GRADIO_TEMP_DIR"] = str(tmp_path / "own")
-    code = "import os; [open(p, 'w') for p in ('own/x', 'x')]; os.open('y', os.O_CREAT); open('x').read()"
-    (tmp_path / "own").mkdir()
-    subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, check=True)
-    said = [line.replace(str(tmp_path), "") for line in (tmp_path / "traffic.txt").read_text().splitlines()]
-    assert said == ["watching", "open x", "open y"]
-
-
-def test_the_page_is_up_within_twelve_seconds(real_app: Served) -> None:
-    """Of a processor, until it answered; on a slower one it may take longer by as much as that is slower."""
-    assert real_app.seconds < 12 * slowness()
-    assert psutil.Process(real_app.pid).is_running()
-    assert json.loads(httpx.get(f"{real_app.address}config").text)["title"] == "CausalCLIP"

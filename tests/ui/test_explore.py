@@ -2,9 +2,7 @@
 
 import asyncio
 import base64
-import dataclasses
 import json
-import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,55 +17,8 @@ from typer.testing import CliRunner
 
 from causalclip import load_image
 from causalclip.cli import app as command_line
-from causalclip.detector import Detection
 from causalclip.evidence.comparison import compare
-from causalclip.evidence.words import NO_ANSWER, NO_ANSWER_TITLE
-from causalclip.maps.maskgrid import mean_masks, openness
-from causalclip.maps.words import MASK_MEANING, SHARED_MASK_MEANING
-from tests.makers.detectors import tiny_detector
-from tests.makers.pictures import encode, photo
-from ui.explore.words import PAPER, UNMEASURED, answer, mask
-
-MEASURED = {"nhsic": 0.87, "adversary_accuracy": 0.99, "density": 0.4}
-
-
-@pytest.fixture(scope="module")
-def detection() -> Detection:
-    return tiny_detector().predict(photo(160, 120))
-
-
-def text(html: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
-
-
-def test_what_is_no_photograph_has_its_reason_in_place_of_a_score(detection: Detection) -> None:
-    assert "Score 0." in answer(detection)
-    refused = answer(dataclasses.replace(detection, band=NO_ANSWER, kind="page"))
-    assert NO_ANSWER_TITLE in refused
-    assert "Score 0." not in refused
-
-
-def test_openness_is_counted_and_shown_for_each_kind_of_view(detection: Detection) -> None:
-    o = openness(np.array([0.0, 0.05, 0.1, 0.5, 0.9, 1.0]))
-    assert (o.closed, o.open, o.mean) == (pytest.approx(3 / 6), pytest.approx(2 / 6), pytest.approx(2.55 / 6))
-    assert o.bins == pytest.approx((2 / 6, 1 / 6, 0, 0, 0, 1 / 6, 0, 0, 0, 2 / 6))
-    said = text(mask(detection, {}))
-    for values in mean_masks(detection).values():
-        assert f"{openness(values).open:.0%} of the channels are open" in said
-        assert all(f"{share:.1%}" in said for share in openness(values).bins)
-    assert PAPER in mask(detection, {})
-
-
-def test_what_training_measured_of_the_mask_is_said_and_nothing_else(detection: Detection) -> None:
-    assert UNMEASURED in mask(detection, {})
-    said = text(mask(detection, {"whole": MEASURED}))
-    assert "right about 99.0% of them" in said
-    assert text(MASK_MEANING) in said
-    assert text(MASK_MEANING) not in text(mask(detection, {"whole": MEASURED | {"adversary_accuracy": 0.52}}))
-    same = {kind: MEASURED | {"variance": 0.0} for kind in mean_masks(detection)}
-    assert text(SHARED_MASK_MEANING) in text(mask(detection, same))
-    assert text(SHARED_MASK_MEANING) not in said
-
+from tests.makers.pictures import encode
 
 # Two copies compared ------------------------------------------------------------------------------
 

@@ -1,28 +1,23 @@
 """The page and its answers in the language of who asks, over HTTP."""
 
 import json
-import re
 
 import httpx
 import pytest
 from gradio_client import Client, handle_file
 
-from causalclip.languages import LANGUAGES, _, speaking
+from causalclip.languages import _, speaking
 from causalclip.languages.locale import RIGHT_TO_LEFT
 from tests.makers.pictures import encode, photo
-from ui.languages import mark
 
 ANSWERS = ("Likely generated", "Inconclusive", "Likely not generated", "No answer for this kind of picture")
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", ["de", "ar"])
 def test_the_page_says_its_language_and_direction(tiny_app: str, language: str) -> None:
     page = httpx.get(tiny_app, params={"lang": language})
     direction = "rtl" if language in RIGHT_TO_LEFT else "ltr"
-    assert (
-        f'<html\n\tlang="{language}" dir="{direction}"' in page.text
-        or f'lang="{language}" dir="{direction}"' in page.text
-    )
+    assert f'lang="{language}" dir="{direction}"' in page.text
     assert "lang" not in page.headers.get("set-cookie", "")
     with speaking(language):
         assert json.dumps(_("Judge this part"))[1:-1] in page.text or _("Judge this part") in page.text
@@ -49,18 +44,3 @@ def test_an_answer_is_in_the_language_of_who_asks(tiny_app: str, tmp_path_factor
         assert answers["de"]["answer"] in [_(answer) for answer in ANSWERS]
     assert answers["en"]["answer"] in ANSWERS
     assert (answers["de"]["language"], answers["de"]["band"]) == ("de", answers["en"]["band"])
-
-
-def test_a_refusal_is_too(tiny_app: str) -> None:
-    said = httpx.post(f"{tiny_app}api/v1/examine", headers={"Accept-Language": "fr"}, files={"picture": ("a.jpg", b"")})
-    with speaking("fr"):
-        assert said.json()["error"] == _(
-            "The file is empty: it holds no bytes. Choose another file, or upload it again."
-        )
-
-
-def test_only_the_head_of_the_page_is_marked() -> None:
-    with speaking("de"):
-        marked = mark(b'<!doctype html><html lang="en"><head></head><body lang="en"></body></html>').decode()
-    assert re.match(r'<!doctype html><html lang="de" dir="ltr"><head><script>', marked)
-    assert '<body lang="en">' in marked

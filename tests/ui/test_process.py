@@ -1,25 +1,16 @@
 """What holds for the whole process: its log, its port, and that it reaches no other machine."""
 
-import resource
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from types import SimpleNamespace
-from typing import Any
 
-import gradio as gr
 import httpx
 import pytest
-import uvicorn
-from gradio import http_server, processing_utils
+from gradio import processing_utils
 
-import app
 from tests.conftest import ROOT
-from ui import serving
 from ui.server.offline import OfflineError, online, stay_offline
-from ui.serving import CONNECTIONS, open_many, refuse_exposure
+from ui.serving import refuse_exposure
 
 SECRET = "a-name-that-must-not-be-logged"
 SCRIPT = f"""
@@ -91,13 +82,13 @@ def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("nothing_said")
-@pytest.mark.parametrize("address", [None, "127.0.0.1", "localhost", "::1", "[::1]", "127.9.9.9"])
+@pytest.mark.parametrize("address", [None, "localhost", "[::1]"])
 def test_this_machine_is_its_own(address: str | None) -> None:
     refuse_exposure(address)
 
 
 @pytest.mark.usefixtures("nothing_said")
-@pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.168.1.5", "check.example.org"])
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "check.example.org"])
 def test_elsewhere_it_asks_to_be_told(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit, match="CAUSALCLIP_EXPOSED=1"):
         refuse_exposure(address)
@@ -107,7 +98,7 @@ def test_elsewhere_it_asks_to_be_told(address: str, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.usefixtures("nothing_said")
-@pytest.mark.parametrize("proxies", ["127.0.0.1", "127.0.0.1,::1", "*", ""])
+@pytest.mark.parametrize("proxies", ["127.0.0.1", "*", ""])
 def test_whoever_is_believed_is_no_proxy(proxies: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", proxies)
     with pytest.raises(SystemExit):
@@ -123,47 +114,7 @@ def test_who_runs_it_may_say_so(name: str, value: str, monkeypatch: pytest.Monke
     refuse_exposure("0.0.0.0")
 
 
-@pytest.fixture
-def few() -> Iterator[int]:
-    """What the system allows at most, where the process has only a part of it."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(before[0], 1024), before[1]))
-    yield before[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, before)
-
-
-def test_it_takes_as_many_connections_as_the_system_allows(few: int) -> None:
-    open_many()
-    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(few, CONNECTIONS)
-
-
-@pytest.fixture
-def late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Gradio's five seconds are over as soon as it looks."""
-    seconds = iter(range(0, 10_000, 10))
-    monkeypatch.setattr(http_server, "time", SimpleNamespace(time=lambda: next(seconds), sleep=time.sleep))
-
-
-def test_a_page_may_take_long_to_start(late: None, uploads: Any) -> None:
-    with gr.Blocks() as page:
-        gr.Textbox()
-    address = app.launch(page)
-    assert httpx.get(address).status_code == 200
-    page.close(verbose=False)
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_port_that_is_taken_is_no_start(late: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_server.Server, "run_in_thread", serving._run)
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        server = http_server.Server(uvicorn.Config(lambda: None, port=taken.getsockname()[1], log_level="critical"))
-        with pytest.raises(http_server.ServerFailedToStartError):
-            server.run_in_thread()
-
-
-@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "10.0.0.1"])
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1"])
 def test_no_library_reaches_another_machine(host: str) -> None:
     """Not by a socket, and not by Gradio, httpx or safehttpx, each of which would fetch an address."""
     stay_offline()
@@ -188,11 +139,3 @@ def test_no_name_is_looked_up() -> None:
     assert socket.getaddrinfo("localhost", 80)
     with online(), pytest.raises(OSError, match=r"(?i)^(?!this app)"):
         socket.getaddrinfo("no-such-name.invalid", 80)
-
-
-def test_this_machine_is_reached() -> None:
-    stay_offline()
-    with socket.socket() as listens, socket.socket() as calls:
-        listens.bind(("127.0.0.1", 0))
-        listens.listen()
-        calls.connect(listens.getsockname())

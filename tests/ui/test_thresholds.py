@@ -2,8 +2,6 @@
 
 import json
 import re
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,6 @@ from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode
 from ui import detector as held_detector
 from ui.detector import Held
-from ui.server.queue import MODEL, PICTURES, Priority
 from ui.server.storage import STORE, uploads
 from ui.thresholds.archive import LARGEST, MOST, SHOWN, Archive, ProfileChoice
 from ui.thresholds.tab import ArchiveTab, build_archive_tab, share
@@ -90,25 +87,6 @@ def test_a_portion_is_judged_counted_and_deleted_at_once(tab: ArchiveTab) -> Non
     assert tab.archive.time_to_live <= 3600
 
 
-def test_more_are_added_and_the_same_one_counts_once(tab: ArchiveTab) -> None:
-    first = run(tab, upload(a_jpg=noise(1)))[-1][tab.archive]
-    second = run(tab, upload(again_jpg=noise(1), b_jpg=noise(3)), first)[-1][tab.archive]
-    assert (len(second.real), second.judged, second.portions) == (2, 3, 2)
-    third = run(tab, upload(g_jpg=noise(4)), second, generated=True)[-1]
-    assert len(third[tab.archive].generated) == 1
-    alone = run(tab, upload(g_jpg=noise(4)), None, generated=True)[-1]
-    assert "svg" not in alone[tab.result]
-
-
-def test_what_gets_no_answer_is_left_out_and_that_is_said(tab: ArchiveTab) -> None:
-    even = encode(np.full((150, 200, 3), 90, np.uint8), "PNG")
-    alone = run(tab, upload(even_png=even, again_png=even))[-1]
-    last = run(tab, upload(a_jpg=noise(1)), alone[tab.archive])[-1]
-    assert len(last[tab.archive].real) == 1
-    for result in alone[tab.result], last[tab.result]:
-        assert "get no answer: 1." in result
-
-
 def test_a_page_has_a_limit_and_small_copies_of_the_accused_alone(tab: ArchiveTab) -> None:
     archive = Archive()
     for n in range(SHOWN + 20):
@@ -135,25 +113,6 @@ def test_a_failure_halts_and_leaves_no_file() -> None:
     assert "data-halt" in update[broken.status]
     assert "There are none." in update[broken.status]
     assert not Path(payload[0]["path"]).exists()
-
-
-def test_everybody_elses_picture_goes_first(tab: ArchiveTab) -> None:
-    """While others decode, an archive waits, and it never holds the model while it does."""
-    with PICTURES.enter(Priority.BATCH), PICTURES.enter(Priority.BATCH):
-        updates: list[Any] = []
-        turn, payload = take_turn("archive"), upload(a_jpg=noise(1))
-        thread = threading.Thread(target=lambda: updates.extend(tab.run(turn, payload, None, "5", generated=False)))
-        thread.start()
-        time.sleep(0.3)
-        assert not updates
-        ticket = MODEL.ask(Priority.VERDICT)
-        assert MODEL.admitted(ticket, 0)
-        MODEL.leave(ticket)
-        other = PICTURES.ask(Priority.STABILITY)
-        assert PICTURES.before(other) == 2
-        PICTURES.leave(other)
-    thread.join(300)  # on a busy machine
-    assert updates[-1][tab.archive].judged == 1
 
 
 def test_a_profile_is_made_chosen_and_left(tab: ArchiveTab) -> None:

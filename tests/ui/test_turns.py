@@ -1,7 +1,6 @@
 """The newest wish has its turn; an older run shows nothing more and ends."""
 
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -71,14 +70,6 @@ def test_the_last_update_of_the_newest_run_is_repeated_and_that_of_an_older_one_
 
     assert list(take_turn("detect").shows(stopped())) == [{"a": 1}, gr.skip()]
     assert list(turn.shows(iter([{"a": 1}]))) == [gr.skip()]
-
-
-def test_a_new_turn_waits_until_the_last_update_was_repeated(answer: Any) -> None:
-    answer("repeats")
-    list(take_turn("detect").shows(iter([{"a": 1}])))
-    started = time.monotonic()
-    take_turn("detect")
-    assert 0.1 < time.monotonic() - started < 60
 
 
 def test_what_is_drawn_anew_is_dropped_where_another_turn_was_taken(answer: Any) -> None:

@@ -3,14 +3,13 @@
 import os
 import subprocess
 import sys
-import threading
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from causalclip.dataset.collecting import Source, collect, split_by_presence
+from causalclip.dataset.collecting import Source, collect
 from causalclip.dataset.repositories import Repository
 from causalclip.dataset.table import Picture, place, write_table
 from tests.causalclip.dataset.hosting import Host, Line, blob, boasting_blob, git, https, sha
@@ -43,35 +42,6 @@ def test_every_original_lands_under_its_hash(host: Host, source: Source, tmp_pat
         for data, ending in zip(b"one two three four five six".split(), ["jpg"] * 4 + ["png", "jpg"], strict=True)
     }
     assert len(contents(tmp_path / "out")) == 6
-
-
-def test_two_repositories_with_the_same_file_do_not_take_it_from_each_other(
-    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rows = [row for name in ("anna", "bert") for row in host.pictures(f"{name}/site", {"a.jpg": b"one"})]
-    both, write = threading.Barrier(2, timeout=60), Path.write_bytes
-
-    def write_together(path: Path, data: bytes) -> int:
-        written = write(path, data)
-        both.wait()
-        return written
-
-    monkeypatch.setattr(Path, "write_bytes", write_together)
-    assert collect(rows, tmp_path / "out", Source(mirrors=host.mirrors), workers=2) == []
-    assert contents(tmp_path / "out") == {str(place(Path(), rows[0])): b"one"}
-
-
-def test_a_run_goes_on_with_what_is_missing(host: Host, source: Source, tmp_path: Path) -> None:
-    rows = host.pictures("anna/photos", {f"{n}.jpg": bytes([n]) for n in range(5)})
-    collect(rows[:2], tmp_path / "out", source)
-    kept = place(tmp_path / "out", rows[0])
-    before = kept.stat().st_mtime_ns
-    have, lack = split_by_presence(rows, tmp_path / "out")
-    assert (have, lack) == (rows[:2], rows[2:])
-    told: list[int] = []
-    assert collect(rows, tmp_path / "out", source, tell=lambda: told.append(1)) == []
-    assert len(told) == 3
-    assert kept.stat().st_mtime_ns == before
 
 
 def test_what_is_missing_has_its_reason_and_keeps_no_other_out(host: Host, source: Source, tmp_path: Path) -> None:
@@ -114,32 +84,6 @@ def test_a_file_of_a_gigabyte_is_not_read(host: Host, tmp_path: Path) -> None:
     missing = collect(rows, tmp_path / "out", Source(mirrors=host.mirrors))
     assert [(m.picture.path, m.reason) for m in missing] == [("big.jpg", "refused")]
     assert list(contents(tmp_path / "out").values()) == [b"one"]
-
-
-def test_a_large_file_is_not_fetched_and_keeps_no_other_out(host: Host, line: Line, tmp_path: Path) -> None:
-    large = os.urandom(3 * 2**20)
-    rows = host.pictures("anna/photos", {"large.jpg": large, **{f"{n}.jpg": bytes([n]) for n in range(3)}})
-    source = Source(base=line.url, largest=2**19)
-    missing = collect(rows, tmp_path / "out", source)
-    assert [(m.picture.path, m.reason) for m in missing] == [("large.jpg", "absent")]
-    assert collect(rows, tmp_path / "out", replace(source, largest=2**23)) == []
-
-
-def test_a_mirror_that_lacks_a_file_or_has_a_damaged_one_gives_the_others(host: Host, tmp_path: Path) -> None:
-    rows = host.pictures("anna/photos", {f"{n}.jpg": f"picture {n}".encode() for n in range(6)})
-    folder = host.repository("anna/photos")
-    for row, harm in ((rows[1], "remove"), (rows[3], "damage")):
-        oid = git(folder, "rev-parse", f"{row.commit}:{row.path}").decode().strip()
-        file = folder / "objects" / oid[:2] / oid[2:]
-        file.chmod(0o644)
-        if harm == "remove":
-            file.unlink()
-        else:
-            file.write_bytes(b"not zlib")
-    missing = collect(rows, tmp_path / "out", Source(mirrors=host.mirrors))
-    assert [m.picture.path for m in missing] == ["1.jpg", "3.jpg"]
-    assert missing[0].reason == "absent"
-    assert len(contents(tmp_path / "out")) == 4
 
 
 def test_nothing_is_executed_and_nothing_of_the_users_is_read(
@@ -298,24 +242,3 @@ def test_a_host_whose_certificate_is_not_trusted_is_not_asked(
     monkeypatch.setenv("GIT_SSL_NO_VERIFY", "1")  # a habit that is not taken over
     assert reasons(rows, tmp_path / "out", line.url) == ["gone"]
     assert line.asked == []
-
-
-def test_hooks_and_settings_of_a_host_stay_there(host: Host, line: Line, tmp_path: Path) -> None:
-    """What is fetched is objects: no hook, no attribute and no setting comes along or is run."""
-    ran = tmp_path / "ran"
-    attributes = b"*.jpg filter=evil diff=evil\n"
-    rows = host.pictures("anna/photos", {"a.jpg": b"one", ".gitattributes": attributes, ".lfsconfig": b"[lfs]\n"})[:1]
-    folder = host.repository("anna/photos")
-    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 3\n"
-    commit = host.commit("anna/photos", {"lfs.jpg": ("100644", blob(folder, pointer))})
-    rows.append(picture("anna/photos", "lfs.jpg", commit=commit, sha256=sha(b"abc")))
-    hook = f"#!/bin/sh\ntouch {ran}\n"
-    for name in ("post-checkout", "post-merge", "reference-transaction"):
-        (folder / "hooks").mkdir(exist_ok=True)
-        (folder / "hooks" / name).write_text(hook)
-        (folder / "hooks" / name).chmod(0o755)
-    assert reasons(rows, tmp_path / "out", line.url) == ["changed"]
-    assert place(tmp_path / "out", rows[0]).read_bytes() == b"one"
-    assert not ran.exists()
-    assert [p.name for p in (tmp_path / "out").iterdir() if p.name.startswith(".")] == [".clones"]
-    assert not any((tmp_path / "out" / ".clones").iterdir())

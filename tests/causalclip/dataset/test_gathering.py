@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from causalclip.dataset.gathering import MOST, add, find_candidates, find_evidence, read_draft, read_words
+from causalclip.dataset.gathering import add, find_candidates, find_evidence, read_draft, read_words
 from causalclip.dataset.repositories import Repository
 from causalclip.dataset.rules import describe, find_faults
 from causalclip.dataset.table import BadTable, Picture, read_sites, read_table, write_sites, write_table
@@ -74,20 +74,6 @@ def test_what_is_known_stays_out_and_a_pair_may_look_alike() -> None:
     }
     assert added.new == 4
     assert find_faults(added.pictures, added.sites) == []
-
-
-def test_an_owner_gives_few_pictures_of_a_class() -> None:
-    rows = [picture(path=f"{n:03}") for n in range(MOST + 5)] + [picture(path=f"f{n}", label="fake") for n in range(3)]
-    added = add(rows, [], [])
-    assert Counter(p.label for p in added.pictures) == {"real": MOST, "fake": 3}
-
-
-def test_owners_are_drawn_over_several_drafts_as_over_one() -> None:
-    pictures: list[Picture] = []
-    for start in range(0, 100, 7):
-        new = [picture(f"o{n}/x") for n in range(start, min(start + 7, 100))]
-        pictures = add(new, pictures, []).pictures
-    assert Counter(p.split for p in pictures) == {"train": 80, "test": 20}
 
 
 def test_the_command_adds_and_keeps_what_was_seen(tmp_path: Path) -> None:
@@ -174,38 +160,3 @@ def test_what_is_small_flat_narrow_an_icon_or_known_is_left_out(tmp_path: Path) 
     assert [c.path for c in one] == ["other/also good.jpg"]
     one, _ = find_candidates(Repository(host.repository("anna/photos")), commit, [], most=10, match=r"small|goo")
     assert {c.path for c in one} == {"photos/good.jpg", "other/also good.jpg"}
-
-
-def test_the_command_draws_a_sheet_and_a_draft_that_waits_for_labels(tmp_path: Path) -> None:
-    host = Host(tmp_path)
-    for n in range(3):
-        host.commit("Anna/photos", {f"{k}.jpg": scene(k) for k in range(n + 1)})
-    write_table([picture("old/site")], tmp_path / "t.csv.gz")
-
-    def run(*more: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "causalclip", "data", "gather", str(host.mirrors / "Anna+photos")]
-        command += ["--out", str(tmp_path / "out"), "--table", str(tmp_path / "t.csv.gz"), *more]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-
-    done = run()
-    assert done.returncode == 0, done.stderr
-    assert "3 candidates" in done.stdout
-    with Image.open(tmp_path / "out/Anna+photos.png") as sheet:
-        assert sheet.width > 1000
-        assert np.asarray(sheet.crop((0, 0, 150, 150))).std() > 20  # a picture is there
-        assert np.asarray(sheet.crop((8 * 150, 0, sheet.width, 150))).std() == 0  # none there
-    draft = tmp_path / "out/Anna+photos.csv"
-    with pytest.raises(BadTable, match="label is ''"):
-        read_draft(draft)
-    rows = list(csv.DictReader(draft.open()))
-    for row in rows:
-        row |= {"label": "real", "real_by": "owner", "evidence": "her page says that she took them"}
-    with draft.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    assert [(p.owner, p.repo, p.width, p.height) for p in read_draft(draft)] == [("anna", "Anna/photos", 420, 330)] * 3
-    reserved = tmp_path / "r.txt"
-    reserved.write_text(hashlib.sha256(b"anna").hexdigest())
-    assert "reserved" in run("--reserved", str(reserved)).stderr
-    assert run("--match", "(").returncode == 1

@@ -8,10 +8,9 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from causalclip.evidence.cautions import LOW_QUALITY, SMALL, find_cautions, measure
+from causalclip.evidence.cautions import LOW_QUALITY, find_cautions, measure
 from causalclip.provenance.reading import read_provenance, with_history
 from tests.makers.drawings import cartoon, chart, page
-from tests.makers.pictures import photo
 
 CARRIED = Path(skimage.data.__file__).parent
 
@@ -49,26 +48,6 @@ def test_drawn_and_typeset(make: object, kind: str, quality: int | None) -> None
 )
 def test_photographs_are_no_drawings(name: str) -> None:
     assert not kinds(carried(name)) & {"text", "graphic", "portrait"}
-
-
-def test_dark() -> None:
-    assert "dark" in kinds(carried("hubble_deep_field.jpg"))
-    night = (carried("coffee.png").astype(float) * 0.2).astype(np.uint8)
-    assert "dark" in kinds(night)
-    assert "dark" not in kinds(carried("coffee.png"))
-
-
-def test_portrait() -> None:
-    astronaut = carried("astronaut.png")
-    assert "portrait" in kinds(astronaut[:300, 80:380])
-    assert "portrait" not in kinds(carried("chelsea.png"))
-
-
-def test_small() -> None:
-    assert "small" in kinds(photo(400, SMALL - 1))
-    assert "small" not in kinds(photo(400, SMALL))
-    sentence = find_cautions(photo(100, 80))[0].sentence
-    assert "100 x 80 pixels" in sentence
 
 
 def test_recompressed_by_tables_or_by_history() -> None:

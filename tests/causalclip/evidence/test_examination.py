@@ -2,26 +2,23 @@
 
 import io
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from causalclip.batch import NOTHING, as_csv, examine_all
 from causalclip.detector import Detector
-from causalclip.evidence.examination import HALVED, Examination, WholePicture, examine, read_claims
+from causalclip.evidence.examination import Examination, WholePicture, examine, read_claims
 from causalclip.evidence.words import IMAGE_TYPES, NO_ANSWER, NO_ANSWER_TITLE, WHAT_TO_DO, WHY_NO_ANSWER
 from causalclip.image_type import ImageTypeClassifier
-from causalclip.images import formats
 from causalclip.images.loading import cut, load_image
 from causalclip.provenance.reading import OF_WHOLE
 from causalclip.report import card
 from causalclip.report.card import provenance_panel
 from causalclip.report.document import as_html, as_json
 from tests.makers.detectors import tiny_detector
-from tests.makers.pictures import encode, photo, photograph, spliced
+from tests.makers.pictures import encode, photo, spliced
 
 BOX = 60.0, 60.0, 460.0, 460.0
 SETTINGS = b"ASCII\0\0\0a fox\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512, Model: sdxl"
@@ -65,31 +62,6 @@ def test_a_part_of_what_was_compressed_too_much_is_not_searched_and_has_the_caut
         assert "recompressed" in [caution.kind for caution in one.cautions]
         assert one.provenance.jpeg
         assert one.provenance.jpeg.quality == 35
-
-
-def test_an_earlier_compression_of_the_whole_is_known_of_a_part_off_its_grid() -> None:
-    whole, part = examined(encode(photograph(history=50), "PNG"))
-    assert whole.provenance.earlier_quality
-    assert part.provenance.earlier_quality
-    assert part.provenance.earlier_quality <= whole.provenance.earlier_quality
-
-
-def test_a_part_of_what_was_read_at_half_its_size_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, "MAX_PIXELS", 512 * 512)
-    large = Image.fromarray(photograph(history=None)).resize((1024, 1024))
-    for one in examined(encode(large, "JPEG", quality=95)):
-        assert one.halved
-        assert HALVED in one.quote
-        assert one.parts.why == "halved"
-
-
-def test_the_table_of_a_jpeg_is_not_that_of_a_part() -> None:
-    """It lies on another grid; the part is searched as the file that it is."""
-    data = encode(spliced(), "JPEG", quality=95)
-    jpeg = examined(data)[1].provenance.jpeg
-    assert jpeg
-    assert jpeg.luminance == ()
-    assert examined(data)[1].parts.state in ("found", "none found")
 
 
 # What is no photograph gets no answer --------------------------------------------------------------------------------
@@ -140,32 +112,4 @@ def test_card_and_report_say_why_and_show_no_score(refused: Examination) -> None
     assert json.loads(as_json(refused))["probability"] is None
 
 
-def test_a_batch_has_its_row_without_a_score() -> None:
-    *_, last = examine_all(lambda: [("a.jpg", encode(photo(200, 150), "JPEG"))], refusing("page"))
-    assert (last.row.answer, last.row.score, last.row.survives) == (NO_ANSWER_TITLE, None, NOTHING)
-    assert last.row.kind == "page"
-    assert NO_ANSWER_TITLE in as_csv([last.row])
-
-
 # The sentence to paste -----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module", params=[True, False])
-def x(request: pytest.FixtureRequest) -> Examination:
-    return examine(encode(photo(), "PNG"), tiny_detector(), stability=request.param)
-
-
-def test_the_quote_says_what_was_not_checked(x: Examination) -> None:
-    said = "Whether that answer survives re-encoding was not checked." in x.quote
-    assert said is (x.stability is None)
-    assert HALVED not in x.quote
-
-
-@pytest.mark.parametrize(
-    ("probability", "written"), [(0.9971, "over 0.99"), (0.0012, "under 0.01"), (0.6996, "0.6996"), (0.5, "0.50")]
-)
-def test_the_score_neither_is_a_certainty_nor_contradicts_the_answer(
-    x: Examination, probability: float, written: str
-) -> None:
-    detection = replace(x.detection, probability=probability, low=0.3, high=0.7)
-    assert f"with a score of {written} on a scale from 0 to 1" in replace(x, detection=detection).quote

@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from causalclip import cli
 from causalclip.calibration import Calibration
 from causalclip.clip.weights import ASSETS
 from causalclip.evidence import precision
@@ -16,7 +14,6 @@ from causalclip.evidence.examination import examine
 from causalclip.evidence.precision import EmpiricalPrecision, empirical_precision, error_rates
 from causalclip.evidence.words import NO_ANSWER
 from causalclip.report.card import verdict
-from causalclip.report.document import as_html, draw_maps
 from tests.makers.detectors import tiny_detector, tiny_profile
 from tests.makers.pictures import encode, photo
 from ui.frame import introduction
@@ -82,39 +79,6 @@ def test_another_detector_has_no_meaning_here(benchmark_of: Callable[..., None])
         assert empirical_precision("inconclusive", other) is None
         assert error_rates(other) is None
         assert "test pictures" not in introduction(other)
-
-
-def test_the_two_numbers_that_matter(benchmark_of: Callable[..., None]) -> None:
-    benchmark_of()
-    found = error_rates("1")
-    assert found is not None
-    assert (found.recognised, found.accused, found.missed, found.undecided) == (0.4, 0.01, 0.1, (0.5, 0.4))
-    assert found.sentence == (
-        "On 300 test pictures, it calls 40 of 100 generated ones likely generated and 10 likely not generated; of 100 "
-        "real ones, it wrongly calls 1 likely generated."
-    )
-    assert found.sentence in introduction("1")
-
-
-def test_the_same_sentences_in_card_report_command_line_and_api(
-    benchmark_of: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    benchmark_of(revision="test")
-    detector, file = tiny_detector(), tmp_path / "a.png"
-    file.write_bytes(encode(photo(), "PNG"))
-    x = examine(file.read_bytes(), detector)
-    assert x.meant is not None
-    sentence, rates = x.meant.sentence, error_rates("test")
-    assert rates is not None
-    assert sentence in verdict(x)
-    report = " ".join(as_html(x, maps=draw_maps(x)).split())
-    assert sentence in report
-    assert rates.sentence in report
-    assert x.as_dict()["meant"]["sentence"] == sentence
-    assert x.as_dict()["error_rates"]["sentence"] == rates.sentence
-    assert "40 of 100 generated ones" in x.quote
-    monkeypatch.setattr(cli, "load_detector", lambda name, profile: detector)
-    assert sentence in CliRunner().invoke(cli.app, ["detect", str(file)]).stdout
 
 
 def test_an_archives_threshold_makes_other_answers_than_those_that_were_counted(

@@ -12,21 +12,14 @@ from PIL import Image, ImageDraw
 from causalclip.evidence.examination import examine, read_claims
 from causalclip.evidence.headline import conclude_all, tone_of
 from causalclip.evidence.region_finder import (
-    MAX_PIXELS,
     Region,
-    box_of,
-    read_box,
-    region_of,
     rings_of,
     shipped_finder,
-    top,
 )
-from causalclip.evidence.regions import NOT_LOOKED_FOR, RegionFinding, find_region, reliability, upright_table
+from causalclip.evidence.regions import NOT_LOOKED_FOR, RegionFinding, find_region, reliability
 from causalclip.evidence.words import NO_ANSWER
 from causalclip.images.loading import load_image
 from causalclip.provenance.claims import SourceType
-from causalclip.provenance.jpeg import JpegTables, read_tables
-from causalclip.report.templates import render
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import PART, encode, photograph, spliced
 
@@ -67,13 +60,6 @@ def test_in_a_picture_that_nobody_edited_nothing_is(history: int | None, name: s
     assert found.state in ("none found", "cannot know")
 
 
-def test_silence_never_sounds_like_an_answer() -> None:
-    found = searched(encode(photograph(history=90), "PNG"))
-    assert found.state == "none found"
-    assert SILENT in found.sentence
-    assert render("region", found=found, checking=False) == f"<p class='cc-small'>{found.sentence}</p>"
-
-
 @pytest.mark.parametrize(
     ("data", "band", "why"),
     [
@@ -111,30 +97,6 @@ def test_the_examination_says_where_in_plain_json() -> None:
     assert NOT_LOOKED_FOR.as_dict()["answer"] == "not asked"
 
 
-def test_of_a_large_picture_the_middle_is_read_on_its_grid_and_that_is_said() -> None:
-    left, upper, right, lower = read_box(6000, 8000)
-    assert (right - left) * (lower - upper) <= MAX_PIXELS
-    assert (left % 8, upper % 8) == (0, 0)
-    assert abs((left + right) / 2 - 4000) <= 16
-    assert read_box(3000, 4000) == (0, 0, 4000, 3000)
-    # A region's share is of the whole picture; FOUND's is a tenth of what was read.
-    assert ": 10 % of it, from" in FOUND.sentence
-    half = dataclasses.replace(FOUND, read=0.5).sentence
-    assert ": 5 % of it, from" in half
-    assert "50 % of it" in half
-
-
-def test_the_table_of_a_jpeg_lies_as_its_picture() -> None:
-    tables = read_tables(encode(photograph(), "JPEG", quality=75))
-    assert tables is not None
-    lying = JpegTables(75, True, "4:2:0", False, (640, 480), tables.luminance)
-    upright, turned = (upright_table(lying, *size) for size in ((640, 480), (480, 640)))
-    assert upright is not None
-    assert turned is not None
-    assert (upright.reshape(8, 8) == turned.reshape(8, 8).T).all()
-    assert upright_table(None, 640, 480) is None
-
-
 def test_its_reliability_is_that_of_the_shipped_trees_alone() -> None:
     rates = reliability(shipped_finder().revision)
     assert rates is not None
@@ -160,21 +122,6 @@ def test_rings_enclose_the_cells_and_no_others(corner: tuple[int, int]) -> None:
         middle = corner[0] + (column + 0.5) * cell, corner[1] + (row + 0.5) * cell
         enclosed = sum(cv2.pointPolygonTest(ring, middle, False) > 0 for ring in rings)
         assert enclosed % 2 == part[row, column]
-
-
-def test_the_box_is_in_the_pictures_pixels_and_specks_are_no_part() -> None:
-    part = np.zeros((5, 6), bool)
-    part[1:3, 2:5] = True
-    assert box_of(part, 32, (100, 8)) == (164, 40, 260, 104)
-    levels = np.zeros((20, 20))
-    levels[4:9, 5:11] = levels[15, 15] = 4.0
-    assert region_of(levels)[4:9, 5:11].all()
-    assert region_of(levels).sum() == 30
-
-
-def test_a_maps_number_is_of_its_highest_cells() -> None:
-    assert top(np.arange(100.0).reshape(10, 10)) == np.mean([96, 97, 98, 99])
-    assert top(np.array([[1.0, 2.0, 6.0, 0.0]])) == 3.0  # of three cells at least
 
 
 def test_trees_say_what_a_walk_from_node_to_node_says() -> None:

@@ -1,22 +1,15 @@
 """Traces of a file: an earlier compression is seen place by place, whatever band of the picture is read with it."""
 
-import io
 import tracemalloc
 
 import numpy as np
 import pytest
-from PIL import Image
 from scipy.fft import dctn
 
 from causalclip.evidence import traces
 from causalclip.evidence.region_finder import contrast, features, smooth
-from causalclip.evidence.traces import NAMES, find_lines, read_traces
-from tests.makers.pictures import PART, encode, photograph, spliced
-
-
-def own_table(file: bytes) -> tuple[np.ndarray, np.ndarray]:
-    with Image.open(io.BytesIO(file)) as opened:
-        return np.asarray(opened.convert("RGB")), np.array(opened.quantization[0], float)  # type: ignore[attr-defined]
+from causalclip.evidence.traces import NAMES, read_traces
+from tests.makers.pictures import PART, photograph, spliced
 
 
 def inside(levels: np.ndarray, cell: int = 32) -> tuple[float, float]:
@@ -33,17 +26,6 @@ def test_a_part_without_the_files_earlier_compression_stands_out() -> None:
     assert here > rest + 3
     assert np.isfinite(found.cells).all()
     assert np.isfinite(features(found)).all()
-
-
-def test_the_last_compression_of_a_jpeg_is_no_earlier_one() -> None:
-    pixels, table = own_table(encode(photograph(history=None), "JPEG", quality=75))
-    assert read_traces(pixels, table).whole[1] < 0.6 * read_traces(pixels, None).whole[1]
-
-
-def test_the_grid_is_found_where_a_crop_has_moved_it() -> None:
-    moved = photograph()[3:, 5:].astype(np.float32).mean(2) - 128
-    (down, _), (across, _) = find_lines(moved)
-    assert (down, across) == (5, 3)
 
 
 def test_a_picture_is_the_same_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:

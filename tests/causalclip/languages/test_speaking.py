@@ -11,12 +11,9 @@ from causalclip.languages import (
     current,
     day,
     decimal,
-    ended,
     figure,
-    in_turn,
     is_rtl,
     number,
-    quoted,
     speaking,
 )
 from causalclip.languages.catalogues import END, ISOLATE, LEFTWARDS
@@ -76,24 +73,6 @@ def test_numbers_days_and_lists_are_the_languages_own(
         assert figure(50.0) == "50"
         assert day(datetime(2026, 11, 5, tzinfo=UTC)) == when
         assert any_of(["a", "b", "c"]) == either
-
-
-@pytest.mark.parametrize(("language", "said"), [("en", "a, b, c"), ("hi", "a, b, c"), ("ar", "a، b، c")])
-def test_what_comes_one_after_another_has_the_languages_comma(language: str, said: str) -> None:
-    with speaking(language):
-        assert in_turn(["a", "b", "c"]) == said
-
-
-@pytest.mark.parametrize(("language", "said"), [("en", "Yes."), ("uk", "Так."), ("ar", "نعم."), ("hi", "हाँ।")])
-def test_a_sentence_ends_as_the_language_ends_it(language: str, said: str) -> None:
-    with speaking(language):
-        assert ended(_("Yes")) == said
-
-
-@pytest.mark.parametrize(("language", "said"), [("en", "“cat”"), ("de", "„cat“"), ("ar", f"«{ISOLATE}cat{END}»")])
-def test_words_stand_in_the_languages_quotes(language: str, said: str) -> None:
-    with speaking(language):
-        assert quoted("cat") == said
 
 
 def test_a_name_keeps_its_direction_in_arabic() -> None:

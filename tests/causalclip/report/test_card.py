@@ -8,18 +8,14 @@ import pytest
 from causalclip.calibration import Calibration
 from causalclip.evidence.cautions import Caution
 from causalclip.evidence.examination import Examination, examine
-from causalclip.evidence.headline import conclude_all
 from causalclip.evidence.regions import NOT_LOOKED_FOR
 from causalclip.evidence.stability import ReencodedAnswer, Stability
 from causalclip.evidence.words import CHECKING_STABILITY, MEANING, NO_ANSWER, NO_ANSWER_TITLE
-from causalclip.provenance.reading import read_provenance
-from causalclip.report.card import brief, failure, looking, queued, verdict
+from causalclip.report.card import brief, failure, looking, verdict
 from tests.makers.detectors import tiny_detector
-from tests.makers.metadata_files import png_texts
 from tests.makers.pictures import encode, photo
 
 SILENT = encode(photo(64, 64), "PNG")
-CONFESSING = read_provenance(png_texts(("parameters", "a cat\nSteps: 20, Sampler: Euler, Seed: 1")), "PNG")
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +42,6 @@ def test_words_come_before_numbers(x: Examination, probability: float) -> None:
     assert x.band.capitalize() in before
     assert MEANING[x.band] in before
     assert "%" not in words
-
-
-def test_thresholds_are_shown_and_both_sides_are_named(x: Examination) -> None:
-    words = text(verdict(scored(x, 0.5, low=0.123, high=0.877)))
-    assert "At or above 0.88 the pixels' answer is likely generated" in words
-    assert "at or below 0.12 likely not generated" in words
-    for probability, shown in ((0.0, "under 0.01"), (0.999, "over 0.99")):  # no score is a certainty
-        assert f"score {shown}" in text(verdict(scored(x, probability)))
 
 
 @pytest.mark.parametrize(
@@ -113,20 +101,3 @@ def test_an_answer_that_does_not_survive_is_inconclusive_and_says_why(x: Examina
     assert "cc-here'>likely generated" in held
     assert "cc-here'>inconclusive" in lost  # on the scale, too
     assert "aria-label='Score 0.90: inconclusive." in lost
-
-
-def test_what_the_file_says_of_itself_is_the_headline_and_the_score_the_second_line(x: Examination) -> None:
-    low = scored(x, 0.02)
-    card, silent = verdict(replace(low, provenance=CONFESSING)), verdict(low)
-    assert "The file says it was generated</h2>" in card
-    assert "cc-card cc-generated" in card
-    words = text(card)
-    assert words.index("Claimed by the file") < words.index("Seen in the pixels") < words.index("score 0.02")
-    assert "They do not agree." in words
-    assert MEANING["likely not generated"] not in words  # the card does not argue with itself
-    assert "Likely not generated</h2>" in silent
-    assert "Do they agree?" not in silent
-    early = conclude_all(CONFESSING, None)
-    for waits in (looking("PNG, 3 kB", headline=early), queued(2, headline=early)):
-        assert "The file says it was generated</h2>" in waits  # at once, before the pixels are looked at
-    assert "Looking at the picture</h2>" in looking(headline=conclude_all(x.provenance, None))
