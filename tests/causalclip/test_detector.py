@@ -1,4 +1,4 @@
-"""The detector: every share adds up to the logit, the same picture gets the same answer, files keep everything."""
+"""The detector: every share adds up to the logit, files keep everything, and what is no photograph gets no answer."""
 
 import json
 from pathlib import Path
@@ -6,16 +6,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import skimage.data
 import torch
+from PIL import Image
 
-from causalclip.calibration import sigmoid
 from causalclip.clip.runtime import Runtime
 from causalclip.clip.weights import WeightsMissing
 from causalclip.detector import Detection, Detector
+from causalclip.image_type import ImageTypeClassifier, is_blank
+from causalclip.images.augmentation import REENCODINGS
+from causalclip.training.data import Record
+from causalclip.training.image_types import fit_image_types
 from tests.makers.detectors import saved_detector, tiny_detector
 from tests.makers.pictures import photo
 
-SIZES = [(160, 120), (64, 64), (120, 400), (36, 33), (700, 90)]
+SIZES = [(160, 120), (36, 33), (120, 400)]
 
 
 def added(detection: Detection) -> float:
@@ -97,29 +102,6 @@ def test_few_views_go_through_the_tower_at_once_and_equal_ones_once(
     assert max(counts) == 4
 
 
-def test_probability_band_and_thresholds_belong_together() -> None:
-    detector, seen = tiny_detector(), set()
-    for seed in range(12):
-        noise = np.random.default_rng(seed).integers(0, 256, (80, 100, 3), np.uint8)
-        detection = detector.predict(noise // (1 + seed % 4))
-        assert detection.probability == pytest.approx(sigmoid(detection.logit))
-        assert detection.band == detector.config.calibration.band(detection.probability)
-        assert (detection.low, detection.high) == (0.3, 0.7)
-        seen.add(round(detection.probability, 3))
-    assert len(seen) > 6
-
-
-def test_views_count_by_their_kinds_share() -> None:
-    detector = tiny_detector()
-    detection = detector.predict(photo(160, 120))
-    weight = detector.view_weights(list(detection.views))
-    for kind, share in detector.config.share.items():
-        assert float(sum(weight[i] for i, v in enumerate(detection.views) if v.kind == kind)) == pytest.approx(share)
-    small = detector.predict(photo(37, 35))
-    assert {v.kind for v in small.views} == {"whole"}
-    assert float(detector.view_weights(list(small.views)).sum()) == pytest.approx(1)
-
-
 def test_save_and_load_keep_everything(tmp_path: Path) -> None:
     detector = saved_detector(tmp_path)
     loaded = Detector.from_pretrained(tmp_path / "model", runtime="float32")
@@ -156,3 +138,81 @@ def test_summary_is_plain_numbers() -> None:
     assert json.loads(json.dumps(summary)) == summary
     assert (summary["width"], summary["height"]) == (160, 120)
     assert {"probability", "logit", "band", "low", "high", "model", "revision", "seconds"} <= summary.keys()
+
+
+# What is no photograph ------------------------------------------------------------------------------------------------
+
+
+def records(per: int = 12) -> list[Record]:
+    """Owners with photographs, drawings and screenshots, four of each."""
+    rows = []
+    for kind in ("photo", "drawing", "screenshot"):
+        for owner in range(4):
+            for i in range(per):
+                name = f"{kind}{owner}-{i}"
+                rows.append(
+                    Record(name, 0, name, "train", "sites", "picture", name, name, owner=f"{kind}{owner}", kind=kind)
+                )
+    return rows
+
+
+def separable(rows: list[Record]) -> torch.Tensor:
+    rng = np.random.default_rng(0)
+    centre = {"photo": (0, 0), "drawing": (6, -3), "screenshot": (6, 3)}
+    x = np.array([[*centre[r.kind], 0, 0] for r in rows]) + rng.normal(0, 0.5, (2, len(rows), 4))
+    return torch.from_numpy(x).half()
+
+
+def test_types_are_told_apart_on_owners_that_were_left_out() -> None:
+    rows = records()
+    head, report = fit_image_types(rows, separable(rows))
+    assert report["auc"] > 0.99
+    assert report["refused"]["drawing"] == {"share": 1.0, "pictures": 48, "owners": 4}
+    said = [head.classify(x[None].float()) for x in separable(rows)[0]]
+    right = {"photo": "photograph", "drawing": "drawing", "screenshot": "page"}
+    assert np.mean([s == right[r.kind] for s, r in zip(said, rows, strict=True)]) > 0.97
+
+
+def refusing(threshold: float) -> Detector:
+    detector = tiny_detector()
+    head = ImageTypeClassifier(detector.heads["whole"].shift.shape[0])
+    with torch.no_grad():
+        head.scores.weight.zero_()
+        head.scores.bias.copy_(torch.tensor([1.0, 1.0]))
+    head.threshold.fill_(threshold)
+    detector.image_types = head
+    return detector
+
+
+@pytest.mark.parametrize(("threshold", "kind"), [(2.0, "photograph"), (0.5, "page")])
+def test_what_is_no_photograph_gets_no_answer(threshold: float, kind: str) -> None:
+    detector = refusing(threshold)
+    full, short = detector.predict(photo(96, 64)), detector.judge(photo(96, 64))
+    assert full.kind == short.kind == full.summary()["kind"] == kind
+    assert full.band == short.band
+    assert (full.band == "no answer") == (kind == "page")
+
+
+def test_the_classifier_travels_with_the_detector(tmp_path) -> None:
+    saved = saved_detector(tmp_path)
+    assert Detector.from_pretrained(tmp_path / "model").image_types is None
+    saved.image_types = refusing(0.5).image_types
+    saved.save_pretrained(tmp_path / "model")
+    assert Detector.from_pretrained(tmp_path / "model").judge(photo(96, 64)).kind == "page"
+
+
+# Blank pictures
+NOISE = np.random.default_rng(0).integers(0, 256, (512, 384, 3), dtype=np.uint8)
+COLOUR = np.full((300, 200, 3), (90, 20, 160), np.uint8)
+
+
+@pytest.mark.parametrize("pixels", [NOISE, COLOUR, np.tile(NOISE, (4, 4, 1))], ids=["noise", "colour", "large noise"])
+@pytest.mark.parametrize("delivery", ["", "JPEG 70"])
+def test_one_colour_and_noise_are_blank_after_jpeg_too(pixels: np.ndarray, delivery: str) -> None:
+    given = np.asarray(REENCODINGS[delivery](Image.fromarray(pixels))) if delivery else pixels
+    assert is_blank(given)
+
+
+def test_a_close_up_of_one_material_and_a_dark_photograph_are_pictures() -> None:
+    assert not is_blank(np.repeat(skimage.data.gravel()[..., None], 3, axis=2))
+    assert not is_blank(photo(640, 480) // 8)

@@ -36,13 +36,6 @@ def tiny_detector(*, seed: int = 0) -> Detector:
     return Detector(tower, heads, config, name="tiny")
 
 
-def inconclusive_detector() -> Detector:
-    """The same with thresholds that nothing reaches."""
-    tiny = tiny_detector()
-    config = dataclasses.replace(tiny.config, calibration=Calibration(offset=0.1, low=0.0001, high=0.9999))
-    return Detector(tiny.tower, tiny.heads, config, name="tiny")
-
-
 def saved_detector(folder: Path) -> Detector:
     """The same over a tower in folder / "tower", written to folder / "model"."""
     tiny = tiny_detector()

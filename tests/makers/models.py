@@ -26,6 +26,7 @@ from purifier.vlm.vocabulary import Vocabulary, train_tokenizer
 from tests.makers.towers import tiny_tower
 
 ANSWERS = ("yes", "no", "dog", "cat", "2", "red, white")
+BLOCKS = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
 LANGUAGE = {
     "model_type": "llama",
     "hidden_size": 32,
@@ -82,13 +83,9 @@ def hub_folders(root: Path) -> dict[str, str]:
 
 def _blip(folder: Path, kind: type) -> str:
     vocabulary = {t: i for i, t in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", "[ENC]", *WORDS])}
-    text = {
+    text = BLOCKS | {
         "vocab_size": len(vocabulary),
-        "hidden_size": 16,
         "encoder_hidden_size": 16,
-        "intermediate_size": 32,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
         "projection_dim": 16,
         "max_position_embeddings": 64,
         "bos_token_id": 5,
@@ -96,16 +93,7 @@ def _blip(folder: Path, kind: type) -> str:
         "sep_token_id": 3,
         "pad_token_id": 0,
     }
-    vision = {
-        "hidden_size": 16,
-        "intermediate_size": 32,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "image_size": 32,
-        "patch_size": 16,
-        "projection_dim": 16,
-        "initializer_range": 0.02,
-    }
+    vision = BLOCKS | {"image_size": 32, "patch_size": 16, "projection_dim": 16, "initializer_range": 0.02}
     _enlarged(kind(BlipConfig(text_config=text, vision_config=vision, projection_dim=16)), 40).save_pretrained(folder)
     tokenizer = BertTokenizerFast(vocab=vocabulary)
     BlipProcessor(BlipImageProcessor(size={"height": 32, "width": 32}), tokenizer).save_pretrained(folder)
@@ -128,26 +116,10 @@ def _smol(folder: Path) -> str:
         image_token_id=2,
         scale_factor=2,
         pad_token_id=0,
-        vision_config={
-            "hidden_size": 16,
-            "intermediate_size": 32,
-            "num_hidden_layers": 1,
-            "num_attention_heads": 2,
-            "image_size": 32,
-            "patch_size": 8,
-        },
-        text_config={
-            "model_type": "llama",
-            "hidden_size": 16,
-            "intermediate_size": 32,
-            "num_hidden_layers": 1,
-            "num_attention_heads": 2,
-            "num_key_value_heads": 2,
-            "vocab_size": len(vocabulary),
-            "pad_token_id": 0,
-            "bos_token_id": 0,
-            "eos_token_id": 5,
-        },
+        vision_config=BLOCKS | {"image_size": 32, "patch_size": 8},
+        text_config=BLOCKS
+        | {"model_type": "llama", "num_key_value_heads": 2, "vocab_size": len(vocabulary)}
+        | {"pad_token_id": 0, "bos_token_id": 0, "eos_token_id": 5},
     )
     _enlarged(SmolVLMForConditionalGeneration(config), 40).save_pretrained(folder)
     size = {"size": {"longest_edge": 32}, "max_image_size": {"longest_edge": 32}, "do_image_splitting": False}

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import huggingface_hub
@@ -14,16 +12,13 @@ from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from safetensors.torch import load_file
 
 from causalclip.clip.attributions import contributions, embed
-from causalclip.clip.backbones import empty_visual, load_tower, resize_positions, shared_tower
+from causalclip.clip.backbones import empty_visual, load_tower
 from causalclip.clip.runtime import UnknownRuntime, choose_runtime
-from causalclip.clip.tower import Tower
 from causalclip.clip.weights import (
     ASSETS,
     INT8,
-    SCALE,
     SHARD_BYTES,
     WeightsMissing,
-    dequantize,
     load_weights,
     quantize,
     save_shards,
@@ -56,34 +51,6 @@ def test_local_folder_of_another_shape_or_without_weights_is_refused(tmp_path: P
         load_tower(name)
 
 
-@pytest.mark.parametrize("name", ["local-dir:nowhere", "no-such-model", "local-dir:no/where", "timm:vit_base"])
-def test_missing_folders_say_what_to_do(name: str) -> None:
-    with pytest.raises(WeightsMissing, match=r"config\.json"):
-        load_tower(name)
-
-
-def test_two_threads_that_ask_at_once_share_one_tower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    name, loads = write_tower(tmp_path), []
-
-    def slow(name: str, **options: bool) -> Tower:
-        loads.append(name)
-        time.sleep(0.1)
-        return load_tower(name, **options)
-
-    monkeypatch.setattr("causalclip.clip.backbones.load_tower", slow)
-    with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(shared_tower, [name, name])
-    assert first is second
-    assert loads == [name]
-
-
-def test_unknown_models_and_weights_are_refused() -> None:
-    with pytest.raises(ValueError, match="no model 'ViT-nonsense'"):
-        load_tower("ViT-nonsense/openai")
-    with pytest.raises(ValueError, match=r"no weights 'nonsense' for 'ViT-B-32-quickgelu': use one of .*openai"):
-        load_tower("ViT-B-32-quickgelu/nonsense")
-
-
 def test_hub_out_of_reach_is_an_error_and_no_fall_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Through open_clip and the hub's own client, with an empty cache."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
@@ -109,29 +76,6 @@ def test_hub_model_goes_through_the_same_code(monkeypatch: pytest.MonkeyPatch) -
         load_tower("ViT-L-14-quickgelu/openai")
 
 
-@torch.inference_mode()
-def test_the_papers_tower_can_be_decomposed() -> None:
-    """ViT-L/14's configuration in open_clip is of the kind that the walk knows: CLS pooling, plain blocks."""
-    config = open_clip.get_model_config("ViT-L-14-quickgelu")
-    vision = config["vision_cfg"] | {"layers": 1}
-    tower = tiny_tower(**{k: v for k, v in vision.items() if k != "width"})
-    trace = tower(views(1, 224), attributions=True)
-    E = embed(trace, ("embedding",), tower)
-    patches, rest = contributions(trace, ("embedding",), tower, torch.ones_like(E))
-    assert patches.shape == (1, 256)
-    assert torch.allclose(patches.sum(1) + rest, E.sum(1), atol=1e-4)
-
-
-@torch.inference_mode()
-def test_a_tower_takes_larger_views() -> None:
-    tower = tiny_tower()
-    resize_positions(tower, 48)
-    assert tower(views(size=48)).patches[-1].shape[1] == 36
-    named = load_tower("clip-vit-b-16@256")
-    assert (named.image_size, named.grid) == (256, 16)
-    assert named(views(1, 256), until=1).patches[-1].shape[1] == 256
-
-
 # Runtime --------------------------------------------------------------------------------------------------------------
 
 
@@ -153,10 +97,7 @@ def processor(monkeypatch: pytest.MonkeyPatch):
     ("flags", "runtime"),
     [
         (("amx_tile", "avx512_vnni"), "bfloat16"),
-        (("avx512_bf16",), "bfloat16"),
         (("avx512_bf16", "avx512_vnni"), "int8"),
-        (("avx2", "avx_vnni"), "int8"),
-        (("avx2", "avx512_bf16"), "bfloat16"),
         (("avx2",), "int8-avx2"),
         ((), "float32"),
     ],
@@ -176,30 +117,6 @@ def test_the_environment_overrides_the_processor(processor, monkeypatch: pytest.
         choose_runtime()
 
 
-def test_avx2_is_asked_for_where_it_is(processor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CAUSALCLIP_RUNTIME", "int8-avx2")
-    processor("avx")
-    with pytest.raises(UnknownRuntime, match=r"needs a processor with AVX2"):
-        choose_runtime()
-    processor("avx2")
-    monkeypatch.setattr("causalclip.clip.runtime.multiplies_exactly", lambda: False)
-    with pytest.raises(UnknownRuntime, match=r"needs a processor with AVX2"):
-        choose_runtime()
-    monkeypatch.delenv("CAUSALCLIP_RUNTIME")
-    assert choose_runtime() == "float32"
-
-
-def test_openvino_does_not_run_where_onednn_is_limited(processor, monkeypatch: pytest.MonkeyPatch) -> None:
-    processor("avx2", "avx512_vnni")
-    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX")
-    assert choose_runtime() == "float32"
-    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
-    assert choose_runtime() == "int8-avx2"
-    monkeypatch.setenv("CAUSALCLIP_RUNTIME", "int8")
-    with pytest.raises(UnknownRuntime, match="unset one of them"):
-        choose_runtime()
-
-
 # Weights --------------------------------------------------------------------------------------------------------------
 
 
@@ -211,20 +128,8 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
 def test_int8_is_within_half_a_step_of_its_channel(channel: int) -> None:
     weight = random(6, 9) * torch.logspace(-3, 2, 6)[:, None]
     values, scale = quantize(weight, channel=channel)
-    assert values.dtype == torch.int8
-    assert scale.shape == ((6, 1) if channel == 0 else (1, 9))
     assert ((values * scale - weight).abs() <= scale / 2 + 1e-9).all()
     assert (values.abs().amax(1 - channel) == 127).all()  # every channel uses the whole range
-    values, scale = quantize(torch.zeros(3, 4))
-    assert torch.equal(values * scale, torch.zeros(3, 4))
-
-
-def test_int8_and_scale_become_one_tensor_and_the_rest_passes() -> None:
-    values, scale = quantize(random(4, 5))
-    lone = torch.ones(3)
-    joined = dequantize({f"a{INT8}": values, f"a{SCALE}": scale, "b": lone, f"c{SCALE}": lone})
-    assert set(joined) == {"a", "b", f"c{SCALE}"}  # a name that only looks like a scale is a weight of its own
-    assert torch.equal(joined["a"], values.float() * scale)
 
 
 def test_shards_keep_to_their_size_and_give_everything_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

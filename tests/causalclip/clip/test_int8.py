@@ -10,19 +10,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from causalclip.clip import int8_linear
 from causalclip.clip.attributions import contributions, embed, needs
-from causalclip.clip.backbones import load_judge, load_tower, shared_tower
+from causalclip.clip.backbones import load_judge, load_tower
 from causalclip.clip.int8_linear import LEVELS, QuantisedLinear
 from causalclip.clip.int8_towers import OUTLIERS, CompiledTower, QuantisedTower, WeightOnlyTower, read_outliers
 from causalclip.clip.paths import ASSETS
 from causalclip.clip.runtime import Runtime
 from causalclip.clip.tower import Tower
 from causalclip.clip.weights import quantize
-from scripts.outliers import digest, find_outliers
-from tests.makers.pictures import encode, photo
-from tests.makers.purifiers import tiny_lora
-from tests.makers.towers import tiny_tower, views, write_int8_tower, write_tower
+from scripts.outliers import digest
+from tests.makers.towers import views, write_int8_tower, write_tower
 
 PARTS = ("cls:1", "patch:2", "cls:3", "embedding")
 RUNTIMES: tuple[Runtime, ...] = ("int8", "int8-avx2")
@@ -42,7 +39,7 @@ def distance(a: Tensor, b: Tensor) -> float:
 
 
 @judging
-@pytest.mark.parametrize("options", [{}, {"layers": 2, "patch_size": 16}, {"quick_gelu": False}])
+@pytest.mark.parametrize("options", [{"layers": 2, "patch_size": 16}, {"quick_gelu": False}])
 @torch.inference_mode()
 def test_the_trace_is_the_float_towers(runtime: Runtime, options: dict, tmp_path: Path) -> None:
     name = write_int8_tower(tmp_path, **options)
@@ -59,7 +56,7 @@ def test_the_trace_is_the_float_towers(runtime: Runtime, options: dict, tmp_path
 
 
 @judging
-@pytest.mark.parametrize("parts", [PARTS, ("cls:2", "patch:1"), ("cls:1", "patch:2")])
+@pytest.mark.parametrize("parts", [PARTS, ("cls:2", "patch:1")])
 @torch.inference_mode()
 def test_patches_and_rest_add_up(parts: tuple[str, ...], runtime: Runtime, tmp_path: Path) -> None:
     tower = load_tower(write_int8_tower(tmp_path), runtime=runtime)
@@ -69,35 +66,6 @@ def test_patches_and_rest_add_up(parts: tuple[str, ...], runtime: Runtime, tmp_p
     patches, rest = contributions(trace, parts, tower, direction)
     assert patches.shape == (3, 16)
     assert torch.allclose(patches.sum(1) + rest, (direction * E).sum(1), atol=1e-4)
-
-
-@judging
-@torch.inference_mode()
-def test_a_view_does_not_depend_on_the_others(runtime: Runtime, tmp_path: Path) -> None:
-    tower = load_judge(write_int8_tower(tmp_path), runtime=runtime)
-    together, alone = tower(views(4)), tower(views(4)[1:2])
-    others = tower(views(4) * torch.tensor([0.2, 1, 0.1, 0])[:, None, None, None])
-    assert distance(together.cls[-1][1:2], alone.cls[-1]) < 0.03  # a batch of another size may be rounded otherwise
-    assert torch.equal(others.cls[-1][1], together.cls[-1][1])
-
-
-@torch.inference_mode()
-def test_a_trace_outlives_the_next_one(tmp_path: Path) -> None:
-    tower = load_tower(write_int8_tower(tmp_path), runtime="int8")
-    first = tower(views(2))
-    before = first.patches[-1].clone()
-    for _ in range(4):
-        tower(1 - views(2))
-    assert torch.equal(first.patches[-1], before)
-
-
-@judging
-def test_no_matrix_of_a_layer_has_a_copy_in_float32(runtime: Runtime, tmp_path: Path) -> None:
-    name = write_int8_tower(tmp_path)
-    tower, exact = load_tower(name, runtime=runtime), load_tower(name, dtype=torch.float32)
-    for block, written in zip(tower.blocks, exact.blocks, strict=True):
-        assert all(p.is_meta for n, p in block.named_parameters() if p.dim() == 2)
-        assert torch.equal(block.attn.out_proj.weight.float(), written.attn.out_proj.weight)
 
 
 @judging
@@ -136,16 +104,6 @@ def test_the_layer_is_near_its_float_layer_token_by_token() -> None:
     assert torch.equal(quantised(torch.zeros(1, 96))[0], quantised.bias)
 
 
-def test_an_outlier_takes_no_levels_from_the_rest() -> None:
-    quantised, weight = layer()
-    x = torch.randn(4, 96, generator=torch.Generator().manual_seed(1))
-    without = quantised(x) - x @ weight.T
-    x[:, 50] = 3000
-    assert torch.allclose(quantised(x) - x @ weight.T, without, atol=0.05)
-    x[:, 51] = 3000
-    assert float((quantised(x) - x @ weight.T - without).abs().max()) > 1
-
-
 EXTREMES = """
 import torch
 from causalclip.clip.int8_linear import QuantisedLinear, multiplies_exactly
@@ -171,19 +129,6 @@ def test_the_largest_values_do_not_overflow_on_avx2() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_processor_that_overflows_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert int8_linear.multiplies_exactly()
-    overflowing = torch.tensor([[2.0**15 - 1, -(2.0**15)]] * 2)
-    monkeypatch.setattr(int8_linear, "multiply", lambda *args: overflowing)
-    assert not int8_linear.multiplies_exactly()
-
-
-def test_without_a_list_of_outliers_it_is_float32(tmp_path: Path) -> None:
-    name = write_int8_tower(tmp_path)
-    (tmp_path / OUTLIERS).unlink()
-    assert load_judge(name, runtime="int8-avx2").runtime == "float32"
-
-
 def test_the_shipped_list_is_of_the_shipped_weights_and_has_every_layer_once() -> None:
     folder = ASSETS / "clip-vit-b-16"
     assert json.loads((folder / OUTLIERS).read_text())["weights"] == digest(folder)
@@ -193,17 +138,6 @@ def test_the_shipped_list_is_of_the_shipped_weights_and_has_every_layer_once() -
     for name, channels in found.items():
         assert channels == sorted(set(channels))
         assert 0 <= channels[0] < channels[-1] < (3072 if name.endswith("c_proj") else 768)
-
-
-def test_outliers_are_the_channels_with_the_largest_values(tmp_path: Path) -> None:
-    path = tmp_path / "picture.png"
-    path.write_bytes(encode(photo(80, 64), "PNG"))
-    tower = tiny_tower()
-    for number in (0, 2):
-        tower.blocks[number].ln_2.bias[[5, 9]] = 50
-    found = find_outliers(tower, [path], count=2)
-    assert found["transformer.resblocks.0.mlp.c_fc"] == found["transformer.resblocks.2.mlp.c_fc"] == [5, 9]
-    assert len(found) == 12
 
 
 # The tower for gradients ----------------------------------------------------------------------------------------------
@@ -237,22 +171,3 @@ def test_weight_only_has_the_float_towers_gradient_at_the_pixels_alone(both: tup
     assert ours is not None
     assert ours.abs().sum() > 0
     assert torch.allclose(exact, ours, rtol=0.01, atol=1e-3 * float(exact.abs().max()))
-
-
-def test_with_a_low_rank_update_it_is_the_updated_float_tower_and_shares_its_matrices(
-    both: tuple[Tower, Tower],
-) -> None:
-    eye, before = tiny_lora(both[0]), both[1](views(2)).cls[-1]
-    updated = [eye.on(tower) for tower in both]
-    exact, stored = (tower(views(2)).cls[-1] for tower in updated)
-    assert torch.equal(exact, stored)
-    assert not torch.equal(stored, before)
-    assert torch.equal(both[1](views(2)).cls[-1], before)
-    for own, block in zip(both[1].blocks, updated[1].blocks, strict=True):
-        assert block.attn.in_proj.matrix is own.attn.in_proj.matrix
-        assert block.mlp.c_fc.matrix is own.mlp.c_fc.matrix
-
-
-def test_the_shared_tower_keeps_int8_where_the_weights_are_int8(tmp_path: Path) -> None:
-    assert isinstance(shared_tower(write_int8_tower(tmp_path / "int8")), WeightOnlyTower)
-    assert type(shared_tower(write_tower(tmp_path / "float"))) is Tower

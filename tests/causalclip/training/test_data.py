@@ -1,22 +1,27 @@
-"""Manifests, folds that hold out whole groups, environments, and bad input: one sentence each, before any work."""
+"""Manifests, folds that hold out whole groups, environments, bad input, and seeded augmentation."""
 
 import csv
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from skimage.data import astronaut
 
+from causalclip.training.augmentation import (
+    LONG_SIDES,
+    RETOUCHES,
+    augment,
+    open_original,
+)
 from causalclip.training.data import (
     BadManifest,
     Record,
     assign_environments,
     assign_folds,
-    check_training,
     read_manifest,
-    readable,
 )
-from tests.makers.pictures import encode, photo
+from tests.makers.pictures import photo
 
 
 def write(path: Path, rows: list[dict[str, str]]) -> Path:
@@ -48,10 +53,8 @@ def test_needed_columns_are_enough_and_known_ones_are_kept(tmp_path: Path) -> No
     [
         (b"path,label,source\na,real,s\n", "missing: split"),
         (b"path,label,source,split\na,1,s,train\n", r"real or fake.*\['1'\]"),
-        (b"path,label,source,split\n", "needs rows"),
         (b"", "missing: path, label, source, split."),
         (b"\xff\xfe\x00nothing", "not a CSV table in UTF-8"),
-        (b"path,label,source,split\na.png\nb.png,no,s,train\n", r"also has \['', 'no'\]"),
     ],
 )
 def test_a_wrong_manifest_says_what_is_wrong(content: bytes, words: str, tmp_path: Path) -> None:
@@ -93,31 +96,49 @@ def test_folds_hold_out_whole_groups_and_are_balanced() -> None:
     assert len({fold_of[r.group] for r in records if r.source in ("1-0", "1-1")}) == 1  # generators of one family
 
 
-def test_a_site_is_one_group_for_real_and_generated() -> None:
-    ai = record(1, "site", "a", group="alike", family="some-site-ai")
-    real = record(0, "site", "b", group="alike", family="some-site-real")
-    assert ai.group == real.group
-    assert record(0, "coco", "c").group != record(0, "unsplash", "d").group
+# Augmentation ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_fold_without_both_classes_is_named_and_the_run_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
-    def of(label: int, source: int, number: int, group: str = "broad") -> Record:
-        return record(label, f"{label}-{source}", f"{group}-{label}-{source}-{number}", group=group)
-
-    broad = [of(label, s, i) for label in (0, 1) for s in range(2) for i in range(4)]
-    check_training(broad, folds=2)
-    assert capsys.readouterr().err == ""
-    check_training([*broad, of(1, 0, 9, "odd")], folds=2)
-    assert "Set odd: no AUC in 1 of its 1 folds" in capsys.readouterr().err
-    check_training([*broad, of(1, 0, 9, "odd"), of(1, 1, 9, "odd"), of(0, 0, 9, "odd")], folds=2)
-    assert "in 1 of its 2 folds, which lack a class; the mean is over the others." in capsys.readouterr().err
+SHA = "ab" * 32
+PICTURE = np.ascontiguousarray(astronaut()[::3, ::3])
 
 
-def test_unreadable_files_are_counted_and_few_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "there.png").write_bytes(encode(photo(), "PNG"))
-    gone = [record(0, "none", str(i)) for i in range(5)]
-    there = replace(gone[0], path="there.png")
-    assert readable([*gone, there], tmp_path) == [there]
-    assert capsys.readouterr().err.strip().endswith("none/2.jpg is missing, and 2 more.")
-    with pytest.raises(BadManifest, match="None of the manifest's files"):
-        readable(gone, tmp_path)
+def saved_record(folder: Path, *, name: str = f"{SHA}.png", size: tuple[int, int] = (900, 600), **used: str) -> Record:
+    Image.fromarray(photo(*size)).save(folder / name)
+    return Record(name, 0, "owner", "train", "sites", "picture", name.split(".")[0], "owner", **used)
+
+
+def named(name: str) -> Record:
+    return Record(f"{name}.jpg", 0, "owner", "train", "sites", "picture", name, "owner")
+
+
+@pytest.mark.parametrize("copy", range(len(LONG_SIDES)))
+def test_copies_are_seeded_by_the_picture_and_never_enlarged(copy: int, tmp_path: Path) -> None:
+    record = saved_record(tmp_path)
+    (first, _), (again, _) = (augment(record, tmp_path, copy) for _ in range(2))
+    assert np.array_equal(first, again)
+    other, _ = augment(saved_record(tmp_path, name=f"{'cd' * 32}.png"), tmp_path, copy)
+    assert first.size != other.size or not np.array_equal(first, other)
+    assert max(first.size) <= max(900 * 1.3, LONG_SIDES[copy][1])
+    assert min(first.size) / max(first.size) == pytest.approx(2 / 3, abs=0.02)
+
+
+def test_only_the_listed_part_is_used_and_transparency_stands_on_white(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    whole, _ = open_original(saved_record(tmp_path), tmp_path, most=2000, rng=rng)
+    part, lossless = open_original(saved_record(tmp_path, crop="100,50,400,250"), tmp_path, most=2000, rng=rng)
+    assert lossless
+    assert np.array_equal(part, whole.crop((100, 50, 400, 250)))
+    tile, _ = open_original(saved_record(tmp_path, grid="3x2"), tmp_path, most=2000, rng=rng)
+    assert tile.size == (300, 300)
+    Image.new("RGBA", (60, 40), (10, 20, 30, 0)).save(tmp_path / "clear.jpg", "PNG")
+    clear, _ = open_original(named("clear"), tmp_path, most=2000, rng=rng)
+    assert clear.getpixel((5, 5)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("name", RETOUCHES)
+def test_a_retouch_changes_the_picture_and_not_what_it_shows(name: str) -> None:
+    done = RETOUCHES[name](PICTURE, np.random.default_rng(0))
+    assert (done.shape, done.dtype) == (PICTURE.shape, np.uint8)
+    assert 0.3 < np.abs(done.astype(int) - PICTURE).mean() < 60
+    assert np.corrcoef(done.mean(2).ravel(), PICTURE.mean(2).ravel())[0, 1] > 0.8

@@ -12,9 +12,7 @@ from causalclip.training.fitting import (
     SelectionConfig,
     TrainConfig,
     fit_head,
-    in_turn,
     start_at_ridge,
-    temperature,
 )
 
 EVERYTHING = LossWeights(adversary=0.3, sparsity=1.0, independence=0.1, consistency=0.2, drop=0.3)
@@ -60,17 +58,6 @@ def test_mask_lets_the_causal_channels_through_and_holds_the_others_back(found: 
     assert float(((out.logit > 0).float() == labels).float().mean()) > 0.95
 
 
-@torch.inference_mode()
-def test_a_new_generators_fingerprint_does_not_change_the_verdict(found: CausalHead) -> None:
-    """do(fingerprint): the causal channels held fixed, the others from other pictures."""
-    x, labels = synthetic(1000, seed=9)
-    swapped = x.clone()
-    swapped[:, 20:] = x[torch.randperm(1000, generator=torch.Generator().manual_seed(0)), 20:]
-    before, after = found(x).logit, found(swapped).logit
-    assert float(((after > 0).float() == labels).float().mean()) > 0.95
-    assert float((before - after).abs().mean()) < 0.25 * float(before.abs().mean())
-
-
 def quick(**changes: object) -> CausalHead:
     x, labels = synthetic(300, seed=0)
     torch.manual_seed(5)
@@ -83,56 +70,6 @@ def test_the_same_seed_gives_the_same_head() -> None:
     assert all(torch.equal(a[n], b[n]) for n in a)
     assert not torch.equal(a["verdict.weight"], c["verdict.weight"])
     assert not torch.equal(a["verdict.weight"], quick(average=0.0).verdict.weight)  # the last steps' mean is kept
-
-
-def test_temperature_falls_geometrically_and_its_end_is_kept() -> None:
-    config = TrainConfig(tau_start=2.0, tau_end=0.5)
-    assert [temperature(config, t) for t in (0, 0.5, 1)] == pytest.approx([2, 1, 0.5])
-    assert float(quick(tau_end=0.4).tau) == pytest.approx(0.4)
-
-
-def test_the_mask_may_have_a_rate_of_its_own() -> None:
-    slow, fast = (quick(epochs=20, rate=1e-4, mask_rate=r, weights=LossWeights()) for r in (None, 1e-2))
-    moved = [float(h.mask.mlp[-1].weight.detach().abs().sum()) for h in (slow, fast)]
-    assert moved[1] > 10 * moved[0]
-
-
-def test_copies_and_weights_are_used() -> None:
-    x, labels = synthetic(200, seed=0)
-    config = TrainConfig(epochs=20, batch=64, rate=3e-3, hidden=8)
-    plain = fit_head(config.new_head(60), x, labels, config=config)
-    copied = fit_head(config.new_head(60), torch.stack([x, -x]).half(), labels, config=config)
-    counted = fit_head(config.new_head(60), x, labels, config=config, sample_weight=1.9 * labels + 0.1)
-    with torch.inference_mode():
-        assert float(copied(x).logit.abs().mean()) < 0.3 * float(plain(x).logit.abs().mean())  # -x says the opposite
-        assert float(counted(x).logit.mean()) > float(plain(x).logit.mean()) + 0.2  # real pictures count less
-
-
-def test_a_fitted_head_goes_on_from_where_it_is_with_another_term() -> None:
-    """All channels open and the ridge's verdict first; then sparsity closes what the verdict can do without."""
-    x, labels = synthetic(1000, seed=0)
-    start = TrainConfig(epochs=0, average=0.0, hidden=8, mask_start=3.0, ridge=0.1)
-    head = fit_head(start.new_head(60), x, labels, config=start)
-    with torch.inference_mode():
-        opened = head(x)
-    assert float(opened.mask.min()) > 0.99
-    probe = CausalHead(60, masked=False)
-    probe.standardise_by(x)
-    start_at_ridge(probe, x[None], labels, strength=0.1)
-    with torch.inference_mode():
-        assert float(torch.corrcoef(torch.stack([opened.logit, probe(x).logit]))[0, 1]) > 0.999
-    then = TrainConfig(epochs=20, rate=1e-3, mask_rate=1e-2, weights=LossWeights(sparsity=1.0))
-    fit_head(head, x, labels, config=then)
-    with torch.inference_mode():
-        sparse = head(x)
-    assert 0 < float(sparse.mask.mean()) < 0.8
-    assert float(((sparse.logit > 0) == (labels > 0.5)).float().mean()) > 0.95
-
-
-def test_in_turn_takes_every_row_before_any_comes_again() -> None:
-    batches = in_turn(10, 4)
-    seen = torch.cat([next(batches) for _ in range(5)]).tolist()
-    assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
 
 
 # Closed form ----------------------------------------------------------------------------------------------------------
@@ -182,12 +119,3 @@ def test_channels_that_owners_agree_on_pass_and_no_others() -> None:
     assert torch.equal(head.verdict.weight[0, 2:], torch.zeros(6))
     assert float(((out.logit > 0) == (label > 0.5)).float().mean()) > 0.9
     assert all(torch.equal(a, selected().state_dict()[name]) for name, a in head.state_dict().items())
-
-
-def test_a_selection_needs_one_mask_for_all_and_environments() -> None:
-    x, label, owner = pictures()
-    config = TrainConfig(ridge=0.1, selection=SelectionConfig())
-    with pytest.raises(TypeError, match="hidden=0"):
-        fit_head(CausalHead(8, hidden=4), x, label, config=config, environments=owner)
-    with pytest.raises(ValueError, match="environments"):
-        fit_head(CausalHead(8, hidden=0), x, label, config=config)

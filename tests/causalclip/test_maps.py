@@ -1,0 +1,256 @@
+"""Maps and the explorer: exact sums, right places, one scale for all pictures, and where a map cannot know."""
+
+import re
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from skimage import data
+
+from causalclip.calibration import sigmoid
+from causalclip.clip.views import plan_views
+from causalclip.detector import Detection, Detector, ViewAttribution
+from causalclip.maps import explorer
+from causalclip.maps.heatmap import lay, picture_map, placed, seen, unplaced
+from causalclip.maps.overlay import Drawing, draw_map, prepare
+from causalclip.maps.reliability import Reason, reasons, unknowable
+from tests.makers.detectors import tiny_detector
+from tests.makers.pictures import photo
+from tests.pace import slowness
+
+
+@pytest.fixture(scope="module")
+def detection() -> Detection:
+    return tiny_detector().predict(photo(160, 120))
+
+
+def made(*views: ViewAttribution, width: int = 400, height: int = 400) -> Detection:
+    """A detection of these views; everything else is arbitrary."""
+    return Detection(
+        0.5, 0.0, "inconclusive", 0.2, 0.8, width, height, views, 0.0, (), (("cls:1", 6),), "m", "r", "float32", 0.1
+    )
+
+
+def view(patches: np.ndarray, box: tuple[float, float, float, float], kind: str = "whole") -> ViewAttribution:
+    mask = np.linspace(0, 1, 6, dtype=np.float32)
+    grid = np.asarray(patches, np.float32)
+    return ViewAttribution(kind, box, grid, -grid, 0.0, mask, np.zeros(6, np.float32), 0.0)  # type: ignore[arg-type]
+
+
+def planned(width: int, height: int) -> Detection:
+    """A detection of a picture of this size with random contributions in the real plan of views."""
+    rng = np.random.default_rng(0)
+    views = [view(rng.normal(0, 0.02, (14, 14)), v.box, v.kind) for v in plan_views(width, height)]
+    return made(*views, width=width, height=height)
+
+
+def hot(row: int, column: int) -> np.ndarray:
+    patches = np.zeros((4, 4))
+    patches[row, column] = 0.02
+    return patches
+
+
+# The numbers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", ["causal", "non_causal"])
+@pytest.mark.parametrize(("width", "height"), [(300, 451), (96, 64), (1000, 150)])
+def test_the_map_adds_up_to_all_contributions(width: int, height: int, which: Any) -> None:
+    detection = planned(width, height)
+    for smooth in (False, True):
+        density = picture_map(detection, which, smooth=smooth)
+        assert max(density.shape) == 512
+        assert 100 * density.mean(dtype=np.float64) == pytest.approx(placed(detection.views, which), abs=1e-4)
+    for side in (3, 900):
+        laid = lay(detection, which, columns=side, rows=side)
+        assert laid.sum(dtype=np.float64) == pytest.approx(placed(detection.views, which), abs=1e-4)
+
+
+def test_places_and_rest_make_the_logit(detection: Detection) -> None:
+    own = detection.rest + sum(v.rest for v in detection.views)
+    assert unplaced(detection) == pytest.approx(own, abs=1e-4)
+    assert placed(detection.views) + unplaced(detection) == pytest.approx(detection.logit, abs=1e-4)
+
+
+def test_a_patch_is_drawn_where_it_was_seen_and_overlaps_add_up() -> None:
+    one = view(hot(1, 2), (100, 200, 300, 400))
+    drawn = picture_map(made(one), side=400, unit="patch")
+    assert np.all(drawn[250:300, 200:250] == pytest.approx(0.02))
+    assert np.abs(drawn).sum() == pytest.approx(0.02 * 50 * 50, rel=1e-4)
+    np.testing.assert_allclose(picture_map(made(one, one), side=400, unit="patch"), 2 * drawn)
+
+
+def test_what_no_view_covers_is_not_seen() -> None:
+    cover = seen(planned(1000, 150), columns=1000, rows=150)
+    assert cover.all(0)[[*range(150), *range(425, 575), *range(850, 1000)]].all()
+    assert not cover[:, 160:420].any()
+    assert seen(planned(640, 427), columns=320, rows=200).all()
+
+
+# The drawing ----------------------------------------------------------------------------------------------------------
+
+
+def middle(value: float, **options: Any) -> np.ndarray:
+    """The colour in the middle of a picture whose patches all add `value`."""
+    drawing = Drawing(np.full((400, 400), 128, np.uint8), made(view(np.full((4, 4), value), (0, 0, 400, 400))))
+    return np.asarray(draw_map(drawing, **options))[200, 200].astype(int)
+
+
+def test_no_evidence_is_grey_and_signs_have_their_colours() -> None:
+    assert np.ptp(middle(0.0)) <= 2
+    red, green, blue = middle(0.02)
+    assert red > green > blue, "orange pushes towards generated"
+    red, green, blue = middle(-0.02)
+    assert blue > red > green, "purple pushes towards not generated"
+    np.testing.assert_array_equal(middle(0.02, which="non_causal"), middle(-0.02))
+
+
+def test_the_scale_is_fixed_not_the_pictures_own() -> None:
+    weak, strong, stronger = (middle(v) for v in (0.0015, 0.015, 0.15))
+    assert np.ptp(weak) < 0.4 * np.ptp(strong)
+    np.testing.assert_array_equal(strong, stronger)
+
+
+def test_unseen_parts_are_hatched_without_colour() -> None:
+    wide = np.asarray(draw_map(prepare(photo(1000, 150), planned(1000, 150))))
+    hatch = wide[70, 200:400].astype(int)
+    assert len(np.unique(hatch, axis=0)) == 2
+    assert np.all(np.ptp(hatch, axis=1) == 0)
+
+
+def test_a_map_is_drawn_within_its_budget() -> None:
+    pixels, detection = photo(1024, 768), planned(1024, 768)
+    spent = []
+    for _ in range(6):
+        started = time.process_time()
+        draw_map(prepare(pixels, detection))
+        spent.append(time.process_time() - started)
+    assert min(spent) < 0.06 * slowness()
+
+
+# The explorer ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    return tiny_detector()
+
+
+@pytest.fixture(scope="module")
+def pixels() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def explored(detector: Detector, pixels: np.ndarray) -> Detection:
+    return detector.predict(pixels)
+
+
+def test_channels_and_the_rest_are_the_logit(explored: Detection) -> None:
+    added = explorer.contributions(explored)
+    assert added.shape == (sum(width for _, width in explored.parts),)
+    assert added.sum() + explorer.offset(explored) == pytest.approx(explored.logit, abs=1e-5)
+
+
+def test_removal_against_a_head_without_those_channels(explored: Detection) -> None:
+    """By hand: the first k of the order set to nothing, the sum formed anew."""
+    added = explorer.contributions(explored)
+    for order in ("push", "mask"):
+        first, curve = explorer.removal_order(explored, order), explorer.remove(explored, order)
+        for k in (0, 3, len(added)):
+            expected = sigmoid(float(np.delete(added, first[:k]).sum() + explorer.offset(explored)))
+            assert curve.ordered[list(curve.counts).index(k)] == pytest.approx(expected, abs=1e-6)
+            assert explorer.without(explored, order, k)[0] == pytest.approx(expected, abs=1e-6)
+    mask = explorer.mean_mask(explored)[explorer.removal_order(explored, "mask")]
+    assert (np.diff(mask) <= 0).all()
+
+
+def test_a_channels_own_map_adds_up_to_its_contribution(detector: Detector, pixels: np.ndarray, explored: Any) -> None:
+    for channel in explorer.top_channels(explored, count=3):
+        views = detector.explain_channel(pixels, channel.index)
+        total = sum(float(v.causal.sum()) + v.rest for v in views)
+        assert total == pytest.approx(channel.contribution, abs=1e-5)
+        for alone, whole in zip(views, explored.views, strict=True):
+            assert alone.channels[channel.index] == pytest.approx(whole.channels[channel.index], abs=1e-6)
+            assert np.count_nonzero(alone.channels) <= 1
+            assert alone.bias == 0
+    with pytest.raises(IndexError):
+        detector.explain_channel(pixels, 100_000)
+
+
+def test_the_arrays_hold_all_that_is_drawn_and_explain_themselves(explored: Detection) -> None:
+    """Every array is named in the readme, and each of the sums that it gives is what it says."""
+    held = explorer.arrays(explored)
+    assert np.allclose(held["map_difference"], held["map_causal"] - held["map_non_causal"], atol=1e-6)
+    assert not any(array.dtype == object for array in held.values())  # loads without pickles
+    readme = str(held["readme"])
+    for name in held.keys() - {"readme"}:
+        assert re.search(rf"^(.*[,.:] )?{name}\b", readme, re.MULTILINE), name
+    sums = re.findall(r"^    (view.+)$", readme, re.MULTILINE)
+    assert len(sums) == 2
+    for line in sums:
+        assert eval(line, {}, dict(held)) == pytest.approx(float(held["logit"]), abs=1e-4)
+    said = dict(re.findall(r"(tied_to_no_place|offset): (.+?)\. ", readme))
+    assert said.keys() == {"tied_to_no_place", "offset"}
+    for name, line in said.items():
+        assert eval(line, {}, dict(held)) == pytest.approx(float(held[name]), abs=1e-4)
+
+
+# Where a map cannot know ----------------------------------------------------------------------------------------------
+
+
+SIDE = 480
+HALF = np.s_[: SIDE // 2]  # of a picture's rows, and of a grid's in proportion
+
+
+def noisy(*, spread: float = 8.0, seed: int = 0) -> np.ndarray:
+    """A grey picture with a camera's grain everywhere."""
+    grain = np.random.default_rng(seed).normal(120, spread, (SIDE, SIDE, 3))
+    return np.clip(grain, 0, 255).astype(np.uint8)
+
+
+def upper(grid: np.ndarray) -> float:
+    return float(grid[: len(grid) // 2].mean())
+
+
+def lower(grid: np.ndarray) -> float:
+    return float(grid[len(grid) // 2 :].mean())
+
+
+def test_where_there_is_grain_the_map_may_know() -> None:
+    assert not unknowable(noisy()).any()
+    for name in ("coffee", "chelsea"):
+        assert unknowable(getattr(data, name)()).mean() < 0.02, name
+
+
+@pytest.mark.parametrize(("level", "reason"), [(120, "flat"), (255, "blown out"), (0, "black")])
+def test_what_has_no_detail_is_found_where_it_is(level: int, reason: Reason) -> None:
+    pixels = noisy()
+    pixels[HALF] = level
+    found = reasons(pixels)
+    assert upper(found[reason]) > 0.9
+    assert lower(found[reason]) < 0.05
+    assert upper(unknowable(pixels)) > 0.9
+    assert lower(unknowable(pixels)) < 0.05
+
+
+# On the map -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def drawing() -> Drawing:
+    pixels = noisy()
+    pixels[HALF] = 120
+    return prepare(pixels, tiny_detector().predict(pixels))
+
+
+def test_the_map_is_hatched_and_faded_there_and_nowhere_else(drawing: Drawing) -> None:
+    plain = np.asarray(draw_map(replace(drawing, unknowable=None), bar=False, frame=False)).astype(int)
+    drawn = np.asarray(draw_map(drawing, bar=False, frame=False)).astype(int)
+    rows = len(drawn)
+    assert np.array_equal(drawn[rows * 6 // 10 :], plain[rows * 6 // 10 :])
+    changed, before = drawn[: rows * 4 // 10], plain[: rows * 4 // 10]
+    assert np.ptp(changed, axis=2).mean() < 0.5 * np.ptp(before, axis=2).mean()  # less colour
+    assert changed.std() > 20  # and stripes
