@@ -119,6 +119,10 @@ def _counted(answer: str, n: int) -> str:
         CLAIMED["part generated"]: ngettext(
             "{n} whose file says it was partly generated", "{n} whose files say they were partly generated", n
         ),
+        CLAIMED["marked"]: ngettext("{n} with a generator's mark", "{n} with a generator's mark", n),
+        CLAIMED["edited"]: ngettext(
+            "{n} that says it was edited with generative AI", "{n} that say they were edited with generative AI", n
+        ),
         A_PART: ngettext("{n} with one part that differs", "{n} with one part that differs", n),
         "Likely generated": ngettext("{n} likely generated", "{n} likely generated", n),
         "Inconclusive": ngettext("{n} inconclusive", "{n} inconclusive", n),

@@ -55,7 +55,7 @@ def _page(folder: Path) -> str:
 def _section(section: Section) -> str:
     from ui.measured.drawing import draw  # matplotlib is slow to import
 
-    told, wide = section.told, f"<div class='cc-wide' role='region' tabindex='0' aria-label='{section.title}'>"
+    told, wide = section.told, f"<div class='cc-wide' role='group' tabindex='0' aria-label='{section.title}'>"
     tables = "".join(f"{wide}{html(table)}</div>" for table in told.tables)
     if told.chart:
         chart = f"<figure class='cc-plot'>{draw(told.chart, section.title)}</figure>"
