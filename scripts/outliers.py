@@ -7,8 +7,6 @@ outliers.json beside the tower's weights; to be run again when these change. FOL
 """
 
 import argparse
-import csv
-import gzip
 import json
 from hashlib import sha256
 from pathlib import Path
@@ -22,9 +20,9 @@ from causalclip.clip.int8_towers import LINEAR, OUTLIERS
 from causalclip.clip.paths import ASSETS
 from causalclip.clip.tower import Tower
 from causalclip.clip.views import plan_views, render
+from causalclip.dataset.table import place, read_table
 from causalclip.images.loading import load_image
 
-TABLE = Path(__file__).resolve().parent.parent / "data" / "pictures.csv.gz"
 COUNT = 16  # a layer: with none, log-odds move six times as far
 MOST = 3_000_000  # pixels of a picture: decoding larger ones takes longer than judging them
 
@@ -64,13 +62,12 @@ def find_outliers(tower: Tower, paths: list[Path], *, count: int = COUNT) -> dic
 
 def choose(originals: Path, count: int, *, seed: int = 0) -> list[Path]:
     """Photographs of `train`, half of them generated, by a seed."""
-    with gzip.open(TABLE, "rt", newline="") as file:
-        rows = [r for r in csv.DictReader(file) if (r["split"], r["kind"], r["hard"]) == ("train", "photo", "")]
-    rows = [r for r in rows if int(r["width"]) * int(r["height"]) <= MOST and "edit" not in r["set"]]
+    rows = [p for p in read_table() if (p.split, p.kind, p.hard) == ("train", "photo", "")]
+    rows = [p for p in rows if p.width * p.height <= MOST and "edit" not in p.set]
     Random(seed).shuffle(rows)
     found: list[Path] = []
     for label in ("real", "fake"):
-        there = (p for r in rows if r["label"] == label for p in (originals / r["sha256"][:2]).glob(r["sha256"] + ".*"))
+        there = (file for p in rows if p.label == label if (file := place(originals, p)).is_file())
         found += [path for path, _ in zip(there, range(count // 2), strict=False)]
     return found
 

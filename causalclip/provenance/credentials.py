@@ -91,7 +91,7 @@ def read_credentials(data: bytes, name: Format, *, anchors: str | None = None) -
         anchors: certificates to trust, as PEM; by default C2PA's trust list as it is shipped.
     """
     if not any(mark in data for mark in _MARKS):
-        return _plain("none")
+        return without_claims("none")
     from c2pa import C2paError, Context, Reader  # a native library: not needed to build the page
 
     settings: dict[str, Any] = {
@@ -102,17 +102,17 @@ def read_credentials(data: bytes, name: Format, *, anchors: str | None = None) -
         with Context.from_dict(settings) as context:
             reader = Reader.try_create(MIME[name], io.BytesIO(data), context=context)
             if reader is None:
-                return _plain("none")
+                return without_claims("none")
             with reader:
                 report = reader.json()
     except C2paError as error:
         if str(error).startswith("Remote"):  # it has no class of its own
-            return _plain("elsewhere")
-        return _plain("unreadable")
+            return without_claims("elsewhere")
+        return without_claims("unreadable")
     try:
         return _understand(json.loads(report))
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
-        return _plain("unreadable")  # a manifest may put any shape of JSON where a text is expected
+        return without_claims("unreadable")  # a manifest may put any shape of JSON where a text is expected
 
 
 @lru_cache(maxsize=1)
@@ -121,12 +121,8 @@ def trust_list() -> str:
     return TRUST_LIST.read_text(encoding="utf-8")
 
 
-def unreadable() -> Credentials:
-    """Of a file whose credentials, if there are any, were not read."""
-    return _plain("unreadable")
-
-
-def _plain(state: State) -> Credentials:
+def without_claims(state: State) -> Credentials:
+    """Credentials that say no more than their state."""
     return Credentials(state, _(SENTENCES[state]))
 
 
@@ -139,26 +135,19 @@ def _understand(report: dict[str, Any]) -> Credentials:
     if state == "invalid" and not CHANGED.intersection(failed):
         state = "unvalidated"
     signature = active.get("signature_info") or {}
+    names = (signature.get("common_name"), signature.get("issuer"))
     others = [m for m in list(manifests.values())[:MAX_MANIFESTS] if m is not active]
-    types = [
-        *_types(active, OWN),
-        *(t for m in others for t in _types(m, OTHERS)),
-    ]
+    types = [*_types(active, OWN), *(t for m in others for t in _types(m, OTHERS))]
     return Credentials(
         state,
         _(SENTENCES[state]),
-        signer=_name(signature),
+        signer=clean(", ".join(str(n) for n in names if n), limit=120),
         generator=_generator(active),
         signed=clean(str(signature.get("time") or ""), limit=40),
         actions=tuple(dict.fromkeys(clean(str(a.get("action", "")), limit=60) for a in _actions(active)))[:20],
         source_types=tuple(dict.fromkeys(types)),
         problems=tuple(dict.fromkeys(clean(code, limit=60) for code in failed[:20])),
     )
-
-
-def _name(signature: dict[str, Any]) -> str:
-    names = (signature.get("common_name"), signature.get("issuer"))
-    return clean(", ".join(str(n) for n in names if n), limit=120)
 
 
 def _generator(manifest: dict[str, Any]) -> str:

@@ -86,18 +86,13 @@ def read_tables(data: bytes) -> JpegTables | None:
     if head is None or 0 not in head.quantization:
         return None
     luminance = np.array(head.quantization[0]).reshape(8, 8)
-    quality = nearest_quality(luminance)
+    logs = np.log(np.clip(luminance, 1, None))
+    quality = min(range(1, 101), key=lambda q: float(np.abs(np.log(standard_table(q)) - logs).mean()))
     known = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
     chroma = N_("grey") if head.layers == 1 else known.get(get_sampling(head), N_("other"))
     exact = bool((standard_table(quality) == luminance).all())
     table = tuple(map(int, luminance.ravel()))
     return JpegTables(quality, exact, chroma, "progressive" in head.info, head.size, table)
-
-
-def nearest_quality(table: np.ndarray) -> int:
-    """The quality whose standard table is nearest to an [8, 8] table, in the logarithm of its entries."""
-    logs = np.log(np.clip(table, 1, None))
-    return min(range(1, 101), key=lambda q: float(np.abs(np.log(standard_table(q)) - logs).mean()))
 
 
 WINDOW = 512  # px, from the middle, on the grid that starts at the top left
@@ -107,16 +102,8 @@ FOUND = 0.35  # mean agreement from which an earlier compression is reported; se
 MIN_COUNT = 400  # coefficients that are not zero: fewer say too little
 
 
-@dataclass(frozen=True, slots=True)
-class History:
-    """quality: of the earlier compression, roughly; None if none was found. agreement: the best, in [-1, 1]."""
-
-    quality: int | None
-    agreement: float
-
-
-def find_history(pixels: np.ndarray, *, last: int | None) -> History:
-    """Looks for a JPEG compression before the last one.
+def find_earlier_quality(pixels: np.ndarray, *, last: int | None) -> int | None:
+    """The quality, roughly, of a JPEG compression before the last one; None if none was found.
 
     Args:
         pixels: uint8 RGB [H, W, 3], not turned or scaled since decoding.
@@ -124,13 +111,10 @@ def find_history(pixels: np.ndarray, *, last: int | None) -> History:
     """
     coefficients = _coefficients(pixels)
     own = standard_table(last) if last else np.ones((8, 8), int)
-    agreement = np.full(len(QUALITIES), -1.0)
     known: dict[tuple[int, int], tuple[float, int]] = {}
-    for i, table in enumerate(_tables()):
-        agreement[i] = _agreement(coefficients, table, own, known)
-    best = int(agreement.argmax())
-    found = bool(agreement[best] >= FOUND)
-    return History(QUALITIES[best] if found else None, float(agreement[best]))
+    agreement = [_agreement(coefficients, standard_table(q), own, known) for q in QUALITIES]
+    best = int(np.argmax(agreement))
+    return QUALITIES[best] if agreement[best] >= FOUND else None
 
 
 def _coefficients(pixels: np.ndarray) -> np.ndarray:
@@ -152,11 +136,6 @@ def _basis() -> np.ndarray:
     frequency = np.arange(1 + max(max(mode) for mode in MODES))[:, None]
     waves = np.cos(np.pi / 16 * frequency * (2 * np.arange(8) + 1)) / 2
     return np.where(frequency == 0, np.sqrt(1 / 8), waves).astype(np.float32)
-
-
-@lru_cache(maxsize=1)
-def _tables() -> list[np.ndarray]:
-    return [standard_table(q) for q in QUALITIES]
 
 
 def _agreement(

@@ -21,8 +21,8 @@ from causalclip.marks.samsung import edited_with_galaxy_ai
 from causalclip.marks.texts import find_text_marks
 from causalclip.provenance.blocks import read_blocks
 from causalclip.provenance.claims import SourceType
-from causalclip.provenance.credentials import Credentials, read_credentials, unreadable
-from causalclip.provenance.jpeg import JpegTables, find_history, read_tables
+from causalclip.provenance.credentials import Credentials, read_credentials, without_claims
+from causalclip.provenance.jpeg import JpegTables, find_earlier_quality, read_tables
 from causalclip.provenance.metadata import Field, read_metadata
 
 CAVEAT = N_(
@@ -100,7 +100,7 @@ def read_provenance(data: bytes, name: Format) -> Provenance:
     """What the bytes of a file of format `name` claim, without decoding the picture: milliseconds, and never raises on
     the file's account. A sandbox reads them; what it had read when it came to its limits stands, with a note."""
     started = time.perf_counter()
-    found = Provenance(unreadable())
+    found = Provenance(without_claims("unreadable"))
     try:
         with _PLACES, sandbox.ask(read_stepwise, data, name, patience=PATIENCE) as steps:
             for step in steps:
@@ -113,16 +113,17 @@ def read_provenance(data: bytes, name: Format) -> Provenance:
 def read_stepwise(data: bytes, name: Format) -> Iterator[Provenance]:
     """What is known after each reader, the costliest last."""
     found = Provenance(
-        unreadable(),
+        without_claims("unreadable"),
         jpeg=read_tables(data) if name == "JPEG" else None,
         notes=(_(NOT_READ),) if name == "GIF" else (),
     )
     yield found
     metadata = read_metadata(read_blocks(data, name))
+    behind = (Mark("Samsung Galaxy AI", "PEg_Info", edited=True),) if edited_with_galaxy_ai(data) else ()
     found = replace(
         found,
         source_types=metadata.source_types,
-        marks=(*find_text_marks(metadata.texts), *_trailing(data)),
+        marks=(*find_text_marks(metadata.texts), *behind),
         fields=metadata.fields,
         place=metadata.place,
         notes=(*metadata.notes, *found.notes),
@@ -131,15 +132,10 @@ def read_stepwise(data: bytes, name: Format) -> Iterator[Provenance]:
     yield replace(found, credentials=read_credentials(data, name))
 
 
-def _trailing(data: bytes) -> tuple[Mark, ...]:
-    """What is written behind a picture's end."""
-    return (Mark("Samsung Galaxy AI", "PEg_Info", edited=True),) if edited_with_galaxy_ai(data) else ()
-
-
 def with_history(provenance: Provenance, pixels: np.ndarray) -> Provenance:
     """Adds the sign of an earlier compression, from the decoded pixels (uint8 RGB [H, W, 3]); of two the coarser."""
     last = provenance.jpeg.quality if provenance.jpeg else None
-    found = find_history(pixels, last=last).quality, provenance.earlier_quality
+    found = find_earlier_quality(pixels, last=last), provenance.earlier_quality
     return replace(provenance, earlier_quality=min((q for q in found if q is not None), default=None))
 
 
@@ -169,13 +165,6 @@ _SAID_OF = {
 }
 
 
-def _sort_of(mark: Mark) -> str:
-    """What a mark amounts to: a key of _SAID_OF."""
-    if mark.certainty == "hint":
-        return "hint"
-    return "edited" if mark.edited else "marked" if mark.on_pixels else "generated"
-
-
 def _summary(p: Provenance) -> str | None:
     """None where the file says nothing of how the picture was made."""
     types = p.all_source_types
@@ -191,7 +180,8 @@ def _summary(p: Provenance) -> str | None:
         words = _((generated + part)[0].words)
         return _("The file itself says that the picture, or a part of it, was {made}.", made=words)
     for mark in sorted(p.marks, key=lambda mark: (mark.certainty == "hint", mark.edited)):
-        return _(_SAID_OF[_sort_of(mark)], generator=_(mark.generator))
+        sure = "edited" if mark.edited else "marked" if mark.on_pixels else "generated"
+        return _(_SAID_OF["hint" if mark.certainty == "hint" else sure], generator=_(mark.generator))
     if told and p.credentials.state == "trusted" and told[0].where != "XMP":
         return _("A signer on the trust list says that the picture was {made}.", made=_(told[0].words))
     if told:
