@@ -26,11 +26,14 @@ BENCHMARKS = {
     "latency": "seconds and memory of a detection and of a purification",
     "load": "many clients at once",
 }
-PAGES = {"pages": "writes docs/measured.md and the measured parts of other pages"}
+ALONE = {
+    "marks": "marks of generators, found on --files, and on real pictures by mistake",
+    "pages": "writes docs/measured.md and the measured parts of other pages",
+}
 
 
 def main() -> None:
-    known = BENCHMARKS | PAGES
+    known = BENCHMARKS | ALONE
     listed = "\n".join(f"  {name:13} {what}" for name, what in known.items())
     parser = argparse.ArgumentParser(
         "python -m benchmarks", description=f"{__doc__}\n{listed}", formatter_class=argparse.RawDescriptionHelpFormatter
@@ -45,7 +48,7 @@ def main() -> None:
     if unknown := [name for name in names if name not in known]:
         parser.error(f"There is no benchmark {unknown[0]!r}. There are: {', '.join(known)}.")
     for name in names:
-        if name in BENCHMARKS:
+        if name != "pages":
             write(name, import_module(f"benchmarks.{name}").measure(options))
     pages.write_all()
 

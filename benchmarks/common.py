@@ -32,12 +32,14 @@ SIZE = (1024, 768)  # px, of the picture that is timed
 class Options:
     """data: with the folders forensics and vlm. originals: of `causalclip data collect`. cache: for features and rows.
 
+    files: the marked files of data/marks.csv, as SHA256.EXT.
     pictures: how many are judged, where judging is slow; 0 for as many as the published table has.
     """
 
     data: Path = ROOT.parent / "shared" / "data"
     originals: Path = ROOT.parent / "originals"
     cache: Path = ROOT / ".cache" / "features"
+    files: Path = ROOT.parent / "marked"
     recipe: Path = ROOT / "configs" / "shipped.json"
     model: str = "detector"
     pictures: int = 0

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalclip.evidence.cautions import SHORT
-from causalclip.evidence.examination import HALVED, Examination, conclude, look_closer, read_claims
+from causalclip.evidence.examination import HALVED, Examination, conclude, look_closer, read_claims, with_hints
 from causalclip.evidence.headline import conclude_all
 from causalclip.evidence.regions import REGION_ANSWERS
 from causalclip.evidence.regions import WHY_UNKNOWN as UNKNOWN
@@ -56,6 +56,7 @@ COLUMNS = {
     "cautions": N_("Be careful"),
     "kind": N_("Kind of picture"),
     "claims": N_("The file says"),
+    "marks": N_("Marks"),
     "size": N_("Pixels"),
     "format": N_("Format"),
     "sha256": "SHA-256",
@@ -71,7 +72,8 @@ class BatchRow:
     stability. score: the calibrated probability, None if not examined or not answered. survives: Stability.words; the
     key CHECKING until that is known, and UNCHECKED for good if the batch was stopped then. part: a key, of
     causalclip.evidence.regions.REGION_ANSWERS, or CHECKING. cautions: keys, of causalclip.evidence.cautions. claims: a
-    sentence, empty for a file without metadata. problem: a sentence, for a file that was refused. halved: whether the
+    sentence, empty for a file without metadata. marks: whose they are, and which. marked: whether any is more than a
+    hint. problem: a sentence, for a file that was refused. halved: whether the
     picture was judged at half its size. measured_as: as of its detection, for how often such answers are wrong.
     """
 
@@ -85,12 +87,14 @@ class BatchRow:
     cautions: str = ""
     kind: str = ""
     claims: str = ""
+    marks: str = ""
     size: str = ""
     format: str = ""
     sha256: str = ""
     problem: str = ""
     halved: bool = False
     measured_as: str | None = None
+    marked: bool = False
 
     @property
     def key(self) -> tuple[str, str]:
@@ -275,7 +279,8 @@ class _Run:
 
 
 def _row(number: int, name: str, loaded: LoadedImage, found: EarlyAnswer) -> BatchRow:
-    headline, says = conclude_all(found.provenance, found.detection.band), found.provenance.summary()
+    provenance = with_hints(found.provenance, loaded, name)
+    headline = conclude_all(provenance, found.detection.band)
     return BatchRow(
         number,
         name,
@@ -286,12 +291,14 @@ def _row(number: int, name: str, loaded: LoadedImage, found: EarlyAnswer) -> Bat
         CHECKING,
         ", ".join(caution.kind for caution in found.cautions),
         found.detection.kind,
-        headline.proved if headline.source == "signature" else "" if found.provenance.silent else says,
+        headline.proved if headline.source == "signature" else "" if provenance.silent else provenance.summary(),
+        ", ".join(provenance.mark_names),
         f"{loaded.width} x {loaded.height}",
         loaded.format,
         loaded.sha256,
         halved=loaded.halved,
         measured_as=found.detection.measured_as,
+        marked=bool(provenance.claimed_marks),
     )
 
 

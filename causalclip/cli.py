@@ -283,8 +283,8 @@ def _words(x: Examination) -> str:
 
 def _marks(x: Examination) -> str:
     """The marks that name who made or edited it, such as "Marks: Gemini (visible mark)."."""
-    names = dict.fromkeys(f"{_(mark.generator)} ({_(mark.kind)})" for mark in x.provenance.marks)
-    return ended(_("Marks: {names}", names=", ".join(names))) if names else ""
+    names = ", ".join(x.provenance.mark_names)
+    return ended(_("Marks: {names}", names=names)) if names else ""
 
 
 def _careful(x: Examination) -> list[str]:

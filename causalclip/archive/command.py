@@ -42,6 +42,9 @@ def archive(
     stability: Annotated[bool, typer.Option("--stability", help="Check whether answers survive re-encoding.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how long it would take, from a sample.")] = False,
     duplicates: Annotated[bool, typer.Option("--duplicates", help="Also write groups of near-equal pictures.")] = False,
+    marks_only: Annotated[
+        bool, typer.Option("--marks-only", help="Read metadata and marks alone, many times as fast; nothing is judged.")
+    ] = False,
     profile: Annotated[
         Path | None, typer.Option(envvar=PROFILE, help="Of your own archive, which `calibrate` made.")
     ] = None,
@@ -59,13 +62,14 @@ def archive(
 
     try:
         with speaking(lang):
-            pictures, held = list_pictures(source), held_to(profile)
-            folder = detector_folder(model).resolve()  # wherever a worker is started
-            run = {"source": source, **_judged_by(folder, held), "stability": stability}
+            pictures, held = list_pictures(source), held_to(None if marks_only else profile)
+            folder = None if marks_only else detector_folder(model).resolve()  # wherever a worker is started
+            judged_by = _judged_by(folder, held) if folder else {"marks_only": True}
+            run, place = {"source": source, **judged_by, "stability": stability}, str(folder) if folder else None
             if dry_run:
-                typer.echo(_estimated(pictures, str(folder), workers, stability=stability, profile=held))
+                typer.echo(_estimated(pictures, place, workers, stability=stability, profile=held))
                 return
-            refused = _judge(pictures, out, run, str(folder), workers, held, address=address, duplicates=duplicates)
+            refused = _judge(pictures, out, run, place, workers, held, address=address, duplicates=duplicates)
     except (ArchiveError, WeightsMissing, BadProfile) as problem:
         typer.echo(str(problem), err=True)
         raise typer.Exit(getattr(problem, "code", STOPPED)) from None
@@ -84,7 +88,9 @@ def _judged_by(folder: Path, profile: Profile | None) -> dict[str, Any]:
     return by
 
 
-def _estimated(pictures: Sequence[str], model: str, workers: int, *, stability: bool, profile: Profile | None) -> str:
+def _estimated(
+    pictures: Sequence[str], model: str | None, workers: int, *, stability: bool, profile: Profile | None
+) -> str:
     """How long it would take; nothing is written."""
     from causalclip.archive.workers import Judge
 
@@ -117,7 +123,7 @@ def _judge(
     pictures: list[str],
     out: Path,
     run: dict[str, Any],
-    model: str,
+    model: str | None,
     workers: int,
     profile: Profile | None,
     *,

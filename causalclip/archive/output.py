@@ -32,18 +32,37 @@ if TYPE_CHECKING:
 
 RUN = "run.json"
 COLUMNS = (
-    *("schema", "path", "sha256", "perceptual_hash", "format", "width", "height", "file_size", "notes", "provenance"),
+    *("schema", "path", "sha256", "perceptual_hash", "format", "width", "height", "file_size"),
+    *("notes", "provenance", "marks"),
     *("answer", "agreement", "kind", "probability", "logit", "band", "band_as_it_is", "low", "high", "threshold"),
     *("archive", "stability", "flips", "cautions", "parts", "model", "revision", "runtime", "examined", "error"),
 )
 TYPES = {  # of columns that are not text
     **dict.fromkeys(("schema", "width", "height"), pa.int32()),
     **dict.fromkeys(("probability", "logit", "low", "high", "threshold"), pa.float64()),
-    **dict.fromkeys(("notes", "flips", "cautions"), pa.list_(pa.string())),
+    **dict.fromkeys(("notes", "marks", "flips", "cautions"), pa.list_(pa.string())),
     "file_size": pa.int64(),
 }
 SCHEMA = pa.schema([(name, TYPES.get(name, pa.string())) for name in COLUMNS])
 Row = dict[str, Any]
+
+
+def marked_row(path: str, loaded: LoadedImage, provenance: Provenance) -> Row:
+    """What is known of a picture without a detector; `answer` only where the marks or the file give one."""
+    return {
+        "schema": VERSION,
+        "path": path,
+        "sha256": loaded.sha256,
+        "format": loaded.format,
+        "width": loaded.width,
+        "height": loaded.height,
+        "file_size": loaded.file_size,
+        "notes": list(loaded.notes),
+        "provenance": provenance.summary(),
+        "marks": list(provenance.mark_names),
+        "answer": conclude_all(provenance, None).title or None,
+        "examined": _now(),
+    }
 
 
 def judged_row(
@@ -59,17 +78,8 @@ def judged_row(
     calibration = detector.config.calibration
     band = stability.final_band if stability else verdict.band
     headline = conclude_all(provenance, band, stability)
-    row: Row = {
-        "schema": VERSION,
-        "path": path,
-        "sha256": loaded.sha256,
+    row: Row = marked_row(path, loaded, provenance) | {
         "perceptual_hash": perceptual_hash(loaded.pixels),
-        "format": loaded.format,
-        "width": loaded.width,
-        "height": loaded.height,
-        "file_size": loaded.file_size,
-        "notes": list(loaded.notes),
-        "provenance": provenance.summary(),
         "cautions": [caution.kind for caution in cautions],
         "answer": headline.title,
         "agreement": headline.agreement,
@@ -87,7 +97,6 @@ def judged_row(
         "model": detector.name,
         "revision": detector.config.revision,
         "runtime": detector.runtime,
-        "examined": _now(),
     }
     if detector.profile and verdict.band != NO_ANSWER:  # where the score stands in the archive it is held to
         side = max(loaded.width, loaded.height)

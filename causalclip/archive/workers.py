@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before Ray is imported: nothing is reported to anyone
 os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
@@ -24,12 +24,15 @@ import ray
 import ray.data
 
 from causalclip.archive import ArchiveError
-from causalclip.archive.output import Row, failed_row, judged_row
+from causalclip.archive.output import Row, failed_row, judged_row, marked_row
 from causalclip.archive.sources import read_bytes
-from causalclip.evidence.examination import look_closer, read_claims
+from causalclip.evidence.examination import look_closer, read_claims, with_pixel_marks
 from causalclip.images.formats import MAX_BYTES
 from causalclip.images.loading import ImageError, load_image
 from causalclip.profile import Profile
+
+if TYPE_CHECKING:
+    from causalclip.detector import Detector
 
 OURS = "Something went wrong here, and that is not the file's fault."
 TASK = 8  # paths that an actor is given at once; their files' bytes may be read ahead
@@ -75,7 +78,7 @@ def ray_session(address: str | None, *, workers: int = 1) -> Iterator[None]:
 
 
 def judge_paths(
-    paths: list[str], *, model: str, workers: int, stability: bool, profile: Profile | None = None
+    paths: list[str], *, model: str | None, workers: int, stability: bool, profile: Profile | None = None
 ) -> Iterator[Row]:
     """Judges every picture and yields its row, in any order. workers: processes with a loaded detector each.
 
@@ -94,18 +97,16 @@ def judge_paths(
 
 
 class Judge:
-    """An actor: one loaded detector on one thread, and pictures by the path. remembered: rows of files, at most."""
+    """An actor: one loaded detector on one thread, and pictures by the path.
 
-    def __init__(self, model: str, stability: bool, profile: Profile | None, *, remembered: int = KNOWN) -> None:
+    model: None to read marks alone. remembered: rows of files, at most.
+    """
+
+    def __init__(self, model: str | None, stability: bool, profile: Profile | None, *, remembered: int = KNOWN) -> None:
         import cv2
-        import torch
 
-        from causalclip.detector import Detector
-
-        torch.set_num_threads(1)  # there are as many workers as cores
-        cv2.setNumThreads(1)
-        detector = Detector.from_pretrained(model)
-        self.detector, self.stability = detector.with_profile(profile) if profile else detector, stability
+        cv2.setNumThreads(1)  # there are as many workers as cores
+        self.detector, self.stability = _detector(model, profile) if model else None, stability
         self.known: dict[str, Row] = {}  # by the SHA-256 of the file
         self.remembered = remembered
 
@@ -144,11 +145,23 @@ class Judge:
 
         claims = read_claims(data)
         loaded = load_image(data)
+        if self.detector is None:
+            return marked_row(path, loaded, with_pixel_marks(claims, loaded))
         claims, cautions = look_closer(loaded, claims)
         verdict = self.detector.judge(loaded.pixels)
         asked = self.stability and verdict.band != NO_ANSWER
         stability = check_stability(self.detector, loaded.pixels, verdict) if asked else None
         return judged_row(path, loaded, claims, cautions, verdict, self.detector, stability)
+
+
+def _detector(model: str, profile: Profile | None) -> "Detector":
+    import torch
+
+    from causalclip.detector import Detector
+
+    torch.set_num_threads(1)
+    detector = Detector.from_pretrained(model)
+    return detector.with_profile(profile) if profile else detector
 
 
 def _read(path: str) -> bytes | Exception:

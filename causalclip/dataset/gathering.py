@@ -89,8 +89,8 @@ def find_evidence(data: bytes, path: str, added: str) -> Evidence:
     words += [f"file name of {named}"] if named not in ("", "unknown") else []
     text = "; ".join(words + ([f"added {added}"] if added else []))
     kinds = {t.kind for t in claims.all_source_types}
-    if kinds & {"generated", "part generated"} or claims.marks or named:
-        generator = claims.marks[0].generator if claims.marks else named
+    if kinds & {"generated", "part generated"} or claims.claimed_marks or named:
+        generator = claims.claimed_marks[0].generator if claims.claimed_marks else named
         return Evidence(text, "fake", generator or "unknown")
     real_by = "exif" if camera else "c2pa" if "captured" in kinds else "date" if added and added < BEFORE else ""
     return Evidence(text, "real" if real_by else "", real_by=real_by)

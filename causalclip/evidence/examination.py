@@ -27,6 +27,7 @@ from causalclip.languages import N_, _, current, day, ended
 from causalclip.maps.overlay import Boxes, shrink
 from causalclip.maps.reliability import unknowable, unknown_share
 from causalclip.maps.words import control, tied_to_no_place
+from causalclip.marks.names import find_hints
 from causalclip.marks.pixels import find_marks
 from causalclip.provenance.reading import OF_WHOLE, Provenance, read_provenance, with_history
 
@@ -204,19 +205,19 @@ def read_claims(data: bytes) -> Provenance:
 def look_closer(loaded: LoadedImage, provenance: Provenance) -> tuple[Provenance, tuple[Caution, ...]]:
     """The provenance with what the pixels say of an earlier compression and of generators' marks, and the weak spots
     that are recognised."""
-    provenance = _with_pixel_marks(with_history(provenance, loaded.pixels), loaded.pixels, width=loaded.width)
+    provenance = with_pixel_marks(with_history(provenance, loaded.pixels), loaded)
     return provenance, find_cautions(loaded.pixels, provenance)
 
 
-def _with_pixel_marks(provenance: Provenance, pixels: np.ndarray, *, width: int) -> Provenance:
-    """Adds the marks on the decoded pixels (uint8 RGB [H, W, 3]). width: of the picture, of which a large JPEG is read
-    at half its size: the boxes are in its pixels."""
-    scale = width / pixels.shape[1]
-    found = [
-        replace(mark, box=tuple(round(scale * at) for at in mark.box) if mark.box else None)
-        for mark in find_marks(pixels)
-    ]
-    return replace(provenance, marks=(*provenance.marks, *found))
+def with_pixel_marks(provenance: Provenance, loaded: LoadedImage) -> Provenance:
+    """Adds the marks on the pixels; their boxes are in pixels of the picture as it was read."""
+    return replace(provenance, marks=(*provenance.marks, *find_marks(loaded.pixels)))
+
+
+def with_hints(provenance: Provenance, loaded: LoadedImage, name: str) -> Provenance:
+    """Adds what the file's own name and the picture's size hint at; nothing where no name is known."""
+    hints = find_hints(clean(name, limit=120), loaded.width, loaded.height) if name else ()
+    return replace(provenance, marks=(*provenance.marks, *hints))
 
 
 def mark_boxes(provenance: Provenance, width: int, height: int) -> Boxes:
@@ -240,6 +241,7 @@ def conclude(
     """Puts the findings together.
 
     Args:
+        name: that the file has where it comes from; "" where it is not known.
         stability: what was found of it, or whether that is to be checked here.
         parts: what was found of them; None to look for them here.
     """
@@ -255,7 +257,7 @@ def conclude(
         height=loaded.height,
         file_size=loaded.file_size,
         notes=loaded.notes,
-        provenance=provenance,
+        provenance=with_hints(provenance, loaded, name),
         detection=detection,
         cautions=cautions,
         stability=found,

@@ -166,11 +166,10 @@ def _claimed(p: Provenance) -> Origin:
     said = _strongest(credentials + p.source_types)
     if said not in ("", "captured"):
         return said
-    claims = [mark for mark in p.marks if mark.certainty != "hint"]
-    made = [mark for mark in claims if not mark.edited]
+    made = [mark for mark in p.claimed_marks if not mark.edited]
     if made:
         return "marked" if all(mark.on_pixels for mark in made) else "generated"
-    return "edited" if claims else said
+    return "edited" if p.claimed_marks else said
 
 
 def _proof(p: Provenance, proved: Origin) -> str:
@@ -196,13 +195,13 @@ def _proof(p: Provenance, proved: Origin) -> str:
 
 
 def _claim(p: Provenance, claimed: Origin) -> str:
-    if p.credentials.state in ("trusted", "invalid") and not (p.marks or p.source_types):
+    if p.credentials.state in ("trusted", "invalid") and not (p.claimed_marks or p.source_types):
         return _("Nothing beside its Content Credentials.")
     said = p.summary()
     if p.credentials.state in ("trusted", "invalid"):  # the summary is the credentials'
         said = (
-            _("It carries a mark of an image generator: {generator}.", generator=_(p.marks[0].generator))
-            if p.marks
+            _("It carries a mark of an image generator: {generator}.", generator=_(p.claimed_marks[0].generator))
+            if p.claimed_marks
             else _("Its metadata say that the picture was {made}.", made=_(p.source_types[0].words))
         )
     return f"{said} {_('That can be forged, also to discredit a true picture.')}" if claimed in CLAIMED else said

@@ -5,10 +5,10 @@ from typing import Literal
 
 from causalclip.languages import N_
 
-Kind = Literal["signature", "label", "metadata", "visible mark", "invisible mark", "file name"]
+Kind = Literal["signature", "label", "metadata", "visible mark", "invisible mark", "file name", "size"]
 Certainty = Literal["proof", "claim", "hint"]
 Box = tuple[int, int, int, int]
-KINDS = N_("visible mark"), N_("invisible mark"), N_("metadata"), N_("label")
+KINDS = N_("visible mark"), N_("invisible mark"), N_("metadata"), N_("label"), N_("file name"), N_("size")
 
 
 @dataclass(frozen=True, slots=True)

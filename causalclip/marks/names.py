@@ -1,6 +1,9 @@
 """What a file's name and a picture's size hint at. Anybody can rename a file: a name proves nothing alone."""
 
 import re
+from collections.abc import Iterator
+
+from causalclip.marks.mark import Mark
 
 _ID = "[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
 _NAMES = tuple(
@@ -37,6 +40,15 @@ SIZES = {
     "Replit": ((1280, 896),),
 }
 _SIZES = {frozenset(size): generator for generator, sizes in SIZES.items() for size in sizes}
+
+
+def find_hints(name: str, width: int, height: int) -> Iterator[Mark]:
+    """What a file's name and its picture's size hint at."""
+    named, sized = by_name(name), by_size(width, height)
+    if named:
+        yield Mark(named, "file name", name, kind="file name", certainty="hint")
+    if sized:
+        yield Mark(sized, "size", f"{width} x {height}", kind="size", certainty="hint")
 
 
 def by_name(name: str) -> str | None:

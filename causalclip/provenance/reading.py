@@ -72,6 +72,16 @@ class Provenance:
         return _summary(self) is None
 
     @property
+    def claimed_marks(self) -> tuple[Mark, ...]:
+        """The marks that say something by themselves: all but hints."""
+        return tuple(mark for mark in self.marks if mark.certainty != "hint")
+
+    @property
+    def mark_names(self) -> tuple[str, ...]:
+        """Each mark's generator and kind, such as "Gemini (visible mark)", in the reader's language."""
+        return tuple(dict.fromkeys(f"{_(mark.generator)} ({_(mark.kind)})" for mark in self.marks))
+
+    @property
     def camera(self) -> str:
         """The camera that the file names; "" for none."""
         return next((field.value for field in self.fields if field.name == "Camera"), "")
@@ -179,15 +189,17 @@ def _summary(p: Provenance) -> str | None:
     if generated or part:
         words = _((generated + part)[0].words)
         return _("The file itself says that the picture, or a part of it, was {made}.", made=words)
-    for mark in sorted(p.marks, key=lambda mark: (mark.certainty == "hint", mark.edited)):
-        sure = "edited" if mark.edited else "marked" if mark.on_pixels else "generated"
-        return _(_SAID_OF["hint" if mark.certainty == "hint" else sure], generator=_(mark.generator))
+    for mark in sorted(p.claimed_marks, key=lambda mark: mark.edited):
+        said = "edited" if mark.edited else "marked" if mark.on_pixels else "generated"
+        return _(_SAID_OF[said], generator=_(mark.generator))
     if told and p.credentials.state == "trusted" and told[0].where != "XMP":
         return _("A signer on the trust list says that the picture was {made}.", made=_(told[0].words))
     if told:
         return _("The file says that the picture was {made}; anybody can write that.", made=_(told[0].words))
     if p.credentials.state == "unvalidated":
         return _("Its Content Credentials could not be validated, so nothing proves what they say.")
+    for mark in p.marks:  # only hints are left
+        return _(_SAID_OF["hint"], generator=_(mark.generator))
     if any(f.name in ("Camera", "Lens") for f in p.fields):
         return _("The file names a camera, and says nothing of an image generator. Anybody can write or copy that.")
     return None

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 pytest.importorskip("ray", reason="an archive needs requirements-archive.txt")
@@ -26,6 +27,7 @@ from causalclip.archive import ArchiveError
 from causalclip.archive.output import Parts, failed_row
 from causalclip.archive.sources import list_pictures, read_bytes
 from causalclip.archive.summary import NEAR, near_equal
+from causalclip.archive.workers import Judge
 from causalclip.cli import app
 from causalclip.evidence.examination import SCHEMA
 from causalclip.evidence.headline import ANSWERS
@@ -133,6 +135,18 @@ def test_near_hashes_are_grouped_and_far_ones_are_not() -> None:
         found.setdefault(row["group"], set()).add(row["path"])
     expected = [{p for p, w in zip(paths, wanted, strict=True) if w == i} for i in range(200) if i % 3]
     assert sorted(map(sorted, found.values())) == sorted(map(sorted, expected))
+
+
+def test_marks_alone_are_read_without_a_detector() -> None:
+    exif = Image.Exif()
+    exif[305] = "Ideogram AI"
+    data = encode(photo(90, 100), "JPEG", exif=exif)
+    marked, plain = (Judge(None, False, None).row("a", found) for found in (data, encode(photo(90, 100), "JPEG")))
+    assert marked["marks"] == ["Ideogram (metadata)"]
+    assert marked["answer"] == "The file says it was generated"
+    assert plain["marks"] == []
+    assert plain["answer"] is None
+    assert "probability" not in marked
 
 
 def test_without_ray_a_sentence_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

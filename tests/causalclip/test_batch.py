@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from causalclip.batch import CHECKING, COLUMNS, BatchRow, as_csv, collect, count, examine_all, report_stem, zip_reports
 from causalclip.images import archives
@@ -142,6 +143,18 @@ def test_our_own_failure_is_said_in_the_row(caplog: pytest.LogCaptureFixture) ->
     assert "not the file's fault" in done[0].row.problem
     assert "not a picture" in done[1].row.problem
     assert "secret" not in caplog.text
+
+
+def test_a_row_names_the_marks_and_a_name_alone_is_no_mark() -> None:
+    exif = Image.Exif()
+    exif[305] = "Ideogram AI"
+    marked, named = encode(photo(90, 100), "JPEG", exif=exif), encode(photo(90, 100), "JPEG")
+    members = [("a.jpg", marked), ("Whisk_" + 32 * "a" + ".jpg", named)]
+    first, second = list(examine_all(lambda: members, tiny_detector()))[:2]
+    assert (first.row.marks, first.row.marked) == ("Ideogram (metadata)", True)
+    assert (second.row.marks, second.row.marked) == ("Google Whisk (file name)", False)
+    [_head, line, _named] = csv.reader(io.StringIO(as_csv([first.row, second.row])))
+    assert "Ideogram (metadata)" in line
 
 
 def test_limits_of_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

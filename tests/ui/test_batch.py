@@ -144,6 +144,8 @@ def test_a_table_is_escaped_and_says_why_there_is_no_answer() -> None:
     assert "It is damaged." in html
     marked = BatchRow(1, "a.png", CLAIMED["generated"], 0.04, band="likely not generated", claims="It carries a mark.")
     assert "By the pixels: likely not generated. It carries a mark." in draw_table([marked], edges=(0.3, 0.7))
+    rows = [BatchRow(n, "a.png", CLAIMED[said], marked=True) for n, said in enumerate(("marked", "edited"))]
+    assert draw_table(rows).count("data-marks='Marked'") == 2
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "https://example.org/a.png", 7])

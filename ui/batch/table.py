@@ -37,12 +37,14 @@ def group(answer: str) -> str:
 
 
 GROUPS = tuple(dict.fromkeys(map(group, ORDER)))
+MARKED = N_("Marked")
 BETWEEN = "|"  # where a row is several of one filter's choices
 CHOICES: dict[str, tuple[str, tuple[str, ...]]] = {
     "kind": (N_("Kind of picture"), tuple(IMAGE_TYPES)),
     "answer": (N_("Answer"), GROUPS),
     "cautions": (N_("Be careful"), get_args(Kind)),
     "survives": (N_("Survives re-encoding"), tuple(SAID.values())),
+    "marks": (N_("Marks"), (MARKED,)),
 }
 
 
@@ -92,6 +94,7 @@ def chosen_by(row: BatchRow) -> dict[str, str]:
         "answer": group(row.answer),
         "cautions": BETWEEN.join(row.cautions.split(", ")),
         "survives": next((key for key in SAID.values() if _(key) == survives), ""),
+        "marks": MARKED if row.marked else "",
     }
 
 

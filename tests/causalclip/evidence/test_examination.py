@@ -53,6 +53,16 @@ def test_a_part_has_the_claims_of_its_file_and_says_whose_they_are() -> None:
     assert OF_WHOLE not in whole.quote
 
 
+def test_a_name_is_a_hint_that_changes_no_headline() -> None:
+    data, detector, name = encode(photo(512), "JPEG"), tiny_detector(), "Gemini_Generated_Image_3gpmmt3gpmmt3gpm.png"
+    unnamed, named = (examine(data, detector, name=given, stability=False) for given in ("", name))
+    (hint,) = named.provenance.marks
+    assert (hint.generator, hint.kind, hint.certainty) == ("Gemini", "file name", "hint")
+    assert unnamed.provenance.marks == named.provenance.claimed_marks == ()
+    assert named.headline.title == unnamed.headline.title
+    assert "proves nothing alone" in named.provenance.summary()
+
+
 def test_a_part_of_what_was_compressed_too_much_is_not_searched_and_has_the_caution() -> None:
     file = io.BytesIO()
     Image.fromarray(spliced()).save(file, "GIF")

@@ -13,6 +13,7 @@ from causalclip.provenance.reading import Provenance
 
 HERE, EARLIER = "Content Credentials", "Content Credentials of an earlier version or a part"
 MARK = Mark("NovelAI", "PNG text, Software", "NovelAI")
+HINT = Mark("Gemini", "file name", kind="file name", certainty="hint")
 BANDS = ("likely not generated", "inconclusive", "likely generated")
 
 
@@ -41,6 +42,11 @@ def self_signed(*types: SourceType) -> Provenance:
 
 GENERATED, CAPTURED = "trainedAlgorithmicMedia", "digitalCapture"
 CASES = {
+    "signed, captured, hint": (
+        replace(file(state="trusted", types=(claim(HERE, CAPTURED),)), marks=(HINT,)),
+        "Signed as captured",
+        "signature",
+    ),
     "silent": (file(), "Inconclusive", "pixels"),
     "mark": (file(mark=True), SAID, "file"),
     "xmp": (file(xmp=GENERATED), SAID, "file"),
