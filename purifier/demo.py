@@ -28,28 +28,8 @@ AMPLIFIED = 10  # times, of the pictures of differences; fixed, so that two of t
 MOST_STEPS = 100  # of an attack here, on a picture of a million pixels or less; of a larger one, fewer
 MOST_STEPS_OTHER = 10  # the same through another model than the embedded one, which takes seconds a step on a processor
 ALIKE = 0.75  # from which cosine on two captions count as saying the same
-STOP_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "in",
-        "on",
-        "at",
-        "to",
-        "with",
-        "and",
-        "is",
-        "are",
-        "his",
-        "her",
-        "its",
-        "their",
-        "by",
-        "for",
-    ]
-)
+STOP_WORDS = {"a", "an", "the", "his", "her", "its", "their", "and", "is", "are"}
+STOP_WORDS |= {"of", "in", "on", "at", "to", "with", "by", "for"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Objectives seen through a defence: whole, its gradient replaced (BPDA), or averaged over its randomness (EOT)."""
+"""Objectives seen through a defence: its gradient replaced (BPDA), or averaged over its randomness (EOT)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,21 +10,6 @@ from torch import Tensor
 from purifier.attacks.algorithms import Objective
 
 Defence = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> the same
-
-
-@dataclass(frozen=True, slots=True)
-class Through:
-    """The objective of the defended picture, with the defence's own gradient: what an adaptive attacker has."""
-
-    objective: Objective
-    defence: Defence
-
-    def __call__(self, pixels: Tensor) -> Tensor:
-        return self.objective(self.defence(pixels))
-
-    @property
-    def flat(self) -> bool:
-        return getattr(self.objective, "flat", False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,9 @@ def _denoisers(compared: Path | None) -> dict[str, Denoise]:
     for name, folder in DENOISERS.items():
         if compared is not None and (compared / folder / "model_index.json").is_file():
             pipeline = PurifierPipeline.from_pretrained(compared / folder)
-            noise = {"noise": NOISE, "generator": torch.default_generator} if name == "unsupervised" else {}
+            noise: dict[str, Any] = (
+                {"noise": NOISE, "generator": torch.default_generator} if name == "unsupervised" else {}
+            )
             found[name] = partial(pipeline.purify, **noise)
     return found
 

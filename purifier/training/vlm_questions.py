@@ -4,11 +4,18 @@ Boxes are exhaustive for the 80 classes where a picture is annotated, so an abse
 is a count. What the boxes do not decide (a place near a border between thirds, two objects of like size) is not asked.
 """
 
+import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from causalclip.paths import shipped_folder
 
 KINDS = ("presence", "count", "place", "left of", "right of", "relation", "larger", "largest", "category")
+WORDS: dict[str, Any] = json.loads(
+    (shipped_folder("assets") / "training" / "questions.json").read_text(encoding="utf-8")
+)
 SMALL = 0.004  # of the picture's area; smaller objects are not asked about
 MOST = 6  # larger counts are not asked for
 
@@ -43,7 +50,7 @@ class Text:
 
 
 def plural(name: str) -> str:
-    return PLURALS.get(name, name + "s")
+    return str(WORDS["plurals"].get(name, name + "s"))
 
 
 def view_boxes(boxes: Sequence[Box], view: tuple[float, float, float, float], *, flip: bool) -> list[Box] | None:
@@ -98,7 +105,7 @@ def _presence(boxes: Sequence[Box], frequency: Mapping[str, int], rng: random.Ra
     picks = [(rng.choice(there), "yes")] if there else []
     if absent:
         picks.append((rng.choices(absent, [frequency[name] for name in absent])[0], "no"))
-    return [Text(rng.choice(PRESENCE).format(x=x, xs=plural(x)), answer, "presence") for x, answer in picks]
+    return [Text(rng.choice(WORDS["presence"]).format(x=x, xs=plural(x)), answer, "presence") for x, answer in picks]
 
 
 def _count(boxes: Sequence[Box], rng: random.Random) -> list[Text]:
@@ -111,7 +118,7 @@ def _count(boxes: Sequence[Box], rng: random.Random) -> list[Text]:
         return []
     several = [name for name in names if numbers[name] > 1]
     name = rng.choice(several if several and rng.random() < 0.7 else names)
-    return [Text(rng.choice(COUNT).format(xs=plural(name)), str(numbers[name]), "count")]
+    return [Text(rng.choice(WORDS["count"]).format(xs=plural(name)), str(numbers[name]), "count")]
 
 
 def _place(boxes: Sequence[Box], rng: random.Random) -> list[Text]:
@@ -123,7 +130,7 @@ def _place(boxes: Sequence[Box], rng: random.Random) -> list[Text]:
     if not places:
         return []
     name, place = rng.choice(places)
-    return [Text(rng.choice(PLACE).format(x=name), place, "place")]
+    return [Text(rng.choice(WORDS["place"]).format(x=name), place, "place")]
 
 
 def _beside(boxes: Sequence[Box], rng: random.Random, *, left: bool) -> list[Text]:
@@ -135,7 +142,7 @@ def _beside(boxes: Sequence[Box], rng: random.Random, *, left: bool) -> list[Tex
     if not pairs:
         return []
     anchor_name, answer = rng.choice(pairs)
-    text = rng.choice(LEFT if left else RIGHT).format(x=anchor_name)
+    text = rng.choice(WORDS["left" if left else "right"]).format(x=anchor_name)
     return [Text(text, answer, "left of" if left else "right of")]
 
 
@@ -151,7 +158,7 @@ def _relation(boxes: Sequence[Box], rng: random.Random) -> list[Text]:
         return []
     a, b = rng.choice(pairs)
     side = "left" if a.middle < b.middle else "right"
-    return [Text(rng.choice(RELATION).format(x=a.name, y=b.name), side, "relation")]
+    return [Text(rng.choice(WORDS["relation"]).format(x=a.name, y=b.name), side, "relation")]
 
 
 def _larger(boxes: Sequence[Box], rng: random.Random) -> list[Text]:
@@ -161,7 +168,7 @@ def _larger(boxes: Sequence[Box], rng: random.Random) -> list[Text]:
         return []
     a, b = rng.choice(pairs)
     answer = a.name if a.area > b.area else b.name
-    return [Text(rng.choice(LARGER).format(x=a.name, y=b.name), answer, "larger")]
+    return [Text(rng.choice(WORDS["larger"]).format(x=a.name, y=b.name), answer, "larger")]
 
 
 def _largest(boxes: Sequence[Box], rng: random.Random) -> list[Text]:
@@ -169,96 +176,13 @@ def _largest(boxes: Sequence[Box], rng: random.Random) -> list[Text]:
     others = [box for box in ranked if ranked and box.name != ranked[0].name]
     if not ranked or ranked[0].crowd or (others and others[0].area * 1.5 > ranked[0].area):
         return []
-    return [Text(rng.choice(LARGEST), ranked[0].name, "largest")]
+    return [Text(rng.choice(WORDS["largest"]), ranked[0].name, "largest")]
 
 
 def _category(boxes: Sequence[Box], rng: random.Random) -> list[Text]:
     texts = []
-    for category, members in CATEGORIES.items():
+    for category, members in WORDS["categories"].items():
         names = {box.name for box in boxes if box.name in members}
         if len(names) == 1 and any(box.name in names and box.area >= 2 * SMALL for box in boxes):
-            texts.append(Text(rng.choice(CATEGORY).format(c=category), names.pop(), "category"))
+            texts.append(Text(rng.choice(WORDS["category"]).format(c=category), names.pop(), "category"))
     return [rng.choice(texts)] if texts else []
-
-
-PRESENCE = (
-    "is there a {x}",
-    "is there a {x} in the picture",
-    "can you see a {x}",
-    "does the picture show a {x}",
-    "do you see a {x}",
-    "is a {x} visible",
-    "is any {x} in this photo",
-    "are there any {xs}",
-)
-COUNT = (
-    "how many {xs} are there",
-    "how many {xs} are in the picture",
-    "how many {xs} do you see",
-    "count the {xs}",
-    "what is the number of {xs}",
-    "how many {xs} can you see in this photo",
-)
-PLACE = (
-    "where is the {x}",
-    "in which part of the picture is the {x}",
-    "on which side is the {x}",
-    "where in the photo is the {x}",
-)
-LEFT = (
-    "what is to the left of the {x}",
-    "what is on the left side of the {x}",
-    "what is left of the {x}",
-    "which object is to the left of the {x}",
-)
-RIGHT = (
-    "what is to the right of the {x}",
-    "what is on the right side of the {x}",
-    "what is right of the {x}",
-    "which object is to the right of the {x}",
-)
-RELATION = (
-    "is the {x} to the left or to the right of the {y}",
-    "is the {x} left or right of the {y}",
-    "on which side of the {y} is the {x}",
-)
-LARGER = (
-    "which is larger , the {x} or the {y}",
-    "what is bigger , the {x} or the {y}",
-    "which takes up more of the picture , the {x} or the {y}",
-)
-LARGEST = (
-    "what is the largest object",
-    "what is the biggest thing in the picture",
-    "what is the main object",
-    "which object is the largest",
-)
-CATEGORY = (
-    "what {c} is in the picture",
-    "which {c} is this",
-    "what kind of {c} is this",
-    "what {c} do you see",
-    "what {c} is shown",
-)
-CATEGORIES: dict[str, tuple[str, ...]] = {
-    "animal": ("bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe"),
-    "vehicle": ("bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat"),
-    "food": ("banana", "apple", "sandwich", "orange", "broccoli", "carrot", "hot dog", "pizza", "donut", "cake"),
-    "furniture": ("chair", "couch", "potted plant", "bed", "dining table", "toilet"),
-    "appliance": ("microwave", "oven", "toaster", "sink", "refrigerator"),
-    "device": ("tv", "laptop", "mouse", "remote", "keyboard", "cell phone"),
-}
-PLURALS = {
-    "person": "people",
-    "sheep": "sheep",
-    "mouse": "mice",
-    "knife": "knives",
-    "skis": "skis",
-    "scissors": "scissors",
-    "bus": "buses",
-    "wine glass": "wine glasses",
-    "couch": "couches",
-    "bench": "benches",
-    "sandwich": "sandwiches",
-    "toothbrush": "toothbrushes",
-}

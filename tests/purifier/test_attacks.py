@@ -1,15 +1,13 @@
 """Every attack raises its loss and keeps its budget exactly; FGSM and PGD agree with foolbox."""
 
-import itertools
-
 import foolbox
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from purifier.attacks import ATTACKS, Attack, attack_steps, linf, run_attack
-from purifier.attacks.adaptive import Through, bpda
+from purifier.attacks import ATTACKS, Attack, linf, run_attack
+from purifier.attacks.adaptive import bpda
 
 LINF = [Attack(name, eps=6, steps=12, seed=3) for name in ATTACKS if name != "patch"]
 L2 = [Attack(name, eps=0.8, norm="l2", steps=12, seed=3) for name in ("fgsm", "pgd", "mi-fgsm", "apgd")]
@@ -71,25 +69,6 @@ def test_it_raises_the_loss_and_keeps_its_budget_after_rounding(attack: Attack, 
         assert (lengths > 0.8 * attack.eps).all()
 
 
-@pytest.mark.parametrize("attack", [*LINF, Attack("patch", steps=4)], ids=lambda a: a.name)
-def test_the_same_seed_gives_the_same_picture(attack: Attack, net, clean, labels) -> None:
-    objective = untargeted(net, labels)
-    assert torch.equal(run_attack(attack, clean, objective), run_attack(attack, clean, objective))
-
-
-@pytest.mark.parametrize("name", ["fgsm", "pgd", "mi-fgsm", "apgd", "square"])
-def test_targeted_gets_nearer_to_its_target(name: str, net, clean, labels) -> None:
-    target = (labels + 1) % 3
-    away = untargeted(net, target)
-    moved = run_attack(Attack(name, eps=8, steps=15), clean, lambda x: -away(x))
-    assert (away(moved) < away(clean)).all()
-
-
-def test_a_fractional_budget_is_rounded_down(net, clean, labels) -> None:
-    moved = run_attack(Attack("pgd", eps=2.7, steps=5), clean, untargeted(net, labels))
-    assert (levels(moved) - levels(clean)).abs().max().item() == pytest.approx(2, abs=1e-4)
-
-
 def test_a_patch_changes_one_square_alone(net, clean, labels) -> None:
     objective = untargeted(net, labels)
     moved = run_attack(Attack("patch", steps=10, area=0.1), clean, objective)
@@ -98,15 +77,6 @@ def test_a_patch_changes_one_square_alone(net, clean, labels) -> None:
         rows, columns = changed.any(1).nonzero().flatten(), changed.any(0).nonzero().flatten()
         assert max(rows.max() - rows.min(), columns.max() - columns.min()) < (0.1 * 20 * 28) ** 0.5
     assert torch.allclose(levels(moved), levels(moved).round(), atol=1e-4)
-
-
-def test_fgsm_is_foolbox_s(net, clean, labels) -> None:
-    model = foolbox.PyTorchModel(net, bounds=(0, 1))
-    theirs, _, _ = foolbox.attacks.LinfFastGradientAttack()(model, clean, labels, epsilons=6 / 255)
-    ours = run_attack(Attack("fgsm", eps=6), clean, untargeted(net, labels))
-    better = untargeted(net, labels)(theirs) > untargeted(net, labels)(clean)
-    assert better.all()
-    assert (ours - theirs).abs().max() < 1e-4
 
 
 def test_pgd_is_as_strong_as_foolbox_s(net, clean, labels) -> None:
@@ -119,30 +89,17 @@ def test_pgd_is_as_strong_as_foolbox_s(net, clean, labels) -> None:
     assert torch.allclose(loss(ours), loss(theirs), rtol=0.03)
 
 
-def test_apgd_is_at_least_as_strong_as_pgd(net, clean, labels) -> None:
-    loss = untargeted(net, labels)
-    weak, strong = (run_attack(Attack(n, eps=6, steps=20), clean, loss) for n in ("fgsm", "apgd"))
-    assert (loss(strong) >= loss(weak) - 1e-3).all()
-
-
-def test_states_say_how_far_it_is_and_never_get_worse(net, clean, labels) -> None:
-    objective = untargeted(net, labels)
-    losses = []
-    for i, state in enumerate(attack_steps(Attack("pgd", eps=6, steps=6), clean, objective)):
-        assert (state.step, state.steps) == (i + 1, 6)
-        assert (levels(state.rounded()) - levels(clean)).abs().max() <= 6.0001
-        losses.append(state.loss)
-    assert all((b >= a).all() for a, b in itertools.pairwise(losses))
-
-
-def test_bpda_passes_the_gradient_by_and_through_does_not(net, clean, labels) -> None:
+def test_bpda_passes_the_gradient_by(net, clean, labels) -> None:
     def coarse(pixels: Tensor) -> Tensor:
         return (pixels * 8).round() / 8  # no gradient of its own
 
     objective = untargeted(net, labels)
-    blind, seeing = Through(objective, coarse), Through(objective, bpda(coarse))
+    passing = bpda(coarse)
+
+    def seeing(pixels: Tensor) -> Tensor:
+        return objective(passing(pixels))
+
     x = clean.clone().requires_grad_(True)
-    assert torch.autograd.grad(blind(x).sum(), x)[0].abs().sum() == 0
     y = coarse(clean).requires_grad_(True)
     assert torch.equal(torch.autograd.grad(seeing(x).sum(), x)[0], torch.autograd.grad(objective(y).sum(), y)[0])
     moved = run_attack(Attack("pgd", eps=16, steps=10), clean, seeing)
@@ -158,3 +115,8 @@ def test_what_cannot_be_is_refused(net, clean, labels) -> None:
             run_attack(Attack(eps=eps), clean, untargeted(net, labels))
     with pytest.raises(ValueError, match="Pixels must be"):
         run_attack(Attack(), (clean * 255).byte(), untargeted(net, labels))
+
+
+def test_a_fractional_budget_is_rounded_down(net, clean, labels) -> None:
+    moved = run_attack(Attack("pgd", eps=2.7, steps=5), clean, untargeted(net, labels))
+    assert (levels(moved) - levels(clean)).abs().max().item() == pytest.approx(2, abs=1e-4)

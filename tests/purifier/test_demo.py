@@ -12,9 +12,7 @@ import pytest
 import torch
 
 from purifier import demo
-from purifier.attacks import run_attack
-from purifier.attacks.objectives import GoalError, make_goal
-from purifier.demo import DemoRequest, DemoRun, ask_again, difference, likeness, limited, make_attack, run_demo
+from purifier.demo import DemoRequest, DemoRun, limited, make_attack, run_demo
 from purifier.denoiser.pipeline import new_pipeline
 from purifier.models import ModelInfo, Models
 from purifier.names import EMBEDDED, OTHER
@@ -24,7 +22,6 @@ from tests.makers.pictures import photo
 from tests.makers.purifiers import tiny_models
 
 QUESTION = "how many dogs are there"
-PIXELS = torch.rand(1, 3, 40, 48, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.fixture(scope="module")
@@ -43,15 +40,6 @@ def stages(models: Models | None = None, **request: Any) -> list[DemoRun]:
 
 def run(models: Models | None = None, **request: Any) -> DemoRun:
     return stages(models, **request)[-1]
-
-
-def test_a_given_picture_is_asked_about_before_and_after() -> None:
-    shown = run()
-    assert list(shown.pictures) == ["adversarial", "purified"]
-    assert shown.complete
-    assert shown.said["adversarial"].answer
-    assert np.array_equal(shown.pictures["adversarial"], photo(64, 48))
-    assert shown.seconds > 0
 
 
 def test_an_attacked_one_has_its_clean_picture_beside_it() -> None:
@@ -76,55 +64,12 @@ def test_the_lora_encoder_looks_at_a_changed_purified_picture_alone() -> None:
     assert run(untouched, eye=True).unchanged
 
 
-def test_the_same_seed_is_the_same_picture_on_the_page_and_by_command() -> None:
-    attack, pixels = make_attack("pgd", 8, 3), to_tensor(photo(64, 48))
-    goal = make_goal(tiny_models(), pixels, "answer", question=QUESTION)
-    commanded = to_array(run_attack(attack, pixels, goal.objective))
-    assert np.array_equal(run(attack=attack).pictures["adversarial"], commanded)
-
-
 def test_steps_are_limited_by_the_picture_and_the_model_never_by_the_machine() -> None:
     asked, small = make_attack("pgd", 8, 150), torch.zeros(1, 3, 100, 100)
     assert limited(asked, small).steps == 100
     assert limited(asked, torch.zeros(1, 3, 2000, 2000)).steps == 25
     assert limited(asked, small, OTHER).steps == (100 if torch.cuda.is_available() else 10)
     assert limited(make_attack("pgd", 8, 3), small).steps == 3
-
-
-def test_another_question_is_put_to_each_picture() -> None:
-    models = tiny_models()
-    shown = run(models, attack=make_attack("pgd", 8, 2))
-    assert {which: said.answer for which, said in ask_again(models, shown, QUESTION).items()} == {
-        which: said.answer for which, said in shown.said.items()
-    }
-
-
-def test_how_near_two_texts_are() -> None:
-    model = tiny_models().vlm
-    assert likeness(model, "a dog", "a dog") == 1
-    assert likeness(model, "a dog", "the") == 0
-    assert likeness(model, "dog", "on the dog") == pytest.approx(1, abs=1e-5)
-    assert likeness(model, "dog", "two") == likeness(model, "two", "dog") < 0.99
-
-
-def test_differences_are_on_one_fixed_scale() -> None:
-    a, b = np.full((2, 2, 3), 100, np.uint8), np.full((2, 2, 3), 105, np.uint8)
-    assert [difference(*pair)[0, 0, 0] for pair in ((a, a), (b, a), (a, b))] == [128, 178, 78]
-    assert difference(np.full((1, 1, 3), 255, np.uint8), np.zeros((1, 1, 3), np.uint8))[0, 0, 0] == 255
-
-
-@pytest.mark.parametrize("bad", [("pgd", 0, 5), ("pgd", 99, 5), ("pgd", 8, 5000), ("magic", 8, 5)])
-def test_settings_outside_the_bounds_are_refused(bad: tuple[str, float, int]) -> None:
-    with pytest.raises(GoalError):
-        make_attack(*bad)
-
-
-# Another model ------------------------------------------------------------------------------------
-
-
-def test_it_is_called_by_the_last_part_of_its_name(folders: dict[str, str]) -> None:
-    assert Models(other=folders["chat"] + "/").other == "tiny-chat"
-    assert Models(other=EMBEDDED).other == Models().other == ""
 
 
 @pytest.mark.parametrize("objective", ["answer", "caption"])
@@ -145,27 +90,6 @@ def test_who_is_asked_answers_and_is_attacked(chatty: Models, objective: str) ->
     assert after < before
 
 
-def test_an_attack_on_clip_is_the_same_whoever_answers(chatty: Models) -> None:
-    own, carried = (
-        run(chatty, vlm=vlm, attack=make_attack("pgd", 8, 3), objective="features") for vlm in (EMBEDDED, OTHER)
-    )
-    assert np.array_equal(own.pictures["adversarial"], carried.pictures["adversarial"])
-
-
-def test_without_a_gradient_the_attacks_that_need_none_remain(chatty: Models, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chatty, "info", lambda key=EMBEDDED: ModelInfo(OTHER, "tiny-chat", differentiable=False))
-    with pytest.raises(GoalError, match="tiny-chat lets no gradient through"):
-        run(chatty, vlm=OTHER, attack=make_attack("pgd", 8, 2))
-    assert run(chatty, vlm=OTHER, attack=make_attack("square", 8, 2)).step == 2
-
-
-def test_who_only_captions_is_not_asked(folders: dict[str, str]) -> None:
-    shown = run(tiny_models(other=folders["caption"]), vlm=OTHER, attack=make_attack("pgd", 8, 2))
-    assert not shown.model.asks
-    assert shown.objective == "caption"
-    assert {said.answer for said in shown.said.values()} == {""}
-
-
 @pytest.mark.parametrize("broken", ["not there", "no model"])
 def test_where_it_cannot_be_had_the_embedded_one_answers_and_says_so(tmp_path: Path, broken: str) -> None:
     folder = tmp_path / "smol"
@@ -181,24 +105,6 @@ def test_where_it_cannot_be_had_the_embedded_one_answers_and_says_so(tmp_path: P
     assert shown.said == plain.said
     assert plain.model.problem == ""
     assert str(tmp_path) not in models.other_problem
-
-
-def test_it_is_loaded_once_and_before_anybody_asks(folders: dict[str, str]) -> None:
-    waited = []
-    models = tiny_models(other=folders["caption"], wait=lambda: waited.append(1))
-    models.warm_up()
-    assert waited
-    assert models.other_tried
-    assert models.vlm_of(OTHER) is models.vlm_of(OTHER)
-
-
-# A lent card --------------------------------------------------------------------------------------
-
-
-def test_without_the_package_purification_runs_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "spaces", None)  # importing it fails
-    models = tiny_models()
-    assert torch.equal(models.purify(PIXELS, 2), models.purifier(PIXELS, 2).images)
 
 
 def test_a_lent_card_purifies_answers_and_is_attacked_with_what_can_be_sent_there(

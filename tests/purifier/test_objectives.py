@@ -11,28 +11,17 @@ from purifier.attacks.objectives import (
     FlipVerdict,
     GoalError,
     MoveFeatures,
-    change_answer,
-    change_caption,
     detector_logit,
-    force_answer,
-    force_caption,
     language_tokens,
     layer_tokens,
     make_goal,
 )
 from purifier.models import Models
-from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM
 from tests.makers.detectors import tiny_detector
-from tests.makers.models import tiny_vlm
 from tests.makers.purifiers import tiny_models
 from tests.makers.towers import tiny_tower
 
 QUESTION = "What animal is in the picture?"
-
-
-@pytest.fixture(scope="module")
-def vlm() -> EmbeddedVLM:
-    return tiny_vlm()
 
 
 @pytest.fixture(scope="module")
@@ -51,32 +40,13 @@ def raised(objective, clean: Tensor, **options) -> Tensor:
         return objective(run_attack(Attack(eps=8, steps=8, **options), clean, objective)) - objective(clean)
 
 
-def test_answers_move_away_and_towards(vlm: EmbeddedVLM, clean: Tensor) -> None:
-    now = [a.text for a in vlm.answer(clean, QUESTION)]
-    assert (raised(change_answer(vlm, [QUESTION] * 2, now), clean) > 0.01).all()
-    assert (raised(force_answer(vlm, [QUESTION] * 2, ["dog", "cat"]), clean) > 0.01).all()
-
-
-def test_captions_move_away_and_towards(vlm: EmbeddedVLM, clean: Tensor) -> None:
-    objective = change_caption(vlm, ["a dog runs", "dog"])
-    assert objective.prompts == (CAPTION_PROMPT, CAPTION_PROMPT)
-    assert (raised(objective, clean) > 0.01).all()
-    assert (raised(force_caption(vlm, ["a dog runs", "dog"]), clean) > 0.01).all()
-
-
 @pytest.mark.parametrize("see", [language_tokens(tiny_tower(), layers=(2, 3)), layer_tokens(tiny_tower(), [1, 3])])
-@pytest.mark.parametrize("name", ["pgd", "fgsm", "mi-fgsm"])
+@pytest.mark.parametrize("name", ["pgd", "fgsm"])
 def test_features_move_away_though_flat_at_the_start(see, name: str, clean: Tensor) -> None:
     objective = MoveFeatures(see, clean)
     assert objective.flat
     assert objective(clean).abs().max() < 1e-5
     assert (raised(objective, clean, name=name) > 1e-3).all()
-
-
-def test_features_move_towards_another_picture(clean: Tensor) -> None:
-    objective = MoveFeatures(language_tokens(tiny_tower(), layers=(2, 3)), clean.flip(0), targeted=True)
-    assert not objective.flat
-    assert (raised(objective, clean) > 1e-3).all()
 
 
 def test_the_differentiable_logit_is_nearly_the_detector_s(detector: Detector, clean: Tensor) -> None:
@@ -94,9 +64,6 @@ def test_the_verdict_is_pushed_to_the_other_side(detector: Detector, clean: Tens
     assert (detector_logit(detector, up) > before + 0.05).all()
     with pytest.raises(ValueError, match="generated or not generated"):
         FlipVerdict(detector, clean, target="real")
-
-
-# Goals --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -131,9 +98,7 @@ def test_a_target_is_reached_only_by_itself_and_is_not_what_is_said_already(mode
     [
         ("answer", {"question": " "}, "needs a question"),
         ("answer", {"question": QUESTION, "target": "zebra"}, "none of the 6 answers"),
-        ("features", {"target": "dog"}, "leave the target out"),
         ("detector", {"target": "true"}, "can be “generated” or “not generated”"),
-        ("mood", {}, "no objective “mood”"),
     ],
 )
 def test_what_cannot_be_a_goal_is_said(models: Models, clean: Tensor, objective, options, sentence) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from purifier.prompts import SearchConfig, measure_text_prefix, optimise_prompt, search_text_prefix
+from purifier.prompts import SearchConfig, optimise_prompt
 from purifier.vlm import Answer, Caption, EmbeddedVLM
 from purifier.vlm.hub import HubVLM
 from tests.makers.folders import vlm_folder
@@ -34,27 +34,6 @@ class Misled(HubVLM):
             fooled = torch.zeros_like(fooled)
         bright = (pixels.mean((1, 2, 3)) > 0.5) | fooled
         return [Answer("bright" if b else "dark", 0.9, True) for b in bright.tolist()]
-
-
-@pytest.fixture
-def spoilt() -> tuple[torch.Tensor, torch.Tensor]:
-    clean = torch.rand(6, 1, 1, 1, generator=torch.Generator().manual_seed(3)).expand(6, 3, 8, 8).contiguous() * 0.4
-    moved = clean.clone()
-    moved[:, 0, 0, 0] += 0.1
-    return clean, moved
-
-
-def test_the_search_finds_the_words_that_help(spoilt: tuple[torch.Tensor, torch.Tensor]) -> None:
-    found = search_text_prefix(Misled(), *spoilt, ["what"] * 6)
-    assert found.text == "Look at the whole picture."
-    assert (found.before, found.moved, found.clean) == (0.0, 1.0, 1.0)
-    assert found.tried == 1 + 12 + 11
-    assert measure_text_prefix(Misled(), *spoilt, ["what"] * 6, "Answer carefully.").moved == 0.0
-
-
-def test_where_no_words_help_none_are_used(spoilt: tuple[torch.Tensor, torch.Tensor]) -> None:
-    found = search_text_prefix(Misled(), *spoilt, ["what"] * 6, pool=["Answer carefully."])
-    assert (found.text, found.tried) == ("", 2)
 
 
 def test_optimising_writes_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

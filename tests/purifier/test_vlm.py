@@ -1,6 +1,5 @@
-"""The embedded model's interface, on a small random one."""
+"""The vision-language models: the embedded one, its LoRA encoder, and models of the hub."""
 
-import copy
 import math
 from pathlib import Path
 
@@ -8,10 +7,14 @@ import pytest
 import torch
 
 from causalclip.clip.weights import WeightsMissing
-from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM, normalise_question
+from purifier.attacks import Attack, run_attack
+from purifier.attacks.objectives import change_answer
+from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM
+from purifier.vlm.hub import HubVLM, NotThisKind, load_vlm
+from purifier.vlm.lora import DOWN, UP, LoraEncoder
 from purifier.vlm.model import AnswerTrie
-from purifier.vlm.vocabulary import Vocabulary, train_tokenizer
-from tests.makers.models import tiny_vlm
+from tests.makers.models import hub_folders, tiny_vlm
+from tests.makers.purifiers import tiny_lora
 
 QUESTION = "what animal is in the picture"
 
@@ -56,34 +59,6 @@ def test_the_gradient_of_the_likelihood_is_right(model: EmbeddedVLM, pixels: tor
     assert (ahead - behind) / 0.04 == pytest.approx(gradient.norm().item(), rel=0.1)
 
 
-def test_by_another_tower_it_sees_something_else(model: EmbeddedVLM, pixels: torch.Tensor) -> None:
-    seen, other = model.see(pixels), copy.deepcopy(model.tower)
-    for block in other.blocks:
-        torch.nn.init.normal_(block.mlp.c_fc.weight, generator=torch.Generator().manual_seed(0))
-    led = model.with_tower(other)
-    assert not torch.allclose(led.see(pixels), seen, atol=0.01)
-    assert torch.equal(model.see(pixels), seen)
-    given = ([QUESTION] * 3, ["yes"] * 3)
-    assert (led.log_likelihood(pixels, *given) - model.log_likelihood(pixels, *given)).abs().min() > 1e-4
-    assert led.answer_seen(led.see(pixels), [QUESTION] * 3) == led.answer(pixels, QUESTION)
-    assert [*led.parameters()] == [*model.parameters()]
-
-
-def test_the_likelihood_of_a_batch_is_that_of_its_members(model: EmbeddedVLM, pixels: torch.Tensor) -> None:
-    prompts, answers = [CAPTION_PROMPT, QUESTION, "is there a dog"], ["a dog runs", "red, white", "yes"]
-    both = model.log_likelihood(pixels, prompts, answers)
-    for i in range(3):
-        alone = model.log_likelihood(pixels[i : i + 1], prompts[i : i + 1], answers[i : i + 1])
-        assert both[i].item() == pytest.approx(alone.item(), abs=1e-3)
-    assert (both < 0).all()
-
-
-def test_a_question_reads_the_same_however_it_is_typed(model: EmbeddedVLM, pixels: torch.Tensor) -> None:
-    typed = model.log_likelihood(pixels[:1], [" What ANIMAL is in the picture?"], ["dog"])
-    assert typed.item() == model.log_likelihood(pixels[:1], [QUESTION], ["dog"]).item()
-    assert normalise_question("  How many Dogs are there ? ") == "how many dogs are there"
-
-
 def test_bad_input_is_refused(model: EmbeddedVLM, pixels: torch.Tensor) -> None:
     with pytest.raises(ValueError, match="Pixels must be"):
         model.caption((pixels * 255).byte())
@@ -104,27 +79,100 @@ def test_saving_and_loading_keeps_the_model(model: EmbeddedVLM, pixels: torch.Te
     assert again.log_likelihood(*args).tolist() == pytest.approx(model.log_likelihood(*args).tolist(), abs=0.05)
 
 
-def test_missing_weights_say_what_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(WeightsMissing, match="no weights"):
-        EmbeddedVLM.from_pretrained(tmp_path)
-
-
-def test_weights_of_another_model_are_refused(model: EmbeddedVLM, tmp_path: Path) -> None:
-    model.save_pretrained(tmp_path)
-    config = (tmp_path / "config.json").read_text()
-    (tmp_path / "config.json").write_text(config.replace('"num_hidden_layers": 1', '"num_hidden_layers": 2'))
-    with pytest.raises(ValueError, match="do not fit"):
-        EmbeddedVLM.from_pretrained(tmp_path, tower=model.tower)
-
-
-def test_the_tokenizer_reads_back_what_it_wrote() -> None:
-    words = Vocabulary(train_tokenizer(["a dog runs", "a t-shirt", "black, gray"], size=200))
-    for text in ("a dog runs", "black, gray", "t-shirt", "zebra"):
-        assert words.decode(words.answer(text)) == text
-
-
 def test_the_trie_allows_known_answers_alone() -> None:
     trie = AnswerTrie([[5, 6, 1], [5, 7, 1], [8, 1]], stop=1)
     assert sorted(trie.allowed([])) == [5, 8]
     assert sorted(trie.allowed([5])) == [6, 7]
     assert trie.allowed([5, 6]) == [1] == trie.allowed([9])
+
+
+def test_each_matrix_gets_the_product_and_the_model_keeps_its_own_tower(model: EmbeddedVLM) -> None:
+    eye, before = tiny_lora(model.tower), {n: p.clone() for n, p in model.tower.named_parameters()}
+    after = dict(eye.applied_to(model).tower.named_parameters())
+    assert all(torch.equal(p, before[n]) for n, p in model.tower.named_parameters())
+    changed = {name.removesuffix(UP) + ".weight" for name in eye.tensors if name.endswith(UP)}
+    assert len(changed) == 3 * model.tower.layers
+    for name, value in after.items():
+        if name in changed:
+            own = name.removesuffix(".weight")
+            added = torch.einsum("or,ri->oi", eye.tensors[own + UP], eye.tensors[own + DOWN])
+            assert torch.allclose(value.float(), before[name].float() + added, atol=0.02)
+        else:
+            assert torch.equal(value, eye.tensors.get(name, before[name]))
+            assert (value is dict(model.tower.named_parameters())[name]) == (name not in eye.tensors)
+
+
+def test_written_and_read_it_sees_the_same(model: EmbeddedVLM, tmp_path: Path) -> None:
+    eye = tiny_lora(model.tower)
+    LoraEncoder(eye.tensors, {"steps": 3}).save_pretrained(tmp_path)
+    again = LoraEncoder.from_pretrained(tmp_path)
+    assert again.facts == {"steps": 3}
+    pixels = torch.rand(2, 3, 40, 32, generator=torch.Generator().manual_seed(0))
+    seen, read = eye.applied_to(model).see(pixels), again.applied_to(model).see(pixels)
+    assert torch.allclose(seen, read, atol=0.02 * float(seen.abs().max()))
+    assert not torch.allclose(seen, model.see(pixels), atol=0.1 * float(seen.abs().max()))
+
+
+def test_of_another_tower_or_missing_it_says_how_to_train_one(model: EmbeddedVLM, tmp_path: Path) -> None:
+    eye = tiny_lora(model.tower)
+    wider = LoraEncoder({name: torch.cat([value, value]) for name, value in eye.tensors.items()}, {})
+    unknown = LoraEncoder({f"other.{name}": value for name, value in eye.tensors.items()}, {})
+    fewer = LoraEncoder({name: value for name, value in eye.tensors.items() if ".0." not in name}, {})
+    for wrong in (wider, unknown, fewer):
+        with pytest.raises(ValueError, match="train-eye"):
+            wrong.applied_to(model)
+    with pytest.raises(WeightsMissing, match="train-eye"):
+        LoraEncoder.from_pretrained(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return hub_folders(tmp_path_factory.mktemp("hub"))
+
+
+@pytest.mark.parametrize("name", ["vqa", "chat"])
+def test_answers_are_deterministic_and_have_a_probability(
+    name: str, folders: dict[str, str], pixels: torch.Tensor
+) -> None:
+    model = load_vlm(folders[name])
+    answers = model.answer(pixels[:2], ["how many dogs are there", "what is in the picture"])
+    assert len(answers) == 2
+    assert all(0 < a.confidence <= 1 and a.sure == (a.confidence >= 0.5) for a in answers)
+    assert model.answer(pixels[:2], ["how many dogs are there", "what is in the picture"]) == answers
+
+
+def test_a_captioner_says_that_it_takes_no_questions(folders: dict[str, str], pixels: torch.Tensor) -> None:
+    with pytest.raises(NotThisKind, match="only captions"):
+        load_vlm(folders["caption"]).answer(pixels, "how many dogs are there")
+
+
+def test_out_of_reach_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(WeightsMissing, match="embedded"):
+        load_vlm(str(tmp_path / "nothing"))
+
+
+def test_a_language_model_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
+    with pytest.raises(NotThisKind, match="gpt2"):
+        load_vlm(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["vqa", "caption", "chat"])
+def test_an_attack_follows_the_model_s_own_gradient(name: str, folders: dict[str, str], pixels: torch.Tensor) -> None:
+    vlm = load_vlm(folders[name])
+    assert vlm.differentiable
+    clean = (pixels[:1] * 255).round() / 255
+    objective = change_answer(vlm, [CAPTION_PROMPT if name == "caption" else QUESTION], ["dogs"])
+    moved = run_attack(Attack(eps=16, steps=6), clean, objective)
+    with torch.no_grad():
+        assert objective(moved) > objective(clean)
+
+
+def test_what_is_seen_answers_like_the_picture(folders: dict[str, str], pixels: torch.Tensor) -> None:
+    for vlm in (load_vlm(folders["chat"]), tiny_vlm()):
+        assert isinstance(vlm, HubVLM | EmbeddedVLM)
+        seen = vlm.see(pixels := pixels[:2])
+        assert vlm.caption_seen(seen) == vlm.caption(pixels)
+        assert vlm.answer_seen(seen, [QUESTION] * 2) == vlm.answer(pixels, QUESTION)
+        both = [f(x, [QUESTION] * 2, ["dogs", "are"]) for f, x in ((vlm.score, seen), (vlm.log_likelihood, pixels))]
+        assert torch.equal(*both)

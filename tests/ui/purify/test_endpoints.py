@@ -14,8 +14,7 @@ from PIL import Image
 import app
 from purifier.models import Models
 from tests.makers.pictures import encode, photo
-from tests.makers.purifiers import fixed_attack_detector, tiny_clip, tiny_models, tiny_purifier
-from ui.purify.endpoints import PurifyApi
+from tests.makers.purifiers import tiny_models
 from ui.purify.tab import build_tab
 
 QUESTION = "Is there a dog?"
@@ -52,18 +51,6 @@ def test_attack_then_purify_then_ask(client: Client, picture: Any, monkeypatch: 
     assert set(said) == {"caption", "answer", "confidence", "sure"}
     assert asked == [True]
     assert set(client.predict(picture, "", False, api_name="/ask")) == {"caption"}
-
-
-def test_the_endpoint_purifies_what_is_taken_for_clean_only_where_that_is_wished(
-    uploads: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tiny_clip(monkeypatch)
-    given = uploads / "picture.png"
-    given.write_bytes(encode(photo(96, 72), "PNG"))
-    api = PurifyApi(tiny_models(purifier=lambda: tiny_purifier(gate=fixed_attack_detector(-1.0))))
-    kept, changed = (np.array(Image.open(api.purify({"path": str(given)}, 1, always)[0])) for always in (False, True))
-    assert np.array_equal(kept, photo(96, 72))
-    assert not np.array_equal(changed, photo(96, 72))
 
 
 def test_errors_over_http_are_sentences(client: Client, picture: Any) -> None:

@@ -1,15 +1,10 @@
 """The three prepared examples: what the shipped models say of them, and how they are offered."""
 
-import re
-from pathlib import Path
-
 import numpy as np
 import pytest
-import skimage.data
-from PIL import Image
 
 from purifier.models import Models
-from ui.purify.examples import PREPARED, Prepared, run, shelf, stored, write
+from ui.purify.examples import PREPARED, Prepared, run, stored
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +31,3 @@ def test_what_is_kept_holds_and_is_in_its_budget(example: Prepared) -> None:
     assert example.holds(kept)
     moved = kept.pictures["adversarial"].astype(int) - kept.pictures["clean"]
     assert 0 < np.abs(moved).max() <= example.eps
-
-
-def test_they_are_scikit_image_s_photographs_with_their_questions(tmp_path: Path) -> None:
-    paths = write(tmp_path)
-    assert np.array_equal(np.asarray(Image.open(paths[0])), skimage.data.chelsea())
-    html = shelf(paths)
-    assert re.findall(r"data-index='(\d)'", html) == ["0", "1", "2"]
-    assert all(example.question in html for example in PREPARED)

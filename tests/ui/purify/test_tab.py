@@ -9,13 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from purifier import names
-from purifier.names import EMBEDDED, OTHER
-from tests.makers.models import hub_folders
+from purifier.names import EMBEDDED
 from tests.makers.pictures import encode, photo
 from tests.makers.purifiers import fixed_attack_detector, tiny_clip, tiny_models, tiny_purifier
 from ui.purify.tab import PurifyTab, build_tab
-from ui.server.queue import HELD, MODEL, PICTURES, Priority
 from ui.turns import Superseded, take_turn
 
 QUESTION = "Is there a dog?"
@@ -125,28 +122,6 @@ def test_a_picture_that_is_left_as_it_is_is_said_to_be(inside: Path, monkeypatch
     assert "whether an attack was found or not" in last[untouched.notes]
 
 
-def test_another_model_can_be_chosen_only_where_there_is_one(tab: PurifyTab, inside: Path, tmp_path: Path) -> None:
-    assert not tab.vlm.visible
-    with gr.Blocks():
-        chatty, broken = (
-            build_tab(tiny_models(other=name)) for name in (hub_folders(tmp_path)["chat"], "no/such model")
-        )
-    assert chatty.vlm.visible
-    assert chatty.vlm.choices == [("tiny-chat", OTHER), ("The embedded model", EMBEDDED)]
-    turn, chosen = take_turn("purify"), [*settings()[:-1], OTHER]
-    updates = list(chatty.run_given(turn, payload(inside), *chosen))
-    assert "Loading tiny-chat" in updates[1][chatty.status]
-    assert "What tiny-chat says" in updates[-1][chatty.answers]
-    assert gr.skip() in chatty.offered().values()
-
-    last = followed(broken.run_given(turn, payload(inside), *chosen))
-    assert "such model could not be loaded, so the embedded model speaks" in last[broken.headline]
-    assert "What the embedded model says" in last[broken.answers]
-    offered = broken.offered()
-    assert offered[broken.vlm] == gr.update(visible=False, value=EMBEDDED)
-    assert "could not be loaded" in offered[broken.offer]["value"]
-
-
 def test_after_a_stop_the_run_ends_before_its_next_step(tab: PurifyTab, inside: Path) -> None:
     turn = take_turn("purify")
     running = tab.run_again(turn, payload(inside), *settings(), attacked=True)
@@ -171,32 +146,3 @@ def test_another_question_is_put_to_each_picture_without_a_new_attack(tab: Purif
     assert "The question is empty" in said
     assert same == asked
     assert "Add a picture first" in tab.ask(None, None, QUESTION)[0]
-
-
-def test_a_prepared_one_is_complete_at_once(tab: PurifyTab, inside: Path) -> None:
-    last = followed(tab.run_example(take_turn("purify"), 0))
-    assert "changed the caption and the answer; purification brought both back" in last[tab.headline]
-    assert set(last[tab.kept].pictures) == {"clean", "adversarial", "purified"}
-    assert "likely" in last[tab.answers]
-    assert " s, 1 step" not in last[tab.notes]
-
-
-def test_a_run_holds_up_nobodys_decoding(tab: PurifyTab, inside: Path) -> None:
-    running = tab.run_given(take_turn("purify"), payload(inside), *settings())
-    assert any("Purifying" in str(updates.get(tab.status)) for updates in running)
-    places = [PICTURES.ask(Priority.BATCH) for _ in range(HELD)]
-    try:
-        assert all(PICTURES.admitted(place, 0) for place in places)
-    finally:
-        for place in places:
-            PICTURES.leave(place)
-        running.close()
-
-
-def test_a_picture_that_is_too_large_does_not_wait_for_the_model(
-    tab: PurifyTab, inside: Path, monkeypatch: Any
-) -> None:
-    monkeypatch.setattr(names, "MAX_PIXELS", 1000)
-    with MODEL.enter(Priority.VERDICT):  # somebody's verdict, which takes long
-        *_, last = tab.run_given(take_turn("purify"), payload(inside), *settings())
-    assert "million pixels are taken here" in last[tab.status]

@@ -5,18 +5,12 @@ from typing import Any
 
 import pytest
 
-from purifier.demo import DemoRequest, DemoResponse, DemoRun, make_attack, run_demo
+from purifier.demo import DemoRequest, DemoResponse, DemoRun, make_attack
 from purifier.models import ModelInfo
 from purifier.names import OTHER
-from tests.makers.pictures import photo
-from tests.makers.purifiers import tiny_models
 from ui.purify import words
 
 QUESTION = "Is there a dog?"
-
-
-def run(**request: Any) -> DemoRun:
-    return [*run_demo(tiny_models(), photo(64, 48), DemoRequest(QUESTION, **request))][-1]
 
 
 def shown(clean: str | None, moved: str, purified: str, *, answers: tuple[str, str, str] | None = None, sure=True):
@@ -35,9 +29,7 @@ def shown(clean: str | None, moved: str, purified: str, *, answers: tuple[str, s
     [
         (("cat", "dog", "cat"), "The attack changed the caption; purification brought the caption back"),
         (("cat", "dog", "dog"), "The attack changed the caption; purification did not bring it back"),
-        (("cat", "cat", "cat"), "The attack did not change the caption"),
         (("cat", "cat", "dog"), "The attack did not change the caption, but purification did"),
-        ((None, "cat", "cat"), "Purified: the caption stayed the same"),
         ((None, "cat", "dog"), "Purified: the caption is another one now"),
     ],
 )
@@ -52,32 +44,14 @@ def test_the_card_says_what_happened_first(captions: tuple[Any, ...], title: str
     ("captions", "answers", "title"),
     [
         ("cdc", "121", "changed the caption and the answer; purification brought both back"),
-        ("cdd", "121", "changed the caption and the answer; purification brought the answer back, not the caption"),
-        ("cdc", "122", "changed the caption and the answer; purification brought the caption back, not the answer"),
         ("cde", "123", "changed the caption and the answer; purification brought neither back"),
-        ("ccc", "121", "changed the answer; purification brought the answer back"),
-        ("cdc", "111", "changed the caption; purification brought the caption back"),
         ("ccc", "111", "changed neither the caption nor the answer"),
-        ("ccd", "111", "changed neither the caption nor the answer, but purification changed the caption"),
         ("cdc", "112", "changed the caption; purification brought the caption back, but changed the answer"),
     ],
 )
 def test_an_answer_that_was_sure_is_in_the_title(captions: str, answers: str, title: str) -> None:
     made = shown(*captions, answers=tuple(answers))
     assert f"<h2>The attack {title}</h2>" in words.result(made)
-
-
-def test_of_an_answer_that_was_a_guess_nothing_is_claimed() -> None:
-    answers = ("2", "3", "2")
-    made = shown("cat", "cat", "cat", answers=answers, sure=False)
-    guessed = words.result(made)
-    assert "<h2>The attack did not change the caption</h2>" in guessed
-    assert "not sure of its answer on the clean picture" in guessed
-    assert "answer" not in words.said(made, "adversarial", "After")
-    sure = shown("cat", "cat", "cat", answers=answers)
-    sentence = "The answer was \u201c2\u201d, \u201c3\u201d under the attack, and \u201c2\u201d after purification."
-    assert sentence in words.result(sure)
-    assert "answer differs" in words.said(sure, "adversarial", "After")
 
 
 def test_agreement_is_in_words_and_nothing_is_unescaped() -> None:
@@ -87,22 +61,6 @@ def test_agreement_is_in_words_and_nothing_is_unescaped() -> None:
     assert "caption" not in words.said(made, "clean", "Before")
     assert "<b>" not in words.answers(made)
     assert "caption" not in words.answers(shown(None, "cat", "cat"))
-
-
-def test_the_likelihood_of_the_clean_words_is_drawn() -> None:
-    made = run(attack=make_attack("pgd", 8, 4))
-    values = [made.said[name].likelihood for name in ("clean", "adversarial", "purified")]
-    assert all(value is not None and 0 <= value <= 1 for value in values)
-    html = words.answers(made)
-    assert "<th scope='col'></th>" not in html  # a column without a name is told as one
-    assert "<span class=cc-hidden></span>" not in html
-    assert html.count("<tr>") == 4
-    assert html.count("<svg") == 3
-    assert f"<td>{100 * values[1]:.0f} %</td>" in html
-    for share, said in ((0.001, "under 1 %"), (0.999, "over 99 %")):
-        made.said["adversarial"] = replace(made.said["adversarial"], likelihood=share)
-        assert f"<td>{said}</td>" in words.answers(made)
-    assert "How likely" not in words.answers(run())
 
 
 def test_who_speaks_is_named_and_why() -> None:
@@ -119,13 +77,3 @@ def test_who_speaks_is_named_and_why() -> None:
     assert "The attack was made on CLIP alone: what it does to smol&lt; is carried over." in words.result(made)
     made.model = ModelInfo(OTHER, "smol", asks=False)
     assert "smol only captions, so the question was not asked." in words.result(made)
-
-
-def test_captions_are_compared_by_meaning_and_the_measure_is_named() -> None:
-    made = shown("cat on a couch", "dog on a lawn", "cat on a wall")
-    made.said["adversarial"] = replace(made.said["adversarial"], alike=0.3)
-    made.said["purified"] = replace(made.said["purified"], alike=0.9)
-    assert "changed the caption; purification brought the caption back" in words.result(made)
-    assert "caption differs (similarity 0.30)" in words.said(made, "adversarial", "After")
-    assert "caption means the same (similarity 0.90)" in words.said(made, "purified", "Then")
-    assert "the cosine of their mean word vectors" in words.notes(made)

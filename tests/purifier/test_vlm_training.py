@@ -1,0 +1,146 @@
+"""Training and measuring the embedded vision-language model on a made data folder."""
+
+import copy
+import dataclasses
+import json
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from purifier.training.cards import write_vlm_card as write_card
+from purifier.training.vlm_data import FeatureCache, Picture, load_pictures, train_texts
+from purifier.training.vlm_evaluation import UNSEEN, evaluate_vlm, fit_confidence
+from purifier.training.vlm_fitting import PACKED, VLMTrainConfig, build_model, fit_vlm, packed_logits, step_loss
+from purifier.training.vlm_questions import KINDS, Box, box_questions, view_boxes
+from purifier.vlm import EmbeddedVLM
+from tests.makers.folders import vlm_folder
+from tests.makers.models import tiny_vlm
+from tests.makers.towers import tiny_tower
+
+SMALL = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+CONFIG = VLMTrainConfig(
+    epochs=3, batch=4, views=1, lr=3e-3, lr_new=3e-3, dropout=0.0, feature_dropout=0.0, language=SMALL, vision=(2, 3)
+)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return vlm_folder(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def pictures(root: Path) -> list[Picture]:
+    return load_pictures(root)
+
+
+@pytest.fixture(scope="module")
+def features(root: Path, pictures: list[Picture]) -> FeatureCache:
+    return FeatureCache.build(tiny_tower(), root, [p.name for p in pictures], root / "cache", views=1, layers=(2, 3))
+
+
+def untrained(pictures: list[Picture]) -> EmbeddedVLM:
+    torch.manual_seed(0)
+    return build_model(pictures, tiny_tower(), CONFIG, warm_start=None)
+
+
+def test_packed_training_agrees_with_the_likelihood(pictures: list[Picture], features: FeatureCache) -> None:
+    model = untrained(pictures).eval()
+    texts = train_texts(pictures[0], 0, {}, random.Random(0))
+    visual = model.connector(*features.take([(pictures[0].name, 0)])).expand(len(texts), -1, -1)
+    alone = model.score(visual, [t.prompt for t in texts], [t.answer for t in texts]).tolist()
+    model.language.set_attn_implementation(PACKED)
+    logits, labels, _ = packed_logits(model, [(pictures[0], 0, texts)], features, CONFIG)
+    packed = -torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+    lengths = [len(model.vocabulary.answer(t.answer)) for t in texts]
+    assert [part.sum().item() for part in packed.split(lengths)] == pytest.approx(alone, abs=1e-3)
+
+
+def test_training_goes_on_after_a_stop(pictures: list[Picture], features: FeatureCache, tmp_path: Path) -> None:
+    losses = {}
+    for name, stages in (("whole", [3]), ("stopped", [1, 3])):
+        for epochs in stages:
+            config = dataclasses.replace(CONFIG, stop_after=epochs if epochs < 3 else None)
+            fit_vlm(untrained(pictures), pictures, features, config, folder=tmp_path / name)
+        lines = (tmp_path / name / "train.jsonl").read_text().splitlines()
+        losses[name] = [json.loads(line)["loss"] for line in lines]
+    assert losses["whole"] == pytest.approx(losses["stopped"], rel=1e-3)
+    assert losses["whole"][-1] < losses["whole"][0]
+
+
+def test_a_blind_model_learns_nothing_from_the_picture(pictures: list[Picture], features: FeatureCache) -> None:
+    model = untrained(pictures).train()
+    config = dataclasses.replace(CONFIG, blind=True)
+    rows = [p for p in pictures if p.source != "flickr8k"]
+    step_loss(model, rows, features, {"dog": 1, "cup": 1}, config, random.Random(0)).backward()
+    assert all(p.grad is None for p in model.connector.parameters())
+    assert model.language.get_input_embeddings().weight.grad.abs().max() > 0
+
+
+BOXES = [
+    Box("dog", 0.05, 0.4, 0.25, 0.8),
+    Box("person", 0.6, 0.1, 0.95, 0.95),
+    Box("cup", 0.3, 0.5, 0.36, 0.6),
+    Box("cup", 0.4, 0.5, 0.46, 0.6),
+]
+
+
+def test_box_questions_are_answered_by_the_boxes() -> None:
+    rng = random.Random(0)
+    asked = [t for _ in range(60) for t in box_questions(BOXES, {"dog": 5, "person": 9, "zebra": 2}, rng)]
+    assert {t.kind for t in asked} == set(KINDS) - {"left of", "right of"}  # two classes are beside each: no one answer
+    for text in asked:
+        if text.kind == "presence":
+            assert text.answer == ("no" if "zebra" in text.prompt else "yes")
+        if text.kind == "count" and "cup" in text.prompt:
+            assert text.answer == "2"
+        if text.kind == "place" and text.prompt.endswith("dog"):
+            assert text.answer == "left"
+        if text.kind == "largest":
+            assert text.answer == "person"
+
+
+def test_a_crop_that_cuts_an_object_asks_nothing() -> None:
+    assert view_boxes(BOXES, (0.18, 0.0, 1.0, 1.0), flip=False) is None
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    model = tiny_vlm().with_config(threshold=0.0, beams=2)
+    return evaluate_vlm(model, vlm_folder(tmp_path_factory.mktemp("data"), pictures=2), blind=model)
+
+
+def test_evaluation_has_every_column(results: dict[str, Any]) -> None:
+    assert set(results["captions"]) == {"flickr8k", "coco"}
+    assert all(0 <= row["cider"] <= 10 and row["pictures"] == 1 for row in results["captions"].values())
+    assert results["answers"]["daquar, all"]["questions"] == 1
+    assert results["answers"]["daquar, all"]["majority"] == 1.0  # the training answer is "2", as the test's
+    assert {"accuracy", "blind", "majority", "interval"} <= set(results["answers"]["boxes, all"])
+    assert UNSEEN not in results["answers"]  # no training picture was held out with all its questions here
+    assert results["sure"]["boxes"]["share"] == 1.0  # from a threshold of 0 on, it is always sure
+
+
+def test_the_card_states_what_was_measured(results: dict[str, Any], tmp_path: Path) -> None:
+    measured = copy.deepcopy(results)
+    measured["captions"]["coco"]["cider"] = 0.4321
+    card = write_card(tmp_path, measured, model=tiny_vlm(), settings="Chosen by hand.").read_text()
+    assert "| coco | 1 | 0.432 |" in card
+    assert "6 answers" in card
+    assert "Chosen by hand." in card
+    assert "daquar, all" in card
+    assert "I am not sure" in card
+
+
+def test_confidence_is_fitted_to_how_often_answers_are_right() -> None:
+    rng = random.Random(0)
+    scores = [rng.uniform(-4, 0) for _ in range(3000)]
+    right = [rng.random() < 1 / (1 + math.exp(-(1.5 * s + 2.0))) for s in scores]
+    fitted = fit_confidence(scores, right)
+    slope, offset = fitted
+    assert slope == pytest.approx(1.5, abs=0.2)
+    assert offset == pytest.approx(2.0, abs=0.3)
+    with pytest.raises(ValueError, match="right and wrong"):
+        fit_confidence([0.0, -1.0], [True, True])
