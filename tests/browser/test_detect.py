@@ -123,16 +123,6 @@ def test_a_broken_file_is_explained_and_nothing_old_stays(open_page: Open, files
     assert verdict(page) in VERDICTS
 
 
-@pytest.mark.full
-def test_a_heic_is_judged_and_shown(open_page: Open, files: dict[str, Path]) -> None:
-    """Browsers do not show HEIC: what was decoded stands in the field instead."""
-    page = open_page()
-    give(page, files["phone.heic"])
-    assert verdict(page) in VERDICTS
-    expect(page.locator("#facts")).to_contain_text("HEIC")
-    assert page.locator("#picture img").evaluate("async (i) => { await i.decode(); return i.naturalWidth; }") == 320
-
-
 def test_file_names_stay_in_the_browser(judged: Page, uploads: Path) -> None:
     """Its picture is called my-source-in-the-ministry.jpg."""
     assert list(uploads.rglob("picture.jpg"))

@@ -15,18 +15,6 @@ from ui.purify.examples import PREPARED
 pytestmark = pytest.mark.full
 
 
-@pytest.fixture(scope="module")
-def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("purify") / "coffee.png"
-    Image.fromarray(skimage.data.coffee()).resize((336, 224)).save(path)
-    return path
-
-
-def give(page: Page, file: Path) -> None:
-    page.locator("#purify-picture input[type=file]").set_input_files(file)
-    page.locator("#purify-picture img").wait_for()
-
-
 def pixels(page: Page, name: str, folder: Path) -> np.ndarray:
     """What the download button of a column gives."""
     with page.expect_download() as download:
@@ -74,19 +62,3 @@ def test_the_three_prepared_ones_in_one_look(open_page: Open, real_app: Served, 
     moved = pixels(page, "adversarial", tmp_path)
     assert 0 < np.abs(moved - skimage.data.astronaut()).max() <= 8
     assert serious(page) == []
-
-
-def test_a_given_picture_on_a_phone_and_a_broken_one(
-    open_page: Open, real_app: Served, photo: Path, files: dict[str, Path]
-) -> None:
-    page = open_page(real_app.address, width=390, dark=True)
-    open_tab(page, "Purify")
-    give(page, photo)
-    expect(page.locator("#purify-headline")).to_contain_text("comes back unchanged")
-    expect(page.locator("#purify-attack-change")).to_be_hidden()
-    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-    page.locator("#purify-picture").get_by_role("button", name="Remove Image").click()
-    expect(page.locator("#purify-results")).to_be_hidden()
-    page.locator("#purify-picture input[type=file]").set_input_files(files["broken.jpg"])
-    expect(page.locator("#purify-status")).to_contain_text("cut short or damaged")
-    expect(page.locator("#purify-results")).to_be_hidden()

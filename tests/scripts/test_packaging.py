@@ -1,6 +1,5 @@
 """What is installed, shipped and served: the lock, PyTorch's build, a wheel, a Space, and the containers."""
 
-import importlib.util
 import json
 import os
 import re
@@ -13,7 +12,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from scripts import space, torch_build
+from scripts import space
 from tests.conftest import ROOT
 from tests.makers.pictures import encode, photo
 from ui.serving import refuse_exposure
@@ -42,33 +41,6 @@ def test_the_lock_names_no_place_to_fetch_from() -> None:
     text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     assert "://" not in text
     assert not re.search(r"^\s*--(?!hash)", text, re.MULTILINE)
-
-
-@pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """A new Linux machine without a card and without a folder of wheels: the commands that would install there."""
-    ran: list[list[str]] = []
-
-    def run(command: list[str], **streams: Any) -> Any:
-        if "--no-index" in command:
-            return subprocess.CompletedProcess(command, 1)
-        ran.append(command)
-        return subprocess.CompletedProcess(command, 0)
-
-    monkeypatch.setattr(torch_build.subprocess, "run", run)
-    monkeypatch.setattr(torch_build.sys, "platform", "linux")
-    monkeypatch.setattr(torch_build, "sees_card", lambda: False)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    return ran
-
-
-def test_an_index_that_does_not_answer_costs_a_sentence(
-    installed: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv(torch_build.VARIABLE, "http://127.0.0.1:9/whl")
-    torch_build.main()
-    assert installed == []
-    assert "does not answer" in capsys.readouterr().out
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The app over HTTP: what the API answers, what it refuses, and what it keeps to itself."""
 
-import asyncio
 import base64
 import hashlib
 import json
@@ -11,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +28,7 @@ from tests.conftest import HANGS, WATCH, Raw, Served
 from tests.makers.detectors import tiny_detector
 from tests.makers.keeping import until
 from tests.makers.pictures import encode, photo
+from tests.ui.asking import ask_tools
 from ui.fields import explain
 from ui.server import sessions
 from ui.server.sessions import Sessions
@@ -103,34 +102,7 @@ def test_only_the_documented_endpoints_are_public(client: Client) -> None:
     assert not endpoints["unnamed_endpoints"]
 
 
-@pytest.mark.parametrize(("cut", "words"), [(900, "cut short or damaged"), (0, "empty"), (2, "not a picture")])
-def test_a_broken_file_gets_a_sentence_without_its_name(client: Client, tmp_path: Path, cut: int, words: str) -> None:
-    with pytest.raises(Exception, match=words) as caught:
-        client.predict(picture(tmp_path, cut=cut), api_name="/detect")
-    assert NAME not in str(caught.value)
-
-
 # Tools for agents (MCP) ---------------------------------------------------------------------------
-
-
-def ask_tools(address: str, *calls: tuple[str, str]) -> tuple[set[str], list[Any]]:
-    """The names of the tools, and what each call (tool, picture) returns."""
-    from mcp import ClientSession
-    from mcp.client.streamable_http import streamablehttp_client
-
-    async def ask() -> tuple[set[str], list[Any]]:
-        async with (
-            streamablehttp_client(f"{address}gradio_api/mcp/") as (read, write, _),
-            ClientSession(read, write) as session,
-        ):
-            await session.initialize()
-            tools = (await session.list_tools()).tools
-            assert all({"picture", "first"} & tool.inputSchema["properties"].keys() for tool in tools)
-            answers = [await session.call_tool(tool, {"picture": given}) for tool, given in calls]
-            return {tool.name for tool in tools}, answers
-
-    with ThreadPoolExecutor(1) as pool:  # browser tests keep an event loop running in this thread
-        return pool.submit(asyncio.run, ask()).result()
 
 
 def test_agents_get_the_same_tools_and_the_same_refusals(real_app: Served, tmp_path: Path, secret: Path) -> None:
@@ -141,11 +113,11 @@ def test_agents_get_the_same_tools_and_the_same_refusals(real_app: Served, tmp_p
     foreign = f"{real_app.address}gradio_api/file={secret}"
     names, answers = ask_tools(
         real_app.address,
-        ("detect", inline),
-        ("provenance", own),
-        ("detect", "http://192.0.2.1/x.jpg"),
-        ("detect", foreign),
-        ("detect", str(secret)),
+        ("detect", {"picture": inline}),
+        ("provenance", {"picture": own}),
+        ("detect", {"picture": "http://192.0.2.1/x.jpg"}),
+        ("detect", {"picture": foreign}),
+        ("detect", {"picture": str(secret)}),
     )
     assert names == {"detect", "provenance", "report", "compare", "purify", "attack", "ask"}
     assert hashlib.sha256(data).hexdigest() in answers[0].content[0].text
@@ -274,14 +246,15 @@ def test_a_picture_causes_no_traffic_and_no_trace_in_the_log(real_app: Served, t
     client = Client(real_app.address, verbose=False)
     answer = client.predict(picture(tmp_path), api_name="/detect")
     assert answer["model"]
-    with pytest.raises(Exception, match="cut short"):
+    with pytest.raises(Exception, match="cut short") as caught:
         client.predict(picture(tmp_path, cut=900), api_name="/detect")
+    assert NAME not in str(caught.value)
     call(real_app.address, {"path": "http://192.0.2.1/x.png", "meta": {"_type": "gradio.FileData"}})
     data = base64.b64encode(encode(photo(320, 240), "JPEG")).decode()
     _, answers = ask_tools(
         real_app.address,
-        ("provenance", f"data:image/jpeg;base64,{data}"),
-        ("detect", "http://192.0.2.1/x.png"),
+        ("provenance", {"picture": f"data:image/jpeg;base64,{data}"}),
+        ("detect", {"picture": "http://192.0.2.1/x.png"}),
     )
     assert [answer.isError for answer in answers] == [False, True]
     inline = f"data:image/jpeg;base64,{data}"

@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from causalclip.batch import CHECKING, NOTHING, UNCHECKED, BatchRow
+from causalclip.batch import CHECKING, NOTHING, BatchRow
 from causalclip.evidence.headline import CLAIMED
 from causalclip.evidence.words import NO_ANSWER, NO_ANSWER_TITLE
 from causalclip.languages import _, is_rtl, speaking
@@ -113,23 +113,6 @@ def test_equal_bytes_under_two_names_are_two_rows_each_with_its_own(tab: BatchTa
             assert json.loads(written[f"{number:03d}-{name}.json"])["name"] == f"{name}.png"
             page = written[f"{number:03d}-{name}.html"]
             assert [other for other in names if f"{other}.png" in page] == [name]
-
-
-def test_stopping_keeps_what_is_done(tab: BatchTab) -> None:
-    sizes = ((64, 64), (80, 70), (90, 80))
-    payload = upload(**{f"{i}_png": encode(photo(*size), "PNG") for i, size in enumerate(sizes)})
-    running = tab.run(take_turn("batch"), payload)
-    for _skipped in range(4):
-        next(running)
-    batch = next(running)[tab.batch]  # three answers, and whether the first survives
-    running.close()  # what Gradio does to a cancelled event
-    (kept,) = tab.stopped(take_turn("batch"), batch)
-    assert "Checked whether it survives: 1 of 3." in kept[tab.status]
-    survives = {row.number: row.survives for row in kept[tab.batch].rows}
-    assert survives == {1: batch.finished[batch.rows[-1].key].survives, 2: UNCHECKED, 3: UNCHECKED}
-    with zipfile.ZipFile(tab.packed("zip", kept[tab.batch])) as archive:
-        assert archive.namelist() == ["results.csv", "summary.html", "001-0.html", "001-0.json"]
-    assert kept[tab.start]["interactive"]
 
 
 def test_a_table_is_escaped_and_says_why_there_is_no_answer() -> None:

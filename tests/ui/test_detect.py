@@ -11,7 +11,6 @@ import pytest
 
 from causalclip.evidence.examination import WholePicture, examine
 from causalclip.evidence.headline import Step
-from causalclip.evidence.regions import REGION_DIFFERS
 from causalclip.report.document import save_reports
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo, spliced
@@ -61,18 +60,6 @@ def test_links_to_searches_carry_nothing() -> None:
 def run(tab: DetectTab, uploaded: dict[str, str], whole: WholePicture | None = None) -> list[dict[Any, Any]]:
     turn = take_turn("detect")
     return [u for u in turn.shows(tab.run(turn, uploaded, whole)) if isinstance(u, dict)]
-
-
-def test_a_part_that_differs_is_shown_before_any_copy_is_judged(tab: DetectTab, uploaded: dict[str, str]) -> None:
-    updates = run(tab, uploaded)
-    first = next(i for i, u in enumerate(updates) if u.get(tab.differs))
-    assert "<img alt='The picture with an outline around the part" in updates[first][tab.differs]
-    assert REGION_DIFFERS in updates[first][tab.status]
-    before = [u[tab.status] for u in updates[:first] if tab.status in u]
-    assert "Being looked for now: whether one part differs" in before[-1]
-    assert any("copies of the picture are judged" in str(u.get(tab.checking)) for u in updates[first:])
-    assert REGION_DIFFERS in [u[tab.status] for u in updates if tab.status in u][-1]
-    assert tab.cleared()[tab.differs] == ""
 
 
 def test_it_is_not_looked_for_once_the_picture_is_not_wanted(

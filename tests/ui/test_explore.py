@@ -1,17 +1,13 @@
 """The Explore tab: its words on a picture and its mask, and two copies compared, alike in every interface."""
 
-import asyncio
 import base64
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
-from mcp import ClientSession
-from mcp.client.streamable_http import streamablehttp_client
 from skimage import data
 from typer.testing import CliRunner
 
@@ -19,8 +15,7 @@ from causalclip import load_image
 from causalclip.cli import app as command_line
 from causalclip.evidence.comparison import compare
 from tests.makers.pictures import encode
-
-# Two copies compared ------------------------------------------------------------------------------
+from tests.ui.asking import ask_tools
 
 
 @pytest.fixture(scope="module")
@@ -55,14 +50,6 @@ def test_python_command_line_http_and_agents_answer_alike(
     first, second = (
         f"data:image/{path.suffix[1:]};base64,{base64.b64encode(path.read_bytes()).decode()}" for path in pair
     )
-
-    async def ask() -> Any:
-        address = f"{tiny_app}gradio_api/mcp/"
-        async with streamablehttp_client(address) as (read, write, _), ClientSession(read, write) as agent:
-            await agent.initialize()
-            return await agent.call_tool("compare", {"first": first, "second": second})
-
-    with ThreadPoolExecutor(1) as pool:  # browser tests keep an event loop running in this thread
-        told = pool.submit(asyncio.run, ask()).result()
+    _, [told] = ask_tools(tiny_app, ("compare", {"first": first, "second": second}))
     assert not told.isError, told
     assert timeless(json.loads(told.content[0].text)) == expected | {"notes": []}

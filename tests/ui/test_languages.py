@@ -4,11 +4,9 @@ import json
 
 import httpx
 import pytest
-from gradio_client import Client, handle_file
 
 from causalclip.languages import _, speaking
 from causalclip.languages.locale import RIGHT_TO_LEFT
-from tests.makers.pictures import encode, photo
 
 ANSWERS = ("Likely generated", "Inconclusive", "Likely not generated", "No answer for this kind of picture")
 
@@ -31,16 +29,3 @@ def test_the_browsers_language_is_taken_and_the_next_visitor_has_another(tiny_ap
     assert "accept-language" in german.headers["vary"]
     assert "Diesen Ausschnitt untersuchen" not in english.text
     assert 'lang="en"' in english.text
-
-
-def test_an_answer_is_in_the_language_of_who_asks(tiny_app: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    path = tmp_path_factory.mktemp("asked") / "a.jpg"
-    path.write_bytes(encode(photo(320, 240), "JPEG"))
-    answers = {}
-    for language in ("de", "en"):
-        client = Client(tiny_app, verbose=False, headers={"Accept-Language": language})
-        answers[language] = client.predict(handle_file(str(path)), api_name="/detect")
-    with speaking("de"):
-        assert answers["de"]["answer"] in [_(answer) for answer in ANSWERS]
-    assert answers["en"]["answer"] in ANSWERS
-    assert (answers["de"]["language"], answers["de"]["band"]) == ("de", answers["en"]["band"])

@@ -148,20 +148,6 @@ def test_an_extension_pairs_and_asks(tiny_app: str) -> None:
 
 
 @pytest.mark.usefixtures("paired")
-def test_an_extension_that_has_the_hosts_token_needs_no_code(tiny_app: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The browser asks first, without the token, whether it may send it."""
-    asked = {"Origin": OTHER, "Sec-Fetch-Site": "cross-site"}
-    before = asked | {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
-    assert "access-control-allow-origin" not in call(tiny_app, "examine", "OPTIONS", headers=before).headers
-    monkeypatch.setenv("CAUSALCLIP_TOKEN", "of-the-host")
-    assert call(tiny_app, "examine", "OPTIONS", headers=before).headers["access-control-allow-origin"] == OTHER
-    picture = {"picture": ("a", JPEG)}
-    for given, status in (("of-the-host", 200), ("a-guess", 401), ("", 401)):
-        headers = asked | ({"Authorization": f"Bearer {given}"} if given else {})
-        assert call(tiny_app, "examine", headers=headers, files=picture).status_code == status
-
-
-@pytest.mark.usefixtures("paired")
 def test_pages_cannot_pair_and_the_rest_of_the_app_stays_closed(tiny_app: str) -> None:
     code = PAIRINGS.new_code("127.0.0.1")
     for origin in ("https://example.org", ""):

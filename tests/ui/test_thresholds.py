@@ -13,7 +13,7 @@ from PIL import Image
 
 from causalclip.clip.weights import WeightsMissing
 from causalclip.images.loading import load_image
-from causalclip.profile import BadProfile, parse_profile
+from causalclip.profile import BadProfile
 from causalclip.thresholds.archive import JudgedPicture, UnreadFile
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode
@@ -21,7 +21,7 @@ from ui import detector as held_detector
 from ui.detector import Held
 from ui.server.storage import STORE, uploads
 from ui.thresholds.archive import LARGEST, MOST, SHOWN, Archive, ProfileChoice
-from ui.thresholds.tab import ArchiveTab, build_archive_tab, share
+from ui.thresholds.tab import ArchiveTab, build_archive_tab
 from ui.turns import take_turn
 
 
@@ -113,28 +113,6 @@ def test_a_failure_halts_and_leaves_no_file() -> None:
     assert "data-halt" in update[broken.status]
     assert "There are none." in update[broken.status]
     assert not Path(payload[0]["path"]).exists()
-
-
-def test_a_profile_is_made_chosen_and_left(tab: ArchiveTab) -> None:
-    archive = whole(80)
-    assert "With the profile, the threshold is 0.8" in tab.shown(archive, "5")
-    assert "80 are too few for 1 %: 299 are needed." in tab.shown(archive, "1")
-    path, summary = tab.profile(archive, "5"), tab.summary(archive, "5")
-    assert path
-    assert summary
-    profile = parse_profile(Path(path).read_bytes())
-    assert (len(profile.scores), profile.at_most) == (80, 0.05)
-    assert Path(summary).read_text().startswith("<!doctype html>")
-    choice = ProfileChoice(tab.detector)
-    assert "held to no profile" in choice.said()
-    assert "Photographs in it: 80." in choice.use(profile)
-    held = tab.detector()
-    assert held.config.calibration.high == profile.high(0.7) > 0.8
-    assert held.predict(load_image(noise(1)).pixels).standing is not None
-    assert tab.detector.own().config.calibration.high == 0.7
-    assert "held to no profile" in choice.release()
-    assert tab.detector().profile is None
-    assert [share(text) for text in ("5", "2", "1", "", "x")] == [0.05, 0.02, 0.01, 0.05, 0.05]
 
 
 def test_a_profile_of_a_file_is_read_and_its_upload_goes(tab: ArchiveTab, tmp_path: Path) -> None:

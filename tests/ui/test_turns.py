@@ -72,27 +72,6 @@ def test_the_last_update_of_the_newest_run_is_repeated_and_that_of_an_older_one_
     assert list(turn.shows(iter([{"a": 1}]))) == [gr.skip()]
 
 
-def test_what_is_drawn_anew_is_dropped_where_another_turn_was_taken(answer: Any) -> None:
-    answer("beside")
-    drawn = []
-
-    def draw(settings: str) -> str:
-        drawn.append(settings)
-        if settings == "slow":
-            take_turn("detect")
-        return settings
-
-    with gr.Blocks() as page:
-        part, field = Part("detect"), gr.Textbox()
-        part.beside([field.change], draw, [field], field, queue=False)
-    (wired,) = [f.fn for f in page.fns.values()]
-    turn = take_turn("detect")
-    assert wired(repr(turn.number), "quick") == "quick"
-    assert wired(repr(turn.number), "slow") == gr.skip()
-    assert wired(repr(turn.number), "late") == gr.skip()
-    assert drawn == ["quick", "slow"]
-
-
 def test_a_new_turn_waits_for_what_is_on_its_way(answer: Any) -> None:
     """So that a blank page comes after it."""
     answer("settles")

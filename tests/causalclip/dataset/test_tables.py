@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import subprocess
 import sys
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,25 +11,9 @@ from typing import Any
 import pytest
 
 from causalclip.dataset.rules import describe, find_faults, is_reserved, settle, split_new
-from causalclip.dataset.selection import SAMPLE, choose, read_originals
 from causalclip.dataset.table import COLUMNS, BadTable, read_sites, read_table, write_table
-from causalclip.training.data import LIKE
 from tests.causalclip.dataset.making import picture
 from tests.conftest import ROOT
-
-FREE = [
-    picture(f"owner{site}/photos", f"{label}{i}.jpg", label=label, split="test")
-    for site in range(6)
-    for label in ("real", "fake")
-    for i in range(20)
-]
-
-
-def test_sample_has_as_many_real_as_generated_and_few_of_an_owner() -> None:
-    sample = choose(FREE, sample=True)
-    assert len({p.sha256 for p in sample}) == SAMPLE
-    assert Counter(p.label for p in sample) == {"real": SAMPLE // 2, "fake": SAMPLE // 2}
-    assert max(Counter(p.owner for p in sample).values()) <= 15
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
@@ -43,27 +26,13 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     "value",
     [
         {"path": "../../etc/passwd"},
-        {"path": "/etc/passwd"},
-        {"path": "a/../../b.jpg"},
         {"path": ".git/config"},
         {"path": "a\nb.jpg"},
-        {"repo": "anna/photos/more"},
         {"repo": "--upload-pack=x/y"},
-        {"commit": "HEAD"},
         {"commit": "--output=x"},
         {"sha256": "../" + "0" * 61},
-        {"split": "validation"},
         {"label": "unsure"},
-        {"kind": "painting"},
-        {"evidence": " "},
-        {"licence": ""},
-        {"real_by": ""},
-        {"generator": "FLUX.1"},
-        {"phash": "12"},
         {"crop": "all"},
-        {"pasted": "yes"},
-        {"width": 0},
-        {"site": "another"},
     ],
 )
 def test_a_row_with_a_fault_is_neither_written_nor_read(tmp_path: Path, value: dict[str, str]) -> None:
@@ -81,8 +50,6 @@ def test_a_row_with_a_fault_is_neither_written_nor_read(tmp_path: Path, value: d
     [
         (b"set,split\n", "needs the columns"),
         (gzip.compress(b"x", mtime=0)[:-4], "not a CSV"),
-        (b"\xff\xfe\x00", "not a CSV"),
-        ((",".join(COLUMNS) + "\nsites\n").encode(), "fields"),
         ((",".join(COLUMNS) + "\n" + ",".join("x" for _ in COLUMNS) + "\n").encode(), "whole numbers"),
     ],
 )
@@ -99,7 +66,6 @@ def test_what_is_no_table_is_told_in_a_sentence(tmp_path: Path, data: bytes, say
         ([picture("Anna/a"), picture("anna/b", split="test")], "anna is in two splits"),
         ([picture(phash="0" * 16), picture("bert/b", split="test", phash="0" * 15 + "f")], "near-copy"),
         ([picture(pair="x"), picture("bert/b", label="fake", pair="x")], "more than one owner"),
-        ([picture(pair="x"), picture(path="b", pair="x")], "no edited picture"),
     ],
 )
 def test_each_rule_finds_what_breaks_it(rows: list[Any], says: str) -> None:
@@ -160,22 +126,3 @@ def test_what_shares_an_owner_or_a_look_with_a_test_set_goes_aside() -> None:
         picture("anna/unseen"),
     ]
     assert settle(rows) == [test, replace(rows[1], split="aside"), replace(rows[2], split="aside"), *rows[3:]]
-
-
-def test_of_edits_the_originals_are_learned_from_and_what_was_made_anew(tmp_path: Path) -> None:
-    edit = {"set": "edits2", "pair": "p"}
-    rows = [
-        picture("emil/e", "original", **edit),
-        picture("emil/e", "anew", label="fake", pasted="no", generator="FLUX.1", **edit),
-        picture("emil/e", "part", label="fake", pasted="yes", generator="FLUX.1", **edit),
-        picture("emil/e", "unknown", label="fake", generator="FLUX.1", **edit),
-        picture("anna/a", "held out", split="test"),
-    ]
-    write_table(rows, tmp_path / "pictures.csv.gz")
-    for row in rows:
-        (tmp_path / row.sha256[:2]).mkdir(exist_ok=True)
-        (tmp_path / row.sha256[:2] / f"{row.sha256}.png").touch()
-    records = read_originals(tmp_path / "pictures.csv.gz", tmp_path)
-    assert {r.original: r.label for r in records} == {"original": 0, "anew": 1}
-    assert {r.group for r in records} == {"site emil"}  # so that both are held out together
-    assert all(r.set in LIKE for r in records)

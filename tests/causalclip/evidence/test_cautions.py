@@ -8,8 +8,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from causalclip.evidence.cautions import LOW_QUALITY, find_cautions, measure
-from causalclip.provenance.reading import read_provenance, with_history
+from causalclip.evidence.cautions import find_cautions, measure
 from tests.makers.drawings import cartoon, chart, page
 
 CARRIED = Path(skimage.data.__file__).parent
@@ -48,16 +47,6 @@ def test_drawn_and_typeset(make: object, kind: str, quality: int | None) -> None
 )
 def test_photographs_are_no_drawings(name: str) -> None:
     assert not kinds(carried(name)) & {"text", "graphic", "portrait"}
-
-
-def test_recompressed_by_tables_or_by_history() -> None:
-    coffee = Image.fromarray(carried("coffee.png"))
-    low, high = jpeg(coffee, LOW_QUALITY - 5), jpeg(coffee, 90)
-    hidden = jpeg(Image.open(io.BytesIO(jpeg(coffee, 45))).convert("RGB"), 92)
-    for data, expected in ((low, True), (high, False), (hidden, True)):
-        pixels = seen(data)
-        cautions = find_cautions(pixels, with_history(read_provenance(data, "JPEG"), pixels))
-        assert ("recompressed" in {c.kind for c in cautions}) == expected
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")

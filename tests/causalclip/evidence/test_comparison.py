@@ -169,16 +169,6 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["compare", *(str(a) for a in arguments)])
 
 
-def test_words_and_report_are_in_the_language_that_was_asked_for(pair: tuple[Path, Path], tmp_path: Path) -> None:
-    result = run(*pair, "--lang", "de", "--out-dir", tmp_path / "out")
-    assert result.stdout.startswith("Dasselbe Bild, eine Stelle unterscheidet sich (Konfidenz 9")
-    page = (tmp_path / "out" / "comparison.html").read_text(encoding="utf-8")
-    assert "<html lang='de' dir='ltr'>" in page
-    assert "Was dies nicht sagen kann" in page
-    assert json.loads(run(*pair, "--json", "--lang", "de").stdout)["answer"] == "same picture"
-    assert run(*pair, "--lang", "xx").exit_code == REFUSED
-
-
 def test_the_report_stands_alone(pair: tuple[Path, Path], tmp_path: Path) -> None:
     assert run(*pair, "--out-dir", tmp_path / "out").exit_code == DONE
     page = (tmp_path / "out" / "comparison.html").read_text(encoding="utf-8")

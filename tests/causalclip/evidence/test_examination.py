@@ -1,7 +1,6 @@
 """An examination: of a part of a picture, of what is no photograph, and the sentence to paste."""
 
 import io
-import json
 
 import numpy as np
 import pytest
@@ -14,9 +13,7 @@ from causalclip.evidence.words import IMAGE_TYPES, NO_ANSWER, NO_ANSWER_TITLE, W
 from causalclip.image_type import ImageTypeClassifier
 from causalclip.images.loading import cut, load_image
 from causalclip.provenance.reading import OF_WHOLE
-from causalclip.report import card
 from causalclip.report.card import provenance_panel
-from causalclip.report.document import as_html, as_json
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo, spliced
 
@@ -107,19 +104,6 @@ def test_there_is_no_score_no_frequency_and_no_check(refused: Examination) -> No
     assert "of 100" not in said["quote"]  # error rates are of answers
     assert WHAT_TO_DO[kind] in said["next_steps"]
     assert any("Magnify" in step for step in said["next_steps"]) == (kind != "blank")  # nothing to be seen
-
-
-def test_card_and_report_say_why_and_show_no_score(refused: Examination) -> None:
-    html = card.verdict(refused)
-    assert NO_ANSWER_TITLE in html
-    assert WHY_NO_ANSWER[refused.detection.kind] in html.replace("&#39;", "'")
-    assert "cc-scale" not in html
-    assert "out of 100" not in html
-    report = as_html(refused, maps={"causal": "data:,", "non_causal": "data:,"})
-    assert NO_ANSWER_TITLE in report
-    for words in ("Score, unrounded", "Where this score comes from", "survive re-encoding", "test pictures"):
-        assert words not in report
-    assert json.loads(as_json(refused))["probability"] is None
 
 
 # The sentence to paste -----------------------------------------------------------------------------------------------

@@ -11,12 +11,11 @@ from causalclip.calibration import Calibration
 from causalclip.clip.weights import ASSETS
 from causalclip.evidence import precision
 from causalclip.evidence.examination import examine
-from causalclip.evidence.precision import EmpiricalPrecision, empirical_precision, error_rates
+from causalclip.evidence.precision import EmpiricalPrecision, empirical_precision
 from causalclip.evidence.words import NO_ANSWER
 from causalclip.report.card import verdict
 from tests.makers.detectors import tiny_detector, tiny_profile
 from tests.makers.pictures import encode, photo
-from ui.frame import introduction
 
 SHARES = {
     "likely generated": {"real": 0.01, "generated": 0.4},
@@ -67,18 +66,6 @@ def test_no_share_contradicts_the_word_beside_it() -> None:
     for beside in (low, high):  # on either side of a threshold stand two words and two shares
         bands = {Calibration(low=low, high=high).band(beside + step) for step in (-0.001, 0.001)}
         assert len({empirical_precision(band, revision).sentence for band in bands}) == 2
-
-
-def test_another_detector_has_no_meaning_here(benchmark_of: Callable[..., None]) -> None:
-    assert empirical_precision("inconclusive", "1") is None  # there is no benchmark
-    assert error_rates("1") is None
-    benchmark_of()
-    assert empirical_precision("inconclusive", "1") is not None
-    assert error_rates("1") is not None
-    for other in ("2", None):
-        assert empirical_precision("inconclusive", other) is None
-        assert error_rates(other) is None
-        assert "test pictures" not in introduction(other)
 
 
 def test_an_archives_threshold_makes_other_answers_than_those_that_were_counted(

