@@ -235,13 +235,10 @@ def spare(uploads: Path) -> Iterator[tuple[Swapped, str]]:
 
 @pytest.fixture
 def serve(request: pytest.FixtureRequest, uploads: Path) -> Iterator[Callable[..., str]]:
-    """Serves a page over a detector of a test's own. anew: it is built anew, with what the test has set."""
-    pages, served = [], []
+    """Serves a page over a detector of a test's own."""
+    served: list[Any] = []
 
-    def start(detector: Any, *, anew: bool = False) -> str:
-        if anew:
-            pages.append(app.build(lambda: detector))
-            return app.launch(pages[-1])
+    def start(detector: Any) -> str:
         assert not served, "the page has one detector a test"
         served.append(detector)
         swapped, address = request.getfixturevalue("spare")
@@ -252,5 +249,3 @@ def serve(request: pytest.FixtureRequest, uploads: Path) -> Iterator[Callable[..
     for detector in served:
         if isinstance(detector, BlockedDetector):
             detector.let.set()  # where a test has failed before: the next one uses the same page
-    for page in pages:
-        page.close(verbose=False)

@@ -66,22 +66,3 @@ def download(page: Page, button: str) -> str:
     with page.expect_download() as started:
         page.locator(button).click()
     return Path(started.value.path()).read_text(encoding="utf-8")
-
-
-def test_a_name_and_a_note_are_in_the_report(open_page: Open, files: dict[str, Path]) -> None:
-    page = open_page()
-    give(page, files["photo.jpg"])
-    verdict(page)
-    html = page.locator("#report-html")
-    expect(html).to_be_visible()
-    page.locator("#report-name input, #report-name textarea").fill("Ada Lovelace")
-    page.locator("#report-note textarea").fill("From a reader")
-    expect(page.locator("#report-promise")).to_contain_text("The report holds “Ada Lovelace” and “From a reader”")
-    drawn = download(page, "#report-html")
-    assert "Ada Lovelace" in drawn
-    assert "From a reader" in drawn
-    label = json.loads(download(page, "#report-json"))["report"]["label"]
-    assert (label["name"], label["note"]) == ("Ada Lovelace", "From a reader")
-    assert label["zone"]
-    page.locator("#picture").get_by_role("button", name="Remove Image").click()
-    expect(page.locator("#report-note textarea")).to_have_value("")

@@ -21,7 +21,6 @@ from gradio_client.utils import Status
 
 import app
 from causalclip.clip.runtime import UnknownRuntime
-from causalclip.clip.weights import WeightsMissing
 from causalclip.images.loading import BrokenImage
 from causalclip.report.card import failure
 from tests.conftest import HANGS, WATCH, Raw, Served
@@ -203,15 +202,6 @@ def test_a_full_queue_says_so(serve: Any, tmp_path: Path, monkeypatch: pytest.Mo
         late.result(timeout=HANGS)
     go_on.set()
     assert all("band" in job.result(timeout=HANGS) for job in jobs)
-
-
-def test_missing_weights_are_said_and_do_not_stop_the_app(serve: Any, tmp_path: Path) -> None:
-    def missing() -> Any:
-        raise WeightsMissing("There is no detector: restore the folder.")
-
-    address = serve(missing)
-    with pytest.raises(Exception, match="no detector: restore the folder"):
-        Client(address, verbose=False).predict(picture(tmp_path), api_name="/detect")
 
 
 def test_a_fault_of_ours_is_logged_without_its_message(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, Playwright, Worker, expect
 
-from tests.browser.conftest import PATIENCE
+from tests.browser.conftest import ARGUMENTS, PATIENCE
 from tests.conftest import CHROMIUM, ROOT
 from tests.makers.pictures import encode, photo
 from ui.pairing import PAIRINGS
@@ -76,60 +76,31 @@ class Extended:
 
 
 @pytest.fixture(scope="session")
-def extended_with(
-    playwright: Playwright, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[..., Extended]]:
-    """Starts a browser with the extension. hosts: what it may read, as if its visitor had clicked."""
-    contexts = []
-
-    def start(hosts: list[str]) -> Extended:
-        folder = tmp_path_factory.mktemp("extended")
-        extension = folder / "extension"
-        shutil.copytree(ROOT / "extension", extension, ignore=shutil.ignore_patterns("node_modules"))
-        manifest = json.loads((extension / "manifest.json").read_text())
-        (extension / "manifest.json").write_text(json.dumps(manifest | {"host_permissions": hosts}))
-        loads = [f"--disable-extensions-except={extension}", f"--load-extension={extension}"]
-        german = "--accept-lang=de-DE,de"  # what the browser asks for; all that the panel shows is English
-        arguments = ["--no-sandbox", "--disable-gpu", german, *loads]
-        context = playwright.chromium.launch_persistent_context(
-            str(folder / "profile"), executable_path=CHROMIUM, args=arguments
-        )
-        context.set_default_timeout(PATIENCE)
-        contexts.append(context)
-        worker = context.service_workers[0] if context.service_workers else context.wait_for_event("serviceworker")
-        panel = context.new_page()
-        panel.goto(f"chrome-extension://{worker.url.split('/')[2]}/panel.html")
-        return Extended(context, worker, panel)
-
-    yield start
-    for context in contexts:
-        context.close()
-
-
-@pytest.fixture(scope="session")
-def kept_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The register of paired extensions, empty, in a folder of the test's."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PAIRINGS, "_file", tmp_path_factory.mktemp("paired") / "paired.json")
-        patch.setattr(PAIRINGS, "_known", [])
-        yield
-
-
-def pair(extended: Extended, app: str) -> None:
-    """Types the code that the app's page would show."""
-    code = PAIRINGS.new_code("127.0.0.1")
-    panel = extended.panel
-    panel.get_by_label("Address").fill(app)
-    panel.get_by_label("Code").fill(f"{code[:4]} {code[4:]}")
-    panel.get_by_role("button", name="Keep").click()
-    expect(panel.locator("#kept")).to_have_text("Paired. Check a picture.")
-
-
-@pytest.fixture(scope="session")
 def extended(
-    extended_with: Callable[..., Extended], sites: tuple[Path, str, str], tiny_app: str, kept_elsewhere: None
-) -> Extended:
+    playwright: Playwright, tmp_path_factory: pytest.TempPathFactory, sites: tuple[Path, str, str], tiny_app: str
+) -> Iterator[Extended]:
     """Paired; of the pages it may read the first site alone, as after a click there."""
-    browser = extended_with([f"{sites[1]}/*"])
-    pair(browser, tiny_app)
-    return browser
+    folder = tmp_path_factory.mktemp("extended")
+    extension = folder / "extension"
+    shutil.copytree(ROOT / "extension", extension, ignore=shutil.ignore_patterns("node_modules"))
+    manifest = json.loads((extension / "manifest.json").read_text())
+    (extension / "manifest.json").write_text(json.dumps(manifest | {"host_permissions": [f"{sites[1]}/*"]}))
+    loads = [f"--disable-extensions-except={extension}", f"--load-extension={extension}"]
+    german = "--accept-lang=de-DE,de"  # what the browser asks for; all that the panel shows is English
+    context = playwright.chromium.launch_persistent_context(
+        folder / "profile", executable_path=CHROMIUM, args=[*ARGUMENTS, german, *loads]
+    )
+    context.set_default_timeout(PATIENCE)
+    worker = context.service_workers[0] if context.service_workers else context.wait_for_event("serviceworker")
+    panel = context.new_page()
+    panel.goto(f"chrome-extension://{worker.url.split('/')[2]}/panel.html")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PAIRINGS, "_file", folder / "paired.json")
+        patch.setattr(PAIRINGS, "_known", [])
+        code = PAIRINGS.new_code("127.0.0.1")
+        panel.get_by_label("Address").fill(tiny_app)
+        panel.get_by_label("Code").fill(f"{code[:4]} {code[4:]}")
+        panel.get_by_role("button", name="Keep").click()
+        expect(panel.locator("#kept")).to_have_text("Paired. Check a picture.")
+        yield Extended(context, worker, panel)
+    context.close()

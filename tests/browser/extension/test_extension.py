@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 
@@ -12,7 +11,7 @@ from playwright.sync_api import expect
 
 from causalclip.evidence.examination import Examination
 from causalclip.evidence.words import CHECKING_STABILITY
-from tests.browser.extension.conftest import Extended, pair
+from tests.browser.extension.conftest import Extended
 from tests.conftest import ROOT
 from ui.api import Examine, Form
 
@@ -64,7 +63,7 @@ def test_the_very_bytes_are_checked(extended: Extended, sites: Sites, kind: str)
 
 
 def test_another_hosts_picture_is_asked_for_and_never_taken_from_the_screen_unasked(
-    extended: Extended, extended_with: Callable[..., Extended], sites: Sites, tiny_app: str
+    extended: Extended, sites: Sites
 ) -> None:
     folder, site, other = sites
     page = extended.open(f"{site}/{write(folder, 'elsewhere', f'<img src={other}/small.jpg>')}")
@@ -73,15 +72,6 @@ def test_another_hosts_picture_is_asked_for_and_never_taken_from_the_screen_unas
     expect(extended.panel.get_by_role("button", name=f"Let the extension read from {other}")).to_be_visible()
     expect(extended.panel.get_by_role("button", name="screenshot")).to_be_visible()
     page.close()
-    allowed = extended_with([f"{site}/*", f"{other}/*"])
-    pair(allowed, tiny_app)
-    page = allowed.open(f"{site}/elsewhere.html")
-    allowed.click("check-picture", page, f"{other}/small.jpg")
-    allowed.step("answered")
-    expect(allowed.panel.locator("#said")).to_contain_text(digest(folder, "small"))
-
-
-NONE, LARGE = "<source type=image/none srcset='large.jpg 9x'>", "srcset='small.jpg 320w, large.jpg 640w' sizes=320px"
 
 
 def test_an_earlier_pictures_check_does_not_take_the_place_of_the_next(

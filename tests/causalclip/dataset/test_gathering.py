@@ -10,13 +10,11 @@ from typing import Any
 
 import pytest
 
-from causalclip.dataset.gathering import add, find_evidence, read_draft, read_words
+from causalclip.dataset.gathering import add, read_draft, read_words
 from causalclip.dataset.rules import describe, find_faults
 from causalclip.dataset.table import BadTable, Picture, read_sites, read_table, write_sites, write_table
 from tests.causalclip.dataset.making import picture
 from tests.conftest import ROOT
-from tests.makers.metadata_files import SOURCE, exif_block, jpeg_exif, jpeg_xmp, xmp
-from tests.makers.pictures import encode, photo
 
 FAR = [f"{0x1F << n:016x}" for n in (0, 20, 40)]
 
@@ -88,22 +86,3 @@ def test_the_command_adds_and_keeps_what_was_seen(tmp_path: Path) -> None:
     assert read_words(tmp_path / "w.csv")[0].shown == "mountains"
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert "0 pictures were added" in again.stdout
-
-
-@pytest.mark.parametrize(
-    ("data", "path", "added", "proposed", "generator", "real_by", "words"),
-    [
-        (jpeg_xmp(xmp(f'Iptc4xmpExt:DigitalSourceType="{SOURCE}trainedAlgorithmicMedia"')), "a.jpg", "", "fake",
-         "unknown", "", "made by a generative AI model"),
-        (encode(photo(), "PNG"), "x/Gemini_Generated_Image_1.png", "2025-03-01", "fake", "Google Gemini", "",
-         "file name of Google Gemini; added 2025-03-01"),
-        (jpeg_exif(exif_block({271: b"Canon", 272: b"EOS 5D"})), "a.jpg", "2025-01-01", "real", "", "exif",
-         "EXIF camera Canon EOS 5D; added 2025-01-01"),
-    ],
-)  # fmt: skip
-def test_what_a_file_says_speaks_for_a_label(
-    data: bytes, path: str, added: str, proposed: str, generator: str, real_by: str, words: str
-) -> None:
-    found = find_evidence(data, path, added)
-    assert (found.proposed, found.generator, found.real_by) == (proposed, generator, real_by)
-    assert words in found.words

@@ -127,12 +127,6 @@ def test_the_picture_inside_a_screenshot_is_compared(picture: np.ndarray, change
         assert json.loads(json.dumps(found.as_dict()))["inside"] == [list(b) if b else None for b in found.inside]
 
 
-@pytest.mark.parametrize("size", [(1, 1), (20, 20000)], ids=["a pixel", "a banner"])
-def test_what_is_too_small_to_have_points_is_no_match(picture: np.ndarray, size: tuple[int, int]) -> None:
-    small = cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
-    assert compare(small, picture).answer == compare(picture, small).answer == "no match"
-
-
 @pytest.mark.parametrize("other", [data.coffee(), np.full((200, 300, 3), 127, np.uint8)], ids=["another", "empty"])
 def test_what_has_nothing_to_do_with_it_is_no_match(picture: np.ndarray, other: np.ndarray) -> None:
     found = compare(picture, np.asarray(other))

@@ -10,12 +10,8 @@ import pytest
 from causalclip.calibration import Calibration
 from causalclip.clip.weights import ASSETS
 from causalclip.evidence import precision
-from causalclip.evidence.examination import examine
 from causalclip.evidence.precision import EmpiricalPrecision, empirical_precision
 from causalclip.evidence.words import NO_ANSWER
-from causalclip.report.card import verdict
-from tests.makers.detectors import tiny_detector, tiny_profile
-from tests.makers.pictures import encode, photo
 
 SHARES = {
     "likely generated": {"real": 0.01, "generated": 0.4},
@@ -66,19 +62,3 @@ def test_no_share_contradicts_the_word_beside_it() -> None:
     for beside in (low, high):  # on either side of a threshold stand two words and two shares
         bands = {Calibration(low=low, high=high).band(beside + step) for step in (-0.001, 0.001)}
         assert len({empirical_precision(band, revision).sentence for band in bands}) == 2
-
-
-def test_an_archives_threshold_makes_other_answers_than_those_that_were_counted(
-    benchmark_of: Callable[..., None],
-) -> None:
-    benchmark_of(revision="test")
-    photographs = (0.99,) * 200
-    stricter, looser = (tiny_profile(photographs, at_most) for at_most in (0.05, None))
-    data = encode(photo(), "PNG")
-    kept, raised = (examine(data, tiny_detector().with_profile(profile)) for profile in (looser, stricter))
-    assert kept.meant is not None
-    assert "test pictures" in kept.quote
-    assert raised.meant is None
-    assert raised.as_dict()["error_rates"] is None
-    assert "Its error rates are not measured." in raised.quote
-    assert "test pictures" not in verdict(raised)

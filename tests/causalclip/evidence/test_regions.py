@@ -1,7 +1,6 @@
 """Does one region differ? Only ever a positive finding: what is silent says little, and never sounds like an answer."""
 
 import dataclasses
-import json
 from typing import Any
 
 import cv2
@@ -9,18 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from causalclip.evidence.examination import examine, read_claims
+from causalclip.evidence.examination import read_claims
 from causalclip.evidence.headline import conclude_all, tone_of
 from causalclip.evidence.region_finder import (
     Region,
     rings_of,
     shipped_finder,
 )
-from causalclip.evidence.regions import NOT_LOOKED_FOR, RegionFinding, find_region
+from causalclip.evidence.regions import RegionFinding, find_region
 from causalclip.evidence.words import NO_ANSWER
 from causalclip.images.loading import load_image
 from causalclip.provenance.claims import SourceType
-from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import PART, encode, photograph, spliced
 
 FOUND = RegionFinding("found", Region((32, 64, 128, 160), (((32, 64), (128, 64), (128, 160), (32, 160)),), 0.1, 32))
@@ -85,16 +83,6 @@ def test_an_answer_never_stands_alone_above_a_region(band: Any) -> None:
     said = dataclasses.replace(claims, source_types=(captured,))
     assert conclude_all(said, "likely not generated").agreement == "They agree."
     assert "neither support" in conclude_all(said, "likely not generated", None, FOUND).agreement
-
-
-def test_the_examination_says_where_in_plain_json() -> None:
-    x = examine(encode(spliced(), "PNG"), tiny_detector(), stability=False)
-    said = json.loads(json.dumps(x.as_dict()))["parts"]
-    assert said["answer"] == "found"
-    assert said["box"] == list(x.parts.region.box)  # type: ignore[union-attr]
-    assert all(len(point) == 2 for ring in said["outline"] for point in ring)
-    assert said["sentence"] == x.parts.sentence
-    assert NOT_LOOKED_FOR.as_dict()["answer"] == "not asked"
 
 
 # From a map of cells to a region -------------------------------------------------------------------------------------
