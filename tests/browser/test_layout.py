@@ -85,6 +85,9 @@ def test_results_on_every_tab(open_page: Open, whole_app: str, files: dict[str, 
     page.locator("#explore-a input[type=file]").set_input_files(files["photo.jpg"])
     expect(page.locator("#explore-a-answer")).to_contain_text("Score")
     assert violations(page) == []
+    open_tab(page, "Your archive")
+    expect(page.locator("#archive-in-use")).to_contain_text("held to no profile")
+    assert violations(page) == []
     open_tab(page, "How good is it?")
     page.locator("#measured section").first.wait_for()
     assert violations(page) == []

@@ -104,6 +104,3 @@ def test_there_is_no_score_no_frequency_and_no_check(refused: Examination) -> No
     assert "of 100" not in said["quote"]  # error rates are of answers
     assert WHAT_TO_DO[kind] in said["next_steps"]
     assert any("Magnify" in step for step in said["next_steps"]) == (kind != "blank")  # nothing to be seen
-
-
-# The sentence to paste -----------------------------------------------------------------------------------------------

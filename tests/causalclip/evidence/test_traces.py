@@ -28,15 +28,6 @@ def test_a_part_without_the_files_earlier_compression_stands_out() -> None:
     assert np.isfinite(features(found)).all()
 
 
-def test_a_picture_is_the_same_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = read_traces(spliced(), None)
-    monkeypatch.setattr(traces, "BAND", 512 * 64)
-    banded = read_traces(spliced(), None)
-    inner = (slice(None), slice(1, -1))  # at the picture's edge there is another neighbour
-    np.testing.assert_allclose(banded.cells[inner], whole.cells[inner], atol=1e-3)
-    np.testing.assert_allclose(banded.whole, whole.whole, rtol=1e-5)
-
-
 def test_the_energy_of_a_band_is_that_of_an_independent_transform() -> None:
     pixels = photograph()
     luma = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32) - 128

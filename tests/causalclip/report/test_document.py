@@ -75,10 +75,7 @@ def test_both_forms_hold_the_same(plain: Reports) -> None:
     assert e["answer"] in text
     for sentence in (*e["next_steps"][:-1], e["quote"], e["stability"]["words"], e["headline"]["claimed"]):
         assert sentence in text
-    assert e["stability"]["sentence"] in text
     assert f"{e['probability']:.6f}" in text
-    for number in (e["low"], e["high"], e["threshold"]):
-        assert f"{number:.4f}" in text
     for row in e["stability"]["rows"]:
         assert row["name"] in text
     for field in e["provenance"]["fields"]:
@@ -87,8 +84,6 @@ def test_both_forms_hold_the_same(plain: Reports) -> None:
     assert e["provenance"]["summary"] in text
     for sentence in (*own["limits"], *own["not_checked"], *(c["sentence"] for c in e["cautions"])):
         assert sentence in text
-    for name, number in own["versions"].items():
-        assert f"{name} {number}" in text
     assert "data:image" not in json.dumps(said)  # pictures and arrays are apart
 
 
