@@ -21,15 +21,8 @@ def encoded(picture: Image.Image, quality: int) -> Image.Image:
 def photograph(width: int = 320, height: int = 240) -> Image.Image:
     """Soft random shapes of many sizes."""
     rng = np.random.default_rng(0)
-    layers = [
-        np.asarray(
-            Image.fromarray(rng.integers(0, 256, (3 * k, 4 * k, 3), np.uint8)).resize(
-                (width, height), Image.Resampling.BICUBIC
-            ),
-            np.float32,
-        )
-        for k in (2, 6, 20)
-    ]
+    shapes = [Image.fromarray(rng.integers(0, 256, (3 * k, 4 * k, 3), np.uint8)) for k in (2, 6, 20)]
+    layers = [np.asarray(p.resize((width, height), Image.Resampling.BICUBIC), np.float32) for p in shapes]
     return Image.fromarray((sum(layers) / 3).clip(0, 255).astype(np.uint8))
 
 
@@ -55,31 +48,12 @@ def test_an_edited_region_is_found_through_two_encodings(quality: int) -> None:
     assert overlap(edited_region(encoded(picture, quality), encoded(original, 90)), mask) > 0.8
 
 
-def test_a_shifted_original_is_aligned() -> None:
-    large = photograph(332, 252)
-    original = large.crop((0, 0, 320, 240))
-    picture, mask = edited(large.crop((7, 4, 327, 244)), (60, 80, 140, 170))
-    assert overlap(edited_region(encoded(picture, 92), encoded(original, 92)), mask) > 0.75
-
-
 @pytest.mark.parametrize("shape", [(480, 360), (480, 400)])
 def test_an_original_of_another_size_or_crop_is_aligned(shape: tuple[int, int]) -> None:
     original = photograph(*shape)
     seen = original.crop((0, (shape[1] - 360) // 2, 480, (shape[1] + 360) // 2)).resize((320, 240))
     picture, mask = edited(seen, (60, 80, 140, 170))
     assert overlap(edited_region(encoded(picture, 92), original), mask) > 0.75
-
-
-def test_new_surroundings_are_a_mask_without_the_subject() -> None:
-    original = photograph()
-    other = Image.fromarray(255 - np.asarray(original)).transpose(Image.Transpose.ROTATE_180)
-    other.paste(original.crop((100, 60, 220, 180)), (100, 60))
-    kept = np.zeros((240, 320), bool)
-    kept[60:180, 100:220] = True
-    found = edited_region(encoded(other, 92), encoded(original, 92))
-    assert not isinstance(found, str)
-    assert found.mean() > 0.6
-    assert found[kept].mean() < 0.2
 
 
 def test_what_has_no_region_says_why() -> None:
@@ -94,19 +68,10 @@ def test_what_has_no_region_says_why() -> None:
 
 def write_data(folder: Path) -> None:
     original = photograph()
-    pictures = {
-        "edit.jpg": edited(original, (60, 80, 140, 170))[0],
-        "same.jpg": original,
-        "original.jpg": original,
-        "alone.jpg": original,
-    }
-    rows = [
-        ("edit.jpg", "fake", "a"),
-        ("original.jpg", "real", "a"),
-        ("same.jpg", "fake", "a"),
-        ("alone.jpg", "fake", "b"),
-    ]
-    for name, picture in pictures.items():
+    names, pairs = ("edit.jpg", "original.jpg", "same.jpg", "alone.jpg"), "aaab"
+    rows = [(name, "real" if "original" in name else "fake", pair) for name, pair in zip(names, pairs, strict=True)]
+    for name in names:
+        picture = edited(original, (60, 80, 140, 170))[0] if name == "edit.jpg" else original
         picture.save(folder / name, quality=92)
     with (folder / "manifest.csv").open("w", newline="") as file:
         writer = csv.writer(file)
