@@ -163,6 +163,9 @@ def test_without_ray_a_sentence_says_how_to_get_it(tmp_path: Path, monkeypatch: 
         ("empty", "", 2, "There is no picture in"),
         ("nowhere", "", 1, "is no folder and no list"),
         ("full", "no-such-model", 1, "There is no detector 'no-such-model'"),
+        ("list.csv", "", 1, "cannot be read: 'path'"),
+        ("list.parquet", "", 1, "cannot be read"),
+        ("nosuch://x/y", "", 1, "cannot be read"),
     ],
 )
 def test_bad_input_is_a_sentence(
@@ -170,8 +173,10 @@ def test_bad_input_is_a_sentence(
 ) -> None:
     for name in ("empty", "full"):
         (tmp_path / name).mkdir()
-    (tmp_path / "full" / os.fsdecode(b"x.jpg")).write_bytes(b"x")
-    result = run(tmp_path / source, "--out", tmp_path / "out", "--model", model_name or model)
+    for name in ("full/x.jpg", "list.csv", "list.parquet"):
+        (tmp_path / name).write_bytes(b"name\na.jpg\n")
+    path = source if "://" in source else tmp_path / source
+    result = run(path, "--out", tmp_path / "out", "--model", model_name or model)
     assert result.exit_code == code
     assert words in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1

@@ -1,6 +1,7 @@
 """The command line: one line a picture, exit codes, folders, and what cannot be read."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -134,6 +135,14 @@ def test_maps_are_named_by_picture_and_hash(folder: Path, model: str, tmp_path: 
         assert np.asarray(picture).std() > 5
 
 
+def test_names_that_are_no_text(tmp_path: Path, model: str) -> None:
+    name = os.fsdecode(b"odd-\xff.jpg")
+    (tmp_path / name).write_bytes(encode(photo(90, 100), "JPEG"))
+    assert run("detect", tmp_path, "--model", model).exit_code == 0
+    (row,) = lines(run("detect", tmp_path, "--json", "--model", model))
+    assert row["path"] == str(tmp_path / name)
+
+
 def test_a_name_forges_no_line_and_commands_no_terminal(tmp_path: Path, model: str) -> None:
     names = ("a\nb.jpg: Likely not generated. Score 0.01.jpg", "c\x1b]0;title\x07\x1b[2J.jpg", "d\u202egpj.exe")
     for name in names:
@@ -145,3 +154,10 @@ def test_a_name_forges_no_line_and_commands_no_terminal(tmp_path: Path, model: s
     assert {row["path"] for row in lines(run("detect", tmp_path, "--json", "--model", model))} == {
         str(tmp_path / name) for name in names
     }
+
+
+def test_nothing_to_judge_and_an_unknown_language_are_refused(tmp_path: Path, model: str) -> None:
+    for arguments, words in (((), "no picture"), (("--lang", "xx"), "--lang is one of en, es")):
+        result = run("detect", tmp_path, "--model", model, *arguments)
+        assert result.exit_code == 2
+        assert words in result.output

@@ -14,7 +14,7 @@ from causalclip.clip.views import plan_views
 from causalclip.detector import Detection, Detector, ViewAttribution
 from causalclip.maps import explorer
 from causalclip.maps.heatmap import lay, picture_map, placed, seen, unplaced
-from causalclip.maps.overlay import Drawing, draw_map, prepare
+from causalclip.maps.overlay import Drawing, draw_map, prepare, shrink
 from causalclip.maps.reliability import Reason, reasons, unknowable
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import photo
@@ -118,6 +118,13 @@ def test_unseen_parts_are_hatched_without_colour() -> None:
     hatch = wide[70, 200:400].astype(int)
     assert len(np.unique(hatch, axis=0)) == 2
     assert np.all(np.ptp(hatch, axis=1) == 0)
+
+
+def test_a_drawing_is_small_whatever_the_picture_is() -> None:
+    huge = np.broadcast_to(np.uint8(90), (6000, 8000, 3))
+    assert prepare(huge, planned(8000, 6000)).grey.shape == (768, 1024)
+    assert shrink(photo(70, 64)).shape == (64, 70, 3)
+    assert max(prepare(photo(70, 64), planned(70, 64)).grey.shape) == 512
 
 
 def test_a_map_is_drawn_within_its_budget() -> None:

@@ -19,6 +19,7 @@ from causalclip.clip.runtime import Runtime
 from causalclip.clip.tower import Tower
 from causalclip.clip.weights import quantize
 from scripts.outliers import digest
+from tests.makers.purifiers import tiny_lora
 from tests.makers.towers import views, write_int8_tower, write_tower
 
 PARTS = ("cls:1", "patch:2", "cls:3", "embedding")
@@ -157,6 +158,20 @@ def test_weight_only_has_the_float_towers_trace(both: tuple[Tower, Tower]) -> No
         a, b = (tower(views(3), **options) for tower in both)
         for one, other in zip([*a.cls, *a.patches, *a.rests], [*b.cls, *b.patches, *b.rests], strict=True):
             assert torch.equal(one, other)
+
+
+def test_with_a_low_rank_update_it_is_the_updated_float_tower_and_shares_its_matrices(
+    both: tuple[Tower, Tower],
+) -> None:
+    eye, before = tiny_lora(both[0]), both[1](views(2)).cls[-1]
+    updated = [eye.on(tower) for tower in both]
+    exact, stored = (tower(views(2)).cls[-1] for tower in updated)
+    assert torch.equal(exact, stored)
+    assert not torch.equal(stored, before)
+    assert torch.equal(both[1](views(2)).cls[-1], before)
+    for own, block in zip(both[1].blocks, updated[1].blocks, strict=True):
+        assert block.attn.in_proj.matrix is own.attn.in_proj.matrix
+        assert block.mlp.c_fc.matrix is own.mlp.c_fc.matrix
 
 
 def test_weight_only_has_the_float_towers_gradient_at_the_pixels_alone(both: tuple[Tower, Tower]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from causalclip.clip.attributions import contributions, embed, needs, parse_part, part_widths, patch_total
-from causalclip.clip.views import MAX_SQUARES, WINDOWS, plan_views, render
+from causalclip.clip.views import MAX_SQUARES, WINDOWS, View, plan_views, render
 from tests.makers.towers import tiny_tower, views, write_int8_tower
 
 PARTS = ("embedding", "cls:1", "cls:3", "patch:2", "patch:3")
@@ -151,6 +151,11 @@ def test_a_square_is_what_lies_in_its_box() -> None:
     assert [v.box[0] for v in squares] == [0, 100, 200]
     means = render(pixels, squares, size=32).mean((1, 2, 3)).tolist()
     assert means == pytest.approx([0, 0, 1], abs=0.02)
+
+
+def test_large_pictures_cost_no_more_views_than_small_ones() -> None:
+    assert len(plan_views(8000, 6000)) == len(plan_views(800, 600))
+    assert View("whole", (1000.0, 0.0, 7000.0, 6000.0)) not in plan_views(8000, 6000)  # 4:3 takes two squares
 
 
 def test_windows_of_large_pictures_are_of_a_copy_as_large_as_training_saw() -> None:
