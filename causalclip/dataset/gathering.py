@@ -9,7 +9,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -214,14 +214,11 @@ def write_draft(candidates: Sequence[Candidate], repo: str, commit: str, path: P
 
     proposed: the label that the evidence speaks for. Rows that are not wanted are deleted.
     """
-    rows = []
-    for number, candidate in enumerate(candidates, 1):
-        found = candidate.evidence
-        row = {"number": number, "proposed": found.proposed, "set": "sites", "kind": "photo", "repo": repo}
-        row |= {"commit": commit, "path": candidate.path, "site": repo.partition("/")[0].lower()}
-        row |= {"generator": found.generator, "real_by": found.real_by, "evidence": found.words}
-        row |= {name: getattr(candidate, name) for name in ("sha256", "phash", "width", "height", "format")}
-        rows.append(row)
+    about = {"set": "sites", "kind": "photo", "repo": repo, "commit": commit, "site": repo.partition("/")[0].lower()}
+    rows = [
+        asdict(one) | asdict(one.evidence) | about | {"number": number, "evidence": one.evidence.words}
+        for number, one in enumerate(candidates, 1)
+    ]
     path.write_bytes(as_csv(rows, ("number", "proposed", *COLUMNS)).encode())
 
 

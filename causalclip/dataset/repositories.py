@@ -175,13 +175,9 @@ class Reader:
     def __init__(self, sent: IO[bytes], got: IO[bytes]) -> None:
         self._sent, self._got = sent, got
 
-    def size(self, oid: str) -> int | None:
-        """Bytes of a file, as its header says, without reading it; None if there is no such file."""
-        return self._ask("info", oid)
-
     def read(self, oid: str) -> bytes | None:
         """The bytes of a file; None if there is no such file."""
-        size = self._ask("contents", oid)
+        size = self.size(oid, "contents")
         if size is None:
             return None
         data = self._got.read(size + 1)
@@ -189,7 +185,8 @@ class Reader:
             raise EOFError
         return data[:-1]
 
-    def _ask(self, what: str, oid: str) -> int | None:
+    def size(self, oid: str, what: str = "info") -> int | None:
+        """Bytes of a file, as its header says, without reading it; None if there is no such file."""
         try:
             self._sent.write(f"{what} {oid}\n".encode())
             self._sent.flush()

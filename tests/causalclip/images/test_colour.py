@@ -87,19 +87,6 @@ def test_cmyk_without_a_profile(name: str, tolerance: int) -> None:
     )
 
 
-def test_ycck_jpeg() -> None:
-    """Luma, chroma and black in a JPEG whose Adobe mark has transform 2: made from CMYK by changing that mark."""
-    inks = np.zeros((96, 128, 4), np.uint8)
-    inks[..., :3] = PICTURE
-    inks[..., 3] = 40
-    coded = np.asarray(Image.fromarray(PICTURE).convert("YCbCr"))
-    as_inks = np.dstack((255 - coded, inks[..., 3:]))  # Pillow stores 255 minus the ink
-    data = bytearray(encode(Image.fromarray(as_inks, "CMYK"), "JPEG", quality=99))
-    data[data.index(b"Adobe") + 11] = 2
-    expected = (255 - inks[..., :3].astype(float)) * (1 - 40 / 255)
-    assert off_by(load_image(bytes(data)).pixels, expected) <= 8
-
-
 def test_cmyk_with_a_profile() -> None:
     c, m, y, k = np.mgrid[0:2, 0:2, 0:2, 0:2]
     light = (100 - 30 * c - 25 * m - 8 * y) * (1 - k) + 5 * k
@@ -134,16 +121,6 @@ def test_16_bit_grey_is_scaled_not_clipped(name: str) -> None:
     loaded = load_image(encode(LEVELS, name))
     assert np.array_equal(loaded.pixels, np.round(LEVELS / 257).astype(np.uint8)[..., None].repeat(3, -1))
     assert loaded.notes == (DEEP_NOTE,)
-
-
-def test_10_bit_heic_grey_is_scaled() -> None:
-    import pillow_heif
-
-    file = io.BytesIO()
-    pillow_heif.encode("L;16", (96, 64), LEVELS.tobytes(), file, quality=95)
-    loaded = load_image(file.getvalue())
-    assert off_by(loaded.pixels[..., 0], LEVELS / 257) <= 6
-    assert loaded.notes == ("Its 10 bits a channel were reduced to 8.",)
 
 
 @pytest.mark.parametrize("name", ["PNG", "TIFF", "WebP", "AVIF"])

@@ -15,7 +15,7 @@ from PIL import Image
 
 from causalclip.images import decoding as colour
 from causalclip.images.decoding import decode
-from causalclip.images.formats import Format, sniff
+from causalclip.images.formats import sniff
 from causalclip.images.loading import MAX_BYTES, ImageError, load_image
 from tests.makers import pictures
 from tests.makers.cost import cost_of
@@ -141,23 +141,6 @@ def test_half_a_picture_is_never_shown(name: str, data: st.DataObject) -> None:
     result = outcome(whole[:cut], here=True)
     if not isinstance(result, ImageError):
         assert np.array_equal(result, outcome(whole, here=True))
-
-
-@fuzz(300)
-@given(
-    magic=st.sampled_from([data[:n] for files in originals().values() for data in files for n in (4, 12, 30)]),
-    rest=st.binary(),
-)
-def test_noise_behind_a_true_start(magic: bytes, rest: bytes) -> None:
-    if sniff_or_none(magic + rest) is not None:
-        assert isinstance(outcome(magic + rest, here=True), ImageError)
-
-
-def sniff_or_none(data: bytes) -> Format | None:
-    try:
-        return sniff(data)
-    except ImageError:
-        return None
 
 
 # Metadata -----------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from causalclip.images import decoding
+from causalclip.images import decoding, formats
 from causalclip.images import loading as images
 from causalclip.images.loading import (
     BrokenImage,
@@ -24,10 +24,14 @@ from causalclip.images.loading import (
     ImageTooLarge,
     ImageTooSmall,
     UnsupportedImage,
+    clip_box,
+    cut,
     load_image,
+    read_box,
 )
+from causalclip.provenance.reading import read_provenance
 from tests.makers import pictures
-from tests.makers.pictures import PILLOW, encode, exif, off_by, photo, png, tiff, tiff_tags
+from tests.makers.pictures import PILLOW, encode, exif, off_by, photo, tiff, tiff_tags
 
 PICTURE = photo()
 UPRIGHT_NOTE = "It was turned upright, as its orientation mark says."
@@ -149,15 +153,6 @@ def test_unusual_tiffs_are_unsupported_not_broken() -> None:
     assert load_image(tiff(grey, bytes(64 * 64))).notes == ()
 
 
-def test_unusual_jpeg_and_png_are_unsupported() -> None:
-    jpeg = bytearray(encode(PICTURE, "JPEG"))
-    jpeg[jpeg.index(b"\xff\xc0") + 4] = 12
-    with pytest.raises(UnsupportedImage, match="12 bits"):
-        load_image(bytes(jpeg))
-    with pytest.raises(UnsupportedImage, match="variant"):
-        load_image(png(128, 96, PICTURE.tobytes(), extra=pictures.chunk(b"CgBI", bytes(4))))
-
-
 # Limits -------------------------------------------------------------------------------------------
 
 
@@ -247,3 +242,36 @@ def test_one_large_picture_at_a_time_is_decoded(monkeypatch: pytest.MonkeyPatch)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(load_image, [b"\xff\xd8\xff".ljust(size) for size in (128, 64)] * 4))
     assert most == 1
+
+
+# A part -------------------------------------------------------------------------------------------
+
+
+def test_the_part_holds_the_same_pixels_and_says_where_from() -> None:
+    loaded = load_image(encode(photo(320, 240), "PNG"))
+    data = cut(loaded, (40.2, 30, 200, 129.6))
+    assert np.array_equal(load_image(data).pixels, loaded.pixels[30:130, 40:200])
+    said = " ".join(field.value for field in read_provenance(data, "PNG").fields)
+    assert "from (40, 30) to (200, 130) of a picture of 320 x 240 pixels" in said
+    assert loaded.sha256 in said
+
+
+def test_the_part_of_a_picture_that_was_read_at_half_its_size_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its coordinates are of the half."""
+    monkeypatch.setattr(formats, "MAX_PIXELS", 100_000)
+    loaded = load_image(encode(photo(640, 480), "JPEG"))
+    said = " ".join(field.value for field in read_provenance(cut(loaded, (0, 0, 160, 120)), "PNG").fields)
+    assert "of a picture of 320 x 240 pixels" in said
+    assert "640 x 480 pixels" in said
+    assert "half its size" in said
+
+
+def test_too_small_a_part_is_refused_with_the_size() -> None:
+    with pytest.raises(ImageTooSmall, match="320 x 240"):
+        clip_box((10, 10, 60, 200), 320, 240)
+
+
+def test_a_box_is_four_numbers() -> None:
+    assert read_box("1,2;300,400") == (1, 2, 300, 400)
+    with pytest.raises(ValueError, match="left,top,right,bottom"):
+        read_box("1,2,three")

@@ -115,26 +115,13 @@ def overlapping(count: int, size: int) -> bytes:
 CAMERA = {271: b"Canon", 272: b"EOS R5", 306: b"2026:05:02 10:00:00"}
 
 
-def _bomb_xmp() -> bytes:
-    entities = "".join(f'<!ENTITY e{i} "{f"&e{i - 1};" * 10}">' for i in range(1, 12))
-    return f'<!DOCTYPE x [<!ENTITY e0 "ha">{entities}]><x>&e11;</x>'.encode()
-
-
-def _many_entries() -> bytes:
-    """Ten thousand EXIF entries that all claim the same 60 kB."""
-    entry = b"".join(b"\x01\x0f\0\x02\0\0\xea\x60\0\0\0\0" for _ in range(5000))
-    return (b"MM\0*\0\0\0\x08\x13\x88" + entry)[:65000]
-
-
 HOSTILE = {
-    "entities": ("JPEG", lambda: jpeg_xmp(_bomb_xmp())),
     "deep XML": ("PNG", lambda: png_texts(("XML:com.adobe.xmp", "<a>" * 30_000 + "</a>" * 30_000), kind=b"iTXt")),
     "huge XML": ("PNG", lambda: png_texts(("XML:com.adobe.xmp", xmp(elements="x" * 1_000_000).decode()), kind=b"zTXt")),
     "text bomb": ("PNG", lambda: png_texts(*[("Comment", "a" * 20_000_000)] * 3, kind=b"zTXt")),
     "many texts": ("PNG", lambda: png_texts(*[("Software", f"x{i}") for i in range(20_000)])),
     "deep JSON": ("PNG", lambda: png_texts(("prompt", '{"class_type":' * 30_000))),
     "long settings": ("PNG", lambda: png_texts(("parameters", "Steps: 20, " * 200_000))),
-    "same bytes": ("JPEG", lambda: jpeg_exif(_many_entries())),
     "loop": ("JPEG", lambda: jpeg_exif(b"MM\0*\0\0\0\x08\0\x01\x87\x69\0\x04\0\0\0\x01\0\0\0\x08")),
     "many comments": ("JPEG", lambda: jpeg_with(*[segment(0xFE, b"x" * 10)] * 40_000)),
     "many IPTC": ("JPEG", lambda: jpeg_iptc(dict.fromkeys(range(250), b"y" * 200))),
