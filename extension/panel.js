@@ -105,6 +105,7 @@ function facts(found, place) {
     "What was read": place.larger ? `${read} (the largest version that the page offers)` : read,
     "Found on": found.found_at || "not sent",
     "The file says": found.provenance?.summary,
+    ...(found.provenance?.marks?.length && { Marks: named(found.provenance.marks) }),
     Picture: `${found.width} × ${found.height} pixels, ${found.format}`,
     "SHA-256 of the file": found.sha256,
   };
@@ -114,6 +115,10 @@ function facts(found, place) {
     list.append(row);
   }
   return list;
+}
+
+function named(marks) {
+  return [...new Set(marks.map(({ generator, kind }) => `${generator} (${kind})`))].join(", ");
 }
 
 async function save() {
