@@ -8,13 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from causalclip.images.formats import MAX_BYTES
 from tests.conftest import Raw
 from tests.makers.pictures import encode, photo
 from ui import agents
-from ui.agents import decode, keep_inline
-from ui.server.middleware import Refused
-from ui.server.storage import Store, owner_of
+from ui.server.storage import owner_of
 
 
 def tool(app: str, name: str, headers: dict[str, str] | None = None, **arguments: Any) -> dict[str, Any]:
@@ -60,40 +57,6 @@ def test_a_tool_that_cannot_be_called_so_says_why(tiny_app: str) -> None:
         answer = tool(tiny_app, name, **arguments)
         assert answer["isError"]
         assert words in answer["content"][0]["text"]
-
-
-def test_an_agent_has_no_file_read_through_a_text(tiny_app: str) -> None:
-    """A text field of a tool, given a path or an address in the form of a file."""
-    lies = {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}
-    assert tool(tiny_app, "detect", picture=lies)["isError"]
-
-
-@pytest.mark.parametrize("body", [b"[" * 100_000, b"{", b"\xff"])
-def test_what_an_agent_sends_is_json(tiny_app: str, body: bytes) -> None:
-    headers = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
-    answer = httpx.post(f"{tiny_app}gradio_api/mcp/", content=body, headers=headers)
-    assert answer.status_code == 400
-    assert answer.json()["error"].endswith(".")
-
-
-@pytest.mark.parametrize("url", ["data:image/png;base64,%%%", "data:image/png,abcd", "data:,"])
-def test_a_data_url_that_is_none_gets_a_sentence(url: str) -> None:
-    with pytest.raises(Refused, match="not base64"):
-        decode(url)
-    with pytest.raises(Refused, match="larger than 20 MB"):
-        decode("data:image/png;base64," + "A" * (MAX_BYTES * 4 // 3 + 8))
-    assert decode(f"data:image/png;base64,{base64.b64encode(b'x').decode()}") == b"x"
-
-
-def test_pictures_in_calls_have_a_quota_like_uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    monkeypatch.setattr("ui.server.uploads.A_CLIENT", (2, 2**20))
-    monkeypatch.setattr("ui.server.uploads.STORE", Store())
-    for owner in ("one", "another"):
-        kept = [Path(keep_inline("data:image/png;base64,aGVsbG8=", owner)) for _ in range(2)]
-        with pytest.raises(Refused, match="At most 2 of your pictures"):
-            keep_inline("data:image/png;base64,aGVsbG8=", owner)
-        assert len(list(tmp_path.glob(f"{owner}-*"))) == len(kept)
 
 
 @pytest.mark.parametrize("value", [b"[],", b'"x",'])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ui.fields import picture_input, save_png, upload_path
+from ui.fields import save_png, upload_path
 
 
 @pytest.fixture(autouse=True)
@@ -16,14 +16,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
     (tmp_path / "uploads").mkdir()
     return tmp_path / "uploads"
-
-
-def test_an_upload_is_its_path_and_an_empty_field_is_none(folder: Path) -> None:
-    file = folder / "ab" / "picture.jpg"
-    file.parent.mkdir()
-    file.touch()
-    assert upload_path({"path": str(file), "meta": {"_type": "gradio.FileData"}}) == str(file)
-    assert upload_path(None) is None
 
 
 def test_an_upload_that_was_deleted_is_said_to_be(folder: Path) -> None:
@@ -53,11 +45,3 @@ def test_drawings_are_lossless_and_each_has_a_folder_of_its_own(folder: Path) ->
     assert Path(first).is_relative_to(folder)
     with Image.open(first) as picture:
         assert np.array_equal(picture, pixels)
-
-
-def test_the_field_keeps_the_upload_as_it_is() -> None:
-    with gr.Blocks():
-        field = picture_input(label="Picture")
-    assert field.type == "filepath"
-    assert field.image_mode is None
-    assert field.sources == ["upload", "clipboard"]  # no address, no camera

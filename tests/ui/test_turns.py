@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
-import pytest
 
-from ui.turns import Part, Superseded, forget_turns, take_turn
+from ui.turns import Part, forget_turns, take_turn
 
 
 def test_only_the_newest_run_of_a_session_goes_on(answer: Any) -> None:
@@ -51,43 +50,6 @@ def test_a_superseded_run_yields_an_empty_update_and_is_closed(answer: Any) -> N
     take_turn("detect")
     assert list(shown) in ([], [gr.skip()])
     assert ended == [True]
-
-
-def test_the_last_update_of_the_newest_run_is_repeated_and_that_of_an_older_one_is_empty(answer: Any) -> None:
-    """Gradio itself repeats what a run yielded last."""
-    answer("ends")
-    turn = take_turn("detect")
-    assert list(turn.shows(iter([{"a": 1}]))) == [{"a": 1}]
-    assert list(turn.shows(iter([]))) == [gr.skip()]
-    take_turn("detect")
-    with pytest.raises(Superseded):
-        turn.check()
-
-    def stopped() -> Iterator[dict[Any, Any]]:
-        yield {"a": 1}
-        take_turn("detect")
-        raise Superseded
-
-    assert list(take_turn("detect").shows(stopped())) == [{"a": 1}, gr.skip()]
-    assert list(turn.shows(iter([{"a": 1}]))) == [gr.skip()]
-
-
-def test_a_new_turn_waits_for_what_is_on_its_way(answer: Any) -> None:
-    """So that a blank page comes after it."""
-    answer("settles")
-    turn = take_turn("detect")
-    shown = turn.shows(iter([{"a": 1}, {"a": 2}]))
-    next(shown)
-    order = []
-
-    def send() -> None:
-        order.append("sent")
-        next(shown)
-
-    threading.Timer(0.3, send).start()
-    take_turn("detect")
-    order.append("taken")
-    assert order == ["sent", "taken"]
 
 
 def test_an_overtaken_clear_does_not_blank_the_picture_that_came_after_it(answer: Any) -> None:

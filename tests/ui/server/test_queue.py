@@ -1,18 +1,9 @@
 """The fair queue: the most urgent first, and of equals whoever has the fewest places."""
 
 import threading
-import time
-from typing import Any
 
-import numpy as np
-import pytest
-
-from causalclip.evidence.stability import check_stability
 from tests.conftest import HANGS
-from tests.makers.detectors import tiny_detector
-from tests.makers.pictures import photo
-from ui.detector import queue_detector
-from ui.server.queue import MODEL, Client, FairQueue, Place, Priority, asking
+from ui.server.queue import Client, FairQueue, Place, Priority, asking
 
 
 def drain(queue: FairQueue, places: dict[str, Place]) -> list[str]:
@@ -113,68 +104,3 @@ def test_a_long_attack_gives_way_between_its_steps() -> None:
     assert seen == ["verdict"]
     assert queue.admitted(attack, 0)
     judging.join(HANGS)
-
-
-def test_one_that_gives_up_makes_room() -> None:
-    queue = FairQueue(2)
-    with queue.enter(Priority.VERDICT), queue.enter(Priority.VERDICT):
-        with queue.ask(Priority.VERDICT) as waiting:
-            assert next(waiting.waits(0.01)) == 2
-        last = queue.ask(Priority.ATTACK)
-        assert queue.before(last) == 2
-    assert list(last.waits()) == []
-    queue.leave(last)
-
-
-def test_an_error_inside_lets_the_next_one_in() -> None:
-    queue = FairQueue()
-    with pytest.raises(ValueError, match="bad"), queue.enter(Priority.VERDICT):
-        raise ValueError("bad")
-    assert list(queue.ask(Priority.VERDICT).waits(0.01)) == []
-
-
-def test_a_verdict_overtakes_a_stability_check() -> None:
-    """The check of nine copies gives the model back between its looks."""
-    looks, first = [], threading.Event()
-    tiny = tiny_detector()
-
-    class Slow:
-        def judge_all(self, pictures: list[np.ndarray], **options: Any) -> Any:
-            looks.extend(["copy"] * len(pictures))
-            first.set()
-            time.sleep(0.05)
-            return tiny.judge_all(pictures, **options)
-
-        def predict(self, pixels: np.ndarray) -> Any:
-            looks.append("verdict")
-            return tiny.predict(pixels)
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(tiny, name)
-
-    pixels, detector = photo(96, 72), queue_detector(Slow())  # type: ignore[arg-type]
-    check = threading.Thread(target=check_stability, args=(detector, pixels, tiny.predict(pixels)))
-    check.start()
-    assert first.wait(HANGS)
-    detector.predict(pixels)
-    check.join()
-    assert looks.count("copy") == 9
-    assert looks.index("verdict") < 4
-
-
-def test_a_check_that_is_not_wanted_any_more_ends_between_two_looks() -> None:
-    class Enough(Exception):
-        pass
-
-    looks = []
-
-    def check() -> None:
-        looks.append(1)
-        if len(looks) > 3:
-            raise Enough
-
-    tiny, pixels = tiny_detector(), photo(96, 72)
-    with pytest.raises(Enough):
-        check_stability(queue_detector(tiny, check=check), pixels, tiny.predict(pixels))
-    with MODEL.ask(Priority.ATTACK) as ticket:  # and the model is free
-        assert list(ticket.waits(0.01)) == []

@@ -3,10 +3,8 @@
 import asyncio
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +13,6 @@ from typing import Any
 import gradio as gr
 import httpx
 import pytest
-from gradio_client import Client, handle_file
 
 import app
 from tests.conftest import HANGS
@@ -153,26 +150,6 @@ def test_twelve_at_once_get_an_answer_or_the_sentence(busy: Any) -> None:
     assert until_let_in(lambda: ask(address, paths[-1]))
 
 
-def test_one_page_may_have_four_in_work_though_its_calls_race(busy: Any) -> None:
-    address, _ = busy
-    with opened(address, "page") as http, ThreadPoolExecutor(12) as pool:
-        join = partial(http.post, "gradio_api/queue/join", json=call_of(address))
-        answers = Counter(answer.status_code for answer in pool.map(lambda _: join(), range(12)))
-    assert answers == {200: sessions.A_PAGE, 429: 12 - sessions.A_PAGE}
-
-
-def test_answers_that_nobody_listens_for_count_as_calls(tiny_app: str) -> None:
-    """They lie in memory, and a session that never listens could fill it."""
-    body = {"data": [None], "fn_index": number_of(tiny_app, "provenance"), "session_hash": "deaf"}
-    with opened(tiny_app, "deaf") as http:
-        for _ in range(sessions.A_PAGE):
-            assert until_let_in(lambda: http.post("gradio_api/queue/join", json=body))
-        time.sleep(1)  # all are answered by then
-        assert http.post("gradio_api/queue/join", json=body).status_code == 429
-        assert "process_completed" in http.get("gradio_api/queue/data?session_hash=deaf").text
-        assert http.post("gradio_api/queue/join", json=body).status_code == 200
-
-
 def test_programs_that_never_listen_are_refused_and_forgotten(tiny_page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     page, address = tiny_page
     monkeypatch.setattr(sessions, "PROGRAMS", 3)
@@ -184,48 +161,6 @@ def test_programs_that_never_listen_are_refused_and_forgotten(tiny_page: Any, mo
     assert until_let_in(join)
     kept = [name for name in page.state_holder.session_data if name.startswith("program-")]
     assert len(kept) <= 2
-
-
-@pytest.mark.parametrize(("pages", "most"), [(1, sessions.A_PAGE), (40, sessions.AN_ADDRESS)])
-def test_what_is_not_queued_waits_its_turn_too(uploads: Path, pages: int, most: int) -> None:
-    """Each takes a thread, and some wait for their place in it: one page could have had all threads that there are."""
-    go_on, works = threading.Event(), Counter[str]()
-
-    def slow() -> None:
-        works["now"] += 1
-        go_on.wait(HANGS)
-
-    with gr.Blocks() as page:
-        gr.on([page.load], slow, queue=False, api_name="slow")
-        gr.on([page.load], lambda: "quick", None, gr.Textbox(), queue=False, api_name="quick")
-    address = app.launch(page)
-    body = {"data": [], "fn_index": number_of(address, "slow")}
-    names = [f"page-{i}" for i in range(pages)]
-    with opened(address, *names) as http, ThreadPoolExecutor(40) as pool:
-        join = partial(http.post, "gradio_api/run/predict")
-        asked = [pool.submit(join, json={**body, "session_hash": names[i % pages]}) for i in range(40)]
-        assert until(lambda: works["now"] >= most)
-        other = {"data": [], "fn_index": number_of(address, "quick"), "session_hash": "other"}
-        with opened(address, "other", **{"X-Forwarded-For": "192.0.2.9"}) as elsewhere:
-            assert elsewhere.post("gradio_api/run/predict", json=other).status_code == 200
-        assert works["now"] == most
-        go_on.set()
-        assert {answer.result().status_code for answer in asked} == {200}
-    assert works["now"] == 40
-    page.close(verbose=False)
-
-
-def test_what_is_not_queued_cannot_be_asked_through_the_queue(tiny_app: str) -> None:
-    body = {"data": [], "fn_index": number_of(tiny_app, None), "session_hash": "page"}
-    assert httpx.post(f"{tiny_app}gradio_api/queue/join", json=body).status_code == 404
-
-
-def test_a_network_of_ipv6_counts_as_one_address(busy: Any) -> None:
-    address, _ = busy
-    path = send(address, encode(photo(64, 64), "JPEG"))
-    asked = [ask(address, path, **{"X-Forwarded-For": f"2001:db8::{i}:1"}) for i in range(1, sessions.A_PROGRAM + 2)]
-    assert [answer.status_code for answer in asked] == [200] * sessions.A_PROGRAM + [429]
-    assert ask(address, path, **{"X-Forwarded-For": "2001:db8:0:1::1"}).status_code == 200
 
 
 @pytest.mark.parametrize(("number", "ends"), [("192.0.2.20", True), ("192.0.2.21", False)])
@@ -254,76 +189,6 @@ def test_thirty_people_behind_one_address_are_let_in(busy: Any) -> None:
         assert answers.count(200) == sessions.AN_ADDRESS
         with opened(address, "other", **{"X-Forwarded-For": "192.0.2.20"}) as other:
             assert other.post("gradio_api/queue/join", json=body | {"session_hash": "other"}).status_code == 200
-
-
-def test_a_hasty_page_waits_for_room_among_its_own_calls(uploads: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Instead of being told, which the page's part could not show: its last picture would never be answered."""
-    go_on = threading.Event()
-    with gr.Blocks() as page:
-        field = gr.Textbox()
-        options: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": None, "api_name": "own"}
-        gr.on([field.change], lambda text: go_on.wait(300), field, gr.Checkbox(), **options)
-    address = app.launch(page)
-    body = {"data": ["x"], "fn_index": number_of(address, "own"), "session_hash": "hasty"}
-    with opened(address, "hasty") as http, ThreadPoolExecutor(2) as pool:
-        join = partial(http.post, "gradio_api/queue/join", json=body)
-        assert [join().status_code for _ in range(sessions.A_PAGE)] == [200] * sessions.A_PAGE
-        late = pool.submit(join)
-        time.sleep(1)
-        assert not late.done()
-        pool.submit(http.get, "gradio_api/queue/data?session_hash=hasty")  # as pages do
-        go_on.set()
-        assert late.result(HANGS).status_code == 200
-        go_on.clear()
-        monkeypatch.setattr(sessions, "PATIENCE", 0.5)
-        assert until_let_in(join)
-        told = next(answer for answer in (join() for _ in range(sessions.A_PAGE)) if answer.status_code != 200)
-        assert told.status_code == 429
-        monkeypatch.setattr(sessions, "HELD", 0)
-        monkeypatch.setattr(sessions, "PATIENCE", 600)
-        assert join().status_code == 429
-        go_on.set()
-    page.close(verbose=False)
-
-
-# Listening, and what a call comes to ---------------------------------------------------------------
-
-
-@pytest.mark.parametrize("path", ["queue/data?session_hash=there", "call/detect/invented"])
-def test_who_listens_for_what_is_not_there_is_told_and_nothing_is_logged(
-    tiny_app: str, path: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
-) -> None:
-    with opened(tiny_app, "there") as http:
-        answer = http.get(f"gradio_api/{path}")
-    assert answer.headers["content-type"].startswith("text/event-stream")
-    assert "404: Not Found" in answer.text
-    assert ("session_not_found" in answer.text) == path.startswith("queue")
-    assert "Traceback" not in caplog.text + capfd.readouterr().err
-
-
-def test_a_picture_may_be_asked_about_twice(tiny_app: str, tmp_path: Path) -> None:
-    (tmp_path / "x.jpg").write_bytes(encode(photo(64, 64), "JPEG"))
-    client = Client(tiny_app, verbose=False)
-    for _ in range(2):
-        assert client.predict(handle_file(str(tmp_path / "x.jpg")), api_name="/provenance")
-
-
-def test_an_error_beside_the_queue_that_has_a_sentence_is_the_senders(uploads: Path) -> None:
-    """What Gradio calls an error of the server; any other error stays one."""
-
-    def fail(sentence: str) -> None:
-        raise gr.Error("There is none.", print_exception=False) if sentence else ValueError("secret")
-
-    with gr.Blocks() as page:
-        gr.on([page.load], fail, gr.Textbox(), queue=False, api_name="fail")
-    address = app.launch(page)
-    with opened(address, "page") as http:
-        call = {"fn_index": 0, "session_hash": "page"}
-        told, failed = (http.post("gradio_api/run/predict", json={**call, "data": [text]}) for text in ("x", ""))
-    assert (told.status_code, told.json()["error"]) == (422, "There is none.")
-    assert failed.status_code == 500
-    assert "secret" not in failed.text
-    page.close(verbose=False)
 
 
 # Forgotten ------------------------------------------------------------------------------------------
@@ -386,31 +251,6 @@ def test_what_nobody_has_read_is_forgotten_with_its_page(small: Sessions) -> Non
         assert set(queue.pending_messages_per_session) == set(queue.pending_event_ids_session) == {"open", "works"}
 
 
-def test_a_page_that_never_listens_has_its_runs_ended(small: Sessions) -> None:
-    """A batch of 200 would be 100 MB of updates in as many seconds."""
-    ended: list[str] = []
-    small.closed = (ended.append,)
-    waiting = small.queue.pending_messages_per_session
-    with small._hold("deaf", request()), small._hold("listens", request()):
-        for name, count in (("deaf", sessions.UNREAD_UPDATES + 1), ("listens", sessions.UNREAD_UPDATES)):
-            waiting[name] = asyncio.Queue()
-            for _ in range(count):
-                waiting[name].put_nowait(SimpleNamespace())  # type: ignore[arg-type]
-        small.tidy(idle=3000)
-        assert ended == ["deaf"]
-        assert set(waiting) == {"listens"}
-
-
-def test_idle_pages_are_dropped_from_memory(small: Sessions) -> None:
-    holder = small.page.state_holder
-    with small._hold("idle", request()), small._hold("busy", request()):
-        for name in ("idle", "busy"):
-            assert holder[name] is not None
-        holder.time_last_used["idle"] -= timedelta(seconds=101)
-        small.tidy(idle=100)
-        assert list(holder.session_data) == list(holder.time_last_used) == ["busy"]
-
-
 def test_what_a_waiting_call_uses_is_known(busy: Any) -> None:
     address, _ = busy
     with opened(address, "page") as http:
@@ -421,13 +261,3 @@ def test_what_a_waiting_call_uses_is_known(busy: Any) -> None:
             STORE.sweep({"page"})
         assert path.exists()
     assert until(lambda: STORE.sweep() or not path.exists())
-
-
-@pytest.mark.parametrize("kind", ["csv", "html", "zip"])
-def test_what_takes_seconds_is_queued(tiny_page: Any, kind: str) -> None:
-    """A zip of a batch of 200 takes seconds; outside of the queue one page could have had forty at once."""
-    page, _ = tiny_page
-    [button] = [block for block in page.blocks.values() if getattr(block, "elem_id", None) == f"batch-{kind}"]
-    [written] = [function for function in page.fns.values() if (button._id, "click") in function.targets]
-    assert written.queue
-    assert written.concurrency_limit == 1
