@@ -22,6 +22,7 @@ from causalclip.report.card import failure
 from purifier.models import Models, lacking, shipped
 from ui import api, health, sending
 from ui.batch.tab import build_batch_tab
+from ui.cancellation import cancel_runs
 from ui.detect.examples import Example, expected, write_examples
 from ui.detect.tab import build_detect_tab
 from ui.detector import Held, LazyDetector, forget_profile
@@ -41,7 +42,6 @@ from ui.serving import launch
 from ui.settings import PRIVATE, VLM, Carried
 from ui.sharing import webapp_routes
 from ui.thresholds.tab import build_archive_tab
-from ui.turns import forget_turns
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
@@ -153,7 +153,7 @@ def main(run: RunFolder) -> None:
     detector = LazyDetector(DETECTOR, profile=PROFILE)
     models = Models(detector=detector, other=VLM, wait=detector.problem) if shipped() and not lacking() else None
     page = build(detector, problem=detector.problem, examples_folder=run.examples, models=models)
-    sessions = Sessions(page, closed=(forget_turns, forget_profile))
+    sessions = Sessions(page, closed=(cancel_runs, forget_profile))
     keep(sessions, run).start()
     address = launch(page, routes=[*routes(detector), *health.routes(page, detector.loaded)], sessions=sessions)
     print(f"CausalCLIP is ready: open {address}", flush=True)

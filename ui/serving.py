@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from causalclip.images.formats import MAX_BYTES
 from causalclip.paths import shipped_folder
 from ui.agents import Agents
+from ui.cancellation import cancel_runs
 from ui.detector import forget_profile
 from ui.languages import Languages
 from ui.pairing import PAIRINGS
@@ -25,7 +26,6 @@ from ui.server.hosts import is_this_machine
 from ui.server.middleware import Middleware, Refused, refuse
 from ui.server.offline import stay_offline
 from ui.server.sessions import Sessions
-from ui.turns import forget_turns
 
 ASSETS = shipped_folder("assets")
 STYLES = "style", "evidence", "reviewer", "purify", "review", "archive"
@@ -52,7 +52,7 @@ def launch(page: gr.Blocks, *, routes: Sequence[Route] = (), sessions: Sessions 
     open_many()
     http_server.Server.run_in_thread = _run  # type: ignore[method-assign]
     page.mcp_server = True  # as the page's description says; the endpoint is ours
-    sessions = sessions or Sessions(page, closed=(forget_turns, forget_profile))
+    sessions = sessions or Sessions(page, closed=(cancel_runs, forget_profile))
     own = [*uploads.ROUTES, *Agents(page).routes, *routes]
     app = GuardedApp(
         sessions,

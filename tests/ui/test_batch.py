@@ -22,8 +22,8 @@ from tests.makers.pictures import encode, photo
 from ui.batch.results import Batch
 from ui.batch.tab import BatchTab, build_batch_tab
 from ui.batch.table import draw_table
+from ui.cancellation import new_token
 from ui.fields import new_folder
-from ui.turns import take_turn
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +61,7 @@ def click(row: int) -> Any:
 
 
 def run(tab: BatchTab, payload: Any, before: Batch | None = None) -> list[dict[Any, Any]]:
-    return list(tab.run(take_turn("batch"), payload, before))
+    return list(tab.run(new_token("batch"), payload, before))
 
 
 def test_answers_come_first_and_a_bad_file_costs_its_row(tab: BatchTab) -> None:
@@ -134,5 +134,5 @@ def test_a_table_is_escaped_and_says_why_there_is_no_answer() -> None:
 @pytest.mark.parametrize("path", ["/etc/passwd", "https://example.org/a.png", 7])
 def test_nothing_but_uploads_is_read(tab: BatchTab, path: object) -> None:
     with pytest.raises(gr.Error):
-        next(tab.run(take_turn("batch"), [{"path": path}]))
+        next(tab.run(new_token("batch"), [{"path": path}]))
     assert len(run(tab, None)) == len(run(tab, [])) == 1

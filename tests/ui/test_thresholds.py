@@ -18,11 +18,11 @@ from causalclip.thresholds.archive import JudgedPicture, UnreadFile
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode
 from ui import detector as held_detector
+from ui.cancellation import new_token
 from ui.detector import Held
 from ui.server.storage import STORE, uploads
 from ui.thresholds.archive import LARGEST, MOST, SHOWN, Archive, ProfileChoice
 from ui.thresholds.tab import ArchiveTab, build_archive_tab
-from ui.turns import take_turn
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def upload(**files: bytes) -> list[dict[str, str]]:
 
 
 def run(tab: ArchiveTab, payload: Any, archive: Archive | None = None, *, generated: bool = False) -> Any:
-    return list(tab.run(take_turn("archive"), payload, archive, "5", generated=generated))
+    return list(tab.run(new_token("archive"), payload, archive, "5", generated=generated))
 
 
 def judged(score: float, n: int = 0) -> JudgedPicture:

@@ -22,12 +22,12 @@ from causalclip.report import card
 from ui import sending
 from ui.batch.results import DOWNLOADS, Batch, Download, gone
 from ui.batch.table import counts, draw_table, filters, table_script
+from ui.cancellation import CancellationToken, Panel
 from ui.detector import queue_detector
 from ui.fields import GONE, explain, files_input, kept_or_gone, new_folder
 from ui.server.queue import PICTURES, Priority
 from ui.server.uploads import A_REQUEST, FILES
 from ui.settings import KEPT, PRIVATE, PROMISE, RUNS, script
-from ui.turns import Part, Turn
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
@@ -83,7 +83,7 @@ class BatchTab:
             return self.cleared()
         return self._blank(_say(_("Waiting for the first picture."), bar=(0, 1))) | {self.batch: gr.skip()}
 
-    def run(self, turn: Turn, payload: Any, before: Batch | None = None) -> Iterator[Updates]:
+    def run(self, token: CancellationToken, payload: Any, before: Batch | None = None) -> Iterator[Updates]:
         """Examines all uploads and yields the table as it fills. before: what an earlier run has left."""
         paths, gone_ones = kept_or_gone(payload)
         if not paths and not gone_ones:
@@ -93,7 +93,7 @@ class BatchTab:
         try:
             batch = _begun(before, count(paths) + len(gone_ones))
             yield self._running(batch)
-            detector = queue_detector(self.detector(), verdict=Priority.BATCH, check=turn.check)
+            detector = queue_detector(self.detector(), verdict=Priority.BATCH, check=token.check)
             batch = _held(batch, detector)
             lost = [(Path(path).name, UnsupportedImage(_(GONE))) for path in gone_ones]
             updates = examine_all(lambda: chain(collect(paths), lost), detector, batch.folder, batch.finished)
@@ -110,7 +110,7 @@ class BatchTab:
                     said = _say(f"{clock.words(batch)} {_sum(batch)}", bar=batch.steps)
                     yield {self.status: said} | self._drawn(batch)
         except Exception as error:  # of the batch as a whole: an archive that cannot be used, no weights
-            turn.check()  # of a page that was closed, the files are gone: that is no error
+            token.check()  # of a page that was closed, the files are gone: that is no error
             yield {self.status: card.failure(*explain(error)), self.stop: gr.update(visible=False)}
             yield self.finish(batch, said=False)
             return
@@ -131,7 +131,7 @@ class BatchTab:
         """What the page shows at once."""
         return {self.status: _say(_("Stopping.")), self.stop: gr.update(visible=False)}
 
-    def stopped(self, turn: Turn, batch: Batch | None) -> Iterator[Updates]:
+    def stopped(self, token: CancellationToken, batch: Batch | None) -> Iterator[Updates]:
         """Keeps what is done."""
         updates = self.finish(batch)
         batch = batch or Batch(Path())
@@ -211,7 +211,7 @@ def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
         opened=opened,
         batch=gr.State(time_to_live=KEPT),
     )
-    part, batch, everything = Part("batch"), tab.batch, tab.shown
+    part, batch, everything = Panel("batch"), tab.batch, tab.shown
     judge: dict[str, Any] = {"given": [files], "inputs": [files, batch], "outputs": everything, **RUNS}
     part.on([files.upload, start.click], tab.begin, tab.run, **judge)
     part.on([stop.click], tab.stopping, tab.stopped, given=[], inputs=[batch], outputs=everything, **RUNS)

@@ -23,10 +23,10 @@ from causalclip.languages.locale import ENGLISH
 from causalclip.report import card
 from causalclip.report.drawing import SIDE, data_url, draw_boxes
 from causalclip.report.templates import render
+from ui.cancellation import CancellationToken, Panel
 from ui.fields import GONE, explain, new_folder, upload_path
 from ui.server.queue import DECODED, PICTURES, Priority
 from ui.settings import KEPT, PRIVATE, RUNS
-from ui.turns import Part, Turn
 
 STEP = 0.1  # of the sides, in percent: of a page that is 5,000 px long, 5 px
 MOST = 6  # found pictures that get a button
@@ -135,7 +135,7 @@ def _sides(number: int, box: tuple[int, int, int, int]) -> str:
     return _(said, n=number, left=left, top=top, right=right, bottom=bottom)
 
 
-def add_crop(part: Part, tab: Any, judge: dict[str, Any]) -> CropSection:
+def add_crop(part: Panel, tab: Any, judge: dict[str, Any]) -> CropSection:
     """Adds the section to the current Blocks. tab: the Detect tab; judge: the options of its runs."""
     with gr.Accordion(_("Judge only a part of it"), open=False, elem_id="part") as section:
         gr.HTML(f"<p class='cc-small'>{_(ABOUT)}</p>")
@@ -200,7 +200,7 @@ class CropRun:
         cleared: Updates = self.tab.cleared(card.looking(_("the part")))
         return cleared
 
-    def run(self, turn: Turn, whole: Shown | None, *given: float) -> Iterator[Updates]:
+    def run(self, token: CancellationToken, whole: Shown | None, *given: float) -> Iterator[Updates]:
         """Cuts the part out, which takes the picture's place, and examines it."""
         yield self.begin(gr.EventData(None, None), whole, *given)
         path, box = self._box(whole, given)
@@ -208,15 +208,15 @@ class CropRun:
             with DECODED.ask(Priority.VERDICT) as place:
                 for before in place.waits():
                     yield {self.tab.status: card.queued(before)}
-                turn.check()
+                token.check()
                 file, known = _cut_out(path, box)
             shown = {self.tab.picture: file, self.added.cut: file}
         except Exception as error:
-            turn.check()
+            token.check()
             shown, file = self.tab.cleared(card.failure(*explain(error))), ""
         yield shown
         if file:
-            yield from self.tab.run(turn, {"path": file}, known)
+            yield from self.tab.run(token, {"path": file}, known)
 
     def _box(self, whole: Shown | None, given: tuple[float, ...]) -> tuple[str, Box]:
         """The whole picture's path and the part's box; raises gr.Error where that is no part that could be judged."""

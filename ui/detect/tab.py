@@ -23,6 +23,7 @@ from causalclip.maps.words import TITLE
 from causalclip.provenance.reading import Provenance
 from causalclip.report import card
 from causalclip.report.document import Label, read_label, save_reports, write_label
+from ui.cancellation import CancellationToken, Panel
 from ui.detect import words
 from ui.detect.crop import add_crop
 from ui.detect.examples import Example, gallery, shelf, way_there
@@ -33,7 +34,6 @@ from ui.fields import explain, named, new_folder, picked, save_png, shown_copy, 
 from ui.server.queue import DECODED, FILES, MODEL, PICTURES, Priority
 from ui.server.storage import is_own
 from ui.settings import KEPT, OPACITY, PICK, PRIVATE, PROMISE, RUNS, folded, map_output, picture_field
-from ui.turns import Part, Turn
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection, Detector
@@ -95,7 +95,7 @@ class DetectTab:
         path = upload_path(payload)
         return self.cleared(card.looking(named(path)) if path else None)
 
-    def run(self, turn: Turn, payload: Payload, whole: WholePicture | None = None) -> Iterator[Updates]:
+    def run(self, token: CancellationToken, payload: Payload, whole: WholePicture | None = None) -> Iterator[Updates]:
         """Examines a picture, or part of a `whole`; yields what is ready: claims, verdict, maps, stability, report."""
         path = upload_path(payload)
         if path is None:
@@ -103,41 +103,41 @@ class DetectTab:
             return
         yield self.cleared(card.looking(named(path)))
         try:
-            yield from self._stages(turn, path, whole)
+            yield from self._stages(token, path, whole)
             return
         except Exception as error:
-            turn.check()  # of a page that was closed, the files are gone: that is no error
+            token.check()  # of a page that was closed, the files are gone: that is no error
             failed = self.cleared(card.failure(*explain(error)))
             failed |= {self.picture: None} if isinstance(error, ImageError) else {}
         yield failed  # once the error is gone, and with it the pixels that its traceback holds
 
-    def _stages(self, turn: Turn, path: str, whole: WholePicture | None) -> Iterator[Updates]:
+    def _stages(self, token: CancellationToken, path: str, whole: WholePicture | None) -> Iterator[Updates]:
         with FILES.ask(Priority.VERDICT) as ticket:
             for before in ticket.waits():
                 yield {self.status: card.queued(before)}
-            turn.check()
+            token.check()
             claims = _claims(path, whole)
         said = conclude_all(claims, None)
         yield {self.provenance: words.claims(claims), self.status: card.looking(named(path), headline=said)}
         with DECODED.ask(Priority.VERDICT) as place:
             for before in place.waits():
                 yield {self.status: card.queued(before, headline=said)}
-            turn.check()
+            token.check()
             loaded = _load(path, whole)
             with MODEL.ask(Priority.VERDICT) as ticket:
                 for before in ticket.waits():
                     yield {self.status: card.queued(before, headline=said)}
-                turn.check()
+                token.check()
                 found, first = self._look(path, whole, loaded, claims)
             del loaded  # as many may wait for what comes next
         yield first
         for draw in self._map, self._left_out:
             with MODEL.ask(Priority.MAP) as ticket:
                 for _before in ticket.waits():
-                    turn.check()
+                    token.check()
                 drawn = draw(found)
             yield drawn
-        yield self._conclusion((yield from self._concluded(turn, path, found, whole)))
+        yield self._conclusion((yield from self._concluded(token, path, found, whole)))
 
     def _look(
         self, path: str, whole: WholePicture | None, loaded: LoadedImage, claims: Provenance
@@ -164,21 +164,23 @@ class DetectTab:
         return found, updates
 
     def _concluded(
-        self, turn: Turn, path: str, found: FirstLook, whole: WholePicture | None
+        self, token: CancellationToken, path: str, found: FirstLook, whole: WholePicture | None
     ) -> Generator[Updates, None, Examination]:
         """The whole examination: behind the verdicts of all other pictures, and only while this one is wanted."""
         with PICTURES.ask(Priority.STABILITY) as ticket:
-            yield from self._waits(turn, ticket, (0, COPIES))
+            yield from self._waits(token, ticket, (0, COPIES))
             loaded, detection = _load(path, whole), found.detection
-            parts = yield from self._parts(turn, loaded, found)
-            stability = detection.band != NO_ANSWER and (yield from self._checked(turn, loaded, detection))
+            parts = yield from self._parts(token, loaded, found)
+            stability = detection.band != NO_ANSWER and (yield from self._checked(token, loaded, detection))
             rest = found.provenance, found.cautions, detection
             return conclude(self.detector(), loaded, *rest, stability=stability, parts=parts)
 
-    def _parts(self, turn: Turn, loaded: LoadedImage, found: FirstLook) -> Generator[Updates, None, RegionFinding]:
+    def _parts(
+        self, token: CancellationToken, loaded: LoadedImage, found: FirstLook
+    ) -> Generator[Updates, None, RegionFinding]:
         """Whether one part differs, and the answer with it: before stability, which takes longer."""
         with MODEL.ask(Priority.STABILITY) as ticket:
-            yield from self._waits(turn, ticket, (0, COPIES))
+            yield from self._waits(token, ticket, (0, COPIES))
             parts = find_region(loaded, found.provenance, found.detection)
         yield {
             self.status: words.verdict(self.detector(), found, loaded, parts),
@@ -186,12 +188,14 @@ class DetectTab:
         }
         return parts
 
-    def _checked(self, turn: Turn, loaded: LoadedImage, detection: Detection) -> Generator[Updates, None, Stability]:
+    def _checked(
+        self, token: CancellationToken, loaded: LoadedImage, detection: Detection
+    ) -> Generator[Updates, None, Stability]:
         """Whether the answer survives; a few copies at a time, as the model is wanted by others, too."""
         stages, judged = checks(self.detector(), loaded.pixels, detection, together=TOGETHER), (0, COPIES)
         while True:
             with MODEL.ask(Priority.STABILITY) as ticket:
-                yield from self._waits(turn, ticket, judged)
+                yield from self._waits(token, ticket, judged)
                 try:
                     judged = next(stages)
                 except StopIteration as ended:
@@ -199,12 +203,12 @@ class DetectTab:
                     return found
             yield {self.checking: card.stability_progress(*judged)}
 
-    def _waits(self, turn: Turn, ticket: Any, judged: tuple[int, int]) -> Iterator[Updates]:
+    def _waits(self, token: CancellationToken, ticket: Any, judged: tuple[int, int]) -> Iterator[Updates]:
         """While it is not its turn: how many copies of how many are judged, and how many pictures go in before it."""
         for before in ticket.waits():
-            turn.check()
+            token.check()
             yield {self.checking: card.stability_progress(*judged, before=before)}
-        turn.check()
+        token.check()
 
     def _map(self, found: FirstLook) -> Updates:
         causal = _map_file(found.drawing, "causal")
@@ -253,7 +257,7 @@ def build_detect_tab(
     detector: Callable[[], Detector], examples: Sequence[Example], *, purifies: bool = False
 ) -> DetectTab:
     """Builds the tab inside the current Blocks and wires it. purifies: whether there is a tab for that, too."""
-    part, built = Part("detect"), dict[str, Any]()
+    part, built = Panel("detect"), dict[str, Any]()
     with gr.Row(elem_classes="cc-columns"):
         with gr.Column(scale=4, min_width=300):
             built["picture"] = picture_field(
@@ -321,7 +325,7 @@ def _maps() -> dict[str, Any]:
     }
 
 
-def _report(part: Part, picture: gr.Image) -> dict[str, Any]:
+def _report(part: Panel, picture: gr.Image) -> dict[str, Any]:
     """The report's buttons, and above them name and note, which are written into its files and kept nowhere else."""
     with gr.Row(elem_id="report-label"):
         name = gr.Textbox(label=_("Your name, for the report (optional)"), max_length=120, elem_id="report-name")

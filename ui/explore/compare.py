@@ -16,10 +16,10 @@ from causalclip.evidence.comparison import headline, row
 from causalclip.images.loading import load_image
 from causalclip.languages import N_, _
 from causalclip.report import card
+from ui.cancellation import CancellationToken, Panel
 from ui.fields import UNREADABLE, explain, new_folder, save_png, upload_path
 from ui.server.queue import PICTURES, Priority
 from ui.settings import RUNS
-from ui.turns import Part, Turn
 
 if TYPE_CHECKING:
     from causalclip.evidence.comparison import Comparison
@@ -54,7 +54,7 @@ class CompareSection:
     def begin(self, event: gr.EventData) -> Updates:
         return self.cleared(f"{_status(_('The two are being laid over each other.'))}<p>{card.elapsed()}</p>")
 
-    def run(self, turn: Turn, first: Any, second: Any) -> Iterator[Updates]:
+    def run(self, token: CancellationToken, first: Any, second: Any) -> Iterator[Updates]:
         """Compares the two pictures that are explored; each a ui.explore.tab.ExploredPicture, or None."""
         yield self.begin(gr.EventData(None, None))
         paths = [upload_path({"path": x.path}) if x else None for x in (first, second)]
@@ -64,7 +64,7 @@ class CompareSection:
         try:
             with PICTURES.ask(Priority.BATCH) as ticket:
                 for before in ticket.waits():
-                    turn.check()
+                    token.check()
                     yield {self.answer: card.queued(before)}
                 shown = self._found(*compared(str(paths[0]), str(paths[1])))
         except Exception as error:
@@ -146,7 +146,7 @@ def add_compare(pictures: list[gr.Image], explored: list[gr.State]) -> CompareSe
             visible=False,  # where nothing was laid over another, its frame would be empty
         )
         report = gr.DownloadButton(_("Download the comparison (HTML)"), elem_id="compare-report")
-    parts, part = CompareSection(answer, slider, report), Part("compare")
+    parts, part = CompareSection(answer, slider, report), Panel("compare")
     part.on([button.click], parts.begin, parts.run, given=[], inputs=explored, outputs=parts.shown, **RUNS)
     changed = [event for picture in pictures for event in (picture.upload, picture.clear)]
     part.off(changed, parts.cleared, outputs=parts.shown)

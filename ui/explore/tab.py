@@ -21,12 +21,12 @@ from causalclip.maps.maskgrid import draw_mask, mask_words
 from causalclip.maps.overlay import SCALE, Drawing, draw_map, prepare
 from causalclip.maps.words import face, hatched
 from causalclip.report import card
+from ui.cancellation import CancellationToken, Panel
 from ui.explore import words
 from ui.explore.compare import add_compare
 from ui.fields import explain, named, new_folder, save_png, shown_copy, upload_path
 from ui.server.queue import DECODED, MODEL, Priority
 from ui.settings import KEPT, OPACITY, PRIVATE, PROMISE, RUNS, Carried, folded, map_output, picture_field
-from ui.turns import Part, Turn
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
@@ -98,7 +98,9 @@ class ExplorerTab:
         payload = {"path": source} if source else None
         return {pane.picture: upload_path(payload), carried.tabs: carried.shown} | self.begin(pane, event, payload)
 
-    def explore(self, pane: Pane, turn: Turn, payload: dict[str, Any] | None, *settings: Any) -> Iterator[Updates]:
+    def explore(
+        self, pane: Pane, token: CancellationToken, payload: dict[str, Any] | None, *settings: Any
+    ) -> Iterator[Updates]:
         """Judges a picture and yields what is said of it; `settings`: those of the map, then order and count."""
         path = upload_path(payload)
         if path is None:
@@ -110,15 +112,15 @@ class ExplorerTab:
             with DECODED.ask(Priority.VERDICT) as place:
                 for before in place.waits():
                     yield {pane.answer: card.queued(before)}
-                turn.check()
+                token.check()
                 loaded = load_image(path)
                 with MODEL.ask(Priority.VERDICT) as ticket:
                     for before in ticket.waits():
                         yield {pane.answer: card.queued(before)}
-                    turn.check()
+                    token.check()
                     drawing = prepare(loaded.pixels, self.detector().predict(loaded.pixels))
         except Exception as error:
-            turn.check()  # of a page that was closed, the files are gone: that is no error
+            token.check()  # of a page that was closed, the files are gone: that is no error
             failed = self.cleared(pane, card.failure(*explain(error)))
             failed |= {pane.picture: None} if isinstance(error, ImageError) else {}
         if failed:
@@ -246,7 +248,7 @@ def _pane(name: str, picture: gr.Image, waiting: str) -> Pane:
 def _wire(tab: ExplorerTab, pane: Pane, of_map: list[Any], of_removal: list[Any], carried: Carried | None) -> None:
     which, smooth, opacity, frame = of_map
     order, count = of_removal
-    part = Part(pane.name)
+    part = Panel(pane.name)
     inputs, outputs = [pane.picture, *of_map, *of_removal], [pane.picture, *pane.shown, count]
     judge: dict[str, Any] = {"inputs": inputs, **RUNS}
     run = partial(tab.explore, pane)

@@ -18,12 +18,12 @@ from causalclip.languages import N_, _
 from causalclip.report.card import queued
 from purifier.models import Models
 from purifier.names import EMBEDDED, OTHER, check_size
+from ui.cancellation import CancellationToken, Panel
 from ui.fields import picked, picture_input, save_png, upload_path
 from ui.purify import examples, parts, words
 from ui.purify.endpoints import add_endpoints, reason
 from ui.server.queue import ATTACKS, MODEL, PICTURES, Place, Priority
 from ui.settings import KEPT, PICK, PROMISE, RUNS, Carried, placeholder
-from ui.turns import Part, Turn
 
 if TYPE_CHECKING:
     from purifier.demo import DemoRequest, DemoRun, Which
@@ -99,17 +99,17 @@ class PurifyTab:
         """The same for a picture from another tab."""
         return {self.picture: upload_path(payload), carried.tabs: carried.shown} | self.cleared(words.working(None))
 
-    def run_given(self, turn: Turn, payload: dict[str, Any] | None, *settings: Any) -> Iterator[Updates]:
+    def run_given(self, token: CancellationToken, payload: dict[str, Any] | None, *settings: Any) -> Iterator[Updates]:
         """Purifies a new picture as it was given."""
         yield self.cleared(words.working(None))
-        yield from self._run(turn, payload, settings, attacked=False)
+        yield from self._run(token, payload, settings, attacked=False)
 
-    def run_example(self, turn: Turn, chosen: int) -> Iterator[Updates]:
+    def run_example(self, token: CancellationToken, chosen: int) -> Iterator[Updates]:
         """Shows a prepared one as a whole: it was attacked and purified beforehand."""
         yield self.cleared(words.working(None))
         self.models.wait()
         shown = examples.stored(examples.PREPARED[chosen])
-        turn.check()
+        token.check()
         yield self._result_of(shown)
 
     def ask(self, kept: DemoRun | None, asked: tuple[words.FollowUp, ...] | None, question: str) -> tuple[str, Any]:
@@ -130,60 +130,64 @@ class PurifyTab:
         return words.history(asked), asked
 
     def run_again(
-        self, turn: Turn, payload: dict[str, Any] | None, *settings: Any, attacked: bool = False
+        self, token: CancellationToken, payload: dict[str, Any] | None, *settings: Any, attacked: bool = False
     ) -> Iterator[Updates]:
         """Purifies the picture that is there, or attacks it first."""
         yield {self.status: words.working(None)}
-        yield from self._run(turn, payload, settings, attacked=attacked)
+        yield from self._run(token, payload, settings, attacked=attacked)
 
-    def _run(self, turn: Turn, payload: dict[str, Any] | None, settings: Any, *, attacked: bool) -> Iterator[Updates]:
+    def _run(
+        self, token: CancellationToken, payload: dict[str, Any] | None, settings: Any, *, attacked: bool
+    ) -> Iterator[Updates]:
         path = upload_path(payload)
         if path is None:
             yield self.cleared()
             return
         try:
-            yield from self._heard(turn, settings[-1])
+            yield from self._heard(token, settings[-1])
             with ATTACKS.ask(Priority.ATTACK) as place:
-                yield from self._queued(turn, place)
+                yield from self._queued(token, place)
                 with PICTURES.ask(Priority.ATTACK) as ticket:
-                    yield from self._queued(turn, ticket)
+                    yield from self._queued(token, ticket)
                     pixels = load_image(path).pixels
                     check_size(pixels)  # here, as others hold no large picture while they wait for the model
-                yield from self._stages(turn, pixels, settings, attacked=attacked)
+                yield from self._stages(token, pixels, settings, attacked=attacked)
             return
         except Exception as error:
-            turn.check()  # of a page that was closed, the files are gone: that is no error
+            token.check()  # of a page that was closed, the files are gone: that is no error
             failed = {self.status: words.failure(*reason(error))}
             failed = self.cleared() | failed | {self.picture: None} if isinstance(error, ImageError) else failed
             pixels = None
         yield failed  # once the error is gone, and with it the pixels that its traceback holds
 
-    def _queued(self, turn: Turn, ticket: Place) -> Iterator[Updates]:
+    def _queued(self, token: CancellationToken, ticket: Place) -> Iterator[Updates]:
         """Until the ticket is in, how many go in before it."""
         for before in ticket.waits():
             yield {self.status: queued(before)}
-        turn.check()
+        token.check()
 
-    def _heard(self, turn: Turn, vlm: str) -> Iterator[Updates]:
+    def _heard(self, token: CancellationToken, vlm: str) -> Iterator[Updates]:
         """Waits for the other model, if it is the one that is asked; nobody else has to wait for that."""
         self.models.wait()
         if vlm == OTHER and not self.models.other_tried:
             yield {self.status: words.loading(self.models.other)}
             self.models.info(OTHER)
-            turn.check()
+            token.check()
 
-    def _stages(self, turn: Turn, pixels: np.ndarray, settings: Any, *, attacked: bool) -> Iterator[Updates]:
+    def _stages(
+        self, token: CancellationToken, pixels: np.ndarray, settings: Any, *, attacked: bool
+    ) -> Iterator[Updates]:
         from purifier.demo import run_demo
 
         stages = run_demo(self.models, pixels, _request(settings, attacked=attacked))
         last: DemoRun | None = None
         while True:
-            turn.check()
+            token.check()
             with MODEL.ask(Priority.ATTACK) as ticket:  # anybody's verdict goes first
                 for before in ticket.waits():
-                    turn.check()
+                    token.check()
                     yield {self.status: words.working(last, before=before)}
-                turn.check()
+                token.check()
                 shown = next(stages, None)
             if shown is None:
                 break
@@ -292,7 +296,7 @@ def build_tab(models: Models, carried: Carried | None = None, *, prepared: Seque
 
 
 def _wire(tab: PurifyTab, buttons: tuple[gr.Button, ...], shelf: gr.HTML, carried: Carried | None) -> None:
-    part, (both, purify, stop, ask) = Part("purify"), buttons
+    part, (both, purify, stop, ask) = Panel("purify"), buttons
     question = tab.settings[0]
     settings: dict[str, Any] = {"inputs": [tab.picture, *tab.settings], **RUNS}
     outputs = [tab.picture, *tab.shown]

@@ -33,7 +33,7 @@ class Priority(IntEnum):
     BATCH = 2
     STABILITY = 3
     ATTACK = 4
-    YARDSTICK = 5
+    CALIBRATION = 5
 
 
 class Client(NamedTuple):

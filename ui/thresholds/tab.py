@@ -16,13 +16,13 @@ from causalclip.languages import N_, _, any_of, number
 from causalclip.profile import BOUNDS, COMMAND, needed
 from causalclip.report.templates import render
 from ui import sending
+from ui.cancellation import CancellationToken, Panel
 from ui.detector import Held, queue_detector
 from ui.fields import explain, files_input, new_folder, upload_paths
 from ui.server.queue import FILES, PICTURES, Priority, current_session
 from ui.server.storage import STORE
 from ui.settings import KEPT, PRIVATE, script
 from ui.thresholds.archive import MOST, Archive, ProfileChoice
-from ui.turns import Part, Turn
 
 if TYPE_CHECKING:
     from causalclip.thresholds.archive import JudgedPicture, UnreadFile
@@ -68,26 +68,26 @@ class ArchiveTab:
         return {self.status: _status(archive or Archive(), _(WAITING))}
 
     def run(
-        self, turn: Turn, payload: Any, archive: Archive | None, at_most: str, *, generated: bool
+        self, token: CancellationToken, payload: Any, archive: Archive | None, at_most: str, *, generated: bool
     ) -> Iterator[Updates]:
         """Judges a portion, deletes its files, and yields how far it is."""
         paths, archive, session = upload_paths(payload), archive or Archive(), current_session() or ""
         try:
             detector = self.detector.own()
             high = detector.config.calibration.high
-            judge = queue_detector(detector, verdict=Priority.BATCH, check=turn.check)
+            judge = queue_detector(detector, verdict=Priority.BATCH, check=token.check)
             for one in _one_by_one(paths[: max(0, MOST - archive.judged)], judge):
                 archive = archive.plus(one, generated=generated, high=high)
                 yield {self.status: _status(archive), self.archive: archive}
             failed = None
         except Exception as error:
-            turn.check()  # of a page that was closed, the files are gone: that is no error
+            token.check()  # of a page that was closed, the files are gone: that is no error
             failed = {self.status: _status(archive, explain(error)[1], halt=True)}
         finally:
             STORE.drop(session, paths)
         yield failed or self.drawn(archive.with_portion(), at_most)
 
-    def stopped(self, turn: Turn, archive: Archive | None, at_most: str) -> Iterator[Updates]:
+    def stopped(self, token: CancellationToken, archive: Archive | None, at_most: str) -> Iterator[Updates]:
         """Keeps what is done."""
         yield self.drawn((archive or Archive()).with_portion(), at_most)
 
@@ -189,7 +189,7 @@ def build_archive_tab(tab: gr.Tab, detector: Held) -> ArchiveTab:
 
 
 def _wire_runs(tab: ArchiveTab, stop: gr.Button, clear: gr.Button) -> None:
-    part = Part("archive")
+    part = Panel("archive")
     outputs: list[Any] = [tab.status, tab.result, tab.archive, *tab.files.values()]
     kept: list[Any] = [tab.archive, tab.at_most]
     for kind, field in tab.files.items():
@@ -233,7 +233,7 @@ def _one_by_one(paths: list[str], detector: Any) -> Iterator[JudgedPicture | Unr
 
     found = judge(read_members((Path(path).name, path) for path in paths), detector, ahead=0)
     while True:
-        with PICTURES.enter(Priority.YARDSTICK):
+        with PICTURES.enter(Priority.CALIBRATION):
             one = next(found, None)
         if one is None:
             return

@@ -12,8 +12,8 @@ from PIL import Image
 from purifier.names import EMBEDDED
 from tests.makers.pictures import encode, photo
 from tests.makers.purifiers import fixed_attack_detector, tiny_clip, tiny_models, tiny_purifier
+from ui.cancellation import Superseded, new_token
 from ui.purify.tab import PurifyTab, build_tab
-from ui.turns import Superseded, take_turn
 
 QUESTION = "Is there a dog?"
 
@@ -57,7 +57,7 @@ def followed(updates: Iterator[dict[Any, Any]]) -> dict[Any, Any]:
 
 
 def test_attack_and_purify_fill_the_row_exactly(tab: PurifyTab, inside: Path) -> None:
-    last = followed(tab.run_again(take_turn("purify"), payload(inside), *settings(), attacked=True))
+    last = followed(tab.run_again(new_token("purify"), payload(inside), *settings(), attacked=True))
     assert "The attack" in last[tab.headline]
     assert last[tab.status] == ""
     for name in ("adversarial", "purified"):
@@ -75,12 +75,12 @@ def test_attack_and_purify_fill_the_row_exactly(tab: PurifyTab, inside: Path) ->
 
 def test_a_new_picture_blanks_and_a_new_wish_does_not_until_there_is_its_result(tab: PurifyTab, inside: Path) -> None:
     given = payload(inside)
-    first = next(tab.run_given(take_turn("purify"), given, *settings()))
+    first = next(tab.run_given(new_token("purify"), given, *settings()))
     assert set(first) == set(tab.shown)
     assert not any(value for part, value in first.items() if part is not tab.status)
     assert set(tab.begin(gr.EventData(None, None), given)) == set(tab.shown)
     assert set(tab.again(gr.EventData(None, None), given)) == {tab.status}
-    *updates, last = tab.run_again(take_turn("purify"), given, *settings(), attacked=True)
+    *updates, last = tab.run_again(new_token("purify"), given, *settings(), attacked=True)
     assert all(set(update) == {tab.status} for update in updates)
     assert set(last) == set(tab.shown) - {tab.history, tab.asked}  # what was asked about the picture stays
     assert set(tab.stopped()) == {tab.status}
@@ -97,13 +97,13 @@ def test_a_new_picture_blanks_and_a_new_wish_does_not_until_there_is_its_result(
 def test_what_cannot_be_done_is_a_sentence_and_nothing_is_lost(
     tab: PurifyTab, inside: Path, options: dict[str, Any], sentence: str
 ) -> None:
-    *_, last = tab.run_again(take_turn("purify"), payload(inside), *settings(**options), attacked=True)
+    *_, last = tab.run_again(new_token("purify"), payload(inside), *settings(**options), attacked=True)
     assert set(last) == {tab.status}
     assert sentence in last[tab.status]
 
 
 def test_a_broken_picture_is_a_sentence_and_leaves_nothing(tab: PurifyTab, inside: Path) -> None:
-    *_, last = tab.run_given(take_turn("purify"), payload(inside, encode(photo(96, 72), "JPEG")[:400]), *settings())
+    *_, last = tab.run_given(new_token("purify"), payload(inside, encode(photo(96, 72), "JPEG")[:400]), *settings())
     assert "cut short or damaged" in last[tab.status]
     assert last[tab.picture] is None
     assert last[tab.pictures["purified"]] is None
@@ -114,25 +114,25 @@ def test_a_picture_that_is_left_as_it_is_is_said_to_be(inside: Path, monkeypatch
     page_models = tiny_models(purifier=lambda: tiny_purifier(gate=fixed_attack_detector(-1.0)))
     with gr.Blocks():
         untouched = build_tab(page_models)
-    last = followed(untouched.run_given(take_turn("purify"), payload(inside), *settings()))
+    last = followed(untouched.run_given(new_token("purify"), payload(inside), *settings()))
     assert "comes back unchanged" in last[untouched.headline]
     assert "Purify even if no attack is found" in last[untouched.headline]
-    last = followed(untouched.run_given(take_turn("purify"), payload(inside), *settings(always=True)))
+    last = followed(untouched.run_given(new_token("purify"), payload(inside), *settings(always=True)))
     assert "Purified" in last[untouched.headline]
     assert "whether an attack was found or not" in last[untouched.notes]
 
 
 def test_after_a_stop_the_run_ends_before_its_next_step(tab: PurifyTab, inside: Path) -> None:
-    turn = take_turn("purify")
-    running = tab.run_again(turn, payload(inside), *settings(), attacked=True)
+    token = new_token("purify")
+    running = tab.run_again(token, payload(inside), *settings(), attacked=True)
     next(running)
-    take_turn("purify")
+    new_token("purify")
     with pytest.raises(Superseded):
         list(running)
 
 
 def test_another_question_is_put_to_each_picture_without_a_new_attack(tab: PurifyTab, inside: Path) -> None:
-    last = followed(tab.run_again(take_turn("purify"), payload(inside), *settings(), attacked=True))
+    last = followed(tab.run_again(new_token("purify"), payload(inside), *settings(), attacked=True))
     said, asked = tab.ask(last[tab.kept], (), "How many <b>dogs</b>?")
     assert set(asked[0].said) == {"clean", "adversarial", "purified"}
     assert "<dd>as given:" in said

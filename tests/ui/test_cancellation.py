@@ -6,30 +6,30 @@ from typing import Any
 
 import gradio as gr
 
-from ui.turns import Part, forget_turns, take_turn
+from ui.cancellation import Panel, cancel_runs, new_token
 
 
 def test_only_the_newest_run_of_a_session_goes_on(answer: Any) -> None:
     answer("one")
-    first, elsewhere = take_turn("detect"), take_turn("explore")
+    first, elsewhere = new_token("detect"), new_token("explore")
     answer("two")
-    other = take_turn("detect")
+    other = new_token("detect")
     answer("one")
     assert first.newest
-    second = take_turn("detect")
+    second = new_token("detect")
     assert not first.newest
-    assert all(turn.newest for turn in (second, elsewhere, other))
-    forget_turns("one")
+    assert all(token.newest for token in (second, elsewhere, other))
+    cancel_runs("one")
     assert (second.newest, elsewhere.newest, other.newest) == (False, False, True)
 
 
 def test_a_request_that_was_overtaken_takes_no_turn(answer: Any) -> None:
     answer("late")
-    newer, older = take_turn("detect", "200.5"), take_turn("detect", "100.5")
+    newer, older = new_token("detect", "200.5"), new_token("detect", "100.5")
     assert newer.newest
     assert not older.newest
-    assert take_turn("detect", "no number").newest
-    assert take_turn("detect", "inf").newest
+    assert new_token("detect", "no number").newest
+    assert new_token("detect", "inf").newest
 
 
 def test_a_superseded_run_yields_an_empty_update_and_is_closed(answer: Any) -> None:
@@ -43,11 +43,11 @@ def test_a_superseded_run_yields_an_empty_update_and_is_closed(answer: Any) -> N
         finally:
             ended.append(True)
 
-    turn = take_turn("detect")
-    shown = turn.shows(updates())
+    token = new_token("detect")
+    shown = token.shows(updates())
     assert next(shown) == {"a": 1}
     threading.Timer(0.2, lambda: next(shown, None)).start()  # Gradio comes back once it has sent that
-    take_turn("detect")
+    new_token("detect")
     assert list(shown) in ([], [gr.skip()])
     assert ended == [True]
 
@@ -56,12 +56,12 @@ def test_an_overtaken_clear_does_not_blank_the_picture_that_came_after_it(answer
     """The page calls the run of a first step that was overtaken, too, and with the number of the newest wish."""
     answer("overtaken")
     with gr.Blocks() as page:
-        part, field = Part("detect"), gr.Textbox()
+        part, field = Panel("detect"), gr.Textbox()
         part.off([field.change], lambda: {field: "blank"}, outputs=[field])
         part.on(
             [field.submit],
             lambda event: {field: "looking"},
-            lambda turn: iter([{field: "the answer"}]),
+            lambda token: iter([{field: "the answer"}]),
             given=[],
             inputs=[],
             outputs=[field],

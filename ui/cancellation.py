@@ -1,11 +1,11 @@
-"""Whose answer a part of the page shows: the newest wish has its turn, and what an older run yields is dropped.
+"""Cancellation: a panel shows the answer to the newest request, and drops what an older run yields.
 
-Every event of a part (upload, example, clear, stop, again) takes two steps. The first does not queue: it takes the
-turn and blanks what was there. The second is the run, which may wait for long; it knows its turn by the number that the
+Every event of a panel (upload, example, clear, stop, again) takes two steps. The first does not queue: it makes a new
+token and blanks the panel. The second is the run, which may wait for long; it knows its token by the number that the
 first step left on the page.
 
-Each answer carries the number of its turn into the page, so that the page itself can hide what is about another picture
-than the one that was chosen last (assets/stale.js).
+Each answer carries the number of its token into the page, so that the page itself can hide what is about another
+picture than the one that was chosen last (assets/stale.js).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import gradio as gr
 from ui.server.queue import current_session
 
 # Numbers grow in the order in which a person acts, whatever order requests and answers arrive in. The page keeps each
-# part's newest one: an answer that comes late would put an older one into the hidden field.
+# panel's newest one: an answer that comes late would put an older one into the hidden field.
 _NUMBER = """(_, ...given) => {
   const number = String(performance.timeOrigin + performance.now());
   (window.ccTurns ??= {})["%s"] = number;
@@ -34,10 +34,10 @@ _STEP: dict[str, Any] = {
     "api_visibility": "private",
     "show_progress": "hidden",
 }
-_SETTLED = 2.0  # seconds that a new turn waits at most for what the older one has on its way to the page
+_SETTLED = 2.0  # seconds that a new token waits at most for what the older run has on its way to the page
 _REPEATED = 0.2  # seconds in which Gradio has repeated the last update of a run that ended
-_turns: dict[str, dict[str, Turn]] = {}  # session -> part of the page -> the newest
-_turning = threading.Lock()
+_tokens: dict[str, dict[str, CancellationToken]] = {}  # session -> panel -> the newest
+_lock = threading.Lock()
 
 Updates = dict[Any, Any]  # component -> its new value or gr.update
 Begin = Callable[..., Updates]
@@ -51,8 +51,8 @@ class Superseded(BaseException):
     """
 
 
-class Turn:
-    """One wish of a person in one part of the page. number: grows with every wish. wish: what is to run for it."""
+class CancellationToken:
+    """One request of a person in one panel. number: grows with every request. wish: what is to run for it."""
 
     def __init__(self, key: tuple[str, str], number: float, wish: object = None) -> None:
         self.key, self.number, self.wish = key, number, wish
@@ -65,7 +65,7 @@ class Turn:
         return _newest(self.key) is self
 
     def starts(self, wish: object) -> bool:
-        """Whether `wish` is what has to run now: it is what took this turn, and runs for the first time."""
+        """Whether `wish` is what has to run now: this token was made for it, and it runs for the first time."""
         return self.wish is wish and self._started.acquire(blocking=False)
 
     def check(self) -> None:
@@ -98,7 +98,7 @@ class Turn:
             pass
         finally:
             if isinstance(iterator, Generator):
-                iterator.close()  # leaves the gate at once
+                iterator.close()  # leaves the queue at once
         if self.newest and shown:
             self._sent.clear()
             threading.Timer(_REPEATED, self._sent.set).start()
@@ -106,11 +106,11 @@ class Turn:
             yield gr.skip()
 
 
-class Part:
-    """A part of the page that shows one answer at a time; to be made inside its Blocks.
+class Panel:
+    """A panel of the page that shows one answer at a time; to be made inside its Blocks.
 
-    number: the hidden field that carries a turn's number from the first step to the run. answered: tells the page whose
-    answer it shows.
+    number: the hidden field that carries a token's number from the first step to the run. answered: tells the page
+    whose answer it shows.
     """
 
     def __init__(self, name: str) -> None:
@@ -133,7 +133,7 @@ class Part:
 
         Args:
             begin: begin(event, *given) -> what the page shows at once; everything old is to be blanked.
-            run: run(turn, *inputs) yields the answer. Its first update has to blank the same again: something of an
+            run: run(token, *inputs) yields the answer. Its first update has to blank the same again: something of an
                 older run may have reached the page after the first step's answer.
             queue: the event options of the run, such as concurrency_id.
         """
@@ -148,7 +148,7 @@ class Part:
         self.on(
             triggers,
             lambda event: end(),
-            lambda turn: iter([end()]),
+            lambda token: iter([end()]),
             given=[],
             inputs=[],
             outputs=outputs,
@@ -158,88 +158,88 @@ class Part:
     def beside(self, triggers: Any, work: Callable[..., Any], inputs: list[Any], outputs: Any, **options: Any) -> None:
         """Wires an event that draws what is there anew: work(*inputs) -> values of the outputs.
 
-        It is dropped where the part has taken another turn since the event left the page, or takes one meanwhile; not
+        It is dropped where the panel has made another token since the event left the page, or makes one meanwhile; not
         where it never has.
-        options: of gr.on, with queue=False or the options of a queue; a `js` gets the turn's number first.
+        options: of gr.on, with queue=False or the options of a queue; a `js` gets the token's number first.
         """
 
         def checked(number: str, *given: Any) -> Any:
-            turn = _current(self.name, number)
-            if turn is None:
+            token = _current(self.name, number)
+            if token is None:
                 return gr.skip() if number else work(*given)
             values = work(*given)
-            return values if turn.newest else gr.skip()
+            return values if token.newest else gr.skip()
 
         script = options.pop("js", _NEWEST % self.name)
         gr.on(triggers, checked, [self.number, *inputs], outputs, js=script, **options)
 
     def _first(self, begin: Begin, run: Run) -> Callable[..., Any]:
         def first(event: gr.EventData, number: str, *given: Any) -> Any:
-            turn = take_turn(self.name, number, run)
-            if not turn.newest:  # overtaken, by its request or while it waited for what was on its way
+            token = new_token(self.name, number, run)
+            if not token.newest:  # overtaken, by its request or while it waited for what was on its way
                 return gr.skip()
-            return begin(event, *given) | {self.number: repr(turn.number)} | self._mark(turn)
+            return begin(event, *given) | {self.number: repr(token.number)} | self._mark(token)
 
         return first
 
     def _then(self, run: Run) -> Callable[..., Iterator[Any]]:
         def then(number: str, *inputs: Any) -> Iterator[Any]:
-            turn = _current(self.name, number)
+            token = _current(self.name, number)
             # Of an overtaken first step, too, the page calls the run, by then with the newest number.
-            if turn is None or not turn.starts(run):
+            if token is None or not token.starts(run):
                 yield gr.skip()
                 return
-            yield from turn.shows(run(turn, *inputs), self._mark(turn))
+            yield from token.shows(run(token, *inputs), self._mark(token))
 
         return then
 
-    def _mark(self, turn: Turn) -> Updates:
-        return {self.answered: f"<i data-turn='{turn.number!r}'></i>"}
+    def _mark(self, token: CancellationToken) -> Updates:
+        return {self.answered: f"<i data-turn='{token.number!r}'></i>"}
 
 
-def take_turn(part: str, number: str = "", wish: object = None) -> Turn:
-    """The turn of what answers the current event, which is the newest of its session in a part of the page.
+def new_token(part: str, number: str = "", wish: object = None) -> CancellationToken:
+    """A token for what answers the current event, the newest of its session in a panel.
 
     Args:
-        number: of the wish, as the page counts; "" for the next one. A turn with an older number than the newest one's
-            comes back superseded.
-        wish: what is to run for it, see `Turn.starts`.
+        number: of the wish, as the page counts; "" for the next one. A token with an older number than the newest
+            one's comes back superseded.
+        wish: what is to run for it, see `CancellationToken.starts`.
     """
-    with _turning:
+    with _lock:
         key = _key(part)
         old = _newest(key)
-        turn = Turn(key, _read(number, old), wish)
-        if old is not None and turn.number < old.number:
-            return turn
-        _turns.setdefault(key[0], {})[part] = turn
+        token = CancellationToken(key, _read(number, old), wish)
+        if old is not None and token.number < old.number:
+            return token
+        _tokens.setdefault(key[0], {})[part] = token
     if old is not None:
         old.settle()
-    return turn
+    return token
 
 
-def forget_turns(session: str) -> None:
+def cancel_runs(session: str) -> None:
     """Ends all runs of a session: they show nothing more."""
-    with _turning:
-        _turns.pop(session, None)
+    with _lock:
+        _tokens.pop(session, None)
 
 
-def _current(part: str, number: str) -> Turn | None:
-    """The newest turn of a part for the current session, if it has this number."""
-    turn = _newest(_key(part))
+def _current(part: str, number: str) -> CancellationToken | None:
+    """The newest token of a panel for the current session, if it has this number."""
+    token = _newest(_key(part))
     with contextlib.suppress(ValueError, TypeError):  # a client may send anything
-        return turn if turn is not None and float(number) == turn.number else None
+        return token if token is not None and float(number) == token.number else None
     return None
 
 
-def _newest(key: tuple[str, str]) -> Turn | None:
-    return _turns.get(key[0], {}).get(key[1])
+def _newest(key: tuple[str, str]) -> CancellationToken | None:
+    return _tokens.get(key[0], {}).get(key[1])
 
 
 def _key(part: str) -> tuple[str, str]:
     return current_session() or "", part
 
 
-def _read(number: str, old: Turn | None) -> float:
+def _read(number: str, old: CancellationToken | None) -> float:
     with contextlib.suppress(ValueError, TypeError):  # a client may send anything
         return float(number)
     return max(1000 * time.time(), old.number if old else 0.0)
