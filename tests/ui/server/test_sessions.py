@@ -23,7 +23,7 @@ from tests.ui.asking import META, ask, number_of, opened, send
 from ui.server import sessions
 from ui.server.middleware import Refused
 from ui.server.sessions import Sessions, issue, visitor_of
-from ui.server.storage import STORE, new_folder
+from ui.server.storage import new_folder
 
 
 @pytest.fixture
@@ -249,15 +249,3 @@ def test_what_nobody_has_read_is_forgotten_with_its_page(small: Sessions) -> Non
     with small._hold("open", request()):
         small.tidy(idle=3000)
         assert set(queue.pending_messages_per_session) == set(queue.pending_event_ids_session) == {"open", "works"}
-
-
-def test_what_a_waiting_call_uses_is_known(busy: Any) -> None:
-    address, _ = busy
-    with opened(address, "page") as http:
-        body = call_of(address)
-        assert http.post("gradio_api/queue/join", json=body).status_code == 200
-        path = Path(body["data"][0]["path"])
-        for _ in range(3):
-            STORE.sweep({"page"})
-        assert path.exists()
-    assert until(lambda: STORE.sweep() or not path.exists())
