@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from scripts.redteam import calls, connections, doors, fairness, files, floods, uploads
+from scripts.redteam import calls, connections, doors, fairness, uploads
 from scripts.redteam.target import Target
 
 Try = Callable[[Target], tuple[bool, str]]
-FIRST: tuple[Try, ...] = (floods.fifty_megapixels_twelve_times,)  # its memory is that of a new process
+FIRST: tuple[Try, ...] = (connections.fifty_megapixels_twelve_times,)  # its memory is that of a new process
 WAITING: tuple[Try, ...] = (  # a minute each, until something is deleted; the others go on meanwhile
     uploads.pages_left_four_ways,
     calls.page_closed_in_a_batch,
@@ -28,15 +28,15 @@ _SECONDS: tuple[Try, ...] = (
     uploads.past_the_quotas,
     fairness.crowded_pairing,
     fairness.log_volume,
-    files.bad_members_of_a_zip,
-    files.paths_of_an_archive,
+    uploads.bad_members_of_a_zip,
+    uploads.paths_of_an_archive,
 )
 MEANWHILE: tuple[Try, ...] = (
     *_SECONDS,
     doors.reports_to_others,
     doors.every_field,
     calls.invented_sessions,
-    floods.attacks_at_once,
+    connections.attacks_at_once,
 )
 _CROWDED: tuple[Try, ...] = (connections.never_reading, connections.half_open_connections)
 LAST: tuple[Try, ...] = (  # what they measure, or whom they shut out, the others would change

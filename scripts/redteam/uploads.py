@@ -1,14 +1,22 @@
-"""Tries with uploads: more than is allowed, many at once, and what is to be deleted of them."""
+"""Tries with uploads: more than is allowed, many at once, members of archives, and what is to be deleted of them."""
 
 from __future__ import annotations
 
+import io
+import os
+import stat
+import tempfile
 import time
+import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from gradio_client import Client
 
+from causalclip.archive.sources import list_pictures, read_bytes
 from scripts.redteam.connections import OTHER, others_are_served
-from scripts.redteam.target import HEADERS, KIND, PART, Target, at_once, picture
+from scripts.redteam.target import HEADERS, KIND, PART, Target, at_once, heard, picture
 
 
 def past_the_quotas(target: Target) -> tuple[bool, str]:
@@ -86,3 +94,56 @@ def pages_left_four_ways(target: Target) -> tuple[bool, str]:
     while (left := {*target.kept(owner, *sessions), *coming & target.coming()}) and time.monotonic() < started + 60:
         time.sleep(1)
     return not left, f"{len(left)} files left after {time.monotonic() - started:.0f} s"
+
+
+CHAINS = ("zip://x.jpg::/etc/hostname", "simplecache::file:///etc/hostname", "file:///etc/hostname::zip://x")
+
+
+def bad_members_of_a_zip(target: Target) -> tuple[bool, str]:
+    """Sends a zip with a pipe, a link, names with ::, and a damaged LZMA member beside one good picture"""
+    path = target.upload(_zip(), name="x.zip")
+    with target.http(timeout=60) as http, http.stream("GET", "gradio_api/heartbeat/members"):
+        begun = target.batch(http, "members", [path])
+        said = heard(http, "members")
+    judged, damaged = "good.jpg" in said, "damaged in the archive" in said
+    held = begun and judged and damaged and '"success":true' in said and "root:" not in said
+    return held, f"the picture was {'' if judged else 'not '}judged, the others told"
+
+
+def paths_of_an_archive(target: Target) -> tuple[bool, str]:
+    """Has an archive read a pipe, /dev/zero, a link out of its folder and names with ::"""
+    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(1) as pool:
+        folder = Path(name)
+        (folder / "good.jpg").write_bytes(picture(9))
+        os.mkfifo(folder / "pipe.jpg")
+        (folder / "link.jpg").symlink_to("/etc/hostname")
+        listed = pool.submit(list_pictures, name).result(10)
+        places = (str(folder / "pipe.jpg"), "/dev/zero", *CHAINS)
+        refused = sum(pool.submit(_refused, place).result(10) for place in places)
+    return listed == [f"{name}/good.jpg"] and refused == len(places), f"{refused} refused, one picture listed"
+
+
+def _refused(place: str) -> bool:
+    try:
+        read_bytes(place, limit=1000)
+    except OSError:
+        return True
+    return False
+
+
+def _zip() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("good.jpg", picture(9))
+        for name, kind in (("pipe.jpg", stat.S_IFIFO), ("link.jpg", stat.S_IFLNK)):
+            member = zipfile.ZipInfo(name)
+            member.external_attr = (kind | 0o644) << 16
+            archive.writestr(member, "/etc/passwd")
+        for chain in CHAINS:
+            archive.writestr(chain, b"x")
+        archive.writestr("damaged.jpg", picture(10), zipfile.ZIP_LZMA)
+        place = archive.getinfo("damaged.jpg").header_offset
+    data = bytearray(file.getvalue())
+    begin = place + 30 + len("damaged.jpg") + 20
+    data[begin : begin + 400] = bytes(400)
+    return bytes(data)
