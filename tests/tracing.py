@@ -28,28 +28,15 @@ def page(picture: Path) -> None:
     """From the upload to the update that shows the verdict, as the browser asks for it."""
     import app
     from causalclip import Detector
-    from tests.ui.asking import opened
+    from scripts.redteam.target import Target
 
     detector = Detector.from_pretrained()
     blocks = app.build(lambda: detector)
-    address = app.launch(blocks, routes=app.routes(lambda: detector))
+    target = Target(None, picture.parent, app.launch(blocks, routes=app.routes(lambda: detector)))  # type: ignore[arg-type]
     counting.set()
-    with opened(address, "traced") as client:
-        api = f"{address}gradio_api/"
-        uploaded = client.post(f"{api}upload", files={"files": (picture.name, picture.read_bytes())}).json()[0]
-        config = client.get(f"{address}config").json()
-        [field] = [item["id"] for item in config["components"] if item["props"].get("elem_id") == "picture"]
-        file = {"path": uploaded, "orig_name": picture.name, "meta": {"_type": "gradio.FileData"}}
-        events = [event for event in config["dependencies"] if [field, "upload"] in event["targets"]]
-        events += [event for event in config["dependencies"] if event["trigger_after"] in [e["id"] for e in events]]
-        for event in events:
-            call = {
-                "data": [file if component == field else "1" for component in event["inputs"]],
-                "fn_index": event["id"],
-                "session_hash": "traced",
-            }
-            client.post(f"{api}{'queue/join' if event['queue'] else 'run/predict'}", json=call).raise_for_status()
-        with client.stream("GET", f"{api}queue/data", params={"session_hash": "traced"}) as updates:
+    with target.opened("traced") as http:
+        assert target.act(http, "traced", "picture", {"path": target.upload(picture.read_bytes(), name=picture.name)})
+        with http.stream("GET", "gradio_api/queue/data", params={"session_hash": "traced"}) as updates:
             assert any("ikely" in line for line in updates.iter_lines())
     counting.clear()
     blocks.close(verbose=False)
