@@ -1,4 +1,4 @@
-"""The newest wish has its turn; an older run shows nothing more and ends."""
+"""Only the newest run of a panel shows its answer; an older one ends."""
 
 import threading
 from collections.abc import Iterator
