@@ -10,16 +10,12 @@ from purifier.attacks import Attack, run_attack
 from purifier.attacks.objectives import (
     FlipVerdict,
     GoalError,
-    MoveFeatures,
     detector_logit,
-    language_tokens,
-    layer_tokens,
     make_goal,
 )
 from purifier.models import Models
 from tests.makers.detectors import tiny_detector
 from tests.makers.purifiers import tiny_models
-from tests.makers.towers import tiny_tower
 
 QUESTION = "What animal is in the picture?"
 
@@ -38,15 +34,6 @@ def clean() -> Tensor:
 def raised(objective, clean: Tensor, **options) -> Tensor:
     with torch.no_grad():
         return objective(run_attack(Attack(eps=8, steps=8, **options), clean, objective)) - objective(clean)
-
-
-@pytest.mark.parametrize("see", [language_tokens(tiny_tower(), layers=(2, 3)), layer_tokens(tiny_tower(), [1, 3])])
-@pytest.mark.parametrize("name", ["pgd", "fgsm"])
-def test_features_move_away_though_flat_at_the_start(see, name: str, clean: Tensor) -> None:
-    objective = MoveFeatures(see, clean)
-    assert objective.flat
-    assert objective(clean).abs().max() < 1e-5
-    assert (raised(objective, clean, name=name) > 1e-3).all()
 
 
 def test_the_differentiable_logit_is_nearly_the_detector_s(detector: Detector, clean: Tensor) -> None:

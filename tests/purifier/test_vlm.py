@@ -10,7 +10,7 @@ from causalclip.clip.weights import WeightsMissing
 from purifier.attacks import Attack, run_attack
 from purifier.attacks.objectives import change_answer
 from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM
-from purifier.vlm.hub import HubVLM, NotThisKind, load_vlm
+from purifier.vlm.hub import NotThisKind, load_vlm
 from purifier.vlm.lora import DOWN, UP, LoraEncoder
 from purifier.vlm.model import AnswerTrie
 from tests.makers.models import hub_folders, tiny_vlm
@@ -166,13 +166,3 @@ def test_an_attack_follows_the_model_s_own_gradient(name: str, folders: dict[str
     moved = run_attack(Attack(eps=16, steps=6), clean, objective)
     with torch.no_grad():
         assert objective(moved) > objective(clean)
-
-
-def test_what_is_seen_answers_like_the_picture(folders: dict[str, str], pixels: torch.Tensor) -> None:
-    for vlm in (load_vlm(folders["chat"]), tiny_vlm()):
-        assert isinstance(vlm, HubVLM | EmbeddedVLM)
-        seen = vlm.see(pixels := pixels[:2])
-        assert vlm.caption_seen(seen) == vlm.caption(pixels)
-        assert vlm.answer_seen(seen, [QUESTION] * 2) == vlm.answer(pixels, QUESTION)
-        both = [f(x, [QUESTION] * 2, ["dogs", "are"]) for f, x in ((vlm.score, seen), (vlm.log_likelihood, pixels))]
-        assert torch.equal(*both)

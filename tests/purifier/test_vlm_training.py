@@ -15,7 +15,7 @@ from purifier.training.cards import write_vlm_card as write_card
 from purifier.training.vlm_data import FeatureCache, Picture, load_pictures, train_texts
 from purifier.training.vlm_evaluation import UNSEEN, evaluate_vlm, fit_confidence
 from purifier.training.vlm_fitting import PACKED, VLMTrainConfig, build_model, fit_vlm, packed_logits, step_loss
-from purifier.training.vlm_questions import KINDS, Box, box_questions, view_boxes
+from purifier.training.vlm_questions import KINDS, Box, box_questions
 from purifier.vlm import EmbeddedVLM
 from tests.makers.folders import vlm_folder
 from tests.makers.models import tiny_vlm
@@ -101,10 +101,6 @@ def test_box_questions_are_answered_by_the_boxes() -> None:
             assert text.answer == "left"
         if text.kind == "largest":
             assert text.answer == "person"
-
-
-def test_a_crop_that_cuts_an_object_asks_nothing() -> None:
-    assert view_boxes(BOXES, (0.18, 0.0, 1.0, 1.0), flip=False) is None
 
 
 @pytest.fixture(scope="module")
