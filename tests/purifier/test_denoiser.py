@@ -15,7 +15,7 @@ from purifier.denoiser.attack_detector import AttackDetector, decided
 from purifier.denoiser.bridge import bridge_point, clean_estimate
 from purifier.denoiser.filters import LARGEST, apply_tiled, coarser, quantise
 from purifier.denoiser.guidance import guided
-from purifier.denoiser.pipeline import ALONE, FINER, PurifierPipeline, Stages, new_pipeline, towards_reference
+from purifier.denoiser.pipeline import ALONE, FINER, PurifierPipeline, Stages, towards_reference
 from purifier.pixels import to_tensor
 from purifier.vlm.features import clip_features
 from tests.makers.pictures import photo
@@ -129,11 +129,6 @@ def test_each_picture_is_moved_as_if_it_were_alone_and_the_gradient_goes_straigh
     weights = torch.rand(inner.shape, generator=seeded(1))
     moved = guided(inner, views(1), tower=TOWER, encoder=ENCODER)
     assert torch.equal(torch.autograd.grad((moved * weights).sum(), inner)[0], weights)
-
-
-def test_untrained_it_leaves_every_picture_as_it_is() -> None:
-    fresh = new_pipeline(channels=(8, 16), coarse=32)
-    assert all(torch.equal(fresh(x, 3).images, x) for x in (pixels(40, 40), pixels(70, 150)))
 
 
 @pytest.mark.parametrize("size", [(33, 47), (10, 12), (70, 151)])

@@ -42,6 +42,4 @@ def test_an_attack_changes_the_answer_and_purification_changes_it_back(
     attack = Attack("pgd", eps=8, steps=6)
     moved = run_attack(attack, small, change_answer(vlm, question, [vlm.answer(small, question)[0].text]))
     said = [vlm.answer(x, question)[0].text for x in (small, moved, purifier(moved).images)]
-    assert said[0] == "cat"
-    assert said[1] != "cat"
-    assert said[2] == "cat"
+    assert [text == "cat" for text in said] == [True, False, True]

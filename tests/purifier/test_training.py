@@ -1,7 +1,6 @@
 """Training on tiny models: pairs, the denoiser, its refinement, the attack detector, the LoRA encoder, and the loop."""
 
 import json
-import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from PIL import Image
 from causalclip.detector import Detector
 from purifier.denoiser.filters import quantise_at
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
-from purifier.training.adapter import divergence, train_encoder
+from purifier.training.adapter import train_encoder
 from purifier.training.attack_detector import CLEAN, fit_to
 from purifier.training.denoiser import DenoiserConfig, fit
 from purifier.training.loop import resume, save_checkpoint
@@ -39,7 +38,6 @@ from tests.makers.purifiers import tiny_clip, tiny_purifier
 from tests.makers.towers import tiny_tower
 
 LAYERS = (2, 3)
-QUESTIONS = ["what is in the picture", "how many dogs are there"]
 PAIRS = PairsConfig(batch=3, sizes=((32, 32, 1.0), (32, 48, 1.0)), steps=(2, 3), layers=LAYERS)
 TRAIN = DenoiserConfig(steps=6, batch=3, crop=24, check=3, held=1, layers=LAYERS, guided=0.5, guide_from=0.0)
 REFINE = RefiningConfig(steps=6, decay=1e-9, units=1, check=3)  # a rate that does not depend on the planned end
@@ -216,20 +214,6 @@ def test_it_learns_to_see_what_was_seen_before(data: Path, tmp_path: Path) -> No
     assert left[0] < 0.9 * left[1]
     assert encoder.facts == facts
     assert len([n for n in encoder.tensors if n.endswith(UP)]) == 3 * model.tower.layers
-
-
-def test_the_divergence_is_that_of_the_first_words(data: Path) -> None:
-    """Against the sum over the vocabulary, written out."""
-    model = tiny_vlm().eval()
-    seen, wanted = (torch.randn(1, 5, model.width, generator=torch.Generator().manual_seed(n)) for n in (1, 2))
-    rng = random.Random(0)
-    found = divergence(model, seen, wanted, [QUESTIONS[:1]], QUESTIONS[1:], rng)
-    total = 0.0
-    for prompt in (*QUESTIONS, CAPTION_PROMPT):
-        p, q = (model.logits(x, [prompt], [""])[0][0, -1].softmax(-1) for x in (wanted, seen))
-        total += float((p * (p / q).log()).sum()) / 3
-    assert float(found) == pytest.approx(total, rel=1e-3)
-    assert float(divergence(model, wanted, wanted, [[]], QUESTIONS, rng)) == pytest.approx(0, abs=1e-5)
 
 
 def test_a_checkpoint_is_whole_or_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

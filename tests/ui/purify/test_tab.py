@@ -1,4 +1,4 @@
-"""The Purify tab's callbacks: what is on the page, and when."""
+"""The Purify tab's callbacks, what is on the page and when; and its prepared examples."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from purifier.models import Models
 from purifier.names import EMBEDDED
 from tests.makers.pictures import encode, photo
 from tests.makers.purifiers import fixed_attack_detector, tiny_clip, tiny_models, tiny_purifier
 from ui.cancellation import Superseded, new_token
+from ui.purify.examples import PREPARED, Prepared, run, stored
 from ui.purify.tab import PurifyTab, build_tab
 
 QUESTION = "Is there a dog?"
@@ -146,3 +148,29 @@ def test_another_question_is_put_to_each_picture_without_a_new_attack(tab: Purif
     assert "The question is empty" in said
     assert same == asked
     assert "Add a picture first" in tab.ask(None, None, QUESTION)[0]
+
+
+@pytest.fixture(scope="module")
+def shipped_models() -> Models:
+    return Models()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("example", PREPARED, ids=lambda example: example.file)
+def test_the_attack_turns_the_answer_and_purification_brings_it_back(shipped_models: Models, example: Prepared) -> None:
+    now, kept = run(shipped_models, example), stored(example)
+    old = "assets/purify is out of date: python scripts/prepared.py"
+    assert example.holds(now), [said.spoken for said in now.said.values()]
+    assert kept.said["clean"].answer == now.said["clean"].answer, old
+    # Another processor rounds otherwise: how likely the answer is moves by less than a hundredth, and by more where a
+    # model has changed.
+    assert kept.said["clean"].likelihood == pytest.approx(now.said["clean"].likelihood, abs=0.01), old
+    assert kept.steps == now.steps == example.steps, old
+
+
+@pytest.mark.parametrize("example", PREPARED, ids=lambda example: example.file)
+def test_what_is_kept_holds_and_is_in_its_budget(example: Prepared) -> None:
+    kept = stored(example)
+    assert example.holds(kept)
+    moved = kept.pictures["adversarial"].astype(int) - kept.pictures["clean"]
+    assert 0 < np.abs(moved).max() <= example.eps
