@@ -53,6 +53,7 @@ def marked_row(path: str, loaded: LoadedImage, provenance: Provenance) -> Row:
         "schema": VERSION,
         "path": path,
         "sha256": loaded.sha256,
+        "perceptual_hash": perceptual_hash(loaded.pixels),
         "format": loaded.format,
         "width": loaded.width,
         "height": loaded.height,
@@ -79,7 +80,6 @@ def judged_row(
     band = stability.final_band if stability else verdict.band
     headline = conclude_all(provenance, band, stability)
     row: Row = marked_row(path, loaded, provenance) | {
-        "perceptual_hash": perceptual_hash(loaded.pixels),
         "cautions": [caution.kind for caution in cautions],
         "answer": headline.title,
         "agreement": headline.agreement,
