@@ -12,7 +12,7 @@ from causalclip.marks.mark import Box
 from causalclip.marks.matching import correlate
 from causalclip.paths import shipped_folder
 
-TEMPLATES = shipped_folder("assets") / "marks" / "templates.safetensors"  # from public pictures that bear them
+TEMPLATES = shipped_folder("assets") / "marks" / "templates.safetensors"  # fitted by scripts/mark_templates.py
 SCALES = tuple(1.04**step for step in range(-5, 6))  # of a mark against its usual size
 SLACK = 0.3  # of a mark's height: how far it may be from its place
 SURE = 0.75  # least score, of at most 2
