@@ -25,7 +25,7 @@ from ui.batch.tab import build_batch_tab
 from ui.cancellation import cancel_runs
 from ui.detect.examples import Example, expected, write_examples
 from ui.detect.tab import build_detect_tab
-from ui.detector import Held, LazyDetector, forget_profile
+from ui.detector import ChosenDetector, LazyDetector, forget_profile
 from ui.explore.tab import build_explorer_tab
 from ui.fields import explain
 from ui.frame import CHOOSE, heads, introduction, languages, privacy
@@ -88,7 +88,7 @@ def _lay_out(
 ) -> Page:
     """The page in the language that is spoken now. pictures: prepared ones of the Purify tab. again: as in Page."""
 
-    held = Held(detector)
+    held = ChosenDetector(detector)
 
     def notice() -> tuple[dict[str, Any], str]:
         error = problem()

@@ -77,7 +77,7 @@ class LazyDetector:
         return self._problem
 
 
-class Held:
+class ChosenDetector:
     """The detector, held to the profile that the page whose event is being answered has chosen for itself.
 
     own: the detector as the host has it.

@@ -5,6 +5,7 @@ and a test of what is its own in tests/purifier/test_attacks.py, which tests eve
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -52,7 +53,7 @@ class State:
         return self.budget.round(self.pixels, self.clean) if self.bounded else to_levels(self.pixels)
 
 
-class Attacker:
+class Attacker(ABC):
     """An attack on pictures [N, 3, H, W] that keeps the best of each; a subclass says how it searches."""
 
     bounded = True
@@ -62,9 +63,9 @@ class Attacker:
         self.pixels = clean.clone()
         self.loss = torch.full((len(clean),), -torch.inf, device=clean.device)
 
+    @abstractmethod
     def run(self, objective: Objective) -> Iterator[State]:
         """Yields after every step."""
-        raise NotImplementedError
 
     def offer(self, pixels: Tensor, loss: Tensor) -> Tensor:
         """Takes what is better; returns where it was, [N]."""
@@ -83,9 +84,9 @@ class GradientAttack(Attacker):
 
     random_start = True
 
+    @abstractmethod
     def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
         """The next pictures. loss: the objective at `moved`, [N]. number: of the step, from 1."""
-        raise NotImplementedError
 
     def start(self, objective: Objective) -> Tensor:
         """At a random place of the ball if that is the attack's way, or if the objective is flat at the clean one."""

@@ -19,7 +19,7 @@ from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode
 from ui import detector as held_detector
 from ui.cancellation import new_token
-from ui.detector import Held
+from ui.detector import ChosenDetector
 from ui.server.storage import STORE, uploads
 from ui.thresholds.archive import LARGEST, MOST, SHOWN, Archive, ProfileChoice
 from ui.thresholds.tab import ArchiveTab, build_archive_tab
@@ -29,7 +29,7 @@ from ui.thresholds.tab import ArchiveTab, build_archive_tab
 def tab() -> ArchiveTab:
     detector = tiny_detector()
     with gr.Blocks(), gr.Tabs(), gr.Tab() as tab:
-        return build_archive_tab(tab, Held(lambda: detector))
+        return build_archive_tab(tab, ChosenDetector(lambda: detector))
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +107,7 @@ def test_a_failure_halts_and_leaves_no_file() -> None:
         raise WeightsMissing("There are none.")
 
     with gr.Blocks(), gr.Tabs(), gr.Tab() as outer:
-        broken = build_archive_tab(outer, Held(missing))
+        broken = build_archive_tab(outer, ChosenDetector(missing))
     payload = upload(a_jpg=noise(1))
     [update] = run(broken, payload)
     assert "data-halt" in update[broken.status]

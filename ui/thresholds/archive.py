@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from causalclip.languages import N_, _, day, number
 from causalclip.profile import BadProfile, Profile, parse_profile
 from causalclip.thresholds.archive import JudgedPicture, UnreadFile
-from ui.detector import Held
+from ui.detector import ChosenDetector
 from ui.fields import explain, upload_paths
 from ui.server.queue import FILES, Priority, current_session
 from ui.server.storage import STORE
@@ -84,7 +84,7 @@ class Archive:
 class ProfileChoice:
     """Holds the page to the archive's own profile, or to a file that somebody has made before."""
 
-    detector: Held
+    detector: ChosenDetector
 
     def said(self) -> str:
         """Which one is in use, as HTML."""

@@ -17,7 +17,7 @@ from causalclip.profile import BOUNDS, COMMAND, needed
 from causalclip.report.templates import render
 from ui import sending
 from ui.cancellation import CancellationToken, Panel
-from ui.detector import Held, queue_detector
+from ui.detector import ChosenDetector, queue_detector
 from ui.fields import explain, files_input, new_folder, upload_paths
 from ui.server.queue import FILES, PICTURES, Priority, current_session
 from ui.server.storage import STORE
@@ -56,7 +56,7 @@ Updates = dict[Any, Any]
 class ArchiveTab:
     """The tab's components and callbacks."""
 
-    detector: Held
+    detector: ChosenDetector
     files: dict[str, gr.File]
     status: gr.HTML
     result: gr.HTML
@@ -133,7 +133,7 @@ class ArchiveTab:
         return str(path)
 
 
-def build_archive_tab(tab: gr.Tab, detector: Held) -> ArchiveTab:
+def build_archive_tab(tab: gr.Tab, detector: ChosenDetector) -> ArchiveTab:
     """Builds the content of `tab` inside the current Blocks and wires it."""
     with gr.Row(elem_classes="cc-columns"):
         with gr.Column(scale=4, min_width=300):
