@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.makers.pictures import encode, photo
-from ui.pairing import PAIRINGS, TRIES, Pairings
+from ui.pairing import AN_ADDRESS, MOST, PAIRINGS, TRIES, Pairings
 
 OURS, OTHER = "chrome-extension://abcdefghijklmnop", "chrome-extension://ponmlkjihgfedcba"
 JPEG = encode(photo(200, 160), "JPEG")
@@ -118,3 +118,19 @@ def test_pages_cannot_pair_and_the_rest_of_the_app_stays_closed(tiny_app: str) -
     assert before.status_code == 403
     foreign = call(tiny_app, "examine", "OPTIONS", headers={"Origin": OURS, "Host": "evil.example"})
     assert foreign.status_code == 421
+
+
+def test_nobody_drives_out_anothers_extension(tmp_path: Path) -> None:
+    """A hundred pairings from one address with invented origins let everybody's extensions out."""
+    pairings = Pairings(tmp_path / "paired.json")
+    mine = pairings.redeem(pairings.new_code("192.0.2.1"), OURS, "192.0.2.1")
+    tokens = [
+        pairings.redeem(pairings.new_code("192.0.2.2"), f"{OTHER[:-3]}{i:03d}", "192.0.2.2") for i in range(2 * MOST)
+    ]
+    assert pairings.accepts(str(mine), OURS)
+    assert [pairings.accepts(str(token), "") for token in tokens].count(True) == AN_ADDRESS
+    for number in range(MOST // AN_ADDRESS + 5):
+        for _ in range(AN_ADDRESS):
+            assert pairings.redeem(pairings.new_code(f"10.0.0.{number}"), OTHER, f"10.0.0.{number}")
+    assert pairings.accepts(str(mine), OURS)
+    assert len(pairings._known) == MOST

@@ -3,11 +3,16 @@
 import socket
 import subprocess
 import sys
+import time
+from types import SimpleNamespace
+from typing import Any
 
+import gradio as gr
 import httpx
 import pytest
-from gradio import processing_utils
+from gradio import http_server, processing_utils
 
+import app
 from tests.conftest import ROOT
 from ui.server.offline import OfflineError, online, stay_offline
 from ui.serving import refuse_exposure
@@ -135,3 +140,18 @@ def test_no_name_is_looked_up() -> None:
     assert socket.getaddrinfo("localhost", 80)
     with online(), pytest.raises(OSError, match=r"(?i)^(?!this app)"):
         socket.getaddrinfo("no-such-name.invalid", 80)
+
+
+@pytest.fixture
+def late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradio's five seconds are over as soon as it looks."""
+    seconds = iter(range(0, 10_000, 10))
+    monkeypatch.setattr(http_server, "time", SimpleNamespace(time=lambda: next(seconds), sleep=time.sleep))
+
+
+def test_a_page_may_take_long_to_start(late: None, uploads: Any) -> None:
+    with gr.Blocks() as page:
+        gr.Textbox()
+    address = app.launch(page)
+    assert httpx.get(address).status_code == 200
+    page.close(verbose=False)

@@ -249,3 +249,18 @@ def test_what_nobody_has_read_is_forgotten_with_its_page(small: Sessions) -> Non
     with small._hold("open", request()):
         small.tidy(idle=3000)
         assert set(queue.pending_messages_per_session) == set(queue.pending_event_ids_session) == {"open", "works"}
+
+
+def test_a_page_that_never_listens_has_its_runs_ended(small: Sessions) -> None:
+    """A batch of 200 would be 100 MB of updates in as many seconds."""
+    ended: list[str] = []
+    small.closed = (ended.append,)
+    waiting = small.queue.pending_messages_per_session
+    with small._hold("deaf", request()), small._hold("listens", request()):
+        for name, count in (("deaf", sessions.UNREAD_UPDATES + 1), ("listens", sessions.UNREAD_UPDATES)):
+            waiting[name] = asyncio.Queue()
+            for _ in range(count):
+                waiting[name].put_nowait(SimpleNamespace())  # type: ignore[arg-type]
+        small.tidy(idle=3000)
+        assert ended == ["deaf"]
+        assert set(waiting) == {"listens"}
