@@ -40,7 +40,9 @@ def measure(options: Options) -> dict[str, Any]:
         starred = [held[row["sha256"]] for row in rows if (row["generator"], row["kind"]) == STAR]
         copies = list(pool.map(star_on_copies, starred, chunksize=4))
     kinds = sorted({(row["generator"], row["kind"]) for row in rows})
-    wrong = Counter((mark.generator, mark.kind) for marks in false for mark in marks if mark.on_pixels)
+    wrong: Counter[tuple[str, str]] = Counter(
+        (mark.generator, mark.kind) for marks in false for mark in marks if mark.on_pixels
+    )
     marks = []
     for generator, kind in kinds:
         named = [
