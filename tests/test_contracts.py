@@ -40,7 +40,8 @@ VARIABLES = {
 }
 COMMANDS = {
     "causalclip": {
-        "archive": "source --out --model --workers --address --stability --dry-run --duplicates --profile --lang",
+        "archive": "source --out --model --workers --address --stability --dry-run --duplicates --marks-only "
+        "--profile --lang",
         "calibrate": "photos --fakes --at-most --out --model --lang",
         "compare": "a b --json --out-dir --lang",
         "detect": "paths --json --stability --model --heatmap-dir --report-dir --profile --crop --lang",

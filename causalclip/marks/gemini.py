@@ -24,6 +24,9 @@ LAYOUTS = (
 FREE = ((0.042, 0.078, 2 / 3), (0.026, 0.036, 2.0))  # (least and most of size / short side, margin / size), if cropped
 SIZES = sorted({round(14 * 1.06**step) for step in range(39)})  # 14 to 128 px
 SMALL = 20  # px: below this, chance reaches more
+LARGE = 48  # px: a larger star is looked for in a smaller copy
+CLOSE = 2  # px around the best place of the grey values, where it is looked closely
+NOWHERE: Box = (0, 0, 0, 0)
 SURE_SMALL, SURE_FREE = 1.2, 1.25
 GLANCE = 0.1  # correlation of grey values alone, below which a place is not looked at closely
 
@@ -49,20 +52,30 @@ def find_star(grey: np.ndarray) -> tuple[float, Box] | None:
 
 
 def _look(grey: np.ndarray, size: int, margin: float, *, slack: int) -> tuple[float, Box]:
-    """Looks for a star of `size` px at its place, plus and minus `slack` px."""
+    """Looks for a star of `size` px at its place, plus and minus `slack` px; a large one in a copy of the place."""
     if size < 12:
-        return 0.0, (0, 0, 0, 0)
+        return 0.0, NOWHERE
     edge = max(2, size // 5)
     side = size + 2 * edge
     x, y = (round(length - margin * size - size) - edge - slack for length in grey.shape[::-1])
     region = grey[max(0, y) : y + side + 2 * slack, max(0, x) : x + side + 2 * slack]
     if min(x, y) < 0 or min(region.shape) < side:
-        return 0.0, (0, 0, 0, 0)
-    template = star(size, edge)
-    if cv2.matchTemplate(region, template, cv2.TM_CCOEFF_NORMED).max() < GLANCE:
-        return 0.0, (0, 0, 0, 0)
-    score, right, down = correlate(region, template)
-    left, top = x + right + edge, y + down + edge
+        return 0.0, NOWHERE
+    zoom = min(1.0, LARGE / size)
+    if zoom < 1:
+        region = cv2.resize(region, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
+    template = star(round(size * zoom), round(edge * zoom))
+    if min(region.shape) < len(template):
+        return 0.0, NOWHERE
+    glance = cv2.matchTemplate(region, template, cv2.TM_CCOEFF_NORMED)
+    if glance.max() < GLANCE:
+        return 0.0, NOWHERE
+    near = [max(0, at - CLOSE) for at in cv2.minMaxLoc(glance)[3]]
+    reach = len(template) + 2 * CLOSE
+    score, right, down = correlate(region[near[1] : near[1] + reach, near[0] : near[0] + reach], template)
+    left, top = (
+        round(at + (by + step) / zoom) + edge for at, by, step in zip((x, y), near, (right, down), strict=True)
+    )
     return score, (left, top, left + size, top + size)
 
 
