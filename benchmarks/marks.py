@@ -88,7 +88,7 @@ def star_on_copies(path: Path) -> dict[str, bool]:
     inside = (*MARGIN, MARGIN[0] + copy.width, MARGIN[1] + copy.height)
     return {
         f"{SHARED} px, JPEG {QUALITY}": _starred(find_marks(_saved(copy))),
-        f"{SHARED} px in a screenshot": _starred(find_marks(np.asarray(page), inside=inside)),
+        f"{SHARED} px in a screenshot": _starred(find_marks(np.asarray(page), inside=(inside,))),
     }
 
 

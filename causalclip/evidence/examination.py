@@ -27,6 +27,7 @@ from causalclip.languages import N_, _, current, day, ended
 from causalclip.maps.overlay import Boxes, shrink
 from causalclip.maps.reliability import unknowable, unknown_share
 from causalclip.maps.words import control, tied_to_no_place
+from causalclip.marks.mark import Box
 from causalclip.marks.names import find_hints
 from causalclip.marks.pixels import find_marks
 from causalclip.provenance.reading import OF_WHOLE, Provenance, read_provenance, with_history
@@ -205,13 +206,16 @@ def read_claims(data: bytes) -> Provenance:
 def look_closer(loaded: LoadedImage, provenance: Provenance) -> tuple[Provenance, tuple[Caution, ...]]:
     """The provenance with what the pixels say of an earlier compression and of generators' marks, and the weak spots
     that are recognised."""
-    provenance = with_pixel_marks(with_history(provenance, loaded.pixels), loaded)
-    return provenance, find_cautions(loaded.pixels, provenance)
+    provenance = with_history(provenance, loaded.pixels)
+    cautions = find_cautions(loaded.pixels, provenance)
+    inside = next((caution.boxes for caution in cautions if caution.kind == "inside"), ())
+    return with_pixel_marks(provenance, loaded, inside=inside), cautions
 
 
-def with_pixel_marks(provenance: Provenance, loaded: LoadedImage) -> Provenance:
-    """Adds the marks on the pixels; their boxes are in pixels of the picture as it was read."""
-    return replace(provenance, marks=(*provenance.marks, *find_marks(loaded.pixels)))
+def with_pixel_marks(provenance: Provenance, loaded: LoadedImage, *, inside: tuple[Box, ...] = ()) -> Provenance:
+    """Adds the marks on the pixels, also of pictures inside; their boxes are in pixels of the picture as it was
+    read."""
+    return replace(provenance, marks=(*provenance.marks, *find_marks(loaded.pixels, inside=inside)))
 
 
 def with_hints(provenance: Provenance, loaded: LoadedImage, name: str) -> Provenance:

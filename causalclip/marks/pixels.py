@@ -20,14 +20,13 @@ PIXELS = N_("invisible, in the pixels")
 GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
-def find_marks(pixels: np.ndarray, *, inside: Box | None = None) -> tuple[Mark, ...]:
+def find_marks(pixels: np.ndarray, *, inside: tuple[Box, ...] = ()) -> tuple[Mark, ...]:
     """The marks on uint8 RGB [H, W, 3], each with its box.
 
-    inside: of a picture that the pixels show, such as one in a screenshot; its corners are searched, too.
+    inside: boxes of pictures that the pixels show, as in a screenshot; their corners are searched, too.
     """
     found = [*_visible(pixels), *_invisible(pixels)]
-    if inside:
-        x0, y0, x1, y1 = inside
+    for x0, y0, x1, y1 in inside:
         found += [_moved(mark, x0, y0) for mark in _visible(pixels[y0:y1, x0:x1])]
     return tuple({(mark.generator, mark.kind): mark for mark in found}.values())
 

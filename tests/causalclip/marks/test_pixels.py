@@ -8,11 +8,14 @@ import pytest
 import skimage.data
 from PIL import Image
 
+from causalclip.evidence.examination import examine
 from causalclip.marks.dalle import COLOURS
 from causalclip.marks.dwtdct import payloads
 from causalclip.marks.gemini import star
 from causalclip.marks.logos import LOGOS, Logo, template_at
 from causalclip.marks.pixels import find_marks
+from tests.makers.detectors import tiny_detector
+from tests.makers.pictures import encode
 from tests.makers.watermarks import embed
 
 
@@ -72,7 +75,7 @@ def test_gemini_star_is_found_on_a_picture_inside_another() -> None:
     page = np.full((1400, 1900, 3), 250, dtype=np.uint8)
     page[300:1132, 200:1448] = starred(photograph(), 48, 32)
     assert not find_marks(page)
-    (mark,) = find_marks(page, inside=(200, 300, 1448, 1132))
+    (mark,) = find_marks(page, inside=((200, 300, 1448, 1132),))
     assert mark.box
     assert abs(mark.box[0] - (200 + 1248 - 80)) <= 2
 
@@ -118,3 +121,12 @@ def test_photographs_bear_no_mark() -> None:
 def test_tiny_flat_and_narrow_pictures_bear_no_mark() -> None:
     for height, width in ((1, 1), (32, 32), (3, 4000), (4000, 3), (300, 300)):
         assert not names(np.full((height, width, 3), 255, dtype=np.uint8))
+
+
+def test_a_star_on_a_picture_inside_a_page_leads_the_headline() -> None:
+    page = np.full((1400, 1900, 3), 250, dtype=np.uint8)
+    page[300:1132, 200:1448] = starred(photograph(), 48, 32)
+    found = examine(encode(Image.fromarray(page), "PNG"), tiny_detector(), stability=False)
+    assert found.headline.title == "It bears the mark of a generator"
+    (box,) = found.mark_boxes
+    assert abs(box[0] - (200 + 1248 - 80) / 1900) < 0.005
