@@ -98,11 +98,18 @@ def test_nothing_but_results_is_made_of_what_comes_back() -> None:
 linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is forked")
 
 
+def server() -> psutil.Process:
+    """The process that forks the sandboxes; other tests of this process have children, too, such as browsers."""
+    living = (child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE)
+    (found,) = (child for child in living if "fork_forever" in " ".join(child.cmdline()))
+    return found
+
+
 @linux
 def test_a_child_holds_nothing_but_its_own_connection_and_ends_with_it() -> None:
     """Neither the way to ask for more, nor the connection of a picture that is decoded at the same time."""
     decoded()
-    children = lambda: psutil.Process().children(recursive=True)  # noqa: E731
+    children = server().children
     before = set(children())
     with ask(decoding.decode_in_turn, TIFF, "TIFF", MAX_PIXELS) as first:
         next(first)
@@ -119,10 +126,9 @@ def test_a_child_holds_nothing_but_its_own_connection_and_ends_with_it() -> None
 @linux
 def test_another_server_is_started_where_one_was_killed() -> None:
     decoded()
-    living = (child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE)
-    (server,) = (child for child in living if "fork_forever" in " ".join(child.cmdline()))
-    server.kill()
-    until(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE)
+    killed = server()
+    killed.kill()
+    until(lambda: not killed.is_running() or killed.status() == psutil.STATUS_ZOMBIE)
     assert np.array_equal(decoded(), PICTURE)
 
 
