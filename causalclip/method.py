@@ -8,10 +8,10 @@ A picture is caused by what it shows and by how it was made. Only traces of gene
     Zc   = M * E,  Znc = (1 - M) * E              (B, D)  what passes, and what is held back
     h    = w . Zc + b                             (B,)    the verdict's logit; d(Znc) is the adversary's
     L    = BCE(h(Zc), y)                                  verdict
-         + a  BCE(d(GRL(Znc)), y)                         adversary behind gradient reversal
+         + l3 BCE(d(GRL(Znc)), y)                         adversary behind gradient reversal
          + l1 mean|M|                                     sparsity
          + l2 nHSIC(Zc, Znc)                              independence
-         + b  KL(h(Zc) || h(Zc * (1 - B)))                counterfactual consistency, B ~ Bernoulli(p)
+         + l4 KL(h(Zc) || h(Zc * (1 - B)))                counterfactual consistency, B ~ Bernoulli(p)
 
 The paper has no public code; docs/method.md says what it leaves open and what ships. Every term is switched by its
 weight (`LossWeights`). The head can start from the ridge regression's verdict (causalclip.training.fitting).
