@@ -43,8 +43,8 @@ def read_label(text: str) -> tuple[str, Certain] | None:
         label = _parse(label)
     if not isinstance(label, dict):
         return None
-    if label.get("exportType") == "generation" or str(_inside(label, "aigc_info").get("aigc_label_type")) in "12":
-        return "Doubao", "is"
+    if label.get("exportType") == "generation" or str(_inside(label, "aigc_info").get("aigc_label_type")) in ("1", "2"):
+        return "ByteDance", "is"
     producer = label.get("ContentProducer") or label.get("ServiceProvider") or ""
     said = LABELS.get(str(label.get("Label", "")).strip())
     if said is None and not producer:

@@ -36,6 +36,12 @@ def test_its_three_values_are_told_apart(code: str, said: str) -> None:
     assert found[1] == said
 
 
+@pytest.mark.parametrize(("kind", "said"), [(1, True), ("2", True), (0, False), ("", False), ("12", False)])
+def test_an_export_of_bytedance_is_a_label_where_it_says_so(kind: object, said: bool) -> None:
+    found = read_label(json.dumps({"product": "capcut", "aigc_info": {"aigc_label_type": kind}}))
+    assert found == (("ByteDance", "is") if said else None)
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "{}", '{"Label": "9"}', '{"x": 1}', "[1]", '"' * 50, '{"AIGC": ' * 5000, '{"AIGC": {"Label": {}}}', "AIGC{"],
