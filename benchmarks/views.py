@@ -16,9 +16,8 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from causalclip.calibration import Band, compression
-from causalclip.clip.attributions import embed, part_widths
 from causalclip.clip.backbones import load_tower
-from causalclip.clip.tower import Tower
+from causalclip.clip.tower import Tower, embed, part_widths
 from causalclip.clip.views import plan_views, render
 from causalclip.detector import Detector
 from causalclip.training.augmentation import on_white

@@ -26,13 +26,12 @@ from causalclip.cli_helpers import (
     told,
     walk,
 )
-from causalclip.clip.paths import WeightsMissing, detector_folder
 from causalclip.evidence.words import NO_ANSWER, WHAT_TO_DO, WHY_NO_ANSWER, score_texts
 from causalclip.images.formats import ACCEPTED, ImageError, sniff
 from causalclip.images.loading import read_box
 from causalclip.images.text import spelt
-from causalclip.languages import N_, _, ended, speaking
-from causalclip.languages.locale import ENGLISH
+from causalclip.languages import ENGLISH, N_, _, ended, speaking
+from causalclip.paths import WeightsMissing, detector_folder
 from causalclip.profile import BadProfile
 
 if TYPE_CHECKING:  # seconds of imports, which a wrong name or path need not wait for

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from causalclip.clip.paths import WeightsMissing
-from causalclip.languages.locale import LANGUAGES
+from causalclip.languages import LANGUAGES
+from causalclip.paths import WeightsMissing
 from causalclip.profile import BadProfile, Profile, read_profile
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def told(*mendable: type[Exception]) -> Iterator[None]:
 
 def load_detector(model: str, *, profile: Path | None = None) -> Detector:
     """The detector, held to a profile's archive if there is one."""
-    from causalclip.clip.runtime import UnknownRuntime
+    from causalclip.clip.weights import UnknownRuntime
     from causalclip.detector import Detector  # seconds of imports, which a wrong name or path need not wait for
 
     with told(WeightsMissing, UnknownRuntime, BadProfile):

@@ -16,14 +16,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from causalclip.calibration import Band, Calibration, compression, sigmoid
-from causalclip.clip.attributions import contributions, embed, needs, part_widths
 from causalclip.clip.backbones import load_judge, shared_tower
-from causalclip.clip.paths import detector_folder
-from causalclip.clip.runtime import Runtime
-from causalclip.clip.tower import Tower, Trace
+from causalclip.clip.tower import Tower, Trace, contributions, embed, needs, part_widths
 from causalclip.clip.views import MAX_SQUARES, Kind, View, plan_views, render
+from causalclip.clip.weights import Runtime
 from causalclip.image_type import ImageType, ImageTypeClassifier, is_blank
 from causalclip.method import CausalHead
+from causalclip.paths import detector_folder
 from causalclip.profile import Profile, Standing
 
 DEFAULT = "detector"
@@ -63,7 +62,7 @@ class Detection:
     views: with their attributions; the sum of all `causal` and all `rest`, plus `rest` here, is the logit.
     rest: the calibration's own offset. compression: estimated from the pixels, see causalclip.calibration.
     parts: names of the embedding's parts, and how many dimensions each has.
-    model, revision: which model judged. runtime: in which numbers (causalclip.clip.runtime). seconds: the time it took.
+    model, revision: which model judged. runtime: in which numbers (causalclip.clip.weights). seconds: the time it took.
     profile: of the archive that it is held to, if it is. kind: what is no photograph gets no answer.
     """
 
@@ -116,7 +115,7 @@ class Verdict:
 class DetectorConfig:
     """What is stored beside the heads.
 
-    parts: of the embedding (causalclip.clip.attributions). share: each view kind's weight in the raw logit, when both
+    parts: of the embedding (causalclip.clip.tower). share: each view kind's weight in the raw logit, when both
     are seen. windows: how many native windows at most.
     """
 
@@ -189,7 +188,7 @@ class Detector:
     def from_pretrained(cls, path: str | Path = DEFAULT, *, runtime: Runtime | None = None) -> "Detector":
         """Loads a folder that `python -m causalclip train` wrote, or one of assets/models by name.
 
-        runtime: None picks the processor's, see causalclip.clip.runtime.
+        runtime: None picks the processor's, see causalclip.clip.weights.
 
         Raises:
             WeightsMissing: there is no such detector, or its tower is out of reach.

@@ -17,9 +17,7 @@ from babel.messages import Catalog
 from babel.messages.pofile import read_po, write_po
 from jinja2.ext import babel_extract
 
-from causalclip.languages import LANGUAGES
-from causalclip.languages.catalogues import FOLDER
-from causalclip.languages.locale import ENGLISH
+from causalclip.languages import ENGLISH, FOLDER, LANGUAGES
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = "causalclip", "ui", "purifier"

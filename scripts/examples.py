@@ -93,7 +93,7 @@ def write_gallery(
 
 
 def main() -> None:
-    from causalclip.clip.runtime import VARIABLE, Runtime
+    from causalclip.clip.weights import VARIABLE, Runtime
     from causalclip.detector import Detector
 
     if len(sys.argv) > 1:

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 from causalclip.clip.backbones import DEFAULT, load_tower
 from causalclip.clip.int8_towers import LINEAR, OUTLIERS
-from causalclip.clip.paths import ASSETS
 from causalclip.clip.tower import Tower
 from causalclip.clip.views import plan_views, render
 from causalclip.dataset.table import place, read_table
 from causalclip.images.loading import load_image
+from causalclip.paths import ASSETS
 
 COUNT = 16  # a layer: with none, log-odds move six times as far
 MOST = 3_000_000  # pixels of a picture: decoding larger ones takes longer than judging them

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from starlette.routing import Route
 
-from causalclip.clip.paths import WeightsMissing, detector_folder, revision_of
 from causalclip.languages import N_, _
+from causalclip.paths import WeightsMissing, detector_folder, revision_of
 from causalclip.report.card import failure
 from purifier.models import Models, lacking, shipped
 from ui import api, health, sending

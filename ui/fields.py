@@ -151,8 +151,7 @@ def explain(error: Exception) -> tuple[str, str]:
     What is not the user's doing is logged without its message, which may hold a file's name.
     """
     # here, because they bring PyTorch, which the page need not wait for
-    from causalclip.clip.runtime import UnknownRuntime
-    from causalclip.clip.weights import WeightsMissing
+    from causalclip.clip.weights import UnknownRuntime, WeightsMissing
 
     if isinstance(error, ImageTooLarge):
         return _(TOO_LARGE), str(error)

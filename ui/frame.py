@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from causalclip.evidence.precision import error_rates
+from causalclip.evidence.words import error_rates
 from causalclip.languages import LANGUAGES, current
 from causalclip.report.templates import render
 from ui.purify.words import PURPOSE

@@ -15,8 +15,7 @@ from urllib.parse import parse_qs
 import gradio as gr
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from causalclip.languages import N_, _, best, current, is_rtl, speaking
-from causalclip.languages.locale import ENGLISH
+from causalclip.languages import ENGLISH, N_, _, best, current, is_rtl, speaking
 from causalclip.paths import shipped_folder
 from ui.server.middleware import header
 

@@ -14,9 +14,8 @@ from tqdm import tqdm
 
 from causalclip.archive import ArchiveError
 from causalclip.cli_helpers import DONE, PROFILE, REFUSED, STOPPED, Lang, check_language, held_to
-from causalclip.clip.paths import WeightsMissing, detector_folder, revision_of
-from causalclip.languages import N_, _, decimal, number, speaking
-from causalclip.languages.locale import ENGLISH
+from causalclip.languages import ENGLISH, N_, _, decimal, number, speaking
+from causalclip.paths import WeightsMissing, detector_folder, revision_of
 from causalclip.profile import BadProfile, Profile
 
 PART = 200  # pictures a part: so many at most are judged again after a kill

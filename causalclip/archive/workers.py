@@ -48,7 +48,7 @@ def runtime_apart() -> str:
     Raises:
         ArchiveError: CAUSALCLIP_RUNTIME names none that can run here.
     """
-    command = [sys.executable, "-m", "causalclip.clip.runtime"]
+    command = [sys.executable, "-m", "causalclip.clip.weights"]
     asked = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
     if asked.returncode:
         raise ArchiveError(asked.stderr.strip().rpartition("\n")[2])

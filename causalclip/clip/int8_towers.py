@@ -17,15 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from causalclip.clip.int8_linear import QuantisedLinear
-from causalclip.clip.runtime import Runtime
 from causalclip.clip.tower import PatchAttributions, Tower, Trace
-from causalclip.clip.weights import INT8, SCALE, Int8Matrix, dequantize
+from causalclip.clip.weights import INT8, SCALE, Int8Matrix, QuantisedLinear, Runtime, dequantize
 
 if TYPE_CHECKING:
     from open_clip.transformer import VisionTransformer
 
-    from causalclip.clip.skeleton import Skeleton
+    from causalclip.clip.backbones import Skeleton
 
 HEAVY = "attn.in_proj_weight", "attn.out_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight"
 
@@ -135,7 +133,7 @@ class QuantisedTower(Tower):
     Args:
         visual: a skeleton, on the meta device.
         stored: the weights as the shards hold them, every matrix of a layer in int8.
-        outliers: of each layer by its name, see causalclip.clip.int8_linear.
+        outliers: of each layer by its name, see causalclip.clip.weights.
         mean, std: of the pixels in [0, 1], a channel.
     """
 

@@ -3,6 +3,16 @@
 The residual stream of the CLS token is a sum: what it started with, what each layer's attention adds (itself a sum over
 tokens and heads: weight x value x output projection) and what each MLP adds (Gandelsman et al., ICLR 2024,
 arXiv 2310.05916). The walk runs open_clip's own modules with the attention written out, and keeps the terms.
+
+The embedding is layer features side by side. A layer feature ("part" in a detector's config) is named by what it takes
+from the tower:
+
+    embedding   the paper's: ln_post(CLS of the last layer) projected, D = the tower's output
+    cls:7       the CLS token after layer 7, normalised, D = width
+    patch:5     the mean over patches of the tokens after layer 5, each normalised, D = width
+
+A normalisation is linear once its deviation is known, so each feature is a sum over patches plus a rest: every patch's
+exact share of a verdict.
 """
 
 from __future__ import annotations
@@ -15,12 +25,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from causalclip.clip.runtime import Runtime
+from causalclip.clip.weights import Runtime
 
 if TYPE_CHECKING:  # importing it takes hundreds of MB, which a compiled tower has no use for
     from open_clip.transformer import VisionTransformer
 
-    from causalclip.clip.skeleton import Skeleton
+    from causalclip.clip.backbones import Skeleton
 
 EPS = 1e-6
 
@@ -209,3 +219,105 @@ class Tower(nn.Module):
     def project_share(block: Any, value: Tensor) -> Tensor:
         """[..., D] before the output projection -> [..., D] as it is added to the stream, without the bias."""
         return F.linear(value, block.attn.out_proj.weight.float())
+
+
+EMBEDDING = "embedding"
+
+
+def parse_part(part: str, tower: Tower) -> tuple[str, int]:
+    """ "cls:7" -> ("cls", 7).
+
+    Raises:
+        ValueError: no such part in this tower.
+    """
+    kind, _, layer = part.partition(":")
+    if part == EMBEDDING:
+        return kind, tower.layers
+    if kind not in {"cls", "patch"} or not layer.isdigit() or not 1 <= int(layer) <= tower.layers:
+        raise ValueError(f"{part!r} is no part of this tower: use embedding, cls:1 to cls:{tower.layers}, patch:1 ...")
+    return kind, int(layer)
+
+
+def needs(parts: Sequence[str], tower: Tower) -> dict[str, Any]:
+    """What of the tower's `forward` the parts need: its arguments `until` and `patches`."""
+    parsed = [parse_part(p, tower) for p in parts]
+    until = max(layer for _, layer in parsed)
+    return {"until": until, "patches": ("patch", until) in parsed}
+
+
+def part_widths(parts: Sequence[str], tower: Tower) -> list[int]:
+    """How many dimensions each part has."""
+    return [int(tower.visual.proj.shape[1]) if p == EMBEDDING else tower.width for p in parts]
+
+
+def embed(trace: Trace, parts: Sequence[str], tower: Tower) -> Tensor:
+    """The parts of a trace side by side, float32 [B, D]."""
+    columns = []
+    for part in parts:
+        kind, layer = parse_part(part, tower)
+        if kind == "patch":
+            columns.append(normalised(trace.patches[layer]).mean(1))
+        elif kind == "cls":
+            columns.append(normalised(trace.cls[layer]))
+        else:
+            columns.append(tower.visual.ln_post(trace.cls[layer]) @ tower.visual.proj)
+    return torch.cat(columns, 1)
+
+
+def contributions(trace: Trace, parts: Sequence[str], tower: Tower, direction: Tensor) -> tuple[Tensor, Tensor]:
+    """What each patch, and the rest, add to `direction . E`.
+
+    Args:
+        trace: of a pass with `attributions=True`.
+        direction: [B, D], for instance the verdict's weights times the mask, of each view.
+
+    Returns:
+        (patches [B, N], rest [B]); together they add up to (direction * embed(trace, ...)).sum(1).
+    """
+    B, N = trace.patches[0].shape[:2]
+    patches, rest = direction.new_zeros(B, N), direction.new_zeros(B)
+    pull = [torch.zeros_like(trace.cls[0]) for _ in trace.cls]  # d(direction . E) / d(CLS after layer l), (B, width)
+    for part, d in zip(parts, direction.split(part_widths(parts, tower), 1), strict=True):
+        kind, layer = parse_part(part, tower)
+        if kind == "patch":
+            patches = patches + (normalised(trace.patches[layer]) @ d[:, :, None])[..., 0] / N
+        elif kind == "cls":
+            pull[layer] = pull[layer] + (d - d.mean(1, keepdim=True)) / normalise(trace.cls[layer])[1]
+        else:
+            norm = tower.visual.ln_post
+            behind = d @ tower.visual.proj.T  # (B, width), behind the norm's weight and bias
+            before = behind * norm.weight
+            pull[layer] = pull[layer] + (before - before.mean(1, keepdim=True)) / _deviation(tower, trace.cls[layer])
+            rest = rest + behind @ norm.bias
+    total = torch.zeros_like(pull[0])
+    for layer in range(len(trace.attributions), 0, -1):
+        total = total + pull[layer]
+        block = tower.blocks[layer - 1]
+        back = block.ls_1(total) @ block.attn.out_proj.weight.float()  # (B, width), before the output projection
+        patches = patches + trace.attributions[layer - 1].along(back)
+        rest = rest + (trace.rests[layer - 1] * total).sum(1)
+    return patches, rest + (trace.cls[0] * total).sum(1)
+
+
+def patch_total(trace: Trace, parts: Sequence[str], tower: Tower) -> Tensor:
+    """The sum of all patches' shares of the embedding, [B, D]; what is left of `embed` is the rest."""
+    added = [torch.zeros_like(trace.cls[0])]  # by all patches to the CLS token, up to each layer, (B, width)
+    for own, block in zip(trace.attributions, tower.blocks, strict=False):
+        added.append(added[-1] + block.ls_1(tower.project_share(block, own.total())))
+    columns = []
+    for part in parts:
+        kind, layer = parse_part(part, tower)
+        centred = added[layer] - added[layer].mean(1, keepdim=True)
+        if kind == "patch":
+            columns.append(normalised(trace.patches[layer]).mean(1))
+        elif kind == "cls":
+            columns.append(centred / normalise(trace.cls[layer])[1])
+        else:
+            scaled = centred / _deviation(tower, trace.cls[layer]) * tower.visual.ln_post.weight
+            columns.append(scaled @ tower.visual.proj)
+    return torch.cat(columns, 1)
+
+
+def _deviation(tower: Tower, cls: Tensor) -> Tensor:
+    """Of the last norm, which is held fixed: [B, width] -> [B, 1]."""
+    return (cls.var(1, unbiased=False, keepdim=True) + tower.visual.ln_post.eps).sqrt()

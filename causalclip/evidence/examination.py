@@ -16,10 +16,18 @@ from PIL import Image
 
 from causalclip.evidence.cautions import Caution, find_cautions
 from causalclip.evidence.headline import Headline, Step, conclude_all, next_steps
-from causalclip.evidence.precision import EmpiricalPrecision, empirical_precision, error_rates
 from causalclip.evidence.regions import NOT_LOOKED_FOR, REGION_DIFFERS, RegionFinding, find_region
 from causalclip.evidence.stability import Stability, check_stability, not_checked
-from causalclip.evidence.words import MEANING, NO_ANSWER, UNSTABLE, WHY_NO_ANSWER, score_text
+from causalclip.evidence.words import (
+    MEANING,
+    NO_ANSWER,
+    UNSTABLE,
+    WHY_NO_ANSWER,
+    EmpiricalPrecision,
+    empirical_precision,
+    error_rates,
+    score_text,
+)
 from causalclip.images.formats import MAX_BYTES, sniff, too_many_bytes
 from causalclip.images.loading import LoadedImage, load_image, read_file
 from causalclip.images.text import clean

@@ -29,8 +29,7 @@ from causalclip.images.formats import (
     sniff,
     too_many_bytes,
 )
-from causalclip.languages import N_, _, number, speaking
-from causalclip.languages.locale import ENGLISH
+from causalclip.languages import ENGLISH, N_, _, number, speaking
 
 __all__ = [
     "MAX_BYTES",

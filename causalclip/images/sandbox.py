@@ -28,8 +28,7 @@ from typing import IO, Any, cast
 
 import numpy as np
 
-from causalclip.languages import current, speaking
-from causalclip.languages.catalogues import catalogue
+from causalclip.languages import catalogue, current, speaking
 
 MODULES = "causalclip.images.decoding", "causalclip.images.archives", "causalclip.provenance.reading"
 MEMORY = 400 * 2**20  # bytes that a call may take, beside what the process has at its start; only Linux keeps to it

@@ -13,8 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from PIL import Image
 
-from causalclip.languages import N_, _, in_turn, number, speaking
-from causalclip.languages.locale import ENGLISH
+from causalclip.languages import ENGLISH, N_, _, in_turn, number, speaking
 
 if TYPE_CHECKING:
     from causalclip.clip.views import Kind
@@ -67,7 +66,7 @@ def mask_words(detection: Detection) -> str:
 
 
 def part_name(part: str) -> str:
-    """A part of the embedding (see causalclip.clip.attributions) in words: "cls:7" -> "CLS token, layer 7"."""
+    """A part of the embedding (see causalclip.clip.tower) in words: "cls:7" -> "CLS token, layer 7"."""
     kind, _colon, layer = part.partition(":")
     name = _(PARTS.get(kind, kind))
     return _("{name}, layer {layer}", name=name, layer=layer) if layer else name

@@ -15,8 +15,7 @@ from PIL import Image
 from causalclip.cli_helpers import DONE, REFUSED, STOPPED, Lang, check_language
 from causalclip.images.formats import ACCEPTED, ImageError
 from causalclip.images.text import spelt
-from causalclip.languages import N_, _, current, moment, speaking
-from causalclip.languages.locale import ENGLISH
+from causalclip.languages import ENGLISH, N_, _, current, moment, speaking
 from causalclip.report.drawing import draw_boxes
 
 if TYPE_CHECKING:

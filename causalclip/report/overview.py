@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from causalclip.evidence.headline import tone_of
-from causalclip.evidence.precision import error_rates
-from causalclip.evidence.words import score_text
+from causalclip.evidence.words import error_rates, score_text
 from causalclip.languages import _, current, day, ended, in_turn, is_rtl, ngettext
 from causalclip.report.document import LIMITS, versions
 from causalclip.report.templates import render_page

@@ -10,11 +10,10 @@ import typer
 from tqdm import tqdm
 
 from causalclip.cli_helpers import DONE, REFUSED, Lang, check_language, load_detector, told, walk
-from causalclip.clip.paths import WeightsMissing, detector_folder
 from causalclip.images.formats import ACCEPTED
 from causalclip.images.text import spelt
-from causalclip.languages import N_, _, number, speaking
-from causalclip.languages.locale import ENGLISH
+from causalclip.languages import ENGLISH, N_, _, number, speaking
+from causalclip.paths import WeightsMissing, detector_folder
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector

@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from causalclip.clip.attributions import EMBEDDING, embed, needs, part_widths, patch_total
 from causalclip.clip.backbones import load_tower
-from causalclip.clip.tower import Tower
+from causalclip.clip.tower import EMBEDDING, Tower, embed, needs, part_widths, patch_total
 from causalclip.training.augmentation import Augmentation, augment_to_square, augment_to_windows, augmentation_number
 from causalclip.training.data import Record
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from causalclip.calibration import Calibration, choose_bands, fit_logistic
-from causalclip.clip.attributions import needs
 from causalclip.clip.backbones import load_tower
+from causalclip.clip.tower import needs
 from causalclip.clip.views import Kind
 from causalclip.detector import Detector, DetectorConfig
 from causalclip.method import CausalHead, LossWeights
@@ -36,7 +36,7 @@ SHIPPED = shipped_folder("configs") / "shipped.json"
 class Recipe:
     """Settings of a training run, as the files in configs/ hold them.
 
-    parts: of the embedding (causalclip.clip.attributions). augmentations: of each picture
+    parts: of the embedding (causalclip.clip.tower). augmentations: of each picture
     (causalclip.training.augmentation).
     windows: at native scale that are looked at beside the squares, at most; share: of the verdict that is theirs.
     folds: of held-out groups. broad: how much each class of the set `broad` counts beside the pictures of like content.

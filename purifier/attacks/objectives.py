@@ -13,8 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from causalclip.calibration import compression
-from causalclip.clip.attributions import embed, needs
-from causalclip.clip.tower import Tower
+from causalclip.clip.tower import Tower, embed, needs
 from causalclip.clip.views import View, plan_views
 from causalclip.languages import N_, _, number
 from purifier.attacks import Objective

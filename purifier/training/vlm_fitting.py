@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from transformers import AttentionInterface
 
 from causalclip.clip.backbones import load_tower
-from causalclip.clip.runtime import fast_dtype
 from causalclip.clip.tower import Tower
+from causalclip.clip.weights import fast_dtype
 from purifier.training.loop import averaged, log_row, resume, save_checkpoint
 from purifier.training.vlm_data import CAPTION, FeatureCache, Picture, class_frequency, load_pictures, train_texts
 from purifier.training.vlm_questions import Text

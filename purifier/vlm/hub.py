@@ -17,8 +17,7 @@ from transformers import (
     BlipForQuestionAnswering,
 )
 
-from causalclip.clip.runtime import fast_dtype
-from causalclip.clip.weights import WeightsMissing
+from causalclip.clip.weights import WeightsMissing, fast_dtype
 from purifier.names import EMBEDDED
 from purifier.vlm import EmbeddedVLM, VisionLanguageModel
 from purifier.vlm.interface import CAPTION_PROMPT, Answer, Caption

@@ -10,8 +10,7 @@ import skimage.data
 import torch
 from PIL import Image
 
-from causalclip.clip.runtime import Runtime
-from causalclip.clip.weights import WeightsMissing
+from causalclip.clip.weights import Runtime, WeightsMissing
 from causalclip.detector import Detection, Detector
 from causalclip.image_type import ImageTypeClassifier, is_blank
 from causalclip.images.augmentation import REENCODINGS

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from causalclip.calibration import Calibration
-from causalclip.clip.attributions import part_widths
+from causalclip.clip.tower import part_widths
 from causalclip.clip.views import Kind
 from causalclip.detector import Detector, DetectorConfig
 from causalclip.method import CausalHead

@@ -20,7 +20,7 @@ from gradio_client import Client, handle_file
 from gradio_client.utils import Status
 
 import app
-from causalclip.clip.runtime import UnknownRuntime
+from causalclip.clip.weights import UnknownRuntime
 from causalclip.images.loading import BrokenImage
 from causalclip.report.card import failure
 from tests.conftest import HANGS, WATCH, Raw, Served

@@ -5,8 +5,7 @@ import json
 import httpx
 import pytest
 
-from causalclip.languages import _, speaking
-from causalclip.languages.locale import RIGHT_TO_LEFT
+from causalclip.languages import RIGHT_TO_LEFT, _, speaking
 
 ANSWERS = ("Likely generated", "Inconclusive", "Likely not generated", "No answer for this kind of picture")
 

@@ -18,8 +18,7 @@ from causalclip.evidence.examination import WholePicture, read_claims
 from causalclip.images.formats import MAX_BYTES, TOO_LARGE, ImageError, too_many_bytes
 from causalclip.images.inside import find_pictures
 from causalclip.images.loading import clip_box, cut, load_image, read_file, words
-from causalclip.languages import N_, _, ended, speaking
-from causalclip.languages.locale import ENGLISH
+from causalclip.languages import ENGLISH, N_, _, ended, speaking
 from causalclip.report import card
 from causalclip.report.drawing import SIDE, data_url, draw_boxes
 from causalclip.report.templates import render

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from causalclip.evidence.precision import wilson
+from causalclip.evidence.words import wilson
 from causalclip.paths import shipped_folder
 from ui.measured.tables import (
     SETS,

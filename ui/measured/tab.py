@@ -7,8 +7,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from causalclip.languages import _, current
-from causalclip.languages.locale import ENGLISH
+from causalclip.languages import ENGLISH, _, current
 from ui.measured.sections import BENCHMARKS, sections
 from ui.measured.tables import Section, html, marked
 from ui.settings import PRIVATE

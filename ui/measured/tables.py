@@ -12,7 +12,7 @@ from html import escape
 from string import Formatter
 from typing import Any
 
-from causalclip.evidence.precision import wilson
+from causalclip.evidence.words import wilson
 
 Report = dict[str, Any]
 SETS = {

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from causalclip.languages import N_, _, current
-from causalclip.languages.locale import ENGLISH
+from causalclip.languages import ENGLISH, N_, _, current
 from purifier.models import Models
 from purifier.names import EMBEDDED, OTHER
 

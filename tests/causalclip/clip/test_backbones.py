@@ -11,14 +11,15 @@ import torch
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from safetensors.torch import load_file
 
-from causalclip.clip.attributions import contributions, embed
 from causalclip.clip.backbones import empty_visual, load_tower
-from causalclip.clip.runtime import UnknownRuntime, choose_runtime
+from causalclip.clip.tower import contributions, embed
 from causalclip.clip.weights import (
     ASSETS,
     INT8,
     SHARD_BYTES,
+    UnknownRuntime,
     WeightsMissing,
+    choose_runtime,
     load_weights,
     quantize,
     save_shards,

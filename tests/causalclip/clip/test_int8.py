@@ -10,14 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from causalclip.clip.attributions import contributions, embed, needs
 from causalclip.clip.backbones import load_judge, load_tower
-from causalclip.clip.int8_linear import LEVELS, QuantisedLinear
 from causalclip.clip.int8_towers import OUTLIERS, CompiledTower, QuantisedTower, WeightOnlyTower, read_outliers
-from causalclip.clip.paths import ASSETS
-from causalclip.clip.runtime import Runtime
-from causalclip.clip.tower import Tower
-from causalclip.clip.weights import quantize
+from causalclip.clip.tower import Tower, contributions, embed, needs
+from causalclip.clip.weights import LEVELS, QuantisedLinear, Runtime, quantize
+from causalclip.paths import ASSETS
 from scripts.outliers import digest
 from tests.makers.purifiers import tiny_lora
 from tests.makers.towers import views, write_int8_tower, write_tower
@@ -107,7 +104,7 @@ def test_the_layer_is_near_its_float_layer_token_by_token() -> None:
 
 EXTREMES = """
 import torch
-from causalclip.clip.int8_linear import QuantisedLinear, multiplies_exactly
+from causalclip.clip.weights import (QuantisedLinear, multiplies_exactly)
 assert multiplies_exactly()
 matrix = torch.full((2, 3072), 127, dtype=torch.int8)
 matrix[1] = -127

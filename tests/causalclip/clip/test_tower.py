@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from causalclip.clip.attributions import contributions, embed, needs, parse_part, part_widths, patch_total
+from causalclip.clip.tower import contributions, embed, needs, parse_part, part_widths, patch_total
 from causalclip.clip.views import MAX_SQUARES, WINDOWS, View, plan_views, render
 from tests.makers.towers import tiny_tower, views, write_int8_tower
 

@@ -9,9 +9,8 @@ import pytest
 
 from causalclip.calibration import Calibration
 from causalclip.clip.weights import ASSETS
-from causalclip.evidence import precision
-from causalclip.evidence.precision import EmpiricalPrecision, empirical_precision
-from causalclip.evidence.words import NO_ANSWER
+from causalclip.evidence import words
+from causalclip.evidence.words import NO_ANSWER, EmpiricalPrecision, empirical_precision
 
 SHARES = {
     "likely generated": {"real": 0.01, "generated": 0.4},
@@ -27,12 +26,12 @@ def benchmark_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
 
     def write(**report: Any) -> None:
         (tmp_path / "test.json").write_text(json.dumps({"revision": "1", "all": ALL} | report))
-        precision._read.cache_clear()
+        words._read.cache_clear()
 
-    monkeypatch.setattr(precision, "BENCHMARK", tmp_path / "test.json")
-    precision._read.cache_clear()
+    monkeypatch.setattr(words, "BENCHMARK", tmp_path / "test.json")
+    words._read.cache_clear()
     yield write
-    precision._read.cache_clear()
+    words._read.cache_clear()
 
 
 def test_an_answer_means_what_the_test_pictures_with_it_were(benchmark_of: Callable[..., None]) -> None:

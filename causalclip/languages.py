@@ -1,14 +1,26 @@
-"""Which language is spoken now, and numbers, dates and lists as it writes them, by Unicode's CLDR."""
+"""Words in the reader's language: `_("...")` and `ngettext` look them up in assets/languages/*.po, as they are.
+
+Numbers, dates and lists follow, by Unicode's CLDR. The language is a context variable: who answers a request sets it
+once, with `speaking`, and passes it to nobody.
+"""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
+from gettext import GNUTranslations, NullTranslations
 from typing import TYPE_CHECKING, Literal
+from unicodedata import bidirectional
+
+from causalclip.paths import shipped_folder
+
+if TYPE_CHECKING:
+    from babel import Locale
 
 ENGLISH = "en"  # what the code is written in
 LANGUAGES = {  # by their own names
@@ -64,9 +76,6 @@ def best(accepted: str, chosen: str = "") -> str:
             found.append((-float(weight), place, language))
     return min(found)[2] if found else ENGLISH
 
-
-if TYPE_CHECKING:
-    from babel import Locale
 
 LOCALES = {ENGLISH: "en_GB"}  # days before months
 COMMAS = {"ar": "، "}  # others have those of English
@@ -133,3 +142,61 @@ def _locale(language: str) -> Locale:
     from babel import Locale
 
     return Locale.parse(LOCALES.get(language, language))
+
+
+FOLDER = shipped_folder("assets") / "languages"
+ISOLATE, END = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
+LEFTWARDS = "\N{RIGHT-TO-LEFT ISOLATE}"
+
+
+def N_(message: str) -> str:
+    """Marks a message that is translated later, by `_`, where the language is known."""
+    return message
+
+
+def _(message: str, /, **values: object) -> str:
+    """The message in the current language, with `values` in place of its {names}."""
+    if not message:
+        return ""  # what gettext has for it is the head of the catalogue
+    return _filled(catalogue(current()).gettext(message), values)
+
+
+def ngettext(one: str, many: str, n: int, /, **values: object) -> str:
+    """The form of the message that goes with a count, which is its {n}."""
+    return _filled(catalogue(current()).ngettext(one, many, n), {"n": number(n), **values})
+
+
+def quoted(words: str) -> str:
+    """Somebody's or a model's own words, in the quotes of the current language."""
+    return _("\N{LEFT DOUBLE QUOTATION MARK}{words}\N{RIGHT DOUBLE QUOTATION MARK}", words=words)
+
+
+@lru_cache(maxsize=16)
+def catalogue(language: str) -> NullTranslations:
+    """The translations into a language; of English, the messages themselves."""
+    if language == ENGLISH:
+        return NullTranslations()
+    from babel.messages.mofile import write_mo
+    from babel.messages.pofile import read_po
+
+    with open(FOLDER / f"{language}.po", "rb") as file:
+        messages = read_po(file, locale=language)
+    compiled = io.BytesIO()
+    write_mo(compiled, messages)
+    compiled.seek(0)
+    return GNUTranslations(compiled)
+
+
+def _filled(text: str, values: dict[str, object]) -> str:
+    if not values:
+        return text
+    return text.format(**({name: _apart(str(value)) for name, value in values.items()} if is_rtl() else values))
+
+
+def _apart(value: str) -> str:
+    """A value with Latin letters or digits keeps its own direction in a text from right to left (Unicode UAX 9)."""
+    latin = any(character.isascii() and character.isalnum() for character in value)
+    if not latin or value.startswith(("<", ISOLATE, LEFTWARDS)):
+        return value
+    words = any(bidirectional(character) == "AL" for character in value)  # "JPEG or PNG" in Arabic begins at the right
+    return f"{LEFTWARDS if words else ISOLATE}{value}{END}"

@@ -1,0 +1,268 @@
+"""Languages: what is spoken, whole catalogues that say what the code says, and no sentence outside them."""
+
+import ast
+import re
+import string
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from babel.messages import Catalog
+from babel.messages.plurals import get_plural
+
+from causalclip.languages import (
+    END,
+    ENGLISH,
+    FOLDER,
+    ISOLATE,
+    LANGUAGES,
+    _,
+    any_of,
+    best,
+    current,
+    day,
+    decimal,
+    figure,
+    is_rtl,
+    ngettext,
+    number,
+    speaking,
+)
+from causalclip.paths import shipped_folder
+from scripts import catalogues
+from scripts.catalogues import Message, messages
+
+
+@pytest.mark.parametrize(
+    ("accepted", "chosen", "language"),
+    [
+        ("", "", "en"),
+        ("de-AT;q=0.7, fr;q=0.9", "", "fr"),
+        ("fr;q=0, de", "", "de"),
+        ("fr", "de", "de"),
+        (";;;q=x,,de;q=high," + "a" * 9000, "", "en"),
+        ("../../etc", "../../etc", "en"),
+    ],
+)
+def test_the_choice_comes_before_what_the_browser_prefers(accepted: str, chosen: str, language: str) -> None:
+    assert best(accepted, chosen) == language
+
+
+def test_it_is_spoken_inside_alone() -> None:
+    with speaking("de"):
+        assert current() == "de"
+        with speaking("no language"):
+            assert current() == ENGLISH
+        assert _("Likely generated") == "Wahrscheinlich generiert"
+    assert _("Likely generated") == "Likely generated"
+    assert _("") == ""
+
+
+@pytest.mark.parametrize(
+    ("language", "whole", "broken", "when", "either"),
+    [
+        ("en", "12,345", "0.50", "5 November 2026", "a, b or c"),
+        ("de", "12.345", "0,50", "5. November 2026", "a, b oder c"),
+        ("ar", "12,345", "0.50", "5 نوفمبر 2026", "a أو b أو c"),
+    ],
+)
+def test_numbers_days_and_lists_are_the_languages_own(
+    language: str, whole: str, broken: str, when: str, either: str
+) -> None:
+    with speaking(language):
+        assert number(12345) == whole
+        assert decimal(0.5, digits=2) == broken
+        assert figure(50.0) == "50"
+        assert day(datetime(2026, 11, 5, tzinfo=UTC)) == when
+        assert any_of(["a", "b", "c"]) == either
+
+
+def test_a_name_keeps_its_direction_in_arabic() -> None:
+    with speaking("ar"):
+        assert is_rtl()
+        said = _("by {generator}", generator="Midjourney")
+    assert f"{ISOLATE}Midjourney{END}" in said
+    assert not is_rtl("de")
+
+
+OTHERS = [language for language in LANGUAGES if language != ENGLISH]
+FORMS = {  # counts, one for each form that the language has
+    "es": (1, 1_000_000, 2),
+    "fr": (0, 1_000_000, 2),
+    "de": (1, 2),
+    "pt": (1, 1_000_000, 2),
+    "ar": (0, 1, 2, 3, 11, 100),
+    "hi": (1, 2),
+    "tr": (1, 2),
+    "uk": (21, 2, 11),
+    "id": (1,),
+}
+
+
+@pytest.fixture(params=OTHERS)
+def language(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def catalogue(language: str) -> Catalog:
+    return catalogues.read(language)
+
+
+@pytest.fixture(scope="module")
+def said() -> set[Message]:
+    """What the code says: to read all of it takes half a second."""
+    return set(catalogues.messages())
+
+
+def pairs(catalogue: Catalog) -> Iterator[tuple[Message, tuple[str, ...]]]:
+    """Every message with its translation, or its forms."""
+    for message in catalogue:
+        if message.id:
+            yield message.id, (message.string,) if isinstance(message.string, str) else tuple(message.string)
+
+
+def names(text: str) -> list[str]:
+    return sorted(name for _text, name, _format, _conversion in string.Formatter().parse(text) if name is not None)
+
+
+def test_every_language_that_is_offered_has_a_catalogue_and_no_other_lies_there() -> None:
+    assert sorted(path.stem for path in FOLDER.glob("*.po")) == sorted(OTHERS)
+
+
+def test_no_message_is_missing_or_is_said_no_more(catalogue: Catalog, said: set[Message]) -> None:
+    assert catalogues.missing(catalogue) == []
+    assert {message for message, _forms in pairs(catalogue)} == said
+    assert not any(message.fuzzy for message in catalogue if message.id)
+
+
+def test_names_and_tags_are_those_of_the_message(catalogue: Catalog) -> None:
+    """One plural form may say a number as a word: "a picture"."""
+    for message, forms in pairs(catalogue):
+        if isinstance(message, str):
+            assert names(forms[0]) == names(message)
+            assert forms[0].count("<b>") == message.count("<b>") == forms[0].count("</b>")
+            continue
+        for form in forms:
+            assert set(names(message[1])) - {"n"} <= set(names(form)) <= set(names(message[1]))
+
+
+def test_each_plural_has_as_many_forms_as_the_language(language: str, catalogue: Catalog) -> None:
+    for message, forms in pairs(catalogue):
+        if not isinstance(message, str):
+            assert len(forms) == get_plural(language).num_plurals
+
+
+@pytest.mark.parametrize("language", FORMS, indirect=True)
+def test_a_count_takes_its_own_form(language: str, catalogue: Catalog) -> None:
+    """Each of the counts has a form of its own, and that is the one which the catalogue has in its place."""
+    forms = dict(pairs(catalogue))["{n} field", "{n} fields"]
+    with speaking(language):
+        said = [ngettext("{n} field", "{n} fields", n) for n in FORMS[language]]
+        wanted = [_filled(forms[place], n) for place, n in enumerate(FORMS[language])]
+    assert said == wanted
+
+
+def _filled(form: str, count: int) -> str:
+    n = f"{ISOLATE}{number(count)}{END}" if is_rtl() else number(count)
+    return form.format(n=n)
+
+
+def test_no_sentence_is_another_languages() -> None:
+    spoken: dict[tuple[Message, str], list[str]] = {}
+    for language in OTHERS:
+        for message, forms in pairs(catalogues.read(language)):
+            if len(re.findall(r"[^\W\d]{3,}", re.sub("{.*?}", "", forms[-1]))) > 3:
+                spoken.setdefault((message, forms[-1]), []).append(language)
+    assert {key: languages for key, languages in spoken.items() if len(languages) > 1} == {}
+
+
+ROOT = Path(__file__).resolve().parents[2]
+MARKS = {"_", "N_", "ngettext"}
+FOR_PROGRAMS = {  # and for whoever runs the app; and the patterns of marks
+    *(f"ui/{name}.py" for name in ("agents", "api", "endpoints", "health", "languages", "logs", "serving", "sharing")),
+    "causalclip/marks/texts.py",
+}
+IN_ENGLISH = {"server", "measured"}  # the tables of what was measured say that they are in English
+PACKAGES = (*(f"causalclip/{name}" for name in ("evidence", "images", "marks", "provenance", "report")), "ui")
+FILES = ("causalclip/archive/summary.py", "causalclip/profile.py", "purifier/demo.py", "purifier/models.py")
+COVERED = [
+    path
+    for path in (*map(Path, FILES), *(p.relative_to(ROOT) for one in PACKAGES for p in (ROOT / one).rglob("*.py")))
+    if path.as_posix() not in FOR_PROGRAMS and path.parent.name not in IN_ENGLISH
+]
+SENTENCE = re.compile(r"[A-Z][a-z]+ [a-z]+ [a-z]+|[a-z]+ [a-z]+ [a-z]+ [a-z]+")
+SCRIPT = re.compile(r"=>|const |=\"|='")  # JavaScript, or HTML's tags, whose words are looked at apart
+KEYS = {  # of files, and what is written into one in English, whoever reads it
+    ", whose file has the SHA-256 ",
+    "Cut out by CausalCLIP.",
+    "A packet with a document type is not read.",  # of an error that is caught
+    "A packet of so many nodes is not read.",
+    " on the shorter side",  # of the sentence that programs read
+    "a photograph pasted into a photograph",
+    "bright in the middle, whatever is there",
+    "What animal is it?",  # to a model that understands English only
+    "What is the main object?",
+    "Can you see a person?",
+    "how many people are there?",
+}
+KNOWN = KEYS | set(messages())
+RAISED = {"TypeError", "RuntimeError", "AssertionError", "NotImplementedError"}  # for programmers
+
+
+def unmarked(source: str) -> Iterator[str]:
+    """Texts of at least three or four words outside the marks, docstrings and errors for programmers."""
+    tree = ast.parse(source)
+    passed: set[int | str] = set()
+    for node in ast.walk(tree):
+        name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+        logged = (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Name)
+            and node.func.value.id == "log"
+        )
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            passed.add(id(node.value))
+        elif (
+            (isinstance(node, ast.keyword) and node.arg == "help")
+            or name in MARKS | RAISED
+            or logged
+            or (isinstance(node, ast.Assert))
+        ):  # of a command, in English
+            passed |= {id(inner) for inner in ast.walk(node)}
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and not {id(node), node.value} & (passed | KNOWN)
+        ):
+            words = re.sub(r"<[^>]*>?", " ", node.value)
+            if SENTENCE.search(words) and not SCRIPT.search(words):
+                yield node.value
+
+
+@pytest.mark.parametrize("path", COVERED, ids=str)
+def test_no_sentence_is_outside_the_catalogues(path: Path) -> None:
+    assert list(unmarked((ROOT / path).read_text(encoding="utf-8"))) == []
+
+
+def test_a_sentence_outside_the_catalogues_is_found() -> None:
+    assert list(unmarked('said = f"<p>It carries few traces of {name}.</p>"')) == ["<p>It carries few traces of "]
+    assert list(unmarked('said = _("It carries few traces.")')) == []
+
+
+def test_the_reports_template_has_no_words_of_its_own() -> None:
+    page = (shipped_folder("assets") / "report.html").read_text(encoding="utf-8").partition("<body>")[2]
+    words = re.sub(r"{{.*?}}|{%.*?%}|<code>.*?</code> \(phash, 64 bits\)|<[^>]*>", " ", page, flags=re.DOTALL)
+    assert re.findall(r"[A-Za-z]{3,}", words) == []
+
+
+def test_nothing_is_marked_that_is_put_together_first() -> None:
+    """A message with values in it already is in no catalogue: _(f"...")."""
+    for folder in ("causalclip", "ui", "purifier"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS:
+                    assert not isinstance(node.args[0], ast.JoinedStr | ast.BinOp), path
