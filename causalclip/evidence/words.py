@@ -1,7 +1,7 @@
 """The words and signs of answers, scores as they are written, and what an answer has meant in the benchmark.
 
-One source for the page, the reports, the command line and the tables. Empirical precision: how many of the test pictures
-with an answer were generated, and how often it was wrong, from the benchmark's file, of one revision alone.
+One source for the page, the reports, the command line and the tables. Empirical precision: how many of the test
+pictures with an answer were generated, and how often it was wrong, from the benchmark's file, of one revision alone.
 """
 
 from __future__ import annotations
