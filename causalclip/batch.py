@@ -298,7 +298,7 @@ def _row(number: int, name: str, loaded: LoadedImage, found: EarlyAnswer) -> Bat
         loaded.sha256,
         halved=loaded.halved,
         measured_as=found.detection.measured_as,
-        marked=bool(provenance.claimed_marks),
+        marked=bool(provenance.claimed_marks or provenance.proof),
     )
 
 

@@ -38,6 +38,7 @@ from causalclip.maps.words import control, tied_to_no_place
 from causalclip.marks.mark import Box
 from causalclip.marks.names import find_hints
 from causalclip.marks.pixels import find_marks
+from causalclip.marks.texts import find_hidden_marks
 from causalclip.provenance.reading import OF_WHOLE, Provenance, read_provenance, with_history
 
 if TYPE_CHECKING:
@@ -223,7 +224,8 @@ def look_closer(loaded: LoadedImage, provenance: Provenance) -> tuple[Provenance
 def with_pixel_marks(provenance: Provenance, loaded: LoadedImage, *, inside: tuple[Box, ...] = ()) -> Provenance:
     """Adds the marks on the pixels, also of pictures inside; their boxes are in pixels of the picture as it was
     read."""
-    return replace(provenance, marks=(*provenance.marks, *find_marks(loaded.pixels, inside=inside)))
+    hidden = find_hidden_marks(loaded.hidden[0], signed=loaded.hidden[1]) if loaded.hidden else ()
+    return replace(provenance, marks=(*provenance.marks, *hidden, *find_marks(loaded.pixels, inside=inside)))
 
 
 def with_hints(provenance: Provenance, loaded: LoadedImage, name: str) -> Provenance:

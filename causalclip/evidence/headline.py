@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from causalclip.provenance.reading import Provenance
 
 Source = Literal["signature", "file", "pixels"]
-Origin = Literal["generated", "part generated", "marked", "edited", "captured", ""]
+Origin = Literal["generated", "part generated", "marked", "edited", "may be", "is suspected", "captured", ""]
 StepKind = Literal["signer", "sender", "original", "larger", "crop", "copies", "magnify", "report"]
 SIGNED = {
     "generated": N_("Signed as generated"),
@@ -39,6 +39,8 @@ CLAIMED = {
     "part generated": N_("The file says it was partly generated"),
     "marked": N_("It bears the mark of a generator"),
     "edited": N_("Says that it was edited with generative AI"),
+    "may be": N_("The file says it may be generated"),
+    "is suspected": N_("A platform suspects that it was generated"),
 }
 BUT_A_PART: dict[str, str] = {  # "likely not generated" never stands alone above a part that was found
     "Inconclusive": N_("Inconclusive, and one part differs"),
@@ -139,6 +141,8 @@ def tone_of(title: str) -> Tone:
     """The colour of one of ANSWERS."""
     if title == SIGNED["captured"]:
         return "signed"
+    if title in (CLAIMED["may be"], CLAIMED["is suspected"]):
+        return "inconclusive"
     said = {*SIGNED.values(), *CLAIMED.values()}
     return "generated" if title in said else TONE.get(title.lower(), "inconclusive")  # type: ignore[call-overload]
 
@@ -153,7 +157,10 @@ def _strongest(types: tuple[SourceType, ...]) -> Origin:
 
 
 def _signed(p: Provenance) -> Origin:
-    """What a signer on the trust list vouches for; of earlier versions only that something in them was generated."""
+    """What a generator or a signer on the trust list vouches for; of earlier versions only that something in them was
+    generated."""
+    if p.proof:
+        return "generated"
     if p.credentials.state != "trusted":
         return ""
     types = p.credentials.source_types
@@ -166,13 +173,17 @@ def _claimed(p: Provenance) -> Origin:
     said = _strongest(credentials + p.source_types)
     if said not in ("", "captured"):
         return said
-    made = [mark for mark in p.claimed_marks if not mark.edited]
+    made = [mark for mark in p.claimed_marks if not mark.edited and mark.says == "is"]
     if made:
         return "marked" if all(mark.on_pixels for mark in made) else "generated"
-    return "edited" if p.claimed_marks else said
+    if any(mark.edited for mark in p.claimed_marks):
+        return "edited"
+    return next((mark.says for mark in p.claimed_marks if mark.says != "is"), said)
 
 
 def _proof(p: Provenance, proved: Origin) -> str:
+    if p.proof:
+        return p.summary()
     if p.credentials.state == "invalid":
         return _("Nothing: its Content Credentials do not hold. File or credentials were changed after signing.")
     if p.credentials.state == "unvalidated":
@@ -197,8 +208,10 @@ def _proof(p: Provenance, proved: Origin) -> str:
 def _claim(p: Provenance, claimed: Origin) -> str:
     if p.credentials.state in ("trusted", "invalid") and not (p.claimed_marks or p.source_types):
         return _("Nothing beside its Content Credentials.")
+    if p.proof and not (p.claimed_marks or p.source_types):
+        return _("Nothing beside that signature.")
     said = p.summary()
-    if p.credentials.state in ("trusted", "invalid"):  # the summary is the credentials'
+    if p.proof or p.credentials.state in ("trusted", "invalid"):  # the summary is the signature's
         said = (
             _("It carries a mark of an image generator: {generator}.", generator=_(p.claimed_marks[0].generator))
             if p.claimed_marks
@@ -221,7 +234,8 @@ def _agreement(proved: Origin, claimed: Origin, band: Band | None, *, differs: b
         return _("They do not agree: it is signed as captured, and yet it carries a mark of an image generator.")
     if not said or band is None:
         return ""
-    if said == "edited" or band in ("inconclusive", NO_ANSWER) or (differs and band == "likely not generated"):
+    unsure = differs or said in ("may be", "is suspected")
+    if said == "edited" or band in ("inconclusive", NO_ANSWER) or (unsure and band == "likely not generated"):
         return _("The pixels neither support nor contradict that.")
     if (said == "captured") == (band == "likely not generated"):
         return _("They agree.")

@@ -23,9 +23,11 @@ from PIL import (
 from causalclip.images import containers, formats, sandbox
 from causalclip.images.containers import MAX_PROFILE_BYTES
 from causalclip.images.formats import BrokenImage, Format, ImageError, UnsupportedImage, exported
+from causalclip.images.hidden import read_hidden
 from causalclip.languages import N_, _, figure, number
 
-Decoded = tuple[np.ndarray, tuple[str, ...], bool]  # uint8 [H, W, 3], notes for the user, whether it was halved
+Hidden = tuple[str, bool]  # a text in the lowest bits, and whether NovelAI signed it with the pixels
+Decoded = tuple[np.ndarray, tuple[str, ...], bool, Hidden | None]  # uint8 [H, W, 3], notes, whether it was halved
 
 MEMORY = 750 * 2**20  # bytes that decoding may take: with the pixels in the process that asks, less than 1 GB
 MEMORY_BEFORE = 250 * 2**20  # bytes that it may take before the size is known, and in addition
@@ -72,8 +74,8 @@ def decode_in_sandbox(data: bytes, name: Format) -> Decoded:
 
 
 def decode(data: bytes, name: Format) -> Decoded:
-    """Decode a file of format `name` to uint8 [H, W, 3] in sRGB, upright; say what was done on the way, and whether the
-    picture comes at half its size.
+    """Decode a file of format `name` to uint8 [H, W, 3] in sRGB, upright; say what was done on the way, whether the
+    picture comes at half its size, and what is hidden in its lowest bits.
 
     Raises an ImageError for a file that is too large or too small by its header (before it is decoded), or is damaged.
     """
@@ -95,6 +97,7 @@ def decode_in_turn(data: bytes, name: Format, most: int) -> Iterator[Any]:
         formats.check_size(*opened.image.size, most=most)  # an HEIC file can turn out larger than its header says
         # A bare copy that shares the pixels lets the decoder's own buffers go before the next ones are made.
         opened = replace(opened, image=opened.image._new(opened.image.im))
+        hidden = read_hidden(opened.image) if name in ("PNG", "WebP") else None
         pixels, notes = to_srgb(opened.image, profile=opened.profile, bits=opened.bits, white=opened.white)
     except ImageError:
         raise
@@ -104,7 +107,7 @@ def decode_in_turn(data: bytes, name: Format, most: int) -> Iterator[Any]:
     notes = opened.notes + notes
     if name not in ("HEIC", "TIFF"):  # Pillow has turned those
         pixels = _upright(pixels, opened.orientation)
-    yield pixels, (*notes, _(_UPRIGHT)) if opened.orientation in range(2, 9) else notes, halved
+    yield pixels, (*notes, _(_UPRIGHT)) if opened.orientation in range(2, 9) else notes, halved, hidden
 
 
 def _reduced(opened: Opened, most: int) -> tuple[Opened, bool]:

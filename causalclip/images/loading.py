@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from causalclip.images.decoding import decode_in_sandbox
+from causalclip.images.decoding import Hidden, decode_in_sandbox
 from causalclip.images.formats import (
     MAX_BYTES,
     MAX_PIXELS,
@@ -57,6 +57,7 @@ class LoadedImage:
     notes: sentences on what was done to the picture, or could mislead, for the user.
     file_size: of the file, in bytes.
     halved: whether it was read at half its size; the notes say why.
+    hidden: a text in the file's lowest bits, and whether NovelAI signed it with the pixels; None for none.
     """
 
     pixels: np.ndarray
@@ -65,6 +66,7 @@ class LoadedImage:
     notes: tuple[str, ...]
     file_size: int
     halved: bool = False
+    hidden: Hidden | None = None
 
     @property
     def width(self) -> int:
@@ -90,8 +92,8 @@ def load_image(source: str | os.PathLike[str] | bytes) -> LoadedImage:
     if len(data) > MAX_BYTES:
         raise too_many_bytes()
     name = sniff(data)
-    pixels, notes, halved = decode_in_sandbox(data, name)
-    return LoadedImage(pixels, hashlib.sha256(data).hexdigest(), name, notes, len(data), halved)
+    pixels, notes, halved, hidden = decode_in_sandbox(data, name)
+    return LoadedImage(pixels, hashlib.sha256(data).hexdigest(), name, notes, len(data), halved, hidden)
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:

@@ -6,13 +6,13 @@ that it may be, 3 that a platform suspects it.
 """
 
 import json
-from typing import Any, Literal
+from typing import Any
 
 from causalclip.languages import N_
+from causalclip.marks.mark import Says
 
-Certain = Literal["is", "may be", "is suspected"]
 LONGEST = 16_384  # characters that are parsed
-LABELS: dict[str, Certain] = {"1": "is", "2": "may be", "3": "is suspected"}
+LABELS: dict[str, Says] = {"1": "is", "2": "may be", "3": "is suspected"}
 # Characters 5 to 22 of a producer's code: the company, by China's register. Others may sign by its service.
 COMPANIES = {
     "91110102MACQD9K640": "Doubao",
@@ -29,7 +29,7 @@ COMPANIES = {
 UNKNOWN = N_("a service that is labelled by Chinese law")
 
 
-def read_label(text: str) -> tuple[str, Certain] | None:
+def read_label(text: str) -> tuple[str, Says] | None:
     """The producer's name, and what the label says; None if the text holds no label."""
     start = text.find("{")
     if start < 0 or len(text) > LONGEST or not any(word in text for word in ("AIGC", "Label", "aigc_")):

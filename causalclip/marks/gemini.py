@@ -9,8 +9,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from causalclip.marks.mark import Box
-from causalclip.marks.matching import correlate
+from causalclip.marks.mark import Box, correlate
 
 # (size / geometric mean of the sides, margin / size, least score). August 2025: 48 px and a margin of 32 px in one
 # megapixel, 96 and 64 in four and sixteen. Since May 2026: margins of twice the size, 192 and 96 px, and once 89 px.

@@ -1,4 +1,4 @@
-"""Marks with words and logos: a template each, in a corner, scaled with the picture's width."""
+"""Marks with words and logos, a template each, and DALL-E 2's bar: in a corner, scaled with the picture's width."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 from safetensors.numpy import load_file
 
-from causalclip.marks.mark import Box
-from causalclip.marks.matching import correlate
+from causalclip.marks.mark import Box, correlate
 from causalclip.paths import shipped_folder
 
 TEMPLATES = shipped_folder("assets") / "marks" / "templates.safetensors"  # fitted by scripts/mark_templates.py
@@ -98,3 +97,23 @@ def _look(grey: np.ndarray, logo: Logo) -> tuple[float, Box]:
             at = left + (x0 + x1 + across) / zoom, top + (y0 + y1 + below) / zoom
             best = score, (round(at[0]), round(at[1]), round(at[0] + right / zoom), round(at[1] + down / zoom))
     return best
+
+
+# DALL-E 2's bar: five squares in the bottom right corner, 16 px each in a picture of 1,024 px.
+BAR = np.array([(255, 255, 102), (66, 255, 255), (81, 218, 76), (255, 110, 60), (60, 70, 255)], dtype=np.float32)
+SQUARE = 16 / 1024  # of the picture's width: a square's side
+NEAR, FAR = 25.0, 45.0  # of 255: how far the mean of all squares, and each channel of each, may be from its colour
+LEAST_SQUARE = 4  # px: a smaller square has no colour of its own
+
+
+def find_bar(pixels: np.ndarray) -> Box | None:
+    """The bar's box in uint8 RGB [H, W, 3]; None without one."""
+    height, width = pixels.shape[:2]
+    side = round(SQUARE * width)
+    if side < LEAST_SQUARE or height < side:
+        return None
+    edge = max(1, side // 5)  # is blended with its neighbours
+    left, top = width - 5 * side, height - side
+    squares = pixels[top + edge : height - edge, left:].reshape(side - 2 * edge, 5, side, 3)[:, :, edge : side - edge]
+    away = np.abs(squares.astype(np.float32).mean((0, 2)) - BAR)
+    return (left, top, width, height) if away.mean() <= NEAR and away.max() <= FAR else None

@@ -1,14 +1,27 @@
-"""One mark: who left it, where it is, and how sure it is."""
+"""One mark: who left it, where it is, how sure it is; and whether a template of one stands at a place of a picture."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
+
+import cv2
+import numpy as np
 
 from causalclip.languages import N_
 
 Kind = Literal["signature", "label", "metadata", "visible mark", "invisible mark", "file name", "size"]
 Certainty = Literal["proof", "claim", "hint"]
 Box = tuple[int, int, int, int]
-KINDS = N_("visible mark"), N_("invisible mark"), N_("metadata"), N_("label"), N_("file name"), N_("size")
+Says = Literal["is", "may be", "is suspected"]
+KINDS = (
+    N_("signature"),
+    N_("visible mark"),
+    N_("invisible mark"),
+    N_("metadata"),
+    N_("label"),
+    N_("file name"),
+    N_("size"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +31,8 @@ class Mark:
     generator: whose mark it is. certainty: a "proof" cannot be made by somebody else, a "claim" says so deliberately, a
     "hint" is usual for a generator and proves nothing alone. where: in words. excerpt: the mark's beginning, cleaned,
     not escaped. box: x0, y0, x1, y1 in pixels of the upright picture, for a visible mark. edited: whether it says that
-    a picture was edited with generative AI, not that it was generated.
+    a picture was edited with generative AI, not that it was generated. says: whether that the picture is, or may be
+    generated, or that a platform suspects it.
     """
 
     generator: str
@@ -28,8 +42,54 @@ class Mark:
     certainty: Certainty = "claim"
     box: Box | None = None
     edited: bool = False
+    says: Says = "is"
 
     @property
     def on_pixels(self) -> bool:
         """Whether it is stamped on the picture, and so survives where a file's metadata are lost."""
         return self.kind in ("visible mark", "invisible mark")
+
+
+SMOOTH = 6  # polynomials of degree 2 in x and y: what a background may be under a mark
+
+
+@lru_cache(maxsize=64)
+def polynomials(height: int, width: int) -> np.ndarray:
+    """An orthonormal basis [height * width, 6] of 1, x, y, x², xy, y²."""
+    x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y]).reshape(SMOOTH, -1)
+    return np.linalg.qr(terms.T)[0].astype(np.float32)
+
+
+def gradient(grey: np.ndarray) -> np.ndarray:
+    """The size of the Sobel gradient of float32 [H, W]."""
+    return np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0, ksize=3), cv2.Sobel(grey, cv2.CV_32F, 0, 1, ksize=3))
+
+
+def correlate(region: np.ndarray, template: np.ndarray) -> tuple[float, int, int]:
+    """The best place of a template in a region, both float32 [H, W].
+
+    Returns the score, 0 to 2, and x and y of the template's corner. The score is the correlation of grey values,
+    without what a smooth background explains, and that of gradient sizes: the first alone is high on any bright blob,
+    the second on any outline.
+    """
+    height, width = template.shape
+    basis = polynomials(height, width)
+    windows = _windows(region, height, width)
+    grey = _unit(windows - (windows @ basis) @ basis.T)
+    flat = template.reshape(1, -1)
+    wanted = _unit(flat - (flat @ basis) @ basis.T)
+    edges = _windows(gradient(region), height, width)
+    outline = gradient(template).reshape(1, -1)
+    score = (grey @ wanted.T + _unit(edges - edges.mean(1, keepdims=True)) @ _unit(outline - outline.mean()).T)[:, 0]
+    best, across = int(np.argmax(score)), region.shape[1] - width + 1
+    return float(score[best]), best % across, best // across
+
+
+def _windows(region: np.ndarray, height: int, width: int) -> np.ndarray:
+    return np.lib.stride_tricks.sliding_window_view(region, (height, width)).reshape(-1, height * width)
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    """Rows of length 1; flat ones stay near 0, so that noise is no mark."""
+    return rows / (np.linalg.norm(rows, axis=1, keepdims=True) + 1e-3 * rows.shape[1] ** 0.5)

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from causalclip.languages import N_
-from causalclip.marks.dalle import find_bar
 from causalclip.marks.dwtdct import find_watermark
 from causalclip.marks.gemini import find_star
-from causalclip.marks.logos import find_logos
+from causalclip.marks.logos import find_bar, find_logos
 from causalclip.marks.mark import Box, Mark
 
 WHERE = {

@@ -87,6 +87,7 @@ RULES = (
 
 
 SEARCHED = 256 * 2**10  # characters of a text
+LOWEST = N_("lowest bits of the pixels")
 _STEPS = re.compile(r"\bSteps: ?\d{1,4}, ")
 _SETTINGS = re.compile(r"\b(?:Sampler|CFG scale|Seed): ?\S")
 _JOB = re.compile(r"\bJob ID: ?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
@@ -144,12 +145,32 @@ def find_text_marks(texts: Iterable[Text]) -> tuple[Mark, ...]:
     return tuple(found.values())
 
 
+def find_hidden_marks(text: str, *, signed: bool) -> tuple[Mark, ...]:
+    """The marks in a text that was hidden in the lowest bits: NovelAI's JSON, or a web UI's settings. signed: whether
+    NovelAI signed it with the pixels."""
+    if signed:
+        return (Mark("NovelAI", LOWEST, clean(text, limit=160), "signature", "proof"),)
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = {"parameters": text}
+    said = found.items() if isinstance(found, dict) else ()
+    return find_text_marks(_Hidden(key, value) for key, value in said if isinstance(value, str))
+
+
+@dataclass(frozen=True, slots=True)
+class _Hidden:
+    key: str
+    value: str
+    where: str = LOWEST
+
+
 def _mark(text: Text) -> Mark | None:
     key = text.key.strip().lower()
     where, excerpt = clean(f"{text.where}, {text.key}", limit=80), clean(text.value, limit=160)
     label = read_label(text.value)
     if label:
-        return Mark(label[0], where, excerpt, "label", "claim" if label[1] == "is" else "hint")
+        return Mark(label[0], where, excerpt, "label", says=label[1])
     for rule in RULES:
         if key in rule.keys and rule.says(text.value[:SEARCHED]):
             return Mark(rule.generator, where, excerpt, certainty=rule.certainty, edited=rule.edited)

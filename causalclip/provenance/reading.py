@@ -73,8 +73,13 @@ class Provenance:
 
     @property
     def claimed_marks(self) -> tuple[Mark, ...]:
-        """The marks that say something by themselves: all but hints."""
-        return tuple(mark for mark in self.marks if mark.certainty != "hint")
+        """The marks that say something by themselves: all but hints, and proofs."""
+        return tuple(mark for mark in self.marks if mark.certainty == "claim")
+
+    @property
+    def proof(self) -> Mark | None:
+        """The mark that nobody but its generator can make."""
+        return next((mark for mark in self.marks if mark.certainty == "proof"), None)
 
     @property
     def mark_names(self) -> tuple[str, ...]:
@@ -168,6 +173,9 @@ def history_words(provenance: Provenance) -> str:
 
 
 _SAID_OF = {
+    "proof": N_("{generator}, an image generator, signed exactly these pixels, and its signature holds."),
+    "may be": N_("The file is labelled as one that may have been generated: {generator}."),
+    "is suspected": N_("The file is labelled as one that a platform suspects to have been generated: {generator}."),
     "generated": N_("The file carries a mark of an image generator: {generator}."),
     "marked": N_("The picture bears the mark of a generator: {generator}. Anybody can stamp it."),
     "edited": N_("The file says that it was edited with generative AI: {generator}."),
@@ -182,6 +190,8 @@ def _summary(p: Provenance) -> str | None:
     part = [t for t in types if t.kind == "part generated"]
     made = [t for t in types if t.kind in ("copied", "made") and not t.where.endswith("part")]
     told = sorted([t for t in types if t.kind == "captured"] + made, key=_rank)
+    if p.proof:
+        return _(_SAID_OF["proof"], generator=_(p.proof.generator))
     if p.credentials.state == "invalid":
         return _("Its Content Credentials do not hold: file or credentials were changed after signing.")
     if generated and not generated[0].where.endswith("part"):
@@ -189,9 +199,9 @@ def _summary(p: Provenance) -> str | None:
     if generated or part:
         words = _((generated + part)[0].words)
         return _("The file itself says that the picture, or a part of it, was {made}.", made=words)
-    for mark in sorted(p.claimed_marks, key=lambda mark: mark.edited):
+    for mark in sorted(p.claimed_marks, key=lambda mark: (mark.says != "is", mark.edited)):
         said = "edited" if mark.edited else "marked" if mark.on_pixels else "generated"
-        return _(_SAID_OF[said], generator=_(mark.generator))
+        return _(_SAID_OF[said if mark.says == "is" else mark.says], generator=_(mark.generator))
     if told and p.credentials.state == "trusted" and told[0].where != "XMP":
         return _("A signer on the trust list says that the picture was {made}.", made=_(told[0].words))
     if told:

@@ -126,6 +126,10 @@ def _counted(answer: str, n: int) -> str:
         CLAIMED["edited"]: ngettext(
             "{n} that says it was edited with generative AI", "{n} that say they were edited with generative AI", n
         ),
+        CLAIMED["may be"]: ngettext("{n} labelled “may be generated”", "{n} labelled “may be generated”", n),
+        CLAIMED["is suspected"]: ngettext(
+            "{n} labelled “suspected to be generated”", "{n} labelled “suspected to be generated”", n
+        ),
         A_PART: ngettext("{n} with one part that differs", "{n} with one part that differs", n),
         "Likely generated": ngettext("{n} likely generated", "{n} likely generated", n),
         "Inconclusive": ngettext("{n} inconclusive", "{n} inconclusive", n),

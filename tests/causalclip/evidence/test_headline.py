@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from causalclip.evidence.headline import ANSWERS, conclude_all
-from causalclip.marks.mark import Mark
+from causalclip.marks.mark import Mark, Says
 from causalclip.provenance.claims import SourceType, source_type
 from causalclip.provenance.credentials import Credentials, State
 from causalclip.provenance.reading import Provenance
@@ -106,6 +106,12 @@ def visible(generator: str = "Gemini", *, edited: bool = False) -> Mark:
         ((Mark("Grok", "EXIF, Description"), visible()), "The file says it was generated"),
         ((Mark("Google AI", "XMP, Credit", edited=True),), "Says that it was edited with generative AI"),
         ((visible("Samsung Galaxy AI", edited=True),), "Says that it was edited with generative AI"),
+        ((Mark("Doubao", "XMP, AIGC", kind="label", says="may be"),), "The file says it may be generated"),
+        (
+            (Mark("Doubao", "XMP, AIGC", kind="label", says="is suspected"),),
+            "A platform suspects that it was generated",
+        ),
+        ((Mark("Doubao", "XMP, AIGC", kind="label", says="may be"), visible()), "It bears the mark of a generator"),
         ((Mark("Topaz", "EXIF, Software", certainty="hint", edited=True),), "Likely not generated"),
     ],
 )
@@ -119,3 +125,13 @@ def test_a_forged_mark_stays_a_claim_that_pixels_may_contradict() -> None:
     headline = conclude_all(replace(file(), marks=(visible(),)), "likely not generated")
     assert "Anybody can stamp it." in headline.claimed
     assert headline.agreement.startswith("They do not agree.")
+
+
+@pytest.mark.parametrize(("says", "word"), [("may be", "may have been"), ("is suspected", "suspects")])
+def test_a_label_says_no_more_than_its_number(says: Says, word: str) -> None:
+    label = replace(file(), marks=(Mark("Doubao", "XMP, AIGC", kind="label", says=says),))
+    found = conclude_all(label, "likely not generated")
+    assert word in found.claimed
+    assert "neither support nor contradict" in found.agreement
+    assert found.tone == "inconclusive"
+    assert conclude_all(label, "likely generated").agreement == "They agree."

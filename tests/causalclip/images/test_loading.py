@@ -235,7 +235,7 @@ def test_one_large_picture_at_a_time_is_decoded(monkeypatch: pytest.MonkeyPatch)
         else:
             small.wait()  # until all of them are inside
         inside.remove(pixels)
-        yield np.zeros((64, 64, 3), np.uint8), (), False
+        yield np.zeros((64, 64, 3), np.uint8), (), False, None
 
     monkeypatch.setattr(decoding.sandbox, "ask", ask)
     monkeypatch.setattr(decoding, "LARGE", 100)

@@ -9,9 +9,9 @@ import skimage.data
 from PIL import Image
 
 from causalclip.evidence.examination import examine
-from causalclip.marks.dalle import COLOURS
 from causalclip.marks.dwtdct import payloads
 from causalclip.marks.gemini import star
+from causalclip.marks.logos import BAR as COLOURS
 from causalclip.marks.logos import LOGOS, Logo, template_at
 from causalclip.marks.pixels import find_marks
 from tests.makers.detectors import tiny_detector
