@@ -20,17 +20,22 @@ import numpy as np
 from causalclip.evidence.alignment import (
     Alignment,
     Box,
+    Epipolar,
+    KeypointIndex,
+    Placement,
     Sections,
     Sizes,
     cut,
+    epipolar,
     in_whole,
     lay_over,
+    place,
     regions,
     scale,
+    search_zoom,
     sections,
 )
 from causalclip.evidence.blocks import Blocks, ChangedBlocks, find_changes, hull, measure
-from causalclip.evidence.keypoints import Epipolar, KeypointIndex, Placement, epipolar, place, search_zoom
 from causalclip.languages import N_, _, decimal, ngettext, number
 
 Answer = Literal["same picture", "same scene, another moment", "no match"]

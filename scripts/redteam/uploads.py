@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gradio_client import Client
 
-from causalclip.archive.sources import list_pictures, read_bytes
+from causalclip.archive.workers import list_pictures, read_bytes
 from scripts.redteam.connections import OTHER, others_are_served
 from scripts.redteam.target import HEADERS, KIND, PART, Target, at_once, heard, picture
 

@@ -14,8 +14,8 @@ import app
 from purifier.models import Models
 from tests.conftest import CHROMIUM
 from tests.makers.detectors import BlockedDetector, tiny_detector
+from tests.makers.models import tiny_models
 from tests.makers.pictures import encode, photo
-from tests.makers.purifiers import tiny_models
 from tests.serving import HANGS
 
 PATIENCE = 1000 * HANGS  # ms

@@ -8,8 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open
 from tests.browser.test_detect import give, overflow, verdict
-from tests.makers.metadata_files import exif_block, jpeg_exif
-from tests.makers.signing import created, make_authority, sign
+from tests.makers.metadata_files import created, exif_block, jpeg_exif, make_authority, sign
 
 pytestmark = pytest.mark.full
 

@@ -16,9 +16,9 @@ from causalclip.maps import explorer
 from causalclip.maps.heatmap import lay, picture_map, placed, seen, unplaced
 from causalclip.maps.overlay import Drawing, draw_map, prepare, shrink
 from causalclip.maps.reliability import Reason, reasons, unknowable
+from tests.makers.cost import slowness
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import photo
-from tests.pace import slowness
 
 
 @pytest.fixture(scope="module")

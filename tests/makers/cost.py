@@ -1,8 +1,9 @@
-"""What it costs to load files: seconds, and the memory of all processes together."""
+"""What a call costs in processor seconds and memory, and how fast this processor is."""
 
 import json
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,3 +71,17 @@ def cost_of(files: dict[str, bytes], folder: Path, *, load: bool) -> list[Cost]:
         print(f"{cost.name}: {cost.result} {cost.notes} in {cost.seconds:.2f} s, +{cost.memory / 2**20:.0f} MB")
     assert len(costs) == len(files)
     return costs
+
+
+NOMINAL = 0.0095  # seconds that `_work` takes on the processor that the limits were set on
+
+
+def slowness() -> float:
+    """How many times as long this processor takes for the same work, at least 1."""
+    return max(1.0, min(_work() for _ in range(5)) / NOMINAL)
+
+
+def _work() -> float:
+    started = time.process_time()
+    sum(number * number % 7 for number in range(250_000))
+    return time.process_time() - started

@@ -1,21 +1,27 @@
 """A small random detector for tests: fast, meaningless, and exact."""
 
+import csv
 import dataclasses
+import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 from causalclip.calibration import Calibration
-from causalclip.clip.tower import part_widths
+from causalclip.clip.backbones import empty_visual
+from causalclip.clip.int8_towers import OUTLIERS
+from causalclip.clip.tower import Tower, part_widths
 from causalclip.clip.views import Kind
+from causalclip.clip.weights import INT8, SCALE, quantize, save_shards
 from causalclip.detector import Detector, DetectorConfig
 from causalclip.method import CausalHead
 from causalclip.profile import Profile
-from tests.makers.towers import tiny_tower, write_tower
 
 PARTS = ("cls:1", "patch:2", "embedding")
 
@@ -97,3 +103,118 @@ def tiny_profile(scores: tuple[float, ...] = (), at_most: float | None = 0.05) -
         kinds={"dark": 3},
         sides=(900.0, 6000.0),
     )
+
+
+MATRICES = "in_proj_weight", "out_proj.weight", "c_fc.weight", "c_proj.weight"
+CONFIG: dict[str, Any] = {
+    "embed_dim": 24,
+    "quick_gelu": True,
+    "vision_cfg": {"image_size": 32, "layers": 3, "width": 48, "head_width": 16, "patch_size": 8},
+    "mean": [0.48, 0.46, 0.41],
+    "std": [0.27, 0.26, 0.28],
+}
+
+
+def tiny_tower(*, dtype: torch.dtype = torch.float32, seed: int = 0, quick_gelu: bool = True, **options: Any) -> Tower:
+    """Random weights, 3 layers, 16 patches of 8 px; `options` change the vision config."""
+    config = CONFIG | {"quick_gelu": quick_gelu, "vision_cfg": CONFIG["vision_cfg"] | options}
+    visual = empty_visual(config)
+    g = torch.Generator().manual_seed(seed)
+    state = {name: torch.randn(t.shape, generator=g) * 0.15 for name, t in visual.state_dict().items()}
+    for name in state:
+        if name.endswith("weight") and "ln_" in name:
+            state[name] += 1
+    visual.load_state_dict(state, assign=True)
+    return Tower(visual, mean=config["mean"], std=config["std"], dtype=dtype).eval().requires_grad_(False)
+
+
+def write_tower(folder: Path) -> str:
+    """Writes `tiny_tower` as a folder of config and shards, and returns the name that loads it."""
+    save_shards(tiny_tower().visual.state_dict(), folder, metadata={"origin": "test"})
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    return f"local-dir:{folder}"
+
+
+def views(count: int = 2, size: int = 32) -> torch.Tensor:
+    """Random pixels for a tower: float [count, 3, size, size] in [0, 1]."""
+    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(0))
+
+
+def write_int8_tower(folder: Path, **options: Any) -> str:
+    """Writes `tiny_tower` as a folder with int8 matrices and outliers, and returns the name that loads it."""
+    stored = {}
+    for name, tensor in tiny_tower(**options).visual.state_dict().items():
+        if name.endswith(MATRICES):
+            stored[name + INT8], stored[name + SCALE] = quantize(tensor)
+        else:
+            stored[name] = tensor
+    save_shards(stored, folder, metadata={"origin": "test"})
+    own = {name: options.pop(name) for name in ("quick_gelu",) if name in options}
+    config = CONFIG | own | {"vision_cfg": CONFIG["vision_cfg"] | options}
+    (folder / "config.json").write_text(json.dumps(config))
+    matrices = [name.removesuffix("weight" + INT8) for name in stored if name.endswith(INT8)]
+    outliers = {name.rstrip("_."): [1, 40] for name in matrices}
+    (folder / OUTLIERS).write_text(json.dumps({"channels": outliers}))
+    return f"local-dir:{folder}"
+
+
+WORKSHOP_CONFIG = {
+    "parts": ["cls:2", "patch:1"],
+    "augmentations": ["light", "much"],
+    "folds": 2,
+    "revision": "of a test",
+    "head": {"epochs": 8, "batch": 32, "hidden": 8, "rate": 0.01},
+}
+
+
+class Inside(ThreadPoolExecutor):
+    """A pool in this process, in place of one whose processes are slow to start."""
+
+    def __init__(self, workers: int, mp_context: object) -> None:
+        super().__init__(1)
+
+
+def gridded(label: int, seed: int) -> Image.Image:
+    """Smooth for a real one; a generated one carries a grid of 2 px."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:1:120j, 0:1:160j]
+    smooth = sum(rng.uniform(30, 60) * np.sin(rng.uniform(1, 5) * x + rng.uniform(1, 5) * y + k) for k in range(3))
+    grid = 50 * label * ((np.arange(160)[None] // 2 + np.arange(120)[:, None] // 2) % 2 - 0.5)
+    return Image.fromarray((128 + smooth + grid).clip(0, 255).astype(np.uint8)).convert("RGB")
+
+
+def workshop_folder(folder: Path) -> Path:
+    """36 pictures to train on and 12 to test on, of four cameras and four generators."""
+    (folder / "pictures").mkdir()
+    rows = []
+    for seed in range(48):
+        label, split = seed % 2, "test" if seed >= 36 else "train"
+        source = f"{('camera', 'generator')[label]}{seed // 2 % 4}"
+        gridded(label, seed).save(folder / "pictures" / f"{seed}.png")
+        rows.append(
+            {"path": f"{seed}.png", "label": ("real", "fake")[label], "source": source, "split": split}
+            | {"set": "broad", "picture": str(seed), "family": source}
+        )
+    write_rows(folder, rows)
+    (folder / "config.json").write_text(json.dumps(WORKSHOP_CONFIG))
+    write_tower(folder / "tower")
+    return folder
+
+
+def read_rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "manifest.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write_rows(folder: Path, rows: list[dict[str, str]]) -> None:
+    with (folder / "manifest.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def train_words(folder: Path) -> list[str]:
+    """The arguments of `python -m causalclip` that train in the folder."""
+    paths = {"manifest": "manifest.csv", "root": "pictures", "out": "model", "config": "config.json", "cache": "cache"}
+    options = {name: str(folder / path) for name, path in paths.items()} | {"backbone": f"local-dir:{folder / 'tower'}"}
+    return ["train", *(word for name, value in options.items() for word in (f"--{name}", value))]

@@ -1,10 +1,15 @@
 """Small random vision-language models for tests: an embedded one, and folders of the hub's kinds."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
 import torch
+from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     BertTokenizerFast,
@@ -21,9 +26,14 @@ from transformers import (
     SmolVLMVideoProcessor,
 )
 
+from causalclip.clip.tower import Tower
+from purifier.denoiser.attack_detector import MILD, STATISTICS, AttackDetector
+from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
+from purifier.models import Models
 from purifier.vlm import EmbeddedVLM, VLMConfig
+from purifier.vlm.lora import DOWN, MATRICES, UP, LoraEncoder
 from purifier.vlm.vocabulary import Vocabulary, train_tokenizer
-from tests.makers.towers import tiny_tower
+from tests.makers.detectors import CONFIG, tiny_detector, tiny_tower
 
 ANSWERS = ("yes", "no", "dog", "cat", "2", "red, white")
 BLOCKS = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
@@ -127,3 +137,86 @@ def _smol(folder: Path) -> str:
         SmolVLMImageProcessor(**size), tokenizer, SmolVLMVideoProcessor(), image_seq_len=4, chat_template=CHAT
     ).save_pretrained(folder)
     return str(folder)
+
+
+LAYERS = CONFIG["vision_cfg"]["layers"]
+EVIDENCE = STATISTICS + len(MILD) * (1 + 3 * LAYERS)  # numbers that an attack detector gets with a tiny CLIP
+
+
+def tiny_purifier(*, seed: int = 0, **options: Any) -> PurifierPipeline:
+    """Random weights: it changes pictures by a few levels; tiles of 96 px, a coarse pass at 32 px."""
+    sizes = {"tile": 96, "overlap": 24, "coarse": 32} | options
+    pipeline = new_pipeline(channels=(8, 16), seed=seed, **sizes)
+    torch.nn.init.normal_(pipeline.unet.conv_out.weight, std=0.1, generator=torch.Generator().manual_seed(seed))
+    pipeline.unet.eval().requires_grad_(False)
+    return pipeline
+
+
+def tiny_lora(tower: Tower, *, rank: int = 4, seed: int = 0) -> LoraEncoder:
+    """Random weights: what the tower sees is something else through it."""
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {}
+    for name, matrix in tower.named_parameters():
+        if name.endswith(tuple(f"{matrix}.weight" for matrix in MATRICES)):
+            own = name.removesuffix(".weight")
+            tensors[own + UP] = torch.randn(matrix.shape[0], rank, generator=generator) * 0.1
+            tensors[own + DOWN] = torch.randn(rank, matrix.shape[1], generator=generator) * 0.1
+        if name.endswith("ln_post.weight"):
+            tensors[name] = matrix.detach() * 1.1
+    return LoraEncoder(tensors, {})
+
+
+def fixed_attack_detector(odds: float) -> dict[str, Any]:
+    """Settings of an attack detector that says the same log-odds of every picture, whatever a tiny CLIP sees: see
+    tiny_clip."""
+    zeros = (0.0,) * EVIDENCE
+    return asdict(AttackDetector(zeros, (1.0,) * EVIDENCE, ((*zeros, 0.0),), (1.0, odds), false_alarms=0.01))
+
+
+def tiny_clip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The attack detector and the guided step get what a small random tower sees in place of CLIP, and through a small
+    LoRA encoder."""
+    tower, encoder = tiny_tower(), tiny_lora(tiny_tower()).on(tiny_tower())
+    monkeypatch.setattr("purifier.denoiser.pipeline.shared_tower", lambda name: tower)
+    monkeypatch.setattr("purifier.vlm.lora.shared_encoder", lambda *_: encoder)
+
+
+def tiny_models(**replaced: Any) -> Models:
+    """Every model small and random. `replaced`: loaders of Models."""
+    vlm = tiny_vlm()
+    loaders: dict[str, Any] = {
+        "vlm": lambda: vlm,
+        "purifier": tiny_purifier,
+        "adapted": lambda: tiny_lora(vlm.tower).applied_to(vlm),
+        "detector": tiny_detector,
+    }
+    return Models(**loaders | replaced)
+
+
+SETS = ("flickr8k", "coco", "daquar")
+CAPTIONS = ["A dog runs on the grass .", "A brown dog is running ."]
+BOXES = [
+    {"name": "dog", "xywh": [2, 10, 20, 30], "iscrowd": 0},
+    {"name": "cup", "xywh": [40, 10, 10, 10], "iscrowd": 0},
+]
+
+
+def vlm_folder(root: Path, *, pictures: int = 4) -> Path:
+    """Writes the three sets, every second picture of `test`, with random pixels of 64 x 48."""
+    rng = np.random.default_rng(0)
+    for source in SETS:
+        (root / source).mkdir(parents=True)
+        rows: list[dict[str, Any]] = []
+        for i in range(pictures):
+            name = f"{source}/{i}.jpg"
+            Image.fromarray(rng.integers(0, 255, (48, 64, 3), dtype=np.uint8)).save(root / name)
+            split = "test" if i % 2 else "train"
+            if source == "daquar":
+                asked = {"question": "How many chairs are ?", "answer": "2", "split": split}
+                rows.append({"file": name, "qa": [asked]})
+            else:
+                rows.append({"file": name, "split": split, "captions": CAPTIONS})
+            if source == "coco":
+                rows[-1]["boxes"] = BOXES
+        (root / f"{source}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return root

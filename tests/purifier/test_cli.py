@@ -11,8 +11,8 @@ from typer.testing import CliRunner, Result
 from causalclip.clip.weights import WeightsMissing
 from purifier import cli
 from purifier.models import Models
+from tests.makers.models import fixed_attack_detector, tiny_clip, tiny_models, tiny_purifier
 from tests.makers.pictures import encode, photo
-from tests.makers.purifiers import fixed_attack_detector, tiny_clip, tiny_models, tiny_purifier
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -16,9 +16,8 @@ from purifier.denoiser.pipeline import new_pipeline
 from purifier.models import ModelInfo, Models
 from purifier.names import EMBEDDED, OTHER
 from purifier.pixels import to_array, to_tensor
-from tests.makers.models import hub_folders
+from tests.makers.models import hub_folders, tiny_models
 from tests.makers.pictures import photo
-from tests.makers.purifiers import tiny_models
 
 QUESTION = "how many dogs are there"
 

@@ -18,9 +18,9 @@ from purifier.denoiser.guidance import guided
 from purifier.denoiser.pipeline import ALONE, FINER, PurifierPipeline, Stages, towards_reference
 from purifier.pixels import to_tensor
 from purifier.vlm.features import clip_features
+from tests.makers.detectors import tiny_tower, views
+from tests.makers.models import fixed_attack_detector, tiny_clip, tiny_lora, tiny_purifier
 from tests.makers.pictures import photo
-from tests.makers.purifiers import fixed_attack_detector, tiny_clip, tiny_lora, tiny_purifier
-from tests.makers.towers import tiny_tower, views
 
 ATTACKED, CLEAN = 50.0, -50.0  # log-odds
 TOWER = tiny_tower(layers=6)

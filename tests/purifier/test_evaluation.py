@@ -14,8 +14,8 @@ from purifier.evaluation import EvaluationConfig, evaluate_defences, run
 from purifier.evaluation.outcomes import Outcome, OutcomeTable, paired
 from purifier.evaluation.table import COLUMNS, COMPARISONS, WHOLE, DefendedObjective, Row, attacker_objective, jpeg
 from purifier.models import Models
+from tests.makers.models import fixed_attack_detector, tiny_clip, tiny_models, tiny_purifier
 from tests.makers.pictures import photo
-from tests.makers.purifiers import fixed_attack_detector, tiny_clip, tiny_models, tiny_purifier
 
 HELD = Outcome(True, False, 'a dog, "one", by the sea', psnr=37.25, ssim=0.9885)
 FELL = Outcome(False, True, None, psnr=60.0, ssim=1.0)

@@ -15,7 +15,7 @@ from purifier.attacks.objectives import (
 )
 from purifier.models import Models
 from tests.makers.detectors import tiny_detector
-from tests.makers.purifiers import tiny_models
+from tests.makers.models import tiny_models
 
 QUESTION = "What animal is in the picture?"
 

@@ -9,8 +9,7 @@ import torch
 from purifier.prompts import SearchConfig, optimise_prompt
 from purifier.vlm import Answer, Caption, EmbeddedVLM
 from purifier.vlm.hub import HubVLM
-from tests.makers.folders import vlm_folder
-from tests.makers.models import tiny_vlm
+from tests.makers.models import tiny_vlm, vlm_folder
 
 CONFIG = SearchConfig(pictures=2, held=1, attack_steps=2, eps=(8.0,))
 

@@ -31,11 +31,8 @@ from purifier.training.refining import RefiningConfig, refine, refine_purifier
 from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM
 from purifier.vlm.features import clip_features
 from purifier.vlm.lora import UP, LoraEncoder
-from tests.makers.detectors import tiny_detector
-from tests.makers.folders import vlm_folder
-from tests.makers.models import tiny_vlm
-from tests.makers.purifiers import tiny_clip, tiny_purifier
-from tests.makers.towers import tiny_tower
+from tests.makers.detectors import tiny_detector, tiny_tower
+from tests.makers.models import tiny_clip, tiny_purifier, tiny_vlm, vlm_folder
 
 LAYERS = (2, 3)
 PAIRS = PairsConfig(batch=3, sizes=((32, 32, 1.0), (32, 48, 1.0)), steps=(2, 3), layers=LAYERS)

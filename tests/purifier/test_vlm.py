@@ -13,8 +13,7 @@ from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM
 from purifier.vlm.hub import NotThisKind, load_vlm
 from purifier.vlm.lora import DOWN, UP, LoraEncoder
 from purifier.vlm.model import AnswerTrie
-from tests.makers.models import hub_folders, tiny_vlm
-from tests.makers.purifiers import tiny_lora
+from tests.makers.models import hub_folders, tiny_lora, tiny_vlm
 
 QUESTION = "what animal is in the picture"
 

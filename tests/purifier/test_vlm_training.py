@@ -17,9 +17,8 @@ from purifier.training.vlm_evaluation import UNSEEN, evaluate_vlm, fit_confidenc
 from purifier.training.vlm_fitting import PACKED, VLMTrainConfig, build_model, fit_vlm, packed_logits, step_loss
 from purifier.training.vlm_questions import KINDS, Box, box_questions
 from purifier.vlm import EmbeddedVLM
-from tests.makers.folders import vlm_folder
-from tests.makers.models import tiny_vlm
-from tests.makers.towers import tiny_tower
+from tests.makers.detectors import tiny_tower
+from tests.makers.models import tiny_vlm, vlm_folder
 
 SMALL = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
 CONFIG = VLMTrainConfig(

@@ -24,7 +24,7 @@ from causalclip.clip.weights import (
     quantize,
     save_shards,
 )
-from tests.makers.towers import tiny_tower, views, write_tower
+from tests.makers.detectors import tiny_tower, views, write_tower
 
 SHIPPED = ASSETS / "clip-vit-b-16"
 GOLDEN = [0.3254, -0.3328, 0.0937, 0.2345]  # of the shipped weights, on a picture made here

@@ -16,8 +16,8 @@ from causalclip.clip.tower import Tower, contributions, embed, needs
 from causalclip.clip.weights import LEVELS, QuantisedLinear, Runtime, quantize
 from causalclip.paths import ASSETS
 from scripts.outliers import digest
-from tests.makers.purifiers import tiny_lora
-from tests.makers.towers import views, write_int8_tower, write_tower
+from tests.makers.detectors import views, write_int8_tower, write_tower
+from tests.makers.models import tiny_lora
 
 PARTS = ("cls:1", "patch:2", "cls:3", "embedding")
 RUNTIMES: tuple[Runtime, ...] = ("int8", "int8-avx2")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from causalclip.clip.tower import contributions, embed, needs, parse_part, part_widths, patch_total
 from causalclip.clip.views import MAX_SQUARES, WINDOWS, View, plan_views, render
-from tests.makers.towers import tiny_tower, views, write_int8_tower
+from tests.makers.detectors import tiny_tower, views, write_int8_tower
 
 PARTS = ("embedding", "cls:1", "cls:3", "patch:2", "patch:3")
 
@@ -105,7 +105,7 @@ def test_judging_imports_no_library_of_towers(tmp_path: Path) -> None:
 import sys
 from causalclip.clip.backbones import load_judge
 from causalclip.detector import Detector
-from tests.makers.towers import views
+from tests.makers.detectors import (views)
 for runtime in ("int8", "int8-avx2", "float32", "bfloat16"):
     load_judge({write_int8_tower(tmp_path)!r}, runtime=runtime)(views(2), attributions=True)
     loaded = {{name.partition(".")[0] for name in sys.modules}}

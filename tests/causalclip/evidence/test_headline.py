@@ -1,14 +1,28 @@
-"""One headline from all evidence: whose word it is, and whether they agree."""
+"""The answer from all evidence, what it has meant in the benchmark, and what it must not be read without."""
 
+import io
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import skimage.data
+from PIL import Image
 
+from causalclip.calibration import Calibration
+from causalclip.clip.weights import ASSETS
+from causalclip.evidence import words
+from causalclip.evidence.cautions import find_cautions, measure
 from causalclip.evidence.headline import ANSWERS, conclude_all
+from causalclip.evidence.words import NO_ANSWER, EmpiricalPrecision, empirical_precision
 from causalclip.marks.mark import Mark, Says
 from causalclip.provenance.claims import SourceType, source_type
 from causalclip.provenance.credentials import Credentials, State
 from causalclip.provenance.reading import Provenance
+from tests.makers.pictures import cartoon, chart, page
 
 HERE, EARLIER = "Content Credentials", "Content Credentials of an earlier version or a part"
 MARK = Mark("NovelAI", "PNG text, Software", "NovelAI")
@@ -135,3 +149,99 @@ def test_a_label_says_no_more_than_its_number(says: Says, word: str) -> None:
     assert "neither support nor contradict" in found.agreement
     assert found.tone == "inconclusive"
     assert conclude_all(label, "likely generated").agreement == "They agree."
+
+
+SHARES = {
+    "likely generated": {"real": 0.01, "generated": 0.4},
+    "inconclusive": {"real": 0.4, "generated": 0.5},
+    "likely not generated": {"real": 0.59, "generated": 0.1},
+}
+ALL = {"pictures": 300, "reliability": [{"generated": 60}, {"generated": 40}], "bands": SHARES}  # 100 and 200
+
+
+@pytest.fixture
+def benchmark_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Writes a benchmark of the test's own."""
+
+    def write(**report: Any) -> None:
+        (tmp_path / "test.json").write_text(json.dumps({"revision": "1", "all": ALL} | report))
+        words._read.cache_clear()
+
+    monkeypatch.setattr(words, "BENCHMARK", tmp_path / "test.json")
+    words._read.cache_clear()
+    yield write
+    words._read.cache_clear()
+
+
+def test_an_answer_means_what_the_test_pictures_with_it_were(benchmark_of: Callable[..., None]) -> None:
+    benchmark_of()
+    found = empirical_precision("likely generated", "1")
+    assert found == EmpiricalPrecision(42, 40, 1 / 3)
+    assert empirical_precision("inconclusive", "1") == EmpiricalPrecision(130, 50, 1 / 3)
+    assert empirical_precision(NO_ANSWER, "1") is None
+    assert empirical_precision("likely not generated", "1") == EmpiricalPrecision(128, 10, 1 / 3)
+    assert (
+        "about 95 were generated (counted: 40 of 42; 95 % interval 84 to 99). Of all test pictures, 33 of 100 were;"
+        in found.sentence
+    )
+
+
+def test_no_share_contradicts_the_word_beside_it() -> None:
+    """Of the shipped detector: what is called inconclusive was generated less often than what is called generated."""
+    config = json.loads((ASSETS / "detector" / "config.json").read_text())
+    calibration, revision = config["calibration"], config["revision"]
+    found = [
+        empirical_precision(band, revision) for band in ("likely not generated", "inconclusive", "likely generated")
+    ]
+    shares = [m.generated / m.pictures for m in found if m]
+    assert len(shares) == 3
+    assert shares == sorted(shares)
+    low, high = calibration["low"], calibration["high"]
+    for beside in (low, high):  # on either side of a threshold stand two words and two shares
+        bands = {Calibration(low=low, high=high).band(beside + step) for step in (-0.001, 0.001)}
+        assert len({empirical_precision(band, revision).sentence for band in bands}) == 2
+
+
+CARRIED = Path(skimage.data.__file__).parent
+
+
+def carried(name: str) -> np.ndarray:
+    return np.asarray(Image.open(CARRIED / name).convert("RGB"))
+
+
+def kinds(pixels: np.ndarray) -> set[str]:
+    return {caution.kind for caution in find_cautions(pixels)}
+
+
+def jpeg(picture: Image.Image, quality: int) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=quality)
+    return file.getvalue()
+
+
+def seen(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+@pytest.mark.parametrize("quality", [None, 90, 60])
+@pytest.mark.parametrize(("make", "kind"), [(chart, "text"), (page, "text"), (cartoon, "graphic")])
+def test_drawn_and_typeset(make: object, kind: str, quality: int | None) -> None:
+    for seed in (1, 2):
+        picture = make(seed)  # type: ignore[operator]
+        pixels = np.asarray(picture) if quality is None else seen(jpeg(picture, quality))
+        found = kinds(pixels) & {"text", "graphic"}
+        assert found == {kind} if kind == "text" else found
+
+
+@pytest.mark.parametrize(
+    "name", ["coffee.png", "chelsea.png", "motorcycle_left.png", "rocket.jpg", "coins.png", "ihc.png"]
+)
+def test_photographs_are_no_drawings(name: str) -> None:
+    assert not kinds(carried(name)) & {"text", "graphic", "portrait"}
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("shape", [(64, 30_000), (30_000, 64), (64, 400_000)])
+def test_long_strips_have_statistics(shape: tuple[int, int]) -> None:
+    looks = measure(np.zeros((*shape, 3), np.uint8))
+    assert (looks.flat, looks.edge, looks.textured) == (1, 0, 0)

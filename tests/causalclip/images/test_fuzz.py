@@ -18,7 +18,7 @@ from causalclip.images.decoding import decode
 from causalclip.images.formats import sniff
 from causalclip.images.loading import MAX_BYTES, ImageError, load_image
 from tests.makers import pictures
-from tests.makers.cost import cost_of
+from tests.makers.cost import cost_of, slowness
 from tests.makers.pictures import (
     PILLOW,
     chunk,
@@ -31,7 +31,6 @@ from tests.makers.pictures import (
     tiff,
     tiff_tags,
 )
-from tests.pace import slowness
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # of damaged TIFFs, said to nobody in the app
 PICTURE = photo()

@@ -18,10 +18,9 @@ from causalclip.images.formats import MAX_PIXELS
 from causalclip.images.sandbox import TooCostly, ask, call
 from causalclip.languages import speaking
 from causalclip.provenance.reading import read_stepwise
-from tests.makers.metadata_files import empty_boxes
+from tests.makers.cost import slowness
+from tests.makers.metadata_files import empty_boxes, make_authority, sign, swollen
 from tests.makers.pictures import encode, photo
-from tests.makers.signing import make_authority, sign, swollen
-from tests.pace import slowness
 
 PICTURE = photo()
 TIFF = encode(PICTURE, "TIFF")

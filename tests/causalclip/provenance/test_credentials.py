@@ -12,8 +12,8 @@ from causalclip.provenance.credentials import read_credentials, trust_list
 from causalclip.provenance.reading import read_provenance
 from causalclip.report.card import provenance_panel
 from tests.makers.keeping import until
+from tests.makers.metadata_files import Authority, created, make_authority, sign
 from tests.makers.pictures import encode, photo
-from tests.makers.signing import Authority, created, make_authority, sign
 
 SCRIPT = "<script>alert(1)</script>"
 

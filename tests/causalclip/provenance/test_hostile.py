@@ -12,7 +12,7 @@ import pytest
 
 from causalclip.provenance.blocks import COSTLY, MAX_ITEM, MAX_TOTAL, TOO_MUCH
 from causalclip.provenance.reading import NOTHING, UNREAD, Provenance, read_provenance
-from tests.makers.cost import cost_of
+from tests.makers.cost import cost_of, slowness
 from tests.makers.metadata_files import (
     SOURCE,
     empty_boxes,
@@ -23,12 +23,13 @@ from tests.makers.metadata_files import (
     jpeg_with,
     jpeg_xmp,
     long_namespace,
+    make_authority,
     png_texts,
+    sign,
+    swollen,
     xmp,
 )
 from tests.makers.pictures import chunk, encode, photo, segment, tiff, tiff_tags
-from tests.makers.signing import make_authority, sign, swollen
-from tests.pace import slowness
 
 MB = 2**20
 

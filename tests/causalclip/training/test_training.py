@@ -18,8 +18,8 @@ from causalclip.cli import app
 from causalclip.detector import Detector
 from causalclip.method import PictureMask, SharedMask
 from causalclip.training.recipe import SHIPPED, Recipe
-from tests.makers.detectors import saved_detector
-from tests.makers.workshops import CONFIG, Inside, gridded, read_rows, train_words, workshop_folder, write_rows
+from tests.makers.detectors import WORKSHOP_CONFIG as CONFIG
+from tests.makers.detectors import Inside, gridded, read_rows, saved_detector, train_words, workshop_folder, write_rows
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -13,8 +13,8 @@ from PIL import Image
 
 import app
 from purifier.models import Models
+from tests.makers.models import tiny_models
 from tests.makers.pictures import encode, photo
-from tests.makers.purifiers import tiny_models
 from ui.purify.tab import build_tab
 
 QUESTION = "Is there a dog?"

@@ -11,8 +11,8 @@ from PIL import Image
 
 from purifier.models import Models
 from purifier.names import EMBEDDED
+from tests.makers.models import fixed_attack_detector, tiny_clip, tiny_models, tiny_purifier
 from tests.makers.pictures import encode, photo
-from tests.makers.purifiers import fixed_attack_detector, tiny_clip, tiny_models, tiny_purifier
 from ui.cancellation import Superseded, new_token
 from ui.purify.examples import PREPARED, Prepared, run, stored
 from ui.purify.tab import PurifyTab, build_tab

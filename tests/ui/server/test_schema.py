@@ -15,7 +15,7 @@ import app
 from scripts.redteam.hostile import PLACE, VALUES, misread, walk
 from tests.conftest import HANGS, ROOT
 from tests.makers.detectors import tiny_detector
-from tests.makers.purifiers import tiny_models
+from tests.makers.models import tiny_models
 from tests.ui.asking import number_of, opened
 from ui.server.middleware import Refused
 from ui.server.offline import refused

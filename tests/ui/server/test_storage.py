@@ -9,7 +9,7 @@ import gradio as gr
 import pytest
 
 from tests.conftest import HANGS
-from tests.pace import slowness
+from tests.makers.cost import slowness
 from ui.fields import upload_path
 from ui.server import storage as store
 from ui.server.storage import BLOCK, GRACE, LOOSE, PATIENCE, Store, Sweeper, is_upload, new_folder, owner_of, sweep

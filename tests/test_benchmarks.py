@@ -1,0 +1,196 @@
+"""Benchmarks count what they say they count: the ablation's rows, maps against edits, re-encodings."""
+
+import csv
+import io
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+
+from benchmarks import ablation, robustness
+from benchmarks.detection import family_of
+from benchmarks.edits import KINDS, edited_region, find_edits, run
+from benchmarks.robustness import TRAVELS
+from causalclip.method import CausalHead
+from causalclip.training.data import Record
+from causalclip.training.evaluation import Scores
+from causalclip.training.fitting import Problem, SelectionConfig, TrainConfig
+from causalclip.training.recipe import Recipe, balance, fit
+from tests.makers.detectors import tiny_detector
+
+
+@pytest.fixture(scope="module")
+def data() -> Problem:
+    """Three copies of pictures by twenty owners, whose first channels tell the label."""
+    torch.manual_seed(0)
+    labels = (torch.rand(160) > 0.5).float()
+    features = torch.randn(3, 160, 12)
+    features[..., :4] += 1.5 * labels[None, :, None]
+    owners = [f"o{i % 20}" for i in range(160)]
+    records = tuple(
+        Record(str(i), int(y), "", "train", "sites", "picture", str(i), o, owner=o)
+        for i, (y, o) in enumerate(zip(labels, owners, strict=True))
+    )
+    number = np.arange(160)
+    return Problem(records, features.half(), labels, balance(records, broad=0.1), number % 5, environments=number % 20)
+
+
+def test_every_rung_learns(data: Problem) -> None:
+    shipped = Recipe(head=TrainConfig(hidden=0, ridge=1.0, selection=SelectionConfig(passing=0.5)))
+    rungs = ablation.rungs(shipped, 3)
+    assert [rung.seeds for rung in rungs] == [1, 1, 1, 3, 3, 1]
+    for rung in rungs:
+        some = ablation.restrict(data, np.arange(100), rung.copies, broad=0.1)
+        assert some.features.shape[:2] == (rung.copies, 100)
+        config = replace(rung.config, epochs=min(rung.config.epochs, 6), batch=16)
+        head = fit(some, config, head=ablation.build(rung, 12, config))
+        with torch.inference_mode():
+            raw = head(data.features[0, 100:].float()).logit
+        assert isinstance(head, CausalHead)
+        assert roc_auc_score(data.labels[100:], raw) > 0.8, rung.name
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("OpenAI GPT-4o/GPT-image (C2PA)", "GPT Image 1 and 1.5, GPT-4o"),
+        ("Gemini image, GPT Image (Replit)", "several at one site"),
+        ("FLUX.2 klein", "FLUX.2"),
+        ("unknown (Lovable 2026)", "Lovable's tool, model not stated"),
+        ("", "not stated"),
+    ],
+)
+def test_names_are_joined_by_family(name: str, family: str) -> None:
+    assert family_of(name) == family
+
+
+def encoded(picture: Image.Image, quality: int) -> Image.Image:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=quality)
+    return Image.open(buffer).convert("RGB")
+
+
+def photograph(width: int = 320, height: int = 240) -> Image.Image:
+    """Soft random shapes of many sizes."""
+    rng = np.random.default_rng(0)
+    shapes = [Image.fromarray(rng.integers(0, 256, (3 * k, 4 * k, 3), np.uint8)) for k in (2, 6, 20)]
+    layers = [np.asarray(p.resize((width, height), Image.Resampling.BICUBIC), np.float32) for p in shapes]
+    return Image.fromarray((sum(layers) / 3).clip(0, 255).astype(np.uint8))
+
+
+def edited(original: Image.Image, box: tuple[int, int, int, int]) -> tuple[Image.Image, np.ndarray]:
+    """The picture with another one in the box, and the box as a mask."""
+    picture = original.copy()
+    other = Image.fromarray(255 - np.asarray(original)).transpose(Image.Transpose.ROTATE_180)
+    picture.paste(other.crop(box), box[:2])
+    mask = np.zeros((original.height, original.width), bool)
+    mask[box[1] : box[3], box[0] : box[2]] = True
+    return picture, mask
+
+
+def overlap(found: np.ndarray | str, mask: np.ndarray) -> float:
+    assert not isinstance(found, str), found
+    return float((found & mask).sum() / (found | mask).sum())
+
+
+@pytest.mark.parametrize("quality", [95, 78])
+def test_an_edited_region_is_found_through_two_encodings(quality: int) -> None:
+    original = photograph()
+    picture, mask = edited(original, (60, 80, 140, 170))
+    assert overlap(edited_region(encoded(picture, quality), encoded(original, 90)), mask) > 0.8
+
+
+@pytest.mark.parametrize("shape", [(480, 360), (480, 400)])
+def test_an_original_of_another_size_or_crop_is_aligned(shape: tuple[int, int]) -> None:
+    original = photograph(*shape)
+    seen = original.crop((0, (shape[1] - 360) // 2, 480, (shape[1] + 360) // 2)).resize((320, 240))
+    picture, mask = edited(seen, (60, 80, 140, 170))
+    assert overlap(edited_region(encoded(picture, 92), original), mask) > 0.75
+
+
+def test_what_has_no_region_says_why() -> None:
+    original = photograph()
+    assert edited_region(encoded(original, 80), encoded(original, 92)) == "no changed region is found"
+    noise = np.random.default_rng(0).integers(0, 256, (15, 20, 3), np.uint8)
+    anew = Image.fromarray(noise).resize(original.size, Image.Resampling.NEAREST)
+    assert str(edited_region(anew, original)).startswith(
+        "not aligned, or rendered anew (even the calmest parts differ by"
+    )
+
+
+def write_data(folder: Path) -> None:
+    original = photograph()
+    names, pairs = ("edit.jpg", "original.jpg", "same.jpg", "alone.jpg"), "aaab"
+    rows = [(name, "real" if "original" in name else "fake", pair) for name, pair in zip(names, pairs, strict=True)]
+    for name in names:
+        picture = edited(original, (60, 80, 140, 170))[0] if name == "edit.jpg" else original
+        picture.save(folder / name, quality=92)
+    with (folder / "manifest.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "set", "label", "pair"])
+        writer.writerows((path, "edits", label, pair) for path, label, pair in rows)
+
+
+def test_the_report_has_every_map_and_lists_what_is_left_out(tmp_path: Path) -> None:
+    write_data(tmp_path)
+    assert [(p.edit, p.original) for p in find_edits(tmp_path / "manifest.csv")] == [
+        ("edit.jpg", "original.jpg"),
+        ("same.jpg", "original.jpg"),
+    ]
+    report = run(tiny_detector(), tmp_path)
+    assert (report["pairs"], report["left_out"]) == (2, [{"pair": "a", "why": "no changed region is found"}])
+    region = report["auc"][KINDS[0]]
+    assert {"causal", "randomised weights", "causal map of the original"} <= region.keys()
+    assert all(0 <= table["mean"] <= 1 and table["n"] == 1 for table in region.values())
+    assert report["auc"][KINDS[1]] == {}
+
+
+def record(name: str, label: int, kind: str = "sites") -> Record:
+    return Record(name, label, "", "test", kind, "picture", name, "")
+
+
+def pictures(folder: Path) -> list[Record]:
+    """Nine of one set, of which the first is large, and four of another; every third is generated."""
+    rows = [record(f"{i}.png", int(i % 3 == 0), "sites" if i < 9 else "alike") for i in range(13)]
+    for i, row in enumerate(rows):
+        Image.new("L", (60, 40) if i == 0 else (6, 4)).save(folder / row.path)
+    return rows
+
+
+def test_every_set_and_class_is_drawn_but_no_huge_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(robustness, "MAX_PIXELS", 24)
+    rows = pictures(tmp_path)
+    drawn = robustness.sample(rows, tmp_path, 3, kept=())
+    assert robustness.cells(drawn) == {("sites", 0): 3, ("sites", 1): 2, ("alike", 0): 2, ("alike", 1): 2}
+    assert "0.png" not in {r.path for r in drawn}
+    assert robustness.weights(drawn, rows).sum() == len(rows)
+
+
+def test_what_was_lost_is_counted_by_the_shares_of_all() -> None:
+    rows = [record(f"{s}{label}{i}", label, s) for s in ("alike", "sites") for label in (0, 1) for i in range(4)]
+    labels = np.array([r.label for r in rows])
+    before, mixed = 0.2 + 0.6 * labels, np.where([r.set == "alike" for r in rows], 0.5, 0.2 + 0.6 * labels)
+    weight = np.array([1.0 if r.set == "alike" else 3.0 for r in rows])
+    bands = ("inconclusive",) * len(rows)
+    found = robustness.lost(Scores(tuple(rows), before, bands), Scores(tuple(rows), mixed, bands), weight)
+    assert found["sites"] == [0.0, 0.0, 0.0]
+    assert found["alike"] == [0.5, 0.5, 0.5]
+    # A quarter of each class is level with its like alone: a sixteenth of the pairs.
+    assert found["all"] == pytest.approx([1 / 32] * 3)
+
+
+def test_an_answer_that_a_mild_change_turns_becomes_inconclusive() -> None:
+    rows = tuple(record(f"{s}{i}", i % 2, s) for s in ("alike", "sites") for i in range(4))
+    scores = {name: Scores(rows, np.full(8, 0.2), ("likely not generated",) * 8) for name in TRAVELS}
+    scores["WebP 80"].probability[[0, 4]] = 0.8
+    scores["JPEG 50"].probability[1] = 0.8  # a strong one
+    detector: Any = SimpleNamespace(config=SimpleNamespace(calibration=SimpleNamespace(threshold=0.5)))
+    found = robustness.overturned(detector, scores, np.array([1.0] * 4 + [3.0] * 4))
+    assert found["real"]["inconclusive"] == {"as it is": 0.0, "after the check": 0.5}
+    assert found["generated"]["likely not generated"] == {"as it is": 1.0, "after the check": 1.0}
