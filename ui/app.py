@@ -17,7 +17,6 @@ import gradio as gr
 from starlette.routing import Route
 
 from causalclip.languages import N_, _
-from causalclip.paths import WeightsMissing, detector_folder, revision_of
 from causalclip.report.card import failure
 from purifier.models import Models, lacking, shipped
 from ui import api, health, sending
@@ -28,7 +27,7 @@ from ui.detect.tab import build_detect_tab
 from ui.detector import ChosenDetector, LazyDetector, forget_profile
 from ui.explore.tab import build_explorer_tab
 from ui.fields import explain
-from ui.frame import CHOOSE, heads, introduction, languages, privacy
+from ui.frame import choose, lead, name, preferences, privacy
 from ui.languages import Page
 from ui.logs import drop_messages
 from ui.measured.tab import build_measured_tab
@@ -100,30 +99,34 @@ def _lay_out(
         return gr.update(visible=False), f"<p class='cc-small'>{escape(said)} {_(FOOTER)}</p>"
 
     with Page(title="CausalCLIP", analytics_enabled=False, again=again) as page:
-        gr.HTML(languages(), js_on_load=CHOOSE, elem_id="languages")
-        gr.HTML(introduction(_measured_as()) + heads(), elem_id="introduction")
+        gr.HTML(name(), elem_id="introduction")
+        gr.HTML(preferences(), js_on_load=choose(), elem_id="languages")
         banner = gr.HTML(visible=False, elem_id="banner")
         gr.HTML(sending.cards(), visible="hidden", elem_id="on-its-way")
         with gr.Tabs() as tabs:
             with gr.Tab(_("Detect"), id="detect"):
+                gr.HTML(lead("detect"))
                 judged = build_detect_tab(held, examples, purifies=models is not None)
             with gr.Tab(_("Batch"), id="batch"):
                 build_batch_tab(held)
             if models is not None:
                 with gr.Tab(_("Purify"), id="purify"):
+                    gr.HTML(lead("purify"))
                     carried = Carried(judged.purify, judged.picture, judged.source, tabs, "purify")
                     purify = build_purify_tab(models, carried, prepared=pictures)
             elif lacking():
                 with gr.Tab(_("Purify"), id="purify"):
                     gr.HTML(f"<p class='cc-said'>{lacking()}</p>")
             with gr.Tab(_("Explore"), id="explore"):
+                gr.HTML(lead("explore"))
                 carried = Carried(judged.explore, judged.picture, judged.source, tabs, "explore")
                 build_explorer_tab(held, carried)
             with gr.Tab(_("Your archive"), id="archive") as archive:
                 build_archive_tab(archive, held)
             with gr.Tab(_("How good is it?"), id="measured") as measured:
+                gr.HTML(lead("measured"))
                 build_measured_tab(measured)
-        with gr.Accordion(_("Privacy, and what this cannot tell you"), open=False):
+        with gr.Accordion(_("Privacy and limits"), open=False):
             gr.Markdown(privacy())
         build_pairing()
         footer = gr.HTML(elem_id="footer")
@@ -132,14 +135,6 @@ def _lay_out(
             page.load(purify.offered, None, [purify.vlm, purify.offer], queue=False, **PRIVATE)
     page.queue(default_concurrency_limit=4, api_open=False)
     return page
-
-
-def _measured_as() -> str | None:
-    """The revision that the page's first sentence speaks of; None under a profile of the host's own, or without one."""
-    try:
-        return None if PROFILE else revision_of(detector_folder(DETECTOR))
-    except WeightsMissing:  # the page says so
-        return None
 
 
 def routes(detector: Callable[[], Detector]) -> list[Route]:

@@ -1,4 +1,4 @@
-"""The page's frame: its head, the switch of languages, what the open tab is for, and words on privacy and limits.
+"""The page's frame: its head with language and theme, what each tab is for, and words on privacy and limits.
 
 As HTML it is in assets/frame.html.
 """
@@ -7,35 +7,38 @@ from __future__ import annotations
 
 from functools import partial
 
-from causalclip.evidence.words import error_rates
-from causalclip.languages import LANGUAGES, current
+from causalclip.languages import LANGUAGES, N_, _, current
 from causalclip.report.templates import render
 from ui.purify.words import PURPOSE
+from ui.settings import script
 
-# Of the switch: the choice goes into the address, and stays in the browser's own storage.
-CHOOSE = """const select = element.querySelector("select");
-select.addEventListener("change", () => {
-  try { localStorage.setItem("language", select.value); } catch { /* a browser may keep nothing */ }
-  const address = new URL(location);
-  address.searchParams.set("lang", select.value);
-  location.assign(address);
-});"""
+LEADS = {  # by tab
+    "detect": N_("Was this picture made by an image generator?"),
+    "purify": PURPOSE,
+    "explore": N_("What each part of the model adds to its score, and whether two pictures are copies of one."),
+    "measured": N_("What was measured, on pictures that the detector was not trained on, with what it misses."),
+}
 _render = partial(render, template="frame.html")
 
 
-def introduction(measured_as: str | None) -> str:
-    """What this is, and the two numbers that matter: the benchmark's, left out where there is none of that revision."""
-    return _render("introduction", rates=error_rates(measured_as))
+def name() -> str:
+    """The name at the start of the head."""
+    return _render("name")
 
 
-def languages() -> str:
-    """The switch; each language by its own name."""
-    return _render("languages", codes=LANGUAGES, spoken=current())
+def preferences() -> str:
+    """The switch of languages, each by its own name, and that of light and dark."""
+    return _render("preferences", codes=LANGUAGES, spoken=current())
 
 
-def heads() -> str:
-    """The sentences of all tabs but Detect's and Batch's; one at most is shown."""
-    return _render("heads", purpose=PURPOSE)
+def choose() -> str:
+    """The script of `preferences`: what is chosen stays in the browser's own storage."""
+    return script("preferences")
+
+
+def lead(tab: str) -> str:
+    """What a tab is for."""
+    return _render("lead", words=_(LEADS[tab]))
 
 
 def privacy() -> str:

@@ -72,7 +72,7 @@ def launch(page: gr.Blocks, *, routes: Sequence[Route] = (), sessions: Sessions 
         max_threads=THREADS,
         max_file_size=f"{MAX_BYTES >> 20}mb",
         _frontend=False,  # no page is asked for, to see within three seconds whether one comes
-        footer_links=["api", "settings"],
+        footer_links=["api"],
         theme=_theme(),
         css_paths=[ASSETS / f"{name}.css" for name in STYLES],
         js=_script(),
@@ -142,6 +142,10 @@ def _script() -> str:
 
 
 def _theme() -> gr.themes.Base:
-    """Colours apart from the maps' two; Gradio's own font files, in whole weights (its semi-bold is a subset)."""
+    """Colours apart from the maps' two, four sizes of type (assets/style.css); Gradio's own font files, in whole
+    weights (its semi-bold is a subset)."""
     font = gr.themes.LocalFont("Source Sans Pro", weights=(400, 700))
-    return gr.themes.Default(primary_hue="teal", neutral_hue="stone", font=[font, "system-ui", "sans-serif"])
+    type_sizes = gr.themes.Size(*("12px",) * 3, *("14px",) * 2, "18px", "28px", name="cc")  # xxs to xxl
+    return gr.themes.Default(
+        primary_hue="teal", neutral_hue="stone", font=[font, "system-ui", "sans-serif"], text_size=type_sizes
+    )
