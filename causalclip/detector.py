@@ -27,6 +27,7 @@ from causalclip.profile import Profile, Standing
 
 DEFAULT = "detector"
 IMAGE_TYPES = "kinds.safetensors"
+ADVERSARY = "adversary."  # weights of training alone, which older folders hold
 BATCH = 4  # views a pass, as many as a picture of 4:3 has: two take a fifth longer, nine 200 MB more
 
 
@@ -202,9 +203,8 @@ class Detector:
         heads = _empty_heads(tower, config)
         weights = load_file(folder / "head.safetensors")
         for kind, head in heads.items():
-            head.load_state_dict(
-                {k.removeprefix(f"{kind}."): v.float() for k, v in weights.items() if k.startswith(f"{kind}.")}
-            )
+            own = {k.removeprefix(f"{kind}."): v.float() for k, v in weights.items() if k.startswith(f"{kind}.")}
+            head.load_state_dict({k: v for k, v in own.items() if not k.startswith(ADVERSARY)})
         measured = folder / "training.json"
         masks = json.loads(measured.read_text())["masks"] if measured.is_file() else None
         detector = cls(tower, heads, config, name=folder.name, masks=masks)
@@ -245,6 +245,7 @@ class Detector:
             f"{kind}.{k}": v.half().contiguous()
             for kind, head in self.heads.items()
             for k, v in head.state_dict().items()
+            if not k.startswith(ADVERSARY)
         }
         save_file(weights, folder / "head.safetensors")
         if self.image_types is not None:
@@ -426,4 +427,4 @@ def _batched(views: list[View]) -> list[list[View]]:
 
 def _empty_heads(tower: Tower, config: DetectorConfig) -> dict[Kind, CausalHead]:
     width = sum(part_widths(config.parts, tower))
-    return {kind: CausalHead(width, hidden=config.hidden, masked=config.masked) for kind in config.share}
+    return {kind: CausalHead(width, hidden=config.hidden, masked=config.masked).deployed() for kind in config.share}

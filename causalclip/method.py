@@ -235,11 +235,16 @@ class CausalHead(nn.Module):
         self.verdict = nn.Linear(width, 1)
         nn.init.zeros_(self.verdict.weight)
         nn.init.zeros_(self.verdict.bias)
-        self.adversary = nn.Sequential(nn.Linear(width, 64), nn.GELU(), nn.Linear(64, 1))
+        self.adversary = nn.Sequential(nn.Linear(width, 64), nn.GELU(), nn.Linear(64, 1))  # of training alone
         self.register_buffer("shift", torch.zeros(width))
         self.register_buffer("scale", torch.ones(width))
         self.register_buffer("patch_shift", torch.zeros(width))
         self.register_buffer("tau", torch.ones(()))  # of the mask, where the annealing ended
+
+    def deployed(self) -> "CausalHead":
+        """Itself without the adversary, which only training needs."""
+        self.adversary = nn.Sequential()
+        return self
 
     @torch.no_grad()
     def standardise_by(self, embedding: Tensor, patch_total: Tensor | None = None) -> None:
@@ -282,8 +287,9 @@ class CausalHead(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class LossWeights:
-    """adversary: a. sparsity: l1. independence: l2. consistency: b. drop: p, P(B = 1). smoothing: of the labels, ours.
+    """adversary: l3. sparsity: l1. independence: l2. consistency: l4. drop: p, P(B = 1).
 
+    density: of the mask, which sparsity pulls to; the paper pulls to 0. smoothing: of the labels. Both are ours.
     A term with weight 0 is not computed.
     """
 
@@ -292,6 +298,7 @@ class LossWeights:
     independence: float = 0.0
     consistency: float = 0.0
     drop: float = 0.2
+    density: float = 0.0
     smoothing: float = 0.0
 
 
@@ -316,7 +323,7 @@ def causal_loss(
     target = labels * (1 - weights.smoothing) + 0.5 * weights.smoothing
     terms = {"verdict": F.binary_cross_entropy_with_logits(out.logit, target, weight=sample_weight)}
     if weights.sparsity:
-        terms["sparsity"] = weights.sparsity * out.mask.mean()
+        terms["sparsity"] = weights.sparsity * (out.mask.mean() - weights.density).abs()
     if weights.independence:
         terms["independence"] = weights.independence * normalised_hsic(out.causal, out.non_causal)
     if weights.adversary:

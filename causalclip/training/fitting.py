@@ -42,6 +42,8 @@ class TrainConfig:
     average: share of the steps, at the end, whose weights are averaged.
     ridge: strength of the least squares that training starts from; 0 starts at a verdict that knows nothing.
     weights: of the losses (causalclip.method).
+    adversary_steps: of the adversary alone before each step of the head; 0 trains both jointly.
+    restart: steps of the head after which the adversary starts anew, so that it does not go blind; 0 never.
     selection: channels are selected and the verdict solved in closed form, in place of all of this but `ridge` and
         `seed`; `hidden` is 0 then.
     """
@@ -59,6 +61,8 @@ class TrainConfig:
     average: float = 0.3
     ridge: float = 0.0
     weights: LossWeights = field(default_factory=LossWeights)
+    adversary_steps: int = 0
+    restart: int = 0
     selection: SelectionConfig | None = None
     seed: int = 0
 
@@ -104,6 +108,7 @@ def fit_head(
     sample_weight: Tensor | None = None,
     patch_total: Tensor | None = None,
     environments: Tensor | None = None,
+    start: CausalHead | None = None,
 ) -> CausalHead:
     """Fits the head in place, seeded, and returns it in evaluation mode.
 
@@ -112,6 +117,7 @@ def fit_head(
         labels: [N], 1 generated, 0 real. sample_weight: [N], mean about 1.
         patch_total: see CausalHead.standardise_by.
         environments: long [N], see causalclip.training.data.assign_environments; the selection needs them.
+        start: a head with one mask for all pictures, whose verdict is taken in place of the ridge's.
 
     Raises:
         ValueError: channels are to be selected without environments.
@@ -126,26 +132,28 @@ def fit_head(
         return fit_selection(
             head, copies, labels, environments, config.selection, strength=config.ridge, sample_weight=sample_weight
         )
-    if config.ridge:
+    if start or config.ridge:
         head.tau.fill_(config.tau_start)
+    if start:
+        start_at_head(head, start)
+    elif config.ridge:
         start_at_ridge(head, copies, labels, strength=config.ridge, sample_weight=sample_weight)
     head.tau.fill_(config.tau_end)
     optimiser = torch.optim.AdamW(list(_groups(head, config)), lr=config.rate)
     steps = config.epochs * -(-len(labels) // config.batch)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     average = torch.optim.swa_utils.AveragedModel(head)
+    adversary = _AdversarySteps(head, config) if config.adversary_steps else None
     head.train()
     batches = in_turn(len(labels), config.batch)
     for step in range(steps):
         rows = next(batches)
-        loss, _ = causal_loss(
-            head,
-            copies[torch.randint(len(copies), (len(rows),)), rows].float(),
-            labels[rows],
-            weights=config.weights,
-            tau=temperature(config, step / steps),
-            sample_weight=None if sample_weight is None else sample_weight[rows],
-        )
+        batch = copies[torch.randint(len(copies), (len(rows),)), rows].float()
+        weight = None if sample_weight is None else sample_weight[rows]
+        tau = temperature(config, step / steps)
+        if adversary:
+            adversary.take(batch, labels[rows], tau=tau, weight=weight, step=step)
+        loss, _ = causal_loss(head, batch, labels[rows], weights=config.weights, tau=tau, sample_weight=weight)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -155,6 +163,32 @@ def fit_head(
     if config.average:
         head.load_state_dict(average.module.state_dict())
     return head.eval()
+
+
+class _AdversarySteps:
+    """The adversary's own steps on what is held back, alternating with the head's."""
+
+    def __init__(self, head: CausalHead, config: TrainConfig) -> None:
+        self.head, self.config = head, config
+        self._start()
+
+    def _start(self) -> None:
+        for layer in self.head.adversary:
+            if isinstance(layer, torch.nn.Linear):
+                layer.reset_parameters()
+        self.optimiser = torch.optim.Adam(self.head.adversary.parameters(), lr=PROBING[2])
+
+    def take(self, batch: Tensor, labels: Tensor, *, tau: float, weight: Tensor | None, step: int) -> None:
+        """batch: float [B, D]. labels, weight: [B]."""
+        if self.config.restart and step and step % self.config.restart == 0:
+            self._start()
+        with torch.no_grad():
+            held_back = self.head(batch, tau=tau).non_causal
+        for _ in range(self.config.adversary_steps):
+            loss = F.binary_cross_entropy_with_logits(self.head.guess(held_back), labels, weight)
+            self.optimiser.zero_grad()
+            loss.backward()
+            self.optimiser.step()
 
 
 def temperature(config: TrainConfig, progress: float) -> float:
@@ -173,9 +207,10 @@ def in_turn(count: int, batch: int) -> Iterator[Tensor]:
 
 
 def _groups(head: CausalHead, config: TrainConfig) -> Iterator[dict[str, Any]]:
-    """The verdict, and the rest at its own rate; only matrices decay."""
+    """The verdict, and the rest at its own rate; only matrices decay. An adversary with its own steps is left out."""
     verdict = set(head.verdict.parameters())
-    rest = [p for p in head.parameters() if p not in verdict]
+    apart = verdict | set(head.adversary.parameters()) if config.adversary_steps else verdict
+    rest = [p for p in head.parameters() if p not in apart]
     for parameters, rate in ((head.verdict.parameters(), config.rate), (rest, config.mask_rate or config.rate)):
         for parameter in parameters:
             yield {"params": [parameter], "lr": rate, "weight_decay": config.decay if parameter.dim() > 1 else 0.0}
@@ -208,6 +243,19 @@ def start_at_ridge(
     head.verdict.weight.zero_()
     head.verdict.weight[0, passing] = solved[:-1] / through[passing]
     head.verdict.bias.copy_(solved[-1:])
+
+
+@torch.no_grad()
+def start_at_head(head: CausalHead, known: CausalHead) -> None:
+    """Sets the verdict's weights so that the head, with every channel let through alike, judges as `known` does.
+
+    known: with one mask for all pictures.
+    """
+    D = len(head.scale)
+    through, mask = (h.mask.eval()(torch.zeros(1, D), tau=h.tau) if h.mask else torch.ones(1, D) for h in (head, known))
+    direction = known.direction(mask)[0]
+    head.verdict.weight[0] = direction * head.scale / through[0]
+    head.verdict.bias.copy_(known.offset(mask) + direction @ head.shift)
 
 
 @dataclass(frozen=True, slots=True)

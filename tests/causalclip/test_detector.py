@@ -9,6 +9,7 @@ import pytest
 import skimage.data
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from causalclip.clip.weights import Runtime, WeightsMissing
 from causalclip.detector import Detection, Detector
@@ -111,6 +112,12 @@ def test_save_and_load_keep_everything(tmp_path: Path) -> None:
     loaded.save_pretrained(tmp_path / "again")
     again = Detector.from_pretrained(tmp_path / "again", runtime="float32")
     assert again.predict(photo(160, 120)).logit == after.logit  # and saved once more, nothing is lost
+    # The adversary is of training alone; a folder of an earlier version, which holds one, is read as before.
+    weights = load_file(tmp_path / "again" / "head.safetensors")
+    assert not [name for name in weights if "adversary" in name]
+    save_file(weights | {"whole.adversary.0.bias": torch.zeros(64)}, tmp_path / "again" / "head.safetensors")
+    older = Detector.from_pretrained(tmp_path / "again", runtime="float32")
+    assert older.predict(photo(160, 120)).logit == after.logit
 
 
 def test_gradients_run_through_pytorch_whatever_judges() -> None:

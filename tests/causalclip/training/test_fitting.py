@@ -35,11 +35,15 @@ def synthetic(count: int, seed: int) -> tuple[Tensor, Tensor]:
 # The objective --------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=[0.0, 0.1], ids=["from nothing", "from the ridge"])
+@pytest.fixture(
+    scope="module",
+    params=[{}, {"ridge": 0.1}, {"adversary_steps": 2, "restart": 100}],
+    ids=["from nothing", "from the ridge", "alternating"],
+)
 def found(request: pytest.FixtureRequest) -> CausalHead:
     """A head fitted with every term of the objective."""
     x, labels = synthetic(2000, seed=0)
-    config = TrainConfig(epochs=30, rate=3e-3, decay=1e-3, hidden=16, weights=EVERYTHING, ridge=request.param)
+    config = TrainConfig(epochs=30, rate=3e-3, decay=1e-3, hidden=16, weights=EVERYTHING, **request.param)
     return fit_head(config.new_head(60), x, labels, config=config)
 
 
@@ -70,6 +74,29 @@ def test_the_same_seed_gives_the_same_head() -> None:
     assert all(torch.equal(a[n], b[n]) for n in a)
     assert not torch.equal(a["verdict.weight"], c["verdict.weight"])
     assert not torch.equal(a["verdict.weight"], quick(average=0.0).verdict.weight)  # the last steps' mean is kept
+
+
+def test_the_mask_gets_the_density_that_is_asked_for_and_differs_between_pictures() -> None:
+    x, labels = synthetic(600, seed=0)
+    weights = LossWeights(sparsity=3.0, density=0.4, independence=0.3)
+    config = TrainConfig(epochs=20, batch=128, rate=1e-3, mask_rate=1e-2, hidden=8, weights=weights, mask_start=3.0)
+    head = fit_head(config.new_head(60), x, labels, config=config)
+    with torch.inference_mode():
+        mask = head(x).mask
+    assert float(mask.mean()) == pytest.approx(0.4, abs=0.15)
+    assert float(mask.std(0).mean()) > 0.01
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["selected channels", "no mask"])
+def test_a_head_starts_at_another_ones_verdict(shared: bool) -> None:
+    known = selected() if shared else start_of_all()
+    x = pictures()[0]
+    torch.manual_seed(1)
+    config = TrainConfig(epochs=0, average=0.0, hidden=4, mask_start=3.0)
+    head = fit_head(config.new_head(8), x + 0.5, pictures()[1], config=config, start=known)
+    with torch.inference_mode():
+        open_mask = head(x[0], tau=config.tau_start).logit  # all channels alike, as before the first step
+        assert torch.allclose(open_mask, known(x[0]).logit, atol=1e-4)
 
 
 # Closed form ----------------------------------------------------------------------------------------------------------
@@ -110,6 +137,12 @@ def selected() -> CausalHead:
     torch.manual_seed(0)
     config = TrainConfig(hidden=0, ridge=0.1, selection=SelectionConfig(passing=0.25, halves=6))
     return fit_head(config.new_head(8), x, label, config=config, environments=owner)
+
+
+def start_of_all() -> CausalHead:
+    x, label, _ = pictures()
+    config = TrainConfig(epochs=0, average=0.0, masked=False, ridge=0.1)
+    return fit_head(config.new_head(8), x, label, config=config)
 
 
 def test_channels_that_owners_agree_on_pass_and_no_others() -> None:
