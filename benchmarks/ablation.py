@@ -20,7 +20,7 @@ from benchmarks.common import TABLE, Options, test_records
 from benchmarks.detection import family_of
 from benchmarks.views import SplitFeatures, split_features
 from causalclip.clip.backbones import DEFAULT
-from causalclip.dataset.selection import read_originals
+from causalclip.dataset.rules import read_originals
 from causalclip.dataset.table import read_table
 from causalclip.method import CausalHead, HeadOutput, LossWeights
 from causalclip.paths import shipped_folder

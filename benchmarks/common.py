@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from causalclip.dataset.selection import read_originals
+from causalclip.dataset.rules import read_originals
 from causalclip.training.data import Record
 from causalclip.training.evaluation import read_split
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.common import TABLE, Options, test_records
 from benchmarks.views import score
-from causalclip.dataset.selection import can_be_sampled, read_originals
+from causalclip.dataset.rules import can_be_sampled, read_originals
 from causalclip.dataset.table import Picture, read_table
 from causalclip.detector import Detector
 from causalclip.training.data import Record

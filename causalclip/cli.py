@@ -170,7 +170,7 @@ def train(
     Frozen features, a causal head, calibration on held-out owners. Started again after a kill, it goes on from there.
     """
     with told(ModuleNotFoundError):
-        from causalclip.dataset.selection import read_originals
+        from causalclip.dataset.rules import read_originals
         from causalclip.dataset.table import BadTable
         from causalclip.training.data import BadManifest, RunStopped, stopped_in_a_sentence, training_records
         from causalclip.training.recipe import (  # offline only: not for the app

@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +17,6 @@ from causalclip.dataset.repositories import (
     LARGEST,
     PATIENCE,
     CommitMoved,
-    Reader,
     Repository,
     RepositoryGone,
     find_mirror,
@@ -32,7 +31,7 @@ REASONS = {
     "changed": "the file's bytes are not those that were looked at",
     "absent": "the file's bytes cannot be had: the mirror lacks them, or they are too large to fetch",
     "refused": "it is a link or another repository, or it is too large",
-    "stopped": "git took too long, or ended at a damaged object",
+    "stopped": "git took too long, or the object is damaged",
 }
 MANIFEST = (
     *("path", "label", "source", "split", "set", "view", "picture", "family"),
@@ -80,12 +79,18 @@ def collect(
 
     tell: is called after every picture, whether it was had or not.
     """
-    of_repo: dict[str, list[Picture]] = defaultdict(list)
-    for picture in split_by_presence(pictures, out)[1]:
-        of_repo[picture.repo].append(picture)
+
+    def visit(repo: str, rows: Sequence[Picture]) -> list[Missing]:
+        missing = []
+        for picture, reason in _fetched(repo, rows, out, source):
+            tell()
+            missing += [Missing(picture, reason)] if reason else []
+        return missing
+
+    of_repo = _grouped(split_by_presence(pictures, out)[1], lambda p: p.repo)
     work = sorted(of_repo.items(), key=lambda item: -len(item[1]))
     with ThreadPoolExecutor(workers) as pool:
-        tasks = [pool.submit(_Visit(out, source, tell).repository, repo, rows) for repo, rows in work]
+        tasks = [pool.submit(visit, repo, rows) for repo, rows in work]
         try:
             missing = [m for task in as_completed(tasks) for m in task.result()]
         except BaseException:
@@ -94,86 +99,74 @@ def collect(
     return sorted(missing, key=lambda m: m.picture.order)
 
 
-@dataclass(frozen=True, slots=True)
-class _Visit:
-    """Asks one repository for pictures; each method returns those that it could not have."""
+def _grouped(pictures: Iterable[Picture], key: Callable[[Picture], str]) -> dict[str, list[Picture]]:
+    groups: dict[str, list[Picture]] = defaultdict(list)
+    for picture in pictures:
+        groups[key(picture)].append(picture)
+    return groups
 
-    out: Path
-    source: Source
-    tell: Callable[[], object]
 
-    def repository(self, repo: str, rows: Sequence[Picture]) -> list[Missing]:
+def _fetched(repo: str, rows: Sequence[Picture], out: Path, source: Source) -> Iterator[tuple[Picture, str]]:
+    """Each picture of a repository, with the reason why it could not be had; "" once its original is there."""
+    clones = out / CLONES
+    clones.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=clones, ignore_cleanup_errors=True) as folder:
         try:
-            if self.source.mirrors:
-                return self._commits(find_mirror(self.source.mirrors, repo), rows)
-            clones = self.out / CLONES
-            clones.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=clones, ignore_cleanup_errors=True) as folder:
-                return self._commits(start_clone(Path(folder), f"{self.source.base}/{repo}"), rows)
+            repository = (
+                find_mirror(source.mirrors, repo)
+                if source.mirrors
+                else start_clone(Path(folder), f"{source.base}/{repo}")
+            )
         except RepositoryGone:
-            return self._lost(rows, "gone")
+            yield from ((picture, "gone") for picture in rows)
+            return
+        for commit, wanted in _grouped(rows, lambda p: p.commit).items():
+            yield from _of_commit(repository, commit, wanted, out, source)
 
-    def _commits(self, repository: Repository, rows: Sequence[Picture]) -> list[Missing]:
-        missing: list[Missing] = []
-        of_commit: dict[str, list[Picture]] = defaultdict(list)
-        for picture in rows:
-            of_commit[picture.commit].append(picture)
-        for commit, wanted in of_commit.items():
-            try:
-                if repository.distant:
-                    repository.fetch_commit(commit)
-                entries = repository.entries(commit, [p.path for p in wanted])
-            except CommitMoved:
-                missing += self._lost(wanted, "moved")
-                continue
-            missing += self._lost([p for p in wanted if p.path not in entries], "moved")
-            there = [p for p in wanted if p.path in entries]
-            missing += self._lost([p for p in there if entries[p.path].mode not in FILES], "refused")
-            files = [(p, entries[p.path].oid) for p in there if entries[p.path].mode in FILES]
-            if repository.distant:
-                repository.fetch_files(list(dict.fromkeys(oid for _, oid in files)), largest=self.source.largest)
-            missing += self._files(repository, files)
-        return missing
 
-    def _files(self, repository: Repository, files: Sequence[tuple[Picture, str]]) -> list[Missing]:
-        """A reader that ends at a damaged object is started again for the rest, until the time is over."""
-        missing: list[Missing] = []
-        until, at = time.monotonic() + self.source.patience, 0
-        while at < len(files) and time.monotonic() < until:
-            with repository.reader(patience=until - time.monotonic()) as reader:
-                for picture, oid in files[at:]:
-                    at += 1
-                    try:
-                        reason = self._keep(picture, oid, reader)
-                    except EOFError:
-                        missing += self._lost([picture], "stopped")
-                        break
-                    missing += self._lost([picture] if reason else [], reason)
-        return missing + self._lost([p for p, _ in files[at:]], "stopped")
+def _of_commit(
+    repository: Repository, commit: str, rows: Sequence[Picture], out: Path, source: Source
+) -> Iterator[tuple[Picture, str]]:
+    try:
+        if repository.distant:
+            repository.fetch_commit(commit)
+        tree = repository.tree(commit)
+    except (CommitMoved, RepositoryGone) as error:
+        reason = "moved" if isinstance(error, CommitMoved) else "gone"
+        yield from ((picture, reason) for picture in rows)
+        return
+    if repository.distant:
+        oids = [tree[p.path].oid for p in rows if p.path in tree and tree[p.path].mode in FILES]
+        repository.fetch_files(list(dict.fromkeys(oids)), largest=source.largest)
+    until = time.monotonic() + source.patience
+    for picture in rows:
+        entry = tree.get(picture.path)
+        if entry is None or entry.mode not in FILES:
+            yield picture, "moved" if entry is None else "refused"
+        else:
+            yield picture, _keep(repository, entry.oid, picture, out, source.largest, until)
 
-    def _keep(self, picture: Picture, oid: str, reader: Reader) -> str:
-        """Writes a picture's original; why it was not written, or nothing."""
-        size = reader.size(oid)
-        if size is None:
-            return "absent"
-        if size > self.source.largest:
-            return "refused"
-        data = reader.read(oid)
-        if data is None or hashlib.sha256(data).hexdigest() != picture.sha256:
-            return "changed"
-        target = place(self.out, picture)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # A name of this thread alone: two repositories that are read side by side may have the same file.
-        part = target.with_name(f"{target.name}.{threading.get_native_id()}.part")
-        part.write_bytes(data)
-        part.replace(target)
-        self.tell()
-        return ""
 
-    def _lost(self, rows: Sequence[Picture], reason: str) -> list[Missing]:
-        for _ in rows:
-            self.tell()
-        return [Missing(picture, reason) for picture in rows]
+def _keep(repository: Repository, oid: str, picture: Picture, out: Path, largest: int, until: float) -> str:
+    """Writes a picture's original; why it was not written, or nothing. until: of time.monotonic."""
+    left = until - time.monotonic()
+    size = repository.size(oid, patience=left) if left > 0 else None
+    if size is None:
+        return "absent" if time.monotonic() < until else "stopped"
+    if size > largest:
+        return "refused"
+    data = repository.read(oid, patience=max(0.0, until - time.monotonic()))
+    if data is None:
+        return "stopped"
+    if hashlib.sha256(data).hexdigest() != picture.sha256:
+        return "changed"
+    target = place(out, picture)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # A name of this thread alone: two repositories that are read side by side may have the same file.
+    part = target.with_name(f"{target.name}.{threading.get_native_id()}.part")
+    part.write_bytes(data)
+    part.replace(target)
+    return ""
 
 
 def finish(pictures: Sequence[Picture], missing: Sequence[Missing], out: Path) -> str:

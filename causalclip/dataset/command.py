@@ -49,7 +49,7 @@ def collect(
     Writes manifest.csv, which `train` and `evaluate` read, and missing.csv. Exit code 2 if under 97 % are there.
     """
     from causalclip.dataset import collecting
-    from causalclip.dataset.selection import choose
+    from causalclip.dataset.rules import choose
 
     with told(BadTable):
         rows = choose(read_table(table), split=split, sites=sites, sample=sample)

@@ -15,8 +15,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from causalclip.dataset.rules import USED
-from causalclip.dataset.selection import has_clear_licence
+from causalclip.dataset.rules import USED, has_clear_licence
 from causalclip.dataset.table import FORMATS, REAL_BY, SPLITS, Picture, Site, place
 from causalclip.provenance.jpeg import read_tables
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
-from causalclip.dataset.repositories import Entry, Repository
+from causalclip.dataset.repositories import FILES, Entry, Repository
 from causalclip.dataset.rules import NEAR, as_bits, describe, is_reserved, settle, split_new
 from causalclip.dataset.table import COLUMNS, BadTable, Picture, Site, as_csv, as_picture, is_safe, place
 from causalclip.images.formats import ENDINGS, MAX_BYTES, ImageError, sniff
@@ -107,20 +107,19 @@ def find_candidates(
     files, hashes = {p.sha256 for p in known}, as_bits([p.phash for p in known if p.phash])
     added = repository.added(commit)
     found: list[Candidate] = []
-    with repository.reader() as reader:
-        for entry in _order(repository.files(commit), under, match):
-            if len(found) == most:
-                break
-            data = reader.read(entry.oid)
-            looked = _look(data, entry.path, added.get(entry.path, ""), files) if data else "its bytes are not there"
-            if isinstance(looked, Candidate) and _near(looked.phash, hashes).any():
-                looked = "it is a near-copy of a known one"
-            if isinstance(looked, str):
-                left_out[looked] += 1
-                continue
-            files.add(looked.sha256)
-            hashes = np.append(hashes, as_bits([looked.phash]))
-            found.append(looked)
+    for entry in _order(repository.tree(commit, sizes=True).values(), under, match):
+        if len(found) == most:
+            break
+        data = repository.read(entry.oid)
+        looked = _look(data, entry.path, added.get(entry.path, ""), files) if data else "its bytes are not there"
+        if isinstance(looked, Candidate) and _near(looked.phash, hashes).any():
+            looked = "it is a near-copy of a known one"
+        if isinstance(looked, str):
+            left_out[looked] += 1
+            continue
+        files.add(looked.sha256)
+        hashes = np.append(hashes, as_bits([looked.phash]))
+        found.append(looked)
     return found, left_out
 
 
@@ -130,6 +129,7 @@ def _order(files: Iterable[Entry], under: str, match: str) -> Iterator[Entry]:
     for entry in files:
         path = entry.path
         wanted = path.startswith(under) and re.search(match, path) and path.lower().endswith(ENDINGS)
+        wanted = wanted and entry.mode in FILES
         if wanted and FEWEST_BYTES <= (entry.size or 0) <= MAX_BYTES and not _ICON.search(path) and is_safe(path):
             folders[os.path.dirname(path)].append(entry)
     pools = [random.Random(name).sample(items, len(items)) for name, items in sorted(folders.items())]

@@ -7,15 +7,12 @@ submodules, no programs for signatures, no protocol but https. Only objects are 
 import os
 import re
 import subprocess
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 LARGEST = 64 * 2**20  # bytes of a file that is read
-PATIENCE = 900.0  # seconds for one call of git, and for reading one repository
+PATIENCE = 900.0  # seconds for one call of git, and for reading the files of one commit
 FILES = ("100644", "100755")  # modes of ordinary files: no symbolic link, folder or other repository
 _CHUNK = 100  # paths or objects a call
 _PASSED_ON = (
@@ -77,20 +74,18 @@ class Repository:
     folder: Path
     distant: bool = False
 
-    def entries(self, commit: str, paths: Sequence[str]) -> dict[str, Entry]:
-        """What the commit has at those paths; paths that it lacks are left out. Raises CommitMoved."""
-        found: dict[str, Entry] = {}
-        for chunk in _chunks(paths):
-            done = self._git("ls-tree", "-z", "--full-tree", commit, "--", *chunk)
-            if done.returncode:
-                raise CommitMoved(commit)
-            found |= {entry.path: entry for entry in _entries(done.stdout)}
+    def tree(self, commit: str, *, sizes: bool = False) -> dict[str, Entry]:
+        """What the commit has, by path: files, folders, links. sizes: of files that are there. Raises CommitMoved."""
+        done = self._git("ls-tree", "-r", "-t", "-z", "--full-tree", *(["-l"] if sizes else []), commit)
+        if done.returncode:
+            raise CommitMoved(commit)
+        found = {}
+        for line in done.stdout.split(b"\0")[:-1]:  # mode, kind and object, with -l the size, and after a tab the path
+            about, _, name = line.partition(b"\t")
+            mode, _, oid, *size = about.decode().split()
+            path = name.decode("utf-8", "surrogateescape")
+            found[path] = Entry(path, mode, oid, int(size[0]) if size and size[0].isdigit() else None)
         return found
-
-    def files(self, commit: str) -> Iterator[Entry]:
-        """Every ordinary file of a commit with its size, as far as it is there."""
-        listed = self._git("ls-tree", "-r", "-l", "-z", "--full-tree", commit).stdout
-        return (entry for entry in _entries(listed) if entry.mode in FILES and entry.size is not None)
 
     def head(self) -> str:
         """The newest commit. Raises RepositoryGone where there is none."""
@@ -133,29 +128,29 @@ class Repository:
                 for oid in chunk:  # so that one that is too large does not keep the others out
                     fetch([oid])
 
-    @contextmanager
-    def reader(self, *, patience: float = PATIENCE) -> Iterator["Reader"]:
-        """A reader of files by their object ids, which is ended after `patience` seconds."""
-        command = self._command("cat-file", "--batch-command")
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        with subprocess.Popen(command, env=self._environment("none"), cwd=self.folder, **pipes) as process:  # type: ignore
-            watch = threading.Timer(patience, process.kill)
-            watch.start()
-            try:
-                assert process.stdin is not None
-                assert process.stdout is not None
-                yield Reader(process.stdin, process.stdout)
-            finally:
-                watch.cancel()
-                process.kill()
+    def size(self, oid: str, *, patience: float = PATIENCE) -> int | None:
+        """Bytes of a file, as its header says, without reading it; None if there is no such file."""
+        done = self._git(
+            "cat-file", "--batch-check=%(objecttype) %(objectsize)", sent=f"{oid}\n".encode(), patience=patience
+        )
+        kind, _, size = done.stdout.decode().partition(" ")
+        return int(size) if kind == "blob" else None
 
-    def _git(self, *arguments: str, sent: bytes = b"", room: int = 2**31) -> subprocess.CompletedProcess[bytes]:
-        """room: bytes that it may write to any one file."""
+    def read(self, oid: str, *, patience: float = PATIENCE) -> bytes | None:
+        """The bytes of a file; None where its object is not there, or is damaged."""
+        done = self._git("cat-file", "blob", oid, patience=patience)
+        return done.stdout if done.returncode == 0 else None
+
+    def _git(
+        self, *arguments: str, sent: bytes = b"", room: int = 2**31, patience: float = PATIENCE
+    ) -> subprocess.CompletedProcess[bytes]:
+        """room: bytes that it may write to any one file. patience: seconds, after which it is ended and has failed."""
         command = ["sh", "-c", 'ulimit -f "$0" && exec "$@"', str(-(-room // 512)), *self._command(*arguments)]
-        environment = self._environment("https" if self.distant else "none")
+        fetches = self.distant and arguments[0] in ("fetch", "ls-remote")
+        environment = self._environment("https" if fetches else "none")
         try:
             return subprocess.run(
-                command, input=sent, capture_output=True, env=environment, cwd=self.folder, timeout=PATIENCE
+                command, input=sent, capture_output=True, env=environment, cwd=self.folder, timeout=patience
             )
         except subprocess.TimeoutExpired as stopped:
             return subprocess.CompletedProcess(command, 1, b"", stopped.stderr or b"It took too long.")
@@ -167,35 +162,6 @@ class Repository:
     def _environment(self, protocol: str) -> dict[str, str]:
         kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         return kept | _ENVIRONMENT | {"GIT_ALLOW_PROTOCOL": protocol}
-
-
-class Reader:
-    """Reads files out of `git cat-file --batch-command`; its methods raise EOFError if git ended."""
-
-    def __init__(self, sent: IO[bytes], got: IO[bytes]) -> None:
-        self._sent, self._got = sent, got
-
-    def read(self, oid: str) -> bytes | None:
-        """The bytes of a file; None if there is no such file."""
-        size = self.size(oid, "contents")
-        if size is None:
-            return None
-        data = self._got.read(size + 1)
-        if len(data) != size + 1:
-            raise EOFError
-        return data[:-1]
-
-    def size(self, oid: str, what: str = "info") -> int | None:
-        """Bytes of a file, as its header says, without reading it; None if there is no such file."""
-        try:
-            self._sent.write(f"{what} {oid}\n".encode())
-            self._sent.flush()
-        except BrokenPipeError:
-            raise EOFError from None
-        answer = self._got.readline().split()
-        if not answer:
-            raise EOFError
-        return int(answer[2]) if len(answer) == 3 and answer[1] == b"blob" else None
 
 
 def find_mirror(mirrors: Path, repo: str) -> Repository:
@@ -215,15 +181,6 @@ def start_clone(folder: Path, url: str) -> Repository:
     for name, value in {"url": url, "promisor": "true", "partialclonefilter": "blob:none"}.items():
         clone._git("config", f"remote.origin.{name}", value)
     return clone
-
-
-def _entries(listed: bytes) -> Iterator[Entry]:
-    """What `git ls-tree -z` lists: mode, kind and object, with -l the size, and after a tab the path."""
-    for line in listed.split(b"\0")[:-1]:
-        about, _, path = line.partition(b"\t")
-        mode, _, oid, *size = about.decode().split()
-        bytes_ = int(size[0]) if size and size[0].isdigit() else None
-        yield Entry(path.decode("utf-8", "surrogateescape"), mode, oid, bytes_)
 
 
 def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:

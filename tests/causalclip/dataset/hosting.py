@@ -24,7 +24,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from causalclip.dataset.table import Picture
-from tests.causalclip.dataset.making import picture
 
 HERE = "127.0.0.1"
 WHO = {f"GIT_{who}_{what}": "x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -216,3 +215,35 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Nothing is printed."""
+
+
+PLAIN: dict[str, Any] = {
+    "set": "sites",
+    "split": "train",
+    "label": "real",
+    "kind": "photo",
+    "hard": "",
+    "generator": "",
+    "series": "",
+    "family": "",
+    "evidence": "the site's page says so",
+    "commit": "0" * 40,
+    "licence": "MIT",
+    "width": 640,
+    "height": 480,
+    "format": "JPEG",
+    "crop": "",
+    "grid": "",
+    "phash": "",
+    "pair": "",
+    "pasted": "",
+    "notes": "",
+}
+
+
+def picture(repo: str = "anna/photos", path: str = "a.jpg", **values: Any) -> Picture:
+    """A row of a table; its hash is of its name unless it is given."""
+    row = PLAIN | {"repo": repo, "path": path, "site": repo.split("/")[0].lower()} | values
+    row.setdefault("real_by", "owner" if row["label"] == "real" else "")
+    row.setdefault("sha256", hashlib.sha256(f"{repo}/{path}".encode()).hexdigest())
+    return Picture(**row)

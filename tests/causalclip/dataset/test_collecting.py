@@ -12,8 +12,7 @@ import pytest
 from causalclip.dataset.collecting import Source, collect
 from causalclip.dataset.repositories import Repository
 from causalclip.dataset.table import Picture, place, write_table
-from tests.causalclip.dataset.hosting import Host, Line, blob, boasting_blob, git, https, sha
-from tests.causalclip.dataset.making import picture
+from tests.causalclip.dataset.hosting import Host, Line, blob, boasting_blob, git, https, picture, sha
 from tests.conftest import ROOT
 
 
@@ -125,8 +124,7 @@ def test_nothing_is_executed_and_nothing_of_the_users_is_read(
     )
     assert "a.jpg" in Repository(folder).added(signed.decode().strip())
     oid = "2" * 40  # an object that a promisor would be asked for
-    with Repository(folder).reader() as reader:
-        assert reader.size(oid) is None
+    assert Repository(folder).size(oid) is None
     assert not ran.exists()
 
 
