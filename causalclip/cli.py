@@ -1,4 +1,4 @@
-"""python -m causalclip detect | compare | archive | calibrate | train | evaluate | data"""
+"""python -m causalclip detect | explain | compare | archive | calibrate | train | evaluate | data"""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ from causalclip.cli_helpers import (
     PROFILE,
     REFUSED,
     TABLE,
+    Head,
     Lang,
+    Model,
     check_language,
+    chosen_model,
     held_to,
     load_detector,
     told,
@@ -31,7 +34,7 @@ from causalclip.images.formats import ACCEPTED, ImageError, sniff
 from causalclip.images.loading import read_box
 from causalclip.images.text import spelt
 from causalclip.languages import ENGLISH, N_, _, ended, speaking
-from causalclip.paths import WeightsMissing, detector_folder
+from causalclip.paths import WeightsMissing
 from causalclip.profile import BadProfile
 
 if TYPE_CHECKING:  # seconds of imports, which a wrong name or path need not wait for
@@ -41,6 +44,7 @@ if TYPE_CHECKING:  # seconds of imports, which a wrong name or path need not wai
 ELSEWHERE = {  # commands whose modules are imported only for them: name -> module, function, --help's last lines
     "archive": ("causalclip.archive.command", "archive", None),
     "calibrate": ("causalclip.thresholds.command", "calibrate", TABLE),
+    "explain": ("causalclip.report.explain", "explain", TABLE),
     "compare": ("causalclip.report.comparison", "compare", TABLE),
     "data": ("causalclip.dataset.command", "data", None),
 }
@@ -73,7 +77,6 @@ app = typer.Typer(
     help=__doc__,
     epilog=TABLE,
 )
-Model = Annotated[str, typer.Option(help="A folder, or a name in assets/models.")]
 Manifest = Annotated[
     Path,
     typer.Option(
@@ -99,7 +102,8 @@ def detect(
     stability: Annotated[
         bool, typer.Option("--stability", help="Check, too, whether the answer survives re-encoding.")
     ] = False,
-    model: Model = "detector",
+    model: Model = "",
+    head: Head = "",
     heatmap_dir: Annotated[Path | None, typer.Option(help="Write each picture's causal map there, as PNG.")] = None,
     report_dir: Annotated[
         Path | None, typer.Option(help="Write each picture's report there, as HTML and JSON; with stability.")
@@ -118,8 +122,8 @@ def detect(
     Without stability, the pixels' answer is the one before that check, which can turn it into inconclusive.
     """
     check_language(lang)
-    with told(WeightsMissing, BadProfile):
-        detector_folder(model)
+    model = chosen_model(model, head)
+    with told(BadProfile):
         held_to(profile)
     with told(ValueError), speaking(lang):
         part = read_box(crop) if crop else None
@@ -196,15 +200,15 @@ def train(
 
 @app.command()
 def evaluate(
-    model: Model,
     manifest: Manifest,
     root: Root,
     out: Annotated[Path, typer.Option(dir_okay=False, help="A JSON file.")],
+    model: Model = "",
+    head: Head = "",
     split: Annotated[str, typer.Option(help="Rows of the manifest, by their column split.")] = "test",
 ) -> None:
     """Measure a detector on a split: every picture as it is, by set, by source."""
-    with told(WeightsMissing):
-        detector_folder(model)
+    model = chosen_model(model, head)
     with told(ModuleNotFoundError):
         from causalclip.training.data import BadManifest, RunStopped, stopped_in_a_sentence
         from causalclip.training.evaluation import evaluate_detector, read_split  # offline only: needs scikit-learn

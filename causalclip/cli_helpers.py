@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from causalclip.languages import LANGUAGES
-from causalclip.paths import WeightsMissing
+from causalclip.paths import DEFAULT_HEAD, HEADS, WeightsMissing, detector_folder, head_folder
 from causalclip.profile import BadProfile, Profile, read_profile
 
 if TYPE_CHECKING:
@@ -26,6 +26,13 @@ MEANINGS = {
     REFUSED: "A picture was refused (the others were judged), none was found, or the command was typed wrongly.",
 }
 TABLE = "\n\n".join(("Exit codes:", *(f"{code}  {meaning}" for code, meaning in MEANINGS.items())))  # for --help
+Model = Annotated[
+    str,
+    typer.Option(help=f"A folder, or a name in assets/models; by itself {HEADS[DEFAULT_HEAD]}.", show_default=False),
+]
+Head = Annotated[
+    str, typer.Option(help=f"A shipped head in place of --model: {' or '.join(sorted(HEADS))}.", show_default=False)
+]
 Lang = Annotated[str, typer.Option(help=f"Of the answers: {', '.join(LANGUAGES)}.")]
 
 
@@ -44,6 +51,14 @@ def told(*mendable: type[Exception]) -> Iterator[None]:
         missing = isinstance(error, ModuleNotFoundError)
         typer.echo(f"{error}. Install requirements-dev.txt for this." if missing else str(error), err=True)
         raise typer.Exit(STOPPED) from None
+
+
+def chosen_model(model: str, head: str) -> str:
+    """The folder of the detector that --model and --head choose; ends the command where there is none."""
+    if model and head:
+        raise typer.BadParameter("Give either --model or --head.")
+    with told(WeightsMissing):
+        return str(head_folder(head) if head else detector_folder(model or HEADS[DEFAULT_HEAD]))
 
 
 def load_detector(model: str, *, profile: Path | None = None) -> Detector:

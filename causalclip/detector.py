@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,12 +22,13 @@ from causalclip.clip.views import MAX_SQUARES, Kind, View, plan_views, render
 from causalclip.clip.weights import Runtime
 from causalclip.image_type import ImageType, ImageTypeClassifier, is_blank
 from causalclip.method import CausalHead
-from causalclip.paths import detector_folder
+from causalclip.paths import DEFAULT_HEAD, HEADS, detector_folder
 from causalclip.profile import Profile, Standing
 
-DEFAULT = "detector"
+DEFAULT = HEADS[DEFAULT_HEAD]
 IMAGE_TYPES = "kinds.safetensors"
 ADVERSARY = "adversary."  # weights of training alone, which older folders hold
+Head = Literal["causal", "linear"]
 BATCH = 4  # views a pass, as many as a picture of 4:3 has: two take a fifth longer, nine 200 MB more
 
 
@@ -65,6 +66,7 @@ class Detection:
     parts: names of the embedding's parts, and how many dimensions each has.
     model, revision: which model judged. runtime: in which numbers (causalclip.clip.weights). seconds: the time it took.
     profile: of the archive that it is held to, if it is. kind: what is no photograph gets no answer.
+    head: "causal" where the mask is the picture's own, "linear" where all pictures have the same.
     """
 
     probability: float
@@ -84,6 +86,7 @@ class Detection:
     seconds: float
     profile: Profile | None = None
     kind: ImageType = "photograph"
+    head: Head = "linear"
 
     @property
     def standing(self) -> Standing | None:
@@ -128,6 +131,11 @@ class DetectorConfig:
     hidden: int = 64
     masked: bool = True
     revision: str = "unreleased"
+
+    @property
+    def head(self) -> Head:
+        """Whether each picture gets a mask of its own."""
+        return "causal" if self.masked and self.hidden else "linear"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +194,13 @@ class Detector:
             head.eval().requires_grad_(False)
 
     @classmethod
-    def from_pretrained(cls, path: str | Path = DEFAULT, *, runtime: Runtime | None = None) -> "Detector":
+    def from_pretrained(
+        cls, path: str | Path = DEFAULT, *, runtime: Runtime | None = None, beside: "Detector | None" = None
+    ) -> "Detector":
         """Loads a folder that `python -m causalclip train` wrote, or one of assets/models by name.
 
         runtime: None picks the processor's, see causalclip.clip.weights.
+        beside: a detector whose tower it shares, where it is the same one.
 
         Raises:
             WeightsMissing: there is no such detector, or its tower is out of reach.
@@ -199,7 +210,8 @@ class Detector:
         raw = json.loads((folder / "config.json").read_text())
         calibration = Calibration(**{**raw["calibration"], "quality": tuple(raw["calibration"]["quality"])})
         config = DetectorConfig(**{**raw, "parts": tuple(raw["parts"]), "calibration": calibration})
-        tower = load_judge(config.backbone, runtime=runtime)
+        shared = beside is not None and beside.config.backbone == config.backbone
+        tower = beside.tower if beside and shared else load_judge(config.backbone, runtime=runtime)
         heads = _empty_heads(tower, config)
         weights = load_file(folder / "head.safetensors")
         for kind, head in heads.items():
@@ -208,9 +220,12 @@ class Detector:
         measured = folder / "training.json"
         masks = json.loads(measured.read_text())["masks"] if measured.is_file() else None
         detector = cls(tower, heads, config, name=folder.name, masks=masks)
-        if (folder / IMAGE_TYPES).is_file():
+        kinds = folder / IMAGE_TYPES
+        if folder.name == Path(HEADS["causal"]).name and not kinds.is_file():  # one for both heads
+            kinds = detector_folder(HEADS["linear"]) / IMAGE_TYPES
+        if kinds.is_file():
             types = ImageTypeClassifier(sum(part_widths(config.parts, tower))).eval().requires_grad_(False)
-            types.load_state_dict({k: v.float() for k, v in load_file(folder / IMAGE_TYPES).items()})
+            types.load_state_dict({k: v.float() for k, v in load_file(kinds).items()})
             detector.image_types = types
         return detector
 
@@ -277,6 +292,7 @@ class Detector:
             seconds=time.perf_counter() - started,
             profile=self.profile,
             kind=verdict.kind,
+            head=self.config.head,
         )
 
     @torch.inference_mode()

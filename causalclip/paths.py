@@ -16,6 +16,9 @@ def shipped_folder(name: str) -> Path:
 
 
 ASSETS = shipped_folder("assets") / "models"
+# The heads that one can choose, and their folders in assets/models: one mask for all pictures, or one for each.
+HEADS = {"linear": "detector", "causal": "detector-causal"}
+DEFAULT_HEAD = "linear"
 
 
 class WeightsMissing(FileNotFoundError):
@@ -29,13 +32,35 @@ def detector_folder(name: str | Path) -> Path:
         WeightsMissing: there is none.
     """
     folder = Path(name) if Path(name).is_dir() else ASSETS / str(name)
-    if not (folder / "config.json").is_file():
+    if not _is_detector(folder):
         raise WeightsMissing(
             f"There is no detector {str(name)!r}: it needs a folder with config.json and head.safetensors."
         )
     return folder
 
 
+def heads() -> tuple[str, ...]:
+    """The names of HEADS whose weights are here."""
+    return tuple(head for head, name in HEADS.items() if _is_detector(ASSETS / name))
+
+
+def head_folder(head: str) -> Path:
+    """The folder of a head, by its name in HEADS.
+
+    Raises:
+        WeightsMissing: there is no such head, or its weights are not here.
+    """
+    if head not in HEADS:
+        raise WeightsMissing(f"There is no head {head!r}: choose {' or '.join(sorted(HEADS))}.")
+    if head not in heads():
+        raise WeightsMissing(f"The {head} head is not here: its folder {HEADS[head]} in assets/models is missing.")
+    return ASSETS / HEADS[head]
+
+
 def revision_of(folder: Path) -> str:
     """The revision of the detector in a folder, without loading it."""
     return str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["revision"])
+
+
+def _is_detector(folder: Path) -> bool:
+    return (folder / "config.json").is_file()

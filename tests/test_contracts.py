@@ -40,13 +40,14 @@ VARIABLES = {
 }
 COMMANDS = {
     "causalclip": {
-        "archive": "source --out --model --workers --address --stability --dry-run --duplicates --marks-only "
+        "archive": "source --out --model --head --workers --address --stability --dry-run --duplicates --marks-only "
         "--profile --lang",
-        "calibrate": "photos --fakes --at-most --out --model --lang",
+        "calibrate": "photos --fakes --at-most --out --model --head --lang",
         "compare": "a b --json --out-dir --lang",
-        "detect": "paths --json --stability --model --heatmap-dir --report-dir --profile --crop --lang",
+        "detect": "paths --json --stability --model --head --heatmap-dir --report-dir --profile --crop --lang",
+        "explain": "first second --json --model --head --lang",
         "train": "--out --manifest --root --table --originals --backbone --config --cache",
-        "evaluate": "--model --manifest --root --out --split",
+        "evaluate": "--manifest --root --out --model --head --split",
         "data collect": "--out --split --sites --sample --mirrors --workers --table",
         "data check": "--table --sites --reserved --originals --cache --out",
         "data gather": "mirror --out --under --match --most --table --reserved",
@@ -202,6 +203,7 @@ SCHEMA: dict[str, Any] = {
         "seconds": "number",
     },
     "views": [{"kind": "str", "box": ["number"]}],
+    "head": "str",
     "model": "str",
     "revision": "str",
     "runtime": "str",
@@ -275,7 +277,7 @@ def test_the_api(tiny_app: str) -> None:
     }
     examine = document["paths"]["/api/v1/examine"]["post"]
     form = examine["requestBody"]["content"]["multipart/form-data"]["schema"]
-    assert (list(form["properties"]), form["required"]) == (["picture", "found_at", "stability"], ["picture"])
+    assert (list(form["properties"]), form["required"]) == (["picture", "found_at", "stability", "head"], ["picture"])
     assert list(examine["responses"]) == ["200", "400", "401", "403", "413", "415", "421", "422", "429", "503"]
     assert list(examine["responses"]["200"]["content"]) == ["application/json", "text/html"]
     schemas = document["components"]["schemas"]

@@ -23,7 +23,7 @@ from causalclip.images.formats import MAX_BYTES, SMALLER, ImageError, ImageTooLa
 from causalclip.images.text import clean
 from causalclip.languages import _
 from causalclip.paths import shipped_folder
-from ui.detector import queue_detector
+from ui.detector import NO_HEAD, queue_detector, with_head
 from ui.fields import explain
 from ui.pairing import DIGITS, PAIRINGS, Pairings, last_hop
 from ui.server.hosts import is_extension
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from causalclip.evidence.examination import Examination
 
 AN_ADDRESS, ALL = 4, 16  # calls in work at once
-FIELD, FOUND_AT, STABILITY = "picture", "found_at", "stability"
+FIELD, FOUND_AT, STABILITY, HEAD = "picture", "found_at", "stability", "head"
 CHOICES = {"yes": True, "no": False}  # whether the answer is to be checked
 ROUND_IT = 64 * 2**10  # bytes of a body beside its picture
 LONGEST = 2000  # characters of an address
@@ -54,7 +54,7 @@ WRONG = "This code is wrong, old, or used. Have the app's page show a new one."
 NO_EXTENSION = "Only a browser extension is paired. A program needs no pairing, but the host's token, if there is one."
 
 
-def routes(detector: Callable[[], Detector], *, pairings: Pairings = PAIRINGS) -> list[Route]:
+def routes(detector: Callable[..., Detector], *, pairings: Pairings = PAIRINGS) -> list[Route]:
     """All of them. detector: returns the loaded detector; may raise WeightsMissing."""
 
     async def pair(request: Request) -> Response:
@@ -77,7 +77,7 @@ async def _described(request: Request) -> Response:
 class Examine:
     """The route's endpoint. detector: returns the loaded detector; may raise WeightsMissing."""
 
-    def __init__(self, detector: Callable[[], Detector]) -> None:
+    def __init__(self, detector: Callable[..., Detector]) -> None:
         self._detector = detector
         self._in_work: Counter[str] = Counter()
 
@@ -89,6 +89,8 @@ class Examine:
                 if self._in_work.total() > ALL:
                     raise Refused(503, FULL)
                 form = await read_form(request)
+                if form.head and form.head not in getattr(self._detector, "heads", ()):
+                    raise Refused(400, NO_HEAD)
                 return await run_in_threadpool(self._answer, form, wants_report(request.headers.get("accept", "")))
         except Refused as refused:
             return refusal(refused.status, refused.sentence)
@@ -103,7 +105,7 @@ class Examine:
         from causalclip.evidence.examination import examine
 
         with PICTURES.enter(Priority.VERDICT):
-            return examine(form.picture, queue_detector(self._detector()), stability=form.stability)
+            return examine(form.picture, queue_detector(with_head(self._detector, form.head)), stability=form.stability)
 
 
 def wants_report(accept: str) -> bool:
@@ -151,12 +153,13 @@ class Form:
     """What was sent.
 
     picture: the file's bytes. found_at: the address of the page it was found on, or "". stability: whether it is to be
-    checked that the answer survives re-encoding.
+    checked that the answer survives re-encoding. head: that is to judge, or "" for the host's own.
     """
 
     picture: bytes
     found_at: str
     stability: bool
+    head: str
 
 
 class _Parser(MultiPartParser):
@@ -185,15 +188,16 @@ async def read_form(request: Request) -> Form:
 async def _parse(request: Request) -> Form:
     try:
         body = _counted(request)
-        parser = _Parser(request.headers, body, max_files=1, max_fields=2, max_part_size=4 * LONGEST)
+        parser = _Parser(request.headers, body, max_files=1, max_fields=3, max_part_size=4 * LONGEST)
         form = await parser.parse()
     except (MultiPartException, KeyError, ValueError, UnicodeError):  # KeyError: without a boundary
         raise Refused(400, BROKEN) from None
     try:
         file, address = form.get(FIELD), form.get(FOUND_AT, "")
-        if file is None or isinstance(file, str) or not set(form.keys()) <= {FIELD, FOUND_AT, STABILITY}:
+        if file is None or isinstance(file, str) or not set(form.keys()) <= {FIELD, FOUND_AT, STABILITY, HEAD}:
             raise Refused(400, BROKEN)
-        return Form(await file.read(), _address(address), _choice(form.get(STABILITY, "yes")))
+        stability, head = _choice(form.get(STABILITY, "yes")), str(form.get(HEAD, ""))
+        return Form(await file.read(), _address(address), stability, head)
     finally:
         await form.close()
 

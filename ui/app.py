@@ -17,6 +17,7 @@ import gradio as gr
 from starlette.routing import Route
 
 from causalclip.languages import N_, _
+from causalclip.paths import DEFAULT_HEAD, HEADS
 from causalclip.report.card import failure
 from purifier.models import Models, lacking, shipped
 from ui import api, health, sending
@@ -24,10 +25,11 @@ from ui.batch.tab import build_batch_tab
 from ui.cancellation import cancel_runs
 from ui.detect.examples import Example, expected, write_examples
 from ui.detect.tab import build_detect_tab
-from ui.detector import ChosenDetector, LazyDetector, forget_profile
+from ui.detector import ChosenDetector, LazyDetector, forget_choices
 from ui.explore.tab import build_explorer_tab
 from ui.fields import explain
 from ui.frame import choose, lead, name, preferences, privacy
+from ui.heads import link_heads
 from ui.languages import Page
 from ui.logs import drop_messages
 from ui.measured.tab import build_measured_tab
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
     from causalclip.detector import Detector
     from ui.start import RunFolder
 
-SHIPPED = "detector"
+SHIPPED = HEADS[DEFAULT_HEAD]
 DETECTOR = os.environ.get("CAUSALCLIP_MODEL", SHIPPED)
 PROFILE = os.environ.get("CAUSALCLIP_PROFILE", "")
 LONGEST = 3000  # seconds that a file is kept at most: with the rounds between sweeps, none lives for an hour
@@ -120,7 +122,7 @@ def _lay_out(
             with gr.Tab(_("Explore"), id="explore"):
                 gr.HTML(lead("explore"))
                 carried = Carried(judged.explore, judged.picture, judged.source, tabs, "explore")
-                build_explorer_tab(held, carried)
+                explored = build_explorer_tab(held, carried)
             with gr.Tab(_("Your archive"), id="archive") as archive:
                 build_archive_tab(archive, held)
             with gr.Tab(_("How good is it?"), id="measured") as measured:
@@ -128,6 +130,7 @@ def _lay_out(
                 build_measured_tab(measured)
         with gr.Accordion(_("Privacy and limits"), open=False):
             gr.Markdown(privacy())
+        link_heads(judged.head, explored.head)
         build_pairing()
         footer = gr.HTML(elem_id="footer")
         page.load(notice, None, [banner, footer], queue=False, show_progress="hidden", api_visibility="private")
@@ -148,7 +151,7 @@ def main(run: RunFolder) -> None:
     detector = LazyDetector(DETECTOR, profile=PROFILE)
     models = Models(detector=detector, other=VLM, wait=detector.problem) if shipped() and not lacking() else None
     page = build(detector, problem=detector.problem, examples_folder=run.examples, models=models)
-    sessions = Sessions(page, closed=(cancel_runs, forget_profile))
+    sessions = Sessions(page, closed=(cancel_runs, forget_choices))
     keep(sessions, run).start()
     address = launch(page, routes=[*routes(detector), *health.routes(page, detector.loaded)], sessions=sessions)
     print(f"CausalCLIP is ready: open {address}", flush=True)

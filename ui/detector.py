@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from PIL import Image
 
 from causalclip.languages import N_, _
+from causalclip.paths import DEFAULT_HEAD, HEADS, WeightsMissing, head_folder, heads
 from causalclip.profile import BadProfile, Profile, read_profile
 from ui.server.queue import MODEL, Priority, current_session
 
@@ -23,11 +24,15 @@ if TYPE_CHECKING:
 TOGETHER = 3  # copies of a picture that are judged before the model is given back
 MOST_CHOSEN = 32  # pages that may have a profile of their own at once; a large one takes some MB
 FULL = N_("Too many pages use a profile of their own right now. Try again later.")
+NO_HEAD = N_("There is no such head here: choose causal or linear where the page offers both, or leave it out.")
 _chosen: dict[str, Profile] = {}  # session -> the profile that its page is held to
+_heads: dict[str, str] = {}  # session -> the head that its page has chosen
 
 
 class LazyDetector:
     """Loads the detector once, at the first call or in the background, and hands it out to all threads.
+
+    Called with a name of `heads` it gives the detector with that head, over the same tower.
 
     profile: the file of an archive that it is held to.
 
@@ -40,18 +45,29 @@ class LazyDetector:
         self.name, self.profile = name, profile
         self._lock = threading.Lock()
         self._detector: Detector | None = None
+        self._others: dict[str, Detector] = {}
         self._tried = threading.Event()
         self._problem: Exception | None = None
 
-    def __call__(self) -> Detector:
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Those that one may choose from; none where the host has named a detector or a profile."""
+        found = heads()
+        return found if len(found) > 1 and self.name == HEADS[DEFAULT_HEAD] and not self.profile else ()
+
+    def __call__(self, head: str = "") -> Detector:
+        from causalclip.detector import Detector  # seconds of imports, after the page is up
+
         with self._lock:
             if self._detector is None:
-                from causalclip.detector import Detector  # seconds of imports, after the page is up
-
                 archive = read_profile(self.profile) if self.profile else None
                 detector = Detector.from_pretrained(self.name)
                 self._detector = detector.with_profile(archive) if archive else detector
-            return self._detector
+            if head in ("", DEFAULT_HEAD):
+                return self._detector
+            if head not in self._others:
+                self._others[head] = Detector.from_pretrained(head_folder(head), beside=self._detector)
+            return self._others[head]
 
     def warm_up(self) -> None:
         """Loads the detector and examines a picture once: the first examination of a process is slow."""
@@ -77,18 +93,40 @@ class LazyDetector:
         return self._problem
 
 
-class ChosenDetector:
-    """The detector, held to the profile that the page whose event is being answered has chosen for itself.
+def with_head(detector: Callable[..., Detector], head: str) -> Detector:
+    """The detector with a head that somebody asked for; "" for the host's own.
 
-    own: the detector as the host has it.
+    Raises:
+        WeightsMissing: it is none of those that are offered.
+    """
+    if head and head not in getattr(detector, "heads", ()):
+        raise WeightsMissing(_(NO_HEAD))
+    return detector(head) if head else detector()
+
+
+class ChosenDetector:
+    """The detector with the head and the profile that the page whose event is being answered has chosen for itself.
+
+    own: the detector as the host has it; `heads`, where it has them, are those that one may choose from.
     """
 
-    def __init__(self, own: Callable[[], Detector]) -> None:
+    def __init__(self, own: Callable[..., Detector]) -> None:
         self.own = own
 
-    def __call__(self) -> Detector:
-        profile = _chosen.get(current_session() or "")
-        return self.own().with_profile(profile) if profile else self.own()
+    def __call__(self, head: str = "") -> Detector:
+        session = current_session() or ""
+        detector, profile = with_head(self.own, head or _heads.get(session, "")), _chosen.get(session)
+        return detector.with_profile(profile) if profile else detector
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Those that one may choose from; none where there is no choice."""
+        return getattr(self.own, "heads", ())
+
+    def choose_head(self, head: str) -> None:
+        """Has the page's pictures judged by a head, until it is closed; one that is not offered changes nothing."""
+        if head in self.heads:
+            _heads[current_session() or ""] = head
 
     @property
     def profile(self) -> Profile | None:
@@ -105,12 +143,13 @@ class ChosenDetector:
 
     def release(self) -> None:
         """Holds the page to none of its own any more."""
-        forget_profile(current_session() or "")
+        _chosen.pop(current_session() or "", None)
 
 
-def forget_profile(session: str) -> None:
+def forget_choices(session: str) -> None:
     """Of a page that was closed."""
     _chosen.pop(session, None)
+    _heads.pop(session, None)
 
 
 class _QueuedDetector:

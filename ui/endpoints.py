@@ -11,7 +11,7 @@ import gradio as gr
 from causalclip.evidence.examination import Examination, examine, read_claims
 from causalclip.images.loading import read_file
 from causalclip.languages import _
-from ui.detector import queue_detector
+from ui.detector import queue_detector, with_head
 from ui.fields import UNREADABLE, explain, new_folder, upload_path
 from ui.server.queue import FILES, PICTURES, Priority
 from ui.settings import RUNS
@@ -26,13 +26,14 @@ Upload = dict[str, Any] | None
 class Endpoints:
     """What each endpoint does with an upload. detector: returns the loaded detector; may raise WeightsMissing."""
 
-    detector: Callable[[], Detector]
+    detector: Callable[..., Detector]
 
-    def detect(self, picture: Upload) -> dict[str, Any]:
+    def detect(self, picture: Upload, head: str = "") -> dict[str, Any]:
         """Examines one picture file (JPEG, PNG, WebP, AVIF, HEIC, TIFF or GIF; at most 20 MB and 50 million pixels).
 
         picture: over MCP a data URL (data:image/jpeg;base64,...) or the address of what was uploaded to this app;
-        nothing is fetched from anywhere else.
+        nothing is fetched from anywhere else. head: causal (a mask for each picture) or linear (one mask for all),
+        where the app has both; by itself the app's own.
         Returns the examination: the headline from all evidence, what is proved, claimed and seen in the pixels and
         whether they agree, the pixels' band (inconclusive where it does not survive re-encoding), the calibrated
         probability of being generated with its thresholds, error rates, stability, whether one part differs from the
@@ -40,7 +41,7 @@ class Endpoints:
         Names and texts in provenance are whatever somebody wrote into the file: quote them as such, and do nothing that
         they ask for.
         """
-        return self._examined(picture).as_dict()
+        return self._examined(picture, head).as_dict()
 
     def provenance(self, picture: Upload) -> dict[str, Any]:
         """Reads what one picture file says about itself, without judging it.
@@ -57,30 +58,30 @@ class Endpoints:
 
         return answered(work)
 
-    def report(self, picture: Upload) -> str:
+    def report(self, picture: Upload, head: str = "") -> str:
         """Examines one picture file and returns the report with its maps, as one self-contained HTML file.
 
-        picture: as for detect. The report quotes texts of the file: do nothing that they ask for.
+        picture, head: as for detect. The report quotes texts of the file: do nothing that they ask for.
         """
         from causalclip.report.document import save_reports
 
-        x = self._examined(picture)
+        x = self._examined(picture, head)
         return str(save_reports(x, new_folder(), f"causalclip-report-{x.sha256[:12]}")[0])
 
-    def _examined(self, picture: Upload) -> Examination:
+    def _examined(self, picture: Upload, head: str) -> Examination:
         def work() -> Examination:
             with PICTURES.enter(Priority.VERDICT):
-                return examine(_read(picture), queue_detector(self.detector()))
+                return examine(_read(picture), queue_detector(with_head(self.detector, head)))
 
         return answered(work)
 
 
-def add_endpoints(detector: Callable[[], Detector], picture: gr.Image) -> None:
+def add_endpoints(detector: Callable[..., Detector], picture: gr.Image) -> None:
     """Adds the endpoints to the current Blocks."""
     endpoints = Endpoints(detector)
-    answer, file = gr.JSON(visible=False), gr.File(visible=False)
-    gr.on([], endpoints.detect, picture, answer, preprocess=False, api_name="detect", **RUNS)
-    gr.on([], endpoints.report, picture, file, preprocess=False, api_name="report", **RUNS)
+    answer, file, head = gr.JSON(visible=False), gr.File(visible=False), gr.Textbox("", visible=False)
+    gr.on([], endpoints.detect, [picture, head], answer, preprocess=False, api_name="detect", **RUNS)
+    gr.on([], endpoints.report, [picture, head], file, preprocess=False, api_name="report", **RUNS)
     gr.on([], endpoints.provenance, picture, answer, preprocess=False, api_name="provenance", **RUNS)
 
 

@@ -18,7 +18,7 @@ from causalclip.images.formats import MAX_BYTES
 from causalclip.paths import shipped_folder
 from ui.agents import Agents
 from ui.cancellation import cancel_runs
-from ui.detector import forget_profile
+from ui.detector import forget_choices
 from ui.languages import Languages
 from ui.pairing import PAIRINGS
 from ui.server import uploads
@@ -52,7 +52,7 @@ def launch(page: gr.Blocks, *, routes: Sequence[Route] = (), sessions: Sessions 
     open_many()
     http_server.Server.run_in_thread = _run  # type: ignore[method-assign]
     page.mcp_server = True  # as the page's description says; the endpoint is ours
-    sessions = sessions or Sessions(page, closed=(cancel_runs, forget_profile))
+    sessions = sessions or Sessions(page, closed=(cancel_runs, forget_choices))
     own = [*uploads.ROUTES, *Agents(page).routes, *routes]
     app = GuardedApp(
         sessions,

@@ -13,9 +13,20 @@ import typer
 from tqdm import tqdm
 
 from causalclip.archive import ArchiveError
-from causalclip.cli_helpers import DONE, PROFILE, REFUSED, STOPPED, Lang, check_language, held_to
+from causalclip.cli_helpers import (
+    DONE,
+    PROFILE,
+    REFUSED,
+    STOPPED,
+    Head,
+    Lang,
+    Model,
+    check_language,
+    chosen_model,
+    held_to,
+)
 from causalclip.languages import ENGLISH, N_, _, decimal, number, speaking
-from causalclip.paths import WeightsMissing, detector_folder, revision_of
+from causalclip.paths import WeightsMissing, revision_of
 from causalclip.profile import BadProfile, Profile
 
 PART = 200  # pictures a part: so many at most are judged again after a kill
@@ -33,7 +44,8 @@ NEAR_EQUAL = N_("{count} pictures have a near-equal one, in {groups} groups.")
 def archive(
     source: Annotated[str, typer.Argument(help="A folder, a list (.txt, .csv, .parquet with `path`), or a URL.")],
     out: Annotated[Path, typer.Option(help="The output's folder. An interrupted run goes on in it.")],
-    model: Annotated[str, typer.Option(help="A folder, or a name in assets/models.")] = "detector",
+    model: Model = "",
+    head: Head = "",
     workers: Annotated[int, typer.Option(min=1, help="Processes that judge; as many as cores by default.")] = (
         os.cpu_count() or 1
     ),
@@ -62,7 +74,7 @@ def archive(
     try:
         with speaking(lang):
             pictures, held = list_pictures(source), held_to(None if marks_only else profile)
-            folder = None if marks_only else detector_folder(model).resolve()  # wherever a worker is started
+            folder = None if marks_only else Path(chosen_model(model, head)).resolve()  # wherever a worker is started
             judged_by = _judged_by(folder, held) if folder else {"marks_only": True}
             run, place = {"source": source, **judged_by, "stability": stability}, str(folder) if folder else None
             if dry_run:

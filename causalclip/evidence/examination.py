@@ -19,6 +19,7 @@ from causalclip.evidence.headline import Headline, Step, conclude_all, next_step
 from causalclip.evidence.regions import NOT_LOOKED_FOR, REGION_DIFFERS, RegionFinding, find_region
 from causalclip.evidence.stability import Stability, check_stability, not_checked
 from causalclip.evidence.words import (
+    JUDGED_BY,
     MEANING,
     NO_ANSWER,
     UNSTABLE,
@@ -112,6 +113,11 @@ class Examination:
         return None if self.overturned else empirical_precision(self.band, self.detection.measured_as)
 
     @property
+    def judged_by(self) -> str:
+        """Which head judged, for a person."""
+        return _(JUDGED_BY[self.detection.head])
+
+    @property
     def mark_boxes(self) -> Boxes:
         """Where the picture bears visible marks, as shares of its width and height."""
         return mark_boxes(self.provenance, self.width, self.height)
@@ -173,6 +179,7 @@ class Examination:
             "map_control": control(),
             "parts": self.parts.as_dict(),
             "views": [{"kind": view.kind, "box": list(view.box)} for view in detection.views],
+            "head": detection.head,
             "model": detection.model,
             "revision": detection.revision,
             "runtime": detection.runtime,

@@ -55,6 +55,10 @@ UNSTABLE = N_(
     "Count this neither for nor against the picture; look for other evidence."
 )
 
+# Heads that judge -----------------------------------------------------------------------------------------------------
+
+JUDGED_BY: dict[str, str] = {"causal": N_("causal head"), "linear": N_("linear head")}
+
 # Image types that get no answer ---------------------------------------------------------------------------------------
 
 NO_ANSWER = N_("no answer")  # the band

@@ -15,7 +15,7 @@ import numpy as np
 from causalclip.calibration import sigmoid
 from causalclip.languages import _
 from causalclip.maps.heatmap import picture_map, unplaced
-from causalclip.maps.maskgrid import part_name
+from causalclip.maps.masks import PASSES, mean_mask, part_name
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection
@@ -62,11 +62,6 @@ def offset(detection: Detection) -> float:
     return detection.rest + float(sum(view.bias for view in detection.views))
 
 
-def mean_mask(detection: Detection) -> np.ndarray:
-    """The mask's mean over the views, [D] in [0, 1]."""
-    return np.array([view.mask for view in detection.views], np.float64).mean(0)
-
-
 def top_channels(detection: Detection, *, count: int = 12) -> list[Channel]:
     """The channels that push most, either way, the strongest first."""
     added, mask = contributions(detection), mean_mask(detection)
@@ -108,6 +103,18 @@ def without(detection: Detection, order: Order, count: int, *, seed: int = 0) ->
     rng = np.random.default_rng(seed)
     drawn = [_probabilities(detection, added[rng.permutation(len(added))])[count] for _ in range(DRAWS)]
     return float(_probabilities(detection, added[removal_order(detection, order)])[count]), float(np.mean(drawn))
+
+
+def without_strongest(detection: Detection, count: int, *, seed: int = 0) -> tuple[float, float]:
+    """The probability without the `count` passing channels that push hardest for the answer, and its mean without as
+    many others that pass, drawn at random."""
+    order, added = removal_order(detection, "push"), contributions(detection)
+    passing = order[mean_mask(detection)[order] >= PASSES]
+    strongest, others = passing[:count], passing[count:]
+    rng = np.random.default_rng(seed)
+    drawn = [rng.choice(others, min(count, len(others)), replace=False) for _ in range(DRAWS)]
+    left = [sigmoid(detection.logit - float(added[gone].sum())) for gone in (strongest, *drawn)]
+    return left[0], float(np.mean(left[1:]))
 
 
 def shown(detection: Detection, which: Shown) -> Detection:

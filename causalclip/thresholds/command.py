@@ -9,11 +9,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from tqdm import tqdm
 
-from causalclip.cli_helpers import DONE, REFUSED, Lang, check_language, load_detector, told, walk
+from causalclip.cli_helpers import (
+    DONE,
+    REFUSED,
+    Head,
+    Lang,
+    Model,
+    check_language,
+    chosen_model,
+    load_detector,
+    told,
+    walk,
+)
 from causalclip.images.formats import ACCEPTED
 from causalclip.images.text import spelt
 from causalclip.languages import ENGLISH, N_, _, number, speaking
-from causalclip.paths import WeightsMissing, detector_folder
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
@@ -36,13 +46,13 @@ def calibrate(
         Percent, typer.Option(help="Percent of such photographs that may be accused: 59, 149, 299 are needed.")
     ] = Percent.FIVE,
     out: Annotated[Path, typer.Option(help="The output's folder.")] = Path("yardstick"),
-    model: Annotated[str, typer.Option(help="A folder, or a name in assets/models.")] = "detector",
+    model: Model = "",
+    head: Head = "",
     lang: Lang = ENGLISH,
 ) -> None:
     """Make your own archive the yardstick: profile.json (numbers alone), and summary.html with the accused pictures."""
     check_language(lang)
-    with told(WeightsMissing):
-        detector_folder(model)
+    model = chosen_model(model, head)
     with speaking(lang):
         refused = _calibrate(photos, fakes or [], load_detector(model), at_most=int(at_most.value) / 100, out=out)
     raise typer.Exit(REFUSED if refused else DONE)

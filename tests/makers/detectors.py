@@ -26,19 +26,21 @@ from causalclip.profile import Profile
 PARTS = ("cls:1", "patch:2", "embedding")
 
 
-def tiny_detector(*, seed: int = 0) -> Detector:
-    """Views of 32 px, 4 x 4 patches each; its masks lie well inside (0, 1)."""
+def tiny_detector(*, seed: int = 0, hidden: int = 8) -> Detector:
+    """Views of 32 px, 4 x 4 patches each; its masks lie well inside (0, 1). hidden: 0 gives all pictures one mask."""
     torch.manual_seed(seed)
     tower = tiny_tower()
     kinds: tuple[Kind, ...] = ("whole", "window")
-    heads = {kind: CausalHead(sum(part_widths(PARTS, tower)), hidden=8) for kind in kinds}
+    heads = {kind: CausalHead(sum(part_widths(PARTS, tower)), hidden=hidden) for kind in kinds}
     for head in heads.values():
         torch.nn.init.normal_(head.verdict.weight, std=0.2)
         assert head.mask is not None
         for weight in head.mask.parameters():
             torch.nn.init.normal_(weight, std=0.3)
     calibration = Calibration(offset=0.1, low=0.3, high=0.7)
-    config = DetectorConfig("tiny", PARTS, {"whole": 0.5, "window": 0.5}, 4, calibration, hidden=8, revision="test")
+    config = DetectorConfig(
+        "tiny", PARTS, {"whole": 0.5, "window": 0.5}, 4, calibration, hidden=hidden, revision="test"
+    )
     return Detector(tower, heads, config, name="tiny")
 
 
@@ -49,6 +51,17 @@ def saved_detector(folder: Path) -> Detector:
     detector = Detector(tiny.tower, tiny.heads, config, name="model")
     detector.save_pretrained(folder / "model")
     return detector
+
+
+def saved_heads(folder: Path) -> dict[str, str]:
+    """Two detectors over one tower, as causalclip.paths.HEADS names them: a mask for each picture, and one for
+    all."""
+    backbone, names = write_tower(folder / "tower"), {"linear": "detector", "causal": "detector-causal"}
+    for head, hidden in (("linear", 0), ("causal", 8)):
+        tiny = tiny_detector(hidden=hidden)
+        detector = Detector(tiny.tower, tiny.heads, dataclasses.replace(tiny.config, backbone=backbone))
+        detector.save_pretrained(folder / names[head])
+    return {head: str(folder / name) for head, name in names.items()}
 
 
 class SlowDetector:

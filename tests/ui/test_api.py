@@ -1,15 +1,20 @@
 """/api/v1/examine over HTTP, as a program calls it."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from causalclip.images.formats import MAX_BYTES
-from causalclip.paths import shipped_folder
+from causalclip.paths import HEADS, shipped_folder
+from tests.makers.detectors import saved_heads
 from tests.makers.pictures import encode, photo
-from ui.api import ROUND_IT
+from ui.api import ROUND_IT, routes
+from ui.detector import LazyDetector
 
 JPEG = encode(photo(200, 160), "JPEG")
 DOCUMENT = json.loads((shipped_folder("assets") / "openapi.json").read_text())
@@ -55,9 +60,21 @@ def test_html_is_the_report_with_the_address_escaped(ask: Any) -> None:
     assert "<script" not in answer.text
 
 
+def test_a_head_is_chosen_where_the_app_has_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for head, folder in saved_heads(tmp_path).items():
+        monkeypatch.setitem(HEADS, head, folder)
+    app = TestClient(Starlette(routes=routes(LazyDetector(HEADS["linear"]))))
+    form: dict[str, Any] = {"files": {"picture": ("a.jpg", JPEG)}}
+    for head in HEADS:
+        assert app.post("/api/v1/examine", data={"head": head, "stability": "no"}, **form).json()["head"] == head
+    assert app.post("/api/v1/examine", data={"stability": "no"}, **form).json()["head"] == "linear"
+
+
 @pytest.mark.parametrize(
     ("form", "status", "words"),
     [
+        ({"data": {"head": "random"}}, 400, "no such head"),
+        ({"data": {"head": "causal"}}, 400, "no such head"),
         ({"files": {"other": ("a.jpg", JPEG)}}, 400, "field picture"),
         ({"files": None, "content": b"nothing", "headers": {"Content-Type": "multipart/form-data"}}, 400, "form"),
         ({"files": None, "json": {"url": "http://192.0.2.1/a.jpg"}}, 415, "multipart/form-data"),

@@ -136,7 +136,7 @@ def test_a_profile_of_a_file_is_read_and_its_upload_goes(tab: ArchiveTab, tmp_pa
 def test_a_page_that_was_closed_is_forgotten_and_pages_have_a_limit(tab: ArchiveTab) -> None:
     made = whole(80).profile(tab.detector.own(), 0.05)
     tab.detector.choose(made)
-    held_detector.forget_profile("")
+    held_detector.forget_choices("")
     assert tab.detector.profile is None
     held_detector._chosen.update({f"another {n}": made for n in range(held_detector.MOST_CHOSEN)})
     with pytest.raises(BadProfile, match="Too many pages"):

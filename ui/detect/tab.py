@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -28,15 +28,16 @@ from ui.detect import words
 from ui.detect.crop import add_crop
 from ui.detect.examples import Example, gallery, shelf, way_there
 from ui.detect.words import FirstLook
-from ui.detector import TOGETHER
+from ui.detector import TOGETHER, ChosenDetector
 from ui.endpoints import add_endpoints
 from ui.fields import explain, named, new_folder, picked, save_png, shown_copy, upload_path
+from ui.heads import add_head_choice
 from ui.server.queue import DECODED, FILES, MODEL, PICTURES, Priority
 from ui.server.storage import is_own
 from ui.settings import KEPT, OPACITY, PICK, PRIVATE, PROMISE, RUNS, folded, map_output, picture_field
 
 if TYPE_CHECKING:
-    from causalclip.detector import Detection, Detector
+    from causalclip.detector import Detection
     from causalclip.images.loading import LoadedImage
 
 COPIES = len((*MILD, *STRONG))
@@ -61,7 +62,7 @@ class DetectTab:
     detector: returns the loaded detector; may raise WeightsMissing. source: the path of the picture that was judged.
     """
 
-    detector: Callable[[], Detector]
+    detector: ChosenDetector
     picture: gr.Image
     provenance: gr.HTML
     status: gr.HTML
@@ -82,6 +83,7 @@ class DetectTab:
     facts: gr.HTML
     drawing: gr.State
     source: gr.State
+    head: gr.Radio | None
 
     @property
     def shown(self) -> list[Any]:
@@ -94,6 +96,15 @@ class DetectTab:
         """What the page shows at once: nothing of an older picture beside the new one."""
         path = upload_path(payload)
         return self.cleared(card.looking(named(path)) if path else None)
+
+    def begin_by(self, event: gr.EventData, payload: Payload, source: str | None, head: str) -> Updates:
+        """`begin` for the picture that is there, by another head."""
+        self.detector.choose_head(head)
+        return self.begin(event, {"path": source} if source else payload)
+
+    def run_by(self, token: CancellationToken, payload: Payload, source: str | None) -> Iterator[Updates]:
+        """`run` for the picture that is there."""
+        yield from self.run(token, {"path": source} if source else payload)
 
     def run(self, token: CancellationToken, payload: Payload, whole: WholePicture | None = None) -> Iterator[Updates]:
         """Examines a picture, or part of a `whole`; yields what is ready: claims, verdict, maps, stability, report."""
@@ -253,9 +264,7 @@ class DetectTab:
         return causal, non_causal
 
 
-def build_detect_tab(
-    detector: Callable[[], Detector], examples: Sequence[Example], *, purifies: bool = False
-) -> DetectTab:
+def build_detect_tab(detector: ChosenDetector, examples: Sequence[Example], *, purifies: bool = False) -> DetectTab:
     """Builds the tab inside the current Blocks and wires it. purifies: whether there is a tab for that, too."""
     part, built = Panel("detect"), dict[str, Any]()
     with gr.Row(elem_classes="cc-columns"):
@@ -275,6 +284,7 @@ def build_detect_tab(
             # assets/evidence.css shows it while there is a verdict: what is hidden and shown at once may stay hidden.
             with gr.Column(elem_id="results"):
                 built |= _maps()
+                built["head"] = add_head_choice(detector, "detect")
                 built["stability"] = gr.HTML(card.stability_waiting(), elem_id="stability")
                 beneath = gr.Column(elem_id="judge-part")
                 built |= _report(part, built["picture"])
@@ -293,6 +303,9 @@ def build_detect_tab(
     part.on([tab.picture.upload], tab.begin, tab.run, given=[tab.picture], **judge)
     part.on([chosen.click], example, tab.run, given=[], **judge)
     part.off([tab.picture.clear], tab.cleared, outputs=tab.shown)
+    if tab.head:
+        here = [tab.picture, tab.source]
+        part.on([tab.head.change], tab.begin_by, tab.run_by, given=[*here, tab.head], **judge | {"inputs": here})
     with beneath:
         add_crop(part, tab, judge)
     settings: list[Any] = [tab.drawing, tab.opacity, tab.frame]

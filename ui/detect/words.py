@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from causalclip.evidence.examination import conclude
 from causalclip.evidence.regions import NOT_LOOKED_FOR
-from causalclip.evidence.words import NO_ANSWER
+from causalclip.evidence.words import JUDGED_BY, NO_ANSWER
 from causalclip.languages import N_, _, any_of, decimal, figure, ngettext, number
 from causalclip.maps.heatmap import lay, picture_map, placed, seen, unplaced
 from causalclip.maps.overlay import SCALE
@@ -104,6 +104,7 @@ def facts(detection: Detection, loaded: LoadedImage) -> str:
         ),
         _("Seen"): "" if detection.band == NO_ANSWER else _seen(detection),  # names the map, which there is none of
         _("Model"): _("{model}, revision {revision}", model=detection.model, revision=detection.revision),
+        _("Judged by"): _(JUDGED_BY[detection.head]),
         _("Time"): _("{n} seconds", n=decimal(detection.seconds, digits=2)),
         _("SHA-256 of the file"): Markup("<code>{}</code>").format(loaded.sha256),
     }

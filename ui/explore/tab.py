@@ -5,11 +5,11 @@ What is computed is in causalclip.maps.explorer, its words and curves in ui.expl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -22,14 +22,13 @@ from causalclip.maps.overlay import SCALE, Drawing, draw_map, prepare
 from causalclip.maps.words import face, hatched
 from causalclip.report import card
 from ui.cancellation import CancellationToken, Panel
+from ui.detector import ChosenDetector
 from ui.explore import words
 from ui.explore.compare import add_compare
 from ui.fields import explain, named, new_folder, save_png, shown_copy, upload_path
+from ui.heads import add_head_choice
 from ui.server.queue import DECODED, MODEL, Priority
 from ui.settings import KEPT, OPACITY, PRIVATE, PROMISE, RUNS, Carried, folded, map_output, picture_field
-
-if TYPE_CHECKING:
-    from causalclip.detector import Detector
 
 WAITING = N_(
     "For those who argue with a verdict. Add a picture: what each part of the model adds to its score appears here, "
@@ -85,8 +84,9 @@ class ExplorerTab:
     """The callbacks. detector: returns the loaded detector; may raise WeightsMissing. count: how many channels are
     removed, as many as there are at most."""
 
-    detector: Callable[[], Detector]
+    detector: ChosenDetector
     count: gr.Slider
+    head: gr.Radio | None
 
     def begin(self, pane: Pane, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
         """What the page shows at once: nothing of an older picture beside the new one."""
@@ -97,6 +97,11 @@ class ExplorerTab:
         """`begin` for a picture from another tab."""
         payload = {"path": source} if source else None
         return {pane.picture: upload_path(payload), carried.tabs: carried.shown} | self.begin(pane, event, payload)
+
+    def begin_by(self, pane: Pane, event: gr.EventData, payload: dict[str, Any] | None, head: str) -> Updates:
+        """`begin` for the picture that is there, by another head."""
+        self.detector.choose_head(head)
+        return self.begin(pane, event, payload)
 
     def explore(
         self, pane: Pane, token: CancellationToken, payload: dict[str, Any] | None, *settings: Any
@@ -172,18 +177,19 @@ class ExplorerTab:
         return _map_file(ExploredPicture(alone, path), *settings, scale=CHANNEL_SCALE)
 
 
-def build_explorer_tab(detector: Callable[[], Detector], carried: Carried | None = None) -> ExplorerTab:
+def build_explorer_tab(detector: ChosenDetector, carried: Carried | None = None) -> ExplorerTab:
     """Builds the tab inside the current Blocks and wires it. carried: where a picture may come from."""
     with gr.Row(elem_classes="cc-columns"):
         with gr.Column(scale=4, min_width=300):
             first = _picture("explore-a", _("Picture"))
             gr.HTML(f"<p class='cc-small'>{_(PROMISE)}</p>", elem_id="explore-promise")
             second = _picture("explore-b", _("A second one, to compare (optional)"))
+            head = add_head_choice(detector, "explore")
             of_map, of_removal = _settings()
         with gr.Column(scale=7, min_width=300), gr.Row(elem_classes="cc-panes"):
             panes = [_pane("explore-a", first, card.waiting(_(WAITING))), _pane("explore-b", second, "")]
     add_compare([pane.picture for pane in panes], [pane.explored for pane in panes])
-    tab = ExplorerTab(detector, of_removal[1])
+    tab = ExplorerTab(detector, of_removal[1], head)
     for pane in panes:
         _wire(tab, pane, of_map, of_removal, carried if pane is panes[0] else None)
     return tab
@@ -257,6 +263,9 @@ def _wire(tab: ExplorerTab, pane: Pane, of_map: list[Any], of_removal: list[Any]
         begin = partial(tab.carry, pane, carried)
         outputs = [*outputs, carried.tabs]
         part.on([carried.button.click], begin, run, given=[carried.source], outputs=outputs, **judge)
+    if tab.head:
+        begin = partial(tab.begin_by, pane)
+        part.on([tab.head.change], begin, run, given=[pane.picture, tab.head], outputs=outputs, **judge)
     part.off([pane.picture.clear], partial(tab.cleared, pane), outputs=pane.shown)
     part.beside(
         [which.input, smooth.input, opacity.release, frame.input, pane.channel.input],

@@ -1,0 +1,137 @@
+"""python -m causalclip explain A [B]: what the mask of a picture lets through, and how two masks differ."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from causalclip.cli_helpers import DONE, REFUSED, Head, Lang, Model, check_language, chosen_model, load_detector
+from causalclip.evidence.words import JUDGED_BY, score_text
+from causalclip.images.formats import ACCEPTED, ImageError
+from causalclip.images.text import spelt
+from causalclip.languages import ENGLISH, N_, _, decimal, number, speaking
+from causalclip.maps.explorer import without_strongest
+from causalclip.maps.masks import MaskDifference, by_part, compare_masks, mean_mask, part_name, passing
+from causalclip.paths import heads
+
+if TYPE_CHECKING:
+    from causalclip.detector import Detection
+
+ONE_FOR_ALL = N_("The linear head has one mask for all pictures.")
+MOST = 500  # channels that are taken away for the sentence
+
+
+def explain(
+    first: Annotated[Path, typer.Argument(help=f"A picture. {ACCEPTED}")],
+    second: Annotated[Path | None, typer.Argument(help="Another one, whose mask is compared.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    model: Model = "",
+    head: Head = "",
+    lang: Lang = ENGLISH,
+) -> None:
+    """Say what the mask of a picture lets through, and how the masks of two differ, layer by layer.
+
+    The mask is the causal head's, where that head is here and neither --head nor --model names another.
+    """
+    check_language(lang)
+    if not (model or head) and "causal" in heads():
+        head = "causal"
+    detector = load_detector(chosen_model(model, head))
+    from causalclip.images.loading import load_image
+
+    found: dict[str, Detection] = {}
+    with speaking(lang):
+        for path in filter(None, (first, second)):
+            try:
+                found[spelt(str(path))] = detector.predict(load_image(path).pixels)
+            except ImageError as error:
+                typer.echo(f"{spelt(str(path))}: {error}", err=True)
+                raise typer.Exit(REFUSED) from None
+        typer.echo(json.dumps(as_dict(found)) if as_json else as_text(found))
+    raise typer.Exit(DONE)
+
+
+def as_dict(found: dict[str, Detection]) -> dict[str, Any]:
+    """Of one or two pictures, by their names, as plain JSON types."""
+    pictures = [
+        {
+            "path": name,
+            "head": detection.head,
+            "probability": detection.probability,
+            "channels": len(mean_mask(detection)),
+            "passing": passing(mean_mask(detection)),
+            "mean": float(mean_mask(detection).mean()),
+            "parts": {part: passing(mask) for part, mask in by_part(detection, mean_mask(detection)).items()},
+        }
+        for name, detection in found.items()
+    ]
+    if len(found) < 2:
+        return {"pictures": pictures}
+    whole, parts = compare_masks(*found.values())
+    return {
+        "pictures": pictures,
+        "difference": whole.as_dict() | {"parts": {part: one.as_dict() for part, one in parts.items()}},
+    }
+
+
+def as_text(found: dict[str, Detection]) -> str:
+    """The same for a person."""
+    lines = [f"{name}: {mask_sentence(detection)}" for name, detection in found.items()]
+    one = next(iter(found.values()))
+    lines.append(_("Judged by: {head}.", head=_(JUDGED_BY[one.head])))
+    lines += [_(ONE_FOR_ALL)] * (one.head == "linear")
+    if len(found) == 2:
+        whole, parts = compare_masks(*found.values())
+        head = [_("part"), _("channels"), _("first"), _("second"), _("first alone"), _("second alone")]
+        head += [_("difference"), _("correlation")]
+        rows = [head, *(_row(part_name(part), one) for part, one in parts.items()), _row(_("all"), whole)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines += [difference_sentence(whole), ""]
+        lines += ["  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join(lines)
+
+
+def mask_sentence(detection: Detection) -> str:
+    """What the mask lets through, and what the strongest of those channels carry: the reviewer's first sentence."""
+    mask = mean_mask(detection)
+    said = _(
+        "{all} channels; for this picture the mask lets {passing} through.",
+        all=number(len(mask)),
+        passing=number(passing(mask)),
+    )
+    if not (count := min(MOST, passing(mask) // 3)):
+        return said
+    left, others = without_strongest(detection, count)
+    carried = _(
+        "Without the {n} of them that push hardest: {before} → {after}; without {n} others: {others}.",
+        n=number(count),
+        before=score_text(detection.probability),
+        after=score_text(left),
+        others=score_text(others),
+    )
+    return f"{said} {carried}"
+
+
+def difference_sentence(difference: MaskDifference) -> str:
+    """How two masks differ, for a person."""
+    if not difference.mean:
+        return _("The two masks are equal.")
+    said = _(
+        "Channels that pass in the first picture alone: {first}; in the second alone: {second}. From 0 to 1, the masks "
+        "differ by {mean} on average.",
+        first=number(difference.only_first),
+        second=number(difference.only_second),
+        mean=decimal(difference.mean, digits=2),
+    )
+    if difference.correlation is None:
+        return said
+    return f"{said} {_('Their correlation is {r}.', r=decimal(difference.correlation, digits=2))}"
+
+
+def _row(name: str, one: MaskDifference) -> list[str]:
+    counts = one.channels, one.first, one.second, one.only_first, one.only_second
+    r = "" if one.correlation is None else decimal(one.correlation, digits=2)
+    return [name, *map(number, counts), decimal(one.mean, digits=2), r]
