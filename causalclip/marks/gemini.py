@@ -9,7 +9,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from causalclip.marks.mark import Box, correlate
+from causalclip.marks.mark import Box, correlate, grey_of
 
 # (size / geometric mean of the sides, margin / size, least score). August 2025: 48 px and a margin of 32 px in one
 # megapixel, 96 and 64 in four and sixteen. Since May 2026: margins of twice the size, 192 and 96 px, and once 89 px.
@@ -30,36 +30,37 @@ SURE_SMALL, SURE_FREE = 1.2, 1.25
 GLANCE = 0.1  # correlation of grey values alone, below which a place is not looked at closely
 
 
-def find_star(grey: np.ndarray) -> tuple[float, Box] | None:
-    """Score and box of the star in float32 [H, W] of 0 to 255; None without one."""
+def find_star(pixels: np.ndarray) -> tuple[float, Box] | None:
+    """Score and box of the star in uint8 RGB [H, W, 3]; None without one."""
     found: list[tuple[float, Box]] = []
-    height, width = grey.shape
+    height, width = pixels.shape[:2]
     mean, short = (height * width) ** 0.5, min(height, width)
     for share, margin, sure in LAYOUTS:
         for size in sorted({round(share * mean * scale) for scale in (0.975, 1, 1.025)}):
-            score, box = _look(grey, size, margin, slack=max(1, round(0.03 * size)))
+            score, box = _look(pixels, size, margin, slack=max(1, round(0.03 * size)))
             if score >= (sure if size >= SMALL else SURE_SMALL):
                 found.append((score, box))
     if not found:
         for least, most, margin in FREE:
             for size in SIZES:
                 if least <= size / short <= most:
-                    score, box = _look(grey, size, margin, slack=max(2, round(0.08 * size)))
+                    score, box = _look(pixels, size, margin, slack=max(2, round(0.08 * size)))
                     if score >= SURE_FREE:
                         found.append((score, box))
     return max(found, default=None)
 
 
-def _look(grey: np.ndarray, size: int, margin: float, *, slack: int) -> tuple[float, Box]:
+def _look(pixels: np.ndarray, size: int, margin: float, *, slack: int) -> tuple[float, Box]:
     """Looks for a star of `size` px at its place, plus and minus `slack` px; a large one in a copy of the place."""
     if size < 12:
         return 0.0, NOWHERE
     edge = max(2, size // 5)
     side = size + 2 * edge
-    x, y = (round(length - margin * size - size) - edge - slack for length in grey.shape[::-1])
-    region = grey[max(0, y) : y + side + 2 * slack, max(0, x) : x + side + 2 * slack]
-    if min(x, y) < 0 or min(region.shape) < side:
+    x, y = (round(length - margin * size - size) - edge - slack for length in pixels.shape[1::-1])
+    region = pixels[max(0, y) : y + side + 2 * slack, max(0, x) : x + side + 2 * slack]
+    if min(x, y) < 0 or min(region.shape[:2]) < side:
         return 0.0, NOWHERE
+    region = grey_of(region)
     zoom = min(1.0, LARGE / size)
     if zoom < 1:
         region = cv2.resize(region, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)

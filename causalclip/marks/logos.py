@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from safetensors.numpy import load_file
 
-from causalclip.marks.mark import Box, correlate
+from causalclip.marks.mark import Box, correlate, grey_of
 from causalclip.paths import shipped_folder
 
 TEMPLATES = shipped_folder("assets") / "marks" / "templates.safetensors"  # fitted by scripts/mark_templates.py
@@ -51,25 +51,25 @@ def template_at(name: str, scale: float) -> np.ndarray:
     return cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
 
 
-def find_logos(grey: np.ndarray) -> list[tuple[Logo, float, Box]]:
-    """Logo, score and box of every mark in float32 [H, W] of 0 to 255."""
-    looked = ((logo, *_look(grey, logo)) for logo in LOGOS)
+def find_logos(pixels: np.ndarray) -> list[tuple[Logo, float, Box]]:
+    """Logo, score and box of every mark in uint8 RGB [H, W, 3]."""
+    looked = ((logo, *_look(pixels, logo)) for logo in LOGOS)
     return [(logo, score, box) for logo, score, box in looked if score >= SURE]
 
 
-def _look(grey: np.ndarray, logo: Logo) -> tuple[float, Box]:
+def _look(pixels: np.ndarray, logo: Logo) -> tuple[float, Box]:
     """Looks for a mark at its place, in a copy of the corner in which a mark of the usual size is as wide as its
     template; returns the best score and its box."""
     height, width = template_at(logo.template, 1.0).shape
-    usual = logo.width * grey.shape[1]
+    usual = logo.width * pixels.shape[1]
     if usual < LEAST:
         return 0.0, NOWHERE
     zoom, slack = width / usual, SLACK * usual * height / width
-    reach = (logo.across * grey.shape[1] + usual) * SCALES[-1] + slack
-    depth = (logo.down * grey.shape[1] + usual * height / width) * SCALES[-1] + slack
-    left = 0 if "left" in logo.corner else max(0, round(grey.shape[1] - reach))
-    top = 0 if "top" in logo.corner else max(0, round(grey.shape[0] - depth))
-    corner = grey[top : top + round(depth), left : left + round(reach)]
+    reach = (logo.across * pixels.shape[1] + usual) * SCALES[-1] + slack
+    depth = (logo.down * pixels.shape[1] + usual * height / width) * SCALES[-1] + slack
+    left = 0 if "left" in logo.corner else max(0, round(pixels.shape[1] - reach))
+    top = 0 if "top" in logo.corner else max(0, round(pixels.shape[0] - depth))
+    corner = grey_of(pixels[top : top + round(depth), left : left + round(reach)])
     if min(corner.shape) * zoom * COARSE < 1:
         return 0.0, NOWHERE
     region = cv2.resize(corner, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR)
@@ -83,7 +83,7 @@ def _look(grey: np.ndarray, logo: Logo) -> tuple[float, Box]:
             continue
         template = template_at(logo.template, scale)
         down, right = template.shape
-        x, y = logo.across * grey.shape[1] * scale * zoom, logo.down * grey.shape[1] * scale * zoom
+        x, y = logo.across * pixels.shape[1] * scale * zoom, logo.down * pixels.shape[1] * scale * zoom
         x0 = round((x if "left" in logo.corner else region.shape[1] - x - right) - slack * zoom)
         y0 = round((y if "top" in logo.corner else region.shape[0] - y - down) - slack * zoom)
         x0, y0 = max(0, x0), max(0, y0)

@@ -50,6 +50,7 @@ class Mark:
         return self.kind in ("visible mark", "invisible mark")
 
 
+GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 SMOOTH = 6  # polynomials of degree 2 in x and y: what a background may be under a mark
 
 
@@ -59,6 +60,11 @@ def polynomials(height: int, width: int) -> np.ndarray:
     x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y]).reshape(SMOOTH, -1)
     return np.linalg.qr(terms.T)[0].astype(np.float32)
+
+
+def grey_of(part: np.ndarray) -> np.ndarray:
+    """float32 [H, W] of 0 to 255 of a part of a picture, uint8 RGB [H, W, 3]: a whole one takes as long as decoding."""
+    return part.astype(np.float32) @ GREY
 
 
 def gradient(grey: np.ndarray) -> np.ndarray:

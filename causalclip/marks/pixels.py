@@ -16,7 +16,6 @@ WHERE = {
     "top left": N_("top left corner"),
 }
 PIXELS = N_("invisible, in the pixels")
-GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 def find_marks(pixels: np.ndarray, *, inside: tuple[Box, ...] = ()) -> tuple[Mark, ...]:
@@ -31,13 +30,12 @@ def find_marks(pixels: np.ndarray, *, inside: tuple[Box, ...] = ()) -> tuple[Mar
 
 
 def _visible(pixels: np.ndarray) -> Iterator[Mark]:
-    grey = pixels.astype(np.float32) @ GREY
-    star, bar = find_star(grey), find_bar(pixels)
+    star, bar = find_star(pixels), find_bar(pixels)
     if star:
         yield _mark("Gemini", "bottom right", star[1])
     if bar:
         yield _mark("DALL-E 2", "bottom right", bar)
-    for logo, _score, box in find_logos(grey):
+    for logo, _score, box in find_logos(pixels):
         yield _mark(logo.generator, logo.corner, box, edited=logo.edited)
 
 
