@@ -73,6 +73,15 @@ def marked_row(path: str, loaded: LoadedImage, provenance: Provenance) -> Row:
     }
 
 
+def small_row(path: str, loaded: LoadedImage, provenance: Provenance) -> Row:
+    """As `marked_row`, of a picture that may have been read at a part of its size; with the size in its file."""
+    row = marked_row(path, loaded, provenance)
+    if loaded.halved and provenance.jpeg and all(provenance.jpeg.size):
+        across, down = sorted(provenance.jpeg.size, reverse=loaded.width > loaded.height)
+        row |= {"width": across, "height": down}
+    return row
+
+
 def judged_row(
     path: str,
     loaded: LoadedImage,

@@ -31,7 +31,7 @@ import ray.data
 from fsspec.implementations.local import LocalFileSystem, make_path_posix
 
 from causalclip.archive import ArchiveError
-from causalclip.archive.output import Row, failed_row, judged_row, marked_row
+from causalclip.archive.output import Row, failed_row, judged_row, small_row
 from causalclip.evidence.examination import look_closer, read_claims, with_pixel_marks
 from causalclip.images.formats import MAX_BYTES
 from causalclip.images.loading import ImageError, load_image
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 OURS = "Something went wrong here, and that is not the file's fault."
 TASK = 8  # paths that an actor is given at once; their files' bytes may be read ahead
+ENOUGH = 1_500_000  # pixels of a JPEG: visible marks are seen at half the size of larger ones
 READERS = 2  # files that an actor reads at once
 KNOWN = 4096  # rows of files that an actor remembers, some 10 MB: a copy of one is not judged again
 STORE = 100 << 20  # bytes of shared memory, for paths and rows alone
@@ -153,9 +154,10 @@ class Judge:
         from causalclip.evidence.words import NO_ANSWER
 
         claims = read_claims(data)
-        loaded = load_image(data)
         if self.detector is None:
-            return marked_row(path, loaded, with_pixel_marks(claims, loaded))
+            small = load_image(data, enough=ENOUGH)
+            return small_row(path, small, with_pixel_marks(claims, small))
+        loaded = load_image(data)
         claims, cautions = look_closer(loaded, claims)
         verdict = self.detector.judge(loaded.pixels)
         asked = self.stability and verdict.band != NO_ANSWER

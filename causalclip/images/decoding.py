@@ -56,14 +56,17 @@ class Opened:
     notes: tuple[str, ...] = ()
 
 
-def decode_in_sandbox(data: bytes, name: Format) -> Decoded:
+def decode_in_sandbox(data: bytes, name: Format, *, enough: int | None = None) -> Decoded:
     """What `decode` gives, by a process of its own that ends at its limits of memory and time (BrokenImage).
+
+    enough: pixels of a JPEG from which on it may come at half or a quarter of its size, without a note.
 
     Raises RuntimeError if that process cannot run at all.
     """
     try:
         memory = MEMORY_BEFORE if name in _FRAGILE else MEMORY  # WebP's decoder takes all of it on opening
-        with sandbox.ask(decode_in_turn, data, name, formats.MAX_PIXELS, memory=memory, seconds=SECONDS) as items:
+        given = data, name, formats.MAX_PIXELS, enough
+        with sandbox.ask(decode_in_turn, *given, memory=memory, seconds=SECONDS) as items:
             pixels = next(items)
             with _TURN if pixels > LARGE or name in _FRAGILE else contextlib.nullcontext():
                 decoded: Decoded = next(items)
@@ -83,7 +86,7 @@ def decode(data: bytes, name: Format) -> Decoded:
     return decoded
 
 
-def decode_in_turn(data: bytes, name: Format, most: int) -> Iterator[Any]:
+def decode_in_turn(data: bytes, name: Format, most: int, enough: int | None = None) -> Iterator[Any]:
     """First the number of pixels that the header announces, then what `decode` gives, of at most so many pixels."""
     try:
         opened = _open(data, name, most)
@@ -91,7 +94,7 @@ def decode_in_turn(data: bytes, name: Format, most: int) -> Iterator[Any]:
         yield pixels_in_file
         sandbox.limit_time(SECONDS + SECONDS_A_PIXEL * pixels_in_file)
         sandbox.limit_memory(min(MEMORY, MEMORY_BEFORE + MEMORY_A_PIXEL * pixels_in_file))
-        opened, halved = _reduced(opened, most)
+        opened, halved = _reduced(opened, most) if enough is None else _drafted(opened, enough)
         formats.check_size(*opened.image.size, most=most)
         opened.image.load()
         formats.check_size(*opened.image.size, most=most)  # an HEIC file can turn out larger than its header says
@@ -125,6 +128,16 @@ def _reduced(opened: Opened, most: int) -> tuple[Opened, bool]:
         most=figure(most / 1e6),
     )
     return replace(opened, notes=(*opened.notes, said)), True
+
+
+def _drafted(opened: Opened, enough: int) -> tuple[Opened, bool]:
+    """A JPEG of more pixels than are enough will be decoded at half of its size, or a quarter."""
+    image, (width, height) = opened.image, opened.image.size
+    if width * height <= enough or image.format != "JPEG":
+        return opened, False
+    by = 2 if width * height < 8 * enough else 4
+    image.draft(None, (width // by, height // by))
+    return opened, True
 
 
 def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:

@@ -79,11 +79,12 @@ class LoadedImage:
         return int(self.pixels.shape[0])
 
 
-def load_image(source: str | os.PathLike[str] | bytes) -> LoadedImage:
+def load_image(source: str | os.PathLike[str] | bytes, *, enough: int | None = None) -> LoadedImage:
     """Load the picture at a path, or whose file's bytes are given.
 
     At most MAX_BYTES bytes and MAX_PIXELS pixels, at least MIN_SIDE pixels on the shorter side. A JPEG of up to
-    formats.MAX_REDUCED pixels that is not progressive is loaded at half its size, with a note.
+    formats.MAX_REDUCED pixels that is not progressive is loaded at half its size, with a note. enough: pixels of a JPEG
+    from which on half or a quarter of its size will do, without a note.
 
     Raises an ImageError, whose text is a sentence for the user: UnsupportedImage (not a picture, or not of an accepted
     format, or not readable), BrokenImage (cut short or damaged), ImageTooLarge, ImageTooSmall.
@@ -92,7 +93,7 @@ def load_image(source: str | os.PathLike[str] | bytes) -> LoadedImage:
     if len(data) > MAX_BYTES:
         raise too_many_bytes()
     name = sniff(data)
-    pixels, notes, halved, hidden = decode_in_sandbox(data, name)
+    pixels, notes, halved, hidden = decode_in_sandbox(data, name, enough=enough)
     return LoadedImage(pixels, hashlib.sha256(data).hexdigest(), name, notes, len(data), halved, hidden)
 
 
