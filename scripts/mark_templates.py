@@ -26,7 +26,12 @@ BLACK = {
 DREAMINA = "nasa1024/zhaoyaojing", "72bf176b8a", "tests/fixtures/dreamina_visible_wm.jpg", (18, 18, 150, 71)
 META = "IndiOfEarth/Theme-Park-Website", "28aee8e484", (50, 1121, 160, 1231)
 META_PICTURES = tuple(f"images/MetaAI{name}.jpg" for name in ("", "(2)", "(3)", "(4)", "(5)"))
-WIDTHS = {"samsung-it": 256, "meta": 96}  # px of a template; others have 128
+PROMPTS = "songguoxs/gpt4o-image-prompts", "27ee9f06bc"
+# Where Grok's logo stands in them, as pixels from the right and the bottom: it has one size, whatever the picture's is.
+GROK, GROK_BOX = ("images/676.jpeg", "images/739.jpeg", "images/927.jpeg"), (76, 35, 13, 15)
+PILL = "images/223-2.jpeg", (1001, 1950, 1071, 2002)
+META_WORDS = "images/760.jpeg", (606, 1361, 769, 1399)
+WIDTHS = {"samsung-it": 256, "meta": 96, "grok": 63, "gemini-pill": 70}  # px of a template; others have 128
 
 
 def read(mirrors: Path, repository: str, commit: str, path: str) -> np.ndarray:
@@ -63,6 +68,17 @@ def main(mirrors: Path) -> None:
     repository, commit, box = META
     common = np.median([above_ground(read(mirrors, repository, commit, path), 41) for path in META_PICTURES], axis=0)
     fitted["meta"] = np.clip(cut(common, box, WIDTHS["meta"]) * 1.5 - 0.2, 0, 1)
+    corners = []
+    for path in GROK:
+        grey = above_ground(read(mirrors, *PROMPTS, path), 21)
+        right, bottom = grey.shape[::-1]
+        corners.append(grey[bottom - GROK_BOX[1] : bottom - GROK_BOX[3], right - GROK_BOX[0] : right - GROK_BOX[2]])
+    logo = np.mean([corner / np.percentile(corner, 99) for corner in corners], axis=0)
+    fitted["grok"] = cut(logo, (0, 0, *logo.shape[::-1]), WIDTHS["grok"])
+    path, box = PILL
+    fitted["gemini-pill"] = cut(read(mirrors, *PROMPTS, path), box, WIDTHS["gemini-pill"])
+    path, box = META_WORDS
+    fitted["meta-words"] = np.clip(cut(above_ground(read(mirrors, *PROMPTS, path), 41), box, 128) * 1.5 - 0.2, 0, 1)
     TEMPLATES.parent.mkdir(exist_ok=True)
     save_file({name: np.round(255 * part).astype(np.uint8) for name, part in fitted.items()}, TEMPLATES)
 

@@ -24,7 +24,8 @@ NOWHERE: Box = (0, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Logo:
-    """width, across, down: of the mark, and its distance from the sides of its corner, in widths of the picture."""
+    """width, across, down: of the mark, and its distance from the sides of its corner, in widths of the picture; by_area:
+    in square roots of its area instead."""
 
     template: str
     generator: str
@@ -33,6 +34,7 @@ class Logo:
     across: float
     down: float
     edited: bool = False
+    by_area: bool = False
 
 
 LOGOS = (
@@ -41,6 +43,9 @@ LOGOS = (
     Logo("jimeng-pill", "Jimeng", "top left", 0.1630, 0.0222, 0.0222),
     Logo("meta", "Meta AI", "bottom left", 0.0859, 0.0391, 0.0383),
     Logo("samsung-it", "Samsung Galaxy AI", "bottom left", 0.3075, 0.0166, 0.0129, edited=True),
+    Logo("meta-words", "Meta AI", "bottom right", 0.2012, 0.0506, 0.0506),
+    Logo("grok", "Grok", "bottom right", 0.0767, 0.0156, 0.0172),  # 63 px in pictures of 720 to 1,024
+    Logo("gemini-pill", "Gemini", "bottom right", 0.0462, 0.0308, 0.0308, by_area=True),  # July 2025
 )
 
 
@@ -61,12 +66,13 @@ def _look(pixels: np.ndarray, logo: Logo) -> tuple[float, Box]:
     """Looks for a mark at its place, in a copy of the corner in which a mark of the usual size is as wide as its
     template; returns the best score and its box."""
     height, width = template_at(logo.template, 1.0).shape
-    usual = logo.width * pixels.shape[1]
+    unit = float((pixels.shape[0] * pixels.shape[1]) ** 0.5 if logo.by_area else pixels.shape[1])
+    usual = logo.width * unit
     if usual < LEAST:
         return 0.0, NOWHERE
     zoom, slack = width / usual, SLACK * usual * height / width
-    reach = (logo.across * pixels.shape[1] + usual) * SCALES[-1] + slack
-    depth = (logo.down * pixels.shape[1] + usual * height / width) * SCALES[-1] + slack
+    reach = (logo.across * unit + usual) * SCALES[-1] + slack
+    depth = (logo.down * unit + usual * height / width) * SCALES[-1] + slack
     left = 0 if "left" in logo.corner else max(0, round(pixels.shape[1] - reach))
     top = 0 if "top" in logo.corner else max(0, round(pixels.shape[0] - depth))
     corner = grey_of(pixels[top : top + round(depth), left : left + round(reach)])
@@ -83,7 +89,7 @@ def _look(pixels: np.ndarray, logo: Logo) -> tuple[float, Box]:
             continue
         template = template_at(logo.template, scale)
         down, right = template.shape
-        x, y = logo.across * pixels.shape[1] * scale * zoom, logo.down * pixels.shape[1] * scale * zoom
+        x, y = logo.across * unit * scale * zoom, logo.down * unit * scale * zoom
         x0 = round((x if "left" in logo.corner else region.shape[1] - x - right) - slack * zoom)
         y0 = round((y if "top" in logo.corner else region.shape[0] - y - down) - slack * zoom)
         x0, y0 = max(0, x0), max(0, y0)
