@@ -10,13 +10,16 @@ export async function settings() {
 }
 
 // The examination, or { error, unpaired }: a sentence, and whether a pairing would help.
-// check: whether the answer survives re-encoding, which takes most of the time.
-export async function examine(blob, foundAt, { report = false, check = true } = {}) {
+// check: whether the answer survives re-encoding, which takes most of the time. url: the picture's own, whose last part
+// may hint at a generator.
+export async function examine(blob, { foundAt = "", url = "" }, { report = false, check = true } = {}) {
   const { address, token } = await settings();
   const form = new FormData();
   form.append("picture", blob, "picture");
   form.append("stability", check ? "yes" : "no");
-  if (/^https?:/.test(foundAt) && foundAt.length <= 2000) form.append("found_at", foundAt);
+  for (const [name, address] of [["found_at", foundAt], ["picture_at", url]]) {
+    if (/^https?:/.test(address) && address.length <= 2000) form.append(name, address);
+  }
   const headers = { Accept: report ? "text/html" : "application/json", Authorization: `Bearer ${token}` };
   const answer = await post(`${address}/api/v1/examine`, { headers, body: form });
   if (answer.error) return answer;

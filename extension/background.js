@@ -109,8 +109,9 @@ async function choose(place) {
 // The verdict as soon as it is there, then whether it survives re-encoding.
 async function ask(blob, place, { mine, tell }) {
   if (turn !== mine) return;
-  Object.assign(mine, { blob, foundAt: place.foundAt });
-  const asked = examine(blob, place.foundAt, { check: false });
+  const from = { foundAt: place.foundAt, url: place.screenshot ? "" : place.url };
+  Object.assign(mine, { blob, from });
+  const asked = examine(blob, from, { check: false });
   const seen = { place, small: await thumbnail(blob) };
   await tell({ step: "asking", ...seen });
   const first = await asked;
@@ -118,11 +119,11 @@ async function ask(blob, place, { mine, tell }) {
   const checking = first.found.probability !== null;
   await tell({ step: "answered", ...seen, ...first, checking });
   if (!checking || turn !== mine) return;
-  const whole = await examine(blob, place.foundAt);
+  const whole = await examine(blob, from);
   return tell({ step: "answered", ...seen, ...(whole.error ? { ...first, unchecked: whole.error } : whole) });
 }
 
 async function report() {
   if (!turn.blob) return { error: "The picture is no longer kept. Check it again." };
-  return examine(turn.blob, turn.foundAt, { report: true });
+  return examine(turn.blob, turn.from, { report: true });
 }

@@ -277,7 +277,8 @@ def test_the_api(tiny_app: str) -> None:
     }
     examine = document["paths"]["/api/v1/examine"]["post"]
     form = examine["requestBody"]["content"]["multipart/form-data"]["schema"]
-    assert (list(form["properties"]), form["required"]) == (["picture", "found_at", "stability", "head"], ["picture"])
+    fields = ["picture", "found_at", "picture_at", "stability", "head"]
+    assert (list(form["properties"]), form["required"]) == (fields, ["picture"])
     assert list(examine["responses"]) == ["200", "400", "401", "403", "413", "415", "421", "422", "429", "503"]
     assert list(examine["responses"]["200"]["content"]) == ["application/json", "text/html"]
     schemas = document["components"]["schemas"]

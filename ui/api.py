@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from causalclip.evidence.examination import Examination
 
 AN_ADDRESS, ALL = 4, 16  # calls in work at once
-FIELD, FOUND_AT, STABILITY, HEAD = "picture", "found_at", "stability", "head"
+FIELD, FOUND_AT, PICTURE_AT, STABILITY, HEAD = "picture", "found_at", "picture_at", "stability", "head"
 CHOICES = {"yes": True, "no": False}  # whether the answer is to be checked
 ROUND_IT = 64 * 2**10  # bytes of a body beside its picture
 LONGEST = 2000  # characters of an address
@@ -46,7 +46,8 @@ BROKEN = f"The form cannot be read. Send one file in the field {FIELD}, as multi
 TOO_LARGE = f"The file has more than {MAX_BYTES >> 20} MB. {SMALLER}"
 SLOW = "The picture came too slowly. Try again."
 NO_ADDRESS = (
-    f"{FOUND_AT} is a page's address: it begins with http:// or https://, and has {LONGEST:,} characters at most."
+    f"{FOUND_AT} and {PICTURE_AT} are addresses: they begin with http:// or https://, and have at most {LONGEST:,} "
+    "characters."
 )
 NO_CHOICE = f"{STABILITY} is yes or no: whether it is checked that the answer survives re-encoding."
 NO_CODE = f'Send {{"code": "..."}} as application/json, with the {DIGITS} digits that the app\'s page shows.'
@@ -105,7 +106,8 @@ class Examine:
         from causalclip.evidence.examination import examine
 
         with PICTURES.enter(Priority.VERDICT):
-            return examine(form.picture, queue_detector(with_head(self._detector, form.head)), stability=form.stability)
+            detector = queue_detector(with_head(self._detector, form.head))
+            return examine(form.picture, detector, name=form.name, stability=form.stability)
 
 
 def wants_report(accept: str) -> bool:
@@ -153,13 +155,15 @@ class Form:
     """What was sent.
 
     picture: the file's bytes. found_at: the address of the page it was found on, or "". stability: whether it is to be
-    checked that the answer survives re-encoding. head: that is to judge, or "" for the host's own.
+    checked that the answer survives re-encoding. head: that is to judge, or "" for the host's own. name: the last part
+    of the picture's own address, which may hint at a generator, or "".
     """
 
     picture: bytes
     found_at: str
     stability: bool
     head: str
+    name: str = ""
 
 
 class _Parser(MultiPartParser):
@@ -188,16 +192,18 @@ async def read_form(request: Request) -> Form:
 async def _parse(request: Request) -> Form:
     try:
         body = _counted(request)
-        parser = _Parser(request.headers, body, max_files=1, max_fields=3, max_part_size=4 * LONGEST)
+        parser = _Parser(request.headers, body, max_files=1, max_fields=4, max_part_size=4 * LONGEST)
         form = await parser.parse()
     except (MultiPartException, KeyError, ValueError, UnicodeError):  # KeyError: without a boundary
         raise Refused(400, BROKEN) from None
     try:
         file, address = form.get(FIELD), form.get(FOUND_AT, "")
-        if file is None or isinstance(file, str) or not set(form.keys()) <= {FIELD, FOUND_AT, STABILITY, HEAD}:
+        known = {FIELD, FOUND_AT, PICTURE_AT, STABILITY, HEAD}
+        if file is None or isinstance(file, str) or not set(form.keys()) <= known:
             raise Refused(400, BROKEN)
         stability, head = _choice(form.get(STABILITY, "yes")), str(form.get(HEAD, ""))
-        return Form(await file.read(), _address(address), stability, head)
+        name = unquote(urlsplit(_address(form.get(PICTURE_AT, ""))).path).rpartition("/")[2]
+        return Form(await file.read(), _address(address), stability, head, name)
     finally:
         await form.close()
 

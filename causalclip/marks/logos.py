@@ -24,8 +24,8 @@ NOWHERE: Box = (0, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Logo:
-    """width, across, down: of the mark, and its distance from the sides of its corner, in widths of the picture; by_area:
-    in square roots of its area instead."""
+    """width, across, down: of the mark, and its distance from the sides of its corner, in widths of the picture;
+    by_area: in square roots of its area instead."""
 
     template: str
     generator: str

@@ -41,6 +41,14 @@ def test_a_file_gets_the_examination(ask: Any) -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
+def test_the_pictures_address_hints_at_a_generator_where_it_is_given(ask: Any) -> None:
+    named = "https://example.org/a/Gemini_Generated_Image_3gpmmt3gpmmt3gpm.png?w=800"
+    found = ask(data={"picture_at": named, "stability": "no"}).json()
+    assert [(mark["generator"], mark["kind"]) for mark in found["provenance"]["marks"]] == [("Gemini", "file name")]
+    assert ask(data={"stability": "no"}).json()["provenance"]["marks"] == []
+    assert ask(data={"picture_at": "file:///etc/passwd"}).status_code == 400
+
+
 def test_the_verdict_comes_before_its_check_where_that_is_wished(ask: Any) -> None:
     whole, first = ask(data={"stability": "yes"}).json(), ask(data={"stability": "no"}).json()
     assert first["stability"] == {"answer": "not checked"} | {
