@@ -16,7 +16,6 @@ from benchmarks.common import Options, write
 
 BENCHMARKS = {
     "detection": "AUC, answers, generators and sources on the test pictures",
-    "controls": "judges that look for no traces, on the same pictures",
     "robustness": "the same pictures re-encoded, cut to other shapes, retouched",
     "stability": "the stability check, as the app makes it",
     "splices": "maps against regions that were pasted in",

@@ -1,14 +1,13 @@
 """The same pictures re-encoded, cut to other shapes and retouched: AUC after each change, and other answers.
 
 Some pictures of each set and class are drawn by lot, of at most 20 megapixels, as retouching a larger one takes
-minutes; those that an earlier run judged after all changes of a table stay in it. Over all sets they count by the
-shares that sets and classes have in `test`. What was judged is kept, so that a killed run goes on.
+minutes. Over all sets they count by the shares that sets and classes have in `test`. What was judged is kept, so that a
+killed run goes on.
 """
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,119 +68,76 @@ def network_copy(picture: Image.Image) -> Image.Image:
 TRAVELS = REENCODINGS | {NETWORK: network_copy}
 WITH_AIM = "JPEG 50", "WebP 80", "0.5x", NETWORK  # what AUC must hardly lose by
 CHANGES = TRAVELS | SHAPES | {RETOUCHED: retouch_by_seed}
-TABLES = {"travel": tuple(TRAVELS), "shapes": (AS_IT_IS, *SHAPES), "retouched": (AS_IT_IS, RETOUCHED)}
 
 
 MAX_PIXELS = 20_000_000
 EACH = 20  # pictures of each set and class
 ROUNDS = 500  # of the bootstrap
 
-Cell = tuple[str, int]
+
+def cells(records: Sequence[Record]) -> Counter[tuple[str, int]]:
+    """How many there are of each set and class."""
+    return Counter(sorted((r.set, r.label) for r in records))
 
 
-def cell(record: Record) -> Cell:
-    return record.set, record.label
-
-
-def small_enough(record: Record, root: Path) -> bool:
-    """Whether it has at most MAX_PIXELS, by its header."""
-    with Image.open(root / record.path) as file:
-        return file.width * file.height <= MAX_PIXELS
-
-
-def sample(records: Sequence[Record], root: Path, each: int, *, kept: Collection[str], seed: int = 0) -> list[Record]:
-    """`each` of every set and class, by lot, of those that are small enough; all of a cell that has fewer.
-
-    kept: paths of those that were judged already: they are among them, even where they are more.
-    """
-    order, taken = np.random.default_rng(seed).permutation(len(records)), dict[Cell, list[int]]()
-    for i in sorted(map(int, order), key=lambda i: records[i].path not in kept):
-        rows = taken.setdefault(cell(records[i]), [])
-        if records[i].path in kept or (len(rows) < each and small_enough(records[i], root)):
-            rows.append(i)
-    return [records[i] for _, i in sorted((rank, i) for rows in taken.values() for rank, i in enumerate(rows))]
-
-
-def cells(records: Sequence[Record]) -> Counter[Cell]:
-    return Counter(sorted(map(cell, records)))
+def sample(records: Sequence[Record], root: Path, each: int, *, seed: int = 0) -> list[Record]:
+    """`each` of every set and class, by lot, of those that are small enough; all of a cell that has fewer."""
+    drawn: dict[tuple[str, int], list[Record]] = {}
+    for i in np.random.default_rng(seed).permutation(len(records)):
+        record = records[int(i)]
+        rows = drawn.setdefault((record.set, record.label), [])
+        if len(rows) < each:
+            with Image.open(root / record.path) as file:  # its header alone
+                rows += [record] if file.width * file.height <= MAX_PIXELS else []
+    return [record for rows in drawn.values() for record in rows]
 
 
 def weights(drawn: Sequence[Record], records: Sequence[Record]) -> np.ndarray:
     """How many of the records each drawn one stands for, [N]."""
     whole, part = cells(records), cells(drawn)
-    return np.array([whole[cell(r)] / part[cell(r)] for r in drawn])
+    return np.array([whole[r.set, r.label] / part[r.set, r.label] for r in drawn])
 
 
-def read_kept(file: Path) -> dict[str, dict[str, Any]]:
-    """What was judged already, by path: its runtime, and (probability, band) after each change."""
-    lines = [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
-    return {line["path"]: line for line in lines}
-
-
-def judge(detector: Detector, record: Record, root: Path) -> dict[str, Any]:
-    """What the detector says of a picture after every change."""
-    with Image.open(root / record.path) as file:
-        picture = on_white(ImageOps.exif_transpose(file))
-    verdicts = {name: detector.judge(np.asarray(change(picture))) for name, change in CHANGES.items()}
-    changes = {name: [v.probability, v.band] for name, v in verdicts.items()}
-    return {"path": record.path, "runtime": detector.runtime, "changes": changes}
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """The pictures of one table, what was said of them after each of its changes, and how many each stands for, [N]."""
-
-    records: Sequence[Record]
-    scores: dict[str, Scores]
-    weight: np.ndarray
-    runtimes: Counter[str]
-
-    def about(self) -> dict[str, Any]:
-        """Which pictures they are, in numbers."""
-        of = {f"{name}, {'generated' if label else 'real'}": n for (name, label), n in cells(self.records).items()}
-        return {"pictures": len(self.records), "cells": of, "runtimes": dict(self.runtimes)}
-
-
-def draw(
-    detector: Detector, records: Sequence[Record], root: Path, changes: Sequence[str], *, each: int, file: Path
-) -> Drawn:
-    """Pictures for a table of these changes, judged where they were not."""
-    found = read_kept(file)
-    kept = {path for path, line in found.items() if set(changes) <= set(line["changes"])}
-    free = [r for r in records if r.path in kept or r.path not in found]
-    drawn = sample(free, root, each, kept=kept)
+def judge(detector: Detector, records: Sequence[Record], root: Path, *, file: Path) -> dict[str, Scores]:
+    """What the detector says of the pictures after every change. file: of what was judged already, a line a picture."""
+    lines = map(json.loads, file.read_text().splitlines()) if file.is_file() else ()
+    found = {line["path"]: line["changes"] for line in lines}
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a") as out:
-        for record in tqdm([r for r in drawn if r.path not in kept], desc="changes", unit="picture"):
-            found[record.path] = judge(detector, record, root)
-            out.write(json.dumps(found[record.path]) + "\n")
+        for record in tqdm([r for r in records if r.path not in found], desc="changes", unit="picture"):
+            with Image.open(root / record.path) as opened:
+                picture = on_white(ImageOps.exif_transpose(opened))
+            verdicts = {name: detector.judge(np.asarray(change(picture))) for name, change in CHANGES.items()}
+            found[record.path] = {name: [v.probability, v.band] for name, v in verdicts.items()}
+            out.write(json.dumps({"path": record.path, "changes": found[record.path]}) + "\n")
             out.flush()
     scores = {}
-    for name in changes:
-        probability, bands = zip(*[found[r.path]["changes"][name] for r in drawn], strict=True)
-        scores[name] = Scores(tuple(drawn), np.array(probability), bands)
-    return Drawn(drawn, scores, weights(drawn, records), Counter(found[r.path]["runtime"] for r in drawn))
+    for name in CHANGES:
+        probability, bands = zip(*[found[r.path][name] for r in records], strict=True)
+        scores[name] = Scores(tuple(records), np.array(probability), bands)
+    return scores
 
 
 def measure(options: Options) -> dict[str, Any]:
     """AUC of each set under every delivery and shape, what it lost with an interval, the share of clear answers that
     mild deliveries overturn, and what retouching does to answers, on some of the records of every set and class."""
     detector, records, root = Detector.from_pretrained(options.model), test_records(options), options.forensics
-    each = options.pictures or EACH
     cv2.setNumThreads(1)
-    file = options.cache / f"robustness-{detector.config.revision}.jsonl"
-    drawn = {name: draw(detector, records, root, changes, each=each, file=file) for name, changes in TABLES.items()}
-    travel, cut = drawn["travel"], drawn["shapes"]
+    drawn = sample(records, root, options.pictures or EACH)
+    file = options.cache / f"robustness-{detector.config.revision}-{detector.runtime}.jsonl"
+    scores, weight = judge(detector, drawn, root, file=file), weights(drawn, records)
+    of = {f"{name}, {'generated' if label else 'real'}": n for (name, label), n in cells(drawn).items()}
+    about = {"pictures": len(drawn), "cells": of, "runtimes": {detector.runtime: len(drawn)}}
     return {
         "data": "forensics, test split",
         "revision": detector.config.revision,
         "megapixels_at_most": MAX_PIXELS / 1e6,
-        "drawn": {name: of.about() for name, of in drawn.items()},
-        "auc": {name: aucs(scores, travel.weight) for name, scores in travel.scores.items()},
-        "lost": {name: lost(travel.scores[AS_IT_IS], travel.scores[name], travel.weight) for name in WITH_AIM},
-        "shapes": {name: aucs(scores, cut.weight) for name, scores in cut.scores.items()},
-        "overturned": overturned(detector, travel.scores, travel.weight),
-        "retouched": retouched(drawn["retouched"].scores, drawn["retouched"].weight),
+        "drawn": dict.fromkeys(("travel", "shapes", "retouched"), about),
+        "auc": {name: aucs(scores[name], weight) for name in TRAVELS},
+        "lost": {name: lost(scores[AS_IT_IS], scores[name], weight) for name in WITH_AIM},
+        "shapes": {name: aucs(scores[name], weight) for name in (AS_IT_IS, *SHAPES)},
+        "overturned": overturned(detector, scores, weight),
+        "retouched": retouched(scores, weight),
     }
 
 

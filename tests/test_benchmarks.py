@@ -166,7 +166,7 @@ def pictures(folder: Path) -> list[Record]:
 def test_every_set_and_class_is_drawn_but_no_huge_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(robustness, "MAX_PIXELS", 24)
     rows = pictures(tmp_path)
-    drawn = robustness.sample(rows, tmp_path, 3, kept=())
+    drawn = robustness.sample(rows, tmp_path, 3)
     assert robustness.cells(drawn) == {("sites", 0): 3, ("sites", 1): 2, ("alike", 0): 2, ("alike", 1): 2}
     assert "0.png" not in {r.path for r in drawn}
     assert robustness.weights(drawn, rows).sum() == len(rows)
