@@ -15,11 +15,12 @@ import numpy as np
 from scipy.ndimage import label, uniform_filter
 
 from causalclip.evidence.traces import Traces, cell_of, read_traces
-from causalclip.images.inside import Box
+from causalclip.images.loading import Box, middle
 from causalclip.paths import shipped_folder
 
 FOLDER = shipped_folder("assets") / "models" / "parts"
 MAX_PIXELS = 12_000_000  # that are read: of larger pictures the middle
+LONGEST = 16_000  # px of a side that are read: a row of cells lies in memory
 SMALLEST, LEAST_CELLS = 200, 30  # px on the short side and cells, below which nothing can be said
 FOUND = 0.04  # of a picture's cells, the highest, whose mean is its number
 FEWEST = 3  # cells, at least
@@ -83,7 +84,7 @@ class RegionFinder:
             pixels: uint8 RGB [H, W, 3], as the file holds it, not scaled.
             table: the luminance quantisation [64] of a JPEG, row by row as the picture lies; None of other files.
         """
-        read = read_box(*pixels.shape[:2])
+        read = middle(*pixels.shape[:2], most=MAX_PIXELS, longest=LONGEST)
         left, upper, right, lower = read
         seen = pixels[upper:lower, left:right]
         cell = cell_of(*seen.shape[:2])
@@ -96,16 +97,6 @@ class RegionFinder:
         cells, corner = region_of(levels), (left, upper)
         region = Region(box_of(cells, cell, corner), rings_of(cells, cell, corner), float(cells.mean()), cell)
         return RegionSearch(region, score, read)
-
-
-def read_box(height: int, width: int) -> Box:
-    """What is read of a picture: all of it, or the middle MAX_PIXELS, same aspect, cut on the grid of 8 px."""
-    if height * width <= MAX_PIXELS:
-        return 0, 0, width, height
-    share = (MAX_PIXELS / (height * width)) ** 0.5
-    rows, columns = int(height * share), int(width * share)
-    top_, left = (height - rows) // 16 * 8, (width - columns) // 16 * 8
-    return left, top_, left + columns, top_ + rows
 
 
 @cache

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from PIL import Image
 
+from causalclip.images.loading import middle
 from causalclip.languages import N_, _, any_of, decimal
 
 if TYPE_CHECKING:  # importing the detector takes seconds, which the page need not wait for
@@ -26,7 +27,7 @@ MILD = ("JPEG 90", "JPEG 70", "WebP 80", "0.75x")  # what most sites do to a pic
 STRONG = ("JPEG 50", "0.5x", N_("crop 75 %"), N_("shown at another size"))
 WINDOWS, SQUARES = 1, 1  # per copy: close-up windows of each scale, and squares of the whole
 MAX_PIXELS = 4_000_000  # of what is re-encoded: of larger pictures the centre, at its own scale
-MAX_WEBP = 16_383  # px of a side; WebP cannot be larger
+MAX_WEBP, MAX_JPEG = 16_383, 65_500  # px of a side that they can have
 CHANGES = {
     "JPEG 90": N_("saved as JPEG of quality 90"),
     "JPEG 70": N_("saved as JPEG of quality 70"),
@@ -189,7 +190,8 @@ def checks(
 
     started, calibration = time.perf_counter(), detector.config.calibration
     base = detector.judge(pixels) if detection is None else detection
-    centre = _centre(pixels)
+    left, top, right, bottom = middle(*pixels.shape[:2], most=MAX_PIXELS, longest=MAX_JPEG)
+    centre = np.ascontiguousarray(pixels[top:bottom, left:right])
     skipped = ("WebP 80",) if max(centre.shape[:2]) > MAX_WEBP else ()
     names = [name for name in (*MILD, *STRONG) if name not in skipped]
     picture = Image.fromarray(centre)
@@ -225,17 +227,6 @@ def _answer(calibration: Calibration, name: str, verdict: float, logit: float) -
     flips = (own >= calibration.threshold) != (probability >= calibration.threshold)
     opposite = {calibration.band(own), band} == {"likely generated", "likely not generated"}
     return ReencodedAnswer(name, probability, logit, band, name in MILD, flips or opposite)
-
-
-def _centre(pixels: np.ndarray) -> np.ndarray:
-    """The central MAX_PIXELS of a larger picture, same aspect, cut on the grid of 8 px; a smaller one as it is."""
-    height, width = pixels.shape[:2]
-    if height * width <= MAX_PIXELS:
-        return pixels
-    share = (MAX_PIXELS / (height * width)) ** 0.5
-    rows, columns = int(height * share), int(width * share)
-    top, left = (height - rows) // 16 * 8, (width - columns) // 16 * 8
-    return np.ascontiguousarray(pixels[top : top + rows, left : left + columns])
 
 
 def _changes(names: Iterable[str]) -> str:

@@ -50,6 +50,8 @@ def find_pictures(pixels: np.ndarray) -> tuple[Inside, ...]:
     """The pictures inside a picture (uint8 RGB [H, W, 3]), the largest first; none in a plain photograph."""
     height, width = pixels.shape[:2]
     zoom = min(1.0, WORK / max(height, width))
+    if round(min(height, width) * zoom) < THIN:  # a strip
+        return ()
     small = cv2.resize(pixels, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA) if zoom < 1 else pixels
     span = _span(small)
     colours = _colours(small, span)

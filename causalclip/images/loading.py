@@ -147,6 +147,18 @@ def clip_box(box: tuple[float, float, float, float], width: int, height: int) ->
     return found
 
 
+def middle(height: int, width: int, *, most: int, longest: int) -> Box:
+    """The middle of a picture: at most so many pixels, with the same aspect, and no side longer than that.
+
+    Cut on the grid of 8 px that a JPEG has from the top left on.
+    """
+    rows, columns = min(height, longest), min(width, longest)
+    share = min(1.0, (most / (rows * columns)) ** 0.5)
+    rows, columns = int(rows * share), int(columns * share)
+    top, left = (height - rows) // 16 * 8, (width - columns) // 16 * 8
+    return left, top, left + columns, top + rows
+
+
 def read_box(text: str) -> tuple[float, float, float, float]:
     """ "120,80,640,480" -> left, top, right, bottom; raises ValueError with a sentence."""
     try:

@@ -68,11 +68,11 @@ def _look(pixels: np.ndarray, logo: Logo) -> tuple[float, Box]:
     height, width = template_at(logo.template, 1.0).shape
     unit = float((pixels.shape[0] * pixels.shape[1]) ** 0.5 if logo.by_area else pixels.shape[1])
     usual = logo.width * unit
-    if usual < LEAST:
-        return 0.0, NOWHERE
     zoom, slack = width / usual, SLACK * usual * height / width
     reach = (logo.across * unit + usual) * SCALES[-1] + slack
     depth = (logo.down * unit + usual * height / width) * SCALES[-1] + slack
+    if usual < LEAST or depth > pixels.shape[0]:  # no strip has one
+        return 0.0, NOWHERE
     left = 0 if "left" in logo.corner else max(0, round(pixels.shape[1] - reach))
     top = 0 if "top" in logo.corner else max(0, round(pixels.shape[0] - depth))
     corner = grey_of(pixels[top : top + round(depth), left : left + round(reach)])

@@ -51,6 +51,7 @@ class Mark:
 
 
 GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+AT_ONCE = 1_000_000  # pixels: as float32 their three channels take 12 bytes each
 SMOOTH = 6  # polynomials of degree 2 in x and y: what a background may be under a mark
 
 
@@ -62,9 +63,13 @@ def polynomials(height: int, width: int) -> np.ndarray:
     return np.linalg.qr(terms.T)[0].astype(np.float32)
 
 
-def grey_of(part: np.ndarray) -> np.ndarray:
-    """float32 [H, W] of 0 to 255 of a part of a picture, uint8 RGB [H, W, 3]: a whole one takes as long as decoding."""
-    return part.astype(np.float32) @ GREY
+def grey_of(pixels: np.ndarray) -> np.ndarray:
+    """uint8 RGB [H, W, 3] -> float32 [H, W] of 0 to 255."""
+    grey = np.empty(pixels.shape[:2], np.float32)
+    rows = max(1, AT_ONCE // max(1, pixels.shape[1]))
+    for top in range(0, len(grey), rows):
+        grey[top : top + rows] = pixels[top : top + rows].astype(np.float32) @ GREY
+    return grey
 
 
 def gradient(grey: np.ndarray) -> np.ndarray:

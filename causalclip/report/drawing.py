@@ -29,10 +29,7 @@ def draw_boxes(pixels: np.ndarray, boxes: list[Box]) -> Image.Image:
     """A picture (uint8 RGB [H, W, 3]) with a numbered frame around every box, in pixels of it; shrunk to SIDE."""
     height, width = pixels.shape[:2]
     zoom = min(1.0, SIDE / max(height, width))
-    picture = Image.fromarray(pixels)
-    if zoom < 1:
-        picture = picture.resize((max(1, round(width * zoom)), max(1, round(height * zoom))), Image.Resampling.BILINEAR)
-    drawn = picture.copy()
+    drawn = Image.fromarray(shrink(pixels, side=SIDE))
     pen = max(2, max(drawn.size) // 250)
     draw, font = ImageDraw.Draw(drawn), _font(max(12, max(drawn.size) // 40))
     for number, box in enumerate(boxes, 1):

@@ -198,6 +198,30 @@ def test_an_earlier_pictures_check_does_not_take_the_place_of_the_next(
     page.close()
 
 
+def test_another_address_gets_no_token_of_this_one(extended: Extended) -> None:
+    kept = "() => chrome.storage.local.get(['address', 'token'])"
+    before, form = extended.worker.evaluate(kept), extended.panel
+    setup = form.locator("#setup")
+    setup.evaluate("one => { one.open = true }")
+
+    def keep(address: str, token: str = "") -> dict[str, str]:
+        form.get_by_label("Address").fill(address)
+        form.get_by_label("Token").fill(token)
+        form.locator("#kept").evaluate("one => { one.textContent = '' }")
+        form.get_by_role("button", name="Keep", exact=True).click()
+        expect(form.locator("#kept")).to_have_text("Kept.")
+        return dict(extended.worker.evaluate(kept))
+
+    try:
+        assert before["token"]
+        assert keep(f"{before['address']}/")["token"] == before["token"]
+        assert keep("http://127.0.0.1:9") == {"address": "http://127.0.0.1:9", "token": ""}
+        assert keep(before["address"])["token"] == ""
+        assert keep("http://127.0.0.1:9", "of-that-one")["token"] == "of-that-one"
+    finally:
+        extended.worker.evaluate("kept => chrome.storage.local.set(kept)", before)
+
+
 def test_it_asks_for_no_more_than_is_said() -> None:
     manifest = json.loads((ROOT / "extension" / "manifest.json").read_text())
     assert set(manifest["permissions"]) == {"contextMenus", "activeTab", "scripting", "sidePanel", "storage"}

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from causalclip.clip.tower import contributions, embed, needs, parse_part, part_widths, patch_total
 from causalclip.clip.views import MAX_SQUARES, WINDOWS, View, plan_views, render
@@ -151,6 +152,14 @@ def test_a_square_is_what_lies_in_its_box() -> None:
     assert [v.box[0] for v in squares] == [0, 100, 200]
     means = render(pixels, squares, size=32).mean((1, 2, 3)).tolist()
     assert means == pytest.approx([0, 0, 1], abs=0.02)
+
+
+def test_views_are_what_pillow_makes_of_the_whole_picture() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (700, 1100, 3), np.uint8)
+    whole, views = Image.fromarray(pixels), plan_views(1100, 700)
+    for view, seen in zip(views, render(pixels, views), strict=True):
+        shot = whole.resize((224, 224), Image.Resampling.BICUBIC, box=view.box, reducing_gap=3.0)
+        assert np.array_equal((seen.permute(1, 2, 0) * 255).round().byte().numpy(), np.asarray(shot))
 
 
 def test_large_pictures_cost_no_more_views_than_small_ones() -> None:

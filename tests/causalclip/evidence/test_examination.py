@@ -175,6 +175,12 @@ def test_a_real_detector_agrees_with_itself() -> None:
     assert (said["answer"], said["words"]) == (s.answer, s.words)
 
 
+def test_of_a_strip_that_no_jpeg_could_hold_the_middle_is_checked() -> None:
+    s = check_stability(tiny_detector(), photo(66_000, 64))
+    assert s.part
+    assert "JPEG 90" in [row.name for row in s.rows]
+
+
 @pytest.mark.parametrize(("width", "skipped"), [(16_383, ()), (16_384, ("WebP 80",))])
 def test_a_picture_too_long_for_webp_is_judged_without_it_and_that_is_said(
     width: int, skipped: tuple[str, ...]

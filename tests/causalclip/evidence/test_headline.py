@@ -245,3 +245,9 @@ def test_photographs_are_no_drawings(name: str) -> None:
 def test_long_strips_have_statistics(shape: tuple[int, int]) -> None:
     looks = measure(np.zeros((*shape, 3), np.uint8))
     assert (looks.flat, looks.edge, looks.textured) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("shape", [(40_000, 64), (64, 40_000)])
+def test_a_strip_is_looked_at_like_any_picture(shape: tuple[int, int]) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    assert "inside" not in kinds(noise)

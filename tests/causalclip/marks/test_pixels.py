@@ -1,6 +1,7 @@
 """Marks on pixels: each is found where it is stamped, in what a picture goes through, and nowhere else."""
 
 import io
+import tracemalloc
 
 import cv2
 import numpy as np
@@ -130,3 +131,13 @@ def test_a_star_on_a_picture_inside_a_page_leads_the_headline() -> None:
     assert found.headline.title == "It bears the mark of a generator"
     (box,) = found.mark_boxes
     assert abs(box[0] - (200 + 1248 - 80) / 1900) < 0.005
+
+
+@pytest.mark.parametrize("shape", [(6200, 8000), (512, 97_000)])
+def test_looking_at_a_large_picture_takes_a_byte_or_two_a_pixel(shape: tuple[int, int]) -> None:
+    pixels = np.full((*shape, 3), 128, np.uint8)
+    tracemalloc.start()
+    assert not find_marks(pixels)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 120e6
