@@ -29,13 +29,13 @@ from causalclip.cli_helpers import (
     told,
     walk,
 )
-from causalclip.evidence.words import NO_ANSWER, WHAT_TO_DO, WHY_NO_ANSWER, score_texts
 from causalclip.images.formats import ACCEPTED, ImageError, sniff
 from causalclip.images.loading import read_box
 from causalclip.images.text import spelt
-from causalclip.languages import ENGLISH, N_, _, ended, speaking
+from causalclip.languages import ENGLISH, _, speaking
 from causalclip.paths import WeightsMissing
 from causalclip.profile import BadProfile
+from causalclip.report.lines import Lines, explained
 
 if TYPE_CHECKING:  # seconds of imports, which a wrong name or path need not wait for
     from causalclip.detector import Detector
@@ -83,8 +83,6 @@ Manifest = Annotated[
         exists=True, dir_okay=False, help="CSV with path, label, source, split (and set, view, picture, family)."
     ),
 ]
-SCORE = N_("Score {score}: at or above {high} likely generated, at or below {low} likely not generated.")
-UNCHECKED = N_("An answer that does not survive re-encoding is inconclusive.")
 Root = Annotated[Path, typer.Option(exists=True, file_okay=False, help="The folder that the manifest's paths are in.")]
 
 
@@ -102,6 +100,9 @@ def detect(
     stability: Annotated[
         bool, typer.Option("--stability", help="Check, too, whether the answer survives re-encoding.")
     ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Sentences in place of a line: why it decided so, and what to do.")
+    ] = False,
     model: Model = "",
     head: Head = "",
     heatmap_dir: Annotated[Path | None, typer.Option(help="Write each picture's causal map there, as PNG.")] = None,
@@ -117,9 +118,10 @@ def detect(
     ] = "",
     lang: Lang = ENGLISH,
 ) -> None:
-    """Examine pictures: the headline from all evidence, the pixels' answer, its score and thresholds.
+    """Examine pictures, a line each: the answer from all evidence, the score, the pixels' answer where it is another,
+    and how many of 8 re-saved copies keep it.
 
-    Without stability, the pixels' answer is the one before that check, which can turn it into inconclusive.
+    Without stability, the copies are not tested, which can turn an answer into inconclusive.
     """
     check_language(lang)
     model = chosen_model(model, head)
@@ -135,12 +137,14 @@ def detect(
         for folder in filter(None, (heatmap_dir, report_dir)):
             folder.mkdir(parents=True, exist_ok=True)
     load = cache(partial(load_detector, model, profile=profile))  # by the first picture that can be read
-    judge = partial(_judge, load, crop=part, stability=as_json or stability or report_dir is not None)
-    refused = not files
+    tested = as_json or stability or report_dir is not None
+    judge, refused = partial(_judge, load, crop=part, stability=tested), not files
+    with speaking(lang):
+        lines = Lines(files, tested=tested)
     for path in tqdm(files, unit="picture", disable=None if len(files) > 1 else True):
         with speaking(lang):
             judged = judge(path)
-            _print(path, judged, as_json=as_json)
+            _print(path, judged, lines, as_json=as_json, explain=explain)
             if not isinstance(judged, str):
                 _save(path, judged, heatmap_dir, report_dir)
         refused = refused or isinstance(judged, str)
@@ -246,60 +250,17 @@ def _judge(
         return str(error)
 
 
-def _print(path: Path, judged: Examination | str, *, as_json: bool) -> None:
-    if as_json:
-        text = json.dumps({"path": str(path)} | ({"error": judged} if isinstance(judged, str) else judged.as_dict()))
-    else:
-        text = f"{spelt(str(path))}: {_('not read.') + ' ' + judged if isinstance(judged, str) else _words(judged)}"
+def _print(path: Path, judged: Examination | str, lines: Lines, *, as_json: bool, explain: bool) -> None:
+    name = spelt(str(path))
     with tqdm.external_write_mode(sys.stdout):
-        typer.echo(text)
-
-
-def _words(x: Examination) -> str:
-    """The headline first, then the pixels' score against the thresholds, then what else is known of the answer."""
-    from causalclip.provenance.reading import OF_WHOLE
-
-    score, low, high = score_texts(x.detection.probability, x.detection.low, x.detection.high)
-    headline, by_pixels = x.headline, x.headline.source == "pixels"
-    word = headline.proved if headline.source == "signature" else "" if by_pixels else headline.claimed
-    said = [
-        ended(headline.answer),
-        word,
-        _marks(x),
-        _(OF_WHOLE) if x.provenance.of_whole else "",
-        "" if by_pixels else f"{_('By the pixels: {answer}.', answer=_(x.band))} {headline.agreement}".strip(),
-        _(WHY_NO_ANSWER[x.detection.kind]) if x.band == NO_ANSWER else _(SCORE, score=score, high=high, low=low),
-        *_careful(x),
-        f"{_('Survives re-encoding?')} {ended(x.stability.words)} {x.stability.sentence}"
-        if x.stability
-        else ""
-        if x.band == NO_ANSWER
-        else f"{_('Survives re-encoding?')} {ended(_('Not checked'))} {_(UNCHECKED)}",
-        x.parts.sentence,
-        headline.agreement if by_pixels else "",
-        x.meant.sentence if x.meant and by_pixels else "",
-    ]
-    if standing := x.detection.standing:
-        said += [standing.sentence, standing.rule, *x.unlike]
-    return " ".join(filter(None, said))
-
-
-def _marks(x: Examination) -> str:
-    """The marks that name who made or edited it, such as "Marks: Gemini (visible mark)."."""
-    names = ", ".join(x.provenance.mark_names)
-    return ended(_("Marks: {names}", names=names)) if names else ""
-
-
-def _careful(x: Examination) -> list[str]:
-    """What the answer must not be read without: weak spots, and a picture at half its size; where there is none, what
-    to do."""
-    from causalclip.evidence.cautions import SHORT
-    from causalclip.evidence.examination import HALVED
-
-    if x.band == NO_ANSWER:
-        inside = [_(SHORT[caution.kind]) for caution in x.cautions if caution.kind == "inside"]
-        return [_(WHAT_TO_DO[x.detection.kind]), *inside]
-    return [*(caution.sentence for caution in x.cautions), *([_(HALVED)] if x.halved else [])]
+        if as_json:
+            said = {"error": judged} if isinstance(judged, str) else judged.as_dict()
+            typer.echo(json.dumps({"path": str(path)} | said))
+        elif not isinstance(judged, str):
+            typer.echo(f"{name}: {explained(judged)}" if explain else lines.line(path, judged))
+        else:
+            typer.echo(lines.refused(path))
+            typer.echo(f"{name}: {judged}", err=True)
 
 
 def _save(path: Path, x: Examination, heatmap_dir: Path | None, report_dir: Path | None) -> None:

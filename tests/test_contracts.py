@@ -44,7 +44,8 @@ COMMANDS = {
         "--profile --lang",
         "calibrate": "photos --fakes --at-most --out --model --head --lang",
         "compare": "a b --json --out-dir --lang",
-        "detect": "paths --json --stability --model --head --heatmap-dir --report-dir --profile --crop --lang",
+        "detect": "paths --json --stability --explain --model --head --heatmap-dir --report-dir --profile --crop "
+        "--lang",
         "explain": "first second --json --model --head --lang",
         "train": "--out --manifest --root --table --originals --backbone --config --cache",
         "evaluate": "--manifest --root --out --model --head --split",

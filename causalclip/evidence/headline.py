@@ -48,6 +48,18 @@ BUT_A_PART: dict[str, str] = {  # "likely not generated" never stands alone abov
 }
 BY_PIXELS = N_("Likely generated"), *BUT_A_PART.values(), N_("Inconclusive"), N_("Likely not generated")
 ANSWERS = (*SIGNED.values(), *CLAIMED.values(), *BY_PIXELS, NO_ANSWER_TITLE)
+BRIEF: dict[str, str] = {  # of ANSWERS, for a row of a table or a line of a terminal
+    SIGNED["generated"]: N_("signed as generated"),
+    SIGNED["part generated"]: N_("signed as part generated"),
+    SIGNED["captured"]: N_("signed as captured"),
+    CLAIMED["generated"]: N_("file says generated"),
+    CLAIMED["part generated"]: N_("file says part generated"),
+    CLAIMED["marked"]: N_("bears a generator's mark"),
+    CLAIMED["edited"]: N_("file says edited with AI"),
+    **dict.fromkeys(BUT_A_PART.values(), N_("a part differs")),
+    **{band.capitalize(): band for band in TONE},
+    NO_ANSWER_TITLE: NO_ANSWER,
+}
 TRACES: dict[str, str] = {
     N_("likely generated"): N_("They carry traces like those of pictures made by image generators."),
     N_("inconclusive"): N_("Their traces point neither way clearly enough."),

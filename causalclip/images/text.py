@@ -24,6 +24,12 @@ def clean(text: str | bytes, *, limit: int = LIMIT) -> str:
     )
 
 
+def shortened(name: str, most: int) -> str:
+    """A file's name in at most so many characters: what is cut is its middle, as its end may be all that is its own."""
+    end = (most - 1) // 2
+    return name if len(name) <= most else f"{name[: most - 1 - end]}\N{HORIZONTAL ELLIPSIS}{name[-end:]}"
+
+
 def spelt(name: str) -> str:
     """The name of a file as a terminal may show it: what would end its line, command the terminal or turn its reading
     direction is spelt out. Whoever made the file chose the name, and it stands beside an answer."""

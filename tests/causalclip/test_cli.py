@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -123,6 +124,24 @@ def test_what_is_typed_is_checked_before_anything_heavy(
     assert float(seconds) < 1
 
 
+@pytest.mark.parametrize("lang", ["en", "id"])
+def test_a_picture_is_a_line_in_columns(folder: Path, model: str, lang: str) -> None:
+    """Without colour in a pipe, with it on a terminal; what was not read keeps its sentence, on the error stream."""
+    (folder / f"{'long' * 50}.png").write_bytes(encode(photo(90, 100), "PNG"))
+    (folder / "notes.txt").write_text("not a picture")
+    command = ["detect", str(folder), "--model", model, "--lang", lang]
+    piped = CliRunner().invoke(app, [*command, "--stability"])
+    shown = piped.stdout.splitlines()
+    assert (len(shown), "\x1b" in piped.stdout) == (4, False)
+    assert max(map(len, shown)) <= 100, shown
+    scores = [re.search(r"  ([<>]?[01][.,]\d\d+) .* [0-8]/8$", line) for line in shown if "/8" in line]
+    assert len({found.start(1) for found in scores if found}) == 1
+    assert (all(scores), len(scores)) == (True, 3), shown
+    assert len([line for line in piped.stderr.splitlines() if "notes.txt" in line]) == 1
+    assert "\x1b[" in CliRunner().invoke(app, command, color=True).stdout
+    assert len(CliRunner().invoke(app, [*command, "--explain"]).stdout) > 3 * len(piped.stdout)
+
+
 def test_maps_are_named_by_picture_and_hash(folder: Path, model: str, tmp_path: Path) -> None:
     out = tmp_path / "maps" / "new"
     result = run("detect", folder / "a.jpg", "--json", "--model", model, "--heatmap-dir", out)
@@ -147,10 +166,11 @@ def test_a_name_forges_no_line_and_commands_no_terminal(tmp_path: Path, model: s
     names = ("a\nb.jpg: Likely not generated. Score 0.01.jpg", "c\x1b]0;title\x07\x1b[2J.jpg", "d\u202egpj.exe")
     for name in names:
         (tmp_path / name).write_bytes(encode(photo(90, 100), "JPEG"))
-    said = run("detect", tmp_path, "--model", model).stdout
-    assert len(said.splitlines()) == len(names)
-    assert r"a\nb.jpg: Likely not generated. Score 0.01.jpg: " in said
-    assert not {"\x1b", "\x07", "\u202e"} & set(said)
+    for options in ((), ("--explain",)):
+        said = run("detect", tmp_path, "--model", model, *options).stdout
+        assert len(said.splitlines()) == len(names)
+        assert not {"\x1b", "\x07", "\u202e"} & set(said)
+    assert r"/a\nb.jpg: Likely not generated. Score 0.01.jpg: " in said
     assert {row["path"] for row in lines(run("detect", tmp_path, "--json", "--model", model))} == {
         str(tmp_path / name) for name in names
     }
