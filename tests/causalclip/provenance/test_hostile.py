@@ -116,7 +116,58 @@ def overlapping(count: int, size: int) -> bytes:
 CAMERA = {271: b"Canon", 272: b"EOS R5", 306: b"2026:05:02 10:00:00"}
 
 
+def crft(body: bytes) -> bytes:
+    """A WebP with Recraft's chunk."""
+    plain = encode(photo(), "WebP")
+    whole = plain[12:] + b"CRFT" + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+    return b"RIFF" + struct.pack("<I", len(whole) + 4) + b"WEBP" + whole
+
+
+def profile(block: bytes, *, said: int | None = None) -> bytes:
+    """A PNG with EXIF as ImageMagick writes it, of so many bytes as it is said to have."""
+    size = len(block) if said is None else said
+    return png_texts(("Raw profile type exif", f"\nexif\n{size:8}\n{block.hex()}\n"), kind=b"zTXt")
+
+
+def samsung(value: bytes, *, count: int = 1) -> bytes:
+    """A JPEG with Samsung's trailer, whose directory claims so many entries."""
+    block = b"\0\0\x91\x0d" + struct.pack("<I", 8) + b"PEg_Info" + value
+    entry = struct.pack("<HHII", 0, 0x0D91, len(block), len(block))
+    directory = b"SEFH" + struct.pack("<II", 107, count) + entry
+    return encode(photo(), "JPEG") + block + directory + struct.pack("<I", len(directory)) + b"SEFT"
+
+
+def comment(text: str) -> bytes:
+    """EXIF with a UserComment in its first directory, where it does not belong."""
+    return exif_block({270: b"", 37510: b"ASCII\0\0\0" + text.encode()})
+
+
+def in_itself(depth: int) -> str:
+    """China's label, encoded as a string of JSON so many times."""
+    text = '{"AIGC": {"Label": "1"}}'
+    for _ in range(depth):
+        text = json.dumps(text)
+    return text
+
+
+CYCLE = "".join(
+    f'<rdf:Description rdf:nodeID="{a}" xmpMM:x="y"><TC260:AIGC rdf:nodeID="{b}"/></rdf:Description>'
+    for a, b in (("a", "b"), ("b", "a"), ("a", "a"))
+)
 HOSTILE = {
+    "cyclic XML": ("JPEG", lambda: jpeg_xmp(xmp(elements=CYCLE * 200))),
+    "label in itself": ("PNG", lambda: png_texts(("AIGC", in_itself(15)), ("AIGC", in_itself(3)))),
+    "deep label": ("JPEG", lambda: jpeg_exif(comment('{"AIGC":' * 6000))),
+    "long number": ("PNG", lambda: png_texts(("AIGC", '{"AIGC": {"Label": ' + "9" * 12_000 + "}}"))),
+    "many names": (
+        "PNG",
+        lambda: png_texts(("Comment", '{"prompt": 1, "model": 2, "nologo": ' + '[{"a": 1},' * 20_000)),
+    ),
+    "deep signature": ("PNG", lambda: png_texts(("Comment", '{"mflux_version":' * 15_000))),
+    "large chunk": ("WebP", lambda: crft(b'{"signed_by": "recraft", "x": [' + b"[" * 3_000_000)),
+    "profile in a text": ("PNG", lambda: profile(b"Exif\0\0" + exif_block(CAMERA), said=2**40)),
+    "profile bomb": ("PNG", lambda: profile(bytes(600_000))),
+    "deep trailer": ("JPEG", lambda: samsung(b'{"genAIType":' * 5000, count=2**32 - 1)),
     "deep XML": ("PNG", lambda: png_texts(("XML:com.adobe.xmp", "<a>" * 30_000 + "</a>" * 30_000), kind=b"iTXt")),
     "huge XML": ("PNG", lambda: png_texts(("XML:com.adobe.xmp", xmp(elements="x" * 1_000_000).decode()), kind=b"zTXt")),
     "text bomb": ("PNG", lambda: png_texts(*[("Comment", "a" * 20_000_000)] * 3, kind=b"zTXt")),
@@ -140,15 +191,20 @@ def test_hostile_metadata_takes_little_time_and_space(name: str) -> None:
 
 def test_random_damage_never_raises() -> None:
     rng = np.random.default_rng(0)
-    whole = {
-        "JPEG": jpeg_exif(exif_block(CAMERA, gps=(1, 2))),
-        "PNG": png_texts(("parameters", "Steps: 20, Sampler: Euler a"), kind=b"zTXt"),
-        "HEIC": encode(photo(), "HEIC", exif=b"Exif\0\0" + exif_block(CAMERA)),
-        "WebP": encode(photo(), "WebP", exif=exif_block(CAMERA)),
-        "TIFF": encode(photo(), "TIFF", tiffinfo={271: "Canon"}),
-    }
-    for name, data in whole.items():
-        for _ in range(60):
+    whole = (
+        ("JPEG", jpeg_exif(exif_block(CAMERA, gps=(1, 2)))),
+        ("JPEG", jpeg_exif(comment(in_itself(1)))),
+        ("JPEG", samsung(b'{"genAIType": 1}')),
+        ("PNG", png_texts(("parameters", "Steps: 20, Sampler: Euler a"), ("AIGC", in_itself(1)), kind=b"zTXt")),
+        ("PNG", profile(exif_block(CAMERA))),
+        ("HEIC", encode(photo(), "HEIC", exif=b"Exif\0\0" + exif_block(CAMERA))),
+        ("AVIF", encode(photo(), "AVIF", exif=b"Exif\0\0" + exif_block(CAMERA))),
+        ("WebP", encode(photo(), "WebP", exif=exif_block(CAMERA))),
+        ("WebP", crft(b'{"signed_by": "recraft"}')),
+        ("TIFF", encode(photo(), "TIFF", tiffinfo={271: "Canon"})),
+    )
+    for name, data in whole:
+        for _ in range(20):
             broken = bytearray(data[: int(rng.integers(20, len(data)))] if rng.random() < 0.3 else data)
             for at in rng.integers(2, min(len(broken), 3000), 12):
                 broken[at] = int(rng.integers(256))
