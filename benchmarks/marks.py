@@ -17,6 +17,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.common import ROOT, Options
+from benchmarks.stars import measure_stars
+from causalclip.detector import Detector
 from causalclip.evidence.examination import look_closer, read_claims
 from causalclip.images.formats import ImageError
 from causalclip.images.loading import load_image
@@ -64,6 +66,7 @@ def measure(options: Options) -> dict[str, Any]:
         "others on real pictures": [
             {"generator": generator, "kind": kind, "false": count} for (generator, kind), count in wrong.items()
         ],
+        "score": measure_stars(Detector.from_pretrained(options.model), starred, options.originals),
         "star": {name: sum(copy[name] for copy in copies) for name in copies[0]} | {"seen": len(copies)},
     }
 

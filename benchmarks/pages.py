@@ -55,7 +55,17 @@ def front() -> str:
         f"{markdown(table)}\n\nOther answers are *inconclusive*, or none where a picture is no photograph. The map "
         f"finds {maps['splices']} pasted parts with an AUC of {maps['auc']['causal']['mean']:.2f}, a blob in the "
         f"middle with {blob:.2f}. A detection with its map takes {speed['as it is']['warm']:.2f} s on two cores, "
-        f"{speed['AVX2']['warm']:.2f} s held to AVX2. [All numbers](docs/measured.md)."
+        f"{speed['AVX2']['warm']:.2f} s held to AVX2. [All numbers](docs/measured.md).\n\n{_of_marks()}"
+    )
+
+
+def _of_marks() -> str:
+    report = read("marks")
+    wrong = sum(row.get("false", 0) for row in (*report["marks"], *report["others on real pictures"]))
+    return (
+        f"Of {report['seen']} files with a mark, of {report['owners']} owners, {report['found']} name their generator. "
+        f"Of {report['real pictures']:,} real pictures, {wrong} bear a visible or invisible mark by mistake "
+        "([by mark](docs/measured.md))."
     )
 
 

@@ -178,6 +178,9 @@ _SAID_OF = {
     "is suspected": N_("The file is labelled as one that a platform suspects to have been generated: {generator}."),
     "generated": N_("The file carries a mark of an image generator: {generator}."),
     "marked": N_("The picture bears the mark of a generator: {generator}. Anybody can stamp it."),
+    "marked edited": N_(
+        "The picture bears the mark of an editor with generative AI: {generator}. Anybody can stamp it."
+    ),
     "edited": N_("The file says that it was edited with generative AI: {generator}."),
     "hint": N_("The file hints at {generator}, which proves nothing alone."),
 }
@@ -200,7 +203,8 @@ def _summary(p: Provenance) -> str | None:
         words = _((generated + part)[0].words)
         return _("The file itself says that the picture, or a part of it, was {made}.", made=words)
     for mark in sorted(p.claimed_marks, key=lambda mark: (mark.says != "is", mark.edited)):
-        said = "edited" if mark.edited else "marked" if mark.on_pixels else "generated"
+        on_pixels, of_file = ("marked edited", "edited") if mark.edited else ("marked", "generated")
+        said = on_pixels if mark.on_pixels else of_file
         return _(_SAID_OF[said if mark.says == "is" else mark.says], generator=_(mark.generator))
     if told and p.credentials.state == "trusted" and told[0].where != "XMP":
         return _("A signer on the trust list says that the picture was {made}.", made=_(told[0].words))

@@ -29,6 +29,7 @@ from causalclip.archive.workers import Judge, list_pictures, read_bytes
 from causalclip.cli import app
 from causalclip.evidence.examination import SCHEMA
 from causalclip.evidence.headline import ANSWERS
+from causalclip.marks.gemini import star
 from tests.conftest import ROOT
 from tests.makers.pictures import encode, photo
 
@@ -145,6 +146,19 @@ def test_marks_alone_are_read_without_a_detector() -> None:
     assert plain["marks"] == []
     assert plain["answer"] is None
     assert "probability" not in marked
+
+
+def test_marks_are_seen_on_a_large_jpeg_whose_row_has_its_size() -> None:
+    """It is decoded at half its size, or a quarter, and upright."""
+    pixels = np.full((1600, 2400, 3), 90, np.uint8)
+    pixels[1600 - 160 : 1600 - 64, 2400 - 160 : 2400 - 64] += np.round(80 * star(96)).astype(np.uint8)[..., None]
+    turned = Image.fromarray(pixels).rotate(90, expand=True)
+    exif = Image.Exif()
+    exif[274] = 6  # to be turned by a quarter to the right
+    files = encode(Image.fromarray(pixels), "JPEG"), encode(turned, "JPEG", exif=exif)
+    for data in files:
+        row = Judge(None, False, None).row("a", data)
+        assert (row["width"], row["height"], row["marks"]) == (2400, 1600, ["Gemini (visible mark)"])
 
 
 def test_without_ray_a_sentence_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -419,7 +419,7 @@ def marks(read: Reports) -> Told:
         f"{report['found']} name their generator. On {report['real pictures']:,} real pictures, {wrong} bear a visible "
         "or an invisible mark by mistake. Marks in metadata are not counted there: they helped to sort the pictures. "
         "Four of Grok's were missed at first, and its rule was then loosened. In the screenshot it is known where the "
-        "picture is."
+        f"picture is. {_of_stars(report['score'])}"
     )
     columns = {"files": "{seen}", "found": "{found}"}
     tables = [
@@ -427,6 +427,18 @@ def marks(read: Reports) -> Told:
         tabulate("Gemini's star on copies", star, columns, "the same files, as others pass them on"),
     ]
     return Told(words, tables)
+
+
+def _of_stars(score: dict[str, Any]) -> str:
+    """Whether the detector has learned from Gemini's star."""
+    over, other, pasted = score["painted over"], score["another corner painted over"], score["pasted on photographs"]
+    return (
+        f"Pasted on {pasted['pictures']} photographs, the star moves the detector's probability by "
+        f"{pasted['mean change']:+.3f} on average and changes {pasted['answers that change']} answers; painted over in "
+        f"{over['pictures']} pictures that bear it, by {over['mean change']:+.3f} and {over['answers that change']} "
+        f"answers, where painting over another corner does by {other['mean change']:+.3f} and "
+        f"{other['answers that change']}."
+    )
 
 
 @_section("How fast is it, how much memory does it take?", "latency")

@@ -10,11 +10,15 @@ import skimage.data
 from PIL import Image
 
 from causalclip.evidence.examination import examine
+from causalclip.evidence.headline import conclude_all
 from causalclip.marks.dwtdct import payloads
 from causalclip.marks.gemini import star
 from causalclip.marks.logos import BAR as COLOURS
 from causalclip.marks.logos import LOGOS, Logo, template_at
+from causalclip.marks.mark import Mark
 from causalclip.marks.pixels import find_marks
+from causalclip.provenance.credentials import without_claims
+from causalclip.provenance.reading import Provenance
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode
 from tests.makers.watermarks import embed
@@ -55,6 +59,7 @@ def names(pixels: np.ndarray) -> list[str]:
 def test_gemini_star_is_boxed_in_every_layout(width: int, height: int, size: int, margin: int) -> None:
     marks = find_marks(starred(photograph(width, height), size, margin))
     assert [(mark.generator, mark.kind, mark.certainty) for mark in marks] == [("Gemini", "visible mark", "claim")]
+    assert_stays_a_claim(marks)
     x, y = width - margin - size, height - margin - size
     assert np.abs(np.array(marks[0].box) - (x, y, x + size, y + size)).max() <= 2
 
@@ -92,6 +97,18 @@ def test_every_logo_is_found_at_its_place(logo: Logo) -> None:
     top = y if "top" in logo.corner else 1280 - y - part.shape[0]
     marks = find_marks(saved(stamp(pixels, part, left, top, much=0.6), 80))
     assert [(mark.generator, mark.edited) for mark in marks] == [(logo.generator, logo.edited)]
+    assert_stays_a_claim(marks)
+
+
+def assert_stays_a_claim(marks: tuple[Mark, ...]) -> None:
+    """A forged mark on a photograph is the headline, and is said to be one that anybody can stamp."""
+    claims = Provenance(without_claims("none"), marks=marks)
+    headline = conclude_all(claims, "likely not generated")
+    assert {mark.certainty for mark in marks} == {"claim"}
+    assert headline.source == "file"
+    assert "Anybody can stamp it." in headline.claimed
+    assert headline.proved.startswith("Nothing")
+    assert headline.agreement
 
 
 def test_dalle_bar_is_found_and_other_colours_are_not() -> None:
@@ -99,6 +116,7 @@ def test_dalle_bar_is_found_and_other_colours_are_not() -> None:
     for at, colour in enumerate(COLOURS):
         pixels[-16:, 944 + 16 * at : 960 + 16 * at] = colour
     assert names(saved(pixels, 90)) == ["DALL-E 2"]
+    assert_stays_a_claim(find_marks(pixels))
     pixels[-16:, 944:] = pixels[-16:, 944:][:, ::-1]
     assert not names(pixels)
 
