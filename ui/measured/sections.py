@@ -419,7 +419,7 @@ def marks(read: Reports) -> Told:
         f"{report['found']} name their generator. On {report['real pictures']:,} real pictures, {wrong} bear a visible "
         "or an invisible mark by mistake. Marks in metadata are not counted there: they helped to sort the pictures. "
         "Four of Grok's were missed at first, and its rule was then loosened. In the screenshot it is known where the "
-        f"picture is. {_of_stars(report['score'])}"
+        "picture is." + (_of_stars(report["score"]) if "score" in report else "")
     )
     columns = {"files": "{seen}", "found": "{found}"}
     tables = [
@@ -433,7 +433,7 @@ def _of_stars(score: dict[str, Any]) -> str:
     """Whether the detector has learned from Gemini's star."""
     over, other, pasted = score["painted over"], score["another corner painted over"], score["pasted on photographs"]
     return (
-        f"Pasted on {pasted['pictures']} photographs, the star moves the detector's probability by "
+        f" Pasted on {pasted['pictures']} photographs, the star moves the detector's probability by "
         f"{pasted['mean change']:+.3f} on average and changes {pasted['answers that change']} answers; painted over in "
         f"{over['pictures']} pictures that bear it, by {over['mean change']:+.3f} and {over['answers that change']} "
         f"answers, where painting over another corner does by {other['mean change']:+.3f} and "
