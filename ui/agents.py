@@ -39,7 +39,8 @@ from ui.server.uploads import check_room, keep
 
 AN_ADDRESS = 3  # calls at once
 MOST_VALUES = 1000  # of a call: what is long in it is a picture, in one text
-NO_CALL = "This is no call: send JSON-RPC, with 1,000 values at most."
+ROUND_IT = 64 * 2**10  # bytes of a call beside its pictures, each with a twentieth for what is escaped in it
+NO_CALL = "This is no call: send JSON-RPC, with 1,000 values at most, and nothing long in it but pictures as data URLs."
 NOT_BASE64 = "The picture's data URL is not base64. Send data:image/jpeg;base64, and then the file's bytes in base64."
 TOO_LARGE = f"The picture is larger than {MAX_BYTES // 2**20} MB."
 PICTURE = {
@@ -90,7 +91,8 @@ class Agents:
             try:
                 if sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:  # nine million would take 1.6 GB and 12 s
                     raise ValueError
-                from_json(body, cache_strings="none")
+                if len(body) > 1.05 * _length_of_pictures(from_json(body, cache_strings="none")) + ROUND_IT:
+                    raise ValueError  # the MCP server repeats what it does not know, fifteen times over
             except ValueError:  # also if nested too deep, which would be an error of the MCP server
                 raise Refused(400, NO_CALL) from None
             asking.set(Client(client))
@@ -143,6 +145,14 @@ class _Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._agents.answer(scope, receive, send)
+
+
+def _length_of_pictures(call: Any) -> int:
+    """Characters of the data URLs among a call's arguments."""
+    params = call.get("params") if isinstance(call, dict) else None
+    given = params.get("arguments") if isinstance(params, dict) else None
+    texts = given.values() if isinstance(given, dict) else ()
+    return sum(len(text) for text in texts if isinstance(text, str) and text.startswith("data:"))
 
 
 async def _none() -> list[Any]:

@@ -12,7 +12,13 @@ from typing import Any
 
 OURS = ("ui", "causalclip", "purifier", "__main__")  # what these log is written with care
 # They warn of each request that cannot be read, which anybody can send at any rate; its sender is told.
-BY_STRANGERS = ("uvicorn.error", "mcp.server.lowlevel.server", "mcp.server.streamable_http", "root")
+BY_STRANGERS = (
+    "uvicorn.error",
+    "mcp.server.lowlevel.server",
+    "mcp.server.streamable_http",
+    "mcp.server.transport_security",
+    "root",
+)
 log = logging.getLogger(__name__)
 
 

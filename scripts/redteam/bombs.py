@@ -1,4 +1,4 @@
-"""Files whose metadata cost more than they weigh, made anew from a seed: no list of them can be learned by heart.
+"""Files whose metadata or shape cost more than they weigh, made anew from a seed: nobody can learn a list by heart.
 
 Each reader of metadata and each decoder has its own: one long name, many short ones, many boxes, deep nesting, false
 lengths, many scans.
@@ -71,6 +71,13 @@ def png_with_nested_boxes(rng: random.Random) -> bytes:
     for _ in range(rng.randint(20_000, 60_000)):
         body = struct.pack(">I", (len(body) + 8) & 0xFFFFFFFF) + b"jumb" + body if len(body) < 2**16 else body
     return _png(_chunk(b"caBX", body * 40))
+
+
+def png_as_a_strip(rng: random.Random) -> bytes:
+    file, sides = io.BytesIO(), [64, rng.randint(120_000, 190_000)]
+    rng.shuffle(sides)
+    Image.linear_gradient("L").resize((sides[0], sides[1])).convert("RGB").save(file, "PNG")
+    return file.getvalue()
 
 
 def heic_with_many_boxes(rng: random.Random) -> bytes:
@@ -155,6 +162,7 @@ def tiff_with_many_directories(rng: random.Random) -> bytes:
 
 
 BOMBS: tuple[Bomb, ...] = (
+    png_as_a_strip,
     png_with_one_long_namespace,
     png_with_many_attributes,
     png_with_deep_elements,

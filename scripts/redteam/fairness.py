@@ -159,7 +159,7 @@ def tables_again(target: Target) -> tuple[bool, str]:
 
 
 def metadata_bombs(target: Target) -> tuple[bool, str]:
-    """Sends twenty new files whose metadata or scans cost more than they weigh, one of each kind"""
+    """Sends 21 new files whose metadata, scans or shape cost more than they weigh, one of each kind"""
     worst, most, failed = ("", 0.0), ("", 0.0), []
     over = threading.Event()
     peak = [0.0]
@@ -244,7 +244,11 @@ def log_volume(target: Target) -> tuple[bool, str]:
         "a?%ff",
     )
     for i in range(600):
-        target.elsewhere(90 + i % 9).get(odd[i % len(odd)])
+        other = target.elsewhere(90 + i % 9)
+        if i % 7:
+            other.get(odd[i % len(odd)])
+        else:
+            other.post("mcp/", {}, **{"Content-Type": "text/plain"})
     time.sleep(1)
     grown = (target.app.output.stat().st_size - before) / 1000
     return grown < 20, f"{grown:.0f} kB logged"

@@ -251,11 +251,9 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     """
     body = bytearray()
     try:
-        async for piece in Request(scope, receive).stream():
+        async for piece in Request(scope, _limited(receive, limit)).stream():
             body += piece
             _coming.add(0, len(piece))
-            if len(body) > limit:
-                raise Refused(413, TOO_LONG)
             if _coming.size > COMING:
                 raise Refused(503, FULL)
         return bytes(body)

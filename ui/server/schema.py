@@ -128,14 +128,16 @@ class Schema:
         raise Refused(422, NO_FUNCTION)
 
     def _values(self, number: int, call: Call) -> list[Any]:
-        """The value of each field; those that the API leaves out are empty."""
+        """The value of each field; those that the API leaves out are empty. A program that knows no newer field at the
+        end, which says what it is without one, need not send it."""
         page = self.page.state_holder.session_data.get(call.session_hash or "")
         own = page.blocks_config.blocks if page else {}
         fields = self._fields[number]
         asked = fields if len(call.data) == len(fields) else [field for field in fields if not field.block.skip_api]
-        if len(call.data) != len(asked):
+        newer = [field.block.value for field in asked[len(call.data) :]]
+        if len(call.data) > len(asked) or None in newer:
             raise Refused(422, f"This function takes {len(asked)} values, not {len(call.data)}.")
-        given = iter(call.data)
+        given = iter([*call.data, *newer])
         return [field.read(next(given), own) if field in asked else None for field in fields]
 
 

@@ -16,33 +16,31 @@ import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
 
 import gradio as gr
-from gradio.server_messages import ProcessCompletedMessage, UnexpectedErrorMessage
+from gradio.server_messages import UnexpectedErrorMessage
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.datastructures import QueryParams
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.server.hosts import counted
-from ui.server.middleware import CLOSED, FULL, SPACE, YOURS, Refused, client_of, header, place
+from ui.server.middleware import CLOSED, FULL, SPACE, YOURS, Refused, client_of, header
 from ui.server.queue import Client
 from ui.server.schema import NOT_JSON, Call, Name, Schema
 from ui.server.storage import PROGRAM, STORE, files_in
 
 COOKIE = "visitor"
-A_PAGE, A_PROGRAM, AN_ADDRESS, ALL = 4, 6, 16, 64  # calls that wait or run: of a page, an address without, with pages
+A_PROGRAM, AN_ADDRESS, ALL = 6, 16, 64  # calls that wait or run: of an address without, and with pages, and of all
 PAGES, ALL_PAGES = 64, 250  # open pages: of an address, and of all
 PROGRAMS = 64  # calls of an address without a page, with those that wait for somebody to read their answer
 UNREAD_UPDATES = 20  # of a page that does not listen: its runs are ended
-PATIENCE, STEP = 10.0, 0.25  # seconds that a page's call waits for room among its own, and between two looks
-HELD = 8  # calls of one address that wait so
-COMES = 3.0  # seconds that a call waits for its page's connection, which the browser opens at the same time
+COMES, STEP = 3.0, 0.25  # seconds that a call waits for its page's connection, which opens meanwhile; between two looks
 UNHEARD = 40.0  # seconds that a program's answer is kept
 BESIDE = "/gradio_api/run/"  # where the page asks what is not queued
 NO_PAGE = "This page is not open here any more. Open it again."
@@ -99,8 +97,7 @@ class Sessions:
         self._pages: dict[str, _Page] = {}  # session -> an open page
         self._programs: dict[str, tuple[str, float]] = {}  # session -> address, and when it was last in work
         self._coming: Counter[Client] = Counter()  # calls on their way to Gradio's queue
-        self._patient: Counter[str] = Counter()  # calls that wait for room, by address
-        self._beside: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()  # by session, and by address
+        self._beside: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()  # by address
         self._by_visitor = SPACE and not os.environ.get("FORWARDED_ALLOW_IPS")
 
     def client(self, scope: Scope) -> str:
@@ -188,59 +185,41 @@ class Sessions:
             STORE.claim(call.session_hash, files_in(call.data))
         client = Client(address, call.session_hash)
         if beside:  # in a thread of its own, which may wait for its place: it waits here
-            mine = self._beside.setdefault(client.session, asyncio.Semaphore(A_PAGE))
-            theirs = self._beside.setdefault(address, asyncio.Semaphore(AN_ADDRESS))
-            async with mine, theirs:
+            async with self._beside.setdefault(address, asyncio.Semaphore(AN_ADDRESS)):
                 await app(*with_body(scope, receive, call), _as_sentence(send))
             return
         try:
-            async with self._place(client, patient=function.api_visibility == "private"):
+            with self._place(client):
                 await app(*with_body(scope, receive, call), send)
         except Refused:
             self._programs.pop(client.session, None)
             raise
 
-    @asynccontextmanager
-    async def _place(self, client: Client, *, patient: bool) -> AsyncIterator[None]:
-        """A call's place until it is in Gradio's queue, where it is counted; raises Refused where there is none.
-
-        A page whose person is hasty waits for it: what a newer wish has superseded ends within seconds.
-        """
-        problem = self._full(client)
-        deaf = self._unread(client.session, ProcessCompletedMessage) >= A_PAGE  # room comes to those who listen
-        if problem and problem.status == 429 and patient and not deaf:
-            with place(self._patient, client.address, HELD):
-                for _ in range(round(PATIENCE / STEP)):
-                    await asyncio.sleep(STEP)
-                    if not (problem := self._full(client)):
-                        break
-        if problem:
-            raise problem
+    @contextmanager
+    def _place(self, client: Client) -> Iterator[None]:
+        """A call's place until it is in Gradio's queue, where it is counted; raises Refused where there is none."""
+        works = [Client(client_of(e.request.scope), e.session_hash) for e in self._events()]
+        works += self._coming.elements()
+        page = self.is_open(client.session)
+        here = sum(one.address == client.address and self.is_open(one.session) == page for one in works)
+        if here >= (AN_ADDRESS if page else A_PROGRAM):
+            raise Refused(429, YOURS)
+        if len(works) >= ALL:
+            raise Refused(503, FULL)
         self._coming[client] += 1
         try:
             yield
         finally:
             self._coming -= Counter({client: 1})
 
-    def _full(self, client: Client) -> Refused | None:
-        works = [Client(client_of(e.request.scope), e.session_hash) for e in self._events()]
-        works += self._coming.elements()
-        page = self.is_open(client.session)
-        here = sum(one.address == client.address and self.is_open(one.session) == page for one in works)
-        mine = sum(one.session == client.session for one in works)
-        mine += self._unread(client.session, ProcessCompletedMessage)
-        if here >= (AN_ADDRESS if page else A_PROGRAM) or mine >= A_PAGE:
-            return Refused(429, YOURS)
-        return Refused(503, FULL) if len(works) >= ALL else None
-
     def _events(self) -> list[Any]:
         """The calls that wait or run."""
         return list(self.queue.event_ids_to_events.values())
 
-    def _unread(self, session: str, kind: type = object) -> int:
+    def _unread(self, session: str) -> int:
         """Messages that wait in memory for somebody to listen."""
         told = self.queue.pending_messages_per_session.get(session)
-        return sum(isinstance(one, kind) for one in list(told._queue)) if told else 0  # type: ignore[attr-defined]
+        return told.qsize() if told else 0
 
     async def _cancel(self, app: ASGIApp, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         """The end of a call. Who names somebody else's, or one that is over, is answered the same, and ends nothing."""

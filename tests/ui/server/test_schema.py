@@ -74,6 +74,18 @@ def test_the_function_that_is_checked_is_the_one_that_runs(form: gr.Blocks) -> N
     assert read("other", "a", page=form, fn_index=0)["fn_index"] == 1
 
 
+def test_a_newer_field_at_the_end_need_not_be_sent() -> None:
+    """A program that was written before there was a choice of heads sends a picture alone."""
+    with gr.Blocks() as page:
+        number, head = gr.Number(), gr.Textbox("")
+        gr.on([], lambda *x: x, [number, head], None, api_name="detect")
+    assert read("detect", 1, page=page)["data"] == [1, ""]
+    assert read("detect", 1, "linear", page=page)["data"] == [1, "linear"]
+    for values in ((), (1, "linear", 2)):
+        with pytest.raises(Refused, match="takes 2 values"):
+            read("detect", *values, page=page)
+
+
 def test_only_what_was_read_goes_on(form: gr.Blocks) -> None:
     sent = read("form", "a", 1.5, True, ["a"], page=form, event_id="x", batched=True, trigger_id=1, oauth_token="x")
     assert sent["data"] == ["a", 1.5, True, ["a"], None]
