@@ -23,7 +23,7 @@ from causalclip.languages import N_, _, number
 from causalclip.maps.overlay import shrink
 from causalclip.profile import BadProfile
 from ui.server.schema import NOT_UPLOADED
-from ui.server.storage import is_upload, new_folder
+from ui.server.storage import file_in, is_upload, new_folder
 
 __all__ = [
     "GONE",
@@ -126,7 +126,7 @@ def save_png(image: Image.Image, name: str, *, few: str = "") -> str:
 
     few: as in `new_folder`.
     """
-    path = new_folder(few) / f"{name}.png"
+    path = file_in(new_folder(few), f"{name}.png")
     image.save(path, compress_level=1)
     return str(path)
 

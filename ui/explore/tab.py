@@ -310,4 +310,4 @@ def _map_file(
     one = replace(drawing, detection=shown(drawing.detection, which))
     beside = face(drawing) if whole and which == "causal" else ""
     drawn = draw_map(one, opacity=opacity, smooth=smooth, frame=frame, scale=scale, beside=beside)
-    return save_png(drawn, which.replace("_", "-"), few=of)
+    return save_png(drawn, "map", few=of)

@@ -58,7 +58,7 @@ class PurifyApi:
 
         Returns the purified picture as PNG, and its size and the seconds that it took.
         """
-        with _sentences(self.models):
+        with _sentences(self.models), ATTACKS.enter(Priority.ATTACK):  # who waits holds no pixels yet
             pixels, taken = _pixels(picture), _steps(steps)
             with MODEL.enter(Priority.ATTACK):
                 started = time.perf_counter()
@@ -110,7 +110,7 @@ class PurifyApi:
 
         Returns its caption, and where there is a question its answer, confidence, and whether it is sure.
         """
-        with _sentences(self.models):
+        with _sentences(self.models), ATTACKS.enter(Priority.ATTACK):
             pixels, speaker = _pixels(picture), self.models.speaker(eye=bool(eye))
             with MODEL.enter(Priority.ATTACK):
                 said: dict[str, Any] = {"caption": speaker.caption(pixels)[0].text}

@@ -65,7 +65,6 @@ class _File(TypedDict):
 
 Number = Annotated[int, Field(ge=-(2**53), le=2**53)] | Annotated[float, Field(ge=-(2**53), le=2**53)]
 Plain = str | bool | Number | None
-Choice = Plain | Annotated[list[Plain], Field(max_length=MOST)]
 Nothing = Annotated[Any, AfterValidator(lambda _: None)]  # what the server keeps itself, whatever is sent for it
 Upload = Annotated[_File, AfterValidator(lambda file: {**file, "meta": {"_type": "gradio.FileData"}})]
 Uploads = Annotated[list[Upload], Field(max_length=MOST), BeforeValidator(lambda x: [x] if isinstance(x, dict) else x)]
@@ -76,8 +75,7 @@ FIELDS: tuple[tuple[tuple[type, ...], Any, str], ...] = (
     ((gr.Textbox, gr.HTML), str | None, "takes a text"),
     ((gr.Number, gr.Slider), Number | None, "takes a number"),
     ((gr.Checkbox,), bool | None, "takes true or false"),
-    ((gr.Dropdown,), Choice, "takes a choice, or a list of them"),
-    ((gr.Radio,), Choice, "takes a choice"),
+    ((gr.Dropdown, gr.Radio), Plain, "takes a choice"),
 )
 Name = Annotated[str, Field(min_length=1, max_length=100)]  # Gradio's own have 11; an empty one stops its queue
 
@@ -98,10 +96,7 @@ class Schema:
 
     def __init__(self, page: gr.Blocks) -> None:
         self.page = page
-        self._fields = {
-            key: [_Field(block, checked=function.preprocess) for block in function.inputs]
-            for key, function in page.fns.items()
-        }
+        self._fields = {key: [_Field(block) for block in function.inputs] for key, function in page.fns.items()}
 
     def read(self, body: bytes, name: str | None) -> Call:
         """Reads a call of a function by its `name` alone where there is one, else by the number in the body.
@@ -144,12 +139,11 @@ class Schema:
 class _Field:
     """What one input of a function takes.
 
-    checked: Gradio compares a choice with the component's own, and repeats one that is none of them.
+    Choices and limits are checked here: Gradio checks them of some functions only, and repeats what was sent.
     """
 
-    def __init__(self, block: Any, *, checked: bool) -> None:
+    def __init__(self, block: Any) -> None:
         self.block, self.label = block, block.label or "A field of this function"
-        self.checked = checked and isinstance(block, (gr.Dropdown, gr.Radio))
         known = [(kind, words) for components, kind, words in FIELDS if isinstance(block, components)]
         if not known:
             raise TypeError(f"Say in {__name__}.FIELDS what a {type(block).__name__} takes: it is an input here.")
@@ -167,17 +161,14 @@ class _Field:
         except ValidationError:
             raise Refused(422, self._words) from None
         block = known.get(self.block._id, self.block)
-        if self.checked and not _chosen(block, read):
-            raise Refused(422, f"{self.label} takes one of its own choices.")
-        # Of what lies outside Gradio logs an error; None it compares as well.
-        if isinstance(block, gr.Slider) and (read is None or not block.minimum <= read <= block.maximum):
-            raise Refused(422, f"{self.label} takes a number from {block.minimum:g} to {block.maximum:g}.")
+        if isinstance(block, (gr.Dropdown, gr.Radio)):
+            read = self.block.value if read is None else read
+            if read is not None and read not in [value for _, value in block.choices]:
+                raise Refused(422, f"{self.label} takes one of its own choices.")
+        low, high = getattr(block, "minimum", None), getattr(block, "maximum", None)
+        if low is not None and high is not None and (read is None or not low <= read <= high):
+            raise Refused(422, f"{self.label} takes a number from {low:g} to {high:g}.")
         return read
-
-
-def _chosen(block: Any, read: Any) -> bool:
-    choices = [value for _, value in block.choices]
-    return read is None or all(value in choices for value in (read if isinstance(read, list) else [read]))
 
 
 def _clicked(event: Any) -> dict[str, int]:

@@ -200,9 +200,9 @@ class Sessions:
         """A call's place until it is in Gradio's queue, where it is counted; raises Refused where there is none."""
         works = [Client(client_of(e.request.scope), e.session_hash) for e in self._events()]
         works += self._coming.elements()
-        page = self.is_open(client.session)
-        here = sum(one.address == client.address and self.is_open(one.session) == page for one in works)
-        if here >= (AN_ADDRESS if page else A_PROGRAM):
+        program = client.session.startswith(PROGRAM)  # a page's calls count after it was closed, too
+        here = sum(one.address == client.address and one.session.startswith(PROGRAM) == program for one in works)
+        if here >= (A_PROGRAM if program else AN_ADDRESS):
             raise Refused(429, YOURS)
         if len(works) >= ALL:
             raise Refused(503, FULL)

@@ -223,6 +223,18 @@ def new_folder(few: str = "") -> Path:
     return new
 
 
+def file_in(folder: Path, name: str) -> Path:
+    """The path of a file of that name in a folder. Every name that may come from a visitor is to pass here.
+
+    Raises:
+        ValueError: it is no name of a file, or leads elsewhere.
+    """
+    path = folder / name
+    if path.name != name or name == "..":
+        raise ValueError("That is no name of a file.")
+    return path
+
+
 def is_own(path: str) -> bool:
     """Whether it was made for the page whose event is being answered; others' files, and uploads, are none of ours."""
     return Path(os.path.realpath(path)).is_relative_to((uploads() / folder_of(current_session() or "")).resolve())

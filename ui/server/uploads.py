@@ -20,7 +20,7 @@ from starlette.routing import Route
 from causalclip.images.formats import MAX_BYTES, too_many_bytes
 from causalclip.languages import N_, _, number
 from ui.server.middleware import UPLOAD, Refused, client_of
-from ui.server.storage import LOOSE, STORE, Sum, owner_of, uploads
+from ui.server.storage import LOOSE, STORE, Sum, file_in, owner_of, uploads
 
 FILES = 50  # of a request
 A_REQUEST = 200 * 2**20  # bytes
@@ -77,7 +77,7 @@ def keep(file: BinaryIO, name: str, *, size: int, owner: str, brief: bool) -> st
     """
     folder = uploads() / STORE.add(owner, size, brief=brief)
     folder.mkdir(parents=True)
-    path = folder / (strip_invalid_filename_characters(Path(name).name).strip(".") or "picture")
+    path = file_in(folder, strip_invalid_filename_characters(Path(name).name).strip(".") or "picture")
     with path.open("wb") as copy:
         shutil.copyfileobj(file, copy)
     return str(path)

@@ -1,5 +1,6 @@
 """The Purify tab for programs: its endpoints over HTTP, on tiny models."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,14 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 import app
+from causalclip import load_image
 from purifier.models import Models
+from tests.conftest import HANGS
 from tests.makers.models import tiny_models
 from tests.makers.pictures import encode, photo
+from ui.purify import endpoints
 from ui.purify.tab import build_tab
+from ui.server.queue import ATTACKS, Priority
 
 QUESTION = "Is there a dog?"
 
@@ -51,6 +56,24 @@ def test_attack_then_purify_then_ask(client: Client, picture: Any, monkeypatch: 
     assert set(said) == {"caption", "answer", "confidence", "sure"}
     assert asked == [True]
     assert set(client.predict(picture, "", False, api_name="/ask")) == {"caption"}
+
+
+@pytest.mark.parametrize("name", ["purify", "ask"])
+def test_a_call_that_waits_holds_no_pixels(
+    client: Client, picture: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture of some kB has 137 MB of them, and twenty calls of one address can wait."""
+    read: list[str] = []
+    monkeypatch.setattr(endpoints, "load_image", lambda path: read.append(path) or load_image(path))
+    with ATTACKS.enter(Priority.ATTACK), ATTACKS.enter(Priority.ATTACK):
+        asked = client.submit(picture, api_name=f"/{name}")
+        until = time.monotonic() + HANGS
+        while not ATTACKS._waiting and time.monotonic() < until:
+            time.sleep(0.02)
+        assert ATTACKS._waiting
+        assert not read
+    asked.result(HANGS)
+    assert read
 
 
 def test_errors_over_http_are_sentences(client: Client, picture: Any) -> None:

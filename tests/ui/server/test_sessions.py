@@ -191,6 +191,17 @@ def test_thirty_people_behind_one_address_are_let_in(busy: Any) -> None:
             assert other.post("gradio_api/queue/join", json=body | {"session_hash": "other"}).status_code == 200
 
 
+def test_calls_of_closed_pages_count_for_their_address(busy: Any) -> None:
+    """Else one address could fill the queue of all, by pages that it closes at once."""
+    address, _ = busy
+    told: list[int] = []
+    for i in range(sessions.AN_ADDRESS // 4 + 1):
+        with opened(address, f"closed-{i}") as http:
+            body = call_of(address, session=f"closed-{i}")
+            told += [http.post("gradio_api/queue/join", json=body).status_code for _ in range(4)]
+    assert told.count(200) == sessions.AN_ADDRESS
+
+
 # Forgotten ------------------------------------------------------------------------------------------
 
 

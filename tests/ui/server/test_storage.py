@@ -12,7 +12,19 @@ from tests.conftest import HANGS
 from tests.makers.cost import slowness
 from ui.fields import upload_path
 from ui.server import storage as store
-from ui.server.storage import BLOCK, GRACE, LOOSE, PATIENCE, Store, Sweeper, is_upload, new_folder, owner_of, sweep
+from ui.server.storage import (
+    BLOCK,
+    GRACE,
+    LOOSE,
+    PATIENCE,
+    Store,
+    Sweeper,
+    file_in,
+    is_upload,
+    new_folder,
+    owner_of,
+    sweep,
+)
 
 ME, YOU = owner_of("192.0.2.1"), owner_of("192.0.2.2")
 
@@ -96,6 +108,13 @@ def test_an_endless_path_is_no_upload_and_is_not_followed(kept: Store, path: str
     assert not is_upload(path)
     assert not is_upload(f"{store.uploads()}{path}")
     assert time.process_time() - started < 0.5 * slowness()
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "a/b", "..", ".", "", "./x", "x/"])
+def test_a_name_never_leads_out_of_its_folder(name: str, tmp_path: Path) -> None:
+    assert file_in(tmp_path, "x.png") == tmp_path / "x.png"
+    with pytest.raises(ValueError, match="no name"):
+        file_in(tmp_path, name)
 
 
 def test_a_run_that_starts_as_its_page_is_closed_is_told(kept: Store) -> None:
