@@ -1,10 +1,11 @@
-"""Keeps what the shipped detector says of the pictures on the page: python -m scripts.examples [ORIGINALS]
+"""Keeps what the shipped models say of the pictures on the page: python -m scripts.examples [ORIGINALS | --purify]
 
 Run it after a new detector; tests fail where assets/examples.json or assets/gallery is of another revision. The
 examples are asked about in every runtime, which takes minutes: what hangs on the runtime hangs on the machine, and is
 left out.
 ORIGINALS is a folder with the public pictures' files as ab/<sha256>.<ending>, as `causalclip data collect` writes them;
-without it, the gallery stays as it is.
+without it, the gallery stays as it is. --purify makes the examples of the Purify tab anew, from PREPARED in
+ui/purify/examples.py; one that does not hold stops it.
 """
 
 from __future__ import annotations
@@ -92,7 +93,23 @@ def write_gallery(
     (folder / "examinations.json").write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
 
 
+def prepare_purify() -> None:
+    """Runs every prepared example, and writes what comes of it to assets/purify."""
+    from purifier.models import Models
+    from ui.purify.examples import PREPARED, keep, run
+
+    models = Models()
+    for example in PREPARED:
+        made = run(models, example)
+        if not example.holds(made):
+            sys.exit(f"{example.file}, {example.question!r}: {[said.spoken for said in made.said.values()]}")
+        keep(made, example)
+
+
 def main() -> None:
+    if sys.argv[1:] == ["--purify"]:
+        prepare_purify()
+        return
     from causalclip.clip.weights import VARIABLE, Runtime
     from causalclip.detector import Detector
 

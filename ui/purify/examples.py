@@ -1,6 +1,6 @@
 """Three photographs with a question each: the embedded model is sure of a right answer, a short attack turns it, and
 purification brings it back. What comes of them is kept in assets/purify, so that they are complete at once; a test
-holds it to what the models do now, and `python scripts/prepared.py` writes it anew.
+holds it to what the models do now, and `python -m scripts.examples --purify` writes it anew.
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ def shipped_models() -> Models:
 @pytest.mark.parametrize("example", PREPARED, ids=lambda example: example.file)
 def test_the_attack_turns_the_answer_and_purification_brings_it_back(shipped_models: Models, example: Prepared) -> None:
     now, kept = run(shipped_models, example), stored(example)
-    old = "assets/purify is out of date: python scripts/prepared.py"
+    old = "assets/purify is out of date: python -m scripts.examples --purify"
     assert example.holds(now), [said.spoken for said in now.said.values()]
     assert kept.said["clean"].answer == now.said["clean"].answer, old
     # Another processor rounds otherwise: how likely the answer is moves by less than a hundredth, and by more where a
