@@ -32,6 +32,7 @@ API, EXAMINE, PAIR, OPENAPI = "/api/v1/", "/api/v1/examine", "/api/v1/pair", "/a
 MCP = "/gradio_api/mcp"
 CALL, AGENTS, FORM, FILES = 2**20, 28 * 2**20, 21 * 2**20, 201 * 2**20  # bytes of a body
 COMING = 128 * 2**20  # bytes of all calls that are coming
+A_CLIENT = 8 * 2**20  # bytes of a client's calls that are read and not let in yet: of a page that is not there, say
 LONGEST = 4096  # bytes of an address: names of sessions and files
 LOOKING, SENDING = {"GET", "HEAD"}, {"POST"}
 ROUTES = tuple(  # methods, path, what reads the request here ("" nothing), and bytes of its body at most
@@ -89,6 +90,7 @@ READABLE: Any = {  # by extensions, and by pages at names that the host has list
 }
 _BEARER = re.compile(r"Bearer +(\S+) *", re.IGNORECASE)
 _coming = Sum()
+_read: Counter[str] = Counter()  # bytes, by client
 
 
 class Refused(Exception):
@@ -148,7 +150,8 @@ class Middleware:
             scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] not in dropped]}
             if kind:
                 body = await read_body(scope, receive, most) if most else b""
-                await self.sessions.pass_on(self.app, kind, body, scope, receive, _uncrossed(send), **named)
+                with place(_read, client_of(scope), A_CLIENT, size=len(body)):
+                    await self.sessions.pass_on(self.app, kind, body, scope, receive, _uncrossed(send), **named)
             else:
                 await self.app(scope, _limited(receive, most), _uncrossed(send))
         except Refused as refused:
@@ -231,15 +234,15 @@ def client_of(scope: Scope) -> str:
 
 
 @contextmanager
-def place(taken: Counter[str], client: str, most: int) -> Iterator[None]:
-    """One of a client's places, for as long as it lasts; raises Refused where `most` are taken."""
-    if taken[client] >= most:
+def place(taken: Counter[str], client: str, most: int, *, size: int = 1) -> Iterator[None]:
+    """Some of a client's places, for as long as it lasts; raises Refused where it would have more than `most`."""
+    if taken[client] + size > most:
         raise Refused(429, YOURS)
-    taken[client] += 1
+    taken[client] += size
     try:
         yield
     finally:
-        taken -= Counter({client: 1})
+        taken -= Counter({client: size})
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:

@@ -20,7 +20,7 @@ from tests.makers.detectors import tiny_detector
 from tests.makers.keeping import until
 from tests.makers.pictures import encode, photo
 from tests.ui.asking import META, ask, number_of, opened, send
-from ui.server import sessions
+from ui.server import middleware, sessions
 from ui.server.middleware import Refused
 from ui.server.sessions import Sessions, issue, visitor_of
 from ui.server.storage import new_folder
@@ -103,6 +103,21 @@ def test_a_call_waits_for_its_pages_connection(tiny_app: str) -> None:
         time.sleep(0.5)
         with opened(tiny_app, "just-opened"):
             assert asked.result(HANGS).status_code == 200
+
+
+def test_what_waits_for_a_page_that_does_not_come_is_little(tiny_app: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of connections could hold a megabyte each."""
+    monkeypatch.setattr(sessions, "COMES", HANGS)
+    monkeypatch.setattr(middleware, "A_CLIENT", 1500)
+    body = {"data": [None], "fn_index": number_of(tiny_app, "provenance"), "session_hash": "late", "x": "x" * 1000}
+    join = partial(httpx.post, f"{tiny_app}gradio_api/queue/join", json=body, headers={"X-Gradio-User": "x"})
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(join, timeout=HANGS)
+        assert until(lambda: bool(middleware._read))
+        assert join().status_code == 429
+        with opened(tiny_app, "late"):
+            assert asked.result(HANGS).status_code == 200
+    assert until(lambda: not middleware._read)
 
 
 def test_pages_of_an_address_and_of_all_are_counted(tiny_app: str, monkeypatch: pytest.MonkeyPatch) -> None:
