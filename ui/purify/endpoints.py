@@ -20,6 +20,8 @@ from ui.settings import RUNS
 if TYPE_CHECKING:
     from torch import Tensor
 
+LONGEST = 200  # characters of a text, as on the page
+
 
 def add_endpoints(models: Models, picture: gr.Image) -> None:
     """Adds them to the current Blocks; they read the tab's picture field and hidden fields of their own."""
@@ -28,10 +30,11 @@ def add_endpoints(models: Models, picture: gr.Image) -> None:
     facts = gr.JSON(**hidden)
     steps, seed = gr.Number(1, label="steps", **hidden), gr.Number(0, label="seed", **hidden)
     always = gr.Checkbox(False, label="always", **hidden)
-    question = gr.Textbox("", label="question", **hidden)
-    target = gr.Textbox("", label="target", **hidden)
-    objective = gr.Textbox("caption", label="objective", **hidden)
-    attack, eps = gr.Textbox("pgd", label="attack", **hidden), gr.Number(8, label="eps", **hidden)
+    question = gr.Textbox("", label="question", max_length=LONGEST, **hidden)
+    target = gr.Textbox("", label="target", max_length=LONGEST, **hidden)
+    objective = gr.Textbox("caption", label="objective", max_length=LONGEST, **hidden)
+    attack = gr.Textbox("pgd", label="attack", max_length=LONGEST, **hidden)
+    eps = gr.Number(8, label="eps", **hidden)
     attack_steps, eye = gr.Number(20, label="steps", **hidden), gr.Checkbox(False, label="eye", **hidden)
     api = PurifyApi(models)
     attacked = [picture, attack, eps, attack_steps, objective, question, target, seed]

@@ -87,3 +87,5 @@ def test_errors_over_http_are_sentences(client: Client, picture: Any) -> None:
     for eps, steps in ((6, -1), (None, 3), (6, None)):
         with pytest.raises(AppError, match="the steps 1 to 200"):
             client.predict(picture, "pgd", eps, steps, "caption", "", "", 0, api_name="/attack")
+    with pytest.raises(Exception, match="at most 200 characters"):
+        client.predict(picture, "x" * 201, False, api_name="/ask")
