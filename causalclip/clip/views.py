@@ -80,5 +80,6 @@ def render(pixels: np.ndarray, views: list[View], *, size: int = 224) -> Tensor:
         one = np.ascontiguousarray(pixels[..., channel])
         plane = Image.frombuffer("L", one.shape[::-1], one, "raw", "L", 0, 1)
         for shot, view in zip(shots, views, strict=True):
-            shot[channel] = plane.resize((size, size), Image.Resampling.BICUBIC, box=view.box, reducing_gap=3.0)
+            scaled = plane.resize((size, size), Image.Resampling.BICUBIC, box=view.box, reducing_gap=3.0)
+            shot[channel] = np.asarray(scaled)
     return torch.from_numpy(shots).float() / 255

@@ -239,9 +239,10 @@ def test_the_command_makes_a_profile_that_detect_uses(model: str, tmp_path: Path
     assert len(read_profile(out / "profile.json").scores) == 3
     assert "<svg" in (page := (out / "summary.html").read_text())
     assert "even.png" not in page
-    found = run_causalclip("detect", photos / "0.jpg", "--model", model, "--profile", out / "profile.json")
+    detect = "detect", photos / "0.jpg", "--explain", "--model", model
+    found = run_causalclip(*detect, "--profile", out / "profile.json")
     assert "of your archive" in found.stdout
-    named = run_causalclip("detect", photos / "0.jpg", "--model", model, CAUSALCLIP_PROFILE=out / "profile.json")
+    named = run_causalclip(*detect, CAUSALCLIP_PROFILE=out / "profile.json")
     assert named.stdout == found.stdout
 
 
