@@ -6,8 +6,8 @@
   // By field: the part of the page whose turns it takes, what is hidden, and where it is answered.
   const parts = {
     "picture": ["detect", "#answer", "#status"],
-    "explore-a": ["explore-a", "#explore-a-pane", "#explore-a-answer"],
-    "explore-b": ["explore-b", "#explore-b-pane", "#explore-b-answer"],
+    "explore-a": ["explore-a", "#explore-a-pane, #explore-a-answer, #explore-masks", "#explore-a-answer"],
+    "explore-b": ["explore-b", "#explore-b-pane, #explore-b-answer, #explore-masks", "#explore-b-answer"],
     "purify-picture": ["purify", "#purify-status, #purify-results, #purify-history", "#purify-status"],
   };
   const SPOKEN = 2000;  // ms that it takes longer than usual: then it is also said aloud

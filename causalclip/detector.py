@@ -43,6 +43,7 @@ class ViewAttribution:
     mask: float32 [D] in [0, 1], the share of each dimension that was let through.
     channels: float32 [D], what each dimension adds to Detection.logit, against the average training picture; with the
         view's `bias` they add up to its part of the logit, as causal and rest do.
+    held: float32 [D], what each dimension would have added with 1 - mask in place of the mask.
     """
 
     kind: Kind
@@ -52,6 +53,7 @@ class ViewAttribution:
     rest: float
     mask: np.ndarray
     channels: np.ndarray
+    held: np.ndarray
     bias: float
 
 
@@ -142,8 +144,9 @@ class DetectorConfig:
 class Judgement:
     """What the heads say of V views, in calibrated log-odds.
 
-    [V, D] each: mask, what one unit of each channel adds (causal, non_causal), what it adds here (channels), and the
-    patches' total on the average picture (neutral). [V] each: bias and offset. The logit is sum(channels) + bias, and
+    [V, D] each: mask, what one unit of each channel adds (causal, non_causal), what it adds here (channels) and would
+    add with 1 - mask (held), and the patches' total on the average picture (neutral). [V] each: bias and offset. The
+    logit is sum(channels) + bias, and
     also causal . embedding + offset.
     """
 
@@ -151,6 +154,7 @@ class Judgement:
     causal: Tensor
     non_causal: Tensor
     channels: Tensor
+    held: Tensor
     neutral: Tensor
     bias: Tensor
     offset: Tensor
@@ -166,7 +170,8 @@ class Judgement:
         chosen[channel] = 1
         causal, channels = self.causal * chosen, self.channels * chosen
         offset = (channels - causal * embedding).sum(1)
-        return Judgement(self.mask, causal, self.non_causal * chosen, channels, self.neutral, 0 * self.bias, offset)
+        non_causal, held = self.non_causal * chosen, self.held * chosen
+        return Judgement(self.mask, causal, non_causal, channels, held, self.neutral, 0 * self.bias, offset)
 
 
 class Detector:
@@ -396,9 +401,9 @@ class Detector:
     def _judge(self, views: Sequence[View], embedding: Tensor, weight: Tensor) -> Judgement:
         """Every view by the head of its kind, in calibrated log-odds. weight [V]: of each in the raw logit."""
         weight = weight * self.config.calibration.scale
-        mask, causal, non_causal, channels, neutral = torch.zeros(5, *embedding.shape)
+        mask, causal, non_causal, channels, held, neutral = torch.zeros(6, *embedding.shape)
         bias, offset = torch.zeros(2, len(views))
-        judged = Judgement(mask, causal, non_causal, channels, neutral, bias, offset)
+        judged = Judgement(mask, causal, non_causal, channels, held, neutral, bias, offset)
         for kind, head in self.heads.items():
             rows = [i for i, v in enumerate(views) if v.kind == kind]
             if not rows:
@@ -409,6 +414,7 @@ class Detector:
             judged.causal[rows] = head.direction(out.mask) * w
             judged.non_causal[rows] = head.direction(1 - out.mask) * w
             judged.channels[rows] = head.verdict.weight[0] * out.causal * w
+            judged.held[rows] = head.verdict.weight[0] * out.non_causal * w
             judged.neutral[rows] = head.patch_shift
             judged.bias[rows] = head.verdict.bias * weight[rows]
             judged.offset[rows] = head.offset(out.mask) * weight[rows]
@@ -431,6 +437,7 @@ class Detector:
                 rest=float(rest[i]),
                 mask=judged.mask[i].numpy(),
                 channels=judged.channels[i].numpy(),
+                held=judged.held[i].numpy(),
                 bias=float(judged.bias[i]),
             )
             for i, view in enumerate(views)

@@ -122,10 +122,10 @@ def _lay_out(
             with gr.Tab(_("Explore"), id="explore"):
                 gr.HTML(lead("explore"))
                 carried = Carried(judged.explore, judged.picture, judged.source, tabs, "explore")
-                explored = build_explorer_tab(held, carried)
+                explored = build_explorer_tab(held, carried, examples=[example.path for example in examples])
             with gr.Tab(_("Your archive"), id="archive") as archive:
                 build_archive_tab(archive, held)
-            with gr.Tab(_("How good is it?"), id="measured") as measured:
+            with gr.Tab(_("Accuracy"), id="measured") as measured:
                 gr.HTML(lead("measured"))
                 build_measured_tab(measured)
         with gr.Accordion(_("Privacy and limits"), open=False):

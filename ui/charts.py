@@ -4,12 +4,15 @@ see it. Colours are in assets/reviewer.css; series differ in shape and dash, too
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
+from causalclip.languages import decimal, is_rtl
+
 HEIGHT = 20  # px of a row's chart
 WIDE, HIGH, LEFT, BOTTOM, TOP = 360, 320, 46, 44, 10  # px of a plot, and its margins
+FALL_WIDE, FALL_LEFT, FALL_ROW = 720, 90, 114  # px of `fall`: its width, its axis' left end, a group's row
 MARKS = {  # one a series, in this order; all centred on 0, 0
     "a": "<circle r='5'/>",
     "b": "<path d='M0 -6.5 6.5 0 0 6.5 -6.5 0Z'/>",
@@ -60,6 +63,13 @@ class Axis:
         return self.words or tuple(f"{tick:g}" for tick in self.ticks)
 
 
+def signed(value: float, digits: int = 2) -> str:
+    """A number with its sign, which stays before it in every script."""
+    sign = "\N{MINUS SIGN}" if f"{value:+.{digits}f}".startswith("-") else "+"
+    mark = "\N{LEFT-TO-RIGHT MARK}" if is_rtl() else ""
+    return f"{mark}{sign}{decimal(abs(value), digits=digits)}"
+
+
 def bar(value: float, interval: Interval | None = None) -> str:
     """A bar from 0 to `value` in [0, 1], with its interval as a line."""
     whisker = _whisker(Mark(value, "a", interval), Axis("")) if interval else ""
@@ -71,6 +81,67 @@ def marks(values: Sequence[Mark], axis: Axis, *, line: float | None = None) -> s
     rule = "" if line is None else f"<line class='cc-rule' {_upright(axis.share(line))}/>"
     body = "".join(_whisker(m, axis) + _mark(m, axis) for m in values)
     return _cell(f"<line class='cc-base' x1='0' x2='100%' y1='{HEIGHT / 2}' y2='{HEIGHT / 2}'/>{rule}{body}")
+
+
+def stack(shares: Sequence[float]) -> str:
+    """Shares that add up to 1, side by side in one bar."""
+    left, body = 0.0, ""
+    for place, share in enumerate(shares):
+        across = f"x='{100 * left:.2f}%' width='{100 * share:.2f}%'"
+        body += f"<rect class='cc-share-{place}' {across} y='4' height='{HEIGHT - 8}'/>"
+        left += share
+    return _cell(body)
+
+
+def stack_legend(names: Sequence[str]) -> str:
+    """What each share of a stack is, in a line."""
+    return " ".join(
+        "<span class='cc-key'><svg width='14' height='14' aria-hidden='true'>"
+        f"<rect class='cc-share-{place}' width='14' height='14'/></svg> {escape(name)}</span>"
+        for place, name in enumerate(names)
+    )
+
+
+def fall(words: str, counts: Mapping[str, Sequence[int]], x: Axis, lines: Sequence[float] = ()) -> str:
+    """Where groups fall on an axis: for each a row of columns, every one over its own stretch of the axis.
+
+    counts: by the group's name, of equally wide stretches from x.low to x.high. lines: values that are marked.
+    """
+    shares = {name: [count / max(1, sum(some)) for count in some] for name, some in counts.items()}
+    most = max(max(some) for some in shares.values()) or 1
+    bottom = len(shares) * FALL_ROW
+    body = "".join(_columns(row, name, some, most) for row, (name, some) in enumerate(shares.items()))
+    for line in lines:
+        there = _along(x.share(line))
+        body += f"<line class='cc-rule' x1='{there:.1f}' x2='{there:.1f}' y1='0' y2='{bottom}'/>"
+    for tick, label in zip(x.ticks, x.labels(), strict=True):
+        at = _along(x.share(tick))
+        body += f"<text x='{at:.1f}' y='{bottom + 16}' text-anchor='middle'>{escape(label)}</text>"
+    body += f"<text x='0' y='{bottom + 16}'>{escape(x.name)}</text>"
+    view = f"viewBox='0 0 {FALL_WIDE} {bottom + 24}'"
+    return f"<figure class='cc-plot cc-fall'><svg {view} role='img' aria-label='{escape(words)}'>{body}</svg></figure>"
+
+
+def _along(share: float) -> float:
+    """Where a share of the axis lies, in px."""
+    return FALL_LEFT + (FALL_WIDE - FALL_LEFT - 20) * share
+
+
+def _columns(row: int, name: str, shares: Sequence[float], most: float) -> str:
+    """One group of `fall`: its name, its columns with the share above those that are a tenth or more, and its floor."""
+    floor = (row + 1) * FALL_ROW
+    body = f"<text x='0' y='{floor - 4}'>{escape(name)}</text>"
+    for i, share in enumerate(shares):
+        start, end = _along(i / len(shares)), _along((i + 1) / len(shares))
+        top = floor - (FALL_ROW - 24) * share / most
+        body += (
+            f"<rect class='cc-fall-{row}' x='{start:.1f}' y='{top:.1f}' width='{end - start:.1f}' "
+            f"height='{floor - top:.1f}'/>"
+        )
+        if share >= 0.1:
+            said = f"{100 * share:.0f} %"
+            body += f"<text x='{(start + end) / 2:.1f}' y='{top - 4:.1f}' text-anchor='middle'>{said}</text>"
+    return f"{body}<line class='cc-base' x1='{_along(0):.1f}' x2='{_along(1):.1f}' y1='{floor}' y2='{floor}'/>"
 
 
 def legend(names: Sequence[str]) -> str:

@@ -128,6 +128,10 @@ class ChosenDetector:
         if head in self.heads:
             _heads[current_session() or ""] = head
 
+    def with_mask(self) -> Detector:
+        """The detector whose mask is shown: with the causal head where it is offered, whichever judges."""
+        return self.own("causal") if "causal" in self.heads else self()
+
     @property
     def profile(self) -> Profile | None:
         """The one that the page has chosen."""

@@ -17,7 +17,7 @@ from causalclip.paths import shipped_folder
 from ui.fields import picture_input
 
 KEPT = 3000  # seconds that a session's drawing is kept at most
-OPACITY = 0.8
+OPACITY = 0.5
 VLM = os.environ.get("CAUSALCLIP_VLM", "").strip()  # a model that describes and answers beside the embedded one
 PROMISE = N_("Pictures are read on this server only, passed on to no one, and deleted within an hour.")
 # Whatever works with a picture waits in ui.server.queue, which is fair; Gradio's queue lets all of them in.

@@ -5,7 +5,7 @@ A view's patch grid is laid at its box, and views that overlap add up, because t
     "area"   log-odds per 1 % of the picture: a density, whose integral is the sum of all contributions
     "patch"  log-odds per patch that covers the spot: what is drawn, because it does not depend on the picture's size
 
-Drawing is in causalclip.maps.overlay (over the picture) and causalclip.maps.maskgrid (the mask itself).
+Drawing is in causalclip.maps.overlay.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ def mask_sentence(detection: Detection) -> str:
         return said
     left, others = without_strongest(detection, count)
     carried = _(
-        "Without the {n} of them that push hardest: {before} → {after}; without {n} others: {others}.",
+        "Without the {n} of them that push hardest: {before} → {after}; without {n} at random: {others}.",
         n=number(count),
         before=score_text(detection.probability),
         after=score_text(left),

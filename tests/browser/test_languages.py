@@ -8,7 +8,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 from causalclip.languages import _, is_rtl, number, speaking
 from tests.browser.conftest import open_tab
 from tests.browser.test_detect import overflow
-from ui.explore.words import NONE
+from ui.explore.words import HOW_TO_READ
+from ui.measured.accuracy import UNKNOWN
 
 Window = Callable[..., BrowserContext]
 
@@ -35,7 +36,7 @@ def test_every_tab_fits_a_phone_with_its_results(
         assert overflow(page) <= 0
         open_tab(page, _("Explore"))
         page.locator("#explore-a input[type=file]").set_input_files(files["photo.jpg"])
-        expect(page.locator("#explore-a-removal")).to_contain_text(_(NONE))
+        expect(page.locator("#explore-a-removal")).to_contain_text(_(HOW_TO_READ))
         assert overflow(page) <= 0
         slider = page.locator("#explore-opacity input[type=range]")
         assert slider.evaluate("(field) => getComputedStyle(field).direction") == "ltr"  # or its fill is its rest
@@ -43,8 +44,8 @@ def test_every_tab_fits_a_phone_with_its_results(
         page.locator("#purify-picture input[type=file]").set_input_files(files["photo.jpg"])
         expect(page.locator("#purify-answers")).to_contain_text(_("As given"))
         assert overflow(page) <= 0
-        open_tab(page, _("How good is it?"))
-        expect(page.locator("#measured")).to_contain_text(_("These tables are in English."))
+        open_tab(page, _("Accuracy"))
+        expect(page.locator("#measured")).to_contain_text(_(UNKNOWN[0]))
         assert overflow(page) <= 0
         side = page.locator("#purify-headline .cc-card").evaluate("(card) => getComputedStyle(card).direction")
         assert side == ("rtl" if is_rtl() else "ltr")

@@ -88,6 +88,6 @@ def test_results_on_every_tab(open_page: Open, whole_app: str, files: dict[str, 
     open_tab(page, "Your archive")
     expect(page.locator("#archive-in-use")).to_contain_text("held to no profile")
     assert violations(page) == []
-    open_tab(page, "How good is it?")
+    open_tab(page, "Accuracy")
     page.locator("#measured section").first.wait_for()
     assert violations(page) == []

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from skimage import data
 
 from causalclip.calibration import sigmoid
@@ -14,6 +15,7 @@ from causalclip.clip.views import plan_views
 from causalclip.detector import Detection, Detector, ViewAttribution
 from causalclip.maps import explorer
 from causalclip.maps.heatmap import lay, picture_map, placed, seen, unplaced
+from causalclip.maps.masks import mean_mask
 from causalclip.maps.overlay import Drawing, draw_map, prepare, shrink
 from causalclip.maps.reliability import Reason, reasons, unknowable
 from tests.makers.cost import slowness
@@ -36,7 +38,8 @@ def made(*views: ViewAttribution, width: int = 400, height: int = 400) -> Detect
 def view(patches: np.ndarray, box: tuple[float, float, float, float], kind: str = "whole") -> ViewAttribution:
     mask = np.linspace(0, 1, 6, dtype=np.float32)
     grid = np.asarray(patches, np.float32)
-    return ViewAttribution(kind, box, grid, -grid, 0.0, mask, np.zeros(6, np.float32), 0.0)  # type: ignore[arg-type]
+    none = np.zeros(6, np.float32)
+    return ViewAttribution(kind, box, grid, -grid, 0.0, mask, none, none, 0.0)  # type: ignore[arg-type]
 
 
 def planned(width: int, height: int) -> Detection:
@@ -163,15 +166,16 @@ def test_channels_and_the_rest_are_the_logit(explored: Detection) -> None:
 
 def test_removal_against_a_head_without_those_channels(explored: Detection) -> None:
     """By hand: the first k of the order set to nothing, the sum formed anew."""
-    added = explorer.contributions(explored)
-    for order in ("push", "mask"):
-        first, curve = explorer.removal_order(explored, order), explorer.remove(explored, order)
-        for k in (0, 3, len(added)):
-            expected = sigmoid(float(np.delete(added, first[:k]).sum() + explorer.offset(explored)))
-            assert curve.ordered[list(curve.counts).index(k)] == pytest.approx(expected, abs=1e-6)
-            assert explorer.without(explored, order, k)[0] == pytest.approx(expected, abs=1e-6)
-    mask = explorer.mean_mask(explored)[explorer.removal_order(explored, "mask")]
-    assert (np.diff(mask) <= 0).all()
+    added, curve = explorer.contributions(explored), explorer.remove(explored)
+    first = explorer.removal_order(explored)
+    for k in (0, 3, len(added)):
+        expected = sigmoid(float(np.delete(added, first[:k]).sum() + explorer.offset(explored)))
+        assert curve.ordered[list(curve.counts).index(k)] == pytest.approx(expected, abs=1e-6)
+        assert explorer.without_strongest(explored, k)[0] == pytest.approx(expected, abs=1e-6)
+    passes = mean_mask(explored)[first] >= 0.5
+    assert not (~passes[:-1] & passes[1:]).any()  # what passes goes first
+    pushes = np.sign(explored.logit) * added[first[: passes.sum()]]
+    assert (np.diff(pushes) <= 0).all()
 
 
 def test_a_channels_own_map_adds_up_to_its_contribution(detector: Detector, pixels: np.ndarray, explored: Any) -> None:
@@ -190,7 +194,6 @@ def test_a_channels_own_map_adds_up_to_its_contribution(detector: Detector, pixe
 def test_the_arrays_hold_all_that_is_drawn_and_explain_themselves(explored: Detection) -> None:
     """Every array is named in the readme, and each of the sums that it gives is what it says."""
     held = explorer.arrays(explored)
-    assert np.allclose(held["map_difference"], held["map_causal"] - held["map_non_causal"], atol=1e-6)
     assert not any(array.dtype == object for array in held.values())  # loads without pickles
     readme = str(held["readme"])
     for name in held.keys() - {"readme"}:
@@ -203,6 +206,24 @@ def test_the_arrays_hold_all_that_is_drawn_and_explain_themselves(explored: Dete
     assert said.keys() == {"tied_to_no_place", "offset"}
     for name, line in said.items():
         assert eval(line, {}, dict(held)) == pytest.approx(float(held[name]), abs=1e-4)
+
+
+def test_what_passes_and_what_is_held_back_make_the_whole_push(detector: Detector, explored: Detection) -> None:
+    """With the mask open everywhere, each channel adds both."""
+    both = explorer.contributions(explored) + explorer.held_back(explored)
+    opened = tiny_detector()
+    for head in opened.heads.values():
+        assert head.mask is not None
+        torch.nn.init.zeros_(head.mask.mlp[2].weight)
+        torch.nn.init.constant_(head.mask.mlp[2].bias, 50.0)
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    assert np.allclose(explorer.contributions(opened.predict(pixels)), both, atol=1e-5)
+
+
+def test_a_map_of_what_is_held_back_is_offered_where_it_shows_something(explored: Detection) -> None:
+    assert explorer.shows_held_back(explored)
+    nothing = [replace(v, non_causal=0 * v.non_causal) for v in explored.views]
+    assert not explorer.shows_held_back(replace(explored, views=tuple(nothing)))
 
 
 # Where a map cannot know ----------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,86 @@ from typer.testing import CliRunner
 
 from causalclip import load_image
 from causalclip.cli import app as command_line
+from causalclip.detector import Detection
 from causalclip.evidence.comparison import compare
-from tests.makers.pictures import encode
+from causalclip.maps.masks import compare_masks, mean_mask
+from causalclip.report.explain import difference_sentence, mask_sentence
+from tests.makers.detectors import tiny_detector
+from tests.makers.pictures import encode, photo
 from tests.ui.asking import ask_tools
+from ui.detector import ChosenDetector, forget_choices
+from ui.explore.drawing import mask_figure
+from ui.explore.words import answer
+
+
+def detections(*sizes: tuple[int, int], hidden: int = 8) -> list[Detection]:
+    detector = tiny_detector(hidden=hidden)
+    return [detector.predict(photo(*size)) for size in sizes]
+
+
+def drawings(figure: str) -> list[str]:
+    return re.findall(r"<svg.*?</svg>", figure)
+
+
+def test_two_pictures_have_the_same_drawing_only_where_their_masks_are_equal() -> None:
+    first, second = detections((160, 120), (90, 100))
+    assert compare_masks(first, second)[0].mean > 0
+    assert set(drawings(mask_figure(first, None))).isdisjoint(drawings(mask_figure(second, None)))
+    assert mask_figure(first, None) == mask_figure(first, None)
+
+
+def test_the_difference_is_drawn_and_said() -> None:
+    first, second = detections((160, 120), (90, 100))
+    figure = mask_figure(first, second)
+    assert len(drawings(figure)) == 3 * len(first.parts)
+    assert difference_sentence(compare_masks(first, second)[0]) in figure
+    equal = mask_figure(*detections((160, 120), (90, 100), hidden=0))
+    assert "The two masks are equal." in equal
+    empty = [one for i, one in enumerate(drawings(equal)) if i % 3 == 2]
+    assert all(re.fullmatch(r"<svg[^>]*>(<path class='[^']+' d=''/>)+</svg>", one) for one in empty)
+
+
+def test_each_channel_is_a_cell_in_its_place() -> None:
+    """The band's stretches cover all cells of a part, and those in colour are those that pass."""
+    [found] = detections((160, 120))
+    band = {"on": np.zeros(120, bool), "off": np.zeros(120, bool)}
+    start = 0
+    for one, (_part, width) in zip(drawings(mask_figure(found, None)), found.parts, strict=True):
+        for kind, cells in band.items():
+            [path] = re.findall(rf"class='cc-{kind}' d='(.*?)'", one)
+            for at, length in re.findall(r"M(\d+) \d+h(\d+)", path):
+                cells[start + int(at) // 2 : start + (int(at) + int(length)) // 2] = True
+        start += width
+    assert np.array_equal(band["on"], mean_mask(found) >= 0.5)
+    assert np.array_equal(band["off"], ~band["on"])
+
+
+def test_the_answer_says_whose_mask_is_shown() -> None:
+    [causal], [linear] = detections((160, 120)), detections((160, 120), hidden=0)
+    assert "the linear head, which judged" in answer(linear, causal)
+    assert "not here" in answer(linear, linear)
+    assert "cc-small" not in answer(causal, causal)
+    assert mask_sentence(causal) in answer(linear, causal)
+
+
+def test_a_page_chooses_its_head_for_itself() -> None:
+    class Both:
+        heads = ("linear", "causal")
+
+        def __call__(self, head: str = "") -> Any:
+            return head or "linear"
+
+    chosen = ChosenDetector(Both())  # type: ignore[arg-type]
+    assert (chosen(), chosen.with_mask()) == ("linear", "causal")
+    chosen.choose_head("causal")
+    assert chosen() == "causal"
+    chosen.choose_head("random")
+    assert chosen() == "causal"
+    forget_choices("")
+    assert chosen() == "linear"
+    alone = ChosenDetector(lambda: "tiny")  # type: ignore[arg-type, return-value]
+    alone.choose_head("causal")
+    assert (alone(), alone.with_mask(), alone.heads) == ("tiny", "tiny", ())
 
 
 @pytest.fixture(scope="module")

@@ -1,45 +1,44 @@
-"""The Explore tab: two pictures side by side, their maps, channels and removal curves. No model code.
+"""The Explore tab: one or two pictures, the mask of each and how they differ, their maps, channels and removal curves.
 
-What is computed is in causalclip.maps.explorer, its words and curves in ui.explore.words.
+What is computed is in causalclip.maps.explorer and causalclip.maps.masks, its words in ui.explore.words, the drawing of
+the mask in ui.explore.drawing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import numpy as np
 
 from causalclip.images.loading import ImageError, load_image
 from causalclip.languages import N_, _, figure
-from causalclip.maps.explorer import CHANNEL_SCALE, Shown, arrays, shown
-from causalclip.maps.maskgrid import draw_mask, mask_words
+from causalclip.maps.explorer import CHANNEL_SCALE, arrays, shows_held_back
+from causalclip.maps.heatmap import Which
 from causalclip.maps.overlay import SCALE, Drawing, draw_map, prepare
-from causalclip.maps.words import face, hatched
 from causalclip.report import card
+from causalclip.report.explain import MOST
 from ui.cancellation import CancellationToken, Panel
 from ui.detector import ChosenDetector
 from ui.explore import words
 from ui.explore.compare import add_compare
+from ui.explore.drawing import mask_figure
 from ui.fields import explain, named, new_folder, save_png, shown_copy, upload_path
 from ui.heads import add_head_choice
 from ui.server.queue import DECODED, MODEL, Priority
-from ui.settings import KEPT, OPACITY, PRIVATE, PROMISE, RUNS, Carried, folded, map_output, picture_field
+from ui.settings import KEPT, OPACITY, PRIVATE, PROMISE, RUNS, Carried, map_output, picture_field
+
+if TYPE_CHECKING:
+    from causalclip.detector import Detection
 
 WAITING = N_(
-    "For those who argue with a verdict. Add a picture: what each part of the model adds to its score appears here, "
-    "on scales that are the same for every picture. A second one is compared beside it, under the same settings."
+    "Add a picture to see which channels its mask lets through, and what they carry. Add a second one to compare."
 )
-MAPS = [
-    (N_("Causal: what the verdict rests on"), "causal"),
-    (N_("Non-causal: what the mask holds back"), "non_causal"),
-    (N_("Causal minus non-causal"), "difference"),
-]
-ORDERS = [(N_("push hardest for the answer"), "push"), (N_("the mask lets through most"), "mask")]
+MAPS = [(N_("What passes"), "causal"), (N_("What the mask holds back"), "non_causal")]
 EVERY = N_("All of them")
 ALL = "all"
 CHANNELS = N_("Channels in the map (one alone: ends of the scale at {alone}, not {all})")
@@ -49,10 +48,12 @@ Updates = dict[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class ExploredPicture:
-    """What redrawing needs. path: of the picture, of which the page may show a copy."""
+    """What redrawing needs. path: of the picture, of which the page may show a copy. masked: the detection by the head
+    whose mask is shown."""
 
     drawing: Drawing
     path: str
+    masked: Detection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,28 +65,30 @@ class Pane:
     picture: gr.Image
     answer: gr.HTML
     map: gr.Image
+    legend: gr.HTML
     channel: gr.Dropdown
     channels: gr.HTML
     removal: gr.HTML
-    mask: gr.Image
-    mask_words: gr.HTML
     npz: gr.DownloadButton
     explored: gr.State
 
     @property
     def shown(self) -> list[Any]:
-        """Everything that a run may change, but the picture."""
-        said = [self.answer, self.channels, self.removal, self.mask_words]
-        return [*said, self.map, self.mask, self.channel, self.npz, self.explored]
+        """Everything that a run may change, but the picture and what is of both."""
+        said = [self.answer, self.legend, self.channels, self.removal]
+        return [*said, self.map, self.channel, self.npz, self.explored]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExplorerTab:
-    """The callbacks. detector: returns the loaded detector; may raise WeightsMissing. count: how many channels are
-    removed, as many as there are at most."""
+    """The callbacks, and what is of both pictures: the settings of their maps (which, opacity, smooth, frame), how many
+    channels are removed, and the figure and words of the mask."""
 
     detector: ChosenDetector
+    of_map: list[Any]
     count: gr.Slider
+    masks: gr.HTML
+    mask_words: gr.HTML
     head: gr.Radio | None
 
     def begin(self, pane: Pane, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
@@ -106,7 +109,7 @@ class ExplorerTab:
     def explore(
         self, pane: Pane, token: CancellationToken, payload: dict[str, Any] | None, *settings: Any
     ) -> Iterator[Updates]:
-        """Judges a picture and yields what is said of it; `settings`: those of the map, then order and count."""
+        """Judges a picture and yields what is said of it; `settings`: those of the map, then the count."""
         path = upload_path(payload)
         if path is None:
             yield self.cleared(pane)
@@ -123,7 +126,7 @@ class ExplorerTab:
                     for before in ticket.waits():
                         yield {pane.answer: card.queued(before)}
                     token.check()
-                    drawing = prepare(loaded.pixels, self.detector().predict(loaded.pixels))
+                    explored = self._judged(loaded.pixels, path)
         except Exception as error:
             token.check()  # of a page that was closed, the files are gone: that is no error
             failed = self.cleared(pane, card.failure(*explain(error)))
@@ -132,23 +135,34 @@ class ExplorerTab:
             yield failed  # once the error is gone, and with it the pixels that its traceback holds
             return
         copy = shown_copy(loaded)
-        yield self._explored(pane, ExploredPicture(drawing, path), settings) | ({pane.picture: copy} if copy else {})
+        yield self._explored(pane, explored, settings) | ({pane.picture: copy} if copy else {})
+
+    def _judged(self, pixels: np.ndarray, path: str) -> ExploredPicture:
+        """Judged by the head that the page has chosen; the mask is the causal head's, where it is here."""
+        found = self.detector().predict(pixels)
+        other = found.head != "causal" and "causal" in self.detector.heads
+        masked = self.detector.with_mask().predict(pixels) if other else found
+        return ExploredPicture(prepare(pixels, found), path, masked)
 
     def _explored(self, pane: Pane, explored: ExploredPicture, settings: Any) -> Updates:
-        *of_map, order, count = settings
-        drawing, detection = explored.drawing, explored.drawing.detection
+        *of_map, count = settings
+        drawing, detection, which = explored.drawing, explored.drawing.detection, self.of_map[0]
+        held = shows_held_back(detection)
+        if not held:
+            of_map[0] = "causal"
         file = new_folder() / f"causalclip-maps-{'first' if pane.name.endswith('a') else 'second'}.npz"
-        np.savez_compressed(file, allow_pickle=False, **arrays(detection))
+        np.savez_compressed(file, allow_pickle=False, **arrays(explored.masked))
         choices = [(_(EVERY), ALL), *words.choices(detection)]
         return {
-            pane.answer: words.answer(detection),
-            pane.map: _map_file(explored, *of_map, whole=True),
+            pane.answer: words.answer(detection, explored.masked),
+            pane.map: _map_file(explored, *of_map),
             pane.channel: gr.update(choices=choices, value=ALL, interactive=True),
-            pane.channels: words.channels(detection, _hatched(drawing)),
-            pane.removal: words.removal(detection, order, int(count)),
-            pane.mask: gr.update(value=save_png(draw_mask(detection), "mask"), alt_text=mask_words(detection)),
-            pane.mask_words: words.mask(detection, self.detector().masks),
-            self.count: gr.update(maximum=sum(width for _, width in detection.parts)),
+            pane.legend: words.legend(drawing),
+            pane.channels: words.channels(detection),
+            pane.removal: words.removal(detection, int(count)),
+            self.count: gr.update(maximum=sum(width for _name, width in detection.parts)),
+            which: gr.update(visible=held, value=of_map[0]),
+            self.mask_words: words.mask(explored.masked, self.detector.with_mask().masks),
             pane.npz: str(file),
             pane.explored: explored,
         }
@@ -157,8 +171,8 @@ class ExplorerTab:
         """No result."""
         return {
             pane.answer: answer or pane.waiting,
-            **dict.fromkeys((pane.channels, pane.removal, pane.mask_words), ""),
-            **dict.fromkeys((pane.map, pane.mask, pane.npz, pane.explored)),
+            **dict.fromkeys((pane.legend, pane.channels, pane.removal), ""),
+            **dict.fromkeys((pane.map, pane.npz, pane.explored)),
             pane.channel: gr.update(choices=[(_(EVERY), ALL)], value=ALL, interactive=False),
         }
 
@@ -168,60 +182,74 @@ class ExplorerTab:
             return gr.skip()
         drawing, path = explored.drawing, upload_path({"path": explored.path})
         if channel == ALL or path is None:
-            return _map_file(explored, *settings, whole=True)
+            return _map_file(explored, *settings)
         with DECODED.enter(Priority.VERDICT):
             pixels = load_image(path).pixels
             with MODEL.enter(Priority.VERDICT):
                 views = self.detector().explain_channel(pixels, int(channel))
         alone = replace(drawing, detection=replace(drawing.detection, views=views))
-        return _map_file(ExploredPicture(alone, path), *settings, scale=CHANNEL_SCALE)
+        return _map_file(replace(explored, drawing=alone), *settings, scale=CHANNEL_SCALE)
 
 
-def build_explorer_tab(detector: ChosenDetector, carried: Carried | None = None) -> ExplorerTab:
-    """Builds the tab inside the current Blocks and wires it. carried: where a picture may come from."""
-    with gr.Row(elem_classes="cc-columns"):
-        with gr.Column(scale=4, min_width=300):
-            first = _picture("explore-a", _("Picture"))
-            gr.HTML(f"<p class='cc-small'>{_(PROMISE)}</p>", elem_id="explore-promise")
+def build_explorer_tab(
+    detector: ChosenDetector, carried: Carried | None = None, *, examples: Sequence[Path] = ()
+) -> ExplorerTab:
+    """Builds the tab inside the current Blocks and wires it. carried: where a picture may come from. examples: pictures
+    of which one is offered to compare with."""
+    with gr.Row(elem_classes="cc-explore-pictures"):
+        first = _picture("explore-a", _("Picture"))
+        with gr.Column(min_width=260):
             second = _picture("explore-b", _("A second one, to compare (optional)"))
+            words_on_it = _("Compare with an example")
+            example = gr.Button(words_on_it, visible=bool(examples), size="sm", elem_id="explore-example")
+        with gr.Column(min_width=220):
             head = add_head_choice(detector, "explore")
-            of_map, of_removal = _settings()
-        with gr.Column(scale=7, min_width=300), gr.Row(elem_classes="cc-panes"):
-            panes = [_pane("explore-a", first, card.waiting(_(WAITING))), _pane("explore-b", second, "")]
-    add_compare([pane.picture for pane in panes], [pane.explored for pane in panes])
-    tab = ExplorerTab(detector, of_removal[1], head)
-    for pane in panes:
-        _wire(tab, pane, of_map, of_removal, carried if pane is panes[0] else None)
+            gr.HTML(f"<p class='cc-small'>{_(PROMISE)}</p>", elem_id="explore-promise")
+    with gr.Row(elem_classes="cc-panes"):
+        texts = (("explore-a", card.waiting(_(WAITING))), ("explore-b", ""))
+        answers = [gr.HTML(text, elem_id=f"{name}-answer", elem_classes="cc-flush") for name, text in texts]
+    masks = gr.HTML(elem_id="explore-masks", elem_classes="cc-flush")
+    with gr.Row(elem_id="explore-settings"):
+        which = gr.Radio(_choices(MAPS), value="causal", label=_("Map"), visible=False, elem_id="explore-which")
+        opacity = gr.Slider(0, 1, OPACITY, step=0.05, label=_("Opacity"), buttons=[], elem_id="explore-opacity")
+        smooth = gr.Checkbox(True, label=_("Smooth, not patch by patch"), elem_id="explore-smooth")
+        frame = gr.Checkbox(True, label=_("Frames of the windows"), elem_id="explore-frame")
+        count = gr.Slider(
+            0, 1000, MOST, step=1, label=_("Remove so many channels"), buttons=[], elem_id="explore-count"
+        )
+    with gr.Row(elem_classes="cc-panes"):
+        panes = [
+            _pane("explore-a", card.waiting(_(WAITING)), first, answers[0]),
+            _pane("explore-b", "", second, answers[1]),
+        ]
+    with gr.Accordion(_("What this mask is, and what it is not"), open=False, elem_id="explore-about"):
+        about = gr.HTML(elem_id="explore-mask-words", elem_classes="cc-flush")
+    add_compare([first, second], [pane.explored for pane in panes])
+    of_map = [which, opacity, smooth, frame]
+    tab = ExplorerTab(detector=detector, of_map=of_map, count=count, masks=masks, mask_words=about, head=head)
+    _wire(tab, panes[0], carried=carried)
+    _wire(tab, panes[1], example=example, examples=examples)
+    drawn: dict[str, Any] = {"trigger_mode": "always_last", "queue": False, **PRIVATE}
+    gr.on([pane.answer.change for pane in panes], _masks, [pane.explored for pane in panes], masks, **drawn)
     return tab
 
 
 def _picture(name: str, label: str) -> gr.Image:
-    return picture_field(name, label, alt_text=_("The picture to be explored"), height=220)
-
-
-def _settings() -> tuple[list[Any], list[Any]]:
-    """Of the map (which, smooth, opacity, frame), and of the removal (order, count); the same for both pictures."""
-    with gr.Column(elem_classes="cc-settings", elem_id="explore-settings"):
-        which = gr.Dropdown(_choices(MAPS), value="causal", label=_("Map"), elem_id="explore-which")
-        opacity = gr.Slider(0, 1, OPACITY, step=0.05, label=_("Opacity"), buttons=[], elem_id="explore-opacity")
-        smooth = gr.Checkbox(True, label=_("Smooth, not patch by patch"), elem_id="explore-smooth")
-        frame = gr.Checkbox(True, label=_("Frames of the windows"), elem_id="explore-frame")
-        removed = _("Remove so many channels ...")
-        count = gr.Slider(0, 1000, 0, step=1, label=removed, buttons=[], elem_id="explore-count")
-        order = gr.Dropdown(_choices(ORDERS), value="push", label=_("... that"), elem_id="explore-order")
-    return [which, smooth, opacity, frame], [order, count]
+    return picture_field(name, label, alt_text=_("The picture to be explored"), height=160)
 
 
 def _choices(choices: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(_(name), value) for name, value in choices]
 
 
-def _pane(name: str, picture: gr.Image, waiting: str) -> Pane:
+def _pane(name: str, waiting: str, picture: gr.Image, answer: gr.HTML) -> Pane:
     with gr.Column(min_width=300, elem_classes="cc-pane", elem_id=f"{name}-pane"):
-        answer = gr.HTML(waiting, elem_id=f"{name}-answer", elem_classes="cc-flush")
-        with gr.Column(elem_classes="cc-explored"):
-            alt = _("The chosen map over the picture; the channels below say the same in numbers")
-            drawn = map_output(f"{name}-map", label=_("Map"), alt_text=alt, elem_classes="cc-map")
+        alt = _("The chosen map over the picture; the channels below say the same in numbers")
+        drawn = map_output(f"{name}-map", label=_("Map"), alt_text=alt, elem_classes="cc-map")
+        legend = gr.HTML(elem_id=f"{name}-legend", elem_classes="cc-flush")
+        removal = gr.HTML(elem_id=f"{name}-removal", elem_classes="cc-flush")
+        with gr.Accordion(_("The strongest channels"), open=False, elem_id=f"{name}-strongest"):
+            channels = gr.HTML(elem_id=f"{name}-channels", elem_classes="cc-flush")
             channel = gr.Dropdown(
                 [(_(EVERY), ALL)],
                 value=ALL,
@@ -229,11 +257,6 @@ def _pane(name: str, picture: gr.Image, waiting: str) -> Pane:
                 interactive=False,
                 elem_id=f"{name}-channel",
             )
-            channels = gr.HTML(elem_id=f"{name}-channels", elem_classes="cc-flush")
-            removal = gr.HTML(elem_id=f"{name}-removal", elem_classes="cc-flush")
-            with folded(_("The channel mask"), f"{name}-masked"):
-                mask_said = gr.HTML(elem_id=f"{name}-mask-words", elem_classes="cc-flush")
-                masked = map_output(f"{name}-mask", show_label=False, elem_classes="cc-mask")
             npz = gr.DownloadButton(_("Download all maps and channels (npz)"), elem_id=f"{name}-npz")
     return Pane(
         name=name,
@@ -241,36 +264,45 @@ def _pane(name: str, picture: gr.Image, waiting: str) -> Pane:
         picture=picture,
         answer=answer,
         map=drawn,
+        legend=legend,
         channel=channel,
         channels=channels,
         removal=removal,
-        mask=masked,
-        mask_words=mask_said,
         npz=npz,
         explored=gr.State(time_to_live=KEPT),
     )
 
 
-def _wire(tab: ExplorerTab, pane: Pane, of_map: list[Any], of_removal: list[Any], carried: Carried | None) -> None:
-    which, smooth, opacity, frame = of_map
-    order, count = of_removal
-    part = Panel(pane.name)
-    inputs, outputs = [pane.picture, *of_map, *of_removal], [pane.picture, *pane.shown, count]
-    judge: dict[str, Any] = {"inputs": inputs, **RUNS}
-    run = partial(tab.explore, pane)
-    part.on([pane.picture.upload], partial(tab.begin, pane), run, given=[pane.picture], outputs=outputs, **judge)
+def _wire(
+    tab: ExplorerTab,
+    pane: Pane,
+    *,
+    carried: Carried | None = None,
+    example: gr.Button | None = None,
+    examples: Sequence[Path] = (),
+) -> None:
+    part, run = Panel(pane.name), partial(tab.explore, pane)
+    outputs = [pane.picture, *pane.shown, tab.of_map[0], tab.count, tab.mask_words]
+    judge: dict[str, Any] = {"inputs": [pane.picture, *tab.of_map, tab.count], "outputs": outputs, **RUNS}
+    part.on([pane.picture.upload], partial(tab.begin, pane), run, given=[pane.picture], **judge)
     if carried:
-        begin = partial(tab.carry, pane, carried)
-        outputs = [*outputs, carried.tabs]
-        part.on([carried.button.click], begin, run, given=[carried.source], outputs=outputs, **judge)
+        begin, more = partial(tab.carry, pane, carried), {"outputs": [*outputs, carried.tabs]}
+        part.on([carried.button.click], begin, run, given=[carried.source], **judge | more)
+    if example:
+
+        def begin_example(event: gr.EventData) -> Updates:
+            path = str(examples[0])
+            return {pane.picture: path} | tab.begin(pane, event, {"path": path})
+
+        part.on([example.click], begin_example, run, given=[], **judge)
     if tab.head:
-        begin = partial(tab.begin_by, pane)
-        part.on([tab.head.change], begin, run, given=[pane.picture, tab.head], outputs=outputs, **judge)
+        part.on([tab.head.change], partial(tab.begin_by, pane), run, given=[pane.picture, tab.head], **judge)
     part.off([pane.picture.clear], partial(tab.cleared, pane), outputs=pane.shown)
+    which, opacity, smooth, frame = tab.of_map
     part.beside(
         [which.input, smooth.input, opacity.release, frame.input, pane.channel.input],
         tab.redraw,
-        [pane.explored, pane.channel, *of_map],
+        [pane.explored, pane.channel, *tab.of_map],
         pane.map,
         preprocess=False,
         trigger_mode="always_last",
@@ -278,36 +310,21 @@ def _wire(tab: ExplorerTab, pane: Pane, of_map: list[Any], of_removal: list[Any]
         **RUNS,
     )
     part.beside(
-        [order.input, count.release],
-        _removed,
-        [pane.explored, order, count],
-        pane.removal,
-        trigger_mode="always_last",
-        **PRIVATE,
+        [tab.count.release], _removed, [pane.explored, tab.count], pane.removal, trigger_mode="always_last", **PRIVATE
     )
 
 
-def _removed(explored: ExploredPicture | None, order: Any, count: float) -> str:
-    return words.removal(explored.drawing.detection, order, int(count)) if explored else ""
+def _masks(first: ExploredPicture | None, second: ExploredPicture | None) -> str:
+    return mask_figure(first and first.masked, second and second.masked)
 
 
-def _hatched(drawing: Drawing) -> str:
-    return hatched(drawing.detection, drawing.unknowable) if drawing.unknowable is not None else ""
+def _removed(explored: ExploredPicture | None, count: float) -> str:
+    return words.removal(explored.drawing.detection, int(count)) if explored else ""
 
 
 def _map_file(
-    explored: ExploredPicture,
-    which: Shown,
-    smooth: bool,
-    opacity: float,
-    frame: bool,
-    *,
-    scale: float = SCALE,
-    whole: bool = False,
+    explored: ExploredPicture, which: Which, opacity: float, smooth: bool, frame: bool, *, scale: float = SCALE
 ) -> str:
-    """whole: of all channels, so that the causal one is the score but for what is tied to no place."""
-    drawing, of = explored.drawing, Path(explored.path).parent.name  # each picture's maps are counted for themselves
-    one = replace(drawing, detection=shown(drawing.detection, which))
-    beside = face(drawing) if whole and which == "causal" else ""
-    drawn = draw_map(one, opacity=opacity, smooth=smooth, frame=frame, scale=scale, beside=beside)
+    of = Path(explored.path).parent.name  # each picture's maps are counted for themselves
+    drawn = draw_map(explored.drawing, which, opacity=opacity, smooth=smooth, frame=frame, scale=scale, bar=False)
     return save_png(drawn, "map", few=of)

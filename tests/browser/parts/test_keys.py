@@ -24,11 +24,11 @@ def test_arrow_keys_go_from_tab_to_tab_and_each_says_what_it_is_for(open_page: O
     expect(head).to_have_count(1)
     expect(head).to_contain_text("no way to judge whether a picture was generated")
     page.keyboard.press("End")
-    selected(page, "How good is it?")
+    selected(page, "Accuracy")
     page.keyboard.press("ArrowRight")
     selected(page, "Detect")
     page.keyboard.press("ArrowLeft")
-    selected(page, "How good is it?")
+    selected(page, "Accuracy")
 
 
 def test_a_chosen_theme_is_kept_by_the_browser_alone(open_page: Open, tiny_app: str) -> None:

@@ -30,7 +30,7 @@ def test_the_page_works_within_its_policy(visitor: BrowserContext, files: dict[s
     page.locator("html[data-renames]").wait_for(state="attached")
     give(page, files["photo.jpg"])
     verdict(page)
-    for name in ("Batch", "Explore", "Purify", "How good is it?"):
+    for name in ("Batch", "Explore", "Purify", "Accuracy"):
         open_tab(page, name)
         page.wait_for_timeout(500)
     assert refused == []
