@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.common import ROOT, read
-from ui.measured.sections import answers, headline, sections
-from ui.measured.tables import Told, markdown, named, ordered, tabulate
+from benchmarks.sections import answers, headline, sections
+from benchmarks.tables import Told, markdown, named, ordered, tabulate
 
 START, END = "<!-- measured: written by `python -m benchmarks pages` -->", "<!-- end of the measured part -->"
 

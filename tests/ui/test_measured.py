@@ -1,16 +1,24 @@
-"""The tab "How good is it?": every number from its file, a sentence where there is none, names escaped."""
+"""The tab Accuracy: numbers from their files, a sentence where there are none, names escaped, columns on their axis."""
 
 import json
 import re
 import shutil
+from html import unescape
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from ui.measured.sections import BENCHMARKS, NOT_MEASURED, OTHER_VERSION, sections
-from ui.measured.tab import UNKNOWN, page
-from ui.measured.tables import markdown
+from causalclip.languages import LANGUAGES, speaking
+from ui.charts import Axis, fall
+from ui.measured.accuracy import BENCHMARKS, NOT_MEASURED, OTHER_VERSION, QUESTIONS, page
+
+CURVE = [
+    {"independence": w, "adversary": 0.1, "seed": seed, "auc": 0.9 - w / 10, "nhsic": 1 - w}
+    | {"linear": 0.7, "mlp": 0.8, "knn": 0.6}
+    for w in (0.0, 0.25, 0.5)
+    for seed in (0, 1, 2)
+]
 
 
 @pytest.fixture
@@ -21,39 +29,74 @@ def folder(tmp_path: Path) -> Path:
     )
 
 
-def change(file: Path, **values: Any) -> None:
-    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+def words(drawn: str) -> list[str]:
+    return unescape(re.sub(r"<[^>]+>", " ", drawn)).split()
 
 
-def test_every_section_is_drawn_from_its_file() -> None:
-    drawn = page()
-    assert NOT_MEASURED not in drawn
-    assert OTHER_VERSION not in drawn
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_question_is_answered_from_its_file_in_600_words(language: str) -> None:
+    with speaking(language):
+        drawn = page()
+        assert NOT_MEASURED not in drawn
+        assert OTHER_VERSION not in drawn
+        assert len(QUESTIONS) >= 10
+        assert drawn.count("<section>") >= len(QUESTIONS) + 1
+    if language == "en":
+        assert len(words(drawn)) <= 600
+
+
+def test_the_headline_says_the_share_of_each_set() -> None:
     test = json.loads((BENCHMARKS / "detection.json").read_text())
-    for name in test["sets"]:
-        assert f"{test[name]['auc']:.3f}" in drawn
-    assert drawn.count("<section class='cc-question'>") == len(sections())
-    assert all(sentence in drawn for sentence in UNKNOWN)
+    first = " ".join(words(page().partition("<figure")[0]))
+    for name in ("all", "sites", "broad", "alike"):
+        assert str(round(100 * test[name]["bands"]["likely generated"]["generated"])) in first
+
+
+def test_no_file_and_no_owner_is_named() -> None:
+    drawn, test = page(), json.loads((BENCHMARKS / "detection.json").read_text())
+    assert ".json" not in drawn
+    assert not [name for name in test["sources"] if len(name) > 6 and name in drawn]
 
 
 def test_what_was_not_measured_is_said_so(tmp_path: Path) -> None:
     drawn = page(tmp_path)
-    assert drawn.count(NOT_MEASURED) == len(sections())
+    assert drawn.count(NOT_MEASURED) == len(QUESTIONS)
     assert not re.search(r"\d+ of 100|0\.\d", drawn)
 
 
-def test_a_file_of_another_form_costs_its_own_sections_only(folder: Path) -> None:
+def test_a_file_of_another_form_costs_its_own_question_only(folder: Path) -> None:
     (folder / "splices.json").write_text("{}")
-    (folder / "ablation.json").write_text("not JSON")
-    change(folder / "purification.json", detector=None)
-    assert [section.told.words for section in sections(folder)].count(OTHER_VERSION) == 2
+    (folder / "robustness.json").write_text("not JSON")
+    assert page(folder).count(OTHER_VERSION) == 2
 
 
 def test_names_from_files_are_escaped(folder: Path) -> None:
     for file in folder.glob("*.json"):
-        file.write_text(file.read_text().replace("Midjourney", "<script>x").replace("page of text", "<img src=x>"))
+        file.write_text(file.read_text().replace("Midjourney", "<script>x"))
     drawn = page(folder)
     assert "<script" not in drawn
-    assert "<img" not in drawn
     assert "&lt;script&gt;x" in drawn
-    assert "<script" not in "".join(markdown(table) for section in sections(folder) for table in section.told.tables)
+
+
+def test_the_price_of_independence_is_drawn_where_it_was_measured(folder: Path) -> None:
+    assert "nHSIC" not in page(folder)
+    for report in (CURVE, {"rows": CURVE}):
+        (folder / "curve.json").write_text(json.dumps(report))
+        drawn = page(folder)
+        assert "a dependence of 1.00 to 0.50" in drawn
+        assert "from 0.90 to 0.85" in drawn
+
+
+def test_columns_stand_over_their_own_stretch_of_the_axis() -> None:
+    """A score of 0.99 lies in the last column, which ends where the axis says 1."""
+    drawn = fall("words", {"real": [3, 0, 0, 1], "generated": [0, 1, 1, 8]}, Axis("score"), [0.5])
+    columns = [
+        tuple(map(float, c)) for c in re.findall(r"<rect class='cc-fall-0' x='(.*?)' y='.*?' width='(.*?)'", drawn)
+    ]
+    ticks = [float(x) for x in re.findall(r"<text x='([\d.]+)' y='[\d.]+' text-anchor='middle'>(?:0|1)</text>", drawn)]
+    assert columns[0][0] == ticks[0]
+    assert columns[-1][0] + columns[-1][1] == pytest.approx(ticks[1], abs=0.15)
+    for (left, width), (after, _width) in pairwise(columns):
+        assert left + width == pytest.approx(after, abs=0.15)
+    [line] = re.findall(r"<line class='cc-rule' x1='([\d.]+)'", drawn)
+    assert float(line) == pytest.approx(columns[2][0], abs=0.15)

@@ -146,6 +146,7 @@ class ExplorerTab:
 
     def _explored(self, pane: Pane, explored: ExploredPicture, settings: Any) -> Updates:
         *of_map, count = settings
+        most = sum(width for _name, width in explored.drawing.detection.parts)
         drawing, detection, which = explored.drawing, explored.drawing.detection, self.of_map[0]
         held = shows_held_back(detection)
         if not held:
@@ -160,7 +161,7 @@ class ExplorerTab:
             pane.legend: words.legend(drawing),
             pane.channels: words.channels(detection),
             pane.removal: words.removal(detection, int(count)),
-            self.count: gr.update(maximum=sum(width for _name, width in detection.parts)),
+            self.count: gr.update(maximum=most, value=min(int(count), most)),
             which: gr.update(visible=held, value=of_map[0]),
             self.mask_words: words.mask(explored.masked, self.detector.with_mask().masks),
             pane.npz: str(file),

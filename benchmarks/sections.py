@@ -1,4 +1,4 @@
-"""What the benchmarks measured, question by question: one source for the page, the README and docs/measured.md.
+"""What the benchmarks measured, question by question, for the README, docs/measured.md and the detector's card.
 
 Each function makes a section from the JSON of one benchmark, at times with another's. No number is typed in here.
 """
@@ -11,24 +11,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from causalclip.evidence.words import wilson
-from causalclip.paths import shipped_folder
-from ui.measured.tables import (
+from benchmarks.tables import (
     SETS,
-    Chart,
-    Point,
     Report,
     Section,
     Table,
     Told,
     by_set,
-    chart_by_set,
     named,
     ordered,
     percent,
-    shares,
     tabulate,
 )
+from causalclip.evidence.words import wilson
+from causalclip.paths import shipped_folder
 
 log = logging.getLogger(__name__)
 
@@ -74,9 +70,7 @@ def headline(read: Reports) -> Told:
         "in 50. No generator and no site of these pictures was learned from. `alike` and `fresh` hold both classes of "
         "the same kinds of thing; `sites` mostly one class an owner, so that content can give it away."
     )
-    points = [Point(r["auc"], *r["auc_interval"]) for r in rows.values()]
-    chart = Chart("AUC", [SETS.get(s, s) for s in ordered(test["sets"])], {"AUC": points}, low=0.5)
-    return Told(words, [tabulate("set", rows, columns)], chart)
+    return Told(words, [tabulate("set", rows, columns)])
 
 
 @_section("What does it answer, and how often wrongly?", "detection")
@@ -99,9 +93,7 @@ def answers(read: Reports) -> Told:
     said.append(f"{100 * row['likely generated']:.1f} of 100 generated ones are called likely generated.")
     said.append("This is before the stability check, which can turn an answer into inconclusive.")
     columns = {"number": "{count:,}"} | {band: f"{{{band}:%}}" for band in BANDS}
-    series = {band: [Point(row[band]) for row in rows.values()] for band in BANDS}
-    chart = Chart("share of the pictures", list(rows), series, stacked=True)
-    return Told(" ".join(said), [tabulate("pictures", rows, columns)], chart)
+    return Told(" ".join(said), [tabulate("pictures", rows, columns)])
 
 
 @_section("What has a score meant?", "detection")
@@ -116,8 +108,7 @@ def meant(read: Reports) -> Told:
         f"score, {percent(generated / max(1, scored))} were; where fewer are, fewer with the same score are."
     )
     table = tabulate("score", rows, {"pictures": "{pictures:,}", "of them generated": "{share:%}"})
-    chart = Chart("share that was generated", list(rows), {"generated": shares(rows, "share")})
-    return Told(words, [table], chart)
+    return Told(words, [table])
 
 
 @_section("Which generators does it miss?", "detection")
@@ -127,9 +118,8 @@ def generators(read: Reports) -> Told:
     columns = {"owners": "{owners}", "pictures": "{pictures}", "in train": "{in_train:,}"}
     columns |= {"above 5 % of real ones": "{recognised:%}", "likely generated": "{called:%}"}
     tables = [tabulate("generator, on `sites`", found, columns), _worst(test, generated=True)]
-    chart = Chart("called likely generated", list(found), {"pictures": shares(found, "called")})
     words = "By what made the pictures of `sites`; the sources of all sets that are judged worst stand below."
-    return Told(words, tables, chart)
+    return Told(words, tables)
 
 
 @_section("Which photographs does it mistake?", "detection")
@@ -141,9 +131,8 @@ def photographs(read: Reports) -> Told:
         tabulate("photographs of `sites`", hard, columns | {"inconclusive": "{inconclusive:%}"}),
         _worst(test, generated=False),
     ]
-    series = {"likely generated": shares(hard, "accused"), "inconclusive": shares(hard, "inconclusive")}
     words = "By kinds of photographs that are hard, and the sources of real pictures that are judged worst."
-    return Told(words, tables, Chart("share of them", list(hard), series))
+    return Told(words, tables)
 
 
 def _worst(test: Report, *, generated: bool) -> Table:
@@ -175,7 +164,7 @@ def sent(read: Reports) -> Told:
     tables += [
         tabulate("of all, called likely generated", called, {n: f"{{{n}:%}}" for n in ("as it is", "retouched")})
     ]
-    return Told(words, tables, chart_by_set("AUC", report["auc"]))
+    return Told(words, tables)
 
 
 @_section("How many answers do not survive re-encoding?", "stability")
@@ -206,8 +195,7 @@ def shortcuts(read: Reports) -> Told:
         f"content scores alike it reaches {fixed['this detector']:.3f}, content alone {fixed['content alone']:.3f}. "
         "Last is a detector that can be installed, on 80 pictures of each set."
     )
-    chart = chart_by_set("AUC", judges, low=0.3, line=0.5)
-    return Told(words, [by_set("AUC", judges)], chart)
+    return Told(words, [by_set("AUC", judges)])
 
 
 @_section("Does the map find edits?", "splices")
@@ -224,12 +212,7 @@ def maps(read: Reports) -> Told:
         f"{100 * real['causal']['mean']:.0f}, the blob in {100 * real[BLOB]['mean']:.0f}. So a map is no outline of "
         "what was changed. For a photograph pasted into a photograph 0.5 is right, into a generated picture 0."
     )
-    series = {
-        "pasted": [Point(r["p"]["mean"]) if r["p"] else None for r in rows.values()],
-        "real edits": [Point(r["r"]["mean"], *r["r"].get("interval", ())) if r["r"] else None for r in rows.values()],
-    }
-    chart = Chart("AUC of the map against the part", list(rows), series, line=0.5)
-    return Told(words, [tabulate("map", rows, columns)], chart)
+    return Told(words, [tabulate("map", rows, columns)])
 
 
 @_section("Does it find an edited part?", "parts")
@@ -244,9 +227,7 @@ def parts(read: Reports) -> Told:
         f"photograph of {owners['flagged']} of {owners['n']} owners; the threshold was raised to that after a look at "
         "this test. Edits of held-out owners of `train` are counted in the first columns."
     )
-    points = [Point(r["found"], *r["interval"]) for r in kinds.values()]
-    chart = Chart("a part found", list(kinds), {"pictures": points})
-    return Told(words, [tabulate("pictures", kinds, columns)], chart)
+    return Told(words, [tabulate("pictures", kinds, columns)])
 
 
 @_section("What does it do to drawings and night shots?", "cautions")
@@ -263,8 +244,7 @@ def weak_spots(read: Reports) -> Told:
             f"are called likely generated, {percent(night['inconclusive'])} inconclusive."
         )
     table = tabulate("drawings", found, {"number": "{pictures}", "recognised": "{recognised:%}"})
-    chart = Chart("recognised", list(found), {"drawings": shares(found, "recognised")})
-    return Told(words, [table], chart)
+    return Told(words, [table])
 
 
 @_section("Does it find what differs between two copies?", "compare")
@@ -286,24 +266,18 @@ def copies(read: Reports) -> Told:
 @_section("What does each piece of the method add?", "ablation")
 def ablation(read: Reports) -> Told:
     protocols = {n: rows for n, rows in read("ablation").items() if isinstance(rows, list)}
-    tables, charts = [], []
+    tables = []
     for name, found in protocols.items():
         rows = {row["name"]: {s: a["auc"] for s, a in row.items() if isinstance(a, dict)} for row in found}
         sets = ordered(next(iter(rows.values())))
         columns = {f"`{s}`": f"{{{s}[mean]:.3f}} ± {{{s}[spread]:.3f}}" for s in sets}
         tables.append(tabulate("AUC", rows, columns, name))
-        series = {
-            SETS.get(s, s): [Point(m := r[s]["mean"], m - r[s]["spread"], m + r[s]["spread"]) for r in rows.values()]
-            for s in sets
-            if s != "all"
-        }
-        charts.append(Chart("AUC", list(rows), series, low=0.5))
     words = (
         "The same data for every row, squares alone; mean of the seeds ± half their range. Rows whose intervals "
         "overlap cannot be told apart. Several layers of the tower carry the skill: a linear probe or an MLP on them "
         "is level with what ships, and the paper's learned mask is behind."
     )
-    return Told(words, tables, charts[0])
+    return Told(words, tables)
 
 
 @_section("Does a threshold from your archive keep its bound?", "calibration")
@@ -363,11 +337,7 @@ def purification(read: Reports) -> Told:
         _worth(report),
         tabulate("pictures", verdicts, {band: f"{{{band}:%}}" for band in BANDS[:3]}, "what the detector says of them"),
     ]
-    series = {
-        row: [Point(c["agreement"], *c["agreement_interval"]) if (c := cells.get((row, n))) else None for n in grey]
-        for row in ("no defence", "JPEG 10", "ours, 1 step", "ours, 1 step, adapted encoder")
-    }
-    return Told(words, tables, Chart("answers that stay", grey, series))
+    return Told(words, tables)
 
 
 def _kept(cells: dict[tuple[str, str], Report], columns: list[str], caption: str) -> Table:
