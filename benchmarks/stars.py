@@ -35,9 +35,12 @@ def measure_stars(detector: Detector, starred: Sequence[Path], originals: Path) 
         if found:
             left, top, right, bottom = found[1]
             mirrored = pixels.shape[1] - right, top, pixels.shape[1] - left, bottom
-            painted.append(_judged(detector, pixels, painted_over(pixels, found[1])))
-            control.append((painted[-1][0], detector.judge(painted_over(pixels, mirrored))))
-    pasted = [_judged(detector, pixels, with_star(pixels)) for pixels in _photographs(originals)]
+            copies = pixels, painted_over(pixels, found[1]), painted_over(pixels, mirrored)
+            before, without, other = detector.judge_all(copies)  # equal views are judged once
+            painted.append((before, without))
+            control.append((before, other))
+    photographs = _photographs(originals)
+    pasted: list[Pair] = [tuple(detector.judge_all((pixels, with_star(pixels)))) for pixels in photographs]
     return {
         "painted over": _moved(painted),
         "another corner painted over": _moved(control),
@@ -77,10 +80,6 @@ def _photographs(originals: Path) -> Iterator[np.ndarray]:
             left -= 1
         except ImageError:
             continue
-
-
-def _judged(detector: Detector, one: np.ndarray, other: np.ndarray) -> Pair:
-    return detector.judge(one), detector.judge(other)
 
 
 def _moved(pairs: list[Pair]) -> dict[str, Any]:
