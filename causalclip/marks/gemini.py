@@ -27,6 +27,7 @@ LARGE = 48  # px: a larger star is looked for in a smaller copy
 CLOSE = 2  # px around the best place of the grey values, where it is looked closely
 NOWHERE: Box = (0, 0, 0, 0)
 SURE_SMALL, SURE_FREE = 1.2, 1.25
+OUTLINE = 0.3  # least correlation of gradient sizes: of one glint on a glass, it was 0.29
 GLANCE = 0.1  # correlation of grey values alone, below which a place is not looked at closely
 
 
@@ -72,7 +73,9 @@ def _look(pixels: np.ndarray, size: int, margin: float, *, slack: int) -> tuple[
         return 0.0, NOWHERE
     near = [max(0, at - CLOSE) for at in cv2.minMaxLoc(glance)[3]]
     reach = len(template) + 2 * CLOSE
-    score, right, down = correlate(region[near[1] : near[1] + reach, near[0] : near[0] + reach], template)
+    score, right, down = correlate(
+        region[near[1] : near[1] + reach, near[0] : near[0] + reach], template, outline=OUTLINE
+    )
     left, top = (
         round(at + (by + step) / zoom) + edge for at, by, step in zip((x, y), near, (right, down), strict=True)
     )

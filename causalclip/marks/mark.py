@@ -77,12 +77,12 @@ def gradient(grey: np.ndarray) -> np.ndarray:
     return np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0, ksize=3), cv2.Sobel(grey, cv2.CV_32F, 0, 1, ksize=3))
 
 
-def correlate(region: np.ndarray, template: np.ndarray) -> tuple[float, int, int]:
+def correlate(region: np.ndarray, template: np.ndarray, *, outline: float = -1.0) -> tuple[float, int, int]:
     """The best place of a template in a region, both float32 [H, W].
 
     Returns the score, 0 to 2, and x and y of the template's corner. The score is the correlation of grey values,
     without what a smooth background explains, and that of gradient sizes: the first alone is high on any bright blob,
-    the second on any outline.
+    the second on any outline. outline: a place where the second is below this has no score.
     """
     height, width = template.shape
     basis = polynomials(height, width)
@@ -91,8 +91,9 @@ def correlate(region: np.ndarray, template: np.ndarray) -> tuple[float, int, int
     flat = template.reshape(1, -1)
     wanted = _unit(flat - (flat @ basis) @ basis.T)
     edges = _windows(gradient(region), height, width)
-    outline = gradient(template).reshape(1, -1)
-    score = (grey @ wanted.T + _unit(edges - edges.mean(1, keepdims=True)) @ _unit(outline - outline.mean()).T)[:, 0]
+    wanted_edges = gradient(template).reshape(1, -1)
+    second = _unit(edges - edges.mean(1, keepdims=True)) @ _unit(wanted_edges - wanted_edges.mean()).T
+    score = np.where(second >= outline, grey @ wanted.T + second, 0.0)[:, 0]
     best, across = int(np.argmax(score)), region.shape[1] - width + 1
     return float(score[best]), best % across, best // across
 
