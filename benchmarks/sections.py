@@ -388,9 +388,9 @@ def marks(read: Reports) -> Told:
         f"Of {report['seen']} marked files of {report['owners']} owners whose files no template was fitted on, "
         f"{report['found']} name their generator. On {report['real pictures']:,} real pictures, {wrong} bear a visible "
         "or an invisible mark by mistake. Marks in metadata are not counted there: they helped to sort the pictures. "
-        "Four of Grok's were missed at first, and its rule was then loosened; a glint on one real picture was taken for "
-        "a star, and its rule was then tightened. In the screenshot it is known where the picture is."
-        + (_of_stars(report["score"]) if "score" in report else "")
+        "Four of Grok's were missed at first, and its rule was then loosened; a glint on a real picture was taken for "
+        f"a star, and its rule was then tightened. {report.get('note', '')} In the screenshot it is known where the "
+        "picture is." + (_of_stars(report["score"]) if "score" in report else "")
     )
     columns = {"files": "{seen}", "found": "{found}"}
     tables = [
