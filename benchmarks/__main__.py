@@ -21,6 +21,8 @@ BENCHMARKS = {
     "splices": "maps against regions that were pasted in",
     "edits": "maps against what real edits changed",
     "ablation": "what each piece of the method adds",
+    "curve": "the price of independence: AUC against what the held-back part shares and tells",
+    "projection": "what passes the mask and what is held back, as a picture",
     "purification": "answers that defences keep under attack",
     "latency": "seconds and memory of a detection and of a purification",
     "load": "many clients at once",

@@ -72,6 +72,7 @@ COMMANDS = {
 TENSORS = {  # folder: how many, and the first digits of the SHA-256 of their names, types and shapes
     "clip-vit-b-16": (201, "0cdde801a6496973"),
     "detector": (19, "459427fb2cb19999"),
+    "detector-causal": (20, "856afdb25ff5d8d1"),
     "parts": (5, "f59dfa49b464da90"),
     "purifier": (144, "6cd08a4e8fc55b9d"),
     "vlm": (112, "a96fcd2cfb6d577a"),

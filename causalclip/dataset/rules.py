@@ -170,6 +170,7 @@ def _commonest(texts: Iterable[str]) -> list[str]:
 SAMPLE = 50
 AN_OWNER = 15  # pictures of one owner in the sample
 A_CLASS = 25  # pictures of one source and class, at most: more of the same teach nothing (data/README.md)
+A_GENERATOR = 200  # of a generator or collection of `broad`
 NOT_WHOLE = "edits", "compare"  # sets that whole pictures are not learned from
 _FREE = re.compile(
     r"\b(MIT|Apache|BSD|CC0|CC[- ]BY|Unlicense|ISC|MPL|A?GPL|LGPL|Unsplash|Pexels|public domain)", re.IGNORECASE
@@ -216,10 +217,13 @@ def _lot(name: str) -> bytes:
     return hashlib.sha256(f"causalclip sample 1/{name}".encode()).digest()
 
 
-def read_originals(table: str | Path, folder: str | Path, *, split: str = "train", each: int = A_CLASS) -> list[Record]:
+def read_originals(
+    table: str | Path, folder: str | Path, *, split: str = "train", each: int = A_CLASS, broad: int = A_GENERATOR
+) -> list[Record]:
     """The table's pictures of a split whose originals lie in the folder (`python -m causalclip data collect`).
 
-    each: of one source, class and kind, at most; which ones is settled by their hashes.
+    each: of one source, class and kind, at most; which ones is settled by their hashes. broad: the same of the set
+        `broad`, whose sources are generators and collections.
 
     Raises:
         BadTable: it is no table of the data set.
@@ -232,7 +236,12 @@ def read_originals(table: str | Path, folder: str | Path, *, split: str = "train
             cells[_source(picture), picture.label, picture.kind].append(picture)
     if not cells:
         raise BadManifest(f"None of the originals of the split {split!r} are in {folder}: collect them first.")
-    kept = [p for _, rows in sorted(cells.items()) for p in sorted(rows, key=lambda p: p.sha256)[:each]]
+    most = {True: broad, False: each}
+    kept = [
+        p
+        for _, rows in sorted(cells.items())
+        for p in sorted(rows, key=lambda p: p.sha256)[: most[rows[0].set == "broad"]]
+    ]
     return [_record(p, found[p.sha256]) for p in kept]
 
 

@@ -112,6 +112,9 @@ def model_card(report: Mapping[str, Any], records: Sequence[Record], config: Det
     views = "the whole picture, in squares that cover it"
     if config.windows:
         views += f" ({config.share['whole']:.0%} of the verdict), and windows at native scale"
+    start = report["recipe"].get("start", "")
+    if start:
+        start = f"\nTraining starts at the verdict of [`{start}`](../{start}), which learned from more pictures.\n"
     shares = max(m["adversary_accuracy"] for m in report["masks"].values()) > SHARES_THE_LABEL
     meaning = SHARED_MASK_MEANING if report["recipe"]["head"]["selection"] else COLLAPSE
     return f"""---
@@ -128,7 +131,7 @@ A re-implementation of CausalCLIP's method (arXiv 2512.13285) on another tower a
 
 ## Trained on
 {count_table(records)}
-
+{start}
 Several sources are non-commercial or for research only; pictures are not part of this repository.
 Every picture was augmented at full size (re-encoded lightly and strongly, and retouched) before it was cut to views.
 

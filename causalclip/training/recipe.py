@@ -40,7 +40,9 @@ class Recipe:
     (causalclip.training.augmentation).
     windows: at native scale that are looked at beside the squares, at most; share: of the verdict that is theirs.
     folds: of held-out groups. broad: how much each class of the set `broad` counts beside the pictures of like content.
-    head: how it is fitted. revision: the detector's name in its card and answers.
+    head: how it is fitted. start: a detector by name, whose verdicts the final heads start from in place of the ridge;
+    those of held-out folds start from a ridge of their own, as it has seen every owner.
+    revision: the detector's name in its card and answers.
     """
 
     parts: tuple[str, ...] = ("embedding",)
@@ -50,6 +52,7 @@ class Recipe:
     folds: int = 5
     broad: float = 0.3
     head: TrainConfig = field(default_factory=TrainConfig)
+    start: str = ""
     revision: str = "1"
 
     def __post_init__(self) -> None:
@@ -105,6 +108,7 @@ def fit(
     leave_out: int | None = None,
     neutral: Tensor | None = None,
     head: CausalHead | None = None,
+    start: CausalHead | None = None,
 ) -> CausalHead:
     """A head (a new causal one where none is given) on every fold but one, or on all."""
     rows = np.flatnonzero(data.fold != leave_out) if leave_out is not None else np.arange(len(data.fold))
@@ -119,6 +123,7 @@ def fit(
         sample_weight=weight / weight.mean(),
         patch_total=neutral,
         environments=torch.from_numpy(data.environments[rows]),
+        start=start,
     )
 
 
@@ -151,17 +156,18 @@ def calibrate(
 ) -> tuple[Calibration, dict[str, float]]:
     """From held-out logits: the score, then the bands, their bounds, and the threshold.
 
-    The bands hold over all augmentations, each by itself, owner by owner; and in every
-    set of like content by itself, without a confidence.
+    The bands hold over all augmentations, each by itself, owner by owner: together with a confidence, and in the mean
+    in each kind of set by itself, so that none hides behind easier ones. But for what was made anew from a photograph:
+    too little tells the two apart for any useful budget, and the card says how many are missed.
 
     Args:
         weight: [N]. raw: [K, N], K augmentations. quality: [K, N, Q], estimated compression of each.
     """
     labels = np.tile([r.label for r in records], len(raw))
     owners = np.tile([r.group for r in records], len(raw))
-    # Originals of edits stand beside other sites' photographs. What was made anew from one is no miss of a generator.
+    # The originals of edits stand beside other sites' photographs.
     sets = np.tile(["sites" if r.set == "edits2" else r.set for r in records], len(raw))
-    like = np.isin(sets, LIKE) & np.tile([r.set != "edits2" or not r.label for r in records], len(raw))
+    inside = np.tile([r.set != "edits2" or not r.label for r in records], len(raw))
     flat, weights = raw.ravel(), np.tile(weight, len(raw))
     q = quality.reshape(len(flat), -1)
     scale, offset = fit_logistic(flat[:, None], labels, weight=weights)
@@ -170,7 +176,6 @@ def calibrate(
     shift = fit_logistic(q - usual, labels, weight=weights, ridge=0.02, given=scale * flat + offset)[:-1]
     offset -= float(shift @ usual)
     probability = 1 / (1 + np.exp(-(scale * flat + offset + q @ shift)))
-    inside = like if like.any() else np.ones_like(like)
     low, high, bounds = choose_bands(
         labels[inside],
         probability[inside],
@@ -236,10 +241,11 @@ def train_detector(
     calibration, bounds = calibrate(records, judged, data.weight.numpy(), quality)
     tower = load_tower(backbone)
     heads: dict[Kind, CausalHead] = {}
+    known = Detector.from_pretrained(recipe.start).heads if recipe.start else {}
     for kind, its in problems.items():
         windows = recipe.windows if kind == "window" else 0
         usual = neutral_patches(records, root, tower, recipe.parts, windows=windows)
-        heads[kind] = fit(its, recipe.head, neutral=usual)
+        heads[kind] = fit(its, recipe.head, neutral=usual, start=known.get(kind))
     config = DetectorConfig(
         backbone=backbone,
         parts=recipe.parts,

@@ -1,0 +1,151 @@
+"""The price of independence: AUC on held-out owners against what the held-back part still shares and tells.
+
+A head is fitted from the ridge for each weight of nHSIC and of the adversary, over two decades, with SEEDS seeds; one
+fold of owners is held out. What is held back is read by three probes that the head was never trained against. Squares
+alone, of the augmentation that is drawn for each picture.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.linear_model import RidgeClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+from tqdm import tqdm
+
+from benchmarks.common import TABLE, Options, write
+from causalclip.clip.backbones import DEFAULT
+from causalclip.dataset.rules import read_originals
+from causalclip.method import CausalHead, HeadOutput, MaskStatistics, normalised_hsic
+from causalclip.training.data import LIKE
+from causalclip.training.features import compute_features
+from causalclip.training.fitting import Problem, TrainConfig
+from causalclip.training.recipe import Recipe, fit, problem
+
+SEEDS = 3
+WEIGHTS = 0.03, 0.3, 3.0
+ROWS = 1024  # of which nHSIC is taken
+Point = tuple[float, float]  # weights of independence and of the adversary
+
+
+def points(shipped: TrainConfig) -> list[Point]:
+    """Each weight over two decades while the other one is as shipped; first the ridge's mask without either."""
+    independence, adversary = shipped.weights.independence, shipped.weights.adversary
+    found = [(0.0, 0.0), (independence, adversary)]
+    found += [(w, adversary) for w in WEIGHTS] + [(independence, w) for w in WEIGHTS]
+    return list(dict.fromkeys(found))
+
+
+@torch.inference_mode()
+def judge(head: CausalHead, features: Tensor) -> HeadOutput:
+    """Of half [N, D]: logits, masks, what passes and what is held back."""
+    outs = [head(rows.float()) for rows in features.split(1024)]
+    return HeadOutput(*(torch.cat([getattr(o, n) for o in outs]) for n in ("logit", "mask", "causal", "non_causal")))
+
+
+def spread(rows: np.ndarray) -> np.ndarray:
+    return rows[np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).astype(int)]
+
+
+def dependence(out: HeadOutput, labels: np.ndarray) -> dict[str, float]:
+    """nHSIC of both parts on ROWS pictures: of both classes, and the mean inside one, where no label links them."""
+
+    def of(rows: np.ndarray) -> float:
+        return float(normalised_hsic(out.causal[rows], out.non_causal[rows]))
+
+    everything = np.arange(len(labels))
+    inside = [of(spread(everything[labels == label])) for label in (0, 1)]
+    return {"nhsic": of(spread(everything)), "nhsic_within": float(np.mean(inside))}
+
+
+def probes(
+    learned: Tensor, labels: np.ndarray, held: Tensor, held_labels: np.ndarray, *, seed: int
+) -> dict[str, float]:
+    """AUC of a ridge, an MLP of 256 and 15 nearest neighbours that read the held-back part, [N, D] and [M, D]."""
+    scale = StandardScaler().fit(learned.numpy())
+    x, y = scale.transform(learned.numpy()), scale.transform(held.numpy())
+    width = x.shape[1]
+    linear = RidgeClassifier(alpha=float(width)).fit(x, labels).decision_function(y)
+    mlp = make_pipeline(MLPClassifier((256,), batch_size=256, max_iter=8, random_state=seed, n_iter_no_change=99))
+    neighbours = KNeighborsClassifier(15).fit(x, labels)
+    scores = {
+        "linear": linear,
+        "mlp": mlp.fit(x, labels).predict_proba(y)[:, 1],
+        "knn": neighbours.predict_proba(y)[:, 1],
+    }
+    return {name: float(roc_auc_score(held_labels, score)) for name, score in scores.items()}
+
+
+def row(data: Problem, config: TrainConfig, *, fold: int) -> dict[str, float]:
+    """One point: the head on all folds but one, judged on that one."""
+    head = fit(data, config, leave_out=fold)
+    held, learned = np.flatnonzero(data.fold == fold), np.flatnonzero(data.fold != fold)
+    labels, out = data.labels.numpy(), judge(head, data.features[0, held])
+    like = np.array([data.records[i].set in LIKE for i in held])
+    statistics = MaskStatistics.of(out.mask)
+    return {
+        "auc": float(roc_auc_score(labels[held][like], out.logit.numpy()[like])),
+        "density": statistics.density,
+        "variation": float(out.mask.std(0).mean()),
+        **dependence(out, labels[held]),
+        **probes(
+            judge(head, data.features[0, learned]).non_causal,
+            labels[learned],
+            out.non_causal,
+            labels[held],
+            seed=config.seed,
+        ),
+    }
+
+
+def runs(config: TrainConfig) -> Iterator[tuple[dict[str, float], TrainConfig]]:
+    for seed in range(SEEDS):
+        for independence, adversary in points(config):
+            weights = replace(config.weights, independence=independence, adversary=adversary)
+            named = {"independence": independence, "adversary": adversary, "seed": seed}
+            yield named, replace(config, weights=weights, seed=seed)
+
+
+def training_problem(options: Options, recipe: Recipe) -> Problem:
+    """The photographs of `train` whose originals are there, with features of the recipe's augmentations."""
+    records = [r for r in read_originals(TABLE, options.originals) if r.kind == "photo"]
+    features = compute_features(
+        records, options.originals, backbone=DEFAULT, augmentations=recipe.augmentations, cache=options.cache
+    )
+    return problem(records, features, recipe)
+
+
+def measure(options: Options) -> dict[str, Any]:
+    """Every point of the curve, the shipped one first of its seed but for the plain one; a killed run goes on."""
+    recipe = Recipe.read(options.recipe)
+    data = training_problem(options, recipe)
+    records, held = data.records, data.fold == 0
+    ridge = replace(recipe.head, epochs=0, average=0.0, masked=False)
+    about = {
+        "shipped": {n: getattr(recipe.head.weights, n) for n in ("independence", "adversary")},
+        "pictures": len(records),
+        "held_out": {
+            "pictures": int(held.sum()),
+            "owners": len({r.group for r, h in zip(records, held, strict=True) if h}),
+        },
+    }
+    found: list[dict[str, float]] = []
+    report = about | {"ridge": ridge_auc(data, ridge), "rows": found}
+    for named, config in tqdm(list(runs(recipe.head)), desc="points"):
+        found.append(named | row(data, config, fold=0))
+        write("curve", report)
+    return report
+
+
+def ridge_auc(data: Problem, config: TrainConfig) -> float:
+    """AUC of the linear head that every point starts from, on the same pictures."""
+    head, held = fit(data, config, leave_out=0), np.flatnonzero(data.fold == 0)
+    like = held[[data.records[i].set in LIKE for i in held]]
+    return float(roc_auc_score(data.labels[like], judge(head, data.features[0, like]).logit))

@@ -1,0 +1,65 @@
+"""The paper's figure: what passes the mask and what is held back, each on its two principal axes.
+
+Held-out owners of `train`, by a head that did not learn from them. Above coloured by label, below by generator. The
+figure is assets/figures/parts.png; the JSON says how much of each part's variance the two axes hold.
+"""
+
+from typing import Any
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.metrics import silhouette_score
+
+from benchmarks.common import ROOT, TABLE, Options
+from benchmarks.curve import judge, training_problem
+from benchmarks.detection import family_of
+from causalclip.dataset.table import read_table
+from causalclip.training.recipe import Recipe, fit
+
+FIGURE = ROOT / "assets" / "figures" / "parts.png"
+NAMED = 6  # generators with a colour of their own
+LABELS = {"real": "#6b7280", "generated": "#7c3aed"}
+
+
+def measure(options: Options) -> dict[str, Any]:
+    recipe = Recipe.read(options.recipe)
+    data = training_problem(options, recipe)
+    held = np.flatnonzero(data.fold == 0)
+    out = judge(fit(data, recipe.head, leave_out=0), data.features[0, held])
+    labels = np.array(["generated" if data.records[i].label else "real" for i in held])
+    made = {p.sha256: family_of(p.generator) for p in read_table(TABLE) if p.label == "fake"}
+    names = np.array([made.get(data.records[i].picture, "") for i in held])
+    axes = {"passed": PCA(2, random_state=0), "held back": PCA(2, random_state=0)}
+    parts = {"passed": out.causal.numpy(), "held back": out.non_causal.numpy()}
+    plane = {name: axes[name].fit_transform(part) for name, part in parts.items()}
+    draw(plane, labels, names)
+    return {
+        "pictures": len(held),
+        "variance": {name: float(pca.explained_variance_ratio_.sum()) for name, pca in axes.items()},
+        "silhouette_by_label": {name: float(silhouette_score(part, labels)) for name, part in parts.items()},
+    }
+
+
+def draw(plane: dict[str, np.ndarray], labels: np.ndarray, names: np.ndarray) -> None:
+    """Writes the figure. plane: part -> [N, 2]. labels, names: [N], the name of a real picture's generator is empty."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    known, counts = np.unique(names[(names != "") & (names != "not stated")], return_counts=True)
+    generators = known[np.argsort(-counts)][:NAMED]
+    colours = dict(zip(generators, pyplot.get_cmap("tab10").colors, strict=False))
+    figure, panels = pyplot.subplots(2, 2, figsize=(9, 8), layout="constrained")
+    for column, (part, points) in enumerate(plane.items()):
+        for row, (groups, palette) in enumerate(((labels, LABELS), (names, colours))):
+            panel = panels[row, column]
+            for name, colour in palette.items():
+                rows = groups == name
+                panel.scatter(*points[rows].T, s=7, color=colour, label=name, alpha=0.6, linewidths=0)
+            panel.set(title=part if not row else "", xticks=[], yticks=[])
+            if column:
+                panel.legend(fontsize=8, frameon=False, markerscale=2, loc="upper left", bbox_to_anchor=(1, 1))
+    FIGURE.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(FIGURE, dpi=110)
+    pyplot.close(figure)
