@@ -1,18 +1,17 @@
-// The batch's table (ui/batch/table.py): sorts when a head is clicked and shows what is chosen in the filters, and again
+// The batch's table (ui/batch/table.py): sorts when a head is clicked and shows what the pressed chip chooses, and again
 // when the table is drawn anew; a click on a row opens it.
 const key = (cell) => cell.dataset.value ?? cell.textContent;
 let column = null, down = false;
+let chosen = null;
 const filter = () => {
-  const chosen = [...document.querySelectorAll("#batch-filters select")].filter((s) => s.value);
-  const rows = [...element.querySelectorAll("tbody tr")];
-  const fits = (row) => (s) => row.dataset[s.dataset.filter].split("|").includes(s.value);
-  rows.forEach((row) => (row.hidden = !chosen.every(fits(row))));
-  const said = document.querySelector("#batch-filters .cc-done");
-  const some = rows.filter((row) => !row.hidden).length;
-  const text = chosen.length ? words.shown.replace("{some}", some).replace("{all}", rows.length) : "";
-  if (said && said.textContent !== text) said.textContent = text;
+  const chips = [...element.querySelectorAll("[data-chip]")];
+  if (!chips.some((chip) => chip.dataset.chip === chosen)) chosen = null;
+  chips.forEach((chip) => {
+    const pressed = String(chip.dataset.chip === chosen);
+    if (chip.getAttribute("aria-pressed") !== pressed) chip.setAttribute("aria-pressed", pressed);
+  });
+  element.querySelectorAll("tbody tr").forEach((row) => (row.hidden = chosen !== null && !row.dataset.chips.split("|").includes(chosen)));
 };
-document.addEventListener("change", (event) => event.target.closest?.("#batch-filters") && filter());
 const compare = (a, b) => {
   const none = (text) => text === "" || text === "\u2013";
   if (none(a) || none(b)) return none(a) - none(b);  // what has no value stays below
@@ -37,6 +36,11 @@ const mark = () => {
   rows.forEach((row) => row.toggleAttribute("data-opened", row.dataset.number === opened));
 };
 element.addEventListener("click", (event) => {
+  const chip = event.target.closest("[data-chip]");
+  if (chip) {
+    chosen = chip.dataset.chip === chosen ? null : chip.dataset.chip;
+    filter();
+  }
   const row = event.target.closest("tr[data-number]");
   if (row) {
     opened = row.dataset.number;

@@ -70,11 +70,12 @@ class BatchRow:
 
     answer: a key, the headline from all evidence, or NOT_EXAMINED. band: a key, the pixels' own answer, after
     stability. score: the calibrated probability, None if not examined or not answered. survives: Stability.words; the
-    key CHECKING until that is known, and UNCHECKED for good if the batch was stopped then. part: a key, of
+    key CHECKING until that is known, and UNCHECKED for good if the batch was stopped then. copies: how many of the
+    re-saved ones keep the answer, "7/8"; "" until that is known. part: a key, of
     causalclip.evidence.regions.REGION_ANSWERS, or CHECKING. cautions: keys, of causalclip.evidence.cautions. claims: a
     sentence, empty for a file without metadata. marks: whose they are, and which. marked: whether any is more than a
-    hint. problem: a sentence, for a file that was refused. halved: whether the
-    picture was judged at half its size. measured_as: as of its detection, for how often such answers are wrong.
+    hint. problem: a sentence, for a file that was refused. halved: whether the picture was judged at half its size.
+    measured_as: as of its detection, for how often such answers are wrong.
     """
 
     number: int
@@ -95,6 +96,7 @@ class BatchRow:
     halved: bool = False
     measured_as: str | None = None
     marked: bool = False
+    copies: str = ""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -263,19 +265,29 @@ class _Run:
         x = conclude(self.detector, loaded, early.provenance, early.cautions, early.detection, name=name)
         checked = x.stability.words if x.stability else NOTHING if x.band == NO_ANSWER else UNCHECKED
         row = _row(number, name, loaded, early)
-        row = replace(row, answer=x.headline.title, band=x.band, survives=checked, part=REGION_ANSWERS[x.parts.state])
+        s = x.stability
+        copies = f"{len(s.rows) - s.changed}/{len(s.rows)}" if s else ""
+        row = replace(row, answer=x.headline.title, band=x.band, survives=checked, copies=copies)
+        row = replace(row, part=REGION_ANSWERS[x.parts.state])
         return RowUpdate(row, x, loaded.pixels)
 
     def _early(self, content: bytes, loaded: LoadedImage) -> EarlyAnswer:
-        path = self.folder and self.folder / f"{loaded.sha256}.answer"
-        if path and path.is_file():
-            kept: EarlyAnswer = pickle.loads(path.read_bytes())
+        if self.folder and (kept := early_answer(self.folder, loaded.sha256)):
             return kept
         found = EarlyAnswer(*look_closer(loaded, read_claims(content)), self.detector.predict(loaded.pixels))
-        if path:
+        if self.folder:
             with suppress(FileNotFoundError):  # the folder went with its page; the detector ends the run
-                path.write_bytes(pickle.dumps(found))
+                (self.folder / f"{loaded.sha256}.answer").write_bytes(pickle.dumps(found))
         return found
+
+
+def early_answer(folder: Path, sha256: str) -> EarlyAnswer | None:
+    """What `examine_all` has kept in its folder of a picture; None where there is nothing."""
+    path = folder / f"{sha256}.answer"
+    if not path.is_file():
+        return None
+    kept: EarlyAnswer = pickle.loads(path.read_bytes())
+    return kept
 
 
 def _row(number: int, name: str, loaded: LoadedImage, found: EarlyAnswer) -> BatchRow:

@@ -1,6 +1,5 @@
 """One picture attacked, purified and asked about: everything that the Purify tab shows, stage by stage."""
 
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,6 @@ from purifier.attacks.objectives import GoalError, make_goal
 from purifier.models import ModelInfo, Models
 from purifier.names import EMBEDDED, OTHER
 from purifier.pixels import to_array, to_tensor
-from purifier.vlm import CAPTION_PROMPT
 
 if TYPE_CHECKING:
     from purifier.vlm.model import EmbeddedVLM
@@ -37,15 +35,15 @@ class DemoRequest:
     """What is to be done with a picture.
 
     question: "" asks for captions alone. steps: of the purifier. always: whether it purifies what it takes for clean,
-    too. eye: whether the model sees by the LoRA encoder where the purifier changed a picture. attack: None takes the
-    picture as it is. objective, target: of the attack (see attacks.objectives). vlm: which model answers, EMBEDDED or
-    OTHER.
+    too. without: fields of denoiser.pipeline.Stages that are off; without "encoder", the model does not see a purified
+    picture by the LoRA encoder either. attack: None takes the picture as it is. objective, target: of the attack (see
+    attacks.objectives). vlm: which model answers, EMBEDDED or OTHER.
     """
 
     question: str = ""
     steps: int = 1
     always: bool = False
-    eye: bool = False
+    without: tuple[str, ...] = ()
     attack: Attack | None = None
     objective: str = "answer"
     target: str | None = None
@@ -55,29 +53,24 @@ class DemoRequest:
 @dataclass(frozen=True, slots=True)
 class DemoResponse:
     """What the model says of one picture: its caption; its answer as it is shown and as it was said, "" without a
-    question; whether it is sure of that. likelihood: in [0, 1], that it says what it says of the clean picture: the
-    answer, if it is sure of it there, else the caption, a word; None without an attack. alike: how near its caption is
-    in meaning to the clean picture's, or where there is none to that of the picture as given; see `likeness`."""
+    question; whether it is sure of that, and how confident, in [0, 1]; None without a question. alike: how near its
+    caption is in meaning to the clean picture's, or where there is none to that of the picture as given; see
+    `likeness`."""
 
     caption: str
     spoken: str = ""
     answer: str = ""
     sure: bool = True
-    likelihood: float | None = None
+    confidence: float | None = None
     alike: float | None = None
-
-    @property
-    def told(self) -> str:
-        """What of it can be lost: the answer, if it is sure of it, else the caption."""
-        return self.answer if self.answer and self.sure else self.caption
 
     def same_caption(self, clean: "DemoResponse") -> bool:
         """Whether the caption says what the clean picture's does: by meaning, where that was compared."""
         return _plain(self.caption) == _plain(clean.caption) or (self.alike is not None and self.alike >= ALIKE)
 
     def same_answer(self, clean: "DemoResponse") -> bool:
-        """Whether the answer is the clean picture's; case and full stops do not count."""
-        return _plain(self.answer) == _plain(clean.answer)
+        """Whether the answer is the clean picture's, and as sure; case and full stops do not count."""
+        return self.sure == clean.sure and _plain(self.answer) == _plain(clean.answer)
 
 
 def _plain(text: str) -> str:
@@ -121,6 +114,11 @@ class DemoRun:
         chosen = self.request.objective
         return "caption" if chosen == "answer" and not self.question else chosen
 
+    @property
+    def attacked(self) -> str:
+        """Which model is attacked, EMBEDDED or OTHER."""
+        return self.model.key if self.objective in OWN_WORDS else EMBEDDED
+
 
 def run_demo(models: Models, pixels: np.ndarray, request: DemoRequest) -> Iterator[DemoRun]:
     """Yields the same object after every stage: each step of the attack, what is said before and after, the purified.
@@ -134,6 +132,7 @@ def run_demo(models: Models, pixels: np.ndarray, request: DemoRequest) -> Iterat
     run, given = DemoRun(request, models.info(request.vlm)), to_tensor(pixels)
     moved = given
     if request.attack:
+        run.steps = limited(request.attack, given, run.attacked).steps
         _add(run, "clean", given, models)
         yield run
         for state in _attack(models, given, request.attack, run):
@@ -143,7 +142,7 @@ def run_demo(models: Models, pixels: np.ndarray, request: DemoRequest) -> Iterat
     _add(run, "adversarial", moved, models)
     yield run
     started = time.perf_counter()
-    purified = models.purify(moved, request.steps, always=request.always)
+    purified = models.purify(moved, request.steps, always=request.always, without=request.without)
     run.seconds = time.perf_counter() - started
     _add(run, "purified", purified, models)
     yield run
@@ -151,7 +150,7 @@ def run_demo(models: Models, pixels: np.ndarray, request: DemoRequest) -> Iterat
 
 def _attack(models: Models, given: Tensor, attack: Attack, run: DemoRun) -> Iterator[State]:
     model = run.model
-    key = model.key if run.objective in OWN_WORDS else EMBEDDED
+    key = run.attacked
     if key == OTHER and not model.differentiable and attack.name != "square":
         raise GoalError(
             _(
@@ -189,48 +188,37 @@ def limited(attack: Attack, pixels: Tensor, key: str = EMBEDDED) -> Attack:
 
 def ask_again(models: Models, run: DemoRun, question: str) -> dict[Which, DemoResponse]:
     """What the same model says to another question about each of the pictures; nothing is attacked or purified."""
-    said: dict[Which, DemoResponse] = {}
-    for which, pixels in run.pictures.items():
-        said[which] = _response(models, run, which, to_tensor(pixels), question.strip(), said.get("clean"))
-    return said
+    return {
+        which: _response(models, run, which, to_tensor(pixels), question.strip())
+        for which, pixels in run.pictures.items()
+    }
 
 
 def _add(run: DemoRun, which: Which, pixels: Tensor, models: Models) -> None:
     run.pictures[which] = to_array(pixels)
-    clean = run.said.get("clean")
-    said = _response(models, run, which, pixels, run.question, clean)
-    first = clean or run.said.get("adversarial")
+    said = _response(models, run, which, pixels, run.question)
+    first = run.said.get("clean") or run.said.get("adversarial")
     alike = likeness(models.vlm, said.caption, first.caption) if first else None
     run.said[which] = replace(said, alike=alike)
 
 
-def _response(
-    models: Models, run: DemoRun, which: Which, pixels: Tensor, question: str, clean: DemoResponse | None
-) -> DemoResponse:
-    eye = run.request.eye and which == "purified" and not run.unchanged
-    given = (run.model.key, eye, pixels, question, clean, which == "clean")
+def _response(models: Models, run: DemoRun, which: Which, pixels: Tensor, question: str) -> DemoResponse:
+    adapted = "encoder" not in run.request.without and which == "purified" and not run.unchanged
+    given = (run.model.key, adapted, pixels, question)
     said: DemoResponse = models.on_card(respond, *given) if run.model.key == OTHER else respond(models, *given)
     return said
 
 
 @torch.no_grad()
-def respond(
-    models: Models, key: str, eye: bool, pixels: Tensor, question: str, clean: DemoResponse | None, is_clean: bool
-) -> DemoResponse:
-    """What a model says of a picture [1, 3, H, W]. eye: whether by the LoRA encoder, which the embedded model has.
-    clean: what it said of the clean one, to be compared with; this one itself if `is_clean`."""
-    speaker = models.vlm_of(key) if key == OTHER else models.speaker(eye=eye)
+def respond(models: Models, key: str, adapted: bool, pixels: Tensor, question: str) -> DemoResponse:
+    """What a model says of a picture [1, 3, H, W]. adapted: whether the embedded one sees by the LoRA encoder."""
+    speaker = models.vlm_of(key) if key == OTHER else models.speaker(eye=adapted)
     visual = speaker.see(pixels)
     caption = speaker.caption_seen(visual)[0].text
     answer = speaker.answer_seen(visual, [question])[0] if question else None
-    said = DemoResponse(caption, answer.spoken, answer.text, answer.sure) if answer else DemoResponse(caption)
-    clean = said if is_clean else clean
-    if clean is None:
-        return said
-    words, captioned = len(clean.told.split()), clean.told == clean.caption
-    asked = CAPTION_PROMPT if captioned else question
-    score = float(speaker.score(visual, [asked], [clean.told])[0])
-    return replace(said, likelihood=math.exp(score / max(1, words + captioned)))
+    if answer is None:
+        return DemoResponse(caption)
+    return DemoResponse(caption, answer.spoken, answer.text, answer.sure, round(answer.confidence, 4))
 
 
 @torch.no_grad()

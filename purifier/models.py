@@ -88,9 +88,12 @@ class Models:
         """The embedded model, with the LoRA encoder or as it is."""
         return self.adapted if eye else self.vlm
 
-    def purify(self, pixels: "Tensor", steps: int, *, always: bool = False) -> "Tensor":
-        """The shipped purifier's picture, as PurifierPipeline gives it; on a graphics card where the host lends one."""
-        return self._purify(pixels, steps, always)
+    def purify(self, pixels: "Tensor", steps: int, *, always: bool = False, without: tuple[str, ...] = ()) -> "Tensor":
+        """The shipped purifier's picture, as PurifierPipeline gives it; on a graphics card where the host lends one.
+
+        without: fields of its Stages that are switched off.
+        """
+        return self._purify(pixels, steps, always, without)
 
     def info(self, key: str = EMBEDDED) -> ModelInfo:
         """Which model answers if `key` is asked for: the embedded one, too, where the other cannot be loaded. That is
@@ -138,12 +141,15 @@ class Models:
         """The same for what yields."""
         return self._stepwise(work, *given)
 
-    def _purify_here(self, pixels: "Tensor", steps: int, always: bool) -> "Tensor":
+    def _purify_here(self, pixels: "Tensor", steps: int, always: bool, without: tuple[str, ...]) -> "Tensor":
         import torch  # seconds of imports, when a model is first used
 
+        from purifier.denoiser.pipeline import Stages
+
+        stages = Stages(**dict.fromkeys(without, False))
         device = "cuda" if torch.cuda.is_available() else "cpu"
         pipeline: Any = self.purifier  # diffusers' own methods are not typed
-        purified: Tensor = pipeline.to(device)(pixels.to(device), steps, always=always).images.cpu()
+        purified: Tensor = pipeline.to(device)(pixels.to(device), steps, always=always, stages=stages).images.cpu()
         return purified
 
     def _work_here(self, work: Callable[..., Any], *given: Any) -> Any:

@@ -112,10 +112,10 @@ def _lay_out(
             with gr.Tab(_("Batch"), id="batch"):
                 build_batch_tab(held)
             if models is not None:
-                with gr.Tab(_("Purify"), id="purify"):
+                with gr.Tab(_("Purify"), id="purify") as opens:
                     gr.HTML(lead("purify"))
                     carried = Carried(judged.purify, judged.picture, judged.source, tabs, "purify")
-                    purify = build_purify_tab(models, carried, prepared=pictures)
+                    purify = build_purify_tab(models, carried, prepared=pictures, opens=opens)
             elif lacking():
                 with gr.Tab(_("Purify"), id="purify"):
                     gr.HTML(f"<p class='cc-said'>{lacking()}</p>")

@@ -20,6 +20,12 @@ def test_a_row_opens_and_closes(open_page: Open, files: dict[str, Path]) -> None
     expect(table.locator("tbody .cc-answer")).to_have_count(1)
     expect(table.locator("tbody")).to_contain_text("cut short or damaged")
     answer = table.locator("tbody .cc-answer").inner_text().split(maxsplit=1)[1]
+    assert table.locator("tbody tr").first.bounding_box()["height"] < 60  # type: ignore[index]
+    chip = page.locator("[data-chip=failed]")
+    chip.click()
+    expect(table.locator("tbody tr:visible")).to_have_count(1)
+    expect(chip).to_have_attribute("aria-pressed", "true")
+    chip.click()
     table.get_by_role("button", name="photo.jpg").press("Enter")
     expect(opened.locator("h2").first).to_contain_text("photo.jpg")
     expect(opened.locator(".cc-card h2")).to_contain_text(answer.capitalize())

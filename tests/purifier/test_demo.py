@@ -49,17 +49,17 @@ def test_an_attacked_one_has_its_clean_picture_beside_it() -> None:
     assert np.abs(change).max() <= 8
     assert (shown.step, shown.steps) == (4, 4)
     assert len(every) == 1 + 4 + 1 + 1
-    assert all(0 < (said.likelihood or 0) <= 1 for said in shown.said.values())
+    assert all(0 < (said.confidence or 0) <= 1 for said in shown.said.values())
 
 
 def test_the_lora_encoder_looks_at_a_changed_purified_picture_alone() -> None:
     looked, adapted = [], tiny_models().adapted
     models = tiny_models(adapted=lambda: looked.append(1) or adapted)
-    plain, led = (run(models, eye=eye) for eye in (False, True))
+    plain, led = (run(models, without=without) for without in (("encoder",), ()))
     assert looked == [1]
     assert led.said["adversarial"] == plain.said["adversarial"]
     untouched = tiny_models(purifier=lambda: new_pipeline(channels=(8, 16)), adapted=pytest.fail)
-    assert run(untouched, eye=True).unchanged
+    assert run(untouched).unchanged
 
 
 def test_who_is_asked_answers_and_is_attacked(chatty: Models) -> None:

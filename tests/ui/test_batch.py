@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from causalclip.batch import CHECKING, NOTHING, BatchRow
+from causalclip.batch import NOTHING, BatchRow
 from causalclip.evidence.headline import CLAIMED
 from causalclip.evidence.words import NO_ANSWER, NO_ANSWER_TITLE
 from causalclip.languages import _, is_rtl, speaking
@@ -69,13 +69,16 @@ def test_answers_come_first_and_a_bad_file_costs_its_row(tab: BatchTab) -> None:
     updates = run(tab, payload)
     tables = [rows(u[tab.table]) for u in updates if u.get(tab.table)]
     assert [len(t) for t in tables] == [1, 2, 3, 3, 3, 3]
-    checked = [sum(row[4] not in (CHECKING, "\N{EN DASH}") for row in t) for t in tables]
+    checked = [sum(bool(re.fullmatch("[0-8]/8", row[-1])) for row in t) for t in tables]
     assert checked == [0, 0, 0, 1, 2, 2]  # all answers, and only then whether they survive
     assert "Finished: 2 examined, 1 could not be." in updates[-1][tab.status]
     batch = updates[-1][tab.batch]
-    by_name = {text(row[1]): row for row in tables[-1]}
-    assert by_name["b.jpg"][2] == "Not examined"
-    assert by_name["b.jpg"][-1]
+    by_name = {text(row[0]): row for row in tables[-1]}
+    assert by_name["b.jpg"][1] == "failed"
+    assert "damaged" in by_name["b.jpg"][-1]
+    chips = re.findall(r"data-chip='([^']+)'.*?<b>(\d+)</b>", updates[-1][tab.table])
+    assert dict(chips)["failed"] == "1"
+    assert sum(int(n) for _name, n in chips) == 3
     lines = list(csv.reader(io.StringIO(Path(tab.packed("csv", batch)).read_text(encoding="utf-8-sig"))))
     assert [line[1] for line in lines] == ["File", "a.png", "b.jpg", "c.png"]
     with zipfile.ZipFile(tab.packed("zip", batch)) as archive:
@@ -83,8 +86,9 @@ def test_answers_come_first_and_a_bad_file_costs_its_row(tab: BatchTab) -> None:
         assert names == ["results.csv", "summary.html", "001-a.html", "001-a.json", "003-c.html", "003-c.json"]
         plain = json.loads(archive.read("001-a.json"))
         assert "data:image/webp" in archive.read("001-a.html").decode()
-    assert plain["answer"] == unescape(text(by_name["a.png"][2])).split(maxsplit=1)[1]
-    assert plain["stability"]["words"] == by_name["a.png"][4]
+    assert plain["answer"].lower() == unescape(text(by_name["a.png"][1])).split(maxsplit=1)[1]
+    kept = [row["band"] == plain["stability"]["band"] for row in plain["stability"]["rows"]]
+    assert by_name["a.png"][-1] == f"{sum(kept)}/8"
     assert "data:image" not in json.dumps(plain)
 
 
@@ -119,16 +123,31 @@ def test_a_table_is_escaped_and_says_why_there_is_no_answer() -> None:
     drawn = draw_table([BatchRow(1, "<img src=x onerror=alert(1)>", "inconclusive", 0.51234, claims="'>&")])
     assert "<img" not in drawn
     assert "data-value='0.51234'>0.51<" in drawn
+    long = draw_table([BatchRow(1, f"{'a' * 60}.png", "Inconclusive", 0.5)], edges=(0.3, 0.5, 0.7))
+    assert re.search(r"title='a{60}\.png'>a+…a+\.png<", long)
+    assert "left:50.0%" in long
     page = BatchRow(1, "page.png", NO_ANSWER_TITLE, band=NO_ANSWER, kind="page", survives=NOTHING, sha256="ab" * 32)
     refused = BatchRow(2, "broken.png", "Not examined", problem="It is damaged.")
     html = draw_table([page, refused], edges=(0.3, 0.7))
     assert re.findall(r"data-number='(\d+)'", html) == ["1"]
-    assert "Kind of picture: page." in html
     assert "It is damaged." in html
-    marked = BatchRow(1, "a.png", CLAIMED["generated"], 0.04, band="likely not generated", claims="It carries a mark.")
-    assert "By the pixels: likely not generated. It carries a mark." in draw_table([marked], edges=(0.3, 0.7))
     rows = [BatchRow(n, "a.png", CLAIMED[said], marked=True) for n, said in enumerate(("marked", "edited"))]
-    assert draw_table(rows).count("data-marks='Marked'") == 2
+    drawn = draw_table(rows)
+    assert [len(re.findall(f"data-chips='[^']*{said}[^']*'", drawn)) for said in ("marked", "file says edited")] == [
+        2,
+        1,
+    ]
+
+
+def test_a_row_opens_with_its_map_while_copies_are_tested(tab: BatchTab) -> None:
+    running = tab.run(new_token("batch"), upload(a_png=encode(photo(), "PNG")))
+    batch = next(u[tab.batch] for u in running if u.get(tab.table))
+    opened = tab.open(batch, click(1))
+    assert "Testing 8 re-saved copies" in opened
+    assert "<bdi>a.png</bdi>" in opened
+    assert "<img src='data:image" in opened
+    running.close()
+    assert "<section" in tab.open(batch, click(9))
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "https://example.org/a.png", 7])

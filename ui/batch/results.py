@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 from markupsafe import Markup
+from PIL import Image
 
-from causalclip.batch import CHECKING, UNCHECKED, BatchRow, RowUpdate, as_csv, report_stem, zip_reports
+from causalclip.batch import CHECKING, UNCHECKED, BatchRow, RowUpdate, as_csv, early_answer, report_stem, zip_reports
+from causalclip.evidence.headline import tone_of
+from causalclip.evidence.words import NO_ANSWER, score_text
 from causalclip.languages import N_, _
 from causalclip.report import card
+from causalclip.report.drawing import data_url
 from causalclip.report.templates import render
 from ui.batch.table import counts, rank
 
@@ -24,7 +29,8 @@ if TYPE_CHECKING:
     from causalclip.evidence.examination import Examination
 
 SMALL = 64  # px, the long side of a row's picture
-GONE = N_("This row's result is not there: it is being examined, was not, or is no longer kept.")
+GONE = N_("This row's result is no longer kept.")
+TESTING = N_("Testing 8 re-saved copies…")
 Download = Literal["csv", "html", "zip"]
 DOWNLOADS: dict[Download, str] = {
     "csv": N_("Table (CSV)"),
@@ -67,6 +73,11 @@ class Batch:
     def plus(self, update: RowUpdate) -> Batch:
         """With another row, or with the same one as it is now."""
         row = update.row
+        if update.pixels is not None and update.examination is None:
+            from causalclip.maps.overlay import shrink
+
+            with suppress(FileNotFoundError):  # the folder went with its page
+                Image.fromarray(shrink(update.pixels)).save(self._small(row), quality=90)
         rows = (*(other for other in self.rows if other.number != row.number), row)
         finished = {**self.finished, row.key: row} if update.examination else self.finished
         thumbnails = self.thumbnails
@@ -96,11 +107,23 @@ class Batch:
         self._opened(row).write_text(full_result(x, causal=maps["causal"]), encoding="utf-8")
 
     def open(self, number: int) -> str:
-        """A row's full result as HTML, or a sentence where there is none."""
+        """A row's full result as HTML; while its copies are tested, its answer and its map."""
         row = next((row for row in self.rows if row.number == number), None)
-        if row is None or not self._opened(row).is_file():
+        if row is None:
             return gone()
-        return self._opened(row).read_text(encoding="utf-8")
+        if self._opened(row).is_file():
+            return self._opened(row).read_text(encoding="utf-8")
+        early = early_answer(self.folder, row.sha256)
+        if early is None or not self._small(row).is_file():
+            return gone(row.name)
+        from causalclip.maps.overlay import draw_map, prepare
+
+        with Image.open(self._small(row)) as picture:
+            drawing = prepare(np.asarray(picture.convert("RGB")), early.detection)
+        title = {"tone": tone_of(row.answer), "answer": _(row.answer), "score": score_text(row.score or 0, *self.edges)}
+        pending = render("pending", template="batch.html", testing=_(TESTING), judged=row.score is not None, **title)
+        causal = data_url(draw_map(drawing)) if row.score is not None else ""
+        return render("result", template="batch.html", name=row.name, card=Markup(pending), causal=causal, panels=[])
 
     def download(self, kind: Download) -> Path:
         """Writes it of what is done by now; returns its path."""
@@ -124,6 +147,9 @@ class Batch:
             for path in sorted(self.folder.glob(f"reports/{_stem(row)}.*")) if row.sha256 else ():
                 yield report_stem(row.number, row.name) + path.suffix, path.read_text(encoding="utf-8")
 
+    def _small(self, row: BatchRow) -> Path:
+        return self.folder / f"{row.sha256}.jpg"
+
     def _opened(self, row: BatchRow) -> Path:
         """Written when the row is done and read when somebody opens it, so that nothing of it is kept in memory."""
         return self.folder / f"row-{_stem(row)}.html"
@@ -135,13 +161,14 @@ def full_result(x: Examination, *, causal: str) -> str:
     beneath = [card.region_panel(x.pixels, x.parts), card.provenance_panel(x.provenance)]
     if x.stability:
         beneath.append(card.stability_panel(x.stability))
-    shown = {"card": Markup(card.verdict(x)), "panels": map(Markup, beneath), "causal": causal}
-    return render("result", template="batch.html", x=x, **shown)
+    shown = {"card": Markup(card.verdict(x)), "panels": map(Markup, beneath)}
+    return render("result", template="batch.html", name=x.name, causal="" if x.band == NO_ANSWER else causal, **shown)
 
 
-def gone() -> str:
+def gone(name: str = "") -> str:
     """Where there is no result, as HTML."""
-    return f"<p class='cc-said'>{escape(_(GONE), quote=False)}</p>"
+    said = Markup("<p>{}</p>").format(_(GONE))
+    return render("result", template="batch.html", name=name, card=said, causal="", panels=[])
 
 
 def _stem(row: BatchRow) -> str:

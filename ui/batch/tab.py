@@ -21,7 +21,7 @@ from causalclip.languages import N_, _, ended, ngettext, number
 from causalclip.report import card
 from ui import sending
 from ui.batch.results import DOWNLOADS, Batch, Download, gone
-from ui.batch.table import counts, draw_table, filters, table_script
+from ui.batch.table import draw_table, table_script
 from ui.cancellation import CancellationToken, Panel
 from ui.detector import queue_detector
 from ui.fields import GONE, explain, files_input, kept_or_gone, new_folder
@@ -69,13 +69,14 @@ class BatchTab:
     table: gr.HTML
     downloads: dict[Download, gr.DownloadButton]
     opened: gr.HTML
+    listed: gr.HTML
     batch: gr.State
 
     @property
     def shown(self) -> list[Any]:
         """All that a run may change."""
         buttons = [*self.downloads.values(), self.start, self.stop]
-        return [self.status, self.table, self.opened, self.batch, *buttons]
+        return [self.status, self.table, self.opened, self.listed, self.batch, *buttons]
 
     def begin(self, event: gr.EventData, payload: Any) -> Updates:
         """What the page shows at once; what was found of the same files stays known."""
@@ -107,7 +108,7 @@ class BatchTab:
                     batch.write(update.examination, update.row)
                     clock.count_check()
                 if clock.due(PAUSE):
-                    said = _say(f"{clock.words(batch)} {_sum(batch)}", bar=batch.steps)
+                    said = _say(clock.words(batch), bar=batch.steps)
                     yield {self.status: said} | self._drawn(batch)
         except Exception as error:  # of the batch as a whole: an archive that cannot be used, no weights
             token.check()  # of a page that was closed, the files are gone: that is no error
@@ -124,7 +125,7 @@ class BatchTab:
         batch = batch.ended()
         refused = sum(bool(row.problem) for row in batch.rows)
         words = _(MIXED if refused else WHOLE, done=number(len(batch.rows) - refused), refused=number(refused))
-        finished = {self.status: _say(f"{words} {_sum(batch)}")} if said else {}
+        finished = {self.status: _say(words)} if said else {}
         return buttons | finished | self._drawn(batch)
 
     def stopping(self, event: gr.EventData) -> Updates:
@@ -140,7 +141,7 @@ class BatchTab:
         else:
             how_far = _(CHECKED, done=number(batch.done), total=number(batch.total))
         words = _(STOPPED, how_far=how_far, go_on=_("Go on"))
-        yield updates | {self.status: _say(f"{words} {_sum(batch)}")}
+        yield updates | {self.status: _say(words)}
 
     def open(self, batch: Batch | None, event: gr.EventData) -> str:
         """The full result of the row that was clicked."""
@@ -158,7 +159,7 @@ class BatchTab:
     def _blank(self, status: str) -> Updates:
         return {
             self.status: status,
-            **dict.fromkeys((self.table, self.opened), ""),
+            **dict.fromkeys((self.table, self.opened, self.listed), ""),
             self.batch: None,
             **{button: gr.update(value=None) for button in self.downloads.values()},
         }
@@ -169,7 +170,13 @@ class BatchTab:
         return self._blank(said) | buttons | {self.batch: batch}
 
     def _drawn(self, batch: Batch) -> Updates:
-        return {self.table: draw_table(batch.rows, batch.thumbnails, batch.edges), self.batch: batch}
+        many = _("Files: {n}", n=number(batch.total))
+        listed = f"<details class='cc-fold'><summary>{many}</summary></details>"
+        return {
+            self.table: draw_table(batch.rows, batch.thumbnails, batch.edges),
+            self.batch: batch,
+            self.listed: listed,
+        }
 
 
 def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
@@ -177,6 +184,7 @@ def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
     intro = _(INTRO, limit=MAX_PICTURES, formats=names(), sizes=sizes())
     with gr.Row(elem_classes="cc-columns"):
         with gr.Column(scale=4, min_width=300):
+            listed = gr.HTML(elem_id="batch-listed")  # folds the field's own list (assets/review.css)
             files = files_input(
                 label=_("Pictures, or a zip of them"), file_types=[*ENDINGS, ".zip"], height=200, elem_id="batch-files"
             )
@@ -189,12 +197,11 @@ def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
             stop = gr.Button(_("Stop, and keep what is done"), visible=False, elem_id="batch-stop")
         with gr.Column(scale=7, min_width=300):
             status = gr.HTML(card.waiting(_(NOTHING)), elem_id="batch-status")
-            gr.HTML(filters(), elem_id="batch-filters")
             with gr.Row(elem_id="batch-panes"):
                 table = gr.HTML(js_on_load=table_script(), elem_id="batch-table")
                 opened = gr.HTML(js_on_load=CLOSING, elem_id="batch-opened", elem_classes="cc-flush")
             # Buttons that have a file written of what is done by now, and the hidden ones that then download it.
-            with gr.Row(elem_id="batch-downloads"):
+            with gr.Accordion(_("Download"), open=False, elem_id="batch-downloads"), gr.Row():
                 wanted = {kind: gr.Button(_(label), elem_id=f"batch-{kind}") for kind, label in DOWNLOADS.items()}
             with gr.Row(elem_classes="cc-hidden"):
                 downloads = {
@@ -209,6 +216,7 @@ def build_batch_tab(detector: Callable[[], Detector]) -> BatchTab:
         table=table,
         downloads=downloads,
         opened=opened,
+        listed=listed,
         batch=gr.State(time_to_live=KEPT),
     )
     part, batch, everything = Panel("batch"), tab.batch, tab.shown
@@ -307,12 +315,6 @@ def _one_by_one(updates: Iterator[RowUpdate]) -> Iterator[RowUpdate | int]:
         if update is None:
             return
         yield update
-
-
-def _sum(batch: Batch) -> str:
-    """How many of which answer there are so far."""
-    said = counts(batch.rows)
-    return ended(f"{said[0].upper()}{said[1:]}") if said else ""
 
 
 def _say(sentence: str, *, bar: tuple[int, int] | None = None) -> str:

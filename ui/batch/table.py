@@ -1,56 +1,35 @@
-"""The batch's table, as HTML: a row a picture; assets/table.js sorts and filters it in the browser.
-
-A component of Gradio's own would need a width for every column, and cannot be read by a screen reader as a table.
+"""The batch's table, as HTML: a row a picture, and chips that choose rows; assets/table.js sorts and filters it in the
+browser. A component of Gradio's own would need a width for every column, and cannot be read by a screen reader.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
-from causalclip.batch import COLUMNS, NOT_EXAMINED
-from causalclip.evidence.cautions import Kind
-from causalclip.evidence.headline import ANSWERS, BUT_A_PART, CLAIMED, SIGNED, tone_of
-from causalclip.evidence.regions import REGION_ANSWERS
-from causalclip.evidence.stability import SAID
-from causalclip.evidence.words import IMAGE_TYPES, NO_ANSWER_TITLE, score_text
-from causalclip.languages import N_, _, in_turn, ngettext
+from causalclip.batch import CHECKING, COLUMNS, NOT_EXAMINED
+from causalclip.evidence.headline import ANSWERS, BRIEF, tone_of
+from causalclip.evidence.words import SIGN, score_text
+from causalclip.images.text import shortened
+from causalclip.languages import N_, _, in_turn, number
 from causalclip.report.templates import render
 from ui.settings import script
 
 if TYPE_CHECKING:
     from causalclip.batch import BatchRow
 
-SHOWN = ("number", "name", "answer", "score", "survives", "cautions", "claims")
-NOTHING = "\N{EN DASH}"
-HEADS = COLUMNS | {"claims": N_("What the file says, or why it was not examined")}
 # What needs a look first stands first; what is signed as captured last.
 LAST = ("Likely not generated", "Signed as captured")
-A_PART = REGION_ANSWERS["found"]  # these are counted and filtered together, whatever is said of the whole
 ORDER = (*(answer for answer in ANSWERS if answer not in LAST), NOT_EXAMINED, *LAST)
-
-
-def group(answer: str) -> str:
-    """What an answer is counted and filtered as: itself, or that one part differs."""
-    return A_PART if answer in BUT_A_PART.values() else answer
-
-
-GROUPS = tuple(dict.fromkeys(map(group, ORDER)))
-MARKED = N_("Marked")
-BETWEEN = "|"  # where a row is several of one filter's choices
-CHOICES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "kind": (N_("Kind of picture"), tuple(IMAGE_TYPES)),
-    "answer": (N_("Answer"), GROUPS),
-    "cautions": (N_("Be careful"), get_args(Kind)),
-    "survives": (N_("Survives re-encoding"), tuple(SAID.values())),
-    "marks": (N_("Marks"), (MARKED,)),
-}
+FAILED, MARKED = N_("failed"), N_("marked")
+HEADS = (COLUMNS["name"], COLUMNS["answer"], COLUMNS["score"], N_("Copies"))
+LONGEST = 28  # characters of a name
 
 
 def table_script() -> str:
     """In the reader's language."""
-    return script("table", words={"shown": _("{some} of {all} shown")})
+    return script("table")
 
 
 def draw_table(
@@ -58,44 +37,60 @@ def draw_table(
 ) -> str:
     """The rows so far, what needs a look first on top, with their pictures in small by hash; everything is escaped.
 
-    edges: thresholds that a score is not rounded across.
+    edges: the thresholds (low, threshold, high), which a score is not rounded across.
     """
     if not rows:
         return ""
     shown = [_shown(row, (thumbnails or {}).get(row.sha256, ""), edges) for row in sorted(rows, key=rank)]
-    return render("table", template="batch.html", heads=[_(HEADS[name]) for name in SHOWN], rows=shown)
+    heads = [_(head) for head in HEADS]
+    return render("table", template="batch.html", chips=_chips(rows), heads=heads, rows=shown)
+
+
+def _chips(rows: Iterable[BatchRow]) -> list[dict[str, Any]]:
+    """What rows can be chosen by, and how many there are of each."""
+    rows = list(rows)
+    found = [(name, n, SIGN[tone_of(answer)], tone_of(answer)) for answer, name, n in _grouped(rows)]
+    marked = sum(row.marked for row in rows)
+    found += [(MARKED, marked, "", "")] if marked else []
+    return [{"key": name, "n": number(n), "sign": sign, "tone": tone} for name, n, sign, tone in found]
+
+
+def _grouped(rows: Iterable[BatchRow]) -> list[tuple[str, str, int]]:
+    """Of what is there: an answer, in brief, and how many there are; in the order of the table."""
+    found = Counter(brief(row) for row in rows)
+    first = {BRIEF.get(answer, FAILED): answer for answer in reversed(ORDER)}
+    return [(answer, name, found[name]) for name, answer in reversed(first.items()) if found[name]]
+
+
+def brief(row: BatchRow) -> str:
+    """A row's answer, as short as in a line of the command line."""
+    return BRIEF.get(row.answer, FAILED)
 
 
 def _shown(row: BatchRow, thumbnail: str, edges: tuple[float, ...]) -> dict[str, Any]:
     """A row as the template draws it; without a number it cannot be opened."""
-    values = row.said() | {"claims": row.beside, "cautions": row.careful}
-    if row.score is not None:
-        values["score"] = score_text(row.score, *edges)
     return {
         "number": None if row.problem else row.number,
-        "score": row.score,
-        "tone": tone_of(row.answer),
+        "name": row.name,
+        "short": shortened(row.name, LONGEST),
+        "chips": [brief(row), *([MARKED] if row.marked else [])],
         "thumbnail": thumbnail,
-        "data": chosen_by(row),
-        "cells": {name: NOTHING if values[name] in (None, "") else values[name] for name in SHOWN},
+        "tone": tone_of(row.answer),
+        "answer": brief(row),
+        "problem": row.problem,
+        "score": row.score,
+        "said": "" if row.score is None else score_text(row.score, *edges),
+        "at": None if row.score is None or len(edges) < 3 else place(row.score, edges[0], edges[-1]),
+        "copies": row.copies,
+        "testing": row.survives == CHECKING and row.score is not None,
     }
 
 
-def filters() -> str:
-    """Which rows are shown, as HTML."""
-    return render("filters", template="batch.html", choices=CHOICES)
-
-
-def chosen_by(row: BatchRow) -> dict[str, str]:
-    """By the names of CHOICES, what a row is, in keys, whatever language it is shown in."""
-    survives = row.survives.partition(":")[0]  # in the reader's language
-    return {
-        "kind": row.kind,
-        "answer": group(row.answer),
-        "cautions": BETWEEN.join(row.cautions.split(", ")),
-        "survives": next((key for key in SAID.values() if _(key) == survives), ""),
-        "marks": MARKED if row.marked else "",
-    }
+def place(score: float, low: float, high: float) -> float:
+    """Where a score lies on a bar whose three bands are equally wide, in %."""
+    if score <= low:
+        return 100 / 3 * score / low
+    return 100 / 3 * (1 + (score - low) / (high - low)) if score < high else 100 / 3 * (2 + (score - high) / (1 - high))
 
 
 def rank(row: BatchRow) -> tuple[int, float, int]:
@@ -105,36 +100,5 @@ def rank(row: BatchRow) -> tuple[int, float, int]:
 
 
 def counts(rows: Iterable[BatchRow]) -> str:
-    """How many rows have which answer, in the same order: "3 likely generated, 12 inconclusive"."""
-    found = Counter(group(row.answer) for row in rows)
-    return in_turn(_counted(name, found[name]) for name in GROUPS if found[name])
-
-
-def _counted(answer: str, n: int) -> str:
-    """So many pictures with an answer."""
-    said = {
-        SIGNED["generated"]: ngettext("{n} signed as generated", "{n} signed as generated", n),
-        SIGNED["part generated"]: ngettext("{n} signed as partly generated", "{n} signed as partly generated", n),
-        SIGNED["captured"]: ngettext("{n} signed as captured", "{n} signed as captured", n),
-        CLAIMED["generated"]: ngettext(
-            "{n} whose file says it was generated", "{n} whose files say they were generated", n
-        ),
-        CLAIMED["part generated"]: ngettext(
-            "{n} whose file says it was partly generated", "{n} whose files say they were partly generated", n
-        ),
-        CLAIMED["marked"]: ngettext("{n} with a generator's mark", "{n} with a generator's mark", n),
-        CLAIMED["edited"]: ngettext(
-            "{n} that says it was edited with generative AI", "{n} that say they were edited with generative AI", n
-        ),
-        CLAIMED["may be"]: ngettext("{n} labelled “may be generated”", "{n} labelled “may be generated”", n),
-        CLAIMED["is suspected"]: ngettext(
-            "{n} labelled “suspected to be generated”", "{n} labelled “suspected to be generated”", n
-        ),
-        A_PART: ngettext("{n} with one part that differs", "{n} with one part that differs", n),
-        "Likely generated": ngettext("{n} likely generated", "{n} likely generated", n),
-        "Inconclusive": ngettext("{n} inconclusive", "{n} inconclusive", n),
-        "Likely not generated": ngettext("{n} likely not generated", "{n} likely not generated", n),
-        NO_ANSWER_TITLE: ngettext("{n} without an answer", "{n} without an answer", n),
-        NOT_EXAMINED: ngettext("{n} not examined", "{n} not examined", n),
-    }
-    return said[answer]
+    """How many rows have which answer, in the same order: "likely generated: 3, inconclusive: 12"."""
+    return in_turn(f"{_(name)}: {number(n)}" for _answer, name, n in _grouped(rows))

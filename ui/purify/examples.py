@@ -108,7 +108,7 @@ def _clean(example: Prepared) -> np.ndarray:
 def _request(example: Prepared) -> DemoRequest:
     from purifier.demo import DemoRequest, make_attack
 
-    return DemoRequest(example.question, eye=True, attack=make_attack("pgd", example.eps, example.steps))
+    return DemoRequest(example.question, attack=make_attack("pgd", example.eps, example.steps))
 
 
 def shelf(paths: Sequence[Path]) -> str:
@@ -118,7 +118,7 @@ def shelf(paths: Sequence[Path]) -> str:
         f"<span lang='en' dir='ltr'>{escape(example.question)}</span></button>"
         for i, (example, path) in enumerate(zip(PREPARED, paths, strict=True))
     )
-    title = _("Three to begin with, attacked and purified beforehand")
+    title = _("Three to begin with")
     return f"<h2>{title}</h2><div class='cc-shelf'>{buttons}</div>"
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from causalclip.languages import ENGLISH, N_, _, current
+from causalclip.languages import ENGLISH, N_, _, current, number
+from causalclip.paths import shipped_folder
 from purifier.models import Models
 from purifier.names import EMBEDDED, OTHER
+from ui.purify.words import PARTS
 
 if TYPE_CHECKING:
     from purifier.demo import Which
@@ -27,16 +31,16 @@ ATTACKS = [
     (N_("Square, black box"), "square"),
     (N_("A patch"), "patch"),
 ]
-COLUMNS: tuple[tuple[Which, str], ...] = (
-    ("adversarial", N_("Attacked, or as given")),
-    ("purified", N_("Purified")),
-)
-CHANGES: dict[Which, tuple[str, str]] = {
-    "adversarial": ("attack-change", N_("What the attack changed, 10 times amplified")),
-    "purified": ("purifier-change", N_("What purification changed, 10 times amplified")),
+FRAMES: dict[Which, str] = {"clean": N_("Original"), "adversarial": N_("Attacked"), "purified": N_("Purified")}
+CHANGES = {
+    "attack-change": N_("What the attack added, x10"),
+    "purifier-change": N_("What purifying changed, x10"),
 }
+MEASURED = "PGD 8/255"  # the column of benchmarks/purification.json that says what each part is worth
+WORTH = N_("Keeps {whole} % of {n} attacked answers; without it {without} %.")
 QUESTION = "how many people are there?"  # in English, which the model understands alone
-ASKING = N_("{ask} puts it to each picture that is there, without a new attack.")
+ASKING = N_("{ask}: all pictures shown.")
+NO_PROMPT = N_("The embedded model has no learned prompt.")
 IN_ENGLISH = N_("The model understands English only: ask in English.")
 
 
@@ -75,7 +79,7 @@ def asking(models: Models) -> tuple[tuple[gr.Textbox, gr.Radio, gr.HTML, gr.HTML
 
 
 def settings() -> list[Any]:
-    """steps, always, eye, attack, eps, attack steps, objective, target."""
+    """steps, always, a switch for each of words.PARTS, attack, eps, attack steps, objective, target."""
     with gr.Column(elem_id="purify-settings"):
         with gr.Accordion(_("The attack"), open=False):
             aims = _choices(OBJECTIVES)
@@ -91,60 +95,69 @@ def settings() -> list[Any]:
                 1,
                 step=1,
                 label=_("Steps of the purifier"),
-                info=_("Measured without the adapter below: one brings back more answers than four, or as many."),
+                info=_("Measured without the LoRA encoder: one brings back as many answers as four, or more."),
                 buttons=[],
             )
             always = gr.Checkbox(
                 label=_("Purify even if no attack is found"),
                 info=_(
-                    "Against small changes made to fool the purifier; measured without the adapter. Clean pictures "
-                    "lose some answers, and all lose more detail."
+                    "With noise, against attacks on the purifier itself; then only the network and the encoder count. "
+                    "Clean pictures lose some answers."
                 ),
                 elem_id="purify-always",
             )
-            eye = gr.Checkbox(
-                label=_("Adapter for purified pictures"),
-                info=_(
-                    "The model looks at them through it: an addition to CLIP (LoRA) that learned to see in them what "
-                    "was there before. Switched off, it still guides the purifier where an attack is found."
-                ),
-                value=True,
-                elem_id="purify-eye",
-            )
-    return [steps, always, eye, attack, eps, attack_steps, objective, target]
+            switches = [
+                gr.Checkbox(label=_(name), info=worth(part), value=True, elem_id=f"purify-{part}")
+                for part, name in PARTS.items()
+            ]
+            gr.HTML(f"<p class='cc-small'>{_(NO_PROMPT)}</p>")
+    return [steps, always, *switches, attack, eps, attack_steps, objective, target]
 
 
 def _choices(choices: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(_(words), value) for words, value in choices]
 
 
-def outputs() -> tuple[gr.HTML, dict[Which, gr.Image], dict[str, gr.Image], gr.HTML, gr.HTML, gr.ImageSlider]:
-    """headline, pictures, changes, answers, notes, slider."""
+def worth(part: str) -> str:
+    """How many answers the purifier keeps with a part of it and without; "" where that was not measured."""
+    row = f"ours without the {'LoRA encoder' if part == 'encoder' else part.replace('_', ' ')}"
+    for pair in _measured():
+        if (pair["against"], pair["column"]) == (row, MEASURED):
+            whole, without = (number(round(100 * pair[key])) for key in ("agreement", "agreement against"))
+            return _(WORTH, n=number(pair["n"]), whole=whole, without=without)
+    return ""
+
+
+@cache
+def _measured() -> list[dict[str, Any]]:
+    text = (shipped_folder("benchmarks") / "purification.json").read_text(encoding="utf-8")
+    paired: list[dict[str, Any]] = json.loads(text).get("paired", [])
+    return paired
+
+
+def outputs() -> tuple[
+    gr.HTML, dict[Which, gr.Image], dict[Which, gr.HTML], dict[str, gr.Image], gr.ImageSlider, gr.HTML
+]:
+    """headline, pictures, what is said of each, changes, slider, notes."""
     pictures: dict[Which, gr.Image] = {}
-    changes: dict[str, gr.Image] = {}
+    said: dict[Which, gr.HTML] = {}
     # assets/purify.css shows it while there is a result: what is hidden and shown at once may stay hidden.
     with gr.Column(elem_id="purify-results"):
         headline = gr.HTML(elem_id="purify-headline")
         with gr.Row(elem_id="purify-row"):
-            for name, label in COLUMNS:
-                with gr.Column(scale=4, min_width=120):
+            for name, label in FRAMES.items():
+                with gr.Column(min_width=100, elem_id=f"purify-frame-{name}"):
                     pictures[name] = _output(_(label), f"purify-{name}")
-                    change, words = CHANGES[name]
-                    changes[change] = _output(_("Change × 10"), f"purify-{change}", _(words))
-            with gr.Column(scale=5, min_width=160):
-                answers = gr.HTML(elem_id="purify-answers")
-        notes = gr.HTML(elem_id="purify-notes")
+                    said[name] = gr.HTML(elem_id=f"purify-{name}-answer")
+        with gr.Row(elem_id="purify-changes"):
+            changes = {name: _output(_(label), f"purify-{name}") for name, label in CHANGES.items()}
         slider = gr.ImageSlider(
-            type="filepath",
-            format="png",
-            label=f"{_(COLUMNS[0][1])} | {_('purified')}",
-            interactive=False,
-            height=340,
-            elem_id="purify-slider",
+            type="filepath", format="png", interactive=False, height=340, show_label=False, elem_id="purify-slider"
         )
-    return headline, pictures, changes, answers, notes, slider
+        notes = gr.HTML(elem_id="purify-notes")
+    return headline, pictures, said, changes, slider, notes
 
 
-def _output(label: str, name: str, words: str = "") -> gr.Image:
+def _output(label: str, name: str) -> gr.Image:
     fixed: dict[str, Any] = {"format": "png", "type": "filepath", "interactive": False, "min_width": 100}
-    return gr.Image(label=label, buttons=["download", "fullscreen"], elem_id=name, alt_text=words or label, **fixed)
+    return gr.Image(label=label, buttons=["download", "fullscreen"], elem_id=name, alt_text=label, **fixed)

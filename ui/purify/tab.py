@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from causalclip.images.loading import ImageError, load_image
-from causalclip.languages import N_, _
+from causalclip.languages import _
 from causalclip.report.card import queued
 from purifier.models import Models
 from purifier.names import EMBEDDED, OTHER, check_size
@@ -23,16 +23,14 @@ from ui.fields import picked, picture_input, save_png, upload_path
 from ui.purify import examples, parts, words
 from ui.purify.endpoints import add_endpoints, reason
 from ui.server.queue import ATTACKS, MODEL, PICTURES, Place, Priority
-from ui.settings import KEPT, PICK, PROMISE, RUNS, Carried, placeholder
+from ui.settings import KEPT, PICK, PRIVATE, PROMISE, RUNS, Carried, placeholder
 
 if TYPE_CHECKING:
     from purifier.demo import DemoRequest, DemoRun, Which
 
-ALT: dict[Which, str] = {
-    "adversarial": N_("The picture as attacked or as given"),
-    "purified": N_("The picture after purification"),
-}
-
+OPEN = """() => {
+  if (!window.ccTurns?.purify) document.querySelector("#purify-open")?.click();
+}"""  # the tab opens with a prepared one, unless something was asked of it before
 Updates = dict[Any, Any]
 
 
@@ -40,8 +38,9 @@ Updates = dict[Any, Any]
 class PurifyTab:
     """The tab's components and callbacks.
 
-    settings: question, steps, always, eye, then attack, eps, attack steps, objective, target, and who speaks.
-    status: what goes on. headline, answers, notes: the result in words. pictures: by column. changes: by name.
+    settings: question, steps, always, a switch for each of words.PARTS, then attack, eps, attack steps, objective,
+    target, and who speaks. status: what goes on. headline, notes: the result in words. pictures, said: by frame of the
+    storyboard. changes: by name.
     offer: why nobody but the embedded model can speak. history: the questions about the pictures that are there. kept:
     a gr.State of their DemoRun. asked: a gr.State of what history shows. chosen: a gr.State of the example's number.
     prepared: the files of the three examples.
@@ -53,10 +52,10 @@ class PurifyTab:
     status: gr.HTML
     headline: gr.HTML
     pictures: dict[Which, gr.Image]
+    said: dict[Which, gr.HTML]
     changes: dict[str, gr.Image]
-    answers: gr.HTML
-    notes: gr.HTML
     slider: gr.ImageSlider
+    notes: gr.HTML
     offer: gr.HTML
     history: gr.HTML
     kept: gr.State
@@ -78,35 +77,40 @@ class PurifyTab:
     @property
     def _result(self) -> list[Any]:
         pictures = [*self.pictures.values(), *self.changes.values()]
-        return [self.headline, self.answers, self.notes, self.slider, self.kept, *pictures]
+        return [self.headline, *self.said.values(), self.notes, self.slider, self.kept, *pictures]
 
     def begin(self, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
         """What the page shows at once for a new picture: nothing of the older one."""
-        return self.cleared(words.working(None) if upload_path(payload) else None)
+        return self.cleared(words.working() if upload_path(payload) else None)
 
     def again(self, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
         """The same for another setting for the same picture, whose last result stays until there is a new one."""
-        return {self.status: words.working(None)} if upload_path(payload) else self.cleared()
+        return {self.status: words.working()} if upload_path(payload) else self.cleared()
 
     def example(self, event: gr.EventData) -> Updates:
         """The same for one of the three that are prepared, with its settings."""
         chosen, picture = picked(event, list(zip(examples.PREPARED, self.prepared, strict=True)))
-        chosen_settings = (chosen.question, 1, False, True, "pgd", chosen.eps, chosen.steps, "answer", "", EMBEDDED)
+        on, attack = (True,) * len(words.PARTS), ("pgd", chosen.eps, chosen.steps, "answer", "")
+        chosen_settings = (chosen.question, 1, False, *on, *attack, EMBEDDED)
         updates: Updates = {self.picture: str(picture), **dict(zip(self.settings, chosen_settings, strict=True))}
-        return updates | {self.chosen: event.index} | self.cleared(words.working(None))  # type: ignore[attr-defined]
+        return updates | {self.chosen: event.index} | self.cleared(words.working())  # type: ignore[attr-defined]
+
+    def opened(self, event: gr.EventData) -> Updates:
+        """The same when the tab is opened: the first of the three, without a change of the fields."""
+        return {self.chosen: 0} | self.cleared(words.working())
 
     def carry(self, carried: Carried, event: gr.EventData, payload: dict[str, Any] | None) -> Updates:
         """The same for a picture from another tab."""
-        return {self.picture: upload_path(payload), carried.tabs: carried.shown} | self.cleared(words.working(None))
+        return {self.picture: upload_path(payload), carried.tabs: carried.shown} | self.cleared(words.working())
 
     def run_given(self, token: CancellationToken, payload: dict[str, Any] | None, *settings: Any) -> Iterator[Updates]:
         """Purifies a new picture as it was given."""
-        yield self.cleared(words.working(None))
+        yield self.cleared(words.working(total=2))
         yield from self._run(token, payload, settings, attacked=False)
 
     def run_example(self, token: CancellationToken, chosen: int) -> Iterator[Updates]:
         """Shows a prepared one as a whole: it was attacked and purified beforehand."""
-        yield self.cleared(words.working(None))
+        yield self.cleared(words.working())
         self.models.wait()
         shown = examples.stored(examples.PREPARED[chosen])
         token.check()
@@ -133,7 +137,7 @@ class PurifyTab:
         self, token: CancellationToken, payload: dict[str, Any] | None, *settings: Any, attacked: bool = False
     ) -> Iterator[Updates]:
         """Purifies the picture that is there, or attacks it first."""
-        yield {self.status: words.working(None)}
+        yield {self.status: words.working(total=int(settings[-4]) + 3 if attacked else 2)}
         yield from self._run(token, payload, settings, attacked=attacked)
 
     def _run(
@@ -208,34 +212,32 @@ class PurifyTab:
         if clean is not None:
             changes["attack-change"] = difference(moved, clean)
         drawn = {name: save_png(Image.fromarray(pixels), name) for name, pixels in changes.items()}
-        files = {name: save_png(Image.fromarray(shown.pictures[name]), name) for name in self.pictures}
-        given = _("As given") if clean is None else _("Attacked")
-        labels: dict[Which, str] = {"adversarial": given, "purified": _("Purified")}
+        files = {name: save_png(Image.fromarray(pixels), name) for name, pixels in shown.pictures.items()}
+        labels = {name: _(label) for name, label in parts.FRAMES.items()}
+        labels |= {} if clean is not None else {"adversarial": _("As given")}
         return {
             self.status: "",
             self.kept: shown,
             self.headline: words.result(shown),
-            self.answers: words.answers(shown),
             self.notes: words.notes(shown),
-            self.slider: gr.update(value=(files["adversarial"], files["purified"]), label=f"{given} | {_('purified')}"),
+            self.slider: gr.update(value=(files["adversarial"], files["purified"])),
             **{image: drawn.get(name) for name, image in self.changes.items()},
-            **{
-                image: gr.update(
-                    value=files[name],
-                    label=labels[name],
-                    alt_text=_(
-                        "{picture}. The model says: {caption}", picture=_(ALT[name]), caption=shown.said[name].caption
-                    ),
-                )
-                for name, image in self.pictures.items()
-            },
+            **{said: words.said(shown, name) for name, said in self.said.items()},
+            **{image: self._frame(shown, name, labels[name], files.get(name)) for name, image in self.pictures.items()},
         }
+
+    @staticmethod
+    def _frame(shown: DemoRun, name: Which, label: str, file: str | None) -> Any:
+        if file is None:
+            return None
+        says = _("{picture}. The model says: {caption}", picture=label, caption=shown.said[name].caption)
+        return gr.update(value=file, label=label, alt_text=says)
 
     def cleared(self, status: str | None = None) -> Updates:
         """No result: nothing of an older picture may stay beside a newer one."""
         return {
             self.status: status or words.waiting(),
-            **dict.fromkeys([self.headline, self.answers, self.notes, self.history], ""),
+            **dict.fromkeys([self.headline, *self.said.values(), self.notes, self.history], ""),
             **dict.fromkeys([*self.pictures.values(), *self.changes.values(), self.slider, self.kept]),
             self.asked: (),
         }
@@ -256,16 +258,26 @@ class PurifyTab:
 def _request(settings: Any, *, attacked: bool) -> DemoRequest:
     from purifier.demo import DemoRequest, make_attack
 
-    question, steps, always, eye, attack, eps, attack_steps, objective, target, vlm = settings
+    question, steps, always, *switches = settings[: 3 + len(words.PARTS)]
+    attack, eps, attack_steps, objective, target, vlm = settings[3 + len(words.PARTS) :]
     made = make_attack(attack, eps, attack_steps) if attacked else None
-    aimed = objective, str(target or "").strip() or None
-    asked, speaker = str(question or "").strip(), OTHER if vlm == OTHER else EMBEDDED
-    return DemoRequest(asked, int(steps), bool(always), bool(eye), made, *aimed, speaker)
+    return DemoRequest(
+        str(question or "").strip(),
+        int(steps),
+        bool(always),
+        tuple(part for part, on in zip(words.PARTS, switches, strict=True) if not on),
+        made,
+        objective,
+        str(target or "").strip() or None,
+        OTHER if vlm == OTHER else EMBEDDED,
+    )
 
 
-def build_tab(models: Models, carried: Carried | None = None, *, prepared: Sequence[Path] = ()) -> PurifyTab:
+def build_tab(
+    models: Models, carried: Carried | None = None, *, prepared: Sequence[Path] = (), opens: gr.Tab | None = None
+) -> PurifyTab:
     """Builds the tab inside the current Blocks and wires it. carried: where a picture may come from. prepared: the
-    files of the examples (see examples.write)."""
+    files of the examples (see examples.write). opens: the tab itself, which then opens with the first of them."""
     with gr.Row(elem_classes="cc-columns cc-purify"):
         with gr.Column(scale=4, min_width=300):
             picture = picture_input(
@@ -292,6 +304,8 @@ def build_tab(models: Models, carried: Carried | None = None, *, prepared: Seque
     states = gr.State(time_to_live=KEPT), gr.State((), time_to_live=KEPT), gr.State(0)
     tab = PurifyTab(models, picture, [question, *settings, vlm], status, *outputs, offer, history, *states, prepared)
     _wire(tab, buttons, shelf, carried)
+    if opens and prepared:
+        opens.select(None, js=OPEN, **PRIVATE)
     return tab
 
 
@@ -306,6 +320,8 @@ def _wire(tab: PurifyTab, buttons: tuple[gr.Button, ...], shelf: gr.HTML, carrie
     part.on([both.click], tab.again, partial(tab.run_again, attacked=True), **run)
     on_example: dict[str, Any] = {"given": [], "outputs": [*outputs, *tab.settings, tab.chosen]}
     part.on([shelf.click], tab.example, tab.run_example, inputs=[tab.chosen], **on_example, **RUNS)
+    opener = gr.Button(elem_id="purify-open", elem_classes="cc-hidden")
+    part.on([opener.click], tab.opened, tab.run_example, inputs=[tab.chosen], **on_example, **RUNS)
     part.beside(
         [ask.click, question.submit],
         tab.ask,

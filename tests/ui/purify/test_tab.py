@@ -1,5 +1,6 @@
 """The Purify tab's callbacks, what is on the page and when; and its prepared examples."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from tests.makers.models import fixed_attack_detector, tiny_clip, tiny_models, t
 from tests.makers.pictures import encode, photo
 from ui.cancellation import Superseded, new_token
 from ui.purify.examples import PREPARED, Prepared, run, stored
+from ui.purify.parts import worth
 from ui.purify.tab import PurifyTab, build_tab
+from ui.purify.words import PARTS
 
 QUESTION = "Is there a dog?"
 
@@ -33,8 +36,9 @@ def settings(
     objective: str = "answer",
     target: str = "",
     always: bool = False,
+    on: tuple[bool, ...] = (True, True, True, False),
 ):
-    return [question, 1, always, False, attack, eps, 3, objective, target, EMBEDDED]
+    return [question, 1, always, *on, attack, eps, 3, objective, target, EMBEDDED]
 
 
 def payload(folder: Path, data: bytes | None = None) -> dict[str, str]:
@@ -62,12 +66,12 @@ def test_attack_and_purify_fill_the_row_exactly(tab: PurifyTab, inside: Path) ->
     last = followed(tab.run_again(new_token("purify"), payload(inside), *settings(), attacked=True))
     assert "The attack" in last[tab.headline]
     assert last[tab.status] == ""
-    for name in ("adversarial", "purified"):
+    for name in ("clean", "adversarial", "purified"):
         file = last[tab.pictures[name]]["value"]
         assert file.endswith(".png")
         assert np.array(Image.open(file)).shape == (72, 96, 3)
     for name in ("clean", "adversarial", "purified"):
-        assert f"id='purify-{name}-said'" in last[tab.answers]
+        assert f"id='purify-{name}-said'" in last[tab.said[name]]
     assert len(last[tab.slider]["value"]) == 2
     assert last[tab.pictures["adversarial"]]["label"] == "Attacked"
     change = np.array(Image.open(last[tab.changes["attack-change"]])).astype(int)
@@ -84,6 +88,10 @@ def test_a_new_picture_blanks_and_a_new_wish_does_not_until_there_is_its_result(
     assert set(tab.again(gr.EventData(None, None), given)) == {tab.status}
     *updates, last = tab.run_again(new_token("purify"), given, *settings(), attacked=True)
     assert all(set(update) == {tab.status} for update in updates)
+    said = "".join(update[tab.status] for update in updates)
+    steps = [int(step) for step in re.findall(r"Step (\d) of 6\.", said)]  # 3 of the attack, and 3 more
+    assert steps == sorted(steps)
+    assert set(steps) == {1, 2, 3, 4, 5, 6}
     assert set(last) == set(tab.shown) - {tab.history, tab.asked}  # what was asked about the picture stays
     assert set(tab.stopped()) == {tab.status}
 
@@ -119,9 +127,30 @@ def test_a_picture_that_is_left_as_it_is_is_said_to_be(inside: Path, monkeypatch
     last = followed(untouched.run_given(new_token("purify"), payload(inside), *settings()))
     assert "comes back unchanged" in last[untouched.headline]
     assert "Purify even if no attack is found" in last[untouched.headline]
+    assert "cc-kept" in last[untouched.headline]
+    assert last[untouched.pictures["clean"]] is None
     last = followed(untouched.run_given(new_token("purify"), payload(inside), *settings(always=True)))
     assert "Purified" in last[untouched.headline]
     assert "whether an attack was found or not" in last[untouched.notes]
+
+
+def test_each_part_can_be_switched_off(inside: Path) -> None:
+    """Which the page says; of a part that is on, the purifier gets to know nothing."""
+    models, given = tiny_models(), []
+    purify = models.purify
+    models.purify = lambda *args, **options: given.append(options["without"]) or purify(*args, **options)  # type: ignore[method-assign]
+    with gr.Blocks():
+        tab = build_tab(models)
+    for i, part in enumerate(PARTS):
+        on = tuple(n != i for n in range(len(PARTS)))
+        last = followed(tab.run_given(new_token("purify"), payload(inside), *settings(on=on)))
+        assert given[-1] == (part,)
+        assert f"Switched off: {PARTS[part]}." in last[tab.notes]
+        assert re.fullmatch(r"Keeps \d\d % of \d+ attacked answers; without it \d\d %\.", worth(part))
+    assert (
+        "Switched off"
+        not in followed(tab.run_given(new_token("purify"), payload(inside), *settings(on=(True,) * 4)))[tab.notes]
+    )
 
 
 def test_after_a_stop_the_run_ends_before_its_next_step(tab: PurifyTab, inside: Path) -> None:
@@ -162,9 +191,9 @@ def test_the_attack_turns_the_answer_and_purification_brings_it_back(shipped_mod
     old = "assets/purify is out of date: python -m scripts.examples --purify"
     assert example.holds(now), [said.spoken for said in now.said.values()]
     assert kept.said["clean"].answer == now.said["clean"].answer, old
-    # Another processor rounds otherwise: how likely the answer is moves by less than a hundredth, and by more where a
-    # model has changed.
-    assert kept.said["clean"].likelihood == pytest.approx(now.said["clean"].likelihood, abs=0.01), old
+    # Another processor rounds otherwise: how sure the model is moves by less than a hundredth, and by more where it has
+    # changed.
+    assert kept.said["clean"].confidence == pytest.approx(now.said["clean"].confidence, abs=0.01), old
     assert kept.steps == now.steps == example.steps, old
 
 

@@ -17,7 +17,7 @@ def shown(clean: str | None, moved: str, purified: str, *, answers: tuple[str, s
     """By captions; answers of the three pictures, if any."""
     captions = {"clean": clean, "adversarial": moved, "purified": purified}
     said = {
-        name: DemoResponse(f"a <b>{caption}</b>", spoken, spoken, sure, 0.5 if clean else None)
+        name: DemoResponse(f"a <b>{caption}</b>", spoken, spoken, sure, 0.5 if spoken else None)
         for (name, caption), spoken in zip(captions.items(), answers or ("", "", ""), strict=True)
         if caption
     }
@@ -54,23 +54,29 @@ def test_an_answer_that_was_sure_is_in_the_title(captions: str, answers: str, ti
     assert f"<h2>The attack {title}</h2>" in words.result(made)
 
 
+def test_an_answer_that_is_not_sure_is_not_brought_back() -> None:
+    made = shown("cat", "dog", "cat", answers=("1", "2", "1"))
+    made.said["purified"] = replace(made.said["purified"], sure=False)
+    assert "purification brought the caption back, not the answer" in words.result(made)
+    assert "(answer differs)" in words.said(made, "purified")
+
+
 def test_agreement_is_in_words_and_nothing_is_unescaped() -> None:
     made = shown("cat", "dog", "cat")
-    assert "caption differs" in words.said(made, "adversarial", "After")
-    assert "caption as before" in words.said(made, "purified", "Then")
-    assert "caption" not in words.said(made, "clean", "Before")
-    assert "<b>" not in words.answers(made)
-    assert "caption" not in words.answers(shown(None, "cat", "cat"))
+    assert "(caption differs)" in words.said(made, "adversarial")
+    assert "(caption as before)" in words.said(made, "purified")
+    assert "(caption" not in words.said(made, "clean")
+    assert "<b>" not in "".join(words.said(made, which) for which in made.said)
+    assert "(caption" not in words.said(shown(None, "cat", "cat"), "purified")
 
 
 def test_who_speaks_is_named_and_why() -> None:
     made = shown("cat", "dog", "cat", answers=("1", "2", "1"))
-    assert "What the embedded model says" in words.answers(made)
     assert "made 5 steps through the gradient of the embedded model" in words.notes(DemoRun(made.request, step=5))
     made.model = ModelInfo(problem="smol could not be loaded, so the embedded model speaks in its place.")
     assert "<p>smol could not be loaded" in words.result(made)
     made.model = ModelInfo(OTHER, "smol<")
-    assert "What smol&lt; says" in words.answers(made)
+    assert "smol&lt; can be wrong" in words.notes(made)
     assert "through the gradient of smol&lt;" in words.notes(made)
     assert "carried over" not in words.result(made)
     made.request = replace(made.request, objective="features")
