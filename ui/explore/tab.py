@@ -316,7 +316,7 @@ def _wire(
 
 
 def _masks(first: ExploredPicture | None, second: ExploredPicture | None) -> str:
-    return mask_figure(first and first.masked, second and second.masked)
+    return mask_figure(first.masked if first else None, second.masked if second else None)
 
 
 def _removed(explored: ExploredPicture | None, count: float) -> str:

@@ -125,7 +125,7 @@ def pairs(read: Reports) -> str:
     test, rows = read("detection"), []
     for name in _ordered(test["sets"]):
         found = test[name]
-        drawn = marks([Mark(found["auc"], "a", tuple(found["auc_interval"]))], Axis("", 0.4, 1), line=0.5)
+        drawn = marks([Mark(found["auc"], "a", _ends(found["auc_interval"]))], Axis("", 0.4, 1), line=0.5)
         rows.append([_name(SETS, name), drawn, decimal(100 * found["auc"], digits=0)])
     words = _(
         "Of 100 pairs of a real and a generated picture, the generated one scores higher in so many; a coin gets 50."
@@ -209,7 +209,7 @@ def purification(read: Reports) -> str:
     for column, title in ATTACKS.items():
         without, with_it = cells.get(("no defence", column)), cells.get((PURIFIED, column))
         if without and with_it:
-            drawn = bar(with_it["agreement"], tuple(with_it["agreement_interval"]))
+            drawn = bar(with_it["agreement"], _ends(with_it["agreement_interval"]))
             rows.append([_(title), drawn, percent(with_it["agreement"]), percent(without["agreement"])])
     words = _(
         "How often the answer about an attacked picture stays that of the clean one. Against an attacker who knows the "
@@ -334,6 +334,11 @@ def _name(names: dict[str, str], name: str) -> str:
 
 def _two(value: float) -> str:
     return decimal(value, digits=2)
+
+
+def _ends(interval: list[float]) -> tuple[float, float]:
+    low, high = interval
+    return low, high
 
 
 def _p(words: str) -> str:
