@@ -5,7 +5,7 @@
   // page says itself that it is on its way, or that it is too large to go, or that none was pasted.
   // By field: the part of the page whose turns it takes, what is hidden, and where it is answered.
   const parts = {
-    "picture": ["detect", "#answer", "#status"],
+    "picture": ["detect", "#answer, #layer", "#status"],
     "explore-a": ["explore-a", "#explore-a-pane, #explore-a-answer, #explore-masks", "#explore-a-answer"],
     "explore-b": ["explore-b", "#explore-b-pane, #explore-b-answer, #explore-masks", "#explore-b-answer"],
     "purify-picture": ["purify", "#purify-status, #purify-results, #purify-history", "#purify-status"],

@@ -127,7 +127,6 @@
     const place = link.getAttribute("href");
     event.preventDefault();
     if (place === "#part") document.querySelector("#part .label-wrap:not(.open)")?.click();
-    if (place === "#public-pictures") document.querySelector("#gallery details").open = true;
     if (location.hash === place) history.replaceState(null, "", location.pathname + location.search);
     location.hash = place;  // scrolls there, and Tab goes on from there
   });
@@ -190,13 +189,14 @@
 
   // How long somebody has waited for an answer by now: counted on in each part of the page, though what stands there is
   // written again while they wait.
+  const LONG = 5;  // seconds from which that is said
   const since = new Map();
   const count = () => {
     const places = new Map([...document.querySelectorAll(".cc-elapsed")].map((e) => [e.closest("[id]"), e]));
     for (const part of [...since.keys()]) if (!places.has(part)) since.delete(part);
     for (const [part, place] of places) {
       if (!since.has(part)) since.set(part, Date.now());
-      const text = place.dataset.words.replace("{n}", Math.round((Date.now() - since.get(part)) / 1000));
+      const n = Math.round((Date.now() - since.get(part)) / 1000), text = n < LONG ? "" : place.dataset.words.replace("{n}", n);
       if (place.textContent !== text) place.textContent = text;
     }
   };
@@ -205,7 +205,7 @@
   // Who has given a picture, and has not gone elsewhere meanwhile, stands on its answer once that is there.
   let waits = false;
   const arrive = () => {
-    const title = document.querySelector("#status .cc-card:has(.cc-jump) h2");
+    const title = document.querySelector("#status .cc-answered h2");
     if (!title) waits ||= Boolean(document.querySelector("#status .cc-waiting:not(.cc-empty), #status .cc-pending"));
     else if (waits) {
       waits = false;
@@ -218,13 +218,14 @@
   // The card is written again once it is known whether its answer is stable. Who stands on a link or a button in it by
   // keyboard keeps that place.
   let held;
-  document.addEventListener("focusin", (event) => (held = event.target instanceof Element && event.target.closest("#status, #steps") && event.target));
+  document.addEventListener("focusin", (event) => (held = event.target instanceof Element && event.target.closest("#status, #chips, #steps") && event.target));
   document.addEventListener("focusout", ({ target }) => queueMicrotask(() => held === target && target.isConnected && (held = undefined)));
   new MutationObserver(() => {
     if (!held || held.isConnected || document.activeElement !== document.body) return;
-    const { textContent } = held;
+    const { textContent, tagName, dataset } = held;
+    const same = (e) => e.tagName === tagName && (tagName === "H2" || (dataset.panel ? e.dataset.panel === dataset.panel : e.textContent === textContent));
     held = undefined;
-    [...document.querySelectorAll("#status a, #status button, #steps a, #steps button")].find((e) => e.textContent === textContent)?.focus({ preventScroll: true });
+    [...document.querySelectorAll("#status h2, #chips button, #steps a, #steps button, #steps summary")].find(same)?.focus({ preventScroll: true });
   }).observe(document.body, { childList: true, subtree: true });
 
   // What is going on with many pictures is lost with its page: who leaves meanwhile is asked first, by the browser.

@@ -4,15 +4,13 @@ import { HOME, pair, settings } from "./app.js";
 const api = globalThis.browser ?? chrome;
 const MEANING = {
   "likely generated":
-    "It carries traces like those of pictures made by image generators. That says nothing about who made it, or whether what it shows happened.",
-  inconclusive:
-    "The traces point neither way clearly enough. Count this neither for nor against the picture; look for other evidence.",
+    "It carries traces like those of image generators; that does not say who made it, or whether what it shows happened.",
+  inconclusive: "Its traces point neither way: treat this as no answer.",
   "likely not generated":
-    "Few traces like those of image generators were found. That does not make it authentic: it may be edited, staged, or from a generator that leaves other traces.",
+    "Few traces of image generators were found; it may still be edited, staged, or from a generator that leaves other traces.",
 };
-const UNSTABLE =
-  "The answer does not survive what happens to pictures on their way. Count this neither for nor against the picture; look for other evidence.";
-const UNCHECKED = "Being checked now: whether this answer survives what happens to pictures on their way.";
+const UNSTABLE = "Re-saving it changes the answer, so treat this as no answer.";
+const UNCHECKED = "Testing 8 re-saved copies…";
 const WHY = {  // there is no answer, by the kind of picture
   drawing:
     "It looks like a drawing, a painting or a rendering. The detector knows photographs, and generated pictures that look like photographs; on anything else its score would mean nothing.",

@@ -22,14 +22,14 @@ from ui.detect.examples import write_examples  # noqa: E402
 
 COLOURS = 64
 WIDTH = 1280
-ENDS = {"app": "#legend"}  # what a screen ends before: README shows the answer, what to do now, and the map
+ENDS = {"app": ".tabs + .block"}  # what a screen ends before: README shows the answer, its map, and what to do now
 
 
 def detect(page: Page, files: list[Path]) -> None:
     """A judged example, by a generator."""
-    page.locator("#examples button", has_text="generated:").first.click()
-    page.locator("#stability table").wait_for()
-    page.locator("#causal-map img").wait_for()
+    page.locator("#examples button").nth(1).click()
+    page.locator("#layer img").wait_for()
+    page.locator("#report-html").wait_for()
 
 
 def batch(page: Page, files: list[Path]) -> None:

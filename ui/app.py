@@ -52,7 +52,6 @@ SHIPPED = HEADS[DEFAULT_HEAD]
 DETECTOR = os.environ.get("CAUSALCLIP_MODEL", SHIPPED)
 PROFILE = os.environ.get("CAUSALCLIP_PROFILE", "")
 LONGEST = 3000  # seconds that a file is kept at most: with the rounds between sweeps, none lives for an hour
-FOOTER = N_("Pictures are read on this server alone and deleted within the hour; no history is kept.")
 MODEL = N_("Model: {name}, revision {revision}, on {backbone}, in {runtime}.")
 
 
@@ -98,7 +97,7 @@ def _lay_out(
         model = detector()
         config = model.config
         said = _(MODEL, name=model.name, revision=config.revision, backbone=config.backbone, runtime=model.runtime)
-        return gr.update(visible=False), f"<p class='cc-small'>{escape(said)} {_(FOOTER)}</p>"
+        return gr.update(visible=False), f"<p class='cc-small'>{escape(said)}</p>"
 
     with Page(title="CausalCLIP", analytics_enabled=False, again=again) as page:
         gr.HTML(name(), elem_id="introduction")
@@ -130,9 +129,9 @@ def _lay_out(
                 build_measured_tab(measured)
         with gr.Accordion(_("Privacy and limits"), open=False):
             gr.Markdown(privacy())
+            footer = gr.HTML(elem_id="footer")
         link_heads(judged.head, explored.head)
         build_pairing()
-        footer = gr.HTML(elem_id="footer")
         page.load(notice, None, [banner, footer], queue=False, show_progress="hidden", api_visibility="private")
         if models is not None:
             page.load(purify.offered, None, [purify.vlm, purify.offer], queue=False, **PRIVATE)

@@ -163,7 +163,7 @@ def build_pairing(pairings: Pairings = PAIRINGS) -> None:
         words = _(LET_OUT, count=number(pairings.forget())) if mine else _(NOT_YOURS)
         return f"<p role='status' aria-live='polite'>{words}</p>"
 
-    with gr.Accordion(_("Check pictures on other pages: the browser extension"), open=False):
+    with gr.Accordion(_("Browser extension"), open=False):
         gr.HTML(f"<p>{_(INTRO)}</p>")
         with gr.Row():
             shown = gr.Button(_("Show a code"), elem_id="pair")

@@ -11,7 +11,6 @@ from typing import Any
 
 import gradio as gr
 
-from causalclip.images.formats import MAX_BYTES, names
 from causalclip.languages import N_, _
 from causalclip.paths import shipped_folder
 from ui.fields import picture_input
@@ -19,7 +18,7 @@ from ui.fields import picture_input
 KEPT = 3000  # seconds that a session's drawing is kept at most
 OPACITY = 0.5
 VLM = os.environ.get("CAUSALCLIP_VLM", "").strip()  # a model that describes and answers beside the embedded one
-PROMISE = N_("Pictures are read on this server only, passed on to no one, and deleted within an hour.")
+PROMISE = N_("Kept on this server, deleted within an hour.")
 # Whatever works with a picture waits in ui.server.queue, which is fair; Gradio's queue lets all of them in.
 RUNS: dict[str, Any] = {"concurrency_id": "runs", "concurrency_limit": 64}
 # Of an HTML part: a click on one of its buttons, with the button's number.
@@ -38,8 +37,7 @@ def script(name: str, before: str = "", **settings: Any) -> str:
 
 def placeholder() -> str:
     """What an empty picture field says, in the reader's language."""
-    drop = _("Drop a picture here, paste one, or click to choose")
-    return f"{drop}\n{names()}\n{_('up to {mb} MB', mb=MAX_BYTES >> 20)}"
+    return _("Drop, paste or choose a picture")
 
 
 def picture_field(name: str, label: str, **options: Any) -> gr.Image:

@@ -49,9 +49,6 @@ SENTENCES: dict[str, str] = {  # beside the answer; what is inside is counted
     ),
 }
 DRAWN = N_("The detector was made for photographs; its answer on anything drawn or typeset means little.")
-NOT_RECOGNISED = N_(
-    "Retouching, staging, paintings and photographs of screens or prints are not recognised, and can mislead as well."
-)
 SMALL = 269  # px on the shorter side: below it there is no window at native scale (1.2 x 224, causalclip.clip.views)
 LOW_QUALITY = 60  # of JPEG, at or below it
 SIDE = 512  # px on the long side of the copy that is measured

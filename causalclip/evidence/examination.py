@@ -16,7 +16,7 @@ from PIL import Image
 
 from causalclip.evidence.cautions import Caution, find_cautions
 from causalclip.evidence.headline import Headline, Step, conclude_all, next_steps
-from causalclip.evidence.regions import NOT_LOOKED_FOR, REGION_DIFFERS, RegionFinding, find_region
+from causalclip.evidence.regions import NOT_LOOKED_FOR, RegionFinding, find_region
 from causalclip.evidence.stability import Stability, check_stability, not_checked
 from causalclip.evidence.words import (
     JUDGED_BY,
@@ -32,10 +32,11 @@ from causalclip.evidence.words import (
 from causalclip.images.formats import MAX_BYTES, sniff, too_many_bytes
 from causalclip.images.loading import LoadedImage, load_image, read_file
 from causalclip.images.text import clean
-from causalclip.languages import N_, _, current, day, ended
+from causalclip.languages import N_, _, any_of, current, day
+from causalclip.maps.heatmap import tied_to_no_place
 from causalclip.maps.overlay import Boxes, shrink
 from causalclip.maps.reliability import unknowable, unknown_share
-from causalclip.maps.words import control, tied_to_no_place
+from causalclip.maps.words import control
 from causalclip.marks.mark import Box
 from causalclip.marks.names import find_hints
 from causalclip.marks.pixels import find_marks
@@ -99,7 +100,9 @@ class Examination:
         """What the pixels' answer means and does not mean, or why there is none, for a person."""
         if self.band == NO_ANSWER:
             return _(WHY_NO_ANSWER[self.detection.kind])
-        return _(UNSTABLE if self.overturned else MEANING[self.band])
+        if self.stability and self.overturned:
+            return _(UNSTABLE, copies=any_of(list(map(_, self.stability.flips)), style="standard"))
+        return _(MEANING[self.band])
 
     @property
     def headline(self) -> Headline:
@@ -327,35 +330,17 @@ class WholePicture:
 
 
 def quote(x: Examination) -> str:
-    """A few sentences that can stand without the page: when, which file, what was found, how often that is wrong."""
+    """A sentence or two that can stand without the page, and in a second line which file it is about."""
     rates, headline, detection = error_rates(x.detection.measured_as), x.headline, x.detection
-    examined = _(
-        "On {day}, CausalCLIP (detector {revision}) examined the picture file with the SHA-256 hash {hash}.",
-        day=day(datetime.fromisoformat(x.examined)),
-        revision=detection.revision,
-        hash=x.sha256,
-    )
-    claimed = "" if headline.source == "pixels" else headline.claimed
-    said = [
-        examined,
-        _(OF_WHOLE) * x.provenance.of_whole,
-        headline.proved if headline.source == "signature" else claimed,
-    ]
-    if x.band == NO_ANSWER:  # and so no error rate of one
-        said += [_("Its pixels got no answer."), x.meaning, _("That counts neither for nor against the picture.")]
-        return " ".join(filter(None, said))
-    answer = (
-        N_("The answer by its pixels is “{answer}”, with a score of {score} on a scale from 0 to 1.")
-        if headline.source == "pixels"
-        else N_("By its pixels alone, the answer is “{answer}”, with a score of {score} on a scale from 0 to 1.")
-    )
-    score = score_text(detection.probability, detection.low, detection.high)
-    said += [
-        _(answer, answer=_(x.band), score=score),
-        _(HALVED) if x.halved else "",
-        "" if x.stability else _("Whether that answer survives re-encoding was not checked."),
-        ended(_(REGION_DIFFERS)) if x.parts.found else "",
-        rates.quoted if rates else _("Its error rates are not measured."),
-        _("This is one clue, not a proof."),
-    ]
-    return " ".join(filter(None, said))
+    values = {"day": day(datetime.fromisoformat(x.examined)), "revision": detection.revision, "answer": headline.answer}
+    if x.band == NO_ANSWER or headline.source != "pixels":
+        said = _("CausalCLIP (detector {revision}), {day}: “{answer}”.", **values)
+    else:
+        values["score"] = score_text(detection.probability, detection.low, detection.high)
+        said = _("CausalCLIP (detector {revision}), {day}: “{answer}”, with a score of {score} of 1.", **values)
+    if x.band == NO_ANSWER:
+        known = _("That counts neither for nor against the picture.")
+    else:
+        known = rates.quoted if rates else _("Its error rates are not measured.")
+    part = _(OF_WHOLE) if x.provenance.of_whole else ""
+    return f"{' '.join(filter(None, (said, part, known, _('One clue, not a proof.'))))}\nSHA-256: {x.sha256}"

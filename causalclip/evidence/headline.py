@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Source = Literal["signature", "file", "pixels"]
 Origin = Literal["generated", "part generated", "marked", "edited", "may be", "is suspected", "captured", ""]
-StepKind = Literal["signer", "sender", "original", "larger", "crop", "copies", "magnify", "report"]
+StepKind = Literal["signer", "sender", "original", "larger", "crop", "copies", "magnify"]
 SIGNED = {
     "generated": N_("Signed as generated"),
     "part generated": N_("Signed as partly generated"),
@@ -269,8 +269,8 @@ def next_steps(
     cautions: tuple[Caution, ...],
     kind: ImageType = "photograph",
 ) -> tuple[Step, ...]:
-    """What a person can do now: at most six steps, the most telling first."""
-    return tuple(islice(_steps(headline, band, provenance.credentials, {c.kind for c in cautions}, kind), 6))
+    """What a person can do now: at most three steps, the most telling first."""
+    return tuple(islice(_steps(headline, band, provenance.credentials, {c.kind for c in cautions}, kind), 3))
 
 
 def _steps(
@@ -299,4 +299,3 @@ def _steps(
         if by_pixels and band != "likely not generated":
             said = _("Magnify the picture and look for visible marks of generators, and at hands and text.")
             yield Step("magnify", said)
-    yield Step("report", _("Download the report and pass it on with the picture."))

@@ -96,10 +96,9 @@ class Stability:
 
     @property
     def answer(self) -> Answer:
-        """To the question whether the answer survives. "Inconclusive" does not where no copy that counts keeps it."""
+        """To the question whether the answer survives: not where most copies that count get another one."""
         turned, mild, *_strong = self.counted
-        lost = self.band == "inconclusive" and turned == mild > 0
-        if lost or self.final_band != self.band:
+        if 2 * turned > mild or self.final_band != self.band:
             return "no"
         return "only just" if self.changed else "yes"
 
@@ -113,6 +112,11 @@ class Stability:
         """Of the mild copies, how many got another answer in words, and how many there are; the same of the strong."""
         mild, strong = ([row.band != self.band for row in self.rows if row.mild == kind] for kind in (True, False))
         return sum(mild), len(mild), sum(strong), len(strong)
+
+    @property
+    def kept(self) -> str:
+        """How many copies, of all, have the same answer in words."""
+        return _("{same} of {copies} agree", same=len(self.rows) - self.changed, copies=len(self.rows))
 
     @property
     def sentence(self) -> str:
@@ -132,8 +136,7 @@ class Stability:
             )
         changed = [row.name for row in self.rows if row.band != self.band]
         if not changed:
-            names = _changes(row.name for row in self.rows)
-            return _("The answer stays the same when the picture is {changed}.", changed=names)
+            return _("Every copy has the same answer.")
         other = _("The answer is another when the picture is {changed}.", changed=_changes(changed))
         if self.band == "inconclusive":
             return other

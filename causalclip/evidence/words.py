@@ -38,22 +38,16 @@ SIGN: dict[Tone, str] = {
 ICON: dict[Band, str] = {band: SIGN[tone] for band, tone in TONE.items()}
 MEANING: dict[Band, str] = {
     "likely generated": N_(
-        "It carries traces like those of pictures made by image generators. "
-        "That says nothing about who made it, or whether what it shows happened."
+        "It carries traces like those of image generators; that does not say who made it, or whether what it shows "
+        "happened."
     ),
-    "inconclusive": N_(
-        "The traces point neither way clearly enough. "
-        "Count this neither for nor against the picture; look for other evidence."
-    ),
+    "inconclusive": N_("Its traces point neither way: treat this as no answer."),
     "likely not generated": N_(
-        "Few traces like those of image generators were found. "
-        "That does not make it authentic: it may be edited, staged, or from a generator that leaves other traces."
+        "Few traces of image generators were found; it may still be edited, staged, or from a generator that leaves "
+        "other traces."
     ),
 }
-UNSTABLE = N_(
-    "The answer does not survive what happens to pictures on their way. "
-    "Count this neither for nor against the picture; look for other evidence."
-)
+UNSTABLE = N_("Re-saving it ({copies}) changes the answer, so treat this as no answer.")
 
 # Heads that judge -----------------------------------------------------------------------------------------------------
 
@@ -96,8 +90,6 @@ NO_TRACES = N_("They are not those of a photograph, so they are not judged.")
 
 # What is not known yet, and what a file proves -----------------------------------------------------------------------
 
-CHECKING_STABILITY = N_("Being checked now: whether this answer survives what happens to pictures on their way.")
-LOOKING_FOR_REGIONS = N_("Being looked for now: whether one part differs from the rest.")
 CREDENTIALS: dict[State, tuple[str, str]] = {  # words, and the colour's name in evidence.css
     "none": (N_("none"), "quiet"),
     "trusted": (N_("intact, signer on the trust list"), "held"),
@@ -136,6 +128,14 @@ def score_texts(probability: float, low: float, high: float) -> tuple[str, str, 
     return score_text(probability, low, high), decimal(low, digits=digits), decimal(high, digits=digits)
 
 
+def bar_place(score: float, low: float, high: float) -> float:
+    """Where a score in [0, 1] stands on a bar whose three bands are equally wide, in percent of its width."""
+    ends = (0.0, low, high, 1.0)
+    band = 0 if score <= low else 2 if score >= high else 1
+    start, stop = ends[band : band + 2]
+    return 100 / 3 * (band + ((score - start) / (stop - start) if stop > start else 0.5))
+
+
 def digits_for(score: float, *thresholds: float) -> int:
     """How many digits it takes that the rounded score lies on the same side of all rounded thresholds."""
     for digits in (2, 3, 4, 6):
@@ -169,12 +169,16 @@ class EmpiricalPrecision:
     @property
     def sentence(self) -> str:
         """For a person."""
+        share = round(100 * self.generated / self.pictures)
+        return _("In tests, {share} of 100 pictures with this answer were generated.", share=share)
+
+    @property
+    def counted(self) -> str:
+        """What that rests on, for a person who wants to know."""
         low, high = (round(100 * end) for end in self.interval)
         return _(
-            "Of 100 test pictures with this answer, about {share} were generated (counted: {generated} of {pictures}; "
-            "95 % interval {low} to {high}). Of all test pictures, {base} of 100 were; where generated pictures are "
-            "rarer, fewer with this answer are generated.",
-            share=round(100 * self.generated / self.pictures),
+            "Counted: {generated} of {pictures} (95 % interval {low} to {high} of 100). Of all test pictures, {base} "
+            "of 100 were generated; where they are rarer, fewer with this answer are.",
             generated=self.generated,
             pictures=self.pictures,
             low=low,
@@ -215,12 +219,9 @@ class ErrorRates:
 
     @property
     def quoted(self) -> str:
-        """The same where the detector has to be named."""
+        """The same in short."""
         return self._sentence(
-            N_(
-                "On {pictures} test pictures, this detector calls {found} of 100 generated ones likely generated and "
-                "{missed} likely not generated; of 100 real ones, it wrongly calls {accused} likely generated."
-            )
+            N_("In tests, it calls {found} of 100 generated pictures and {accused} of 100 real ones likely generated.")
         )
 
     def _sentence(self, message: str) -> str:

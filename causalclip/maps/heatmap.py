@@ -122,6 +122,15 @@ def unplaced(detection: Detection) -> float:
     return detection.logit - placed(detection.views)
 
 
+def tied_to_no_place(detection: Detection) -> float:
+    """The share of the score that no map can show, in [0, 1]: what is tied to no place against what is tied to one.
+
+    Both are sums of log-odds, whatever their signs (`placed` and `unplaced`).
+    """
+    rest, here = abs(unplaced(detection)), abs(placed(detection.views))
+    return rest / (rest + here) if rest + here else 0.0
+
+
 def _axis(start: float, stop: float, cells: int, patches: int, unit: Unit) -> np.ndarray:
     """[cells, patches]: how much of each patch between start and stop (in cells) each cell takes.
 

@@ -1,4 +1,4 @@
-"""A signed map over the dimmed grey picture: one fixed scale for all pictures, what was seen, a colour bar in words.
+"""A signed map as a layer over its picture: one fixed scale for all pictures, no colour where there is no evidence.
 
 Composed by Pillow and NumPy from matplotlib's colours: a Figure costs more than the whole budget of a map (60 ms).
 """
@@ -9,12 +9,12 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from causalclip.maps.heatmap import Which, bridged, canvas_size, picture_map, seams, seen
+from causalclip.maps.heatmap import Which, bridged, canvas_size, picture_map, seams, seen, tied_to_no_place
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection
@@ -23,8 +23,10 @@ SCALE = 0.015  # log-odds per patch at the ends of the colour map: most (0.9) of
 COLOURS = "PuOr_r"  # diverging, told apart with any colour vision: purple below 0, orange above
 CELLS, SMOOTH = 512, 128  # on the long side of a map patch by patch, and of a smooth one, which needs fewer
 SIDE = 1024, 512  # the drawn picture's long side at most and at least, in pixels
-FADED, STRIPED = 0.3, 0.6  # where a map cannot know: how much is left of its colour, and how dense its stripes are
-PAPER, INK, FAINT = (250, 250, 249), (28, 25, 23), (120, 113, 108)
+OPACITY = 0.6  # of the strongest colour: the picture stays to be seen
+STRIPED = 150  # alpha of the stripes where a map cannot know
+PAPER, INK = (250, 250, 249), (28, 25, 23)
+DARK, LIGHT = (64, 64, 64), (245, 245, 245)  # the stripes, seen on anything
 
 
 Boxes = tuple[tuple[float, float, float, float], ...]
@@ -32,14 +34,13 @@ Boxes = tuple[tuple[float, float, float, float], ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawing:
-    """What redrawing a map needs, small enough to keep for a session.
+    """What drawing a map needs, small enough to keep for a session.
 
-    grey: uint8 [h, w], the picture's luminance at drawing size. unknowable: bool [rows, columns], where the map cannot
-    know (causalclip.maps.reliability); None where nobody looked. boxes: of visible marks, as shares of width and
-    height.
+    picture: uint8 RGB [h, w, 3], at drawing size. unknowable: bool [rows, columns], where the map cannot know
+    (causalclip.maps.reliability); None where nobody looked. boxes: of visible marks, as shares of width and height.
     """
 
-    grey: np.ndarray
+    picture: np.ndarray
     detection: Detection
     unknowable: np.ndarray | None = None
     boxes: Boxes = ()
@@ -61,47 +62,70 @@ def prepare(pixels: np.ndarray, detection: Detection, *, boxes: Boxes = ()) -> D
     """Keeps what draw_map needs of a picture (uint8 RGB [H, W, 3]), its detection, and the boxes of its marks."""
     from causalclip.maps.reliability import unknowable
 
-    small = Image.fromarray(shrink(pixels)).convert("L")
+    small = Image.fromarray(shrink(pixels))
     long = max(small.size)
     if long < SIDE[1]:  # or the colour bar's words would be too small to read
         small = small.resize(canvas_size(*small.size, side=SIDE[1]), Image.Resampling.BICUBIC)
     return Drawing(np.asarray(small), detection, unknowable(pixels), boxes)
 
 
-def draw_map(
+def draw_layer(
     drawing: Drawing,
     which: Which = "causal",
     *,
-    opacity: float = 0.8,
+    opacity: float = OPACITY,
     smooth: bool = True,
-    frame: bool = True,
     scale: float = SCALE,
-    bar: bool = True,
-    beside: str = "",
+    fade: bool = True,
 ) -> Image.Image:
-    """The map over its picture, hatched where it cannot know, with a colour bar below: an RGB picture.
+    """The map alone, to be laid over its picture: RGBA, as large as `drawing.picture`.
+
+    How much a colour covers follows the evidence: nothing where there is none, `opacity` from half of the scale on.
 
     Args:
         which: "causal" or "non_causal"; both on the same scale.
         opacity: of the strongest colour, in [0, 1].
         smooth: averaged over the neighbourhood, or patch by patch.
-        frame: mark the corners of the windows.
         scale: log-odds per patch at the ends of the colour map; the same for every picture.
-        bar: draw the colour bar below; without it the picture is as large as `drawing.grey`.
-        beside: lines of words below the bar, such as causalclip.maps.words.face.
+        fade: let the colours pale where much of the score is tied to no place, so that no map shows more than it has.
     """
-    rows, columns = drawing.grey.shape
-    levels = picture_map(drawing.detection, which, unit="patch", smooth=smooth, side=SMOOTH if smooth else CELLS)
-    levels = bridged(levels, drawing.detection)
+    detection = drawing.detection
+    rows, columns = drawing.picture.shape[:2]
+    levels = picture_map(detection, which, unit="patch", smooth=smooth, side=SMOOTH if smooth else CELLS)
+    levels = bridged(levels, detection)
     index = Image.fromarray(np.clip(levels * (127.5 / scale) + 127.5, 0, 255).astype(np.uint8))
     index = index.resize((columns, rows), Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST)
     colour = index.copy()
     colour.putpalette(_palette().tobytes())
-    base = _dim(drawing.grey).convert("RGB")
-    over = Image.composite(colour.convert("RGB"), base, index.point(_alpha(opacity)))
-    if drawing.unknowable is not None:
-        over = _hatched(over, base, drawing.unknowable)
-    _hatch_unseen(over, drawing.detection)
+    layer = colour.convert("RGB")
+    if fade:
+        opacity *= math.sqrt(1 - tied_to_no_place(detection))  # a root: a tenth that has a place is still seen
+    layer.putalpha(index.point(_alpha(round(opacity, 3))))
+    _hatch(layer, drawing)
+    return layer
+
+
+def draw_map(
+    drawing: Drawing,
+    which: Which = "causal",
+    *,
+    frame: bool = True,
+    bar: bool = True,
+    beside: str = "",
+    scale: float = SCALE,
+    **options: Any,
+) -> Image.Image:
+    """The map over its picture, with boxes around its visible marks: an RGB picture.
+
+    Args:
+        frame: mark the corners of the windows.
+        bar: draw a colour bar below, for a picture that stands alone; without it, it is as large as `drawing.picture`.
+        beside: lines of words below the bar, such as causalclip.maps.words.face.
+        scale, options: of draw_layer.
+    """
+    over = Image.fromarray(drawing.picture)
+    layer = draw_layer(drawing, which, scale=scale, **options)
+    over.paste(layer, mask=layer)
     if frame:
         _mark_windows(over, drawing.detection)
     _draw_boxes(over, drawing.boxes)
@@ -125,45 +149,31 @@ def _alpha(opacity: float) -> list[int]:
     return [round(255 * opacity * min(1.0, 2 * s)) for s in strength]
 
 
-def _dim(grey: np.ndarray) -> Image.Image:
-    """Light and of low contrast, so that colours on it stay what they are."""
-    return Image.fromarray(grey).point([round(70 + 0.66 * v) for v in range(256)])
-
-
-def _hatched(over: Image.Image, base: Image.Image, unknowable: np.ndarray) -> Image.Image:
-    """The map with its colours faded, under thin stripes, where it cannot know."""
-    columns, rows = over.size
-    place = Image.fromarray(unknowable.astype(np.uint8) * 255).resize(over.size, Image.Resampling.NEAREST)
-    faded = Image.blend(base, over, FADED)
+def _hatch(layer: Image.Image, drawing: Drawing) -> None:
+    """Stripes without colour where the map cannot know, and where no view was; in place."""
+    hatched = _unseen(layer.size, drawing.detection)
+    if drawing.unknowable is not None:
+        place = Image.fromarray(drawing.unknowable.astype(np.uint8) * 255).resize(layer.size, Image.Resampling.NEAREST)
+        hatched |= np.asarray(place) > 0
+    if not hatched.any():
+        return
+    columns, rows = layer.size
     y, x = np.ogrid[:rows, :columns]
-    period = _period(over)
-    across = np.asarray((x + y) % period)
-    pen = max(1, period // 6)
-    striped = faded.copy()
-    striped.paste((96, 96, 96), mask=Image.fromarray(across < pen))
-    striped.paste((245, 245, 245), mask=Image.fromarray((across >= pen) & (across < 2 * pen)))
-    return Image.composite(Image.blend(faded, striped, STRIPED), over, place)
+    period = max(8, max(layer.size) // 64)
+    across, pen = (x + y) % period, max(1, period // 6)
+    layer.paste((0, 0, 0, 0), mask=Image.fromarray(hatched))
+    for colour, stripe in ((DARK, across < pen), (LIGHT, (across >= pen) & (across < 2 * pen))):
+        layer.paste((*colour, STRIPED), mask=Image.fromarray(hatched & stripe))
 
 
-def _period(picture: Image.Image) -> int:
-    """From one stripe of a hatching to the next, in px."""
-    return max(8, max(picture.size) // 64)
-
-
-def _hatch_unseen(picture: Image.Image, detection: Detection) -> None:
-    """Stripes over what no view covers, in place; not over the seams between squares, which are bridged."""
-    columns, rows = picture.size
+def _unseen(size: tuple[int, int], detection: Detection) -> np.ndarray:
+    """What no view covers: bool [rows, columns]; not the seams between squares, which are bridged."""
+    columns, rows = size
     unseen = ~seen(detection, columns=columns, rows=rows)
     for axis, start, stop in seams(detection):
         zoom = columns / detection.width if axis == 1 else rows / detection.height
         np.moveaxis(unseen, axis, 0)[int(start * zoom) : math.ceil(stop * zoom) + 1] = False
-    if not unseen.any():
-        return
-    y, x = np.ogrid[:rows, :columns]
-    period = _period(picture)
-    stripes = unseen & ((x + y) % period < period // 2)
-    picture.paste((235, 235, 235), mask=Image.fromarray(unseen))
-    picture.paste((150, 150, 150), mask=Image.fromarray(stripes))
+    return unseen
 
 
 def _mark_windows(picture: Image.Image, detection: Detection) -> None:

@@ -10,8 +10,8 @@ import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from causalclip.languages import N_, _, decimal, number
-from causalclip.maps.heatmap import placed, unplaced
+from causalclip.languages import ENGLISH, N_, _, decimal, number, speaking
+from causalclip.maps.heatmap import tied_to_no_place
 from causalclip.maps.reliability import unknown_share
 from causalclip.paths import shipped_folder
 
@@ -36,44 +36,25 @@ SHARED_MASK_MEANING = N_(
 BLOB = "bright in the middle, whatever is there"
 
 
-def tied_to_no_place(detection: Detection) -> float:
-    """The share of the score that no map can show, in [0, 1]: what is tied to no place against what is tied to one.
-
-    Both are sums of log-odds, whatever their signs (causalclip.maps.heatmap.placed and unplaced).
-    """
-    rest, here = abs(unplaced(detection)), abs(placed(detection.views))
-    return rest / (rest + here) if rest + here else 0.0
+def explains(detection: Detection) -> str:
+    """How much of the score the map can show, in a sentence."""
+    return _("The map explains {percent} % of the score.", percent=round(100 * (1 - tied_to_no_place(detection))))
 
 
-def no_place(detection: Detection) -> str:
-    """The same in a sentence."""
-    return _(
-        "{percent} % of what makes up this score is tied to no place in the picture, and no map can show it.",
-        percent=round(100 * tied_to_no_place(detection)),
-    )
-
-
-def hatched(detection: Detection, unknowable: np.ndarray) -> str:
-    """How much of the picture the map cannot know, and why; empty where it can know all of it.
+def hatched(detection: Detection, unknowable: np.ndarray | None) -> str:
+    """What the hatching means, and how much of the picture has it; empty where there is none.
 
     unknowable: the picture's grid of causalclip.maps.reliability.
     """
-    percent = round(100 * unknown_share(detection, unknowable))
-    if not percent:
-        return ""
-    return _(
-        "The map cannot know in the hatched {percent} % of the picture: it is flat, blown out, black, under text, too "
-        "compressed, or outside every view.",
-        percent=percent,
-    )
+    percent = 0 if unknowable is None else round(100 * unknown_share(detection, unknowable))
+    return _("Hatched ({percent} %): too flat or dark to judge.", percent=percent) if percent else ""
 
 
 def face(drawing: Drawing) -> str:
-    """Both for the map's own face, in two lines; in English, as what draws it cannot shape every script."""
-    detection, grid = drawing.detection, drawing.unknowable
-    lines = [f"{100 * tied_to_no_place(detection):.0f} % of the score is tied to no place and not shown"]
-    percent = round(100 * unknown_share(detection, grid)) if grid is not None else 0
-    return "\n".join(lines + [f"Hatched: {percent} % of the picture, where the map cannot know"] * bool(percent))
+    """Both for the face of a map that stands alone, in two lines; in English, as what draws it cannot shape every
+    script."""
+    with speaking(ENGLISH):
+        return "\n".join(filter(None, (explains(drawing.detection), hatched(drawing.detection, drawing.unknowable))))
 
 
 def control() -> str:

@@ -10,29 +10,29 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from causalclip.languages import _, ended, ngettext
+from causalclip.languages import N_, _, ended, ngettext
 from causalclip.report.drawing import data_url, draw_region
 from causalclip.report.templates import CONSTANTS, render
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from causalclip.calibration import Band
     from causalclip.evidence.examination import Examination
     from causalclip.evidence.headline import Headline
+    from causalclip.evidence.regions import RegionFinding
+    from causalclip.evidence.stability import Stability
+    from causalclip.provenance.reading import Provenance
 
 
-def waiting(words: str = "", *, beneath: str = "") -> str:
-    """The card before there is a picture. words, beneath: HTML; what will appear here, and more."""
-    return render("waiting", words=Markup(words), beneath=Markup(beneath))
+def waiting(words: str = "") -> str:
+    """The card before there is a picture. words: HTML; what will appear here."""
+    return render("waiting", words=Markup(words))
 
 
 def brief(band: Band, sentence: str) -> str:
     """An answer as a card with one sentence, where it is not what the page is about."""
     return render("brief", band=band, sentence=sentence)
-
-
-def sample(low: float, high: float) -> str:
-    """What an answer looks like, as HTML that is not read out as one."""
-    return render("sample", low=low, high=high)
 
 
 def looking(name: str = "", *, headline: Headline | None = None) -> str:
@@ -73,23 +73,38 @@ def failure(title: str, sentence: str) -> str:
     return render("failure", title=title, sentence=sentence)
 
 
-def verdict(x: Examination, *, checking: bool = True, links: str = "") -> str:
-    """The headline, what it means and does not mean, the score against the thresholds, and the loader's notes.
+def verdict(x: Examination, *, judged: tuple[int, int] | None = None) -> str:
+    """The headline, a sentence on what it means, and the score among the bands.
 
-    Args:
-        x: perhaps without what takes longer: stability, and whether one part differs.
-        checking: whether that is being looked for where it is missing.
-        links: HTML, to other parts of the page.
+    x: perhaps without what takes longer: stability, and whether one part differs. judged: how many copies of how many
+    are judged by now, while that goes on; the answer is then only probable.
     """
-    return render("verdict", x=x, checking=checking, links=Markup(links))
+    return render("verdict", x=x, judged=judged)
 
 
-if TYPE_CHECKING:
-    import numpy as np
+def chips(x: Examination, *, judged: tuple[int, int] | None = None) -> str:
+    """The kinds of evidence with what each says in a word; judged: as in `verdict`."""
+    return render("chips", x=x, file=_(_file_says(x.headline, x.provenance)), judged=judged)
 
-    from causalclip.evidence.regions import RegionFinding
-    from causalclip.evidence.stability import Stability
-    from causalclip.provenance.reading import Provenance
+
+def _file_says(headline: Headline, p: Provenance) -> str:
+    if p.credentials.state == "trusted":
+        return N_("signed")
+    if p.credentials.state == "invalid":
+        return N_("changed after signing")
+    if headline.source == "file":
+        return N_("says generated")
+    return N_("says nothing") if headline.silent else N_("details")
+
+
+def evidence(headline: Headline) -> str:
+    """What each kind of evidence says, as a list."""
+    return render("evidence", headline=headline)
+
+
+def pixels_panel(x: Examination) -> str:
+    """What is behind the pixels' answer, but for the map."""
+    return render("pixels", x=x)
 
 
 def stability_panel(stability: Stability) -> str:
@@ -100,14 +115,6 @@ def stability_panel(stability: Stability) -> str:
 def stability_waiting() -> str:
     """The panel while the copies are judged."""
     return render("stability", s=None)
-
-
-def stability_progress(judged: int, copies: int, *, before: int = 0) -> str:
-    """How far the check is, beneath the answer. before: how many others go in first."""
-    said = _("{judged} of {copies} copies of the picture are judged.", judged=judged, copies=copies)
-    if before:
-        said = ngettext("Waiting, {n} before you", "Waiting, {n} before you", before) + f". {said}"
-    return render("progress", sentence=said, judged=judged, copies=copies)
 
 
 def region_panel(pixels: np.ndarray, found: RegionFinding) -> str:

@@ -25,7 +25,7 @@ from markupsafe import Markup
 from causalclip.images.text import clean
 from causalclip.languages import N_, _, moment
 from causalclip.maps.reliability import unknowable
-from causalclip.maps.words import face, hatched
+from causalclip.maps.words import hatched
 from causalclip.report.drawing import data_url, draw_region, draw_thumbnail
 from causalclip.report.templates import render, render_page
 
@@ -38,21 +38,14 @@ MAX_REPORT = 250_000
 START, END = "<!--label-->", "<!--/label-->"
 LONGEST = 2000  # characters of a note
 LIMITS = (
-    N_(
-        "The verdict rests on traces that image generators leave in pixels. A new generator may leave others, and "
-        "copying, shrinking and recompressing wipe them away. A score is not a proof."
-    ),
-    N_("The score is calibrated on pictures that the detector had not learned from; on other kinds it can be off."),
-    N_("What the file says about itself can be forged or stripped, and is no part of the score."),
+    N_("A new generator may leave other traces; copying, shrinking and recompressing remove them."),
+    N_("What the file says can be forged or stripped, and is no part of the score."),
 )
 NOT_CHECKED = (
-    N_("whether the picture was edited by hand, staged, or taken out of its context"),
-    N_("whether what it shows happened, where and when"),
-    N_("who made it"),
-    N_("whether it has been published before (no picture was sent to a search engine)"),
-    N_(
-        "whether a signing certificate was revoked, and credentials that are kept on the internet (nothing was fetched)"
-    ),
+    N_("editing by hand, staging, a false context"),
+    N_("whether what it shows happened, and who made it"),
+    N_("earlier publication (nothing was sent to a search engine)"),
+    N_("revoked certificates, and credentials kept on the internet (nothing was fetched)"),
     N_("invisible watermarks such as SynthID, which only their owners can read"),
     N_("further pages or frames of the file"),
 )
@@ -75,7 +68,6 @@ def as_html(examination: Examination, *, maps: dict[str, str], found_at: str = "
         thumbnail=data_url(draw_region(x.pixels, region)) if region else draw_thumbnail(x.pixels),
         label=label_html(Label(), x.examined),
         hatched=hatched(x.detection, unknowable(x.pixels)),
-        windows=[view.box for view in x.detection.views if view.kind == "window"],
     )
 
 
@@ -104,14 +96,11 @@ def save_reports(
 
 
 def draw_maps(examination: Examination) -> dict[str, str]:
-    """{"causal": data URL of a small picture, "non_causal": ...}, over the picture, with the windows' corners."""
+    """{"causal": data URL of a small picture}, over the picture."""
     from causalclip.maps.overlay import draw_map, prepare  # matplotlib is slow to import
 
     drawing = prepare(examination.pixels, examination.detection, boxes=examination.mark_boxes)
-    return {
-        "causal": data_url(draw_map(drawing, "causal", beside=face(drawing))),
-        "non_causal": data_url(draw_map(drawing, "non_causal")),
-    }
+    return {"causal": data_url(draw_map(drawing, frame=False, bar=False))}
 
 
 @lru_cache(maxsize=1)

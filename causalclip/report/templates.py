@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from causalclip.evidence import words
-from causalclip.evidence.cautions import NOT_RECOGNISED
+from causalclip.evidence.cautions import SHORT
 from causalclip.evidence.regions import REGION_DIFFERS
 from causalclip.languages import _, decimal, ended, in_turn, is_rtl, number
 from causalclip.maps import words as map_words
@@ -16,15 +16,15 @@ from causalclip.provenance.reading import CAVEAT, OF_WHOLE, history_words
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-SAID = (_, decimal, ended, in_turn, is_rtl, number, history_words, words.score_text, words.score_texts)
+SAID = (_, decimal, ended, in_turn, is_rtl, number, history_words, words.score_text, words.score_texts, words.bar_place)
 CONSTANTS: dict[str, Any] = {
     "words": words,
     "map_words": map_words,
     "CAVEAT": CAVEAT,
     "EMPTY": "\N{WHITE CIRCLE}",
-    "NOT_RECOGNISED": NOT_RECOGNISED,
     "OF_WHOLE": OF_WHOLE,
     "REGION_DIFFERS": REGION_DIFFERS,
+    "SHORT": SHORT,
     "SHOWN": 24,  # fields of metadata on the page
 }
 

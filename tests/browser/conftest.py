@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Timeo
 import app
 from purifier.models import Models
 from tests.conftest import CHROMIUM
-from tests.makers.detectors import BlockedDetector, tiny_detector
+from tests.makers.detectors import BlockedDetector, SlowDetector, tiny_detector
 from tests.makers.models import tiny_models
 from tests.makers.pictures import encode, photo
 from tests.serving import HANGS
@@ -249,3 +249,14 @@ def serve(request: pytest.FixtureRequest, uploads: Path) -> Iterator[Callable[..
     for detector in served:
         if isinstance(detector, BlockedDetector):
             detector.let.set()  # where a test has failed before: the next one uses the same page
+
+
+class LateCheck(BlockedDetector):
+    """One that answers at once; whether that survives is known only after `let` is set."""
+
+    def predict(self, pixels: Any) -> Any:
+        return SlowDetector.predict(self, pixels)
+
+    def judge_all(self, *given: Any, **options: Any) -> Any:
+        self.let.wait(300)
+        return self._detector.judge_all(*given, **options)

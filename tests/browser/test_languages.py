@@ -56,7 +56,7 @@ def _answers(page: Page, files: dict[str, Path]) -> None:
     """In Detect, in the language that is spoken."""
     page.locator("#picture input[type=file]").set_input_files(files["photo.jpg"])
     page.locator("#status .cc-scale").wait_for()
-    page.locator("#stability table").wait_for()
+    page.locator("#status .cc-final").wait_for()
     expect(page.locator("#steps h2")).to_have_text(_("What you can do now"))
     assert page.locator("html").get_attribute("dir") == ("rtl" if is_rtl() else "ltr")
     side = page.locator("#status .cc-card").evaluate("(card) => getComputedStyle(card).direction")

@@ -59,15 +59,13 @@ def violations(page: Page) -> list[Any]:
 
 def test_results_on_every_tab(open_page: Open, whole_app: str, files: dict[str, Path]) -> None:
     page = open_page(whole_app, width=390)
-    led = page.locator("#status a[href='#public-pictures']")  # a newcomer finds it without scrolling
-    expect(led).to_be_in_viewport()
-    led.click()
-    expect(page.locator(".cc-gallery article").first).to_be_in_viewport()
     assert violations(page) == []
     give(page, files["photo.jpg"])
     verdict(page)
-    page.locator("#stability table").wait_for()
     expect(page.locator("#report-html")).to_be_visible()  # from here on, no fold moves while it is aimed at
+    for panel in ("file", "pixels", "copies"):
+        page.locator(f"#chips button[data-panel={panel}]").click()
+        assert violations(page) == [], panel
     for fold in page.locator("#answer .label-wrap").all():
         fold.click()
     page.locator("#part-find").wait_for()

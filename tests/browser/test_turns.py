@@ -10,15 +10,15 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from purifier.models import Models
-from tests.browser.conftest import Open, open_tab, until
-from tests.makers.detectors import BlockedDetector, SlowDetector
+from tests.browser.conftest import LateCheck, Open, open_tab, until
+from tests.makers.detectors import BlockedDetector
 from tests.makers.pictures import encode, photo
 from tests.serving import HANGS
 
 WATCH = """() => {
   window.seen = [];
   const note = () => {
-    const text = (id) => document.querySelector(id)?.innerText.trim() || "";
+    const text = (id) => document.querySelector(id)?.textContent.trim() || "";
     const now = JSON.stringify([text("#status h2"), text("#facts")]);
     if (window.seen.at(-1) !== now) window.seen.push(now);
   };
@@ -58,23 +58,12 @@ def test_three_pictures_in_a_row_and_only_the_last_is_answered(
     expect(page.locator("#status h2")).to_contain_text("Looking at the picture")
     detector.let.set()
     expect(page.locator("#facts")).to_contain_text("330 × 240")
-    page.locator("#stability table").wait_for()
+    page.locator("#status .cc-final").wait_for()
     page.wait_for_timeout(1000)
     expect(page.locator("#facts")).to_contain_text("330 × 240")
     seen = " ".join(page.evaluate("window.seen"))
     assert "310 × 240" not in seen
     assert "320 × 240" not in seen
-
-
-class LateCheck(BlockedDetector):
-    """One that answers at once; whether that survives is known only after `let` is set."""
-
-    def predict(self, pixels: Any) -> Any:
-        return SlowDetector.predict(self, pixels)
-
-    def judge_all(self, *given: Any, **options: Any) -> Any:
-        self.let.wait(300)
-        return self._detector.judge_all(*given, **options)
 
 
 class SlowLine:

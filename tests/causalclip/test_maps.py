@@ -16,7 +16,7 @@ from causalclip.detector import Detection, Detector, ViewAttribution
 from causalclip.maps import explorer
 from causalclip.maps.heatmap import lay, picture_map, placed, seen, unplaced
 from causalclip.maps.masks import mean_mask
-from causalclip.maps.overlay import Drawing, draw_map, prepare, shrink
+from causalclip.maps.overlay import OPACITY, STRIPED, Drawing, draw_layer, draw_map, prepare, shrink
 from causalclip.maps.reliability import Reason, reasons, unknowable
 from tests.makers.cost import slowness
 from tests.makers.detectors import tiny_detector
@@ -97,7 +97,7 @@ def test_what_no_view_covers_is_not_seen() -> None:
 
 def middle(value: float, **options: Any) -> np.ndarray:
     """The colour in the middle of a picture whose patches all add `value`."""
-    drawing = Drawing(np.full((400, 400), 128, np.uint8), made(view(np.full((4, 4), value), (0, 0, 400, 400))))
+    drawing = Drawing(np.full((400, 400, 3), 128, np.uint8), made(view(np.full((4, 4), value), (0, 0, 400, 400))))
     return np.asarray(draw_map(drawing, **options))[200, 200].astype(int)
 
 
@@ -116,18 +116,32 @@ def test_the_scale_is_fixed_not_the_pictures_own() -> None:
     np.testing.assert_array_equal(strong, stronger)
 
 
+def test_a_layer_covers_as_much_as_there_is_evidence() -> None:
+    """Never more than OPACITY, nothing without evidence, and less where most of the score has no place."""
+    patches = np.zeros((4, 4))
+    patches[:, 2:] = 0.02
+    detection = made(view(patches, (0, 0, 400, 400)))
+    told = replace(detection, logit=float(patches.sum()))  # all of it has a place
+    drawing = Drawing(np.full((400, 400, 3), 128, np.uint8), told)
+    alpha, paler = (
+        np.asarray(draw_layer(replace(drawing, detection=one), smooth=False))[..., 3] for one in (told, detection)
+    )
+    assert alpha[:, :190].max() <= 1
+    assert alpha.max() == round(255 * OPACITY)
+    assert 0 < paler.max() < alpha.max()
+
+
 def test_unseen_parts_are_hatched_without_colour() -> None:
-    wide = np.asarray(draw_map(prepare(photo(1000, 150), planned(1000, 150))))
-    hatch = wide[70, 200:400].astype(int)
-    assert len(np.unique(hatch, axis=0)) == 2
-    assert np.all(np.ptp(hatch, axis=1) == 0)
+    hatch = np.asarray(draw_layer(prepare(photo(1000, 150), planned(1000, 150))))[70, 200:400]
+    assert set(np.unique(hatch[:, 3])) == {0, STRIPED}
+    assert np.all(np.ptp(hatch[:, :3].astype(int), axis=1) == 0)
 
 
 def test_a_drawing_is_small_whatever_the_picture_is() -> None:
     huge = np.broadcast_to(np.uint8(90), (6000, 8000, 3))
-    assert prepare(huge, planned(8000, 6000)).grey.shape == (768, 1024)
+    assert prepare(huge, planned(8000, 6000)).picture.shape == (768, 1024, 3)
     assert shrink(photo(70, 64)).shape == (64, 70, 3)
-    assert max(prepare(photo(70, 64), planned(70, 64)).grey.shape) == 512
+    assert max(prepare(photo(70, 64), planned(70, 64)).picture.shape) == 512
 
 
 def test_a_map_is_drawn_within_its_budget() -> None:
@@ -274,11 +288,10 @@ def drawing() -> Drawing:
     return prepare(pixels, tiny_detector().predict(pixels))
 
 
-def test_the_map_is_hatched_and_faded_there_and_nowhere_else(drawing: Drawing) -> None:
-    plain = np.asarray(draw_map(replace(drawing, unknowable=None), bar=False, frame=False)).astype(int)
-    drawn = np.asarray(draw_map(drawing, bar=False, frame=False)).astype(int)
+def test_the_map_is_hatched_there_and_nowhere_else(drawing: Drawing) -> None:
+    plain, drawn = (np.asarray(draw_layer(one)) for one in (replace(drawing, unknowable=None), drawing))
     rows = len(drawn)
     assert np.array_equal(drawn[rows * 6 // 10 :], plain[rows * 6 // 10 :])
-    changed, before = drawn[: rows * 4 // 10], plain[: rows * 4 // 10]
-    assert np.ptp(changed, axis=2).mean() < 0.5 * np.ptp(before, axis=2).mean()  # less colour
-    assert changed.std() > 20  # and stripes
+    hatch = drawn[: rows * 4 // 10]
+    assert set(np.unique(hatch[..., 3])) == {0, STRIPED}
+    assert len(np.unique(hatch[hatch[..., 3] > 0], axis=0)) == 2

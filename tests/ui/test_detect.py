@@ -1,7 +1,9 @@
-"""The Detect tab: its links, what is refused of parts, and name and note for the report."""
+"""The Detect tab: its map, its links, what is refused of parts, and name and note for the report."""
 
 import json
 import re
+from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,12 +13,14 @@ import pytest
 
 from causalclip.evidence.examination import examine
 from causalclip.evidence.headline import Step
+from causalclip.evidence.words import NO_ANSWER
+from causalclip.maps.overlay import prepare
 from causalclip.report.document import save_reports
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 from ui.detect.crop import CropRun, _by_sides
 from ui.detect.tab import relabel
-from ui.detect.words import SITES, steps_panel
+from ui.detect.words import PLACES, SITES, layer, steps_panel
 from ui.fields import new_folder
 from ui.server.storage import uploads as upload_folder
 
@@ -41,6 +45,20 @@ def test_a_part_that_is_too_large_or_gone_is_refused_undecoded(uploads: Path, mo
     path.unlink()
     with pytest.raises(gr.Error, match="no longer kept"):
         part.begin(None, whole, 0, 0, 100, 100)  # type: ignore[arg-type]
+
+
+def test_the_layer_says_what_each_place_adds_and_frames_marks() -> None:
+    pixels = photo(160, 120)
+    detection = tiny_detector().predict(pixels)
+    html = layer(prepare(pixels, detection, boxes=((0.5, 0.25, 0.75, 0.5),)))
+    said = json.loads(unescape(re.findall(r"data-parts='(.+?)'", html)[0]))
+    assert [line.partition(":")[0] for line in said] == list(PLACES)
+    assert "left:50.0%;top:25.0%;width:25.0%;height:25.0%" in html
+    assert "data:image/webp" in html
+    unanswered = layer(prepare(pixels, replace(detection, band=NO_ANSWER), boxes=((0.5, 0.25, 0.75, 0.5),)))
+    assert "cc-box" in unanswered  # a mark is shown whatever the pixels say
+    assert "data:image" not in unanswered
+    assert "cc-legend" not in unanswered
 
 
 def payload(path: object) -> dict[str, str]:

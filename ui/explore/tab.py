@@ -327,5 +327,11 @@ def _map_file(
     explored: ExploredPicture, which: Which, opacity: float, smooth: bool, frame: bool, *, scale: float = SCALE
 ) -> str:
     of = Path(explored.path).parent.name  # each picture's maps are counted for themselves
-    drawn = draw_map(explored.drawing, which, opacity=opacity, smooth=smooth, frame=frame, scale=scale, bar=False)
+    shown = {
+        "opacity": opacity,
+        "smooth": smooth,
+        "scale": scale,
+        "fade": scale == SCALE,
+    }  # a channel's own map is all of it
+    drawn = draw_map(explored.drawing, which, frame=frame, bar=False, **shown)
     return save_png(drawn, "map", few=of)

@@ -19,7 +19,7 @@ from causalclip.maps.explorer import (
     without_strongest,
 )
 from causalclip.maps.heatmap import placed, unplaced
-from causalclip.maps.words import MASK_MEANING, SHARED_MASK_MEANING, SHARES_THE_LABEL, hatched, no_place
+from causalclip.maps.words import MASK_MEANING, SHARED_MASK_MEANING, SHARES_THE_LABEL, explains, hatched
 from causalclip.report.card import brief
 from causalclip.report.explain import mask_sentence
 from ui.charts import Axis, Mark, Series, marks, plot, signed, table
@@ -82,7 +82,7 @@ def legend(drawing: Drawing) -> str:
     """How the map is read, and what it cannot show."""
     known = hatched(drawing.detection, drawing.unknowable) if drawing.unknowable is not None else ""
     bar = f"<span>{_('towards not generated')}</span><i></i><span>{_('towards generated')}</span>"
-    return f"<p class='cc-towards'>{bar}</p><p class='cc-small'>{no_place(drawing.detection)} {known}</p>"
+    return f"<p class='cc-towards'>{bar}</p><p class='cc-small'>{explains(drawing.detection)} {known}</p>"
 
 
 def channels(detection: Detection) -> str:

@@ -15,7 +15,7 @@ from causalclip.calibration import Calibration, sigmoid
 from causalclip.detector import Detector, Verdict
 from causalclip.evidence.examination import Examination, WholePicture, examine, read_claims
 from causalclip.evidence.stability import MILD, STRONG, check_stability
-from causalclip.evidence.words import IMAGE_TYPES, NO_ANSWER, NO_ANSWER_TITLE, WHAT_TO_DO, WHY_NO_ANSWER
+from causalclip.evidence.words import IMAGE_TYPES, NO_ANSWER, NO_ANSWER_TITLE, WHAT_TO_DO
 from causalclip.image_type import ImageTypeClassifier
 from causalclip.images.augmentation import REENCODINGS
 from causalclip.images.loading import cut, load_image
@@ -106,11 +106,11 @@ def test_there_is_no_score_no_frequency_and_no_check(refused: Examination) -> No
     assert kind in IMAGE_TYPES
     assert said["probability"] is said["logit"] is said["meant"] is None
     assert said["stability"]["words"] == "Not checked"
-    assert WHY_NO_ANSWER[kind] in said["quote"]
+    assert NO_ANSWER_TITLE in said["quote"]
     assert "score of" not in said["quote"]
     assert "of 100" not in said["quote"]  # error rates are of answers
     assert WHAT_TO_DO[kind] in said["next_steps"]
-    assert any("Magnify" in step for step in said["next_steps"]) == (kind != "blank")  # nothing to be seen
+    assert len(said["next_steps"]) <= 3
 
 
 OTHER = "another answer for {n} of the 4 copies that count, and for {m} of the 4 that were changed more"
@@ -151,7 +151,7 @@ def test_an_answer_that_holds() -> None:
     assert [row.name for row in s.rows] == [*MILD, *STRONG]
     assert s.rows[0].logit == pytest.approx(1.7)
     assert (s.answer, s.words) == ("yes", "Yes")
-    assert "stays the same when the picture is saved as JPEG of quality 90" in s.sentence
+    assert s.changed == 0
 
 
 def test_crossing_the_threshold_under_a_mild_delivery_is_inconclusive() -> None:
@@ -161,6 +161,13 @@ def test_crossing_the_threshold_under_a_mild_delivery_is_inconclusive() -> None:
     assert "JPEG of quality 70" in s.sentence
     assert "would be likely generated" in s.sentence
     assert run(2.0, jpeg70=-2.3).final_band == "likely generated"  # 0.43, above it
+
+
+def test_an_answer_that_most_mild_copies_lose_does_not_survive() -> None:
+    """Even where the score stays on its side of the threshold, so that it still counts."""
+    lost = run(2.0, jpeg90=-2.2, jpeg70=-2.2, webp=-2.2)
+    assert (lost.final_band, lost.answer) == ("likely generated", "no")
+    assert run(2.0, jpeg90=-2.2, jpeg70=-2.2).answer == "only just"
 
 
 def test_a_real_detector_agrees_with_itself() -> None:

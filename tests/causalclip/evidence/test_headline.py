@@ -180,10 +180,9 @@ def test_an_answer_means_what_the_test_pictures_with_it_were(benchmark_of: Calla
     assert empirical_precision("inconclusive", "1") == EmpiricalPrecision(130, 50, 1 / 3)
     assert empirical_precision(NO_ANSWER, "1") is None
     assert empirical_precision("likely not generated", "1") == EmpiricalPrecision(128, 10, 1 / 3)
-    assert (
-        "about 95 were generated (counted: 40 of 42; 95 % interval 84 to 99). Of all test pictures, 33 of 100 were;"
-        in found.sentence
-    )
+    assert "95 of 100" in found.sentence
+    for number in ("40 of 42", "84 to 99", "33 of 100"):
+        assert number in found.counted
 
 
 def test_no_share_contradicts_the_word_beside_it() -> None:

@@ -9,8 +9,9 @@ from causalclip.calibration import Calibration
 from causalclip.evidence.cautions import Caution
 from causalclip.evidence.examination import Examination, examine
 from causalclip.evidence.regions import NOT_LOOKED_FOR
-from causalclip.evidence.words import MEANING, NO_ANSWER, NO_ANSWER_TITLE
-from causalclip.report.card import brief, failure, looking, verdict
+from causalclip.evidence.stability import MILD, ReencodedAnswer, Stability
+from causalclip.evidence.words import MEANING, NO_ANSWER, NO_ANSWER_TITLE, bar_place
+from causalclip.report.card import brief, chips, failure, looking, pixels_panel, verdict
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 
@@ -57,17 +58,39 @@ def test_neither_score_nor_pointer_contradicts_the_band(
     score, band, below, above = label.groups()
     assert band == x.band
     assert Calibration(low=float(below), high=float(above)).band(float(score)) == band
-    at = float(re.search(r"<i style='left:([\d.]+)%'", card).group(1))  # type: ignore[union-attr]
-    assert at == pytest.approx(100 * probability, abs=0.01)
+    at = float(re.search(r"cc-point' style='left:([\d.]+)%'", card).group(1))  # type: ignore[union-attr]
+    assert at == pytest.approx(bar_place(probability, low, high), abs=0.01)
+    third = ("likely not generated", "inconclusive", "likely generated").index(band)
+    assert 33.33 * third <= at <= 33.34 * (third + 1)
+
+
+def test_until_the_copies_are_judged_the_answer_is_only_probable(x: Examination) -> None:
+    x = scored(x, 0.9)
+    first, last = text(verdict(x, judged=(2, 8))), text(verdict(x))
+    assert "Probably likely generated" in first
+    assert "testing copies 2 of 8" in first
+    assert "Probably" not in last
+    assert "cc-provisional" in verdict(x, judged=(0, 8))
+    assert "2 of 8" in text(chips(x, judged=(2, 8)))
+
+
+def test_a_change_by_the_copies_is_explained(x: Examination) -> None:
+    rows = tuple(ReencodedAnswer(name, 0.2, -1.0, "likely not generated", True, name == "WebP 80") for name in MILD)
+    stability = Stability(0.9, "likely generated", "inconclusive", 0.3, 0.7, 0.5, rows, False, 0.1)
+    card = verdict(replace(scored(x, 0.9), stability=stability))
+    assert text(card).index("Inconclusive") < text(card).index("(WebP 80) changes the answer")
+    assert card.count("class='cc-copy'") == len(MILD)
+    assert stability.answer == "no"
 
 
 def test_notes_cautions_and_errors_are_escaped_and_announced(x: Examination) -> None:
     cautions = (Caution("small", "Too <small>."), Caution("dark", "Too dark."))
-    html = verdict(replace(x, notes=("<script>x</script>", "It was turned."), cautions=cautions))
-    assert "<script>" not in html
-    assert html.count("<li>") == 4
-    assert "Too &lt;small&gt;." in html
-    assert "Be careful with this one" not in verdict(x)
+    warned = replace(x, cautions=cautions)
+    html, behind = verdict(warned), pixels_panel(warned)
+    assert behind.count("<li>") == 2
+    assert "Too &lt;small&gt;." in behind
+    assert "cc-cautions" in html
+    assert "cc-cautions" not in verdict(x)
     assert "<img" not in failure("<img src=x>", "a & b")
     assert "a &amp; b" in failure("title", "a & b")
     for card in (looking(), failure("a", "b"), html):
