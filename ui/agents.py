@@ -31,13 +31,13 @@ from starlette.types import Message, Receive, Scope, Send
 
 from causalclip.images.formats import MAX_BYTES
 from causalclip.languages import _
-from ui.server.middleware import AGENTS, CLOSED, FILE, MCP, Refused, client_of, header, place, read_body
+from ui.server.middleware import AGENTS, CLOSED, FILE, FULL, MCP, Refused, client_of, header, place, read_body
 from ui.server.queue import Client, asking
 from ui.server.schema import upload_in
 from ui.server.storage import STORE, owner_of
 from ui.server.uploads import check_room, keep
 
-AN_ADDRESS = 3  # calls at once
+AN_ADDRESS, ALL = 3, 12  # calls at once
 MOST_VALUES = 1000  # of a call: what is long in it is a picture, in one text
 ROUND_IT = 64 * 2**10  # bytes of a call beside its pictures, each with a twentieth for what is escaped in it
 NO_CALL = "This is no call: send JSON-RPC, with 1,000 values at most, and nothing long in it but pictures as data URLs."
@@ -87,6 +87,8 @@ class Agents:
             raise Refused(405, CLOSED, headers={"Allow": "POST"})
         client = client_of(scope)
         with place(self._in_work, client, AN_ADDRESS):
+            if self._in_work.total() > ALL:
+                raise Refused(503, FULL)
             body = await read_body(scope, receive, AGENTS)
             try:
                 if sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:  # nine million would take 1.6 GB and 12 s
@@ -148,11 +150,12 @@ class _Endpoint:
 
 
 def _length_of_pictures(call: Any) -> int:
-    """Characters of the data URLs among a call's arguments."""
+    """Characters of the data URLs among a call's arguments; one that is not ASCII is none, and takes four times as
+    much memory."""
     params = call.get("params") if isinstance(call, dict) else None
     given = params.get("arguments") if isinstance(params, dict) else None
     texts = given.values() if isinstance(given, dict) else ()
-    return sum(len(text) for text in texts if isinstance(text, str) and text.startswith("data:"))
+    return sum(len(text) for text in texts if isinstance(text, str) and text.isascii() and text.startswith("data:"))
 
 
 async def _none() -> list[Any]:

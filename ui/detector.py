@@ -14,7 +14,7 @@ from PIL import Image
 from causalclip.languages import N_, _
 from causalclip.paths import DEFAULT_HEAD, HEADS, WeightsMissing, head_folder, heads
 from causalclip.profile import BadProfile, Profile, read_profile
-from ui.server.queue import MODEL, Priority, current_session
+from ui.server.queue import MODEL, Priority, current_client, current_session
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from causalclip.detector import Detector
 
 TOGETHER = 3  # copies of a picture that are judged before the model is given back
-MOST_CHOSEN = 32  # pages that may have a profile of their own at once; a large one takes some MB
+MOST_CHOSEN, AN_ADDRESS = 32, 4  # pages, and of one address, with a profile of their own; a large one takes some MB
 FULL = N_("Too many pages use a profile of their own right now. Try again later.")
 NO_HEAD = N_("There is no such head here: choose causal or linear where the page offers both, or leave it out.")
 _chosen: dict[str, Profile] = {}  # session -> the profile that its page is held to
+_addresses: dict[str, str] = {}  # session -> where that page is
 _heads: dict[str, str] = {}  # session -> the head that its page has chosen
 
 
@@ -140,20 +141,27 @@ class ChosenDetector:
     def choose(self, profile: Profile) -> None:
         """Holds the page to a profile, until it is closed; raises BadProfile where that cannot be."""
         self.own().with_profile(profile)
-        session = current_session() or ""
-        if session not in _chosen and len(_chosen) >= MOST_CHOSEN:
+        session, address = current_session() or "", current_client().address
+        theirs = sum(_addresses.get(one) == address for one in _chosen)
+        if session not in _chosen and (len(_chosen) >= MOST_CHOSEN or theirs >= AN_ADDRESS):
             raise BadProfile(_(FULL))
-        _chosen[session] = profile
+        _chosen[session], _addresses[session] = profile, address
 
     def release(self) -> None:
         """Holds the page to none of its own any more."""
-        _chosen.pop(current_session() or "", None)
+        forget_profile(current_session() or "")
 
 
 def forget_choices(session: str) -> None:
     """Of a page that was closed."""
-    _chosen.pop(session, None)
+    forget_profile(session)
     _heads.pop(session, None)
+
+
+def forget_profile(session: str) -> None:
+    """Holds a page to no profile any more."""
+    _chosen.pop(session, None)
+    _addresses.pop(session, None)
 
 
 class _QueuedDetector:

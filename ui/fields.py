@@ -124,9 +124,9 @@ def shown_copy(loaded: LoadedImage) -> str | None:
 def save_png(image: Image.Image, name: str, *, few: str = "") -> str:
     """Writes a picture where Gradio serves it, with the fastest compression; returns its path.
 
-    few: as in `new_folder`.
+    few: as in `new_folder`; the name by default.
     """
-    path = file_in(new_folder(few), f"{name}.png")
+    path = file_in(new_folder(few or name), f"{name}.png")
     image.save(path, compress_level=1)
     return str(path)
 

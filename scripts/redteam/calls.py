@@ -63,6 +63,42 @@ def invented_sessions(target: Target) -> tuple[bool, str]:
     return held, f"{sorted(told)}; {remembered:.0f} are remembered, and the page's batch; {grown:.0f} MB more"
 
 
+def maps_named_as_paths(target: Target) -> tuple[bool, str]:
+    """Has Explore draw a map whose name is a path out of the folder for files, and other values that are no choice"""
+    place, redraw = target.folder.parent / "elsewhere", target.listener("explore-which", "input")
+    logged, told = target.app.output.stat().st_size, []
+    names = (str(place), f"{'../' * 9}{place}", ["x"], "zz", "999999", 7, True)
+    with target.opened("mapper") as http:
+        begun = target.act(http, "mapper", "explore-a", {"path": target.upload(picture(15))})
+        begun = begun and '"success":true' in heard(http, "mapper")
+        for part in ("explore-which", "explore-a-channel"):
+            for name in names:
+                call = {"data": target.filled(redraw, **{part: name}), "fn_index": redraw, "session_hash": "mapper"}
+                told.append(http.post("gradio_api/queue/join", json=call).status_code)
+    time.sleep(1)
+    written, grown = place.with_suffix(".png").exists(), target.app.output.stat().st_size - logged
+    held = begun and not written and set(told) == {422} and grown < 1000
+    return held, f"{sorted(set(told))}; a file was {'' if written else 'not '}written, {grown} bytes logged"
+
+
+def calls_of_closed_pages(target: Target) -> tuple[bool, str]:
+    """Opens pages, has four calls wait of each, and closes it; then somebody else asks"""
+    crowd, other, most = target.elsewhere(131), target.elsewhere(132), 0.0
+    purify, told, before = target.function(api_name="purify"), [], target.metric("queue_length")
+    path = crowd.upload(picture(16, side=1024))
+    with crowd.opened("keeper") as keeper:
+        call = {"data": [{"path": path}, *crowd.filled(purify)[1:]], "fn_index": purify}
+        keeper.post("gradio_api/queue/join", json=call | {"session_hash": "keeper"})  # the picture stays
+        for name in (f"closed-{i}" for i in range(12)):
+            with crowd.opened(name) as http:
+                told += [http.post("gradio_api/queue/join", json=call | {"session_hash": name}) for _ in range(4)]
+            most = max(most, target.metric("queue_length") - before)
+    let_in = sum(answer.status_code == 200 for answer in told)
+    served = "event: complete" in other.ask("provenance", other.upload(picture(17)))[1]
+    said = f"{let_in} of {len(told)} let in, {most:.0f} at once; the other was {'' if served else 'not '}answered"
+    return served and 0 < most <= 17, said
+
+
 def unread_answers(target: Target) -> tuple[bool, str]:
     """Asks and never listens, and asks through the queue for what is not queued"""
     deaf = {"session_hash": secrets.token_hex(8)}

@@ -57,7 +57,9 @@ def other_hosts_and_sites(target: Target) -> tuple[bool, str]:
     """Comes under another name (DNS rebinding), and from another site's page"""
     status, text = target.raw("GET", "/", Host="evil.example")
     sent = target.raw("POST", "/gradio_api/upload", Origin="https://evil.example")[0]
-    return 400 <= status < 500 and "CAUSALCLIP_HOSTS" in text and sent == 403, f"{status} and {sent}, with a sentence"
+    opened = target.raw("GET", "/gradio_api/heartbeat/x", **{"Sec-Fetch-Site": "cross-site"})[0]
+    held = 400 <= status < 500 and "CAUSALCLIP_HOSTS" in text and sent == opened == 403
+    return held, f"{status}, {sent} and {opened}, with a sentence"
 
 
 def closed_routes(target: Target) -> tuple[bool, str]:

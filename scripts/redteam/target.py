@@ -12,7 +12,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -89,8 +89,11 @@ class Target:
 
     def memory(self) -> float:
         """MB of the process and its children."""
-        process = psutil.Process(self.app.pid)
-        return sum(p.memory_info().rss for p in [process, *process.children(recursive=True)]) / 2**20
+        process, taken = psutil.Process(self.app.pid), 0
+        for one in [process, *process.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):  # it has just ended
+                taken += one.memory_info().rss
+        return taken / 2**20
 
     def processor(self) -> float:
         """Seconds of a processor that the app and the attacker have taken."""
@@ -135,6 +138,13 @@ class Target:
         listed = config(self.address)["dependencies"]
         return int(next(d["id"] for d in listed if all(d[key] == value for key, value in wanted.items())))
 
+    def filled(self, number: int, **given: Any) -> list[Any]:
+        """What the fields of a function hold as the page begins; but what is given, by the name of the part."""
+        listed = config(self.address)
+        parts = {part["id"]: part["props"] for part in listed["components"]}
+        [inputs] = [d["inputs"] for d in listed["dependencies"] if d["id"] == number]
+        return [given.get(parts[one].get("elem_id"), parts[one].get("value")) for one in inputs]
+
     def listener(self, name: str, event: str) -> int:
         """The number of the function that runs at an event of a part of the page."""
         listed = config(self.address)
@@ -159,12 +169,13 @@ class Target:
         [files] = [part["id"] for part in listed["components"] if part["props"].get("elem_id") == name]
         runs = {d["trigger_after"]: d for d in listed["dependencies"] if d["trigger_after"] is not None}
         chosen = [d for d in listed["dependencies"] if [files, event] in d["targets"] and d["outputs"]]
-        first = next(d for d in chosen if d["id"] in runs)
-        run, wish = runs[first["id"]], [str(1000 * time.time()), *values]
+        wish = [str(1000 * time.time()), *values]
+        first = next(d for d in chosen if d["id"] in runs and len(d["inputs"]) == len(wish))
+        run = runs[first["id"]]
         call = {"session_hash": session, "fn_index": first["id"], "data": wish, "event_data": {}}
         begun = http.post("gradio_api/run/predict", json=call)
         wish[0] = begun.json()["data"][first["outputs"].index(first["inputs"][0])]
-        more = [None] * (len(run["inputs"]) - len(wish))
+        more = self.filled(run["id"])[len(wish) :]
         call = {"session_hash": session, "fn_index": run["id"], "data": [*wish, *more]}
         return begun.is_success and http.post("gradio_api/queue/join", json=call).is_success
 

@@ -25,6 +25,7 @@ _SECONDS: tuple[Try, ...] = (
     calls.lying_headers,
     calls.unread_answers,
     calls.forged_reports,
+    calls.maps_named_as_paths,
     uploads.past_the_quotas,
     fairness.crowded_pairing,
     fairness.log_volume,
@@ -37,10 +38,13 @@ MEANWHILE: tuple[Try, ...] = (
     doors.every_field,
     calls.invented_sessions,
     connections.attacks_at_once,
+    connections.questions_at_once,
 )
 _CROWDED: tuple[Try, ...] = (connections.never_reading, connections.half_open_connections)
 LAST: tuple[Try, ...] = (  # what they measure, or whom they shut out, the others would change
     *_CROWDED,
+    connections.pages_that_do_not_come,
+    calls.calls_of_closed_pages,
     fairness.metadata_bombs,
     fairness.agents_account,
     fairness.sixteen_pages,

@@ -76,8 +76,10 @@ def test_an_agent_sends_few_values(raw: Raw, monkeypatch: pytest.MonkeyPatch, va
 def test_nothing_is_long_in_a_call_but_its_pictures(tiny_app: str, raw: Raw) -> None:
     """27 MB as a method's name took the server 1.2 s of everybody's; within a list they came back as 27 MB."""
     long, args = "x" * 200_000, {"picture": ["data:," + "x" * 200_000]}
-    for call in ({"id": long}, {"method": long}, {"params": {"name": "detect", "arguments": args}}):
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call"} | call).encode()
+    wide = {"picture": "data:,", "x": f"data:\U0001f600{long}"}  # four bytes of memory for each of its characters
+    tools = ({"params": {"name": "detect", "arguments": given}} for given in (args, wide))
+    for call in ({"id": long}, {"method": long}, *tools):
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call"} | call, ensure_ascii=False).encode()
         status, text = raw("POST", "/gradio_api/mcp/", body=body, Content_Type="application/json")
         assert status == 400
         assert len(text) < 1000
@@ -91,5 +93,8 @@ def test_agents_have_their_own_limits(raw: Raw, monkeypatch: pytest.MonkeyPatch)
     assert status == 429
     assert "queue is full" in text
     monkeypatch.setattr(agents, "AN_ADDRESS", 1)
+    monkeypatch.setattr(agents, "ALL", 0)
+    assert raw("POST", "/gradio_api/mcp/", body=b"{}")[0] == 503
+    monkeypatch.setattr(agents, "ALL", 1)
     monkeypatch.setattr(agents, "AGENTS", 10)
     assert raw("POST", "/gradio_api/mcp/", body=b" " * 11)[0] == 413

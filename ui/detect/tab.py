@@ -211,7 +211,7 @@ class DetectTab:
 
     def _conclusion(self, x: Examination) -> Updates:
         """The answer that counts, stability, and the report."""
-        html, plain = save_reports(x, new_folder(), f"causalclip-report-{x.sha256[:12]}")
+        html, plain = save_reports(x, new_folder("reports"), f"causalclip-report-{x.sha256[:12]}")
         return self._said(x) | {
             self.steps: words.steps_panel(x.steps),
             self.stability: card.stability_panel(x.stability) if x.stability else "",

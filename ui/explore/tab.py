@@ -151,7 +151,7 @@ class ExplorerTab:
         held = shows_held_back(detection)
         if not held:
             of_map[0] = "causal"
-        file = new_folder() / f"causalclip-maps-{'first' if pane.name.endswith('a') else 'second'}.npz"
+        file = new_folder("maps") / f"causalclip-maps-{'first' if pane.name.endswith('a') else 'second'}.npz"
         np.savez_compressed(file, allow_pickle=False, **arrays(explored.masked))
         choices = [(_(EVERY), ALL), *words.choices(detection)]
         return {

@@ -107,7 +107,7 @@ class PurifyApi:
         facts = {"success": goal.reached(after), "before": goal.before, "after": after, "steps": state.step}
         return _file(moved, "attacked"), facts | {"linf": round(float(linf(moved, pixels)), 2)}
 
-    def ask(self, picture: dict[str, Any] | None, question: str = "", eye: bool = False) -> dict[str, Any]:
+    def ask(self, picture: dict[str, Any] | None, question: str | None = "", eye: bool = False) -> dict[str, Any]:
         """Asks the embedded model about a picture. eye: whether through the encoder that is adapted
         to purified pictures.
 
@@ -117,7 +117,7 @@ class PurifyApi:
             pixels, speaker = _pixels(picture), self.models.speaker(eye=bool(eye))
             with MODEL.enter(Priority.ATTACK):
                 said: dict[str, Any] = {"caption": speaker.caption(pixels)[0].text}
-                if question.strip():
+                if question and question.strip():
                     answer = speaker.answer(pixels, question)[0]
                     said |= {"answer": answer.text, "confidence": round(answer.confidence, 4), "sure": answer.sure}
             return said

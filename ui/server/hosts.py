@@ -47,7 +47,7 @@ def allowed_hosts() -> tuple[str, ...]:
 
 def is_known(host: str, allowed: tuple[str, ...]) -> bool:
     """Whether a Host header is one of the names, or a bare address, which starlette's own check does not let in."""
-    name = _name(f"//{host}")
+    name = None if set(host) & set("@/\\?#") else _name(f"//{host}")  # what stands before an @ would not be looked at
     return name is not None and (address(name) is not None or any(fnmatchcase(name, pattern) for pattern in allowed))
 
 

@@ -33,6 +33,7 @@ MCP = "/gradio_api/mcp"
 CALL, AGENTS, FORM, FILES = 2**20, 28 * 2**20, 21 * 2**20, 201 * 2**20  # bytes of a body
 COMING = 128 * 2**20  # bytes of all calls that are coming
 A_CLIENT = 8 * 2**20  # bytes of a client's calls that are read and not let in yet: of a page that is not there, say
+OF_A_PAGE = "/gradio_api/heartbeat/", "/gradio_api/queue/", "/gradio_api/call/"  # each takes a place, or an answer
 LONGEST = 4096  # bytes of an address: names of sessions and files
 LOOKING, SENDING = {"GET", "HEAD"}, {"POST"}
 ROUTES = tuple(  # methods, path, what reads the request here ("" nothing), and bytes of its body at most
@@ -193,7 +194,8 @@ class Middleware:
         if scope["path"].startswith(API):
             own = self._check_token(scope, "" if own else origin) or own
         shared = scope["path"] == SHARE and site == "none"  # by the browser's own menu; no page can say so
-        if not (own or scope["method"] in LOOKING or shared):
+        looks = scope["method"] in LOOKING and not scope["path"].startswith(OF_A_PAGE)
+        if not (own or looks or shared):
             raise Refused(403, FOREIGN)
 
     def _check_token(self, scope: Scope, origin: str) -> bool:
@@ -292,12 +294,14 @@ def _uncrossed(send: Send) -> Send:
 
 
 def _with_headers(send: Send, path: str) -> Send:
-    policy = FILE_POLICY if path.startswith(FILE) else POLICY
+    own = {"Content-Security-Policy": POLICY}
+    if path.startswith(FILE):  # of a visitor's: gone with the page, also from caches
+        own = {"Content-Security-Policy": FILE_POLICY, "Cache-Control": "no-store"}
 
     async def send_with(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            headers.update({**HEADERS, "Content-Security-Policy": policy})
+            headers.update({**HEADERS, **own})
         await send(message)
 
     return send_with

@@ -138,7 +138,8 @@ class Store:
         shutil.rmtree(uploads() / folder_of(session), ignore_errors=True)
 
     def sweep(self, open_pages: Collection[str] = ()) -> None:
-        """Deletes what is due, and what was derived for pages that are not open any more: a run may write after that.
+        """Deletes what is due, and what was derived for pages that are not open any more (a run may write after that)
+        and for programs whose call is long over.
 
         open_pages: sessions that are open, or whose calls still run.
         """
@@ -149,9 +150,10 @@ class Store:
             self.late = 0.0
         self._forget([name for name, pages in known.items() if pages and not (uploads() / name).exists()])
         kept = {folder_of(session) for session in open_pages}
-        for folder in uploads().glob(f"{PAGE}*"):
-            if folder.name not in kept:
-                shutil.rmtree(folder, ignore_errors=True)
+        for kind, age in ((PAGE, 0.0), (PROGRAM, PATIENCE)):
+            for folder in uploads().glob(f"{kind}*"):
+                if folder.name not in kept and _age(str(folder), time.time()) >= age:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def _delete(self, names: Iterable[str]) -> int:
         """Deletes those that no page uses; returns how many are gone. The others are tried again in the next round."""
@@ -212,9 +214,10 @@ def files_in(values: Iterable[Any]) -> list[str]:
 def new_folder(few: str = "") -> Path:
     """An empty folder for derived files, which Gradio serves: with the page's own, if an event is being answered.
 
-    few: a name for what is made without the model, and so as often as somebody asks; the newest FEW of a page stay.
+    few: a name for what is made as often as somebody asks; the newest FEW of a page stay.
     """
     session = current_session()
+    few = few if session else ""
     parent = uploads() / folder_of(session) if session else uploads()
     parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=few and f"{few}-{time.time_ns()}-", dir=parent))

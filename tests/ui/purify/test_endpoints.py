@@ -55,7 +55,8 @@ def test_attack_then_purify_then_ask(client: Client, picture: Any, monkeypatch: 
     said = client.predict(handle_file(purified), QUESTION, True, api_name="/ask")
     assert set(said) == {"caption", "answer", "confidence", "sure"}
     assert asked == [True]
-    assert set(client.predict(picture, "", False, api_name="/ask")) == {"caption"}
+    for none in ("", None):
+        assert set(client.predict(picture, none, False, api_name="/ask")) == {"caption"}
 
 
 @pytest.mark.parametrize("name", ["purify", "ask"])

@@ -29,6 +29,11 @@ def test_our_own_names_are_answered(host: str) -> None:
     assert is_known(host, allowed_hosts())
 
 
+@pytest.mark.parametrize("host", ["evil.example", "evil.example@127.0.0.1", r"evil.example\@127.0.0.1", "a/@127.0.0.1"])
+def test_no_other_name_is_answered(host: str) -> None:
+    assert not is_known(host, allowed_hosts())
+
+
 def test_the_environment_adds_names(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not is_known("check.example.org", allowed_hosts())
     monkeypatch.setenv("CAUSALCLIP_HOSTS", "Check.example.org, *.example.net")
@@ -85,7 +90,9 @@ def test_browsers_are_told_what_a_page_may_do(page_of_ours: str, tiny_app: str) 
         assert rule in headers["content-security-policy"].split("; ")
     files = {"files": ("x.jpg", encode(photo(64, 64), "JPEG"), "image/jpeg")}
     [path] = httpx.post(f"{tiny_app}gradio_api/upload", files=files).json()
-    assert "sandbox" in httpx.get(f"{tiny_app}gradio_api/file={path}").headers["content-security-policy"]
+    of_a_file = httpx.get(f"{tiny_app}gradio_api/file={path}").headers
+    assert "sandbox" in of_a_file["content-security-policy"]
+    assert of_a_file["cache-control"] == "no-store"
 
 
 def test_health_is_for_all_and_metrics_for_the_host(page_of_ours: str) -> None:
@@ -136,6 +143,12 @@ class Sender:
 def read(sender: Sender) -> bytes:
     with ThreadPoolExecutor() as pool:  # browser tests keep a loop running in this thread
         return pool.submit(asyncio.run, sender.read()).result()
+
+
+@pytest.mark.parametrize("path", ["heartbeat/x", "queue/data?session_hash=x", "call/detect/x"])
+@pytest.mark.parametrize("sender", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
+def test_no_page_of_another_site_takes_a_visitors_places(tiny_app: str, path: str, sender: dict[str, str]) -> None:
+    assert httpx.get(f"{tiny_app}gradio_api/{path}", headers=sender).status_code == 403
 
 
 def test_all_bodies_together_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:

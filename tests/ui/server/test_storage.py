@@ -7,10 +7,11 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from PIL import Image
 
 from tests.conftest import HANGS
 from tests.makers.cost import slowness
-from ui.fields import upload_path
+from ui.fields import save_png, upload_path
 from ui.server import storage as store
 from ui.server.storage import (
     BLOCK,
@@ -100,6 +101,27 @@ def test_what_was_derived_goes_with_its_page_and_that_of_others_stays(kept: Stor
     kept.close("one")
     assert not mine.parent.exists()
     assert yours.exists()
+
+
+def test_what_was_derived_for_a_program_goes_ten_minutes_after_its_call(kept: Store, answer: Any) -> None:
+    runs, over = (f"{store.PROGRAM}{name}" for name in ("runs", "over"))
+    for session in (runs, over):
+        answer(session)
+        new_folder()
+    kept.sweep()
+    places = [store.uploads() / store.folder_of(session) for session in (runs, over)]
+    assert all(place.exists() for place in places)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "PATIENCE", 0.0)
+        kept.sweep([runs])
+    assert [place.exists() for place in places] == [True, False]
+
+
+def test_of_each_drawing_a_page_keeps_few(kept: Store, answer: Any) -> None:
+    """Else one page could fill the disk by looking at examples again and again."""
+    answer("one")
+    paths = [Path(save_png(Image.new("L", (1, 1)), "purified")) for _ in range(store.FEW + 4)]
+    assert [path.exists() for path in paths] == [False] * 4 + [True] * store.FEW
 
 
 @pytest.mark.parametrize("path", ["/" + "a/" * 100_000, "/" + "../" * 65, "/a" * 65])
