@@ -21,6 +21,7 @@ BENCHMARKS = {
     "splices": "maps against regions that were pasted in",
     "edits": "maps against what real edits changed",
     "ablation": "what each piece of the method adds",
+    "heads": "the causal and the linear head on the same test pictures",
     "curve": "the price of independence: AUC against what the held-back part shares and tells",
     "projection": "what passes the mask and what is held back, as a picture",
     "purification": "answers that defences keep under attack",

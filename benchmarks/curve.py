@@ -5,6 +5,7 @@ fold of owners is held out. What is held back is read by three probes that the h
 alone, of the augmentation that is drawn for each picture.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -20,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmarks.common import TABLE, Options, write
+from benchmarks.common import ROOT, TABLE, Options, write
 from causalclip.clip.backbones import DEFAULT
 from causalclip.dataset.rules import read_originals
 from causalclip.method import CausalHead, HeadOutput, MaskStatistics, normalised_hsic
@@ -31,6 +32,8 @@ from causalclip.training.recipe import Recipe, fit, problem
 
 SEEDS = 3
 WEIGHTS = 0.03, 0.3, 3.0
+FIGURE = ROOT / "assets" / "figures" / "curve.png"
+PROBES = {"linear": "#7c3aed", "mlp": "#ea580c", "knn": "#2563eb"}
 ROWS = 1024  # of which nHSIC is taken
 Point = tuple[float, float]  # weights of independence and of the adversary
 
@@ -141,7 +144,41 @@ def measure(options: Options) -> dict[str, Any]:
     for named, config in tqdm(list(runs(recipe.head)), desc="points"):
         found.append(named | row(data, config, fold=0))
         write("curve", report)
+    draw(report)
     return report
+
+
+def draw(report: dict[str, Any]) -> None:
+    """Writes assets/figures/curve.png: the mean of the seeds and their range, the shipped point named."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    groups: dict[Point, list[dict[str, float]]] = defaultdict(list)
+    for found in report["rows"]:
+        groups[found["independence"], found["adversary"]].append(found)
+    shipped = report["shipped"]["independence"], report["shipped"]["adversary"]
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained", sharex=True)
+    for point, rows in groups.items():
+        x = float(np.mean([r["nhsic"] for r in rows]))
+        scores = {name: np.array([r[name] for r in rows]) for name in ("auc", *PROBES)}
+        mean = {name: float(values.mean()) for name, values in scores.items()}
+        chosen = point == shipped
+        ends = [[mean["auc"] - scores["auc"].min()], [scores["auc"].max() - mean["auc"]]]
+        left.errorbar(x, mean["auc"], ends, fmt="o", color="#0f766e", ms=9 if chosen else 5)
+        if chosen:
+            left.annotate("shipped", (x, mean["auc"]), textcoords="offset points", xytext=(8, 6))
+        for (name, colour), marker in zip(PROBES.items(), "s^D", strict=True):
+            label = name if point == shipped else None
+            right.plot(x, mean[name], marker, color=colour, label=label, ms=7 if chosen else 4)
+    left.axhline(report["ridge"], color="#6b7280", ls="--", lw=1)
+    left.set(xlabel="nHSIC of the two parts", ylabel="AUC, held-out owners", title="Verdict (dashed: the ridge)")
+    right.set(xlabel="nHSIC of the two parts", ylabel="AUC", title="Probes of what is held back", ylim=(0.45, 1))
+    right.legend(frameon=False, fontsize=8)
+    FIGURE.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(FIGURE, dpi=110)
+    pyplot.close(figure)
 
 
 def ridge_auc(data: Problem, config: TrainConfig) -> float:

@@ -323,7 +323,7 @@ def causal_loss(
     target = labels * (1 - weights.smoothing) + 0.5 * weights.smoothing
     terms = {"verdict": F.binary_cross_entropy_with_logits(out.logit, target, weight=sample_weight)}
     if weights.sparsity:
-        terms["sparsity"] = weights.sparsity * (out.mask.mean() - weights.density).abs()
+        terms["sparsity"] = weights.sparsity * (out.mask.mean(1) - weights.density).abs().mean()
     if weights.independence:
         terms["independence"] = weights.independence * normalised_hsic(out.causal, out.non_causal)
     if weights.adversary:

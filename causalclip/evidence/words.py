@@ -148,18 +148,22 @@ def digits_for(score: float, *thresholds: float) -> int:
 if TYPE_CHECKING:
     from causalclip.calibration import Band
 
-BENCHMARK = shipped_folder("benchmarks") / "detection.json"
+DETECTION, HEADS = (shipped_folder("benchmarks") / name for name in ("detection.json", "heads.json"))
+LIKE_CONTENT = "alike", "fresh", "sites"  # sets where real and generated pictures show the same things
+LEAST = 100  # pictures of a set that an answer is judged by
 BANDS = "likely generated", "inconclusive", "likely not generated"
 
 
 @dataclass(frozen=True, slots=True)
 class EmpiricalPrecision:
     """pictures: of the test, with this answer. generated: how many of them were. base: the share of generated pictures
-    in the whole test, in [0, 1]."""
+    in the whole test, in [0, 1]. hardest: the share of generated ones in the set of like content where this answer is
+    worth least; None for an answer that leaves it open."""
 
     pictures: int
     generated: int
     base: float
+    hardest: float | None = None
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -170,7 +174,14 @@ class EmpiricalPrecision:
     def sentence(self) -> str:
         """For a person."""
         share = round(100 * self.generated / self.pictures)
-        return _("In tests, {share} of 100 pictures with this answer were generated.", share=share)
+        if self.hardest is None or (hardest := round(100 * self.hardest)) == share:
+            return _("In tests, {share} of 100 pictures with this answer were generated.", share=share)
+        return _(
+            "In tests, {share} of 100 pictures with this answer were generated; where real and generated ones show the "
+            "same things, {hardest}.",
+            share=share,
+            hardest=hardest,
+        )
 
     @property
     def counted(self) -> str:
@@ -258,10 +269,15 @@ def empirical_precision(band: Band, measured_as: str | None) -> EmpiricalPrecisi
     report = _benchmark(measured_as)
     if band not in BANDS or report is None:
         return None
-    classes, shares = _classes(report), report["bands"].get(band, {})
-    generated, real = (round(shares.get(kind, 0.0) * count) for kind, count in classes.items())
+    generated, real = _with_answer(report["all"], band)
+    classes = _classes(report["all"])
     base = classes["generated"] / sum(classes.values())
-    return EmpiricalPrecision(generated + real, generated, base) if generated + real else None
+    if not generated + real:
+        return None
+    rows = [report[name] for name in LIKE_CONTENT if report.get(name, {}).get("pictures", 0) >= LEAST]
+    found = [g / (g + r) for g, r in (_with_answer(row, band) for row in rows) if g + r]
+    worst = {"likely generated": min, "likely not generated": max}.get(band)
+    return EmpiricalPrecision(generated + real, generated, base, worst(found) if worst and found else None)
 
 
 def error_rates(measured_as: str | None) -> ErrorRates | None:
@@ -269,9 +285,9 @@ def error_rates(measured_as: str | None) -> ErrorRates | None:
     report = _benchmark(measured_as)
     if report is None:
         return None
-    called, unsure, cleared = (report["bands"][band] for band in BANDS)
+    called, unsure, cleared = (report["all"]["bands"][band] for band in BANDS)
     undecided = unsure["generated"], unsure["real"]
-    return ErrorRates(called["generated"], called["real"], cleared["generated"], undecided, **_classes(report))
+    return ErrorRates(called["generated"], called["real"], cleared["generated"], undecided, **_classes(report["all"]))
 
 
 def wilson(successes: float, count: int, *, z: float = 1.96) -> tuple[float, float]:
@@ -291,16 +307,24 @@ def _classes(report: dict[str, Any]) -> dict[str, int]:
     return {"generated": generated, "real": report["pictures"] - generated}
 
 
+def _with_answer(row: dict[str, Any], band: Band) -> tuple[int, int]:
+    """How many generated and how many real pictures of a set got the answer."""
+    shares = row["bands"].get(band, {})
+    generated, real = (round(shares.get(kind, 0.0) * count) for kind, count in _classes(row).items())
+    return generated, real
+
+
 def _benchmark(revision: str | None) -> dict[str, Any] | None:
-    """What the benchmark found on all test pictures with that revision; None where there is none."""
-    report = _read()
-    return report.get("all") if revision is not None and revision == report.get("revision") else None
+    """What a benchmark found with that revision, a row a set; None where there is none."""
+    return next((report for report in _read() if revision and report["revision"] == revision), None)
 
 
 @lru_cache(maxsize=1)
-def _read() -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(BENCHMARK.read_text(encoding="utf-8"))
-    except FileNotFoundError:  # a copy of the packages alone
-        return {}
-    return found
+def _read() -> list[dict[str, Any]]:
+    """The detector's own benchmark, then that of both heads; fewer in a copy of the packages alone."""
+    reports = [json.loads(file.read_text(encoding="utf-8")) for file in (DETECTION, HEADS) if file.is_file()]
+    return [found for report in reports for found in ([report] if "revision" in report else _rows(report))]
+
+
+def _rows(report: dict[str, Any]) -> list[dict[str, Any]]:
+    return [found for found in report.values() if isinstance(found, dict)]

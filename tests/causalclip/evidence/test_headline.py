@@ -167,10 +167,32 @@ def benchmark_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
         (tmp_path / "test.json").write_text(json.dumps({"revision": "1", "all": ALL} | report))
         words._read.cache_clear()
 
-    monkeypatch.setattr(words, "BENCHMARK", tmp_path / "test.json")
+    monkeypatch.setattr(words, "DETECTION", tmp_path / "test.json")
+    monkeypatch.setattr(words, "HEADS", tmp_path / "heads.json")
     words._read.cache_clear()
     yield write
     words._read.cache_clear()
+
+
+def test_an_answer_is_worth_what_it_is_where_content_is_alike(benchmark_of: Callable[..., None]) -> None:
+    hard = SHARES | {"likely not generated": {"real": 0.5, "generated": 0.5}}
+    benchmark_of(alike=ALL | {"bands": hard}, fresh=ALL | {"pictures": 99})
+    cleared = empirical_precision("likely not generated", "1")
+    assert cleared is not None
+    assert cleared.hardest == pytest.approx(50 / 150)  # of 300 pictures: 50 generated and 100 real ones have it
+    assert "33" in cleared.sentence
+    unsure = empirical_precision("inconclusive", "1")
+    assert unsure is not None
+    assert unsure.hardest is None
+
+
+def test_both_heads_have_their_own_numbers(benchmark_of: Callable[..., None], tmp_path: Path) -> None:
+    other = {"date": "today", "causal": {"revision": "2", "all": ALL | {"bands": SHARES | {"inconclusive": {}}}}}
+    (tmp_path / "heads.json").write_text(json.dumps(other))
+    benchmark_of()
+    assert empirical_precision("likely generated", "2") == empirical_precision("likely generated", "1")
+    assert empirical_precision("inconclusive", "2") is None
+    assert empirical_precision("likely generated", "3") is None
 
 
 def test_an_answer_means_what_the_test_pictures_with_it_were(benchmark_of: Callable[..., None]) -> None:
