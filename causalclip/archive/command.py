@@ -142,7 +142,8 @@ def _judge(
     duplicates: bool,
 ) -> bool:
     """Judges what has no row yet. True if any picture was refused."""
-    from causalclip.archive.output import Parts, as_page, as_text, counts, failed_row, write_whole
+    from causalclip.archive.output import Parts, failed_row, write_whole
+    from causalclip.archive.summary import as_page, as_text, counts
     from causalclip.archive.workers import judge_paths, ray_session
 
     parts, stability = Parts(out, run), bool(run["stability"])
@@ -175,7 +176,7 @@ def _grouped(parts: Any) -> str:
     """Writes the groups of near-equal pictures, if there are any, and says how many."""
     import pyarrow.parquet as pq
 
-    from causalclip.archive.output import near_equal
+    from causalclip.archive.summary import near_equal
 
     rows = [row for row in parts.rows("path", "perceptual_hash") if row["perceptual_hash"]]
     groups = near_equal([row["path"] for row in rows], [row["perceptual_hash"] for row in rows]) if rows else None

@@ -24,7 +24,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from causalclip.archive import ArchiveError
-from causalclip.archive.output import NEAR, Parts, failed_row, near_equal
+from causalclip.archive.output import Parts, failed_row
+from causalclip.archive.summary import NEAR, near_equal
 from causalclip.archive.workers import Judge, list_pictures, read_bytes
 from causalclip.cli import app
 from causalclip.evidence.examination import SCHEMA

@@ -186,7 +186,7 @@ FOR_PROGRAMS = {  # and for whoever runs the app; and the patterns of marks
 }
 IN_ENGLISH = {"server", "measured"}  # the tables of what was measured say that they are in English
 PACKAGES = (*(f"causalclip/{name}" for name in ("evidence", "images", "marks", "provenance", "report")), "ui")
-FILES = ("causalclip/archive/output.py", "causalclip/profile.py", "purifier/demo.py", "purifier/models.py")
+FILES = ("causalclip/archive/summary.py", "causalclip/profile.py", "purifier/demo.py", "purifier/models.py")
 COVERED = [
     path
     for path in (*map(Path, FILES), *(p.relative_to(ROOT) for one in PACKAGES for p in (ROOT / one).rglob("*.py")))
