@@ -49,7 +49,7 @@ def draw(plane: dict[str, np.ndarray], labels: np.ndarray, names: np.ndarray) ->
 
     known, counts = np.unique(names[(names != "") & (names != "not stated")], return_counts=True)
     generators = known[np.argsort(-counts)][:NAMED]
-    colours = dict(zip(generators, pyplot.get_cmap("tab10").colors, strict=False))
+    colours = dict(zip(generators, matplotlib.color_sequences["tab10"], strict=False))
     figure, panels = pyplot.subplots(2, 2, figsize=(9, 8), layout="constrained")
     for column, (part, points) in enumerate(plane.items()):
         for row, (groups, palette) in enumerate(((labels, LABELS), (names, colours))):

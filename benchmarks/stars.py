@@ -39,8 +39,10 @@ def measure_stars(detector: Detector, starred: Sequence[Path], originals: Path) 
             before, without, other = detector.judge_all(copies)  # equal views are judged once
             painted.append((before, without))
             control.append((before, other))
-    photographs = _photographs(originals)
-    pasted: list[Pair] = [tuple(detector.judge_all((pixels, with_star(pixels)))) for pixels in photographs]
+    pasted: list[Pair] = []
+    for pixels in _photographs(originals):
+        before, starry = detector.judge_all((pixels, with_star(pixels)))
+        pasted.append((before, starry))
     return {
         "painted over": _moved(painted),
         "another corner painted over": _moved(control),
