@@ -157,12 +157,18 @@ class Batch:
 
 def full_result(x: Examination, *, causal: str) -> str:
     """The card, the map (a data address) and the panels of a row, as HTML."""
-
-    beneath = [card.region_panel(x.pixels, x.parts), card.provenance_panel(x.provenance)]
+    beneath = [
+        card.region_panel(x.pixels, x.parts),
+        _titled(_("What the file says about itself"), card.provenance_panel(x.provenance)),
+    ]
     if x.stability:
-        beneath.append(card.stability_panel(x.stability))
+        beneath.append(_titled(_("Does the answer survive re-encoding?"), card.stability_panel(x.stability)))
     shown = {"card": Markup(card.verdict(x)), "panels": map(Markup, beneath)}
     return render("result", template="batch.html", name=x.name, causal="" if x.band == NO_ANSWER else causal, **shown)
+
+
+def _titled(title: str, panel: str) -> str:
+    return render("titled", template="batch.html", title=title, panel=Markup(panel))
 
 
 def gone(name: str = "") -> str:

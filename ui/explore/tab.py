@@ -293,7 +293,7 @@ def _wire(
 
         def begin_example(event: gr.EventData) -> Updates:
             path = str(examples[0])
-            return {pane.picture: path} | tab.begin(pane, event, {"path": path})
+            return {pane.picture: path} | tab.cleared(pane, card.looking(named(path)))
 
         part.on([example.click], begin_example, run, given=[], **judge)
     if tab.head:

@@ -299,7 +299,7 @@ def said(run: DemoRun, which: Which) -> str:
         long = " cc-long" if len(spoken(now)) > SHORT else ""
         same = now.same_answer(compared) if compared and compared.sure else None
         told = f"<p class='cc-told{long}'>{_signed(spoken(now), 'answer', same)}{sure}</p><p>{caption}</p>"
-    return f"<div class='cc-answered' id='purify-{which}-said'>{told}</div>"
+    return f"<div class='cc-model-answer' id='purify-{which}-said'>{told}</div>"
 
 
 def _signed(text: str, what: str, same: bool | None) -> str:
