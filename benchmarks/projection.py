@@ -7,6 +7,7 @@ figure is assets/figures/parts.png; the JSON says how much of each part's varian
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
 
@@ -63,3 +64,5 @@ def draw(plane: dict[str, np.ndarray], labels: np.ndarray, names: np.ndarray) ->
     FIGURE.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(FIGURE, dpi=110)
     pyplot.close(figure)
+    with Image.open(FIGURE) as drawn:  # Explore carries it in its page: few colours make it small
+        drawn.convert("RGB").quantize(48).save(FIGURE, optimize=True)

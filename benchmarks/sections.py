@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -263,19 +264,63 @@ def copies(read: Reports) -> Told:
     return Told(words, [table])
 
 
+@_section("Both heads", "heads")
+def heads(read: Reports) -> Told:
+    report = {head: found for head, found in read("heads").items() if isinstance(found, dict)}
+    rows = {
+        f"{named(s)}, {head} head": found[s]
+        for s in ordered(report["linear"]["sets"])
+        for head, found in report.items()
+    }
+    columns = {
+        "pictures": "{pictures:,}",
+        "AUC (95 %)": "{auc:.3f} ({auc_interval:ci})",
+        "real called likely generated": "{bands[likely generated][real]:%}",
+        "generated called likely not generated": "{bands[likely not generated][generated]:%}",
+        "real, generated: inconclusive": "{bands[inconclusive][real]:%}, {bands[inconclusive][generated]:%}",
+    }
+    words = (
+        "The same pictures for both; of `sites` those whose originals were there. Aims on each set: at most 3 % of "
+        "real pictures accused and 8 % of generated ones let pass; at most 30 % inconclusive on `alike`."
+    )
+    return Told(words, [tabulate("set, head", rows, columns)])
+
+
 @_section("What does each piece of the method add?", "ablation")
 def ablation(read: Reports) -> Told:
     protocols = {n: rows for n, rows in read("ablation").items() if isinstance(rows, list)}
     tables = []
     for name, found in protocols.items():
-        rows = {row["name"]: {s: a["auc"] for s, a in row.items() if isinstance(a, dict)} for row in found}
-        sets = ordered(next(iter(rows.values())))
-        columns = {f"`{s}`": f"{{{s}[mean]:.3f}} ± {{{s}[spread]:.3f}}" for s in sets}
-        tables.append(tabulate("AUC", rows, columns, name))
+        if "alike" in found[0]:
+            rows = {row["name"]: {s: a["auc"] for s, a in row.items() if isinstance(a, dict)} for row in found}
+            columns = {f"`{s}`": f"{{{s}[mean]:.3f}} ± {{{s}[spread]:.3f}}" for s in ordered(next(iter(rows.values())))}
+            tables.append(tabulate("AUC", rows, columns, name))
+    alone = {
+        n: {row["name"]: row["broad"] for row in rows}
+        for n, rows in protocols.items()
+        if "Trained on" in n or "P1" in n
+    }
+    alone = {n: rows for n, rows in alone.items() if n.endswith("embedding")}
+    shared = [name for name in next(iter(alone.values())) if all(name in rows for rows in alone.values())]
+    columns = {
+        re.sub(r".*[Tt]rained on (.*) and real.*", r"\1", protocol): f"{{p{i}}}" for i, protocol in enumerate(alone)
+    }
+    cells = {
+        name: {
+            f"p{i}": "{balanced_accuracy[mean]:.3f}, {ap[mean]:.3f}".format(**rows[name])
+            for i, rows in enumerate(alone.values())
+        }
+        for name in shared
+    }
+    tables.append(
+        tabulate("accuracy at 0.5, AP", cells, columns, "One family learned, all others of `broad` judged; embedding")
+    )
     words = (
-        "The same data for every row, squares alone; mean of the seeds ± half their range. Rows whose intervals "
-        "overlap cannot be told apart. Several layers of the tower carry the skill: a linear probe or an MLP on them "
-        "is level with what ships, and the paper's learned mask is behind."
+        "The same pictures for every row, squares alone; mean of three seeds ± half their range. The paper reports "
+        "+6.83 points of accuracy and +4.06 of AP for generators that were not learned. Here, where all of `train` is "
+        "learned, a mask gains over a linear probe on the one embedding as an MLP does; where one family is learned, "
+        "it gains nothing over the ridge that it starts from, and a plain linear probe is often ahead. nHSIC, "
+        "adversary, sparsity and consistency change little on top of the mask."
     )
     return Told(words, tables)
 

@@ -117,7 +117,14 @@ SCHEMA: dict[str, Any] = {
     "low": "number",
     "high": "number",
     "threshold": "number",
-    "meant": {"pictures": "number", "generated": "number", "base": "number", "interval": ["number"], "sentence": "str"},
+    "meant": {
+        "pictures": "number",
+        "generated": "number",
+        "base": "number",
+        "hardest": "number",
+        "interval": ["number"],
+        "sentence": "str",
+    },
     "error_rates": {
         "recognised": "number",
         "accused": "number",

@@ -6,6 +6,7 @@ the mask in ui.explore.drawing.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,6 +21,7 @@ from causalclip.languages import N_, _, figure
 from causalclip.maps.explorer import CHANNEL_SCALE, arrays, shows_held_back
 from causalclip.maps.heatmap import Which
 from causalclip.maps.overlay import SCALE, Drawing, draw_map, prepare
+from causalclip.paths import shipped_folder
 from causalclip.report import card
 from causalclip.report.explain import MOST
 from ui.cancellation import CancellationToken, Panel
@@ -225,6 +227,7 @@ def build_explorer_tab(
         ]
     with gr.Accordion(_("What this mask is, and what it is not"), open=False, elem_id="explore-about"):
         about = gr.HTML(elem_id="explore-mask-words", elem_classes="cc-flush")
+        gr.HTML(_figure(), elem_id="explore-parts", elem_classes="cc-flush")
     add_compare([first, second], [pane.explored for pane in panes])
     of_map = [which, opacity, smooth, frame]
     tab = ExplorerTab(detector=detector, of_map=of_map, count=count, masks=masks, mask_words=about, head=head)
@@ -233,6 +236,17 @@ def build_explorer_tab(
     drawn: dict[str, Any] = {"trigger_mode": "always_last", "queue": False, **PRIVATE}
     gr.on([pane.answer.change for pane in panes], _masks, [pane.explored for pane in panes], masks, **drawn)
     return tab
+
+
+def _figure() -> str:
+    """What passes the causal head's mask and what it holds back, of many pictures, as the benchmark drew it."""
+    drawn = base64.b64encode((shipped_folder("assets") / "figures" / "parts.png").read_bytes()).decode()
+    caption = _(
+        "What the mask lets through and what it holds back, of pictures that it had not seen, each on its two main "
+        "axes."
+    )
+    picture = f'<img alt="{caption}" src="data:image/png;base64,{drawn}" width="720">'
+    return f"<figure>{picture}<figcaption>{caption}</figcaption></figure>"
 
 
 def _picture(name: str, label: str) -> gr.Image:
