@@ -49,7 +49,9 @@ def draw_table(
 def _chips(rows: Iterable[BatchRow]) -> list[dict[str, Any]]:
     """What rows can be chosen by, and how many there are of each."""
     rows = list(rows)
-    found = [(name, n, SIGN[tone_of(answer)], tone_of(answer)) for answer, name, n in _grouped(rows)]
+    found: list[tuple[str, int, str, str]] = [
+        (name, n, SIGN[tone_of(answer)], tone_of(answer)) for answer, name, n in _grouped(rows)
+    ]
     marked = sum(row.marked for row in rows)
     found += [(MARKED, marked, "", "")] if marked else []
     return [{"key": name, "n": number(n), "sign": sign, "tone": tone} for name, n, sign, tone in found]

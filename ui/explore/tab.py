@@ -341,11 +341,8 @@ def _map_file(
     explored: ExploredPicture, which: Which, opacity: float, smooth: bool, frame: bool, *, scale: float = SCALE
 ) -> str:
     of = Path(explored.path).parent.name  # each picture's maps are counted for themselves
-    shown = {
-        "opacity": opacity,
-        "smooth": smooth,
-        "scale": scale,
-        "fade": scale == SCALE,
-    }  # a channel's own map is all of it
-    drawn = draw_map(explored.drawing, which, frame=frame, bar=False, **shown)
+    fade = scale == SCALE  # a channel's own map is all of it
+    drawn = draw_map(
+        explored.drawing, which, frame=frame, bar=False, opacity=opacity, smooth=smooth, scale=scale, fade=fade
+    )
     return save_png(drawn, "map", few=of)

@@ -292,7 +292,7 @@ def said(run: DemoRun, which: Which) -> str:
     if now is None:
         return ""
     compared = clean if which != "clean" else None
-    caption = _signed(now.caption, "caption", compared and now.same_caption(compared))
+    caption = _signed(now.caption, "caption", now.same_caption(compared) if compared else None)
     told = f"<p class='cc-told cc-long'>{caption}</p>"
     if now.answer:
         sure = "" if now.confidence is None else f" <small>{_percent(now.confidence)}</small>"
