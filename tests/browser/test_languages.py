@@ -32,7 +32,7 @@ def test_every_tab_fits_a_phone_with_its_results(
         page.locator("#batch-files input[type=file]").set_input_files([files["photo.jpg"], files["broken.jpg"]])
         finished = _("Finished: {done} examined, {refused} could not be.", done=number(1), refused=number(1))
         expect(page.locator("#batch-status")).to_contain_text(finished)
-        expect(page.locator("#batch-table thead")).to_contain_text(_("Survives re-encoding"))
+        expect(page.locator("#batch-table thead")).to_contain_text(_("Copies"))
         assert overflow(page) <= 0
         open_tab(page, _("Explore"))
         page.locator("#explore-a input[type=file]").set_input_files(files["photo.jpg"])

@@ -22,7 +22,7 @@ def test_arrow_keys_go_from_tab_to_tab_and_each_says_what_it_is_for(open_page: O
     selected(page, "Purify")
     head = page.locator(".cc-lead").filter(visible=True)
     expect(head).to_have_count(1)
-    expect(head).to_contain_text("no way to judge whether a picture was generated")
+    expect(head).to_contain_text("does not judge whether a picture was generated")
     page.keyboard.press("End")
     selected(page, "Accuracy")
     page.keyboard.press("ArrowRight")
