@@ -64,11 +64,10 @@ class Rung:
     seeds: int = SEEDS
     mlp: bool = False
     everywhere: bool = False
-    shipped: bool = False
 
 
-def rungs(recipe: Recipe) -> list[Rung]:
-    """Controls, the paper's 2 x 2, each term alone with the mask, all of them, and what ships."""
+def rungs() -> list[Rung]:
+    """Controls, the paper's 2 x 2, each term alone with the mask, and all of them."""
 
     def with_terms(*names: str, **changes: Any) -> TrainConfig:
         weights = replace(NOTHING, **{name: getattr(PAPER.weights, name) for name in names})
@@ -86,7 +85,6 @@ def rungs(recipe: Recipe) -> list[Rung]:
         Rung("mask and nHSIC", with_terms("independence")),
         Rung("mask and consistency", with_terms("consistency")),
         Rung("the paper's head: all terms", PAPER, everywhere=True),
-        Rung("the causal head that ships", recipe.head, shipped=True),
     ]
 
 
@@ -174,7 +172,7 @@ def measure(options: Options) -> dict[str, Any]:
             whole, layers = protocol in (P1, P2), on == "layers"
             if layers and not whole:
                 continue
-            wanted = [r for r in rungs(recipe) if r.everywhere or (layers if r.shipped else whole and not layers)]
+            wanted = [r for r in rungs() if r.everywhere or (whole and not layers)]
             report["pictures"][name] = len(learned)
             report[name] = []
             for rung in tqdm(wanted, desc=name):

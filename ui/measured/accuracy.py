@@ -159,18 +159,6 @@ def generators(read: Reports) -> str:
     return _p(words) + table("", [_("generator"), "", ""], rows)
 
 
-def photographs(read: Reports) -> str:
-    """Which photographs it accuses, and of which it is not sure."""
-    found = read("detection")["groups"]["hard"]
-    rows = [
-        [_name(PHOTOGRAPHS, name), bar(r["inconclusive"]), percent(r["inconclusive"]), percent(r["accused"])]
-        for name, r in found.items()
-        if r["pictures"] >= 2 * FEW and name in PHOTOGRAPHS
-    ]
-    words = _("It rather says inconclusive than accuses.")
-    return _p(words) + table("", [_("photographs"), "", _("inconclusive"), _("likely generated")], rows)
-
-
 def sent(read: Reports) -> str:
     """AUC after what happens to pictures on their way."""
     report = read("robustness")
@@ -234,26 +222,10 @@ def found_marks(read: Reports) -> str:
     )
 
 
-def speed(read: Reports) -> str:
-    """Seconds on the machine that was measured."""
-    latest = read("latency")[0]
-    row, purified = latest["rows"]["as it is"], latest["purification"][0]["warm"]
-    work = {_("answer and map"): row["warm"], _("check of the copies"): row["stability"], _("purifying"): purified}
-    rows = [[title, _two(seconds)] for title, seconds in work.items()]
-    words = _(
-        "Seconds a picture, on {cores} cores of {processor}.",
-        cores=latest["processor"]["cores"],
-        processor=escape(latest["processor"]["name"]),
-    )
-    return _p(words) + table("", [_("work"), _("seconds")], rows, chart=None)
-
-
 def price(read: Reports) -> str:
     """What independence of the two halves costs: a point of the curve for each weight of the losses."""
-    report = read("curve")
-    rows = report["rows"] if isinstance(report, dict) else report
     groups: dict[tuple[float, float], list[dict[str, float]]] = {}
-    for row in rows:
+    for row in read("curve")["rows"]:
         groups.setdefault((row["independence"], row["adversary"]), []).append(row)
     mean: dict[str, list[float]] = {name: [] for name in ("nhsic", "auc", "linear", "mlp", "knn")}
     for some in sorted(groups.values(), key=lambda g: sum(r["nhsic"] for r in g) / len(g)):
@@ -284,14 +256,12 @@ QUESTIONS: tuple[Question, ...] = (
     (N_("How well does it tell them apart?"), "detection", pairs),
     (N_("What has a score meant?"), "detection", meant),
     (N_("Which generators does it miss?"), "detection", generators),
-    (N_("Which photographs does it doubt?"), "detection", photographs),
     (N_("Does it still work after a picture was sent on?"), "robustness", sent),
     (N_("Does it find what was changed?"), "splices", maps),
     (N_("What does purifying keep under attack?"), "purification", purification),
     (N_("Which marks of generators does it find?"), "marks", found_marks),
-    (N_("How fast is it?"), "latency", speed),
+    (N_("What does independence cost?"), "curve", price),
 )
-PRICE: Question = (N_("What does independence cost?"), "curve", price)
 UNKNOWN = (
     N_("Generators newer than the test: on these, such detectors get worse."),
     N_("Pictures by people who set out to fool it."),
@@ -305,8 +275,7 @@ def page(folder: Path | None = None) -> str:
     def read(name: str) -> Any:
         return json.loads(((folder or BENCHMARKS) / f"{name}.json").read_text(encoding="utf-8"))
 
-    asked = [*QUESTIONS, *([PRICE] if ((folder or BENCHMARKS) / "curve.json").is_file() else [])]
-    first, *others = (_section(title, make, read) for title, _name, make in asked)
+    first, *others = (_section(title, make, read) for title, _name, make in QUESTIONS)
     unknown = "".join(f"<li>{_(sentence)}</li>" for sentence in UNKNOWN)
     unknown = f"<section><h2>{_('What is not known')}</h2><ul class='cc-unknown'>{unknown}</ul></section>"
     return f"<div class='cc-measured'>{first}<div class='cc-questions'>{''.join(others)}{unknown}</div></div>"
