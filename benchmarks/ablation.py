@@ -57,7 +57,7 @@ class MlpHead(CausalHead):
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """config: how the head is fitted. seeds: fewer where nothing is drawn. everywhere: with each family alone, too."""
+    """How a head is fitted. seeds: fewer where nothing is drawn. everywhere: on layers and of one family, too."""
 
     name: str
     config: TrainConfig

@@ -24,8 +24,8 @@ from benchmarks.tables import markdown
 from causalclip.method import CausalHead
 from causalclip.training.data import Record
 from causalclip.training.evaluation import Scores
-from causalclip.training.fitting import Problem, SelectionConfig, TrainConfig
-from causalclip.training.recipe import Recipe, balance, fit
+from causalclip.training.fitting import Problem
+from causalclip.training.recipe import balance, fit
 from tests.makers.detectors import tiny_detector
 
 
@@ -46,8 +46,7 @@ def data() -> Problem:
 
 
 def test_every_rung_learns(data: Problem) -> None:
-    shipped = Recipe(head=TrainConfig(hidden=0, ridge=1.0, selection=SelectionConfig(passing=0.5)))
-    rungs = ablation.rungs(shipped)
+    rungs = ablation.rungs()
     assert {rung.name for rung in rungs if rung.seeds == 1} == {"ridge"}  # nothing is drawn there
     for rung in rungs:
         some = ablation.restrict(data, np.arange(100), broad=0.1)
