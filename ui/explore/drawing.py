@@ -64,7 +64,8 @@ def _rows(part: str, drawn: dict[str, Cells]) -> str:
     for place, (name, (drawing, passed, adds)) in enumerate(drawn.items()):
         title = f"<th scope='rowgroup' rowspan='{len(drawn)}'>{escape(part_name(part))}</th>" if not place else ""
         cells = f"<td class='cc-drawn'>{drawing}</td><td>{passed}</td><td>{adds}</td>"
-        lines.append(f"<tr>{title}<th scope='row'>{name}</th>{cells}</tr>")
+        which = f"<th scope='row'>{name}</th>" if name else "<td></td>"  # one picture alone needs no name
+        lines.append(f"<tr>{title}{which}{cells}</tr>")
     return f"<tbody>{''.join(lines)}</tbody>"
 
 

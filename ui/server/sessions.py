@@ -23,7 +23,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import gradio as gr
-from gradio.server_messages import UnexpectedErrorMessage
+from gradio.server_messages import ProcessCompletedMessage, UnexpectedErrorMessage
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.datastructures import QueryParams
 from starlette.responses import JSONResponse, Response
@@ -37,6 +37,7 @@ from ui.server.storage import PROGRAM, STORE, files_in
 
 COOKIE = "visitor"
 A_PROGRAM, AN_ADDRESS, ALL = 6, 16, 64  # calls that wait or run: of an address without, and with pages, and of all
+UNREAD_ANSWERS = 4  # of one page: room comes to those who listen
 PAGES, ALL_PAGES = 64, 250  # open pages: of an address, and of all
 PROGRAMS = 64  # calls of an address without a page, with those that wait for somebody to read their answer
 UNREAD_UPDATES = 20  # of a page that does not listen: its runs are ended
@@ -202,7 +203,8 @@ class Sessions:
         works += self._coming.elements()
         program = client.session.startswith(PROGRAM)  # a page's calls count after it was closed, too
         here = sum(one.address == client.address and one.session.startswith(PROGRAM) == program for one in works)
-        if here >= (A_PROGRAM if program else AN_ADDRESS):
+        deaf = self._unread(client.session, ProcessCompletedMessage) >= UNREAD_ANSWERS
+        if deaf or here >= (A_PROGRAM if program else AN_ADDRESS):
             raise Refused(429, YOURS)
         if len(works) >= ALL:
             raise Refused(503, FULL)
@@ -216,10 +218,10 @@ class Sessions:
         """The calls that wait or run."""
         return list(self.queue.event_ids_to_events.values())
 
-    def _unread(self, session: str) -> int:
+    def _unread(self, session: str, kind: type = object) -> int:
         """Messages that wait in memory for somebody to listen."""
         told = self.queue.pending_messages_per_session.get(session)
-        return told.qsize() if told else 0
+        return sum(isinstance(one, kind) for one in list(told._queue)) if told else 0  # type: ignore[attr-defined]
 
     async def _cancel(self, app: ASGIApp, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         """The end of a call. Who names somebody else's, or one that is over, is answered the same, and ends nothing."""
