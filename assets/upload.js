@@ -163,7 +163,7 @@
   speaker.id = "spoken";
   document.body.append(speaker);
   let over;
-  const spoken = {}, at = {};
+  const spoken = {}, said = {}, at = {};
   const done = new WeakMap();
   const say = (text) => {
     speaker.textContent = text;
@@ -179,7 +179,9 @@
       at[place] = Date.now();
       const title = card.querySelector("h2");  // who stands on it has heard it
       const heard = title === document.activeElement ? `${title.lastChild.textContent}. ` : "";
-      say(heard && card.dataset.say.startsWith(heard) ? card.dataset.say.slice(heard.length) : card.dataset.say);
+      const rest = heard && card.dataset.say.startsWith(heard) ? card.dataset.say.slice(heard.length) : card.dataset.say;
+      say(rest === said[place] ? card.dataset.say : rest);  // where the title alone has changed, that is what is new
+      said[place] = rest;
     }
     for (const place of document.querySelectorAll(".cc-done")) {
       if ((done.get(place) ?? "") !== place.textContent && place.textContent) say(place.textContent);
