@@ -200,17 +200,16 @@ def build_explorer_tab(
     """Builds the tab inside the current Blocks and wires it. carried: where a picture may come from. examples: pictures
     of which one is offered to compare with."""
     with gr.Row(elem_classes="cc-explore-pictures"):
-        first = _picture("explore-a", _("Picture"))
-        with gr.Column(min_width=260):
+        with gr.Column():
+            first = _picture("explore-a", _("Picture"))
             second = _picture("explore-b", _("A second one, to compare (optional)"))
             words_on_it = _("Compare with an example")
             example = gr.Button(words_on_it, visible=bool(examples), size="sm", elem_id="explore-example")
-        with gr.Column(min_width=220):
             head = add_head_choice(detector, "explore")
             gr.HTML(f"<p class='cc-small'>{_(PROMISE)}</p>", elem_id="explore-promise")
-    with gr.Row(elem_classes="cc-panes"):
-        texts = (("explore-a", card.waiting(_(WAITING))), ("explore-b", ""))
-        answers = [gr.HTML(text, elem_id=f"{name}-answer", elem_classes="cc-flush") for name, text in texts]
+        with gr.Column():
+            texts = (("explore-a", card.waiting(_(WAITING))), ("explore-b", ""))
+            answers = [gr.HTML(text, elem_id=f"{name}-answer", elem_classes="cc-flush") for name, text in texts]
     masks = gr.HTML(elem_id="explore-masks", elem_classes="cc-flush")
     with gr.Row(elem_id="explore-settings"):
         which = gr.Radio(_choices(MAPS), value="causal", label=_("Map"), visible=False, elem_id="explore-which")
