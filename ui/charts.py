@@ -156,10 +156,7 @@ def legend(names: Sequence[str]) -> str:
 
 def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, chart: int | None = 1) -> str:
     """An HTML table whose first column is a row's header. Cells are HTML; column `chart` holds charts, not read out."""
-    tops = "".join(
-        f"<th scope='col'{_kind(i, chart)}>{name if i != chart else f'<span class=cc-hidden>{name}</span>'}</th>"
-        for i, name in enumerate(head)
-    )
+    tops = "".join(_top(name, _kind(i, chart)) for i, name in enumerate(head))
     body = "".join(
         f"<tr><th scope='row'>{row[0]}</th>"
         + "".join(f"<td{_kind(i, chart)}>{cell}</td>" for i, cell in enumerate(row[1:], 1))
@@ -184,6 +181,13 @@ def plot(words: str, series: Sequence[Series], x: Axis, y: Axis, *, diagonal: bo
         f"<figure class='cc-plot'><svg viewBox='0 0 {WIDE} {HIGH}' role='img' aria-label='{escape(words)}'>"
         f"{ticks}{rule}{lines}{names}</svg><figcaption>{legend([s.name for s in series])}</figcaption></figure>"
     )
+
+
+def _top(name: str, kind: str) -> str:
+    """A column's header; that of a chart is not shown, and a column without a name has none."""
+    if not name:
+        return f"<td{kind}></td>"
+    return f"<th scope='col'{kind}>{f'<span class=cc-hidden>{name}</span>' if kind else name}</th>"
 
 
 def _kind(column: int, chart: int | None) -> str:

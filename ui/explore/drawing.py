@@ -49,7 +49,7 @@ def mask_figure(first: Detection | None, second: Detection | None) -> str:
     one = next(iter(there.values()))
     body = "".join(_rows(part, {name: cells[part] for name, cells in drawn.items()}) for part, _width in one.parts)
     top = "".join(f"<th scope='col'>{name}</th>" for name in (_("let through"), _("adds")))
-    head = f"<tr><th scope='col' colspan='2'>{_('part of the embedding')}</th><th></th>{top}</tr>"
+    head = f"<tr><th scope='col' colspan='2'>{_('part of the embedding')}</th><td></td>{top}</tr>"
     return (
         f"<section class='cc-masks'><h3>{_('The mask, channel by channel')}</h3><p class='cc-small'>{says}</p>"
         f"<table class='cc-table'><thead>{head}</thead>{body}</table></section>"
