@@ -27,9 +27,8 @@ from causalclip.evidence.regions import REGION_ANSWERS
 from causalclip.evidence.regions import WHY_UNKNOWN as UNKNOWN
 from causalclip.evidence.words import NO_ANSWER
 from causalclip.images.archives import MAX_PICTURES, ArchiveError, Member, count_zip, is_zip, read_zip
-from causalclip.images.formats import ImageError
+from causalclip.images.formats import ImageError, clean
 from causalclip.images.loading import LoadedImage, load_image, read_file
-from causalclip.images.text import clean
 from causalclip.languages import N_, _, ended, in_turn, number
 
 if TYPE_CHECKING:

@@ -29,9 +29,8 @@ from causalclip.cli_helpers import (
     told,
     walk,
 )
-from causalclip.images.formats import ACCEPTED, ImageError, sniff
+from causalclip.images.formats import ACCEPTED, ImageError, sniff, spelt
 from causalclip.images.loading import read_box
-from causalclip.images.text import spelt
 from causalclip.languages import ENGLISH, _, speaking
 from causalclip.paths import WeightsMissing
 from causalclip.profile import BadProfile
@@ -267,7 +266,7 @@ def _save(path: Path, x: Examination, heatmap_dir: Path | None, report_dir: Path
     stem = f"{path.stem}-{x.sha256[:8]}"
     if heatmap_dir:
         from causalclip.maps.overlay import draw_map, prepare  # matplotlib is slow to import
-        from causalclip.maps.words import face
+        from causalclip.maps.reliability import face
 
         drawing = prepare(x.pixels, x.detection, boxes=x.mark_boxes)
         draw_map(drawing, beside=face(drawing)).save(heatmap_dir / f"{stem}.png")

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -100,11 +100,6 @@ class Detection:
     def measured_as(self) -> str | None:
         """The revision whose benchmark speaks of its answer; None where an archive's threshold made it another one."""
         return None if self.profile and self.profile.raised(self.high) else self.revision
-
-    def summary(self) -> dict[str, Any]:
-        """The plain numbers, without arrays: what the CLI and the API print."""
-        numbers = ("width", "height", "kind", "probability", "logit", "band", "low", "high")
-        return {name: getattr(self, name) for name in (*numbers, "model", "revision", "runtime", "seconds")}
 
 
 @dataclass(frozen=True, slots=True)

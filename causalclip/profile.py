@@ -19,7 +19,7 @@ from math import ceil, inf, isfinite, log, nextafter
 from pathlib import Path
 from typing import Any
 
-from causalclip.images.text import clean
+from causalclip.images.formats import clean
 from causalclip.languages import N_, _, figure, ngettext, number
 
 SCHEMA = 1

@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.proxy import NGINX
-from tests.serving import HANGS, ROOT, WATCH, Served, served
+from tests.serving import HANGS, NGINX, ROOT, WATCH, Served, served
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -1,13 +1,21 @@
-"""The app in a process of its own, as a user starts it, watched for what it tries to reach."""
+"""The app in a process of its own, as a user starts it: watched for what it reaches, keeping files for seconds, or
+behind the shipped nginx."""
 
+import contextlib
 import os
 import re
+import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -106,3 +114,136 @@ def address_of(process: subprocess.Popen[bytes], output: Path) -> str:
             continue
         break
     raise RuntimeError(f"The app did not start:\n{output.read_text()}")
+
+
+LIFE = 12  # seconds
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """A served app. base: its GRADIO_TEMP_DIR. seen: names of private files that were there at any moment.
+
+    On a busy machine, files may be gone before an answer has arrived.
+    """
+
+    address: str
+    base: Path
+    process: subprocess.Popen[bytes]
+    seen: set[str]
+
+    def private(self) -> list[Path]:
+        """The files that come from pictures: all but the examples that lie ready, and the room's lock."""
+        # os.walk goes on where a folder is deleted while it is read; rglob does not.
+        files = [Path(folder, name) for folder, _, names in os.walk(self.base) for name in names]
+        return [path for path in files if path.parent.name != "examples" and path.suffix != ".lock"]
+
+    def watch(self) -> None:
+        """Fills `seen` for as long as the process runs."""
+        while self.process.poll() is None:
+            with contextlib.suppress(FileNotFoundError):  # a folder went while it was read
+                self.seen.update(path.name for path in self.private())
+            time.sleep(0.1)
+
+
+def until(done: Callable[[], bool], *, seconds: float = HANGS) -> bool:
+    """Waits; whether it came true."""
+    deadline = time.monotonic() + seconds
+    while not (come := done()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return come
+
+
+@contextmanager
+def keeper(folder: Path, *, life: float = LIFE) -> Iterator[Keeper]:
+    """Starts `python app.py` with a tiny detector in `folder`."""
+    from tests.makers.detectors import saved_detector
+
+    saved_detector(folder / "detector")
+    base, output = folder / "uploads", folder / "output.txt"
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "GRADIO_TEMP_DIR": str(base)}
+    environment.pop("OMP_NUM_THREADS", None)  # that is for tests
+    environment |= {"CAUSALCLIP_MODEL": str(folder / "detector" / "model"), "CAUSALCLIP_KEPT": str(life)}
+    with output.open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        app = Keeper(address_of(process, output), base, process, set())
+        threading.Thread(target=app.watch, daemon=True).start()
+        yield app
+    finally:
+        process.kill()
+        process.wait(HANGS)
+
+
+CONFIGURATION = ROOT / "deploy" / "nginx.conf"
+NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+NOBODY = 65534
+FIRST = 18_080 + 100 * (os.getpid() % 100)  # of a hundred ports for each process that runs tests
+
+
+@dataclass(frozen=True)
+class Proxied:
+    """nginx before an app. log: what it has written."""
+
+    address: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+def configured(app: str, port: int) -> str:
+    """The shipped configuration, with the app and the port where they are here."""
+    text = CONFIGURATION.read_text()
+    changes = {"server app:7860 ": f"server {urlsplit(app).netloc} ", "listen 8080 ": f"listen 127.0.0.1:{port} "}
+    for shipped, here in changes.items():
+        if text.count(shipped) != 1:
+            raise ValueError(f"{CONFIGURATION.name} has not exactly one {shipped.strip()!r}.")
+        text = text.replace(shipped, here)
+    return text
+
+
+@contextmanager
+def proxied(app: str, *, site: Mapping[str, str] | None = None) -> Iterator[Proxied]:
+    """nginx before the app at that address, without root's rights. site: files of deploy/site, by name."""
+    if NGINX is None:
+        raise FileNotFoundError("nginx is not installed: apt-get install nginx-light")
+    with tempfile.TemporaryDirectory(prefix="causalclip-nginx-") as name:
+        port = _free_port()
+        folder, log = Path(name), Path(name) / "log"
+        (folder / "nginx.conf").write_text(configured(app, port))
+        (folder / "site").mkdir()
+        for file, text in (site or {}).items():
+            (folder / "site" / file).write_text(text)
+        is_root = os.geteuid() == 0
+        if is_root:
+            shutil.chown(folder, NOBODY, NOBODY)
+        rights = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if is_root else {}
+        command = [NGINX, "-p", name, "-c", f"{name}/nginx.conf", "-e", "stderr"]
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=output, **rights)  # type: ignore[call-overload]
+        try:
+            _wait(port, process, log)
+            yield Proxied(f"http://127.0.0.1:{port}/", process, log)
+        finally:
+            process.terminate()
+            process.wait(HANGS)
+
+
+def _free_port() -> int:
+    """Below those that the system gives to connections: nobody takes it before nginx does."""
+    for port in range(FIRST, FIRST + 100):
+        with socket.socket() as free, contextlib.suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
+    raise OSError(f"No port from {FIRST} on is free.")
+
+
+def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(10 * HANGS):
+        if process.poll() is not None:
+            break
+        with socket.socket() as connection:
+            if connection.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise RuntimeError(f"nginx did not start:\n{log.read_text()}")

@@ -19,8 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from causalclip.images.formats import MAX_BYTES, SMALLER, ImageError, ImageTooLarge, UnsupportedImage
-from causalclip.images.text import clean
+from causalclip.images.formats import MAX_BYTES, SMALLER, ImageError, ImageTooLarge, UnsupportedImage, clean
 from causalclip.languages import _
 from causalclip.paths import shipped_folder
 from ui.detector import NO_HEAD, queue_detector, with_head

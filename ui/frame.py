@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from causalclip.languages import LANGUAGES, N_, _, current
-from causalclip.report.templates import render
+from causalclip.report.card import render
 from ui.purify.words import PURPOSE
 from ui.settings import script
 

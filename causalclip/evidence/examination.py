@@ -29,14 +29,9 @@ from causalclip.evidence.words import (
     error_rates,
     score_text,
 )
-from causalclip.images.formats import MAX_BYTES, sniff, too_many_bytes
+from causalclip.images.formats import MAX_BYTES, clean, sniff, too_many_bytes
 from causalclip.images.loading import LoadedImage, load_image, read_file
-from causalclip.images.text import clean
 from causalclip.languages import N_, _, any_of, current, day
-from causalclip.maps.heatmap import tied_to_no_place
-from causalclip.maps.overlay import Boxes, shrink
-from causalclip.maps.reliability import unknowable, unknown_share
-from causalclip.maps.words import control
 from causalclip.marks.mark import Box
 from causalclip.marks.names import find_hints
 from causalclip.marks.pixels import find_marks
@@ -47,6 +42,7 @@ if TYPE_CHECKING:
     from causalclip.calibration import Band
     from causalclip.detector import Detection, Detector
     from causalclip.images.formats import Format
+    from causalclip.maps.overlay import Boxes
 
 FILE = "name", "sha256", "perceptual_hash", "format", "width", "height", "file_size"
 SCHEMA = 3  # of as_dict: raised when a field changes its meaning or goes; docs/using.md lists them
@@ -152,6 +148,9 @@ class Examination:
 
     def as_dict(self, *, place: bool = False) -> dict[str, Any]:
         """Plain JSON types; the place that a file names only where it is asked for."""
+        from causalclip.maps.heatmap import tied_to_no_place  # maps are of no use to a line on a terminal
+        from causalclip.maps.reliability import control, unknowable, unknown_share
+
         detection = self.detection
         rates, unanswered = error_rates(detection.measured_as), detection.band == NO_ANSWER
         return {
@@ -296,6 +295,8 @@ def conclude(
 def perceptual_hash(pixels: np.ndarray) -> str:
     """imagehash.phash of a picture (uint8 RGB [H, W, 3]), 16 hexadecimal digits."""
     import imagehash  # brings SciPy's and PyWavelets' slow imports
+
+    from causalclip.maps.overlay import shrink
 
     return str(imagehash.phash(Image.fromarray(shrink(pixels))))
 

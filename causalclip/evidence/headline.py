@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from causalclip.evidence.cautions import Caution
     from causalclip.evidence.stability import Stability
     from causalclip.image_type import ImageType
-    from causalclip.provenance.claims import SourceType
-    from causalclip.provenance.credentials import Credentials
+    from causalclip.provenance.credentials import Credentials, SourceType
     from causalclip.provenance.reading import Provenance
 
 Source = Literal["signature", "file", "pixels"]

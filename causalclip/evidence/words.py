@@ -145,9 +145,6 @@ def digits_for(score: float, *thresholds: float) -> int:
     return digits
 
 
-if TYPE_CHECKING:
-    from causalclip.calibration import Band
-
 DETECTION, HEADS = (shipped_folder("benchmarks") / name for name in ("detection.json", "heads.json"))
 LIKE_CONTENT = "alike", "fresh", "sites"  # sets where real and generated pictures show the same things
 LEAST = 100  # pictures of a set that an answer is judged by

@@ -11,8 +11,7 @@ import zlib
 from collections.abc import Iterator
 
 from causalclip.images import sandbox
-from causalclip.images.formats import MAX_BYTES, ImageError, ImageTooLarge, UnsupportedImage, too_many_bytes
-from causalclip.images.text import clean
+from causalclip.images.formats import MAX_BYTES, ImageError, ImageTooLarge, UnsupportedImage, clean, too_many_bytes
 from causalclip.languages import N_, _, number
 
 MAX_PICTURES = 200

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
-from causalclip.images.text import clean
+from causalclip.images.formats import clean
 from causalclip.languages import N_
 from causalclip.marks.china import read_label
 from causalclip.marks.mark import Certainty, Mark

@@ -19,8 +19,7 @@ from PIL.AvifImagePlugin import AvifImageFile
 from PIL.PngImagePlugin import PngStream, iTXt
 
 from causalclip.images.containers import jpeg_segments, png_chunks
-from causalclip.images.formats import Format, ImageError, damaged
-from causalclip.images.text import decode
+from causalclip.images.formats import Format, ImageError, damaged, decode
 from causalclip.languages import N_, _
 from causalclip.provenance.jpeg import open_head
 

@@ -1,7 +1,6 @@
 """Content Credentials (C2PA): whether there are any, whether they hold, and what they claim; nothing is ever fetched.
 
-Who signed is decided by the trust list alone. The name in a certificate is free text that anybody can choose.
-"""
+Who signed is decided by the trust list alone. The name in a certificate is free text that anybody can choose."""
 
 import io
 import json
@@ -9,11 +8,59 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-from causalclip.images.formats import Format
-from causalclip.images.text import clean
+from causalclip.images.formats import Format, clean
 from causalclip.languages import N_, _
 from causalclip.paths import shipped_folder
-from causalclip.provenance.claims import SourceType, source_type
+
+Kind = Literal["generated", "part generated", "captured", "copied", "made", "unknown"]
+
+_TYPES: dict[str, tuple[Kind, str]] = {
+    "trainedAlgorithmicMedia": ("generated", N_("made by a generative AI model")),
+    "compositeWithTrainedAlgorithmicMedia": ("part generated", N_("edited with, or composed with, generative AI")),
+    "compositeSynthetic": ("part generated", N_("composed of elements of which some were made by software")),
+    "algorithmicMedia": ("made", N_("made by an algorithm that was not trained on data")),
+    "algorithmicallyEnhanced": ("made", N_("changed by an algorithm, without generative AI")),
+    "digitalCapture": ("captured", N_("captured by a digital camera")),
+    "computationalCapture": ("captured", N_("captured by a camera that merges several shots")),
+    "negativeFilm": ("captured", N_("scanned from a film negative")),
+    "positiveFilm": ("captured", N_("scanned from a film positive")),
+    "print": ("copied", N_("scanned from a print")),
+    "screenCapture": ("copied", N_("captured from a screen")),
+    "composite": ("made", N_("composed of several pictures")),
+    "compositeCapture": ("made", N_("composed of several captured pictures")),
+    "humanEdits": ("made", N_("edited by a person")),
+    "minorHumanEdits": ("captured", N_("captured, with small edits by a person")),
+    "digitalArt": ("made", N_("drawn by a person with software")),
+    "digitalCreation": ("made", N_("made by a person with software")),
+    "softwareImage": ("made", N_("made by software")),
+    "dataDrivenMedia": ("made", N_("drawn from data")),
+    "virtualRecording": ("made", N_("recorded in a virtual world")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceType:
+    """A claim about how the picture came about.
+
+    where: "XMP", "Content Credentials" or "Content Credentials of an earlier version or a part".
+    code: of the vocabulary, as found. kind: what it amounts to; "copied" from a screen or a print, which may have shown
+    a generated picture. words: completes "says that it was ...".
+    """
+
+    where: str
+    code: str
+    kind: Kind
+    words: str
+
+
+def source_type(where: str, value: str) -> SourceType | None:
+    """The claim that a vocabulary address or a bare code makes; None for what is not of the vocabulary."""
+    code = value.strip().rstrip("/").rpartition("/")[2]
+    if code not in _TYPES:
+        return None
+    kind, words = _TYPES[code]
+    return SourceType(where, code, kind, words)
+
 
 State = Literal["none", "trusted", "unknown signer", "invalid", "unvalidated", "elsewhere", "unreadable"]
 

@@ -10,10 +10,10 @@ from xml.parsers.expat import ExpatError, ParserCreate
 from PIL.IptcImagePlugin import getiptcinfo
 from PIL.JpegImagePlugin import JpegImageFile
 
-from causalclip.images.text import clean, decode
+from causalclip.images.formats import clean, decode
 from causalclip.languages import N_, _
 from causalclip.provenance.blocks import EXIF_IFD, GPS_IFD, Blocks, Text
-from causalclip.provenance.claims import SourceType, source_type
+from causalclip.provenance.credentials import SourceType, source_type
 
 MAX_FIELDS = 60
 MAX_NODES = 20_000  # elements and attributes of an XMP packet

@@ -20,8 +20,7 @@ from causalclip.marks.mark import Mark
 from causalclip.marks.samsung import edited_with_galaxy_ai
 from causalclip.marks.texts import find_text_marks
 from causalclip.provenance.blocks import read_blocks
-from causalclip.provenance.claims import SourceType
-from causalclip.provenance.credentials import Credentials, read_credentials, without_claims
+from causalclip.provenance.credentials import Credentials, SourceType, read_credentials, without_claims
 from causalclip.provenance.jpeg import JpegTables, find_earlier_quality, read_tables
 from causalclip.provenance.metadata import Field, read_metadata
 

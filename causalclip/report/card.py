@@ -1,4 +1,4 @@
-"""The card on the page, and the panels beneath it: stability, the edited region, what the file says.
+"""The card on the page, the panels beneath it, and the Jinja environment of all pages, which escapes what a file says.
 
 The headline from all evidence and what it does not mean come first, then the score. The HTML is in assets/card.html,
 its colours are in assets/style.css and assets/evidence.css.
@@ -6,16 +6,23 @@ its colours are in assets/style.css and assets/evidence.css.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from causalclip.languages import N_, _, ended, ngettext
+from causalclip.evidence import words
+from causalclip.evidence.cautions import SHORT
+from causalclip.evidence.regions import REGION_DIFFERS
+from causalclip.languages import N_, _, decimal, ended, in_turn, is_rtl, ngettext, number
+from causalclip.maps import reliability as map_words
+from causalclip.paths import shipped_folder
+from causalclip.provenance.reading import CAVEAT, OF_WHOLE, history_words
 from causalclip.report.drawing import data_url, draw_region
-from causalclip.report.templates import CONSTANTS, render
 
 if TYPE_CHECKING:
     import numpy as np
+    from jinja2 import Environment
 
     from causalclip.calibration import Band
     from causalclip.evidence.examination import Examination
@@ -23,6 +30,44 @@ if TYPE_CHECKING:
     from causalclip.evidence.regions import RegionFinding
     from causalclip.evidence.stability import Stability
     from causalclip.provenance.reading import Provenance
+
+SAID = (_, decimal, ended, in_turn, is_rtl, number, history_words, words.score_text, words.score_texts, words.bar_place)
+CONSTANTS: dict[str, Any] = {
+    "words": words,
+    "map_words": map_words,
+    "CAVEAT": CAVEAT,
+    "EMPTY": "\N{WHITE CIRCLE}",
+    "OF_WHOLE": OF_WHOLE,
+    "REGION_DIFFERS": REGION_DIFFERS,
+    "SHORT": SHORT,
+    "SHOWN": 24,  # fields of metadata on the page
+}
+
+
+def render(macro: str, /, *, template: str = "card.html", **values: Any) -> str:
+    """A macro of a template in assets/, in the reader's language. values: escaped, unless they are Markup."""
+    return str(getattr(environment().get_template(template).module, macro)(**values)).strip()
+
+
+def render_page(name: str, /, **values: Any) -> str:
+    """A whole template of assets/."""
+    return environment().get_template(name).render(values)
+
+
+@lru_cache(maxsize=1)
+def environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(
+        loader=FileSystemLoader(shipped_folder("assets")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals |= {function.__name__: function for function in SAID} | CONSTANTS
+    made.filters["_"] = _
+    return made
 
 
 def waiting(words: str = "") -> str:

@@ -13,8 +13,7 @@ import typer
 from PIL import Image
 
 from causalclip.cli_helpers import DONE, REFUSED, STOPPED, Lang, check_language
-from causalclip.images.formats import ACCEPTED, ImageError
-from causalclip.images.text import spelt
+from causalclip.images.formats import ACCEPTED, ImageError, spelt
 from causalclip.languages import ENGLISH, N_, _, current, moment, speaking
 from causalclip.report.drawing import draw_boxes
 
@@ -81,7 +80,7 @@ def draw_both(found: Comparison, a: LoadedImage, b: LoadedImage) -> tuple[Image.
 def as_html(found: Comparison, said: dict[str, Any], drawn: tuple[Image.Image, Image.Image]) -> str:
     """The report as one file: no scripts, nothing fetched."""
     from causalclip.evidence.comparison import headline, row  # brings OpenCV
-    from causalclip.report.templates import render_page
+    from causalclip.report.card import render_page
 
     return render_page(
         "comparison.html",

@@ -10,11 +10,17 @@ import typer
 
 from causalclip.cli_helpers import DONE, REFUSED, Head, Lang, Model, check_language, chosen_model, load_detector
 from causalclip.evidence.words import JUDGED_BY, score_text
-from causalclip.images.formats import ACCEPTED, ImageError
-from causalclip.images.text import spelt
+from causalclip.images.formats import ACCEPTED, ImageError, spelt
 from causalclip.languages import ENGLISH, N_, _, decimal, number, speaking
-from causalclip.maps.explorer import without_strongest
-from causalclip.maps.masks import MaskDifference, by_part, compare_masks, mean_mask, part_name, passing
+from causalclip.maps.explorer import (
+    MaskDifference,
+    by_part,
+    compare_masks,
+    mean_mask,
+    part_name,
+    passing,
+    without_strongest,
+)
 from causalclip.paths import heads
 
 if TYPE_CHECKING:

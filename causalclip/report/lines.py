@@ -11,7 +11,7 @@ import typer
 
 from causalclip.evidence.headline import BRIEF
 from causalclip.evidence.words import NO_ANSWER, TONE, WHAT_TO_DO, WHY_NO_ANSWER, Tone, digits_for, score_texts
-from causalclip.images.text import shortened, spelt
+from causalclip.images.formats import shortened, spelt
 from causalclip.languages import N_, _, decimal, ended
 
 if TYPE_CHECKING:

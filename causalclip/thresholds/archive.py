@@ -32,9 +32,8 @@ from causalclip.cli_helpers import (
 from causalclip.evidence.examination import look_closer, perceptual_hash, read_claims
 from causalclip.evidence.words import NO_ANSWER
 from causalclip.images.archives import Member
-from causalclip.images.formats import ACCEPTED, ImageError
+from causalclip.images.formats import ACCEPTED, ImageError, spelt
 from causalclip.images.loading import LoadedImage, load_image, read_file
-from causalclip.images.text import spelt
 from causalclip.languages import ENGLISH, N_, _, number, speaking
 from causalclip.profile import Profile, too_few
 

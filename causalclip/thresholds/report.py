@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from causalclip.languages import N_, _, current, decimal, figure, is_rtl, number
 from causalclip.profile import COUNT, Profile, threshold, too_few
-from causalclip.report.templates import render
+from causalclip.report.card import render
 
 if TYPE_CHECKING:
     from causalclip.thresholds.archive import JudgedPicture, UnreadFile

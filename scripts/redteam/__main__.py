@@ -23,8 +23,7 @@ from typing import Any
 
 from scripts.redteam.target import Target, ready
 from scripts.redteam.tries import ALL, FIRST, LAST, MEANWHILE, WAITING, Try
-from tests.proxy import proxied
-from tests.serving import ROOT, served
+from tests.serving import ROOT, proxied, served
 
 KEPT = ROOT / "benchmarks" / "redteam.json"
 _writing = threading.Lock()

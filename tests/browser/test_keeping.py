@@ -10,8 +10,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Open
 from tests.browser.test_detect import give, verdict
-from tests.makers.keeping import Keeper, keeper, until
-from tests.serving import HANGS
+from tests.serving import HANGS, Keeper, keeper, until
 from ui.server.storage import STORE, folder_of
 
 

@@ -14,8 +14,8 @@ from causalclip.calibration import sigmoid
 from causalclip.clip.views import plan_views
 from causalclip.detector import Detection, Detector, ViewAttribution
 from causalclip.maps import explorer
+from causalclip.maps.explorer import mean_mask
 from causalclip.maps.heatmap import lay, picture_map, placed, seen, unplaced
-from causalclip.maps.masks import mean_mask
 from causalclip.maps.overlay import OPACITY, STRIPED, Drawing, draw_layer, draw_map, prepare, shrink
 from causalclip.maps.reliability import Reason, reasons, unknowable
 from tests.makers.cost import slowness

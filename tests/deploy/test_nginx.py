@@ -20,9 +20,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tests.conftest import HANGS, ROOT
-from tests.makers.keeping import until
 from tests.makers.pictures import encode, photo
-from tests.proxy import Proxied, proxied
+from tests.serving import Proxied, proxied, until
 from ui.server.middleware import TOKEN as VARIABLE
 
 

@@ -9,8 +9,7 @@ import pytest
 from scripts.redteam import __main__ as redteam
 from scripts.redteam.target import Target
 from scripts.redteam.tries import QUICK
-from tests.proxy import proxied
-from tests.serving import Served
+from tests.serving import Served, proxied
 
 
 @pytest.fixture(scope="module")

@@ -25,8 +25,8 @@ from causalclip.images.loading import BrokenImage
 from causalclip.report.card import failure
 from tests.conftest import HANGS, WATCH, Raw, Served
 from tests.makers.detectors import tiny_detector
-from tests.makers.keeping import until
 from tests.makers.pictures import encode, photo
+from tests.serving import until
 from tests.ui.asking import ask_tools
 from ui.fields import explain
 from ui.server import sessions

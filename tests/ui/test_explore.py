@@ -16,7 +16,7 @@ from causalclip import load_image
 from causalclip.cli import app as command_line
 from causalclip.detector import Detection
 from causalclip.evidence.comparison import compare
-from causalclip.maps.masks import compare_masks, mean_mask
+from causalclip.maps.explorer import compare_masks, mean_mask
 from causalclip.report.explain import difference_sentence, mask_sentence
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo

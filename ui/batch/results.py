@@ -21,8 +21,8 @@ from causalclip.evidence.headline import tone_of
 from causalclip.evidence.words import NO_ANSWER, score_text
 from causalclip.languages import N_, _
 from causalclip.report import card
+from causalclip.report.card import render
 from causalclip.report.drawing import data_url
-from causalclip.report.templates import render
 from ui.batch.table import counts, rank
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Batch:
 
     def download(self, kind: Download) -> Path:
         """Writes it of what is done by now; returns its path."""
-        from causalclip.report.overview import overview
+        from causalclip.report.document import overview
 
         path = self.folder / f"causalclip-{'reports' if kind == 'zip' else 'batch'}.{kind}"
         in_order = sorted(self.rows, key=lambda row: row.number)

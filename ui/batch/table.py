@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from causalclip.batch import CHECKING, COLUMNS, NOT_EXAMINED
 from causalclip.evidence.headline import ANSWERS, BRIEF, tone_of
 from causalclip.evidence.words import SIGN, score_text
-from causalclip.images.text import shortened
+from causalclip.images.formats import shortened
 from causalclip.languages import N_, _, in_turn, number
-from causalclip.report.templates import render
+from causalclip.report.card import render
 from ui.settings import script
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from PIL import Image
 from causalclip.evidence.headline import tone_of
 from causalclip.languages import N_, _
 from causalclip.paths import shipped_folder
-from causalclip.report.templates import render
+from causalclip.report.card import render
 
 SIZE = 512
 QUALITY = 60  # of the JPEG of a generated picture: that copy is called likely generated, and the original is not

@@ -20,10 +20,10 @@ from causalclip.evidence.words import JUDGED_BY, NO_ANSWER
 from causalclip.languages import N_, _, any_of, decimal, ngettext, number
 from causalclip.maps.heatmap import lay, placed, seen, unplaced
 from causalclip.maps.overlay import draw_layer
-from causalclip.maps.words import control, explains, hatched
+from causalclip.maps.reliability import control, explains, hatched
 from causalclip.report import card
+from causalclip.report.card import render
 from causalclip.report.drawing import data_url
-from causalclip.report.templates import render
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection, ViewAttribution

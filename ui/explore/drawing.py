@@ -13,8 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from causalclip.languages import N_, _, decimal, number
-from causalclip.maps.explorer import contributions, held_back
-from causalclip.maps.masks import PASSES, by_part, compare_masks, mean_mask, part_name, passing
+from causalclip.maps.explorer import (
+    PASSES,
+    by_part,
+    compare_masks,
+    contributions,
+    held_back,
+    mean_mask,
+    part_name,
+    passing,
+)
 from causalclip.report.explain import difference_sentence
 from ui.charts import signed
 

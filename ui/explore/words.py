@@ -19,7 +19,7 @@ from causalclip.maps.explorer import (
     without_strongest,
 )
 from causalclip.maps.heatmap import placed, unplaced
-from causalclip.maps.words import MASK_MEANING, SHARED_MASK_MEANING, SHARES_THE_LABEL, explains, hatched
+from causalclip.maps.reliability import MASK_MEANING, SHARED_MASK_MEANING, SHARES_THE_LABEL, explains, hatched
 from causalclip.report.card import brief
 from causalclip.report.explain import mask_sentence
 from ui.charts import Axis, Mark, Series, marks, plot, signed, table

@@ -14,7 +14,7 @@ import gradio as gr
 from causalclip.images.formats import ENDINGS, names, sizes
 from causalclip.languages import N_, _, any_of, number
 from causalclip.profile import BOUNDS, COMMAND, needed
-from causalclip.report.templates import render
+from causalclip.report.card import render
 from ui import sending
 from ui.cancellation import CancellationToken, Panel
 from ui.detector import ChosenDetector, queue_detector

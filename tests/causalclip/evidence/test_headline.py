@@ -19,8 +19,7 @@ from causalclip.evidence.cautions import find_cautions, measure
 from causalclip.evidence.headline import ANSWERS, conclude_all
 from causalclip.evidence.words import NO_ANSWER, EmpiricalPrecision, empirical_precision
 from causalclip.marks.mark import Mark, Says
-from causalclip.provenance.claims import SourceType, source_type
-from causalclip.provenance.credentials import Credentials, State
+from causalclip.provenance.credentials import Credentials, SourceType, State, source_type
 from causalclip.provenance.reading import Provenance
 from tests.makers.pictures import cartoon, chart, page
 

@@ -25,7 +25,7 @@ from causalclip.evidence.regions import RegionFinding, find_region
 from causalclip.evidence.traces import NAMES, read_traces
 from causalclip.evidence.words import NO_ANSWER
 from causalclip.images.loading import load_image
-from causalclip.provenance.claims import SourceType
+from causalclip.provenance.credentials import SourceType
 from tests.makers.pictures import PART, encode, photograph, spliced
 
 FOUND = RegionFinding("found", Region((32, 64, 128, 160), (((32, 64), (128, 64), (128, 160), (32, 160)),), 0.1, 32))

@@ -11,9 +11,9 @@ from causalclip.evidence.headline import conclude_all, next_steps
 from causalclip.provenance.credentials import read_credentials, trust_list
 from causalclip.provenance.reading import read_provenance
 from causalclip.report.card import provenance_panel
-from tests.makers.keeping import until
 from tests.makers.metadata_files import Authority, created, make_authority, sign
 from tests.makers.pictures import encode, photo
+from tests.serving import until
 
 SCRIPT = "<script>alert(1)</script>"
 

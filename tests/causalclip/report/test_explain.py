@@ -12,8 +12,7 @@ from causalclip.calibration import sigmoid
 from causalclip.cli import app
 from causalclip.detector import Detector
 from causalclip.image_type import ImageTypeClassifier
-from causalclip.maps.explorer import contributions, without_strongest
-from causalclip.maps.masks import MaskDifference, by_part, compare_masks, mean_mask
+from causalclip.maps.explorer import MaskDifference, by_part, compare_masks, contributions, mean_mask, without_strongest
 from causalclip.paths import HEADS, head_folder
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo

@@ -17,8 +17,8 @@ import pytest
 import app
 from tests.conftest import HANGS
 from tests.makers.detectors import tiny_detector
-from tests.makers.keeping import until
 from tests.makers.pictures import encode, photo
+from tests.serving import until
 from tests.ui.asking import META, ask, number_of, opened, send
 from ui.server import middleware, sessions
 from ui.server.middleware import Refused

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from gradio_client import Client, handle_file
 
-from tests.makers.keeping import until
 from tests.makers.pictures import encode, photo
+from tests.serving import until
 from ui.server import storage as store
 from ui.server import uploads as door
 from ui.server.storage import LOOSE, STORE, owner_of
