@@ -1,5 +1,5 @@
 """python -m purifier purify | attack | ask | caption
-| train | refine | train-eye | refit-gate | evaluate | optimise-prompt"""
+| data | train | refine | train-eye | refit-gate | evaluate | optimise-prompt"""
 
 import json
 import logging
@@ -176,6 +176,39 @@ def _speaker_and_pixels(picture: Path, name: str, *, eye: bool) -> tuple[Any, An
 
 
 # What needs the data ------------------------------------------------------------------------------
+
+
+@app.command("data")
+def make_data(
+    out: Annotated[
+        Path, typer.Option(file_okay=False, help="Where flickr8k, coco and daquar go, with their originals.")
+    ],
+    mirrors: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Bare git directories owner+name; without, GitHub is asked."),
+    ] = None,
+    coco: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="COCO's archives, unpacked, for what no repository has."),
+    ] = None,
+) -> None:
+    """Bring pictures, captions and questions from public repositories, and make the tables that training reads.
+
+    Each file is checked by its hash. Started again, it goes on. Exit code 2 if a file of a repository is missing.
+    """
+    from tqdm import tqdm
+
+    from purifier.training.vlm_sources import collect_sources, count_present, read_references, write_tables
+
+    with _sentences():
+        references = read_references()
+        out.mkdir(parents=True, exist_ok=True)
+        total, there = sum(bool(r.repo) for r in references), count_present(references, out)
+        with tqdm(total=total, initial=there, unit="file") as bar:
+            missing = collect_sources(references, out, mirrors=mirrors, tell=bar.update)
+        typer.echo(write_tables(references, out, coco=coco, missing=missing))
+    if missing:
+        raise typer.Exit(REFUSED)
 
 
 @app.command()

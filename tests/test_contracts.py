@@ -57,6 +57,7 @@ COMMANDS = {
         "data card": "--page --table --sites",
     },
     "purifier": {
+        "data": "--out --mirrors --coco",
         "train": "--out --data --forensics --config --batches --cache",
         "refine": "--folder --data --forensics --config --batches --cache",
         "train-eye": "--out --data --forensics --config --batches --cache",

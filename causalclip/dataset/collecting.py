@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from causalclip.dataset.repositories import (
     FILES,
@@ -22,7 +23,7 @@ from causalclip.dataset.repositories import (
     find_mirror,
     start_clone,
 )
-from causalclip.dataset.table import Picture, as_csv, place
+from causalclip.dataset.table import Picture, Reference, as_csv, place
 
 CLONES = ".clones"  # in the folder of originals, while a run lasts
 REASONS = {
@@ -39,11 +40,14 @@ MANIFEST = (
 )
 
 
+R = TypeVar("R", bound=Reference)
+
+
 @dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(Generic[R]):
     """A picture that could not be had. reason: one of REASONS."""
 
-    picture: Picture
+    picture: R
     reason: str
 
 
@@ -57,30 +61,30 @@ class Source:
     patience: float = PATIENCE
 
 
-def split_by_presence(pictures: Iterable[Picture], out: Path) -> tuple[list[Picture], list[Picture]]:
+def split_by_presence(pictures: Iterable[R], out: Path) -> tuple[list[R], list[R]]:
     """Those whose originals are in `out`, and those whose are not. A file there was checked when it was written."""
     there = {entry.name for folder in out.glob("[0-9a-f][0-9a-f]") for entry in os.scandir(folder)}
-    have: list[Picture] = []
-    lack: list[Picture] = []
+    have: list[R] = []
+    lack: list[R] = []
     for picture in pictures:
         (have if place(out, picture).name in there else lack).append(picture)
     return have, lack
 
 
 def collect(
-    pictures: Iterable[Picture],
+    pictures: Iterable[R],
     out: Path,
     source: Source,
     *,
     workers: int = 8,
     tell: Callable[[], object] = lambda: None,
-) -> list[Missing]:
+) -> list[Missing[R]]:
     """Brings the originals of `pictures` that `out` lacks there, repositories side by side; what could not be had.
 
     tell: is called after every picture, whether it was had or not.
     """
 
-    def visit(repo: str, rows: Sequence[Picture]) -> list[Missing]:
+    def visit(repo: str, rows: Sequence[R]) -> list[Missing[R]]:
         missing = []
         for picture, reason in _fetched(repo, rows, out, source):
             tell()
@@ -99,14 +103,14 @@ def collect(
     return sorted(missing, key=lambda m: m.picture.order)
 
 
-def _grouped(pictures: Iterable[Picture], key: Callable[[Picture], str]) -> dict[str, list[Picture]]:
-    groups: dict[str, list[Picture]] = defaultdict(list)
+def _grouped(pictures: Iterable[R], key: Callable[[R], str]) -> dict[str, list[R]]:
+    groups: dict[str, list[R]] = defaultdict(list)
     for picture in pictures:
         groups[key(picture)].append(picture)
     return groups
 
 
-def _fetched(repo: str, rows: Sequence[Picture], out: Path, source: Source) -> Iterator[tuple[Picture, str]]:
+def _fetched(repo: str, rows: Sequence[R], out: Path, source: Source) -> Iterator[tuple[R, str]]:
     """Each picture of a repository, with the reason why it could not be had; "" once its original is there."""
     clones = out / CLONES
     clones.mkdir(parents=True, exist_ok=True)
@@ -125,8 +129,8 @@ def _fetched(repo: str, rows: Sequence[Picture], out: Path, source: Source) -> I
 
 
 def _of_commit(
-    repository: Repository, commit: str, rows: Sequence[Picture], out: Path, source: Source
-) -> Iterator[tuple[Picture, str]]:
+    repository: Repository, commit: str, rows: Sequence[R], out: Path, source: Source
+) -> Iterator[tuple[R, str]]:
     try:
         if repository.distant:
             repository.fetch_commit(commit)
@@ -147,7 +151,7 @@ def _of_commit(
             yield picture, _keep(repository, entry.oid, picture, out, source.largest, until)
 
 
-def _keep(repository: Repository, oid: str, picture: Picture, out: Path, largest: int, until: float) -> str:
+def _keep(repository: Repository, oid: str, picture: Reference, out: Path, largest: int, until: float) -> str:
     """Writes a picture's original; why it was not written, or nothing. until: of time.monotonic."""
     left = until - time.monotonic()
     size = repository.size(oid, patience=left) if left > 0 else None
@@ -169,7 +173,7 @@ def _keep(repository: Repository, oid: str, picture: Picture, out: Path, largest
     return ""
 
 
-def finish(pictures: Sequence[Picture], missing: Sequence[Missing], out: Path) -> str:
+def finish(pictures: Sequence[Picture], missing: Sequence[Missing[Picture]], out: Path) -> str:
     """Writes manifest.csv, which `train` and `evaluate` read, and missing.csv; removes what an interrupted run left.
 
     Returns how many of the pictures are there, and a line for each reason why others are not, and for each repository.

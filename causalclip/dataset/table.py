@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 PICTURES = Path("data/pictures.csv.gz")
 SITES = Path("data/sites.csv")
@@ -137,9 +137,26 @@ def is_safe(path: str) -> bool:
     return path.isprintable() and all(p not in ("", ".", "..") and p.lower() != ".git" for p in parts)
 
 
-def place(out: Path, picture: Picture) -> Path:
+class Reference(Protocol):
+    """What is needed to bring a file: `path` of repository `repo` at `commit`, which has this `sha256`."""
+
+    @property
+    def repo(self) -> str: ...
+    @property
+    def commit(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def format(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def order(self) -> tuple[str, ...]: ...
+
+
+def place(out: Path, picture: Reference) -> Path:
     """Where the original of a picture is kept: its name is its hash, and nothing of the repository's is in it."""
-    return out / picture.sha256[:2] / f"{picture.sha256}.{ENDINGS[picture.format]}"
+    return out / picture.sha256[:2] / f"{picture.sha256}.{ENDINGS.get(picture.format, picture.format.lower())}"
 
 
 def by_owner(pictures: Iterable[Picture]) -> Iterator[tuple[str, list[Picture]]]:

@@ -1,7 +1,7 @@
 """Pictures with captions, human questions and boxes: reading them, splitting them, and the texts to learn from.
 
 A folder with `NAME.jsonl` files, one line a picture. `split` is train, val or test: of the picture where it has
-captions or boxes, of each question where people asked (the official split of that set: a picture may have questions in
+captions or boxes, of each question where people asked (as their source splits them: a picture may have questions in
 both). Hyperparameters are chosen on `val` alone.
 """
 
