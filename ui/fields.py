@@ -153,6 +153,8 @@ def explain(error: Exception) -> tuple[str, str]:
     # here, because they bring PyTorch, which the page need not wait for
     from causalclip.clip.weights import UnknownRuntime, WeightsMissing
 
+    if isinstance(error, gr.Error):
+        return error.title, str(error.message)
     if isinstance(error, ImageTooLarge):
         return _(TOO_LARGE), str(error)
     if isinstance(error, ImageError):

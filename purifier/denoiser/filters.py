@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from purifier.pausing import pause
+
 COARSE = 40  # px of the short side
 QUALITY = 10  # of JPEG's tables, for `quantise`
 REFERENCE_SIDE = 176  # px of the short side of the coarse twin: coarser than CLIP sees, and on another grid
@@ -162,7 +164,8 @@ def apply_tiled(network: Network, pixels: Tensor, *, tile: int, overlap: int, mu
     """network(pixels), tile by tile where a side is above `tile`; differentiable.
 
     Tiles of one size are spread evenly, at least `overlap` px over each other, and blended by weights that fall
-    linearly to 0 across the overlap. What does not fill a multiple of `multiple` px is padded by reflection.
+    linearly to 0 across the overlap; it pauses before each. What does not fill a multiple of `multiple` px is padded by
+    reflection.
 
     Args:
         pixels: [N, C, H, W]. tile, multiple: px; tile is a multiple of `multiple`.
@@ -180,6 +183,8 @@ def apply_tiled(network: Network, pixels: Tensor, *, tile: int, overlap: int, mu
             ramp = _ramp(h, overlap, top > 0, top + h < pixels.shape[-2])[:, None]
             ramp = (ramp * _ramp(w, overlap, left > 0, left + w < pixels.shape[-1])).to(pixels)
             place = (..., slice(top, top + h), slice(left, left + w))
+            if pixels.device.type == "cpu":  # a graphics card, which may be lent to another process, is quick
+                pause()
             found = network(pixels[place]) * ramp
             if total is None:
                 total = pixels.new_zeros(*found.shape[:2], *pixels.shape[-2:])

@@ -158,6 +158,26 @@ def tables_again(target: Target) -> tuple[bool, str]:
         return _watched(target, *[draw] * 8)
 
 
+def strips_to_purify(target: Target) -> tuple[bool, str]:
+    """Has strips of 380 x 6,000 pixels purified in five steps, for two addresses, while somebody asks for verdicts"""
+    noise = np.random.default_rng(18).integers(0, 256, (100, 7, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).resize((380, 6000)).save(file, "JPEG", quality=80)
+    crowd = [target.elsewhere(number) for number in (90, 91)]
+    paths = [one.upload(file.getvalue()) for one in crowd]
+    _, undisturbed = first_verdict(target)
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(one.ask, "purify", path, 5, True) for one, path in zip(crowd, paths, strict=True)]
+        time.sleep(3)
+        found = [first_verdict(target, OTHER + i % 2) for i in range(5)]
+        working = sum(not one.done() for one in asked)
+        answered = sum("event: complete" in one.result()[1] for one in asked)
+    slowest = max(seconds for _, seconds in found)
+    said = f"somebody else's first verdict took {slowest:.1f} s ({undisturbed:.1f} s before)"
+    held = all(there for there, _ in found) and slowest < SOON and working > 0 and answered == 2
+    return held, f"{said}; {working} were at work all the while, {answered} of 2 were answered"
+
+
 def metadata_bombs(target: Target) -> tuple[bool, str]:
     """Sends 21 new files whose metadata, scans or shape cost more than they weigh, one of each kind"""
     worst, most, failed = ("", 0.0), ("", 0.0), []

@@ -48,9 +48,11 @@ LAST: tuple[Try, ...] = (  # what they measure, or whom they shut out, the other
     fairness.metadata_bombs,
     fairness.agents_account,
     fairness.sixteen_pages,
+    fairness.strips_to_purify,
     fairness.many_parts,
     fairness.many_profiles,
     fairness.tables_again,
+    uploads.reports_that_count,
     uploads.raced_uploads,
     connections.stalled_uploads,
 )

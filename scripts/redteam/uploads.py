@@ -147,3 +147,15 @@ def _zip() -> bytes:
     begin = place + 30 + len("damaged.jpg") + 20
     data[begin : begin + 400] = bytes(400)
     return bytes(data)
+
+
+def reports_that_count(target: Target) -> tuple[bool, str]:
+    """Asks for eight reports as a program, and looks whether their bytes count for it"""
+    crowd, before = target.elsewhere(92), target.metric("uploads_bytes")
+    path = crowd.upload(picture(19, side=1024))
+    answered = sum("event: complete" in crowd.ask("report", path)[1] for _ in range(8))
+    time.sleep(11)  # they are counted in every round of the sweep
+    files = [file for folder in target.folder.glob("*/uploads/program-*") for file in folder.rglob("*.html")]
+    there, counted = sum(file.stat().st_size for file in files), target.metric("uploads_bytes") - before
+    said = f"{answered} answered; {there / 2**20:.1f} MB are there, {counted / 2**20:.1f} MB more are counted"
+    return answered == 8 and 0 < there <= counted, said

@@ -70,7 +70,7 @@ def test_closing_the_page_deletes_at_once(open_page: Open, files: dict[str, Path
 def kept_of(session: Path) -> set[Path]:
     """What is kept for an open page, given its folder: this, the files in it, and the uploads that it uses."""
     used = {
-        name for name, kept in STORE._uploads.items() if any(folder_of(page) == session.name for page in kept.pages)
+        name for name, kept in STORE._folders.items() if any(folder_of(page) == session.name for page in kept.pages)
     }
     uploads = {path for name in used for path in (session.parent / name).rglob("*")}
     return {session, *uploads, *(path for path in session.rglob("*") if path.is_file())}

@@ -12,8 +12,10 @@ from gradio.context import LocalContext
 def answer() -> Iterator[Any]:
     """Says whose event is being answered."""
 
-    def start(session: str | None) -> None:
-        LocalContext.request.set(SimpleNamespace(session_hash=session) if session else None)  # type: ignore[arg-type]
+    def start(session: str | None, address: str = "") -> None:
+        client = SimpleNamespace(host=address)
+        request = SimpleNamespace(session_hash=session, client=client) if session else None
+        LocalContext.request.set(request)  # type: ignore[arg-type]
 
     yield start
     LocalContext.request.set(None)

@@ -25,7 +25,7 @@ def test_what_an_agent_sends_along_is_deleted_and_uses_nobody_elses_room(
     tiny_app: str, uploads: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One agent's 500 MB filled everybody's account."""
-    monkeypatch.setattr("ui.server.uploads.A_CLIENT", (3, 2**20))
+    monkeypatch.setattr("ui.server.storage.A_CLIENT", (3, 2**20))
     picture = f"data:image/jpeg;base64,{base64.b64encode(encode(photo(64, 64), 'JPEG')).decode()}"
     mine = {"X-Forwarded-For": "192.0.2.50"}
     for _ in range(5):

@@ -13,6 +13,7 @@ from PIL import Image
 from causalclip.images.loading import load_image
 from causalclip.languages import _
 from purifier.models import Models
+from purifier.pausing import pausing
 from ui.fields import UNREADABLE, explain, save_png, upload_path
 from ui.server.queue import ATTACKS, MODEL, PICTURES, Priority
 from ui.settings import RUNS
@@ -63,7 +64,7 @@ class PurifyApi:
         """
         with _sentences(self.models), ATTACKS.enter(Priority.ATTACK):  # who waits holds no pixels yet
             pixels, taken = _pixels(picture), _steps(steps)
-            with MODEL.enter(Priority.ATTACK):
+            with MODEL.enter(Priority.ATTACK) as place, pausing(place.give_way):
                 started = time.perf_counter()
                 purified = self.models.purify(pixels, taken, always=bool(always))
             facts = {"seconds": round(time.perf_counter() - started, 3), "steps": taken}

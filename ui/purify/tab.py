@@ -18,6 +18,7 @@ from causalclip.languages import _
 from causalclip.report.card import queued
 from purifier.models import Models
 from purifier.names import EMBEDDED, OTHER, check_size
+from purifier.pausing import pausing
 from ui.cancellation import CancellationToken, Panel
 from ui.fields import picked, picture_input, save_png, upload_path
 from ui.purify import examples, parts, words
@@ -192,7 +193,8 @@ class PurifyTab:
                     token.check()
                     yield {self.status: words.working(last, before=before)}
                 token.check()
-                shown = next(stages, None)
+                with pausing(partial(_give_way, token, ticket)):
+                    shown = next(stages, None)
             if shown is None:
                 break
             last = shown
@@ -253,6 +255,12 @@ class PurifyTab:
             return {self.vlm: gr.skip(), self.offer: gr.skip()}
         said = f"<p class='cc-small'>{escape(problem)}</p>"
         return {self.vlm: gr.update(visible=False, value=EMBEDDED), self.offer: gr.update(visible=True, value=said)}
+
+
+def _give_way(token: CancellationToken, place: Place) -> None:
+    """Between two tiles: ends a run that nobody waits for any more, and lets others in."""
+    token.check()
+    place.give_way()
 
 
 def _request(settings: Any, *, attacked: bool) -> DemoRequest:

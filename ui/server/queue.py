@@ -125,9 +125,11 @@ class FairQueue:
             return min((int(place.priority) for place in (*self._waiting, *self._inside)), default=len(Priority))
 
     def is_wanted(self, place: Place) -> bool:
-        """Whether one that is more urgent than `place` waits."""
+        """Whether one that is more urgent than `place` waits, or as urgent and of another address."""
         with self._changed:
-            return any(other.priority < place.priority for other in self._waiting)
+            urgent = [other for other in self._waiting if other.priority <= place.priority]
+            others = [other for other in urgent if other.client.address != place.client.address]
+            return bool(others) or any(other.priority < place.priority for other in urgent)
 
     def _order(self) -> list[Place]:
         """Those that wait, the next first."""
@@ -175,7 +177,8 @@ class Place:
             yield self._queue.before(self)
 
     def give_way(self) -> None:
-        """Lets those in that are more urgent, and waits until it is in again; to be called between two steps."""
+        """Lets those in that are more urgent, or as urgent and of another address, and waits until it is in again; to
+        be called between two steps."""
         if self._queue.is_wanted(self):
             self._queue.leave(self)
             with self._queue._changed:

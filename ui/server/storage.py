@@ -2,11 +2,13 @@
 
 An upload has a folder of its own with a name that nobody can guess, so that equal bytes of two people stay apart. It is
 kept for as long as an open page uses it, a call waits or runs on it, or somebody may be about to. What is derived from
-it lies in its page's folder, and goes with the page. Nothing is kept for an hour, whoever made it.
+it lies in its page's folder, and goes with the page; for a program, in its call's, and goes ten minutes later. All of
+it counts for whoever asked. Nothing is kept for an hour, whoever made it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import hmac
@@ -17,6 +19,7 @@ import shutil
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,13 +27,22 @@ from typing import Any
 
 import gradio as gr
 
-from ui.server.queue import current_session
+from causalclip.languages import N_, _, number
+from ui.server.queue import current_client, current_session
 
 PREFIX, LOOSE = "from-", "?"
 GRACE = 45.0  # seconds that a page's upload is kept while nothing uses it: a page that is open says that it does
-PATIENCE = 600.0  # the same for a program, which may upload first and think before it asks
+PATIENCE = 600.0  # the same for a program, which may upload first and think before it asks, and for what it was given
 BLOCK = 4096  # bytes that a file takes at least
-FEW = 16  # drawings, labelled reports and the like that are kept of a page, of each kind
+FEW, LEAST = 16, 2  # drawings, labelled reports and the like that are kept of a page, of each kind; and at least
+A_PAGE = 400 * 2**20  # bytes derived for a page from which on only the newest LEAST of each kind stay
+A_CLIENT = 2_000, 500 * 2**20  # files and bytes of an address that no open page has
+AN_ADDRESS = 4_000, 2 * 2**30  # and all of an address, uploaded or derived: a newsroom may have one together
+ALL = 20_000, 4 * 2**30
+RESERVE, LITTLE = (4_000, 2**30), 100 * 2**20  # what of ALL is for addresses that have little, and how little
+YOURS = N_("{mb} MB of your pictures are kept already. Close the page, or wait, then send more.")
+MANY = N_("At most {files} of your pictures are kept at once. Close the page, or wait, then send more.")
+FULL = N_("This server keeps as many pictures as it can. Please try again in a few minutes.")
 DEEPEST = 64  # folders in a path; one of 100,000 takes half a minute to be followed
 PAGE, PROGRAM = "session-", "program-"  # what folders of derived files begin with
 _SECRET = secrets.token_bytes(32)
@@ -38,13 +50,19 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class _Upload:
+class _Folder:
+    """An upload's, or that of what was derived for a page or for a call of a program.
+
+    pages: sessions that use it. grace: seconds that it stays while none does. loose: no page has ever said that it uses
+    it.
+    """
+
     owner: str
     size: int
     grace: float
     due: float
-    loose: bool = True  # no page has ever said that it uses it
-    pages: set[str] = field(default_factory=set)  # sessions that use it
+    loose: bool = True
+    pages: set[str] = field(default_factory=set)
 
     @property
     def accounts(self) -> tuple[str, ...]:
@@ -65,7 +83,7 @@ class Sum:
 
 
 class Store:
-    """The index of uploads. Safe for threads; nothing waits for the disk while it is locked.
+    """The index of what is kept. Safe for threads; nothing waits for the disk while it is locked.
 
     late: seconds by which the latest of the last deletions came too late.
     """
@@ -73,7 +91,7 @@ class Store:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock, self.late = clock, 0.0
         self._lock = threading.RLock()
-        self._uploads: dict[str, _Upload] = {}  # by the name of its folder
+        self._folders: dict[str, _Folder] = {}  # by name
         self._sums: dict[str, Sum] = {}
 
     def add(self, owner: str, size: int, *, brief: bool) -> str:
@@ -82,11 +100,51 @@ class Store:
         brief: it comes from a page, or is asked about at once.
         """
         name, grace = f"{owner}-{secrets.token_hex(16)}", GRACE if brief else PATIENCE
-        with self._lock:
-            upload = _Upload(owner, max(size, BLOCK), grace, due=self.clock() + grace)
-            self._uploads[name] = upload
-            self.count(1, upload.size, *upload.accounts)
+        self._add(name, _Folder(owner, max(size, BLOCK), grace, due=self.clock() + grace))
         return name
+
+    def derive(self, owner: str, session: str) -> str:
+        """Notes that something is about to be derived for a session, "" for a call without one; returns the name of the
+        folder for it. Raises gr.Error where its owner has no room."""
+        name = folder_of(session or PROGRAM + secrets.token_hex(16))
+        page = name.startswith(PAGE)
+        (uploads() / name).mkdir(parents=True, exist_ok=True)
+        with self._lock:
+            if name not in self._folders:
+                due = self.clock() + PATIENCE
+                self._add(name, _Folder(owner, 0, PATIENCE, due, loose=not page, pages={session} if page else set()))
+            accounts = self._folders[name].accounts
+        self.measure(name)
+        if said := self.lacks(0, 0, *accounts):
+            raise gr.Error(said, print_exception=False)
+        return name
+
+    def _add(self, name: str, folder: _Folder) -> None:
+        with self._lock:
+            self._folders[name] = folder
+            self.count(1, folder.size, *folder.accounts)
+
+    def measure(self, name: str) -> None:
+        """Counts what lies in a folder of derived files now."""
+        size = _size(uploads() / name)
+        with self._lock:
+            if folder := self._folders.get(name):
+                self.count(0, size - folder.size, *folder.accounts)
+                folder.size = size
+
+    def lacks(self, files: int, size: int, *accounts: str) -> str:
+        """A sentence where one of these accounts has no room for so much more, "" otherwise."""
+        for account in accounts:
+            kept, most = self.sum(account), A_CLIENT if account.endswith(LOOSE) else AN_ADDRESS
+            if not account:
+                owners = [self.sum(one) for one in accounts if one and not one.endswith(LOOSE)]
+                little = all(owner.size + size <= LITTLE for owner in owners)
+                most = ALL if little else (ALL[0] - RESERVE[0], ALL[1] - RESERVE[1])
+            if kept.files + files > most[0]:
+                return _(MANY if account else FULL, files=number(most[0]))
+            if kept.size + size > most[1]:
+                return _(YOURS if account else FULL, mb=most[1] >> 20)
+        return ""
 
     def sum(self, owner: str = "") -> Sum:
         """What is kept of a client; of all by default. With LOOSE behind the client: of that, what no page uses."""
@@ -102,83 +160,90 @@ class Store:
                     del self._sums[name]
 
     def claim(self, session: str, paths: Iterable[str]) -> None:
-        """Notes that an open page uses these uploads: they stay until it is closed."""
-        named = _folders(paths)
-        with self._lock:
-            for name in named & self._uploads.keys():
-                upload = self._uploads[name]
-                if upload.loose:
-                    self.count(-1, -upload.size, upload.owner + LOOSE)
-                    upload.loose = False
-                upload.pages.add(session)
+        """Notes that an open page uses these: they stay until it is closed."""
+        for folder in self._of(paths):
+            with self._lock:
+                if folder.loose:
+                    self.count(-1, -folder.size, folder.owner + LOOSE)
+                    folder.loose = False
+                folder.pages.add(session)
 
     def hold(self, paths: Iterable[str]) -> None:
-        """Notes that calls use these uploads now. What a page has used goes with that one all the same."""
-        named = _folders(paths)
-        with self._lock:
-            for name in named & self._uploads.keys():
-                upload = self._uploads[name]
-                if upload.loose:
-                    upload.due = self.clock() + upload.grace
+        """Notes that calls use these now. What a page has used goes with that one all the same."""
+        for folder in self._of(paths):
+            if folder.loose:
+                folder.due = self.clock() + folder.grace
 
-    def drop(self, session: str, paths: Iterable[str] | None = None) -> None:
-        """Deletes uploads at once that a page has done with, all by default; what another page uses stays."""
-        named = None if paths is None else _folders(paths)
+    def _of(self, paths: Iterable[str]) -> list[_Folder]:
+        names = _folders(paths)
         with self._lock:
-            used = {name for name, upload in self._uploads.items() if session in upload.pages}
-            names = (used if named is None else named) & self._uploads.keys()
-            for name in names:  # one may have been deleted as the page said that it uses it
-                self._uploads[name].pages.discard(session)
-                self._uploads[name].due = self.clock()
-        self._delete(names)
+            return [self._folders[name] for name in names & self._folders.keys()]
+
+    def drop(self, session: str, paths: Iterable[str]) -> None:
+        """Deletes at once what a page has done with; what another page uses stays."""
+        self._drop(session, _folders(paths))
 
     def close(self, session: str) -> None:
-        """`drop`, and deletes all that was derived."""
-        self.drop(session)
-        shutil.rmtree(uploads() / folder_of(session), ignore_errors=True)
+        """Deletes all that was kept for a page, uploaded or derived; what another page uses stays."""
+        with self._lock:
+            names = [name for name, folder in self._folders.items() if session in folder.pages]
+        self._drop(session, names)
+
+    def _drop(self, session: str, names: Iterable[str]) -> None:
+        with self._lock:
+            known = [name for name in names if name in self._folders]
+            for name in known:  # one may have been deleted as the page said that it uses it
+                self._folders[name].pages.discard(session)
+                self._folders[name].due = self.clock()
+        self._delete(known)
 
     def sweep(self, open_pages: Collection[str] = ()) -> None:
-        """Deletes what is due, and what was derived for pages that are not open any more (a run may write after that)
-        and for programs whose call is long over.
+        """Deletes what is due, and what was derived for pages that are not open any more (a run may write after that).
 
         open_pages: sessions that are open, or whose calls still run.
         """
+        kept = {folder_of(session) for session in open_pages}
         with self._lock:
-            known = {name: upload.pages for name, upload in self._uploads.items()}
-            due = [name for name, upload in self._uploads.items() if upload.due <= self.clock()]
+            derived = [name for name in self._folders if name.startswith((PAGE, PROGRAM))]
+        for name in derived:
+            self.measure(name)
+        with self._lock:
+            for name in derived:
+                folder = self._folders.get(name)
+                if folder and name in kept and not folder.pages:
+                    folder.due = self.clock() + folder.grace
+                elif folder and name not in kept and folder.pages:
+                    folder.pages, folder.due = set(), self.clock()
+            known = {name: folder.pages for name, folder in self._folders.items()}
+            due = [name for name, folder in self._folders.items() if folder.due <= self.clock()]
         if not self._delete(due):
             self.late = 0.0
         self._forget([name for name, pages in known.items() if pages and not (uploads() / name).exists()])
-        kept = {folder_of(session) for session in open_pages}
-        for kind, age in ((PAGE, 0.0), (PROGRAM, PATIENCE)):
-            for folder in uploads().glob(f"{kind}*"):
-                if folder.name not in kept and _age(str(folder), time.time()) >= age:
-                    shutil.rmtree(folder, ignore_errors=True)
 
     def _delete(self, names: Iterable[str]) -> int:
         """Deletes those that no page uses; returns how many are gone. The others are tried again in the next round."""
         with self._lock:
-            unused = [name for name in names if name in self._uploads and not self._uploads[name].pages]
+            unused = [name for name in names if name in self._folders and not self._folders[name].pages]
         for name in unused:
             shutil.rmtree(uploads() / name, ignore_errors=True)
         went = self._forget([name for name in unused if not (uploads() / name).exists()])
         if went:
-            self.late = self.clock() - min(upload.due for upload in went)
+            self.late = self.clock() - min(folder.due for folder in went)
         return len(went)
 
-    def _forget(self, names: Iterable[str]) -> list[_Upload]:
+    def _forget(self, names: Iterable[str]) -> list[_Folder]:
         """Counts those no more."""
         with self._lock:
-            went = [upload for name in names if (upload := self._uploads.pop(name, None))]
-            for upload in went:
-                self.count(-1, -upload.size, *upload.accounts)
+            went = [folder for name in names if (folder := self._folders.pop(name, None))]
+            for folder in went:
+                self.count(-1, -folder.size, *folder.accounts)
         return went
 
     def lateness(self) -> float:
         """Seconds since something should have been deleted: what is still there, or else what went last."""
         with self._lock:
             now = self.clock()
-            return max([self.late, *(now - upload.due for upload in self._uploads.values() if not upload.pages)])
+            return max([self.late, *(now - folder.due for folder in self._folders.values() if not folder.pages)])
 
 
 STORE = Store()
@@ -214,16 +279,38 @@ def files_in(values: Iterable[Any]) -> list[str]:
 def new_folder(few: str = "") -> Path:
     """An empty folder for derived files, which Gradio serves: with the page's own, if an event is being answered.
 
-    few: a name for what is made as often as somebody asks; the newest FEW of a page stay.
+    few: a name for what is made as often as somebody asks; the newest FEW of a page stay, or fewer of large ones.
+
+    Raises:
+        gr.Error: whoever asks has no room.
     """
-    session = current_session()
-    few = few if session else ""
-    parent = uploads() / folder_of(session) if session else uploads()
-    parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=few and f"{few}-{time.time_ns()}-", dir=parent))
-    for old in sorted(parent.glob(f"{few}-*"))[:-FEW] if few else ():
-        shutil.rmtree(old, ignore_errors=True)
-    return new
+    session = current_session() or ""
+    if session:
+        _make_room(uploads() / folder_of(session), few)
+    parent = uploads() / STORE.derive(owner_of(current_client().address), session)
+    return Path(tempfile.mkdtemp(prefix=few and f"{few}-{time.time_ns()}-", dir=parent))
+
+
+def _make_room(parent: Path, few: str) -> None:
+    """Deletes the oldest of a page's folders, before another one of that name."""
+    made = [(*folder.name.rsplit("-", 2)[:2], folder.name) for folder in parent.glob("*-*-*")]
+    count = Counter([few, *(kind for kind, _time, _name in made)])
+    over = _size(parent) - A_PAGE
+    for kind, _time, name in sorted(made, key=lambda one: one[1]):
+        if count[kind] > FEW or (over > 0 and count[kind] > LEAST):
+            over -= _size(parent / name)
+            count[kind] -= 1
+            shutil.rmtree(parent / name, ignore_errors=True)
+
+
+def _size(folder: Path) -> int:
+    """Bytes that the files in it take."""
+    total = 0
+    for root, _folders_in, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):  # it has just gone
+                total += max(BLOCK, os.lstat(os.path.join(root, name)).st_size)
+    return total
 
 
 def file_in(folder: Path, name: str) -> Path:

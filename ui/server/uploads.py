@@ -18,24 +18,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from causalclip.images.formats import MAX_BYTES, too_many_bytes
-from causalclip.languages import N_, _, number
+from causalclip.languages import N_, _
 from ui.server.middleware import UPLOAD, Refused, client_of
 from ui.server.storage import LOOSE, STORE, Sum, file_in, owner_of, uploads
 
 FILES = 50  # of a request
 A_REQUEST = 200 * 2**20  # bytes
-A_CLIENT = 2_000, 500 * 2**20  # files and bytes of an address that no open page has
-AN_ADDRESS = 4_000, 2 * 2**30  # and all of an address: a newsroom may have one together
-ALL = 20_000, 4 * 2**30
-RESERVE, LITTLE = (4_000, 2**30), 100 * 2**20  # what of ALL is for addresses that have little, and how little
 LONGEST_TEXT = 4096  # bytes of a field that is no file
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # of a form that cannot be read its sender is told
 NO_FILE = "A file is expected in files, not a text."
 NO_FORM = "Send a form: multipart/form-data, with the files in the field files."
 TOO_MUCH = N_("At most {files} files and {mb} MB can be sent at once.")
-YOURS = N_("{mb} MB of your pictures are kept already. Close the page, or wait, then send more.")
-MANY = N_("At most {files} of your pictures are kept at once. Close the page, or wait, then send more.")
-FULL = N_("This server keeps as many pictures as it can. Please try again in a few minutes.")
 
 
 class _Parser(MultiPartParser):
@@ -85,14 +78,8 @@ def keep(file: BinaryIO, name: str, *, size: int, owner: str, brief: bool) -> st
 
 def check_room(owner: str, files: int, size: int) -> None:
     """Raises Refused where there is no room for so much more of a client's."""
-    little = STORE.sum(owner).size + size <= LITTLE
-    rest = ALL if little else (ALL[0] - RESERVE[0], ALL[1] - RESERVE[1])
-    for account, most in ((owner + LOOSE, A_CLIENT), (owner, AN_ADDRESS), ("", rest)):
-        kept = STORE.sum(account)
-        if kept.files + files > most[0]:
-            raise Refused(413, _(MANY if account else FULL, files=number(most[0])))
-        if kept.size + size > most[1]:
-            raise Refused(413, _(YOURS if account else FULL, mb=most[1] >> 20))
+    if said := STORE.lacks(files, size, owner + LOOSE, owner, ""):
+        raise Refused(413, said)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The Purify tab for programs: its endpoints over HTTP, on tiny models."""
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,13 +15,14 @@ from PIL import Image
 
 import app
 from causalclip import load_image
+from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.models import Models
 from tests.conftest import HANGS
 from tests.makers.models import tiny_models
 from tests.makers.pictures import encode, photo
 from ui.purify import endpoints
 from ui.purify.tab import build_tab
-from ui.server.queue import ATTACKS, Priority
+from ui.server.queue import ATTACKS, MODEL, Priority
 
 QUESTION = "Is there a dog?"
 
@@ -75,6 +77,42 @@ def test_a_call_that_waits_holds_no_pixels(
         assert not read
     asked.result(HANGS)
     assert read
+
+
+def test_a_verdict_goes_in_between_two_tiles_of_a_purification(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A strip has dozens of tiles, half a second each: nobody waits for all of them."""
+    (tmp_path / "strip.png").write_bytes(encode(photo(2400, 64), "PNG"))
+    reached, wanted, seen, tiles = threading.Event(), threading.Event(), list[int](), list[int]()
+    network = PurifierPipeline.velocity
+
+    def velocity(pipeline: Any, pixels: Any, t: Any) -> Any:
+        def count(*_: Any) -> None:
+            tiles.append(1)
+            reached.set()
+            assert wanted.wait(HANGS)
+
+        hook = pipeline.unet.register_forward_pre_hook(count)
+        try:
+            return network(pipeline, pixels, t)
+        finally:
+            hook.remove()
+
+    monkeypatch.setattr(PurifierPipeline, "velocity", velocity)
+    asked = client.submit(handle_file(str(tmp_path / "strip.png")), 3, True, api_name="/purify")
+    assert reached.wait(HANGS)
+    verdict = MODEL.ask(Priority.VERDICT)
+    wanted.set()
+    with verdict:
+        list(verdict.waits())
+        seen.append(len(tiles))
+        time.sleep(0.1)
+        assert len(tiles) == seen[0]
+    purified, _ = asked.result(HANGS)
+    assert seen == [1]
+    assert len(tiles) > 12
+    assert Image.open(purified).size == (2400, 64)
 
 
 def test_errors_over_http_are_sentences(client: Client, picture: Any) -> None:

@@ -104,3 +104,25 @@ def test_a_long_attack_gives_way_between_its_steps() -> None:
     assert seen == ["verdict"]
     assert queue.admitted(attack, 0)
     judging.join(HANGS)
+
+
+def test_long_work_of_two_addresses_takes_turns_and_of_one_does_not() -> None:
+    queue = FairQueue()
+    mine = ask(queue, "192.0.2.1", priority=Priority.ATTACK)
+    own = ask(queue, "192.0.2.1", priority=Priority.ATTACK)
+    mine.give_way()
+    assert queue.admitted(mine, 0)
+    queue.leave(own)
+    yours = ask(queue, "192.0.2.2", priority=Priority.ATTACK)
+    went: list[str] = []
+
+    def work() -> None:
+        with yours:
+            list(yours.waits())
+            went.append("yours")
+
+    working = threading.Thread(target=work)
+    working.start()
+    mine.give_way()
+    assert went == ["yours"]
+    working.join(HANGS)

@@ -49,7 +49,8 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Store
     """An empty store, and its folder."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
     (tmp_path / "uploads").mkdir()
-    return Store(clock)
+    monkeypatch.setattr(store, "STORE", empty := Store(clock))
+    return empty
 
 
 def upload(kept: Store, owner: str = ME, *, size: int = 100, brief: bool = True) -> Path:
@@ -103,18 +104,78 @@ def test_what_was_derived_goes_with_its_page_and_that_of_others_stays(kept: Stor
     assert yours.exists()
 
 
-def test_what_was_derived_for_a_program_goes_ten_minutes_after_its_call(kept: Store, answer: Any) -> None:
+def test_what_was_derived_for_a_program_goes_ten_minutes_after_its_call(kept: Store, answer: Any, clock: Clock) -> None:
     runs, over = (f"{store.PROGRAM}{name}" for name in ("runs", "over"))
-    for session in (runs, over):
+    places = []
+    for session in (runs, over, None):  # the last as an agent's
         answer(session)
-        new_folder()
-    kept.sweep()
-    places = [store.uploads() / store.folder_of(session) for session in (runs, over)]
+        places.append(new_folder().parent)
+    clock.now += PATIENCE - 1
+    kept.sweep([runs])
     assert all(place.exists() for place in places)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "PATIENCE", 0.0)
-        kept.sweep([runs])
-    assert [place.exists() for place in places] == [True, False]
+    clock.now += 2
+    kept.sweep([runs])
+    assert [place.exists() for place in places] == [True, False, False]
+    clock.now += PATIENCE + 1
+    kept.sweep()
+    assert not places[0].exists()
+    assert not kept._sums
+
+
+def test_what_a_run_writes_after_its_page_was_closed_goes_with_the_next_sweep(kept: Store, answer: Any) -> None:
+    answer("one")
+    new_folder()
+    kept.close("one")
+    late = new_folder()
+    kept.sweep(["one"])
+    assert late.exists()
+    kept.sweep()
+    assert not late.parent.exists()
+    assert not kept._sums
+
+
+def test_what_was_derived_counts_for_whoever_asked(kept: Store, answer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else one address fills the disk with pages that write maps."""
+    monkeypatch.setattr(store, "AN_ADDRESS", (100, 10 * BLOCK))
+    for session, address in (("one", "192.0.2.1"), ("two", "192.0.2.1"), ("three", "192.0.2.2")):
+        answer(session, address)
+        (new_folder("map") / "map.npz").write_bytes(bytes(6 * BLOCK))
+    kept.sweep(["one", "two", "three"])
+    assert kept.sum(owner_of("192.0.2.1")).size == 12 * BLOCK
+    assert kept.sum().size == 18 * BLOCK
+    answer("two", "192.0.2.1")
+    with pytest.raises(gr.Error, match="kept already"):
+        new_folder("map")
+    answer("three", "192.0.2.2")
+    new_folder("map")
+    kept.close("one")
+    answer("two", "192.0.2.1")
+    new_folder("map")
+
+
+def test_a_program_has_less_room_and_does_not_take_a_pages(
+    kept: Store, answer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "A_CLIENT", (100, 2 * BLOCK))
+    for _ in range(2):
+        answer(f"{store.PROGRAM}{_}", "192.0.2.1")
+        (new_folder() / "report.html").write_bytes(bytes(2 * BLOCK))
+        kept.sweep()
+    answer(f"{store.PROGRAM}more", "192.0.2.1")
+    with pytest.raises(gr.Error, match="kept already"):
+        new_folder()
+    answer("page", "192.0.2.1")
+    new_folder()
+
+
+def test_of_large_drawings_a_page_keeps_fewer(kept: Store, answer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "A_PAGE", 8 * BLOCK)
+    answer("one")
+    made = []
+    for name in ("purifier-change", "map", "map", "map", "map", "map"):
+        made.append(new_folder(name) / "x.png")
+        made[-1].write_bytes(bytes(3 * BLOCK))
+    assert [path.exists() for path in made] == [True, False, False, False, True, True]
 
 
 def test_of_each_drawing_a_page_keeps_few(kept: Store, answer: Any) -> None:

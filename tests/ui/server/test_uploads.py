@@ -52,7 +52,8 @@ def test_more_bytes_than_allowed_get_a_sentence_and_leave_nothing(
     mine = owner_of("127.0.0.1")
     kept = STORE.sum({"A_CLIENT": mine + LOOSE, "AN_ADDRESS": mine, "ALL": ""}.get(limit, "nobody"))
     size = kept.size + 200_000
-    monkeypatch.setattr(door, limit, size if limit == "A_REQUEST" else (kept.files + 1000, size))
+    where, value = (door, size) if limit == "A_REQUEST" else (store, (kept.files + 1000, size))
+    monkeypatch.setattr(where, limit, value)
     before = set(arrived(uploads))
     start = b'--b\r\nContent-Disposition: form-data; name="files"; filename="x.jpg"\r\n\r\n'
     body = start + b"x" * 250_000 + b"\r\n--b--\r\n"
@@ -102,7 +103,7 @@ def test_one_that_was_chosen_and_never_run_goes(tiny_page: Any, short: None) -> 
 def clean() -> Iterator[None]:
     """What was sent here does not count against what other tests send."""
     yield
-    STORE._delete([name for name, kept in STORE._uploads.items() if not kept.pages.clear()])
+    STORE._delete([name for name, kept in STORE._folders.items() if not kept.pages.clear()])
 
 
 def test_a_call_without_a_page_keeps_its_picture_for_its_answer(tiny_page: Any, short: None, tmp_path: Path) -> None:
@@ -139,9 +140,9 @@ def test_a_file_may_have_any_name(tiny_app: str, uploads: Path, name: str) -> No
 def test_who_has_much_leaves_a_reserve_to_those_who_have_little(tiny_app: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two addresses could keep 4 GB together, and nothing was left for anybody else."""
     kept = STORE.sum().size
-    monkeypatch.setattr(door, "ALL", (100_000, kept + 500_000))
-    monkeypatch.setattr(door, "RESERVE", (0, 400_000))
-    monkeypatch.setattr(door, "LITTLE", 60_000)
+    monkeypatch.setattr(store, "ALL", (100_000, kept + 500_000))
+    monkeypatch.setattr(store, "RESERVE", (0, 400_000))
+    monkeypatch.setattr(store, "LITTLE", 60_000)
     much, little = ({"X-Forwarded-For": f"192.0.2.{n}"} for n in (95, 96))
     assert send(tiny_app, b"x" * 50_000, **much).status_code == 200
     assert "as many pictures as it can" in send(tiny_app, b"x" * 60_000, **much).text
