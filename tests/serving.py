@@ -26,7 +26,7 @@ READY = re.compile(r"is ready: open (\S+)")
 WATCH = """
 import os, sys
 
-NAMED = "/etc/hostname"  # that scripts/redteam/hostile.py has the app open
+NAMED = "/etc/hostname"  # that scripts/redteam/doors.py has the app open
 OWN = (os.environ["TRAFFIC"], os.environ.get("GRADIO_TEMP_DIR", "/"))  # where the app may write
 LOOPBACK = {"localhost", "127.0.0.1", "0.0.0.0", "::1", "::", "", None}
 

@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 import resource
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -78,15 +77,8 @@ def fifty_megapixels_twelve_times(target: Target) -> tuple[bool, str]:
     file = io.BytesIO()
     Image.linear_gradient("L").resize((8000, 6200)).convert("RGB").save(file, "JPEG", quality=50)
     paths = [target.upload(file.getvalue()) for _ in range(12)]
-    most, over = [0.0], threading.Event()
-
-    def watch() -> None:
-        while not over.wait(0.05):
-            most[0] = max(most[0], target.memory())
-
-    threading.Thread(target=watch, daemon=True).start()
-    answers = at_once(lambda i: target.ask("detect", paths[i]), 12)
-    over.set()
+    with target.watched() as most:
+        answers = at_once(lambda i: target.ask("detect", paths[i]), 12)
     answered = sum("event: complete" in text for _, text in answers)
     told = sum("queue is full" in text for _, text in answers)
     return answered + told == 12 and most[0] < 1600, f"{answered} answered, {told} told, {most[0]:.0f} MB at most"
@@ -97,17 +89,15 @@ def questions_at_once(target: Target) -> tuple[bool, str]:
     file = io.BytesIO()
     Image.new("RGB", (4000, 3000), "teal").save(file, "JPEG")
     crowd, ask, names = target.elsewhere(133), target.function(api_name="ask"), [f"asker-{i}" for i in range(4)]
-    path, before, most = crowd.upload(file.getvalue()), target.memory(), 0.0
-    with crowd.opened(*names) as http, ThreadPoolExecutor(6) as pool:
+    path, before = crowd.upload(file.getvalue()), target.memory()
+    with crowd.opened(*names) as http, ThreadPoolExecutor(6) as pool, target.watched() as most:
         call = {"data": [{"path": path}, "What is it?", False], "fn_index": ask}
         for name in names * 4:
             http.post("gradio_api/queue/join", json=call | {"session_hash": name})
         asked = [pool.submit(crowd.ask, "ask", path, "What is it?", False) for _ in range(6)]
-        while not all(one.done() for one in asked):
-            most = max(most, target.memory() - before)
-            time.sleep(0.05)
-    answered = sum("event: complete" in one.result()[1] for one in asked)
-    return answered > 0 and most < 1000, f"{answered} of 6 answered, {most:.0f} MB more at most"
+        answered = sum("event: complete" in one.result()[1] for one in asked)
+    grown = most[0] - before
+    return answered > 0 and grown < 1000, f"{answered} of 6 answered, {grown:.0f} MB more at most"
 
 
 def pages_that_do_not_come(target: Target) -> tuple[bool, str]:
@@ -115,20 +105,16 @@ def pages_that_do_not_come(target: Target) -> tuple[bool, str]:
     crowd, before = target.elsewhere(134), target.memory()
     body = {"data": [None], "fn_index": target.function(api_name="provenance"), "session_hash": "nobody"}
     text = json.dumps(body | {"x": "\U0001f600" + "x" * 1_000_000}, ensure_ascii=False).encode()
-    headers, over, most = {"Content-Type": "application/json", "X-Gradio-User": "x"}, threading.Event(), [0.0]
-
-    def watch() -> None:
-        while not over.wait(0.05):
-            most[0] = max(most[0], target.memory() - before)
+    headers = {"Content-Type": "application/json", "X-Gradio-User": "x"}
 
     def join(_: int) -> int:
         with crowd.http() as http:
             return http.post("gradio_api/queue/join", content=text, headers=headers).status_code
 
-    threading.Thread(target=watch, daemon=True).start()
-    told = at_once(join, 300)
-    over.set()
-    return 200 not in told and most[0] < 500, f"{sorted(set(told))}; {most[0]:.0f} MB more at most"
+    with target.watched() as most:
+        told = at_once(join, 300)
+    grown = most[0] - before
+    return 200 not in told and grown < 500, f"{sorted(set(told))}; {grown:.0f} MB more at most"
 
 
 def attacks_at_once(target: Target) -> tuple[bool, str]:

@@ -181,16 +181,8 @@ def strips_to_purify(target: Target) -> tuple[bool, str]:
 def metadata_bombs(target: Target) -> tuple[bool, str]:
     """Sends 21 new files whose metadata, scans or shape cost more than they weigh, one of each kind"""
     worst, most, failed = ("", 0.0), ("", 0.0), []
-    over = threading.Event()
-    peak = [0.0]
-
-    def watch() -> None:
-        while not over.wait(0.03):
-            peak[0] = max(peak[0], target.memory())
-
-    with target.elsewhere(85).http(timeout=300) as http:
+    with target.elsewhere(85).http(timeout=300) as http, target.watched() as peak:
         http.post("api/v1/examine", files={"picture": ("x.jpg", picture(1))}, data={"stability": "no"})
-        threading.Thread(target=watch, daemon=True).start()
         for name, file, data in bombs(SEED):
             time.sleep(0.2)
             before = peak[0] = target.memory()
@@ -200,7 +192,6 @@ def metadata_bombs(target: Target) -> tuple[bool, str]:
             worst, most = max(worst, (name, seconds), key=_second), max(most, (name, grown), key=_second)
             if not 200 <= answer.status_code < 500:
                 failed.append(f"{name}: {answer.status_code}")
-    over.set()
     held = not failed and worst[1] < ANSWERED and most[1] < MORE
     said = f"longest {worst[1]:.1f} s ({worst[0]}), most {most[1]:.0f} MB more ({most[0]}), seed {SEED}"
     return held, f"{said}{'; ' if failed else ''}{', '.join(failed)}"

@@ -9,6 +9,7 @@ import os
 import re
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -95,10 +96,20 @@ class Target:
                 taken += one.memory_info().rss
         return taken / 2**20
 
-    def processor(self) -> float:
-        """Seconds of a processor that the app and the attacker have taken."""
-        mine, theirs = psutil.Process().cpu_times(), psutil.Process(self.app.pid).cpu_times()
-        return sum((mine.user, mine.system, theirs.user, theirs.system))
+    @contextmanager
+    def watched(self) -> Iterator[list[float]]:
+        """The most MB that are taken from here on, in a list of one."""
+        most, over = [self.memory()], threading.Event()
+
+        def watch() -> None:
+            while not over.wait(0.04):
+                most[0] = max(most[0], self.memory())
+
+        threading.Thread(target=watch, daemon=True).start()
+        try:
+            yield most
+        finally:
+            over.set()
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         with self.http() as http:

@@ -8,11 +8,24 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, FileChooser, Page, expect
 
-from scripts.words import AFTER, BEFORE, visible_words
 from tests.browser.conftest import COLOURS, MOMENT, PATIENCE, LateCheck, Open, open_tab, serious, sizes, themes, until
 
 Serve = Callable[[Any], str]
 VERDICTS = ("Likely generated", "Inconclusive", "Likely not generated")
+BEFORE, AFTER = 60, 250  # words that are seen at most, with all folds closed: without a picture, and of a judged one
+COUNT = """() => {
+  const unseen = ".cc-hidden, .visually-hidden, .sr-only, script, style, option:not(:checked)";
+  const seen = (node) => {
+    const parent = node.parentElement, range = document.createRange();
+    const drawn = parent.checkVisibility({ visibilityProperty: true, opacityProperty: true });
+    if (!drawn || parent.closest(unseen)) return false;
+    range.selectNodeContents(node);
+    return parent.matches("option") || [...range.getClientRects()].some((box) => box.width > 1 && box.height > 1);
+  };
+  const walk = document.createTreeWalker(document.querySelector(".gradio-container"), NodeFilter.SHOW_TEXT), found = [];
+  while (walk.nextNode()) if (seen(walk.currentNode)) found.push(walk.currentNode.data);
+  return found.join(" ").split(/\\s+/).filter((word) => /[\\p{L}\\p{N}]/u.test(word));
+}"""
 
 
 def give(page: Page, file: Path) -> None:
@@ -24,6 +37,12 @@ def verdict(page: Page) -> str:
     page.locator("#status .cc-final .cc-scale").wait_for()
     page.locator("#layer img").wait_for()
     return page.locator("#status h2").inner_text().strip("\N{BLACK UP-POINTING TRIANGLE}▼◆ \n")
+
+
+def visible_words(page: Page) -> list[str]:
+    """All words with a letter or a digit that are drawn on the page, on screen or below it."""
+    words: list[str] = page.evaluate(COUNT)
+    return words
 
 
 def overflow(page: Page) -> int:

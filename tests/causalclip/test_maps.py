@@ -1,7 +1,6 @@
 """Maps and the explorer: exact sums, right places, one scale for all pictures, and where a map cannot know."""
 
 import re
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -15,10 +14,9 @@ from causalclip.clip.views import plan_views
 from causalclip.detector import Detection, Detector, ViewAttribution
 from causalclip.maps import explorer
 from causalclip.maps.explorer import mean_mask
-from causalclip.maps.heatmap import lay, picture_map, placed, seen, unplaced
+from causalclip.maps.heatmap import lay, picture_map, placed, seen
 from causalclip.maps.overlay import OPACITY, STRIPED, Drawing, draw_layer, draw_map, prepare, shrink
 from causalclip.maps.reliability import Reason, reasons, unknowable
-from tests.makers.cost import slowness
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import photo
 
@@ -69,12 +67,6 @@ def test_the_map_adds_up_to_all_contributions(width: int, height: int, which: An
     for side in (3, 900):
         laid = lay(detection, which, columns=side, rows=side)
         assert laid.sum(dtype=np.float64) == pytest.approx(placed(detection.views, which), abs=1e-4)
-
-
-def test_places_and_rest_make_the_logit(detection: Detection) -> None:
-    own = detection.rest + sum(v.rest for v in detection.views)
-    assert unplaced(detection) == pytest.approx(own, abs=1e-4)
-    assert placed(detection.views) + unplaced(detection) == pytest.approx(detection.logit, abs=1e-4)
 
 
 def test_a_patch_is_drawn_where_it_was_seen_and_overlaps_add_up() -> None:
@@ -144,16 +136,6 @@ def test_a_drawing_is_small_whatever_the_picture_is() -> None:
     assert max(prepare(photo(70, 64), planned(70, 64)).picture.shape) == 512
 
 
-def test_a_map_is_drawn_within_its_budget() -> None:
-    pixels, detection = photo(1024, 768), planned(1024, 768)
-    spent = []
-    for _ in range(6):
-        started = time.process_time()
-        draw_map(prepare(pixels, detection))
-        spent.append(time.process_time() - started)
-    assert min(spent) < 0.06 * slowness()
-
-
 # The explorer ---------------------------------------------------------------------------------------------------------
 
 
@@ -170,12 +152,6 @@ def pixels() -> np.ndarray:
 @pytest.fixture(scope="module")
 def explored(detector: Detector, pixels: np.ndarray) -> Detection:
     return detector.predict(pixels)
-
-
-def test_channels_and_the_rest_are_the_logit(explored: Detection) -> None:
-    added = explorer.contributions(explored)
-    assert added.shape == (sum(width for _, width in explored.parts),)
-    assert added.sum() + explorer.offset(explored) == pytest.approx(explored.logit, abs=1e-5)
 
 
 def test_removal_against_a_head_without_those_channels(explored: Detection) -> None:

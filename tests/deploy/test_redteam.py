@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from scripts.redteam import __main__ as redteam
+from scripts.redteam.__main__ import QUICK
 from scripts.redteam.target import Target
-from scripts.redteam.tries import QUICK
 from tests.serving import Served, proxied
 
 

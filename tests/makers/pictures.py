@@ -3,7 +3,6 @@
 import io
 import struct
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -265,14 +264,6 @@ def cartoon(seed: int) -> Image.Image:
         box = (x, y, x + size, y + size)
         (draw.ellipse if shape % 2 else draw.rectangle)(box, fill=_colour(rng), outline=(0, 0, 0), width=3)
     return picture
-
-
-def drawings(count: int) -> Iterator[tuple[str, Image.Image]]:
-    """(kind, picture), `count` of each kind."""
-    for seed in range(count):
-        yield "chart", chart(seed)
-        yield "page of text", page(seed)
-        yield "flat graphic", cartoon(seed)
 
 
 def _colour(rng: np.random.Generator) -> tuple[int, int, int]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from causalclip.clip.tower import contributions, embed, needs, parse_part, part_widths, patch_total
-from causalclip.clip.views import MAX_SQUARES, WINDOWS, View, plan_views, render
+from causalclip.clip.views import MAX_SQUARES, WINDOWS, plan_views, render
 from tests.makers.detectors import tiny_tower, views, write_int8_tower
 
 PARTS = ("embedding", "cls:1", "cls:3", "patch:2", "patch:3")
@@ -145,26 +145,12 @@ def test_windows_are_the_pictures_own_pixels() -> None:
         assert np.array_equal((seen.permute(1, 2, 0) * 255).round().byte().numpy(), pixels[top:bottom, left:right])
 
 
-def test_a_square_is_what_lies_in_its_box() -> None:
-    pixels = np.zeros((100, 300, 3), np.uint8)
-    pixels[:, 200:] = 255
-    squares = [v for v in plan_views(300, 100) if v.kind == "whole"]
-    assert [v.box[0] for v in squares] == [0, 100, 200]
-    means = render(pixels, squares, size=32).mean((1, 2, 3)).tolist()
-    assert means == pytest.approx([0, 0, 1], abs=0.02)
-
-
 def test_views_are_what_pillow_makes_of_the_whole_picture() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (700, 1100, 3), np.uint8)
     whole, views = Image.fromarray(pixels), plan_views(1100, 700)
     for view, seen in zip(views, render(pixels, views), strict=True):
         shot = whole.resize((224, 224), Image.Resampling.BICUBIC, box=view.box, reducing_gap=3.0)
         assert np.array_equal((seen.permute(1, 2, 0) * 255).round().byte().numpy(), np.asarray(shot))
-
-
-def test_large_pictures_cost_no_more_views_than_small_ones() -> None:
-    assert len(plan_views(8000, 6000)) == len(plan_views(800, 600))
-    assert View("whole", (1000.0, 0.0, 7000.0, 6000.0)) not in plan_views(8000, 6000)  # 4:3 takes two squares
 
 
 def test_windows_of_large_pictures_are_of_a_copy_as_large_as_training_saw() -> None:

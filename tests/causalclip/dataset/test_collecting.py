@@ -12,7 +12,7 @@ import pytest
 from causalclip.dataset.collecting import Source, collect
 from causalclip.dataset.repositories import Repository
 from causalclip.dataset.table import Picture, place, write_table
-from tests.causalclip.dataset.hosting import Host, Line, blob, boasting_blob, git, https, picture, sha
+from tests.causalclip.dataset.hosting import Host, Line, blob, boasting_blob, git, picture, sha
 from tests.conftest import ROOT
 
 
@@ -214,22 +214,6 @@ def test_a_repository_with_a_new_name_is_followed_over_https(host: Host, line: L
     line.moved["/old/name"] = f"{line.url}/anna/photos"
     old = [picture("old/name", "a.jpg", commit=rows[0].commit, sha256=rows[0].sha256)]
     assert reasons(old, tmp_path / "out", line.url) == []
-
-
-@pytest.mark.parametrize("scheme", ["file", "http", "ext"])
-def test_a_host_that_leads_to_another_protocol_is_not_followed(
-    host: Host, line: Line, tmp_path: Path, scheme: str
-) -> None:
-    rows = host.pictures("anna/photos", {"a.jpg": b"one"})
-    ran = tmp_path / "ran"
-    with https(host.folder, None) as plain:
-        to = {"file": f"{host.folder.as_uri()}/anna/photos", "http": f"{plain.url}/anna/photos"}
-        line.moved["/anna/photos"] = to.get(scheme, f"ext::touch {ran} #")
-        assert reasons(rows, tmp_path / "out", line.url) == ["gone"]
-        assert plain.asked == []
-        assert reasons(rows, tmp_path / "out", plain.url) == ["gone"]  # it would have had the file
-        assert plain.asked == []
-    assert not ran.exists()
 
 
 def test_a_host_whose_certificate_is_not_trusted_is_not_asked(

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import app
-from scripts.redteam.hostile import PLACE, VALUES, misread, walk
+from scripts.redteam.doors import PLACE, VALUES, misread, walk
 from tests.conftest import HANGS, ROOT
 from tests.makers.detectors import tiny_detector
 from tests.makers.models import tiny_models
