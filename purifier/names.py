@@ -12,6 +12,8 @@ ATTACKS = {  # name -> its class
     "fgsm": "purifier.attacks.algorithms:FGSM",
     "pgd": "purifier.attacks.algorithms:PGD",
     "mi-fgsm": "purifier.attacks.algorithms:MIFGSM",
+    "di-fgsm": "purifier.attacks.algorithms:DIFGSM",
+    "cw": "purifier.attacks.algorithms:CarliniWagner",
     "apgd": "purifier.attacks.algorithms:APGD",
     "square": "purifier.attacks.algorithms:Square",
     "patch": "purifier.attacks.algorithms:Patch",

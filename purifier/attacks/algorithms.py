@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from purifier.attacks.budget import Budget, to_levels
@@ -135,6 +136,67 @@ class MIFGSM(GradientAttack):
     def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
         self.momentum = self.momentum + gradient / gradient.abs().mean((1, 2, 3), keepdim=True).clamp_min(1e-12)
         return self.budget.project(moved + self.plan.step_size * self.budget.ascent(self.momentum), self.clean)
+
+
+class DIFGSM(MIFGSM):
+    """MI-FGSM on pictures that are shrunk and moved by chance before every step, so that less of it hangs on one grid
+    (input diversity: Xie et al., CVPR 2019, arXiv 1803.06978)."""
+
+    SHARE = 0.5  # of the steps that see such a picture
+    SMALLEST = 0.9  # of its side
+
+    def run(self, objective: Objective) -> Iterator[State]:
+        generator = self.plan.generator()
+
+        def diverse(pixels: Tensor) -> Tensor:
+            return objective(self._varied(pixels, generator))
+
+        diverse.flat = getattr(objective, "flat", False)  # type: ignore[attr-defined]
+        yield from super().run(diverse)
+
+    def offer(self, pixels: Tensor, loss: Tensor) -> Tensor:
+        """Takes the newest: what the objective says of differently shrunk pictures does not compare."""
+        self.loss = torch.full_like(self.loss, -torch.inf)
+        return super().offer(pixels, loss)
+
+    def _varied(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
+        draw, factor, down, right = torch.rand(4, generator=generator).tolist()
+        if draw >= self.SHARE:
+            return pixels
+        height, width = pixels.shape[-2:]
+        factor = self.SMALLEST + (1 - self.SMALLEST) * factor
+        small = F.interpolate(pixels, (round(height * factor), round(width * factor)), mode="nearest")
+        top = int(down * (height - small.shape[-2] + 1))
+        left = int(right * (width - small.shape[-1] + 1))
+        return F.pad(small, (left, width - small.shape[-1] - left, top, height - small.shape[-2] - top))
+
+
+class CarliniWagner(GradientAttack):
+    """Raises the objective less the squared length of the change, by Adam on tanh-coded pictures (Carlini & Wagner,
+    S&P 2017, arXiv 1608.04644). The constant between the two is fixed, and the budget bounds the change."""
+
+    random_start = False
+    WEIGHT = 0.02  # of the squared length on the [0, 1] scale
+    DECAY = (0.9, 0.999)
+    EDGE = 1e-4  # how near to 0 and 1 a coded value comes
+
+    def __init__(self, clean: Tensor, plan: Plan) -> None:
+        super().__init__(clean, plan)
+        self.mean, self.square = torch.zeros_like(clean), torch.zeros_like(clean)
+        # Adam changes every value by about its rate: all together by the step size.
+        length = math.sqrt(clean[0].numel()) if plan.budget.norm == "l2" else 1.0
+        self.rate = 2 * plan.step_size / length
+
+    def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
+        coded = torch.atanh(moved.clamp(self.EDGE, 1 - self.EDGE) * 2 - 1)
+        slope = gradient - 2 * self.WEIGHT * (moved - self.clean)
+        slope = slope * 2 * moved * (1 - moved)  # d x / d code, x = (1 + tanh code) / 2
+        first, second = self.DECAY
+        self.mean = first * self.mean + (1 - first) * slope
+        self.square = second * self.square + (1 - second) * slope.square()
+        mean, square = self.mean / (1 - first**number), self.square / (1 - second**number)
+        coded = coded + self.rate * mean / (square.sqrt() + 1e-12)
+        return self.budget.project((torch.tanh(coded) + 1) / 2, self.clean)
 
 
 class APGD(GradientAttack):

@@ -105,7 +105,7 @@ def summarise(outcomes: Sequence[Outcome], references: Sequence[tuple[str, ...]]
     Args:
         references: people's captions of each picture, normalised; may be none.
     """
-    said = [(o.caption, known) for o, known in zip(outcomes, references, strict=True) if o.caption is not None]
+    said = [(o.caption, known) for o, known in zip(outcomes, references, strict=True) if o.caption and known]
     scores = cider([normalise_caption(text) for text, _ in said], [known for _, known in said]) if said else []
     row: dict[str, Any] = {"n": len(outcomes), "seeds": seeds}
     for name, values in (

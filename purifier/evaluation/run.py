@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from purifier.attacks import Attack, Objective, attack_steps, run_attack
 from purifier.attacks.budget import to_levels
-from purifier.attacks.objectives import change_answer
+from purifier.attacks.objectives import change_answer, force_caption
 from purifier.evaluation.outcomes import Outcome, OutcomeTable, kept_picture, paired, summarise
 from purifier.evaluation.samples import Sample, detector_on_purified, load_captions, load_samples
 from purifier.evaluation.table import COLUMNS, COMPARISONS, Column, Row, attacker_objective, build_rows, jpeg
@@ -95,7 +96,7 @@ def evaluate_defences(
                 if found:
                     kept.put(column.name, seed, sample.name, found)
     captions = load_captions(data)
-    cells = [cell for column in columns for cell in _cells(column.name, rows, kept, captions)]
+    cells = [cell for column in columns for cell in _cells(column, rows, kept, captions)]
     pairs = [pair for column in columns for pair in paired(column.name, kept.all(column.name), COMPARISONS)]
     if earlier:
         cells = _merged(cells, earlier["cells"], by=("row", "column"))
@@ -130,6 +131,8 @@ def _column(
     behind: list[tuple[Row, Tensor]] = []
 
     def raises(speaker: Any) -> Objective:
+        if column.sentence:
+            return force_caption(speaker, [column.sentence])
         return change_answer(speaker, [sample.question], [answer])
 
     for row in rows:
@@ -144,11 +147,12 @@ def _column(
             moved = attacked_until(attack, sample.pixels, seen, said.changed, starts=starts)
         elif moved is None:
             attack = replace(column.attack, seed=seed)
-            what = f"{attack} {sample.name} {sample.question} {answer}"
+            aim = column.sentence or f"{sample.question} {answer}"
+            what = f"{attack} {sample.name} {aim}"
             moved = kept_picture(made, what, partial(run_attack, attack, sample.pixels, raises(models.vlm)))
             moved = jpeg(moved, column.saved) if column.saved else moved
         behind.append((row, moved))
-    return _outcomes(behind, sample, answer, captions=captions)
+    return _outcomes(behind, sample, answer, captions=bool(column.sentence or (captions and sample.captions)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +209,7 @@ def _outcomes(
         names = [name for name, its in speakers.items() if its is speaker]
         visual = torch.cat([seen[name] for name in names])
         answers = [a.text for a in speaker.answer_seen(visual, [sample.question] * len(names))]
-        told = [c.text for c in speaker.caption_seen(visual)] if captions and sample.captions else [None] * len(names)
+        told = [c.text for c in speaker.caption_seen(visual)] if captions else [None] * len(names)
         for name, said, caption in zip(names, answers, told, strict=True):
             outcomes[name] = Outcome(
                 agrees=said == clean_answer,
@@ -218,17 +222,21 @@ def _outcomes(
 
 
 def _cells(
-    column: str, rows: list[Row], kept: OutcomeTable, captions: dict[str, tuple[str, ...]]
+    column: Column, rows: list[Row], kept: OutcomeTable, captions: dict[str, tuple[str, ...]]
 ) -> Iterator[dict[str, Any]]:
-    """One for every row of which anything is known."""
-    known = kept.all(column)
+    """One for every row of which anything is known; with `said`, how often the attacker's sentence is the caption."""
+    known = kept.all(column.name)
     for row in rows:
         found = {key: outcomes[row.name] for key, outcomes in known.items() if row.name in outcomes}
         if found:
             asked = [key.split(maxsplit=1) for key in found]
             references = [captions[picture] for _, picture in asked]
             seeds = len({seed for seed, _ in asked})
-            yield {"row": row.name, "column": column} | summarise(list(found.values()), references, seeds=seeds)
+            cell = {"row": row.name, "column": column.name}
+            cell |= summarise(list(found.values()), references, seeds=seeds)
+            if column.sentence:
+                cell["said"] = round(fmean(o.caption == column.sentence for o in found.values()), 4)
+            yield cell
 
 
 def _merged(new: list[dict[str, Any]], earlier: list[dict[str, Any]], *, by: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -139,6 +139,7 @@ AGAIN = (
     "budget by budget, the strongest: what outlives APGD in 20 steps is attacked in the same way by PGD in 40, from "
     "three random starts (from one through what is random)"
 )
+SENTENCE = "a white dog is running on the beach"
 ASKS = "black box: asks the defended model; stops once the answer is another"
 Raises = Callable[[Any], Objective]  # a model -> what an attacker raises of it
 
@@ -151,7 +152,8 @@ class Column:
     adaptive; None is without loss. starts: of an adaptive attack, one after the other until the answer is another; one
     alone where the row is random. after: the column whose attack comes first; only answers that outlive it are attacked
     by this one, as AutoAttack does (arXiv 2003.01690), and a row that was not asked there is not asked here. backward:
-    "bpda", the defence's gradient is taken as the identity; "either", only where it has none.
+    "bpda", the defence's gradient is taken as the identity; "either", only where it has none. sentence: the caption
+    that the attacker wants said, in place of another answer; then every picture is captioned.
     """
 
     name: str
@@ -163,6 +165,7 @@ class Column:
     saved: int | None = None
     starts: int = 1
     after: str = ""
+    sentence: str = ""
 
 
 COLUMNS = (
@@ -175,6 +178,11 @@ COLUMNS = (
     Column("MI-FGSM 8/255", GREY, Attack("mi-fgsm", eps=8, steps=10), seen=True),
     Column("APGD 8/255", GREY, Attack("apgd", eps=8, steps=10)),
     Column("PGD l2 4.0", GREY, Attack("pgd", eps=4, norm="l2", steps=10), seen=True),
+    Column("DI-FGSM 8/255", GREY, Attack("di-fgsm", eps=8, steps=10)),
+    Column("CW l2 4.0", GREY, Attack("cw", eps=4, norm="l2", steps=20)),
+    Column(
+        "PGD 8/255, a sentence", GREY + "; wants one sentence said", Attack("pgd", eps=8, steps=40), sentence=SENTENCE
+    ),
     Column("patch 2 %", GREY, Attack("patch", steps=20), seen=True),
     Column("full-gradient PGD-40 4/255", THROUGH, Attack("pgd", eps=4, steps=40), adaptive=True),
     Column("full-gradient APGD 4/255", THROUGH, Attack("apgd", eps=4, steps=40), adaptive=True),

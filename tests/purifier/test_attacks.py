@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from purifier.attacks import ATTACKS, Attack, linf, run_attack
 from purifier.attacks.adaptive import bpda
+from purifier.attacks.algorithms import CarliniWagner
 
 LINF = [Attack(name, eps=6, steps=12, seed=3) for name in ATTACKS if name != "patch"]
-L2 = [Attack(name, eps=0.8, norm="l2", steps=12, seed=3) for name in ("fgsm", "pgd", "mi-fgsm", "apgd")]
+L2 = [Attack(name, eps=0.8, norm="l2", steps=12, seed=3) for name in ("fgsm", "pgd", "mi-fgsm", "di-fgsm", "apgd")]
 
 
 class Net(nn.Module):
@@ -87,6 +88,33 @@ def test_pgd_is_as_strong_as_foolbox_s(net, clean, labels) -> None:
     ours = run_attack(Attack("pgd", eps=6, steps=20, step_size=1.5), clean, untargeted(net, labels))
     loss = untargeted(net, labels)
     assert torch.allclose(loss(ours), loss(theirs), rtol=0.03)
+
+
+def test_carlini_wagner_needs_less_than_its_budget_where_length_costs(net, clean, labels, monkeypatch) -> None:
+    attack, objective = Attack("cw", eps=2, norm="l2", steps=40), untargeted(net, labels)
+    lengths = []
+    for weight in (0.0, 20.0):
+        monkeypatch.setattr(CarliniWagner, "WEIGHT", weight)
+        moved = run_attack(attack, clean, objective)
+        assert (objective(moved) > objective(clean)).all()
+        lengths.append((moved - clean).flatten(1).norm(dim=1))
+    assert (lengths[0] <= 2).all()
+    assert (lengths[1] < 0.8 * lengths[0]).all()
+
+
+def test_input_diversity_sees_shrunk_pictures_and_repeats_with_its_seed(net, clean, labels) -> None:
+    seen = []
+
+    def objective(pixels: Tensor) -> Tensor:
+        seen.append(bool((pixels == 0).all(1).flatten(1).any(1).all()))  # a border of padding
+        return untargeted(net, labels)(pixels)
+
+    bright = clean.clamp_min(0.1)
+    attack = Attack("di-fgsm", eps=8, steps=20, seed=5)
+    first = run_attack(attack, bright, objective)
+    assert 3 <= sum(seen) <= 18
+    assert torch.equal(first, run_attack(attack, bright, objective))
+    assert not torch.equal(first, run_attack(Attack("di-fgsm", eps=8, steps=20, seed=6), bright, objective))
 
 
 def test_bpda_passes_the_gradient_by(net, clean, labels) -> None:

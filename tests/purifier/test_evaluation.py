@@ -107,6 +107,20 @@ def test_what_was_measured_is_not_measured_again(data: Path, models: Models, tmp
     assert "one dog" not in keep.read_text()  # of the data, nothing but its names
 
 
+def test_an_attacker_who_wants_a_sentence_is_counted_by_it(data: Path, models: Models, tmp_path: Path) -> None:
+    column = next(c for c in COLUMNS if c.sentence)
+    said = models.vlm.caption(torch.zeros(1, 3, 48, 64))[0].text  # what the tiny model says of anything
+    config = EvaluationConfig(2, seeds=1, columns=(column.name,), rows=("no defence",), captions=False, verdicts=0)
+    shares = []
+    with pytest.MonkeyPatch.context() as patch:
+        for sentence in (said, "something else"):
+            patch.setattr(run, "COLUMNS", [replace(column, sentence=sentence, attack=replace(column.attack, steps=1))])
+            keep = tmp_path / f"{sentence}.csv"
+            (cell,) = evaluate_defences(config, data=data, models=models, keep=keep)["cells"]
+            shares.append(cell["said"])
+    assert shares == [1.0, 0.0]
+
+
 def test_a_table_of_outcomes_is_read_again_and_a_killed_run_loses_one_line(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "a.csv"
     kept = OutcomeTable(path)
