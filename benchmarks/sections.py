@@ -380,9 +380,10 @@ def purification(read: Reports) -> Told:
         _kept(cells, grey, "answers that stay; the attacker knows the model, not the defence"),
         _kept(cells, knowing, "answers that stay; the attacker knows both, or asks the defended model"),
         _worth(report),
+        _said(report),
         tabulate("pictures", verdicts, {band: f"{{{band}:%}}" for band in BANDS[:3]}, "what the detector says of them"),
     ]
-    return Told(words, tables)
+    return Told(words, [table for table in tables if table.rows])
 
 
 def _kept(cells: dict[tuple[str, str], Report], columns: list[str], caption: str) -> Table:
@@ -403,13 +404,28 @@ def _kept(cells: dict[tuple[str, str], Report], columns: list[str], caption: str
 
 def _worth(report: Report) -> Table:
     """What each part of the purifier is worth: two rows on the same attacked pictures, and an exact test."""
-    head = ["defence", "against", "questions", "kept", "kept against", "won", "lost", "p (McNemar)"]
+    head = ["attack", "defence", "against", "questions", "kept", "kept against", "won", "lost", "p (McNemar)"]
     rows = []
     for p in report.get("paired", []):
         shares = f"{p['agreement']:.0%}", f"{p['agreement against']:.0%}"
         compared = [p[name].replace("ours, 1 step, adapted encoder", "all") for name in ("row", "against")]
-        rows.append([*compared, str(p["n"]), *shares, str(p["won"]), str(p["lost"]), f"{p['p']:.2g}"])
-    return Table(head, rows, "answers that stay under PGD 8/255, with each part of the purifier and without it")
+        rows.append([p["column"], *compared, str(p["n"]), *shares, str(p["won"]), str(p["lost"]), f"{p['p']:.2g}"])
+    caption = (
+        "answers that stay, with each part of the purifier and without it, on the same attacked pictures; the "
+        "unsupervised denoiser and the regression rest on the fewest questions, and learned fewer steps than ours"
+    )
+    return Table(head, rows, caption)
+
+
+def _said(report: Report) -> Table:
+    """How often an attacker's sentence is the caption: as it arrives, and behind the purifier."""
+    rows = [
+        [cell["row"].replace("ours, 1 step, adapted encoder", "all"), str(cell["n"]), f"{cell['said']:.0%}"]
+        for cell in report["cells"]
+        if "said" in cell
+    ]
+    head = ["defence", "questions", "the sentence is said"]
+    return Table(head, rows, "an attacker who wants one sentence said as the caption (PGD 8/255)")
 
 
 @_section("What does the small language model know?", "language")

@@ -181,7 +181,7 @@ COLUMNS = (
     Column("DI-FGSM 8/255", GREY, Attack("di-fgsm", eps=8, steps=10)),
     Column("CW l2 4.0", GREY, Attack("cw", eps=4, norm="l2", steps=20)),
     Column(
-        "PGD 8/255, a sentence", GREY + "; wants one sentence said", Attack("pgd", eps=8, steps=40), sentence=SENTENCE
+        "PGD 8/255, a sentence", GREY + "; wants one sentence said", Attack("pgd", eps=8, steps=30), sentence=SENTENCE
     ),
     Column("patch 2 %", GREY, Attack("patch", steps=20), seen=True),
     Column("full-gradient PGD-40 4/255", THROUGH, Attack("pgd", eps=4, steps=40), adaptive=True),

@@ -61,6 +61,7 @@ ATTACKS = {
 }
 BLOB = "bright in the middle, whatever is there"
 PURIFIED = "ours, 1 step, adapted encoder"
+NETWORK = {"ours without the network": N_("no network"), "the network alone": N_("network alone")}
 FEW = 10  # pictures of a generator that say something
 
 
@@ -198,12 +199,12 @@ def purification(read: Reports) -> str:
         without, with_it = cells.get(("no defence", column)), cells.get((PURIFIED, column))
         if without and with_it:
             drawn = bar(with_it["agreement"], _ends(with_it["agreement_interval"]))
-            rows.append([_(title), drawn, percent(with_it["agreement"]), percent(without["agreement"])])
-    words = _(
-        "How often the answer about an attacked picture stays that of the clean one. Against an attacker who knows the "
-        "purifier nothing holds."
-    )
-    return _p(words) + table("", [_("attack"), "", _("purified"), _("as it is")], rows)
+            parts = [cells.get((row, column)) for row in NETWORK]
+            shares = [percent(cell["agreement"]) if cell else "" for cell in (with_it, *parts, without)]
+            rows.append([_(title), drawn, *shares])
+    words = _("How often the answer about an attacked picture stays that of the clean one.")
+    head = [_("attack"), "", _("purified"), *map(_, NETWORK.values()), _("as it is")]
+    return _p(words) + table("", head, rows)
 
 
 def found_marks(read: Reports) -> str:

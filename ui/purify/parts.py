@@ -38,6 +38,7 @@ CHANGES = {
 }
 MEASURED = "PGD 8/255"  # the column of benchmarks/purification.json that says what each part is worth
 WORTH = N_("Keeps {whole} % of {n} attacked answers; without it {without} %.")
+ALONE = N_("Alone it keeps {alone} %.")
 QUESTION = "how many people are there?"  # in English, which the model understands alone
 ASKING = N_("{ask}: all pictures shown.")
 NO_PROMPT = N_("The embedded model has no learned prompt.")
@@ -119,13 +120,17 @@ def _choices(choices: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def worth(part: str) -> str:
-    """How many answers the purifier keeps with a part of it and without; "" where that was not measured."""
+    """How many answers the purifier keeps with a part of it, without it, and the network alone; "" where that was not
+    measured."""
     row = f"ours without the {'LoRA encoder' if part == 'encoder' else part.replace('_', ' ')}"
-    for pair in _measured():
-        if (pair["against"], pair["column"]) == (row, MEASURED):
-            whole, without = (number(round(100 * pair[key])) for key in ("agreement", "agreement against"))
-            return _(WORTH, n=number(pair["n"]), whole=whole, without=without)
-    return ""
+    shares = {p["against"]: p for p in _measured() if p["column"] == MEASURED and p["row"].startswith("ours, 1 step")}
+    if row not in shares:
+        return ""
+    whole, without = (number(round(100 * shares[row][key])) for key in ("agreement", "agreement against"))
+    said = _(WORTH, n=number(shares[row]["n"]), whole=whole, without=without)
+    if part == "network" and (alone := shares.get("the network alone")):
+        said += " " + _(ALONE, alone=number(round(100 * alone["agreement against"])))
+    return said
 
 
 @cache
