@@ -3,13 +3,20 @@
 No number there is typed by hand; a test holds the pages to the JSON files.
 """
 
+import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from benchmarks.common import ROOT, read
-from benchmarks.sections import answers, headline, sections
-from benchmarks.tables import Told, markdown, named, ordered, tabulate
+from benchmarks.sections import SECTIONS, answers, headline
+from benchmarks.tables import Section, Told, markdown, named, ordered, tabulate
 
+log = logging.getLogger(__name__)
+
+NOT_MEASURED = "Not measured yet: this benchmark has not been run for this model."
+OTHER_VERSION = "This file was written by another version of the benchmark. Run it again."
 START, END = "<!-- measured: written by `python -m benchmarks pages` -->", "<!-- end of the measured part -->"
 
 
@@ -25,14 +32,10 @@ def filled(page: Path) -> str:
 
 
 def measured() -> str:
-    """Every section but that of the language model, which its card has, in docs/measured.md.
-
-    The page's intro says of which detector the numbers are, where a section names none.
-    """
+    """Every section, in docs/measured.md, whose intro says of which detector the numbers are where one names none."""
     own = f", detector {read('detection')['revision']}"
     found = [(s.title, _told(s.told), s.about.removeprefix("benchmarks/").removesuffix(own)) for s in sections()]
-    kept = (s for s in found if not s[2].startswith("language.json"))
-    return "\n\n".join(f"## {title}\n\n{told}\n\n{about}".rstrip() for title, told, about in kept)
+    return "\n\n".join(f"## {title}\n\n{told}\n\n{about}".rstrip() for title, told, about in found)
 
 
 def card() -> str:
@@ -67,6 +70,32 @@ def _of_marks() -> str:
         f"Of {report['real pictures']:,} real pictures, {wrong} bear a visible or invisible mark by mistake "
         "([by mark](docs/measured.md))."
     )
+
+
+def sections(folder: Path | None = None) -> list[Section]:
+    """Every section. One whose file is not there, or has another form, says so and costs no other section."""
+
+    def of(name: str) -> Any:
+        return json.loads(((folder or ROOT / "benchmarks") / f"{name}.json").read_text(encoding="utf-8"))
+
+    found = []
+    for title, name, make in SECTIONS:
+        told, about = Told(NOT_MEASURED), ""
+        try:
+            told, about = make(of), _about(of(name), name)
+        except FileNotFoundError:
+            pass
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            log.warning("benchmarks/%s.json could not be drawn: %s", name, type(error).__name__)
+            told = Told(OTHER_VERSION)
+        found.append(Section(title, told, about))
+    return found
+
+
+def _about(report: Any, name: str) -> str:
+    report = report[0] if isinstance(report, list) else report
+    model = f", {report['model']} {report['revision']}" if "model" in report else ""
+    return f"benchmarks/{name}.json, {report.get('date', 'date not recorded')}{model}"
 
 
 def _told(told: Told) -> str:

@@ -5,48 +5,29 @@ Each function makes a section from the JSON of one benchmark, at times with anot
 
 from __future__ import annotations
 
-import json
-import logging
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from benchmarks.tables import (
-    SETS,
-    Report,
-    Section,
-    Table,
-    Told,
-    by_set,
-    named,
-    ordered,
-    percent,
-    tabulate,
-)
+from benchmarks.tables import SETS, Report, Table, Told, by_set, named, ordered, percent, tabulate
 from causalclip.evidence.words import wilson
-from causalclip.paths import shipped_folder
-
-log = logging.getLogger(__name__)
 
 Reports = Callable[[str], Any]  # a benchmark's name -> its JSON
-BENCHMARKS = shipped_folder("benchmarks")
 BANDS = "likely not generated", "inconclusive", "likely generated", "no answer"
 BLOB = "bright in the middle, whatever is there"
 FEW, WORST = 10, 6  # pictures of a source whose place among others is not chance; sources that are shown
+WHOLE = "ours, 1 step, adapted encoder"
 COMPARED = "ours with", "ours without", "the ", "ours, ungated, against"  # how rows of what does not ship begin
-NOT_MEASURED = "Not measured yet: this benchmark has not been run for this model."
-OTHER_VERSION = "This file was written by another version of the benchmark. Run it again."
 
 
-_SECTIONS: list[tuple[str, str, Callable[[Reports], Told]]] = []
+SECTIONS: list[tuple[str, str, Callable[[Reports], Told]]] = []
 
 
 def _section(title: str, name: str) -> Callable[[Callable[[Reports], Told]], Callable[[Reports], Told]]:
     """Enters a section under a reader's question; name: of the benchmark that dates it."""
 
     def enter(make: Callable[[Reports], Told]) -> Callable[[Reports], Told]:
-        _SECTIONS.append((title, name, make))
+        SECTIONS.append((title, name, make))
         return make
 
     return enter
@@ -115,7 +96,7 @@ def meant(read: Reports) -> Told:
 @_section("Which generators does it miss?", "detection")
 def generators(read: Reports) -> Told:
     test = read("detection")
-    found = test.get("groups", {}).get("generators", {})
+    found = test["groups"]["generators"]
     columns = {"owners": "{owners}", "pictures": "{pictures}", "in train": "{in_train:,}"}
     columns |= {"above 5 % of real ones": "{recognised:%}", "likely generated": "{called:%}"}
     tables = [tabulate("generator, on `sites`", found, columns), _worst(test, generated=True)]
@@ -126,7 +107,7 @@ def generators(read: Reports) -> Told:
 @_section("Which photographs does it mistake?", "detection")
 def photographs(read: Reports) -> Told:
     test = read("detection")
-    hard = test.get("groups", {}).get("hard", {})
+    hard = test["groups"]["hard"]
     columns = {"owners": "{owners}", "pictures": "{pictures}", "likely generated": "{accused:%}"}
     tables = [
         tabulate("photographs of `sites`", hard, columns | {"inconclusive": "{inconclusive:%}"}),
@@ -159,11 +140,11 @@ def sent(read: Reports) -> Told:
     called = {
         kind: {change: found[kind] for change, found in report["retouched"]["all"].items()}
         for kind in ("real", "generated")
-        if "retouched" in report
     }
-    tables = [by_set("AUC", report["auc"]), by_set("AUC, cut to another shape", report["shapes"])]
-    tables += [
-        tabulate("of all, called likely generated", called, {n: f"{{{n}:%}}" for n in ("as it is", "retouched")})
+    tables = [
+        by_set("AUC", report["auc"]),
+        by_set("AUC, cut to another shape", report["shapes"]),
+        tabulate("of all, called likely generated", called, {n: f"{{{n}:%}}" for n in ("as it is", "retouched")}),
     ]
     return Told(words, tables)
 
@@ -233,17 +214,15 @@ def parts(read: Reports) -> Told:
 
 @_section("What does it do to drawings and night shots?", "cautions")
 def weak_spots(read: Reports) -> Told:
-    report, night = read("cautions"), read("detection").get("groups", {}).get("hard", {}).get("night")
-    raised = report.get("raised on real, whole pictures", {})
+    report, night = read("cautions"), read("detection")["groups"]["hard"]["night"]
+    raised = report["raised on real, whole pictures"]
     found = {n: r for n, r in report["recognised"].items() if n.endswith(("PNG", "JPEG 50"))}  # of each kind, both ends
-    words = f"Drawings, pages and graphics get a caution or no answer. {report['note']}"
-    if "dark" in raised:
-        words += f" Of {raised['pictures']:,} real pictures {percent(raised['dark'])} are called dark."
-    if night:
-        words += (
-            f" Of {night['pictures']} photographs of the test that were taken at night, {percent(night['accused'])} "
-            f"are called likely generated, {percent(night['inconclusive'])} inconclusive."
-        )
+    words = (
+        f"Drawings, pages and graphics get a caution or no answer. {report['note']} Of {raised['pictures']:,} real "
+        f"pictures {percent(raised['dark'])} are called dark. Of {night['pictures']} photographs of the test that were "
+        f"taken at night, {percent(night['accused'])} are called likely generated, {percent(night['inconclusive'])} "
+        "inconclusive."
+    )
     table = tabulate("drawings", found, {"number": "{pictures}", "recognised": "{recognised:%}"})
     return Told(words, [table])
 
@@ -266,61 +245,50 @@ def copies(read: Reports) -> Told:
 
 @_section("Both heads", "heads")
 def heads(read: Reports) -> Told:
-    report = {head: found for head, found in read("heads").items() if isinstance(found, dict)}
-    rows = {
-        f"{named(s)}, {head} head": found[s]
-        for s in ordered(report["linear"]["sets"])
-        for head, found in report.items()
+    report = read("heads")
+    both = "linear", "causal"
+    rows = {named(s): {head: report[head][s] for head in both} for s in ordered(report["linear"]["sets"])}
+    cells = {
+        "AUC": "auc]:.3f",
+        "real called likely generated": "bands][likely generated][real]:%",
+        "generated called likely not generated": "bands][likely not generated][generated]:%",
+        "real inconclusive": "bands][inconclusive][real]:%",
+        "generated inconclusive": "bands][inconclusive][generated]:%",
     }
-    columns = {
-        "pictures": "{pictures:,}",
-        "AUC (95 %)": "{auc:.3f} ({auc_interval:ci})",
-        "real called likely generated": "{bands[likely generated][real]:%}",
-        "generated called likely not generated": "{bands[likely not generated][generated]:%}",
-        "real, generated: inconclusive": "{bands[inconclusive][real]:%}, {bands[inconclusive][generated]:%}",
-    }
+    columns = {"pictures": "{linear[pictures]:,}"}
+    columns |= {name: ", ".join(f"{{{head}[{cell}}}" for head in both) for name, cell in cells.items()}
     words = (
-        "The same pictures for both; of `sites` those whose originals were there. Aims on each set: at most 3 % of "
-        "real pictures accused and 8 % of generated ones let pass; at most 30 % inconclusive on `alike`."
+        "The same pictures for both; of `sites` those whose originals were there. In each cell the linear head, then "
+        "the causal one. Aims on each set: at most 3 % of real pictures accused and 8 % of generated ones let pass; at "
+        "most 30 % inconclusive on `alike`."
     )
-    return Told(words, [tabulate("set, head", rows, columns)])
+    return Told(words, [tabulate("set", rows, columns)])
 
 
 @_section("What does each piece of the method add?", "ablation")
 def ablation(read: Reports) -> Told:
-    protocols = {n: rows for n, rows in read("ablation").items() if isinstance(rows, list)}
-    tables = []
-    for name, found in protocols.items():
+    report = read("ablation")
+    tables, alone, spreads = [], {}, []
+    for name, found in ((n, rows) for n, rows in report.items() if isinstance(rows, list)):
+        rows = {row["name"]: row for row in found}
         if "alike" in found[0]:
-            rows = {row["name"]: {s: a["auc"] for s, a in row.items() if isinstance(a, dict)} for row in found}
-            columns = {f"`{s}`": f"{{{s}[mean]:.3f}} ± {{{s}[spread]:.3f}}" for s in ordered(next(iter(rows.values())))}
-            tables.append(tabulate("AUC", rows, columns, name))
-    alone = {
-        n: {row["name"]: row["broad"] for row in rows}
-        for n, rows in protocols.items()
-        if "Trained on" in n or "P1" in n
-    }
-    alone = {n: rows for n, rows in alone.items() if n.endswith("embedding")}
+            sets = ordered(s for s, cell in found[0].items() if isinstance(cell, dict))
+            spreads += [row[s]["auc"]["spread"] for row in found for s in sets]
+            tables.append(tabulate("AUC", rows, {f"`{s}`": f"{{{s}[auc][mean]:.3f}}" for s in sets}, name))
+        elif name.endswith("embedding"):
+            alone[re.sub(r".*[Tt]rained on (.*) and real.*", r"\1", name)] = rows
     shared = [name for name in next(iter(alone.values())) if all(name in rows for rows in alone.values())]
-    columns = {
-        re.sub(r".*[Tt]rained on (.*) and real.*", r"\1", protocol): f"{{p{i}}}" for i, protocol in enumerate(alone)
-    }
-    cells = {
-        name: {
-            f"p{i}": "{balanced_accuracy[mean]:.3f}, {ap[mean]:.3f}".format(**rows[name])
-            for i, rows in enumerate(alone.values())
-        }
-        for name in shared
-    }
-    tables.append(
-        tabulate("accuracy at 0.5, AP", cells, columns, "One family learned, all others of `broad` judged; embedding")
-    )
+    cells = {name: {family: rows[name]["broad"] for family, rows in alone.items()} for name in shared}
+    columns = {f: f"{{{f}[balanced_accuracy][mean]:.3f}}, {{{f}[ap][mean]:.3f}}" for f in alone}
+    caption = "One family learned, all others of `broad` judged; embedding"
+    tables.append(tabulate("accuracy at 0.5, AP", cells, columns, caption))
     words = (
-        "The same pictures for every row, squares alone; mean of three seeds ± half their range. The paper reports "
-        "+6.83 points of accuracy and +4.06 of AP for generators that were not learned. On layers, learned from Stable "
-        "Diffusion alone, mask and adversary do gain on all other generators; learned from everything they do not. On "
-        "the one embedding a mask gains as an MLP does where all is learned, and where one family is learned a plain "
-        "linear probe is often ahead. nHSIC, sparsity and consistency change little on top."
+        "The same pictures for every row, squares alone; mean of three seeds, ± at most "
+        f"{max(spreads):.3f} (half their range). The paper reports +6.83 points of accuracy and +4.06 of AP for "
+        "generators that were not learned. On layers, learned from Stable Diffusion alone, mask and adversary do gain "
+        "on all other generators; learned from everything they do not. On the one embedding a mask gains as an MLP "
+        "does where all is learned, and where one family is learned a plain linear probe is often ahead. nHSIC, "
+        "sparsity and consistency change little on top."
     )
     return Told(words, tables)
 
@@ -343,13 +311,15 @@ def archive(read: Reports) -> Told:
 @_section("What comes out on the sample?", "sample")
 def sample(read: Reports) -> Told:
     report, test = read("sample"), read("detection")
-    rows = {f"the sample ({report['owners']} owners)": report}
-    if clear := test.get("clear_licence"):
-        rows[f"all of `test` with clear licences ({clear['owners']} owners)"] = clear
+    clear = test["clear_licence"]
+    rows = {
+        f"the sample ({report['owners']} owners)": report,
+        f"all of `test` with clear licences ({clear['owners']} owners)": clear,
+    }
     columns = {"number": "{pictures:,}", "AUC (95 %)": "{auc:.3f} ({auc_interval:ci})"}
     columns |= {f"{kind}: likely generated": f"{{bands[likely generated][{kind}]:%}}" for kind in ("real", "generated")}
     words = "Pictures that anybody may have (`causalclip data collect --sample`): another mixture of sets than `test`."
-    table = tabulate("pictures of", rows | {"all of `test`": test["all"]}, columns)
+    table = tabulate("pictures of", rows, columns)
     return Told(words, [table])
 
 
@@ -367,8 +337,8 @@ def purification(read: Reports) -> Told:
         "defence is the one that it gives for the clean picture, in percent, with 95 % intervals. Against an attacker "
         "who knows the purifier nothing holds. JPEG has no gradient, so its attacker goes around it, which is weaker. "
         "Rows with “adapted encoder” are what the Purify tab shows; “ungated” purifies every picture, by a "
-        "quantisation that is drawn anew. A "
-        "purifier leaves traces of its own: judge the file that you were given, not the purified one."
+        "quantisation that is drawn anew. A purifier leaves traces of its own: judge the file that you were given, not "
+        "the purified one."
     )
     verdicts = {
         f"{'generated' if label == 'fake' else label}, {when}": found
@@ -376,11 +346,13 @@ def purification(read: Reports) -> Told:
         for when, found in by_time.items()
         if isinstance(found, dict)
     }
+    said = {cell["row"].replace(WHOLE, "all"): cell for cell in report["cells"] if "said" in cell}
+    wanted = "an attacker who wants one sentence said as the caption (PGD 8/255)"
     tables = [
         _kept(cells, grey, "answers that stay; the attacker knows the model, not the defence"),
         _kept(cells, knowing, "answers that stay; the attacker knows both, or asks the defended model"),
         _worth(report),
-        _said(report),
+        tabulate("defence", said, {"questions": "{n}", "the sentence is said": "{said:%}"}, wanted),
         tabulate("pictures", verdicts, {band: f"{{{band}:%}}" for band in BANDS[:3]}, "what the detector says of them"),
     ]
     return Told(words, [table for table in tables if table.rows])
@@ -389,17 +361,15 @@ def purification(read: Reports) -> Told:
 def _kept(cells: dict[tuple[str, str], Report], columns: list[str], caption: str) -> Table:
     """One threat model: a row for each defence that was asked; n stands where a cell rests on fewer questions."""
     usual = {column: max(c["n"] for (_, name), c in cells.items() if name == column) for column in columns}
-    rows: dict[str, list[str]] = {}
-    for row in dict.fromkeys(row for row, column in cells if column in columns and not row.startswith(COMPARED)):
-        rows[row] = []
-        for column in columns:
-            cell = cells.get((row, column))
-            low, high = cell["agreement_interval"] if cell else (0, 0)
-            fewer = f", n = {cell['n']}" if cell and cell["n"] != usual[column] else ""
-            said = f"{100 * cell['agreement']:.0f} ({100 * low:.0f} to {100 * high:.0f}){fewer}" if cell else ""
-            rows[row].append(said)
+    rows: dict[str, dict[str, str]] = {}
+    for (row, column), cell in cells.items():
+        if column in columns and not row.startswith(COMPARED):
+            low, high = cell["agreement_interval"]
+            fewer = f", n = {cell['n']}" if cell["n"] != usual[column] else ""
+            shares = f"{100 * cell['agreement']:.0f} ({100 * low:.0f} to {100 * high:.0f})"
+            rows.setdefault(row, {})[column] = shares + fewer
     head = ["defence", *(f"{name.removesuffix(', white-box adaptive')}, n = {n}" for name, n in usual.items())]
-    return Table(head, [[row, *found] for row, found in rows.items()], caption)
+    return Table(head, [[row, *(kept.get(name, "") for name in usual)] for row, kept in rows.items()], caption)
 
 
 def _worth(report: Report) -> Table:
@@ -408,35 +378,13 @@ def _worth(report: Report) -> Table:
     rows = []
     for p in report.get("paired", []):
         shares = f"{p['agreement']:.0%}", f"{p['agreement against']:.0%}"
-        compared = [p[name].replace("ours, 1 step, adapted encoder", "all") for name in ("row", "against")]
+        compared = [p[name].replace(WHOLE, "all") for name in ("row", "against")]
         rows.append([p["column"], *compared, str(p["n"]), *shares, str(p["won"]), str(p["lost"]), f"{p['p']:.2g}"])
     caption = (
         "answers that stay, with each part of the purifier and without it, on the same attacked pictures; the "
         "unsupervised denoiser and the regression rest on the fewest questions, and learned fewer steps than ours"
     )
     return Table(head, rows, caption)
-
-
-def _said(report: Report) -> Table:
-    """How often an attacker's sentence is the caption: as it arrives, and behind the purifier."""
-    rows = [
-        [cell["row"].replace("ours, 1 step, adapted encoder", "all"), str(cell["n"]), f"{cell['said']:.0%}"]
-        for cell in report["cells"]
-        if "said" in cell
-    ]
-    head = ["defence", "questions", "the sentence is said"]
-    return Table(head, rows, "an attacker who wants one sentence said as the caption (PGD 8/255)")
-
-
-@_section("What does the small language model know?", "language")
-def language(read: Reports) -> Told:
-    report = read("language")
-    said = "; ".join(f"{n} {r['cider']:.2f} on {r['pictures']}" for n, r in report["captions"].items())
-    columns = {"number": "{questions:,}", "accuracy (95 %)": "{accuracy:.3f} ({interval:ci})"}
-    columns |= {"blind": "{blind:.3f}", "majority": "{majority:.3f}"}
-    words = f"The small model of the Purify tab. CIDEr of its captions: {said}. Blind: by the question alone."
-    rows = {n: r for n, r in report["answers"].items() if "," in n}  # all questions of a kind
-    return Told(words, [tabulate("questions", rows, columns)])
 
 
 @_section("Which marks of generators does it find?", "marks")
@@ -451,7 +399,7 @@ def marks(read: Reports) -> Told:
         "or an invisible mark by mistake. Marks in metadata are not counted there: they helped to sort the pictures. "
         "Four of Grok's were missed at first, and its rule was then loosened; a glint on a real picture was taken for "
         f"a star, and its rule was then tightened. {report.get('note', '')} In the screenshot it is known where the "
-        "picture is." + (_of_stars(report["score"]) if "score" in report else "")
+        "picture is." + _of_stars(report["score"])
     )
     columns = {"files": "{seen}", "found": "{found}"}
     tables = [
@@ -494,33 +442,7 @@ def speed(read: Reports) -> Told:
         f"{load['minutes']:g} minutes: {outcomes}; 95 % of the answers within {load['p95_s']:.0f} s, "
         f"{load['peak_mb']:,} MB at most, and memory grew by {100 * load['growth']:+.0f} %."
     )
-    each = {name: f"{{{name}[mb]:,}} ({{{name}[most_mb]:,}})" for name in memory["runtimes"]}
+    each = {name: f"{{{name}[mb]:,}}" for name in memory["runtimes"]}
     tables = [tabulate("work", rows, columns)]
-    tables.append(tabulate("after", steps, each, "resident memory in MB (and the most until then)"))
+    tables.append(tabulate("after", steps, each, "resident memory in MB"))
     return Told(words, tables)
-
-
-def sections(folder: Path | None = None) -> list[Section]:
-    """Every section. One whose file is not there, or has another form, says so and costs no other section."""
-
-    def read(name: str) -> Any:
-        return json.loads(((folder or BENCHMARKS) / f"{name}.json").read_text(encoding="utf-8"))
-
-    found = []
-    for title, name, make in _SECTIONS:
-        told, about = Told(NOT_MEASURED), ""
-        try:
-            told, about = make(read), _about(read(name), name)
-        except FileNotFoundError:
-            pass
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            log.warning("benchmarks/%s.json could not be drawn: %s", name, type(error).__name__)
-            told = Told(OTHER_VERSION)
-        found.append(Section(title, told, about))
-    return found
-
-
-def _about(report: Any, name: str) -> str:
-    report = report[0] if isinstance(report, list) else report
-    model = f", {report['model']} {report['revision']}" if "model" in report else ""
-    return f"benchmarks/{name}.json, {report.get('date', 'date not recorded')}{model}"

@@ -16,10 +16,11 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import ablation, robustness
+from benchmarks.common import ROOT
 from benchmarks.detection import family_of
 from benchmarks.edits import KINDS, edited_region, find_edits, run
+from benchmarks.pages import NOT_MEASURED, OTHER_VERSION, sections
 from benchmarks.robustness import TRAVELS
-from benchmarks.sections import BENCHMARKS, NOT_MEASURED, OTHER_VERSION, sections
 from benchmarks.tables import markdown
 from causalclip.method import CausalHead
 from causalclip.training.data import Record
@@ -205,9 +206,8 @@ def test_an_answer_that_a_mild_change_turns_becomes_inconclusive() -> None:
 @pytest.fixture
 def reports(tmp_path: Path) -> Path:
     """The files as the project has them, to be changed."""
-    return Path(
-        shutil.copytree(BENCHMARKS, tmp_path / "benchmarks", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
-    )
+    kept = shutil.ignore_patterns("*.py", "__pycache__")
+    return Path(shutil.copytree(ROOT / "benchmarks", tmp_path / "benchmarks", ignore=kept))
 
 
 def test_every_section_is_told_from_its_file(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """What Accuracy says: a reader's questions, each with a sentence and a chart or a small table.
 
-Every number is of a benchmark's file. All of them, in English, are in docs/measured.md (benchmarks.sections).
+Every number is of a benchmark's file. All of them, in English, are in docs/measured.md.
 """
 
 from __future__ import annotations
