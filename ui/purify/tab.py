@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -29,6 +29,8 @@ from ui.settings import KEPT, PICK, PRIVATE, PROMISE, RUNS, Carried, placeholder
 if TYPE_CHECKING:
     from purifier.demo import DemoRequest, DemoRun, Which
 
+    Kept = tuple[DemoRun, dict[Which, str]]  # what was found, and the files of its pictures, too large for memory
+
 OPEN = """() => {
   if (!window.ccTurns?.purify) document.querySelector("#purify-open")?.click();
 }"""  # the tab opens with a prepared one, unless something was asked of it before
@@ -43,7 +45,7 @@ class PurifyTab:
     target, and who speaks. status: what goes on. headline, notes: the result in words. pictures, said: by frame of the
     storyboard. changes: by name.
     offer: why nobody but the embedded model can speak. history: the questions about the pictures that are there. kept:
-    a gr.State of their DemoRun. asked: a gr.State of what history shows. chosen: a gr.State of the example's number.
+    a gr.State of their `Kept`. asked: a gr.State of what history shows. chosen: a gr.State of the example's number.
     prepared: the files of the three examples.
     """
 
@@ -117,19 +119,25 @@ class PurifyTab:
         token.check()
         yield self._result_of(shown)
 
-    def ask(self, kept: DemoRun | None, asked: tuple[words.FollowUp, ...] | None, question: str) -> tuple[str, Any]:
+    def ask(self, kept: Kept | None, asked: tuple[words.FollowUp, ...] | None, question: str) -> tuple[str, Any]:
         """Puts another question to each of the pictures that are there."""
         asked = asked or ()
         if kept is None:
             return words.history(asked, words.failure(_("No picture yet"), _("Add a picture first, then ask."))), asked
-        if not kept.model.asks:
-            only = _("{name} only captions.", name=kept.model.name)
+        run, files = kept
+        if not run.model.asks:
+            only = _("{name} only captions.", name=run.model.name)
             return words.history(asked, words.failure(_("Not asked"), only)), asked
         try:
             from purifier.demo import ask_again
 
-            with MODEL.enter(Priority.ATTACK):
-                asked = (*asked, words.FollowUp(question.strip(), ask_again(self.models, kept, question)))
+            with ATTACKS.enter(Priority.ATTACK):
+                with PICTURES.enter(Priority.ATTACK):
+                    found = {name: upload_path({"path": file}) for name, file in files.items()}
+                    pictures = {name: load_image(path).pixels for name, path in found.items() if path}
+                with MODEL.enter(Priority.ATTACK):
+                    said = ask_again(self.models, replace(run, pictures=pictures), question)
+            asked = (*asked, words.FollowUp(question.strip(), said))
         except Exception as error:
             return words.history(asked, words.failure(*reason(error))), asked
         return words.history(asked), asked
@@ -219,7 +227,7 @@ class PurifyTab:
         labels |= {} if clean is not None else {"adversarial": _("As given")}
         return {
             self.status: "",
-            self.kept: shown,
+            self.kept: (replace(shown, pictures={}), {name: files[name] for name in shown.pictures}),
             self.headline: words.result(shown),
             self.notes: words.notes(shown),
             self.slider: gr.update(value=(files["adversarial"], files["purified"])),

@@ -118,7 +118,8 @@ class Schema:
 
     def _function(self, name: str | None, number: int | None) -> Any:
         for key, function in self.page.fns.items():
-            if function.fn and ((function.api_name == name) if name else (key == number)):  # others run in the browser
+            called = (name == function.api_name and function.api_visibility != "private") if name else key == number
+            if function.fn and called:  # others run in the browser
                 return function
         raise Refused(422, NO_FUNCTION)
 

@@ -173,11 +173,23 @@ def test_another_question_is_put_to_each_picture_without_a_new_attack(tab: Purif
     assert "<b>dogs" not in said
     said, asked = tab.ask(last[tab.kept], asked, QUESTION)
     assert [one.question for one in asked] == [QUESTION, "How many <b>dogs</b>?"][::-1]
-    assert asked[1].said["adversarial"].answer == last[tab.kept].said["adversarial"].answer
+    assert asked[1].said["adversarial"].answer == last[tab.kept][0].said["adversarial"].answer
     said, same = tab.ask(last[tab.kept], asked, "?")
     assert "The question is empty" in said
     assert same == asked
     assert "Add a picture first" in tab.ask(None, None, QUESTION)[0]
+
+
+def test_a_page_keeps_no_pixels_in_memory(tab: PurifyTab, inside: Path) -> None:
+    """Of 12 megapixels they are 36 MB a picture, and an address has 64 pages."""
+    run, files = followed(tab.run_again(new_token("purify"), payload(inside), *settings()))[tab.kept]
+    assert not run.pictures
+    assert set(files) == {"adversarial", "purified"}
+    for file in files.values():
+        Path(file).unlink()
+    said, asked = tab.ask((run, files), (), QUESTION)
+    assert "no longer kept" in said
+    assert asked == ()
 
 
 @pytest.fixture(scope="module")

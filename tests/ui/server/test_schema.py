@@ -81,6 +81,15 @@ def test_the_function_that_is_checked_is_the_one_that_runs(form: gr.Blocks) -> N
     assert read("other", "a", page=form, fn_index=0)["fn_index"] == 2
 
 
+def test_a_program_calls_no_function_of_the_page_by_its_name() -> None:
+    """Gradio names those, too; they belong to a page, whose session they are told."""
+    with gr.Blocks() as page:
+        gr.on([], lambda *x: x, gr.Textbox(), None, api_name="then_2", api_visibility="private")
+    with pytest.raises(Refused, match="no such function"):
+        read("then_2", "a", page=page)
+    assert read("", "a", page=page, fn_index=0, session_hash="page")["data"] == ["a"]
+
+
 def test_a_newer_field_at_the_end_need_not_be_sent() -> None:
     """A program that was written before there was a choice of heads sends a picture alone."""
     with gr.Blocks() as page:
