@@ -97,10 +97,10 @@ def by_licence(scores: Scores, *, threshold: float, bands: Sequence[float]) -> d
     return about | {name: found[name] for name in ("pictures", "auc", "auc_interval", "bands")}
 
 
-def threshold_at(scores: Scores, budget: float = 0.05) -> float:
-    """The score that so many of the real pictures of like content exceed."""
+def threshold_at(scores: Scores) -> float:
+    """The score that 5 % of the real pictures of like content exceed."""
     like = np.any([scores.of(name) for name in LIKE_CONTENT], axis=0)
-    return float(np.quantile(scores.probability[like & (scores.labels == 0)], 1 - budget))
+    return float(np.quantile(scores.probability[like & (scores.labels == 0)], 0.95))
 
 
 def by_note(scores: Scores, table: Iterable[Picture]) -> dict[str, Any]:

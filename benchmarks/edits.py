@@ -143,7 +143,7 @@ def judge(
     return values | {"causal map of the original": map_auc(levels, splice, visible(before, levels))}
 
 
-def interval(values: list[float], *, rounds: int = 2000) -> tuple[float, float]:
+def interval(values: list[float]) -> tuple[float, float]:
     """95 % interval of the mean over pairs, by resampling them."""
-    drawn = np.random.default_rng(0).choice(values, (rounds, len(values))).mean(1)
+    drawn = np.random.default_rng(0).choice(values, (2000, len(values))).mean(1)
     return float(np.quantile(drawn, 0.025)), float(np.quantile(drawn, 0.975))

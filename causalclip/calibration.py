@@ -86,20 +86,19 @@ def choose_bands(
     sets: np.ndarray | None = None,
     false_alarms: float = 0.05,
     misses: float = 0.10,
-    confidence: float = CONFIDENCE,
 ) -> tuple[float, float, dict[str, float]]:
     """(low, high, their bounds): at most `false_alarms` of real pictures at or above high, `misses` of generated
     ones at or below low, on owners that the heads have not seen.
 
     An owner is one draw, however many pictures he has: his share counts, and the mean over owners is bounded from above
-    by Clopper and Pearson's exact binomial bound (Biometrika 26, 1934) at the given confidence. In each of the sets,
+    by Clopper and Pearson's exact binomial bound (Biometrika 26, 1934) at CONFIDENCE. In each of the sets,
     which differ in how hard their pictures are, the mean itself keeps the budget, too, if it has at least FEW owners.
     """
     real, generated = labels == 0, labels == 1
     names = np.zeros(len(labels), dtype=int) if sets is None else sets
 
     def within(scores: np.ndarray, inside: np.ndarray, budget: float) -> float:
-        at = [threshold_within(scores[inside], owners[inside], budget=budget, confidence=confidence)]
+        at = [threshold_within(scores[inside], owners[inside], budget=budget)]
         for rows in (inside & (names == name) for name in np.unique(names[inside])):
             if len(np.unique(owners[rows])) < FEW < len(np.unique(owners[inside])):
                 continue
@@ -108,11 +107,11 @@ def choose_bands(
 
     high, low = within(probabilities, real, false_alarms), -within(-probabilities, generated, misses)
     low, high = min(low, high), max(low, high)
-    bounds = {"confidence": confidence}
+    bounds = {"confidence": CONFIDENCE}
     for name, inside, out in (("accused", real, probabilities >= high), ("missed", generated, probabilities <= low)):
         shares = owner_shares(out[inside], owners[inside])
         bounds |= {f"{name}_owners": len(shares), f"{name}_share": float(shares.mean())}
-        bounds[f"{name}_bound"] = upper_bound(float(shares.sum()), len(shares), confidence=confidence)
+        bounds[f"{name}_bound"] = upper_bound(float(shares.sum()), len(shares))
     return low, high, bounds
 
 

@@ -141,8 +141,7 @@ class Judgement:
 
     [V, D] each: mask, what one unit of each channel adds (causal, non_causal), what it adds here (channels) and would
     add with 1 - mask (held), and the patches' total on the average picture (neutral). [V] each: bias and offset. The
-    logit is sum(channels) + bias, and
-    also causal . embedding + offset.
+    logit is sum(channels) + bias, and also causal . embedding + offset.
     """
 
     mask: Tensor
@@ -296,20 +295,18 @@ class Detector:
         )
 
     @torch.inference_mode()
-    def judge(self, pixels: np.ndarray, *, windows: int | None = None) -> "Verdict":
-        """The verdict of `predict` without its explanation, for tables and for pictures that are only compared.
-
-        windows: at most so many, where that is fewer than the detector's own number; faster, and less sure.
-        """
-        return self.judge_all([pixels], windows=windows)[0]
+    def judge(self, pixels: np.ndarray) -> Verdict:
+        """The verdict of `predict` without its explanation, for tables and for pictures that are only compared."""
+        return self.judge_all([pixels])[0]
 
     @torch.inference_mode()
     def judge_all(
         self, pictures: Iterable[np.ndarray], *, windows: int | None = None, squares: int = MAX_SQUARES
-    ) -> "list[Verdict]":
+    ) -> list[Verdict]:
         """As judge, for pictures whose views go through the tower side by side, equal ones once.
 
-        squares: of the whole picture, at most.
+        windows: at most so many, where that is fewer than the detector's own number; faster, and less sure. squares: of
+        the whole picture, at most.
         """
         plans, qualities, blank = [], [], []
         keys, once = list[list[bytes]](), dict[bytes, Tensor]()  # equal views have one key
@@ -380,7 +377,7 @@ class Detector:
             return "photograph"
         return self.image_types.classify(embedding[[i for i, view in enumerate(views) if view.kind == "whole"]])
 
-    def _verdict(self, judged: Judgement, quality: np.ndarray, kind: ImageType) -> "Verdict":
+    def _verdict(self, judged: Judgement, quality: np.ndarray, kind: ImageType) -> Verdict:
         calibration = self.config.calibration
         logit = calibration.shift(quality) + float(judged.channels.sum() + judged.bias.sum())
         probability = sigmoid(logit)

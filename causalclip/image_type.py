@@ -8,7 +8,6 @@ from PIL import Image
 from torch import Tensor, nn
 
 ImageType = Literal["photograph", "drawing", "page", "blank"]
-DRAWING, PAGE = "drawing", "page"
 
 GRID = 16  # cells across and down
 SIDE = 1024  # px on the long side of what is looked at; rows and columns are dropped before

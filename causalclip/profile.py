@@ -44,16 +44,16 @@ def threshold(counted: Sequence[float], at_most: float) -> float | None:
 
 
 @lru_cache(maxsize=256)
-def rank(n: int, at_most: float, *, confidence: float = CONFIDENCE) -> int:
-    """The largest k with P(Beta(k, n + 1 - k) <= at_most) >= confidence; 0 where there is none."""
+def rank(n: int, at_most: float) -> int:
+    """The largest k with P(Beta(k, n + 1 - k) <= at_most) >= CONFIDENCE; 0 where there is none."""
     from scipy.stats import beta  # a second of imports
 
-    return bisect_left(range(1, n + 1), True, key=lambda k: beta.cdf(at_most, k, n + 1 - k) < confidence)
+    return bisect_left(range(1, n + 1), True, key=lambda k: beta.cdf(at_most, k, n + 1 - k) < CONFIDENCE)
 
 
-def needed(at_most: float, *, confidence: float = CONFIDENCE) -> int:
+def needed(at_most: float) -> int:
     """The fewest photographs with which a bound can be kept: 59, 149, 299 for 5, 2, 1 %."""
-    return ceil(log(1 - confidence) / log(1 - at_most))
+    return ceil(log(1 - CONFIDENCE) / log(1 - at_most))
 
 
 def too_few(n: int, at_most: float) -> str:

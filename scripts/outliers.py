@@ -50,17 +50,17 @@ class Watched(Tower):
 
 
 @torch.inference_mode()
-def find_outliers(tower: Tower, paths: list[Path], *, count: int = COUNT) -> dict[str, list[int]]:
-    """A layer's name -> its `count` channels, in ascending order."""
+def find_outliers(tower: Tower, paths: list[Path]) -> dict[str, list[int]]:
+    """A layer's name -> its COUNT channels, in ascending order."""
     watched = Watched(tower)
     for path in paths:
         pixels = load_image(path).pixels
         views = plan_views(pixels.shape[1], pixels.shape[0], size=tower.image_size)
         watched(render(pixels, views, size=tower.image_size))
-    return {name: sorted(most.topk(count).indices.tolist()) for name, most in watched.largest.items()}
+    return {name: sorted(most.topk(COUNT).indices.tolist()) for name, most in watched.largest.items()}
 
 
-def choose(originals: Path, count: int, *, seed: int = 0) -> list[Path]:
+def choose(originals: Path, count: int, *, seed: int) -> list[Path]:
     """Photographs of `train`, half of them generated, by a seed."""
     rows = [p for p in read_table() if (p.split, p.kind, p.hard) == ("train", "photo", "")]
     rows = [p for p in rows if p.width * p.height <= MOST and "edit" not in p.set]

@@ -109,7 +109,7 @@ def _estimated(
     return estimate_text(len(pictures), sample, seconds, workers=workers)
 
 
-def time_sample(pictures: Sequence[str], judge: Callable[..., Any], *, most: int = SAMPLE) -> tuple[int, float]:
+def time_sample(pictures: Sequence[str], judge: Callable[..., Any]) -> tuple[int, float]:
     """Judges some pictures of an archive, chosen by chance: how many, and seconds of one worker for each."""
 
     def seconds(path: str) -> float:
@@ -117,7 +117,7 @@ def time_sample(pictures: Sequence[str], judge: Callable[..., Any], *, most: int
         judge({"path": [path]})
         return time.perf_counter() - started
 
-    chosen = random.Random(0).sample(list(pictures), min(most, len(pictures)))
+    chosen = random.Random(0).sample(list(pictures), min(SAMPLE, len(pictures)))
     seconds(chosen[0])  # the first one of a process is slow
     return len(chosen), statistics.fmean(map(seconds, chosen))
 

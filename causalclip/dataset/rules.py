@@ -82,7 +82,7 @@ def as_bits(hashes: Sequence[str]) -> np.ndarray:
     return np.array([int(text, 16) for text in hashes], np.uint64)
 
 
-def draw(kinds: dict[str, str], drawn: dict[str, tuple[int, int]] | None = None, *, salt: str = SALT) -> set[str]:
+def draw(kinds: dict[str, str], drawn: dict[str, tuple[int, int]] | None = None) -> set[str]:
     """The owners that test, of `kinds` (owner -> kind): in each kind those with the smallest hashes.
 
     drawn: by kind, how many owners were drawn from before, and how many of them test. So many more are drawn that of
@@ -94,7 +94,7 @@ def draw(kinds: dict[str, str], drawn: dict[str, tuple[int, int]] | None = None,
     tested: set[str] = set()
     for kind, owners in of_kind.items():
         before, testing = (drawn or {}).get(kind, (0, 0))
-        owners.sort(key=lambda owner: hashlib.sha256(f"{salt}/{owner}".encode()).digest())
+        owners.sort(key=lambda owner: hashlib.sha256(f"{SALT}/{owner}".encode()).digest())
         tested.update(owners[: max(0, -(-(before + len(owners)) // TESTED[kind]) - testing)])
     return tested
 

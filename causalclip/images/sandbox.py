@@ -70,9 +70,9 @@ def ask(
         worker.close()
 
 
-def call(function: Callable[..., Any], *args: Any, memory: int = MEMORY, seconds: float = SECONDS) -> Any:
+def call(function: Callable[..., Any], *args: Any) -> Any:
     """The first item of `ask`, whose function has no other."""
-    with ask(function, *args, memory=memory, seconds=seconds) as items:
+    with ask(function, *args) as items:
         found = next(items)
         next(items, None)  # so that the process ends, or waits for the next call, by itself
         return found

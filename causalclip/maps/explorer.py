@@ -99,6 +99,7 @@ def part_name(part: str) -> str:
 
 
 DRAWS = 20  # of channels removed at random
+POINTS = 60  # of a curve of removal, at most
 CHANNEL_SCALE = 0.0005  # log-odds per patch at the ends of one channel's map, for every picture and channel
 
 
@@ -168,22 +169,22 @@ def removal_order(detection: Detection) -> np.ndarray:
     return np.lexsort((-side * contributions(detection), mean_mask(detection) < PASSES))
 
 
-def remove(detection: Detection, *, points: int = 60, seed: int = 0) -> Removal:
+def remove(detection: Detection) -> Removal:
     """The curves of removal. Removed means: as in the average training picture, with the mask as it is."""
     added = contributions(detection)
     most = len(added)
-    counts = np.unique(np.append(0, np.geomspace(1, most, points).round()).astype(int))
-    rng = np.random.default_rng(seed)
+    counts = np.unique(np.append(0, np.geomspace(1, most, POINTS).round()).astype(int))
+    rng = np.random.default_rng(0)
     drawn = np.array([_probabilities(detection, added[rng.permutation(most)])[counts] for _ in range(DRAWS)])
     return Removal(counts, _probabilities(detection, added[removal_order(detection)])[counts], drawn)
 
 
-def without_strongest(detection: Detection, count: int, *, seed: int = 0) -> tuple[float, float]:
+def without_strongest(detection: Detection, count: int) -> tuple[float, float]:
     """The probability without the first `count` channels of the order, and its mean without as many drawn at random:
     of those that pass, or of all where fewer pass."""
     order, added = removal_order(detection), contributions(detection)
     passes = passing(mean_mask(detection))
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     drawn = [rng.choice(order[:passes] if passes >= count else order, count, replace=False) for _ in range(DRAWS)]
     probabilities = [sigmoid(detection.logit - float(added[gone].sum())) for gone in (order[:count], *drawn)]
     return probabilities[0], float(np.mean(probabilities[1:]))

@@ -212,7 +212,7 @@ def _with_bar(picture: Image.Image, scale: float, beside: str) -> Image.Image:
     page.paste(picture, ((width - picture.width) // 2, 0))
     page.paste(bar, (0, picture.height))
     if beside:
-        ImageDraw.Draw(page).text((size, below), beside, INK, _font(size), spacing=round(0.35 * size))
+        ImageDraw.Draw(page).text((size, below), beside, INK, carried_font(size), spacing=round(0.35 * size))
     return page
 
 
@@ -220,7 +220,7 @@ def _with_bar(picture: Image.Image, scale: float, beside: str) -> Image.Image:
 def _bar(width: int, scale: float) -> Image.Image:
     """The colour bar with its unit in words, in proportion to the picture's width: it is read when scaled down, too."""
     size = max(11, width // 34)
-    font = _font(size)
+    font = carried_font(size)
     bar = Image.new("RGB", (width, round(4.6 * size)), PAPER)
     draw = ImageDraw.Draw(bar)
     margin, top, thick = size, round(1.9 * size), round(0.9 * size)
@@ -240,8 +240,8 @@ def _bar(width: int, scale: float) -> Image.Image:
 
 
 @lru_cache(maxsize=16)
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which matplotlib carries: no font of the system is needed."""
+def carried_font(size: int, name: str = "DejaVuSans") -> ImageFont.FreeTypeFont:
+    """A font that matplotlib carries: none of the system is needed."""
     import matplotlib
 
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size)
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf"), size)

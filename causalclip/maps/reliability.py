@@ -113,8 +113,6 @@ def _grid(pixels: np.ndarray) -> tuple[int, int] | None:
 
 def _luminance(pixels: np.ndarray) -> np.ndarray:
     """uint8 [h, w], rounded, so that a grey picture stays what it is."""
-    import cv2
-
     return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY))
 
 

@@ -180,14 +180,13 @@ def overview(
     thumbnails: Mapping[str, str],
     counts: str,
     edges: tuple[float, ...] = (),
-    made: datetime | None = None,
 ) -> str:
     """One self-contained page in the reader's language.
 
     rows: what needs a look first on top. thumbnails: data addresses by SHA-256. counts: of the answers, in words.
-    edges: what a score must not be rounded across. made: when, UTC; now by default.
+    edges: what a score must not be rounded across.
     """
-    made = made or datetime.now(UTC)
+    made = datetime.now(UTC)
     when = in_turn((day(made), f"{made:%H:%M} UTC"))
     return render_page(
         "overview.html",

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from causalclip.maps.overlay import shrink
+from causalclip.maps.overlay import carried_font, shrink
 
 if TYPE_CHECKING:
     from causalclip.evidence.alignment import Box
@@ -31,7 +30,7 @@ def draw_boxes(pixels: np.ndarray, boxes: list[Box]) -> Image.Image:
     zoom = min(1.0, SIDE / max(height, width))
     drawn = Image.fromarray(shrink(pixels, side=SIDE))
     pen = max(2, max(drawn.size) // 250)
-    draw, font = ImageDraw.Draw(drawn), _font(max(12, max(drawn.size) // 40))
+    draw, font = ImageDraw.Draw(drawn), carried_font(max(12, max(drawn.size) // 40), "DejaVuSans-Bold")
     for number, box in enumerate(boxes, 1):
         left, top, right, bottom = (round(v * zoom) for v in box)
         draw.rectangle((left - pen, top - pen, right + pen, bottom + pen), outline=OUTER, width=pen)
@@ -69,16 +68,9 @@ def _number(draw: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, font:
     draw.text((x + 3, y), text, INNER, font)
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which matplotlib carries: no font of the system is needed."""
-    import matplotlib  # slow
-
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans-Bold.ttf"), size)
-
-
-def draw_region(pixels: np.ndarray, region: Region, *, side: int = INLINE_SIDE) -> Image.Image:
+def draw_region(pixels: np.ndarray, region: Region) -> Image.Image:
     """The picture (uint8 RGB [H, W, 3]) in small with a region's outline and its box."""
-    drawn = Image.fromarray(shrink(pixels, side=side))
+    drawn = Image.fromarray(shrink(pixels, side=INLINE_SIDE))
     across, down = drawn.width / pixels.shape[1], drawn.height / pixels.shape[0]
     pen = ImageDraw.Draw(drawn)
     left, top, right, bottom = region.box

@@ -12,11 +12,11 @@ from safetensors.torch import load_file, save_file
 
 from causalclip.clip.weights import Runtime, WeightsMissing
 from causalclip.detector import Detection, Detector
-from causalclip.image_type import ImageTypeClassifier, is_blank
+from causalclip.image_type import is_blank
 from causalclip.images.augmentation import REENCODINGS
 from causalclip.training.data import Record
 from causalclip.training.image_types import fit_image_types
-from tests.makers.detectors import saved_detector, tiny_detector
+from tests.makers.detectors import refusing_detector, saved_detector, tiny_detector
 from tests.makers.pictures import photo
 
 SIZES = [(160, 120), (36, 33), (120, 400)]
@@ -171,20 +171,9 @@ def test_types_are_told_apart_on_owners_that_were_left_out() -> None:
     assert np.mean([s == right[r.kind] for s, r in zip(said, rows, strict=True)]) > 0.97
 
 
-def refusing(threshold: float) -> Detector:
-    detector = tiny_detector()
-    head = ImageTypeClassifier(detector.heads["whole"].shift.shape[0])
-    with torch.no_grad():
-        head.scores.weight.zero_()
-        head.scores.bias.copy_(torch.tensor([1.0, 1.0]))
-    head.threshold.fill_(threshold)
-    detector.image_types = head
-    return detector
-
-
 @pytest.mark.parametrize(("threshold", "kind"), [(2.0, "photograph"), (0.5, "page")])
 def test_what_is_no_photograph_gets_no_answer(threshold: float, kind: str) -> None:
-    detector = refusing(threshold)
+    detector = refusing_detector(threshold=threshold)
     full, short = detector.predict(photo(96, 64)), detector.judge(photo(96, 64))
     assert full.kind == short.kind == kind
     assert full.band == short.band
@@ -194,7 +183,7 @@ def test_what_is_no_photograph_gets_no_answer(threshold: float, kind: str) -> No
 def test_the_classifier_travels_with_the_detector(tmp_path) -> None:
     saved = saved_detector(tmp_path)
     assert Detector.from_pretrained(tmp_path / "model").image_types is None
-    saved.image_types = refusing(0.5).image_types
+    saved.image_types = refusing_detector().image_types
     saved.save_pretrained(tmp_path / "model")
     assert Detector.from_pretrained(tmp_path / "model").judge(photo(96, 64)).kind == "page"
 

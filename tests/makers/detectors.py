@@ -20,6 +20,7 @@ from causalclip.clip.tower import Tower, part_widths
 from causalclip.clip.views import Kind
 from causalclip.clip.weights import INT8, SCALE, quantize, save_shards
 from causalclip.detector import Detector, DetectorConfig
+from causalclip.image_type import ImageTypeClassifier
 from causalclip.method import CausalHead
 from causalclip.profile import Profile
 
@@ -42,6 +43,18 @@ def tiny_detector(*, seed: int = 0, hidden: int = 8) -> Detector:
         "tiny", PARTS, {"whole": 0.5, "window": 0.5}, 4, calibration, hidden=hidden, revision="test"
     )
     return Detector(tower, heads, config, name="tiny")
+
+
+def refusing_detector(kind: str = "page", *, threshold: float = 0.5) -> Detector:
+    """One that takes every picture for that kind; for a photograph from a threshold of 1 on."""
+    detector = tiny_detector()
+    types = ImageTypeClassifier(detector.heads["whole"].shift.shape[0])
+    with torch.no_grad():
+        types.scores.weight.zero_()
+        types.scores.bias.copy_(torch.tensor([1.0, 1.0 if kind == "page" else -1.0]))
+    types.threshold.fill_(threshold)
+    detector.image_types = types
+    return detector
 
 
 def saved_detector(folder: Path) -> Detector:

@@ -8,20 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from causalclip.calibration import Calibration, sigmoid
-from causalclip.detector import Detector, Verdict
+from causalclip.detector import Verdict
 from causalclip.evidence.examination import Examination, WholePicture, examine, read_claims
 from causalclip.evidence.stability import MILD, STRONG, check_stability
 from causalclip.evidence.words import IMAGE_TYPES, NO_ANSWER, NO_ANSWER_TITLE, WHAT_TO_DO
-from causalclip.image_type import ImageTypeClassifier
 from causalclip.images.augmentation import REENCODINGS
 from causalclip.images.loading import cut, load_image
 from causalclip.provenance.reading import OF_WHOLE
 from causalclip.report.card import provenance_panel, stability_panel
-from tests.makers.detectors import tiny_detector
+from tests.makers.detectors import refusing_detector, tiny_detector
 from tests.makers.pictures import encode, photo, spliced
 
 BOX = 60.0, 60.0, 460.0, 460.0
@@ -81,23 +79,12 @@ def test_a_part_of_what_was_compressed_too_much_is_not_searched_and_has_the_caut
 # What is no photograph gets no answer --------------------------------------------------------------------------------
 
 
-def refusing(kind: str) -> Detector:
-    """A detector that takes every picture for that kind."""
-    detector = tiny_detector()
-    head = ImageTypeClassifier(detector.heads["whole"].shift.shape[0])
-    with torch.no_grad():
-        head.scores.weight.zero_()
-        head.scores.bias.copy_(torch.tensor([1.0, 1.0 if kind == "page" else -1.0]))
-    detector.image_types = head
-    return detector
-
-
 @pytest.fixture(scope="module", params=["drawing", "page", "blank"])
 def refused(request: pytest.FixtureRequest) -> Examination:
     if request.param == "blank":
         noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
         return examine(encode(noise, "PNG"), tiny_detector())
-    return examine(encode(photo(200, 150), "JPEG"), refusing(request.param))
+    return examine(encode(photo(200, 150), "JPEG"), refusing_detector(request.param))
 
 
 def test_there_is_no_score_no_frequency_and_no_check(refused: Examination) -> None:
@@ -121,8 +108,6 @@ class Scripted:
     """A detector whose verdict on each delivery of one picture is given, in log-odds."""
 
     def __init__(self, pixels: np.ndarray, own: float, moves: dict[str, float]) -> None:
-        from PIL import Image
-
         self.config = replace(tiny_detector().config, calibration=CALIBRATION)
         picture = Image.fromarray(pixels)
         self.answers = {
