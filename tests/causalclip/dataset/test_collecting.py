@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,27 @@ import pytest
 from causalclip.dataset.collecting import Source, collect
 from causalclip.dataset.repositories import Repository
 from causalclip.dataset.table import Picture, place, write_table
-from tests.causalclip.dataset.hosting import Host, Line, blob, boasting_blob, git, picture, sha
+from tests.causalclip.dataset.hosting import Host, Line, blob, boasting_blob, git, https, make_certificate, picture, sha
 from tests.conftest import ROOT
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a host on this machine, with its key."""
+    return make_certificate(tmp_path_factory.mktemp("certificate") / "host.pem")
+
+
+@pytest.fixture
+def line(host: Host, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
+    """The host's repositories over https, by a certificate that git is told to trust."""
+    monkeypatch.setenv("GIT_SSL_CAINFO", str(certificate))
+    with https(host.folder, certificate) as serving:
+        yield serving
 
 
 @pytest.fixture(params=["mirrors", "line"])

@@ -20,11 +20,35 @@ from causalclip.images.loading import load_image
 from causalclip.marks.texts import find_hidden_marks
 from causalclip.provenance.reading import Provenance
 from tests.makers.pictures import encode
-from tests.makers.watermarks import hide, novelai
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = base64.b64encode(KEY.public_key().public_bytes_raw()).decode()
 SETTINGS = "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7"
+
+
+def hide(pixels: np.ndarray, text: bytes, *, word: bytes = b"stealth_pngcomp", size: int | None = None) -> np.ndarray:
+    """Writes a text into the lowest bits of alpha, or of the colours where `word` is of these, column by column.
+
+    pixels: uint8 RGB [H, W, 3]; what comes out has 4 channels where alpha is written. size: the length to claim.
+    """
+    packed = gzip.compress(text) if word.endswith(b"comp") and size is None else text
+    told = 8 * len(packed) if size is None else size
+    bits = np.unpackbits(np.frombuffer(word + told.to_bytes(4, "big") + packed, np.uint8))
+    opaque = np.full((*pixels.shape[:2], 1), 255, np.uint8)
+    out = np.concatenate([pixels, opaque], -1) if b"png" in word else pixels.copy()
+    plane = out[..., 3:] if b"png" in word else out
+    flat = plane.swapaxes(0, 1).reshape(-1).copy()
+    flat[: len(bits)] = flat[: len(bits)] & 254 | bits
+    plane[:] = flat.reshape(plane.swapaxes(0, 1).shape).swapaxes(0, 1)
+    return out
+
+
+def novelai(pixels: np.ndarray, key: Ed25519PrivateKey) -> bytes:
+    """NovelAI's text for uint8 RGB [H, W, 3], signed."""
+    comment = {"prompt": "a café", "steps": 28, "scale": 10.0, "seed": 1}
+    signature = key.sign(pixels.tobytes() + json.dumps(comment).encode())
+    signed = json.dumps(comment | {"signed_hash": base64.b64encode(signature).decode()})
+    return json.dumps({"Description": "a café", "Software": "NovelAI", "Comment": signed}).encode()
 
 
 @pytest.fixture(autouse=True)
