@@ -1,6 +1,8 @@
-"""What commands may be given, checked before anything heavy is imported: names, a size, and where a result goes."""
+"""What is needed before anything heavy is imported: names, a size, where a result goes, and pauses of long work."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import numpy as np
@@ -42,3 +44,21 @@ def check_size(pixels: np.ndarray) -> None:
     if pixels.shape[0] * pixels.shape[1] > MAX_PIXELS:
         said = N_("Pictures of at most {millions} million pixels are taken here. Cut out a part of it and try again.")
         raise ImageTooLarge(_(said, millions=figure(MAX_PIXELS / 1e6)))
+
+
+_pause: ContextVar[Callable[[], object]] = ContextVar("pause", default=lambda: None)
+
+
+def pause() -> None:
+    """To be called between two parts of long work. Raises what the caller's own function raises, to end it."""
+    _pause.get()()
+
+
+@contextmanager
+def pausing(work: Callable[[], object]) -> Iterator[None]:
+    """What runs inside, in this thread, calls `work` between its parts."""
+    before = _pause.set(work)
+    try:
+        yield
+    finally:
+        _pause.reset(before)

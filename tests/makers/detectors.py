@@ -232,11 +232,14 @@ def read_rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def write_rows(folder: Path, rows: list[dict[str, str]]) -> None:
-    with (folder / "manifest.csv").open("w", newline="") as file:
+def write_rows(folder: Path, rows: list[dict[str, str]]) -> Path:
+    """Writes the folder's manifest.csv."""
+    path = folder / "manifest.csv"
+    with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+    return path
 
 
 def train_words(folder: Path) -> list[str]:

@@ -13,7 +13,7 @@ from PIL import Image
 from causalclip.images.loading import load_image
 from causalclip.languages import _
 from purifier.models import Models
-from purifier.pausing import pausing
+from purifier.names import pausing
 from ui.fields import UNREADABLE, explain, save_png, upload_path
 from ui.server.queue import ATTACKS, MODEL, PICTURES, Priority
 from ui.settings import RUNS

@@ -17,8 +17,7 @@ from causalclip.images.loading import ImageError, load_image
 from causalclip.languages import _
 from causalclip.report.card import queued
 from purifier.models import Models
-from purifier.names import EMBEDDED, OTHER, check_size
-from purifier.pausing import pausing
+from purifier.names import EMBEDDED, OTHER, check_size, pausing
 from ui.cancellation import CancellationToken, Panel
 from ui.fields import picked, picture_input, save_png, upload_path
 from ui.purify import examples, parts, words

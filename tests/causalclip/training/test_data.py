@@ -1,6 +1,5 @@
 """Manifests, folds that hold out whole groups, environments, bad input, and seeded augmentation."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +20,8 @@ from causalclip.training.data import (
     assign_folds,
     read_manifest,
 )
+from tests.makers.detectors import write_rows
 from tests.makers.pictures import photo
-
-
-def write(path: Path, rows: list[dict[str, str]]) -> Path:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
 
 
 def record(label: int, source: str, picture: str = "a", *, group: str = "broad", family: str = "") -> Record:
@@ -38,11 +30,11 @@ def record(label: int, source: str, picture: str = "a", *, group: str = "broad",
 
 def test_needed_columns_are_enough_and_known_ones_are_kept(tmp_path: Path) -> None:
     needed = {"path": "a.jpg", "label": "real", "source": "coco", "split": "train"}
-    (first,) = read_manifest(write(tmp_path / "m.csv", [needed]))
+    (first,) = read_manifest(write_rows(tmp_path, [needed]))
     assert first == Record("a.jpg", 0, "coco", "train", "all", "picture", "a.jpg", "coco")
     row = {"path": "a-crop.jpg", "label": "fake", "source": "sdxl", "split": "test", "set": "alike", "view": "crop"}
     row |= {"picture": "a", "family": "site-ai", "repo_path": "x/07-beach-ai.jpg"}
-    (read,) = read_manifest(write(tmp_path / "m.csv", [row]))
+    (read,) = read_manifest(write_rows(tmp_path, [row]))
     assert (read.set, read.view, read.picture, read.family, read.split) == ("alike", "crop", "a", "site-ai", "test")
     assert read.original == "x/07-beach-ai.jpg"
     assert read.group == "site site"
