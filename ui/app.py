@@ -36,9 +36,9 @@ from ui.measured.tab import build_measured_tab
 from ui.pairing import build_pairing
 from ui.purify import examples as prepared
 from ui.purify.tab import build_tab as build_purify_tab
+from ui.server.files import Sweeper
 from ui.server.offline import online
 from ui.server.sessions import Sessions
-from ui.server.storage import Sweeper
 from ui.serving import launch
 from ui.settings import PRIVATE, VLM, Carried
 from ui.sharing import webapp_routes

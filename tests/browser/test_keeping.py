@@ -11,7 +11,8 @@ from playwright.sync_api import expect
 from tests.browser.conftest import Open
 from tests.browser.test_detect import give, verdict
 from tests.serving import HANGS, Keeper, keeper, until
-from ui.server.storage import STORE, folder_of
+from ui.server.files import folder_of
+from ui.server.storage import STORE
 
 
 @pytest.fixture(scope="module")

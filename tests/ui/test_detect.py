@@ -22,7 +22,7 @@ from ui.detect.crop import CropRun, _by_sides
 from ui.detect.tab import relabel
 from ui.detect.words import PLACES, SITES, layer, steps_panel
 from ui.fields import new_folder
-from ui.server.storage import uploads as upload_folder
+from ui.server.files import uploads as upload_folder
 
 
 def test_links_to_searches_carry_nothing() -> None:

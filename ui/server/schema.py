@@ -26,8 +26,8 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
+from ui.server.files import is_upload
 from ui.server.middleware import Refused
-from ui.server.storage import is_upload
 
 NOT_FETCHED = "Addresses are not fetched. Upload the file itself."
 MOST = 1000  # entries of a field that takes several

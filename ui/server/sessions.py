@@ -29,11 +29,12 @@ from starlette.datastructures import QueryParams
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ui.server.files import PROGRAM, files_in
 from ui.server.hosts import counted
 from ui.server.middleware import CLOSED, FULL, SPACE, YOURS, Refused, client_of, header
 from ui.server.queue import Client
 from ui.server.schema import NOT_JSON, Call, Name, Schema
-from ui.server.storage import PROGRAM, STORE, files_in
+from ui.server.storage import STORE
 
 COOKIE = "visitor"
 A_PROGRAM, AN_ADDRESS, ALL = 6, 16, 64  # calls that wait or run: of an address without, and with pages, and of all

@@ -1,4 +1,4 @@
-"""What is kept of visitors, and until when: one index in memory, the folders that it stands for, and one sweep.
+"""What is kept of visitors, until when, and how much: one index in memory of the folders in ui.server.files.
 
 An upload has a folder of its own with a name that nobody can guess, so that equal bytes of two people stay apart. It is
 kept for as long as an open page uses it, a call waits or runs on it, or somebody may be about to. What is derived from
@@ -8,11 +8,8 @@ it counts for whoever asked. Nothing is kept for an hour, whoever made it.
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
 import hmac
-import logging
 import os
 import secrets
 import shutil
@@ -23,17 +20,16 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
 from causalclip.languages import N_, _, number
+from ui.server.files import BLOCK, PAGE, PROGRAM, folder_of, folders_of, size_of, uploads
 from ui.server.queue import current_client, current_session
 
 PREFIX, LOOSE = "from-", "?"
 GRACE = 45.0  # seconds that a page's upload is kept while nothing uses it: a page that is open says that it does
 PATIENCE = 600.0  # the same for a program, which may upload first and think before it asks, and for what it was given
-BLOCK = 4096  # bytes that a file takes at least
 FEW, LEAST = 16, 2  # drawings, labelled reports and the like that are kept of a page, of each kind; and at least
 A_PAGE = 400 * 2**20  # bytes derived for a page from which on only the newest LEAST of each kind stay
 A_CLIENT = 2_000, 500 * 2**20  # files and bytes of an address that no open page has
@@ -43,10 +39,7 @@ RESERVE, LITTLE = (4_000, 2**30), 100 * 2**20  # what of ALL is for addresses th
 YOURS = N_("{mb} MB of your pictures are kept already. Close the page, or wait, then send more.")
 MANY = N_("At most {files} of your pictures are kept at once. Close the page, or wait, then send more.")
 FULL = N_("This server keeps as many pictures as it can. Please try again in a few minutes.")
-DEEPEST = 64  # folders in a path; one of 100,000 takes half a minute to be followed
-PAGE, PROGRAM = "session-", "program-"  # what folders of derived files begin with
 _SECRET = secrets.token_bytes(32)
-log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -126,7 +119,7 @@ class Store:
 
     def measure(self, name: str) -> None:
         """Counts what lies in a folder of derived files now."""
-        size = _size(uploads() / name)
+        size = size_of(uploads() / name)
         with self._lock:
             if folder := self._folders.get(name):
                 self.count(0, size - folder.size, *folder.accounts)
@@ -175,13 +168,13 @@ class Store:
                 folder.due = self.clock() + folder.grace
 
     def _of(self, paths: Iterable[str]) -> list[_Folder]:
-        names = _folders(paths)
+        names = folders_of(paths)
         with self._lock:
             return [self._folders[name] for name in names & self._folders.keys()]
 
     def drop(self, session: str, paths: Iterable[str]) -> None:
         """Deletes at once what a page has done with; what another page uses stays."""
-        self._drop(session, _folders(paths))
+        self._drop(session, folders_of(paths))
 
     def close(self, session: str) -> None:
         """Deletes all that was kept for a page, uploaded or derived; what another page uses stays."""
@@ -254,28 +247,6 @@ def owner_of(client: str) -> str:
     return f"{PREFIX}{hmac.new(_SECRET, client.encode(), hashlib.sha256).hexdigest()[:16]}"
 
 
-def uploads() -> Path:
-    """The folder where Gradio keeps and serves files."""
-    return Path(gr.utils.get_upload_folder())
-
-
-def is_upload(path: str) -> bool:
-    """Whether the path lies in that folder, however it is spelt. A path that no system takes does not."""
-    try:
-        named, roots = Path(os.path.abspath(path)), (uploads(), uploads().resolve())
-        # By its words first: of what lies elsewhere, such as on another machine, the disk is not asked.
-        near = len(named.parts) <= DEEPEST and any(named.is_relative_to(root) for root in roots)
-        return near and named.resolve().is_relative_to(roots[1])
-    except (OSError, ValueError):  # too long, or with a NUL
-        return False
-
-
-def files_in(values: Iterable[Any]) -> list[str]:
-    """The paths of the files that a call holds, of which a field may take several."""
-    entries = [entry for value in values for entry in (value if isinstance(value, list) else [value])]
-    return [entry["path"] for entry in entries if isinstance(entry, dict) and isinstance(entry.get("path"), str)]
-
-
 def new_folder(few: str = "") -> Path:
     """An empty folder for derived files, which Gradio serves: with the page's own, if an event is being answered.
 
@@ -295,116 +266,14 @@ def _make_room(parent: Path, few: str) -> None:
     """Deletes the oldest of a page's folders, before another one of that name."""
     made = [(*folder.name.rsplit("-", 2)[:2], folder.name) for folder in parent.glob("*-*-*")]
     count = Counter([few, *(kind for kind, _time, _name in made)])
-    over = _size(parent) - A_PAGE
+    over = size_of(parent) - A_PAGE
     for kind, _time, name in sorted(made, key=lambda one: one[1]):
         if count[kind] > FEW or (over > 0 and count[kind] > LEAST):
-            over -= _size(parent / name)
+            over -= size_of(parent / name)
             count[kind] -= 1
             shutil.rmtree(parent / name, ignore_errors=True)
-
-
-def _size(folder: Path) -> int:
-    """Bytes that the files in it take."""
-    total = 0
-    for root, _folders_in, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):  # it has just gone
-                total += max(BLOCK, os.lstat(os.path.join(root, name)).st_size)
-    return total
-
-
-def file_in(folder: Path, name: str) -> Path:
-    """The path of a file of that name in a folder. Every name that may come from a visitor is to pass here.
-
-    Raises:
-        ValueError: it is no name of a file, or leads elsewhere.
-    """
-    path = folder / name
-    if path.name != name or name == "..":
-        raise ValueError("That is no name of a file.")
-    return path
 
 
 def is_own(path: str) -> bool:
     """Whether it was made for the page whose event is being answered; others' files, and uploads, are none of ours."""
     return Path(os.path.realpath(path)).is_relative_to((uploads() / folder_of(current_session() or "")).resolve())
-
-
-def folder_of(session: str) -> str:
-    """The name of the folder for what is derived for a session, whose name comes from a client and may be any text."""
-    kind = PROGRAM if session.startswith(PROGRAM) else PAGE
-    return f"{kind}{hashlib.sha256(session.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
-
-
-def _folders(paths: Iterable[str]) -> set[str]:
-    """The names of the folders that these lie in, of those in `uploads`; for others, names of none."""
-    root = os.path.realpath(uploads())
-    return {os.path.relpath(os.path.realpath(path), root).split(os.sep)[0] for path in paths}
-
-
-def sweep(folder: Path, *, older_than: float, now: float, spare: Path | None = None) -> None:
-    """Deletes what is in `folder`, at any depth, and was last changed more than `older_than` seconds before `now`.
-
-    Empty folders go by the same rule. A link is deleted itself and never followed; `spare` and what is in it stays.
-    What cannot be deleted now is left to the next call. Gradio's own deletion (`delete_cache`, 6.31) is not enough for
-    a promise: it does not know what is answered as `gr.update(value=...)`, and its task ends at the first error.
-    """
-    found: list[str] = []
-    for root, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if os.path.join(root, name) != str(spare)]
-        found += (os.path.join(root, name) for name in (*folders, *files))
-    # The ages of all first: what is deleted in a folder changes its own time. What is in a folder goes before it.
-    for path in reversed([path for path in found if _age(path, now) > older_than]):
-        try:
-            (os.rmdir if os.path.isdir(path) and not os.path.islink(path) else os.unlink)(path)
-        except OSError as error:
-            if error.errno not in {errno.ENOENT, errno.ENOTEMPTY}:
-                log.warning("An old file could not be deleted yet: %s", type(error).__name__)
-
-
-def _age(path: str, now: float) -> float:
-    """Seconds since the last change of content or name; 0 where it is gone.
-
-    Both times, because a copy may carry its source's mtime, and ctime is the day of creation on Windows. A file from
-    the future, after the clock was set back, counts by its distance: it would stay for good.
-    """
-    try:
-        stat = os.lstat(path)
-    except OSError:
-        return 0.0
-    return abs(now - max(stat.st_mtime, stat.st_ctime))
-
-
-class Sweeper(threading.Thread):
-    """Sweeps a folder again and again, for as long as the process lives.
-
-    limit: seconds that a file may live; it is gone after limit + `period` at most.
-    chores: called first in every round; an error in one ends nothing.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        limit: float,
-        spare: Path | None = None,
-        chores: Collection[Callable[[], None]] = (),
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        super().__init__(name="sweeper", daemon=True)
-        self.chores = (*chores, lambda: sweep(folder, older_than=limit, now=clock(), spare=spare))
-        self.limit = limit
-        self.period = min(10.0, limit / 4)
-
-    def round(self) -> None:
-        """One round, now."""
-        for chore in self.chores:
-            try:
-                chore()
-            except Exception as error:  # the next round must come; a message may hold a file's name
-                log.error("Sweeping failed: %s", type(error).__name__)
-
-    def run(self) -> None:
-        while True:
-            time.sleep(self.period)
-            self.round()

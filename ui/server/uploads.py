@@ -19,8 +19,9 @@ from starlette.routing import Route
 
 from causalclip.images.formats import MAX_BYTES, too_many_bytes
 from causalclip.languages import N_, _
+from ui.server.files import file_in, uploads
 from ui.server.middleware import UPLOAD, Refused, client_of
-from ui.server.storage import LOOSE, STORE, Sum, file_in, owner_of, uploads
+from ui.server.storage import LOOSE, STORE, Sum, owner_of
 
 FILES = 50  # of a request
 A_REQUEST = 200 * 2**20  # bytes

@@ -13,19 +13,8 @@ from tests.conftest import HANGS
 from tests.makers.cost import slowness
 from ui.fields import save_png, upload_path
 from ui.server import storage as store
-from ui.server.storage import (
-    BLOCK,
-    GRACE,
-    LOOSE,
-    PATIENCE,
-    Store,
-    Sweeper,
-    file_in,
-    is_upload,
-    new_folder,
-    owner_of,
-    sweep,
-)
+from ui.server.files import BLOCK, Sweeper, file_in, is_upload, sweep
+from ui.server.storage import GRACE, LOOSE, PATIENCE, Store, new_folder, owner_of
 
 ME, YOU = owner_of("192.0.2.1"), owner_of("192.0.2.2")
 
@@ -249,7 +238,7 @@ NOW = 1_000_000_000.0
 @pytest.fixture
 def ages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the content's time counts here: no test can set the time of the last change of a name (ctime)."""
-    monkeypatch.setattr("ui.server.storage._age", lambda path, now: now - os.lstat(path).st_mtime)
+    monkeypatch.setattr("ui.server.files._age", lambda path, now: now - os.lstat(path).st_mtime)
 
 
 def make(path: Path, *, age: float) -> Path:
