@@ -271,7 +271,7 @@ class Sessions:
         STORE.sweep({*self._pages, *(event.session_hash for event in works)})
 
     def _tidy(self) -> None:
-        """Forgets in memory whatever is no open page's, no call's that runs, and nobody's who may still listen."""
+        """Forgets whatever is no open page's, no call's that runs, and nobody's who may still listen."""
         now, working = time.monotonic(), {event.session_hash for event in self._events()}
         for session, (address, used) in list(self._programs.items()):
             if session in working:
@@ -282,7 +282,7 @@ class Sessions:
         queue = self.queue
         for known in self.page.state_holder.session_data, queue.pending_messages_per_session:
             for session in [one for one in known if one not in kept]:
-                self._forget_state(session)
+                self.forget(session)  # a page's choice may have come after it was closed
 
     def forget(self, session: str) -> None:
         """Forgets a session in memory and on disk."""

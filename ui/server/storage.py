@@ -31,6 +31,7 @@ PREFIX, LOOSE = "from-", "?"
 GRACE = 45.0  # seconds that a page's upload is kept while nothing uses it: a page that is open says that it does
 PATIENCE = 600.0  # the same for a program, which may upload first and think before it asks, and for what it was given
 FEW, LEAST = 16, 2  # drawings, labelled reports and the like that are kept of a page, of each kind; and at least
+AT_ONCE = 500  # folders that are deleted before it is looked again what has to go
 A_PAGE = 400 * 2**20  # bytes derived for a page from which on only the newest LEAST of each kind stay
 A_CLIENT = 2_000, 500 * 2**20  # files and bytes of an address that no open page has
 AN_ADDRESS = 4_000, 2 * 2**30  # and all of an address, uploaded or derived: a newsroom may have one together
@@ -208,21 +209,31 @@ class Store:
                 elif folder and name not in kept and folder.pages:
                     folder.pages, folder.due = set(), self.clock()
             known = {name: folder.pages for name, folder in self._folders.items()}
-            due = [name for name, folder in self._folders.items() if folder.due <= self.clock()]
-        if not self._delete(due):
-            self.late = 0.0
+        self.late, tried = 0.0, set[str]()
+        while due := [name for name in self._due() if name not in tried][:AT_ONCE]:
+            tried.update(due)
+            self._delete(due)
         self._forget([name for name, pages in known.items() if pages and not (uploads() / name).exists()])
 
-    def _delete(self, names: Iterable[str]) -> int:
-        """Deletes those that no page uses; returns how many are gone. The others are tried again in the next round."""
+    def _due(self) -> list[str]:
+        """What has to go now, each owner's first before anybody's second: who has thousands delays no others."""
+        with self._lock:
+            now, before = self.clock(), Counter[str]()
+            ranks: dict[str, int] = {}
+            for name, folder in self._folders.items():
+                if folder.due <= now and not folder.pages:
+                    ranks[name] = before[folder.owner]
+                    before[folder.owner] += 1
+        return sorted(ranks, key=ranks.__getitem__)
+
+    def _delete(self, names: Iterable[str]) -> None:
+        """Deletes those that no page uses. What cannot be deleted is tried again in the next round."""
         with self._lock:
             unused = [name for name in names if name in self._folders and not self._folders[name].pages]
         for name in unused:
             shutil.rmtree(uploads() / name, ignore_errors=True)
         went = self._forget([name for name in unused if not (uploads() / name).exists()])
-        if went:
-            self.late = self.clock() - min(folder.due for folder in went)
-        return len(went)
+        self.late = max([self.late, *(self.clock() - folder.due for folder in went)])
 
     def _forget(self, names: Iterable[str]) -> list[_Folder]:
         """Counts those no more."""

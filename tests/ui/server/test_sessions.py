@@ -249,8 +249,8 @@ def test_what_a_run_derives_after_its_page_was_closed_goes_too(
     small: Sessions, answer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    told: list[str] = []
-    small.closed = (told.append,)
+    told, chosen = list[str](), list[str]()
+    small.closed = (told.append, chosen.append)
     with small._hold("one", request()):
         answer("one")
         early = new_folder()
@@ -262,6 +262,7 @@ def test_what_a_run_derives_after_its_page_was_closed_goes_too(
     small.page.state_holder["one"]
     small.tidy(idle=3000)
     assert not late.exists()
+    assert chosen == ["one"] * 2  # a profile that was chosen then would keep its place for good
     assert "one" not in small.page.state_holder.session_data
 
 

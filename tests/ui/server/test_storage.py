@@ -230,6 +230,30 @@ def test_what_cannot_be_deleted_is_tried_again_and_counts_as_late(
     assert kept.lateness() == 0
 
 
+def test_who_has_thousands_delays_nobody_elses_deletion(
+    kept: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what becomes due while thousands are deleted goes before the rest of them."""
+    monkeypatch.setattr(store, "AT_ONCE", 10)
+    for _ in range(100):
+        upload(kept)
+    clock.now += 10
+    upload(kept, YOU)
+    clock.now += GRACE - 9
+    remove, went = store.shutil.rmtree, list[str]()
+
+    def slowly(path: Path, **options: Any) -> None:
+        remove(path, **options)
+        went.append(path.name)
+        clock.now += 1
+
+    monkeypatch.setattr(store.shutil, "rmtree", slowly)
+    kept.sweep()
+    assert len(went) == 101
+    assert [name.startswith(YOU) for name in went].index(True) <= 20
+    assert not kept._sums
+
+
 # The sweep of what is old --------------------------------------------------------------------------
 
 NOW = 1_000_000_000.0
