@@ -56,12 +56,6 @@ def find_edits(manifest: Path) -> list[Pair]:
     ]
 
 
-def open_pair(pair: Pair, root: Path) -> tuple[Image.Image, Image.Image]:
-    """(the edit, its original), RGB."""
-    edit, original = (Image.open(root / path).convert("RGB") for path in (pair.edit, pair.original))
-    return edit, original
-
-
 def edited_region(edit: Image.Image, original: Image.Image) -> np.ndarray | str:
     """What was changed, bool [H, W] of the edit, or the reason why that cannot be said."""
     found = min((difference(edit, laid) for laid in laid_over(edit, original)), key=background)
@@ -113,7 +107,7 @@ def run(detector: Detector, data: Path) -> dict[str, Any]:
     left_out: list[dict[str, str]] = []
     random, shares = randomised(detector), []
     for pair in tqdm(find_edits(data / "manifest.csv"), desc="edits"):
-        edit, original = open_pair(pair, data)
+        edit, original = (Image.open(data / path).convert("RGB") for path in (pair.edit, pair.original))
         mask = edited_region(edit, original)
         if isinstance(mask, str):
             left_out.append({"pair": pair.name, "why": mask})

@@ -105,11 +105,6 @@ def make_splice(host: Image.Image, guest: Image.Image, rng: np.random.Generator)
     return Splice(np.asarray(Image.open(buffer).convert("RGB")), mask)
 
 
-def is_photograph(record: Record) -> bool:
-    """Real, and no art."""
-    return not record.label and "art" not in record.source
-
-
 def make_splices(
     records: list[Record], root: Path, *, count: int, seed: int = 0, host: int = 0, guest: int = 1
 ) -> list[Splice]:
@@ -118,7 +113,7 @@ def make_splices(
     host, guest: 1 for a generated picture, 0 for a photograph.
     """
     rng = np.random.default_rng(seed)
-    pools = [r for r in records if is_photograph(r)], [r for r in records if r.label]
+    pools = [r for r in records if not r.label and "art" not in r.source], [r for r in records if r.label]
     opened: Callable[[Record], Image.Image] = lambda r: Image.open(root / r.path).convert("RGB")  # noqa: E731
     pick = lambda rows: rows[int(rng.integers(len(rows)))]  # noqa: E731
     return [make_splice(opened(pick(pools[host])), opened(pick(pools[guest])), rng) for _ in range(count)]

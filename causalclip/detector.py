@@ -211,7 +211,8 @@ class Detector:
         config = DetectorConfig(**{**raw, "parts": tuple(raw["parts"]), "calibration": calibration})
         shared = beside is not None and beside.config.backbone == config.backbone
         tower = beside.tower if beside and shared else load_judge(config.backbone, runtime=runtime)
-        heads = _empty_heads(tower, config)
+        width = sum(part_widths(config.parts, tower))
+        heads = {k: CausalHead(width, hidden=config.hidden, masked=config.masked).deployed() for k in config.share}
         weights = load_file(folder / "head.safetensors")
         for kind, head in heads.items():
             own = {k.removeprefix(f"{kind}."): v.float() for k, v in weights.items() if k.startswith(f"{kind}.")}
@@ -223,7 +224,7 @@ class Detector:
         if folder.name == Path(HEADS["causal"]).name and not kinds.is_file():  # one for both heads
             kinds = detector_folder(HEADS["linear"]) / IMAGE_TYPES
         if kinds.is_file():
-            types = ImageTypeClassifier(sum(part_widths(config.parts, tower))).eval().requires_grad_(False)
+            types = ImageTypeClassifier(width).eval().requires_grad_(False)
             types.load_state_dict({k: v.float() for k, v in load_file(kinds).items()})
             detector.image_types = types
         return detector
@@ -353,10 +354,8 @@ class Detector:
         """Views, what their heads say, their embeddings, and attributions: of the verdict, or of one channel."""
         views = self._plan(pixels)
         shots, weight = render(pixels, views, size=self.tower.image_size), self.view_weights(views)
-        passes = [
-            self._pass(*few, channel=channel)
-            for few in zip(shots.split(BATCH), _batched(views), weight.split(BATCH), strict=True)
-        ]
+        few = [slice(first, first + BATCH) for first in range(0, len(views), BATCH)]
+        passes = [self._pass(shots[rows], views[rows], weight[rows], channel=channel) for rows in few]
         judged, embeddings, seen = zip(*passes, strict=True)
         return views, Judgement.joined(judged), torch.cat(embeddings), tuple(chain(*seen))
 
@@ -434,12 +433,3 @@ class Detector:
             )
             for i, view in enumerate(views)
         )
-
-
-def _batched(views: list[View]) -> list[list[View]]:
-    return [views[first : first + BATCH] for first in range(0, len(views), BATCH)]
-
-
-def _empty_heads(tower: Tower, config: DetectorConfig) -> dict[Kind, CausalHead]:
-    width = sum(part_widths(config.parts, tower))
-    return {kind: CausalHead(width, hidden=config.hidden, masked=config.masked).deployed() for kind in config.share}

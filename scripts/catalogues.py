@@ -79,11 +79,8 @@ def write(catalogue: Catalog, language: str) -> None:
 
 def missing(catalogue: Catalog) -> list[Message]:
     """Messages without a translation, or without one of its plural forms."""
-    return [cast(Message, m.id) for m in catalogue if m.id and not _whole(m.string)]
-
-
-def _whole(translation: object) -> bool:
-    return all(translation) if isinstance(translation, tuple | list) else bool(translation)
+    forms = ((m.id, m.string if isinstance(m.string, tuple | list) else [m.string]) for m in catalogue)
+    return [cast(Message, name) for name, said in forms if name and not all(said)]
 
 
 def update(languages: Iterable[str]) -> Iterator[str]:

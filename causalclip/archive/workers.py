@@ -198,11 +198,11 @@ def list_pictures(source: str) -> list[str]:
     try:
         fs, root = fsspec.core.url_to_fs(source) if _remote(source) else (LocalFileSystem(), make_path_posix(source))
         if fs.isdir(root):
-            found = [p for p in fs.find(root) if not _hidden(p, root)]
+            found = [p for p in fs.find(root) if "/." not in f"/{p.removeprefix(root)}"]  # none that is hidden
             found = list(map(fs.unstrip_protocol, found)) if _remote(source) else [p for p in found if _within(p, root)]
         elif fs.isfile(root) and root.lower().endswith(LISTS):
             folder = posixpath.dirname(source)
-            found = [_absolute(path, folder) for path in _listed(fs, root)]
+            found = [p if _remote(p) else posixpath.join(folder, p) for p in _listed(fs, root)]
         else:
             raise ArchiveError(f"{source} is no folder and no list of paths ({', '.join(LISTS)}).")
     except (OSError, ValueError, ImportError, KeyError, csv.Error, pyarrow.ArrowException) as error:
@@ -244,16 +244,8 @@ def _listed(fs: Any, path: str) -> Iterator[str]:
             yield from filter(None, (line.strip() for line in text))
 
 
-def _absolute(path: str, folder: str) -> str:
-    return path if _remote(path) else posixpath.join(folder, path)
-
-
 def _remote(path: str) -> bool:
     return "://" in path
-
-
-def _hidden(path: str, root: str) -> bool:
-    return any(part.startswith(".") for part in path.removeprefix(root).split("/"))
 
 
 def _within(path: str, root: str) -> bool:

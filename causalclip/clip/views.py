@@ -38,7 +38,8 @@ def plan_views(
     """
     short, long = min(width, height), max(width, height)
     squares = min(squares, math.ceil(long / short - 0.1))
-    views = [View("whole", _square(width, height, short, t)) for t in _spread(squares)]
+    spread = [0.5] if squares == 1 else [i / (squares - 1) for i in range(squares)]  # the middle, or from end to end
+    views = [View("whole", _square(width, height, short, t)) for t in spread]
     return views + _windows(width, height, side=round(size * max(1, long / LARGEST)), count=windows)
 
 
@@ -56,11 +57,6 @@ def _windows(width: int, height: int, *, side: int, count: int) -> list[View]:
             left, top = int(column * (width - side)), int(row * (height - side))
             views.append(View("window", (left, top, left + side, top + side)))
     return views
-
-
-def _spread(count: int) -> list[float]:
-    """`count` positions in [0, 1]: the middle, or from end to end."""
-    return [0.5] if count == 1 else [i / (count - 1) for i in range(count)]
 
 
 def _middles(count: int) -> list[float]:

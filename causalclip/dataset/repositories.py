@@ -7,14 +7,14 @@ submodules, no programs for signatures, no protocol but https. Only objects are 
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 LARGEST = 64 * 2**20  # bytes of a file that is read
 PATIENCE = 900.0  # seconds for one call of git, and for reading the files of one commit
 FILES = ("100644", "100755")  # modes of ordinary files: no symbolic link, folder or other repository
-_CHUNK = 100  # paths or objects a call
+_CHUNK = 100  # objects a call
 _PASSED_ON = (
     *("PATH", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"),
     *("GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "SSL_CERT_FILE", "SSL_CERT_DIR"),
@@ -123,7 +123,8 @@ class Repository:
             sent = "".join(f"{oid}\n" for oid in wanted).encode()
             return self._git("fetch", *options, sent=sent, room=largest * len(wanted)).returncode
 
-        for chunk in _chunks(oids):
+        for start in range(0, len(oids), _CHUNK):
+            chunk = oids[start : start + _CHUNK]
             if fetch(chunk):
                 for oid in chunk:  # so that one that is too large does not keep the others out
                     fetch([oid])
@@ -181,8 +182,3 @@ def start_clone(folder: Path, url: str) -> Repository:
     for name, value in {"url": url, "promisor": "true", "partialclonefilter": "blob:none"}.items():
         clone._git("config", f"remote.origin.{name}", value)
     return clone
-
-
-def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(items), _CHUNK):
-        yield items[start : start + _CHUNK]

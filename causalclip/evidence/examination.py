@@ -128,8 +128,24 @@ class Examination:
 
     @property
     def quote(self) -> str:
-        """A sentence to paste."""
-        return quote(self)
+        """A sentence or two that can stand without the page, and in a second line which file it is about."""
+        rates, headline, detection = error_rates(self.detection.measured_as), self.headline, self.detection
+        values = {
+            "day": day(datetime.fromisoformat(self.examined)),
+            "revision": detection.revision,
+            "answer": headline.answer,
+        }
+        if self.band == NO_ANSWER or headline.source != "pixels":
+            said = _("CausalCLIP (detector {revision}), {day}: “{answer}”.", **values)
+        else:
+            values["score"] = score_text(detection.probability, detection.low, detection.high)
+            said = _("CausalCLIP (detector {revision}), {day}: “{answer}”, with a score of {score} of 1.", **values)
+        if self.band == NO_ANSWER:
+            known = _("That counts neither for nor against the picture.")
+        else:
+            known = rates.quoted if rates else _("Its error rates are not measured.")
+        part = _(OF_WHOLE) if self.provenance.of_whole else ""
+        return f"{' '.join(filter(None, (said, part, known, _('One clue, not a proof.'))))}\nSHA-256: {self.sha256}"
 
     @property
     def unlike(self) -> tuple[str, ...]:
@@ -328,20 +344,3 @@ class WholePicture:
     def image_of(self, loaded: LoadedImage) -> LoadedImage:
         """The part, which was stored and read as the whole was."""
         return replace(loaded, format=self.format, halved=self.halved, notes=(_(OF_WHOLE), *loaded.notes))
-
-
-def quote(x: Examination) -> str:
-    """A sentence or two that can stand without the page, and in a second line which file it is about."""
-    rates, headline, detection = error_rates(x.detection.measured_as), x.headline, x.detection
-    values = {"day": day(datetime.fromisoformat(x.examined)), "revision": detection.revision, "answer": headline.answer}
-    if x.band == NO_ANSWER or headline.source != "pixels":
-        said = _("CausalCLIP (detector {revision}), {day}: “{answer}”.", **values)
-    else:
-        values["score"] = score_text(detection.probability, detection.low, detection.high)
-        said = _("CausalCLIP (detector {revision}), {day}: “{answer}”, with a score of {score} of 1.", **values)
-    if x.band == NO_ANSWER:
-        known = _("That counts neither for nor against the picture.")
-    else:
-        known = rates.quoted if rates else _("Its error rates are not measured.")
-    part = _(OF_WHOLE) if x.provenance.of_whole else ""
-    return f"{' '.join(filter(None, (said, part, known, _('One clue, not a proof.'))))}\nSHA-256: {x.sha256}"

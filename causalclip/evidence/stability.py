@@ -105,7 +105,10 @@ class Stability:
     @property
     def words(self) -> str:
         """The same for a person, with the counts: of the copies that count, and of those that were changed more."""
-        return survives(self.answer, self.counted)
+        n, mild, m, strong = self.counted
+        if not n + m:
+            return _(SAID[self.answer])
+        return f"{_(SAID[self.answer])}: {_(OTHER if n else SAME, n=n, mild=mild, m=m, strong=strong)}"
 
     @property
     def counted(self) -> tuple[int, int, int, int]:
@@ -157,14 +160,6 @@ def not_checked() -> dict[str, str]:
     """Stability.as_dict where it was not asked for."""
     said = {"words": _("Not checked"), "sentence": _("Whether it survives was not checked.")}
     return {"answer": "not checked", **said}
-
-
-def survives(answer: Answer, counted: tuple[int, int, int, int]) -> str:
-    """Stability.words, of its answer and counts."""
-    n, mild, m, strong = counted
-    if not n + m:
-        return _(SAID[answer])
-    return f"{_(SAID[answer])}: {_(OTHER if n else SAME, n=n, mild=mild, m=m, strong=strong)}"
 
 
 def check_stability(detector: Detector, pixels: np.ndarray, detection: Detection | Verdict | None = None) -> Stability:

@@ -100,7 +100,8 @@ def count_members(data: bytes) -> int:
 
 
 def _files(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    return [m for m in archive.infolist() if not m.is_dir() and not _ignored(m.filename)]
+    kept = (m for m in archive.infolist() if not m.is_dir())
+    return [m for m in kept if not any(part in m.filename for part in _IGNORED)]
 
 
 def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, left: int) -> bytes:
@@ -142,10 +143,6 @@ def _check_directory(data: bytes) -> None:
         )
     if size > MAX_DIRECTORY:
         raise ArchiveError(_("The archive lists far more files than can be examined at once."))
-
-
-def _ignored(name: str) -> bool:
-    return any(part in name for part in _IGNORED)
 
 
 def _too_large() -> ArchiveError:

@@ -37,11 +37,6 @@ def centre_crop(picture: Image.Image, share: float) -> Image.Image:
     return picture.crop((left, top, left + w, top + h))
 
 
-def resized(picture: Image.Image) -> Image.Image:
-    """As shown on a screen at another scale and stored without loss."""
-    return rescale(picture, 0.8, Image.Resampling.BILINEAR)
-
-
 # The rows of the robustness table and of the stability panel.
 REENCODINGS: dict[str, Transform] = {
     "as it is": lambda p: p,
@@ -53,7 +48,7 @@ REENCODINGS: dict[str, Transform] = {
     "0.5x": lambda p: rescale(p, 0.5),
     "blur 1 px": lambda p: p.filter(ImageFilter.GaussianBlur(1)),
     "crop 75 %": lambda p: centre_crop(p, 0.75),
-    "shown at another size": resized,
+    "shown at another size": lambda p: rescale(p, 0.8, Image.Resampling.BILINEAR),  # on a screen, without loss
 }
 
 

@@ -94,7 +94,7 @@ def decode_in_turn(data: bytes, name: Format, most: int, enough: int | None = No
         yield pixels_in_file
         sandbox.limit_time(SECONDS + SECONDS_A_PIXEL * pixels_in_file)
         sandbox.limit_memory(min(MEMORY, MEMORY_BEFORE + MEMORY_A_PIXEL * pixels_in_file))
-        opened, halved = _reduced(opened, most) if enough is None else _drafted(opened, enough)
+        opened, halved = _drafted(opened, most, enough)
         formats.check_size(*opened.image.size, most=most)
         opened.image.load()
         formats.check_size(*opened.image.size, most=most)  # an HEIC file can turn out larger than its header says
@@ -113,12 +113,15 @@ def decode_in_turn(data: bytes, name: Format, most: int, enough: int | None = No
     yield pixels, (*notes, _(_UPRIGHT)) if opened.orientation in range(2, 9) else notes, halved, hidden
 
 
-def _reduced(opened: Opened, most: int) -> tuple[Opened, bool]:
-    """A JPEG that is too large for its own size will be decoded at half of it; other pictures stay as they are."""
+def _drafted(opened: Opened, most: int, enough: int | None) -> tuple[Opened, bool]:
+    """A JPEG of more pixels than can be taken, or are enough, will be decoded at half of its size, or a quarter."""
     image, (width, height) = opened.image, opened.image.size
-    if width * height <= most or image.format != "JPEG":
+    if width * height <= (enough or most) or image.format != "JPEG":
         return opened, False
-    image.draft(None, (width // 2, height // 2))
+    by = 4 if enough and width * height >= 8 * enough else 2
+    image.draft(None, (width // by, height // by))
+    if enough:
+        return opened, True
     said = _(
         "The picture has {width} x {height} pixels, more than {most} million, so it was judged at half its size, which "
         "removes some of what is looked for. To judge a part at its own size, cut it out of the original file, without "
@@ -128,16 +131,6 @@ def _reduced(opened: Opened, most: int) -> tuple[Opened, bool]:
         most=figure(most / 1e6),
     )
     return replace(opened, notes=(*opened.notes, said)), True
-
-
-def _drafted(opened: Opened, enough: int) -> tuple[Opened, bool]:
-    """A JPEG of more pixels than are enough will be decoded at half of its size, or a quarter."""
-    image, (width, height) = opened.image, opened.image.size
-    if width * height <= enough or image.format != "JPEG":
-        return opened, False
-    by = 2 if width * height < 8 * enough else 4
-    image.draft(None, (width // by, height // by))
-    return opened, True
 
 
 def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:

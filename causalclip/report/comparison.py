@@ -61,7 +61,8 @@ def notes(a: LoadedImage, b: LoadedImage) -> list[str]:
 def save_report(found: Comparison, a: LoadedImage, b: LoadedImage, folder: Path) -> Path:
     """Writes comparison.html, comparison.json, first.png and second.png into a folder; returns the HTML's path."""
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = draw_both(found, a, b)
+    changes = found.changes
+    drawn = draw_boxes(a.pixels, [c.box_a for c in changes]), draw_boxes(b.pixels, [c.box_b for c in changes])
     for name, picture in zip(("first", "second"), drawn, strict=True):
         picture.save(folder / f"{name}.png")
     said = content(found, a, b)
@@ -69,12 +70,6 @@ def save_report(found: Comparison, a: LoadedImage, b: LoadedImage, folder: Path)
     page = folder / "comparison.html"
     page.write_text(as_html(found, said, drawn), encoding="utf-8")
     return page
-
-
-def draw_both(found: Comparison, a: LoadedImage, b: LoadedImage) -> tuple[Image.Image, Image.Image]:
-    """Either picture with a numbered frame around every change."""
-    first = draw_boxes(a.pixels, [change.box_a for change in found.changes])
-    return first, draw_boxes(b.pixels, [change.box_b for change in found.changes])
 
 
 def as_html(found: Comparison, said: dict[str, Any], drawn: tuple[Image.Image, Image.Image]) -> str:

@@ -145,7 +145,7 @@ def joined_items(name: str, *, items: int, extents: int, size: int, kind: bytes 
     return bytes(data).ljust(size, b"\0")
 
 
-def _size(data: bytes, box: bytes) -> int:
+def _size(data: bytearray, box: bytes) -> int:
     return int.from_bytes(data[data.index(box) - 4 : data.index(box)], "big")
 
 
@@ -297,6 +297,8 @@ def _certificate(
 
 
 def _usage(**allowed: bool) -> x509.KeyUsage:
-    names = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
-    names += ("key_cert_sign", "crl_sign", "encipher_only", "decipher_only")
+    names = [
+        *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
+        *("key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+    ]
     return x509.KeyUsage(**{name: allowed.get(name, False) for name in names})
