@@ -26,6 +26,7 @@ from ui.cancellation import CancellationToken, Panel
 from ui.detector import queue_detector
 from ui.fields import GONE, explain, files_input, kept_or_gone, new_folder
 from ui.server.queue import PICTURES, Priority
+from ui.server.storage import own_folder
 from ui.server.uploads import A_REQUEST, FILES
 from ui.settings import KEPT, PRIVATE, PROMISE, RUNS, script
 
@@ -292,9 +293,11 @@ def _about(seconds: float) -> str:
 
 def _begun(before: Batch | None, total: int) -> Batch:
     """The batch of another run, with what was found so far; its folder may have been deleted since the last one."""
-    batch = before or Batch(new_folder())
-    folder = batch.folder if batch.folder.is_dir() else new_folder()
-    return replace(batch, folder=folder, total=total, rows=())
+    if before and before.folder.is_dir():
+        own_folder()  # raises where there is no room: a batch can be added to for hours
+        return replace(before, total=total, rows=())
+    folder = new_folder()
+    return replace(before or Batch(folder), folder=folder, total=total, rows=())
 
 
 def _held(batch: Batch, detector: Detector) -> Batch:

@@ -39,6 +39,7 @@ ALL = 20_000, 4 * 2**30
 RESERVE, LITTLE = (4_000, 2**30), 100 * 2**20  # what of ALL is for addresses that have little, and how little
 YOURS = N_("{mb} MB of your pictures are kept already. Close the page, or wait, then send more.")
 MANY = N_("At most {files} of your pictures are kept at once. Close the page, or wait, then send more.")
+NO_ROOM = N_("No room for more")
 FULL = N_("This server keeps as many pictures as it can. Please try again in a few minutes.")
 _SECRET = secrets.token_bytes(32)
 
@@ -110,7 +111,7 @@ class Store:
             accounts = self._folders[name].accounts
         self.measure(name)
         if said := self.lacks(0, 0, *accounts):
-            raise gr.Error(said, print_exception=False)
+            raise gr.Error(said, title=_(NO_ROOM), print_exception=False)
         return name
 
     def _add(self, name: str, folder: _Folder) -> None:
@@ -259,18 +260,22 @@ def owner_of(client: str) -> str:
 
 
 def new_folder(few: str = "") -> Path:
-    """An empty folder for derived files, which Gradio serves: with the page's own, if an event is being answered.
+    """An empty folder for derived files, which Gradio serves; raises as `own_folder` does.
 
     few: a name for what is made as often as somebody asks; the newest FEW of a page stay, or fewer of large ones.
+    """
+    if session := current_session():
+        _make_room(uploads() / folder_of(session), few)
+    return Path(tempfile.mkdtemp(prefix=few and f"{few}-{time.time_ns()}-", dir=own_folder()))
+
+
+def own_folder() -> Path:
+    """The folder of all that is derived for the page, or for the call, that is being answered.
 
     Raises:
-        gr.Error: whoever asks has no room.
+        gr.Error: whoever asks has no room for more.
     """
-    session = current_session() or ""
-    if session:
-        _make_room(uploads() / folder_of(session), few)
-    parent = uploads() / STORE.derive(owner_of(current_client().address), session)
-    return Path(tempfile.mkdtemp(prefix=few and f"{few}-{time.time_ns()}-", dir=parent))
+    return uploads() / STORE.derive(owner_of(current_client().address), current_session() or "")
 
 
 def _make_room(parent: Path, few: str) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.conftest import HANGS
 from tests.makers.cost import slowness
-from ui.fields import save_png, upload_path
+from ui.fields import explain, save_png, upload_path
 from ui.server import storage as store
 from ui.server.files import BLOCK, Sweeper, file_in, is_upload, sweep
 from ui.server.storage import GRACE, LOOSE, PATIENCE, Store, new_folder, owner_of
@@ -133,8 +133,9 @@ def test_what_was_derived_counts_for_whoever_asked(kept: Store, answer: Any, mon
     assert kept.sum(owner_of("192.0.2.1")).size == 12 * BLOCK
     assert kept.sum().size == 18 * BLOCK
     answer("two", "192.0.2.1")
-    with pytest.raises(gr.Error, match="kept already"):
+    with pytest.raises(gr.Error, match="kept already") as full:
         new_folder("map")
+    assert explain(full.value) == ("No room for more", full.value.message)  # a tab says it in the answer's place
     answer("three", "192.0.2.2")
     new_folder("map")
     kept.close("one")
