@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 
 from causalclip.dataset.rules import read_originals
+from causalclip.paths import DEFAULT_HEAD, HEADS
 from causalclip.training.data import Record
 from causalclip.training.evaluation import read_split
 
@@ -41,7 +42,7 @@ class Options:
     cache: Path = ROOT / ".cache" / "features"
     files: Path = ROOT.parent / "marked"
     recipe: Path = ROOT / "configs" / "shipped.json"
-    model: str = "detector"
+    model: str = HEADS[DEFAULT_HEAD]
     pictures: int = 0
     minutes: float = 5.0
     clients: int = 32

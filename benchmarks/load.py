@@ -7,7 +7,6 @@ its sha256.
 
 import hashlib
 import io
-import json
 import os
 import threading
 import time
@@ -20,7 +19,8 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from benchmarks.common import ROOT, Options, processor, running_app
+from benchmarks.common import Options, processor, running_app
+from causalclip.paths import DEFAULT_HEAD, HEADS, detector_folder, revision_of
 
 KINDS = ("good",) * 6 + ("broken", "bomb", "heavy")
 REFUSED, FULL = (413, 415, 422), (429, 503)  # statuses of what cannot be judged, and of a queue that is full
@@ -60,7 +60,7 @@ def measure(options: Options) -> dict[str, Any]:
         "clients": options.clients,
         "minutes": options.minutes,
         "processor": processor(),
-        "detector": json.loads((ROOT / "assets/models/detector/config.json").read_text())["revision"],
+        "detector": revision_of(detector_folder(HEADS[DEFAULT_HEAD])),
     }
 
 

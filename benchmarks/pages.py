@@ -1,4 +1,4 @@
-"""Writes what was measured into docs/measured.md, the README and the detector's card: `python -m benchmarks pages`.
+"""Writes what was measured into docs/measured.md, the README and both heads' cards: `python -m benchmarks pages`.
 
 No number there is typed by hand; a test holds the pages to the JSON files.
 """
@@ -6,12 +6,14 @@ No number there is typed by hand; a test holds the pages to the JSON files.
 import json
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.common import ROOT, read
 from benchmarks.sections import SECTIONS, answers, headline
 from benchmarks.tables import Section, Told, markdown, named, ordered, tabulate
+from causalclip.paths import DEFAULT_HEAD, HEADS
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +40,13 @@ def measured() -> str:
     return "\n\n".join(f"## {title}\n\n{told}\n\n{about}".rstrip() for title, told, about in found)
 
 
-def card() -> str:
-    """The headline, and how often answers are wrong, in the detector's card."""
-    return f"{_told(headline(read))}\n\n{answers(read).words}"
+def card(head: str) -> str:
+    """The headline, and how often answers are wrong, in a head's card: of the default one as `detection` measured it."""
+
+    def report(name: str) -> Any:
+        return read("heads")[head] if name == "detection" and head != DEFAULT_HEAD else read(name)
+
+    return f"{_told(headline(report))}\n\n{answers(report).words}"
 
 
 def front() -> str:
@@ -50,12 +56,13 @@ def front() -> str:
         "real called likely generated": "{bands[likely generated][real]:%}",
         "generated called so": "{bands[likely generated][generated]:%}",
         "generated called likely not generated": "{bands[likely not generated][generated]:%}",
+        "inconclusive, real and generated": "{bands[inconclusive][real]:%}, {bands[inconclusive][generated]:%}",
     }
     columns = {"pictures": "{pictures:,}", "AUC (95 %)": "{auc:.3f} ({auc_interval:ci})"} | bands
     table = tabulate("test set", {named(s): test[s] for s in ordered(test["sets"])}, columns)
     blob = maps["auc"]["bright in the middle, whatever is there"]["mean"]
     return (
-        f"{markdown(table)}\n\nOther answers are *inconclusive*, or none where a picture is no photograph. The map "
+        f"{markdown(table)}\n\nA picture that is no photograph gets no answer. The map "
         f"finds {maps['splices']} pasted parts with an AUC of {maps['auc']['causal']['mean']:.2f}, a blob in the "
         f"middle with {blob:.2f}. A detection with its map takes {speed['as it is']['warm']:.2f} s on two cores, "
         f"{speed['AVX2']['warm']:.2f} s held to AVX2. [All numbers](docs/measured.md).\n\n{_of_marks()}"
@@ -105,5 +112,4 @@ def _told(told: Told) -> str:
 PAGES: dict[Path, Callable[[], str]] = {
     ROOT / "README.md": front,
     ROOT / "docs" / "measured.md": measured,
-    ROOT / "assets" / "models" / "detector" / "README.md": card,
-}
+} | {ROOT / "assets" / "models" / name / "README.md": partial(card, head) for head, name in HEADS.items()}

@@ -18,7 +18,7 @@ def shipped_folder(name: str) -> Path:
 ASSETS = shipped_folder("assets") / "models"
 # The heads that one can choose, and their folders in assets/models: one mask for all pictures, or one for each.
 HEADS = {"linear": "detector", "causal": "detector-causal"}
-DEFAULT_HEAD = "linear"
+DEFAULT_HEAD = "causal"
 
 
 class WeightsMissing(FileNotFoundError):

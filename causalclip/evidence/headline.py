@@ -249,7 +249,7 @@ def _agreement(proved: Origin, claimed: Origin, band: Band | None, *, differs: b
     if said == "edited" or band in ("inconclusive", NO_ANSWER) or (unsure and band == "likely not generated"):
         return _("The pixels neither support nor contradict that.")
     if (said == "captured") == (band == "likely not generated"):
-        return _("They agree.")
+        return _("The pixels agree.")
     if said == "captured":
         other = _("Ask the signer.") if proved else _("That it was captured is easily written into a file.")
         return (

@@ -21,7 +21,6 @@ from causalclip.maps.explorer import (
     passing,
     without_strongest,
 )
-from causalclip.paths import heads
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection
@@ -38,13 +37,8 @@ def explain(
     head: Head = "",
     lang: Lang = ENGLISH,
 ) -> None:
-    """Say what the mask of a picture lets through, and how the masks of two differ, layer by layer.
-
-    The mask is the causal head's, where that head is here and neither --head nor --model names another.
-    """
+    """Say what the mask of a picture lets through, and how the masks of two differ, layer by layer."""
     check_language(lang)
-    if not (model or head) and "causal" in heads():
-        head = "causal"
     detector = load_detector(chosen_model(model, head))
     from causalclip.images.loading import load_image
 

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from causalclip.images.formats import MAX_BYTES
-from causalclip.paths import HEADS, shipped_folder
+from causalclip.paths import DEFAULT_HEAD, HEADS, shipped_folder
 from tests.makers.detectors import saved_heads
 from tests.makers.pictures import encode, photo
 from ui.api import ROUND_IT, routes
@@ -71,11 +71,11 @@ def test_html_is_the_report_with_the_address_escaped(ask: Any) -> None:
 def test_a_head_is_chosen_where_the_app_has_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for head, folder in saved_heads(tmp_path).items():
         monkeypatch.setitem(HEADS, head, folder)
-    app = TestClient(Starlette(routes=routes(LazyDetector(HEADS["linear"]))))
+    app = TestClient(Starlette(routes=routes(LazyDetector(HEADS[DEFAULT_HEAD]))))
     form: dict[str, Any] = {"files": {"picture": ("a.jpg", JPEG)}}
     for head in HEADS:
         assert app.post("/api/v1/examine", data={"head": head, "stability": "no"}, **form).json()["head"] == head
-    assert app.post("/api/v1/examine", data={"stability": "no"}, **form).json()["head"] == "linear"
+    assert app.post("/api/v1/examine", data={"stability": "no"}, **form).json()["head"] == DEFAULT_HEAD
 
 
 @pytest.mark.parametrize(

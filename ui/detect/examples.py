@@ -25,12 +25,12 @@ from causalclip.paths import shipped_folder
 from causalclip.report.card import render
 
 SIZE = 512
-QUALITY = 60  # of the JPEG of a generated picture: that copy is called likely generated, and the original is not
+QUALITY = 85  # of the JPEG of a generated picture, as sites store it
 EXPECTED = shipped_folder("assets") / "examples.json"
 PICTURES = shipped_folder("assets") / "pictures"  # by image generators, see README.md there
 THUMB = 192  # px, the long side of a thumbnail
 PHOTOGRAPH, GENERATED, DRAWN = N_("photograph"), N_("generated"), N_("made by code")
-CAT, COFFEE, STUDIO = N_("cat"), N_("coffee"), N_("cat in a studio")
+ROCKET, COFFEE, STUDIO = N_("rocket"), N_("coffee"), N_("cat in a studio")
 PRAWNS, RENDERING = N_("prawns on ice"), N_("rendering")
 
 
@@ -77,7 +77,7 @@ def write_examples(folder: str | os.PathLike[str], answers: Mapping[str, str] | 
         picture.convert("RGB").save(studio, quality=QUALITY)
     Image.fromarray(spheres()).save(drawn)
     made = [
-        _example(_carried("chelsea.png", folder), PHOTOGRAPH, CAT),
+        _example(_carried("rocket.jpg", folder), PHOTOGRAPH, ROCKET),
         _example(studio, GENERATED, STUDIO),
         _example(_carried("coffee.png", folder), PHOTOGRAPH, COFFEE),
         _example(Path(shutil.copy(PICTURES / "prawns-on-ice.jpg", folder)), GENERATED, PRAWNS),
@@ -126,7 +126,7 @@ def _to_pixels(picture: np.ndarray) -> np.ndarray:
 def _carried(name: str, folder: Path) -> Path:
     """A copy of one of the wheel's own files; read as a file, because scikit-image's loaders may ask the network.
 
-    Public domain or CC0 (Stefan van der Walt, Rachel Michetti), see skimage.data.
+    Public domain or CC0 (SpaceX, Rachel Michetti), see skimage.data.
     """
     with as_file(files("skimage") / "data" / name) as source:
         return Path(shutil.copy(source, folder / name))

@@ -89,9 +89,9 @@ def test_whether_they_agree_is_said(band: str) -> None:
     said = {case: conclude_all(CASES[case][0], band).agreement for case in ("silent", "mark", "signed, captured")}  # type: ignore[arg-type]
     assert said["silent"] == ""
     expected = {
-        "likely not generated": ("They do not agree", "They agree."),
+        "likely not generated": ("They do not agree", "The pixels agree."),
         "inconclusive": ("The pixels neither", "The pixels neither"),
-        "likely generated": ("They agree.", "They do not agree"),
+        "likely generated": ("The pixels agree.", "They do not agree"),
     }[band]
     assert said["mark"].startswith(expected[0])
     assert said["signed, captured"].startswith(expected[1])
@@ -141,7 +141,7 @@ def test_a_label_says_no_more_than_its_number(says: Says, word: str) -> None:
     assert word in found.claimed
     assert "neither support nor contradict" in found.agreement
     assert found.tone == "inconclusive"
-    assert conclude_all(label, "likely generated").agreement == "They agree."
+    assert conclude_all(label, "likely generated").agreement == "The pixels agree."
 
 
 SHARES = {

@@ -88,7 +88,7 @@ def test_an_answer_never_stands_alone_above_a_region(band: Any) -> None:
     assert "One part differs" in headline.pixels
     captured = SourceType("XMP", "digitalCapture", "captured", "captured by a camera")
     said = dataclasses.replace(claims, source_types=(captured,))
-    assert conclude_all(said, "likely not generated").agreement == "They agree."
+    assert conclude_all(said, "likely not generated").agreement == "The pixels agree."
     assert "neither support" in conclude_all(said, "likely not generated", None, FOUND).agreement
 
 

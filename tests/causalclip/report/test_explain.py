@@ -95,12 +95,13 @@ def test_a_head_that_is_not_there_gets_a_sentence(
     assert words in said.output
 
 
-def test_without_the_causal_head_explain_takes_the_one_there_is(
+def test_without_the_causal_head_nothing_takes_its_place(
     pictures: list[str], monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
     monkeypatch.setitem(HEADS, "causal", "nowhere")
     monkeypatch.setitem(HEADS, "linear", model)
-    assert json.loads(run(pictures[0], "--json").stdout)["pictures"][0]["channels"] == 120
+    assert json.loads(run(pictures[0], "--json", "--head", "linear").stdout)["pictures"][0]["channels"] == 120
+    assert (run(pictures[0]).exit_code, run(pictures[0]).stdout) == (1, "")
     missing = run(pictures[0], "--head", "causal")
     assert (missing.exit_code, "causal head is not here" in missing.output) == (1, True)
 
