@@ -41,7 +41,7 @@ def measured() -> str:
 
 
 def card(head: str) -> str:
-    """The headline, and how often answers are wrong, in a head's card: of the default one as `detection` measured it."""
+    """The headline, and how often answers are wrong, in a head's card; of the default one by `detection`."""
 
     def report(name: str) -> Any:
         return read("heads")[head] if name == "detection" and head != DEFAULT_HEAD else read(name)
