@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmarks.common import ROOT, TABLE, Options, write
+from benchmarks.common import ROOT, TABLE, Options, read, write
 from causalclip.clip.backbones import DEFAULT
 from causalclip.dataset.rules import read_originals
 from causalclip.method import CausalHead, HeadOutput, MaskStatistics, normalised_hsic
@@ -140,9 +140,12 @@ def measure(options: Options) -> dict[str, Any]:
         },
     }
     found: list[dict[str, float]] = []
+    earlier = read("curve") or {}
+    known = earlier["rows"] if about.items() <= earlier.items() else []
     report = about | {"ridge": ridge_auc(data, ridge), "rows": found}
     for named, config in tqdm(list(runs(recipe.head)), desc="points"):
-        found.append(named | row(data, config, fold=0))
+        done = (r for r in known if named.items() <= r.items())
+        found.append(next(done, {}) or named | row(data, config, fold=0))
         write("curve", report)
     draw(report)
     return report
