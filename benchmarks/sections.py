@@ -258,8 +258,8 @@ def heads(read: Reports) -> Told:
     columns = {"pictures": "{linear[pictures]:,}"}
     columns |= {name: ", ".join(f"{{{head}[{cell}}}" for head in both) for name, cell in cells.items()}
     words = (
-        "The same pictures for both. In each cell the linear head, then the causal one. Aims on each set: at most 3 % of "
-        "real pictures accused and 8 % of generated ones let pass; at most 30 % inconclusive on `alike`."
+        "The same pictures for both. In each cell the linear head, then the causal one. Aims on each set: at most "
+        "3 % of real pictures accused and 8 % of generated ones let pass; at most 30 % inconclusive on `alike`."
     )
     if "times" in report:
         words += (
