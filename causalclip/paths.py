@@ -4,7 +4,9 @@ Without PyTorch: the name of a detector is checked before that comes.
 """
 
 import json
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 _HERE = Path(__file__).resolve().parent
 
@@ -13,6 +15,14 @@ def shipped_folder(name: str) -> Path:
     """A folder of files that the code reads: "assets" or "benchmarks"."""
     inside = _HERE / name
     return inside if inside.is_dir() else _HERE.parent / name
+
+
+@cache
+def measured(benchmark: str) -> dict[str, Any]:
+    """What a benchmark has found, by its name; empty in a copy of the packages alone."""
+    path = shipped_folder("benchmarks") / f"{benchmark}.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return found
 
 
 ASSETS = shipped_folder("assets") / "models"

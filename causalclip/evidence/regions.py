@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict, dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -17,7 +16,7 @@ import numpy as np
 from causalclip.evidence.cautions import LOW_QUALITY, worst_quality
 from causalclip.evidence.words import NO_ANSWER
 from causalclip.languages import N_, _
-from causalclip.paths import shipped_folder
+from causalclip.paths import measured
 
 if TYPE_CHECKING:  # what looks for parts brings OpenCV and SciPy, which the page need not wait for
     from causalclip.detector import Detection
@@ -26,7 +25,6 @@ if TYPE_CHECKING:  # what looks for parts brings OpenCV and SciPy, which the pag
     from causalclip.provenance.jpeg import JpegTables
     from causalclip.provenance.reading import Provenance
 
-BENCHMARK = shipped_folder("benchmarks") / "parts.json"
 RegionState = Literal["found", "none found", "cannot know", "not asked"]
 REGION_DIFFERS = N_("One part differs from the rest of the picture")
 REGION_ANSWERS: dict[RegionState, str] = {
@@ -146,10 +144,10 @@ def reliability(revision: str) -> dict[str, dict[str, int]] | None:
     All are test pictures; real edits are counted with those of `train`, judged by trees that saw nothing of their
     owner.
     """
-    measured = _benchmark()
-    if not revision or measured.get("revision") != revision:
+    report = measured("parts")
+    if not revision or report.get("revision") != revision:
         return None
-    return {kind: dict(row["counted"]) for kind, row in measured["kinds"].items()}
+    return {kind: dict(row["counted"]) for kind, row in report["kinds"].items()}
 
 
 def why_unknown(loaded: LoadedImage, provenance: Provenance, detection: Detection | Any) -> str:
@@ -189,12 +187,3 @@ def _none_found(rates: dict[str, dict[str, int]] | None) -> str:
         min(99, round(100 * (1 - rates[kind]["flagged"] / rates[kind]["n"]))) for kind in ("pasted back", "made anew")
     )
     return _(MISSED, pasted=pasted, anew=anew)
-
-
-@cache
-def _benchmark() -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(BENCHMARK.read_text(encoding="utf-8"))
-    except FileNotFoundError:  # a copy of the packages alone
-        return {}
-    return found

@@ -11,9 +11,7 @@ edits.json). So it is called what it is, where the score comes from, and not a f
 from __future__ import annotations
 
 import itertools
-import json
-from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
@@ -21,7 +19,7 @@ import numpy as np
 from causalclip.languages import ENGLISH, N_, _, decimal, number, speaking
 from causalclip.maps.heatmap import seen, tied_to_no_place
 from causalclip.maps.overlay import shrink
-from causalclip.paths import shipped_folder
+from causalclip.paths import measured
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection
@@ -210,7 +208,6 @@ def _is_written(grey: np.ndarray, inked: np.ndarray) -> bool:
     return one >= ALIKE_INK and abs(ink - float(grey[near].mean())) >= CONTRAST
 
 
-MEASURED = shipped_folder("benchmarks")
 SHARES_THE_LABEL = 0.6  # accuracy from which an adversary that sees what is held back does better than by chance
 MASK_MEANING = N_(
     "The mask shows what the verdict reads, but it does not separate what caused a picture to look generated: what it "
@@ -247,7 +244,7 @@ def face(drawing: Drawing) -> str:
 
 def control() -> str:
     """How well such maps find what was generated, beside a control that knows nothing; empty without the benchmark."""
-    splices, edits = (_read(name) for name in ("splices.json", "edits.json"))
+    splices, edits = measured("splices"), measured("edits")
     if not (splices and edits):
         return ""
     real = edits["auc"]["a region"]
@@ -264,10 +261,3 @@ def control() -> str:
         edited=edited,
         edited_blob=edited_blob,
     )
-
-
-@cache
-def _read(name: str) -> dict[str, Any]:
-    path = MEASURED / name
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return found
