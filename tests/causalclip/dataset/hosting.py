@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from causalclip.dataset.table import Picture
+from causalclip.dataset.table import COLUMNS, Picture
 
 HERE = "127.0.0.1"
 WHO = {f"GIT_{who}_{what}": "x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -217,33 +217,22 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing is printed."""
 
 
-PLAIN: dict[str, Any] = {
+PLAIN: dict[str, Any] = dict.fromkeys(COLUMNS, "") | {
     "set": "sites",
     "split": "train",
     "label": "real",
     "kind": "photo",
-    "hard": "",
-    "generator": "",
-    "series": "",
-    "family": "",
     "evidence": "the site's page says so",
     "commit": "0" * 40,
     "licence": "MIT",
     "width": 640,
     "height": 480,
     "format": "JPEG",
-    "crop": "",
-    "grid": "",
-    "phash": "",
-    "pair": "",
-    "pasted": "",
-    "notes": "",
 }
 
 
 def picture(repo: str = "anna/photos", path: str = "a.jpg", **values: Any) -> Picture:
     """A row of a table; its hash is of its name unless it is given."""
     row = PLAIN | {"repo": repo, "path": path, "site": repo.split("/")[0].lower()} | values
-    row.setdefault("real_by", "owner" if row["label"] == "real" else "")
-    row.setdefault("sha256", hashlib.sha256(f"{repo}/{path}".encode()).hexdigest())
-    return Picture(**row)
+    row["real_by"] = values.get("real_by", "owner" if row["label"] == "real" else "")
+    return Picture(**row | {"sha256": values.get("sha256", sha(f"{repo}/{path}".encode()))})
