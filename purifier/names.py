@@ -4,23 +4,37 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from causalclip.images.formats import ImageTooLarge
 from causalclip.languages import N_, _, figure
 
-ATTACKS = {  # name -> its class
-    "fgsm": "purifier.attacks.algorithms:FGSM",
-    "pgd": "purifier.attacks.algorithms:PGD",
-    "mi-fgsm": "purifier.attacks.algorithms:MIFGSM",
-    "di-fgsm": "purifier.attacks.algorithms:DIFGSM",
-    "cw": "purifier.attacks.algorithms:CarliniWagner",
-    "apgd": "purifier.attacks.algorithms:APGD",
-    "square": "purifier.attacks.algorithms:Square",
-    "patch": "purifier.attacks.algorithms:Patch",
+
+class Listed(NamedTuple):
+    """An attack's class in purifier.attacks.algorithms, and its title in the page's list."""
+
+    class_name: str
+    title: str
+
+
+ATTACKS = {  # in the order of the page's list
+    "pgd": Listed("PGD", "PGD"),
+    "apgd": Listed("APGD", "APGD"),
+    "mi-fgsm": Listed("MIFGSM", "MI-FGSM"),
+    "di-fgsm": Listed("DIFGSM", "DI-FGSM"),
+    "cw": Listed("CarliniWagner", "Carlini-Wagner"),
+    "fgsm": Listed("FGSM", N_("FGSM, one step")),
+    "square": Listed("Square", N_("Square, black box")),
+    "patch": Listed("Patch", N_("A patch")),
 }
-OBJECTIVES = ("answer", "caption", "features", "detector")
+OBJECTIVES = {  # what an attack shall change, with the title in the page's list
+    "answer": N_("The answer to the question"),
+    "caption": N_("The caption"),
+    "features": N_("What CLIP sees"),
+    "detector": N_("The detector's verdict"),
+}
 MAX_PIXELS = 12_000_000  # of a picture: what a purification holds in memory grows with it
 EMBEDDED, OTHER = "embedded", "other"  # the vision-language model that is shipped, and one that a host has added
 

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.pages import PAGES, filled
+from causalclip.marks.logos import LOGOS
 from causalclip.training.recipe import Recipe
+from purifier.names import ATTACKS, OBJECTIVES
 from tests.conftest import ROOT
+from ui.purify.endpoints import PurifyApi
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 MARKDOWN = [
@@ -52,6 +55,24 @@ def test_every_setting_of_the_app_is_in_the_table_of_settings() -> None:
     table = (ROOT / "docs" / "hosting.md").read_text(encoding="utf-8")
     assert settings
     assert {name for name in settings if f"| `{name}` |" not in table} == set()
+
+
+def test_the_attacks_and_objectives_that_users_read_of_are_those_that_there_are() -> None:
+    page = (ROOT / "docs" / "using.md").read_text(encoding="utf-8")
+    for option, known in (("attack", ATTACKS), ("objective", OBJECTIVES)):
+        options = re.search(rf"`--{option}` \(([^)]+)\)", page)
+        described = re.search(rf"\b{option}: ([^.]+)\.", PurifyApi.attack.__doc__ or "")
+        assert options
+        assert described
+        assert sorted(re.findall(r"`([^`]+)`", options[1])) == sorted(known)
+        said = re.sub(r"\s*\(.*?\)", "", described[1])
+        assert sorted(re.split(r",\s+|\s+or\s+", said.strip())) == sorted(known)
+
+
+def test_the_readme_names_every_generator_whose_visible_mark_is_read() -> None:
+    words = (ROOT / "README.md").read_text(encoding="utf-8")
+    names = {logo.generator.removesuffix(" Galaxy AI") for logo in LOGOS} | {"Gemini", "DALL-E 2"}
+    assert {name for name in names if name not in words} == set()
 
 
 def test_the_recipe_for_other_towers_is_the_shipped_one_but_for_its_layers(tmp_path: Path) -> None:

@@ -3,17 +3,17 @@
     moved = run_attack(Attack("pgd", eps=8), pixels, objective)      float [N, 3, H, W], on 8-bit levels, in budget
 
 An objective is any callable [N, 3, H, W] -> [N] whose rise is the attack's aim (see objectives); an untargeted attack
-raises the loss of what the model says now, a targeted one the likelihood of what it shall say. How to add an attack is
-said in `algorithms`.
+raises the loss of what the model says now, a targeted one the likelihood of what it shall say. CONTRIBUTING.md
+says how to add an attack.
 """
 
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pkgutil import resolve_name
 
 from torch import Tensor
 
+from purifier.attacks import algorithms
 from purifier.attacks.algorithms import Attacker, Objective, Plan, State
 from purifier.attacks.budget import LEVELS, Budget, Norm
 from purifier.names import ATTACKS, check_name
@@ -68,7 +68,7 @@ def attack_steps(attack: Attack, pixels: Tensor, objective: Objective) -> Iterat
     """
     if pixels.dim() != 4 or pixels.shape[1] != 3 or not pixels.is_floating_point():
         raise ValueError(f"Pixels must be float [N, 3, H, W] in [0, 1], not {pixels.dtype} {tuple(pixels.shape)}.")
-    attacker: type[Attacker] = resolve_name(ATTACKS[attack.name])
+    attacker: type[Attacker] = getattr(algorithms, ATTACKS[attack.name].class_name)
     return attacker(pixels.detach(), attack.plan()).run(objective)
 
 

@@ -1,7 +1,6 @@
 """The attacks, a class each, and the loop that those along a gradient share.
 
-To add one: write a class with `run` (or a subclass of GradientAttack with `step`), give it a line in `names.ATTACKS`,
-and a test of what is its own in tests/purifier/test_attacks.py, which tests every name there for its budget, too.
+To add one: see CONTRIBUTING.md. tests/purifier/test_attacks.py holds every one to its budget.
 """
 
 import math

@@ -83,8 +83,9 @@ class PurifyApi:
     ) -> tuple[str, dict[str, Any]]:
         """Moves a picture inside a budget so that a model is misled.
 
-        attack: pgd, apgd, mi-fgsm, fgsm, square or patch. eps: the largest change of a value, in 1/255. objective:
-        answer (needs a question), caption, features or detector. target: what shall be said; empty is anything else.
+        attack: pgd, apgd, mi-fgsm, di-fgsm, cw, fgsm, square or patch. eps: the largest change of a value, in 1/255.
+        objective: answer (needs a question), caption, features or detector. target: what shall be said; empty is
+        anything else.
         The same seed gives the same picture, on the page and by `purifier attack`, too. At most 100 steps are made,
         fewer of a picture of more than a million pixels. Returns the attacked picture as PNG; success, before, after,
         linf, steps done.

@@ -11,26 +11,12 @@ import gradio as gr
 from causalclip.languages import ENGLISH, N_, _, current, number
 from causalclip.paths import shipped_folder
 from purifier.models import Models
-from purifier.names import EMBEDDED, OTHER
+from purifier.names import ATTACKS, EMBEDDED, OBJECTIVES, OTHER
 from ui.purify.words import PARTS
 
 if TYPE_CHECKING:
     from purifier.demo import Which
 
-OBJECTIVES = [
-    (N_("The answer to the question"), "answer"),
-    (N_("The caption"), "caption"),
-    (N_("What CLIP sees"), "features"),
-    (N_("The detector's verdict"), "detector"),
-]
-ATTACKS = [
-    ("PGD", "pgd"),
-    ("APGD", "apgd"),
-    ("MI-FGSM", "mi-fgsm"),
-    (N_("FGSM, one step"), "fgsm"),
-    (N_("Square, black box"), "square"),
-    (N_("A patch"), "patch"),
-]
 FRAMES: dict[Which, str] = {"clean": N_("Original"), "adversarial": N_("Attacked"), "purified": N_("Purified")}
 CHANGES = {
     "attack-change": N_("What the attack added, x10"),
@@ -83,10 +69,11 @@ def settings() -> list[Any]:
     """steps, always, a switch for each of words.PARTS, attack, eps, attack steps, objective, target."""
     with gr.Column(elem_id="purify-settings"):
         with gr.Accordion(_("The attack"), open=False):
-            aims = _choices(OBJECTIVES)
+            aims = [(_(title), name) for name, title in OBJECTIVES.items()]
+            attacks = [(_(listed.title), name) for name, listed in ATTACKS.items()]
             objective = gr.Dropdown(aims, value="answer", label=_("What shall change"), elem_id="purify-objective")
             target = gr.Textbox(label=_("To exactly this (optional)"), placeholder="two", max_length=200)
-            attack = gr.Dropdown(_choices(ATTACKS), value="pgd", label=_("Attack"))
+            attack = gr.Dropdown(attacks, value="pgd", label=_("Attack"))
             eps = gr.Slider(1, 16, 8, step=1, label=_("Largest change of a value, of 255"), buttons=[])
             attack_steps = gr.Slider(1, 100, 20, step=1, label=_("Steps of the attack"), buttons=[])
         with gr.Accordion(_("The purifier"), open=False):
@@ -113,10 +100,6 @@ def settings() -> list[Any]:
             ]
             gr.HTML(f"<p class='cc-small'>{_(NO_PROMPT)}</p>")
     return [steps, always, *switches, attack, eps, attack_steps, objective, target]
-
-
-def _choices(choices: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(_(words), value) for words, value in choices]
 
 
 def worth(part: str) -> str:
