@@ -228,7 +228,7 @@ def likeness(model: "EmbeddedVLM", one: str, other: str) -> float:
 
     The vectors are those of the embedded model's word pieces, which began as all-MiniLM-L6-v2's. It is a coarse
     measure: it hears which things are named, not their order, nor a "not", and one other word in a long caption moves
-    it little. benchmarks/meaning.py measures how often it errs.
+    it little. benchmarks/meaning.json says how often it errs.
     """
     if one == other:
         return 1.0

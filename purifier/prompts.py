@@ -126,7 +126,7 @@ def optimise_prompt(
     The attacks are made through the embedded model, and show on the other one as far as they transfer.
 
     Args:
-        data: a folder as vlm.training.data describes it; only its training pictures are used, some of them held out.
+        data: a folder as training.vlm_data describes it; only its training pictures are used, some of them held out.
         purify: what attacked pictures go through before the model sees them. Those that come back as they were are
             left out: the prompt is for pictures that were purified.
 

@@ -92,7 +92,7 @@ def compare_masks(first: Detection, second: Detection) -> tuple[MaskDifference, 
 
 
 def part_name(part: str) -> str:
-    """A part of the embedding (see causalclip.clip.attributions) in words: "cls:7" -> "CLS token, layer 7"."""
+    """A part of the embedding (see causalclip.clip.tower.parse_part) in words: "cls:7" -> "CLS token, layer 7"."""
     kind, _colon, layer = part.partition(":")
     name = _(PARTS.get(kind, kind))
     return _("{name}, layer {layer}", name=name, layer=layer) if layer else name

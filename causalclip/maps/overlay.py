@@ -120,7 +120,7 @@ def draw_map(
     Args:
         frame: mark the corners of the windows.
         bar: draw a colour bar below, for a picture that stands alone; without it, it is as large as `drawing.picture`.
-        beside: lines of words below the bar, such as causalclip.maps.words.face.
+        beside: lines of words below the bar, such as causalclip.maps.reliability.face.
         scale, options: of draw_layer.
     """
     over = Image.fromarray(drawing.picture)

@@ -231,7 +231,7 @@ def train_vlm(
     warm_start: Path | None = None,
     cache: Path = CACHE,
 ) -> EmbeddedVLM:
-    """Trains from a data folder (see purifier.vlm.training.data) and writes the model to `out`.
+    """Trains from a data folder (see purifier.training.vlm_data) and writes the model to `out`.
 
     Args:
         warm_start: a folder with config.json, tokenizer.json and model.safetensors of a BERT-like encoder; without it

@@ -1,7 +1,7 @@
 """The Explore tab: one or two pictures, the mask of each and how they differ, their maps, channels and removal curves.
 
-What is computed is in causalclip.maps.explorer and causalclip.maps.masks, its words in ui.explore.words, the drawing of
-the mask in ui.explore.drawing.
+What is computed is in causalclip.maps.explorer, its words in ui.explore.words, the drawing of the mask in
+ui.explore.drawing.
 """
 
 from __future__ import annotations
