@@ -1,22 +1,16 @@
-"""The embedded model's skill on `test`, and the command that makes the shipped model with all that is said of it:
-
-    python -m purifier.training.vlm_evaluation DATA --warm-start all-MiniLM-L6-v2       (--measure: of what is there)
+"""The embedded model's skill on `test`: the numbers of its card.
 
 The blind baseline is the same model trained without the picture; the majority answer is the most frequent answer of the
 training split to that type of question. Answers match exactly after normalisation: lower case, `_` as a space, the
 members of a list in any order. Captions are measured by the COCO caption challenge's own code (pycocoevalcap): CIDEr-D
 (Vedantam et al., CVPR 2015, arXiv 1411.5726) and BLEU-4 (Papineni et al., ACL 2002, over the corpus), which take
-captions as strings of words with single spaces. A stopped run goes on where it was, if its options are the same.
+captions as strings of words with single spaces.
 """
 
-import argparse
-import json
-import logging
 import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +21,6 @@ from pycocoevalcap.cider.cider import Cider
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from causalclip.clip.weights import ASSETS
-from purifier.training.cards import write_vlm_card
 from purifier.training.vlm_data import (
     FeatureCache,
     Picture,
@@ -42,7 +34,6 @@ from purifier.training.vlm_data import (
     normalise_caption,
     train_texts,
 )
-from purifier.training.vlm_fitting import CACHE, VLMTrainConfig, train_vlm
 from purifier.training.vlm_questions import KINDS
 from purifier.vlm.features import View, read_pixels, render_view
 from purifier.vlm.interface import Answer
@@ -259,64 +250,3 @@ def _sure(asked: Sequence[tuple[str, Text]], given: Sequence[Answer]) -> dict[st
 
 def _same(answer: Answer, text: Text) -> bool:
     return normalise_answer(answer.text) == text.answer
-
-
-WARM_WORDS = (
-    "It started from the first layers of all-MiniLM-L6-v2 (Apache-2.0), a sentence encoder, turned causal, with the "
-    "word pieces that the texts use."
-)
-
-
-def make_vlm(
-    data_root: Path,
-    out: Path,
-    *,
-    config: VLMTrainConfig,
-    warm_start: Path | None = None,
-    cache: Path = CACHE,
-    settings: str = "",
-) -> dict[str, Any]:
-    """All of it: trains the model and its blind baseline, fits the confidence, measures on `test`, writes the card.
-
-    Args:
-        out: where the model is shipped. The blind baseline stays in the cache.
-        settings: a sentence for the card on how the settings were chosen.
-    """
-    model = train_vlm(data_root, out, config=config, warm_start=warm_start, cache=cache)
-    calibrate(model, data_root, cache=cache).save_pretrained(out)
-    blind_config, blind_folder = replace(config, blind=True), cache / f"{out.name}-blind"
-    blind = train_vlm(data_root, blind_folder, config=blind_config, warm_start=warm_start, cache=cache)
-    shipped = EmbeddedVLM.from_pretrained(out, tower=model.tower)
-    measured = evaluate_vlm(shipped, data_root, blind=blind, cache=cache)
-    write_vlm_card(out, measured, model=shipped, warm=WARM_WORDS if warm_start else "", settings=settings)
-    return measured
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """The command line: see the module's docstring."""
-    default = VLMTrainConfig()
-    parser = argparse.ArgumentParser(description="Train, measure and ship the embedded vision-language model.")
-    parser.add_argument("data", type=Path, help="folder with flickr8k.jsonl, coco.jsonl, daquar.jsonl and the pictures")
-    parser.add_argument("--out", type=Path, default=ASSETS / "vlm")
-    parser.add_argument("--warm-start", type=Path, help="folder of a BERT-like encoder, such as all-MiniLM-L6-v2")
-    parser.add_argument("--epochs", type=int, default=default.epochs)
-    parser.add_argument("--views", type=int, default=default.views, help="augmented views of each picture, 1 to 6")
-    parser.add_argument("--seed", type=int, default=default.seed)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--settings", default="", help="a sentence for the card on how the settings were chosen")
-    parser.add_argument("--measure", action="store_true", help="train nothing: measure the model that is in --out")
-    parser.add_argument("--results", type=Path, default=Path("benchmarks/language.json"))
-    args = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(args.threads)
-    if args.measure:
-        measured = evaluate_vlm(EmbeddedVLM.from_pretrained(args.out), args.data, cache=CACHE)
-    else:
-        config = VLMTrainConfig(epochs=args.epochs, views=args.views, seed=args.seed)
-        measured = make_vlm(args.data, args.out, config=config, warm_start=args.warm_start, settings=args.settings)
-    args.results.write_text(json.dumps(measured, indent=2) + "\n")
-    print(json.dumps(measured, indent=2))
-
-
-if __name__ == "__main__":
-    main()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from purifier.training import vlm
 from purifier.training.cards import write_vlm_card as write_card
 from purifier.training.vlm_data import FeatureCache, Picture, load_pictures, train_texts
 from purifier.training.vlm_evaluation import UNSEEN, evaluate_vlm, fit_confidence
@@ -139,3 +140,9 @@ def test_confidence_is_fitted_to_how_often_answers_are_right() -> None:
     assert offset == pytest.approx(2.0, abs=0.3)
     with pytest.raises(ValueError, match="right and wrong"):
         fit_confidence([0.0, -1.0], [True, True])
+
+
+def test_the_command_writes_nowhere_that_was_not_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        vlm.main([str(root)])
+    assert "--out" in capsys.readouterr().err
