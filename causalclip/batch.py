@@ -21,8 +21,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalclip.evidence.cautions import SHORT
-from causalclip.evidence.examination import HALVED, Examination, conclude, look_closer, read_claims, with_hints
-from causalclip.evidence.headline import conclude_all
+from causalclip.evidence.examination import (
+    HALVED,
+    Examination,
+    assemble_examination,
+    look_closer,
+    read_claims,
+    with_hints,
+)
+from causalclip.evidence.headline import make_headline
 from causalclip.evidence.regions import REGION_ANSWERS
 from causalclip.evidence.regions import WHY_UNKNOWN as UNKNOWN
 from causalclip.evidence.words import NO_ANSWER
@@ -261,7 +268,7 @@ class _Run:
         """The second look: the same row with its stability."""
         loaded = load_image(content)
         early = self._early(content, loaded)
-        x = conclude(self.detector, loaded, early.provenance, early.cautions, early.detection, name=name)
+        x = assemble_examination(self.detector, loaded, early.provenance, early.cautions, early.detection, name=name)
         checked = x.stability.words if x.stability else NOTHING if x.band == NO_ANSWER else UNCHECKED
         row = _row(number, name, loaded, early)
         s = x.stability
@@ -291,7 +298,7 @@ def early_answer(folder: Path, sha256: str) -> EarlyAnswer | None:
 
 def _row(number: int, name: str, loaded: LoadedImage, found: EarlyAnswer) -> BatchRow:
     provenance = with_hints(found.provenance, loaded, name)
-    headline = conclude_all(provenance, found.detection.band)
+    headline = make_headline(provenance, found.detection.band)
     return BatchRow(
         number,
         name,

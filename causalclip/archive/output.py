@@ -19,7 +19,7 @@ from causalclip.archive import ArchiveError
 from causalclip.evidence.cautions import Caution
 from causalclip.evidence.examination import SCHEMA as VERSION
 from causalclip.evidence.examination import perceptual_hash
-from causalclip.evidence.headline import conclude_all
+from causalclip.evidence.headline import make_headline
 from causalclip.evidence.regions import NOT_LOOKED_FOR
 from causalclip.evidence.stability import not_checked
 from causalclip.evidence.words import NO_ANSWER
@@ -61,7 +61,7 @@ def marked_row(path: str, loaded: LoadedImage, provenance: Provenance) -> Row:
         "notes": list(loaded.notes),
         "provenance": provenance.summary(),
         "marks": list(provenance.mark_names),
-        "answer": conclude_all(provenance, None).title or None,
+        "answer": make_headline(provenance, None).title or None,
         "examined": _now(),
     }
 
@@ -87,7 +87,7 @@ def judged_row(
     """A picture's row. Without a stability check, `band` is that of the picture as it is, and `flips` null."""
     calibration = detector.config.calibration
     band = stability.final_band if stability else verdict.band
-    headline = conclude_all(provenance, band, stability)
+    headline = make_headline(provenance, band, stability)
     row: Row = marked_row(path, loaded, provenance) | {
         "cautions": [caution.kind for caution in cautions],
         "answer": headline.title,

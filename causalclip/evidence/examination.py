@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from causalclip.evidence.cautions import Caution, find_cautions
-from causalclip.evidence.headline import Headline, Step, conclude_all, next_steps
+from causalclip.evidence.headline import Headline, Step, make_headline, next_steps
 from causalclip.evidence.regions import NOT_LOOKED_FOR, RegionFinding, find_region
 from causalclip.evidence.stability import Stability, check_stability, not_checked
 from causalclip.evidence.words import (
@@ -103,7 +103,7 @@ class Examination:
     @property
     def headline(self) -> Headline:
         """The answer from all evidence."""
-        return conclude_all(self.provenance, self.band, self.stability, self.parts)
+        return make_headline(self.provenance, self.band, self.stability, self.parts)
 
     @property
     def meant(self) -> EmpiricalPrecision | None:
@@ -227,7 +227,7 @@ def examine(
         loaded, provenance = whole.image_of(loaded), whole.provenance_of(provenance)
     provenance, cautions = look_closer(loaded, provenance)
     detection = detector.predict(loaded.pixels)
-    return conclude(detector, loaded, provenance, cautions, detection, name=name, stability=stability)
+    return assemble_examination(detector, loaded, provenance, cautions, detection, name=name, stability=stability)
 
 
 def read_claims(data: bytes) -> Provenance:
@@ -266,7 +266,7 @@ def mark_boxes(provenance: Provenance, width: int, height: int) -> Boxes:
     return tuple(tuple(at / side for at, side in zip(box, sides, strict=True)) for box in boxes)  # type: ignore[misc]
 
 
-def conclude(
+def assemble_examination(
     detector: Detector,
     loaded: LoadedImage,
     provenance: Provenance,

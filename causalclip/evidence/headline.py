@@ -108,6 +108,12 @@ class Headline:
         """The title in the reader's language."""
         return _(self.title)
 
+    @property
+    def provisional(self) -> str:
+        """The answer while copies are judged, which may overturn what the pixels say."""
+        band = self.title.lower()
+        return _("Probably {answer}", answer=_(band)) if band in TONE else self.answer
+
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return asdict(self)
@@ -121,7 +127,7 @@ class Step:
     sentence: str
 
 
-def conclude_all(
+def make_headline(
     provenance: Provenance,
     band: Band | None,
     stability: Stability | None = None,

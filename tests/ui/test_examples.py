@@ -6,7 +6,7 @@ import json
 import pytest
 
 from causalclip.detector import Detector
-from causalclip.evidence.headline import conclude_all
+from causalclip.evidence.headline import make_headline
 from causalclip.images.loading import load_image
 from causalclip.provenance.reading import read_provenance
 from scripts import examples as script
@@ -42,7 +42,7 @@ def test_the_generated_ones_are_as_their_generators_wrote_them() -> None:
     for name in ("studio-cat.png", "prawns-on-ice.jpg"):
         assert hashlib.sha256((PICTURES / name).read_bytes()).hexdigest() in card
     claims = read_provenance((PICTURES / "prawns-on-ice.jpg").read_bytes(), "JPEG")
-    assert conclude_all(claims, "likely generated").title == "Signed as generated"
+    assert make_headline(claims, "likely generated").title == "Signed as generated"
     assert claims.credentials.state == "trusted"
 
 

@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from causalclip.evidence.examination import Examination, WholePicture, conclude, look_closer, mark_boxes, read_claims
-from causalclip.evidence.headline import conclude_all, next_steps
+from causalclip.evidence.examination import (
+    Examination,
+    WholePicture,
+    assemble_examination,
+    look_closer,
+    mark_boxes,
+    read_claims,
+)
+from causalclip.evidence.headline import make_headline, next_steps
 from causalclip.evidence.regions import NOT_LOOKED_FOR, RegionFinding, find_region
 from causalclip.evidence.stability import MILD, STRONG, Stability, checks
 from causalclip.evidence.words import NO_ANSWER
@@ -111,7 +118,7 @@ class DetectTab:
                 yield {self.status: card.queued(before)}
             token.check()
             claims = _claims(path, whole)
-        said = conclude_all(claims, None)
+        said = make_headline(claims, None)
         yield {self.provenance: words.claims(claims), self.status: card.looking(named(path), headline=said)}
         with DECODED.ask(Priority.VERDICT) as place:
             for before in place.waits():
@@ -125,7 +132,7 @@ class DetectTab:
                 found, first = self._look(path, whole, loaded, claims)
             del loaded  # as many may wait for what comes next
         yield first
-        yield self._conclusion((yield from self._concluded(token, path, found, whole)))
+        yield self._final_updates((yield from self._finish_examination(token, path, found, whole)))
 
     def _look(
         self, path: str, whole: WholePicture | None, loaded: LoadedImage, claims: Provenance
@@ -138,7 +145,7 @@ class DetectTab:
             cautions,
             prepare(loaded.pixels, detection, boxes=mark_boxes(provenance, loaded.width, loaded.height)),
         )
-        said = conclude_all(provenance, detection.band)
+        said = make_headline(provenance, detection.band)
         steps = next_steps(said, detection.band, provenance, cautions, detection.kind)
         updates = self._answer(found, loaded, judged=(0, COPIES)) | {
             self.layer: words.layer(found.drawing),
@@ -160,7 +167,7 @@ class DetectTab:
     ) -> Updates:
         """The answer as far as it is known, while the copies are judged."""
         evidence = found.provenance, found.cautions, found.detection
-        x = conclude(self.detector(), loaded, *evidence, stability=False, parts=parts)
+        x = assemble_examination(self.detector(), loaded, *evidence, stability=False, parts=parts)
         return self._said(x, judged)
 
     def _said(self, x: Examination, judged: tuple[int, int] | None = None) -> Updates:
@@ -173,7 +180,7 @@ class DetectTab:
             self.pixels: card.pixels_panel(x) + numbers,
         }
 
-    def _concluded(
+    def _finish_examination(
         self, token: CancellationToken, path: str, found: FirstLook, whole: WholePicture | None
     ) -> Generator[Updates, None, Examination]:
         """The whole examination: behind the verdicts of all other pictures, and only while this one is wanted."""
@@ -190,9 +197,9 @@ class DetectTab:
                 }
             rest = found.provenance, found.cautions, detection
             if detection.band == NO_ANSWER:
-                return conclude(self.detector(), loaded, *rest, stability=False, parts=parts)
+                return assemble_examination(self.detector(), loaded, *rest, stability=False, parts=parts)
             stability = yield from self._checked(token, loaded, found, parts)
-            return conclude(self.detector(), loaded, *rest, stability=stability, parts=parts)
+            return assemble_examination(self.detector(), loaded, *rest, stability=stability, parts=parts)
 
     def _checked(
         self, token: CancellationToken, loaded: LoadedImage, found: FirstLook, parts: RegionFinding
@@ -209,7 +216,7 @@ class DetectTab:
                     return stability
             yield self._answer(found, loaded, judged=judged, parts=parts)
 
-    def _conclusion(self, x: Examination) -> Updates:
+    def _final_updates(self, x: Examination) -> Updates:
         """The answer that counts, stability, and the report."""
         html, plain = save_reports(x, new_folder("reports"), f"causalclip-report-{x.sha256[:12]}")
         return self._said(x) | {

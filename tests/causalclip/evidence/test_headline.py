@@ -15,7 +15,7 @@ from causalclip.calibration import Calibration
 from causalclip.clip.weights import ASSETS
 from causalclip.evidence import words
 from causalclip.evidence.cautions import find_cautions, measure
-from causalclip.evidence.headline import ANSWERS, conclude_all
+from causalclip.evidence.headline import ANSWERS, make_headline
 from causalclip.evidence.words import NO_ANSWER, EmpiricalPrecision, empirical_precision
 from causalclip.images.augmentation import encode
 from causalclip.marks.mark import Mark, Says
@@ -77,7 +77,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_whose_word_is_the_headline(case: str) -> None:
     provenance, title, source = CASES[case]
-    found = conclude_all(provenance, "inconclusive")
+    found = make_headline(provenance, "inconclusive")
     assert (found.title, found.source) == (title, source)
     assert found.title in ANSWERS
     assert found.proved.endswith(".")
@@ -86,7 +86,7 @@ def test_whose_word_is_the_headline(case: str) -> None:
 
 @pytest.mark.parametrize("band", BANDS)
 def test_whether_they_agree_is_said(band: str) -> None:
-    said = {case: conclude_all(CASES[case][0], band).agreement for case in ("silent", "mark", "signed, captured")}  # type: ignore[arg-type]
+    said = {case: make_headline(CASES[case][0], band).agreement for case in ("silent", "mark", "signed, captured")}  # type: ignore[arg-type]
     assert said["silent"] == ""
     expected = {
         "likely not generated": ("They do not agree", "The pixels agree."),
@@ -99,13 +99,13 @@ def test_whether_they_agree_is_said(band: str) -> None:
 
 def test_a_signed_capture_with_a_generators_mark_contradicts_itself() -> None:
     signed = replace(CASES["signed, captured"][0], marks=(MARK,))
-    assert "carries a mark of an image generator" in conclude_all(signed, "inconclusive").agreement
+    assert "carries a mark of an image generator" in make_headline(signed, "inconclusive").agreement
 
 
 def test_before_the_pixels_are_judged_the_file_is_heard() -> None:
-    early = conclude_all(file(mark=True), None)
+    early = make_headline(file(mark=True), None)
     assert (early.title, early.agreement) == ("The file says it was generated", "")
-    assert conclude_all(file(), None).title == ""
+    assert make_headline(file(), None).title == ""
 
 
 def visible(generator: str = "Gemini", *, edited: bool = False) -> Mark:
@@ -130,18 +130,18 @@ def visible(generator: str = "Gemini", *, edited: bool = False) -> Mark:
 )
 def test_marks_lead_and_hints_do_not(marks: tuple[Mark, ...], title: str) -> None:
     """A picture with a claim is never headlined "Likely not generated" by its pixels."""
-    headline = conclude_all(replace(file(), marks=marks), "likely not generated")
+    headline = make_headline(replace(file(), marks=marks), "likely not generated")
     assert headline.title == title
 
 
 @pytest.mark.parametrize(("says", "word"), [("may be", "may have been"), ("is suspected", "suspects")])
 def test_a_label_says_no_more_than_its_number(says: Says, word: str) -> None:
     label = replace(file(), marks=(Mark("Doubao", "XMP, AIGC", kind="label", says=says),))
-    found = conclude_all(label, "likely not generated")
+    found = make_headline(label, "likely not generated")
     assert word in found.claimed
     assert "neither support nor contradict" in found.agreement
     assert found.tone == "inconclusive"
-    assert conclude_all(label, "likely generated").agreement == "The pixels agree."
+    assert make_headline(label, "likely generated").agreement == "The pixels agree."
 
 
 SHARES = {

@@ -12,7 +12,7 @@ from scipy.fft import dctn
 
 from causalclip.evidence import traces
 from causalclip.evidence.examination import read_claims
-from causalclip.evidence.headline import conclude_all, tone_of
+from causalclip.evidence.headline import make_headline, tone_of
 from causalclip.evidence.region_finder import (
     Region,
     contrast,
@@ -82,14 +82,14 @@ def test_where_it_cannot_be_known_that_is_said(data: bytes, band: str, why: str)
 @pytest.mark.parametrize("band", ["likely not generated", "inconclusive"])
 def test_an_answer_never_stands_alone_above_a_region(band: Any) -> None:
     claims = read_claims(encode(photograph(), "PNG"))
-    headline = conclude_all(claims, band, None, FOUND)
+    headline = make_headline(claims, band, None, FOUND)
     assert headline.title.endswith("one part differs")
     assert tone_of(headline.title) == headline.tone == "inconclusive"
     assert "One part differs" in headline.pixels
     captured = SourceType("XMP", "digitalCapture", "captured", "captured by a camera")
     said = dataclasses.replace(claims, source_types=(captured,))
-    assert conclude_all(said, "likely not generated").agreement == "The pixels agree."
-    assert "neither support" in conclude_all(said, "likely not generated", None, FOUND).agreement
+    assert make_headline(said, "likely not generated").agreement == "The pixels agree."
+    assert "neither support" in make_headline(said, "likely not generated", None, FOUND).agreement
 
 
 # From a map of cells to a region -------------------------------------------------------------------------------------

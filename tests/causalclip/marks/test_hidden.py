@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from PIL import Image
 
 from causalclip.evidence.examination import read_claims, with_pixel_marks
-from causalclip.evidence.headline import conclude_all
+from causalclip.evidence.headline import make_headline
 from causalclip.images import hidden as hidden_text
 from causalclip.images.decoding import decode
 from causalclip.images.hidden import MAX_TEXT, read_hidden
@@ -107,13 +107,13 @@ def test_hidden_settings_are_found_through_the_sandbox(photograph: np.ndarray, w
     data = encode(Image.fromarray(hide(photograph, SETTINGS.encode(), word=word)), "PNG")
     found = with_pixel_marks(read_claims(data), load_image(data))
     assert ["Stable Diffusion" in mark.generator for mark in found.marks] == [True]
-    assert conclude_all(found, "likely not generated").title == "The file says it was generated"
+    assert make_headline(found, "likely not generated").title == "The file says it was generated"
 
 
 def test_a_proof_leads_and_is_not_called_forgeable() -> None:
     marks = find_hidden_marks('{"Software": "NovelAI"}', signed=True)
     claims = read_claims(encode(Image.new("RGB", (64, 64)), "PNG"))
-    found = conclude_all(Provenance(claims.credentials, marks=marks), "likely not generated")
+    found = make_headline(Provenance(claims.credentials, marks=marks), "likely not generated")
     assert (found.title, found.source) == ("Signed as generated", "signature")
     assert "NovelAI" in found.proved
     assert "forged" not in found.claimed

@@ -9,7 +9,7 @@ import skimage.data
 from PIL import Image
 
 from causalclip.evidence.examination import examine
-from causalclip.evidence.headline import conclude_all
+from causalclip.evidence.headline import make_headline
 from causalclip.images.augmentation import encode as reencode
 from causalclip.marks.dwtdct import payloads
 from causalclip.marks.gemini import star
@@ -116,7 +116,7 @@ def test_every_logo_is_found_at_its_place(logo: Logo) -> None:
 def assert_stays_a_claim(marks: tuple[Mark, ...]) -> None:
     """A forged mark on a photograph is the headline, and is said to be one that anybody can stamp."""
     claims = Provenance(without_claims("none"), marks=marks)
-    headline = conclude_all(claims, "likely not generated")
+    headline = make_headline(claims, "likely not generated")
     assert {mark.certainty for mark in marks} == {"claim"}
     assert headline.source == "file"
     assert "Anybody can stamp it." in headline.claimed

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from causalclip.evidence.headline import conclude_all, next_steps
+from causalclip.evidence.headline import make_headline, next_steps
 from causalclip.provenance.credentials import read_credentials, trust_list
 from causalclip.provenance.reading import read_provenance
 from causalclip.report.card import provenance_panel
@@ -78,7 +78,7 @@ def test_credentials_whose_certificate_expired_are_no_sign_of_a_change(picture: 
     assert until(lambda: read_credentials(signed, "JPEG", anchors=brief.root).state == "unvalidated")
     p = read_provenance(signed, "JPEG")
     assert (p.credentials.state, p.credentials.problems) == ("unvalidated", ("signingCredential.expired",))
-    found = conclude_all(p, "likely not generated")
+    found = make_headline(p, "likely not generated")
     assert (found.title, found.source) == ("The file says it was generated", "file")
     assert found.proved == "Nothing: its Content Credentials could not be validated."
     assert found.claimed.startswith("The file itself says that the picture was made by a generative AI model. That can")
