@@ -102,17 +102,20 @@ def mask_sentence(detection: Detection) -> str:
         all=number(len(mask)),
         passing=number(passing(mask)),
     )
-    if not (count := min(MOST, passing(mask) // 3)):
-        return said
+    count = min(MOST, passing(mask) // 3)
+    return f"{said} {removal_sentence(detection, count)}" if count else said
+
+
+def removal_sentence(detection: Detection, count: int) -> str:
+    """What is left of the score without the first `count` channels, beside as many that are drawn."""
     left, others = without_strongest(detection, count)
-    carried = _(
-        "Without the {n} of them that push hardest: {before} → {after}; without {n} at random: {others}.",
+    return _(
+        "Without the {n} channels that push hardest: {before} → {after}; without {n} at random: {others}.",
         n=number(count),
         before=score_text(detection.probability),
         after=score_text(left),
         others=score_text(others),
     )
-    return f"{said} {carried}"
 
 
 def difference_sentence(difference: MaskDifference) -> str:

@@ -16,12 +16,11 @@ from causalclip.maps.explorer import (
     offset,
     remove,
     top_channels,
-    without_strongest,
 )
 from causalclip.maps.heatmap import placed, unplaced
 from causalclip.maps.reliability import MASK_MEANING, SHARED_MASK_MEANING, SHARES_THE_LABEL, explains, hatched
 from causalclip.report.card import brief
-from causalclip.report.explain import mask_sentence
+from causalclip.report.explain import mask_sentence, removal_sentence
 from ui.charts import Axis, Mark, Series, marks, plot, signed, table
 
 if TYPE_CHECKING:
@@ -115,18 +114,7 @@ def channels(detection: Detection) -> str:
 def removal(detection: Detection, count: int) -> str:
     """What is left of the score without the first `count` channels, and the whole curve beside chance."""
     count = max(0, min(count, len(contributions(detection))))
-    if not count:
-        said = _(HOW_TO_READ)
-    else:
-        left, others = without_strongest(detection, count)
-        said = _(
-            "Without the {n} channels that push hardest: {before} → {after}; without {n} at random: {others}.",
-            n=number(count),
-            before=score(detection.probability),
-            after=score(left),
-            others=score(others),
-        )
-        said = f"<b>{said}</b> {_(HOW_TO_READ)}"
+    said = f"<b>{removal_sentence(detection, count)}</b> {_(HOW_TO_READ)}" if count else _(HOW_TO_READ)
     return f"<p>{said}</p>{_curve(detection, count)}"
 
 
