@@ -128,8 +128,7 @@ def _made(
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(shrunk)
         row: dict[str, Any] = {"file": reference.name}
-        if reference.split:
-            row |= {"split": reference.split, "captions": []}
+        row |= {"split": reference.split, "captions": []} if reference.split else {"qa": []}
         row |= said.get(target.stem, {})
         if "boxes" in row:
             row["boxes"] = [_scaled(box, size) for box in row["boxes"]]

@@ -27,7 +27,8 @@ WORTH = N_("Keeps {whole} % of {n} attacked answers; without it {without} %.")
 ALONE = N_("Alone it keeps {alone} %.")
 QUESTION = "how many people are there?"  # in English, which the model understands alone
 ASKING = N_("{ask}: all pictures shown.")
-NO_PROMPT = N_("The embedded model has no learned prompt.")
+NO_PROMPT = N_("A learned prompt was tried and gained nothing: {after} % of {n} answers kept, {before} % without it.")
+PROMPT = {"after": 84, "before": 84, "n": 141}  # held-out questions, with and without it (docs/tried.md)
 IN_ENGLISH = N_("The model understands English only: ask in English.")
 
 
@@ -98,7 +99,7 @@ def settings() -> list[Any]:
                 gr.Checkbox(label=_(name), info=worth(part), value=True, elem_id=f"purify-{part}")
                 for part, name in PARTS.items()
             ]
-            gr.HTML(f"<p class='cc-small'>{_(NO_PROMPT)}</p>")
+            gr.HTML(f"<p class='cc-small'>{_(NO_PROMPT, **{name: number(n) for name, n in PROMPT.items()})}</p>")
     return [steps, always, *switches, attack, eps, attack_steps, objective, target]
 
 
