@@ -232,7 +232,7 @@ def _cells(
             asked = [key.split(maxsplit=1) for key in found]
             references = [captions[picture] for _, picture in asked]
             seeds = len({seed for seed, _ in asked})
-            cell = {"row": row.name, "column": column.name}
+            cell: dict[str, Any] = {"row": row.name, "column": column.name}
             cell |= summarise(list(found.values()), references, seeds=seeds)
             if column.sentence:
                 cell["said"] = round(fmean(o.caption == column.sentence for o in found.values()), 4)

@@ -178,7 +178,7 @@ def _read(path: Path, kind: str, split: str, said: dict[str, dict[str, Any]]) ->
         known = json.loads(path.read_text())
         names = {one["id"]: one["name"] for one in known.get("categories", ())}
         for one in known["annotations"]:
-            told = (
+            told: Any = (
                 " ".join(one["caption"].split())
                 if kind == "captions"
                 else {"name": names[one["category_id"]], "xywh": one["bbox"], "iscrowd": one["iscrowd"]}
@@ -193,11 +193,11 @@ def _read(path: Path, kind: str, split: str, said: dict[str, dict[str, Any]]) ->
                     asked = {"question": row["question"], "answer": row["answer"], "split": split}
                     found[row["image_id"]].append(asked)
     key = "qa" if kind == "questions" else kind
-    for name, told in found.items():
+    for name, lines in found.items():
         if kind == "questions":
-            said[name].setdefault(key, []).extend(told)
+            said[name].setdefault(key, []).extend(lines)
         else:
-            said[name].setdefault(key, told)
+            said[name].setdefault(key, lines)
 
 
 def count_present(references: Iterable[Reference], out: Path) -> int:
