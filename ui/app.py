@@ -22,10 +22,9 @@ from causalclip.report.card import failure
 from purifier.models import Models, lacking, shipped
 from ui import api, health, sending
 from ui.batch.tab import build_batch_tab
-from ui.cancellation import cancel_runs
 from ui.detect.examples import Example, expected, write_examples
 from ui.detect.tab import build_detect_tab
-from ui.detector import ChosenDetector, LazyDetector, forget_choices
+from ui.detector import ChosenDetector, LazyDetector
 from ui.explore.tab import build_explorer_tab
 from ui.fields import explain
 from ui.frame import choose, lead, name, preferences, privacy
@@ -39,8 +38,8 @@ from ui.purify.tab import build_tab as build_purify_tab
 from ui.server.files import Sweeper
 from ui.server.offline import online
 from ui.server.sessions import Sessions
-from ui.serving import launch
-from ui.settings import PRIVATE, VLM, Carried
+from ui.serving import launch, make_sessions
+from ui.settings import KEPT, PRIVATE, VLM, Carried
 from ui.sharing import webapp_routes
 from ui.thresholds.tab import build_archive_tab
 
@@ -51,7 +50,6 @@ if TYPE_CHECKING:
 SHIPPED = HEADS[DEFAULT_HEAD]
 DETECTOR = os.environ.get("CAUSALCLIP_MODEL", SHIPPED)
 PROFILE = os.environ.get("CAUSALCLIP_PROFILE", "")
-LONGEST = 3000  # seconds that a file is kept at most: with the rounds between sweeps, none lives for an hour
 MODEL = N_("Model: {name}, revision {revision}, on {backbone}, in {runtime}.")
 
 
@@ -150,7 +148,7 @@ def main(run: RunFolder) -> None:
     detector = LazyDetector(DETECTOR, profile=PROFILE)
     models = Models(detector=detector, other=VLM, wait=detector.problem) if shipped() and not lacking() else None
     page = build(detector, problem=detector.problem, examples_folder=run.examples, models=models)
-    sessions = Sessions(page, closed=(cancel_runs, forget_choices))
+    sessions = make_sessions(page)
     keep(sessions, run).start()
     address = launch(page, routes=[*routes(detector), *health.routes(page, detector.loaded)], sessions=sessions)
     print(f"CausalCLIP is ready: open {address}", flush=True)
@@ -167,7 +165,6 @@ def _load(models: Models) -> None:
 
 
 def keep(sessions: Sessions, run: RunFolder) -> Sweeper:
-    """Keeps the promise that no upload outlives the hour, and nothing derived from it the last use by more than that;
-    to be started."""
-    limit = min(float(os.environ.get("CAUSALCLIP_KEPT", LONGEST)), LONGEST)
+    """Deletes uploads, and what is derived from them, within an hour of being made (README, Privacy); to be started."""
+    limit = min(float(os.environ.get("CAUSALCLIP_KEPT", KEPT)), KEPT)
     return Sweeper(run.folder, limit=limit, spare=run.examples, chores=[partial(sessions.tidy, idle=limit)])

@@ -52,7 +52,7 @@ def launch(page: gr.Blocks, *, routes: Sequence[Route] = (), sessions: Sessions 
     open_many()
     http_server.Server.run_in_thread = _run  # type: ignore[method-assign]
     page.mcp_server = True  # as the page's description says; the endpoint is ours
-    sessions = sessions or Sessions(page, closed=(cancel_runs, forget_choices))
+    sessions = sessions or make_sessions(page)
     own = [*uploads.ROUTES, *Agents(page).routes, *routes]
     app = GuardedApp(
         sessions,
@@ -79,6 +79,11 @@ def launch(page: gr.Blocks, *, routes: Sequence[Route] = (), sessions: Sessions 
         **options,
     )
     return address
+
+
+def make_sessions(page: gr.Blocks) -> Sessions:
+    """The page's sessions, which end runs and forget choices with it."""
+    return Sessions(page, cancel_runs=cancel_runs, forget_choices=forget_choices)
 
 
 class GuardedApp(App):

@@ -15,7 +15,7 @@ from causalclip.languages import N_, _
 from causalclip.paths import shipped_folder
 from ui.fields import picture_input
 
-KEPT = 3000  # seconds that a session's drawing is kept at most
+KEPT = 3000  # seconds that a file or a session's drawing is kept at most: with the sweeper's rounds, less than an hour
 OPACITY = 0.5
 VLM = os.environ.get("CAUSALCLIP_VLM", "").strip()  # a model that describes and answers beside the embedded one
 PROMISE = N_("Kept on this server, deleted within an hour.")

@@ -223,7 +223,7 @@ def test_a_fault_of_ours_is_logged_without_its_message(caplog: pytest.LogCapture
 def test_nothing_lives_longer_than_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the environment asks for. That files go is tested in tests/browser/test_keeping.py."""
     run = RunFolder(tmp_path)
-    for asked, limit in ((None, app.LONGEST), ("60", 60), ("999999", app.LONGEST)):
+    for asked, limit in ((None, app.KEPT), ("60", 60), ("999999", app.KEPT)):
         monkeypatch.setenv("CAUSALCLIP_KEPT", asked) if asked else monkeypatch.delenv("CAUSALCLIP_KEPT", raising=False)
         sweeper = app.keep(Sessions(gr.Blocks()), run)
         assert sweeper.limit == limit

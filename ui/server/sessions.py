@@ -16,7 +16,7 @@ import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -90,11 +90,18 @@ class _Page:
 class Sessions:
     """Which pages and programs are there, and what each has in work.
 
-    closed: what else forgets a session; each is told its name.
+    cancel_runs: ends a session's runs. forget_choices: drops what it has chosen. Both are told its name.
     """
 
-    def __init__(self, page: gr.Blocks, *, closed: Sequence[Callable[[str], None]] = ()) -> None:
-        self.page, self.schema, self.closed = page, Schema(page), closed
+    def __init__(
+        self,
+        page: gr.Blocks,
+        *,
+        cancel_runs: Callable[[str], None] | None = None,
+        forget_choices: Callable[[str], None] | None = None,
+    ) -> None:
+        self.page, self.schema = page, Schema(page)
+        self.cancel_runs, self.forget_choices = cancel_runs, forget_choices
         self.queue = page._queue
         self._pages: dict[str, _Page] = {}  # session -> an open page
         self._programs: dict[str, tuple[str, float]] = {}  # session -> address, and when it was last in work
@@ -287,17 +294,17 @@ class Sessions:
     def forget(self, session: str) -> None:
         """Forgets a session in memory and on disk."""
         self._forget_state(session)
-        for forget in self.closed:
-            forget(session)
+        if self.forget_choices:
+            self.forget_choices(session)
         STORE.close(session)
 
     def _forget_state(self, session: str) -> None:
-        """Drops what is kept of a session in memory: drawings, and what Gradio keeps for it, read or not."""
+        """Drops a session's state and undelivered messages, and ends its runs."""
         self.page.state_holder.delete_state(session)
         self.page.state_holder.session_data.pop(session, None)
         self.page.state_holder.time_last_used.pop(session, None)
-        for forget in self.closed[:1]:
-            forget(session)
+        if self.cancel_runs:
+            self.cancel_runs(session)
         if not self.is_open(session) and all(event.session_hash != session for event in self._events()):
             self.queue.pending_messages_per_session.pop(session, None)
             self.queue.pending_event_ids_session.pop(session, None)

@@ -250,7 +250,7 @@ def test_what_a_run_derives_after_its_page_was_closed_goes_too(
 ) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     told, chosen = list[str](), list[str]()
-    small.closed = (told.append, chosen.append)
+    small.cancel_runs, small.forget_choices = told.append, chosen.append
     with small._hold("one", request()):
         answer("one")
         early = new_folder()
@@ -281,7 +281,7 @@ def test_what_nobody_has_read_is_forgotten_with_its_page(small: Sessions) -> Non
 def test_a_page_that_never_listens_has_its_runs_ended(small: Sessions) -> None:
     """A batch of 200 would be 100 MB of updates in as many seconds."""
     ended: list[str] = []
-    small.closed = (ended.append,)
+    small.cancel_runs = ended.append
     waiting = small.queue.pending_messages_per_session
     with small._hold("deaf", request()), small._hold("listens", request()):
         for name, count in (("deaf", sessions.UNREAD_UPDATES + 1), ("listens", sessions.UNREAD_UPDATES)):
