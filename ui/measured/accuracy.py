@@ -53,7 +53,7 @@ CHANGES = {
     "crop 75 %": N_("cropped to 75 %"),
     "a social network's copy": N_("a social network's copy"),
 }
-ATTACKS = {
+ATTACK_COLUMNS = {
     "clean": N_("no attack"),
     "PGD 8/255": "PGD, 8/255",
     "APGD 8/255": "APGD, 8/255",
@@ -195,7 +195,7 @@ def purification(read: Reports) -> str:
     """What purifying keeps under attack."""
     cells = {(c["row"], c["column"]): c for c in read("purification")["cells"]}
     rows = []
-    for column, title in ATTACKS.items():
+    for column, title in ATTACK_COLUMNS.items():
         without, with_it = cells.get(("no defence", column)), cells.get((PURIFIED, column))
         if without and with_it:
             drawn = bar(with_it["agreement"], _ends(with_it["agreement_interval"]))

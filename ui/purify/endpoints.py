@@ -15,7 +15,7 @@ from causalclip.languages import _
 from purifier.models import Models
 from purifier.names import pausing
 from ui.fields import UNREADABLE, explain, save_png, upload_path
-from ui.server.queue import ATTACKS, MODEL, PICTURES, Priority
+from ui.server.queue import MODEL, PICTURES, PURIFY_QUEUE, Priority
 from ui.settings import RUNS
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class PurifyApi:
 
         Returns the purified picture as PNG, and its size and the seconds that it took.
         """
-        with _sentences(self.models), ATTACKS.enter(Priority.ATTACK):  # who waits holds no pixels yet
+        with _sentences(self.models), PURIFY_QUEUE.enter(Priority.ATTACK):  # who waits holds no pixels yet
             pixels, taken = _pixels(picture), _steps(steps)
             with MODEL.enter(Priority.ATTACK) as place, pausing(place.give_way):
                 started = time.perf_counter()
@@ -90,7 +90,7 @@ class PurifyApi:
         fewer of a picture of more than a million pixels. Returns the attacked picture as PNG; success, before, after,
         linf, steps done.
         """
-        with _sentences(self.models), ATTACKS.enter(Priority.ATTACK):
+        with _sentences(self.models), PURIFY_QUEUE.enter(Priority.ATTACK):
             return self._attack(_pixels(picture), attack, eps, steps, objective, question, target, seed)
 
     def _attack(self, pixels: Tensor, attack: str, eps: float, steps: float, *asked: Any) -> tuple[str, dict[str, Any]]:
@@ -115,7 +115,7 @@ class PurifyApi:
 
         Returns its caption, and where there is a question its answer, confidence, and whether it is sure.
         """
-        with _sentences(self.models), ATTACKS.enter(Priority.ATTACK):
+        with _sentences(self.models), PURIFY_QUEUE.enter(Priority.ATTACK):
             pixels, speaker = _pixels(picture), self.models.speaker(eye=bool(eye))
             with MODEL.enter(Priority.ATTACK):
                 said: dict[str, Any] = {"caption": speaker.caption(pixels)[0].text}

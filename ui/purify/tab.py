@@ -22,7 +22,7 @@ from ui.cancellation import CancellationToken, Panel
 from ui.fields import picked, picture_input, save_png, upload_path
 from ui.purify import examples, parts, words
 from ui.purify.endpoints import add_endpoints, reason
-from ui.server.queue import ATTACKS, MODEL, PICTURES, Place, Priority
+from ui.server.queue import MODEL, PICTURES, PURIFY_QUEUE, Place, Priority
 from ui.settings import KEPT, PICK, PRIVATE, PROMISE, RUNS, Carried, placeholder
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class PurifyTab:
         try:
             from purifier.demo import ask_again
 
-            with ATTACKS.enter(Priority.ATTACK):
+            with PURIFY_QUEUE.enter(Priority.ATTACK):
                 with PICTURES.enter(Priority.ATTACK):
                     found = {name: upload_path({"path": file}) for name, file in files.items()}
                     pictures = {name: load_image(path).pixels for name, path in found.items() if path}
@@ -157,7 +157,7 @@ class PurifyTab:
             return
         try:
             yield from self._heard(token, settings[-1])
-            with ATTACKS.ask(Priority.ATTACK) as place:
+            with PURIFY_QUEUE.ask(Priority.ATTACK) as place:
                 yield from self._queued(token, place)
                 with PICTURES.ask(Priority.ATTACK) as ticket:
                     yield from self._queued(token, ticket)

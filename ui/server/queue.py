@@ -200,4 +200,6 @@ DECODED = FairQueue(HELD)  # pictures that are decoded for the model, until it h
 MODEL = FairQueue(first=DECODED)
 PICTURES = FairQueue(HELD)
 FILES = FairQueue(2)  # what a file says, parts that are cut, profiles, reports: seconds, without the model
-ATTACKS = FairQueue(HELD)  # runs of Purify, which take long and hold small pictures: nobody else waits for one to end
+PURIFY_QUEUE = FairQueue(
+    HELD
+)  # runs of Purify, which take long and hold small pictures: nobody else waits for one to end

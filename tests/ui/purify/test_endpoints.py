@@ -22,7 +22,7 @@ from tests.makers.models import tiny_models
 from tests.makers.pictures import encode, photo
 from ui.purify import endpoints
 from ui.purify.tab import build_tab
-from ui.server.queue import ATTACKS, MODEL, Priority
+from ui.server.queue import MODEL, PURIFY_QUEUE, Priority
 
 QUESTION = "Is there a dog?"
 
@@ -68,12 +68,12 @@ def test_a_call_that_waits_holds_no_pixels(
     """A picture of some kB has 137 MB of them, and twenty calls of one address can wait."""
     read: list[str] = []
     monkeypatch.setattr(endpoints, "load_image", lambda path: read.append(path) or load_image(path))
-    with ATTACKS.enter(Priority.ATTACK), ATTACKS.enter(Priority.ATTACK):
+    with PURIFY_QUEUE.enter(Priority.ATTACK), PURIFY_QUEUE.enter(Priority.ATTACK):
         asked = client.submit(picture, api_name=f"/{name}")
         until = time.monotonic() + HANGS
-        while not ATTACKS._waiting and time.monotonic() < until:
+        while not PURIFY_QUEUE._waiting and time.monotonic() < until:
             time.sleep(0.02)
-        assert ATTACKS._waiting
+        assert PURIFY_QUEUE._waiting
         assert not read
     asked.result(HANGS)
     assert read
