@@ -131,14 +131,10 @@ def median_bandwidth(distances: Tensor) -> Tensor:
     return torch.where(median > 0, median, torch.ones_like(median))
 
 
-def gaussian_kernel(x: Tensor, *, bandwidth: Tensor | float | None = None) -> Tensor:
-    """(N, D) -> Gram matrix (N, N), k(a, b) = exp(-|a - b|^2 / (2 sigma^2)).
-
-    bandwidth: sigma^2; None takes the median heuristic.
-    """
+def gaussian_kernel(x: Tensor) -> Tensor:
+    """(N, D) -> Gram matrix (N, N), k(a, b) = exp(-|a - b|^2 / (2 sigma^2)), sigma^2 by the median heuristic."""
     distances = squared_distances(x.float())
-    sigma2 = median_bandwidth(distances) if bandwidth is None else bandwidth
-    return torch.exp(-distances / (2 * sigma2))
+    return torch.exp(-distances / (2 * median_bandwidth(distances)))
 
 
 def centre(gram: Tensor) -> Tensor:
@@ -146,18 +142,11 @@ def centre(gram: Tensor) -> Tensor:
     return gram - gram.mean(0, keepdim=True) - gram.mean(1, keepdim=True) + gram.mean()
 
 
-def hsic(
-    x: Tensor, y: Tensor, *, bandwidth_x: Tensor | float | None = None, bandwidth_y: Tensor | float | None = None
-) -> Tensor:
-    """The biased estimator tr(K H L H) / (N - 1)^2 (Gretton et al., 2005) of (N, Dx) and (N, Dy); a scalar >= 0."""
-    k, l = gaussian_kernel(x, bandwidth=bandwidth_x), gaussian_kernel(y, bandwidth=bandwidth_y)  # noqa: E741
-    return (centre(k) * l).sum() / (len(x) - 1) ** 2
-
-
 def normalised_hsic(x: Tensor, y: Tensor, *, eps: float = 1e-8) -> Tensor:
-    """HSIC(x, y) / sqrt(HSIC(x, x) HSIC(y, y)): scale free, in [0, 1], 0 for a constant.
+    """HSIC(x, y) / sqrt(HSIC(x, x) HSIC(y, y)) of (N, Dx) and (N, Dy): scale free, in [0, 1], 0 for a constant.
 
-    Kornblith et al., ICML 2019, equation 4, with Gaussian kernels.
+    Kornblith et al., ICML 2019, equation 4, with Gaussian kernels; HSIC is the biased estimator tr(K H L H) / (N - 1)^2
+    (Gretton et al., 2005), whose divisor cancels.
     """
     k, l = centre(gaussian_kernel(x)), centre(gaussian_kernel(y))  # noqa: E741
     return (k * l).sum() / (k.square().sum() * l.square().sum() + eps).sqrt()
@@ -310,27 +299,23 @@ def causal_loss(
     weights: LossWeights,
     tau: float | None = None,
     sample_weight: Tensor | None = None,
-) -> tuple[Tensor, dict[str, float]]:
-    """L on a batch.
+) -> Tensor:
+    """L on a batch, a scalar.
 
     Args:
         embedding: (B, D). labels: (B,), 1 generated, 0 real. sample_weight: (B,), mean about 1.
-
-    Returns:
-        The scalar loss, and its weighted terms as floats (with the adversary's accuracy) to be logged.
     """
-    out, log = head(embedding, tau=tau), dict[str, float]()
+    out = head(embedding, tau=tau)
     target = labels * (1 - weights.smoothing) + 0.5 * weights.smoothing
-    terms = {"verdict": F.binary_cross_entropy_with_logits(out.logit, target, weight=sample_weight)}
+    loss = F.binary_cross_entropy_with_logits(out.logit, target, weight=sample_weight)
     if weights.sparsity:
-        terms["sparsity"] = weights.sparsity * (out.mask.mean(1) - weights.density).abs().mean()
+        loss = loss + weights.sparsity * (out.mask.mean(1) - weights.density).abs().mean()
     if weights.independence:
-        terms["independence"] = weights.independence * normalised_hsic(out.causal, out.non_causal)
+        loss = loss + weights.independence * normalised_hsic(out.causal, out.non_causal)
     if weights.adversary:
         guess = head.guess(reverse_gradient(out.non_causal))
-        terms["adversary"] = weights.adversary * F.binary_cross_entropy_with_logits(guess, labels, weight=sample_weight)
-        log["adversary accuracy"] = float(((guess > 0) == (labels > 0.5)).float().mean())
+        loss = loss + weights.adversary * F.binary_cross_entropy_with_logits(guess, labels, weight=sample_weight)
     if weights.consistency:
         dropped = head.score(drop_channels(out.causal, share=weights.drop))
-        terms["consistency"] = weights.consistency * bernoulli_kl(out.logit, dropped)
-    return torch.stack(list(terms.values())).sum(), {k: float(v.detach()) for k, v in terms.items()} | log
+        loss = loss + weights.consistency * bernoulli_kl(out.logit, dropped)
+    return loss

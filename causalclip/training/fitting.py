@@ -1,7 +1,6 @@
 """Fits a head on frozen features: by the objective, or as the ridge regression behind one mask. Offline.
 
-A head that was fitted before goes on from where it is when it is given again with `ridge` 0 and other weights of the
-losses, so that the terms can be switched on one after another.
+To continue training a fitted head, pass it to `fit_head` with ridge=0; the weights of the losses may be others.
 """
 
 from collections.abc import Iterator
@@ -42,8 +41,6 @@ class TrainConfig:
     average: share of the steps, at the end, whose weights are averaged.
     ridge: strength of the least squares that training starts from; 0 starts at a verdict that knows nothing.
     weights: of the losses (causalclip.method).
-    adversary_steps: of the adversary alone before each step of the head; 0 trains both jointly.
-    restart: steps of the head after which the adversary starts anew, so that it does not go blind; 0 never.
     selection: channels are selected and the verdict solved in closed form, in place of all of this but `ridge` and
         `seed`; `hidden` is 0 then.
     """
@@ -61,8 +58,6 @@ class TrainConfig:
     average: float = 0.3
     ridge: float = 0.0
     weights: LossWeights = field(default_factory=LossWeights)
-    adversary_steps: int = 0
-    restart: int = 0
     selection: SelectionConfig | None = None
     seed: int = 0
 
@@ -143,7 +138,6 @@ def fit_head(
     steps = config.epochs * -(-len(labels) // config.batch)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     average = torch.optim.swa_utils.AveragedModel(head)
-    adversary = _AdversarySteps(head, config) if config.adversary_steps else None
     head.train()
     batches = in_turn(len(labels), config.batch)
     for step in range(steps):
@@ -151,9 +145,7 @@ def fit_head(
         batch = copies[torch.randint(len(copies), (len(rows),)), rows].float()
         weight = None if sample_weight is None else sample_weight[rows]
         tau = temperature(config, step / steps)
-        if adversary:
-            adversary.take(batch, labels[rows], tau=tau, weight=weight, step=step)
-        loss, _ = causal_loss(head, batch, labels[rows], weights=config.weights, tau=tau, sample_weight=weight)
+        loss = causal_loss(head, batch, labels[rows], weights=config.weights, tau=tau, sample_weight=weight)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -163,32 +155,6 @@ def fit_head(
     if config.average:
         head.load_state_dict(average.module.state_dict())
     return head.eval()
-
-
-class _AdversarySteps:
-    """The adversary's own steps on what is held back, alternating with the head's."""
-
-    def __init__(self, head: CausalHead, config: TrainConfig) -> None:
-        self.head, self.config = head, config
-        self._start()
-
-    def _start(self) -> None:
-        for layer in self.head.adversary:
-            if isinstance(layer, torch.nn.Linear):
-                layer.reset_parameters()
-        self.optimiser = torch.optim.Adam(self.head.adversary.parameters(), lr=PROBING[2])
-
-    def take(self, batch: Tensor, labels: Tensor, *, tau: float, weight: Tensor | None, step: int) -> None:
-        """batch: float [B, D]. labels, weight: [B]."""
-        if self.config.restart and step and step % self.config.restart == 0:
-            self._start()
-        with torch.no_grad():
-            held_back = self.head(batch, tau=tau).non_causal
-        for _ in range(self.config.adversary_steps):
-            loss = F.binary_cross_entropy_with_logits(self.head.guess(held_back), labels, weight)
-            self.optimiser.zero_grad()
-            loss.backward()
-            self.optimiser.step()
 
 
 def temperature(config: TrainConfig, progress: float) -> float:
@@ -207,10 +173,9 @@ def in_turn(count: int, batch: int) -> Iterator[Tensor]:
 
 
 def _groups(head: CausalHead, config: TrainConfig) -> Iterator[dict[str, Any]]:
-    """The verdict, and the rest at its own rate; only matrices decay. An adversary with its own steps is left out."""
+    """The verdict, and the rest at its own rate; only matrices decay."""
     verdict = set(head.verdict.parameters())
-    apart = verdict | set(head.adversary.parameters()) if config.adversary_steps else verdict
-    rest = [p for p in head.parameters() if p not in apart]
+    rest = [p for p in head.parameters() if p not in verdict]
     for parameters, rate in ((head.verdict.parameters(), config.rate), (rest, config.mask_rate or config.rate)):
         for parameter in parameters:
             yield {"params": [parameter], "lr": rate, "weight_decay": config.decay if parameter.dim() > 1 else 0.0}
