@@ -45,7 +45,7 @@ Run = Callable[..., Iterator[Updates]]
 
 
 class Superseded(BaseException):
-    """The run that raises it answers a wish that is no longer the newest.
+    """A newer request exists in this panel.
 
     As with asyncio.CancelledError, nothing that handles errors may take it for one.
     """
@@ -65,7 +65,7 @@ class CancellationToken:
         return _newest(self.key) is self
 
     def starts(self, wish: object) -> bool:
-        """Whether `wish` is what has to run now: this token was made for it, and it runs for the first time."""
+        """True once, for the run this token was made for."""
         return self.wish is wish and self._started.acquire(blocking=False)
 
     def check(self) -> None:

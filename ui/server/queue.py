@@ -71,7 +71,7 @@ class FairQueue:
     """
 
     def __init__(self, width: int = 1, *, first: FairQueue | None = None) -> None:
-        """first: a queue whose places are about to ask here: what is less urgent waits for them."""
+        """first: an upstream queue: entries less urgent than its most urgent one wait."""
         self.width, self._first = width, first
         self._next: list[FairQueue] = []
         if first is not None:
@@ -200,6 +200,4 @@ DECODED = FairQueue(HELD)  # pictures that are decoded for the model, until it h
 MODEL = FairQueue(first=DECODED)
 PICTURES = FairQueue(HELD)
 FILES = FairQueue(2)  # what a file says, parts that are cut, profiles, reports: seconds, without the model
-PURIFY_QUEUE = FairQueue(
-    HELD
-)  # runs of Purify, which take long and hold small pictures: nobody else waits for one to end
+PURIFY_QUEUE = FairQueue(HELD)  # of runs that take long and hold small pictures: nobody else waits for one to end
