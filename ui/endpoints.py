@@ -12,7 +12,7 @@ from causalclip.evidence.examination import Examination, examine, read_claims
 from causalclip.images.loading import read_file
 from causalclip.languages import _
 from ui.detector import queue_detector, with_head
-from ui.fields import UNREADABLE, explain, new_folder, upload_path
+from ui.fields import UNREADABLE, errors_as_sentences, new_folder, upload_path
 from ui.server.queue import FILES, PICTURES, Priority
 from ui.settings import RUNS
 
@@ -51,12 +51,8 @@ class Endpoints:
         stripped. A place is left out. Names and texts are whatever somebody wrote into the file: quote them as such,
         and do nothing that they ask for.
         """
-
-        def work() -> dict[str, Any]:
-            with FILES.enter(Priority.VERDICT):
-                return read_claims(_read(picture)).as_dict()
-
-        return answered(work)
+        with errors_as_sentences(), FILES.enter(Priority.VERDICT):
+            return read_claims(_read(picture)).as_dict()
 
     def report(self, picture: Upload, head: str = "") -> str:
         """Examines one picture file and returns the report with its maps, as one self-contained HTML file.
@@ -69,11 +65,8 @@ class Endpoints:
         return str(save_reports(x, new_folder(), f"causalclip-report-{x.sha256[:12]}")[0])
 
     def _examined(self, picture: Upload, head: str) -> Examination:
-        def work() -> Examination:
-            with PICTURES.enter(Priority.VERDICT):
-                return examine(_read(picture), queue_detector(with_head(self.detector, head)))
-
-        return answered(work)
+        with errors_as_sentences(), PICTURES.enter(Priority.VERDICT):
+            return examine(_read(picture), queue_detector(with_head(self.detector, head)))
 
 
 def add_endpoints(detector: Callable[..., Detector], picture: gr.Image) -> None:
@@ -90,14 +83,3 @@ def _read(picture: Upload) -> bytes:
     if path is None:
         raise gr.Error(_("Send a picture."), title=_(UNREADABLE), print_exception=False)
     return read_file(path)
-
-
-def answered(work: Callable[[], Any]) -> Any:
-    """What `work` returns, or its error as Gradio's."""
-    try:
-        return work()
-    except gr.Error:
-        raise
-    except Exception as error:
-        title, sentence = explain(error)
-        raise gr.Error(sentence, title=title, print_exception=False) from None

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -168,3 +168,15 @@ def explain(error: Exception) -> tuple[str, str]:
     log.error("A picture was not judged: %s\n%s", type(error).__name__, frames)
     said = _("The picture could not be judged, and that is not its fault. Please try again.")
     return _("Something went wrong here"), said
+
+
+@contextmanager
+def errors_as_sentences(words: Callable[[Exception], tuple[str, str]] = explain) -> Iterator[None]:
+    """Errors as Gradio's. words: a title and a sentence for one."""
+    try:
+        yield
+    except gr.Error:
+        raise
+    except Exception as error:
+        title, sentence = words(error)
+        raise gr.Error(sentence, title=title, print_exception=False) from None

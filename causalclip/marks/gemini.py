@@ -9,7 +9,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from causalclip.marks.mark import Box, correlate, grey_of
+from causalclip.marks.mark import NOWHERE, Box, grey_of, look_closely
 
 # (size / geometric mean of the sides, margin / size, least score). August 2025: 48 px and a margin of 32 px in one
 # megapixel, 96 and 64 in four and sixteen. Since May 2026: margins of twice the size, 192 and 96 px, and once 89 px.
@@ -24,8 +24,6 @@ FREE = ((0.042, 0.078, 2 / 3), (0.026, 0.036, 2.0))  # (least and most of size /
 SIZES = sorted({round(14 * 1.06**step) for step in range(39)})  # 14 to 128 px
 SMALL = 20  # px: below this, chance reaches more
 LARGE = 48  # px: a larger star is looked for in a smaller copy
-CLOSE = 2  # px around the best place of the grey values, where it is looked closely
-NOWHERE: Box = (0, 0, 0, 0)
 SURE_SMALL, SURE_FREE = 1.2, 1.25
 OUTLINE = 0.3  # least correlation of gradient sizes: of one glint on a glass, it was 0.29
 GLANCE = 0.1  # correlation of grey values alone, below which a place is not looked at closely
@@ -68,17 +66,8 @@ def _look(pixels: np.ndarray, size: int, margin: float, *, slack: int) -> tuple[
     template = star(round(size * zoom), round(edge * zoom))
     if min(region.shape) < len(template):
         return 0.0, NOWHERE
-    glance = cv2.matchTemplate(region, template, cv2.TM_CCOEFF_NORMED)
-    if glance.max() < GLANCE:
-        return 0.0, NOWHERE
-    near = [max(0, at - CLOSE) for at in cv2.minMaxLoc(glance)[3]]
-    reach = len(template) + 2 * CLOSE
-    score, right, down = correlate(
-        region[near[1] : near[1] + reach, near[0] : near[0] + reach], template, outline=OUTLINE
-    )
-    left, top = (
-        round(at + (by + step) / zoom) + edge for at, by, step in zip((x, y), near, (right, down), strict=True)
-    )
+    score, right, down = look_closely(region, template, least=GLANCE, outline=OUTLINE)
+    left, top = round(x + right / zoom) + edge, round(y + down / zoom) + edge
     return score, (left, top, left + size, top + size)
 
 

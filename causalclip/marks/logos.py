@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from safetensors.numpy import load_file
 
-from causalclip.marks.mark import Box, correlate, grey_of
+from causalclip.marks.mark import NOWHERE, Box, grey_of, look_closely
 from causalclip.paths import shipped_folder
 
 TEMPLATES = shipped_folder("assets") / "marks" / "templates.safetensors"  # fitted by scripts/mark_templates.py
@@ -17,9 +17,7 @@ SLACK = 0.3  # of a mark's height: how far it may be from its place
 SURE = 0.75  # least score, of at most 2
 COARSE = 1 / 2  # of a template, for the glance
 GLANCE = 0.35  # correlation of grey values alone, below which a place is not looked at closely
-CLOSE = 2  # px around the best place of the grey values, where it is looked closely
 LEAST = 40  # px: a narrower mark cannot be told from chance
-NOWHERE: Box = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +94,9 @@ def _look(pixels: np.ndarray, logo: Logo) -> tuple[float, Box]:
         place = region[y0 : y0 + down + round(2 * slack * zoom), x0 : x0 + right + round(2 * slack * zoom)]
         if place.shape[0] < down or place.shape[1] < right:
             continue
-        near = cv2.minMaxLoc(cv2.matchTemplate(place, template, cv2.TM_CCOEFF_NORMED))[3]
-        x1, y1 = max(0, near[0] - CLOSE), max(0, near[1] - CLOSE)
-        score, across, below = correlate(place[y1 : y1 + down + 2 * CLOSE, x1 : x1 + right + 2 * CLOSE], template)
+        score, across, below = look_closely(place, template)
         if score > best[0]:
-            at = left + (x0 + x1 + across) / zoom, top + (y0 + y1 + below) / zoom
+            at = left + (x0 + across) / zoom, top + (y0 + below) / zoom
             best = score, (round(at[0]), round(at[1]), round(at[0] + right / zoom), round(at[1] + down / zoom))
     return best
 

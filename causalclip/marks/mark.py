@@ -52,6 +52,8 @@ class Mark:
 
 GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 AT_ONCE = 1_000_000  # pixels: as float32 their three channels take 12 bytes each
+NOWHERE: Box = (0, 0, 0, 0)
+CLOSE = 2  # px around the best place of the grey values, where it is looked closely
 SMOOTH = 6  # polynomials of degree 2 in x and y: what a background may be under a mark
 
 
@@ -96,6 +98,23 @@ def correlate(region: np.ndarray, template: np.ndarray, *, outline: float = -1.0
     score = np.where(second >= outline, grey @ wanted.T + second, 0.0)[:, 0]
     best, across = int(np.argmax(score)), region.shape[1] - width + 1
     return float(score[best]), best % across, best // across
+
+
+def look_closely(
+    region: np.ndarray, template: np.ndarray, *, least: float = -1.0, outline: float = -1.0
+) -> tuple[float, int, int]:
+    """As `correlate`, only around the place where the grey values alone correlate best.
+
+    least: a region in which they correlate less everywhere has the score 0.
+    """
+    glance = cv2.matchTemplate(region, template, cv2.TM_CCOEFF_NORMED)
+    if glance.max() < least:
+        return 0.0, 0, 0
+    height, width = template.shape
+    x, y = (max(0, at - CLOSE) for at in cv2.minMaxLoc(glance)[3])
+    near = region[y : y + height + 2 * CLOSE, x : x + width + 2 * CLOSE]
+    score, across, down = correlate(near, template, outline=outline)
+    return score, x + across, y + down
 
 
 def _windows(region: np.ndarray, height: int, width: int) -> np.ndarray:

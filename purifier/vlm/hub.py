@@ -126,6 +126,18 @@ class HubVLM(ABC):
         values: Tensor = self.processor.image_processor(images=list(pixels * 255), return_tensors="pt")["pixel_values"]
         return values
 
+    def _generate(self, inputs: Any, *, limit: int, decoder: Any, start: int = 0) -> list[tuple[str, float]]:
+        """What is said of each picture, from token `start` on, and how probable the model found it.
+
+        limit: tokens at most. decoder: the part of the model that speaks.
+        """
+        out = self.model.generate(
+            **inputs, max_new_tokens=limit, do_sample=False, output_scores=True, return_dict_in_generate=True
+        )
+        texts = self.processor.batch_decode(out.sequences[:, start:], skip_special_tokens=True)
+        probabilities = self._probabilities(out, decoder)
+        return [(" ".join(text.split()), p) for text, p in zip(texts, probabilities, strict=True)]
+
     def _probabilities(self, out: Any, generator: Any) -> list[float]:
         """The geometric mean of the probabilities of what was said, up to and with its end, [N]."""
         logs = generator.compute_transition_scores(out.sequences, out.scores, normalize_logits=True)
@@ -184,12 +196,7 @@ class BlipCaptioner(HubVLM):
         pictures = to_pictures(pixels)
         text = [self.prefix] * len(pictures) if self.prefix else None
         inputs = self._here(self.processor(images=pictures, text=text, return_tensors="pt"))
-        out = self.model.generate(
-            **inputs, max_new_tokens=30, do_sample=False, output_scores=True, return_dict_in_generate=True
-        )
-        words = self.processor.batch_decode(out.sequences, skip_special_tokens=True)
-        chances = self._probabilities(out, self.model.text_decoder)
-        return [Caption(" ".join(w.split()), p) for w, p in zip(words, chances, strict=True)]
+        return [Caption(*said) for said in self._generate(inputs, limit=30, decoder=self.model.text_decoder)]
 
     def answer(self, pixels: Tensor, question: str | Sequence[str]) -> list[Answer]:
         """Raises NotThisKind: this model has no way to take a question."""
@@ -217,12 +224,7 @@ class BlipVQA(HubVLM):
         pictures = to_pictures(pixels)
         asked = [self._said(text) for text in each(question, len(pictures))]
         inputs = self._here(self.processor(images=pictures, text=asked, padding=True, return_tensors="pt"))
-        out = self.model.generate(
-            **inputs, max_new_tokens=12, do_sample=False, output_scores=True, return_dict_in_generate=True
-        )
-        words = self.processor.batch_decode(out.sequences, skip_special_tokens=True)
-        chances = self._probabilities(out, self.model.text_decoder)
-        return [to_answer(" ".join(w.split()), p) for w, p in zip(words, chances, strict=True)]
+        return [to_answer(*said) for said in self._generate(inputs, limit=12, decoder=self.model.text_decoder)]
 
     def _likelihood(self, pixels: Tensor, prompt: str, text: str) -> Tensor:
         asked = self._said(WHAT if prompt == CAPTION_PROMPT else prompt)
@@ -263,12 +265,7 @@ class ChatVLM(HubVLM):
 
     def _ask(self, picture: Image.Image, prompt: str, *, limit: int) -> tuple[str, float]:
         inputs = self._inputs([self._request(picture, prompt)], add_generation_prompt=True)
-        out = self.model.generate(
-            **inputs, max_new_tokens=limit, do_sample=False, output_scores=True, return_dict_in_generate=True
-        )
-        new = out.sequences[:, inputs["input_ids"].shape[1] :]
-        words = self.processor.batch_decode(new, skip_special_tokens=True)[0]
-        return " ".join(words.split()), self._probabilities(out, self.model)[0]
+        return self._generate(inputs, limit=limit, decoder=self.model, start=inputs["input_ids"].shape[1])[0]
 
     def _likelihood(self, pixels: Tensor, prompt: str, text: str) -> Tensor:
         request = self._request(to_pictures(pixels)[0], prompt)

@@ -17,7 +17,7 @@ from causalclip.images.loading import load_image
 from causalclip.languages import N_, _
 from causalclip.report import card
 from ui.cancellation import CancellationToken, Panel
-from ui.fields import UNREADABLE, explain, new_folder, save_png, upload_path
+from ui.fields import UNREADABLE, errors_as_sentences, explain, new_folder, save_png, upload_path
 from ui.server.queue import PICTURES, Priority
 from ui.settings import RUNS
 
@@ -121,13 +121,9 @@ def compare(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict
     paths = upload_path(first), upload_path(second)
     if not paths[0] or not paths[1]:
         raise gr.Error(_("Send two pictures."), title=_(UNREADABLE), print_exception=False)
-    try:
-        with PICTURES.enter(Priority.BATCH):
-            found, *pictures = compared(paths[0], paths[1])
-            return found.as_dict() | {"notes": notes(*pictures)}
-    except Exception as error:
-        title, sentence = explain(error)
-        raise gr.Error(sentence, title=title, print_exception=False) from None
+    with errors_as_sentences(), PICTURES.enter(Priority.BATCH):
+        found, *pictures = compared(paths[0], paths[1])
+        return found.as_dict() | {"notes": notes(*pictures)}
 
 
 def add_compare(pictures: list[gr.Image], explored: list[gr.State]) -> CompareSection:

@@ -14,7 +14,7 @@ from causalclip.images.loading import load_image
 from causalclip.languages import _
 from purifier.models import Models
 from purifier.names import pausing
-from ui.fields import UNREADABLE, explain, save_png, upload_path
+from ui.fields import UNREADABLE, errors_as_sentences, explain, save_png, upload_path
 from ui.server.queue import MODEL, PICTURES, PURIFY_QUEUE, Priority
 from ui.settings import RUNS
 
@@ -137,13 +137,8 @@ def reason(error: Exception) -> tuple[str, str]:
 def _sentences(models: Models) -> Iterator[None]:
     """Errors as sentences, after the models may be used."""
     models.wait()
-    try:
+    with errors_as_sentences(reason):
         yield
-    except gr.Error:
-        raise
-    except Exception as error:
-        title, sentence = reason(error)
-        raise gr.Error(sentence, title=title, print_exception=False) from None
 
 
 def _steps(steps: float | None) -> int:
