@@ -114,7 +114,7 @@ def worth(part: str) -> str:
     said = _(WORTH, n=number(shares[row]["n"]), whole=whole, without=without)
     if part == "network" and (alone := shares.get("the network alone")):
         said += " " + _(ALONE, alone=number(round(100 * alone["agreement against"])))
-    return said
+    return said.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 @cache
