@@ -64,10 +64,11 @@
   for (const end of ["pointerup", "pointercancel", "keyup", "blur"]) window.addEventListener(end, () => hold(false));
   document.addEventListener("contextmenu", (event) => within(event.target, ".cc-hold") && event.preventDefault());  // a finger that rests
 
-  // A chip opens its panel, and closes the one that is open.
+  // A chip opens its panel, and closes the one that is open, which stays open while another answer is on its way.
   const sync = () => {
     const answer = find("#answer"), chips = document.querySelectorAll("#chips .cc-chip");
-    if (answer && !chips.length) delete answer.dataset.open;
+    const names = [...chips].map((chip) => chip.dataset.panel);
+    if (names.length && !names.includes(answer.dataset.open)) delete answer.dataset.open;
     for (const chip of chips) {
       const open = String(chip.dataset.panel === answer.dataset.open);
       if (chip.getAttribute("aria-expanded") !== open) chip.setAttribute("aria-expanded", open);

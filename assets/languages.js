@@ -1,7 +1,7 @@
 // Before Gradio starts: back to the language that was chosen here, and Gradio's own words in the page's language
 // (ui/languages.py says which those are).
 (() => {
-  const address = new URL(location), { spoken, words } = window.ccLanguage;
+  const address = new URL(location), { spoken, words, tap } = window.ccLanguage;
   let chosen = null;
   try { chosen = localStorage.getItem("language"); } catch { /* a browser may keep nothing */ }
   if (chosen && chosen !== spoken && !address.searchParams.has("lang")) {
@@ -9,6 +9,7 @@
     location.replace(address);
   }
   Object.defineProperty(navigator, "language", { get: () => spoken });
+  document.documentElement.style.setProperty("--cc-tap", JSON.stringify(tap));
   const say = (part) => {
     for (const name of ["aria-label", "title"]) {
       const said = words[part.getAttribute(name)];

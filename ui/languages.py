@@ -33,6 +33,7 @@ LITERALS = (  # in Gradio's own parts, which translate only what is not among th
     N_("Upload file"),
     N_("Use via API or MCP"),
 )
+TAP = N_("Tap to choose a picture")  # what an empty field says where there is a finger and no mouse
 
 
 class Languages:
@@ -78,7 +79,7 @@ def mark(page: bytes) -> bytes:
     direction = b"rtl" if is_rtl() else b"ltr"
     page = page.replace(b'lang="en"', b'lang="%s" dir="%s"' % (current().encode(), direction), 1)
     words = {} if current() == ENGLISH else {literal: _(literal) for literal in LITERALS}
-    said = json.dumps({"spoken": current(), "words": words})
+    said = json.dumps({"spoken": current(), "words": words, "tap": _(TAP)})
     script = f"<script>window.ccLanguage = {said};\n{SCRIPT.read_text(encoding='utf-8')}</script>"
     return page.replace(b"<head>", b"<head>" + script.encode(), 1)
 

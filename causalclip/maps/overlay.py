@@ -24,9 +24,9 @@ COLOURS = "PuOr_r"  # diverging, told apart with any colour vision: purple below
 CELLS, SMOOTH = 512, 128  # on the long side of a map patch by patch, and of a smooth one, which needs fewer
 SIDE = 1024, 512  # the drawn picture's long side at most and at least, in pixels
 OPACITY = 0.6  # of the strongest colour: the picture stays to be seen
-STRIPED = 150  # alpha of the stripes where a map cannot know
+STRIPED, VEILED = 130, 56  # alpha of the stripes where a map cannot know, and between them
 PAPER, INK = (250, 250, 249), (28, 25, 23)
-DARK, LIGHT = (64, 64, 64), (245, 245, 245)  # the stripes, seen on anything
+DARK, LIGHT = (64, 64, 64), (245, 245, 245)  # the stripes: on bright places, on dark ones
 
 
 Boxes = tuple[tuple[float, float, float, float], ...]
@@ -150,20 +150,21 @@ def _alpha(opacity: float) -> list[int]:
 
 
 def _hatch(layer: Image.Image, drawing: Drawing) -> None:
-    """Stripes without colour where the map cannot know, and where no view was; in place."""
+    """Thin stripes without colour where the map cannot know, and where no view was; in place."""
     hatched = _unseen(layer.size, drawing.detection)
     if drawing.unknowable is not None:
         place = Image.fromarray(drawing.unknowable.astype(np.uint8) * 255).resize(layer.size, Image.Resampling.NEAREST)
         hatched |= np.asarray(place) > 0
     if not hatched.any():
         return
-    columns, rows = layer.size
-    y, x = np.ogrid[:rows, :columns]
-    period = max(8, max(layer.size) // 64)
-    across, pen = (x + y) % period, max(1, period // 6)
-    layer.paste((0, 0, 0, 0), mask=Image.fromarray(hatched))
-    for colour, stripe in ((DARK, across < pen), (LIGHT, (across >= pen) & (across < 2 * pen))):
-        layer.paste((*colour, STRIPED), mask=Image.fromarray(hatched & stripe))
+    y, x = np.ogrid[: layer.height, : layer.width]
+    period = max(6, max(layer.size) // 96)
+    striped = (x + y) % period < max(1, period // 5)
+    around = Image.fromarray(drawing.picture).convert("L").resize((32, 32), Image.Resampling.BOX)
+    dark = np.asarray(around.resize(layer.size, Image.Resampling.BILINEAR)) < 128
+    for colour, place in ((LIGHT, hatched & dark), (DARK, hatched & ~dark)):
+        layer.paste((*colour, VEILED), mask=Image.fromarray(place))
+        layer.paste((*colour, STRIPED), mask=Image.fromarray(place & striped))
 
 
 def _unseen(size: tuple[int, int], detection: Detection) -> np.ndarray:

@@ -92,7 +92,9 @@ def looking(name: str = "", *, headline: Headline | None = None) -> str:
 
 
 def queued(before: int, *, headline: Headline | None = None) -> str:
-    """The card while other pictures are in the model or go in first."""
+    """The card while other pictures are in the model or go in first; before: how many of them are other people's."""
+    if not before:
+        return looking(headline=headline)
     said = _("One picture is looked at after the other. Yours has its turn as soon as these are done.")
     title = ngettext("Waiting, {n} before you", "Waiting, {n} before you", before)
     return render("pending", title=title, sentence=said, headline=headline)

@@ -42,7 +42,9 @@ def test_every_tab_fits_a_phone_with_its_results(
         assert slider.evaluate("(field) => getComputedStyle(field).direction") == "ltr"  # or its fill is its rest
         open_tab(page, _("Purify"))
         page.locator("#purify-picture input[type=file]").set_input_files(files["photo.jpg"])
-        expect(page.locator("#purify-answers")).to_contain_text(_("As given"))
+        expect(page.locator("#purify-adversarial")).to_contain_text(_("As given"))
+        arrows = page.locator("#purify-slider .image-container")
+        assert arrows.evaluate("(field) => getComputedStyle(field).direction") == "ltr"  # or they point inwards
         assert overflow(page) <= 0
         open_tab(page, _("Accuracy"))
         expect(page.locator("#measured")).to_contain_text(_(UNKNOWN[0]))

@@ -4,10 +4,11 @@ With its results on screen, every tab is clean by axe, in both themes, with targ
 """
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import COLOURS, Open, broken, open_tab, serious, sizes, themes
 from tests.browser.test_detect import give, verdict
@@ -20,6 +21,13 @@ PARTS = {
     "Explore": ("#explore-a", "#explore-a-answer"),
 }
 
+Window = Callable[..., BrowserContext]
+# What is pressed, on screen, and how large it is where a side has less than 44 px; a link in a sentence may be lower.
+SMALL = """() => [...document.querySelectorAll("button, select, summary, input[type=range], label:has(> input)")]
+  .filter((e) => e.checkVisibility({ visibilityProperty: true, opacityProperty: true }) && !e.closest(".cc-hidden"))
+  .map((e) => [e.id || e.className || e.tagName, e.textContent.trim(), e.getBoundingClientRect()])
+  .filter(([, , box]) => box.height && (box.width < 43.5 || box.height < 43.5))
+  .map(([name, text, box]) => `${name} ${text}: ${box.width} x ${box.height}`)"""
 TARGETS: dict[str, Any] = {"rules": {"target-size": {"enabled": True}}}  # 24 px
 
 
@@ -46,6 +54,22 @@ def test_every_tab_has_its_picture_and_its_answer_in_the_same_place(open_page: O
             expect(page.locator(".cc-small", has_text=PROMISE).filter(visible=True)).to_have_count(1)
             assert serious(page, **TARGETS) == [], (width, name)
         assert len(lefts) == 1, width
+
+
+def test_a_finger_hits_what_it_means(new_context: Window, whole_app: str, files: dict[str, Path]) -> None:
+    """On a phone, with a result: 44 px."""
+    page = new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True).new_page()
+    page.goto(whole_app)
+    page.locator("html[data-renames]").wait_for(state="attached")
+    give(page, files["photo.jpg"])
+    verdict(page)
+    page.locator("#report-html").wait_for()
+    page.locator("#chips button").nth(1).click()
+    small = page.evaluate(SMALL)
+    for name in ("Batch", "Purify", "Explore"):
+        open_tab(page, name)
+        small += page.evaluate(SMALL)
+    assert small == []
 
 
 def violations(page: Page) -> list[Any]:

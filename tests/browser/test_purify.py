@@ -57,6 +57,8 @@ def test_the_three_prepared_ones_in_one_look(open_page: Open, real_app: Served, 
         tops = in_sight(page, "#purify-clean", "#purify-adversarial", "#purify-purified")
         assert max(tops) - min(tops) < 12
         in_sight(page, "#purify-headline", "#purify-purified-said", "#purify-attack-change", "#purify-purifier-change")
+    attacked, purified = (page.locator("#purify-slider img").nth(i).bounding_box() for i in range(2))
+    assert attacked == purified  # they are laid over each other
     for name in ("clean", "adversarial", "purified"):  # no label on a picture
         label = page.locator(f"#purify-{name} label").first.bounding_box()
         image = page.locator(f"#purify-{name} img").first.bounding_box()

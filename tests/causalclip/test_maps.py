@@ -15,7 +15,7 @@ from causalclip.detector import Detection, Detector, ViewAttribution
 from causalclip.maps import explorer
 from causalclip.maps.explorer import mean_mask
 from causalclip.maps.heatmap import lay, picture_map, placed, seen
-from causalclip.maps.overlay import OPACITY, STRIPED, Drawing, draw_layer, draw_map, prepare, shrink
+from causalclip.maps.overlay import OPACITY, STRIPED, VEILED, Drawing, draw_layer, draw_map, prepare, shrink
 from causalclip.maps.reliability import Reason, reasons, unknowable
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import photo
@@ -125,7 +125,7 @@ def test_a_layer_covers_as_much_as_there_is_evidence() -> None:
 
 def test_unseen_parts_are_hatched_without_colour() -> None:
     hatch = np.asarray(draw_layer(prepare(photo(1000, 150), planned(1000, 150))))[70, 200:400]
-    assert set(np.unique(hatch[:, 3])) == {0, STRIPED}
+    assert set(np.unique(hatch[:, 3])) == {VEILED, STRIPED}
     assert np.all(np.ptp(hatch[:, :3].astype(int), axis=1) == 0)
 
 
@@ -269,5 +269,14 @@ def test_the_map_is_hatched_there_and_nowhere_else(drawing: Drawing) -> None:
     rows = len(drawn)
     assert np.array_equal(drawn[rows * 6 // 10 :], plain[rows * 6 // 10 :])
     hatch = drawn[: rows * 4 // 10]
-    assert set(np.unique(hatch[..., 3])) == {0, STRIPED}
-    assert len(np.unique(hatch[hatch[..., 3] > 0], axis=0)) == 2
+    assert set(np.unique(hatch[..., 3])) == {VEILED, STRIPED}
+
+
+@pytest.mark.parametrize("level", [0, 120, 255])
+def test_the_stripes_are_seen_on_any_picture_and_leave_it_to_be_seen(drawing: Drawing, level: int) -> None:
+    flat = np.full_like(drawing.picture, level)
+    drawn = np.asarray(draw_map(replace(drawing, picture=flat), frame=False, bar=False)).astype(int)
+    levels = np.unique(drawn[: len(drawn) * 4 // 10], axis=0).mean(axis=-1)
+    assert np.ptp(levels) > 25  # a stripe beside what is between two
+    assert np.abs(levels - level).min() < 60  # which is still much as the picture is
+    assert np.abs(levels - level).min() > 5  # and told from a flat place that is not hatched

@@ -101,7 +101,9 @@ class BatchTab:
             updates = examine_all(lambda: chain(collect(paths), lost), detector, batch.folder, batch.finished)
             for update in _one_by_one(updates):
                 if isinstance(update, int):
-                    waits = ended(ngettext("Waiting, {n} before you", "Waiting, {n} before you", update))
+                    waits = (
+                        ended(ngettext("Waiting, {n} before you", "Waiting, {n} before you", update)) if update else ""
+                    )
                     yield {self.status: _say(f"{clock.words(batch)} {waits}", bar=batch.steps)}
                     continue
                 batch = batch.plus(update)

@@ -140,8 +140,9 @@ def outputs() -> tuple[
                     said[name] = gr.HTML(elem_id=f"purify-{name}-answer")
         with gr.Row(elem_id="purify-changes"):
             changes = {name: _output(_(label), f"purify-{name}") for name, label in CHANGES.items()}
+        # A largest height, not a height: in a lower box, Gradio lays the two pictures over each other askew.
         slider = gr.ImageSlider(
-            type="filepath", format="png", interactive=False, height=340, show_label=False, elem_id="purify-slider"
+            type="filepath", format="png", interactive=False, max_height=340, elem_id="purify-slider"
         )
         notes = gr.HTML(elem_id="purify-notes")
     return headline, pictures, said, changes, slider, notes

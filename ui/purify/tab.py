@@ -229,7 +229,9 @@ class PurifyTab:
             self.kept: (replace(shown, pictures={}), {name: files[name] for name in shown.pictures}),
             self.headline: words.result(shown),
             self.notes: words.notes(shown),
-            self.slider: gr.update(value=(files["adversarial"], files["purified"])),
+            self.slider: gr.update(
+                value=(files["adversarial"], files["purified"]), label=f"{labels['adversarial']} | {labels['purified']}"
+            ),
             **{image: drawn.get(name) for name, image in self.changes.items()},
             **{said: words.said(shown, name) for name, said in self.said.items()},
             **{image: self._frame(shown, name, labels[name], files.get(name)) for name, image in self.pictures.items()},

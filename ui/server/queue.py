@@ -98,10 +98,11 @@ class FairQueue:
         return place
 
     def before(self, place: Place) -> int:
-        """How many are in or go in before this one."""
+        """How many others are in or go in before this one; what is of the same page is nobody else's."""
         with self._changed:
             order = self._order()
-            return len(self._inside) + (order.index(place) if place in order else 0)
+            ahead = (*self._inside, *order[: order.index(place) if place in order else 0])
+            return sum(not other.is_of(place.client) for other in ahead)
 
     def admitted(self, place: Place, seconds: float) -> bool:
         """Whether it is in, after so many seconds at most."""
@@ -170,6 +171,10 @@ class Place:
 
     def __init__(self, queue: FairQueue, priority: Priority, client: Client) -> None:
         self._queue, self.priority, self.client = queue, priority, client
+
+    def is_of(self, client: Client) -> bool:
+        """Whether it was asked for by that page."""
+        return bool(client.session) and self.client == client
 
     def waits(self, seconds: float = PATIENCE) -> Iterator[int]:
         """Yields, every so many seconds until it is in, how many go in before it."""

@@ -34,6 +34,15 @@ def test_the_urgent_go_first_and_equals_in_order() -> None:
     assert drain(queue, places) == ["1", "3", "0", "2"]
 
 
+def test_what_a_page_has_asked_for_itself_is_not_before_it() -> None:
+    queue = FairQueue()
+    mine = [ask(queue, "192.0.2.1", "mine") for _ in range(3)]
+    assert queue.before(mine[2]) == 0
+    ask(queue, "192.0.2.1", "of another page", Priority.VERDICT)
+    ask(queue, "192.0.2.2", "theirs", Priority.VERDICT)
+    assert queue.before(mine[2]) == 2  # which both go in before it
+
+
 def test_sixteen_places_of_one_address_are_one_place_to_others() -> None:
     queue = FairQueue()
     inside = ask(queue, "192.0.2.1")
