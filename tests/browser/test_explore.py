@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 import app
+from causalclip.paths import DEFAULT_HEAD
 from tests.browser.conftest import Open, open_tab
 from tests.makers.detectors import tiny_detector
 
@@ -14,12 +15,12 @@ from tests.makers.detectors import tiny_detector
 class Both:
     """A loader of a detector with either head."""
 
-    heads = "linear", "causal"
+    heads = "linear", DEFAULT_HEAD
 
     def __init__(self) -> None:
         self._made = {"linear": tiny_detector(hidden=0), "causal": tiny_detector()}
 
-    def __call__(self, head: str = "linear") -> object:
+    def __call__(self, head: str = DEFAULT_HEAD) -> object:
         return self._made[head]
 
 
@@ -35,23 +36,23 @@ def test_a_head_that_is_chosen_judges_in_both_tabs(open_page: Open, both: str, f
     page = open_page(both)
     page.locator("#picture input[type=file]").first.set_input_files(files["photo.jpg"])
     page.locator("#status .cc-final").wait_for()
-    expect(page.locator("#facts")).to_contain_text("linear head")
-    page.locator("#chips button").nth(1).click()
-    head = page.locator("#detect-head").get_by_label("causal head")
-    head.check()
     expect(page.locator("#facts")).to_contain_text("causal head")
+    page.locator("#chips button").nth(1).click()
+    head = page.locator("#detect-head").get_by_label("linear head")
+    head.check()
+    expect(page.locator("#facts")).to_contain_text("linear head")
     page.locator("#status .cc-final").wait_for()
     expect(page.locator("#chips button").nth(1)).to_have_attribute("aria-expanded", "true")  # as it was left
     expect(head).to_be_visible()
     expect(head).to_be_focused()
     page.locator("#open-explore").click()
     answer = page.locator("#explore-a-answer")
-    expect(answer).to_contain_text("(causal head)")
-    expect(page.locator("#explore-head").get_by_label("causal head")).to_be_checked()
-    page.locator("#explore-head").get_by_label("linear head").check()
     expect(answer).to_contain_text("(linear head)")
+    expect(page.locator("#explore-head").get_by_label("linear head")).to_be_checked()
+    page.locator("#explore-head").get_by_label("causal head").check()
+    expect(answer).to_contain_text("(causal head)")
     open_tab(page, "Detect")
-    expect(page.locator("#facts")).to_contain_text("linear head")
+    expect(page.locator("#facts")).to_contain_text("causal head")
 
 
 def test_a_picture_is_compared_with_an_example(open_page: Open, files: dict[str, Path]) -> None:
