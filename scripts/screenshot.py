@@ -20,9 +20,10 @@ from app import DETECTOR, LazyDetector, build, launch  # noqa: E402
 from purifier.models import Models, shipped  # noqa: E402
 from ui.detect.examples import write_examples  # noqa: E402
 
-COLOURS = 64
+COLOURS = 256  # with fewer, purple turns grey
 WIDTH = 1280
-ENDS = {"app": ".tabs + .block"}  # what a screen ends before: README shows the answer, its map, and what to do now
+# What a screen ends before: README shows the answer, its map, and what to do now.
+ENDS = dict.fromkeys(("app", "batch"), ".tabs + .block")
 
 
 def detect(page: Page, files: list[Path]) -> None:
@@ -53,7 +54,7 @@ def purify(page: Page, files: list[Path]) -> None:
     """An example, attacked and purified."""
     page.get_by_role("tab", name="Purify").click()
     page.locator("#purify-examples button").first.click()
-    page.locator("#purify-notes").get_by_text("Purified in").wait_for()
+    page.locator("#purify-purified-said").wait_for()
     page.locator("#purify-slider img").first.wait_for()
 
 

@@ -61,6 +61,9 @@ def _answers(page: Page, files: dict[str, Path]) -> None:
     page.locator("#status .cc-final").wait_for()
     expect(page.locator("#steps h2")).to_have_text(_("What you can do now"))
     assert page.locator("html").get_attribute("dir") == ("rtl" if is_rtl() else "ltr")
+    folds = "(fold) => getComputedStyle(fold, '::before').transform"
+    ways = [page.locator(fold).first.evaluate(folds) for fold in ("#steps .cc-fold > summary", "#part .label-wrap")]
+    assert ways[0] == ways[1]  # every fold points the same way
     side = page.locator("#status .cc-card").evaluate("(card) => getComputedStyle(card).direction")
     assert side == ("rtl" if is_rtl() else "ltr")
     assert overflow(page) <= 0
