@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 OPEN = """() => {
   if (!window.ccTurns?.purify) document.querySelector("#purify-open")?.click();
 }"""  # the tab opens with a prepared one, unless something was asked of it before
+SIDES = "{adversarial} \N{LEFT-TO-RIGHT MARK}|\N{LEFT-TO-RIGHT MARK} {purified}"  # as the slider lays them out
 Updates = dict[Any, Any]
 
 
@@ -229,9 +230,7 @@ class PurifyTab:
             self.kept: (replace(shown, pictures={}), {name: files[name] for name in shown.pictures}),
             self.headline: words.result(shown),
             self.notes: words.notes(shown),
-            self.slider: gr.update(
-                value=(files["adversarial"], files["purified"]), label=f"{labels['adversarial']} | {labels['purified']}"
-            ),
+            self.slider: gr.update(value=(files["adversarial"], files["purified"]), label=SIDES.format(**labels)),
             **{image: drawn.get(name) for name, image in self.changes.items()},
             **{said: words.said(shown, name) for name, said in self.said.items()},
             **{image: self._frame(shown, name, labels[name], files.get(name)) for name, image in self.pictures.items()},
