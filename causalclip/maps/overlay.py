@@ -162,9 +162,9 @@ def _hatch(layer: Image.Image, drawing: Drawing) -> None:
     striped = (x + y) % period < max(1, period // 5)
     around = Image.fromarray(drawing.picture).convert("L").resize((32, 32), Image.Resampling.BOX)
     dark = np.asarray(around.resize(layer.size, Image.Resampling.BILINEAR)) < 128
-    for colour, place in ((LIGHT, hatched & dark), (DARK, hatched & ~dark)):
-        layer.paste((*colour, VEILED), mask=Image.fromarray(place))
-        layer.paste((*colour, STRIPED), mask=Image.fromarray(place & striped))
+    for colour, there in ((LIGHT, hatched & dark), (DARK, hatched & ~dark)):
+        layer.paste((*colour, VEILED), mask=Image.fromarray(there))
+        layer.paste((*colour, STRIPED), mask=Image.fromarray(there & striped))
 
 
 def _unseen(size: tuple[int, int], detection: Detection) -> np.ndarray:
