@@ -12,6 +12,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from causalclip.paths import DEFAULT_HEAD, HEADS
 from scripts import space
 from tests.conftest import ROOT
 from tests.makers.pictures import encode, photo
@@ -93,7 +94,7 @@ print(len(app.build(lambda: None).fns) > 10)
     done = run(wheel, tmp_path, "-c", code)
     assert done.returncode == 0, done.stderr
     *answer, place, said = done.stdout.splitlines()
-    assert json.loads("\n".join(answer))["model"] == "detector"
+    assert json.loads("\n".join(answer))["model"] == HEADS[DEFAULT_HEAD]
     assert Path(place).is_relative_to(wheel)
     assert said == "True"
 
