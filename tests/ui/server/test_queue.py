@@ -95,20 +95,25 @@ def test_what_is_less_urgent_waits_for_those_that_are_about_to_ask() -> None:
     assert model.admitted(drawing, 0)
 
 
+def started(place: Place, name: str, went: list[str]) -> threading.Thread:
+    """Somebody else's work, which waits for its place and notes that it went."""
+
+    def work() -> None:
+        with place:
+            list(place.waits())
+            went.append(name)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
 def test_a_long_attack_gives_way_between_its_steps() -> None:
-    queue, seen = FairQueue(), []
+    queue, seen = FairQueue(), list[str]()
     attack = ask(queue, "192.0.2.1", priority=Priority.ATTACK)
     attack.give_way()
     assert queue.admitted(attack, 0)
-    verdict = ask(queue, "192.0.2.2")
-
-    def judge() -> None:
-        with verdict:
-            list(verdict.waits())
-            seen.append("verdict")
-
-    judging = threading.Thread(target=judge)
-    judging.start()
+    judging = started(ask(queue, "192.0.2.2"), "verdict", seen)
     attack.give_way()
     assert seen == ["verdict"]
     assert queue.admitted(attack, 0)
@@ -122,16 +127,8 @@ def test_long_work_of_two_addresses_takes_turns_and_of_one_does_not() -> None:
     mine.give_way()
     assert queue.admitted(mine, 0)
     queue.leave(own)
-    yours = ask(queue, "192.0.2.2", priority=Priority.ATTACK)
     went: list[str] = []
-
-    def work() -> None:
-        with yours:
-            list(yours.waits())
-            went.append("yours")
-
-    working = threading.Thread(target=work)
-    working.start()
+    working = started(ask(queue, "192.0.2.2", priority=Priority.ATTACK), "yours", went)
     mine.give_way()
     assert went == ["yours"]
     working.join(HANGS)
