@@ -35,7 +35,7 @@ def filled(page: Path) -> str:
 
 def measured() -> str:
     """Every section, in docs/measured.md, whose intro says of which detector the numbers are where one names none."""
-    own = f", detector {read('detection')['revision']}"
+    own = ", {model} {revision}".format(**read("detection"))
     found = [(s.title, _told(s.told), s.about.removeprefix("benchmarks/").removesuffix(own)) for s in sections()]
     return "\n\n".join(f"## {title}\n\n{told}\n\n{about}".rstrip() for title, told, about in found)
 

@@ -92,8 +92,8 @@ def by_set(name: str, rows: Mapping[str, Report]) -> Table:
 
 
 def markdown(table: Table) -> str:
-    rows = [list(table.head), ["---"] * len(table.head), *([_plain(cell) for cell in row] for row in table.rows)]
-    body = "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+    head, *lines = (f"| {' | '.join(map(_plain, cells))} |" for cells in (table.head, *table.rows))
+    body = "\n".join([head, "|---" * len(table.head) + "|", *lines])
     return f"{table.caption[:1].upper()}{table.caption[1:]}:\n\n{body}" if table.caption else body
 
 
