@@ -132,12 +132,12 @@ A re-implementation of CausalCLIP's method (arXiv 2512.13285) on another tower a
 ## Trained on
 {count_table(records)}
 {start}
-Several sources are non-commercial or for research only; pictures are not part of this repository.
-Every picture was augmented at full size (re-encoded lightly and strongly, and retouched) before it was cut to views.
+Several sources are non-commercial or for research only; pictures are not part of this repository. Every picture was
+re-encoded lightly and strongly, and retouched, at full size before it was cut to views.
 
 ## Held-out families of generators, sites and collections
-AUC inside each fold of the training data, as the mean over folds: of the squares of lightly re-encoded pictures; of
-those that were strongly re-encoded, or retouched; and of the verdict, on the augmentations that its bands were put on.
+AUC inside each fold, as the mean over folds: of the squares of lightly re-encoded pictures; of strongly re-encoded or
+retouched ones; and of the verdict, on the augmentations that its bands were put on.
 
 | set | squares, light | squares, much | verdict |
 |---|---|---|---|
@@ -166,9 +166,8 @@ owners likely not generated. On new owners, with {bands["confidence"]:.0%} confi
 <!-- end of the measured part -->
 
 ## Limits
-It has not seen every generator, and generators change. A score is one clue, not proof. Small, heavily recompressed or
-retouched pictures, drawings, screenshots of text and night shots are judged less well. Photographs from studios and
-stock libraries are called likely generated more often than others. It judges a picture as a whole: whether one part of
-it was generated or replaced is not answered, and its map is no outline of such a part. Do not use it on identity
-documents.
+Generators change, and it has not seen every one. A score is one clue, not proof. Small, heavily recompressed or retouched
+pictures, drawings, screenshots of text and night shots are judged less well; photographs from studios and stock libraries
+are called likely generated more often than others. It judges a picture as a whole: its map is no outline of an edited part.
+Do not use it on identity documents.
 """
