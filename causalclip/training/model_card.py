@@ -166,8 +166,8 @@ owners likely not generated. On new owners, with {bands["confidence"]:.0%} confi
 <!-- end of the measured part -->
 
 ## Limits
-Generators change, and it has not seen every one. A score is one clue, not proof. Small, heavily recompressed or retouched
-pictures, drawings, screenshots of text and night shots are judged less well; photographs from studios and stock libraries
-are called likely generated more often than others. It judges a picture as a whole: its map is no outline of an edited part.
-Do not use it on identity documents.
+Generators change, and it has not seen every one. A score is one clue, not proof. Small, heavily recompressed or
+retouched pictures, drawings, screenshots of text and night shots are judged less well; photographs from studios and
+stock libraries are called likely generated more often than others. It judges a picture as a whole: its map is no
+outline of an edited part. Do not use it on identity documents.
 """
