@@ -10,7 +10,6 @@ import base64
 import binascii
 import inspect
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -31,13 +30,14 @@ from starlette.types import Message, Receive, Scope, Send
 
 from causalclip.images.formats import MAX_BYTES
 from causalclip.languages import _
-from ui.server.middleware import AGENTS, CLOSED, FILE, FULL, MCP, Refused, client_of, header, place, read_body
+from ui.server.middleware import AGENTS, CLOSED, FILE, MCP, Places, Refused, client_of, header, read_body
 from ui.server.queue import Client, asking
 from ui.server.schema import upload_in
-from ui.server.storage import STORE, owner_of
-from ui.server.uploads import check_room, keep
+from ui.server.storage import PROGRAM, STORE
+from ui.server.uploads import keep
 
-AN_ADDRESS, ALL = 3, 12  # calls at once
+IN_WORK = Places(3, 12)
+BODIES = Places(3 * AGENTS, 128 * 2**20)  # bytes of calls in work
 MOST_VALUES = 1000  # of a call: what is long in it is a picture, in one text
 ROUND_IT = 64 * 2**10  # bytes of a call beside its pictures, each with a twentieth for what is escaped in it
 NO_CALL = "This is no call: send JSON-RPC, with 1,000 values at most, and nothing long in it but pictures as data URLs."
@@ -68,7 +68,6 @@ class Agents:
     def __init__(self, page: gr.Blocks) -> None:
         self._functions = {str(function.api_name): function for function in page.fns.values() if _is_tool(function)}
         self._tools = [_tool(name, function) for name, function in self._functions.items()]
-        self._in_work: Counter[str] = Counter()
         self._server: Server[Any, Any] = Server(str(page.title))
         self._server.list_tools()(self._list)  # type: ignore[no-untyped-call]
         self._server.call_tool()(self._call)
@@ -85,23 +84,21 @@ class Agents:
         """Reads a call, and answers it in a session that lasts as long."""
         if scope["method"] != "POST":  # nothing is sent later
             raise Refused(405, CLOSED, headers={"Allow": "POST"})
-        client = client_of(scope)
-        with place(self._in_work, client, AN_ADDRESS):
-            if self._in_work.total() > ALL:
-                raise Refused(503, FULL)
-            body = await read_body(scope, receive, AGENTS)
-            try:
-                if sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:  # nine million would take 1.6 GB and 12 s
-                    raise ValueError
-                if len(body) > 1.05 * _length_of_pictures(from_json(body, cache_strings="none")) + ROUND_IT:
-                    raise ValueError  # the MCP server repeats what it does not know, fifteen times over
-            except ValueError:  # also if nested too deep, which would be an error of the MCP server
-                raise Refused(400, NO_CALL) from None
-            asking.set(Client(client))
-            host = header(scope, "host")
-            scheme = "https" if header(scope, "x-forwarded-proto") == "https" else scope["scheme"]
-            _root.set(f"{scheme}://{host}")
-            await self._answer(body, scope, receive, send)
+        with IN_WORK.hold(client_of(scope)):
+            async with read_body(scope, receive, AGENTS, BODIES) as body:
+                try:
+                    if (
+                        sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES
+                    ):  # nine million would take 1.6 GB and 12 s
+                        raise ValueError
+                    if len(body) > 1.05 * _length_of_pictures(from_json(body, cache_strings="none")) + ROUND_IT:
+                        raise ValueError  # the MCP server repeats what it does not know, fifteen times over
+                except ValueError:  # also if nested too deep, which would be an error of the MCP server
+                    raise Refused(400, NO_CALL) from None
+                asking.set(Client(client_of(scope)))
+                scheme = "https" if header(scope, "x-forwarded-proto") == "https" else scope["scheme"]
+                _root.set(f"{scheme}://{header(scope, 'host')}")
+                await self._answer(body, scope, receive, send)
 
     async def _answer(self, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
@@ -185,7 +182,7 @@ def _tool(name: str, function: Any) -> types.Tool:
 @contextmanager
 def _stored(function: Any, arguments: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The arguments as the function takes them. Pictures that came along are deleted at the end."""
-    owner, stored = owner_of(asking.get().address), list[str]()
+    owner, stored = asking.get().address, list[str]()
     values = {}
     try:
         for field, block in zip(inspect.signature(function.fn).parameters, function.inputs, strict=True):
@@ -205,15 +202,16 @@ def _stored(function: Any, arguments: dict[str, Any]) -> Iterator[dict[str, Any]
 
 def _named(address: str) -> str:
     path = upload_in(address)
-    STORE.hold([path])
+    STORE.claim(PROGRAM, [path])  # until the next sweep, and a while longer
     return path
 
 
 def keep_inline(url: str, owner: str) -> str:
     """Stores the bytes of a data URL; returns the path. Raises Refused."""
     data = decode(url)
-    check_room(owner, 1, len(data))
-    return keep(BytesIO(data), "picture", size=len(data), owner=owner, brief=True)
+    if said := STORE.lacks(owner, 1, len(data), loose=True):
+        raise Refused(413, said)
+    return keep(BytesIO(data), "picture", size=len(data), owner=owner, brief=False)
 
 
 def decode(url: str) -> bytes:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,14 +25,14 @@ from ui.detector import NO_HEAD, queue_detector, with_head
 from ui.fields import explain
 from ui.pairing import DIGITS, PAIRINGS, Pairings, last_hop
 from ui.server.hosts import is_extension
-from ui.server.middleware import EXAMINE, FULL, OPENAPI, PAIR, Refused, client_of, place
+from ui.server.middleware import EXAMINE, OPENAPI, PAIR, Places, Refused, client_of
 from ui.server.queue import PICTURES, Client, Priority, asking
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
     from causalclip.evidence.examination import Examination
 
-AN_ADDRESS, ALL = 4, 16  # calls in work at once
+IN_WORK = Places(4, 16)
 FIELD, FOUND_AT, PICTURE_AT, STABILITY, HEAD = "picture", "found_at", "picture_at", "stability", "head"
 CHOICES = {"yes": True, "no": False}  # whether the answer is to be checked
 ROUND_IT = 64 * 2**10  # bytes of a body beside its picture
@@ -79,15 +78,12 @@ class Examine:
 
     def __init__(self, detector: Callable[..., Detector]) -> None:
         self._detector = detector
-        self._in_work: Counter[str] = Counter()
 
     async def answer(self, request: Request) -> Response:
         address = client_of(request.scope)
         asking.set(Client(address))
         try:
-            with place(self._in_work, address, AN_ADDRESS):
-                if self._in_work.total() > ALL:
-                    raise Refused(503, FULL)
+            with IN_WORK.hold(address):
                 form = await read_form(request)
                 if form.head and form.head not in getattr(self._detector, "heads", ()):
                     raise Refused(400, NO_HEAD)

@@ -236,7 +236,7 @@ def _newest(key: tuple[str, str]) -> CancellationToken | None:
 
 
 def _key(part: str) -> tuple[str, str]:
-    return current_session() or "", part
+    return current_session(), part
 
 
 def _read(number: str, old: CancellationToken | None) -> float:

@@ -115,7 +115,7 @@ class ChosenDetector:
         self.own = own
 
     def __call__(self, head: str = "") -> Detector:
-        session = current_session() or ""
+        session = current_session()
         detector, profile = with_head(self.own, head or _heads.get(session, "")), _chosen.get(session)
         return detector.with_profile(profile) if profile else detector
 
@@ -127,7 +127,7 @@ class ChosenDetector:
     def choose_head(self, head: str) -> None:
         """Has the page's pictures judged by a head, until it is closed; one that is not offered changes nothing."""
         if head in self.heads:
-            _heads[current_session() or ""] = head
+            _heads[current_session()] = head
 
     def with_mask(self) -> Detector:
         """The detector whose mask is shown: with the causal head where it is offered, whichever judges."""
@@ -136,12 +136,12 @@ class ChosenDetector:
     @property
     def profile(self) -> Profile | None:
         """The one that the page has chosen."""
-        return _chosen.get(current_session() or "")
+        return _chosen.get(current_session())
 
     def choose(self, profile: Profile) -> None:
         """Holds the page to a profile, until it is closed; raises BadProfile where that cannot be."""
         self.own().with_profile(profile)
-        session, address = current_session() or "", current_client().address
+        session, address = current_session(), current_client().address
         theirs = sum(_addresses.get(one) == address for one in _chosen)
         if session not in _chosen and (len(_chosen) >= MOST_CHOSEN or theirs >= AN_ADDRESS):
             raise BadProfile(_(FULL))
@@ -149,7 +149,7 @@ class ChosenDetector:
 
     def release(self) -> None:
         """Holds the page to none of its own any more."""
-        forget_profile(current_session() or "")
+        forget_profile(current_session())
 
 
 def forget_choices(session: str) -> None:

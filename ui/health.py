@@ -27,8 +27,8 @@ def routes(page: gr.Blocks, ready: Callable[[], bool]) -> list[Route]:
         ("ready", "1 once the models are loaded", ready),
         ("queue_length", "calls that wait or run", lambda: len(waiting)),
         ("sessions", "sessions that are remembered", lambda: len(page.state_holder.session_data)),
-        ("uploads", "uploads that are kept, and places of those that are coming", lambda: STORE.sum().files),
-        ("uploads_bytes", "bytes of them", lambda: STORE.sum().size),
+        ("uploads", "uploads that are kept, and places of those that are coming", lambda: STORE.kept()[0]),
+        ("uploads_bytes", "bytes of them", lambda: STORE.kept()[1]),
         ("deletion_lateness_seconds", "by how much the latest deletion is or was late", STORE.lateness),
     ):
         Gauge(f"causalclip_{name}", words, registry=registry).set_function(read)

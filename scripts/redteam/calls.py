@@ -25,7 +25,6 @@ def odd_numbers(target: Target) -> tuple[bool, str]:
     number = target.function(api_name="purify")
     sent = [("run/predict", f'{{"data": [], "fn_index": {click}, "session_hash": "n", "event_data": NaN}}')]
     sent += [("queue/join", f'{{"data": [null, {n}, false], "fn_index": {number}, "session_hash": "n"}}') for n in _ODD]
-    sent += [(path, f'{{"event_id": {n}}}') for path in ("cancel", "reset") for n in _ODD]
     kind = {"Content-Type": "application/json"}
     with target.http() as http:
         answers = [http.post(f"gradio_api/{path}", content=text, headers=kind).status_code for path, text in sent]

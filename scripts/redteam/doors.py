@@ -24,7 +24,10 @@ ADDRESSES = (
     "//192.0.2.1/x",
     "HTTP://192.0.2.1/",
 )
-CLOSED = ("process_recording", "monitoring", "deep_link", "component_server", "vibe-edit", "run/detect", "api/detect")
+CLOSED = (
+    *("process_recording", "monitoring", "deep_link", "component_server", "vibe-edit", "run/detect", "api/detect"),
+    *("cancel", "reset"),  # of calls: what ends is a page
+)
 NAME = "a-name-that-must-not-be-logged"
 
 

@@ -11,8 +11,7 @@ from playwright.sync_api import expect
 from tests.browser.conftest import Open
 from tests.browser.test_detect import give, verdict
 from tests.serving import HANGS, Keeper, keeper, until
-from ui.server.files import folder_of
-from ui.server.storage import STORE
+from ui.server.storage import STORE, folder_of
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +69,7 @@ def test_closing_the_page_deletes_at_once(open_page: Open, files: dict[str, Path
 
 def kept_of(session: Path) -> set[Path]:
     """What is kept for an open page, given its folder: this, the files in it, and the uploads that it uses."""
-    used = {
-        name for name, kept in STORE._folders.items() if any(folder_of(page) == session.name for page in kept.pages)
-    }
+    used = {name for name, kept in STORE._rows.items() if any(folder_of(page) == session.name for page in kept.users)}
     uploads = {path for name in used for path in (session.parent / name).rglob("*")}
     return {session, *uploads, *(path for path in session.rglob("*") if path.is_file())}
 

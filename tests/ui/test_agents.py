@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import Raw
 from tests.makers.pictures import encode, photo
 from ui import agents
-from ui.server.storage import owner_of
+from ui.server.storage import folder_prefix
 
 
 def tool(app: str, name: str, headers: dict[str, str] | None = None, **arguments: Any) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def test_what_an_agent_sends_along_is_deleted_and_uses_nobody_elses_room(
     mine = {"X-Forwarded-For": "192.0.2.50"}
     for _ in range(5):
         assert not tool(tiny_app, "provenance", mine, picture=picture)["isError"]
-    assert not list(uploads.glob(f"{owner_of('192.0.2.50')}-*"))
+    assert not list(uploads.glob(f"{folder_prefix('192.0.2.50')}-*"))
 
 
 def test_tools_are_as_they_were_described(tiny_app: str) -> None:
@@ -88,13 +88,13 @@ def test_nothing_is_long_in_a_call_but_its_pictures(tiny_app: str, raw: Raw) -> 
 
 
 def test_agents_have_their_own_limits(raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agents, "AN_ADDRESS", 0)
+    monkeypatch.setattr(agents.IN_WORK, "each", 0)
     status, text = raw("POST", "/gradio_api/mcp/", body=b"{}")
     assert status == 429
     assert "queue is full" in text
-    monkeypatch.setattr(agents, "AN_ADDRESS", 1)
-    monkeypatch.setattr(agents, "ALL", 0)
+    monkeypatch.setattr(agents.IN_WORK, "each", 1)
+    monkeypatch.setattr(agents.IN_WORK, "all", 0)
     assert raw("POST", "/gradio_api/mcp/", body=b"{}")[0] == 503
-    monkeypatch.setattr(agents, "ALL", 1)
+    monkeypatch.setattr(agents.IN_WORK, "all", 1)
     monkeypatch.setattr(agents, "AGENTS", 10)
     assert raw("POST", "/gradio_api/mcp/", body=b" " * 11)[0] == 413

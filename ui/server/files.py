@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import logging
 import os
 import threading
@@ -17,7 +16,6 @@ import gradio as gr
 
 BLOCK = 4096  # bytes that a file takes at least
 DEEPEST = 64  # folders in a path; one of 100,000 takes half a minute to be followed
-PAGE, PROGRAM = "session-", "program-"  # what folders of derived files begin with
 log = logging.getLogger(__name__)
 
 
@@ -53,12 +51,6 @@ def file_in(folder: Path, name: str) -> Path:
     if path.name != name or name == "..":
         raise ValueError("That is no name of a file.")
     return path
-
-
-def folder_of(session: str) -> str:
-    """The name of the folder for what is derived for a session, whose name comes from a client and may be any text."""
-    kind = PROGRAM if session.startswith(PROGRAM) else PAGE
-    return f"{kind}{hashlib.sha256(session.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
 
 
 def folders_of(paths: Iterable[str]) -> set[str]:

@@ -10,8 +10,9 @@ import hmac
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -24,7 +25,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from causalclip.languages import N_, _
 from ui.server.files import is_upload
 from ui.server.hosts import HOSTS, allowed_hosts, is_extension, is_known, is_listed, is_own_page
-from ui.server.storage import Sum
 
 TOKEN = "CAUSALCLIP_TOKEN"  # a variable
 SPACE = bool(os.environ.get("SPACE_ID"))  # there, the page is shown inside one of Hugging Face's
@@ -32,8 +32,6 @@ UPLOAD, FILE, METRICS, SHARE = "/gradio_api/upload", "/gradio_api/file=", "/metr
 API, EXAMINE, PAIR, OPENAPI = "/api/v1/", "/api/v1/examine", "/api/v1/pair", "/api/v1/openapi.json"
 MCP = "/gradio_api/mcp"
 CALL, AGENTS, FORM, FILES = 2**20, 28 * 2**20, 21 * 2**20, 201 * 2**20  # bytes of a body
-COMING = 128 * 2**20  # bytes of all calls that are coming
-A_CLIENT = 8 * 2**20  # bytes of a client's calls that are read and not let in yet: of a page that is not there, say
 OF_A_PAGE = "/gradio_api/heartbeat/", "/gradio_api/queue/", "/gradio_api/call/"  # each takes a place, or an answer
 LONGEST = 4096  # bytes of an address: names of sessions and files
 LOOKING, SENDING = {"GET", "HEAD"}, {"POST"}
@@ -49,7 +47,6 @@ ROUTES = tuple(  # methods, path, what reads the request here ("" nothing), and 
         (LOOKING, r"/gradio_api/queue/data", "listen", 0),
         (LOOKING, r"/gradio_api/call/[^/]+/(?P<event>[^/]+)/?", "answer", 0),
         (SENDING, r"/gradio_api/(queue/join|run/predict/?|call/(?P<name>[^/]+)/?)", "call", CALL),
-        (SENDING, r"/gradio_api/(cancel|reset/?)", "cancel", CALL),
         (SENDING, UPLOAD, "", FILES),
         (SENDING | LOOKING | {"DELETE"}, rf"{MCP}/?", "", AGENTS),
         (LOOKING, rf"{MCP}/schema", "", 0),
@@ -91,8 +88,6 @@ READABLE: Any = {  # by extensions, and by pages at names that the host has list
     "allow_private_network": True,  # an extension's own machine is one
 }
 _BEARER = re.compile(r"Bearer +(\S+) *", re.IGNORECASE)
-_coming = Sum()
-_read: Counter[str] = Counter()  # bytes, by client
 
 
 class Refused(Exception):
@@ -143,19 +138,19 @@ class Middleware:
             origin = header(scope, "origin")
             # Read by another origin where that one may; it is also told beforehand.
             app = CORSMiddleware(self._let_in, [origin], **READABLE) if self._reads(scope, origin) else self._let_in
-            await app(scope, receive, _with_headers(send, scope["path"]))
+            await app(scope, receive, send)
 
     async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+        send = on_start(send, partial(_with_headers, scope["path"]))
         try:
             kind, most, named = self._route(scope)
             dropped = UNREAD | ({b"accept-encoding"} if scope["path"].startswith(FILE) else set())
             scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] not in dropped]}
             if kind:
-                body = await read_body(scope, receive, most) if most else b""
-                with place(_read, client_of(scope), A_CLIENT, size=len(body)):
-                    await self.sessions.pass_on(self.app, kind, body, scope, receive, _uncrossed(send), **named)
+                async with read_body(scope, receive, most, CALLS) as body:
+                    await self.sessions.pass_on(self.app, kind, body, scope, receive, send, **named)
             else:
-                await self.app(scope, _limited(receive, most), _uncrossed(send))
+                await self.app(scope, _limited(receive, most), send)
         except Refused as refused:
             await refused.answer(scope)(scope, receive, send)
         except ClientDisconnect:
@@ -236,35 +231,55 @@ def client_of(scope: Scope) -> str:
     return str(scope["client"][0]) if scope.get("client") else ""
 
 
-@contextmanager
-def place(taken: Counter[str], client: str, most: int, *, size: int = 1) -> Iterator[None]:
-    """Some of a client's places, for as long as it lasts; raises Refused where it would have more than `most`."""
-    if taken[client] + size > most:
-        raise Refused(429, YOURS)
-    taken[client] += size
-    try:
-        yield
-    finally:
-        taken -= Counter({client: size})
+class Places:
+    """So many at once, of one client and of all."""
+
+    def __init__(self, each: int, all_: int) -> None:
+        self.each, self.all, self.taken = each, all_, Counter[str]()
+
+    def take(self, client: str, count: int = 1) -> None:
+        """Raises Refused where there are not so many more."""
+        if self.taken[client] + count > self.each:
+            raise Refused(429, YOURS)
+        if self.taken.total() + count > self.all:
+            raise Refused(503, FULL)
+        self.taken[client] += count
+
+    def free(self, client: str, count: int = 1) -> None:
+        """Gives them back."""
+        self.taken -= Counter({client: count})
+
+    @contextmanager
+    def hold(self, client: str) -> Iterator[None]:
+        """One of them, for as long as it lasts; raises as `take` does."""
+        self.take(client)
+        try:
+            yield
+        finally:
+            self.free(client)
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The whole body of a call.
+# Bytes of calls in memory, until they are let in: of a page that is not there yet, say.
+CALLS = Places(8 * 2**20, 64 * 2**20)
+
+
+@asynccontextmanager
+async def read_body(scope: Scope, receive: Receive, most: int, places: Places) -> AsyncIterator[bytes]:
+    """The whole body of a call, whose bytes take places of its sender while it lasts.
 
     Raises:
-        Refused: it is longer than `limit` bytes, or finds no room beside all that are coming.
+        Refused: it is longer than `most` bytes, or there is no place.
         ClientDisconnect: its sender has gone.
     """
-    body = bytearray()
+    client, body = client_of(scope), bytearray()
     try:
-        async for piece in Request(scope, _limited(receive, limit)).stream():
-            body += piece
-            _coming.add(0, len(piece))
-            if _coming.size > COMING:
-                raise Refused(503, FULL)
-        return bytes(body)
+        if most:
+            async for piece in Request(scope, _limited(receive, most)).stream():
+                places.take(client, len(piece))
+                body += piece
+        yield bytes(body)
     finally:
-        _coming.add(0, -len(body))
+        places.free(client, len(body))
 
 
 def _limited(receive: Receive, most: int) -> Receive:
@@ -282,27 +297,20 @@ def _limited(receive: Receive, most: int) -> Receive:
     return receive_some
 
 
-def _uncrossed(send: Send) -> Send:
+def on_start(send: Send, change: Callable[[Message], Message]) -> Send:
+    """`send`, with status and headers changed."""
+
+    async def send_changed(message: Message) -> None:
+        await send(change(message) if message["type"] == "http.response.start" else message)
+
+    return send_changed
+
+
+def _with_headers(path: str, message: Message) -> Message:
     """Without Gradio's own word on which origins may read: it lets any, where the host is no local one."""
-
-    async def send_without(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            kept = [pair for pair in message["headers"] if not pair[0].lower().startswith(b"access-control-")]
-            message = {**message, "headers": kept}
-        await send(message)
-
-    return send_without
-
-
-def _with_headers(send: Send, path: str) -> Send:
-    own = {"Content-Security-Policy": POLICY}
+    own = HEADERS | {"Content-Security-Policy": POLICY}
     if path.startswith(FILE):  # of a visitor's: gone with the page, also from caches
-        own = {"Content-Security-Policy": FILE_POLICY, "Cache-Control": "no-store"}
-
-    async def send_with(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            headers.update({**HEADERS, **own})
-        await send(message)
-
-    return send_with
+        own |= {"Content-Security-Policy": FILE_POLICY, "Cache-Control": "no-store"}
+    message["headers"] = [pair for pair in message["headers"] if not pair[0].lower().startswith(b"access-control-")]
+    MutableHeaders(scope=message).update(own)
+    return message

@@ -47,12 +47,6 @@ NOBODY = Client()
 asking: ContextVar[Client] = ContextVar("asking", default=NOBODY)  # of calls that are no event of a page
 
 
-def current_session() -> str | None:
-    """The session whose event is being answered."""
-    request = LocalContext.request.get(None)
-    return request.session_hash if request else None
-
-
 def current_client() -> Client:
     """Who has asked for what is being answered."""
     request = LocalContext.request.get(None)
@@ -60,6 +54,11 @@ def current_client() -> Client:
         return asking.get()
     client = getattr(request, "client", None)
     return Client(client.host if client else "", request.session_hash or "")
+
+
+def current_session() -> str:
+    """The session whose event is being answered; "" where there is none."""
+    return current_client().session
 
 
 class FairQueue:

@@ -10,7 +10,6 @@ import asyncio
 import datetime
 import hashlib
 import hmac
-import json
 import os
 import re
 import secrets
@@ -24,22 +23,22 @@ from weakref import WeakValueDictionary
 
 import gradio as gr
 from gradio.server_messages import ProcessCompletedMessage, UnexpectedErrorMessage
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel
 from starlette.datastructures import QueryParams
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ui.server.files import PROGRAM, files_in
+from ui.server.files import files_in
 from ui.server.hosts import counted
-from ui.server.middleware import CLOSED, FULL, SPACE, YOURS, Refused, client_of, header
+from ui.server.middleware import CLOSED, FULL, SPACE, YOURS, Places, Refused, client_of, header, on_start
 from ui.server.queue import Client
-from ui.server.schema import NOT_JSON, Call, Name, Schema
-from ui.server.storage import STORE
+from ui.server.schema import Call, Schema
+from ui.server.storage import PROGRAM, STORE
 
 COOKIE = "visitor"
 A_PROGRAM, AN_ADDRESS, ALL = 6, 16, 64  # calls that wait or run: of an address without, and with pages, and of all
 UNREAD_ANSWERS = 4  # of one page: room comes to those who listen
-PAGES, ALL_PAGES = 64, 250  # open pages: of an address, and of all
+PAGES = Places(64, 250)  # open at once
 PROGRAMS = 64  # calls of an address without a page, with those that wait for somebody to read their answer
 UNREAD_UPDATES = 20  # of a page that does not listen: its runs are ended
 COMES, STEP = 3.0, 0.25  # seconds that a call waits for its page's connection, which opens meanwhile; between two looks
@@ -47,6 +46,10 @@ UNHEARD = 40.0  # seconds that a program's answer is kept
 BESIDE = "/gradio_api/run/"  # where the page asks what is not queued
 NO_PAGE = "This page is not open here any more. Open it again."
 NOT_FOUND = "404: Not Found"  # in Gradio's words, whose page knows them
+LOST = {
+    "listen": f"data: {UnexpectedErrorMessage(message=NOT_FOUND, session_not_found=True).model_dump_json()}\n\n",
+    "answer": f'event: error\ndata: "{NOT_FOUND}"\n\n',
+}
 _KEY = secrets.token_bytes(32)
 _SIGNED = re.compile(rf"(?:^|[;, ]){COOKIE}=([\w-]{{22}})\.([0-9a-f]{{64}})(?=[;, ]|$)")
 
@@ -69,22 +72,15 @@ def issue(scope: Scope) -> tuple[bytes, bytes]:
     return b"set-cookie", f"{COOKIE}={visitor}.{_sign(visitor)}; Path=/; HttpOnly{inside}{secure}".encode()
 
 
-class Cancel(BaseModel):
-    """All that Gradio ends a call by."""
-
-    model_config = ConfigDict(strict=True)
-    session_hash: Name | None = None
-    fn_index: int | None = None
-    event_id: Name
-
-
 @dataclass(slots=True)
-class _Page:
-    """An open page. holder: its visitor; a program's, without a cookie, is its address. connections: that it holds."""
+class _Session:
+    """holder: who alone may use it: a page's visitor, or the address of whoever has no cookie. connections: that an
+    open page holds; 0 of a program. used: when a program's call was last in work."""
 
     holder: str
     address: str
     connections: int = 0
+    used: float = 0.0
 
 
 class Sessions:
@@ -103,8 +99,7 @@ class Sessions:
         self.page, self.schema = page, Schema(page)
         self.cancel_runs, self.forget_choices = cancel_runs, forget_choices
         self.queue = page._queue
-        self._pages: dict[str, _Page] = {}  # session -> an open page
-        self._programs: dict[str, tuple[str, float]] = {}  # session -> address, and when it was last in work
+        self._sessions: dict[str, _Session] = {}  # by name: open pages, and programs that are not answered yet
         self._coming: Counter[Client] = Counter()  # calls on their way to Gradio's queue
         self._beside: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()  # by address
         self._by_visitor = SPACE and not os.environ.get("FORWARDED_ALLOW_IPS")
@@ -118,62 +113,64 @@ class Sessions:
     ) -> None:
         """A request that the middleware lets in; kind, named: as in its routes. Raises Refused."""
         if kind == "page":
-            await app(scope, receive, send if visitor_of(scope) else _with_cookie(scope, send))
+            given = [] if visitor_of(scope) else [issue(scope)]
+            await app(scope, receive, on_start(send, lambda start: {**start, "headers": [*start["headers"], *given]}))
         elif kind == "call":
             await self._call(app, self.schema.read(body, named["name"]), scope, receive, send)
-        elif kind == "cancel":
-            await self._cancel(app, body, scope, receive, send)
-        elif kind == "answer":
-            await self._answer(app, str(named["event"]), scope, receive, send)
-        elif kind == "listen":
-            session = QueryParams(scope["query_string"]).get("session_hash") or ""
-            await self._find(session, scope)
-            if session in self.queue.pending_messages_per_session:
-                await app(scope, receive, send)
-            else:  # Gradio would say the same, and log an error of the server each time
-                lost = UnexpectedErrorMessage(message=NOT_FOUND, session_not_found=True).model_dump_json()
-                await Response(f"data: {lost}\n\n", media_type="text/event-stream")(scope, receive, send)
-        else:
+        elif kind == "heartbeat":
             with self._hold(str(named["session"]), scope):
                 await app(scope, receive, send)
+        elif (session := await self._listens(scope, named.get("event"))) in self.queue.pending_messages_per_session:
+            await app(scope, receive, send)
+            if session.startswith(PROGRAM):  # nobody needs its answer twice
+                self._sessions.pop(session, None)
+                self._forget_state(session)
+        else:  # Gradio would say the same, and log an error of the server each time
+            await Response(LOST[kind], media_type="text/event-stream")(scope, receive, send)
 
     # Open pages ---------------------------------------------------------------------------------
 
-    def is_open(self, session: str) -> bool:
-        """Whether a page keeps a connection now."""
-        return session in self._pages
-
     @contextmanager
-    def _hold(self, session: str, scope: Scope) -> Iterator[None]:
+    def _hold(self, name: str, scope: Scope) -> Iterator[None]:
         """A page is open for as long as its connection lasts; nobody else can hold or end it."""
         address, holder = client_of(scope), visitor_of(scope) or client_of(scope)
-        page = self._pages.get(session) or _Page(holder, address)
-        if page.holder != holder or session.startswith(PROGRAM):
+        page = self._sessions.get(name) or _Session(holder, address)
+        if page.holder != holder or name.startswith(PROGRAM):
             raise Refused(403, NO_PAGE)
-        if session not in self._pages:
-            if sum(one.address == address for one in self._pages.values()) >= PAGES:
-                raise Refused(429, YOURS)
-            if len(self._pages) >= ALL_PAGES:
-                raise Refused(503, FULL)
-        self._pages[session] = page
+        if not page.connections:
+            PAGES.take(address)
+        self._sessions[name] = page
         page.connections += 1
         try:
             yield
         finally:
             page.connections -= 1
             if not page.connections:
-                del self._pages[session]
-                self.forget(session)
+                PAGES.free(address)
+                del self._sessions[name]
+                self.forget(name)
 
     async def _find(self, session: str, scope: Scope) -> None:
         """Waits until the sender's page is open; raises Refused where it is not."""
         client = visitor_of(scope) or header(scope, "x-gradio-user")  # of a browser, or Gradio's own
         until = time.monotonic() + (COMES if client else 0)
-        while session not in self._pages and time.monotonic() < until:
+        while session not in self._sessions and time.monotonic() < until:
             await asyncio.sleep(STEP)
-        page = self._pages.get(session)
+        page = self._sessions.get(session)
         if page is None or page.holder != (visitor_of(scope) or client_of(scope)):
             raise Refused(403, NO_PAGE)
+
+    async def _listens(self, scope: Scope, event_id: str | None) -> str:
+        """The session whose answers a request listens to. event_id: of a program's call, a name that nobody can guess;
+        a page names its session, and has to be open."""
+        if event_id is None:
+            session = QueryParams(scope["query_string"]).get("session_hash") or ""
+            await self._find(session, scope)
+            return session
+        if event := self.queue.event_ids_to_events.get(event_id):
+            return str(event.session_hash)
+        known = self.queue.pending_event_ids_session.items()
+        return next((session for session, ids in known if event_id in ids), "")
 
     # Calls --------------------------------------------------------------------------------------
 
@@ -184,24 +181,24 @@ class Sessions:
         address = client_of(scope)
         if call.session_hash is None:
             self._tidy()
-            if sum(one == address for one, _used in self._programs.values()) >= PROGRAMS:
+            if sum(one.address == address and not one.connections for one in self._sessions.values()) >= PROGRAMS:
                 raise Refused(429, YOURS)
             call.session_hash = PROGRAM + secrets.token_hex(16)
-            self._programs[call.session_hash] = address, time.monotonic()
-            STORE.hold(files_in(call.data))
+            self._sessions[call.session_hash] = _Session(address, address, used=time.monotonic())
         else:
             await self._find(call.session_hash, scope)
-            STORE.claim(call.session_hash, files_in(call.data))
+        STORE.claim(call.session_hash, files_in(call.data))
         client = Client(address, call.session_hash)
         if beside:  # in a thread of its own, which may wait for its place: it waits here
             async with self._beside.setdefault(address, asyncio.Semaphore(AN_ADDRESS)):
-                await app(*with_body(scope, receive, call), _as_sentence(send))
+                await app(*with_body(scope, receive, call), on_start(send, _as_senders))
             return
         try:
             with self._place(client):
                 await app(*with_body(scope, receive, call), send)
         except Refused:
-            self._programs.pop(client.session, None)
+            if client.session.startswith(PROGRAM):
+                del self._sessions[client.session]
             raise
 
     @contextmanager
@@ -231,32 +228,6 @@ class Sessions:
         told = self.queue.pending_messages_per_session.get(session)
         return sum(isinstance(one, kind) for one in list(told._queue)) if told else 0  # type: ignore[attr-defined]
 
-    async def _cancel(self, app: ASGIApp, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
-        """The end of a call. Who names somebody else's, or one that is over, is answered the same, and ends nothing."""
-        try:
-            cancel = Cancel.model_validate_json(body)
-        except ValidationError:
-            raise Refused(422, NOT_JSON) from None
-        event = self.queue.event_ids_to_events.get(cancel.event_id)
-        named = event and (event.session_hash, event.fn._id, client_of(event.request.scope))
-        if named == (cancel.session_hash, cancel.fn_index, client_of(scope)):
-            await app(*with_body(scope, receive, cancel), send)
-        else:
-            await JSONResponse({"success": True})(scope, receive, send)
-
-    async def _answer(self, app: ASGIApp, event_id: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """What a program's call comes to; its name is issued, and cannot be guessed. Nobody needs it twice."""
-        event = self.queue.event_ids_to_events.get(event_id)
-        ids = self.queue.pending_event_ids_session.items()
-        session = event.session_hash if event else next((name for name, some in ids if event_id in some), "")
-        if session not in self.queue.pending_messages_per_session:
-            said = f"event: error\ndata: {json.dumps(NOT_FOUND)}\n\n"
-            await Response(said, media_type="text/event-stream")(scope, receive, send)
-            return
-        await app(scope, receive, send)
-        if self._programs.pop(session, None):
-            self._forget_state(session)
-
     # Chores -------------------------------------------------------------------------------------
 
     def tidy(self, *, idle: float) -> None:
@@ -269,34 +240,31 @@ class Sessions:
         for session, used in list(self.page.state_holder.time_last_used.items()):
             if used < then:
                 self._forget_state(session)
-        for session in list(self._pages):
+        for session in list(self._sessions):
             if self._unread(session) > UNREAD_UPDATES:
                 self._forget_state(session)
                 self.queue.pending_messages_per_session.pop(session, None)
-        works = self._events()
-        STORE.hold(path for event in works for path in files_in(event.data.data if event.data else ()))
-        STORE.sweep({*self._pages, *(event.session_hash for event in works)})
+        working = {event.session_hash for event in self._events()}
+        STORE.sweep(lambda session: session in self._sessions or session in working)
 
     def _tidy(self) -> None:
         """Forgets whatever is no open page's, no call's that runs, and nobody's who may still listen."""
         now, working = time.monotonic(), {event.session_hash for event in self._events()}
-        for session, (address, used) in list(self._programs.items()):
-            if session in working:
-                self._programs[session] = address, now
-            elif now - used > UNHEARD:
-                del self._programs[session]
-        kept = {*self._pages, *self._programs, *working}
-        queue = self.queue
-        for known in self.page.state_holder.session_data, queue.pending_messages_per_session:
-            for session in [one for one in known if one not in kept]:
-                self.forget(session)  # a page's choice may have come after it was closed
+        for name, session in list(self._sessions.items()):
+            if name in working:
+                session.used = now
+            elif not session.connections and now - session.used > UNHEARD:
+                del self._sessions[name]
+        for known in self.page.state_holder.session_data, self.queue.pending_messages_per_session:
+            for name in [one for one in known if one not in self._sessions and one not in working]:
+                self.forget(name)  # a page's choice may have come after it was closed
 
     def forget(self, session: str) -> None:
         """Forgets a session in memory and on disk."""
         self._forget_state(session)
         if self.forget_choices:
             self.forget_choices(session)
-        STORE.close(session)
+        STORE.close(lambda one: one == session)
 
     def _forget_state(self, session: str) -> None:
         """Drops a session's state and undelivered messages, and ends its runs."""
@@ -305,7 +273,7 @@ class Sessions:
         self.page.state_holder.time_last_used.pop(session, None)
         if self.cancel_runs:
             self.cancel_runs(session)
-        if not self.is_open(session) and all(event.session_hash != session for event in self._events()):
+        if session not in self._sessions and all(event.session_hash != session for event in self._events()):
             self.queue.pending_messages_per_session.pop(session, None)
             self.queue.pending_event_ids_session.pop(session, None)
 
@@ -324,30 +292,7 @@ def with_body(scope: Scope, receive: Receive, said: BaseModel) -> tuple[Scope, R
     return {**scope, "headers": [*kept, *told.items()]}, receive_again
 
 
-def _with_cookie(scope: Scope, send: Send) -> Send:
-    async def send_with(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message["headers"], issue(scope)]}
-        await send(message)
-
-    return send_with
-
-
-def _as_sentence(send: Send) -> Send:
-    """What Gradio says of an error in a call that is not queued: one that has a sentence is its sender's, not ours."""
-    start: Message = {}
-    body = bytearray()
-
-    async def send_later(message: Message) -> None:
-        if message["type"] == "http.response.start" and message["status"] == 500:
-            start.update(message)
-        elif start:
-            body.extend(message.get("body", b""))
-            if not message.get("more_body"):
-                status = 422 if b'"error":null' not in body.replace(b" ", b"") and body.startswith(b"{") else 500
-                await send({**start, "status": status})
-                await send({"type": "http.response.body", "body": bytes(body)})
-        else:
-            await send(message)
-
-    return send_later
+def _as_senders(message: Message) -> Message:
+    """Gradio says 500 of every error in a call that is not queued, also where it has a sentence for its sender. What is
+    an error of ours is in the log."""
+    return {**message, "status": 422} if message["status"] == 500 else message

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,10 +20,11 @@ from causalclip.images.formats import MAX_BYTES, too_many_bytes
 from causalclip.languages import N_, _
 from ui.server.files import file_in, uploads
 from ui.server.middleware import UPLOAD, Refused, client_of
-from ui.server.storage import LOOSE, STORE, Sum, owner_of
+from ui.server.storage import STORE
 
 FILES = 50  # of a request
 A_REQUEST = 200 * 2**20  # bytes
+STEP = 2**20  # bytes for which room is made at a time, of a request that does not say how long it is
 LONGEST_TEXT = 4096  # bytes of a field that is no file
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # of a form that cannot be read its sender is told
 NO_FILE = "A file is expected in files, not a text."
@@ -40,12 +40,28 @@ class _Parser(MultiPartParser):
 
 async def upload(request: Request) -> Response:
     """Stores the files of the field `files`, and answers with their paths; raises Refused."""
-    owner, length = owner_of(client_of(request.scope)), request.headers.get("content-length", "")
-    with _room(owner) as take:
-        take(int(length) if length.isdecimal() and len(length) < 16 else 0, FILES)
+    owner, length = client_of(request.scope), request.headers.get("content-length", "")
+    with STORE.expect(owner) as expected:
+
+        def reserve(size: int) -> None:
+            if size > A_REQUEST:
+                raise Refused(413, _(TOO_MUCH, files=FILES, mb=A_REQUEST >> 20))
+            if said := expected(FILES, size):
+                raise Refused(413, said)
+
+        async def body() -> AsyncGenerator[bytes, None]:
+            come, room = 0, int(length) if length.isdecimal() and len(length) < 16 else 0
+            reserve(room)
+            async for piece in request.stream():
+                come += len(piece)
+                if come > room:  # it did not say how long it is
+                    room = max(come, min(come + STEP, A_REQUEST))
+                    reserve(room)
+                yield piece
+
         limits = {"max_files": FILES, "max_fields": FILES, "max_part_size": LONGEST_TEXT}
         try:
-            form = await _Parser(request.headers, _counted(request, take), **limits).parse()
+            form = await _Parser(request.headers, body(), **limits).parse()
         except (MultiPartException, KeyError, ValueError) as error:  # without a length, or a boundary
             raise Refused(400, error.message if isinstance(error, MultiPartException) else NO_FORM) from None
         brief = any(name in request.headers for name in ("origin", "sec-fetch-site"))  # a browser asks at once
@@ -75,44 +91,6 @@ def keep(file: BinaryIO, name: str, *, size: int, owner: str, brief: bool) -> st
     with path.open("wb") as copy:
         shutil.copyfileobj(file, copy)
     return str(path)
-
-
-def check_room(owner: str, files: int, size: int) -> None:
-    """Raises Refused where there is no room for so much more of a client's."""
-    if said := STORE.lacks(files, size, owner + LOOSE, owner, ""):
-        raise Refused(413, said)
-
-
-@contextmanager
-def _room(owner: str) -> Iterator[Callable[[int, int], None]]:
-    """What a request may fill: take(size, files) has it reserved, as soon as it is known, up to so much of each in all.
-
-    take raises Refused where there is no room beside what is there at that moment. In the end it is given back: what
-    has been stored is counted for itself.
-    """
-    taken, accounts = Sum(), ("", owner, owner + LOOSE)
-
-    def take(size: int, files: int) -> None:
-        if size > A_REQUEST:
-            raise Refused(413, _(TOO_MUCH, files=FILES, mb=A_REQUEST >> 20))
-        more = max(0, files - taken.files), max(0, size - taken.size)
-        check_room(owner, *more)
-        taken.add(*more)
-        STORE.count(*more, *accounts)
-
-    try:
-        yield take
-    finally:
-        STORE.count(-taken.files, -taken.size, *accounts)
-
-
-async def _counted(request: Request, take: Callable[[int, int], None]) -> AsyncGenerator[bytes, None]:
-    """The request's body, for which room is taken as it comes."""
-    come = 0
-    async for piece in request.stream():
-        come += len(piece)
-        take(come, FILES)
-        yield piece
 
 
 async def _progress(request: Request) -> Response:

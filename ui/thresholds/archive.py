@@ -119,7 +119,7 @@ class ProfileChoice:
         except BadProfile as error:
             return _status(str(error)), None
         finally:
-            STORE.drop(current_session() or "", paths)
+            STORE.drop(current_session(), paths)
 
     def release(self) -> str:
         """Holds the page to none of its own."""

@@ -71,7 +71,7 @@ class ArchiveTab:
         self, token: CancellationToken, payload: Any, archive: Archive | None, at_most: str, *, generated: bool
     ) -> Iterator[Updates]:
         """Judges a portion, deletes its files, and yields how far it is."""
-        paths, archive, session = upload_paths(payload), archive or Archive(), current_session() or ""
+        paths, archive, session = upload_paths(payload), archive or Archive(), current_session()
         try:
             detector = self.detector.own()
             high = detector.config.calibration.high

@@ -67,7 +67,7 @@ def page_of_ours(uploads: Any) -> Iterator[str]:
         page.close(verbose=False)
 
 
-@pytest.mark.parametrize("path", [b"gradio_api/reset", b"closed"], ids=str)
+@pytest.mark.parametrize("path", [b"gradio_api/queue/join", b"closed"], ids=str)
 def test_nothing_is_read_behind_a_request_that_has_two_lengths(page_of_ours: str, path: bytes) -> None:
     """What a proxy takes for its body would be a request of somebody else's to the app."""
     hidden = b"GET /config HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -137,7 +137,8 @@ class Sender:
         return self._messages.pop(0)
 
     async def read(self) -> bytes:
-        return await read_body({"type": "http", "headers": []}, self.receive, 100)
+        async with read_body({"type": "http", "headers": []}, self.receive, 100, middleware.CALLS) as body:
+            return body
 
 
 def read(sender: Sender) -> bytes:
@@ -152,7 +153,7 @@ def test_no_page_of_another_site_takes_a_visitors_places(tiny_app: str, path: st
 
 
 def test_all_bodies_together_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(middleware, "COMING", 250)
+    monkeypatch.setattr(middleware.CALLS, "all", 250)
     senders = [Sender(b"a" * 90, whole=False) for _ in range(4)]
 
     async def together() -> list[Any]:
@@ -166,7 +167,7 @@ def test_all_bodies_together_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> No
         found = pool.submit(asyncio.run, together()).result()
     told = [error for error in found if isinstance(error, Refused)]
     assert [(error.status, error.sentence) for error in told] == [(503, middleware.FULL)] * 2
-    assert middleware._coming.size == 0
+    assert not middleware.CALLS.taken
     assert read(Sender(b"a" * 90)) == b"a" * 90
 
 

@@ -14,9 +14,9 @@ from tests.makers.cost import slowness
 from ui.fields import explain, save_png, upload_path
 from ui.server import storage as store
 from ui.server.files import BLOCK, Sweeper, file_in, is_upload, sweep
-from ui.server.storage import GRACE, LOOSE, PATIENCE, Store, new_folder, owner_of
+from ui.server.storage import GRACE, PATIENCE, Store, folder_prefix, new_folder
 
-ME, YOU = owner_of("192.0.2.1"), owner_of("192.0.2.2")
+ME, YOU = "192.0.2.1", "192.0.2.2"
 
 
 class Clock:
@@ -49,6 +49,10 @@ def upload(kept: Store, owner: str = ME, *, size: int = 100, brief: bool = True)
     return path
 
 
+def close(kept: Store, session: str) -> None:
+    kept.close(lambda one: one == session)
+
+
 def test_a_program_may_think_before_it_asks(kept: Store, clock: Clock) -> None:
     path = upload(kept, brief=False)
     clock.now += PATIENCE - 1
@@ -64,21 +68,24 @@ def test_one_that_an_open_page_uses_stays_until_the_last_is_closed(kept: Store, 
     kept.claim("one", [str(path)])
     kept.claim("two", [str(path.parent / ".." / path.parent.name / path.name)])  # the same file in other words
     clock.now += 2000
-    kept.sweep()
-    kept.close("one")
+    kept.sweep({"one", "two"}.__contains__)
+    close(kept, "one")
     assert path.exists()
-    kept.close("two")
+    close(kept, "two")
     assert not path.parent.exists()
 
 
 def test_one_that_a_call_uses_stays_a_while_longer_than_the_call(kept: Store, clock: Clock) -> None:
-    path = upload(kept)
+    path, call = upload(kept), f"{store.PROGRAM}call"
+    kept.claim(call, [str(path)])
     for _ in range(3):
         clock.now += GRACE - 1
-        kept.hold([str(path)])
-        kept.sweep()
-        assert path.exists()
-    clock.now += GRACE + 1
+        kept.sweep({call}.__contains__)
+    kept.sweep()
+    clock.now += GRACE - 1
+    kept.sweep()
+    assert path.exists()
+    clock.now += 2
     kept.sweep()
     assert not path.exists()
 
@@ -88,7 +95,7 @@ def test_what_was_derived_goes_with_its_page_and_that_of_others_stays(kept: Stor
     mine = new_folder()
     answer("two")
     yours = new_folder()
-    kept.close("one")
+    close(kept, "one")
     assert not mine.parent.exists()
     assert yours.exists()
 
@@ -99,28 +106,30 @@ def test_what_was_derived_for_a_program_goes_ten_minutes_after_its_call(kept: St
     for session in (runs, over, None):  # the last as an agent's
         answer(session)
         places.append(new_folder().parent)
+    kept.sweep({runs}.__contains__)
     clock.now += PATIENCE - 1
-    kept.sweep([runs])
+    kept.sweep({runs}.__contains__)
     assert all(place.exists() for place in places)
     clock.now += 2
-    kept.sweep([runs])
+    kept.sweep({runs}.__contains__)
     assert [place.exists() for place in places] == [True, False, False]
+    kept.sweep()
     clock.now += PATIENCE + 1
     kept.sweep()
     assert not places[0].exists()
-    assert not kept._sums
+    assert kept.kept() == (0, 0)
 
 
 def test_what_a_run_writes_after_its_page_was_closed_goes_with_the_next_sweep(kept: Store, answer: Any) -> None:
     answer("one")
     new_folder()
-    kept.close("one")
+    close(kept, "one")
     late = new_folder()
-    kept.sweep(["one"])
+    kept.sweep({"one"}.__contains__)
     assert late.exists()
     kept.sweep()
     assert not late.parent.exists()
-    assert not kept._sums
+    assert kept.kept() == (0, 0)
 
 
 def test_what_was_derived_counts_for_whoever_asked(kept: Store, answer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,16 +138,16 @@ def test_what_was_derived_counts_for_whoever_asked(kept: Store, answer: Any, mon
     for session, address in (("one", "192.0.2.1"), ("two", "192.0.2.1"), ("three", "192.0.2.2")):
         answer(session, address)
         (new_folder("map") / "map.npz").write_bytes(bytes(6 * BLOCK))
-    kept.sweep(["one", "two", "three"])
-    assert kept.sum(owner_of("192.0.2.1")).size == 12 * BLOCK
-    assert kept.sum().size == 18 * BLOCK
+    kept.sweep({"one", "two", "three"}.__contains__)
+    assert kept.kept(ME)[1] == 12 * BLOCK
+    assert kept.kept()[1] == 18 * BLOCK
     answer("two", "192.0.2.1")
     with pytest.raises(gr.Error, match="kept already") as full:
         new_folder("map")
     assert explain(full.value) == ("No room for more", full.value.message)  # a tab says it in the answer's place
     answer("three", "192.0.2.2")
     new_folder("map")
-    kept.close("one")
+    close(kept, "one")
     answer("two", "192.0.2.1")
     new_folder("map")
 
@@ -193,7 +202,7 @@ def test_a_name_never_leads_out_of_its_folder(name: str, tmp_path: Path) -> None
 def test_a_run_that_starts_as_its_page_is_closed_is_told(kept: Store) -> None:
     path = upload(kept)
     kept.claim("one", [str(path)])
-    kept.close("one")
+    close(kept, "one")
     with pytest.raises(gr.Error, match="no longer kept"):
         upload_path({"path": str(path)})
 
@@ -202,16 +211,15 @@ def test_sums_are_of_a_client_and_of_all(kept: Store, clock: Clock) -> None:
     mine = upload(kept, size=100_000)
     upload(kept, size=0)  # takes a block all the same
     upload(kept, YOU, size=50_000)
-    assert (kept.sum(ME).files, kept.sum(ME).size) == (2, 100_000 + BLOCK)
-    assert (kept.sum().files, kept.sum().size) == (3, 150_000 + BLOCK)
+    assert kept.kept(ME) == (2, 100_000 + BLOCK)
+    assert kept.kept() == (3, 150_000 + BLOCK)
     kept.claim("page", [str(mine)])
-    assert kept.sum(ME + LOOSE).size == BLOCK
-    assert kept.sum(ME).size == 100_000 + BLOCK
-    kept.close("page")
+    assert kept.kept(ME, loose=True) == (1, BLOCK)
+    assert kept.kept(ME) == (2, 100_000 + BLOCK)
+    close(kept, "page")
     clock.now += GRACE + 1
     kept.sweep()
-    assert kept.sum() == kept.sum(ME) == kept.sum(ME + LOOSE)
-    assert not kept._sums
+    assert kept.kept() == (0, 0)
 
 
 def test_what_cannot_be_deleted_is_tried_again_and_counts_as_late(
@@ -223,7 +231,7 @@ def test_what_cannot_be_deleted_is_tried_again_and_counts_as_late(
         patch.setattr(store.shutil, "rmtree", lambda *_, **__: None)
         kept.sweep()
         assert kept.lateness() == 70
-        assert kept.sum().files == 1
+        assert kept.kept()[0] == 1
     kept.sweep()
     assert not path.exists()
     clock.now += 100
@@ -251,8 +259,8 @@ def test_who_has_thousands_delays_nobody_elses_deletion(
     monkeypatch.setattr(store.shutil, "rmtree", slowly)
     kept.sweep()
     assert len(went) == 101
-    assert [name.startswith(YOU) for name in went].index(True) <= 20
-    assert not kept._sums
+    assert [name.startswith(folder_prefix(YOU)) for name in went].index(True) <= 20
+    assert kept.kept() == (0, 0)
 
 
 # The sweep of what is old --------------------------------------------------------------------------

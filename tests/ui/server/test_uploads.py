@@ -15,7 +15,9 @@ from tests.makers.pictures import encode, photo
 from tests.serving import until
 from ui.server import storage as store
 from ui.server import uploads as door
-from ui.server.storage import LOOSE, STORE, owner_of
+from ui.server.storage import STORE
+
+ME = "127.0.0.1"
 
 
 def send(address: str, *files: bytes, name: str = "x.jpg", **headers: str) -> httpx.Response:
@@ -49,10 +51,10 @@ def test_more_bytes_than_allowed_get_a_sentence_and_leave_nothing(
     tiny_app: str, uploads: Path, monkeypatch: pytest.MonkeyPatch, limit: str, sentence: str, chunked: bool
 ) -> None:
     """By what the request says of its size, and by what arrives if it says nothing."""
-    mine = owner_of("127.0.0.1")
-    kept = STORE.sum({"A_CLIENT": mine + LOOSE, "AN_ADDRESS": mine, "ALL": ""}.get(limit, "nobody"))
-    size = kept.size + 200_000
-    where, value = (door, size) if limit == "A_REQUEST" else (store, (kept.files + 1000, size))
+    owner = {"A_REQUEST": "nobody", "ALL": None}.get(limit, ME)
+    files, size = STORE.kept(owner, loose=limit == "A_CLIENT")
+    size += 200_000
+    where, value = (door, size) if limit == "A_REQUEST" else (store, (files + 1000, size))
     monkeypatch.setattr(where, limit, value)
     before = set(arrived(uploads))
     start = b'--b\r\nContent-Disposition: form-data; name="files"; filename="x.jpg"\r\n\r\n'
@@ -71,15 +73,15 @@ def test_more_bytes_than_allowed_get_a_sentence_and_leave_nothing(
 
 def test_a_connection_that_drops_in_mid_upload_leaves_nothing(tiny_app: str, uploads: Path) -> None:
     place, before = urlsplit(tiny_app), set(arrived(uploads))
-    mine, kept = owner_of("127.0.0.1"), STORE.sum(owner_of("127.0.0.1")).size
+    kept = STORE.kept(ME)[1]
     head = b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999\r\n"
     head += b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
     part = b'--b\r\nContent-Disposition: form-data; name="files"; filename="x.jpg"\r\n\r\n' + b"x" * 100_000
     for _ in range(5):
         with socket.create_connection((place.hostname, place.port)) as connection:
             connection.sendall(head + part)
-            assert until(lambda: STORE.sum(mine).size >= kept + 999_999)
-        assert until(lambda: STORE.sum(mine).size <= kept)
+            assert until(lambda: STORE.kept(ME)[1] >= kept + 999_999)
+        assert until(lambda: STORE.kept(ME)[1] <= kept)
     assert set(arrived(uploads)) <= before
 
 
@@ -92,7 +94,7 @@ def test_one_that_was_chosen_and_never_run_goes(tiny_page: Any, short: None) -> 
     body = {"data": [{"path": str(mine)}], "fn_index": belongs, "session_hash": client.session_hash}
     assert httpx.post(f"{address}gradio_api/run/predict", json=body).status_code == 200
     time.sleep(1.2)
-    STORE.sweep()
+    STORE.sweep(lambda session: session == client.session_hash)
     assert mine.exists()
     assert not stray.exists()
     client.close()
@@ -103,7 +105,9 @@ def test_one_that_was_chosen_and_never_run_goes(tiny_page: Any, short: None) -> 
 def clean() -> Iterator[None]:
     """What was sent here does not count against what other tests send."""
     yield
-    STORE._delete([name for name, kept in STORE._folders.items() if not kept.pages.clear()])
+    for row in STORE._rows.values():
+        row.users, row.due = set(), 0.0
+    STORE.sweep()
 
 
 def test_a_call_without_a_page_keeps_its_picture_for_its_answer(tiny_page: Any, short: None, tmp_path: Path) -> None:
@@ -139,7 +143,7 @@ def test_a_file_may_have_any_name(tiny_app: str, uploads: Path, name: str) -> No
 
 def test_who_has_much_leaves_a_reserve_to_those_who_have_little(tiny_app: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two addresses could keep 4 GB together, and nothing was left for anybody else."""
-    kept = STORE.sum().size
+    kept = STORE.kept()[1]
     monkeypatch.setattr(store, "ALL", (100_000, kept + 500_000))
     monkeypatch.setattr(store, "RESERVE", (0, 400_000))
     monkeypatch.setattr(store, "LITTLE", 60_000)
