@@ -33,7 +33,7 @@ from causalclip.training.fitting import Problem, TrainConfig
 from causalclip.training.recipe import Recipe, balance, fit, problem
 
 SEEDS = 3
-LEAST = 100  # pictures of a family that is learned alone
+MIN_FAMILY = 100  # pictures of a family that is learned alone
 P1 = "P1: trained on Stable Diffusion and real pictures only"
 P2 = "P2: trained on all of train"
 SETS = "broad", "alike", "fresh", "sites"
@@ -146,7 +146,7 @@ def protocols(train: Sequence[Record], test: Sequence[Record]) -> dict[str, tupl
     alone = {P1: SERIES} | {
         f"Trained on {name} and real pictures only": {name}
         for name in np.unique(family[(set_ == "broad") & ~real])
-        if ((family == name) & ~real).sum() >= LEAST
+        if ((family == name) & ~real).sum() >= MIN_FAMILY
     }
     for name, families in alone.items():
         learned = (set_ == "broad") & (real | np.isin(family, list(families)))

@@ -20,7 +20,7 @@ from causalclip.detector import Detector
 from causalclip.training.data import Record
 from causalclip.training.evaluation import LIKE_CONTENT, Scores, tabulate
 
-LEAST = 4  # pictures a row
+MIN_ROW = 4  # pictures a row
 FAMILIES = {  # in this order: the first that is found in a name is its family
     "several at one site": r"Gemini.*GPT Image|GPT Image.*Gemini",
     "GPT Image 2": r"GPT Image 2",
@@ -132,7 +132,7 @@ def by_note(scores: Scores, table: Iterable[Picture]) -> dict[str, Any]:
                 "called": float((bands[rows] == "likely generated").mean()),
             }
             for name, rows in sorted(made.items(), key=lambda item: -len(item[1]))
-            if len(rows) >= LEAST
+            if len(rows) >= MIN_ROW
         },
         "hard": {
             name: {
@@ -142,6 +142,6 @@ def by_note(scores: Scores, table: Iterable[Picture]) -> dict[str, Any]:
                 "inconclusive": float((bands[rows] == "inconclusive").mean()),
             }
             for name, rows in sorted(hard.items(), key=lambda item: -len(item[1]))
-            if len(rows) >= LEAST
+            if len(rows) >= MIN_ROW
         },
     }

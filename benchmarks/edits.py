@@ -2,7 +2,7 @@
 
 The mask is where the smoothed difference of the aligned pair stands out of what two encodings leave everywhere. Pairs
 that do not align, or that were rendered anew as a whole, have no such region: they are left out, and listed with the
-reason. Where more than REGION was changed (a subject in new surroundings), the numbers stand in a table of their own.
+reason. Where more than MAX_REGION was changed (a subject in new surroundings), they stand in a table of their own.
 The numbers stand beside those of made splices (benchmarks/splices.py), with the same controls, and with one
 more: the map of the original against the same mask, which says how far it is drawn to what was there before.
 """
@@ -27,9 +27,10 @@ from causalclip.maps.heatmap import picture_map
 SIGMA = 2.0  # px, of the smoothing: JPEG's noise goes, edited regions stay
 QUIET = 0.05  # quantile of the difference that is taken for the background's: so much of the picture was kept
 TIMES = 8.0  # a region's difference against the background's
-LEAST = 8.0  # in 1/255: pairs of nearly equal encodings have a background near 0
+MIN_DIFFERENCE = 8.0  # in 1/255: pairs of nearly equal encodings have a background near 0
 NOISE = 3.0  # in 1/255: a background above it says that the pair does not align or was rendered anew
-SMALLEST, REGION, MOST = 0.003, 0.6, 0.95  # shares of the picture: of a mask at least, of a region, of a mask at most
+# shares of the picture
+MIN_MASK, MAX_REGION, MAX_MASK = 0.003, 0.6, 0.95
 HOLE = 0.05  # of the picture: a smaller hole in a mask is a part of the region that looks as before
 KINDS = "a region", "all but a subject"  # what was changed, by its share
 FARTHEST = 0.04  # of the picture's sides, that an edit may be shifted against its original
@@ -61,13 +62,13 @@ def edited_region(edit: Image.Image, original: Image.Image) -> np.ndarray | str:
     found = min((difference(edit, laid) for laid in laid_over(edit, original)), key=background)
     if background(found) > NOISE:
         return f"not aligned, or rendered anew (even the calmest parts differ by {background(found):.0f} of 255)"
-    mask = closing(found > max(LEAST, TIMES * background(found)), disk(4))
+    mask = closing(found > max(MIN_DIFFERENCE, TIMES * background(found)), disk(4))
     mask = opening(remove_small_holes(mask, max_size=round(HOLE * mask.size)), disk(3))
-    mask = remove_small_objects(mask, max_size=round(SMALLEST * mask.size / 2))
+    mask = remove_small_objects(mask, max_size=round(MIN_MASK * mask.size / 2))
     share = float(mask.mean())
-    if share < SMALLEST:
+    if share < MIN_MASK:
         return "no changed region is found"
-    return mask if share <= MOST else f"rendered anew ({share:.0%} changed)"
+    return mask if share <= MAX_MASK else f"rendered anew ({share:.0%} changed)"
 
 
 def background(found: np.ndarray) -> float:
@@ -113,7 +114,7 @@ def run(detector: Detector, data: Path) -> dict[str, Any]:
             left_out.append({"pair": pair.name, "why": mask})
             continue
         shares.append(float(mask.mean()))
-        columns = aucs[KINDS[shares[-1] > REGION]]
+        columns = aucs[KINDS[shares[-1] > MAX_REGION]]
         for name, value in judge(detector, random, edit, original, mask).items():
             columns.setdefault(name, []).append(value)
     return {

@@ -26,9 +26,8 @@ from causalclip.detector import Detector, Verdict
 from causalclip.evidence.examination import look_closer, read_claims
 from causalclip.images.formats import ImageError
 from causalclip.images.loading import load_image
-from causalclip.marks.gemini import LAYOUTS, find_star, star
 from causalclip.marks.mark import Box, Mark
-from causalclip.marks.pixels import find_marks
+from causalclip.marks.visible import STAR_LAYOUTS, find_marks, find_star, star
 
 TABLE = ROOT / "data" / "marks.csv"
 SHARED, QUALITY = 800, 75  # px of the longer side and JPEG quality, as sites pass pictures on
@@ -163,7 +162,7 @@ def painted_over(pixels: np.ndarray, box: Box) -> np.ndarray:
 def with_star(pixels: np.ndarray) -> np.ndarray:
     """The picture with a star where Gemini puts it."""
     height, width = pixels.shape[:2]
-    share, margin, _sure = LAYOUTS[0]
+    share, margin, _sure = STAR_LAYOUTS[0]
     size = round(share * (height * width) ** 0.5)
     x, y = (round(side - (1 + margin) * size) for side in (width, height))
     alpha = OPACITY * star(size)[..., None]

@@ -18,7 +18,7 @@ from causalclip.dataset.table import read_table
 from causalclip.training.recipe import Recipe, fit
 
 FIGURE = ROOT / "assets" / "figures" / "parts.png"
-NAMED = 6  # generators with a colour of their own
+MAX_NAMED = 6  # generators with a colour of their own
 LABELS = {"real": "#6b7280", "generated": "#7c3aed"}
 
 
@@ -49,7 +49,7 @@ def draw(plane: dict[str, np.ndarray], labels: np.ndarray, names: np.ndarray) ->
     from matplotlib import pyplot
 
     known, counts = np.unique(names[(names != "") & (names != "not stated")], return_counts=True)
-    generators = known[np.argsort(-counts)][:NAMED]
+    generators = known[np.argsort(-counts)][:MAX_NAMED]
     colours = dict(zip(generators, matplotlib.color_sequences["tab10"], strict=False))
     figure, panels = pyplot.subplots(2, 2, figsize=(9, 8), layout="constrained")
     for column, (part, points) in enumerate(plane.items()):

@@ -72,7 +72,7 @@ CHANGES = TRAVELS | SHAPES | {RETOUCHED: retouch_by_seed}
 
 MAX_PIXELS = 20_000_000
 EACH = 20  # pictures of each set and class
-ROUNDS = 500  # of the bootstrap
+BOOTSTRAP_ROUNDS = 500  # of the bootstrap
 
 
 def cells(records: Sequence[Record]) -> Counter[tuple[str, int]]:
@@ -157,10 +157,10 @@ def aucs(scores: Scores, weight: np.ndarray) -> dict[str, float]:
 def lost(before: Scores, after: Scores, weight: np.ndarray) -> dict[str, list[float]]:
     """Of each set and of all: the AUC lost, and its 95 % interval over draws of as many pictures of every cell."""
     rng, of = np.random.default_rng(0), np.array([f"{r.set} {r.label}" for r in before.records])
-    drawn = np.ones((1 + ROUNDS, len(of)))  # how often each picture is drawn; the first row is what was measured
+    drawn = np.ones((1 + BOOTSTRAP_ROUNDS, len(of)))  # how often each is drawn; the first row is what was measured
     for name in sorted(set(of)):
         rows = np.flatnonzero(of == name)
-        drawn[1:, rows] = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), ROUNDS)
+        drawn[1:, rows] = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), BOOTSTRAP_ROUNDS)
     worse, found = won(before) - won(after), {}
     for name in sets(before):
         counted = drawn * weight * before.of(name)

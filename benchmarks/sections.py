@@ -15,7 +15,7 @@ from causalclip.evidence.words import wilson
 Reports = Callable[[str], Any]  # a benchmark's name -> its JSON
 BANDS = "likely not generated", "inconclusive", "likely generated", "no answer"
 BLOB = "bright in the middle, whatever is there"
-NEAR = 0.05  # shares of two neighbouring steps that differ by less are shown as one
+NEAR_SHARE = 0.05  # shares of two neighbouring steps that differ by less are shown as one
 WHOLE = "ours, 1 step, adapted encoder"
 COMPARED = "ours with", "ours without", "the ", "ours, ungated, against"  # how rows of what does not ship begin
 LEFT_OUT = "ours, ungated", "median blur", "low pass, 40 px"  # rows that say no more than their neighbours
@@ -84,7 +84,7 @@ def meant(read: Reports) -> Told:
     steps: list[Report] = []
     for step in (r for r in read("detection")["meant"] if r["pictures"]):
         last = steps[-1] if steps else step
-        if steps and abs(last["generated"] / last["pictures"] - step["generated"] / step["pictures"]) < NEAR:
+        if steps and abs(last["generated"] / last["pictures"] - step["generated"] / step["pictures"]) < NEAR_SHARE:
             joined = {key: last[key] + step[key] for key in ("pictures", "generated")}
             steps[-1] = joined | {"low": last["low"], "high": step["high"]}
         else:

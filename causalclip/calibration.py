@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 Band = Literal["likely generated", "inconclusive", "likely not generated", "no answer"]
-FEW = 5  # owners: the mean over fewer says nothing of others
+MIN_OWNERS = 5  # owners: the mean over fewer says nothing of others
 CONFIDENCE = 0.9  # with which the bands keep their budgets on new owners
 
 
@@ -92,7 +92,7 @@ def choose_bands(
 
     An owner is one draw, however many pictures he has: his share counts, and the mean over owners is bounded from above
     by Clopper and Pearson's exact binomial bound (Biometrika 26, 1934) at CONFIDENCE. In each of the sets,
-    which differ in how hard their pictures are, the mean itself keeps the budget, too, if it has at least FEW owners.
+    which differ in how hard their pictures are, the mean itself keeps the budget, too, if it has at least MIN_OWNERS.
     """
     real, generated = labels == 0, labels == 1
     names = np.zeros(len(labels), dtype=int) if sets is None else sets
@@ -100,7 +100,7 @@ def choose_bands(
     def within(scores: np.ndarray, inside: np.ndarray, budget: float) -> float:
         at = [threshold_within(scores[inside], owners[inside], budget=budget)]
         for rows in (inside & (names == name) for name in np.unique(names[inside])):
-            if len(np.unique(owners[rows])) < FEW < len(np.unique(owners[inside])):
+            if len(np.unique(owners[rows])) < MIN_OWNERS < len(np.unique(owners[inside])):
                 continue
             at.append(threshold_within(scores[rows], owners[rows], budget=budget, confidence=None))
         return max(at)

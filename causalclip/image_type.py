@@ -10,10 +10,11 @@ from torch import Tensor, nn
 ImageType = Literal["photograph", "drawing", "page", "blank"]
 
 GRID = 16  # cells across and down
-SIDE = 1024  # px on the long side of what is looked at; rows and columns are dropped before
-EVEN = 0.01  # of the variance of grey, at least, lies between the cells: 1,200 pictures had 0.14 to 0.99, close-ups of
-# gravel, brick and grass 0.03 to 0.05, noise 0.001
-FLAT = 1.0  # grey levels of standard deviation, at least; the same pictures had 11 or more
+LOOKED_SIDE = 1024  # px on the long side of what is looked at; rows and columns are dropped before
+# Of the variance of grey, between the cells: 1,200 pictures had 0.14 to 0.99, close-ups of gravel, brick and grass 0.03
+# to 0.05, noise 0.001.
+MIN_SPREAD = 0.01
+MIN_DEVIATION = 1.0  # grey levels of standard deviation, at least; the same pictures had 11 or more
 
 
 class ImageTypeClassifier(nn.Module):
@@ -53,8 +54,8 @@ class ImageTypeClassifier(nn.Module):
 def is_blank(pixels: np.ndarray) -> bool:
     """Whether all parts of a picture (uint8 RGB [H, W, 3]) are equally bright on average, so that nothing is in it: one
     colour, even noise or an even pattern."""
-    step = max(1, max(pixels.shape[:2]) // SIDE)
+    step = max(1, max(pixels.shape[:2]) // LOOKED_SIDE)
     grey = Image.fromarray(np.ascontiguousarray(pixels[::step, ::step])).convert("L")
     variance = float(np.asarray(grey, np.float32).var())
     cells = np.asarray(grey.resize((GRID, GRID), Image.Resampling.BOX), np.float32)
-    return variance < FLAT**2 or float(cells.var()) < EVEN * variance
+    return variance < MIN_DEVIATION**2 or float(cells.var()) < MIN_SPREAD * variance

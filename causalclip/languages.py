@@ -36,7 +36,7 @@ LANGUAGES = {  # by their own names
     "uk": "Українська",
 }
 RIGHT_TO_LEFT = {"ar"}
-LONGEST = 200  # characters of a header that are read
+MAX_HEADER = 200  # characters of a header that are read
 _spoken: ContextVar[str] = ContextVar("language", default=ENGLISH)
 
 
@@ -68,7 +68,7 @@ def best(accepted: str, chosen: str = "") -> str:
     if chosen in LANGUAGES:
         return chosen
     found: list[tuple[float, int, str]] = []
-    for place, part in enumerate(accepted[:LONGEST].split(",")):
+    for place, part in enumerate(accepted[:MAX_HEADER].split(",")):
         tag, *options = (piece.strip().lower() for piece in part.split(";"))
         weight = next((option[2:] for option in options if option.startswith("q=")), "1")
         language = tag.partition("-")[0]

@@ -24,9 +24,9 @@ from causalclip.languages import N_, _, figure, ngettext, number
 
 SCHEMA = 1
 COMMAND = "python -m causalclip calibrate"
-COUNT = N_("They count as {counted}: bursts, and one camera's pictures of one day, count as one.")
-NAMED = 0.95  # share of an archive that names cameras, from which a file that names none is unlike it
-CAMERA = 40  # characters of a camera's name: a file may put sentences there, and these are ours
+COUNTED_AS = N_("They count as {counted}: bursts, and one camera's pictures of one day, count as one.")
+NAMED_SHARE = 0.95  # share of an archive that names cameras, from which a file that names none is unlike it
+MAX_CAMERA = 40  # characters of a camera's name: a file may put sentences there, and these are ours
 MAX_SIZE = 8 * 2**20  # bytes of a profile's file; a hundred thousand scores take less
 MAX_SCORES = 200_000  # of each list; more fit into that size only if they are short
 BOUNDS = (0.05, 0.02, 0.01)  # shares of real photographs that may be called generated
@@ -90,7 +90,7 @@ class Standing:
         )
         if self.counted == self.photographs:
             return said
-        return f"{said} {_(COUNT, counted=number(self.counted))}"
+        return f"{said} {_(COUNTED_AS, counted=number(self.counted))}"
 
     @property
     def rule(self) -> str:
@@ -172,8 +172,8 @@ class Profile:
         found = []
         if camera and camera not in self.cameras:
             said = N_("Your archive has no picture by this camera ({camera}).")
-            found.append(_(said, camera=clean(camera, limit=CAMERA)))
-        if not camera and self.cameras.get("", 0) <= (1 - NAMED) * all_:
+            found.append(_(said, camera=clean(camera, limit=MAX_CAMERA)))
+        if not camera and self.cameras.get("", 0) <= (1 - NAMED_SHARE) * all_:
             found.append(_("The file names no camera, and nearly all of your archive do: it may be a copy."))
         if format not in self.formats:
             found.append(_("Your archive has no {format} file.", format=format))

@@ -23,8 +23,8 @@ from causalclip.dataset.table import place, read_table
 from causalclip.images.loading import load_image
 from causalclip.paths import ASSETS
 
-COUNT = 16  # a layer: with none, log-odds move six times as far
-MOST = 3_000_000  # pixels of a picture: decoding larger ones takes longer than judging them
+OUTLIERS_PER_LAYER = 16  # a layer: with none, log-odds move six times as far
+MAX_PIXELS = 3_000_000  # pixels of a picture: decoding larger ones takes longer than judging them
 
 
 class Watched(Tower):
@@ -51,19 +51,19 @@ class Watched(Tower):
 
 @torch.inference_mode()
 def find_outliers(tower: Tower, paths: list[Path]) -> dict[str, list[int]]:
-    """A layer's name -> its COUNT channels, in ascending order."""
+    """A layer's name -> its OUTLIERS_PER_LAYER channels, in ascending order."""
     watched = Watched(tower)
     for path in paths:
         pixels = load_image(path).pixels
         views = plan_views(pixels.shape[1], pixels.shape[0], size=tower.image_size)
         watched(render(pixels, views, size=tower.image_size))
-    return {name: sorted(most.topk(COUNT).indices.tolist()) for name, most in watched.largest.items()}
+    return {name: sorted(most.topk(OUTLIERS_PER_LAYER).indices.tolist()) for name, most in watched.largest.items()}
 
 
 def choose(originals: Path, count: int, *, seed: int) -> list[Path]:
     """Photographs of `train`, half of them generated, by a seed."""
     rows = [p for p in read_table() if (p.split, p.kind, p.hard) == ("train", "photo", "")]
-    rows = [p for p in rows if p.width * p.height <= MOST and "edit" not in p.set]
+    rows = [p for p in rows if p.width * p.height <= MAX_PIXELS and "edit" not in p.set]
     Random(seed).shuffle(rows)
     found: list[Path] = []
     for label in ("real", "fake"):

@@ -29,7 +29,7 @@ from causalclip.languages import ENGLISH, N_, _, decimal, number, speaking
 from causalclip.paths import WeightsMissing, revision_of
 from causalclip.profile import BadProfile, Profile
 
-PART = 200  # pictures a part: so many at most are judged again after a kill
+PART_ROWS = 200  # pictures a part: so many at most are judged again after a kill
 SAMPLE = 24  # pictures that a dry run judges
 MACHINES = 1, 10, 100
 NEEDS = N_("An archive needs Ray: {command}.")
@@ -159,7 +159,7 @@ def _judge(
             for row in judge_paths(left, model=model, workers=workers, stability=stability, profile=profile):
                 rows.append(row)
                 bar.update()
-                if len(rows) == PART:
+                if len(rows) == PART_ROWS:
                     parts.add(rows)
                     rows = []
             if rows:

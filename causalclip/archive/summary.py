@@ -13,8 +13,8 @@ from causalclip.languages import N_, _, current, is_rtl, ngettext, number
 
 NOT_JUDGED = N_("Not judged")
 FOLDERS = 50  # in the page, the largest first
-NEAR = 6  # bits of 64 in which hashes of copies of one picture may differ
-CHUNKS = 4  # of 16 bits: of hashes that differ in NEAR bits, one chunk at least differs in one bit or none
+NEAR_BITS = 6  # bits of 64 in which hashes of copies of one picture may differ
+CHUNKS = 4  # of 16 bits: of hashes that differ in NEAR_BITS, one chunk at least differs in one bit or none
 
 
 def counts(parts: Parts) -> dict[str, Counter[str]]:
@@ -82,7 +82,7 @@ def near_equal(paths: list[str], hashes: list[str]) -> pa.Table:
     index = faiss.IndexBinaryMultiHash(64, CHUNKS, 64 // CHUNKS)
     index.nflip = 1
     index.add(packed)
-    limits, _distances, near = index.range_search(packed, NEAR + 1)
+    limits, _distances, near = index.range_search(packed, NEAR_BITS + 1)
     start = np.repeat(np.arange(len(distinct)), [b - a for a, b in pairwise(limits.tolist())])
     graph = coo_matrix((np.ones(len(near), bool), (start, near)), shape=(len(distinct),) * 2)
     label = connected_components(graph, directed=False)[1][which]

@@ -44,11 +44,11 @@ if TYPE_CHECKING:
     from causalclip.detector import Detector
 
 OURS = "Something went wrong here, and that is not the file's fault."
-TASK = 8  # paths that an actor is given at once; their files' bytes may be read ahead
-ENOUGH = 1_500_000  # pixels of a JPEG: visible marks are seen at half the size of larger ones
+TASK_PATHS = 8  # paths that an actor is given at once; their files' bytes may be read ahead
+ENOUGH_PIXELS = 1_500_000  # pixels of a JPEG: visible marks are seen at half the size of larger ones
 READERS = 2  # files that an actor reads at once
-KNOWN = 4096  # rows of files that an actor remembers, some 10 MB: a copy of one is not judged again
-STORE = 100 << 20  # bytes of shared memory, for paths and rows alone
+MAX_KNOWN = 4096  # rows of files that an actor remembers, some 10 MB: a copy of one is not judged again
+STORE_BYTES = 100 << 20  # bytes of shared memory, for paths and rows alone
 NO_IDLE_WORKERS = {"enable_worker_prestart": False, "prestart_worker_first_driver": False}
 
 
@@ -73,7 +73,7 @@ def ray_session(address: str | None, *, workers: int = 1) -> Iterator[None]:
     local: dict[str, Any] = {
         "include_dashboard": False,
         "num_cpus": max(workers, os.cpu_count() or 1),
-        "object_store_memory": STORE,
+        "object_store_memory": STORE_BYTES,
         "_system_config": NO_IDLE_WORKERS,
     }
     try:
@@ -94,11 +94,11 @@ def judge_paths(
 
     A worker that dies is replaced and its pictures are judged again. profile: what they are held to.
     """
-    tables = [pa.table({"path": paths[start : start + TASK]}) for start in range(0, len(paths), TASK)]
+    tables = [pa.table({"path": paths[start : start + TASK_PATHS]}) for start in range(0, len(paths), TASK_PATHS)]
     judged = ray.data.from_arrow(tables).map_batches(
         Judge,
         fn_constructor_args=(model, stability, profile),
-        batch_size=TASK,
+        batch_size=TASK_PATHS,
         compute=ray.data.ActorPoolStrategy(size=workers),
         num_cpus=1,
     )
@@ -112,7 +112,9 @@ class Judge:
     model: None to read marks alone. remembered: rows of files, at most.
     """
 
-    def __init__(self, model: str | None, stability: bool, profile: Profile | None, *, remembered: int = KNOWN) -> None:
+    def __init__(
+        self, model: str | None, stability: bool, profile: Profile | None, *, remembered: int = MAX_KNOWN
+    ) -> None:
         import cv2
 
         cv2.setNumThreads(1)  # there are as many workers as cores
@@ -155,7 +157,7 @@ class Judge:
 
         claims = read_claims(data)
         if self.detector is None:
-            small = load_image(data, enough=ENOUGH)
+            small = load_image(data, enough=ENOUGH_PIXELS)
             return small_row(path, small, with_pixel_marks(claims, small))
         loaded = load_image(data)
         claims, cautions = look_closer(loaded, claims)

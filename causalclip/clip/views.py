@@ -12,7 +12,7 @@ from torch import Tensor
 Kind = Literal["whole", "window"]
 WINDOWS = 2
 MAX_SQUARES = 3
-LARGEST = 2048  # px, the longest side that training sees; windows of a larger picture are of a copy so large
+LARGEST_SIDE = 2048  # px, the longest side that training sees; windows of a larger picture are of a copy so large
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,13 @@ def plan_views(
 
     At most `squares` squares and `windows` windows. Squares have the short side and are spread along the long one, so
     that a picture of aspect up to `squares` is covered. Windows have a side of `size`, or more where the long side is
-    over LARGEST, and are spread over the picture; one that is hardly larger than a window gets none.
+    over LARGEST_SIDE, and are spread over the picture; one that is hardly larger than a window gets none.
     """
     short, long = min(width, height), max(width, height)
     squares = min(squares, math.ceil(long / short - 0.1))
     spread = [0.5] if squares == 1 else [i / (squares - 1) for i in range(squares)]  # the middle, or from end to end
     views = [View("whole", _square(width, height, short, t)) for t in spread]
-    return views + _windows(width, height, side=round(size * max(1, long / LARGEST)), count=windows)
+    return views + _windows(width, height, side=round(size * max(1, long / LARGEST_SIDE)), count=windows)
 
 
 def _windows(width: int, height: int, *, side: int, count: int) -> list[View]:

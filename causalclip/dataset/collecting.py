@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from causalclip.dataset.repositories import (
     FILES,
-    LARGEST,
+    MAX_FILE,
     PATIENCE,
     CommitMoved,
     Repository,
@@ -57,7 +57,7 @@ class Source:
 
     mirrors: Path | None = None
     base: str = "https://github.com"
-    largest: int = LARGEST
+    largest: int = MAX_FILE
     patience: float = PATIENCE
 
 

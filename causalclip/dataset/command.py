@@ -11,7 +11,7 @@ from tqdm import tqdm
 from causalclip.cli_helpers import DONE, REFUSED, STOPPED, told
 from causalclip.dataset.table import PICTURES, SITES, BadTable, read_sites, read_table, write_sites, write_table
 
-ENOUGH = 0.97  # of the rows that were asked for
+ENOUGH_SHARE = 0.97  # of the rows that were asked for
 CARD = Path("data/README.md")
 data = typer.Typer(
     no_args_is_help=True,
@@ -62,7 +62,7 @@ def collect(
         source = collecting.Source(mirrors=mirrors)
         missing = collecting.collect(rows, out, source, workers=workers, tell=bar.update)
     typer.echo(collecting.finish(rows, missing, out))
-    raise typer.Exit(DONE if len(missing) <= (1 - ENOUGH) * len(rows) else REFUSED)
+    raise typer.Exit(DONE if len(missing) <= (1 - ENOUGH_SHARE) * len(rows) else REFUSED)
 
 
 @data.command()

@@ -20,11 +20,11 @@ from causalclip.dataset.table import FORMATS, REAL_BY, SPLITS, Picture, Site, pl
 from causalclip.provenance.jpeg import read_tables
 
 START, END = "<!-- counted: written by `python -m causalclip data card` -->", "<!-- end of the counted part -->"
-SIDE = 64  # pixels of a thumbnail, squashed to a square
-MOST = 800  # pictures of a set that are asked about, drawn by their hashes
+THUMBNAIL_SIDE = 64  # pixels of a thumbnail, squashed to a square
+MAX_ASKED = 800  # pictures of a set that are asked about, drawn by their hashes
 FOLDS = 5
 COMPONENTS = 100  # of thumbnails
-HEAD = 2**20  # bytes of a file that are read for its tables
+HEAD_BYTES = 2**20  # bytes of a file that are read for its tables
 
 
 def fill(text: str, pictures: Sequence[Picture], sites: Sequence[Site]) -> str:
@@ -87,7 +87,7 @@ def survey(pictures: Sequence[Picture], originals: Path | None, cache: Path) -> 
     asked: dict[str, list[Picture]] = defaultdict(list)
     for p in sorted(pictures, key=lambda p: p.sha256):
         sets[p.set][f"{p.split} {p.label}"] += 1
-        if p.split in USED and len(asked[p.set]) < MOST and (originals is None or place(originals, p).is_file()):
+        if p.split in USED and len(asked[p.set]) < MAX_ASKED and (originals is None or place(originals, p).is_file()):
             asked[p.set].append(p)
     hints = {name: _hints(rows, originals, cache) for name, rows in tqdm(sorted(asked.items()), unit="set")}
     counts = {name: dict(sorted(counted.items())) for name, counted in sorted(sets.items())}
@@ -137,13 +137,14 @@ def _auc(features: np.ndarray, labels: np.ndarray, owners: np.ndarray, *, linear
 
 
 def _thumbnail(file: Path, cache: Path) -> np.ndarray | None:
-    """uint8 [SIDE * SIDE * 3], made once; None for what does not decode."""
+    """uint8 [THUMBNAIL_SIDE ** 2 * 3], made once; None for what does not decode."""
     kept = cache / f"{file.stem}.png"
     with suppress(OSError, ValueError):
         if not kept.exists():
             with Image.open(file) as picture:
-                picture.draft("RGB", (4 * SIDE, 4 * SIDE))
-                small = ImageOps.exif_transpose(picture).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
+                picture.draft("RGB", (4 * THUMBNAIL_SIDE, 4 * THUMBNAIL_SIDE))
+                upright = ImageOps.exif_transpose(picture).convert("RGB")
+                small = upright.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX)
             small.save(kept.with_suffix(".part"), "PNG")
             kept.with_suffix(".part").replace(kept)
         with Image.open(kept) as small:
@@ -154,5 +155,5 @@ def _thumbnail(file: Path, cache: Path) -> np.ndarray | None:
 def _quality(file: Path, picture: Picture) -> list[float]:
     """JPEG quality (0 for what is no JPEG, or has no tables at its beginning), and bytes a pixel."""
     with file.open("rb") as opened:
-        tables = read_tables(opened.read(HEAD)) if picture.format in ("JPEG", "MPO") else None
+        tables = read_tables(opened.read(HEAD_BYTES)) if picture.format in ("JPEG", "MPO") else None
     return [tables.quality if tables else 0, file.stat().st_size / (picture.width * picture.height)]

@@ -16,18 +16,18 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
 from causalclip.dataset.repositories import FILES, Entry, Repository
-from causalclip.dataset.rules import NEAR, as_bits, describe, is_reserved, settle, split_new
+from causalclip.dataset.rules import NEAR_BITS, as_bits, describe, is_reserved, settle, split_new
 from causalclip.dataset.table import COLUMNS, BadTable, Picture, Site, as_csv, as_picture, is_safe, place
 from causalclip.images.formats import ENDINGS, MAX_BYTES, ImageError, sniff
 from causalclip.images.loading import load_image
 from causalclip.provenance.reading import read_provenance
 
-SMALLEST = 300  # pixels of the shorter side
-LONGEST = 3.0  # times the shorter side
-FEWEST_BYTES = 12_000
-COLOURS = 200  # of a picture at 64 x 64 px; drawings and logos have fewer
-HASHED = 512  # pixels of the longer side that is hashed
-MOST = 25  # pictures of a class and owner that `add` takes
+MIN_SIDE = 300  # pixels of the shorter side
+MAX_ASPECT = 3.0  # times the shorter side
+MIN_BYTES = 12_000
+MIN_COLOURS = 200  # of a picture at 64 x 64 px; drawings and logos have fewer
+HASHED_SIDE = 512  # pixels of the longer side that is hashed
+MAX_OF_OWNER = 25  # pictures of a class and owner that `add` takes
 THUMB, ACROSS, WORDS = 150, 8, 26  # px of a picture on the contact sheet; pictures a row; px for two lines below each
 BEFORE = "2022-07"  # pictures that came in before could not be by a generator of the newer kinds
 _ICON = re.compile(r"icon|logo|sprite|avatar|thumb(nail)?s?[/_.-]|badge|og-image|node_modules|/flags?/", re.IGNORECASE)
@@ -130,7 +130,7 @@ def _order(files: Iterable[Entry], under: str, match: str) -> Iterator[Entry]:
         path = entry.path
         wanted = path.startswith(under) and re.search(match, path) and path.lower().endswith(ENDINGS)
         wanted = wanted and entry.mode in FILES
-        if wanted and FEWEST_BYTES <= (entry.size or 0) <= MAX_BYTES and not _ICON.search(path) and is_safe(path):
+        if wanted and MIN_BYTES <= (entry.size or 0) <= MAX_BYTES and not _ICON.search(path) and is_safe(path):
             folders[os.path.dirname(path)].append(entry)
     pools = [random.Random(name).sample(items, len(items)) for name, items in sorted(folders.items())]
     while pools:
@@ -152,19 +152,19 @@ def _look(data: bytes, path: str, added: str, known: set[str]) -> Candidate | st
         phash = perceptual_hash(data)
     except (ImageError, OSError, ValueError):
         return "it does not decode"
-    if min(width, height) < SMALLEST:
+    if min(width, height) < MIN_SIDE:
         return "it is too small"
-    if max(width, height) > LONGEST * min(width, height):
+    if max(width, height) > MAX_ASPECT * min(width, height):
         return "it is too narrow"
     thumb = Image.fromarray(loaded.pixels)
-    if len(set(thumb.resize((64, 64)).get_flattened_data())) < COLOURS:
+    if len(set(thumb.resize((64, 64)).get_flattened_data())) < MIN_COLOURS:
         return "it has few colours"
     thumb.thumbnail((THUMB, THUMB))
     return Candidate(path, sha256, phash, width, height, name, evidence, thumb)
 
 
 def perceptual_hash(data: bytes, crop: str = "") -> str:
-    """imagehash.phash of a file's upright picture, shrunk to HASHED, as 16 hexadecimal digits.
+    """imagehash.phash of a file's upright picture, shrunk to HASHED_SIDE, as 16 hexadecimal digits.
 
     crop: "x0,y0,x1,y1", the only part that counts. Raises OSError or ValueError where the file does not decode.
     """
@@ -174,7 +174,7 @@ def perceptual_hash(data: bytes, crop: str = "") -> str:
         part = picture.crop(tuple(int(v) for v in crop.split(","))) if crop else picture  # type: ignore[arg-type]
         part.draft("RGB", (400, 400))
         small = ImageOps.exif_transpose(part).convert("RGB")
-    small.thumbnail((HASHED, HASHED))
+    small.thumbnail((HASHED_SIDE, HASHED_SIDE))
     return str(imagehash.phash(small))
 
 
@@ -192,7 +192,7 @@ def fill_hashes(pictures: Iterable[Picture], originals: Path) -> list[Picture]:
 
 def _near(phash: str, hashes: np.ndarray) -> np.ndarray:
     """Which of the hashes [N] are of near-copies."""
-    return np.bitwise_count(hashes ^ as_bits([phash or "0"])) <= (NEAR if phash else -1)
+    return np.bitwise_count(hashes ^ as_bits([phash or "0"])) <= (NEAR_BITS if phash else -1)
 
 
 def draw_sheet(candidates: Sequence[Candidate]) -> Image.Image:
@@ -275,8 +275,8 @@ def add(
 ) -> Added:
     """The tables with what of the drafts is new.
 
-    Left out are reserved repositories, files and near-copies of pictures that are there, and what is more than MOST of
-    a class and owner. A picture and its edits may look alike.
+    Left out are reserved repositories, files and near-copies of pictures that are there, and what is more than
+    MAX_OF_OWNER of a class and owner. A picture and its edits may look alike.
     """
     left_out: Counter[str] = Counter()
     files, hashed = {p.sha256 for p in pictures}, [p for p in pictures if p.phash]
@@ -292,7 +292,7 @@ def add(
             left_out["known"] += 1
         elif any(not p.pair or pairs[i] != p.pair for i in np.flatnonzero(_near(p.phash, bits))):
             left_out["near-copy"] += 1
-        elif of[cell] >= MOST and not p.pair:
+        elif of[cell] >= MAX_OF_OWNER and not p.pair:
             left_out["more than enough of a class and owner"] += 1
         else:
             of[cell] += 1

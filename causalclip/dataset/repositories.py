@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-LARGEST = 64 * 2**20  # bytes of a file that is read
+MAX_FILE = 64 * 2**20  # bytes of a file that is read
 PATIENCE = 900.0  # seconds for one call of git, and for reading the files of one commit
 FILES = ("100644", "100755")  # modes of ordinary files: no symbolic link, folder or other repository
 _CHUNK = 100  # objects a call
@@ -115,7 +115,7 @@ class Repository:
             raise RepositoryGone(done.stderr.decode(errors="replace").strip()[-200:])
         raise CommitMoved(commit)
 
-    def fetch_files(self, oids: Sequence[str], *, largest: int = LARGEST) -> None:
+    def fetch_files(self, oids: Sequence[str], *, largest: int = MAX_FILE) -> None:
         """Fetches those files, as far as they can be had, each of at most `largest` bytes as it is packed."""
 
         def fetch(wanted: Sequence[str]) -> int:

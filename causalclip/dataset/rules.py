@@ -13,7 +13,7 @@ from causalclip.dataset.table import LABELS, Picture, Site, by_owner, read_table
 from causalclip.training.data import BadManifest, Record
 
 USED = ("train", "test")
-NEAR = 4  # bits of 64 in which the perceptual hashes of near-copies may differ
+NEAR_BITS = 4  # bits of 64 in which the perceptual hashes of near-copies may differ
 SALT = "causalclip sites 1"
 DRAWN = ("sites", "kinds", "edits2")  # the sets whose owners were drawn
 TESTED = {"edits": 8, "both": 5, "real": 5, "generated": 5, "kinds": 5}  # one owner of so many, by kind
@@ -65,14 +65,14 @@ def is_reserved(repo: str, reserved: frozenset[str]) -> bool:
 
 
 def near_pairs(first: Sequence[str], second: Sequence[str]) -> list[tuple[int, int]]:
-    """Which of `first` differ from which of `second` in at most NEAR bits: pairs of indices, in order.
+    """Which of `first` differ from which of `second` in at most NEAR_BITS: pairs of indices, in order.
 
     Hashes are 16 hexadecimal digits. All are compared with all, in blocks: 30,000 with 30,000 in seconds.
     """
     a, b = as_bits(first), as_bits(second)
     pairs: list[tuple[int, int]] = []
     for start in range(0, len(a), _ROWS):
-        rows, columns = np.nonzero(np.bitwise_count(a[start : start + _ROWS, None] ^ b[None, :]) <= NEAR)
+        rows, columns = np.nonzero(np.bitwise_count(a[start : start + _ROWS, None] ^ b[None, :]) <= NEAR_BITS)
         pairs += zip((rows + start).tolist(), columns.tolist(), strict=True)
     return pairs
 

@@ -140,19 +140,19 @@ def in_whole(aligned: Alignment, compared: tuple[Box, Box]) -> Alignment:
     return replace(aligned, to_a=first @ aligned.to_a, to_b=second @ aligned.to_b)
 
 
-SIDE = 1000  # px on the long side of what is searched for points
-SMALLEST = 480  # px: a smaller picture is enlarged to it, or it has too few points
-NARROWEST = 8  # px of the short side of what is searched: a banner has no points
+SEARCHED_SIDE = 1000  # px on the long side of what is searched for points
+MIN_SIDE = 480  # px: a smaller picture is enlarged to it, or it has too few points
+MIN_SHORT_SIDE = 8  # px of the short side of what is searched: a banner has no points
 POINTS, CONTRAST = 3000, 0.02
 RATIO = 0.8  # a match must be so much nearer than the second best (Lowe, IJCV 2004)
-NEAR = 3.0  # px at SIDE: how far a point may land from its match
-LEAST = 12  # matches below which no homography is tried
-ENOUGH = 40  # matches that agree, with which nothing else is tried
+MAX_ERROR = 3.0  # px at SEARCHED_SIDE: how far a point may land from its match
+MIN_MATCHES = 12  # matches below which no homography is tried
+ENOUGH_MATCHES = 40  # matches that agree, with which nothing else is tried
 # Of the points of the picture that has fewer: below it the mirror image is tried, too, as a room is nearly its own.
-CLEAR = 1 / 3
+CLEAR_SHARE = 1 / 3
 # Of two points of view: more and fainter points than for a copy, as few of a place are seen from both sides.
 EPIPOLAR_POINTS, EPIPOLAR_CONTRAST = 4000, 0.01
-EPIPOLAR_NEAR = 1.5  # px at SIDE, from a point to its line
+EPIPOLAR_NEAR = 1.5  # px at SEARCHED_SIDE, from a point to its line
 EPIPOLAR_LEAST = 8  # matches below which no geometry is tried
 
 Method = Literal["SIFT", "ORB"]
@@ -212,7 +212,7 @@ def place(a: KeypointIndex, b: KeypointIndex) -> Placement | None:
             found = _fit(points, there, method, mirrored, min(a.grey.size, b.grey.size))
             if found and (best is None or found.inliers > best.inliers):
                 best = found
-            needed = max(ENOUGH, 0 if mirrored else CLEAR * min(len(points.at), len(there.at)))
+            needed = max(ENOUGH_MATCHES, 0 if mirrored else CLEAR_SHARE * min(len(points.at), len(there.at)))
             if best and best.inliers >= needed:
                 return _in_full(best, a.zoom, b.zoom)
     return _in_full(best, a.zoom, b.zoom) if best else None
@@ -224,7 +224,7 @@ def _in_full(best: Placement, zoom_a: float, zoom_b: float) -> Placement:
     return replace(best, homography=full / full[2, 2])
 
 
-def search_image(pixels: np.ndarray, *, smallest: int = SMALLEST) -> tuple[np.ndarray, float]:
+def search_image(pixels: np.ndarray, *, smallest: int = MIN_SIDE) -> tuple[np.ndarray, float]:
     """Luminance at search size with its contrast evened out, and the zoom that took it there."""
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     zoom = search_zoom(grey.shape, smallest=smallest)
@@ -234,16 +234,16 @@ def search_image(pixels: np.ndarray, *, smallest: int = SMALLEST) -> tuple[np.nd
     return cv2.createCLAHE(2.0, (8, 8)).apply(grey), zoom
 
 
-def search_zoom(shape: tuple[int, ...], *, smallest: int = SMALLEST) -> float:
+def search_zoom(shape: tuple[int, ...], *, smallest: int = MIN_SIDE) -> float:
     """The zoom at which a picture of that shape (rows, columns) is searched."""
     long = max(shape[:2])
-    return min(SIDE, max(smallest, long)) / long
+    return min(SEARCHED_SIDE, max(smallest, long)) / long
 
 
 def find(grey: np.ndarray, method: Method, *, points: int = POINTS, contrast: float = CONTRAST) -> Keypoints:
     """The most distinct points of a picture; contrast: what a SIFT point must have at least."""
     none = Keypoints(np.zeros((0, 2), np.float32), np.zeros((0, 1), np.float32))
-    if min(grey.shape) < NARROWEST:  # SIFT's own octaves get down to nothing there
+    if min(grey.shape) < MIN_SHORT_SIDE:  # SIFT's own octaves get down to nothing there
         return none
     finder: Any = (
         cv2.SIFT.create(nfeatures=points, contrastThreshold=contrast) if method == "SIFT" else cv2.ORB.create(points)
@@ -258,12 +258,12 @@ def find(grey: np.ndarray, method: Method, *, points: int = POINTS, contrast: fl
 
 def _fit(a: Keypoints, b: Keypoints, method: Method, mirrored: bool, area: int) -> Placement | None:
     pairs = matches(a.described, b.described, cv2.NORM_L2 if method == "SIFT" else cv2.NORM_HAMMING)
-    if len(pairs) < LEAST:
+    if len(pairs) < MIN_MATCHES:
         return None
     to, of = a.at[pairs[:, 0]], b.at[pairs[:, 1]]
     cv2.setRNGSeed(0)  # the same two pictures get the same answer
-    homography, inside = cv2.findHomography(of, to, cv2.USAC_MAGSAC, NEAR, maxIters=5000, confidence=0.999)
-    if homography is None or inside is None or inside.sum() < LEAST // 2:
+    homography, inside = cv2.findHomography(of, to, cv2.USAC_MAGSAC, MAX_ERROR, maxIters=5000, confidence=0.999)
+    if homography is None or inside is None or inside.sum() < MIN_MATCHES // 2:
         return None
     agreed = inside.ravel().astype(bool)
     hulls = [cv2.contourArea(cv2.convexHull(points[agreed])) for points in (to, of)]
@@ -297,7 +297,7 @@ NOTHING = Epipolar(0, 0.0, 0.0)
 
 def epipolar(a: np.ndarray, b: np.ndarray) -> Epipolar:
     """How many points of two pictures (uint8 RGB [H, W, 3]) agree with two views of one rigid scene."""
-    greys = [search_image(p, smallest=SIDE)[0] for p in (a, b)]
+    greys = [search_image(p, smallest=SEARCHED_SIDE)[0] for p in (a, b)]
     first, second = (find(grey, "SIFT", points=EPIPOLAR_POINTS, contrast=EPIPOLAR_CONTRAST) for grey in greys)
     pairs = matches(first.described, second.described, cv2.NORM_L2)
     if len(pairs) < EPIPOLAR_LEAST:

@@ -22,7 +22,7 @@ from scipy.ndimage import label, maximum_filter, minimum_filter
 from causalclip.evidence.alignment import Alignment
 
 BLOCK = 16  # px of the grid; blocks overlap by half
-SMALL = 320  # px of the grid's short side, under which a block is half as large: it would hide a caption
+SMALL_GRID = 320  # px of the grid's short side, under which a block is half as large: it would hide a caption
 SHIFT = 2  # px: a block is compared at the best of all shifts up to it, so that edges a hair off do not count
 BINS = 8  # of texture
 CLIPPED, DARK, BRIGHT = 0.25, 4, 251  # of a block's pixels, that are at an end of a channel
@@ -32,23 +32,23 @@ SAMPLE = 6000  # pixels that teach the colours
 ROUNDS = 8
 LOOSE = 4.0  # in 1/255: where Cauchy's weight is a half
 CURVE_BINS = 12  # of a channel's curve
-FEW = 40  # pixels of the sample that a bin needs
+MIN_SAMPLE = 40  # pixels of the sample that a bin needs
 BLURS = 0.0, 0.6, 0.9, 1.3, 1.8, 2.5  # px, tried on either copy
 # Changes
 # z that a change reaches somewhere, and everywhere. These numbers were set on copies of training pictures that nobody
 # changed, by owner; docs/tried.md says how.
-HIGH, LOW = 27.0, 6.0
+PEAK_Z, EDGE_Z = 27.0, 6.0
 # z times the share of its structure that a change takes away: a part of a copy that nobody changed differs in tone or
 # sharpness and keeps its structure.
-LOST = 1.5
+LOST_Z = 1.5
 # Less z is enough for a part that is so large a share of the picture: where compression alone differs, it does so in
 # specks.
-WIDE, WIDELY = 0.011, 14.0
+WIDE_SHARE, WIDE_Z = 0.011, 14.0
 # Where a textured block shows something else altogether, however coarse both copies are: its structure's correlation is
-# below FOREIGN in so many blocks that touch.
-FOREIGN, TOGETHER = 0.65, 3
-SMALLEST = 0.001  # of the picture
-MOST = 24  # changes that are told one by one, the largest first
+# below FOREIGN_BELOW in so many blocks that touch.
+FOREIGN_BELOW, FOREIGN_BLOCKS = 0.65, 3
+MIN_CHANGE = 0.001  # of the picture
+MAX_CHANGES = 24  # changes that are told one by one, the largest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def measure(aligned: Alignment) -> Blocks:
     """Every block's difference. Each copy's tones are laid on the other's, and the larger difference counts: a colour
     that is new in one copy can be led back to any other, but not the other way round. Where a copy is clipped, only one
     of the ways fits, and the smaller counts."""
-    side = BLOCK if min(aligned.inside.shape) >= SMALL else BLOCK // 2
+    side = BLOCK if min(aligned.inside.shape) >= SMALL_GRID else BLOCK // 2
     seen = _sampled(aligned.inside.astype(np.float32), side) > 0.99
     nothing = np.zeros(seen.shape, np.float32)
     if seen.sum() < 16:
@@ -232,7 +232,7 @@ def _curve(channel: np.ndarray, seen: np.ndarray, target: np.ndarray, weight: np
     middles, offsets = [], []
     for low, high in pairwise(levels):
         mine = (seen >= low) & (seen <= high) & (weight > 0.1)
-        if mine.sum() >= FEW:
+        if mine.sum() >= MIN_SAMPLE:
             middles.append(float(seen[mine].mean()))
             offsets.append(float(np.median(target[mine] - seen[mine])))
     return channel + np.interp(channel, middles, offsets).astype(np.float32) if middles else channel
@@ -274,21 +274,21 @@ class ChangedBlocks:
 
 
 def find_changes(blocks: Blocks) -> list[ChangedBlocks]:
-    """The changed parts, strongest first: over LOW everywhere, and over HIGH somewhere, wide, or of other shape."""
+    """The changed parts, strongest first: over EDGE_Z everywhere and PEAK_Z somewhere, wide, or of other shape."""
     smooth = smoothed(blocks)
-    foreign = blocks.textured & (blocks.similarity < FOREIGN) & minimum_filter(blocks.inside, 3, mode="constant")
-    groups, count = label((smooth > LOW) | foreign, np.ones((3, 3)))
+    foreign = blocks.textured & (blocks.similarity < FOREIGN_BELOW) & minimum_filter(blocks.inside, 3, mode="constant")
+    groups, count = label((smooth > EDGE_Z) | foreign, np.ones((3, 3)))
     cells = blocks.inside.sum()
     found = []
     for i in range(1, count + 1):
         mask = groups == i
         peak = float(smooth[mask].max())
         part = ChangedBlocks(mask, peak, peak * (1 - float(blocks.similarity[mask].mean())))
-        needed = WIDELY if mask.sum() >= WIDE * cells else HIGH
-        changed = part.strength > needed or part.lost > LOST or foreign[mask].sum() >= TOGETHER
-        if changed and mask.sum() >= max(2, SMALLEST * cells):
+        needed = WIDE_Z if mask.sum() >= WIDE_SHARE * cells else PEAK_Z
+        changed = part.strength > needed or part.lost > LOST_Z or foreign[mask].sum() >= FOREIGN_BLOCKS
+        if changed and mask.sum() >= max(2, MIN_CHANGE * cells):
             found.append(part)
-    return sorted(found, key=lambda part: -part.strength)[:MOST]
+    return sorted(found, key=lambda part: -part.strength)[:MAX_CHANGES]
 
 
 def smoothed(blocks: Blocks) -> np.ndarray:

@@ -49,9 +49,9 @@ SENTENCES: dict[str, str] = {  # beside the answer; what is inside is counted
     ),
 }
 DRAWN = N_("The detector was made for photographs; its answer on anything drawn or typeset means little.")
-SMALL = 269  # px on the shorter side: below it there is no window at native scale (1.2 x 224, causalclip.clip.views)
+SMALL_SIDE = 269  # px on the shorter side: below it there is no window at native scale (clip/views.py)
 LOW_QUALITY = 60  # of JPEG, at or below it
-SIDE = 512  # px on the long side of the copy that is measured
+MEASURED_SIDE = 512  # px on the long side of the copy that is measured
 FACE = 0.35  # of the shorter side, from which a face is said to fill the picture
 
 
@@ -72,7 +72,7 @@ def find_cautions(pixels: np.ndarray, provenance: "Provenance | None" = None) ->
 
 def _found(pixels: np.ndarray, provenance: "Provenance | None") -> Iterator[Caution]:
     height, width = pixels.shape[:2]
-    if min(height, width) < SMALL:
+    if min(height, width) < SMALL_SIDE:
         yield _caution("small", width=number(width), height=number(height))
     if (quality := worst_quality(provenance)) <= LOW_QUALITY:
         yield _caution("recompressed", quality=quality)
@@ -100,7 +100,7 @@ def worst_quality(provenance: "Provenance | None") -> int:
 
 @dataclass(frozen=True, slots=True)
 class PixelStatistics:
-    """Statistics of the luminance at SIDE px, all in [0, 1] but the last two, which are grey levels.
+    """Statistics of the luminance at MEASURED_SIDE px, all in [0, 1] but the last two, which are grey levels.
 
     flat, edge: shares of pixels with steps to their neighbours of at most 2, and above 40 levels.
     textured: share of the steps that are not flat and at most 16: high in photographs, low where areas are filled.
@@ -127,7 +127,7 @@ class PixelStatistics:
 
 def measure(pixels: np.ndarray) -> PixelStatistics:
     """The statistics of a picture (uint8 RGB [H, W, 3])."""
-    grey = np.asarray(_shrunk(pixels, long=SIDE).convert("L"), np.float32)
+    grey = np.asarray(_shrunk(pixels, long=MEASURED_SIDE).convert("L"), np.float32)
     step = np.maximum(np.abs(np.diff(grey, axis=1))[:-1], np.abs(np.diff(grey, axis=0))[:, :-1])
     flat = float((step <= 2).mean())
     levels = np.bincount(grey.astype(int).ravel() // 4, minlength=64) / grey.size

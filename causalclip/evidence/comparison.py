@@ -40,9 +40,9 @@ from causalclip.languages import N_, _, decimal, ngettext, number
 
 Answer = Literal["same picture", "same scene, another moment", "no match"]
 SIMILAR = 0.6  # of a block's structure: above it, both copies show the same there
-LEAST, MOST = 0.5, 0.95  # confidences that are said: more was not measured
-SURE: tuple[Answer, float] = "same picture", MOST
-WIDE = 0.25  # of the smaller picture, that points of one picture span: a camera that turned shares a corner alone
+MIN_CONFIDENCE, MAX_CONFIDENCE = 0.5, 0.95  # confidences that are said: more was not measured
+SURELY_SAME: tuple[Answer, float] = "same picture", MAX_CONFIDENCE
+MIN_SPAN = 0.25  # of the smaller picture, that points of one picture span: a camera that turned shares a corner alone
 # log2 of the points that agree, their share, the area they span (at most 1), the share of similar blocks, 1
 MATCH = (2.0, 4.0, 2.0, 4.0, -16.0)
 SAME = (0.5, 4.0, 2.0, 20.0, -19.0)
@@ -153,7 +153,7 @@ def _laid(a: np.ndarray, b: np.ndarray, placement: Placement | None, *, boxes: S
     aligned = lay_over(a, b, placement)
     blocks = measure(aligned)
     equal = placement is EQUAL
-    answer, confidence = SURE if equal else judge(evidence(placement, blocks))
+    answer, confidence = SURELY_SAME if equal else judge(evidence(placement, blocks))
     if answer == "no match":
         return Comparison(answer, confidence, sizes=sizes)
     compared = regions(boxes, sizes, mirrored=placement.mirrored)
@@ -238,8 +238,8 @@ def similar(blocks: Blocks) -> float:
 
 
 def judge(found: tuple[float, ...]) -> tuple[Answer, float]:
-    """The answer and its confidence, in [LEAST, MOST]."""
-    match, same = _logistic(found, MATCH), _logistic(found, SAME) if found[2] >= WIDE else 0.0
+    """The answer and its confidence, in [MIN_CONFIDENCE, MAX_CONFIDENCE]."""
+    match, same = _logistic(found, MATCH), _logistic(found, SAME) if found[2] >= MIN_SPAN else 0.0
     if match < 0.5:
         return "no match", _confidence(1 - match)
     if same < 0.5:
@@ -260,7 +260,7 @@ def _logistic(found: tuple[float, ...], weights: tuple[float, ...]) -> float:
 
 
 def _confidence(share: float) -> float:
-    return min(MOST, max(LEAST, share))
+    return min(MAX_CONFIDENCE, max(MIN_CONFIDENCE, share))
 
 
 def sentence(found: Comparison) -> str:

@@ -34,8 +34,8 @@ from causalclip.images.loading import LoadedImage, load_image, read_file
 from causalclip.languages import N_, _, any_of, current, day
 from causalclip.marks.mark import Box
 from causalclip.marks.names import find_hints
-from causalclip.marks.pixels import find_marks
 from causalclip.marks.texts import find_hidden_marks
+from causalclip.marks.visible import find_marks
 from causalclip.provenance.reading import OF_WHOLE, Provenance, read_provenance, with_history
 
 if TYPE_CHECKING:

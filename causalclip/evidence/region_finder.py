@@ -20,10 +20,10 @@ from causalclip.paths import shipped_folder
 
 FOLDER = shipped_folder("assets") / "models" / "parts"
 MAX_PIXELS = 12_000_000  # that are read: of larger pictures the middle
-LONGEST = 16_000  # px of a side that are read: a row of cells lies in memory
-SMALLEST, LEAST_CELLS = 200, 30  # px on the short side and cells, below which nothing can be said
-FOUND = 0.04  # of a picture's cells, the highest, whose mean is its number
-FEWEST = 3  # cells, at least
+MAX_SIDE = 16_000  # px of a side that are read: a row of cells lies in memory
+MIN_SIDE, MIN_CELLS = 200, 30  # px on the short side and cells, below which nothing can be said
+TOP_SHARE = 0.04  # of a picture's cells, the highest, whose mean is its number
+MIN_TOP_CELLS = 3  # cells, at least
 SPECK = 0.25  # of the largest piece, below which a piece is left out
 DEPENDS = "level", "texture", "flat", "clip"  # on what a trace depends in any picture
 RAW = "level", "texture", "flat", "clip", "comb", "comb_n", "comb_z", "zero", "noise0", "lag_d", "gx", "gy"
@@ -84,11 +84,11 @@ class RegionFinder:
             pixels: uint8 RGB [H, W, 3], as the file holds it, not scaled.
             table: the luminance quantisation [64] of a JPEG, row by row as the picture lies; None of other files.
         """
-        read = middle(*pixels.shape[:2], most=MAX_PIXELS, longest=LONGEST)
+        read = middle(*pixels.shape[:2], most=MAX_PIXELS, longest=MAX_SIDE)
         left, upper, right, lower = read
         seen = pixels[upper:lower, left:right]
         cell = cell_of(*seen.shape[:2])
-        if min(seen.shape[:2]) < SMALLEST or (seen.shape[0] // cell) * (seen.shape[1] // cell) < LEAST_CELLS:
+        if min(seen.shape[:2]) < MIN_SIDE or (seen.shape[0] // cell) * (seen.shape[1] // cell) < MIN_CELLS:
             return None
         levels = self.levels(read_traces(seen, table))
         score = top(levels)
@@ -107,7 +107,7 @@ def shipped_finder() -> RegionFinder:
 
 def top(levels: np.ndarray) -> float:
     """A map's number for its picture: the mean of its highest cells."""
-    return float(np.sort(levels.ravel())[-max(FEWEST, round(FOUND * levels.size)) :].mean())
+    return float(np.sort(levels.ravel())[-max(MIN_TOP_CELLS, round(TOP_SHARE * levels.size)) :].mean())
 
 
 def region_of(levels: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.fft import dct
 
 CELLS = (1400, 32), (2800, 64), (10**9, 96)  # longest side up to: px of a cell
-BAND = 1_000_000  # pixels that are read at once, which bounds the memory
+BAND_PIXELS = 1_000_000  # pixels that are read at once, which bounds the memory
 NAMES = (
     *("zero", "comb", "comb_n", "comb_z"),
     *(f"{name}{scale}" for scale in range(3) for name in ("noise", "low", "mean")),
@@ -61,14 +61,14 @@ def read_traces(pixels: np.ndarray, table: np.ndarray | None) -> Traces:
 
 
 def _strips(shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
-    step = max(1, BAND // shape[1])
+    step = max(1, BAND_PIXELS // shape[1])
     return ((top, min(top + step, shape[0])) for top in range(0, shape[0], step))
 
 
 def _banded(seen: np.ndarray, luma: np.ndarray, cell: int, at: Place) -> dict[str, np.ndarray]:
     """What depends on a cell and its next neighbours alone, a band of cells after the other."""
     rows, columns = luma.shape[0] // cell, luma.shape[1] // cell
-    step, found = max(1, BAND // (cell * luma.shape[1])), []
+    step, found = max(1, BAND_PIXELS // (cell * luma.shape[1])), []
     for first in range(0, rows, step):
         last = min(rows, first + step)
         near = slice(max(0, first - 1), min(rows, last + 1))
@@ -107,7 +107,8 @@ FREQUENCIES = sorted(
     ((i, j) for i in range(BLOCK) for j in range(BLOCK) if i + j > 0), key=lambda f: (f[0] + f[1], f[0])
 )[:27]
 STEPS = range(2, 41)  # quantisation steps that are tried for an earlier compression
-FEW, CLEAR, STRONG = 60, 6.0, 0.12  # coefficients, deviations and mean cosine below which no step is taken for found
+# below them no step is taken for found
+MIN_COEFFICIENTS, MIN_DEVIATIONS, MIN_COSINE = 60, 6.0, 0.12
 OFFSETS = (3, 2), (5, 6), (2, 5)  # from the picture's grid: where no grid is, for comparison
 BANDS = (1, 3), (3, 6), (6, 9), (9, 15)
 BASIS = dct(np.eye(BLOCK, dtype=np.float32), axis=0, norm="ortho").astype(np.float32)
@@ -242,10 +243,10 @@ def _step(values: np.ndarray, last: float) -> tuple[float, int]:
         if last and abs(last / step - round(last / step)) < 1e-6:
             continue
         counted = size > 0.6 * step
-        if counted.sum() < FEW:
+        if counted.sum() < MIN_COEFFICIENTS:
             break
         mean = float(np.cos(2 * np.pi * values[counted] / step).mean())
-        if mean * np.sqrt(2 * counted.sum()) > CLEAR and mean > max(STRONG, 0.9 * best[0]):
+        if mean * np.sqrt(2 * counted.sum()) > MIN_DEVIATIONS and mean > max(MIN_COSINE, 0.9 * best[0]):
             best = max(mean, best[0]), step
     return best
 

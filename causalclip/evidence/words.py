@@ -147,7 +147,7 @@ def digits_for(score: float, *thresholds: float) -> int:
 
 DETECTION, HEADS = (shipped_folder("benchmarks") / name for name in ("detection.json", "heads.json"))
 LIKE_CONTENT = "alike", "fresh", "sites"  # sets where real and generated pictures show the same things
-LEAST = 100  # pictures of a set that an answer is judged by
+MIN_PICTURES = 100  # pictures of a set that an answer is judged by
 BANDS = "likely generated", "inconclusive", "likely not generated"
 
 
@@ -271,7 +271,7 @@ def empirical_precision(band: Band, measured_as: str | None) -> EmpiricalPrecisi
     base = classes["generated"] / sum(classes.values())
     if not generated + real:
         return None
-    rows = [report[name] for name in LIKE_CONTENT if report.get(name, {}).get("pictures", 0) >= LEAST]
+    rows = [report[name] for name in LIKE_CONTENT if report.get(name, {}).get("pictures", 0) >= MIN_PICTURES]
     found = [g / (g + r) for g, r in (_with_answer(row, band) for row in rows) if g + r]
     worst = {"likely generated": min, "likely not generated": max}.get(band)
     return EmpiricalPrecision(generated + real, generated, base, worst(found) if worst and found else None)

@@ -16,8 +16,8 @@ from causalclip.languages import N_, _, number
 
 MAX_PICTURES = 200
 MAX_TOTAL = 600 * 2**20  # bytes of all members, unpacked
-MAX_RATIO = 100  # unpacked to packed, from SMALL bytes on; pictures hardly shrink when they are packed
-SMALL = 2**20
+MAX_RATIO = 100  # unpacked to packed, from RATIO_FROM bytes on; pictures hardly shrink when they are packed
+RATIO_FROM = 2**20
 SECONDS = 20.0  # of processor time for all members
 MAX_DIRECTORY = 512 * 2**10  # bytes of the list of members: more than a thousand names
 
@@ -112,7 +112,7 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, left: int) -> bytes
         raise UnsupportedImage(_("It is encrypted, so it cannot be opened. Unpack it and send the picture itself."))
     if member.file_size > MAX_BYTES:
         raise too_many_bytes()
-    if member.file_size > SMALL and member.file_size > MAX_RATIO * max(1, member.compress_size):
+    if member.file_size > RATIO_FROM and member.file_size > MAX_RATIO * max(1, member.compress_size):
         raise UnsupportedImage(_("It unpacks to far more than any picture would, so it was not opened."))
     try:
         with archive.open(member) as file:

@@ -32,7 +32,7 @@ Decoded = tuple[np.ndarray, tuple[str, ...], bool, Hidden | None]  # uint8 [H, W
 MEMORY = 750 * 2**20  # bytes that decoding may take: with the pixels in the process that asks, less than 1 GB
 MEMORY_BEFORE = 250 * 2**20  # bytes that it may take before the size is known, and in addition
 MEMORY_A_PIXEL = 13  # coefficients of a progressive JPEG have 6 bytes, Pillow's pixels 4, what comes out 3
-LARGE = 12_000_000  # pixels; larger pictures are decoded one at a time, as that takes 7 bytes a pixel
+LARGE_PIXELS = 12_000_000  # pixels; larger pictures are decoded one at a time, as that takes 7 bytes a pixel
 SECONDS = 1.0  # of processor time that it may take for any picture, and in addition
 SECONDS_A_PIXEL = 0.12e-6  # for each pixel that the header announces; an ordinary decoder needs a tenth to a third
 
@@ -68,7 +68,7 @@ def decode_in_sandbox(data: bytes, name: Format, *, enough: int | None = None) -
         given = data, name, formats.MAX_PIXELS, enough
         with sandbox.ask(decode_in_turn, *given, memory=memory, seconds=SECONDS) as items:
             pixels = next(items)
-            with _TURN if pixels > LARGE or name in _FRAGILE else contextlib.nullcontext():
+            with _TURN if pixels > LARGE_PIXELS or name in _FRAGILE else contextlib.nullcontext():
                 decoded: Decoded = next(items)
             next(items, None)
             return decoded

@@ -158,12 +158,12 @@ def _brands(data: bytes) -> set[bytes]:
     return {data[8:12], *(data[i : i + 4] for i in range(16, end - 3, 4))}
 
 
-LIMIT = 300  # characters
+MAX_TEXT = 300  # characters
 _TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # the reading direction (Unicode UAX 9)
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}  # control, formatting (also what turns the reading direction), unassigned
 
 
-def clean(text: str | bytes, *, limit: int = LIMIT) -> str:
+def clean(text: str | bytes, *, limit: int = MAX_TEXT) -> str:
     """One line of at most `limit` characters; bytes are read as UTF-8, else as Latin-1.
 
     What is dropped cannot be seen, or would change how the words around it are read. Escaping is left to who draws it.

@@ -16,19 +16,19 @@ import numpy as np
 Box = tuple[int, int, int, int]
 
 WORK = 1200  # px on the long side of what is searched
-FLAT = 5  # levels that a pixel's neighbourhood spans at most where it is flat: JPEG leaves no less
-NEAR = 6  # levels by which a colour may differ from one of the page's
-COMMON = 0.01  # of the picture that a colour of the page covers, flat
-THIN = 26  # px at WORK: text and icons are thinner
-SMALLEST = 0.01  # of the picture's area
-SHORTEST = 96  # px of a side, in the picture itself
+FLAT_LEVELS = 5  # levels that a pixel's neighbourhood spans at most where it is flat: JPEG leaves no less
+COLOUR_LEVELS = 6  # levels by which a colour may differ from one of the page's
+MIN_COLOUR_SHARE = 0.01  # of the picture that a colour of the page covers, flat
+MIN_THICKNESS = 26  # px at WORK: text and icons are thinner
+MIN_AREA = 0.01  # of the picture's area
+MIN_SIDE = 96  # px of a side, in the picture itself
 FILLED, MOSTLY = 0.86, 0.6  # of a rectangle that is no page: by itself, and with three straight sides
-MOST = 6  # colours of a page
+MAX_COLOURS = 6  # colours of a page
 # A box around another is a card where what lies between them is even (levels that a neighbourhood spans) in so large a
 # part of it, and so much of that is of its three commonest colours; SAMPLE of its pixels are looked at.
 EVEN, MUCH, PLAIN, SAMPLE = 2, 0.25, 0.7, 20000
 SAME = 0.05  # of a box that is outside another one in it: both are the same
-RUN = 60  # px at WORK of a straight line of a page's colour
+MIN_LINE = 60  # px at WORK of a straight line of a page's colour
 RINGING = 8  # px of a JPEG's block beside an edge
 FAINT, PIECE, WIDE = 2.5, 16, 3  # levels, and px along and across, of a step from a page to a sky of nearly its hue
 STRAIGHT = 0.55  # of a side's length that stands out of what is beside it
@@ -50,7 +50,7 @@ def find_pictures(pixels: np.ndarray) -> tuple[Inside, ...]:
     """The pictures inside a picture (uint8 RGB [H, W, 3]), the largest first; none in a plain photograph."""
     height, width = pixels.shape[:2]
     zoom = min(1.0, WORK / max(height, width))
-    if round(min(height, width) * zoom) < THIN:  # a strip
+    if round(min(height, width) * zoom) < MIN_THICKNESS:  # a strip
         return ()
     small = cv2.resize(pixels, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA) if zoom < 1 else pixels
     span = _span(small)
@@ -73,7 +73,7 @@ def find_pictures(pixels: np.ndarray) -> tuple[Inside, ...]:
     kept = [
         box
         for box in {sided[box] for box in boxes}
-        if min(box[2] - box[0], box[3] - box[1]) >= SHORTEST and SMALLEST * whole <= _area(box)
+        if min(box[2] - box[0], box[3] - box[1]) >= MIN_SIDE and MIN_AREA * whole <= _area(box)
     ]
     if len(kept) == 1 and _area(kept[0]) > WHOLE * whole:
         return ()
@@ -86,20 +86,20 @@ def _area(box: Box) -> int:
 
 def _colours(small: np.ndarray, span: np.ndarray) -> list[np.ndarray]:
     """Where each of a page's colours is, the commonest first: uint8 [h, w] each, 1 where it is flat or a long line."""
-    flat: np.ndarray = (span <= FLAT).view(np.uint8)
+    flat: np.ndarray = (span <= FLAT_LEVELS).view(np.uint8)
     red, green, blue = (channel.astype(np.uint16) for channel in cv2.split(small >> 3))
     coarse = red << 10 | green << 5 | blue
     counts = np.bincount(coarse[flat.view(bool)], minlength=32768)
     near_flat, found = cv2.dilate(flat, np.ones((5, 5), np.uint8)), []
-    for colour in np.argsort(-counts)[:MOST]:
-        if counts[colour] <= COMMON * flat.size:
+    for colour in np.argsort(-counts)[:MAX_COLOURS]:
+        if counts[colour] <= MIN_COLOUR_SHARE * flat.size:
             break
         middle = _median(small, flat & (coarse == colour), int(colour))
-        mine: np.ndarray = cv2.inRange(small, np.ceil(middle - NEAR), np.floor(middle + NEAR))
+        mine: np.ndarray = cv2.inRange(small, np.ceil(middle - COLOUR_LEVELS), np.floor(middle + COLOUR_LEVELS))
         mine &= near_flat
         # A gutter between two pictures is too narrow to be flat, and long.
         off = _largest(cv2.absdiff(small, np.append(np.round(middle), 0)))
-        for shape in ((1, RUN), (RUN, 1)):
+        for shape in ((1, MIN_LINE), (MIN_LINE, 1)):
             mine |= _line(off, shape)
         found.append(mine)
     return found
@@ -131,10 +131,10 @@ def _line(off: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
     off: levels by which every pixel differs from the colour, uint8 [h, w].
     """
-    along = (cv2.blur(off, shape[::-1], borderType=cv2.BORDER_REFLECT) <= NEAR).view(np.uint8)
+    along = (cv2.blur(off, shape[::-1], borderType=cv2.BORDER_REFLECT) <= COLOUR_LEVELS).view(np.uint8)
     if not along.any():
         return along
-    return cv2.dilate(along, np.ones(shape, np.uint8)) & (off <= 2 * NEAR).view(np.uint8)
+    return cv2.dilate(along, np.ones(shape, np.uint8)) & (off <= 2 * COLOUR_LEVELS).view(np.uint8)
 
 
 def _settled(boxes: list[Box], small: np.ndarray, even: np.ndarray) -> list[Box]:
@@ -183,7 +183,7 @@ def _rectangles(solid: np.ndarray) -> list[Box]:
     """Boxes of the thick pieces of what is no page, at search size; solid: uint8 [h, w], 1 there, which is changed."""
     boxes: list[Box] = []
     core, before, count = solid, 1, 0
-    for thin in (THIN, 2 * THIN, 4 * THIN):
+    for thin in (MIN_THICKNESS, 2 * MIN_THICKNESS, 4 * MIN_THICKNESS):
         if len(boxes) > count:
             core, before, count = solid, 1, len(boxes)
         core = cv2.erode(core, _square(thin - before + 1))  # what is left of what was eroded already is thinned on
@@ -194,7 +194,7 @@ def _rectangles(solid: np.ndarray) -> list[Box]:
         outlines, _ = cv2.findContours(opened, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
         for outline in outlines:
             x, y, w, h = cv2.boundingRect(outline)
-            if w * h >= SMALLEST * solid.size and _is_rectangle(opened[y : y + h, x : x + w], outline, w * h):
+            if w * h >= MIN_AREA * solid.size and _is_rectangle(opened[y : y + h, x : x + w], outline, w * h):
                 boxes.append((x, y, x + w, y + h))
                 solid[y : y + h, x : x + w] = 0  # what is cut off a piece later is no part of this one
     return boxes
@@ -304,7 +304,7 @@ def _strongest(strip: np.ndarray, at: float, reach: int, inwards: int, axis: int
     steps = _largest(cv2.absdiff(lines[1:], lines[:-1]))  # before each place
     inner = 1e-3 * inwards * np.arange(len(steps))  # the inner of equals
     best = int(np.argmax(np.minimum(steps, 48).mean(1) + inner))
-    if (steps[best] > NEAR).mean() >= STRAIGHT:
+    if (steps[best] > COLOUR_LEVELS).mean() >= STRAIGHT:
         return _Side(low + best, True, False)
     faint = _faint(lines, inwards)
     best = int(np.argmax(faint))
@@ -323,7 +323,7 @@ def _faint(lines: np.ndarray, inwards: int) -> np.ndarray:
         return np.zeros(len(off))
     along = lines[:, : count * PIECE].reshape(len(lines), count, PIECE, 3).transpose(2, 0, 1, 3)
     pieces = np.ascontiguousarray(along)  # (PIECE, N + 1, count, 3)
-    even = (pieces.max(0) - pieces.min(0)).max(2) <= FLAT
+    even = (pieces.max(0) - pieces.min(0)).max(2) <= FLAT_LEVELS
     # Sums over WIDE lines from each on: before place i lie those from i - WIDE on, after it those from i on.
     total = _from_each(pieces.sum(0, dtype=np.int32), np.add)
     step = np.abs(total[WIDE:-1] - total[: -WIDE - 1]).max(2) / (WIDE * PIECE)

@@ -23,18 +23,18 @@ if TYPE_CHECKING:  # importing the detector takes seconds, and only its results 
 Which = Literal["causal", "non_causal"]
 Unit = Literal["area", "patch"]
 SPREAD = 0.08  # of the long side; chosen on splices of training pictures, where it gives the map 0.08 more AUC
-NARROW = 0.1  # of a square's side, that a seam is wide at most
-SIDE = 512  # cells on the long side of a map, so that a large picture costs no more than a small one
+MAX_SEAM = 0.1  # of a square's side, that a seam is wide at most
+MAP_SIDE = 512  # cells on the long side of a map, so that a large picture costs no more than a small one
 
 
-def canvas_size(width: int, height: int, *, side: int = SIDE) -> tuple[int, int]:
+def canvas_size(width: int, height: int, *, side: int = MAP_SIDE) -> tuple[int, int]:
     """(columns, rows) of a canvas with the picture's aspect and `side` cells on its long side."""
     scale = side / max(width, height)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def picture_map(
-    detection: Detection, which: Which = "causal", *, side: int = SIDE, unit: Unit = "area", smooth: bool = False
+    detection: Detection, which: Which = "causal", *, side: int = MAP_SIDE, unit: Unit = "area", smooth: bool = False
 ) -> np.ndarray:
     """What each spot of the picture adds to the logit: float32 [rows, columns], above 0 towards generated.
 
@@ -88,13 +88,13 @@ def seen(detection: Detection, *, columns: int, rows: int) -> np.ndarray:
 def seams(detection: Detection) -> list[tuple[int, float, float]]:
     """Narrow gaps between neighbouring squares of the whole picture: (axis of the grid, start, stop), in px.
 
-    A picture a little longer than its squares together has them; they are no wider than NARROW of a square's side.
+    A picture a little longer than its squares together has them; they are no wider than MAX_SEAM of a square's side.
     """
     axis = 1 if detection.width >= detection.height else 0
     first = 0 if axis == 1 else 1  # of a box, along the long side
     spans = sorted((view.box[first], view.box[first + 2]) for view in detection.views if view.kind == "whole")
     gaps = [(end, start) for (_, end), (start, _) in itertools.pairwise(spans)]
-    return [(axis, start, stop) for start, stop in gaps if 0 < stop - start <= NARROW * (spans[0][1] - spans[0][0])]
+    return [(axis, start, stop) for start, stop in gaps if 0 < stop - start <= MAX_SEAM * (spans[0][1] - spans[0][0])]
 
 
 def bridged(levels: np.ndarray, detection: Detection) -> np.ndarray:

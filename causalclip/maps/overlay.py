@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SCALE = 0.015  # log-odds per patch at the ends of the colour map: most (0.9) of what pictures show, smooth, is inside
 COLOURS = "PuOr_r"  # diverging, told apart with any colour vision: purple below 0, orange above
 CELLS, SMOOTH = 512, 128  # on the long side of a map patch by patch, and of a smooth one, which needs fewer
-SIDE = 1024, 512  # the drawn picture's long side at most and at least, in pixels
+DRAWN_SIDES = 1024, 512  # the drawn picture's long side at most and at least, in pixels
 OPACITY = 0.6  # of the strongest colour: the picture stays to be seen
 STRIPED, VEILED = 130, 56  # alpha of the stripes where a map cannot know, and between them
 PAPER, INK = (250, 250, 249), (28, 25, 23)
@@ -46,7 +46,7 @@ class Drawing:
     boxes: Boxes = ()
 
 
-def shrink(pixels: np.ndarray, *, side: int = SIDE[0]) -> np.ndarray:
+def shrink(pixels: np.ndarray, *, side: int = DRAWN_SIDES[0]) -> np.ndarray:
     """uint8 RGB [H, W, 3] -> the same picture with `side` pixels on its long side if it was larger.
 
     Rows and columns are dropped before filtering, so that 50 million pixels cost as little as one.
@@ -64,8 +64,8 @@ def prepare(pixels: np.ndarray, detection: Detection, *, boxes: Boxes = ()) -> D
 
     small = Image.fromarray(shrink(pixels))
     long = max(small.size)
-    if long < SIDE[1]:  # or the colour bar's words would be too small to read
-        small = small.resize(canvas_size(*small.size, side=SIDE[1]), Image.Resampling.BICUBIC)
+    if long < DRAWN_SIDES[1]:  # or the colour bar's words would be too small to read
+        small = small.resize(canvas_size(*small.size, side=DRAWN_SIDES[1]), Image.Resampling.BICUBIC)
     return Drawing(np.asarray(small), detection, unknowable(pixels), boxes)
 
 

@@ -128,7 +128,7 @@ def _settled(cells: np.ndarray) -> np.ndarray:
 
 WORK = 800  # px on the long side of what is searched
 LEVELS = 215, 160, 40, 90  # of luminance: light letters reach one of the first two, dark ones stay below the others
-HEIGHT, WIDTH = (6, 100), (1, 240)  # px at WORK of a letter; letters that touch are one piece
+LETTER_HEIGHT, LETTER_WIDTH = (6, 100), (1, 240)  # px at WORK of a letter; letters that touch are one piece
 FILLED = 0.2, 0.95  # of a letter's box
 EVEN = 20.0  # levels that a letter's own spread is at most
 ALIKE = 10.0  # levels that neighbours' means are apart at most
@@ -138,7 +138,7 @@ STRAIGHT = 2.5  # heights of a letter that a line is high at most
 ONE, ALIKE_INK = 12, 0.6  # levels around the ink within which a letter is of one colour, and of how much of it
 AROUND = 0.35  # of a letter's height, by which a line reaches beyond its letters
 CONTRAST = 60  # levels between a line's ink and what is beside it
-MOST = 1500  # pieces that are looked at; a picture with more of them is all texture
+MAX_PIECES = 1500  # pieces that are looked at; a picture with more of them is all texture
 
 
 def lettering(pixels: np.ndarray, *, rows: int, columns: int) -> np.ndarray:
@@ -158,11 +158,11 @@ def _letters(grey: np.ndarray, inked: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """Pieces that may be letters: their boxes int [N, 4] (left, top, right, bottom), and mean luminances [N]."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(inked, connectivity=4)
     x, y, w, h, area = stats.T
-    fits = (h >= HEIGHT[0]) & (h <= HEIGHT[1]) & (w >= WIDTH[0]) & (w <= WIDTH[1]) & (w <= 6 * h)
-    fits &= (area >= FILLED[0] * w * h) & (area <= FILLED[1] * w * h)
+    fits = (h >= LETTER_HEIGHT[0]) & (h <= LETTER_HEIGHT[1]) & (w >= LETTER_WIDTH[0]) & (w <= LETTER_WIDTH[1])
+    fits &= (w <= 6 * h) & (area >= FILLED[0] * w * h) & (area <= FILLED[1] * w * h)
     fits[0] = False  # what is behind
     kept = np.flatnonzero(fits)
-    if not LETTERS <= len(kept) <= MOST:
+    if not LETTERS <= len(kept) <= MAX_PIECES:
         return np.zeros((0, 4), int), np.zeros(0)
     fitting = fits[labels]
     flat, values = labels[fitting], grey[fitting].astype(float)

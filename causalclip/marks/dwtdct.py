@@ -11,10 +11,10 @@ from functools import lru_cache
 import numpy as np
 
 STEP = 36
-LEAST = 256  # px a side: the package writes into no smaller picture
+MIN_SIDE = 256  # px a side: the package writes into no smaller picture
 BLOCKS = 8192  # that are read: some sixty votes a bit
-SURE = 0.75
-SURE_SHORT = 0.88  # of a payload of at most 32 bits: by chance, 0.68 was seen once
+MIN_AGREEMENT = 0.75
+MIN_SHORT_AGREEMENT = 0.88  # of a payload of at most 32 bits: by chance, 0.68 was seen once
 OFFSETS = 0.5, 128.0  # of U, in floating point and in 8 bits
 # Half of U of red, green and blue, and of these with red and blue exchanged: [3, 2].
 U = 0.246 * np.array([[-0.299, -0.587, 0.886], [0.886, -0.587, -0.299]], dtype=np.float32).T
@@ -41,11 +41,12 @@ def payloads() -> dict[str, np.ndarray]:
 
 def find_watermark(pixels: np.ndarray) -> tuple[str, float] | None:
     """Whose payload uint8 RGB [H, W, 3] carries, and its correlation of at most 1; None for none."""
-    if min(pixels.shape[:2]) < LEAST:
+    if min(pixels.shape[:2]) < MIN_SIDE:
         return None
     votes = _votes(pixels[: 8 * -(-BLOCKS // (pixels.shape[1] // 8))])
     found = [(_correlation(votes, bits), name) for name, bits in payloads().items()]
-    sure = [(much, name) for much, name in found if much >= (SURE if len(payloads()[name]) > 32 else SURE_SHORT)]
+    least = {name: MIN_AGREEMENT if len(bits) > 32 else MIN_SHORT_AGREEMENT for name, bits in payloads().items()}
+    sure = [(much, name) for much, name in found if much >= least[name]]
     much, name = max(sure, default=(0.0, ""))
     return (name, much) if name else None
 

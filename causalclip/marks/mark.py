@@ -12,7 +12,7 @@ from causalclip.languages import N_
 Kind = Literal["signature", "label", "metadata", "visible mark", "invisible mark", "file name", "size"]
 Certainty = Literal["proof", "claim", "hint"]
 Box = tuple[int, int, int, int]
-Says = Literal["is", "may be", "is suspected"]
+Says = Literal["is", "may be", "is suspected"]  # what a label says: generated
 KINDS = (
     N_("signature"),
     N_("visible mark"),
@@ -22,6 +22,15 @@ KINDS = (
     N_("file name"),
     N_("size"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A text of a file. where: "EXIF", "XMP", "IPTC", "PNG text". name: its key there, such as "parameters"."""
+
+    where: str
+    name: str
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +62,15 @@ class Mark:
 GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 AT_ONCE = 1_000_000  # pixels: as float32 their three channels take 12 bytes each
 NOWHERE: Box = (0, 0, 0, 0)
-CLOSE = 2  # px around the best place of the grey values, where it is looked closely
-SMOOTH = 6  # polynomials of degree 2 in x and y: what a background may be under a mark
+LOOK_RADIUS = 2  # px around the best place of the grey values, where it is looked closely
+POLYNOMIALS = 6  # polynomials of degree 2 in x and y: what a background may be under a mark
 
 
 @lru_cache(maxsize=64)
 def polynomials(height: int, width: int) -> np.ndarray:
     """An orthonormal basis [height * width, 6] of 1, x, y, x², xy, y²."""
     x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
-    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y]).reshape(SMOOTH, -1)
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y]).reshape(POLYNOMIALS, -1)
     return np.linalg.qr(terms.T)[0].astype(np.float32)
 
 
@@ -111,8 +120,8 @@ def look_closely(
     if glance.max() < least:
         return 0.0, 0, 0
     height, width = template.shape
-    x, y = (max(0, at - CLOSE) for at in cv2.minMaxLoc(glance)[3])
-    near = region[y : y + height + 2 * CLOSE, x : x + width + 2 * CLOSE]
+    x, y = (max(0, at - LOOK_RADIUS) for at in cv2.minMaxLoc(glance)[3])
+    near = region[y : y + height + 2 * LOOK_RADIUS, x : x + width + 2 * LOOK_RADIUS]
     score, across, down = correlate(near, template, outline=outline)
     return score, x + across, y + down
 

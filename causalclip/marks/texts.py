@@ -5,26 +5,15 @@ Every rule is of files that were seen, or of a maker's documentation; a caption 
 
 import json
 import re
+import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
+from typing import Any
 
 from causalclip.images.formats import clean
 from causalclip.languages import N_
-from causalclip.marks.china import read_label
-from causalclip.marks.mark import Certainty, Mark
-
-
-class Text(Protocol):
-    """A text of a file: where it is stored, its key there, its value."""
-
-    @property
-    def where(self) -> str: ...
-    @property
-    def key(self) -> str: ...
-    @property
-    def value(self) -> str: ...
+from causalclip.marks.mark import Certainty, Field, Mark, Says
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +124,11 @@ _LOCAL: tuple[tuple[str, Callable[[str, str], bool]], ...] = (
 )
 
 
-def find_text_marks(texts: Iterable[Text]) -> tuple[Mark, ...]:
-    """The marks in the texts of one file, each generator once a text."""
+def find_text_marks(fields: Iterable[Field]) -> tuple[Mark, ...]:
+    """The marks in the metadata of one file, each generator once a field."""
     found: dict[tuple[str, str], Mark] = {}
-    for text in texts:
-        mark = _mark(text)
+    for field in fields:
+        mark = _mark(field)
         if mark:
             found.setdefault((mark.generator, mark.where), mark)
     return tuple(found.values())
@@ -155,31 +144,24 @@ def find_hidden_marks(text: str, *, signed: bool) -> tuple[Mark, ...]:
     except (ValueError, RecursionError):
         found = {"parameters": text}
     said = found.items() if isinstance(found, dict) else ()
-    return find_text_marks(_Hidden(key, value) for key, value in said if isinstance(value, str))
+    return find_text_marks(Field(LOWEST, key, value) for key, value in said if isinstance(value, str))
 
 
-@dataclass(frozen=True, slots=True)
-class _Hidden:
-    key: str
-    value: str
-    where: str = LOWEST
-
-
-def _mark(text: Text) -> Mark | None:
-    key = text.key.strip().lower()
-    where, excerpt = clean(f"{text.where}, {text.key}", limit=80), clean(text.value, limit=160)
-    label = read_label(text.value)
+def _mark(field: Field) -> Mark | None:
+    key = field.name.strip().lower()
+    where, excerpt = clean(f"{field.where}, {field.name}", limit=80), clean(field.value, limit=160)
+    label = read_label(field.value)
     if label:
         return Mark(label[0], where, excerpt, "label", says=label[1])
     for rule in RULES:
-        if key in rule.keys and rule.says(text.value[:SEARCHED]):
+        if key in rule.keys and rule.says(field.value[:SEARCHED]):
             return Mark(rule.generator, where, excerpt, certainty=rule.certainty, edited=rule.edited)
-    generator = _generator(text)
+    generator = _generator(field)
     return Mark(generator, where, excerpt) if generator else None
 
 
-def _generator(text: Text) -> str | None:
-    key, value = text.key.strip().lower(), text.value[:SEARCHED]
+def _generator(field: Field) -> str | None:
+    key, value = field.name.strip().lower(), field.value[:SEARCHED]
     for generator, rule in _LOCAL:
         if rule(key, value):
             return generator
@@ -188,3 +170,112 @@ def _generator(text: Text) -> str | None:
     if key in _OWNERS:
         return next((generator for phrase, generator in _PHRASES if phrase.match(value[:1000])), None)
     return None
+
+
+# China's mandatory label (GB 45438-2025): JSON, sometimes encoded twice, in any of six places of a file's metadata:
+# {"AIGC": {"Label": "1", "ContentProducer": ..., "ProduceID": ..., ...}} or what stands inside. Only Label is sure to
+# be there: 1 says that the content is generated, 2 that it may be, 3 that a platform suspects it.
+LONGEST_LABEL = 16_384  # characters that are parsed
+LABELS: dict[str, Says] = {"1": "is", "2": "may be", "3": "is suspected"}
+# Characters 5 to 22 of a producer's code: the company, by China's register. Others may sign by its service.
+COMPANIES = {
+    "91110102MACQD9K640": "Doubao",
+    "9144030008867405X2": "Jimeng",
+    "91330106MA2CFLDG4R": N_("Alibaba's image service"),
+    "91110108MA01KP2T5U": "Z.ai",
+    "91110108335469089C": "Kling",
+    "91440101MA9Y9T4H7A": "Qwen",
+    "91440300708461136T": "Tencent Yuanbao",
+    "91110000802100433B": "Baidu",
+    "91110105MACJ6K1C8A": "LibLib",
+    "91340100MAEB4N8H76": "RunningHub",
+}
+UNKNOWN = N_("a service that is labelled by Chinese law")
+
+
+def read_label(text: str) -> tuple[str, Says] | None:
+    """The producer's name, and what the label says; None if the text holds no label."""
+    start = text.find("{")
+    if start < 0 or len(text) > LONGEST_LABEL or not any(word in text for word in ("AIGC", "Label", "aigc_")):
+        return None
+    whole = text[start - 1 : text.rfind("}") + 1].strip() if text[start - 1 : start] == '"' else text[start:]
+    label = _parse(whole) or _parse(text)
+    if label is None:
+        return None
+    label = label.get("AIGC", label)
+    if isinstance(label, str):
+        label = _parse(label)
+    if not isinstance(label, dict):
+        return None
+    if label.get("exportType") == "generation" or str(_inside(label, "aigc_info").get("aigc_label_type")) in ("1", "2"):
+        return "ByteDance", "is"
+    producer = label.get("ContentProducer") or label.get("ServiceProvider") or ""
+    said = LABELS.get(str(label.get("Label", "")).strip())
+    if said is None and not producer:
+        return None
+    return _producer_name(str(producer)), said or "is"
+
+
+def _inside(label: dict[str, Any], key: str) -> dict[str, Any]:
+    inside = label.get(key)
+    return inside if isinstance(inside, dict) else {"aigc_label_type": "none"}
+
+
+def _parse(text: str) -> dict[str, Any] | None:
+    """A JSON object; also one that was encoded twice, or has other text after it."""
+    for _ in range(3):
+        try:
+            found, _end = json.JSONDecoder().raw_decode(text.strip())
+        except (ValueError, RecursionError):
+            return None
+        if isinstance(found, dict):
+            return found
+        if not isinstance(found, str):
+            return None
+        text = found
+    return None
+
+
+def _producer_name(producer: str) -> str:
+    """A company's name by its code; the words that some write there instead; else that it is not known."""
+    if producer[4:22] in COMPANIES:
+        return COMPANIES[producer[4:22]]
+    words = producer.strip()
+    return words[:60] if words and not any(digit.isdigit() for digit in words) else UNKNOWN
+
+
+# Samsung's trailer behind a picture's end, little-endian: blocks, then "SEFH", u32 version, u32 count, count entries
+# (u16 0, u16 type, u32 distance back from SEFH, u32 length), u32 length of the directory, "SEFT". A block: 4 bytes, u32
+# length of its name, name, value. EDITOR_BLOCK holds JSON whose genAIType is above 0 where generative AI took part.
+EDITOR_BLOCK = b"PEg_Info"
+MAX_ENTRIES = 64  # of a directory
+LONGEST_BLOCK = 65_536  # bytes of a block
+
+
+def edited_with_galaxy_ai(data: bytes) -> bool:
+    """Whether Samsung's trailer says that Galaxy AI edited the picture; never raises."""
+    if data[-4:] != b"SEFT" or len(data) < 24:
+        return False
+    (length,) = struct.unpack("<I", data[-8:-4])
+    start = len(data) - 8 - length
+    if start < 0 or data[start : start + 4] != b"SEFH" or length < 12:
+        return False
+    (count,) = struct.unpack("<I", data[start + 8 : start + 12])
+    for entry in range(min(count, MAX_ENTRIES)):
+        at = start + 12 + 12 * entry
+        if at + 12 > len(data) - 8:
+            break
+        _zero, _type, back, size = struct.unpack("<HHII", data[at : at + 12])
+        block = data[max(0, start - back) : max(0, start - back) + min(size, LONGEST_BLOCK)] if back <= start else b""
+        if block[8 : 8 + len(EDITOR_BLOCK)] == EDITOR_BLOCK and _says_generative(block[8 + len(EDITOR_BLOCK) :]):
+            return True
+    return False
+
+
+def _says_generative(value: bytes) -> bool:
+    try:
+        found = json.loads(value.rstrip(b"\0"))
+    except (ValueError, RecursionError):
+        return False
+    kind = found.get("genAIType") if isinstance(found, dict) else None
+    return isinstance(kind, int) and kind > 0

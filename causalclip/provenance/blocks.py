@@ -21,6 +21,7 @@ from PIL.PngImagePlugin import PngStream, iTXt
 from causalclip.images.containers import jpeg_segments, png_chunks
 from causalclip.images.formats import Format, ImageError, damaged, decode
 from causalclip.languages import N_, _
+from causalclip.marks.mark import Field
 from causalclip.provenance.jpeg import open_head
 
 MAX_ITEM = 256 * 2**10  # bytes; XMP has a few thousand, ComfyUI's workflows some 100,000
@@ -39,22 +40,13 @@ _ITEMS = (b"Exif", b"rdf+xml")  # kinds of an item of HEIC and AVIF
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """A text of a file: `where` it is stored ("PNG text", "JPEG comment"), its `key` ("parameters"), its `value`."""
-
-    where: str
-    key: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
 class Blocks:
     """What a container holds beside the picture. xmp: XML. iptc: IIM datasets."""
 
     exif: Image.Exif = field(default_factory=Image.Exif)
     xmp: bytes = b""
     iptc: bytes = b""
-    texts: tuple[Text, ...] = ()
+    texts: tuple[Field, ...] = ()
     notes: tuple[str, ...] = ()
 
     def tag(self, tag: int, *, inside: int | None = None) -> Any:
@@ -98,7 +90,7 @@ def read_blocks(data: bytes, name: Format) -> Blocks:
 
 def _jpeg(data: bytes, budget: Budget) -> Blocks:
     exif = xmp = b""
-    texts: list[Text] = []
+    texts: list[Field] = []
     for marker, start, end in jpeg_segments(data):
         body = data[start + 4 : end]
         if marker == _SOS:
@@ -108,7 +100,7 @@ def _jpeg(data: bytes, budget: Budget) -> Blocks:
         elif marker == _APP1 and body.startswith(_XMP_MARK):
             xmp = xmp or budget.whole(body[len(_XMP_MARK) :])
         elif marker == _COM and len(texts) < MAX_TEXTS:
-            texts.append(Text("JPEG comment", "comment", decode(budget.cut(body))))
+            texts.append(Field("JPEG comment", "comment", decode(budget.cut(body))))
     head = open_head(data)
     photoshop = head.info.get("photoshop", {}) if head else {}
     return Blocks(_exif(exif, budget), xmp, budget.whole(photoshop.get(0x0404, b"")), tuple(texts))
@@ -116,7 +108,7 @@ def _jpeg(data: bytes, budget: Budget) -> Blocks:
 
 def _png(data: bytes, budget: Budget) -> Blocks:
     exif = xmp = b""
-    texts: list[Text] = []
+    texts: list[Field] = []
     for kind, start, end in png_chunks(data):
         if kind not in (b"eXIf", b"tEXt", b"zTXt", b"iTXt") or not _checked(data[start + 4 : end]):
             continue
@@ -133,7 +125,7 @@ def _png(data: bytes, budget: Budget) -> Blocks:
             xmp = xmp or (profile if name == "xmp" else b"")
         else:
             key, value = _unpack(kind, body, budget)
-            texts.append(Text("PNG text", key[:79], decode(budget.cut(value))))
+            texts.append(Field("PNG text", key[:79], decode(budget.cut(value))))
     return Blocks(_exif(exif, budget), xmp, texts=tuple(texts))
 
 
@@ -170,7 +162,7 @@ def _unpack(kind: bytes, body: bytes, budget: Budget) -> tuple[str, bytes]:
 
 def _webp(data: bytes, budget: Budget) -> Blocks:
     exif = xmp = b""
-    texts: tuple[Text, ...] = ()
+    texts: tuple[Field, ...] = ()
     start = 12
     for _part in range(1000):
         kind, size = data[start : start + 4], int.from_bytes(data[start + 4 : start + 8], "little")
@@ -182,7 +174,7 @@ def _webp(data: bytes, budget: Budget) -> Blocks:
         elif kind == b"XMP ":
             xmp = xmp or budget.whole(body)
         elif kind == b"CRFT" and not texts:
-            texts = (Text("WebP chunk", "CRFT", decode(budget.cut(body))),)
+            texts = (Field("WebP chunk", "CRFT", decode(budget.cut(body))),)
         start += 8 + size + size % 2
     return Blocks(_exif(exif, budget), xmp, texts=texts)
 

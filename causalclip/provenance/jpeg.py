@@ -98,7 +98,7 @@ def read_tables(data: bytes) -> JpegTables | None:
 WINDOW = 512  # px, from the middle, on the grid that starts at the top left
 MODES = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (1, 2), (2, 1), (2, 2), (0, 3), (3, 0))
 QUALITIES = tuple(range(20, 96))
-FOUND = 0.35  # mean agreement from which an earlier compression is reported; see benchmarks/cautions.json
+MIN_AGREEMENT = 0.35  # mean agreement from which an earlier compression is reported; see benchmarks/cautions.json
 MIN_COUNT = 400  # coefficients that are not zero: fewer say too little
 
 
@@ -114,7 +114,7 @@ def find_earlier_quality(pixels: np.ndarray, *, last: int | None) -> int | None:
     known: dict[tuple[int, int], tuple[float, int]] = {}
     agreement = [_agreement(coefficients, standard_table(q), own, known) for q in QUALITIES]
     best = int(np.argmax(agreement))
-    return QUALITIES[best] if agreement[best] >= FOUND else None
+    return QUALITIES[best] if agreement[best] >= MIN_AGREEMENT else None
 
 
 def _coefficients(pixels: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from xml.parsers.expat import ExpatError, ParserCreate
 
@@ -12,7 +12,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from causalclip.images.formats import clean, decode
 from causalclip.languages import N_, _
-from causalclip.provenance.blocks import EXIF_IFD, GPS_IFD, Blocks, Text
+from causalclip.marks.mark import Field
+from causalclip.provenance.blocks import EXIF_IFD, GPS_IFD, Blocks
 from causalclip.provenance.credentials import SourceType, source_type
 
 MAX_FIELDS = 60
@@ -60,23 +61,14 @@ _CHARSETS = {b"ASCII\0\0\0": "latin-1", b"UNICODE\0": "utf-16", b"JIS\0\0\0\0\0"
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """One thing that the file says. where: "EXIF", "XMP", "IPTC". value: cleaned, but not escaped."""
-
-    where: str
-    name: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
 class Metadata:
     """What the blocks say.
 
-    fields: for people. texts: the same in full, for generators.py. place: latitude and longitude in degrees.
+    fields: for people, cleaned, not escaped. texts: the same in full. place: latitude and longitude in degrees.
     """
 
     fields: tuple[Field, ...] = ()
-    texts: tuple[Text, ...] = ()
+    texts: tuple[Field, ...] = ()
     source_types: tuple[SourceType, ...] = ()
     place: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
@@ -89,13 +81,13 @@ def read_metadata(blocks: Blocks) -> Metadata:
     place, xmp = _place(blocks), _xmp(blocks.xmp or (inner if isinstance(inner, bytes) else b""))
     if xmp is None:
         notes.append(_("The file's XMP block is damaged and was not read."))
-    said += [Text("XMP", _XMP[name], value) for name, value in xmp or () if name in _XMP]
+    said += [Field("XMP", _XMP[name], value) for name, value in xmp or () if name in _XMP]
     types = [source_type("XMP", value) for name, value in xmp or () if name == _SOURCE_TYPE]
-    fields = [Field(t.where, t.key, clean(t.value)) for t in said]
+    fields = [replace(field, value=clean(field.value)) for field in said]
     shown = tuple(dict.fromkeys(f for f in fields if f.value))[:MAX_FIELDS]
     return Metadata(
         shown,
-        (*said, *(Text("XMP", name, value) for name, value in xmp or () if name in _MARKS), *blocks.texts),
+        (*said, *(Field("XMP", name, value) for name, value in xmp or () if name in _MARKS), *blocks.texts),
         tuple(dict.fromkeys(t for t in types if t)),
         place,
         tuple(dict.fromkeys(notes)),
@@ -105,12 +97,12 @@ def read_metadata(blocks: Blocks) -> Metadata:
 # EXIF (CIPA DC-008) -------------------------------------------------------------------------------
 
 
-def _exif(blocks: Blocks) -> Iterator[Text]:
+def _exif(blocks: Blocks) -> Iterator[Field]:
     for inside, wanted in ((None, _EXIF | {USER_COMMENT: N_("Comment")}), (EXIF_IFD, _EXIF_MORE)):
         for tag, name in wanted.items():
             value = blocks.tag(tag, inside=inside)
             if isinstance(value, str | bytes):
-                yield Text("EXIF", name, _text(value.encode("latin-1") if isinstance(value, str) else value))
+                yield Field("EXIF", name, _text(value.encode("latin-1") if isinstance(value, str) else value))
 
 
 def _text(value: bytes) -> str:
@@ -144,7 +136,7 @@ def _degrees(side: Any, value: Any, negative: str) -> float:
 # IPTC (IIM 4.2, record 2) -------------------------------------------------------------------------
 
 
-def _iptc(block: bytes) -> Iterator[Text]:
+def _iptc(block: bytes) -> Iterator[Field]:
     carrier = JpegImageFile.__new__(JpegImageFile)  # Pillow takes the block from a picture alone
     carrier.info = {"photoshop": {0x0404: block}}
     try:
@@ -154,7 +146,7 @@ def _iptc(block: bytes) -> Iterator[Text]:
     for (record, number), values in found.items():
         if record == 2 and number in _IPTC:
             for value in values if isinstance(values, list) else [values]:
-                yield Text("IPTC", _IPTC[number], decode(value or b""))
+                yield Field("IPTC", _IPTC[number], decode(value or b""))
 
 
 # XMP (ISO 16684-1) --------------------------------------------------------------------------------

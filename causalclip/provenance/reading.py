@@ -16,13 +16,12 @@ import numpy as np
 from causalclip.images import sandbox
 from causalclip.images.formats import Format
 from causalclip.languages import N_, _
-from causalclip.marks.mark import Mark
-from causalclip.marks.samsung import edited_with_galaxy_ai
-from causalclip.marks.texts import find_text_marks
+from causalclip.marks.mark import Field, Mark
+from causalclip.marks.texts import edited_with_galaxy_ai, find_text_marks
 from causalclip.provenance.blocks import read_blocks
 from causalclip.provenance.credentials import Credentials, SourceType, read_credentials, without_claims
 from causalclip.provenance.jpeg import JpegTables, find_earlier_quality, read_tables
-from causalclip.provenance.metadata import Field, read_metadata
+from causalclip.provenance.metadata import read_metadata
 
 CAVEAT = N_(
     "These are claims that are stored in the file. Anybody can remove them, and anybody can write or copy most. "

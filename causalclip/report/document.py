@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LIBRARIES = ("torch", "open_clip_torch", "numpy", "pillow", "pillow-heif", "c2pa-python", "scikit-image", "ImageHash")
 MAX_REPORT = 250_000
 START, END = "<!--label-->", "<!--/label-->"
-LONGEST = 2000  # characters of a note
+MAX_NOTE = 2000  # characters of a note
 LIMITS = (
     N_("A new generator may leave other traces; copying, shrinking and recompressing remove them."),
     N_("What the file says can be forged or stripped, and is no part of the score."),
@@ -138,7 +138,7 @@ class Label:
 
     def cleaned(self) -> Label:
         """Without control characters, and not longer than a report can show."""
-        return Label(clean(self.name, limit=120), clean(self.note, limit=LONGEST), clean(self.zone, limit=60))
+        return Label(clean(self.name, limit=120), clean(self.note, limit=MAX_NOTE), clean(self.zone, limit=60))
 
 
 def local_time(examined: str, zone: str = "") -> str:

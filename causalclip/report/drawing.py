@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from causalclip.evidence.comparison import Comparison
     from causalclip.evidence.region_finder import Region
 
-SIDE = 1024  # px on the long side of what is drawn, at most
+DRAWN_SIDE = 1024  # px on the long side of what is drawn, at most
 INNER, OUTER = (255, 255, 255), (190, 24, 93)  # a line that shows on anything: white within a dark pink
 DARK, LIGHT = (28, 25, 23), (255, 255, 255)  # lines of both are seen on any picture
 INLINE_SIDE = 640  # px on the long side of a picture inside a page
@@ -25,10 +25,10 @@ QUALITIES = 85, 70, 50, 30, 10  # of WebP, the best that is small enough
 
 
 def draw_boxes(pixels: np.ndarray, boxes: list[Box]) -> Image.Image:
-    """A picture (uint8 RGB [H, W, 3]) with a numbered frame around every box, in pixels of it; shrunk to SIDE."""
+    """A picture (uint8 RGB [H, W, 3]) with a numbered frame around every box, in pixels of it; shrunk to DRAWN_SIDE."""
     height, width = pixels.shape[:2]
-    zoom = min(1.0, SIDE / max(height, width))
-    drawn = Image.fromarray(shrink(pixels, side=SIDE))
+    zoom = min(1.0, DRAWN_SIDE / max(height, width))
+    drawn = Image.fromarray(shrink(pixels, side=DRAWN_SIDE))
     pen = max(2, max(drawn.size) // 250)
     draw, font = ImageDraw.Draw(drawn), carried_font(max(12, max(drawn.size) // 40), "DejaVuSans-Bold")
     for number, box in enumerate(boxes, 1):

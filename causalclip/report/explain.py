@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from causalclip.detector import Detection
 
 ONE_FOR_ALL = N_("The linear head has one mask for all pictures.")
-MOST = 500  # channels that are taken away for the sentence
+MAX_REMOVED = 500  # channels that are taken away for the sentence
 
 
 def explain(
@@ -102,7 +102,7 @@ def mask_sentence(detection: Detection) -> str:
         all=number(len(mask)),
         passing=number(passing(mask)),
     )
-    count = min(MOST, passing(mask) // 3)
+    count = min(MAX_REMOVED, passing(mask) // 3)
     return f"{said} {removal_sentence(detection, count)}" if count else said
 
 

@@ -17,8 +17,8 @@ from causalclip.languages import N_, _, decimal, ended
 if TYPE_CHECKING:
     from causalclip.evidence.examination import Examination
 
-LONGEST = 100  # characters of a line
-GAP = "  "
+MAX_LINE = 100  # characters of a line
+COLUMN_GAP = "  "
 SCORE_WIDTH = 6  # a score next to a threshold has more digits
 SHORTEST = 12  # characters that are left of a name at least
 COLOURS: dict[Tone, str] = {"generated": "yellow", "not-generated": "magenta", "signed": "green"}
@@ -29,7 +29,7 @@ UNCHECKED = N_("An answer that does not survive re-encoding is inconclusive.")
 
 
 class Lines:
-    """Lines of at most LONGEST characters, in columns, coloured for a terminal. A long name loses its middle.
+    """Lines of at most MAX_LINE characters, in columns, coloured for a terminal. A long name loses its middle.
 
     paths: of all pictures, which are named from the folder that they share. tested: whether their copies are.
     """
@@ -40,7 +40,7 @@ class Lines:
         self._answer = max(len(_(brief)) for brief in BRIEF.values())
         pixels = max(len(_(BY_PIXELS, band=_(band))) for band in TONE)
         last = len(_(COPIES, kept=8, all=8) if tested else _(UNTESTED))
-        room = LONGEST - self._answer - SCORE_WIDTH - last - 4 * len(GAP)
+        room = MAX_LINE - self._answer - SCORE_WIDTH - last - 4 * len(COLUMN_GAP)
         names = (len(self._relative(path)) for path in absolute)
         self._name = min(max(names, default=0), max(SHORTEST, room - pixels))
         self._pixels = min(pixels, room - self._name)
@@ -54,7 +54,7 @@ class Lines:
         gap = " " * (self._answer - len(answer))
         beside = [gap, f"{score:{SCORE_WIDTH}}", f"{shortened(other, self._pixels):{self._pixels}}", copies]
         coloured = typer.style(answer, fg=COLOURS.get(x.headline.tone), bold=True)
-        return self._named(path) + coloured + GAP.join(beside).rstrip()
+        return self._named(path) + coloured + COLUMN_GAP.join(beside).rstrip()
 
     def refused(self, path: Path) -> str:
         """Of a file that is no picture."""
@@ -64,7 +64,7 @@ class Lines:
         return spelt(os.path.relpath(path, self._folder))
 
     def _named(self, path: Path) -> str:
-        return f"{shortened(self._relative(path), self._name):{self._name}}{GAP}"
+        return f"{shortened(self._relative(path), self._name):{self._name}}{COLUMN_GAP}"
 
 
 def _score(x: Examination) -> str:

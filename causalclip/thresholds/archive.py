@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from causalclip.provenance.reading import Provenance
 
 READERS = os.cpu_count() or 1
-SMALL = 240  # px on the longer side of the copy that is kept to be looked at
-NEAR = 10  # bits of 64 in which the hashes of a burst's pictures may differ
+THUMBNAIL_SIDE = 240  # px on the longer side of the copy that is kept to be looked at
+NEAR_BITS = 10  # bits of 64 in which the hashes of a burst's pictures may differ
 NOT_READ = N_("Not read: {name}: {sentence}")
 NEXT = N_("Use it: {command}")
 
@@ -131,7 +131,7 @@ def _judged(name: str, future: Future[_Decoded], detector: Detector) -> JudgedPi
         loaded.format,
         max(loaded.width, loaded.height),
         kinds,
-        draw_thumbnail(loaded.pixels, side=SMALL),
+        draw_thumbnail(loaded.pixels, side=THUMBNAIL_SIDE),
         answered=verdict.band != NO_ANSWER,
     )
 
@@ -182,7 +182,7 @@ def groups(photographs: Sequence[JudgedPicture]) -> list[int]:
     for i, one in enumerate(photographs):
         if one.day:
             pairs.append((first.setdefault((one.camera, one.day), i), i))
-        near = np.bitwise_count(hashes[:i] ^ hashes[i]) <= NEAR
+        near = np.bitwise_count(hashes[:i] ^ hashes[i]) <= NEAR_BITS
         pairs += [(int(j), i) for j in np.flatnonzero(near)]
     rows, columns = np.array(pairs, int).reshape(-1, 2).T
     graph = coo_matrix((np.ones(len(rows), bool), (rows, columns)), shape=(len(photographs),) * 2)

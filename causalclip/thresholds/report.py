@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from causalclip.languages import N_, _, current, decimal, figure, is_rtl, number
-from causalclip.profile import COUNT, Profile, threshold, too_few
+from causalclip.profile import COUNTED_AS, Profile, threshold, too_few
 from causalclip.report.card import render
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LEFT_OUT = N_("Left out, as pictures of their kind get no answer: {n}.")
 BARS, WIDTH, HEIGHT = 20, 600, 160
-MOST = 200  # photographs that are shown
+MAX_SHOWN = 200  # photographs that are shown
 _render = partial(render, template="archive.html")
 
 
@@ -51,7 +51,7 @@ class CalibrationReport:
         )
         rate = rate_words(sum(score >= self.shipped for score in profile.counted), len(profile.counted))
         if len(profile.counted) < len(profile.scores):
-            said.append(_(COUNT, counted=number(len(profile.counted))))
+            said.append(_(COUNTED_AS, counted=number(len(profile.counted))))
             by = _("With such pictures counted as one: {rate}.", rate=rate)
             said.append(f"{_(high, threshold=shipped, accused=number(accused))} {by}")
         else:
@@ -110,7 +110,7 @@ class CalibrationReport:
             "section",
             sentences=self.sentences(),
             histogram=Markup(histogram(scores, self.shipped, self.profile.high(self.shipped))),
-            accused=accused[:MOST],
+            accused=accused[:MAX_SHOWN],
             count=len(accused),
             unread=self.unread,
         )

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from causalclip.images.loading import ImageError, load_image
 
 LIKE = "alike", "sites", "edits2"  # sets of training pictures of like content, whose held-out groups are owners
-NEEDED = ("path", "label", "source", "split")
+COLUMNS = ("path", "label", "source", "split")
 
 
 class BadManifest(ValueError):
@@ -68,10 +68,10 @@ def read_manifest(path: str | Path) -> list[Record]:
             rows, columns = list(reader), reader.fieldnames or []
     except (UnicodeDecodeError, csv.Error):
         raise BadManifest(f"{Path(path).name} is not a CSV table in UTF-8.") from None
-    missing = [name for name in NEEDED if name not in columns]
+    missing = [name for name in COLUMNS if name not in columns]
     if missing or not rows:
         raise BadManifest(
-            f"The manifest needs rows and the columns {', '.join(NEEDED)}; missing: {', '.join(missing) or 'rows'}."
+            f"The manifest needs rows and the columns {', '.join(COLUMNS)}; missing: {', '.join(missing) or 'rows'}."
         )
     wrong = sorted({r["label"] for r in rows} - {"real", "fake"})
     if wrong:
@@ -139,7 +139,7 @@ def assign_environments(records: Sequence[Record], *, seed: int = 0) -> np.ndarr
 
 
 CLASSES = "real", "generated"
-NAMED = 3  # files in a sentence
+MAX_NAMED = 3  # files in a sentence
 
 
 class RunStopped(RuntimeError):
@@ -177,8 +177,8 @@ def readable(
     if records and len(faults) == len({r.path for r in records}):
         raise BadManifest(f"None of the manifest's files can be read in {root}: --root is where their paths start.")
     if faults:
-        named = ", ".join(f"{path} {fault}" for path, fault in list(faults.items())[:NAMED])
-        more = f", and {len(faults) - NAMED} more" if len(faults) > NAMED else ""
+        named = ", ".join(f"{path} {fault}" for path, fault in list(faults.items())[:MAX_NAMED])
+        more = f", and {len(faults) - MAX_NAMED} more" if len(faults) > MAX_NAMED else ""
         say(f"Left out, {len(faults)} of {len(records)} files: {named}{more}.")
     return [r for r in records if r.path not in faults]
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from causalclip.method import CausalHead, LossWeights, SharedMask, causal_loss
 from causalclip.training.data import Record
 
-BLOCK = 768  # columns of a matrix product
+BLOCK_COLUMNS = 768  # columns of a matrix product
 GAIN = 3.0  # log-odds at a distance of 1 from the threshold, where the least squares aim at -1 and 1
 PROBING = 300, 256, 1e-3  # steps, pictures a step, rate: of the adversary that reads what is held back
 
@@ -237,8 +237,8 @@ class _NormalEquations:
     def add(self, rows: Tensor, target: Tensor, weight: Tensor) -> None:
         """rows: [n, D]. target and weight: [n]."""
         weighted = rows * weight[:, None]
-        for at in range(0, rows.shape[1], BLOCK):  # above the diagonal alone: half of the products
-            self.gram[at : at + BLOCK, at:].addmm_(weighted[:, at : at + BLOCK].T, rows[:, at:])
+        for at in range(0, rows.shape[1], BLOCK_COLUMNS):  # above the diagonal alone: half of the products
+            self.gram[at : at + BLOCK_COLUMNS, at:].addmm_(weighted[:, at : at + BLOCK_COLUMNS].T, rows[:, at:])
         self.pull.add_(weighted.T @ target)
 
     def solve(self, strength: Tensor) -> Tensor:

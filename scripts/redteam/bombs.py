@@ -18,7 +18,7 @@ from tests.makers.metadata_files import empty_boxes, joined_items, long_namespac
 from tests.makers.pictures import chunk, encode, jpeg_in_scans, photo, segment
 
 PLAIN = photo()
-MOST = 19 * 2**20  # bytes that are put into a file
+MAX_PUT = 19 * 2**20  # bytes that are put into a file
 
 
 def bombs(seed: int) -> Iterator[tuple[str, str, bytes]]:
@@ -30,13 +30,13 @@ def bombs(seed: int) -> Iterator[tuple[str, str, bytes]]:
 def png(chunks: bytes) -> bytes:
     """A small picture, with these chunks behind its header."""
     data = encode(PLAIN, "PNG")
-    return data[:33] + chunks[:MOST] + data[33:]
+    return data[:33] + chunks[:MAX_PUT] + data[33:]
 
 
 def jpeg(segments: bytes) -> bytes:
     """A small picture, with these segments behind its first mark."""
     data = encode(PLAIN, "JPEG")
-    return data[:2] + segments[:MOST] + data[2:]
+    return data[:2] + segments[:MAX_PUT] + data[2:]
 
 
 def xmp(text: str) -> bytes:
@@ -140,7 +140,7 @@ BOMBS: dict[str, Callable[[random.Random], bytes]] = {
         "HEIC", items=500, extents=64, size=rng.randint(2**19, 2**20), kind=b"Exif"
     ),
     "avif with false lengths": lambda rng: joined_items(
-        "AVIF", items=8, extents=rng.randint(32, 64), size=MOST, kind=b"mime"
+        "AVIF", items=8, extents=rng.randint(32, 64), size=MAX_PUT, kind=b"mime"
     ),
     "jpg with many fields": many_fields,
     "jpg with many segments": many_segments,

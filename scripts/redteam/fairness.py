@@ -22,7 +22,7 @@ from scripts.redteam.target import Target, heard, picture
 
 SOON = 5.0  # seconds until somebody else's first verdict
 ANSWERED = 15.0  # seconds until any file is answered
-MORE = 500.0  # MB that any file takes beside a plain one
+MAX_MORE = 500.0  # MB that any file takes beside a plain one
 SEED = secrets.randbits(32)  # of the bombs; a try says which it was
 
 
@@ -123,7 +123,7 @@ def many_parts(target: Target) -> tuple[bool, str]:
 
         held, said = _watched(target, *[part] * 8)
     grown = target.memory() - before
-    return held and grown < MORE, f"{said}; {grown:.0f} MB more"
+    return held and grown < MAX_MORE, f"{said}; {grown:.0f} MB more"
 
 
 def many_profiles(target: Target) -> tuple[bool, str]:
@@ -192,7 +192,7 @@ def metadata_bombs(target: Target) -> tuple[bool, str]:
             worst, most = max(worst, (name, seconds), key=_second), max(most, (name, grown), key=_second)
             if not 200 <= answer.status_code < 500:
                 failed.append(f"{name}: {answer.status_code}")
-    held = not failed and worst[1] < ANSWERED and most[1] < MORE
+    held = not failed and worst[1] < ANSWERED and most[1] < MAX_MORE
     said = f"longest {worst[1]:.1f} s ({worst[0]}), most {most[1]:.0f} MB more ({most[0]}), seed {SEED}"
     return held, f"{said}{'; ' if failed else ''}{', '.join(failed)}"
 

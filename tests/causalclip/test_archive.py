@@ -25,12 +25,12 @@ import pyarrow.parquet as pq
 
 from causalclip.archive import ArchiveError
 from causalclip.archive.output import Parts, failed_row
-from causalclip.archive.summary import NEAR, near_equal
+from causalclip.archive.summary import NEAR_BITS, near_equal
 from causalclip.archive.workers import Judge, list_pictures, read_bytes
 from causalclip.cli import app
 from causalclip.evidence.examination import SCHEMA
 from causalclip.evidence.headline import ANSWERS
-from causalclip.marks.gemini import star
+from causalclip.marks.visible import star
 from tests.conftest import ROOT
 from tests.makers.pictures import encode, photo
 
@@ -125,7 +125,7 @@ def test_near_hashes_are_grouped_and_far_ones_are_not() -> None:
     hashes, wanted = [], []
     for i in range(200):
         value = int(rng.integers(0, 2**63))
-        copies = [value] + [flipped(value, rng.choice(64, NEAR, replace=False).tolist()) for _ in range(i % 3)]
+        copies = [value] + [flipped(value, rng.choice(64, NEAR_BITS, replace=False).tolist()) for _ in range(i % 3)]
         hashes += copies
         wanted += [i] * len(copies)
     paths = [f"p{i}" for i in range(len(hashes))]
@@ -254,7 +254,7 @@ def test_killed_and_resumed_no_picture_is_lost_or_judged_twice(model: str, tmp_p
     for i in range(60):
         (source / f"{i}.png").write_bytes(picture)
     arguments = ["archive", str(source), "--out", str(out), "--model", model, "--workers", "1"]
-    code = "from causalclip.archive import command; command.PART = 4; from causalclip.cli import app; "
+    code = "from causalclip.archive import command; command.PART_ROWS = 4; from causalclip.cli import app; "
 
     def start() -> subprocess.Popen[str]:
         return subprocess.Popen(

@@ -21,7 +21,7 @@ from causalclip.images.loading import clip_box, cut, load_image, read_file, word
 from causalclip.languages import ENGLISH, N_, _, ended, speaking
 from causalclip.report import card
 from causalclip.report.card import render
-from causalclip.report.drawing import SIDE, data_url, draw_boxes
+from causalclip.report.drawing import DRAWN_SIDE, data_url, draw_boxes
 from ui.cancellation import CancellationToken, Panel
 from ui.fields import GONE, explain, new_folder, upload_path
 from ui.server.queue import DECODED, PICTURES, Priority
@@ -121,7 +121,7 @@ class CropSection:
 def _chooser(drawn: Image.Image, sides: Sequence[float]) -> str:
     """The picture with a frame on it, which assets/part.js has people drag, and which moves the sliders."""
     at = {name: f"{side:g}" for (name, _words, _at), side in zip(SIDES, sides, strict=True)}
-    return render("chooser", template="detect.html", sides=at, address=data_url(drawn, side=SIDE))
+    return render("chooser", template="detect.html", sides=at, address=data_url(drawn, side=DRAWN_SIDE))
 
 
 def _status(words: str) -> str:

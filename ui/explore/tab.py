@@ -23,7 +23,7 @@ from causalclip.maps.heatmap import Which
 from causalclip.maps.overlay import SCALE, Drawing, draw_map, prepare
 from causalclip.paths import shipped_folder
 from causalclip.report import card
-from causalclip.report.explain import MOST
+from causalclip.report.explain import MAX_REMOVED
 from ui.cancellation import CancellationToken, Panel
 from ui.detector import ChosenDetector
 from ui.explore import words
@@ -217,7 +217,7 @@ def build_explorer_tab(
         smooth = gr.Checkbox(True, label=_("Smooth, not patch by patch"), elem_id="explore-smooth")
         frame = gr.Checkbox(True, label=_("Frames of the windows"), elem_id="explore-frame")
         count = gr.Slider(
-            0, 1000, MOST, step=1, label=_("Remove so many channels"), buttons=[], elem_id="explore-count"
+            0, 1000, MAX_REMOVED, step=1, label=_("Remove so many channels"), buttons=[], elem_id="explore-count"
         )
     with gr.Row(elem_classes="cc-panes"):
         panes = [

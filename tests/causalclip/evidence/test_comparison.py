@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from causalclip.cli import app
 from causalclip.cli_helpers import DONE, REFUSED
-from causalclip.evidence.comparison import MOST, compare, headline
+from causalclip.evidence.comparison import MAX_CONFIDENCE, compare, headline
 from causalclip.images.augmentation import encode
 from causalclip.report.drawing import overlaid
 
@@ -90,7 +90,7 @@ def test_a_file_and_itself_are_the_same_picture_whatever_it_shows(side: int) -> 
     """Few points, or none, are found in what is small or empty."""
     empty = np.full((side, side, 3), 9, np.uint8)
     found = compare(empty, empty.copy())
-    assert (found.answer, found.confidence, found.changes) == ("same picture", MOST, ())
+    assert (found.answer, found.confidence, found.changes) == ("same picture", MAX_CONFIDENCE, ())
     assert (found.identical, found.overlap) == (True, (1.0, 1.0))
     assert found.sentence == "Every pixel is the same in both."
     assert headline(found) == "Same picture, pixel for pixel"

@@ -153,7 +153,7 @@ def test_the_energy_of_a_band_is_that_of_an_independent_transform() -> None:
 def test_its_memory_is_bounded_by_bands(monkeypatch: pytest.MonkeyPatch) -> None:
     """The luminance and its coefficients are kept whole, 4 bytes a pixel each; all else is there for a band."""
     pixels = np.tile(spliced(), (3, 4, 1))
-    monkeypatch.setattr(traces, "BAND", 2048 * 64)
+    monkeypatch.setattr(traces, "BAND_PIXELS", 2048 * 64)
     tracemalloc.start()
     read_traces(pixels, None)
     _, most = tracemalloc.get_traced_memory()

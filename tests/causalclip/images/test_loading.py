@@ -232,7 +232,7 @@ def test_one_large_picture_at_a_time_is_decoded(monkeypatch: pytest.MonkeyPatch)
         yield np.zeros((64, 64, 3), np.uint8), (), False, None
 
     monkeypatch.setattr(decoding.sandbox, "ask", ask)
-    monkeypatch.setattr(decoding, "LARGE", 100)
+    monkeypatch.setattr(decoding, "LARGE_PIXELS", 100)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(load_image, [b"\xff\xd8\xff".ljust(size) for size in (128, 64)] * 4))
     assert most == 1

@@ -12,11 +12,8 @@ from causalclip.evidence.examination import examine
 from causalclip.evidence.headline import make_headline
 from causalclip.images.augmentation import encode as reencode
 from causalclip.marks.dwtdct import payloads
-from causalclip.marks.gemini import star
-from causalclip.marks.logos import BAR as COLOURS
-from causalclip.marks.logos import LOGOS, Logo, template_at
 from causalclip.marks.mark import Mark
-from causalclip.marks.pixels import find_marks
+from causalclip.marks.visible import BAR, LOGOS, Logo, find_marks, star, template_at
 from causalclip.provenance.credentials import without_claims
 from causalclip.provenance.reading import Provenance
 from tests.makers.detectors import tiny_detector
@@ -126,7 +123,7 @@ def assert_stays_a_claim(marks: tuple[Mark, ...]) -> None:
 
 def test_dalle_bar_is_found_and_other_colours_are_not() -> None:
     pixels = photograph(1024, 1024)
-    for at, colour in enumerate(COLOURS):
+    for at, colour in enumerate(BAR):
         pixels[-16:, 944 + 16 * at : 960 + 16 * at] = colour
     assert names(saved(pixels, 90)) == ["DALL-E 2"]
     assert_stays_a_claim(find_marks(pixels))

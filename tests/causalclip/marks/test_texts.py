@@ -2,14 +2,12 @@
 
 import json
 import struct
-from dataclasses import dataclass
 
 import pytest
 
-from causalclip.marks.china import read_label
+from causalclip.marks.mark import Field
 from causalclip.marks.names import by_name, by_size
-from causalclip.marks.samsung import edited_with_galaxy_ai
-from causalclip.marks.texts import find_text_marks
+from causalclip.marks.texts import edited_with_galaxy_ai, find_text_marks, read_label
 
 LABEL = {"Label": "1", "ContentProducer": "001191110102MACQD9K64010000", "ProduceID": None}
 
@@ -73,13 +71,6 @@ def test_sizes_hint_in_both_orientations() -> None:
     assert by_size(1024, 1024) is None
 
 
-@dataclass(frozen=True)
-class Field:
-    key: str
-    value: str
-    where: str = "EXIF"
-
-
 @pytest.mark.parametrize(
     ("key", "value", "generator", "edited"),
     [
@@ -98,7 +89,7 @@ class Field:
     ],
 )
 def test_metadata_name_who_made_or_edited_a_picture(key: str, value: str, generator: str, edited: bool) -> None:
-    (mark,) = find_text_marks([Field(key, value)])
+    (mark,) = find_text_marks([Field("", key, value)])
     assert (mark.generator, mark.edited) == (generator, edited)
 
 
@@ -115,7 +106,7 @@ def test_metadata_name_who_made_or_edited_a_picture(key: str, value: str, genera
     ],
 )
 def test_what_a_photographer_writes_is_no_mark(key: str, value: str) -> None:
-    assert find_text_marks([Field(key, value)]) == ()
+    assert find_text_marks([Field("", key, value)]) == ()
 
 
 def trailer(block: bytes, *, back: int | None = None, count: int = 1) -> bytes:
