@@ -16,13 +16,12 @@ from typer.core import TyperGroup
 
 from causalclip.cli_helpers import (
     DONE,
-    PROFILE,
     REFUSED,
     TABLE,
     Head,
     Lang,
     Model,
-    check_language,
+    ProfileFile,
     chosen_model,
     held_to,
     load_detector,
@@ -108,9 +107,7 @@ def detect(
     report_dir: Annotated[
         Path | None, typer.Option(help="Write each picture's report there, as HTML and JSON; with stability.")
     ] = None,
-    profile: Annotated[
-        Path | None, typer.Option(envvar=PROFILE, help="Of your own archive, which `calibrate` made.")
-    ] = None,
+    profile: ProfileFile = None,
     crop: Annotated[
         str,
         typer.Option(help="Judge this part alone: left,top,right,bottom in the file's pixels, such as 120,80,640,480."),
@@ -122,7 +119,6 @@ def detect(
 
     Without stability, the copies are not tested, which can turn an answer into inconclusive.
     """
-    check_language(lang)
     model = chosen_model(model, head)
     with told(BadProfile):
         held_to(profile)

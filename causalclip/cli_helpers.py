@@ -33,13 +33,16 @@ Model = Annotated[
 Head = Annotated[
     str, typer.Option(help=f"A shipped head in place of --model: {' or '.join(sorted(HEADS))}.", show_default=False)
 ]
-Lang = Annotated[str, typer.Option(help=f"Of the answers: {', '.join(LANGUAGES)}.")]
+ProfileFile = Annotated[Path | None, typer.Option(envvar=PROFILE, help="Of your own archive, which `calibrate` made.")]
 
 
-def check_language(lang: str) -> None:
-    """Ends the command where the app does not speak the language."""
+def _check_language(lang: str) -> str:
     if lang not in LANGUAGES:
         raise typer.BadParameter(f"--lang is one of {', '.join(LANGUAGES)}.")
+    return lang
+
+
+Lang = Annotated[str, typer.Option(help=f"Of the answers: {', '.join(LANGUAGES)}.", callback=_check_language)]
 
 
 @contextmanager

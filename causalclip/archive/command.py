@@ -15,13 +15,12 @@ from tqdm import tqdm
 from causalclip.archive import ArchiveError
 from causalclip.cli_helpers import (
     DONE,
-    PROFILE,
     REFUSED,
     STOPPED,
     Head,
     Lang,
     Model,
-    check_language,
+    ProfileFile,
     chosen_model,
     held_to,
 )
@@ -56,13 +55,10 @@ def archive(
     marks_only: Annotated[
         bool, typer.Option("--marks-only", help="Read metadata and marks alone, many times as fast; nothing is judged.")
     ] = False,
-    profile: Annotated[
-        Path | None, typer.Option(envvar=PROFILE, help="Of your own archive, which `calibrate` made.")
-    ] = None,
+    profile: ProfileFile = None,
     lang: Lang = ENGLISH,
 ) -> None:
     """Judge a whole archive into a Parquet dataset. Exit code 0 if all were read, 2 if any was refused."""
-    check_language(lang)
     try:
         import ray.data  # noqa: F401
     except ModuleNotFoundError:

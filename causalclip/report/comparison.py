@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from PIL import Image
 
-from causalclip.cli_helpers import DONE, REFUSED, STOPPED, Lang, check_language
+from causalclip.cli_helpers import DONE, REFUSED, STOPPED, Lang
 from causalclip.images.formats import ACCEPTED, ImageError, spelt
 from causalclip.languages import ENGLISH, N_, _, current, moment, speaking
 from causalclip.report.drawing import draw_boxes
@@ -107,7 +107,6 @@ def compare(
 
     Crops, sizes, mirroring, tones and compression are compensated. Nothing here says whether either was generated.
     """
-    check_language(lang)
     with speaking(lang):
         _compare(a, b, as_json=as_json, out_dir=out_dir)
 

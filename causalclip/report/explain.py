@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from causalclip.cli_helpers import DONE, REFUSED, Head, Lang, Model, check_language, chosen_model, load_detector
+from causalclip.cli_helpers import DONE, REFUSED, Head, Lang, Model, chosen_model, load_detector
 from causalclip.evidence.words import JUDGED_BY, score_text
 from causalclip.images.formats import ACCEPTED, ImageError, spelt
 from causalclip.languages import ENGLISH, N_, _, decimal, number, speaking
@@ -38,7 +38,6 @@ def explain(
     lang: Lang = ENGLISH,
 ) -> None:
     """Say what the mask of a picture lets through, and how the masks of two differ, layer by layer."""
-    check_language(lang)
     detector = load_detector(chosen_model(model, head))
     from causalclip.images.loading import load_image
 

@@ -23,7 +23,6 @@ from causalclip.cli_helpers import (
     Head,
     Lang,
     Model,
-    check_language,
     chosen_model,
     load_detector,
     told,
@@ -207,7 +206,6 @@ def calibrate(
     lang: Lang = ENGLISH,
 ) -> None:
     """Make your own archive the yardstick: profile.json (numbers alone), and summary.html with the accused pictures."""
-    check_language(lang)
     model = chosen_model(model, head)
     with speaking(lang):
         refused = _calibrate(photos, fakes or [], load_detector(model), at_most=int(at_most.value) / 100, out=out)
