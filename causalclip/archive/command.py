@@ -13,17 +13,7 @@ import typer
 from tqdm import tqdm
 
 from causalclip.archive import ArchiveError
-from causalclip.cli_helpers import (
-    DONE,
-    REFUSED,
-    STOPPED,
-    Head,
-    Lang,
-    Model,
-    ProfileFile,
-    chosen_model,
-    held_to,
-)
+from causalclip.cli_helpers import DONE, REFUSED, STOPPED, Head, Lang, Model, ProfileFile, chosen_model, held_to
 from causalclip.languages import ENGLISH, N_, _, decimal, number, speaking
 from causalclip.paths import WeightsMissing, revision_of
 from causalclip.profile import BadProfile, Profile

@@ -17,17 +17,7 @@ import numpy as np
 import typer
 from tqdm import tqdm
 
-from causalclip.cli_helpers import (
-    DONE,
-    REFUSED,
-    Head,
-    Lang,
-    Model,
-    chosen_model,
-    load_detector,
-    told,
-    walk,
-)
+from causalclip.cli_helpers import DONE, REFUSED, Head, Lang, Model, chosen_model, load_detector, told, walk
 from causalclip.evidence.examination import look_closer, perceptual_hash, read_claims
 from causalclip.evidence.words import NO_ANSWER
 from causalclip.images.archives import Member

@@ -7,15 +7,7 @@ from PIL import Image
 
 from causalclip.images.loading import load_image
 from causalclip.provenance.reading import Provenance, read_provenance, with_history
-from tests.makers.metadata_files import (
-    SOURCE,
-    exif_block,
-    jpeg_exif,
-    jpeg_iptc,
-    jpeg_xmp,
-    png_texts,
-    xmp,
-)
+from tests.makers.metadata_files import SOURCE, exif_block, jpeg_exif, jpeg_iptc, jpeg_xmp, png_texts, xmp
 from tests.makers.pictures import chunk, encode, photo, photograph
 
 CAMERA = {271: b"Canon", 272: b"EOS R5", 305: b"Lightroom 9", 306: b"2026:05:02 10:00:00", 315: b"A. Person"}

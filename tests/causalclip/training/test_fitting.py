@@ -7,13 +7,7 @@ from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from causalclip.method import CausalHead, LossWeights, MaskStatistics
-from causalclip.training.fitting import (
-    GAIN,
-    SelectionConfig,
-    TrainConfig,
-    fit_head,
-    start_at_ridge,
-)
+from causalclip.training.fitting import GAIN, SelectionConfig, TrainConfig, fit_head, start_at_ridge
 
 EVERYTHING = LossWeights(adversary=0.3, sparsity=1.0, independence=0.1, consistency=0.2, drop=0.3)
 CAUSAL, SPURIOUS = slice(0, 20), slice(20, 40)
