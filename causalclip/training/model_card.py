@@ -127,7 +127,7 @@ tags: [image-classification, generated-image-detection]
 
 A causal head over the frozen image tower `{config.backbone}`: parts {", ".join(config.parts)}; the verdict is
 linear in the causal part of the embedding. It sees {views}.
-A re-implementation of CausalCLIP's method (arXiv 2512.13285) on another tower and other data: its numbers are ours.
+It re-implements CausalCLIP's method (arXiv 2512.13285) on another tower and other data: its numbers are ours.
 
 ## Trained on
 {count_table(records)}
@@ -136,8 +136,8 @@ Several sources are non-commercial or for research only; pictures are not part o
 re-encoded lightly and strongly, and retouched, at full size before it was cut to views.
 
 ## Held-out families of generators, sites and collections
-AUC inside each fold, as the mean over folds: of the squares of lightly re-encoded pictures; of strongly re-encoded or
-retouched ones; and of the verdict, on the augmentations that its bands were put on.
+AUC inside each fold, as the mean over folds: of the squares of lightly re-encoded pictures, of strongly re-encoded or
+retouched ones, and of the verdict.
 
 | set | squares, light | squares, much | verdict |
 |---|---|---|---|
@@ -167,7 +167,6 @@ owners likely not generated. On new owners, with {bands["confidence"]:.0%} confi
 
 ## Limits
 Generators change, and it has not seen every one. A score is one clue, not proof. Small, heavily recompressed or
-retouched pictures, drawings, screenshots of text and night shots are judged less well; photographs from studios and
-stock libraries are called likely generated more often than others. It judges a picture as a whole: its map is no
-outline of an edited part. Do not use it on identity documents.
+retouched pictures and night shots are judged less well; photographs from studios and stock libraries are called likely
+generated more often than others. Its map is no outline of an edited part. Do not use it on identity documents.
 """
