@@ -2,19 +2,18 @@
 
 from collections import Counter
 from html import escape
-from itertools import pairwise
 from posixpath import dirname
 
 import numpy as np
 import pyarrow as pa
 
 from causalclip.archive.output import Parts
+from causalclip.images.hashes import as_bits, group_near
 from causalclip.languages import N_, _, current, is_rtl, ngettext, number
 
 NOT_JUDGED = N_("Not judged")
 FOLDERS = 50  # in the page, the largest first
 NEAR_BITS = 6  # bits of 64 in which hashes of copies of one picture may differ
-CHUNKS = 4  # of 16 bits: of hashes that differ in NEAR_BITS, one chunk at least differs in one bit or none
 
 
 def counts(parts: Parts) -> dict[str, Counter[str]]:
@@ -70,24 +69,10 @@ def _checked(stability: bool) -> str:
 def near_equal(paths: list[str], hashes: list[str]) -> pa.Table:
     """path, perceptual_hash and group of every picture that has a near-equal one; groups are numbered from 0.
 
-    Pictures are in one group where a chain of near-equal hashes joins them. faiss's index finds the pairs without
-    comparing all with all.
+    Pictures are in one group where a chain of near-equal hashes joins them.
     """
-    import faiss
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    distinct, which = np.unique(np.array(hashes, dtype=object).astype("S16"), return_inverse=True)
-    packed = np.frombuffer(bytes.fromhex(b"".join(distinct).decode()), np.uint8).reshape(-1, 8)
-    index = faiss.IndexBinaryMultiHash(64, CHUNKS, 64 // CHUNKS)
-    index.nflip = 1
-    index.add(packed)
-    limits, _distances, near = index.range_search(packed, NEAR_BITS + 1)
-    start = np.repeat(np.arange(len(distinct)), [b - a for a, b in pairwise(limits.tolist())])
-    graph = coo_matrix((np.ones(len(near), bool), (start, near)), shape=(len(distinct),) * 2)
-    label = connected_components(graph, directed=False)[1][which]
-    _labels, label, size = np.unique(label, return_inverse=True, return_counts=True)
-    kept = np.flatnonzero(size[label] > 1)
+    label = group_near(as_bits(hashes), bits=NEAR_BITS)
+    kept = np.flatnonzero(np.bincount(label)[label] > 1)
     group = np.unique(label[kept], return_inverse=True)[1]
     order = np.argsort(group, kind="stable")
     return pa.table(

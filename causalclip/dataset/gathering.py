@@ -16,9 +16,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
 from causalclip.dataset.repositories import FILES, Entry, Repository
-from causalclip.dataset.rules import NEAR_BITS, as_bits, describe, is_reserved, settle, split_new
+from causalclip.dataset.rules import NEAR_BITS, describe, is_reserved, settle, split_new
 from causalclip.dataset.table import COLUMNS, BadTable, Picture, Site, as_csv, as_picture, is_safe, place
 from causalclip.images.formats import ENDINGS, MAX_BYTES, ImageError, sniff
+from causalclip.images.hashes import as_bits
 from causalclip.images.loading import load_image
 from causalclip.provenance.reading import read_provenance
 

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from causalclip.dataset.table import LABELS, Picture, Site, by_owner, read_table
+from causalclip.images.hashes import as_bits, near_pairs
 from causalclip.training.data import BadManifest, Record
 
 USED = ("train", "test")
@@ -17,7 +16,6 @@ NEAR_BITS = 4  # bits of 64 in which the perceptual hashes of near-copies may di
 SALT = "causalclip sites 1"
 DRAWN = ("sites", "kinds", "edits2")  # the sets whose owners were drawn
 TESTED = {"edits": 8, "both": 5, "real": 5, "generated": 5, "kinds": 5}  # one owner of so many, by kind
-_ROWS = 512  # of the matrix of distances that are made at a time
 _EXAMPLES = 2  # of evidence, the commonest
 _NAMED = 8  # generators, the commonest
 
@@ -36,7 +34,7 @@ def find_faults(
         if len(splits := sorted({p.split for p in rows} & {*USED})) > 1:
             faults.append(f"{owner} is in two splits: {', '.join(splits)}.")
     train, test = ([p for p in pictures if p.split == split and p.phash] for split in USED)
-    for i, k in near_pairs([p.phash for p in train], [p.phash for p in test]):
+    for i, k in near_copies(train, test):
         faults.append(f"{train[i].repo}: {train[i].path} is a near-copy of {test[k].repo}: {test[k].path}, a test's.")
     for repo in sorted({p.repo for p in pictures}):
         if is_reserved(repo, reserved):
@@ -64,22 +62,10 @@ def is_reserved(repo: str, reserved: frozenset[str]) -> bool:
     return any(hashlib.sha256(text.encode()).hexdigest() in reserved for text in (name, name.partition("/")[0]))
 
 
-def near_pairs(first: Sequence[str], second: Sequence[str]) -> list[tuple[int, int]]:
-    """Which of `first` differ from which of `second` in at most NEAR_BITS: pairs of indices, in order.
-
-    Hashes are 16 hexadecimal digits. All are compared with all, in blocks: 30,000 with 30,000 in seconds.
-    """
-    a, b = as_bits(first), as_bits(second)
-    pairs: list[tuple[int, int]] = []
-    for start in range(0, len(a), _ROWS):
-        rows, columns = np.nonzero(np.bitwise_count(a[start : start + _ROWS, None] ^ b[None, :]) <= NEAR_BITS)
-        pairs += zip((rows + start).tolist(), columns.tolist(), strict=True)
-    return pairs
-
-
-def as_bits(hashes: Sequence[str]) -> np.ndarray:
-    """Hashes as uint64, [N]."""
-    return np.array([int(text, 16) for text in hashes], np.uint64)
+def near_copies(first: Sequence[Picture], second: Sequence[Picture]) -> list[tuple[int, int]]:
+    """Which of `first` are near-copies of which of `second`: pairs of indices, in order. All have hashes."""
+    hashes = (as_bits(p.phash for p in pictures) for pictures in (first, second))
+    return [(int(i), int(k)) for i, k in near_pairs(*hashes, bits=NEAR_BITS)]
 
 
 def draw(kinds: dict[str, str], drawn: dict[str, tuple[int, int]] | None = None) -> set[str]:
@@ -123,7 +109,7 @@ def settle(pictures: Iterable[Picture]) -> list[Picture]:
     rows = list(pictures)
     owners = {p.owner for p in rows if p.split == "test"}
     train, test = ([p for p in rows if p.split == split and p.phash] for split in USED)
-    copies = {train[i].sha256 for i, _ in near_pairs([p.phash for p in train], [p.phash for p in test])}
+    copies = {train[i].sha256 for i, _ in near_copies(train, test)}
     leaks = {p.sha256 for p in rows if p.split == "train" and (p.owner in owners or p.sha256 in copies)}
     return [replace(p, split="aside") if p.split == "train" and p.sha256 in leaks else p for p in rows]
 

@@ -22,6 +22,7 @@ from causalclip.evidence.examination import look_closer, perceptual_hash, read_c
 from causalclip.evidence.words import NO_ANSWER
 from causalclip.images.archives import Member
 from causalclip.images.formats import ACCEPTED, ImageError, spelt
+from causalclip.images.hashes import group_near
 from causalclip.images.loading import LoadedImage, load_image, read_file
 from causalclip.languages import ENGLISH, N_, _, number, speaking
 from causalclip.profile import Profile, too_few
@@ -162,20 +163,10 @@ def highest_of_each(photographs: Sequence[JudgedPicture]) -> tuple[float, ...]:
 
 def groups(photographs: Sequence[JudgedPicture]) -> list[int]:
     """A number for each photograph, equal for those of one camera and day, and for near-equal ones."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    pairs: list[tuple[int, int]] = []
     first: dict[tuple[str, str], int] = {}
+    joined = [(first.setdefault((one.camera, one.day), i), i) for i, one in enumerate(photographs) if one.day]
     hashes = np.array([one.hash for one in photographs], np.uint64)
-    for i, one in enumerate(photographs):
-        if one.day:
-            pairs.append((first.setdefault((one.camera, one.day), i), i))
-        near = np.bitwise_count(hashes[:i] ^ hashes[i]) <= NEAR_BITS
-        pairs += [(int(j), i) for j in np.flatnonzero(near)]
-    rows, columns = np.array(pairs, int).reshape(-1, 2).T
-    graph = coo_matrix((np.ones(len(rows), bool), (rows, columns)), shape=(len(photographs),) * 2)
-    return [int(label) for label in connected_components(graph, directed=False)[1]]
+    return [int(label) for label in group_near(hashes, bits=NEAR_BITS, joined=joined)]
 
 
 class Percent(StrEnum):

@@ -16,7 +16,6 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 pytest.importorskip("ray", reason="an archive needs requirements-archive.txt")
-pytest.importorskip("faiss", reason="an archive needs requirements-archive.txt")
 
 import pandas as pd
 import psutil
