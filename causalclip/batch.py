@@ -33,9 +33,9 @@ from causalclip.evidence.headline import make_headline
 from causalclip.evidence.regions import REGION_ANSWERS
 from causalclip.evidence.regions import WHY_UNKNOWN as UNKNOWN
 from causalclip.evidence.words import NO_ANSWER
-from causalclip.images.archives import MAX_PICTURES, ArchiveError, Member, count_zip, is_zip, read_zip
 from causalclip.images.formats import ImageError, clean
 from causalclip.images.loading import LoadedImage, load_image, read_file
+from causalclip.images.zips import MAX_PICTURES, Member, ZipError, count_zip, is_zip, read_zip
 from causalclip.languages import N_, _, ended, in_turn, number
 
 if TYPE_CHECKING:
@@ -159,17 +159,17 @@ class RowUpdate:
 def collect(paths: Iterable[str | Path]) -> Iterator[Member]:
     """(name, bytes or error) of all files, archives opened; beyond MAX_PICTURES there are errors only.
 
-    Raises ArchiveError if there are too many files, or if an only archive cannot be used.
+    Raises ZipError if there are too many files, or if an only archive cannot be used.
     """
     files = list(paths)
     if len(files) > MAX_PICTURES:
         said = N_("{count} files are too many; at most {limit} are examined at once.")
-        raise ArchiveError(_(said, count=number(len(files)), limit=MAX_PICTURES))
+        raise ZipError(_(said, count=number(len(files)), limit=MAX_PICTURES))
     left = MAX_PICTURES
     for path in files:
         if left <= 0:
             full = _("{limit} pictures were there before it.", limit=MAX_PICTURES)
-            yield clean(Path(path).name, limit=120), ArchiveError(full)
+            yield clean(Path(path).name, limit=120), ZipError(full)
             continue
         for member in _members(path, left=left, alone=len(files) == 1):
             left -= 1
@@ -197,7 +197,7 @@ def _members(path: str | Path, *, left: int, alone: bool) -> Iterator[Member]:
             yield name, data
             return
         yield from read_zip(data, limit=left)
-    except ArchiveError as error:
+    except ZipError as error:
         if alone:
             raise
         yield name, error

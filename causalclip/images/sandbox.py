@@ -30,7 +30,7 @@ import numpy as np
 
 from causalclip.languages import catalogue, current, speaking
 
-MODULES = "causalclip.images.decoding", "causalclip.images.archives", "causalclip.provenance.reading"
+MODULES = "causalclip.images.decoding", "causalclip.images.zips", "causalclip.provenance.reading"
 MEMORY = 400 * 2**20  # bytes that a call may take, beside what the process has at its start; only Linux keeps to it
 SECONDS = 4.0  # of processor time that a call may take
 PATIENCE = 60.0  # seconds until an item of an answer is given up, on a machine that is busy

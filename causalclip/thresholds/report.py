@@ -15,7 +15,7 @@ from causalclip.profile import COUNTED_AS, Profile, threshold, too_few
 from causalclip.report.card import render
 
 if TYPE_CHECKING:
-    from causalclip.thresholds.archive import JudgedPicture, UnreadFile
+    from causalclip.thresholds.calibrate import JudgedPicture, UnreadFile
 
 LEFT_OUT = N_("Left out, as pictures of their kind get no answer: {n}.")
 BARS, WIDTH, HEIGHT = 20, 600, 160

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from causalclip.batch import CHECKING, COLUMNS, BatchRow, as_csv, collect, count, examine_all, report_stem, zip_reports
-from causalclip.images import archives
-from causalclip.images.archives import ArchiveError, read_zip
+from causalclip.images import zips
 from causalclip.images.formats import ImageError
+from causalclip.images.zips import ZipError, read_zip
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 
@@ -52,11 +52,11 @@ def test_bombs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ratio["good.png"] == PNG
     large = unpacked(packed({"large.png": bytes(21 * 2**20)}))
     assert "more than 20 MB" in str(large["large.png"])
-    with pytest.raises(ArchiveError, match="201 files"):
+    with pytest.raises(ZipError, match="201 files"):
         unpacked(packed({f"{i}.png": PNG for i in range(201)}))
-    monkeypatch.setattr(archives, "MAX_TOTAL", 2**20)
-    with pytest.raises(ArchiveError, match="unpacks to more than 1 MB"):
-        list(archives.unpack(packed({f"{i}.png": bytes(2**18) for i in range(5)}), 5))
+    monkeypatch.setattr(zips, "MAX_TOTAL", 2**20)
+    with pytest.raises(ZipError, match="unpacks to more than 1 MB"):
+        list(zips.unpack(packed({f"{i}.png": bytes(2**18) for i in range(5)}), 5))
 
 
 def test_a_member_that_is_larger_than_announced() -> None:
@@ -83,7 +83,7 @@ def test_damaged_archives() -> None:
     wrong_directory = data[:-10] + struct.pack("<I", 2**30) + data[-6:]
     zip64 = data[:-22] + b"PK\x06\x07" + bytes(16) + data[-22:]
     for damaged in (data[: len(data) // 2], packed({}), wrong_directory, zip64):
-        with pytest.raises(ArchiveError):
+        with pytest.raises(ZipError):
             unpacked(damaged)
 
 
@@ -158,7 +158,7 @@ def test_a_row_names_the_marks_and_a_name_alone_is_no_mark() -> None:
 
 
 def test_limits_of_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ArchiveError, match="201 files are too many"):
+    with pytest.raises(ZipError, match="201 files are too many"):
         list(collect([tmp_path / "x"] * 201))
     (tmp_path / "a.zip").write_bytes(packed({"1.png": PNG, "2.png": PNG}))
     (tmp_path / "b.png").write_bytes(PNG)
@@ -166,7 +166,7 @@ def test_limits_of_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     members = list(collect([tmp_path / "a.zip", tmp_path / "b.png"]))
     assert [isinstance(content, ImageError) for _, content in members] == [False, False, True]
     (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04 nothing")
-    with pytest.raises(ArchiveError):
+    with pytest.raises(ZipError):
         list(collect([tmp_path / "broken.zip"]))
 
 

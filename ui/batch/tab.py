@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from causalclip.batch import RowUpdate, collect, count, examine_all
-from causalclip.images.archives import MAX_PICTURES
 from causalclip.images.formats import ENDINGS, UnsupportedImage, names, sizes
+from causalclip.images.zips import MAX_PICTURES
 from causalclip.languages import N_, _, ended, ngettext, number
 from causalclip.report import card
 from ui import sending

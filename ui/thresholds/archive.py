@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from causalclip.languages import N_, _, day, number
 from causalclip.profile import BadProfile, Profile, parse_profile
-from causalclip.thresholds.archive import JudgedPicture, UnreadFile
+from causalclip.thresholds.calibrate import JudgedPicture, UnreadFile
 from ui.detector import ChosenDetector
 from ui.fields import explain, upload_paths
 from ui.server.queue import FILES, Priority, current_session
@@ -68,7 +68,7 @@ class Archive:
 
     def profile(self, detector: Detector, at_most: float) -> Profile:
         """Of at least one photograph."""
-        from causalclip.thresholds.archive import make_profile
+        from causalclip.thresholds.calibrate import make_profile
 
         return make_profile(self.real, detector, at_most=at_most, generated=self.generated)
 

@@ -22,10 +22,10 @@ from ui.fields import explain, files_input, new_folder, upload_paths
 from ui.server.queue import FILES, PICTURES, Priority, current_session
 from ui.server.storage import STORE
 from ui.settings import KEPT, PRIVATE, script
-from ui.thresholds.archive import MOST, Archive, ProfileChoice
+from ui.thresholds.calibrate import MOST, Archive, ProfileChoice
 
 if TYPE_CHECKING:
-    from causalclip.thresholds.archive import JudgedPicture, UnreadFile
+    from causalclip.thresholds.calibrate import JudgedPicture, UnreadFile
 
 QUEUE: dict[str, Any] = {"concurrency_id": "archive", "concurrency_limit": 1}  # portions of all people take turns
 PORTION, BYTES = 20, 100 * 2**20  # files and bytes that are sent at once
@@ -229,7 +229,7 @@ def _percent(bound: float) -> str:
 
 def _one_by_one(paths: list[str], detector: Any) -> Iterator[JudgedPicture | UnreadFile]:
     """Each behind the pictures of all other tabs; none is in memory while another is judged."""
-    from causalclip.thresholds.archive import judge, read_members
+    from causalclip.thresholds.calibrate import judge, read_members
 
     found = judge(read_members((Path(path).name, path) for path in paths), detector, ahead=0)
     while True:

@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-from causalclip.images import archives, decoding, sandbox
+from causalclip.images import decoding, sandbox, zips
 from causalclip.images.formats import MAX_PIXELS
 from causalclip.images.sandbox import TooCostly, ask, call
 from causalclip.languages import speaking
@@ -59,15 +59,15 @@ def test_answers_come_back_one_after_the_other(way: bool) -> None:
 
 
 def test_errors_come_back_in_the_language_of_who_asks(way: bool) -> None:
-    with pytest.raises(archives.ArchiveError, match="cut short or damaged"):
-        call(archives.unpack, b"PK", 5)
-    with speaking("de"), pytest.raises(archives.ArchiveError, match="abgeschnitten oder besch"):
-        call(archives.unpack, b"PK", 5)
+    with pytest.raises(zips.ZipError, match="cut short or damaged"):
+        call(zips.unpack, b"PK", 5)
+    with speaking("de"), pytest.raises(zips.ZipError, match="abgeschnitten oder besch"):
+        call(zips.unpack, b"PK", 5)
 
 
 def test_other_errors_and_other_modules_are_ours(way: bool) -> None:
     with pytest.raises(RuntimeError, match="AttributeError"):
-        call(archives.count_members, 1)
+        call(zips.count_members, 1)
     with pytest.raises(RuntimeError, match="sandbox failed"):
         call(subprocess.getoutput, "true")
 

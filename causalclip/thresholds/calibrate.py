@@ -20,10 +20,10 @@ from tqdm import tqdm
 from causalclip.cli_helpers import DONE, REFUSED, Head, Lang, Model, chosen_model, load_detector, told, walk
 from causalclip.evidence.examination import look_closer, perceptual_hash, read_claims
 from causalclip.evidence.words import NO_ANSWER
-from causalclip.images.archives import Member
 from causalclip.images.formats import ACCEPTED, ImageError, spelt
 from causalclip.images.hashes import group_near
 from causalclip.images.loading import LoadedImage, load_image, read_file
+from causalclip.images.zips import Member
 from causalclip.languages import ENGLISH, N_, _, number, speaking
 from causalclip.profile import Profile, too_few
 

@@ -27,7 +27,7 @@ _IGNORED = ("__MACOSX/", ".DS_Store", "Thumbs.db", "desktop.ini")
 Member = tuple[str, bytes | ImageError]  # name to show, and the bytes or why there are none
 
 
-class ArchiveError(ImageError):
+class ZipError(ImageError):
     """An archive that cannot be used at all; its text is a sentence for the user."""
 
 
@@ -40,7 +40,7 @@ def read_zip(data: bytes, *, limit: int = MAX_PICTURES) -> Iterator[Member]:
     """Yields the members of an archive one by one, unpacked in a sandbox; a bad member yields its error and costs
     nothing else.
 
-    Raises ArchiveError if the archive is damaged, holds more than `limit` pictures, or announces more than MAX_TOTAL.
+    Raises ZipError if the archive is damaged, holds more than `limit` pictures, or announces more than MAX_TOTAL.
     """
     try:
         with sandbox.ask(unpack, data, limit, seconds=SECONDS) as members:
@@ -71,10 +71,10 @@ def unpack(data: bytes, limit: int) -> Iterator[Member]:
     with archive:
         members = _files(archive)
         if not members:
-            raise ArchiveError(_("The archive is empty: it holds no files."))
+            raise ZipError(_("The archive is empty: it holds no files."))
         if len(members) > limit:
             said = N_("The archive holds {count} files; at most {limit} are examined at once.")
-            raise ArchiveError(_(said, count=number(len(members)), limit=limit))
+            raise ZipError(_(said, count=number(len(members)), limit=limit))
         if sum(m.file_size for m in members) > MAX_TOTAL:
             raise _too_large()
         left = MAX_TOTAL
@@ -95,7 +95,7 @@ def count_members(data: bytes) -> int:
         _check_directory(data)
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return len(_files(archive))
-    except (ArchiveError, zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, OverflowError):
+    except (ZipError, zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, OverflowError):
         return 0
 
 
@@ -138,17 +138,15 @@ def _check_directory(data: bytes) -> None:
         raise _damaged()
     count, size = struct.unpack_from("<HI", data, end + 10)
     if data[end - 20 : end - 16] == _END64 or size == 0xFFFFFFFF or count == 0xFFFF:
-        raise ArchiveError(
-            _("The archive is in the Zip64 format for very large archives. Send fewer pictures at once.")
-        )
+        raise ZipError(_("The archive is in the Zip64 format for very large archives. Send fewer pictures at once."))
     if size > MAX_DIRECTORY:
-        raise ArchiveError(_("The archive lists far more files than can be examined at once."))
+        raise ZipError(_("The archive lists far more files than can be examined at once."))
 
 
-def _too_large() -> ArchiveError:
+def _too_large() -> ZipError:
     said = N_("The archive unpacks to more than {mb} MB. Send fewer pictures at once.")
-    return ArchiveError(_(said, mb=MAX_TOTAL >> 20))
+    return ZipError(_(said, mb=MAX_TOTAL >> 20))
 
 
-def _damaged() -> ArchiveError:
-    return ArchiveError(_("The archive is cut short or damaged, so it cannot be opened. Pack it again."))
+def _damaged() -> ZipError:
+    return ZipError(_("The archive is cut short or damaged, so it cannot be opened. Pack it again."))
