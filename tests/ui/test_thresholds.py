@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from gradio.context import LocalContext
 from PIL import Image
-from ui.thresholds.calibrate import LARGEST, MOST, SHOWN, Archive, ProfileChoice
 
 from causalclip.clip.weights import WeightsMissing
 from causalclip.images.loading import load_image
@@ -25,6 +24,7 @@ from ui.cancellation import new_token
 from ui.detector import ChosenDetector
 from ui.server.files import uploads
 from ui.server.storage import STORE
+from ui.thresholds.archive import LARGEST, MOST, SHOWN, Archive, ProfileChoice
 from ui.thresholds.tab import ArchiveTab, build_archive_tab
 
 

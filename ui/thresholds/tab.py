@@ -22,7 +22,7 @@ from ui.fields import explain, files_input, new_folder, upload_paths
 from ui.server.queue import FILES, PICTURES, Priority, current_session
 from ui.server.storage import STORE
 from ui.settings import KEPT, PRIVATE, script
-from ui.thresholds.calibrate import MOST, Archive, ProfileChoice
+from ui.thresholds.archive import MOST, Archive, ProfileChoice
 
 if TYPE_CHECKING:
     from causalclip.thresholds.calibrate import JudgedPicture, UnreadFile
