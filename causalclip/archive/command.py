@@ -2,9 +2,8 @@
 
 import os
 import random
-import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
@@ -88,30 +87,18 @@ def _judged_by(folder: Path, profile: Profile | None) -> dict[str, Any]:
 def _estimated(
     pictures: Sequence[str], model: str | None, workers: int, *, stability: bool, profile: Profile | None
 ) -> str:
-    """How long it would take; nothing is written."""
+    """Hours that it would take, a line for each number of MACHINES, by a sample by chance; nothing is written."""
     from causalclip.archive.workers import Judge
 
-    sample, seconds = time_sample(pictures, Judge(model, stability, profile, remembered=0))
-    return estimate_text(len(pictures), sample, seconds, workers=workers)
-
-
-def time_sample(pictures: Sequence[str], judge: Callable[..., Any]) -> tuple[int, float]:
-    """Judges some pictures of an archive, chosen by chance: how many, and seconds of one worker for each."""
-
-    def seconds(path: str) -> float:
-        started = time.perf_counter()
+    judge, chosen = Judge(model, stability, profile, remembered=0), random.Random(0)
+    sample = chosen.sample(list(pictures), min(SAMPLE, len(pictures)))
+    judge({"path": sample[:1]})  # the first one of a process is slow
+    started = time.perf_counter()
+    for path in sample:
         judge({"path": [path]})
-        return time.perf_counter() - started
-
-    chosen = random.Random(0).sample(list(pictures), min(SAMPLE, len(pictures)))
-    seconds(chosen[0])  # the first one of a process is slow
-    return len(chosen), statistics.fmean(map(seconds, chosen))
-
-
-def estimate_text(pictures: int, sample: int, seconds: float, *, workers: int) -> str:
-    """Hours that so many pictures take, a line for each number of MACHINES with so many workers each."""
-    values = {"count": number(pictures), "sample": number(sample), "workers": number(workers)}
-    hours = {n: pictures * seconds / (workers * n) / 3600 for n in MACHINES}
+    seconds = (time.perf_counter() - started) / len(sample)
+    values = {"count": number(len(pictures)), "sample": number(len(sample)), "workers": number(workers)}
+    hours = {n: len(pictures) * seconds / (workers * n) / 3600 for n in MACHINES}
     lines = [f"{number(n):>5}: {decimal(hours[n], digits=2)}" for n in MACHINES]
     return "\n".join([_(ESTIMATE, seconds=decimal(seconds, digits=2), **values), *lines])
 

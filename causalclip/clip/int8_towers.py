@@ -150,7 +150,12 @@ class QuantisedTower(Tower):
         names = [f"transformer.resblocks.{i}.{name}" for i in layers for name in LINEAR]
         visual.load_state_dict(dequantize(without_matrices(stored)), strict=False, assign=True)
         super().__init__(visual, mean=mean, std=std)
-        self.linear = {name: _linear(name, stored, visual, outliers[name]) for name in names}
+        self.linear = {}
+        for name in names:
+            weight = f"{name}_weight" if name.endswith("in_proj") else f"{name}.weight"  # open_clip's names
+            bias = visual.get_parameter(weight.removesuffix("weight") + "bias")
+            matrix, scale = stored[weight + INT8], stored[weight + SCALE]
+            self.linear[name] = QuantisedLinear(matrix, scale, bias, outliers=outliers[name])
         project_as_stored(self, stored)
 
     @property
@@ -191,22 +196,11 @@ class QuantisedTower(Tower):
         return x + self.linear[name + "mlp.c_proj"](y)
 
 
-def weight_name(layer: str) -> str:
-    """open_clip's name of a layer's matrix."""
-    return f"{layer}_weight" if layer.endswith("in_proj") else f"{layer}.weight"
-
-
 def read_outliers(folder: Path) -> dict[str, list[int]] | None:
     """What `scripts/outliers.py` has written beside a tower's weights, if it has."""
     file = folder / OUTLIERS
     outliers: dict[str, list[int]] | None = json.loads(file.read_text())["channels"] if file.is_file() else None
     return outliers
-
-
-def _linear(name: str, stored: Mapping[str, Tensor], visual: Any, outliers: Sequence[int]) -> QuantisedLinear:
-    weight = weight_name(name)
-    bias = visual.get_parameter(weight.removesuffix("weight") + "bias")
-    return QuantisedLinear(stored[weight + INT8], stored[weight + SCALE], bias, outliers=outliers)
 
 
 class WeightOnlyLinear(nn.Module):

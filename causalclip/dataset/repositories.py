@@ -146,23 +146,18 @@ class Repository:
         self, *arguments: str, sent: bytes = b"", room: int = 2**31, patience: float = PATIENCE
     ) -> subprocess.CompletedProcess[bytes]:
         """room: bytes that it may write to any one file. patience: seconds, after which it is ended and has failed."""
-        command = ["sh", "-c", 'ulimit -f "$0" && exec "$@"', str(-(-room // 512)), *self._command(*arguments)]
+        given = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        command = ["sh", "-c", 'ulimit -f "$0" && exec "$@"', str(-(-room // 512)), "git", "--no-pager", *given]
+        command += ["--git-dir=.", "--literal-pathspecs", *arguments]
         fetches = self.distant and arguments[0] in ("fetch", "ls-remote")
-        environment = self._environment("https" if fetches else "none")
+        kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        environment = kept | _ENVIRONMENT | {"GIT_ALLOW_PROTOCOL": "https" if fetches else "none"}
         try:
             return subprocess.run(
                 command, input=sent, capture_output=True, env=environment, cwd=self.folder, timeout=patience
             )
         except subprocess.TimeoutExpired as stopped:
             return subprocess.CompletedProcess(command, 1, b"", stopped.stderr or b"It took too long.")
-
-    def _command(self, *arguments: str) -> list[str]:
-        given = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
-        return ["git", "--no-pager", *given, "--git-dir=.", "--literal-pathspecs", *arguments]
-
-    def _environment(self, protocol: str) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        return kept | _ENVIRONMENT | {"GIT_ALLOW_PROTOCOL": protocol}
 
 
 def find_mirror(mirrors: Path, repo: str) -> Repository:
