@@ -24,10 +24,6 @@
       const open = String(fold.classList.contains("open"));
       if (fold.getAttribute("aria-expanded") !== open) fold.setAttribute("aria-expanded", open);
     }
-    for (const fold of document.querySelectorAll(".cc-fold-switch input[type=checkbox]")) {
-      const open = String(fold.checked);
-      if (fold.getAttribute("aria-expanded") !== open) fold.setAttribute("aria-expanded", open);
-    }
   };
   // Gradio's own signs beside words are no second words.
   const signs = () => {
@@ -40,6 +36,5 @@
   const stops = () => document.querySelectorAll(".download-link button:not([tabindex='-1'])").forEach((button) => (button.tabIndex = -1));
   const tell = () => (rove(), folds(), signs(), blanks(), stops());
   new MutationObserver(tell).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["class", "aria-selected"] });
-  document.addEventListener("change", folds);
   tell();
 }

@@ -190,15 +190,20 @@
   };
 
   // How long somebody has waited for an answer by now: counted on in each part of the page, though what stands there is
-  // written again while they wait.
+  // written again while they wait, and anew for each of their wishes (ui/cancellation.py).
   const LONG = 5;  // seconds from which that is said
   const since = new Map();
+  const turnOf = (part) => {
+    const turns = window.ccTurns ?? {};
+    return turns[Object.keys(turns).find((name) => part.id.startsWith(name)) ?? "detect"];
+  };
   const count = () => {
     const places = new Map([...document.querySelectorAll(".cc-elapsed")].map((e) => [e.closest("[id]"), e]));
     for (const part of [...since.keys()]) if (!places.has(part)) since.delete(part);
     for (const [part, place] of places) {
-      if (!since.has(part)) since.set(part, Date.now());
-      const n = Math.round((Date.now() - since.get(part)) / 1000), text = n < LONG ? "" : place.dataset.words.replace("{n}", n);
+      const turn = turnOf(part);
+      if (!since.has(part) || since.get(part).turn !== turn) since.set(part, { turn, at: Date.now() });
+      const n = Math.round((Date.now() - since.get(part).at) / 1000), text = n < LONG ? "" : place.dataset.words.replace("{n}", n);
       if (place.textContent !== text) place.textContent = text;
     }
   };

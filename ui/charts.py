@@ -7,12 +7,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from itertools import pairwise
 
 from causalclip.languages import decimal, is_rtl
 
 HEIGHT = 20  # px of a row's chart
 WIDE, HIGH, LEFT, BOTTOM, TOP = 360, 320, 46, 44, 10  # px of a plot, and its margins
-FALL_WIDE, FALL_LEFT, FALL_ROW = 720, 90, 114  # px of `fall`: its width, its axis' left end, a group's row
+FALL_WIDE, FALL_LEFT = 720, 90  # px of `fall`: its width, its axis' left end
+FALL_ROW, FALL_NAMES = 114, 24  # px of a group's row, and of the names of the bands
 MARKS = {  # one a series, in this order; all centred on 0, 0
     "a": "<circle r='5'/>",
     "b": "<path d='M0 -6.5 6.5 0 0 6.5 -6.5 0Z'/>",
@@ -102,18 +104,33 @@ def stack_legend(names: Sequence[str]) -> str:
     )
 
 
-def fall(words: str, counts: Mapping[str, Sequence[int]], x: Axis, lines: Sequence[float] = ()) -> str:
+def fall(
+    words: str,
+    counts: Mapping[str, Sequence[int]],
+    x: Axis,
+    lines: Sequence[float] = (),
+    bands: Sequence[str] = (),
+) -> str:
     """Where groups fall on an axis: for each a row of columns, every one over its own stretch of the axis.
 
-    counts: by the group's name, of equally wide stretches from x.low to x.high. lines: values that are marked.
+    counts: by the group's name, of equally wide stretches from x.low to x.high. lines: values that are marked. bands:
+    names of what lies before, between and after these.
     """
     shares = {name: [count / max(1, sum(some)) for count in some] for name, some in counts.items()}
     most = max(max(some) for some in shares.values()) or 1
-    bottom = len(shares) * FALL_ROW
-    body = "".join(_columns(row, name, some, most) for row, (name, some) in enumerate(shares.items()))
+    top = FALL_NAMES if lines and bands else 0
+    bottom = top + len(shares) * FALL_ROW
+    body = ""
     for line in lines:
         there = _along(x.share(line))
-        body += f"<line class='cc-rule' x1='{there:.1f}' x2='{there:.1f}' y1='0' y2='{bottom}'/>"
+        body += f"<line class='cc-rule' x1='{there:.1f}' x2='{there:.1f}' y1='{top}' y2='{bottom}'/>"
+    if top:
+        edges = [x.low, *lines, x.high]
+        places = [(edges[0], "start"), *((sum(e) / 2, "middle") for e in pairwise(edges[1:-1])), (edges[-1], "end")]
+        for name, (value, anchor) in zip(bands, places, strict=True):
+            body += f"<text x='{_along(x.share(value)):.1f}' y='18' text-anchor='{anchor}'>{escape(name)}</text>"
+    for row, (name, some) in enumerate(shares.items()):
+        body += _columns(row, top + (row + 1) * FALL_ROW, name, some, most)
     for tick, label in zip(x.ticks, x.labels(), strict=True):
         at = _along(x.share(tick))
         body += f"<text x='{at:.1f}' y='{bottom + 16}' text-anchor='middle'>{escape(label)}</text>"
@@ -127,10 +144,9 @@ def _along(share: float) -> float:
     return FALL_LEFT + (FALL_WIDE - FALL_LEFT - 20) * share
 
 
-def _columns(row: int, name: str, shares: Sequence[float], most: float) -> str:
+def _columns(row: int, floor: float, name: str, shares: Sequence[float], most: float) -> str:
     """One group of `fall`: its name, its columns with the share above those that are a tenth or more, and its floor."""
-    floor = (row + 1) * FALL_ROW
-    body = f"<text x='0' y='{floor - 4}'>{escape(name)}</text>"
+    body = f"<text x='0' y='{floor - 8}'>{escape(name)}</text>"
     for i, share in enumerate(shares):
         start, end = _along(i / len(shares)), _along((i + 1) / len(shares))
         top = floor - (FALL_ROW - 24) * share / most
@@ -144,14 +160,15 @@ def _columns(row: int, name: str, shares: Sequence[float], most: float) -> str:
     return f"{body}<line class='cc-base' x1='{_along(0):.1f}' x2='{_along(1):.1f}' y1='{floor}' y2='{floor}'/>"
 
 
+def key(series: str, name: str) -> str:
+    """What a series' mark means. series: a key of MARKS."""
+    drawn = f"<svg width='14' height='14' viewBox='-7 -7 14 14' aria-hidden='true' class='cc-{series}'>"
+    return f"<span class='cc-key'>{drawn}{MARKS[series]}</svg> {escape(name)}</span>"
+
+
 def legend(names: Sequence[str]) -> str:
     """What each series' mark means, in a line."""
-    keys = zip(MARKS.items(), names, strict=False)
-    return " ".join(
-        f"<span class='cc-key'><svg width='14' height='14' viewBox='-7 -7 14 14' aria-hidden='true' class='cc-{s}'>"
-        f"{shape}</svg> {escape(name)}</span>"
-        for (s, shape), name in keys
-    )
+    return " ".join(key(series, name) for series, name in zip(MARKS, names, strict=False))
 
 
 def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, chart: int | None = 1) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +45,7 @@ def picture_field(name: str, label: str, **options: Any) -> gr.Image:
 
 def map_output(name: str, *, label: str | None = None, **options: Any) -> gr.Image:
     """A place for a map, which is sent without loss."""
-    fixed: dict[str, Any] = {"format": "png", "type": "filepath", "interactive": False}
+    fixed: dict[str, Any] = {"format": "png", "type": "filepath", "interactive": False, "elem_classes": "cc-output"}
     described = {"alt_text": label, **options}
     return gr.Image(label=label, buttons=["download", "fullscreen"], elem_id=name, **fixed, **described)
 
@@ -70,12 +68,3 @@ class Carried:
     def shown(self) -> Any:
         """The update of `tabs` that goes there."""
         return gr.update(selected=self.name)
-
-
-@contextmanager
-def folded(label: str, name: str) -> Iterator[None]:
-    """Builds the box, named `name`, and hides what is built inside until it is ticked (assets/style.css)."""
-    with gr.Column(elem_classes="cc-fold"):
-        gr.Checkbox(False, label=label, elem_id=name, elem_classes="cc-fold-switch", container=False)
-        with gr.Column(elem_classes="cc-fold-content"):
-            yield

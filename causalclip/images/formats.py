@@ -51,9 +51,13 @@ def names() -> str:
 
 
 def sizes() -> str:
-    """SIZES in the reader's language."""
-    said = N_("at most {mb} MB and {millions} million pixels, at least {side} on the shorter side")
-    return _(said, mb=MAX_BYTES >> 20, millions=figure(MAX_PIXELS / 1e6), side=MIN_SIDE)
+    """SIZES in the reader's language, with what is read of JPEGs that are not progressive."""
+    said = N_(
+        "at most {mb} MB and {millions} million pixels ({reduced} million in most JPEGs), at least {side} on the "
+        "shorter side"
+    )
+    most, reduced = figure(MAX_PIXELS / 1e6), figure(MAX_REDUCED / 1e6)
+    return _(said, mb=MAX_BYTES >> 20, millions=most, reduced=reduced, side=MIN_SIDE)
 
 
 def exported(message: str, /, **values: object) -> str:

@@ -50,7 +50,8 @@ def _chips(rows: Iterable[BatchRow]) -> list[dict[str, Any]]:
     """What rows can be chosen by, and how many there are of each."""
     rows = list(rows)
     found: list[tuple[str, int, str, str]] = [
-        (name, n, SIGN[tone_of(answer)], tone_of(answer)) for answer, name, n in _grouped(rows)
+        (name, n, *(("\N{BALLOT X}", "error") if name == FAILED else (SIGN[tone_of(answer)], tone_of(answer))))
+        for answer, name, n in _grouped(rows)
     ]
     marked = sum(row.marked for row in rows)
     found += [(MARKED, marked, "", "")] if marked else []

@@ -259,7 +259,7 @@ def _choices(choices: list[tuple[str, str]]) -> list[tuple[str, str]]:
 def _pane(name: str, waiting: str, picture: gr.Image, answer: gr.HTML) -> Pane:
     with gr.Column(min_width=300, elem_classes="cc-pane", elem_id=f"{name}-pane"):
         alt = _("The chosen map over the picture; the channels below say the same in numbers")
-        drawn = map_output(f"{name}-map", label=_("Map"), alt_text=alt, elem_classes="cc-map")
+        drawn = map_output(f"{name}-map", label=_("Map"), alt_text=alt)
         legend = gr.HTML(elem_id=f"{name}-legend", elem_classes="cc-flush")
         removal = gr.HTML(elem_id=f"{name}-removal", elem_classes="cc-flush")
         with gr.Accordion(_("The strongest channels"), open=False, elem_id=f"{name}-strongest"):

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from causalclip.evidence.words import wilson
-from causalclip.languages import N_, _, decimal, number
+from causalclip.languages import N_, _, decimal, in_turn, number
 from causalclip.paths import detector_folder, shipped_folder
-from ui.charts import Axis, Mark, Series, bar, fall, marks, plot, stack, stack_legend, table
+from ui.charts import Axis, Mark, Series, bar, fall, key, marks, plot, stack, stack_legend, table
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +98,7 @@ def where(read: Reports) -> str:
         {_("real"): counts[0], _("generated"): counts[1]},
         Axis(_("score")),
         _bands(test),
+        [_(band) for band in list(BANDS.values())[:3]],
     )
     return _p(words) + drawn
 
@@ -116,9 +117,10 @@ def answers(read: Reports) -> str:
     for name in _ordered(test["sets"])[:-1]:
         for kind, title in (("real", _("real")), ("generated", _("generated"))):
             found = [test[name]["bands"].get(band, {}).get(kind, 0.0) for band in BANDS]
-            rows.append([f"{_name(SETS, name)}, {title}", stack(found), percent(found[2])])
-    key = stack_legend([_(band) for band in BANDS.values()])
-    return _p(_("Before the check of copies.")) + table(key, [_("pictures"), _("answers"), _("likely generated")], rows)
+            rows.append([in_turn([_name(SETS, name), title]), stack(found), percent(found[2])])
+    bands = stack_legend([_(band) for band in BANDS.values()])
+    head = [_("pictures"), _("answers"), _("likely generated")]
+    return _p(_("Before the check of copies.")) + table(bands, head, rows)
 
 
 def pairs(read: Reports) -> str:
@@ -175,10 +177,11 @@ def sent(read: Reports) -> str:
 def maps(read: Reports) -> str:
     """Whether the map or the search for edited parts finds what was changed."""
     pasted, real, parts = read("splices"), read("edits")["auc"]["a region"], read("parts")
-    rows = [
-        [title, _two(pasted["auc"][name]["mean"]), _two(real[name]["mean"])]
-        for name, title in (("causal", _("the map")), (BLOB, _("a blob in the middle")))
-    ]
+    rows = []
+    for name, title in (("causal", _("the map")), (BLOB, _("a blob in the middle"))):
+        found = pasted["auc"][name]["mean"], real[name]["mean"]
+        drawn = marks([Mark(auc, series) for auc, series in zip(found, "ab", strict=True)], Axis("", 0.4, 1), line=0.5)
+        rows.append([title, drawn, *map(_two, found)])
     words = _(
         "No: a blob in the middle finds {pasted} pasted parts and {real} real edits better than the map (AUC). The "
         "search for edited parts finds {found}, and accuses {flagged} of {owners} owners' unedited photographs.",
@@ -188,7 +191,7 @@ def maps(read: Reports) -> str:
         flagged=number(parts["owners"]["flagged"]),
         owners=number(parts["owners"]["n"]),
     )
-    return _p(words) + table("", ["", _("pasted parts"), _("real edits")], rows, chart=None)
+    return _p(words) + table("", ["", "", key("a", _("pasted parts")), key("b", _("real edits"))], rows)
 
 
 def purification(read: Reports) -> str:
@@ -211,16 +214,14 @@ def found_marks(read: Reports) -> str:
     """Marks of generators."""
     report = read("marks")
     wrong = sum(row.get("false", 0) for row in (*report["marks"], *report["others on real pictures"]))
-    return _p(
-        _(
-            "Of {seen} marked files of owners that nothing was fitted on, {found} name their generator. On {real} real "
-            "pictures, {wrong} bear a mark by mistake.",
-            seen=number(report["seen"]),
-            found=number(report["found"]),
-            real=number(report["real pictures"]),
-            wrong=number(wrong),
-        )
-    )
+    rows = []
+    for title, some, of in (
+        (_("marked files of unseen owners: generator named"), report["found"], report["seen"]),
+        (_("real pictures: a mark by mistake"), wrong, report["real pictures"]),
+    ):
+        shares = _("{some} of {all}", some=number(some), all=number(of))
+        rows.append([title, bar(some / of, wilson(some, of)), shares])
+    return table("", ["", "", ""], rows)
 
 
 def price(read: Reports) -> str:
@@ -278,8 +279,9 @@ def page(folder: Path | None = None) -> str:
 
     first, *others = (_section(title, make, read) for title, _name, make in QUESTIONS)
     unknown = "".join(f"<li>{_(sentence)}</li>" for sentence in UNKNOWN)
-    unknown = f"<section><h2>{_('What is not known')}</h2><ul class='cc-unknown'>{unknown}</ul></section>"
-    return f"<div class='cc-measured'>{first}<div class='cc-questions'>{''.join(others)}{unknown}</div></div>"
+    unknown = f"<section><h2>{_('What is not known')}</h2><ul class='cc-notes'>{unknown}</ul></section>"
+    top = f"<div class='cc-top'>{first}{unknown}</div>"
+    return f"<div class='cc-measured'>{top}<div class='cc-questions'>{''.join(others)}</div></div>"
 
 
 def _section(title: str, make: Callable[[Reports], str], read: Reports) -> str:

@@ -13,6 +13,7 @@ from causalclip.paths import shipped_folder
 from purifier.models import Models
 from purifier.names import ATTACKS, EMBEDDED, OBJECTIVES, OTHER
 from ui.purify.words import PARTS
+from ui.settings import map_output
 
 if TYPE_CHECKING:
     from purifier.demo import Which
@@ -136,18 +137,18 @@ def outputs() -> tuple[
         with gr.Row(elem_id="purify-row"):
             for name, label in FRAMES.items():
                 with gr.Column(min_width=100, elem_id=f"purify-frame-{name}"):
-                    pictures[name] = _output(_(label), f"purify-{name}")
+                    pictures[name] = map_output(f"purify-{name}", label=_(label), min_width=100)
                     said[name] = gr.HTML(elem_id=f"purify-{name}-answer")
         with gr.Row(elem_id="purify-changes"):
-            changes = {name: _output(_(label), f"purify-{name}") for name, label in CHANGES.items()}
+            changes = {n: map_output(f"purify-{n}", label=_(label), min_width=100) for n, label in CHANGES.items()}
         # A largest height, not a height: in a lower box, Gradio lays the two pictures over each other askew.
         slider = gr.ImageSlider(
-            type="filepath", format="png", interactive=False, max_height=340, elem_id="purify-slider"
+            type="filepath",
+            format="png",
+            interactive=False,
+            max_height=340,
+            elem_id="purify-slider",
+            elem_classes="cc-output",
         )
         notes = gr.HTML(elem_id="purify-notes")
     return headline, pictures, said, changes, slider, notes
-
-
-def _output(label: str, name: str) -> gr.Image:
-    fixed: dict[str, Any] = {"format": "png", "type": "filepath", "interactive": False, "min_width": 100}
-    return gr.Image(label=label, buttons=["download", "fullscreen"], elem_id=name, alt_text=label, **fixed)

@@ -73,17 +73,8 @@ def _purified_facts(run: DemoRun) -> str:
         if run.seconds
         else ngettext("Purified in {n} step.", "Purified in {n} steps.", run.request.steps)
     )
-    off = [_(PARTS[name]) for name in run.request.without]
-    return " ".join(
-        filter(
-            None,
-            (
-                said,
-                _("That was done whether an attack was found or not.") if run.request.always else "",
-                _("Switched off: {parts}.", parts=in_turn(off)) if off else "",
-            ),
-        )
-    )
+    always = _("That was done whether an attack was found or not.") if run.request.always else ""
+    return f"{said} {always}".strip()
 
 
 def _attack_facts(run: DemoRun) -> str:
@@ -208,9 +199,14 @@ def result(run: DemoRun) -> str:
         title, more = _given(moved, purified, unchanged=run.unchanged)
     else:
         title, more = _attacked(clean, moved, purified)
-    notes = [run.model.problem, more, _transfer(run), _unasked(run)]
+    notes = [run.model.problem, more, _switched_off(run), _transfer(run), _unasked(run)]
     card = _card(title, "".join(f"<p>{escape(note)}</p>" for note in notes if note))
     return f"<div class='cc-kept'>{card}</div>" if clean is None and run.unchanged else card
+
+
+def _switched_off(run: DemoRun) -> str:
+    off = [_(PARTS[name]) for name in run.request.without]
+    return _("Switched off: {parts}.", parts=in_turn(off)) if off else ""
 
 
 def _given(moved: DemoResponse, purified: DemoResponse, *, unchanged: bool) -> tuple[str, str]:

@@ -30,7 +30,7 @@ USED = N_(
 BY_THE_HOST = N_(
     "All answers are held to a profile that this app's host has chosen. Photographs in it: {n}. Made on: {day}."
 )
-NONE = N_("The answers on this page are held to no profile.")
+NONE = N_("Standard thresholds are in use.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class ProfileChoice:
         except Exception as error:
             return _status(explain(error)[1])
         if profile := self.detector.profile:
-            return _status(_about(USED, profile))
+            return _status(_about(USED, profile), own=True)
         return _status(_about(BY_THE_HOST, host) if host else _(NONE))
 
     def use(self, profile: Profile) -> str:
@@ -135,5 +135,6 @@ def _about(message: str, profile: Profile) -> str:
     return _(message, n=number(len(profile.scores)), day=made)
 
 
-def _status(sentence: str) -> str:
-    return f"<p role='status' aria-live='polite'>{escape(sentence)}</p>"
+def _status(sentence: str, *, own: bool = False) -> str:
+    """own: of a profile that the page can be released from (assets/archive.css)."""
+    return f"<p{' class=cc-own-profile' if own else ''} role='status' aria-live='polite'>{escape(sentence)}</p>"

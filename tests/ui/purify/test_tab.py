@@ -145,12 +145,12 @@ def test_each_part_can_be_switched_off(inside: Path) -> None:
         on = tuple(n != i for n in range(len(PARTS)))
         last = followed(tab.run_given(new_token("purify"), payload(inside), *settings(on=on)))
         assert given[-1] == (part,)
-        assert f"Switched off: {PARTS[part]}." in last[tab.notes]
+        assert f"Switched off: {PARTS[part]}." in last[tab.headline]
         alone = r" Alone it keeps \d+\s%\." if part == "network" else ""
         assert re.fullmatch(rf"Keeps \d\d\s% of \d+ attacked answers; without it \d\d\s%\.{alone}", worth(part))
     assert (
         "Switched off"
-        not in followed(tab.run_given(new_token("purify"), payload(inside), *settings(on=(True,) * 4)))[tab.notes]
+        not in followed(tab.run_given(new_token("purify"), payload(inside), *settings(on=(True,) * 4)))[tab.headline]
     )
 
 
