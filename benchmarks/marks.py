@@ -24,9 +24,9 @@ from PIL import Image
 from benchmarks.common import ROOT, Options
 from causalclip.detector import Detector, Verdict
 from causalclip.evidence.examination import look_closer, read_claims
-from causalclip.images.formats import ImageError
+from causalclip.images.formats import Box, ImageError
 from causalclip.images.loading import load_image
-from causalclip.marks.mark import Box, Mark
+from causalclip.marks.mark import Mark
 from causalclip.marks.visible import STAR_LAYOUTS, find_marks, find_star, star
 
 TABLE = ROOT / "data" / "marks.csv"

@@ -17,7 +17,8 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from causalclip.images.inside import Box, find_pictures
+from causalclip.images.formats import Box
+from causalclip.images.inside import find_pictures
 
 WORK = 800  # px on the long side of what is compared
 INSIDE = 2  # pictures inside one that are tried, the largest first

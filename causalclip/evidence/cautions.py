@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from PIL import Image
 
-from causalclip.images.inside import Box, find_pictures
+from causalclip.images.formats import Box
+from causalclip.images.inside import find_pictures
 from causalclip.languages import N_, _, ngettext, number
 
 if TYPE_CHECKING:

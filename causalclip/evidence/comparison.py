@@ -19,7 +19,6 @@ import numpy as np
 
 from causalclip.evidence.alignment import (
     Alignment,
-    Box,
     Epipolar,
     KeypointIndex,
     Placement,
@@ -36,6 +35,7 @@ from causalclip.evidence.alignment import (
     sections,
 )
 from causalclip.evidence.blocks import Blocks, ChangedBlocks, find_changes, hull, measure
+from causalclip.images.formats import Box
 from causalclip.languages import N_, _, decimal, ngettext, number
 
 Answer = Literal["same picture", "same scene, another moment", "no match"]

@@ -29,10 +29,9 @@ from causalclip.evidence.words import (
     error_rates,
     score_text,
 )
-from causalclip.images.formats import MAX_BYTES, clean, sniff, too_many_bytes
+from causalclip.images.formats import MAX_BYTES, Box, clean, sniff, too_many_bytes
 from causalclip.images.loading import LoadedImage, load_image, read_file
 from causalclip.languages import N_, _, any_of, current, day
-from causalclip.marks.mark import Box
 from causalclip.marks.names import find_hints
 from causalclip.marks.texts import find_hidden_marks
 from causalclip.marks.visible import find_marks

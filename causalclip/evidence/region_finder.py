@@ -15,7 +15,8 @@ import numpy as np
 from scipy.ndimage import label, uniform_filter
 
 from causalclip.evidence.traces import Traces, cell_of, read_traces
-from causalclip.images.loading import Box, middle
+from causalclip.images.formats import Box
+from causalclip.images.loading import middle
 from causalclip.paths import shipped_folder
 
 FOLDER = shipped_folder("assets") / "models" / "parts"

@@ -12,6 +12,7 @@ MAX_REDUCED = 200_000_000  # the same of a JPEG that can be decoded at half its 
 MIN_SIDE = 64  # pixels on the shorter side
 
 Format = Literal["JPEG", "PNG", "WebP", "AVIF", "HEIC", "TIFF", "GIF"]
+Box = tuple[int, int, int, int]  # left, top, right, bottom, in pixels of the upright picture
 
 NAMES = f"{', '.join(get_args(Format)[:-1])} or {get_args(Format)[-1]}"
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".tif", ".tiff", ".gif")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-Box = tuple[int, int, int, int]
+from causalclip.images.formats import Box
 
 WORK = 1200  # px on the long side of what is searched
 FLAT_LEVELS = 5  # levels that a pixel's neighbourhood spans at most where it is flat: JPEG leaves no less

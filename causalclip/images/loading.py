@@ -20,6 +20,7 @@ from causalclip.images.formats import (
     MAX_BYTES,
     MAX_PIXELS,
     MIN_SIDE,
+    Box,
     BrokenImage,
     Format,
     ImageError,
@@ -122,7 +123,6 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
         raise UnsupportedImage(_("The file cannot be read. Check where it is, or copy it again.")) from None
 
 
-Box = tuple[int, int, int, int]
 DESCRIPTION = 270  # of EXIF: the report repeats it among what the file says
 
 

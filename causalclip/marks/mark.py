@@ -7,11 +7,11 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from causalclip.images.formats import Box
 from causalclip.languages import N_
 
 Kind = Literal["signature", "label", "metadata", "visible mark", "invisible mark", "file name", "size"]
 Certainty = Literal["proof", "claim", "hint"]
-Box = tuple[int, int, int, int]
 Says = Literal["is", "may be", "is suspected"]  # what a label says: generated
 KINDS = (
     N_("signature"),

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 from safetensors.numpy import load_file
 
+from causalclip.images.formats import Box
 from causalclip.languages import N_
 from causalclip.marks.dwtdct import find_watermark
-from causalclip.marks.mark import NOWHERE, Box, Mark, grey_of, look_closely
+from causalclip.marks.mark import NOWHERE, Mark, grey_of, look_closely
 from causalclip.paths import shipped_folder
 
 # Gemini's star stands bottom right; its size and place follow from the picture's, and only those places are looked

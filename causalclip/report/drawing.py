@@ -12,9 +12,9 @@ from PIL import Image, ImageDraw, ImageFont
 from causalclip.maps.overlay import carried_font, shrink
 
 if TYPE_CHECKING:
-    from causalclip.evidence.alignment import Box
     from causalclip.evidence.comparison import Comparison
     from causalclip.evidence.region_finder import Region
+    from causalclip.images.formats import Box
 
 DRAWN_SIDE = 1024  # px on the long side of what is drawn, at most
 INNER, OUTER = (255, 255, 255), (190, 24, 93)  # a line that shows on anything: white within a dark pink
