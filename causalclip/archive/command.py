@@ -115,16 +115,16 @@ def _judge(
     duplicates: bool,
 ) -> bool:
     """Judges what has no row yet. True if any picture was refused."""
-    from causalclip.archive.output import Parts, failed_row, write_whole
+    from causalclip.archive.output import RunFolder, failed_row, write_whole
     from causalclip.archive.summary import as_page, as_text, counts
     from causalclip.archive.workers import judge_paths, ray_session
 
-    parts, stability = Parts(out, run), bool(run["stability"])
-    done = parts.done()
+    kept, stability = RunFolder(out, run), bool(run["stability"])
+    done = kept.done()
     named = {path: path.encode("utf-8", "replace").decode() for path in pictures}  # a path need not be text
     left = [path for path in pictures if named[path] not in done]
     if odd := [failed_row(named[path], "Its name is no text.") for path in left if named[path] != path]:
-        parts.add(odd)
+        kept.add(odd)
     if left := [path for path in left if named[path] == path]:
         bar = tqdm(total=len(pictures), initial=len(pictures) - len(left), unit="picture")
         with ray_session(address, workers=workers), bar:
@@ -133,27 +133,27 @@ def _judge(
                 rows.append(row)
                 bar.update()
                 if len(rows) == PART_ROWS:
-                    parts.add(rows)
+                    kept.add(rows)
                     rows = []
             if rows:
-                parts.add(rows)
-    found = counts(parts)
+                kept.add(rows)
+    found = counts(kept)
     write_whole(out / "summary.html", as_page(found, source=str(run["source"]), stability=stability).encode())
     typer.echo(as_text(found, stability=stability))
     if duplicates:
-        typer.echo(_grouped(parts))
+        typer.echo(_grouped(kept))
     return bool(found["error"])
 
 
-def _grouped(parts: Any) -> str:
+def _grouped(kept: Any) -> str:
     """Writes the groups of near-equal pictures, if there are any, and says how many."""
     import pyarrow.parquet as pq
 
     from causalclip.archive.summary import near_equal
 
-    rows = [row for row in parts.rows("path", "perceptual_hash") if row["perceptual_hash"]]
+    rows = [row for row in kept.rows("path", "perceptual_hash") if row["perceptual_hash"]]
     groups = near_equal([row["path"] for row in rows], [row["perceptual_hash"] for row in rows]) if rows else None
     if groups is None or not len(groups):
         return _("No two pictures are near-equal.")
-    pq.write_table(groups, parts.folder / "duplicates.parquet")
+    pq.write_table(groups, kept.folder / "duplicates.parquet")
     return _(NEAR_EQUAL, count=number(len(groups)), groups=number(groups["group"][-1].as_py() + 1))

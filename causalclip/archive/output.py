@@ -126,7 +126,7 @@ def _now() -> str:
     return datetime.now(UTC).replace(microsecond=0).isoformat()
 
 
-class Parts:
+class RunFolder:
     """The folder of one run: run.json, and the dataset pictures/part-*.parquet.
 
     run: what must stay the same for the run to go on (source, model, revision, runtime, stability).

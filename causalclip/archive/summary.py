@@ -7,7 +7,7 @@ from posixpath import dirname
 import numpy as np
 import pyarrow as pa
 
-from causalclip.archive.output import Parts
+from causalclip.archive.output import RunFolder
 from causalclip.images.hashes import as_bits, group_near
 from causalclip.languages import N_, _, current, is_rtl, ngettext, number
 
@@ -16,10 +16,10 @@ FOLDERS = 50  # in the page, the largest first
 NEAR_BITS = 6  # bits of 64 in which hashes of copies of one picture may differ
 
 
-def counts(parts: Parts) -> dict[str, Counter[str]]:
+def counts(kept: RunFolder) -> dict[str, Counter[str]]:
     """Pictures by answer, by folder and by error."""
     found: dict[str, Counter[str]] = {"answer": Counter(), "folder": Counter(), "error": Counter()}
-    for row in parts.rows("path", "answer", "error"):
+    for row in kept.rows("path", "answer", "error"):
         found["answer"][row["answer"] or NOT_JUDGED] += 1
         found["folder"][dirname(row["path"]) or "."] += 1
         if row["error"]:

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from causalclip.archive import ArchiveError
-from causalclip.archive.output import Parts, failed_row
+from causalclip.archive.output import RunFolder, failed_row
 from causalclip.archive.summary import NEAR_BITS, near_equal
 from causalclip.archive.workers import Judge, list_pictures, read_bytes
 from causalclip.cli import app
@@ -90,26 +90,26 @@ def rows(*names: str) -> list[dict]:
 
 
 def test_what_is_unfinished_does_not_count(tmp_path: Path) -> None:
-    first = Parts(tmp_path, RUN)
+    first = RunFolder(tmp_path, RUN)
     first.add(rows("a"))
     first.lock.release()
     (tmp_path / "pictures" / ".part-000001.parquet.unfinished").write_bytes(b"half")
-    again = Parts(tmp_path, RUN)
+    again = RunFolder(tmp_path, RUN)
     assert again.done() == {"a"}
     assert [path.name for path in again.pictures.iterdir()] == ["part-000000.parquet"]
 
 
 @pytest.mark.parametrize(("name", "value"), [("model", "other"), ("source", "t"), ("stability", True)])
 def test_another_run_is_refused(tmp_path: Path, name: str, value: object) -> None:
-    Parts(tmp_path, RUN).lock.release()
+    RunFolder(tmp_path, RUN).lock.release()
     with pytest.raises(ArchiveError, match=f"another run \\({name}"):
-        Parts(tmp_path, RUN | {name: value})
+        RunFolder(tmp_path, RUN | {name: value})
 
 
 def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
-    first = Parts(tmp_path, RUN)
+    first = RunFolder(tmp_path, RUN)
     with pytest.raises(ArchiveError, match="Another run writes"):
-        Parts(tmp_path, RUN)
+        RunFolder(tmp_path, RUN)
     first.lock.release()
 
 
