@@ -21,6 +21,7 @@ from causalclip.dataset.table import COLUMNS, BadTable, Picture, Site, as_csv, a
 from causalclip.images.formats import ENDINGS, MAX_BYTES, ImageError, sniff
 from causalclip.images.hashes import as_bits
 from causalclip.images.loading import load_image
+from causalclip.marks.names import by_name
 from causalclip.provenance.reading import read_provenance
 
 MIN_SIDE = 300  # pixels of the shorter side
@@ -34,20 +35,6 @@ BEFORE = "2022-07"  # pictures that came in before could not be by a generator o
 _ICON = re.compile(r"icon|logo|sprite|avatar|thumb(nail)?s?[/_.-]|badge|og-image|node_modules|/flags?/", re.IGNORECASE)
 _EMPTY = {"set": "sites", "kind": "photo", "licence": "none stated"}
 _SETS = {"alike": "sites", "fresh": "sites", "broad": "sites", "edits": "edits2"}  # those that were measured on stay
-_FILE_NAMES = {  # of generators
-    r"Gemini_Generated_Image|nano-?banana": "Google Gemini",
-    r"ChatGPT[ _-]Image|gpt-image|dalle?[ ·_-]?e?[ _-]20": "OpenAI",
-    r"DALL·E": "OpenAI DALL-E",
-    r"freepik__": "Freepik",
-    r"image_?fx": "Google ImageFX",
-    r"\bWhisk_": "Google Whisk",
-    r"Leonardo_": "Leonardo",
-    r"grok[-_]image": "Grok",
-    r"seedream": "Seedream",
-    r"\bflux[-_.]?[12]?": "FLUX",
-    r"midjourney|^u\d{3,}_|_[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}_\d": "Midjourney",
-    r"generated_images/": "unknown",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +69,12 @@ def find_evidence(data: bytes, path: str, added: str) -> Evidence:
     claims = read_provenance(data, sniff(data))
     fields = {f.name: f.value for f in claims.fields if f.where == "EXIF"}
     camera = " ".join(filter(None, (fields.get("Camera maker"), fields.get("Camera"))))
-    named = next((name for words, name in _FILE_NAMES.items() if re.search(words, path, re.IGNORECASE)), "")
+    named = by_name(Path(path).name) or ""
     words = [f"{t.where}: {t.words}" for t in claims.all_source_types]
     words += [f"mark of {m.generator} in {m.where}" for m in claims.marks]
     words += [f"EXIF camera {camera}"] if camera else []
     words += [f"{name.lower()} {fields[name]}" for name in ("Taken", "Software") if name in fields]
-    words += [f"file name of {named}"] if named not in ("", "unknown") else []
+    words += [f"file name of {named}"] if named else []
     text = "; ".join(words + ([f"added {added}"] if added else []))
     kinds = {t.kind for t in claims.all_source_types}
     if kinds & {"generated", "part generated"} or claims.claimed_marks or named:
