@@ -71,16 +71,13 @@ class Agents:
         self._server: Server[Any, Any] = Server(str(page.title))
         self._server.list_tools()(self._list)  # type: ignore[no-untyped-call]
         self._server.call_tool()(self._call)
-        self._server.list_prompts()(_none)  # type: ignore[no-untyped-call]
-        self._server.list_resources()(_none)  # type: ignore[no-untyped-call]
-        self._server.list_resource_templates()(_none)  # type: ignore[no-untyped-call]
 
     @property
     def routes(self) -> list[Route]:
         """For gr.Blocks.launch; the second one is what the page's own description of its tools asks for."""
-        return [Route(f"{MCP}/schema", self._described), *(Route(f"{MCP}{end}", _Endpoint(self)) for end in ("", "/"))]
+        return [Route(f"{MCP}/schema", self._described), *(Route(f"{MCP}{end}", self) for end in ("", "/"))]
 
-    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Reads a call, and answers it in a session that lasts as long."""
         if scope["method"] != "POST":  # nothing is sent later
             raise Refused(405, CLOSED, headers={"Allow": "POST"})
@@ -136,16 +133,6 @@ class Agents:
         return [types.TextContent(type="text", text=_said(answers, function.outputs))]
 
 
-class _Endpoint:
-    """A class, so that starlette gives it the request as it came."""
-
-    def __init__(self, agents: Agents) -> None:
-        self._agents = agents
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._agents.answer(scope, receive, send)
-
-
 def _length_of_pictures(call: Any) -> int:
     """Characters of the data URLs among a call's arguments; one that is not ASCII is none, and takes four times as
     much memory."""
@@ -153,10 +140,6 @@ def _length_of_pictures(call: Any) -> int:
     given = params.get("arguments") if isinstance(params, dict) else None
     texts = given.values() if isinstance(given, dict) else ()
     return sum(len(text) for text in texts if isinstance(text, str) and text.isascii() and text.startswith("data:"))
-
-
-async def _none() -> list[Any]:
-    return []
 
 
 def _is_tool(function: Any) -> bool:

@@ -19,7 +19,6 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from causalclip.images.formats import MAX_BYTES, SMALLER, ImageError, ImageTooLarge, UnsupportedImage, clean
-from causalclip.languages import _
 from causalclip.paths import shipped_folder
 from ui.detector import NO_HEAD, queue_detector, with_head
 from ui.fields import explain
@@ -82,20 +81,17 @@ class Examine:
     async def answer(self, request: Request) -> Response:
         address = client_of(request.scope)
         asking.set(Client(address))
-        try:
-            with IN_WORK.hold(address):
-                form = await read_form(request)
-                if form.head and form.head not in getattr(self._detector, "heads", ()):
-                    raise Refused(400, NO_HEAD)
-                return await run_in_threadpool(self._answer, form, wants_report(request.headers.get("accept", "")))
-        except Refused as refused:
-            return refusal(refused.status, refused.sentence)
+        with IN_WORK.hold(address):
+            form = await read_form(request)
+            if form.head and form.head not in getattr(self._detector, "heads", ()):
+                raise Refused(400, NO_HEAD)
+            return await run_in_threadpool(self._answer, form, wants_report(request.headers.get("accept", "")))
 
     def _answer(self, form: Form, report: bool) -> Response:
         try:
             return _report(self._examined(form), form) if report else _plain(self._examined(form), form)
         except Exception as error:
-            return refusal(_status(error), explain(error)[1])
+            raise Refused(_status(error), explain(error)[1]) from None
 
     def _examined(self, form: Form) -> Examination:
         from causalclip.evidence.examination import examine
@@ -114,12 +110,6 @@ def wants_report(accept: str) -> bool:
         if kind in weights:
             weights[kind] = float(given) if given.replace(".", "", 1).isdecimal() else 0.0
     return weights["text/html"] > weights["application/json"]
-
-
-def refusal(status: int, sentence: str) -> Response:
-    """An answer that is none, as a sentence."""
-    more = {"Retry-After": "30"} if status in (429, 503) else {}
-    return JSONResponse({"error": _(sentence)}, status, headers=more)
 
 
 def _plain(x: Examination, form: Form) -> Response:
@@ -237,19 +227,21 @@ def _choice(value: object) -> bool:
 async def _pair(request: Request, pairings: Pairings) -> Response:
     origin = request.headers.get("origin", "")
     if not is_extension(origin):
-        return refusal(403, NO_EXTENSION)
+        raise Refused(403, NO_EXTENSION)
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        return refusal(415, NO_CODE)
+        raise Refused(415, NO_CODE)
     body = bytearray()
     try:
         async for chunk in request.stream():
             body += chunk
             if len(body) > LONGEST_CODE:
-                return refusal(413, NO_CODE)
+                raise Refused(413, NO_CODE)
         code = json.loads(body)["code"]
     except (ClientDisconnect, ValueError, TypeError, KeyError, RecursionError):
-        return refusal(400, NO_CODE)
+        raise Refused(400, NO_CODE) from None
     if not isinstance(code, str) or not code.isascii() or not code.isdecimal() or len(code) != DIGITS:
-        return refusal(400, NO_CODE)
+        raise Refused(400, NO_CODE)
     token = pairings.redeem(code, origin, last_hop(request.headers, client_of(request.scope)))
-    return JSONResponse({"token": token}) if token else refusal(403, WRONG)
+    if not token:
+        raise Refused(403, WRONG)
+    return JSONResponse({"token": token})

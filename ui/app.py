@@ -35,7 +35,7 @@ from ui.measured.tab import build_measured_tab
 from ui.pairing import build_pairing
 from ui.purify import examples as prepared
 from ui.purify.tab import build_tab as build_purify_tab
-from ui.server.files import Sweeper
+from ui.server.files import repeat, sweep
 from ui.server.offline import online
 from ui.server.sessions import Sessions
 from ui.serving import launch, make_sessions
@@ -164,7 +164,14 @@ def _load(models: Models) -> None:
         models.warm_up()
 
 
-def keep(sessions: Sessions, run: RunFolder) -> Sweeper:
+def keep(sessions: Sessions, run: RunFolder) -> threading.Thread:
     """Deletes uploads, and what is derived from them, within an hour of being made (README, Privacy); to be started."""
+    limit, period = lifetime()
+    chores = partial(sessions.tidy, idle=limit), partial(sweep, run.folder, older_than=limit, spare=run.examples)
+    return threading.Thread(target=repeat, args=(period, *chores), name="sweeper", daemon=True)
+
+
+def lifetime() -> tuple[float, float]:
+    """Seconds that a file may live, and from one sweep to the next: it is gone after both at most."""
     limit = min(float(os.environ.get("CAUSALCLIP_KEPT", KEPT)), KEPT)
-    return Sweeper(run.folder, limit=limit, spare=run.examples, chores=[partial(sessions.tidy, idle=limit)])
+    return limit, min(10.0, limit / 4)

@@ -18,7 +18,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui.server.queue import current_session
+from ui.server.queue import Place, current_session
 
 # Numbers grow in the order in which a person acts, whatever order requests and answers arrive in. The page keeps each
 # panel's newest one: an answer that comes late would put an older one into the hidden field.
@@ -72,6 +72,31 @@ class CancellationToken:
         """Raises Superseded if a newer wish has been made, or the page was closed."""
         if not self.newest:
             raise Superseded
+
+    def waits(self, place: Place) -> Iterator[int]:
+        """As Place.waits, for as long as the answer is wanted; raises as `check` does."""
+        for before in place.waits():
+            self.check()
+            yield before
+        self.check()
+
+    def enter(self, place: Place) -> None:
+        """Waits until it is in; raises as `check` does."""
+        for _before in self.waits(place):
+            pass
+
+    def guard(self, updates: Iterator[Updates], failed: Callable[[Exception], Updates]) -> Iterator[Updates]:
+        """`updates`; where they end in an error, failed(error) at last.
+
+        By then the error is gone, and with it the pixels that its traceback holds.
+        """
+        try:
+            yield from updates
+            return
+        except Exception as error:
+            self.check()  # of a page that was closed, the files are gone: that is no error
+            told = failed(error)
+        yield told
 
     def settle(self) -> None:
         """Waits until what it has yielded last is on its way to the page."""

@@ -25,8 +25,7 @@ TOGETHER = 3  # copies of a picture that are judged before the model is given ba
 MOST_CHOSEN, AN_ADDRESS = 32, 4  # pages, and of one address, with a profile of their own; a large one takes some MB
 FULL = N_("Too many pages use a profile of their own right now. Try again later.")
 NO_HEAD = N_("There is no such head here: choose causal or linear where the page offers both, or leave it out.")
-_chosen: dict[str, Profile] = {}  # session -> the profile that its page is held to
-_addresses: dict[str, str] = {}  # session -> where that page is
+_chosen: dict[str, tuple[str, Profile]] = {}  # session -> where its page is, and the profile that it is held to
 _heads: dict[str, str] = {}  # session -> the head that its page has chosen
 
 
@@ -115,8 +114,7 @@ class ChosenDetector:
         self.own = own
 
     def __call__(self, head: str = "") -> Detector:
-        session = current_session()
-        detector, profile = with_head(self.own, head or _heads.get(session, "")), _chosen.get(session)
+        detector, profile = with_head(self.own, head or _heads.get(current_session(), "")), self.profile
         return detector.with_profile(profile) if profile else detector
 
     @property
@@ -136,32 +134,26 @@ class ChosenDetector:
     @property
     def profile(self) -> Profile | None:
         """The one that the page has chosen."""
-        return _chosen.get(current_session())
+        return _chosen.get(current_session(), ("", None))[1]
 
     def choose(self, profile: Profile) -> None:
         """Holds the page to a profile, until it is closed; raises BadProfile where that cannot be."""
         self.own().with_profile(profile)
-        session, address = current_session(), current_client().address
-        theirs = sum(_addresses.get(one) == address for one in _chosen)
+        address, session = current_client()
+        theirs = sum(other == address for other, _profile in _chosen.values())
         if session not in _chosen and (len(_chosen) >= MOST_CHOSEN or theirs >= AN_ADDRESS):
             raise BadProfile(_(FULL))
-        _chosen[session], _addresses[session] = profile, address
+        _chosen[session] = address, profile
 
     def release(self) -> None:
         """Holds the page to none of its own any more."""
-        forget_profile(current_session())
+        _chosen.pop(current_session(), None)
 
 
 def forget_choices(session: str) -> None:
     """Of a page that was closed."""
-    forget_profile(session)
-    _heads.pop(session, None)
-
-
-def forget_profile(session: str) -> None:
-    """Holds a page to no profile any more."""
     _chosen.pop(session, None)
-    _addresses.pop(session, None)
+    _heads.pop(session, None)
 
 
 class _QueuedDetector:

@@ -12,9 +12,10 @@ from causalclip.evidence.examination import Examination, examine, read_claims
 from causalclip.images.loading import read_file
 from causalclip.languages import _
 from ui.detector import queue_detector, with_head
-from ui.fields import UNREADABLE, errors_as_sentences, new_folder, upload_path
+from ui.fields import UNREADABLE, errors_as_sentences, upload_path
 from ui.server.queue import FILES, PICTURES, Priority
-from ui.settings import RUNS
+from ui.server.storage import new_folder
+from ui.settings import add_endpoint
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
@@ -73,9 +74,9 @@ def add_endpoints(detector: Callable[..., Detector], picture: gr.Image) -> None:
     """Adds the endpoints to the current Blocks."""
     endpoints = Endpoints(detector)
     answer, file, head = gr.JSON(visible=False), gr.File(visible=False), gr.Textbox("", visible=False)
-    gr.on([], endpoints.detect, [picture, head], answer, preprocess=False, api_name="detect", **RUNS)
-    gr.on([], endpoints.report, [picture, head], file, preprocess=False, api_name="report", **RUNS)
-    gr.on([], endpoints.provenance, picture, answer, preprocess=False, api_name="provenance", **RUNS)
+    add_endpoint(endpoints.detect, [picture, head], answer)
+    add_endpoint(endpoints.report, [picture, head], file)
+    add_endpoint(endpoints.provenance, picture, answer)
 
 
 def _read(picture: Upload) -> bytes:

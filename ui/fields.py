@@ -26,21 +26,6 @@ from ui.server.files import file_in, is_upload
 from ui.server.schema import NOT_UPLOADED
 from ui.server.storage import new_folder
 
-__all__ = [
-    "GONE",
-    "UNREADABLE",
-    "files_input",
-    "kept_or_gone",
-    "named",
-    "new_folder",
-    "picked",
-    "picture_input",
-    "save_png",
-    "shown_copy",
-    "upload_path",
-    "upload_paths",
-]
-
 T = TypeVar("T")
 UNREADABLE = N_("This file could not be read")
 GONE = N_("The picture is no longer kept. Add it again.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,3 +69,8 @@ class Carried:
     def shown(self) -> Any:
         """The update of `tabs` that goes there."""
         return gr.update(selected=self.name)
+
+
+def add_endpoint(function: Callable[..., Any], inputs: Any, outputs: Any) -> None:
+    """Lets programs and agents call a function by its name. Files come to it as they are sent."""
+    gr.on([], function, inputs, outputs, preprocess=False, api_name=function.__name__, **RUNS)

@@ -18,7 +18,7 @@ from causalclip.detector import Detector
 from tests.conftest import ROOT
 from tests.makers.pictures import encode, photo
 from ui.endpoints import Endpoints
-from ui.fields import new_folder
+from ui.server.storage import new_folder
 
 PROCESSOR = """
 import resource, sys

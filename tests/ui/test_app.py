@@ -4,34 +4,24 @@ import base64
 import hashlib
 import json
 import os
-import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import httpx
 import pytest
 from gradio_client import Client, handle_file
-from gradio_client.utils import Status
 
 import app
 from causalclip.clip.weights import UnknownRuntime
 from causalclip.images.loading import BrokenImage
 from causalclip.report.card import failure
-from tests.conftest import HANGS, WATCH, Raw, Served
-from tests.makers.detectors import tiny_detector
+from tests.conftest import WATCH, Raw, Served
 from tests.makers.pictures import encode, photo
-from tests.serving import until
 from tests.ui.asking import ask_tools
 from ui.fields import explain
-from ui.server import sessions
-from ui.server.sessions import Sessions
-from ui.start import RunFolder
 
 NAME = "a-name-that-must-not-be-logged"
 
@@ -146,64 +136,6 @@ def test_a_path_on_the_server_is_refused(tiny_app: str, secret: Path, uploads: P
     assert httpx.get(f"{tiny_app}gradio_api/file={secret}").status_code in {403, 404}
 
 
-@pytest.mark.parametrize("meta", [{}, {"meta": {"_type": "gradio.FileData"}}])
-def test_an_address_is_refused_and_not_fetched(tiny_app: str, meta: dict) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(0.5)
-        address = f"http://127.0.0.1:{server.getsockname()[1]}/x.png"
-        for payload in ({"path": address, "url": address, **meta}, {"path": address, **meta}):
-            answer = call(tiny_app, payload)
-            assert "error" in answer
-            assert "probability" not in answer
-        with pytest.raises(TimeoutError):  # nobody has asked
-            server.accept()
-
-
-@pytest.mark.parametrize("payload", [None, "text", {"path": ["a"]}, {"path": "\0"}])
-def test_nonsense_is_an_error_and_the_app_goes_on(tiny_app: str, payload: object) -> None:
-    answer = call(tiny_app, payload)
-    assert "probability" not in answer
-    assert httpx.get(tiny_app).status_code == 200
-
-
-# A queue that is full, and a model that is missing ------------------------------------------------
-
-
-@pytest.fixture
-def serve(uploads: Path) -> Iterator[Any]:
-    """Serves a page of a test's own, and takes it down afterwards."""
-    pages = []
-
-    def start(detector: Any, **options: Any) -> str:
-        pages.append(app.build(detector, **options))
-        return app.launch(pages[-1])
-
-    yield start
-    for page in pages:
-        page.close(verbose=False)
-
-
-def test_a_full_queue_says_so(serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "ALL", 2)
-    started, go_on, detector = threading.Event(), threading.Event(), tiny_detector()
-
-    def slow() -> Any:
-        started.set()
-        go_on.wait(300)
-        return detector
-
-    client = Client(serve(slow), verbose=False)
-    jobs = [client.submit(picture(tmp_path), api_name="/detect")]
-    assert started.wait(HANGS)
-    jobs.append(client.submit(picture(tmp_path), api_name="/detect"))
-    assert until(lambda: jobs[1].status().code in {Status.IN_QUEUE, Status.PROCESSING})
-    late = client.submit(picture(tmp_path), api_name="/detect")
-    with pytest.raises(Exception, match="(?i)queue is full"):
-        late.result(timeout=HANGS)
-    go_on.set()
-    assert all("band" in job.result(timeout=HANGS) for job in jobs)
-
-
 def test_a_fault_of_ours_is_logged_without_its_message(caplog: pytest.LogCaptureFixture) -> None:
     try:
         raise OSError(f"cannot open {NAME}.jpg")
@@ -220,15 +152,13 @@ def test_a_fault_of_ours_is_logged_without_its_message(caplog: pytest.LogCapture
 # What is kept, logged and sent --------------------------------------------------------------------
 
 
-def test_nothing_lives_longer_than_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_lives_longer_than_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the environment asks for. That files go is tested in tests/browser/test_keeping.py."""
-    run = RunFolder(tmp_path)
     for asked, limit in ((None, app.KEPT), ("60", 60), ("999999", app.KEPT)):
         monkeypatch.setenv("CAUSALCLIP_KEPT", asked) if asked else monkeypatch.delenv("CAUSALCLIP_KEPT", raising=False)
-        sweeper = app.keep(Sessions(gr.Blocks()), run)
-        assert sweeper.limit == limit
-        assert sweeper.limit + 2 * sweeper.period < 3600
-    run.close()
+        life, period = app.lifetime()
+        assert life == limit
+        assert life + 2 * period < 3600
 
 
 def test_a_picture_causes_no_traffic_and_no_trace_in_the_log(real_app: Served, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from ui.batch.results import Batch
 from ui.batch.tab import BatchTab, build_batch_tab
 from ui.batch.table import draw_table
 from ui.cancellation import new_token
-from ui.fields import new_folder
+from ui.server.storage import new_folder
 
 
 @pytest.fixture(autouse=True)

@@ -4,13 +4,11 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 import numpy as np
 import pytest
-from gradio.context import LocalContext
 from PIL import Image
 
 from causalclip.clip.weights import WeightsMissing
@@ -141,27 +139,23 @@ def test_a_page_that_was_closed_is_forgotten_and_pages_have_a_limit(tab: Archive
     tab.detector.choose(made)
     held_detector.forget_choices("")
     assert tab.detector.profile is None
-    held_detector._chosen.update({f"another {n}": made for n in range(held_detector.MOST_CHOSEN)})
+    held_detector._chosen.update({f"another {n}": ("", made) for n in range(held_detector.MOST_CHOSEN)})
     with pytest.raises(BadProfile, match="Too many pages"):
         tab.detector.choose(made)
 
 
-def test_one_address_never_takes_all_places_for_profiles(tab: ArchiveTab) -> None:
+def test_one_address_never_takes_all_places_for_profiles(tab: ArchiveTab, answer: Any) -> None:
     made = whole(80).profile(tab.detector.own(), 0.05)
 
     def choose(session: str, address: str) -> None:
-        client = SimpleNamespace(host=address)
-        LocalContext.request.set(SimpleNamespace(session_hash=session, client=client))  # type: ignore[arg-type]
+        answer(session, address)
         tab.detector.choose(made)
 
-    try:
-        for i in range(held_detector.AN_ADDRESS):
-            choose(f"crowd-{i}", "192.0.2.1")
-        choose("crowd-0", "192.0.2.1")  # another profile in the place of its own
-        with pytest.raises(BadProfile, match="Too many pages"):
-            choose("crowd-x", "192.0.2.1")
-        choose("other", "192.0.2.2")
-        held_detector.forget_choices("crowd-0")
+    for i in range(held_detector.AN_ADDRESS):
+        choose(f"crowd-{i}", "192.0.2.1")
+    choose("crowd-0", "192.0.2.1")  # another profile in the place of its own
+    with pytest.raises(BadProfile, match="Too many pages"):
         choose("crowd-x", "192.0.2.1")
-    finally:
-        LocalContext.request.set(None)
+    choose("other", "192.0.2.2")
+    held_detector.forget_choices("crowd-0")
+    choose("crowd-x", "192.0.2.1")

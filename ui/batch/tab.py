@@ -24,9 +24,9 @@ from ui.batch.results import DOWNLOADS, Batch, Download, gone
 from ui.batch.table import draw_table, table_script
 from ui.cancellation import CancellationToken, Panel
 from ui.detector import queue_detector
-from ui.fields import GONE, explain, files_input, kept_or_gone, new_folder
+from ui.fields import GONE, explain, files_input, kept_or_gone
 from ui.server.queue import PICTURES, Priority
-from ui.server.storage import own_folder
+from ui.server.storage import new_folder, own_folder
 from ui.server.uploads import A_REQUEST, FILES
 from ui.settings import KEPT, PRIVATE, PROMISE, RUNS, script
 

@@ -23,8 +23,9 @@ from causalclip.report import card
 from causalclip.report.card import render
 from causalclip.report.drawing import DRAWN_SIDE, data_url, draw_boxes
 from ui.cancellation import CancellationToken, Panel
-from ui.fields import GONE, explain, new_folder, upload_path
+from ui.fields import GONE, explain, upload_path
 from ui.server.queue import DECODED, PICTURES, Priority
+from ui.server.storage import new_folder
 from ui.settings import KEPT, PRIVATE, RUNS
 
 STEP = 0.1  # of the sides, in percent: of a page that is 5,000 px long, 5 px
@@ -202,20 +203,16 @@ class CropRun:
     def run(self, token: CancellationToken, whole: Shown | None, *given: float) -> Iterator[Updates]:
         """Cuts the part out, which takes the picture's place, and examines it."""
         yield self.begin(gr.EventData(None, None), whole, *given)
-        path, box = self._box(whole, given)
-        try:
-            with DECODED.ask(Priority.VERDICT) as place:
-                for before in place.waits():
-                    yield {self.tab.status: card.queued(before)}
-                token.check()
-                file, known = _cut_out(path, box)
-            shown = {self.tab.picture: file, self.added.cut: file}
-        except Exception as error:
-            token.check()
-            shown, file = self.tab.cleared(card.failure(*explain(error))), ""
-        yield shown
-        if file:
-            yield from self.tab.run(token, {"path": file}, known)
+        judged = self._judged(token, *self._box(whole, given))
+        yield from token.guard(judged, lambda error: self.tab.cleared(card.failure(*explain(error))))
+
+    def _judged(self, token: CancellationToken, path: str, box: Box) -> Iterator[Updates]:
+        with DECODED.ask(Priority.VERDICT) as place:
+            for before in token.waits(place):
+                yield {self.tab.status: card.queued(before)}
+            file, known = _cut_out(path, box)
+        yield {self.tab.picture: file, self.added.cut: file}
+        yield from self.tab.run(token, {"path": file}, known)
 
     def _box(self, whole: Shown | None, given: tuple[float, ...]) -> tuple[str, Box]:
         """The whole picture's path and the part's box; raises gr.Error where that is no part that could be judged."""

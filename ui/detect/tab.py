@@ -35,10 +35,10 @@ from ui.detect.examples import Example, shelf
 from ui.detect.words import FirstLook
 from ui.detector import TOGETHER, ChosenDetector
 from ui.endpoints import add_endpoints
-from ui.fields import explain, named, new_folder, picked, shown_copy, upload_path
+from ui.fields import explain, named, picked, shown_copy, upload_path
 from ui.heads import add_head_choice
 from ui.server.queue import DECODED, FILES, MODEL, PICTURES, Priority
-from ui.server.storage import is_own
+from ui.server.storage import is_own, new_folder
 from ui.settings import KEPT, PICK, PRIVATE, PROMISE, RUNS, picture_field
 
 if TYPE_CHECKING:
@@ -103,32 +103,27 @@ class DetectTab:
             yield self.cleared()
             return
         yield self.cleared(card.looking(named(path)))
-        try:
-            yield from self._stages(token, path, whole)
-            return
-        except Exception as error:
-            token.check()  # of a page that was closed, the files are gone: that is no error
-            failed = self.cleared(card.failure(*explain(error)))
-            failed |= {self.picture: None} if isinstance(error, ImageError) else {}
-        yield failed  # once the error is gone, and with it the pixels that its traceback holds
+        yield from token.guard(self._stages(token, path, whole), self._failed)
+
+    def _failed(self, error: Exception) -> Updates:
+        """Its sentence; what is no picture leaves the field."""
+        said = self.cleared(card.failure(*explain(error)))
+        return said | ({self.picture: None} if isinstance(error, ImageError) else {})
 
     def _stages(self, token: CancellationToken, path: str, whole: WholePicture | None) -> Iterator[Updates]:
-        with FILES.ask(Priority.VERDICT) as ticket:
-            for before in ticket.waits():
+        with FILES.ask(Priority.VERDICT) as place:
+            for before in token.waits(place):
                 yield {self.status: card.queued(before)}
-            token.check()
             claims = _claims(path, whole)
         said = make_headline(claims, None)
         yield {self.provenance: words.claims(claims), self.status: card.looking(named(path), headline=said)}
         with DECODED.ask(Priority.VERDICT) as place:
-            for before in place.waits():
+            for before in token.waits(place):
                 yield {self.status: card.queued(before, headline=said)}
-            token.check()
             loaded = _load(path, whole)
-            with MODEL.ask(Priority.VERDICT) as ticket:
-                for before in ticket.waits():
+            with MODEL.ask(Priority.VERDICT) as turn:
+                for before in token.waits(turn):
                     yield {self.status: card.queued(before, headline=said)}
-                token.check()
                 found, first = self._look(path, whole, loaded, claims)
             del loaded  # as many may wait for what comes next
         yield first
@@ -185,11 +180,11 @@ class DetectTab:
     ) -> Generator[Updates, None, Examination]:
         """The whole examination: behind the verdicts of all other pictures, and only while this one is wanted."""
         judged = 0, COPIES
-        with PICTURES.ask(Priority.STABILITY) as ticket:
-            _wait(token, ticket)
+        with PICTURES.ask(Priority.STABILITY) as place:
+            token.enter(place)
             loaded, detection = _load(path, whole), found.detection
             with MODEL.ask(Priority.STABILITY) as turn:  # before stability, which takes longer
-                _wait(token, turn)
+                token.enter(turn)
                 parts = find_region(loaded, found.provenance, detection)
             if parts.found:
                 yield self._answer(found, loaded, judged=judged, parts=parts) | {
@@ -207,8 +202,8 @@ class DetectTab:
         """Whether the answer survives; a few copies at a time, as the model is wanted by others, too."""
         stages = checks(self.detector(), loaded.pixels, found.detection, together=TOGETHER)
         while True:
-            with MODEL.ask(Priority.STABILITY) as ticket:
-                _wait(token, ticket)
+            with MODEL.ask(Priority.STABILITY) as turn:
+                token.enter(turn)
                 try:
                     judged = next(stages)
                 except StopIteration as ended:
@@ -326,13 +321,6 @@ def _label_words(label: Label) -> str:
     holds = _("The report holds {typed}.", typed=any_of(typed, style="standard")) if typed else ""
     spoken = f"<span role='status'>{holds}</span> " if holds else ""
     return f"<p class='cc-small'>{spoken}{_(LABEL)}</p>"
-
-
-def _wait(token: CancellationToken, ticket: Any) -> None:
-    """Until it is its turn, and only while its picture is wanted."""
-    for _before in ticket.waits():
-        token.check()
-    token.check()
 
 
 def _claims(path: str, whole: WholePicture | None) -> Provenance:

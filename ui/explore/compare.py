@@ -17,9 +17,10 @@ from causalclip.images.loading import load_image
 from causalclip.languages import N_, _
 from causalclip.report import card
 from ui.cancellation import CancellationToken, Panel
-from ui.fields import UNREADABLE, errors_as_sentences, explain, new_folder, save_png, upload_path
+from ui.fields import UNREADABLE, errors_as_sentences, explain, save_png, upload_path
 from ui.server.queue import PICTURES, Priority
-from ui.settings import RUNS
+from ui.server.storage import new_folder
+from ui.settings import RUNS, add_endpoint
 
 if TYPE_CHECKING:
     from causalclip.evidence.comparison import Comparison
@@ -61,14 +62,14 @@ class CompareSection:
         if not all(paths):
             yield self.cleared(_status(_(TWO)))
             return
-        try:
-            with PICTURES.ask(Priority.BATCH) as ticket:
-                for before in ticket.waits():
-                    token.check()
-                    yield {self.answer: card.queued(before)}
-                shown = self._found(*compared(str(paths[0]), str(paths[1])))
-        except Exception as error:
-            shown = self.cleared(card.failure(*explain(error)))
+        stages = self._stages(token, str(paths[0]), str(paths[1]))
+        yield from token.guard(stages, lambda error: self.cleared(card.failure(*explain(error))))
+
+    def _stages(self, token: CancellationToken, first: str, second: str) -> Iterator[Updates]:
+        with PICTURES.ask(Priority.BATCH) as place:
+            for before in token.waits(place):
+                yield {self.answer: card.queued(before)}
+            shown = self._found(*compared(first, second))
         yield shown
 
     def _found(self, found: Comparison, a: LoadedImage, b: LoadedImage) -> Updates:
@@ -146,8 +147,7 @@ def add_compare(pictures: list[gr.Image], explored: list[gr.State]) -> CompareSe
     part.on([button.click], parts.begin, parts.run, given=[], inputs=explored, outputs=parts.shown, **RUNS)
     changed = [event for picture in pictures for event in (picture.upload, picture.clear)]
     part.off(changed, parts.cleared, outputs=parts.shown)
-    told = gr.JSON(visible=False)
-    gr.on([], compare, pictures, told, preprocess=False, api_name="compare", **RUNS)
+    add_endpoint(compare, pictures, gr.JSON(visible=False))
     return parts
 
 

@@ -29,9 +29,10 @@ from ui.detector import ChosenDetector
 from ui.explore import words
 from ui.explore.compare import add_compare
 from ui.explore.drawing import mask_figure
-from ui.fields import explain, named, new_folder, save_png, shown_copy, upload_path
+from ui.fields import explain, named, save_png, shown_copy, upload_path
 from ui.heads import add_head_choice
 from ui.server.queue import DECODED, MODEL, Priority
+from ui.server.storage import new_folder
 from ui.settings import KEPT, OPACITY, PRIVATE, PROMISE, RUNS, Carried, map_output, picture_field
 
 if TYPE_CHECKING:
@@ -117,27 +118,24 @@ class ExplorerTab:
             yield self.cleared(pane)
             return
         yield self.cleared(pane, card.looking(named(path)))
-        failed: Updates = {}
-        try:
-            with DECODED.ask(Priority.VERDICT) as place:
-                for before in place.waits():
+        yield from token.guard(self._stages(pane, token, path, settings), partial(self._failed, pane))
+
+    def _stages(self, pane: Pane, token: CancellationToken, path: str, settings: Any) -> Iterator[Updates]:
+        with DECODED.ask(Priority.VERDICT) as place:
+            for before in token.waits(place):
+                yield {pane.answer: card.queued(before)}
+            loaded = load_image(path)
+            with MODEL.ask(Priority.VERDICT) as turn:
+                for before in token.waits(turn):
                     yield {pane.answer: card.queued(before)}
-                token.check()
-                loaded = load_image(path)
-                with MODEL.ask(Priority.VERDICT) as ticket:
-                    for before in ticket.waits():
-                        yield {pane.answer: card.queued(before)}
-                    token.check()
-                    explored = self._judged(loaded.pixels, path)
-        except Exception as error:
-            token.check()  # of a page that was closed, the files are gone: that is no error
-            failed = self.cleared(pane, card.failure(*explain(error)))
-            failed |= {pane.picture: None} if isinstance(error, ImageError) else {}
-        if failed:
-            yield failed  # once the error is gone, and with it the pixels that its traceback holds
-            return
+                explored = self._judged(loaded.pixels, path)
         copy = shown_copy(loaded)
         yield self._explored(pane, explored, settings) | ({pane.picture: copy} if copy else {})
+
+    def _failed(self, pane: Pane, error: Exception) -> Updates:
+        """Its sentence; what is no picture leaves the field."""
+        said = self.cleared(pane, card.failure(*explain(error)))
+        return said | ({pane.picture: None} if isinstance(error, ImageError) else {})
 
     def _judged(self, pixels: np.ndarray, path: str) -> ExploredPicture:
         """Judged by the head that the page has chosen; the mask is the causal head's, where it is here."""

@@ -38,14 +38,6 @@ SETS = {
     "edits": N_("edited parts"),
     "all": N_("all"),
 }
-PHOTOGRAPHS = {
-    "portrait": N_("portraits"),
-    "product": N_("products"),
-    "night": N_("night"),
-    "food": N_("food"),
-    "press": N_("press"),
-    "hdr": "HDR",
-}
 CHANGES = {
     "as it is": N_("as it is"),
     "JPEG 50": "JPEG 50",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from purifier.models import Models
 from purifier.names import pausing
 from ui.fields import UNREADABLE, errors_as_sentences, explain, save_png, upload_path
 from ui.server.queue import MODEL, PICTURES, PURIFY_QUEUE, Priority
-from ui.settings import RUNS
+from ui.settings import add_endpoint
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,13 +39,9 @@ def add_endpoints(models: Models, picture: gr.Image) -> None:
     attack_steps, eye = gr.Number(20, label="steps", **hidden), gr.Checkbox(False, label="eye", **hidden)
     api = PurifyApi(models)
     attacked = [picture, attack, eps, attack_steps, objective, question, target, seed]
-    wired: list[tuple[Callable[..., Any], list[Any], list[Any], str]] = [
-        (api.purify, [picture, steps, always], [file, facts], "purify"),
-        (api.attack, attacked, [file, facts], "attack"),
-        (api.ask, [picture, question, eye], [facts], "ask"),
-    ]
-    for function, inputs, outputs, name in wired:
-        gr.on([], function, inputs, outputs, preprocess=False, api_name=name, **RUNS)
+    add_endpoint(api.purify, [picture, steps, always], [file, facts])
+    add_endpoint(api.attack, attacked, [file, facts])
+    add_endpoint(api.ask, [picture, question, eye], [facts])
 
 
 class PurifyApi:

@@ -33,8 +33,9 @@ PROMPT = {"after": 84, "before": 84, "n": 141}  # held-out questions, with and w
 IN_ENGLISH = N_("The model understands English only: ask in English.")
 
 
-def asking(models: Models) -> tuple[tuple[gr.Textbox, gr.Radio, gr.HTML, gr.HTML], tuple[gr.Button, ...]]:
-    """The question, who answers, why nobody else does, what was asked; and the buttons: attack, purify, stop, ask."""
+def asking(models: Models) -> tuple[dict[str, Any], dict[str, gr.Button]]:
+    """By name: question, vlm (who answers), offer (why nobody else does) and history (what was asked); and the buttons:
+    both, purify, stop, ask."""
     with gr.Column(elem_id="purify-asking"):
         question = gr.Textbox(
             label=_("Question (optional)"),
@@ -64,11 +65,12 @@ def asking(models: Models) -> tuple[tuple[gr.Textbox, gr.Radio, gr.HTML, gr.HTML
             elem_id="purify-vlm",
         )
         offer = gr.HTML(visible=False, elem_id="purify-offer")
-    return (question, vlm, offer, history), (both, purify, stop, ask)
+    buttons = {"both": both, "purify": purify, "stop": stop, "ask": ask}
+    return {"question": question, "vlm": vlm, "offer": offer, "history": history}, buttons
 
 
-def settings() -> list[Any]:
-    """steps, always, a switch for each of words.PARTS, attack, eps, attack steps, objective, target."""
+def settings() -> dict[str, Any]:
+    """By name: steps, always, a switch for each of words.PARTS, attack, eps, attack_steps, objective, target."""
     with gr.Column(elem_id="purify-settings"):
         with gr.Accordion(_("The attack"), open=False):
             aims = [(_(title), name) for name, title in OBJECTIVES.items()]
@@ -96,12 +98,13 @@ def settings() -> list[Any]:
                 ),
                 elem_id="purify-always",
             )
-            switches = [
-                gr.Checkbox(label=_(name), info=worth(part), value=True, elem_id=f"purify-{part}")
+            switches = {
+                part: gr.Checkbox(label=_(name), info=worth(part), value=True, elem_id=f"purify-{part}")
                 for part, name in PARTS.items()
-            ]
+            }
             gr.HTML(f"<p class='cc-small'>{_(NO_PROMPT, **{name: number(n) for name, n in PROMPT.items()})}</p>")
-    return [steps, always, *switches, attack, eps, attack_steps, objective, target]
+    of_attack = {"attack": attack, "eps": eps, "attack_steps": attack_steps, "objective": objective, "target": target}
+    return {"steps": steps, "always": always} | switches | of_attack
 
 
 def worth(part: str) -> str:
@@ -125,10 +128,8 @@ def _measured() -> list[dict[str, Any]]:
     return paired
 
 
-def outputs() -> tuple[
-    gr.HTML, dict[Which, gr.Image], dict[Which, gr.HTML], dict[str, gr.Image], gr.ImageSlider, gr.HTML
-]:
-    """headline, pictures, what is said of each, changes, slider, notes."""
+def outputs() -> dict[str, Any]:
+    """By name: headline, pictures, said (of each), changes, slider, notes."""
     pictures: dict[Which, gr.Image] = {}
     said: dict[Which, gr.HTML] = {}
     # assets/purify.css shows it while there is a result: what is hidden and shown at once may stay hidden.
@@ -151,4 +152,5 @@ def outputs() -> tuple[
             elem_classes="cc-output",
         )
         notes = gr.HTML(elem_id="purify-notes")
-    return headline, pictures, said, changes, slider, notes
+    drawn = {"pictures": pictures, "changes": changes, "slider": slider}
+    return {"headline": headline, "said": said, "notes": notes} | drawn

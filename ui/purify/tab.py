@@ -35,23 +35,23 @@ OPEN = """() => {
 }"""  # the tab opens with a prepared one, unless something was asked of it before
 SIDES = "{adversarial} \N{LEFT-TO-RIGHT MARK}|\N{LEFT-TO-RIGHT MARK} {purified}"  # as the slider lays them out
 Updates = dict[Any, Any]
+Settings = dict[str, Any]  # by name, as in PurifyTab
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PurifyTab:
     """The tab's components and callbacks.
 
-    settings: question, steps, always, a switch for each of words.PARTS, then attack, eps, attack steps, objective,
-    target, and who speaks. status: what goes on. headline, notes: the result in words. pictures, said: by frame of the
-    storyboard. changes: by name.
-    offer: why nobody but the embedded model can speak. history: the questions about the pictures that are there. kept:
-    a gr.State of their `Kept`. asked: a gr.State of what history shows. chosen: a gr.State of the example's number.
-    prepared: the files of the three examples.
+    settings: by name: question, vlm (who speaks), and those of parts.settings. status: what goes on. headline, notes:
+    the result in words. pictures, said: by frame of the storyboard. changes: by name. offer: why nobody but the
+    embedded model can speak. history: the questions about the pictures that are there. kept: a gr.State of their
+    `Kept`. asked: a gr.State of what history shows. chosen: a gr.State of the example's number. prepared: the files of
+    the three examples.
     """
 
     models: Models
     picture: gr.Image
-    settings: list[Any]
+    settings: dict[str, Any]
     status: gr.HTML
     headline: gr.HTML
     pictures: dict[Which, gr.Image]
@@ -74,7 +74,7 @@ class PurifyTab:
     @property
     def vlm(self) -> gr.Radio:
         """Who speaks."""
-        radio: gr.Radio = self.settings[-1]
+        radio: gr.Radio = self.settings["vlm"]
         return radio
 
     @property
@@ -93,10 +93,12 @@ class PurifyTab:
     def example(self, event: gr.EventData) -> Updates:
         """The same for one of the three that are prepared, with its settings."""
         chosen, picture = picked(event, list(zip(examples.PREPARED, self.prepared, strict=True)))
-        on, attack = (True,) * len(words.PARTS), ("pgd", chosen.eps, chosen.steps, "answer", "")
-        chosen_settings = (chosen.question, 1, False, *on, *attack, EMBEDDED)
-        updates: Updates = {self.picture: str(picture), **dict(zip(self.settings, chosen_settings, strict=True))}
-        return updates | {self.chosen: event.index} | self.cleared(words.working())  # type: ignore[attr-defined]
+        attack = {"attack": "pgd", "eps": chosen.eps, "attack_steps": chosen.steps, "objective": "answer", "target": ""}
+        others = {"question": chosen.question, "steps": 1, "always": False, "vlm": EMBEDDED}
+        settings = dict.fromkeys(words.PARTS, True) | attack | others
+        updates: Updates = {self.settings[name]: value for name, value in settings.items()}
+        updates |= {self.picture: str(picture), self.chosen: event.index}  # type: ignore[attr-defined]
+        return updates | self.cleared(words.working())
 
     def opened(self, event: gr.EventData) -> Updates:
         """The same when the tab is opened: the first of the three, without a change of the fields."""
@@ -109,7 +111,7 @@ class PurifyTab:
     def run_given(self, token: CancellationToken, payload: dict[str, Any] | None, *settings: Any) -> Iterator[Updates]:
         """Purifies a new picture as it was given."""
         yield self.cleared(words.working(total=2))
-        yield from self._run(token, payload, settings, attacked=False)
+        yield from self._run(token, payload, self._named(settings), attacked=False)
 
     def run_example(self, token: CancellationToken, chosen: int) -> Iterator[Updates]:
         """Shows a prepared one as a whole: it was attacked and purified beforehand."""
@@ -146,38 +148,39 @@ class PurifyTab:
         self, token: CancellationToken, payload: dict[str, Any] | None, *settings: Any, attacked: bool = False
     ) -> Iterator[Updates]:
         """Purifies the picture that is there, or attacks it first."""
-        yield {self.status: words.working(total=int(settings[-4]) + 3 if attacked else 2)}
-        yield from self._run(token, payload, settings, attacked=attacked)
+        named = self._named(settings)
+        yield {self.status: words.working(total=int(named["attack_steps"]) + 3 if attacked else 2)}
+        yield from self._run(token, payload, named, attacked=attacked)
+
+    def _named(self, settings: Sequence[Any]) -> Settings:
+        """As the page sends them, by name."""
+        return dict(zip(self.settings, settings, strict=True))
 
     def _run(
-        self, token: CancellationToken, payload: dict[str, Any] | None, settings: Any, *, attacked: bool
+        self, token: CancellationToken, payload: dict[str, Any] | None, settings: Settings, *, attacked: bool
     ) -> Iterator[Updates]:
         path = upload_path(payload)
         if path is None:
             yield self.cleared()
             return
-        try:
-            yield from self._heard(token, settings[-1])
-            with PURIFY_QUEUE.ask(Priority.ATTACK) as place:
-                yield from self._queued(token, place)
-                with PICTURES.ask(Priority.ATTACK) as ticket:
-                    yield from self._queued(token, ticket)
-                    pixels = load_image(path).pixels
-                    check_size(pixels)  # here, as others hold no large picture while they wait for the model
-                yield from self._stages(token, pixels, settings, attacked=attacked)
-            return
-        except Exception as error:
-            token.check()  # of a page that was closed, the files are gone: that is no error
-            failed = {self.status: words.failure(*reason(error))}
-            failed = self.cleared() | failed | {self.picture: None} if isinstance(error, ImageError) else failed
-            pixels = None
-        yield failed  # once the error is gone, and with it the pixels that its traceback holds
+        yield from token.guard(self._read(token, path, settings, attacked=attacked), self._failed)
 
-    def _queued(self, token: CancellationToken, ticket: Place) -> Iterator[Updates]:
-        """Until the ticket is in, how many go in before it."""
-        for before in ticket.waits():
-            yield {self.status: queued(before)}
-        token.check()
+    def _read(self, token: CancellationToken, path: str, settings: Settings, *, attacked: bool) -> Iterator[Updates]:
+        yield from self._heard(token, settings["vlm"])
+        with PURIFY_QUEUE.ask(Priority.ATTACK) as place:
+            for before in token.waits(place):
+                yield {self.status: queued(before)}
+            with PICTURES.ask(Priority.ATTACK) as turn:
+                for before in token.waits(turn):
+                    yield {self.status: queued(before)}
+                pixels = load_image(path).pixels
+                check_size(pixels)  # here, as others hold no large picture while they wait for the model
+            yield from self._stages(token, pixels, settings, attacked=attacked)
+
+    def _failed(self, error: Exception) -> Updates:
+        """Its sentence; what is no picture leaves the field."""
+        said = {self.status: words.failure(*reason(error))}
+        return self.cleared() | said | {self.picture: None} if isinstance(error, ImageError) else said
 
     def _heard(self, token: CancellationToken, vlm: str) -> Iterator[Updates]:
         """Waits for the other model, if it is the one that is asked; nobody else has to wait for that."""
@@ -188,7 +191,7 @@ class PurifyTab:
             token.check()
 
     def _stages(
-        self, token: CancellationToken, pixels: np.ndarray, settings: Any, *, attacked: bool
+        self, token: CancellationToken, pixels: np.ndarray, settings: Settings, *, attacked: bool
     ) -> Iterator[Updates]:
         from purifier.demo import run_demo
 
@@ -197,10 +200,8 @@ class PurifyTab:
         while True:
             token.check()
             with MODEL.ask(Priority.ATTACK) as ticket:  # anybody's verdict goes first
-                for before in ticket.waits():
-                    token.check()
+                for before in token.waits(ticket):
                     yield {self.status: words.working(last, before=before)}
-                token.check()
                 with pausing(partial(_give_way, token, ticket)):
                     shown = next(stages, None)
             if shown is None:
@@ -271,21 +272,19 @@ def _give_way(token: CancellationToken, place: Place) -> None:
     place.give_way()
 
 
-def _request(settings: Any, *, attacked: bool) -> DemoRequest:
+def _request(settings: Settings, *, attacked: bool) -> DemoRequest:
     from purifier.demo import DemoRequest, make_attack
 
-    question, steps, always, *switches = settings[: 3 + len(words.PARTS)]
-    attack, eps, attack_steps, objective, target, vlm = settings[3 + len(words.PARTS) :]
-    made = make_attack(attack, eps, attack_steps) if attacked else None
+    made = make_attack(settings["attack"], settings["eps"], settings["attack_steps"]) if attacked else None
     return DemoRequest(
-        str(question or "").strip(),
-        int(steps),
-        bool(always),
-        tuple(part for part, on in zip(words.PARTS, switches, strict=True) if not on),
-        made,
-        objective,
-        str(target or "").strip() or None,
-        OTHER if vlm == OTHER else EMBEDDED,
+        str(settings["question"] or "").strip(),
+        steps=int(settings["steps"]),
+        always=bool(settings["always"]),
+        without=tuple(part for part in words.PARTS if not settings[part]),
+        attack=made,
+        objective=settings["objective"],
+        target=str(settings["target"] or "").strip() or None,
+        vlm=OTHER if settings["vlm"] == OTHER else EMBEDDED,
     )
 
 
@@ -316,30 +315,38 @@ def build_tab(
         with gr.Column(scale=9, min_width=300):
             status = gr.HTML(words.waiting(), elem_id="purify-status")
             outputs = parts.outputs()
-    question, vlm, offer, history = asked
-    states = gr.State(time_to_live=KEPT), gr.State((), time_to_live=KEPT), gr.State(0)
-    tab = PurifyTab(models, picture, [question, *settings, vlm], status, *outputs, offer, history, *states, prepared)
+    tab = PurifyTab(
+        models=models,
+        picture=picture,
+        settings={"question": asked.pop("question"), **settings, "vlm": asked.pop("vlm")},
+        status=status,
+        kept=gr.State(time_to_live=KEPT),
+        asked=gr.State((), time_to_live=KEPT),
+        chosen=gr.State(0),
+        prepared=prepared,
+        **outputs,
+        **asked,
+    )
     _wire(tab, buttons, shelf, carried)
     if opens and prepared:
         opens.select(None, js=OPEN, **PRIVATE)
     return tab
 
 
-def _wire(tab: PurifyTab, buttons: tuple[gr.Button, ...], shelf: gr.HTML, carried: Carried | None) -> None:
-    part, (both, purify, stop, ask) = Panel("purify"), buttons
-    question = tab.settings[0]
-    settings: dict[str, Any] = {"inputs": [tab.picture, *tab.settings], **RUNS}
+def _wire(tab: PurifyTab, buttons: dict[str, gr.Button], shelf: gr.HTML, carried: Carried | None) -> None:
+    part, question = Panel("purify"), tab.settings["question"]
+    settings: dict[str, Any] = {"inputs": [tab.picture, *tab.settings.values()], **RUNS}
     outputs = [tab.picture, *tab.shown]
     run: dict[str, Any] = {"given": [tab.picture], "outputs": outputs, **settings}
     part.on([tab.picture.upload], tab.begin, tab.run_given, **run)
-    part.on([purify.click], tab.again, tab.run_again, **run)
-    part.on([both.click], tab.again, partial(tab.run_again, attacked=True), **run)
-    on_example: dict[str, Any] = {"given": [], "outputs": [*outputs, *tab.settings, tab.chosen]}
+    part.on([buttons["purify"].click], tab.again, tab.run_again, **run)
+    part.on([buttons["both"].click], tab.again, partial(tab.run_again, attacked=True), **run)
+    on_example: dict[str, Any] = {"given": [], "outputs": [*outputs, *tab.settings.values(), tab.chosen]}
     part.on([shelf.click], tab.example, tab.run_example, inputs=[tab.chosen], **on_example, **RUNS)
     opener = gr.Button(elem_id="purify-open", elem_classes="cc-hidden")
     part.on([opener.click], tab.opened, tab.run_example, inputs=[tab.chosen], **on_example, **RUNS)
     part.beside(
-        [ask.click, question.submit],
+        [buttons["ask"].click, question.submit],
         tab.ask,
         [tab.kept, tab.asked, question],
         [tab.history, tab.asked],
@@ -347,7 +354,7 @@ def _wire(tab: PurifyTab, buttons: tuple[gr.Button, ...], shelf: gr.HTML, carrie
         show_progress="minimal",
         **RUNS,
     )
-    part.off([stop.click], tab.stopped, outputs=tab.shown)
+    part.off([buttons["stop"].click], tab.stopped, outputs=tab.shown)
     part.off([tab.picture.clear], tab.cleared, outputs=tab.shown)
     if carried:
         part.on(

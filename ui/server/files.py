@@ -6,9 +6,8 @@ import contextlib
 import errno
 import logging
 import os
-import threading
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +68,14 @@ def size_of(folder: Path) -> int:
     return total
 
 
-def sweep(folder: Path, *, older_than: float, now: float, spare: Path | None = None) -> None:
-    """Deletes what is in `folder`, at any depth, and was last changed more than `older_than` seconds before `now`.
+def sweep(folder: Path, *, older_than: float, now: float | None = None, spare: Path | None = None) -> None:
+    """Deletes what is in `folder`, at any depth, and was last changed more than `older_than` seconds ago.
 
     Empty folders go by the same rule. A link is deleted itself and never followed; `spare` and what is in it stays.
     What cannot be deleted now is left to the next call. Gradio's own deletion (`delete_cache`, 6.31) is not enough for
     a promise: it does not know what is answered as `gr.update(value=...)`, and its task ends at the first error.
     """
-    found: list[str] = []
+    found, now = list[str](), time.time() if now is None else now
     for root, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if os.path.join(root, name) != str(spare)]
         found += (os.path.join(root, name) for name in (*folders, *files))
@@ -102,36 +101,12 @@ def _age(path: str, now: float) -> float:
     return abs(now - max(stat.st_mtime, stat.st_ctime))
 
 
-class Sweeper(threading.Thread):
-    """Sweeps a folder again and again, for as long as the process lives.
-
-    limit: seconds that a file may live; it is gone after limit + `period` at most.
-    chores: called first in every round; an error in one ends nothing.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        limit: float,
-        spare: Path | None = None,
-        chores: Collection[Callable[[], None]] = (),
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        super().__init__(name="sweeper", daemon=True)
-        self.chores = (*chores, lambda: sweep(folder, older_than=limit, now=clock(), spare=spare))
-        self.limit = limit
-        self.period = min(10.0, limit / 4)
-
-    def round(self) -> None:
-        """One round, now."""
-        for chore in self.chores:
+def repeat(period: float, *chores: Callable[[], None]) -> None:
+    """Does the chores every so many seconds, for as long as the process lives; an error in one ends nothing."""
+    while True:
+        time.sleep(period)
+        for chore in chores:
             try:
                 chore()
             except Exception as error:  # the next round must come; a message may hold a file's name
                 log.error("Sweeping failed: %s", type(error).__name__)
-
-    def run(self) -> None:
-        while True:
-            time.sleep(self.period)
-            self.round()

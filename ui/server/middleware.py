@@ -109,9 +109,12 @@ class Refused(Exception):
         sentence = _(self.sentence)
         form = [{"__type__": "validate", "is_valid": False, "parameter_name": "picture", "message": sentence}]
         said = {"detail": form if self.status == 422 else sentence, "error": sentence}
+        if scope["path"].startswith(API):
+            del said["detail"]
+        later = {"Retry-After": "30"} if self.status in (429, 503) else {}
         plain = scope["method"] in LOOKING or scope["path"] == UPLOAD
         kind, body = (PlainTextResponse, sentence) if plain else (JSONResponse, said)
-        return kind(body, self.status, self.headers)
+        return kind(body, self.status, later | (self.headers or {}))
 
 
 async def refuse(request: Request, error: Exception) -> Response:

@@ -93,8 +93,8 @@ class Sessions:
         self,
         page: gr.Blocks,
         *,
-        cancel_runs: Callable[[str], None] | None = None,
-        forget_choices: Callable[[str], None] | None = None,
+        cancel_runs: Callable[[str], None] = lambda session: None,
+        forget_choices: Callable[[str], None] = lambda session: None,
     ) -> None:
         self.page, self.schema = page, Schema(page)
         self.cancel_runs, self.forget_choices = cancel_runs, forget_choices
@@ -262,8 +262,7 @@ class Sessions:
     def forget(self, session: str) -> None:
         """Forgets a session in memory and on disk."""
         self._forget_state(session)
-        if self.forget_choices:
-            self.forget_choices(session)
+        self.forget_choices(session)
         STORE.close(lambda one: one == session)
 
     def _forget_state(self, session: str) -> None:
@@ -271,8 +270,7 @@ class Sessions:
         self.page.state_holder.delete_state(session)
         self.page.state_holder.session_data.pop(session, None)
         self.page.state_holder.time_last_used.pop(session, None)
-        if self.cancel_runs:
-            self.cancel_runs(session)
+        self.cancel_runs(session)
         if session not in self._sessions and all(event.session_hash != session for event in self._events()):
             self.queue.pending_messages_per_session.pop(session, None)
             self.queue.pending_event_ids_session.pop(session, None)

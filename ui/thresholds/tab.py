@@ -20,9 +20,9 @@ from causalclip.report.card import render
 from ui import sending
 from ui.cancellation import CancellationToken, Panel
 from ui.detector import ChosenDetector, queue_detector
-from ui.fields import explain, files_input, new_folder, upload_paths
+from ui.fields import explain, files_input, upload_paths
 from ui.server.queue import FILES, PICTURES, Priority, current_session
-from ui.server.storage import STORE
+from ui.server.storage import STORE, new_folder
 from ui.settings import KEPT, PRIVATE, script
 from ui.thresholds.archive import MOST, Archive, ProfileChoice
 

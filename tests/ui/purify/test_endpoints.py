@@ -41,10 +41,6 @@ def picture(tmp_path: Path) -> Any:
     return handle_file(str(tmp_path / "a.png"))
 
 
-def test_only_the_endpoints_that_are_meant_are_public(client: Client) -> None:
-    assert set(client.view_api(return_format="dict")["named_endpoints"]) == {"/purify", "/attack", "/ask"}
-
-
 def test_attack_then_purify_then_ask(client: Client, picture: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked, speaker = [], Models.speaker
     attacked, facts = client.predict(picture, "pgd", 6, 3, "answer", QUESTION, "", 0, api_name="/attack")

@@ -165,6 +165,16 @@ def test_twelve_at_once_get_an_answer_or_the_sentence(busy: Any) -> None:
     assert until_let_in(lambda: ask(address, paths[-1]))
 
 
+def test_a_full_queue_says_so(busy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks."""
+    address, _ = busy
+    monkeypatch.setattr(sessions, "ALL", 2)
+    path = send(address, encode(photo(64, 64), "JPEG"))
+    told = [ask(address, path, **{"X-Forwarded-For": f"192.0.2.{50 + i}"}) for i in range(3)]
+    assert [one.status_code for one in told] == [200, 200, 503]
+    assert "queue is full" in told[2].text
+
+
 def test_programs_that_never_listen_are_refused_and_forgotten(tiny_page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     page, address = tiny_page
     monkeypatch.setattr(sessions, "PROGRAMS", 3)

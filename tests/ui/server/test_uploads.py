@@ -67,7 +67,7 @@ def test_more_bytes_than_allowed_get_a_sentence_and_leave_nothing(
     )
     assert refused.status_code == 413
     assert sentence in refused.text
-    assert set(arrived(uploads)) == before
+    assert set(arrived(uploads)) <= before
     assert send(tiny_app, b"x" * 1000).status_code == 200
 
 
