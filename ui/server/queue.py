@@ -11,18 +11,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from gradio.context import LocalContext
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
 
 PATIENCE = 0.5  # seconds after which one that waits hears how many are before it
 HELD = 2  # pictures that are decoded at once: one at the model, one on its way there
 REMEMBERED = 1000  # addresses and sessions of which it is known when they were last let in
 THIS_MACHINE = {"127.0.0.1", "::1"}  # one person
+
+
+_changed = threading.Condition()  # one for all queues: who leaves one may make room in another
+_numbers = itertools.count()
 
 
 class Priority(IntEnum):
@@ -72,21 +72,17 @@ class FairQueue:
     def __init__(self, width: int = 1, *, first: FairQueue | None = None) -> None:
         """first: an upstream queue: entries less urgent than its most urgent one wait."""
         self.width, self._first = width, first
-        self._next: list[FairQueue] = []
+        self._downstream: list[FairQueue] = []
         if first is not None:
-            first._next.append(self)
-        self._changed = threading.Condition()
-        self._numbers = itertools.count()
+            first._downstream.append(self)
         self._waiting: list[Place] = []
         self._inside: list[Place] = []
         self._served: dict[Any, int] = {}  # address, or client -> when it was last let in
 
     def ask(self, priority: Priority) -> Place:
         """A place, to be used in a `with`: it waits from here on, and is in once its `waits` has ended."""
-        with self._changed:
-            place = Place(self, priority, current_client())
-            self._waiting.append(place)
-            self._admit()
+        place = Place(self, priority, current_client())
+        self._move(place, self._waiting)
         return place
 
     def enter(self, priority: Priority) -> Place:
@@ -96,40 +92,40 @@ class FairQueue:
             pass
         return place
 
+    def leave(self, place: Place) -> None:
+        """Makes room for the next; also for one that waits no longer."""
+        self._move(place, None)
+
     def before(self, place: Place) -> int:
         """How many others are in or go in before this one; what is of the same page is nobody else's."""
-        with self._changed:
+        with _changed:
             order = self._order()
             ahead = (*self._inside, *order[: order.index(place) if place in order else 0])
-            return sum(not other.is_of(place.client) for other in ahead)
+            return sum(not (other.client.session and other.client == place.client) for other in ahead)
 
     def admitted(self, place: Place, seconds: float) -> bool:
         """Whether it is in, after so many seconds at most."""
-        with self._changed:
-            return self._changed.wait_for(lambda: place in self._inside, seconds)
-
-    def leave(self, place: Place) -> None:
-        """Makes room for the next; also for one that waits no longer."""
-        with self._changed:
-            for places in (self._waiting, self._inside):
-                if place in places:
-                    places.remove(place)
-            self._admit()
-        for queue in self._next:
-            with queue._changed:
-                queue._admit()
-
-    def urgency(self) -> int:
-        """The most urgent of its places; a large number without any."""
-        with self._changed:
-            return min((int(place.priority) for place in (*self._waiting, *self._inside)), default=len(Priority))
+        with _changed:
+            return _changed.wait_for(lambda: place in self._inside, seconds)
 
     def is_wanted(self, place: Place) -> bool:
         """Whether one that is more urgent than `place` waits, or as urgent and of another address."""
-        with self._changed:
-            urgent = [other for other in self._waiting if other.priority <= place.priority]
-            others = [other for other in urgent if other.client.address != place.client.address]
-            return bool(others) or any(other.priority < place.priority for other in urgent)
+        with _changed:
+            others = [other for other in self._waiting if other.client.address != place.client.address]
+            urgent = [other for other in self._waiting if other.priority < place.priority]
+            return bool(urgent) or any(other.priority == place.priority for other in others)
+
+    def _move(self, place: Place, to: list[Place] | None) -> None:
+        """Takes a place from wherever it is, puts it there, and lets in whoever can go in now."""
+        with _changed:
+            for places in (self._waiting, self._inside):
+                if place in places:
+                    places.remove(place)
+            if to is not None:
+                to.append(place)
+            for queue in (self, *self._downstream):
+                queue._admit()
+            _changed.notify_all()
 
     def _order(self) -> list[Place]:
         """Those that wait, the next first."""
@@ -146,7 +142,8 @@ class FairQueue:
         return sorted(ranks, key=ranks.__getitem__)
 
     def _admit(self) -> None:
-        urgency = self._first.urgency() if self._first else len(Priority)
+        upstream = (*self._first._waiting, *self._first._inside) if self._first else ()
+        urgency = min((place.priority for place in upstream), default=len(Priority))
         for place in self._order():
             if place.priority > urgency:
                 break
@@ -159,10 +156,9 @@ class FairQueue:
                 self._inside.append(place)
                 for served in (address, place.client):
                     self._served.pop(served, None)
-                    self._served[served] = next(self._numbers)
+                    self._served[served] = next(_numbers)
         while len(self._served) > REMEMBERED:
             del self._served[next(iter(self._served))]
-        self._changed.notify_all()
 
 
 class Place:
@@ -170,10 +166,6 @@ class Place:
 
     def __init__(self, queue: FairQueue, priority: Priority, client: Client) -> None:
         self._queue, self.priority, self.client = queue, priority, client
-
-    def is_of(self, client: Client) -> bool:
-        """Whether it was asked for by that page."""
-        return bool(client.session) and self.client == client
 
     def waits(self, seconds: float = PATIENCE) -> Iterator[int]:
         """Yields, every so many seconds until it is in, how many go in before it."""
@@ -185,18 +177,14 @@ class Place:
         be called between two steps."""
         if self._queue.is_wanted(self):
             self._queue.leave(self)
-            with self._queue._changed:
-                self._queue._waiting.append(self)
-                self._queue._admit()
+            self._queue._move(self, self._queue._waiting)
             for _ in self.waits():
                 pass
 
     def __enter__(self) -> Place:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._queue.leave(self)
 
 
