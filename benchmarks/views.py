@@ -5,42 +5,32 @@ With them every row of the ablation, and every detector on the same tower, is ju
 
 import hashlib
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from multiprocessing import cpu_count, get_context
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
-from tqdm import tqdm
 
 from causalclip.calibration import Band, compression
 from causalclip.clip.backbones import load_tower
-from causalclip.clip.tower import Tower, embed, part_widths
+from causalclip.clip.tower import Tower, embed
 from causalclip.clip.views import plan_views, render
 from causalclip.detector import Detector
 from causalclip.training.augmentation import on_white
 from causalclip.training.data import Record
 from causalclip.training.evaluation import Scores
-from causalclip.training.features import VERSION, all_parts
-
-_tower: Tower | None = None
+from causalclip.training.features import VERSION, CachedFeatures, all_parts, in_processes, process_tower
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SplitFeatures:
-    """features: half [V, D], every part of every view. picture: [V], its record. window: bool [V].
-    quality: [N, Q], estimated compression of every picture."""
+class SplitFeatures(CachedFeatures):
+    """[V, D] of every view. picture: [V], its record. window: bool [V]. quality: [N, Q], of every picture."""
 
-    features: np.ndarray
-    picture: np.ndarray
-    window: np.ndarray
-    quality: np.ndarray
-    columns: dict[str, np.ndarray]
-
-    def take(self, parts: Sequence[str]) -> torch.Tensor:
-        return torch.from_numpy(self.features[:, np.concatenate([self.columns[p] for p in parts])])
+    def __init__(self, files: Sequence[Path], tower: Tower) -> None:
+        kept = [np.load(file) for file in files]
+        super().__init__(np.concatenate([each["features"] for each in kept]), tower)
+        self.picture = np.repeat(np.arange(len(kept)), [len(each["window"]) for each in kept])
+        self.window = np.concatenate([each["window"] for each in kept])
+        self.quality = np.stack([each["quality"] for each in kept])
 
     def pool(self, whole: np.ndarray, window: np.ndarray, *, share: float) -> np.ndarray:
         """Logits of every view by each head, [V] and [V] -> [N]: squares and windows averaged, then weighted."""
@@ -76,28 +66,18 @@ def photographs(detector: Detector, views: SplitFeatures) -> np.ndarray:
     return np.asarray(np.bincount(number, other[whole]) / np.bincount(number) <= float(detector.image_types.threshold))
 
 
-def _one(job: tuple[str, str, str, int]) -> None:
+def _one(job: tuple[str, Path, Path, int]) -> None:
     """Features of one picture's views, written to their target."""
-    global _tower
     backbone, source, target, windows = job
-    if _tower is None:
-        torch.set_num_threads(1)
-        _tower = load_tower(backbone)
+    tower = process_tower(backbone)
     with Image.open(source) as file:
         pixels = np.asarray(on_white(ImageOps.exif_transpose(file)))
-    views = plan_views(pixels.shape[1], pixels.shape[0], size=_tower.image_size, windows=windows)
-    parts = all_parts(_tower.layers)
+    views = plan_views(pixels.shape[1], pixels.shape[0], size=tower.image_size, windows=windows)
     with torch.inference_mode():
-        features = embed(_tower(render(pixels, views, size=_tower.image_size)), parts, _tower).half().numpy()
-    partial = Path(target).with_suffix(".partial.npz")
-    np.savez(
-        partial,
-        features=features,
-        window=[v.kind == "window" for v in views],
-        quality=compression(pixels),
-        parts=parts,
-        widths=part_widths(parts, _tower),
-    )
+        features = embed(tower(render(pixels, views, size=tower.image_size)), all_parts(tower.layers), tower)
+    partial = target.with_suffix(".partial.npz")
+    window = [view.kind == "window" for view in views]
+    np.savez(partial, features=features.half().numpy(), window=window, quality=compression(pixels))
     partial.rename(target)
 
 
@@ -108,22 +88,11 @@ def split_features(
     key = repr((windows, VERSION, backbone, "as it is"))
     folder = cache / ("views-" + hashlib.sha256(key.encode()).hexdigest()[:8])
     folder.mkdir(parents=True, exist_ok=True)
-    targets = [folder / (hashlib.sha256(r.path.encode()).hexdigest()[:20] + ".npz") for r in records]
-    missing = [(r, t) for r, t in zip(records, targets, strict=True) if not t.exists()]
-    jobs = [(backbone, str(root / r.path), str(t), windows) for r, t in missing]
-    if jobs:
-        with ProcessPoolExecutor(cpu_count(), mp_context=get_context("spawn")) as pool:
-            list(tqdm(pool.map(_one, jobs, chunksize=4), total=len(jobs), desc="views", unit="picture"))
-    files = [np.load(t) for t in targets]
-    ends = np.cumsum(files[0]["widths"])
-    columns = {str(p): np.arange(e - w, e) for p, e, w in zip(files[0]["parts"], ends, files[0]["widths"], strict=True)}
-    return SplitFeatures(
-        features=np.concatenate([f["features"] for f in files]),
-        picture=np.repeat(np.arange(len(files)), [len(f["window"]) for f in files]),
-        window=np.concatenate([f["window"] for f in files]),
-        quality=np.stack([f["quality"] for f in files]),
-        columns=columns,
-    )
+    files = [folder / (hashlib.sha256(r.path.encode()).hexdigest()[:20] + ".npz") for r in records]
+    missing = [(r, file) for r, file in zip(records, files, strict=True) if not file.exists()]
+    jobs = [(backbone, root / r.path, file, windows) for r, file in missing]
+    in_processes(_one, jobs, label="views", unit="picture")
+    return SplitFeatures(files, load_tower(backbone))
 
 
 def score(detector: Detector, records: Sequence[Record], root: Path, *, cache: Path) -> Scores:
