@@ -107,10 +107,11 @@ def decode_in_turn(data: bytes, name: Format, most: int, enough: int | None = No
     except Exception as error:  # decoders raise anything from OSError to KeyError on bad input; all mean the same
         out_of_memory = isinstance(error, MemoryError) or "memory" in str(error).lower()  # libheif says it in words
         raise (_too_costly(name) if out_of_memory else formats.damaged(name)) from error
-    notes = opened.notes + notes
+    notes, orientation = opened.notes + notes, opened.orientation
+    del opened  # Pillow's copy of the pixels goes before they are sent
     if name not in ("HEIC", "TIFF"):  # Pillow has turned those
-        pixels = _upright(pixels, opened.orientation)
-    yield pixels, (*notes, _(_UPRIGHT)) if opened.orientation in range(2, 9) else notes, halved, hidden
+        pixels = _upright(pixels, orientation)
+    yield pixels, (*notes, _(_UPRIGHT)) if orientation in range(2, 9) else notes, halved, hidden
 
 
 def _drafted(opened: Opened, most: int, enough: int | None) -> tuple[Opened, bool]:
