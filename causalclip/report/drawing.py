@@ -92,7 +92,7 @@ def data_url(image: Image.Image, *, side: int = INLINE_SIDE) -> str:
     image.thumbnail((side, side))
     for quality in QUALITIES:
         file = io.BytesIO()
-        image.save(file, "WEBP", quality=quality)
+        image.save(file, "WEBP", quality=quality, method=2)  # in a third of the time, a sixth larger
         if file.tell() <= MAX_PICTURE:
             break
     return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
