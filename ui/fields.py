@@ -1,7 +1,8 @@
 """Files between the browser and this code: an upload comes in untouched, a drawing goes out lossless.
 
-Listeners on `picture_input` need `preprocess=False`, and get a payload for `upload_path`. Gradio's own preprocessing
-opens the upload with Pillow, which refuses HEIC and whose errors hold the file's name; only
+Each field needs a listener on its uploads that does not queue and takes the field: by that call the server learns at
+once which page an upload belongs to. Listeners need `preprocess=False`, and get a payload for `upload_path`. Gradio's
+own preprocessing opens the upload with Pillow, which refuses HEIC and whose errors hold the file's name; only
 causalclip.images.loading may.
 """
 
@@ -37,27 +38,14 @@ def picture_input(**options: Any) -> gr.Image:
 
     A client of the API that sends an address is refused: nothing is fetched.
     """
-    field = gr.Image(
+    return gr.Image(
         type="filepath", image_mode=None, sources=["upload", "clipboard"], elem_classes="cc-picture", **options
     )
-    _guard(field)
-    return field
 
 
 def files_input(**options: Any) -> gr.File:
     """A field for several files, for uploads alone as `picture_input` is."""
-    field = gr.File(type="filepath", file_count="multiple", **options)
-    _guard(field)
-    return field
-
-
-def _guard(field: Any) -> None:
-    """Has the server told at once which page an upload belongs to."""
-    field.upload(_belongs, field, None, preprocess=False, queue=False, api_visibility="private", show_progress="hidden")
-
-
-def _belongs(payload: Any) -> None:
-    """Nothing is left to do: that the page has named the upload was noted when its request came in."""
+    return gr.File(type="filepath", file_count="multiple", **options)
 
 
 def picked(event: gr.EventData, among: Sequence[T]) -> T:

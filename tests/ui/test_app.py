@@ -196,3 +196,16 @@ def test_the_watch_over_the_network_sees_and_refuses(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert "may not reach the network" in done.stderr
     assert (tmp_path / "traffic.txt").read_text().splitlines() == ["watching", "socket.getaddrinfo 192.0.2.1"]
+
+
+def test_an_upload_is_named_in_one_call_at_once(tiny_page: tuple[Any, str]) -> None:
+    """By which the server learns whose it is; another one would come before the verdict."""
+    config = tiny_page[0].get_config_file()
+    fields = {c["props"].get("elem_id"): c["id"] for c in config["components"] if c["type"] in ("image", "file")}
+    calls = [d for d in config["dependencies"] if d["backend_fn"]]
+    on_upload = {name: [d for d in calls if [n, "upload"] in map(list, d["targets"])] for name, n in fields.items()}
+    shown = [name for name, heard in on_upload.items() if heard]
+    assert {"picture", "explore-a", "explore-b", "batch-files", "archive-given"} <= set(shown)
+    for name in shown:
+        assert [d["queue"] for d in on_upload[name] if fields[name] in d["inputs"]] == [False], name
+    assert len(on_upload["picture"]) == 1

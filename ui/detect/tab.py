@@ -297,7 +297,7 @@ def _report(part: Panel, picture: gr.Image) -> dict[str, Any]:
     typed: dict[str, Any] = {"js": ZONE, "preprocess": False, "trigger_mode": "multiple", "queue": False, **PRIVATE}
     changed = [name.change, note.change, html.change]
     part.beside(changed, relabel, [html, plain, name, note, zone], [html, plain, said], **typed)
-    gr.on([picture.upload, picture.clear], lambda: "", None, note, queue=False, **PRIVATE)
+    gr.on([picture.upload, picture.clear], None, None, note, js="() => ''", queue=False, **PRIVATE)
     return {"report_html": html, "report_json": plain, "quote": quote}
 
 

@@ -72,8 +72,8 @@ class ArchiveTab:
     archive: gr.State
     at_most: gr.Radio
 
-    def begin(self, event: gr.EventData, archive: Archive | None) -> Updates:
-        """What the page shows at once."""
+    def begin(self, event: gr.EventData, archive: Archive | None, files: Any = None) -> Updates:
+        """What the page shows at once; by this call, the server learns whose the files are."""
         return {self.status: _status(archive or Archive(), _(WAITING))}
 
     def run(
@@ -202,7 +202,9 @@ def _wire_runs(tab: ArchiveTab, stop: gr.Button, clear: gr.Button) -> None:
     kept: list[Any] = [tab.archive, tab.at_most]
     for kind, field in tab.files.items():
         run = partial(tab.run, generated=kind == "generated")
-        part.on([field.upload], tab.begin, run, given=[tab.archive], inputs=[field, *kept], outputs=outputs, **QUEUE)
+        part.on(
+            [field.upload], tab.begin, run, given=[tab.archive, field], inputs=[field, *kept], outputs=outputs, **QUEUE
+        )
     part.on([stop.click], tab.begin, tab.stopped, given=[tab.archive], inputs=kept, outputs=outputs)
     part.off([clear.click], tab.cleared, outputs=outputs)
 
