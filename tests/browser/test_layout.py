@@ -23,7 +23,8 @@ PARTS = {
 
 Window = Callable[..., BrowserContext]
 # What is pressed, on screen, and how large it is where a side has less than 44 px; a link in a sentence may be lower.
-SMALL = """() => [...document.querySelectorAll("button, select, summary, input[type=range], label:has(> input)")]
+SMALL = """() => [...document.querySelectorAll("button, select, summary, textarea, "
+    + "input:is([type=range], [type=number]), label:has(> input)")]
   .filter((e) => e.checkVisibility({ visibilityProperty: true, opacityProperty: true }) && !e.closest(".cc-hidden"))
   .map((e) => [e.id || e.className || e.tagName, e.textContent.trim(), e.getBoundingClientRect()])
   .filter(([, , box]) => box.height && (box.width < 43.5 || box.height < 43.5))
