@@ -280,13 +280,16 @@ def train_eye(
     ] = None,
     batches: Batches = 400,
     cache: Cache = CACHE,
+    start: Annotated[Path | None, typer.Option(help="A folder with the LoRA encoder to go on from.")] = None,
 ) -> None:
     """Train the LoRA encoder for purified pictures, which guides the purifier, too: a low-rank update of CLIP."""
     from purifier.training.adapter import train_encoder
 
     with _sentences():
         settings = _settings(config)
-        numbers = train_encoder(_needed(data), forensics, out, settings=settings, batches=batches, cache=cache)
+        numbers = train_encoder(
+            _needed(data), forensics, out, settings=settings, batches=batches, cache=cache, start=start
+        )
     typer.echo(json.dumps(numbers))
 
 

@@ -60,7 +60,7 @@ COMMANDS = {
         "data": "--out --mirrors --coco",
         "train": "--out --data --forensics --config --batches --cache",
         "refine": "--folder --data --forensics --config --batches --cache",
-        "train-eye": "--out --data --forensics --config --batches --cache",
+        "train-eye": "--out --data --forensics --config --batches --cache --start",
         "refit-gate": "--folder --data --forensics --config --batches --cache",
         "evaluate": "--out --data --forensics --pictures --costly --seeds --rows --columns --compared --keep --made",
         "optimise-prompt": "--out --vlm --data --config",

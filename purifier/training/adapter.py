@@ -16,6 +16,7 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from torch import Tensor, nn
 
+from causalclip.clip.backbones import load_tower
 from causalclip.clip.tower import Tower
 from purifier.attacks.budget import to_levels
 from purifier.denoiser.filters import quantise_at
@@ -124,6 +125,7 @@ def train_encoder(
     settings: Mapping[str, Any] | None = None,
     batches: int = 400,
     cache: Path = Path(".cache/purifier"),
+    start: Path | None = None,
     model: EmbeddedVLM | None = None,
     purifier: PurifierPipeline | None = None,
 ) -> dict[str, Any]:
@@ -134,6 +136,7 @@ def train_encoder(
         settings: "pairs": of PairsConfig; "eye": of AdapterConfig.
         batches: of pairs. cache: of pairs, and in a folder named as `out` of checkpoint and log: a run that was stopped
             goes on.
+        start: a folder with the LoRA encoder to go on from; without, from none.
         model, purifier: the shipped ones if None.
 
     Raises:
@@ -141,12 +144,13 @@ def train_encoder(
     """
     chosen = dict(settings or {})
     config, pairs = AdapterConfig(**chosen.get("eye", {})), cache / "eye-pairs"
-    model, purifier = model or EmbeddedVLM.from_pretrained(), purifier or PurifierPipeline.from_pretrained()
+    model, purifier = model or trainable_model(), purifier or PurifierPipeline.from_pretrained()
     sources, drawn = training_sources(data, forensics), PairsConfig(**chosen.get("pairs", {}))
     if batches <= config.held:
         raise ValueError(f"More than {config.held} batches of pairs are needed: so many are held out.")
     maker = make_missing(sources, drawn, pairs, tower=model.tower, batches=batches)
-    encoder = fit_encoder(model, purifier, maker, pairs, question_pool(data), cache / out.name, config)
+    begin = LoraEncoder.from_pretrained(start) if start else None
+    encoder = fit_encoder(model, purifier, maker, pairs, question_pool(data), cache / out.name, config, start=begin)
     encoder.save_pretrained(out)
     write_encoder_card(out, encoder)
     return encoder.facts
@@ -160,6 +164,8 @@ def fit_encoder(
     pool: Sequence[str],
     out: Path,
     config: AdapterConfig,
+    *,
+    start: LoraEncoder | None = None,
 ) -> LoraEncoder:
     """Learns from the pairs in `pairs`, also those added meanwhile, and from the maker's plain pictures.
 
@@ -169,11 +175,15 @@ def fit_encoder(
 
     Args:
         pool: questions to ask beside the pictures' own. out: of checkpoint.pt and train.jsonl.
+        start: whose update is gone on with.
     """
     held = [_HeldOut.of(file, model, pool) for file in pair_files(pairs)[: config.held]]
     purified = [to_levels(purifier.forced(one.clean, encoder=model.tower)) for one in held]
     distance = FeatureDistance(model, [one.clean for one in held], purified)
     tower, learned = _with_adapter(model.tower, config)
+    if start:
+        for name, parameter in _learned(tower):
+            parameter.data.copy_(start.tensors[_kept_name(name)])
 
     def loss_at(step: int) -> Loss:
         rng = random.Random(f"{config.seed}:{step}")
@@ -252,6 +262,12 @@ def _purified(
     return quantise_at(walked, quality, side).clamp(0, 1)
 
 
+def trainable_model() -> EmbeddedVLM:
+    """The shipped model on a tower of float matrices: LoRA does not take those that are kept as int8."""
+    model = EmbeddedVLM.from_pretrained()
+    return model.with_tower(load_tower(model.config.tower))
+
+
 def _with_adapter(tower: Tower, config: AdapterConfig) -> tuple[Tower, nn.ParameterList]:
     """A copy of the tower with an untrained update, and what it learns."""
     torch.manual_seed(config.seed)
@@ -279,9 +295,12 @@ def _tensors(tower: Tower) -> dict[str, Tensor]:
     """The LoRA encoder's tensors, by its names."""
     found = {}
     for name, value in _learned(tower):
-        own = name.replace(".lora_A.default.weight", DOWN).replace(".lora_B.default.weight", UP)
-        found[own] = value.detach().half().float()  # as it will be written
+        found[_kept_name(name)] = value.detach().half().float()  # as it will be written
     return found
+
+
+def _kept_name(name: str) -> str:
+    return name.replace(".lora_A.default.weight", DOWN).replace(".lora_B.default.weight", UP)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ FOLDS = 10
 UNITS = 16  # of the hidden layer
 DECAY = 1.0  # L2 penalty
 CLEAN = "clean"
+AS_JPEG, COLOURLESS = ", as JPEG", ", without colour"
 
 
 def _smaller(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -66,14 +67,16 @@ CAME: tuple[Callable[[Image.Image, np.random.Generator], Image.Image], ...] = (
 
 def fit_attack_detector(
     pipeline: PurifierPipeline, pairs: Sequence[Path], sources: Sequence[Source], *, seed: int = 0
-) -> tuple[AttackDetector, dict[str, float]]:
+) -> tuple[AttackDetector, dict[str, float], dict[str, float]]:
     """The attack detector for a pipeline's network.
 
     Returns:
-        The detector, and the shares of held-out pictures in which it finds an attack (at the threshold that was set on
-        them): the shares of `clean` ones, of all `attacked` ones, and of those of each attack.
+        The detector; the shares of held-out pictures in which it finds an attack (at the threshold that was set on
+        them): of `clean` ones, of all `attacked` ones, and of those of each attack; and the shares that `find_unseen`
+        returns.
     """
-    return fit_to(*_measure(pipeline, pairs, sources, seed), seed=seed)
+    known = _measure(pipeline, pairs, sources, seed)
+    return *fit_to(*known, seed=seed), find_unseen(*known, seed=seed)
 
 
 def fit_to(
@@ -86,7 +89,7 @@ def fit_to(
             pictures of one group are never split between learning and judging.
 
     Returns:
-        As fit_attack_detector.
+        The detector and its shares, as of fit_attack_detector.
     """
     attacked = kinds != CLEAN
     model = make_pipeline(StandardScaler(), MLPClassifier((UNITS,), alpha=DECAY, max_iter=2000))
@@ -107,6 +110,19 @@ def fit_to(
     opens = held > threshold
     shares = {CLEAN: float(opens[~attacked].mean()), "attacked": float(opens[attacked].mean())}
     return detector, shares | {str(kind): float(opens[kinds == kind].mean()) for kind in np.unique(kinds[attacked])}
+
+
+def find_unseen(evidence: np.ndarray, kinds: np.ndarray, groups: np.ndarray, *, seed: int) -> dict[str, float]:
+    """Of each kind of attack, the share of pictures in which a detector finds one that learned from no attack of its
+    family, however it is saved. Arguments: as of fit_to."""
+    families = np.array([kind.removesuffix(AS_JPEG).removesuffix(COLOURLESS) for kind in kinds])
+    shares: dict[str, float] = {}
+    for family in np.unique(families[families != CLEAN]):
+        learned = families != family
+        detector, _ = fit_to(evidence[learned], kinds[learned], groups[learned], seed=seed)
+        opens = (detector(torch.from_numpy(evidence).float()) > 0).numpy()
+        shares |= {str(kind): float(opens[kinds == kind].mean()) for kind in np.unique(kinds[~learned])}
+    return shares
 
 
 @torch.no_grad()
@@ -141,8 +157,8 @@ def _arrived(levels: Tensor, quality: int) -> dict[str, Tensor]:
     pictures = [Image.fromarray(x) for x in levels.permute(0, 2, 3, 1).contiguous().numpy()]
     ways: dict[str, Callable[[Image.Image], Image.Image]] = {
         "": lambda picture: picture,
-        ", as JPEG": lambda picture: encode(picture, "JPEG", quality),
-        ", without colour": _grey,
+        AS_JPEG: lambda picture: encode(picture, "JPEG", quality),
+        COLOURLESS: _grey,
     }
     return {how: torch.cat([to_tensor(np.array(way(p))) for p in pictures]) for how, way in ways.items()}
 

@@ -18,9 +18,7 @@ from purifier.training.pairs import pair_files
 from purifier.vlm.lora import LoraEncoder
 from purifier.vlm.model import EmbeddedVLM
 
-REFINED, DETECTOR, WORTH, LIMITS = (
-    f"\n## {title}\n" for title in ("Refined", "The attack detector", "What each part is worth", "Limits")
-)
+REFINED, DETECTOR, LIMITS = (f"\n## {title}\n" for title in ("Refined", "The attack detector", "Limits"))
 
 
 def _card(name: str, **fields: Any) -> str:
@@ -72,15 +70,17 @@ model sees behind it is from what it sees of the clean picture, and by what it w
     _put(folder / "README.md", REFINED, section)
 
 
-def write_detector_section(folder: Path, found: Mapping[str, float], pairs: Sequence[Path]) -> None:
+def write_detector_section(
+    folder: Path, found: Mapping[str, float], unseen: Mapping[str, float], pairs: Sequence[Path]
+) -> None:
     """Puts what the attack detector does into folder/README.md, in place of what was said of another one.
 
     Args:
-        found: what fit_attack_detector returns. pairs: the folders that it was fitted on.
+        found, unseen: what fit_attack_detector returns. pairs: the folders that it was fitted on.
     """
     drawn, shares = [d for p in pairs for d in _drawn(p) if float(str(d[0]["eps"])) >= LEAST], dict(found)
     clean, attacked = shares.pop("clean"), shares.pop("attacked")
-    by_attack = "\n".join(f"| {attack} | {share:.0%} |" for attack, share in shares.items())
+    by_attack = "\n".join(f"| {attack} | {share:.0%} | {unseen[attack]:.0%} |" for attack, share in shares.items())
     section = _card(
         "detector",
         detector=DETECTOR,
@@ -130,7 +130,7 @@ def _put(card: Path, heading: str, section: str) -> None:
     if rest:
         card.write_text(before + section + rest[rest.index("\n## ") :])
         return
-    order = (REFINED, DETECTOR, WORTH, LIMITS)
+    order = (REFINED, DETECTOR, LIMITS)
     following = next(name for name in order[order.index(heading) + 1 :] if name in before)
     above, following, below = before.partition(following)
     card.write_text(above + section + following + below)

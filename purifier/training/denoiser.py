@@ -107,10 +107,10 @@ def refit_attack_detector(
         folders.append(cache / f"gate-pairs-{number}")
         config, count = {k: v for k, v in chosen.items() if k != "batches"}, chosen.get("batches", batches)
         make_missing(sources, PairsConfig(**config), folders[-1], tower=tower or load_tower(), batches=count)
-    detector, found = fit_attack_detector(pipeline, folders, sources)
+    detector, found, unseen = fit_attack_detector(pipeline, folders, sources)
     pipeline.register_to_config(gate=asdict(detector))  # type: ignore[attr-defined]
     pipeline.save_pretrained(folder)
-    write_detector_section(folder, found, folders)
+    write_detector_section(folder, found, unseen, folders)
     return pipeline
 
 

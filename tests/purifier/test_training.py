@@ -13,8 +13,8 @@ from PIL import Image
 from causalclip.detector import Detector
 from purifier.denoiser.filters import quantise_at
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
-from purifier.training.adapter import train_encoder
-from purifier.training.attack_detector import CLEAN, fit_to
+from purifier.training.adapter import train_encoder, trainable_model
+from purifier.training.attack_detector import CLEAN, find_unseen, fit_to
 from purifier.training.denoiser import DenoiserConfig, fit
 from purifier.training.loop import resume, save_checkpoint
 from purifier.training.pairs import (
@@ -184,12 +184,27 @@ def test_an_attack_detector_is_judged_on_groups_that_it_did_not_see() -> None:
     assert (odds[:1200] > 0).float().mean() < 0.01
 
 
-def adapted(data: Path, out: Path, cache: Path, model: EmbeddedVLM | None = None, **changed: Any) -> dict[str, Any]:
+def test_an_attack_is_found_by_others_of_its_family_alone() -> None:
+    """Patches lie elsewhere than PGD, so neither helps to find the other; however saved, they are one family."""
+    rng = np.random.default_rng(0)
+    places = (0, 1200, CLEAN), (5, 120, "pgd"), (5, 120, "pgd, as JPEG"), (-5, 120, "patch")
+    evidence = np.concatenate([rng.normal(place, 1, (count, 3)) for place, count, _ in places])
+    kinds = np.repeat([kind for *_, kind in places], [count for _, count, _ in places])
+    groups = np.array([f"{i // 6}" for i in range(len(kinds))])
+    unseen = find_unseen(evidence, kinds, groups, seed=0)
+    assert set(unseen) == {"pgd", "pgd, as JPEG", "patch"}
+    assert max(unseen.values()) < 0.1
+    assert fit_to(evidence, kinds, groups, seed=0)[1]["patch"] > 0.98
+
+
+def adapted(
+    data: Path, out: Path, cache: Path, model: EmbeddedVLM | None = None, start: Path | None = None, **changed: Any
+) -> dict[str, Any]:
     model = model or tiny_vlm().eval()
     drawn = {"batch": 2, "sizes": ((32, 48, 1.0),), "steps": (1, 2), "layers": model.config.layers}
     settings = {"pairs": drawn, "eye": ADAPT | {"guided": 0} | changed}
     models: dict[str, Any] = {"model": model, "purifier": tiny_purifier()}
-    return train_encoder(data, None, out, settings=settings, batches=3, cache=cache, **models)
+    return train_encoder(data, None, out, settings=settings, batches=3, cache=cache, start=start, **models)
 
 
 def test_it_learns_to_see_what_was_seen_before(data: Path, tmp_path: Path) -> None:
@@ -211,6 +226,21 @@ def test_it_learns_to_see_what_was_seen_before(data: Path, tmp_path: Path) -> No
     assert left[0] < 0.9 * left[1]
     assert encoder.facts == facts
     assert len([n for n in encoder.tensors if n.endswith(UP)]) == 3 * model.tower.layers
+
+
+def test_it_goes_on_from_another_encoder(data: Path, tmp_path: Path) -> None:
+    """With a rate of 0, it ends where the other one was."""
+    first, then = tmp_path / "first", tmp_path / "then"
+    adapted(data, first, tmp_path / "a", steps=5)
+    adapted(data, then, tmp_path / "b", start=first, steps=2, rate=0.0)
+    ours, theirs = (LoraEncoder.from_pretrained(folder).tensors for folder in (then, first))
+    assert all(torch.equal(ours[name], value) for name, value in theirs.items())
+
+
+def test_the_shipped_model_can_be_learned_on() -> None:
+    """Its tower keeps its matrices as int8, which LoRA does not take."""
+    tower = trainable_model().tower
+    assert any(name.endswith("mlp.c_fc.weight") for name, _ in tower.named_parameters())
 
 
 def test_a_checkpoint_is_whole_or_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
