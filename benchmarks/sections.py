@@ -18,7 +18,7 @@ BLOB = "bright in the middle, whatever is there"
 NEAR_SHARE = 0.05  # shares of two neighbouring steps that differ by less are shown as one
 WHOLE = "ours, 1 step, adapted encoder"
 COMPARED = "ours with", "ours without", "the ", "ours, ungated, against"  # how rows of what does not ship begin
-LEFT_OUT = "ours, ungated", "median blur", "low pass, 40 px"  # rows that say no more than their neighbours
+LEFT_OUT = "ours, 1 step", "ours, ungated", "median blur", "low pass, 40 px"  # say no more than their neighbours
 
 
 SECTIONS: list[tuple[str, str, Callable[[Reports], Told]]] = []
@@ -326,8 +326,8 @@ def purification(read: Reports) -> Told:
         "95 % intervals. Against an attacker who knows the purifier nothing holds. JPEG has no gradient, so its "
         "attacker goes around it, which is weaker. Rows with “adapted encoder” are what the Purify tab shows; "
         "“ungated” purifies every picture, by a quantisation that is drawn anew. A purifier leaves traces of its own: "
-        "judge the file that you were given, not the purified one."
-    )
+        f"judge the file that you were given, not the purified one. {report.get('note', '')}"
+    ).strip()
     verdicts = {
         f"{'generated' if label == 'fake' else label}, {when}": found
         for label, by_time in (report["detector"] or {}).items()
@@ -360,11 +360,16 @@ def _kept(cells: dict[tuple[str, str], Report], columns: list[str], caption: str
     return Table(head, [[row, *(kept.get(name, "") for name in usual)] for row, kept in rows.items()], caption)
 
 
+FEW = 50  # questions, below which the network's row alone is shown
+
+
 def _worth(report: Report) -> Table:
     """What each part of the purifier is worth: two rows on the same attacked pictures, and an exact test."""
     head = ["attack", "defence", "against", "questions", "kept", "kept against", "won", "lost", "p (McNemar)"]
     rows = []
-    for p in (p for p in report.get("paired", []) if WHOLE in (p["row"], p["against"])):
+    for p in report.get("paired", []):
+        if p["row"] != WHOLE or p["column"] == "clean" or (p["n"] < FEW and p["against"] != "ours without the network"):
+            continue
         shares = f"{p['agreement']:.0%}", f"{p['agreement against']:.0%}"
         compared = [p[name].replace(WHOLE, "all") for name in ("row", "against")]
         rows.append([p["column"], *compared, str(p["n"]), *shares, str(p["won"]), str(p["lost"]), f"{p['p']:.2g}"])

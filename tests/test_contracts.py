@@ -75,7 +75,7 @@ TENSORS = {  # folder: how many, and the first digits of the SHA-256 of their na
     "detector": (19, "459427fb2cb19999"),
     "detector-causal": (20, "856afdb25ff5d8d1"),
     "parts": (5, "f59dfa49b464da90"),
-    "purifier": (144, "6cd08a4e8fc55b9d"),
+    "purifier": (144, "956dd07958dc9994"),
     "vlm": (112, "a96fcd2cfb6d577a"),
     "vlm-eye": (124, "c75afae7e62bb599"),
 }

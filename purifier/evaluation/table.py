@@ -80,6 +80,7 @@ def build_rows(models: Models, *, compared: Path | None) -> list[Row]:
             for name, stages in WITHOUT.items()
         ),
         Row(NETWORK, partial(ours.purify, stages=ALONE), vlm),
+        Row(f"{NETWORK}, adapted encoder", partial(ours.purify, stages=ALONE), vlm, adapted),
     ]
     for name, denoise in _denoisers(compared).items():
         random = name == "unsupervised"
