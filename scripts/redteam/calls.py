@@ -21,7 +21,7 @@ def two_functions_in_one_call(target: Target) -> tuple[bool, str]:
 
 def odd_numbers(target: Target) -> tuple[bool, str]:
     """Sends NaN, and clicks that do not say on what"""
-    click = target.function(queue=False, inputs=[])
+    click = target.function(queue=False, inputs=[], backend_fn=True)
     number = target.function(api_name="purify")
     sent = [("run/predict", f'{{"data": [], "fn_index": {click}, "session_hash": "n", "event_data": NaN}}')]
     sent += [("queue/join", f'{{"data": [null, {n}, false], "fn_index": {number}, "session_hash": "n"}}') for n in _ODD]
@@ -44,7 +44,7 @@ def lying_headers(target: Target) -> tuple[bool, str]:
 
 def invented_sessions(target: Target) -> tuple[bool, str]:
     """Invents 300 sessions, and listens and calls as somebody else's, while a page is open that has an answer"""
-    click = {"data": [], "fn_index": target.function(queue=False, inputs=[]), "event_data": {}}
+    click = {"data": [], "fn_index": target.function(queue=False, inputs=[], backend_fn=True), "event_data": {}}
     before, other = target.memory(), target.elsewhere(130)
     with target.opened("stays") as http:
         begun = target.batch(http, "stays", [target.upload(picture(11))])
@@ -102,7 +102,7 @@ def unread_answers(target: Target) -> tuple[bool, str]:
     """Asks and never listens, and asks through the queue for what is not queued"""
     deaf = {"session_hash": secrets.token_hex(8)}
     ask = {"data": [None], "fn_index": target.function(api_name="provenance")} | deaf
-    beside = {"data": [], "fn_index": target.function(queue=False, inputs=[])} | deaf
+    beside = {"data": [], "fn_index": target.function(queue=False, inputs=[], backend_fn=True)} | deaf
     with target.opened(deaf["session_hash"]) as http:
         refused = http.post("gradio_api/queue/join", json=beside).status_code == 404
         let_in = 0

@@ -201,6 +201,7 @@ KEYS = {  # of files, and what is written into one in English, whoever reads it
     "A packet of so many nodes is not read.",
     " on the shorter side",  # of the sentence that programs read
     "a photograph pasted into a photograph",
+    "pictures of every owner",
     "bright in the middle, whatever is there",
     "What animal is it?",  # to a model that understands English only
     "What is the main object?",

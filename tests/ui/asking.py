@@ -31,7 +31,7 @@ def number_of(address: str, name: str | None) -> int:
     listed = httpx.get(f"{address}config").json()["dependencies"]
     if name:
         return int(next(d["id"] for d in listed if d["api_name"] == name))
-    return int(next(d["id"] for d in listed if d["queue"] is False and not d["inputs"] and d["outputs"]))
+    return int(next(d["id"] for d in listed if d["backend_fn"] and not d["queue"] and not d["inputs"] and d["outputs"]))
 
 
 @contextmanager

@@ -89,9 +89,11 @@ def test_one_that_was_chosen_and_never_run_goes(tiny_page: Any, short: None) -> 
     """It stays while the page is open, which says that it has it; not a second longer."""
     _, address = tiny_page
     client = Client(address, verbose=False)
-    belongs = next(d["id"] for d in client.config["dependencies"] if [t[1] for t in d["targets"]] == ["upload"])
+    belongs = next(d for d in client.config["dependencies"] if [t[1] for t in d["targets"]] == ["upload"])
     mine, stray = (Path(send(address, b"x", Origin=address[:-1]).json()[0]) for _ in range(2))
-    body = {"data": [{"path": str(mine)}], "fn_index": belongs, "session_hash": client.session_hash}
+    *before, _picture = belongs["inputs"]
+    data = [*[""] * len(before), {"path": str(mine)}]
+    body = {"data": data, "fn_index": belongs["id"], "session_hash": client.session_hash}
     assert httpx.post(f"{address}gradio_api/run/predict", json=body).status_code == 200
     time.sleep(1.2)
     STORE.sweep(lambda session: session == client.session_hash)
