@@ -197,7 +197,7 @@ def purification(read: Reports) -> str:
             parts = [cells.get((row, column)) for row in NETWORK]
             shares = [percent(cell["agreement"]) if cell else "" for cell in (with_it, *parts, without)]
             rows.append([_(title), drawn, *shares])
-    words = _("How often the answer about an attacked picture stays that of the clean one.")
+    words = _("How often the answer about an attacked picture stays the same.")
     head = [_("attack"), "", _("purified"), *map(_, NETWORK.values()), _("as it is")]
     return _p(words) + table("", head, rows)
 
