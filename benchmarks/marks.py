@@ -27,7 +27,7 @@ from causalclip.evidence.examination import look_closer, read_claims
 from causalclip.images.formats import Box, ImageError
 from causalclip.images.loading import load_image
 from causalclip.marks.mark import Mark
-from causalclip.marks.visible import STAR_LAYOUTS, find_marks, find_star, star
+from causalclip.marks.pixels import STAR_LAYOUTS, find_marks, find_star, star
 
 TABLE = ROOT / "data" / "marks.csv"
 SHARED, QUALITY = 800, 75  # px of the longer side and JPEG quality, as sites pass pictures on

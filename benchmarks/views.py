@@ -12,9 +12,8 @@ import torch
 from PIL import Image, ImageOps
 
 from causalclip.calibration import Band, compression
-from causalclip.clip.backbones import load_tower
+from causalclip.clip.backbones import load_tower, plan_views, render
 from causalclip.clip.tower import Tower, embed
-from causalclip.clip.views import plan_views, render
 from causalclip.detector import Detector
 from causalclip.training.augmentation import on_white
 from causalclip.training.data import Record

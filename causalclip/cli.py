@@ -20,9 +20,11 @@ from causalclip.cli_helpers import (
     TABLE,
     Head,
     Lang,
+    Lines,
     Model,
     ProfileFile,
     chosen_model,
+    explained,
     held_to,
     load_detector,
     told,
@@ -33,7 +35,6 @@ from causalclip.images.loading import read_box
 from causalclip.languages import ENGLISH, _, speaking
 from causalclip.paths import WeightsMissing
 from causalclip.profile import BadProfile
-from causalclip.report.lines import Lines, explained
 
 if TYPE_CHECKING:  # seconds of imports, which a wrong name or path need not wait for
     from causalclip.detector import Detector
@@ -261,8 +262,8 @@ def _print(path: Path, judged: Examination | str, lines: Lines, *, as_json: bool
 def _save(path: Path, x: Examination, heatmap_dir: Path | None, report_dir: Path | None) -> None:
     stem = f"{path.stem}-{x.sha256[:8]}"
     if heatmap_dir:
+        from causalclip.maps.heatmap import face
         from causalclip.maps.overlay import draw_map, prepare  # matplotlib is slow to import
-        from causalclip.maps.reliability import face
 
         drawing = prepare(x.pixels, x.detection, boxes=x.mark_boxes)
         draw_map(drawing, beside=face(drawing)).save(heatmap_dir / f"{stem}.png")

@@ -15,12 +15,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from causalclip.calibration import Band, Calibration, compression, sigmoid
-from causalclip.clip.backbones import load_judge, shared_tower
+from causalclip.calibration import Band, Calibration, ImageType, ImageTypeClassifier, compression, is_blank, sigmoid
+from causalclip.clip.backbones import MAX_SQUARES, Kind, View, load_judge, plan_views, render, shared_tower
 from causalclip.clip.tower import Tower, Trace, contributions, embed, needs, part_widths
-from causalclip.clip.views import MAX_SQUARES, Kind, View, plan_views, render
 from causalclip.clip.weights import Runtime
-from causalclip.image_type import ImageType, ImageTypeClassifier, is_blank
 from causalclip.method import CausalHead
 from causalclip.paths import DEFAULT_HEAD, HEADS, detector_folder
 from causalclip.profile import Profile, Standing

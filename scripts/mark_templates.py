@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from safetensors.numpy import save_file
 
-from causalclip.marks.visible import TEMPLATES
+from causalclip.marks.pixels import TEMPLATES
 
 # Of the repository and commit: the picture and the mark's box in it, as x0, y0, x1, y1.
 CAPTURES = "wiltodelta/remove-ai-watermarks", "f52e40ae24"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.pages import PAGES, filled
-from causalclip.marks.visible import LOGOS
+from causalclip.marks.pixels import LOGOS
 from causalclip.training.recipe import Recipe
 from purifier.names import ATTACKS, OBJECTIVES
 from tests.conftest import ROOT

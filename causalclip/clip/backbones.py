@@ -1,4 +1,4 @@
-"""CLIP image towers through open_clip: the shipped one, any by name, or a folder.
+"""CLIP image towers through open_clip, the shipped one, any by name, or a folder; and the views that one is given.
 
 load_tower("clip-vit-b-16")                   the one in assets/models, no network
 load_tower("clip-vit-b-16@320")               the same for views of 320 px, its positions interpolated
@@ -10,13 +10,17 @@ load_tower("ViT-L-14-worldwide//a/b.pt")      open_clip's name and a file of wei
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections import OrderedDict
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from causalclip.clip.int8_towers import CompiledTower, QuantisedTower, WeightOnlyTower, is_int8, read_outliers
@@ -58,7 +62,7 @@ def load_tower(
             `@SIZE` after it takes views of other than its own size, in px, a multiple of its patches'.
         dtype: of its matrix products; None picks the processor's fast one.
         runtime: int8 or int8-avx2 keep matrices int8 that are stored so; the tower then judges alone
-            (causalclip.clip.int8_towers, causalclip.clip.int8_towers).
+            (causalclip.clip.int8_towers).
         weight_only: matrices that are stored as int8 stay so in memory, and are float while they are multiplied with
             (causalclip.clip.int8_towers).
 
@@ -240,3 +244,75 @@ def is_plain(config: dict[str, Any]) -> bool:
     """Whether a config says nothing but sizes, each a number."""
     vision = config["vision_cfg"]
     return vision.keys() <= DEFAULTS.keys() and all(isinstance(value, int | float) for value in vision.values())
+
+
+Kind = Literal["whole", "window"]
+WINDOWS = 2
+MAX_SQUARES = 3
+LARGEST_SIDE = 2048  # px, the longest side that training sees; windows of a larger picture are of a copy so large
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A square of the picture that the tower sees at its own input size.
+
+    kind: "whole" (the short side, scaled to the tower's input) or "window" (native scale).
+    box: left, top, right, bottom in picture pixels.
+    """
+
+    kind: Kind
+    box: tuple[float, float, float, float]
+
+
+def plan_views(
+    width: int, height: int, *, size: int = 224, windows: int = WINDOWS, squares: int = MAX_SQUARES
+) -> list[View]:
+    """The views of a picture of width x height px.
+
+    At most `squares` squares and `windows` windows. Squares have the short side and are spread along the long one, so
+    that a picture of aspect up to `squares` is covered. Windows have a side of `size`, or more where the long side is
+    over LARGEST_SIDE, and are spread over the picture; one that is hardly larger than a window gets none.
+    """
+    short, long = min(width, height), max(width, height)
+    squares = min(squares, math.ceil(long / short - 0.1))
+    spread = [0.5] if squares == 1 else [i / (squares - 1) for i in range(squares)]  # the middle, or from end to end
+    views = [View("whole", _square(width, height, short, t)) for t in spread]
+    return views + _windows(width, height, side=round(size * max(1, long / LARGEST_SIDE)), count=windows)
+
+
+def _windows(width: int, height: int, *, side: int, count: int) -> list[View]:
+    """`count` windows with a side of `side` px, spread over a picture that is larger than one by a fifth at least."""
+    if not count or min(width, height) < 1.2 * side:
+        return []
+    side_count = max(1, round(math.sqrt(count)))
+    few, many = sorted((side_count, max(1, count // side_count)))
+    across, down = (many, few) if width >= height else (few, many)
+    views = []
+    for row in _middles(down):
+        for column in _middles(across):
+            # Whole pixels: between them, resampling would blur the very traces that a window is there for.
+            left, top = int(column * (width - side)), int(row * (height - side))
+            views.append(View("window", (left, top, left + side, top + side)))
+    return views
+
+
+def _middles(count: int) -> list[float]:
+    """The middles of `count` equal parts of [0, 1]."""
+    return [(i + 0.5) / count for i in range(count)]
+
+
+def _square(width: int, height: int, side: int, position: float) -> tuple[float, float, float, float]:
+    left, top = position * (width - side), position * (height - side)
+    return (left, top, left + side, top + side)
+
+
+def render(pixels: np.ndarray, views: list[View], *, size: int = 224) -> Tensor:
+    """uint8 [H, W, 3] and its views -> float [len(views), 3, size, size] in [0, 1], bicubic with antialias."""
+    shots = np.empty((len(views), 3, size, size), np.uint8)
+    for channel in range(3):  # of one, Pillow needs no copy; of all, it makes one with 4 bytes a pixel
+        one = np.ascontiguousarray(pixels[..., channel])
+        plane = Image.frombuffer("L", one.shape[::-1], one, "raw", "L", 0, 1)
+        for shot, view in zip(shots, views, strict=True):
+            scaled = plane.resize((size, size), Image.Resampling.BICUBIC, box=view.box, reducing_gap=3.0)
+            shot[channel] = np.asarray(scaled)
+    return torch.from_numpy(shots).float() / 255

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from causalclip.dataset.rules import USED, has_clear_licence
 from causalclip.dataset.table import FORMATS, REAL_BY, SPLITS, Picture, Site, place
-from causalclip.provenance.jpeg import read_tables
+from causalclip.provenance.reading import read_tables
 
 START, END = "<!-- counted: written by `python -m causalclip data card` -->", "<!-- end of the counted part -->"
 THUMBNAIL_SIDE = 64  # pixels of a thumbnail, squashed to a square

@@ -21,7 +21,7 @@ from causalclip.dataset.table import COLUMNS, BadTable, Picture, Site, as_csv, a
 from causalclip.images.formats import ENDINGS, MAX_BYTES, ImageError, sniff
 from causalclip.images.hashes import as_bits
 from causalclip.images.loading import load_image
-from causalclip.marks.names import by_name
+from causalclip.marks.texts import by_name
 from causalclip.provenance.reading import read_provenance
 
 MIN_SIDE = 300  # pixels of the shorter side

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from causalclip.evidence.cautions import Caution, find_cautions
+from causalclip.evidence.cautions import Caution, find_cautions, with_history
 from causalclip.evidence.headline import Headline, Step, make_headline, next_steps
 from causalclip.evidence.regions import NOT_LOOKED_FOR, RegionFinding, find_region
 from causalclip.evidence.stability import Stability, check_stability, not_checked
@@ -32,10 +32,9 @@ from causalclip.evidence.words import (
 from causalclip.images.formats import MAX_BYTES, Box, clean, sniff, too_many_bytes
 from causalclip.images.loading import LoadedImage, load_image, read_file
 from causalclip.languages import N_, _, any_of, current, day
-from causalclip.marks.names import find_hints
-from causalclip.marks.texts import find_hidden_marks
-from causalclip.marks.visible import find_marks
-from causalclip.provenance.reading import OF_WHOLE, Provenance, read_provenance, with_history
+from causalclip.marks.pixels import find_marks
+from causalclip.marks.texts import find_hidden_marks, find_hints
+from causalclip.provenance.reading import OF_WHOLE, Provenance, read_provenance
 
 if TYPE_CHECKING:
     from causalclip.calibration import Band
@@ -163,8 +162,12 @@ class Examination:
 
     def as_dict(self, *, place: bool = False) -> dict[str, Any]:
         """Plain JSON types; the place that a file names only where it is asked for."""
-        from causalclip.maps.heatmap import tied_to_no_place  # maps are of no use to a line on a terminal
-        from causalclip.maps.reliability import control, unknowable, unknown_share
+        from causalclip.maps.heatmap import (
+            control,
+            tied_to_no_place,  # maps are of no use to a line on a terminal
+            unknowable,
+            unknown_share,
+        )
 
         detection = self.detection
         rates, unanswered = error_rates(detection.measured_as), detection.band == NO_ANSWER

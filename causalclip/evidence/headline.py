@@ -18,10 +18,9 @@ from causalclip.evidence.words import NO_ANSWER, NO_ANSWER_TITLE, NO_TRACES, TON
 from causalclip.languages import N_, _, ended
 
 if TYPE_CHECKING:
-    from causalclip.calibration import Band
+    from causalclip.calibration import Band, ImageType
     from causalclip.evidence.cautions import Caution
     from causalclip.evidence.stability import Stability
-    from causalclip.image_type import ImageType
     from causalclip.provenance.credentials import Credentials, SourceType
     from causalclip.provenance.reading import Provenance
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causalclip.calibration import sigmoid
 from causalclip.languages import N_, _
 from causalclip.maps.heatmap import Which, picture_map, unplaced
 from causalclip.maps.overlay import SCALE
@@ -186,6 +185,8 @@ def without_strongest(detection: Detection, count: int) -> tuple[float, float]:
     passes = passing(mean_mask(detection))
     rng = np.random.default_rng(0)
     drawn = [rng.choice(order[:passes] if passes >= count else order, count, replace=False) for _ in range(DRAWS)]
+    from causalclip.calibration import sigmoid  # brings PyTorch
+
     probabilities = [sigmoid(detection.logit - float(added[gone].sum())) for gone in (order[:count], *drawn)]
     return probabilities[0], float(np.mean(probabilities[1:]))
 
@@ -246,4 +247,6 @@ Two sums are the logit, but for rounding:
 def _probabilities(detection: Detection, added: np.ndarray) -> np.ndarray:
     """[D + 1]: the probability after each of `added` is taken away in turn, from none of them to all."""
     logits = detection.logit - np.append(0, np.cumsum(added))
+    from causalclip.calibration import sigmoid
+
     return np.array([sigmoid(float(logit)) for logit in logits])

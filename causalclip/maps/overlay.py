@@ -37,7 +37,7 @@ class Drawing:
     """What drawing a map needs, small enough to keep for a session.
 
     picture: uint8 RGB [h, w, 3], at drawing size. unknowable: bool [rows, columns], where the map cannot know
-    (causalclip.maps.reliability); None where nobody looked. boxes: of visible marks, as shares of width and height.
+    (`unknowable`); None where nobody looked. boxes: of visible marks, as shares of width and height.
     """
 
     picture: np.ndarray
@@ -60,7 +60,7 @@ def shrink(pixels: np.ndarray, *, side: int = DRAWN_SIDES[0]) -> np.ndarray:
 
 def prepare(pixels: np.ndarray, detection: Detection, *, boxes: Boxes = ()) -> Drawing:
     """Keeps what draw_map needs of a picture (uint8 RGB [H, W, 3]), its detection, and the boxes of its marks."""
-    from causalclip.maps.reliability import unknowable
+    from causalclip.maps.heatmap import unknowable
 
     small = Image.fromarray(shrink(pixels))
     long = max(small.size)
@@ -120,7 +120,7 @@ def draw_map(
     Args:
         frame: mark the corners of the windows.
         bar: draw a colour bar below, for a picture that stands alone; without it, it is as large as `drawing.picture`.
-        beside: lines of words below the bar, such as causalclip.maps.reliability.face.
+        beside: lines of words below the bar, such as causalclip.maps.heatmap.face.
         scale, options: of draw_layer.
     """
     over = Image.fromarray(drawing.picture)

@@ -16,13 +16,13 @@ from typing import Any
 import pillow_heif
 from PIL import Image
 from PIL.AvifImagePlugin import AvifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngStream, iTXt
 
 from causalclip.images.containers import jpeg_segments, png_chunks
 from causalclip.images.formats import Format, ImageError, damaged, decode
 from causalclip.languages import N_, _
 from causalclip.marks.mark import Field
-from causalclip.provenance.jpeg import open_head
 
 MAX_ITEM = 256 * 2**10  # bytes; XMP has a few thousand, ComfyUI's workflows some 100,000
 MAX_TOTAL = 2**20
@@ -33,7 +33,8 @@ COSTLY = N_("The file's metadata is damaged, or more than any real picture needs
 EXIF_IFD, GPS_IFD = 0x8769, 0x8825
 
 _XMP_MARK = b"http://ns.adobe.com/xap/1.0/\0"
-_SOS, _APP1, _COM = 0xDA, 0xE1, 0xFE
+_SOS, _APP1, _APP13, _COM = 0xDA, 0xE1, 0xED, 0xFE
+_KEPT = {0xC0, 0xC1, 0xC2, 0xDB, _SOS, _APP13}  # frame headers, tables, and what IPTC is kept in
 _XMP_KEY = "XML:com.adobe.xmp"  # of a PNG text
 _PROFILE = b"Raw profile type"
 _ITEMS = (b"Exif", b"rdf+xml")  # kinds of an item of HEIC and AVIF
@@ -104,6 +105,22 @@ def _jpeg(data: bytes, budget: Budget) -> Blocks:
     head = open_head(data)
     photoshop = head.info.get("photoshop", {}) if head else {}
     return Blocks(_exif(exif, budget), xmp, budget.whole(photoshop.get(0x0404, b"")), tuple(texts))
+
+
+def open_head(data: bytes) -> JpegImageFile | None:
+    """A JPEG up to its pixels, as Pillow reads it, with its tables and IPTC's block; None if it is damaged.
+
+    Without the other segments, of which Pillow makes more than it is asked for.
+    """
+    kept = [b"\xff\xd8"]
+    try:
+        for marker, start, end in jpeg_segments(data):
+            kept += [data[start:end]] if marker in _KEPT else []
+            if marker == _SOS:
+                break
+        return JpegImageFile(io.BytesIO(b"".join(kept)))
+    except Exception:  # it raises anything on bad input
+        return None
 
 
 def _png(data: bytes, budget: Budget) -> Blocks:

@@ -12,15 +12,15 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+from PIL.JpegImagePlugin import get_sampling
 
 from causalclip.images import sandbox
 from causalclip.images.formats import Format
 from causalclip.languages import N_, _
 from causalclip.marks.mark import Field, Mark
 from causalclip.marks.texts import edited_with_galaxy_ai, find_text_marks
-from causalclip.provenance.blocks import read_blocks
+from causalclip.provenance.blocks import open_head, read_blocks
 from causalclip.provenance.credentials import Credentials, SourceType, read_credentials, without_claims
-from causalclip.provenance.jpeg import JpegTables, find_earlier_quality, read_tables
 from causalclip.provenance.metadata import read_metadata
 
 CAVEAT = N_(
@@ -35,6 +35,47 @@ UNREAD = N_("This file's metadata could not be read within the limits.")
 NOT_READ = N_("Nothing is read from the metadata of GIF files but Content Credentials.")
 PATIENCE = 10.0  # seconds until the claims are given up: who asks wants the verdict on the pixels
 _PLACES = threading.BoundedSemaphore(2)  # files that are read at once, as each may take a sandbox's memory
+
+
+# ITU-T T.81, table K.1, row by row.
+LUMINANCE = np.array(
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61],
+        [12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56],
+        [14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77],
+        [24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101],
+        [72, 92, 95, 98, 112, 100, 103, 99],
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class JpegTables:
+    """quality: 1 to 100, of the nearest standard luminance table. exact: it is that table, as most software writes it;
+    cameras and some programs have tables of their own. chroma: "4:4:4", "4:2:2", "4:2:0", "grey" or "other". size:
+    columns and rows of the file's pixels, as they lie there. luminance: the table, row by row."""
+
+    quality: int
+    exact: bool
+    chroma: str
+    progressive: bool
+    size: tuple[int, int] = (0, 0)
+    luminance: tuple[int, ...] = ()
+
+    def words(self) -> str:
+        """One sentence."""
+        said = (
+            N_("Last saved as JPEG of quality {quality} of 100 (chroma {chroma}).")
+            if self.exact
+            else N_(
+                "Last saved as JPEG of quality about {quality} of 100, with tables of its own, as cameras and some "
+                "programs have (chroma {chroma})."
+            )
+        )
+        return _(said, quality=self.quality, chroma=_(self.chroma))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,29 +186,25 @@ def read_stepwise(data: bytes, name: Format) -> Iterator[Provenance]:
     yield replace(found, credentials=read_credentials(data, name))
 
 
-def with_history(provenance: Provenance, pixels: np.ndarray) -> Provenance:
-    """Adds the sign of an earlier compression, from the decoded pixels (uint8 RGB [H, W, 3]); of two the coarser."""
-    last = provenance.jpeg.quality if provenance.jpeg else None
-    found = find_earlier_quality(pixels, last=last), provenance.earlier_quality
-    return replace(provenance, earlier_quality=min((q for q in found if q is not None), default=None))
+def standard_table(quality: int) -> np.ndarray:
+    """Integer [8, 8]: the luminance table at a quality of 1 to 100, by the rule of the Independent JPEG Group."""
+    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
+    return np.clip((LUMINANCE * scale + 50) // 100, 1, 255)
 
 
-def history_words(provenance: Provenance) -> str:
-    """One sentence on an earlier compression; empty if none was found."""
-    if provenance.earlier_quality is None:
-        return ""
-    said = (
-        N_(
-            "The pixels keep the steps of a JPEG compression of quality about {quality}, before its last one: the "
-            "picture was compressed at least twice."
-        )
-        if provenance.jpeg
-        else N_(
-            "The pixels keep the steps of a JPEG compression of quality about {quality}, although the file is no JPEG: "
-            "the picture was a JPEG before."
-        )
-    )
-    return _(said, quality=provenance.earlier_quality)
+def read_tables(data: bytes) -> JpegTables | None:
+    """From a JPEG file; None if it has no tables that can be read."""
+    head = open_head(data)
+    if head is None or 0 not in head.quantization:
+        return None
+    luminance = np.array(head.quantization[0]).reshape(8, 8)
+    logs = np.log(np.clip(luminance, 1, None))
+    quality = min(range(1, 101), key=lambda q: float(np.abs(np.log(standard_table(q)) - logs).mean()))
+    known = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
+    chroma = N_("grey") if head.layers == 1 else known.get(get_sampling(head), N_("other"))
+    exact = bool((standard_table(quality) == luminance).all())
+    table = tuple(map(int, luminance.ravel()))
+    return JpegTables(quality, exact, chroma, "progressive" in head.info, head.size, table)
 
 
 _SAID_OF = {

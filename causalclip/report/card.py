@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from causalclip.evidence import words
-from causalclip.evidence.cautions import SHORT
+from causalclip.evidence.cautions import SHORT, history_words
 from causalclip.evidence.regions import REGION_DIFFERS
 from causalclip.languages import N_, _, decimal, ended, in_turn, is_rtl, ngettext, number
-from causalclip.maps import reliability as map_words
+from causalclip.maps import heatmap as map_words
 from causalclip.paths import shipped_folder
-from causalclip.provenance.reading import CAVEAT, OF_WHOLE, history_words
+from causalclip.provenance.reading import CAVEAT, OF_WHOLE
 from causalclip.report.drawing import data_url, draw_region
 
 if TYPE_CHECKING:

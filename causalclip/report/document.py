@@ -27,7 +27,7 @@ from causalclip.evidence.headline import tone_of
 from causalclip.evidence.words import error_rates, score_text
 from causalclip.images.formats import clean
 from causalclip.languages import N_, _, current, day, ended, in_turn, is_rtl, moment, ngettext
-from causalclip.maps.reliability import hatched, unknowable
+from causalclip.maps.heatmap import hatched, unknowable
 from causalclip.report.card import render, render_page
 from causalclip.report.drawing import data_url, draw_region, draw_thumbnail
 

@@ -13,7 +13,7 @@ from causalclip.maps.overlay import carried_font, shrink
 
 if TYPE_CHECKING:
     from causalclip.evidence.comparison import Comparison
-    from causalclip.evidence.region_finder import Region
+    from causalclip.evidence.regions import Region
     from causalclip.images.formats import Box
 
 DRAWN_SIDE = 1024  # px on the long side of what is drawn, at most

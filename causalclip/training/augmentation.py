@@ -14,7 +14,7 @@ from pillow_heif import register_heif_opener
 from torch import Tensor
 
 from causalclip.calibration import compression
-from causalclip.clip.views import plan_views, render
+from causalclip.clip.backbones import plan_views, render
 from causalclip.images.augmentation import KERNELS, encode, random_augmentation
 from causalclip.training.data import Record
 

@@ -107,7 +107,7 @@ def compute_windows(
 ) -> WindowFeatures:
     """Features of the windows of each record's drawn augmentation, kept as those of squares are.
 
-    windows: at native scale, at most (causalclip.clip.views.plan_views).
+    windows: at native scale, at most (causalclip.clip.backbones.plan_views).
     """
     files = _compute(records, root, backbone=backbone, name="drawn", cache=cache, windows=windows)
     return WindowFeatures(files, load_tower(backbone))

@@ -8,8 +8,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from causalclip.calibration import owner_shares, threshold_within, upper_bound
-from causalclip.image_type import ImageTypeClassifier
+from causalclip.calibration import ImageTypeClassifier, owner_shares, threshold_within, upper_bound
 from causalclip.method import CausalHead
 from causalclip.training.data import LIKE, Record
 from causalclip.training.fitting import start_at_ridge

@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from causalclip.detector import DetectorConfig
-from causalclip.maps.reliability import MASK_MEANING, SHARED_MASK_MEANING, SHARES_THE_LABEL
+from causalclip.maps.heatmap import MASK_MEANING, SHARED_MASK_MEANING, SHARES_THE_LABEL
 from causalclip.method import CausalHead, MaskStatistics, normalised_hsic
 from causalclip.training.data import Record
 from causalclip.training.evaluation import calibration_error

@@ -15,9 +15,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from causalclip.calibration import Calibration, choose_bands, fit_logistic
-from causalclip.clip.backbones import load_tower
+from causalclip.clip.backbones import Kind, load_tower
 from causalclip.clip.tower import needs
-from causalclip.clip.views import Kind
 from causalclip.detector import Detector, DetectorConfig
 from causalclip.method import CausalHead, LossWeights
 from causalclip.paths import shipped_folder

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from causalclip.calibration import compression
+from causalclip.clip.backbones import View, plan_views
 from causalclip.clip.tower import Tower, embed, needs
-from causalclip.clip.views import View, plan_views
 from causalclip.languages import N_, _, number
 from purifier.attacks import Objective
 from purifier.names import EMBEDDED

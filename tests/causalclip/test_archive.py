@@ -29,7 +29,7 @@ from causalclip.archive.workers import Judge, list_pictures, read_bytes
 from causalclip.cli import app
 from causalclip.evidence.examination import SCHEMA
 from causalclip.evidence.headline import ANSWERS
-from causalclip.marks.visible import star
+from causalclip.marks.pixels import star
 from tests.conftest import ROOT
 from tests.makers.pictures import encode, photo
 

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from causalclip.calibration import is_blank
 from causalclip.clip.weights import Runtime, WeightsMissing
 from causalclip.detector import Detection, Detector
-from causalclip.image_type import is_blank
 from causalclip.images.augmentation import REENCODINGS
 from causalclip.training.data import Record
 from causalclip.training.image_types import fit_image_types

@@ -10,13 +10,12 @@ import torch
 from skimage import data
 
 from causalclip.calibration import sigmoid
-from causalclip.clip.views import plan_views
+from causalclip.clip.backbones import plan_views
 from causalclip.detector import Detection, Detector, ViewAttribution
 from causalclip.maps import explorer
 from causalclip.maps.explorer import mean_mask
-from causalclip.maps.heatmap import lay, picture_map, placed, seen
+from causalclip.maps.heatmap import Reason, lay, picture_map, placed, reasons, seen, unknowable
 from causalclip.maps.overlay import OPACITY, STRIPED, VEILED, Drawing, draw_layer, draw_map, prepare, shrink
-from causalclip.maps.reliability import Reason, reasons, unknowable
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import photo
 

@@ -18,9 +18,8 @@ from markupsafe import Markup
 from causalclip.evidence.regions import NOT_LOOKED_FOR
 from causalclip.evidence.words import JUDGED_BY, NO_ANSWER
 from causalclip.languages import N_, _, any_of, decimal, ngettext, number
-from causalclip.maps.heatmap import lay, placed, seen, unplaced
+from causalclip.maps.heatmap import control, explains, hatched, lay, placed, seen, unplaced
 from causalclip.maps.overlay import draw_layer
-from causalclip.maps.reliability import control, explains, hatched
 from causalclip.report import card
 from causalclip.report.card import render
 from causalclip.report.drawing import data_url

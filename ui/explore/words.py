@@ -17,14 +17,21 @@ from causalclip.maps.explorer import (
     remove,
     top_channels,
 )
-from causalclip.maps.heatmap import placed, unplaced
-from causalclip.maps.reliability import MASK_MEANING, SHARED_MASK_MEANING, SHARES_THE_LABEL, explains, hatched
+from causalclip.maps.heatmap import (
+    MASK_MEANING,
+    SHARED_MASK_MEANING,
+    SHARES_THE_LABEL,
+    explains,
+    hatched,
+    placed,
+    unplaced,
+)
 from causalclip.report.card import brief
 from causalclip.report.explain import mask_sentence, removal_sentence
 from ui.charts import Axis, Mark, Series, marks, plot, signed, table
 
 if TYPE_CHECKING:
-    from causalclip.clip.views import Kind
+    from causalclip.clip.backbones import Kind
     from causalclip.detector import Detection
     from causalclip.maps.overlay import Drawing
 

@@ -13,8 +13,16 @@ from scipy.fft import dctn
 from causalclip.evidence import traces
 from causalclip.evidence.examination import read_claims
 from causalclip.evidence.headline import make_headline, tone_of
-from causalclip.evidence.region_finder import Region, contrast, features, rings_of, shipped_finder, smooth
-from causalclip.evidence.regions import RegionFinding, find_region
+from causalclip.evidence.regions import (
+    Region,
+    RegionFinding,
+    contrast,
+    features,
+    find_region,
+    rings_of,
+    shipped_finder,
+    smooth,
+)
 from causalclip.evidence.traces import NAMES, read_traces
 from causalclip.evidence.words import NO_ANSWER
 from causalclip.images.loading import load_image

@@ -11,9 +11,8 @@ from PIL import Image
 from causalclip.evidence.examination import examine
 from causalclip.evidence.headline import make_headline
 from causalclip.images.augmentation import encode as reencode
-from causalclip.marks.dwtdct import payloads
 from causalclip.marks.mark import Mark
-from causalclip.marks.visible import BAR, LOGOS, Logo, find_marks, star, template_at
+from causalclip.marks.pixels import BAR, LOGOS, Logo, find_marks, payloads, star, template_at
 from causalclip.provenance.credentials import without_claims
 from causalclip.provenance.reading import Provenance
 from tests.makers.detectors import tiny_detector

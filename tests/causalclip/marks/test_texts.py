@@ -6,8 +6,7 @@ import struct
 import pytest
 
 from causalclip.marks.mark import Field
-from causalclip.marks.names import by_name, by_size
-from causalclip.marks.texts import edited_with_galaxy_ai, find_text_marks, read_label
+from causalclip.marks.texts import by_name, by_size, edited_with_galaxy_ai, find_text_marks, read_label
 
 LABEL = {"Label": "1", "ContentProducer": "001191110102MACQD9K64010000", "ProduceID": None}
 

@@ -5,8 +5,9 @@ import json
 import pytest
 from PIL import Image
 
+from causalclip.evidence.cautions import with_history
 from causalclip.images.loading import load_image
-from causalclip.provenance.reading import Provenance, read_provenance, with_history
+from causalclip.provenance.reading import Provenance, read_provenance
 from tests.makers.metadata_files import SOURCE, exif_block, jpeg_exif, jpeg_iptc, jpeg_xmp, png_texts, xmp
 from tests.makers.pictures import chunk, encode, photo, photograph
 

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from causalclip.calibration import sigmoid
+from causalclip.calibration import ImageTypeClassifier, sigmoid
 from causalclip.cli import app
 from causalclip.detector import Detector
-from causalclip.image_type import ImageTypeClassifier
 from causalclip.maps.explorer import MaskDifference, by_part, compare_masks, contributions, mean_mask, without_strongest
 from causalclip.paths import HEADS, head_folder
 from tests.makers.detectors import tiny_detector
