@@ -46,7 +46,7 @@ def card(head: str) -> str:
     def report(name: str) -> Any:
         return read("heads")[head] if name == "detection" and head != DEFAULT_HEAD else read(name)
 
-    return f"{_told(headline(report))}\n\n{answers(report).words}"
+    return "\n\n".join([*map(markdown, headline(report).tables), answers(report).words])
 
 
 def front() -> str:

@@ -11,13 +11,14 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from causalclip.detector import DetectorConfig
-from causalclip.maps.heatmap import MASK_MEANING, SHARED_MASK_MEANING, SHARES_THE_LABEL
+from causalclip.maps.heatmap import SHARED_MASK_MEANING, SHARES_THE_LABEL
 from causalclip.method import CausalHead, MaskStatistics, normalised_hsic
 from causalclip.training.data import Record
 from causalclip.training.evaluation import calibration_error
 
 JUDGED = 4096  # rows of features
 COLLAPSE = "Collapse would show as a density of 0 or 1, or a variance of 0."
+RESIDUE = "What it holds back tells the label, too: the mask separates no causes, and a verdict without one is as good."
 
 
 @torch.inference_mode()
@@ -73,13 +74,14 @@ def validation_report(
 
 
 def count_table(records: Sequence[Record]) -> str:
-    """How many pictures of each set, class and source, as a Markdown table."""
+    """How many pictures of each set and class, and of how many sources, as a Markdown table."""
     pictures = {(r.set, r.label, r.source, r.picture) for r in records}
-    counts = Counter((s, label) for s, label, _, _ in pictures)
-    sources = {key: len({p[2] for p in pictures if p[:2] == key}) for key in counts}
-    lines = ["| set | class | pictures | sources |", "|---|---|---|---|"]
-    for (name, label), count in sorted(counts.items()):
-        lines.append(f"| {name} | {'generated' if label else 'real'} | {count} | {sources[name, label]} |")
+    counts = Counter((name, label) for name, label, _, _ in pictures)
+    sources = Counter((name, label) for name, label, _ in {p[:3] for p in pictures})
+    lines = ["| set | real (sources) | generated (sources) |", "|---|---|---|"]
+    for name in sorted({r.set for r in records}):
+        cells = (f"{counts[name, label]} ({sources[name, label]})" for label in (0, 1))
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -89,10 +91,11 @@ def _image_types(report: Mapping[str, Any]) -> str:
         return ""
     refused = ", ".join(f"{name} {k['share']:.0%} (n = {k['pictures']})" for name, k in report["refused"].items())
     return f"""## What is no photograph gets no answer
-A linear classifier on the same embedding tells photographs, and generated pictures that look like them, from other
-images: AUC {report["auc"]:.3f} on held-out owners. It refuses {report["photographs_refused"]:.1%} of photographs there,
-each owner counted once; on new owners, with 90% confidence, at most {report["photographs_refused_bound"]:.1%}.
-It refuses of the others: {refused}.
+A linear classifier on the same embedding tells photographs, real or generated, from other images: on held-out owners
+with an AUC of {report["auc"]:.3f}. It refuses {report["photographs_refused"]:.1%} of their photographs,
+each owner counted once (new owners, with 90% confidence: at most {report["photographs_refused_bound"]:.1%}), and of
+the others: {refused}.
+
 """
 
 
@@ -125,48 +128,44 @@ tags: [image-classification, generated-image-detection]
 ---
 # CausalCLIP detector, revision {config.revision}
 
-A causal head over the frozen image tower `{config.backbone}`: parts {", ".join(config.parts)}; the verdict is
-linear in the causal part of the embedding. It sees {views}.
-It re-implements CausalCLIP's method (arXiv 2512.13285) on another tower and other data: its numbers are ours.
+A head with a mask over {len(config.parts)} layer features of the frozen tower `{config.backbone}`. It sees {views}.
+It re-implements CausalCLIP (arXiv 2512.13285) on another tower and other data: its numbers are ours. Equations and
+choices: docs/method.md.
 
 ## Trained on
 {count_table(records)}
 {start}
-Several sources are non-commercial or for research only; pictures are not part of this repository. Every picture was
-re-encoded lightly and strongly, and retouched, at full size before it was cut to views.
+Some sources are for non-commercial use or research only. Pictures were re-encoded lightly and strongly, and retouched,
+at full size before they were cut to views.
 
 ## Held-out families of generators, sites and collections
-AUC inside each fold, as the mean over folds: of the squares of lightly re-encoded pictures, of strongly re-encoded or
-retouched ones, and of the verdict.
+AUC, the mean over folds: of squares (lightly re-encoded; strongly re-encoded or retouched), and of the verdict.
 
-| set | squares, light | squares, much | verdict |
+| set | lightly | strongly | verdict |
 |---|---|---|---|
 {sets}
 
-Expected calibration error on the same pictures: {report["validation"]["ece"]:.3f}.
-Bands: at or above {calibration.high:.3f} likely generated, at or below {calibration.low:.3f} likely not generated,
-inconclusive between them; threshold of best balanced accuracy {calibration.threshold:.3f}.
-Held-out owners, each counted once: {bands["accused_share"]:.1%} of the real pictures of {bands["accused_owners"]}
-owners are called likely generated, and {bands["missed_share"]:.1%} of the generated ones of {bands["missed_owners"]}
-owners likely not generated. On new owners, with {bands["confidence"]:.0%} confidence, at most
-{bands["accused_bound"]:.1%} and {bands["missed_bound"]:.1%}.
+Expected calibration error: {report["validation"]["ece"]:.3f}. Likely generated: from {calibration.high:.3f} on; likely
+not generated: up to {calibration.low:.3f}; best balanced accuracy: {calibration.threshold:.3f}.
+Of real pictures ({bands["accused_owners"]} owners, each counted once) {bands["accused_share"]:.1%} are called likely
+generated, of generated ones ({bands["missed_owners"]} owners) {bands["missed_share"]:.1%} likely not generated; of new
+owners, with {bands["confidence"]:.0%} confidence, at most {bands["accused_bound"]:.1%} and {bands["missed_bound"]:.1%}.
 
-{_image_types(report["kinds"])}
-## The mask
+{_image_types(report["kinds"])}## The mask
 {meaning}
 
 | head | density | entropy, bits | variance over pictures | share above 0.5 | nHSIC(Zc, Znc) | adversary's accuracy |
 |---|---|---|---|---|---|---|
 {masks}
 
-{MASK_MEANING if shares else "An adversary finds little of the label in what is held back."}
+{RESIDUE if shares else "An adversary finds little of the label in what is held back."}
 
 ## On `test`, whose generators and sites are not in `train`
 <!-- measured: written by `python -m benchmarks pages` -->
 <!-- end of the measured part -->
 
 ## Limits
-Generators change, and it has not seen every one. A score is one clue, not proof. Small, heavily recompressed or
-retouched pictures and night shots are judged less well; photographs from studios and stock libraries are called likely
-generated more often than others. Its map is no outline of an edited part. Do not use it on identity documents.
+A score is one clue, not proof, and new generators may leave traces that it has not seen. It judges small, heavily
+recompressed or retouched pictures and night shots less well, and calls photographs from studios and stock libraries
+likely generated more often than others. Its map is no outline of an edited part. Do not use it on identity documents.
 """

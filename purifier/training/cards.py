@@ -10,10 +10,8 @@ from safetensors import safe_open
 
 from causalclip.paths import shipped_folder
 from purifier.denoiser.attack_detector import STATISTICS
-from purifier.denoiser.filters import QUALITY, REFERENCE_SIDE
-from purifier.denoiser.guidance import SIZE
-from purifier.denoiser.pipeline import FINER, SIDE, PurifierPipeline
-from purifier.training.attack_detector import LEAST
+from purifier.denoiser.pipeline import PurifierPipeline
+from purifier.training.attack_detector import AS_JPEG, COLOURLESS, LEAST
 from purifier.training.pairs import pair_files
 from purifier.vlm.lora import LoraEncoder
 from purifier.vlm.model import EmbeddedVLM
@@ -27,10 +25,9 @@ def _card(name: str, **fields: Any) -> str:
     return template.format(**fields)
 
 
-def write_card(out: Path, pipeline: PurifierPipeline, pairs: Path, log: Path, config: Mapping[str, Any]) -> None:
-    """Writes out/README.md from the pairs' own records and the last line of the log. config: of DenoiserConfig."""
+def write_card(out: Path, pipeline: PurifierPipeline, pairs: Path, config: Mapping[str, Any]) -> None:
+    """Writes out/README.md from the pairs' own records. config: of DenoiserConfig."""
     drawn = _drawn(pairs, skip=config["held"])
-    last = json.loads(log.read_text().splitlines()[-1])
     parameters = sum(p.numel() for p in pipeline.unet.parameters()) / 1e6
     planned = "" if config["stop_after"] is None else f" (of {config['steps']} planned)"
     (out / "README.md").write_text(
@@ -46,12 +43,6 @@ def write_card(out: Path, pipeline: PurifierPipeline, pairs: Path, log: Path, co
             guide_from=config["guide_from"],
             attacks=_counts(drawn, "attack"),
             objectives=_counts(drawn, "objective"),
-            held=config["held"],
-            psnr_attacked=last["psnr_attacked"],
-            psnr=last["psnr"],
-            psnr_clean=last["psnr_clean"],
-            shift=last["shift"],
-            shift_clean=last["shift_clean"],
         )
     )
 
@@ -63,9 +54,9 @@ def write_refined_section(folder: Path, *, pictures: int, clean: float, steps: t
         clean: the share that nobody attacked. steps: of the attacks, at least and at most.
     """
     section = f"""{REFINED}
-Then it went on with {pictures:,} pictures of the training splits. {1 - clean:.0%} of them were
-attacked as it learned, in {steps[0]} to {steps[1]} steps. It learned by its squared error, by how far what the language
-model sees behind it is from what it sees of the clean picture, and by what it would say (HGD, arXiv 1712.02976).
+Then it went on with {pictures:,} pictures of the training splits, {1 - clean:.0%} of them attacked as it learned, in
+{steps[0]} to {steps[1]} steps: by its squared error, by how far what the language model sees behind it is from what it
+sees of the clean picture, and by what it would say (HGD, arXiv 1712.02976).
 """
     _put(folder / "README.md", REFINED, section)
 
@@ -80,24 +71,28 @@ def write_detector_section(
     """
     drawn, shares = [d for p in pairs for d in _drawn(p) if float(str(d[0]["eps"])) >= LEAST], dict(found)
     clean, attacked = shares.pop("clean"), shares.pop("attacked")
-    by_attack = "\n".join(f"| {attack} | {share:.0%} | {unseen[attack]:.0%} |" for attack, share in shares.items())
+    by_attack = "\n".join(
+        _found_row(attack, shares, unseen) for attack in shares if not attack.endswith((AS_JPEG, COLOURLESS))
+    )
     section = _card(
         "detector",
         detector=DETECTOR,
         attacked=attacked,
         clean=clean,
         statistics=STATISTICS,
-        quality=QUALITY,
-        reference_side=REFERENCE_SIDE,
-        size=SIZE,
-        side=SIDE,
-        finer=FINER,
         pictures=sum((n for _, n in drawn)),
         attacks=_counts(drawn, "attack"),
         objectives=_counts(drawn, "objective"),
         by_attack=by_attack,
     )
     _put(folder / "README.md", DETECTOR, section)
+
+
+def _found_row(attack: str, found: Mapping[str, float], unseen: Mapping[str, float]) -> str:
+    """An attack's row: in how many pictures it is found, as they are and however saved."""
+    kinds = (f"{attack}{saved}" for saved in ("", AS_JPEG, COLOURLESS))
+    cells = (f"{found[kind]:.0%} ({unseen[kind]:.0%})" if kind in found else "-" for kind in kinds)
+    return f"| {attack} | {' | '.join(cells)} |"
 
 
 def write_encoder_card(out: Path, encoder: LoraEncoder) -> None:
@@ -151,10 +146,9 @@ def _counts(drawn: list[tuple[dict[str, object], int]], name: str) -> str:
 
 # The vision-language model ------------------------------------------------------------------------
 
-BLIND = "* The blind baseline is the same model trained without the picture.\n"
-NO_BLIND = (
-    "* The blind baseline (the same model trained without the picture) has not been measured for these weights.\n"
-)
+COLLECTIONS = "boxes", "daquar"  # how rows of more than one type of question begin
+BLIND = "* Blind: the same model, trained without the picture.\n"
+NO_BLIND = "* Blind (the same model, trained without the picture) has not been measured for these weights.\n"
 
 
 def write_vlm_card(
@@ -203,14 +197,20 @@ def _caption_table(rows: dict[str, Any]) -> str:
 
 
 def _answer_table(rows: dict[str, Any]) -> str:
-    """Answers by type of question, beside what needs no picture, as Markdown."""
+    """Answers by collection, beside what needs no picture; then the types of question that gain nothing. Markdown."""
     lines = ["| questions | number | accuracy | 95 % | blind | majority |\n|---|---|---|---|---|---|\n"]
+    lost = []
     for name, row in rows.items():
+        if not name.startswith(COLLECTIONS):
+            better = row["accuracy"] > max(row.get("blind", 0.0), row["majority"])
+            lost += [] if better else [f"{name} (n = {row['questions']})"]
+            continue
         low, high = row["interval"]
         blind = f"{row['blind']:.3f}" if "blind" in row else ""
         numbers = f"{row['accuracy']:.3f} | {low:.2f} to {high:.2f} | {blind} | {row['majority']:.3f}"
         lines.append(f"| {name} | {row['questions']} | {numbers} |\n")
-    return "".join(lines)
+    words = f"* No better than blind or majority, by type of question: {', '.join(lost) or 'none'}."
+    return "".join([*lines, "\n", words])
 
 
 def _sure_words(rows: dict[str, Any]) -> str:

@@ -82,7 +82,7 @@ def train_purifier(
     pipeline = new_pipeline(**chosen["network"])
     fit(pipeline, pairs, cache / out.name, config, tower=tower)
     pipeline.save_pretrained(out)
-    write_card(out, pipeline, pairs, cache / out.name / "train.jsonl", asdict(config))
+    write_card(out, pipeline, pairs, asdict(config))
     if config.kind != "bridge":
         return pipeline
     return refit_attack_detector(sources, out, settings=settings, batches=batches, cache=cache, tower=tower)
