@@ -1,4 +1,4 @@
-// The head's language and theme (ui/frame.py): the language goes into the address; both stay in the browser's own storage.
+// The head's language and theme (ui/app.py): the language goes into the address; both stay in the browser's own storage.
 const select = element.querySelector("select"), theme = element.querySelector(".cc-theme");
 const keep = (name, value) => {
   try { localStorage.setItem(name, value); } catch { /* a browser may keep nothing */ }

@@ -1,4 +1,4 @@
-// The batch's table (ui/batch/table.py): sorts when a head is clicked and shows what the pressed chip chooses, and again
+// The batch's table (ui/batch/results.py): sorts when a head is clicked and shows what the pressed chip chooses, and again
 // when the table is drawn anew; a click on a row opens it.
 const key = (cell) => cell.dataset.value ?? cell.textContent;
 let column = null, down = false;

@@ -32,9 +32,8 @@ from causalclip.images.formats import MAX_BYTES
 from causalclip.languages import _
 from ui.server.middleware import AGENTS, CLOSED, FILE, MCP, Places, Refused, client_of, header, read_body
 from ui.server.queue import Client, asking
-from ui.server.schema import upload_in
+from ui.server.requests import keep, upload_in
 from ui.server.storage import PROGRAM, STORE
-from ui.server.uploads import keep
 
 IN_WORK = Places(3, 12)
 BODIES = Places(3 * AGENTS, 128 * 2**20)  # bytes of calls in work

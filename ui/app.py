@@ -16,30 +16,28 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from starlette.routing import Route
 
-from causalclip.languages import N_, _
+from causalclip.languages import LANGUAGES, N_, _, current
 from causalclip.paths import DEFAULT_HEAD, HEADS
-from causalclip.report.card import failure
+from causalclip.report.card import failure, render
 from purifier.models import Models, lacking, shipped
-from ui import api, health, sending
+from ui import api, monitoring, sending
 from ui.batch.tab import build_batch_tab
 from ui.detect.examples import Example, expected, write_examples
 from ui.detect.tab import build_detect_tab
-from ui.detector import ChosenDetector, LazyDetector
+from ui.detector import ChosenDetector, LazyDetector, link_heads
 from ui.explore.tab import build_explorer_tab
 from ui.fields import explain
-from ui.frame import choose, lead, name, preferences, privacy
-from ui.heads import link_heads
 from ui.languages import Page
-from ui.logs import drop_messages
-from ui.measured.tab import build_measured_tab
+from ui.measured import build_measured_tab
 from ui.pairing import build_pairing
 from ui.purify import examples as prepared
 from ui.purify.tab import build_tab as build_purify_tab
-from ui.server.files import repeat, sweep
-from ui.server.offline import online
+from ui.purify.words import PURPOSE
+from ui.server.hosts import online
 from ui.server.sessions import Sessions
+from ui.server.storage import repeat, sweep
 from ui.serving import launch, make_sessions
-from ui.settings import KEPT, PRIVATE, VLM, Carried
+from ui.settings import KEPT, PRIVATE, VLM, Carried, script
 from ui.sharing import webapp_routes
 from ui.thresholds.tab import build_archive_tab
 
@@ -50,7 +48,16 @@ if TYPE_CHECKING:
 SHIPPED = HEADS[DEFAULT_HEAD]
 DETECTOR = os.environ.get("CAUSALCLIP_MODEL", SHIPPED)
 PROFILE = os.environ.get("CAUSALCLIP_PROFILE", "")
+LEADS = {  # by tab
+    "detect": N_("Was this picture made by an image generator?"),
+    "purify": PURPOSE,
+    "explore": N_("What each part of the model adds to its score, and whether two pictures are copies of one."),
+    "measured": N_("What was measured, on pictures that the detector was not trained on, with what it misses."),
+}
 MODEL = N_("Model: {name}, revision {revision}, on {backbone}, in {runtime}.")
+
+
+_part = partial(render, template="frame.html")  # of the page's frame
 
 
 def build(
@@ -98,35 +105,36 @@ def _lay_out(
         return gr.update(visible=False), f"<p class='cc-small'>{escape(said)}</p>"
 
     with Page(title="CausalCLIP", analytics_enabled=False, again=again) as page:
-        gr.HTML(name(), elem_id="introduction")
-        gr.HTML(preferences(), js_on_load=choose(), elem_id="languages")
+        gr.HTML(_part("name"), elem_id="introduction")
+        languages = _part("preferences", codes=LANGUAGES, spoken=current())
+        gr.HTML(languages, js_on_load=script("preferences"), elem_id="languages")  # the browser keeps what is chosen
         banner = gr.HTML(visible=False, elem_id="banner")
         gr.HTML(sending.cards(), visible="hidden", elem_id="on-its-way")
         with gr.Tabs() as tabs:
             with gr.Tab(_("Detect"), id="detect"):
-                gr.HTML(lead("detect"))
+                gr.HTML(_part("lead", words=_(LEADS["detect"])))
                 judged = build_detect_tab(held, examples, purifies=models is not None)
             with gr.Tab(_("Batch"), id="batch"):
                 build_batch_tab(held)
             if models is not None:
                 with gr.Tab(_("Purify"), id="purify") as opens:
-                    gr.HTML(lead("purify"))
+                    gr.HTML(_part("lead", words=_(LEADS["purify"])))
                     carried = Carried(judged.purify, judged.picture, judged.source, tabs, "purify")
                     purify = build_purify_tab(models, carried, prepared=pictures, opens=opens)
             elif lacking():
                 with gr.Tab(_("Purify"), id="purify"):
                     gr.HTML(f"<p class='cc-said'>{lacking()}</p>")
             with gr.Tab(_("Explore"), id="explore"):
-                gr.HTML(lead("explore"))
+                gr.HTML(_part("lead", words=_(LEADS["explore"])))
                 carried = Carried(judged.explore, judged.picture, judged.source, tabs, "explore")
                 explored = build_explorer_tab(held, carried, examples=[example.path for example in examples])
             with gr.Tab(_("Your archive"), id="archive") as archive:
                 build_archive_tab(archive, held)
             with gr.Tab(_("Accuracy"), id="measured") as measured:
-                gr.HTML(lead("measured"))
+                gr.HTML(_part("lead", words=_(LEADS["measured"])))
                 build_measured_tab(measured)
         with gr.Accordion(_("Privacy and limits"), open=False):
-            gr.Markdown(privacy())
+            gr.Markdown(_part("privacy"))
             footer = gr.HTML(elem_id="footer")
         link_heads(judged.head, explored.head)
         build_pairing()
@@ -144,13 +152,13 @@ def routes(detector: Callable[[], Detector]) -> list[Route]:
 
 def main(run: RunFolder) -> None:
     logging.basicConfig(level=logging.WARNING)
-    drop_messages()
+    monitoring.drop_messages()
     detector = LazyDetector(DETECTOR, profile=PROFILE)
     models = Models(detector=detector, other=VLM, wait=detector.problem) if shipped() and not lacking() else None
     page = build(detector, problem=detector.problem, examples_folder=run.examples, models=models)
     sessions = make_sessions(page)
     keep(sessions, run).start()
-    address = launch(page, routes=[*routes(detector), *health.routes(page, detector.loaded)], sessions=sessions)
+    address = launch(page, routes=[*routes(detector), *monitoring.routes(page, detector.loaded)], sessions=sessions)
     print(f"CausalCLIP is ready: open {address}", flush=True)
     threading.Thread(target=detector.warm_up, daemon=True).start()
     if models is not None:

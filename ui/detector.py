@@ -1,4 +1,4 @@
-"""The one detector of the app, loaded once and only when it is needed, and held to what a page has chosen."""
+"""The one detector of the app, loaded once and only when it is needed, and held to what a page has chosen: its head."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, cast
 
+import gradio as gr
 from PIL import Image
 
+from causalclip.evidence.words import JUDGED_BY
 from causalclip.languages import N_, _
 from causalclip.paths import DEFAULT_HEAD, HEADS, WeightsMissing, head_folder, heads
 from causalclip.profile import BadProfile, Profile, read_profile
 from ui.server.queue import MODEL, Priority, current_client, current_session
+from ui.settings import PRIVATE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -194,3 +197,22 @@ def queue_detector(
         check: called before each picture; ends the work by what it raises.
     """
     return cast("Detector", _QueuedDetector(detector, verdict, check))
+
+
+ABOUT = N_("The causal head makes a mask for each picture; the linear head has one for all.")
+
+
+def add_head_choice(detector: ChosenDetector, name: str) -> gr.Radio | None:
+    """Adds the choice to the current Blocks; None where there is nothing to choose. name: of the tab."""
+    choices = [(_(JUDGED_BY[head]), head) for head in reversed(detector.heads)]
+    if not choices:
+        return None
+    about, label = _(ABOUT), _("Judged by")
+    return gr.Radio(choices, value=DEFAULT_HEAD, label=label, info=about, elem_id=f"{name}-head")
+
+
+def link_heads(first: gr.Radio | None, second: gr.Radio | None) -> None:
+    """Both choices of a page say the same: what is chosen in one tab holds in the other."""
+    for chosen, other in ((first, second), (second, first)):
+        if chosen and other:
+            chosen.input(lambda head: head, chosen, other, queue=False, **PRIVATE)

@@ -23,9 +23,8 @@ from causalclip.images.loading import LoadedImage
 from causalclip.languages import N_, _, number
 from causalclip.maps.overlay import shrink
 from causalclip.profile import BadProfile
-from ui.server.files import file_in, is_upload
-from ui.server.schema import NOT_UPLOADED
-from ui.server.storage import new_folder
+from ui.server.requests import NOT_UPLOADED
+from ui.server.storage import file_in, is_upload, new_folder
 
 T = TypeVar("T")
 UNREADABLE = N_("This file could not be read")

@@ -21,10 +21,9 @@ from ui.cancellation import cancel_runs
 from ui.detector import forget_choices
 from ui.languages import Languages
 from ui.pairing import PAIRINGS
-from ui.server import uploads
-from ui.server.hosts import is_this_machine
+from ui.server import requests
+from ui.server.hosts import is_this_machine, stay_offline
 from ui.server.middleware import Middleware, Refused, refuse
-from ui.server.offline import stay_offline
 from ui.server.sessions import Sessions
 
 ASSETS = shipped_folder("assets")
@@ -53,7 +52,7 @@ def launch(page: gr.Blocks, *, routes: Sequence[Route] = (), sessions: Sessions 
     http_server.Server.run_in_thread = _run  # type: ignore[method-assign]
     page.mcp_server = True  # as the page's description says; the endpoint is ours
     sessions = sessions or make_sessions(page)
-    own = [*uploads.ROUTES, *Agents(page).routes, *routes]
+    own = [*requests.ROUTES, *Agents(page).routes, *routes]
     app = GuardedApp(
         sessions,
         routes=own,

@@ -15,7 +15,7 @@ from PIL import Image
 from causalclip.cli_helpers import DONE, REFUSED, STOPPED, Lang
 from causalclip.images.formats import ACCEPTED, ImageError, spelt
 from causalclip.languages import ENGLISH, N_, _, current, moment, speaking
-from causalclip.report.drawing import draw_boxes
+from causalclip.report.card import draw_boxes
 
 if TYPE_CHECKING:
     from causalclip.evidence.comparison import Comparison

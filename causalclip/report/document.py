@@ -28,8 +28,7 @@ from causalclip.evidence.words import error_rates, score_text
 from causalclip.images.formats import clean
 from causalclip.languages import N_, _, current, day, ended, in_turn, is_rtl, moment, ngettext
 from causalclip.maps.heatmap import hatched, unknowable
-from causalclip.report.card import render, render_page
-from causalclip.report.drawing import data_url, draw_region, draw_thumbnail
+from causalclip.report.card import data_url, draw_region, draw_thumbnail, render, render_page
 
 if TYPE_CHECKING:
     from causalclip.batch import BatchRow

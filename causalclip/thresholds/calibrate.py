@@ -105,7 +105,7 @@ def _decode(content: bytes | ImageError) -> _Decoded:
 
 
 def _judged(name: str, future: Future[_Decoded], detector: Detector) -> JudgedPicture | UnreadFile:
-    from causalclip.report.drawing import draw_thumbnail
+    from causalclip.report.card import draw_thumbnail
 
     try:
         loaded, provenance, kinds, hash_ = future.result()

@@ -9,7 +9,7 @@ from causalclip.languages import _, is_rtl, number, speaking
 from tests.browser.conftest import open_tab
 from tests.browser.test_detect import overflow
 from ui.explore.words import HOW_TO_READ
-from ui.measured.accuracy import UNKNOWN
+from ui.measured import UNKNOWN
 
 Window = Callable[..., BrowserContext]
 

@@ -19,9 +19,8 @@ from causalclip.evidence.words import NO_ANSWER, NO_ANSWER_TITLE
 from causalclip.languages import _, is_rtl, speaking
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
-from ui.batch.results import Batch
+from ui.batch.results import Batch, draw_table
 from ui.batch.tab import BatchTab, build_batch_tab
-from ui.batch.table import draw_table
 from ui.cancellation import new_token
 from ui.server.storage import new_folder
 

@@ -21,8 +21,8 @@ from tests.makers.pictures import encode, photo
 from ui.detect.crop import CropRun, _by_sides
 from ui.detect.tab import relabel
 from ui.detect.words import PLACES, SITES, layer, steps_panel
-from ui.server.files import uploads as upload_folder
 from ui.server.storage import new_folder
+from ui.server.storage import uploads as upload_folder
 
 
 def test_links_to_searches_carry_nothing() -> None:

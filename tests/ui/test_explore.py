@@ -22,8 +22,7 @@ from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode, photo
 from tests.ui.asking import ask_tools
 from ui.detector import ChosenDetector, forget_choices
-from ui.explore.drawing import mask_figure
-from ui.explore.words import answer
+from ui.explore.words import answer, mask_figure
 
 
 def detections(*sizes: tuple[int, int], hidden: int = 8) -> list[Detection]:

@@ -11,7 +11,7 @@ import pytest
 
 from causalclip.languages import LANGUAGES, speaking
 from ui.charts import Axis, fall
-from ui.measured.accuracy import BENCHMARKS, NOT_MEASURED, OTHER_VERSION, QUESTIONS, page
+from ui.measured import BENCHMARKS, NOT_MEASURED, OTHER_VERSION, QUESTIONS, page
 
 CURVE = [
     {"independence": w, "adversary": 0.1, "seed": seed, "auc": 0.9 - w / 10, "nhsic": 1 - w}

@@ -14,7 +14,7 @@ from gradio import http_server, processing_utils
 
 import app
 from tests.conftest import ROOT
-from ui.server.offline import OfflineError, online, stay_offline
+from ui.server.hosts import OfflineError, online, stay_offline
 from ui.serving import refuse_exposure
 
 SECRET = "a-name-that-must-not-be-logged"
@@ -22,7 +22,7 @@ SCRIPT = f"""
 import asyncio, logging, sys, threading, traceback, warnings
 logging.basicConfig(level=logging.WARNING)
 if sys.argv[1] == "kept":
-    from ui.logs import drop_messages
+    from ui.monitoring import drop_messages
     drop_messages()
 
 def fail(name="{SECRET}"):

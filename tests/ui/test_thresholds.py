@@ -20,8 +20,7 @@ from tests.makers.pictures import encode
 from ui import detector as held_detector
 from ui.cancellation import new_token
 from ui.detector import ChosenDetector
-from ui.server.files import uploads
-from ui.server.storage import STORE
+from ui.server.storage import STORE, uploads
 from ui.thresholds.archive import LARGEST, MOST, SHOWN, Archive, ProfileChoice
 from ui.thresholds.tab import ArchiveTab, build_archive_tab
 

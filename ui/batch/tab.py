@@ -20,14 +20,13 @@ from causalclip.images.zips import MAX_PICTURES
 from causalclip.languages import N_, _, ended, ngettext, number
 from causalclip.report import card
 from ui import sending
-from ui.batch.results import DOWNLOADS, Batch, Download, gone
-from ui.batch.table import draw_table, table_script
+from ui.batch.results import DOWNLOADS, Batch, Download, draw_table, gone, table_script
 from ui.cancellation import CancellationToken, Panel
 from ui.detector import queue_detector
 from ui.fields import GONE, explain, files_input, kept_or_gone
 from ui.server.queue import PICTURES, Priority
+from ui.server.requests import A_REQUEST, FILES
 from ui.server.storage import new_folder, own_folder
-from ui.server.uploads import A_REQUEST, FILES
 from ui.settings import KEPT, PRIVATE, PROMISE, RUNS, script
 
 if TYPE_CHECKING:

@@ -20,8 +20,7 @@ from causalclip.images.inside import find_pictures
 from causalclip.images.loading import clip_box, cut, load_image, read_file, words
 from causalclip.languages import ENGLISH, N_, _, ended, speaking
 from causalclip.report import card
-from causalclip.report.card import render
-from causalclip.report.drawing import DRAWN_SIDE, data_url, draw_boxes
+from causalclip.report.card import DRAWN_SIDE, data_url, draw_boxes, render
 from ui.cancellation import CancellationToken, Panel
 from ui.fields import GONE, explain, upload_path
 from ui.server.queue import DECODED, PICTURES, Priority

@@ -21,8 +21,7 @@ from causalclip.languages import N_, _, any_of, decimal, ngettext, number
 from causalclip.maps.heatmap import control, explains, hatched, lay, placed, seen, unplaced
 from causalclip.maps.overlay import draw_layer
 from causalclip.report import card
-from causalclip.report.card import render
-from causalclip.report.drawing import data_url
+from causalclip.report.card import data_url, render
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection, ViewAttribution

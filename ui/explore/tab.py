@@ -1,7 +1,7 @@
 """The Explore tab: one or two pictures, the mask of each and how they differ, their maps, channels and removal curves.
 
 What is computed is in causalclip.maps.explorer, its words in ui.explore.words, the drawing of the mask in
-ui.explore.drawing.
+ui.explore.words.
 """
 
 from __future__ import annotations
@@ -25,12 +25,11 @@ from causalclip.paths import shipped_folder
 from causalclip.report import card
 from causalclip.report.explain import MAX_REMOVED
 from ui.cancellation import CancellationToken, Panel
-from ui.detector import ChosenDetector
+from ui.detector import ChosenDetector, add_head_choice
 from ui.explore import words
 from ui.explore.compare import add_compare
-from ui.explore.drawing import mask_figure
+from ui.explore.words import mask_figure
 from ui.fields import explain, named, save_png, shown_copy, upload_path
-from ui.heads import add_head_choice
 from ui.server.queue import DECODED, MODEL, Priority
 from ui.server.storage import new_folder
 from ui.settings import KEPT, OPACITY, PRIVATE, PROMISE, RUNS, Carried, map_output, picture_field

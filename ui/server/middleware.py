@@ -23,8 +23,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from causalclip.languages import N_, _
-from ui.server.files import is_upload
 from ui.server.hosts import HOSTS, allowed_hosts, is_extension, is_known, is_listed, is_own_page
+from ui.server.storage import is_upload
 
 TOKEN = "CAUSALCLIP_TOKEN"  # a variable
 SPACE = bool(os.environ.get("SPACE_ID"))  # there, the page is shown inside one of Hugging Face's

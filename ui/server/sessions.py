@@ -28,12 +28,11 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ui.server.files import files_in
 from ui.server.hosts import counted
 from ui.server.middleware import CLOSED, FULL, SPACE, YOURS, Places, Refused, client_of, header, on_start
 from ui.server.queue import Client
-from ui.server.schema import Call, Schema
-from ui.server.storage import PROGRAM, STORE
+from ui.server.requests import Call, Schema
+from ui.server.storage import PROGRAM, STORE, files_in
 
 COOKIE = "visitor"
 A_PROGRAM, AN_ADDRESS, ALL = 6, 16, 64  # calls that wait or run: of an address without, and with pages, and of all

@@ -15,7 +15,7 @@ from causalclip.cli import app
 from causalclip.cli_helpers import DONE, REFUSED
 from causalclip.evidence.comparison import MAX_CONFIDENCE, compare, headline
 from causalclip.images.augmentation import encode
-from causalclip.report.drawing import overlaid
+from causalclip.report.card import overlaid
 
 SIDE, TILE, FARTHEST = 512, 32, 60  # px; of the picture, of what lies at one depth, and of its farthest shift
 BOX = 120, 60, 200, 150  # left, top, right, bottom of what is changed: the astronaut's face is beside it

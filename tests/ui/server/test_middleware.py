@@ -15,7 +15,7 @@ from starlette.types import Message
 import app
 from tests.conftest import HANGS
 from tests.makers.pictures import encode, photo
-from ui import health
+from ui import monitoring
 from ui.server import middleware
 from ui.server.hosts import HOSTS, allowed_hosts, counted, is_known, is_own_page
 from ui.server.middleware import Refused, read_body
@@ -63,7 +63,7 @@ def page_of_ours(uploads: Any) -> Iterator[str]:
         patch.setenv(HOSTS, "check.example.org")
         with gr.Blocks() as page:
             gr.HTML()
-        yield app.launch(page, routes=health.routes(page, lambda: True))
+        yield app.launch(page, routes=monitoring.routes(page, lambda: True))
         page.close(verbose=False)
 
 

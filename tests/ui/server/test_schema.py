@@ -17,9 +17,9 @@ from tests.conftest import HANGS, ROOT
 from tests.makers.detectors import tiny_detector
 from tests.makers.models import tiny_models
 from tests.ui.asking import number_of, opened
+from ui.server.hosts import refused
 from ui.server.middleware import Refused
-from ui.server.offline import refused
-from ui.server.schema import Schema
+from ui.server.requests import Schema
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,18 @@ from PIL import Image
 from tests.makers.cost import slowness
 from ui.fields import explain, save_png, upload_path
 from ui.server import storage as store
-from ui.server.files import BLOCK, file_in, is_upload, repeat, sweep
-from ui.server.storage import GRACE, PATIENCE, Store, folder_prefix, new_folder
+from ui.server.storage import (
+    BLOCK,
+    GRACE,
+    PATIENCE,
+    Store,
+    file_in,
+    folder_prefix,
+    is_upload,
+    new_folder,
+    repeat,
+    sweep,
+)
 
 ME, YOU = "192.0.2.1", "192.0.2.2"
 
@@ -271,7 +281,7 @@ NOW = 1_000_000_000.0
 @pytest.fixture
 def ages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the content's time counts here: no test can set the time of the last change of a name (ctime)."""
-    monkeypatch.setattr("ui.server.files._age", lambda path, now: now - os.lstat(path).st_mtime)
+    monkeypatch.setattr("ui.server.storage._age", lambda path, now: now - os.lstat(path).st_mtime)
 
 
 def make(path: Path, *, age: float) -> Path:

@@ -13,8 +13,8 @@ from gradio_client import Client, handle_file
 
 from tests.makers.pictures import encode, photo
 from tests.serving import until
+from ui.server import requests as door
 from ui.server import storage as store
-from ui.server import uploads as door
 from ui.server.storage import STORE
 
 ME = "127.0.0.1"

@@ -8,14 +8,18 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
+
 from causalclip.evidence.words import wilson
-from causalclip.languages import N_, _, decimal, in_turn, number
+from causalclip.languages import N_, _, current, decimal, in_turn, number, speaking
 from causalclip.paths import detector_folder, shipped_folder
 from ui.charts import Axis, Mark, Series, bar, fall, key, marks, plot, stack, stack_legend, table
+from ui.settings import PRIVATE
 
 log = logging.getLogger(__name__)
 
@@ -307,3 +311,16 @@ def _ends(interval: list[float]) -> tuple[float, float]:
 
 def _p(words: str) -> str:
     return f"<p>{words}</p>"
+
+
+def build_measured_tab(tab: gr.Tab) -> gr.HTML:
+    """Builds the content of `tab` inside the current Blocks."""
+    content = gr.HTML(f"<p>{_('The measurements are being read.')}</p>", elem_id="measured")
+    tab.select(lambda: _page(current()), None, content, queue=False, **PRIVATE)
+    return content
+
+
+@cache
+def _page(language: str) -> str:
+    with speaking(language):
+        return page()
