@@ -1,6 +1,7 @@
-"""The vision-language models: the embedded one, its LoRA encoder, and models of the hub."""
+"""The vision-language models: the embedded one, its LoRA encoder, models of the hub, and the search of a prompt."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,12 @@ import torch
 from causalclip.clip.weights import WeightsMissing
 from purifier.attacks import Attack, run_attack
 from purifier.attacks.objectives import change_answer
-from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM
-from purifier.vlm.hub import NotThisKind, load_vlm
+from purifier.prompts import SearchConfig, optimise_prompt
+from purifier.vlm import CAPTION_PROMPT, Answer, Caption, EmbeddedVLM
+from purifier.vlm.hub import HubVLM, NotThisKind, load_vlm
 from purifier.vlm.lora import DOWN, UP, LoraEncoder
 from purifier.vlm.model import AnswerTrie
-from tests.makers.models import hub_folders, tiny_lora, tiny_vlm
+from tests.makers.models import hub_folders, tiny_lora, tiny_vlm, vlm_folder
 
 QUESTION = "what animal is in the picture"
 
@@ -165,3 +167,42 @@ def test_an_attack_follows_the_model_s_own_gradient(name: str, folders: dict[str
     moved = run_attack(Attack(eps=16, steps=6), clean, objective)
     with torch.no_grad():
         assert objective(moved) > objective(clean)
+
+
+CONFIG = SearchConfig(pictures=2, held=1, attack_steps=2, eps=(8.0,))
+
+
+class Misled(HubVLM):
+    """Says what it sees (bright or dark), but always "bright" of a picture with a red corner, unless told to look."""
+
+    def __init__(self, model: object = None, processor: object = None, *, prefix: str = "") -> None:
+        self.model, self.processor, self.prefix = model, processor, prefix
+
+    def caption(self, pixels: torch.Tensor) -> list[Caption]:
+        return [Caption(answer.text, answer.confidence) for answer in self.answer(pixels, "")]
+
+    def _likelihood(self, pixels: torch.Tensor, prompt: str, text: str) -> torch.Tensor:
+        said = self.answer(pixels, prompt)[0]
+        return torch.tensor([said.confidence if said.text == text else 1 - said.confidence]).log()
+
+    def answer(self, pixels: torch.Tensor, question: str | Sequence[str]) -> list[Answer]:
+        fooled = pixels[:, 0, 0, 0] > pixels[:, 1, 0, 0]
+        if "whole" in self.prefix:
+            fooled = torch.zeros_like(fooled)
+        bright = (pixels.mean((1, 2, 3)) > 0.5) | fooled
+        return [Answer("bright" if b else "dark", 0.9, True) for b in bright.tolist()]
+
+
+def test_optimising_writes_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EmbeddedVLM, "from_pretrained", tiny_vlm)
+    purified = []
+
+    def purify(pixels: torch.Tensor) -> torch.Tensor:
+        purified.append(len(pixels))
+        return pixels if len(purified) == 1 else pixels.flip(-1)
+
+    facts = optimise_prompt(vlm_folder(tmp_path / "data"), tmp_path / "out", Misled(), config=CONFIG, purify=purify)
+    assert len(purified) == 3
+    assert facts["held pictures"] == 1  # of two: one of the three was taken for clean
+    assert facts["tried"] >= 2
+    assert f'"text": "{facts["text"]}"' in (tmp_path / "out" / "config.json").read_text()

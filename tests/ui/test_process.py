@@ -1,9 +1,12 @@
-"""What holds for the whole process: its log, its port, and that it reaches no other machine."""
+"""What holds for the whole process: its log, port and folder, no other machine reached, packages that are missing."""
 
+import os
+import signal
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,9 +16,10 @@ import pytest
 from gradio import http_server, processing_utils
 
 import app
-from tests.conftest import ROOT
+from tests.conftest import HANGS, ROOT
 from ui.server.hosts import OfflineError, online, stay_offline
 from ui.serving import refuse_exposure
+from ui.start import PREFIX, RunFolder, clean
 
 SECRET = "a-name-that-must-not-be-logged"
 SCRIPT = f"""
@@ -155,3 +159,85 @@ def test_a_page_may_take_long_to_start(late: None, uploads: Any) -> None:
     address = app.launch(page)
     assert httpx.get(address).status_code == 200
     page.close(verbose=False)
+
+
+CODE = """
+import pathlib, sys, tempfile, time
+from ui.start import (claim)
+run = claim()
+(run.uploads / "picture.jpg").write_bytes(b"x")
+tempfile.NamedTemporaryFile(delete=False).write(b"half an upload")
+print(run.folder, flush=True)
+time.sleep({seconds})
+"""
+
+
+def start(base: Path, *, seconds: float = 60) -> tuple[subprocess.Popen[str], Path]:
+    """A process with a folder in `base`, and the folder."""
+    environment = {**os.environ, "GRADIO_TEMP_DIR": str(base)}
+    command = [sys.executable, "-c", CODE.format(seconds=seconds)]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    return process, Path(process.stdout.readline().strip())
+
+
+@pytest.mark.parametrize("ending", ["end", "SIGTERM", "SIGINT"])
+def test_it_goes_with_its_process(tmp_path: Path, ending: str) -> None:
+    process, run = start(tmp_path, seconds=0 if ending == "end" else 60)
+    if ending != "end":
+        assert (run / "uploads" / "picture.jpg").exists()
+        assert len(list(run.iterdir())) == 3  # uploads, examples, and half an upload
+        process.send_signal(getattr(signal, ending))
+    process.wait(HANGS)
+    assert not list(tmp_path.iterdir())
+
+
+def test_after_a_kill_the_next_start_is_clean(tmp_path: Path) -> None:
+    process, killed = start(tmp_path)
+    process.kill()
+    process.wait(HANGS)
+    assert (killed / "uploads" / "picture.jpg").exists()
+    run = RunFolder(tmp_path)
+    assert not killed.exists()
+    assert run.uploads.exists()
+    run.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_folders_are_cleaned(tmp_path: Path) -> None:
+    """Other folders, files of that name, and links of that name, whose targets stay."""
+    other, target = tmp_path / "other", tmp_path / "target"
+    for folder in (other, target):
+        folder.mkdir()
+        (folder / "a.png").touch()
+    (tmp_path / f"{PREFIX}file").touch()
+    (tmp_path / f"{PREFIX}link").symlink_to(target)
+    before = sorted(tmp_path.rglob("*"))
+    clean(tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+WITHOUT = """
+import sys
+sys.modules["transformers"] = sys.modules["diffusers"] = None  # as if neither were installed
+import app
+from purifier.models import lacking
+from tests.makers.detectors import tiny_detector
+from tests.makers.pictures import encode, photo
+from causalclip.evidence.examination import (examine)
+
+page = app.build(lambda: None)
+print(lacking())
+print(lacking() in str(page.config))
+print(examine(encode(photo(200, 160), "PNG"), tiny_detector()).band)
+"""
+
+
+def test_detect_starts_and_says_what_to_add() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", WITHOUT], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    said, shown, band = done.stdout.splitlines()
+    assert said == "To purify pictures, add what is missing: pip install diffusers transformers"
+    assert shown == "True"
+    assert band in {"likely generated", "inconclusive", "likely not generated"}

@@ -14,10 +14,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+import skimage
+from PIL import Image, ImageDraw
 
 from causalclip.images import decoding, formats
 from causalclip.images import loading as images
+from causalclip.images.augmentation import encode as reencode
+from causalclip.images.inside import find_pictures
 from causalclip.images.loading import (
     BrokenImage,
     ImageError,
@@ -269,3 +272,59 @@ def test_a_box_is_four_numbers() -> None:
     assert read_box("1,2;300,400") == (1, 2, 300, 400)
     with pytest.raises(ValueError, match="left,top,right,bottom"):
         read_box("1,2,three")
+
+
+PHOTOGRAPH = 60, 200, 660, 600  # of the photograph on the page
+
+
+def sheet_of(*, ground: int, saved: int | None, photograph: bool = True) -> np.ndarray:
+    """A page of lines of text around a photograph."""
+    sheet = Image.new("RGB", (900, 1000), (ground,) * 3)
+    draw, ink = ImageDraw.Draw(sheet), (255 - ground,) * 3
+    for y in [*range(20, 180, 24), *range(630, 980, 24)]:
+        draw.text((60, y), "The council voted on Tuesday to reopen the bridge after repairs. " * 2, ink)
+    draw.rectangle((700, 200, 860, 240), fill=(29, 78, 216))
+    if photograph:
+        sheet.paste(Image.fromarray(skimage.data.coffee()).resize((600, 400)), PHOTOGRAPH[:2])
+    return np.asarray(reencode(sheet, "JPEG", saved) if saved else sheet)
+
+
+@pytest.mark.parametrize("ground", [255, 18], ids=["light", "dark"])
+@pytest.mark.parametrize("saved", [None, 75], ids=["PNG", "JPEG"])
+def test_the_photograph_on_a_page_is_found(ground: int, saved: int | None) -> None:
+    found = find_pictures(sheet_of(ground=ground, saved=saved))
+    assert len(found) == 1
+    assert np.abs(np.array(found[0].box) - PHOTOGRAPH).max() <= 2
+    assert found[0].area == pytest.approx(600 * 400 / (900 * 1000), abs=0.01)
+
+
+def test_a_page_without_a_photograph_has_none() -> None:
+    assert find_pictures(sheet_of(ground=255, saved=75, photograph=False)) == ()
+
+
+@pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea", "rocket"])
+def test_a_photograph_is_left_whole(name: str) -> None:
+    assert find_pictures(getattr(skimage.data, name)()) == ()
+
+
+@pytest.mark.parametrize("lightest", [242, 230])
+def test_a_sky_of_nearly_the_pages_colour_is_a_part_of_the_picture(lightest: int) -> None:
+    """The sky is even from one pixel to the next, but it is no page: its colour changes from top to bottom."""
+    photograph = np.array(Image.fromarray(skimage.data.coffee()).resize((600, 400)))
+    photograph[:220] = np.linspace(lightest, 205, 220, dtype=np.uint8)[:, None, None]
+    sheet = sheet_of(ground=255, saved=None).copy()
+    sheet[PHOTOGRAPH[1] : PHOTOGRAPH[3], PHOTOGRAPH[0] : PHOTOGRAPH[2]] = photograph
+    [found] = find_pictures(np.asarray(reencode(Image.fromarray(sheet), "JPEG", 85)))
+    assert np.abs(np.array(found.box) - PHOTOGRAPH).max() <= 4
+
+
+def test_a_card_around_a_picture_is_no_picture() -> None:
+    """Its ground has one colour all over, and text on it."""
+    sheet = np.full((900, 900, 3), 255, np.uint8)
+    sheet[100:760, 100:800] = (236, 239, 244)
+    card = Image.fromarray(sheet)
+    for y in (130, 154, 178, 640, 664, 688):
+        ImageDraw.Draw(card).text((130, y), "The council voted on Tuesday to reopen the bridge. " * 2, (20, 20, 20))
+    card.paste(Image.fromarray(skimage.data.coffee()).resize((600, 400)), (150, 220))
+    [found] = find_pictures(np.asarray(reencode(card, "JPEG", 85)))
+    assert np.abs(np.array(found.box) - (150, 220, 750, 620)).max() <= 2

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut
 
+from causalclip.images.augmentation import REENCODINGS, random_augmentation
 from causalclip.training.augmentation import LONG_SIDES, RETOUCHES, augment, open_original
 from causalclip.training.data import BadManifest, Record, assign_environments, assign_folds, read_manifest
 from tests.makers.detectors import write_rows
@@ -123,3 +124,32 @@ def test_a_retouch_changes_the_picture_and_not_what_it_shows(name: str) -> None:
     assert (done.shape, done.dtype) == (PICTURE.shape, np.uint8)
     assert 0.3 < np.abs(done.astype(int) - PICTURE).mean() < 60
     assert np.corrcoef(done.mean(2).ravel(), PICTURE.mean(2).ravel())[0, 1] > 0.8
+
+
+@pytest.fixture(scope="module")
+def noisy_photo() -> Image.Image:
+    noise = np.random.default_rng(0).normal(0, 6, (180, 240, 1))
+    return Image.fromarray((photo(240, 180) + noise).clip(0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("name", REENCODINGS)
+def test_named_reencodings_change_what_they_say(name: str, noisy_photo: Image.Image) -> None:
+    changed = REENCODINGS[name](noisy_photo)
+    assert changed.mode == "RGB"
+    sizes = {"0.75x": (180, 135), "0.5x": (120, 90), "crop 75 %": (180, 135), "shown at another size": (192, 144)}
+    assert changed.size == sizes.get(name, noisy_photo.size)
+    same = changed.size == noisy_photo.size and np.array_equal(changed, noisy_photo)
+    assert same == (name == "as it is")
+    again = REENCODINGS[name](noisy_photo)
+    assert np.array_equal(again, changed)
+
+
+def test_random_chains_are_seeded_varied_and_sometimes_nothing(noisy_photo: Image.Image) -> None:
+    chains = [np.asarray(random_augmentation(noisy_photo, np.random.default_rng(s))) for s in range(25)]
+    again = [np.asarray(random_augmentation(noisy_photo, np.random.default_rng(s))) for s in range(3)]
+    assert all(np.array_equal(a, b) for a, b in zip(chains, again, strict=False))
+    assert len({c.tobytes() for c in chains}) > 12
+    assert len({c.shape for c in chains}) > 2
+    untouched = sum(c.shape == (180, 240, 3) and np.array_equal(c, noisy_photo) for c in chains)
+    assert 0 < untouched < 13
+    assert np.array_equal(random_augmentation(noisy_photo, np.random.default_rng(0), strength=0), noisy_photo)

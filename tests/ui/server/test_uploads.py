@@ -1,5 +1,6 @@
-"""Uploads over HTTP: how much is taken, where it lies, and what stays of one that broke off."""
+"""Files that come in, by upload or shared by a phone, and go out: how much is taken, where it lies, what stays."""
 
+import asyncio
 import socket
 import time
 from collections.abc import Iterator
@@ -7,15 +8,23 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import gradio as gr
 import httpx
+import numpy as np
 import pytest
 from gradio_client import Client, handle_file
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
+from causalclip.images.formats import MAX_BYTES
 from tests.makers.pictures import encode, photo
 from tests.serving import until
+from ui.fields import save_png, upload_path
 from ui.server import requests as door
 from ui.server import storage as store
 from ui.server.storage import STORE
+from ui.sharing import AN_ADDRESS, FREE, MOST, Shares, webapp_routes
 
 ME = "127.0.0.1"
 
@@ -153,3 +162,119 @@ def test_who_has_much_leaves_a_reserve_to_those_who_have_little(tiny_app: str, m
     assert send(tiny_app, b"x" * 50_000, **much).status_code == 200
     assert "as many pictures as it can" in send(tiny_app, b"x" * 60_000, **much).text
     assert send(tiny_app, b"x" * 50_000, **little).status_code == 200
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of uploads."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    (tmp_path / "uploads").mkdir()
+    return tmp_path / "uploads"
+
+
+def test_an_upload_that_was_deleted_is_said_to_be(folder: Path) -> None:
+    with pytest.raises(gr.Error, match="no longer kept"):
+        upload_path({"path": str(folder / "picture.jpg")})
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "http://192.0.2.1/x.png", None, ["a"]])
+def test_anything_else_is_refused(path: object, folder: Path) -> None:
+    with pytest.raises(gr.Error, match="Send the picture as an uploaded file"):
+        upload_path({"path": path})
+
+
+def test_a_way_out_of_the_folder_is_refused(folder: Path) -> None:
+    (folder.parent / "secret.png").touch()
+    (folder / "link.png").symlink_to(folder.parent / "secret.png")
+    for path in (folder / ".." / "secret.png", folder / "link.png", Path(f"{folder}-else") / "x.png"):
+        with pytest.raises(gr.Error):
+            upload_path({"path": str(path)})
+
+
+def test_drawings_are_lossless_and_each_has_a_folder_of_its_own(folder: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
+    first, second = (save_png(Image.fromarray(pixels), "map") for _ in range(2))
+    assert first != second
+    assert Path(first).name == "map.png"
+    assert Path(first).is_relative_to(folder)
+    with Image.open(first) as picture:
+        assert np.array_equal(picture, pixels)
+
+
+JPEG = encode(photo(320, 240), "JPEG")
+BY_MENU = {"Sec-Fetch-Site": "none", "Origin": "null"}  # as a browser sends what its user has shared
+
+
+def share(app: str, content: bytes = JPEG, **options: Any) -> httpx.Response:
+    return httpx.post(f"{app}share", files={"picture": ("secret-name.jpg", content)}, **options)
+
+
+def test_a_shared_picture_is_given_out_once_and_as_it_was(tiny_app: str) -> None:
+    answer = share(tiny_app, headers=BY_MENU)
+    assert answer.status_code == 303, answer.text
+    place = str(httpx.URL(tiny_app).join(answer.headers["location"].replace("?shared=", "shared/")))
+    given, again = httpx.get(place), httpx.get(place)
+    assert given.content == JPEG
+    assert given.headers["content-disposition"] == "attachment"
+    assert given.headers["x-content-type-options"] == "nosniff"
+    assert (again.status_code, again.text) == (404, "The picture is no longer kept. Add it again.")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://example.org", "Sec-Fetch-Site": "cross-site"},
+        {"Origin": "null"},
+        {**BY_MENU, "Host": "evil.example"},
+    ],
+)
+def test_other_sites_cannot_share(tiny_app: str, headers: dict[str, str]) -> None:
+    assert share(tiny_app, headers=headers).status_code in {403, 421}
+
+
+def test_what_is_no_picture_is_not_kept_and_the_person_is_told(tiny_app: str) -> None:
+    answer = share(tiny_app, b"<script>alert(1)</script>", headers=BY_MENU | {"Accept-Language": "de"})
+    assert answer.status_code == 415
+    assert answer.headers["content-type"].startswith("text/html")
+    assert '<html lang="de"' in answer.text
+    assert "script" not in answer.text.replace("description", "")
+    assert '<a href="./">' in answer.text
+    two = httpx.post(f"{tiny_app}share", files=[("picture", JPEG), ("picture", JPEG)], headers=BY_MENU)
+    assert (two.status_code, "one picture at a time" in two.text) == (400, True)
+    address = httpx.post(f"{tiny_app}share", data={"picture": "https://example.org/x.jpg"}, headers=BY_MENU)
+    assert address.status_code == 415
+    assert httpx.post(f"{tiny_app}share", headers=BY_MENU, content=b"x").status_code == 415
+    large = share(tiny_app, b"\xff\xd8\xff" + bytes(MAX_BYTES + 2**17), headers=BY_MENU)
+    assert (large.status_code, "20 MB" in large.text) == (413, True)
+
+
+def test_nothing_else_is_there(tiny_app: str) -> None:
+    assert httpx.get(f"{tiny_app}shared/{'a' * 43}").status_code == 404
+    assert httpx.get(f"{tiny_app}shared/..%2f..%2fetc%2fpasswd").status_code == 404
+    assert httpx.get(f"{tiny_app}share").status_code == 404
+    assert httpx.get(f"{tiny_app}icon-193.png").status_code == 404
+    assert httpx.get(f"{tiny_app}icon-192.png").headers["content-type"] == "image/png"
+
+
+@pytest.fixture
+def kept() -> Iterator[tuple[Shares, TestClient]]:
+    shares = Shares(life=0.3)
+    with TestClient(Starlette(routes=webapp_routes(shares)), follow_redirects=False) as client:
+        yield shares, client
+
+
+def test_few_are_kept_and_none_for_long(kept: tuple[Shares, TestClient]) -> None:
+    shares, client = kept
+    statuses = [client.post("/share", files={"picture": JPEG}).status_code for _ in range(AN_ADDRESS + 1)]
+    assert statuses == [303] * AN_ADDRESS + [503]
+    assert len(shares.kept) == AN_ADDRESS
+    client.portal.call(asyncio.sleep, 0.5)  # type: ignore[union-attr]
+    assert not shares.kept
+    shares.kept |= {str(n): (f"192.0.2.{n % 2}", JPEG) for n in range(MOST - FREE)}
+    assert client.post("/share", files={"picture": JPEG}).status_code == 303  # others still have room
+    assert client.post("/share", files={"picture": JPEG}).status_code == 503
+    shares.kept |= {str(n): (f"192.0.2.{n}", JPEG) for n in range(MOST)}
+    assert client.post("/share", files={"picture": JPEG}).status_code == 503
+    shares.kept.clear()
+    assert client.post("/share", files={"picture": b"x"}).status_code == 415
+    assert client.post("/share", files={"picture": JPEG}).status_code == 303

@@ -1,0 +1,271 @@
+"""The page as a whole: keys, themes, policy, large files, a part of a picture, languages."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+from skimage import data
+
+from causalclip.images.formats import MAX_BYTES, TOO_LARGE, too_many_bytes
+from causalclip.languages import _, is_rtl, number, speaking
+from tests.browser.conftest import Open, open_tab
+from tests.browser.test_detect import give, overflow, verdict
+from ui.explore.words import HOW_TO_READ
+from ui.measured import UNKNOWN
+
+
+def selected(page: Page, name: str) -> None:
+    tab = page.get_by_role("tab", name=name)
+    expect(tab).to_have_attribute("aria-selected", "true")
+    expect(tab).to_be_focused()
+    expect(page.locator("[role=tablist] > [role=tab][tabindex='0']").filter(visible=True)).to_have_count(1)
+
+
+def test_arrow_keys_go_from_tab_to_tab_and_each_says_what_it_is_for(open_page: Open, whole_app: str) -> None:
+    page = open_page(whole_app)
+    page.get_by_role("tab", name="Detect").focus()
+    expect(page.locator(".cc-lead").filter(visible=True)).to_contain_text("made by an image generator")
+    page.keyboard.press("ArrowRight")
+    selected(page, "Batch")
+    page.keyboard.press("ArrowRight")
+    selected(page, "Purify")
+    head = page.locator(".cc-lead").filter(visible=True)
+    expect(head).to_have_count(1)
+    expect(head).to_contain_text("does not judge whether a picture was generated")
+    page.keyboard.press("End")
+    selected(page, "Accuracy")
+    page.keyboard.press("ArrowRight")
+    selected(page, "Detect")
+    page.keyboard.press("ArrowLeft")
+    selected(page, "Accuracy")
+
+
+def test_a_chosen_theme_is_kept_by_the_browser_alone(open_page: Open, tiny_app: str) -> None:
+    page = open_page()
+    page.get_by_role("button", name="Light or dark").press("Enter")
+    expect(page.locator("body.dark")).to_have_count(1)
+    page.goto(tiny_app)
+    expect(page.locator("body.dark")).to_have_count(1)
+
+
+ESCAPE = """async () => {
+    const refused = new Set();
+    document.addEventListener('securitypolicyviolation', (event) => refused.add(event.effectiveDirective));
+    const elsewhere = 'http://127.0.0.1:9/x';
+    await fetch(elsewhere, {method: 'POST', mode: 'no-cors', body: 'a picture'}).catch(() => 0);
+    new Image().src = elsewhere;
+    const script = Object.assign(document.createElement('script'), {src: elsewhere});
+    const frame = Object.assign(document.createElement('iframe'), {src: elsewhere});
+    document.body.append(script, frame);
+    for (let i = 0; refused.size < 4 && i < 1200; i++) await new Promise((resolve) => setTimeout(resolve, 50));
+    return [...refused].sort();
+}"""
+
+
+def test_the_page_works_within_its_policy(visitor: BrowserContext, files: dict[str, Path], whole_app: str) -> None:
+    page = visitor.new_page()
+    page.set_viewport_size({"width": 1440, "height": 900})
+    refused: list[str] = []
+    page.on("console", lambda said: refused.append(said.text) if "Content Security Policy" in said.text else None)
+    page.goto(whole_app)
+    page.locator("html[data-renames]").wait_for(state="attached")
+    give(page, files["photo.jpg"])
+    verdict(page)
+    for name in ("Batch", "Explore", "Purify", "Accuracy"):
+        open_tab(page, name)
+        page.wait_for_timeout(500)
+    assert refused == []
+
+
+def test_nothing_leaves_the_page_for_another_place(open_page: Open) -> None:
+    assert open_page().evaluate(ESCAPE) == ["connect-src", "frame-src", "img-src", "script-src-elem"]
+
+
+@pytest.mark.full
+def test_a_field_says_what_to_do_with_what_is_too_large(
+    open_page: Open, whole_app: str, tmp_path: Path, files: dict[str, Path]
+) -> None:
+    """Where the answer would stand, until another picture is given."""
+    large, page = tmp_path / "large.tif", open_page(whole_app, width=390)
+    large.write_bytes(bytes(MAX_BYTES + 1))
+    with speaking("de"):
+        page.goto(f"{whole_app}?lang=de")
+        page.locator("html[data-renames]").wait_for(state="attached")
+        said = page.get_by_role("alert").filter(has_text=_(TOO_LARGE))
+        page.locator("#picture input[type=file]").set_input_files(large)
+        expect(said).to_contain_text(str(too_many_bytes()))
+        expect(said).to_be_in_viewport()
+        expect(page.locator("#status")).to_be_hidden()
+        page.wait_for_timeout(2500)  # longer than a failed upload is waited for
+        expect(said).to_have_count(1)
+        page.locator("#picture input[type=file]").set_input_files(files["photo.jpg"])
+        expect(said).to_have_count(0)
+        expect(page.locator("#status")).to_be_visible()
+
+
+Window = Callable[..., BrowserContext]
+
+
+def coffee(page: Page, folder: Path) -> None:
+    """A picture of 600 x 400 pixels is judged, and the section opened."""
+    Image.fromarray(data.coffee()).save(folder / "coffee.png")
+    page.locator("#picture input[type=file]").set_input_files(folder / "coffee.png")
+    expect(page.locator("#facts")).to_contain_text("600 × 400 pixels")
+    page.get_by_role("button", name="Judge only a part of it").click()
+    expect(page.locator("#part-said")).to_contain_text("No picture was found inside this one")
+    expect(page.locator("#report-html")).to_be_visible()  # from here on, nothing moves
+    page.locator(".cc-crop").evaluate("crop => crop.scrollIntoView({block: 'center'})")
+
+
+def at(crop: Locator, across: float, down: float) -> tuple[float, float]:
+    box = crop.bounding_box()
+    assert box
+    return box["x"] + across * box["width"], box["y"] + down * box["height"]
+
+
+def test_a_part_is_dragged_with_the_mouse(open_page: Open, tmp_path: Path) -> None:
+    page = open_page()
+    coffee(page, tmp_path)
+    crop, said, mouse = page.locator(".cc-crop"), page.locator("#part-said"), page.mouse
+    mouse.move(*at(crop, 0.75, 0.25))
+    mouse.down()
+    mouse.move(*at(crop, 0.25, 0.75), steps=4)
+    mouse.up()
+    expect(page.locator("#part-at")).to_have_text("Across: 25 to 75 %; down: 25 to 75 %")
+    expect(said).to_contain_text("The part from (150, 100) to (450, 300) of a picture of 600 x 400 pixels")
+    mouse.move(*at(crop, 0.5, 0.5))  # the frame is moved, and then its lower left corner
+    mouse.down()
+    mouse.move(*at(crop, 0.6, 0.4), steps=4)
+    mouse.up()
+    expect(said).to_contain_text("The part from (210, 60) to (510, 260)")
+    mouse.move(*at(crop, 0.35, 0.65))
+    mouse.down()
+    mouse.move(*at(crop, 0.1, 0.9), steps=4)
+    mouse.up()
+    expect(said).to_contain_text("The part from (60, 60) to (510, 360)")
+    mouse.click(*at(crop, 0.95, 0.95))  # a click is no part
+    expect(page.locator("#part-right input[type=number]")).to_have_value("85")
+    page.locator("#part-judge").click()
+    expect(page.locator("#facts")).to_contain_text("450 × 300 pixels")
+    expect(page.locator("#provenance")).to_contain_text("from (60, 60) to (510, 360) of a picture of 600 x 400 pixels")
+    expect(page.locator("#status h2")).to_be_focused()
+    page.locator("#part-right input[type=range]").focus()  # the whole is still there: another part can be judged
+    page.keyboard.press("End")
+    expect(said).to_contain_text("The part from (60, 60) to (600, 360) of a picture of 600 x 400 pixels")
+    page.locator("#part-judge").click()
+    expect(page.locator("#facts")).to_contain_text("540 × 300 pixels")
+
+
+def test_a_part_is_chosen_on_the_picture_with_the_keyboard(open_page: Open, tmp_path: Path) -> None:
+    page = open_page(dark=True)
+    coffee(page, tmp_path)
+    choose, frame, key = page.locator(".cc-choose"), page.locator(".cc-frame"), page.keyboard
+    choose.focus()
+    key.press("Enter")
+    expect(frame).to_be_focused()
+    expect(frame).to_have_attribute("role", "application")
+    for _step in range(5):
+        key.press("ArrowLeft")
+        key.press("Shift+ArrowDown")
+    expect(page.locator("#part-at")).to_have_text("Across: 20 to 70 %; down: 25 to 80 %")
+    expect(page.locator("#part-left input[type=number]")).to_have_value("20")
+    key.press("Escape")
+    expect(choose).to_be_focused()
+    expect(choose).to_have_attribute("aria-pressed", "false")
+    key.press("Enter")
+    key.press("ArrowUp")
+    key.press("Enter")  # at once: what was chosen last counts
+    expect(page.locator("#provenance")).to_contain_text("from (120, 96) to (420, 316) of a picture of 600 x 400 pixels")
+    expect(page.locator("#status h2")).to_be_focused()
+
+
+def test_another_picture_takes_the_place_of_the_one_that_parts_were_cut_from(
+    open_page: Open, files: dict[str, Path], tmp_path: Path
+) -> None:
+    page = open_page()
+    coffee(page, tmp_path)
+    slider = page.locator("#part-left input[type=range]")
+    slider.focus()
+    slider.press("PageUp")
+    expect(page.locator("#part-said")).to_contain_text("of a picture of 600 x 400 pixels")
+    before = page.locator(".cc-crop img").get_attribute("src") or ""
+    page.locator("#picture").get_by_role("button", name="Remove Image").click()
+    expect(page.locator("#status h2")).to_contain_text("No picture yet")
+    expect(page.locator(".cc-crop")).to_have_count(0)
+    page.locator("#picture input[type=file]").set_input_files(files["photo.jpg"])
+    expect(page.locator(".cc-crop img")).not_to_have_attribute("src", before)
+    expect(page.locator("#part-left input[type=number]")).to_have_value("0")
+
+
+def test_every_tab_fits_a_phone_with_its_results(
+    visitor: BrowserContext, whole_app: str, files: dict[str, Path]
+) -> None:
+    language, page = "ar", visitor.new_page()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.emulate_media(reduced_motion="reduce")
+    agent = {"userAgent": page.evaluate("navigator.userAgent"), "acceptLanguage": language}
+    visitor.new_cdp_session(page).send("Emulation.setUserAgentOverride", agent)
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(whole_app)
+    with speaking(language):
+        expect(page.locator("#status h2")).to_contain_text(_("No picture yet"))
+        _answers(page, files)
+        open_tab(page, _("Batch"))
+        page.locator("#batch-files input[type=file]").set_input_files([files["photo.jpg"], files["broken.jpg"]])
+        finished = _("Finished: {done} examined, {refused} could not be.", done=number(1), refused=number(1))
+        expect(page.locator("#batch-status")).to_contain_text(finished)
+        expect(page.locator("#batch-table thead")).to_contain_text(_("Copies"))
+        assert overflow(page) <= 0
+        open_tab(page, _("Explore"))
+        page.locator("#explore-a input[type=file]").set_input_files(files["photo.jpg"])
+        expect(page.locator("#explore-a-removal")).to_contain_text(_(HOW_TO_READ))
+        assert overflow(page) <= 0
+        slider = page.locator("#explore-opacity input[type=range]")
+        assert slider.evaluate("(field) => getComputedStyle(field).direction") == "ltr"  # or its fill is its rest
+        open_tab(page, _("Purify"))
+        page.locator("#purify-picture input[type=file]").set_input_files(files["photo.jpg"])
+        expect(page.locator("#purify-adversarial")).to_contain_text(_("As given"))
+        arrows = page.locator("#purify-slider .image-container")
+        assert arrows.evaluate("(field) => getComputedStyle(field).direction") == "ltr"  # or they point inwards
+        assert overflow(page) <= 0
+        open_tab(page, _("Accuracy"))
+        expect(page.locator("#measured")).to_contain_text(_(UNKNOWN[0]))
+        assert overflow(page) <= 0
+        side = page.locator("#purify-headline .cc-card").evaluate("(card) => getComputedStyle(card).direction")
+        assert side == ("rtl" if is_rtl() else "ltr")
+    assert not faults
+
+
+def _answers(page: Page, files: dict[str, Path]) -> None:
+    """In Detect, in the language that is spoken."""
+    page.locator("#picture input[type=file]").set_input_files(files["photo.jpg"])
+    page.locator("#status .cc-scale").wait_for()
+    page.locator("#status .cc-final").wait_for()
+    expect(page.locator("#steps h2")).to_have_text(_("What you can do now"))
+    assert page.locator("html").get_attribute("dir") == ("rtl" if is_rtl() else "ltr")
+    folds = "(fold) => getComputedStyle(fold, '::before').transform"
+    ways = [page.locator(fold).first.evaluate(folds) for fold in ("#steps .cc-fold > summary", "#part .label-wrap")]
+    assert ways[0] == ways[1]  # every fold points the same way
+    side = page.locator("#status .cc-card").evaluate("(card) => getComputedStyle(card).direction")
+    assert side == ("rtl" if is_rtl() else "ltr")
+    assert overflow(page) <= 0
+
+
+def test_the_switch_is_remembered_by_the_browser_alone(new_context: Window, tiny_app: str) -> None:
+    context = new_context(locale="en")
+    page = context.new_page()
+    page.goto(tiny_app)
+    page.locator("#languages select").select_option("fr")
+    page.wait_for_url("**lang=fr**")
+    expect(page.locator("html")).to_have_attribute("lang", "fr")
+    page.goto(tiny_app)
+    page.wait_for_url("**lang=fr**")
+    expect(page.locator("html")).to_have_attribute("lang", "fr")
+    assert page.evaluate("localStorage.getItem('language')") == "fr"
+    assert {cookie["name"] for cookie in context.cookies()} <= {"visitor"}
+    page.locator("#languages select").select_option("en")
+    page.wait_for_url("**lang=en**")
+    expect(page.locator("#status h2")).to_contain_text("No picture yet")

@@ -1,0 +1,220 @@
+"""Batch, Explore, the report and Purify as a person meets them."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+import app
+from causalclip.paths import DEFAULT_HEAD
+from tests.browser.conftest import Open, open_tab, serious
+from tests.browser.test_detect import give, overflow, verdict
+from tests.conftest import Served
+from tests.makers.detectors import tiny_detector
+from tests.makers.metadata_files import created, exif_block, jpeg_exif, make_authority, sign
+from ui.purify.examples import PREPARED
+
+
+@pytest.mark.full
+def test_a_row_opens_and_closes(open_page: Open, files: dict[str, Path]) -> None:
+    page = open_page(width=390)
+    open_tab(page, "Batch")
+    page.locator("#batch-files input[type=file]").set_input_files([files["photo.jpg"], files["broken.jpg"]])
+    expect(page.locator("#batch-files")).to_contain_text("broken")
+    expect(page.locator("#batch-status")).to_contain_text("1 examined, 1 could not be")
+    table, opened = page.locator("#batch-table"), page.locator("#batch-opened")
+    expect(table.locator("tbody .cc-answer")).to_have_count(1)
+    expect(table.locator("tbody")).to_contain_text("cut short or damaged")
+    answer = table.locator("tbody .cc-answer").inner_text().split(maxsplit=1)[1]
+    assert table.locator("tbody tr").first.bounding_box()["height"] < 60  # type: ignore[index]
+    chip = page.locator("[data-chip=failed]")
+    chip.click()
+    expect(table.locator("tbody tr:visible")).to_have_count(1)
+    expect(chip).to_have_attribute("aria-pressed", "true")
+    chip.click()
+    table.get_by_role("button", name="photo.jpg").press("Enter")
+    expect(opened.locator("h2").first).to_contain_text("photo.jpg")
+    expect(opened.locator(".cc-card h2")).to_contain_text(answer.capitalize())
+    opened.locator("figure img").wait_for()
+    expect(opened.get_by_role("region", name="Stability")).to_be_visible()
+    expect(opened.locator("h2").first).to_be_in_viewport()
+    expect(opened.locator("h2").first).to_be_focused()
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert serious(page) == []
+    page.keyboard.press("Escape")
+    expect(opened).to_be_hidden()
+    expect(table.get_by_role("button", name="photo.jpg")).to_be_focused()
+    table.get_by_role("button", name="photo.jpg").click()
+    opened.get_by_role("button", name="Close").click()
+    expect(opened).to_be_hidden()
+
+
+class Both:
+    """A loader of a detector with either head."""
+
+    heads = "linear", DEFAULT_HEAD
+
+    def __init__(self) -> None:
+        self._made = {"linear": tiny_detector(hidden=0), "causal": tiny_detector()}
+
+    def __call__(self, head: str = DEFAULT_HEAD) -> object:
+        return self._made[head]
+
+
+@pytest.fixture(scope="module")
+def both(uploads: Path) -> Iterator[str]:
+    """The address of an app with both heads."""
+    page = app.build(Both())
+    yield app.launch(page)
+    page.close(verbose=False)
+
+
+def test_a_head_that_is_chosen_judges_in_both_tabs(open_page: Open, both: str, files: dict[str, Path]) -> None:
+    page = open_page(both)
+    page.locator("#picture input[type=file]").first.set_input_files(files["photo.jpg"])
+    page.locator("#status .cc-final").wait_for()
+    expect(page.locator("#facts")).to_contain_text("causal head")
+    page.locator("#chips button").nth(1).click()
+    head = page.locator("#detect-head").get_by_label("linear head")
+    head.check()
+    expect(page.locator("#facts")).to_contain_text("linear head")
+    page.locator("#status .cc-final").wait_for()
+    expect(page.locator("#chips button").nth(1)).to_have_attribute("aria-expanded", "true")  # as it was left
+    expect(head).to_be_visible()
+    expect(head).to_be_focused()
+    page.locator("#open-explore").click()
+    answer = page.locator("#explore-a-answer")
+    expect(answer).to_contain_text("(linear head)")
+    expect(page.locator("#explore-head").get_by_label("linear head")).to_be_checked()
+    page.locator("#explore-head").get_by_label("causal head").check()
+    expect(answer).to_contain_text("(causal head)")
+    open_tab(page, "Detect")
+    expect(page.locator("#facts")).to_contain_text("causal head")
+
+
+def test_a_picture_is_compared_with_an_example(open_page: Open, files: dict[str, Path]) -> None:
+    page = open_page()
+    open_tab(page, "Explore")
+    page.locator("#explore-a input[type=file]").first.set_input_files(files["photo.jpg"])
+    page.locator("#explore-a-map img").wait_for()
+    page.locator("#explore-example").click()
+    page.locator("#explore-b-map img").wait_for()
+    expect(page.locator("#explore-masks thead")).to_be_visible()
+
+
+EVIL = b"<script>document.title='taken'</script>"
+
+
+@pytest.fixture(scope="session")
+def claiming(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture that says a lot about itself: signed as generated, a camera's EXIF with a script in it, a place."""
+    exif = exif_block({272: b"EOS R5", 315: EVIL}, gps=(48.8584, 2.2945))
+    plain = jpeg_exif(exif)
+    path = tmp_path_factory.mktemp("claims") / "claims.jpg"
+    path.write_bytes(sign(plain, make_authority(), created("trainedAlgorithmicMedia")))
+    return path
+
+
+def concluded(page: Page) -> str:
+    """Waits for the answer that counts; returns the card's title."""
+    title = verdict(page)
+    page.locator("#report-html").wait_for()
+    return page.locator("#status h2").inner_text().strip("▲▼◆ \n") or title
+
+
+@pytest.mark.full
+def test_from_upload_to_report(open_page: Open, claiming: Path, tmp_path: Path) -> None:
+    page = open_page()
+    give(page, claiming)
+    said = concluded(page)
+    assert said == "The file says it was generated"
+    provenance = page.locator("#provenance")
+    page.locator("#chips button[data-panel=file]").click()
+    expect(provenance).to_contain_text("The file itself says that the picture was made by a generative AI model.")
+    expect(provenance).to_contain_text("intact, signer unknown")
+    expect(provenance.locator("text=48.858")).to_be_hidden()
+    provenance.get_by_text("The file says where it was taken").click()
+    provenance.locator("text=48.858").wait_for()
+    assert page.title() != "taken"
+    report = tmp_path / "report.html"
+    report.write_text(download(page, "#report-html"), encoding="utf-8")
+    plain = json.loads(download(page, "#report-json"))
+    assert plain["answer"] == said
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(report.as_uri())
+    expect(page.locator("h2").first).to_contain_text(said)
+    expect(page.locator("body")).to_contain_text(plain["sha256"])
+    assert page.title().startswith("Report: ")
+    assert all(url.startswith(("file:", "data:")) for url in asked)
+    assert all(page.locator("img").evaluate_all("images => images.map(i => i.complete && i.naturalWidth > 100)"))
+    assert overflow(page) <= 0
+
+
+def download(page: Page, button: str) -> str:
+    with page.expect_download() as started:
+        page.locator(button).click()
+    return Path(started.value.path()).read_text(encoding="utf-8")
+
+
+def pixels(page: Page, name: str, folder: Path) -> np.ndarray:
+    """What the download button of a column gives."""
+    with page.expect_download() as download:
+        page.locator(f"#purify-{name}").get_by_role("button", name="Download").or_(
+            page.locator(f"#purify-{name} a[download]")
+        ).first.click()
+    download.value.save_as(folder / f"{name}.png")
+    return np.asarray(Image.open(folder / f"{name}.png").convert("RGB")).astype(int)
+
+
+def in_sight(page: Page, *names: str) -> list[float]:
+    """The tops of parts that are in the window as a whole."""
+    boxes = [page.locator(name).first.bounding_box() for name in names]
+    height = page.viewport_size["height"] if page.viewport_size else 0
+    assert all(box and box["y"] >= 0 and box["y"] + box["height"] <= height for box in boxes), (names, boxes)
+    return [box["y"] for box in boxes if box]
+
+
+# Every picture that is on screen has been drawn.
+WHOLE = """() => [...document.querySelectorAll("#purify-results img")].filter((image) => image.checkVisibility())
+  .every((image) => image.complete && image.naturalWidth)"""
+
+
+@pytest.mark.full
+def test_the_three_prepared_ones_in_one_look(open_page: Open, real_app: Served, tmp_path: Path) -> None:
+    page = open_page(real_app.address)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    open_tab(page, "Purify")
+    expect(page.locator("#purify-adversarial-said .cc-told")).to_contain_text("dog")  # the first is there when it opens
+    expect(page.locator("#purify-stop")).to_be_hidden()
+    for index, example in enumerate(PREPARED):
+        page.locator("#purify-examples button").nth(index).click()
+        expect(page.locator("#purify-question textarea, #purify-question input")).to_have_value(example.question)
+        expect(page.locator("#purify-headline")).to_contain_text("purification brought")
+        expect(page.locator("#purify-clean-said .cc-told")).to_contain_text(example.answer)
+        expect(page.locator("#purify-adversarial-said .cc-told")).to_contain_text("answer differs")
+        expect(page.locator("#purify-purified-said .cc-told")).to_contain_text(example.answer)
+        expect(page.locator("#purify-purified-said .cc-told")).to_contain_text("answer as before")
+        page.locator("#purify-purifier-change img").wait_for()
+        page.wait_for_function(WHOLE)  # the pictures have their size
+        tops = in_sight(page, "#purify-clean", "#purify-adversarial", "#purify-purified")
+        assert max(tops) - min(tops) < 12
+        in_sight(page, "#purify-headline", "#purify-purified-said", "#purify-attack-change", "#purify-purifier-change")
+    attacked, purified = (page.locator("#purify-slider img").nth(i).bounding_box() for i in range(2))
+    assert attacked == purified  # they are laid over each other
+    for name in ("clean", "adversarial", "purified"):  # no label on a picture
+        label = page.locator(f"#purify-{name} label").first.bounding_box()
+        image = page.locator(f"#purify-{name} img").first.bounding_box()
+        assert label
+        assert image
+        assert label["y"] + label["height"] <= image["y"]
+    size = page.locator("#purify-purified-said .cc-told").evaluate("(told) => getComputedStyle(told).fontSize")
+    assert size == "28px"
+    moved = pixels(page, "adversarial", tmp_path)
+    assert 0 < np.abs(moved - skimage.data.astronaut()).max() <= 8
+    assert serious(page) == []
