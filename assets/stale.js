@@ -13,7 +13,7 @@
   const SPOKEN = 2000;  // ms that it takes longer than usual: then it is also said aloud
   const FAILED = 1000;  // ms for which a field is as empty as before: its upload has failed
   // Field -> since: the least number of a turn about its picture; before: the same of what stood there before; file: one
-  // was chosen, which may not arrive; says, card: what the page says itself (ui/sending.py).
+  // was chosen, which may not arrive; says, card: what the page says itself (ui/fields.py).
   const wishes = new Map();
   const refused = (says) => ["large", "none"].includes(says);
   const now = () => performance.timeOrigin + performance.now();  // as turns are numbered

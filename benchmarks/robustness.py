@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from benchmarks.common import Options, test_records
 from causalclip.detector import Detector
-from causalclip.images.augmentation import REENCODINGS, encode
+from causalclip.evidence.stability import REENCODINGS, encode
 from causalclip.training.augmentation import on_white, random_retouch
 from causalclip.training.data import Record
 from causalclip.training.evaluation import Scores

@@ -15,8 +15,7 @@ from PIL import Image
 from benchmarks.common import Options, test_records
 from causalclip.calibration import sigmoid
 from causalclip.detector import Detector
-from causalclip.evidence.stability import SQUARES, WINDOWS, Stability, check_stability
-from causalclip.images.augmentation import REENCODINGS
+from causalclip.evidence.stability import REENCODINGS, SQUARES, WINDOWS, Stability, check_stability
 from causalclip.images.loading import load_image
 from causalclip.training.data import Record
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:  # seconds of imports, which a wrong name or path need not wai
 
 ELSEWHERE = {  # commands whose modules are imported only for them: name -> module, function, --help's last lines
     "archive": ("causalclip.archive.command", "archive", None),
-    "calibrate": ("causalclip.thresholds.calibrate", "calibrate", TABLE),
+    "calibrate": ("causalclip.thresholds", "calibrate", TABLE),
     "explain": ("causalclip.report.explain", "explain", TABLE),
     "compare": ("causalclip.report.comparison", "compare", TABLE),
     "data": ("causalclip.dataset.command", "data", None),

@@ -262,8 +262,8 @@ def refine(
     cache: Cache = CACHE,
 ) -> None:
     """Go on with a trained purifier, on attacks that are made as it learns, guided by the language model."""
+    from purifier.training.denoiser import refine_purifier
     from purifier.training.pairs import question_pool, training_sources
-    from purifier.training.refining import refine_purifier
 
     with _sentences():
         sources, pool = training_sources(_needed(data), forensics), question_pool(_needed(data))

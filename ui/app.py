@@ -20,13 +20,13 @@ from causalclip.languages import LANGUAGES, N_, _, current
 from causalclip.paths import DEFAULT_HEAD, HEADS
 from causalclip.report.card import failure, render
 from purifier.models import Models, lacking, shipped
-from ui import api, monitoring, sending
+from ui import api, monitoring
 from ui.batch.tab import build_batch_tab
 from ui.detect.examples import Example, expected, write_examples
 from ui.detect.tab import build_detect_tab
 from ui.detector import ChosenDetector, LazyDetector, link_heads
 from ui.explore.tab import build_explorer_tab
-from ui.fields import explain
+from ui.fields import explain, sending_cards
 from ui.languages import Page
 from ui.measured import build_measured_tab
 from ui.pairing import build_pairing
@@ -109,7 +109,7 @@ def _lay_out(
         languages = _part("preferences", codes=LANGUAGES, spoken=current())
         gr.HTML(languages, js_on_load=script("preferences"), elem_id="languages")  # the browser keeps what is chosen
         banner = gr.HTML(visible=False, elem_id="banner")
-        gr.HTML(sending.cards(), visible="hidden", elem_id="on-its-way")
+        gr.HTML(sending_cards(), visible="hidden", elem_id="on-its-way")
         with gr.Tabs() as tabs:
             with gr.Tab(_("Detect"), id="detect"):
                 gr.HTML(_part("lead", words=_(LEADS["detect"])))

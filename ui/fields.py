@@ -1,4 +1,5 @@
-"""Files between the browser and this code: an upload comes in untouched, a drawing goes out lossless.
+"""Files between the browser and this code: an upload comes in untouched, a drawing goes out lossless; the browser's
+scripts for many files, and what the page says before they are there.
 
 Each field needs a listener on its uploads that does not queue and takes the field: by that call the server learns at
 once which page an upload belongs to. Listeners need `preprocess=False`, and get a payload for `upload_path`. Gradio's
@@ -18,11 +19,12 @@ from typing import Any, TypeVar
 import gradio as gr
 from PIL import Image
 
-from causalclip.images.formats import TOO_LARGE, ImageError, ImageTooLarge, sniff
+from causalclip.images.formats import MAX_BYTES, SMALLER, TOO_LARGE, ImageError, ImageTooLarge, sniff, too_many_bytes
 from causalclip.images.loading import LoadedImage
 from causalclip.languages import N_, _, number
 from causalclip.maps.overlay import shrink
 from causalclip.profile import BadProfile
+from causalclip.report.card import coming, failure, on_its_way
 from ui.server.requests import NOT_UPLOADED
 from ui.server.storage import file_in, is_upload, new_folder
 
@@ -152,3 +154,72 @@ def errors_as_sentences(words: Callable[[Exception], tuple[str, str]] = explain)
     except Exception as error:
         title, sentence = words(error)
         raise gr.Error(sentence, title=title, print_exception=False) from None
+
+
+LEFT_OUT = N_("Left out, with more than {mb} MB: {names}.")
+LEFT_UNREADABLE = N_("Left out, of a kind that is not read here: {names}.")
+NO_PICTURE = N_(
+    "There is none in the clipboard, or the browser does not let this page read it. Copy a picture, or choose its file."
+)
+UNPACK = N_("Unpack the zip, and choose its folder.")
+
+# For a script that has said what `endings`, `portion` (files), `bytes` and `words` are: which files are pictures, which
+# of them are too large and what is said of these, in what portions the others go to the server, and what lies in a
+# folder that was dropped.
+_FILES = """
+const biggest = BIGGEST, shownNames = 5;
+const fits = (file) => endings.some((ending) => file.name.toLowerCase().endsWith(ending)) && !file.name.startsWith(".");
+const large = (file) => file.size > biggest;
+const naming = (said, some) => {
+  const names = [...some.slice(0, shownNames).map((file) => file.name), ...(some.length > shownNames ? ["..."] : [])];
+  return some.length ? [said.replace("{names}", () => names.join(", "))] : [];
+};
+const leftOut = (files) => {
+  const others = files.filter((file) => !fits(file) && !file.name.startsWith("."));  // not .DS_Store and the like
+  const some = files.filter((file) => fits(file) && large(file));
+  const zip = (file) => file.name.toLowerCase().endsWith(".zip");
+  const advice = [...(some.every(zip) ? [] : [words.smaller]), ...(some.some(zip) ? [words.unpack] : [])];
+  return [...naming(words.unreadable, others), ...naming(words.large, some), ...advice].join(" ");
+};
+const portions = (files) => files.reduce((all, file) => {
+  const last = all[all.length - 1];
+  const full = !last || last.length === portion || last.reduce((sum, f) => sum + f.size, file.size) > bytes;
+  full ? all.push([file]) : last.push(file);
+  return all;
+}, []);
+const walk = async (entry) => {
+  if (entry.isFile) return [await new Promise((take, fail) => entry.file(take, fail))];
+  const reader = entry.createReader(), found = [];
+  for (;;) {
+    const some = await new Promise((take, fail) => reader.readEntries(take, fail));
+    if (!some.length) return found;
+    for (const inner of some) found.push(...(await walk(inner)));
+  }
+};
+"""
+
+
+def sending_script() -> str:
+    """The script."""
+    return _FILES.strip().replace("BIGGEST", str(MAX_BYTES))
+
+
+def sending_words() -> dict[str, str]:
+    """What `leftOut` says, in the reader's language."""
+    return {
+        "large": _(LEFT_OUT, mb=MAX_BYTES >> 20, names="{names}"),
+        "unreadable": _(LEFT_UNREADABLE, names="{names}"),
+        "smaller": _(SMALLER),
+        "unpack": _(UNPACK),
+    }
+
+
+def sending_cards() -> str:
+    """What the page itself shows until the server has heard of a file, as HTML: assets/stale.js copies it.
+
+    The size from which a file is refused stands there, too: the field's own refusal is in English, and goes after some
+    seconds.
+    """
+    large, none = failure(_(TOO_LARGE), str(too_many_bytes())), failure(_("No picture was pasted"), _(NO_PICTURE))
+    shown = {"one": on_its_way(), "many": coming(), "large": large, "none": none}
+    return "".join(f"<div data-card='{name}' data-bytes='{MAX_BYTES}'>{card}</div>" for name, card in shown.items())

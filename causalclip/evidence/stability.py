@@ -7,14 +7,15 @@ through the tower together.
 
 from __future__ import annotations
 
+import io
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from causalclip.images.loading import middle
 from causalclip.languages import N_, _, any_of, decimal
@@ -162,6 +163,44 @@ def not_checked() -> dict[str, str]:
     return {"answer": "not checked", **said}
 
 
+Transform = Callable[[Image.Image], Image.Image]
+
+
+def encode(picture: Image.Image, codec: str, quality: int, **options: int) -> Image.Image:
+    """RGB -> the same picture after a lossy round trip through `codec` ("JPEG" or "WEBP")."""
+    buffer = io.BytesIO()
+    picture.save(buffer, codec, quality=quality, **options)
+    return Image.open(buffer).convert("RGB")
+
+
+def rescale(picture: Image.Image, factor: float, kernel: Image.Resampling = Image.Resampling.BICUBIC) -> Image.Image:
+    """RGB scaled by `factor`, no side below 32 px."""
+    size = (max(32, round(picture.width * factor)), max(32, round(picture.height * factor)))
+    return picture.resize(size, kernel)
+
+
+def centre_crop(picture: Image.Image, share: float) -> Image.Image:
+    """The central `share` of each side."""
+    w, h = round(picture.width * share), round(picture.height * share)
+    left, top = (picture.width - w) // 2, (picture.height - h) // 2
+    return picture.crop((left, top, left + w, top + h))
+
+
+# The rows of the robustness table and of the stability panel.
+REENCODINGS: dict[str, Transform] = {
+    "as it is": lambda p: p,
+    "JPEG 90": lambda p: encode(p, "JPEG", 90),
+    "JPEG 70": lambda p: encode(p, "JPEG", 70),
+    "JPEG 50": lambda p: encode(p, "JPEG", 50),
+    "WebP 80": lambda p: encode(p, "WEBP", 80),
+    "0.75x": lambda p: rescale(p, 0.75),
+    "0.5x": lambda p: rescale(p, 0.5),
+    "blur 1 px": lambda p: p.filter(ImageFilter.GaussianBlur(1)),
+    "crop 75 %": lambda p: centre_crop(p, 0.75),
+    "shown at another size": lambda p: rescale(p, 0.8, Image.Resampling.BILINEAR),  # on a screen, without loss
+}
+
+
 def check_stability(detector: Detector, pixels: np.ndarray, detection: Detection | Verdict | None = None) -> Stability:
     """Judges the picture (uint8 RGB [H, W, 3]) after all re-encodings; `detection` saves judging it as it is."""
     stages = checks(detector, pixels, detection)
@@ -184,8 +223,6 @@ def checks(
 
     together: how many pictures are judged in a step; all of them by default.
     """
-    from causalclip.images.augmentation import REENCODINGS
-
     started, calibration = time.perf_counter(), detector.config.calibration
     base = detector.judge(pixels) if detection is None else detection
     left, top, right, bottom = middle(*pixels.shape[:2], most=MAX_PIXELS, longest=MAX_JPEG)

@@ -9,13 +9,13 @@ from typing import Literal
 import cv2
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageFilter, ImageOps
 from pillow_heif import register_heif_opener
 from torch import Tensor
 
 from causalclip.calibration import compression
 from causalclip.clip.backbones import plan_views, render
-from causalclip.images.augmentation import KERNELS, encode, random_augmentation
+from causalclip.evidence.stability import encode, rescale
 from causalclip.training.data import Record
 
 register_heif_opener()  # phones write HEIC
@@ -26,6 +26,14 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 Augmentation = Literal["light", "much", "retouched", "drawn"]
 # Of the pictures, where one augmentation of each has to do.
 SHARES: dict[Augmentation, float] = {"light": 0.5, "much": 0.35, "retouched": 0.15}
+KERNELS = (
+    Image.Resampling.BILINEAR,
+    Image.Resampling.HAMMING,
+    Image.Resampling.BICUBIC,
+    Image.Resampling.LANCZOS,
+    Image.Resampling.BOX,
+    Image.Resampling.NEAREST,
+)
 HISTORY = 0.6  # how often a lossless file first gets a lossy past, as most photographs have one
 
 
@@ -245,3 +253,30 @@ def blend(a: Pixels, b: Pixels, share: float) -> Pixels:
 def to_pixels(x: np.ndarray) -> Pixels:
     """[0, 1], clipped, to uint8."""
     return np.asarray((np.clip(x, 0, 1) * 255).round(), np.uint8)
+
+
+def random_encoding(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """One lossy round trip: mostly JPEG 50 to 95 with either chroma subsampling, sometimes WebP."""
+    if rng.random() < 0.25:
+        return encode(picture, "WEBP", int(rng.integers(50, 96)), method=2)
+    return encode(picture, "JPEG", int(rng.integers(50, 96)), subsampling=int(rng.choice([0, 2])))
+
+
+def random_augmentation(picture: Image.Image, rng: np.random.Generator, *, strength: float = 1.0) -> Image.Image:
+    """A random chain of them; each step happens with its own chance x strength."""
+    if rng.random() < 0.4 * strength:
+        picture = random_encoding(picture, rng)
+    if rng.random() < 0.4 * strength:
+        kernel = KERNELS[rng.integers(len(KERNELS))]
+        factor = float(np.exp(rng.uniform(np.log(0.5), np.log(1.3))))
+        smaller = rescale(picture, factor, kernel)
+        # Back to the old size half of the time: what a site's own scaling does to a picture that is then shown larger.
+        picture = smaller.resize(picture.size, KERNELS[rng.integers(5)]) if rng.random() < 0.5 else smaller
+    if rng.random() < 0.1 * strength:
+        picture = picture.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 1.2))))
+    if rng.random() < 0.1 * strength:
+        noise = rng.normal(0, rng.uniform(1, 5), (picture.height, picture.width, 1))
+        picture = Image.fromarray((np.asarray(picture) + noise).clip(0, 255).astype(np.uint8))
+    if rng.random() < 0.6 * strength:
+        picture = random_encoding(picture, rng)
+    return picture

@@ -26,6 +26,7 @@ from causalclip.clip.tower import Tower
 from causalclip.clip.weights import ASSETS, WeightsMissing, fast_dtype
 from purifier.attacks.budget import LEVELS, to_levels
 from purifier.denoiser.attack_detector import TOWER, AttackDetector, clip_moves, decided, statistics
+from purifier.denoiser.bridge import guided
 from purifier.denoiser.filters import (
     QUALITY,
     REFERENCE_SIDE,
@@ -37,7 +38,6 @@ from purifier.denoiser.filters import (
     quantise_by_chance,
     resize,
 )
-from purifier.denoiser.guidance import guided
 
 DEFAULT = ASSETS / "purifier"
 Denoise = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> the same

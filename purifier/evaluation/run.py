@@ -14,8 +14,17 @@ from torch import Tensor
 from purifier.attacks import Attack, Objective, attack_steps, run_attack
 from purifier.attacks.budget import to_levels
 from purifier.attacks.objectives import change_answer, force_caption
-from purifier.evaluation.outcomes import Outcome, OutcomeTable, kept_picture, paired, summarise
-from purifier.evaluation.samples import Sample, detector_on_purified, load_captions, load_samples
+from purifier.evaluation.outcomes import (
+    Outcome,
+    OutcomeTable,
+    Sample,
+    detector_on_purified,
+    kept_picture,
+    load_captions,
+    load_samples,
+    paired,
+    summarise,
+)
 from purifier.evaluation.table import COLUMNS, COMPARISONS, Column, Row, attacker_objective, build_rows, jpeg
 from purifier.models import Models
 from purifier.training.vlm_data import normalise_answer

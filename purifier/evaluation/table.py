@@ -13,8 +13,8 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from purifier.attacks import Attack, Objective
-from purifier.attacks.adaptive import Averaged, bpda
 from purifier.attacks.budget import to_levels
+from purifier.attacks.objectives import Averaged, bpda
 from purifier.denoiser.filters import COARSE, QUALITY, low_pass
 from purifier.denoiser.pipeline import ALONE, Denoise, PurifierPipeline, Stages
 from purifier.models import Models

@@ -22,7 +22,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from causalclip.images.augmentation import KERNELS, encode, random_augmentation, rescale
+from causalclip.evidence.stability import encode, rescale
+from causalclip.training.augmentation import KERNELS, random_augmentation
 from purifier.denoiser.attack_detector import AttackDetector
 from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.pixels import to_tensor

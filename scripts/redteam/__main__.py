@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from scripts.redteam import calls, connections, doors, fairness, uploads
+from scripts.redteam import connections, doors, fairness, uploads
 from scripts.redteam.target import Target, ready
 from tests.serving import ROOT, proxied, served
 
@@ -28,7 +28,7 @@ Try = Callable[[Target], tuple[bool, str]]
 FIRST: tuple[Try, ...] = (connections.fifty_megapixels_twelve_times,)  # its memory is that of a new process
 WAITING: tuple[Try, ...] = (  # a minute each, until something is deleted; the others go on meanwhile
     uploads.pages_left_four_ways,
-    calls.page_closed_in_a_batch,
+    connections.page_closed_in_a_batch,
     uploads.empty_files,
 )
 _SECONDS: tuple[Try, ...] = (
@@ -37,12 +37,12 @@ _SECONDS: tuple[Try, ...] = (
     doors.closed_routes,
     doors.forged_pictures,
     doors.guessed_uploads,
-    calls.two_functions_in_one_call,
-    calls.odd_numbers,
-    calls.lying_headers,
-    calls.unread_answers,
-    calls.forged_reports,
-    calls.maps_named_as_paths,
+    connections.two_functions_in_one_call,
+    connections.odd_numbers,
+    connections.lying_headers,
+    connections.unread_answers,
+    connections.forged_reports,
+    connections.maps_named_as_paths,
     uploads.past_the_quotas,
     fairness.crowded_pairing,
     fairness.log_volume,
@@ -53,7 +53,7 @@ MEANWHILE: tuple[Try, ...] = (
     *_SECONDS,
     doors.reports_to_others,
     doors.every_field,
-    calls.invented_sessions,
+    connections.invented_sessions,
     connections.attacks_at_once,
     connections.questions_at_once,
 )
@@ -61,7 +61,7 @@ _CROWDED: tuple[Try, ...] = (connections.never_reading, connections.half_open_co
 LAST: tuple[Try, ...] = (  # what they measure, or whom they shut out, the others would change
     *_CROWDED,
     connections.pages_that_do_not_come,
-    calls.calls_of_closed_pages,
+    connections.calls_of_closed_pages,
     fairness.metadata_bombs,
     fairness.agents_account,
     fairness.sixteen_pages,

@@ -16,9 +16,9 @@ from contextlib import contextmanager
 import numpy as np
 from PIL import Image
 
-from scripts.redteam.bombs import bombs
 from scripts.redteam.connections import OTHER
 from scripts.redteam.target import Target, heard, picture
+from scripts.redteam.uploads import bombs
 
 SOON = 5.0  # seconds until somebody else's first verdict
 ANSWERED = 15.0  # seconds until any file is answered

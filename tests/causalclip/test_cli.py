@@ -17,7 +17,7 @@ from causalclip.cli import app
 from causalclip.detector import Detector
 from tests.conftest import ROOT
 from tests.makers.pictures import encode, photo
-from ui.endpoints import Endpoints
+from ui.api import Endpoints
 from ui.server.storage import new_folder
 
 PROCESSOR = """

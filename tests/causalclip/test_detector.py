@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from causalclip.calibration import is_blank
 from causalclip.clip.weights import Runtime, WeightsMissing
 from causalclip.detector import Detection, Detector
-from causalclip.images.augmentation import REENCODINGS
+from causalclip.evidence.stability import REENCODINGS
 from causalclip.training.data import Record
 from causalclip.training.image_types import fit_image_types
 from tests.makers.detectors import refusing_detector, saved_detector, tiny_detector

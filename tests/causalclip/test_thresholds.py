@@ -17,8 +17,15 @@ from causalclip.calibration import Calibration, choose_bands, fit_logistic, sigm
 from causalclip.cli import app
 from causalclip.images.loading import load_image
 from causalclip.profile import BadProfile, needed, parse_profile, rank, read_profile, threshold, too_few
-from causalclip.thresholds.calibrate import JudgedPicture, UnreadFile, groups, highest_of_each, judge, make_profile
-from causalclip.thresholds.report import CalibrationReport
+from causalclip.thresholds import (
+    CalibrationReport,
+    JudgedPicture,
+    UnreadFile,
+    groups,
+    highest_of_each,
+    judge,
+    make_profile,
+)
 from tests.makers.detectors import tiny_detector, tiny_profile
 from tests.makers.pictures import encode, photo
 

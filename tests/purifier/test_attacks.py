@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from causalclip.detector import Detector
 from purifier.attacks import ATTACKS, Attack, linf, run_attack
-from purifier.attacks.adaptive import bpda
 from purifier.attacks.algorithms import CarliniWagner
 from purifier.attacks.objectives import (
     FlipVerdict,
     GoalError,
+    bpda,
     detector_logit,
     make_goal,
 )

@@ -15,7 +15,7 @@ from purifier.denoiser.filters import quantise_at
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
 from purifier.training.adapter import train_encoder, trainable_model
 from purifier.training.attack_detector import CLEAN, find_unseen, fit_to
-from purifier.training.denoiser import DenoiserConfig, fit
+from purifier.training.denoiser import DenoiserConfig, RefiningConfig, fit, refine, refine_purifier
 from purifier.training.loop import resume, save_checkpoint
 from purifier.training.pairs import (
     PairMaker,
@@ -27,7 +27,6 @@ from purifier.training.pairs import (
     question_pool,
     training_sources,
 )
-from purifier.training.refining import RefiningConfig, refine, refine_purifier
 from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM
 from purifier.vlm.features import clip_features
 from purifier.vlm.lora import UP, LoraEncoder

@@ -17,8 +17,8 @@ from causalclip.dataset.table import as_csv
 from purifier import cli
 from purifier.training import vlm, vlm_sources
 from purifier.training.cards import write_vlm_card as write_card
+from purifier.training.vlm import UNSEEN, evaluate_vlm, fit_confidence
 from purifier.training.vlm_data import FeatureCache, Picture, load_pictures, train_texts
-from purifier.training.vlm_evaluation import UNSEEN, evaluate_vlm, fit_confidence
 from purifier.training.vlm_fitting import PACKED, VLMTrainConfig, build_model, fit_vlm, packed_logits, step_loss
 from purifier.training.vlm_questions import KINDS, Box, box_questions
 from purifier.training.vlm_sources import Reference, read_references, shrink

@@ -14,7 +14,7 @@ from PIL import Image
 from causalclip.clip.weights import WeightsMissing
 from causalclip.images.loading import load_image
 from causalclip.profile import BadProfile
-from causalclip.thresholds.calibrate import JudgedPicture, UnreadFile
+from causalclip.thresholds import JudgedPicture, UnreadFile
 from tests.makers.detectors import tiny_detector
 from tests.makers.pictures import encode
 from ui import detector as held_detector

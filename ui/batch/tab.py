@@ -19,11 +19,10 @@ from causalclip.images.formats import ENDINGS, UnsupportedImage, names, sizes
 from causalclip.images.zips import MAX_PICTURES
 from causalclip.languages import N_, _, ended, ngettext, number
 from causalclip.report import card
-from ui import sending
 from ui.batch.results import DOWNLOADS, Batch, Download, draw_table, gone, table_script
 from ui.cancellation import CancellationToken, Panel
 from ui.detector import queue_detector
-from ui.fields import GONE, explain, files_input, kept_or_gone
+from ui.fields import GONE, explain, files_input, kept_or_gone, sending_script, sending_words
 from ui.server.queue import PICTURES, Priority
 from ui.server.requests import A_REQUEST, FILES
 from ui.server.storage import new_folder, own_folder
@@ -242,10 +241,10 @@ def files_script() -> str:
         "none": _("There is no picture in it."),
         "taken": _("{some} of {all} files are taken."),
         "lost": _("Some of the files did not arrive. Add them again."),
-        **sending.words(),
+        **sending_words(),
     }
     limits = {"most": MAX_PICTURES, "portion": FILES, "bytes": A_REQUEST * 3 // 4}
-    return script("batch", sending.files(), endings=[*ENDINGS, ".zip"], words=words, **limits)
+    return script("batch", sending_script(), endings=[*ENDINGS, ".zip"], words=words, **limits)
 
 
 class Clock:

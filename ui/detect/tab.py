@@ -28,13 +28,13 @@ from causalclip.maps.overlay import prepare
 from causalclip.provenance.reading import Provenance
 from causalclip.report import card
 from causalclip.report.document import Label, read_label, save_reports, write_label
+from ui.api import add_endpoints
 from ui.cancellation import CancellationToken, Panel
 from ui.detect import words
 from ui.detect.crop import add_crop
 from ui.detect.examples import Example, shelf
 from ui.detect.words import FirstLook
 from ui.detector import TOGETHER, ChosenDetector, add_head_choice
-from ui.endpoints import add_endpoints
 from ui.fields import explain, named, picked, shown_copy, upload_path
 from ui.server.queue import DECODED, FILES, MODEL, PICTURES, Priority
 from ui.server.storage import is_own, new_folder

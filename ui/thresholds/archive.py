@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from causalclip.languages import N_, _, day, number
 from causalclip.profile import BadProfile, Profile, parse_profile
-from causalclip.thresholds.calibrate import JudgedPicture, UnreadFile
+from causalclip.thresholds import JudgedPicture, UnreadFile
 from ui.detector import ChosenDetector
 from ui.fields import explain, upload_paths
 from ui.server.queue import FILES, Priority, current_session
@@ -17,7 +17,7 @@ from ui.server.storage import STORE
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
-    from causalclip.thresholds.report import CalibrationReport
+    from causalclip.thresholds import CalibrationReport
 
 MOST = 1000  # pictures of a page; for more of them there is the command
 SHOWN = 100  # small copies that are kept
@@ -68,13 +68,13 @@ class Archive:
 
     def profile(self, detector: Detector, at_most: float) -> Profile:
         """Of at least one photograph."""
-        from causalclip.thresholds.calibrate import make_profile
+        from causalclip.thresholds import make_profile
 
         return make_profile(self.real, detector, at_most=at_most, generated=self.generated)
 
     def calibration(self, detector: Detector, at_most: float) -> CalibrationReport:
         """Of at least one photograph."""
-        from causalclip.thresholds.report import CalibrationReport
+        from causalclip.thresholds import CalibrationReport
 
         profile, shipped = self.profile(detector, at_most), detector.config.calibration.high
         return CalibrationReport(profile, self.real, self.unread, shipped, at_most, len(self.unanswered))

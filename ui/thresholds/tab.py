@@ -17,17 +17,16 @@ from causalclip.languages import N_, _, number
 from causalclip.paths import shipped_folder
 from causalclip.profile import BOUNDS, COMMAND, needed
 from causalclip.report.card import render
-from ui import sending
 from ui.cancellation import CancellationToken, Panel
 from ui.detector import ChosenDetector, queue_detector
-from ui.fields import explain, files_input, upload_paths
+from ui.fields import explain, files_input, sending_script, sending_words, upload_paths
 from ui.server.queue import FILES, PICTURES, Priority, current_session
 from ui.server.storage import STORE, new_folder
 from ui.settings import KEPT, PRIVATE, script
 from ui.thresholds.archive import MOST, Archive, ProfileChoice
 
 if TYPE_CHECKING:
-    from causalclip.thresholds.calibrate import JudgedPicture, UnreadFile
+    from causalclip.thresholds import JudgedPicture, UnreadFile
 
 QUEUE: dict[str, Any] = {"concurrency_id": "archive", "concurrency_limit": 1}  # portions of all people take turns
 PORTION, BYTES = 20, 100 * 2**20  # files and bytes that are sent at once
@@ -111,7 +110,7 @@ class ArchiveTab:
             return ""
         if archive.real:
             return f"<section>{archive.calibration(self.detector.own(), share(at_most)).section()}</section>"
-        from causalclip.thresholds.report import LEFT_OUT
+        from causalclip.thresholds import LEFT_OUT
 
         left_out = f"{_(LEFT_OUT, n=number(len(archive.unanswered)))} " if archive.unanswered else ""
         return f"<p class='cc-said'>{escape(left_out + _(MORE))}</p>"
@@ -222,10 +221,10 @@ def chooser_script() -> str:
         "done": _("{done} of {total} judged.", done="{done}", total="{total}"),
         "left": _("About {n} minutes left.", n="{n}"),
         "lost": _("Some of the pictures did not arrive. Choose them again."),
-        **sending.words(),
+        **sending_words(),
     }
     limits = {"most": MOST, "portion": PORTION, "bytes": BYTES}
-    return script("archive", sending.files(), endings=ENDINGS, words=words, **limits)
+    return script("archive", sending_script(), endings=ENDINGS, words=words, **limits)
 
 
 def share(at_most: str) -> float:
@@ -239,7 +238,7 @@ def _percent(bound: float) -> str:
 
 def _one_by_one(paths: list[str], detector: Any) -> Iterator[JudgedPicture | UnreadFile]:
     """Each behind the pictures of all other tabs; none is in memory while another is judged."""
-    from causalclip.thresholds.calibrate import judge, read_members
+    from causalclip.thresholds import judge, read_members
 
     found = judge(read_members((Path(path).name, path) for path in paths), detector, ahead=0)
     while True:

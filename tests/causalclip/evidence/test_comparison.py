@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from causalclip.cli import app
 from causalclip.cli_helpers import DONE, REFUSED
 from causalclip.evidence.comparison import MAX_CONFIDENCE, compare, headline
-from causalclip.images.augmentation import encode
+from causalclip.evidence.stability import encode
 from causalclip.report.card import overlaid
 
 SIDE, TILE, FARTHEST = 512, 32, 60  # px; of the picture, of what lies at one depth, and of its farthest shift

@@ -13,9 +13,8 @@ from PIL import Image
 from causalclip.calibration import Calibration, sigmoid
 from causalclip.detector import Verdict
 from causalclip.evidence.examination import Examination, WholePicture, examine, read_claims
-from causalclip.evidence.stability import MILD, STRONG, check_stability
+from causalclip.evidence.stability import MILD, REENCODINGS, STRONG, check_stability
 from causalclip.evidence.words import IMAGE_TYPES, NO_ANSWER, NO_ANSWER_TITLE, WHAT_TO_DO
-from causalclip.images.augmentation import REENCODINGS
 from causalclip.images.loading import cut, load_image
 from causalclip.provenance.reading import OF_WHOLE
 from causalclip.report.card import provenance_panel, stability_panel

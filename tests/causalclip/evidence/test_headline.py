@@ -16,8 +16,8 @@ from causalclip.clip.weights import ASSETS
 from causalclip.evidence import words
 from causalclip.evidence.cautions import find_cautions, measure
 from causalclip.evidence.headline import ANSWERS, make_headline
+from causalclip.evidence.stability import encode
 from causalclip.evidence.words import NO_ANSWER, EmpiricalPrecision, empirical_precision
-from causalclip.images.augmentation import encode
 from causalclip.marks.mark import Mark, Says
 from causalclip.provenance.credentials import Credentials, SourceType, State, source_type
 from causalclip.provenance.reading import Provenance

@@ -17,9 +17,9 @@ import pytest
 import skimage
 from PIL import Image, ImageDraw
 
+from causalclip.evidence.stability import encode as reencode
 from causalclip.images import decoding, formats
 from causalclip.images import loading as images
-from causalclip.images.augmentation import encode as reencode
 from causalclip.images.inside import find_pictures
 from causalclip.images.loading import (
     BrokenImage,

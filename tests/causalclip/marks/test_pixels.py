@@ -10,7 +10,7 @@ from PIL import Image
 
 from causalclip.evidence.examination import examine
 from causalclip.evidence.headline import make_headline
-from causalclip.images.augmentation import encode as reencode
+from causalclip.evidence.stability import encode as reencode
 from causalclip.marks.mark import Mark
 from causalclip.marks.pixels import BAR, LOGOS, Logo, find_marks, payloads, star, template_at
 from causalclip.provenance.credentials import without_claims

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut
 
-from causalclip.images.augmentation import REENCODINGS, random_augmentation
-from causalclip.training.augmentation import LONG_SIDES, RETOUCHES, augment, open_original
+from causalclip.evidence.stability import REENCODINGS
+from causalclip.training.augmentation import LONG_SIDES, RETOUCHES, augment, open_original, random_augmentation
 from causalclip.training.data import BadManifest, Record, assign_environments, assign_folds, read_manifest
 from tests.makers.detectors import write_rows
 from tests.makers.pictures import photo

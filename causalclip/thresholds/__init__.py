@@ -1,1 +1,0 @@
-"""Threshold calibration: an archive of known photographs, judged and made a profile (causalclip.profile)."""
