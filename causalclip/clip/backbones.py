@@ -23,9 +23,17 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from causalclip.clip.int8_towers import CompiledTower, QuantisedTower, WeightOnlyTower, is_int8, read_outliers
 from causalclip.clip.tower import Tower
-from causalclip.clip.weights import ASSETS, Runtime, WeightsMissing, choose_runtime, dequantize, fast_dtype, read_shards
+from causalclip.clip.weights import (
+    ASSETS,
+    Runtime,
+    WeightsMissing,
+    choose_runtime,
+    dequantize,
+    fast_dtype,
+    is_int8,
+    read_shards,
+)
 
 if TYPE_CHECKING:  # open_clip is imported where it is needed: that takes 230 MB and two seconds
     from open_clip.transformer import VisionTransformer
@@ -62,7 +70,7 @@ def load_tower(
             `@SIZE` after it takes views of other than its own size, in px, a multiple of its patches'.
         dtype: of its matrix products; None picks the processor's fast one.
         runtime: int8 or int8-avx2 keep matrices int8 that are stored so; the tower then judges alone
-            (causalclip.clip.int8_towers).
+            (causalclip.clip.compiled, causalclip.clip.int8_towers).
         weight_only: matrices that are stored as int8 stay so in memory, and are float while they are multiplied with
             (causalclip.clip.int8_towers).
 
@@ -112,11 +120,16 @@ def _from_folder(folder: Path, dtype: torch.dtype, runtime: Runtime | None, *, w
     normal = {"mean": config["mean"], "std": config["std"]}
     visual = Skeleton(config) if is_plain(config) else empty_visual(config)
     if runtime == "int8" and is_int8(stored):
+        from causalclip.clip.compiled import CompiledTower  # brings OpenVINO, which other runtimes do without
+
         return CompiledTower(visual, stored, **normal)
-    if runtime == "int8-avx2" and is_int8(stored) and is_plain(config) and (outliers := read_outliers(folder)):
-        return QuantisedTower(visual, stored, outliers=outliers, **normal)
-    if weight_only and is_int8(stored) and is_plain(config):
-        return WeightOnlyTower(visual, stored, **normal, dtype=dtype)
+    if is_int8(stored) and is_plain(config) and (runtime == "int8-avx2" or weight_only):
+        from causalclip.clip.int8_towers import QuantisedTower, WeightOnlyTower, read_outliers
+
+        if runtime == "int8-avx2" and (outliers := read_outliers(folder)):
+            return QuantisedTower(visual, stored, outliers=outliers, **normal)
+        if weight_only:
+            return WeightOnlyTower(visual, stored, **normal, dtype=dtype)
     visual.load_state_dict(dequantize(stored), assign=True)
     return Tower(visual, **normal, dtype=dtype)
 

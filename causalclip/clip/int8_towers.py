@@ -1,6 +1,5 @@
-"""Towers whose matrices stay int8 in memory: the same Trace as causalclip.clip.tower's.
+"""Towers of PyTorch whose matrices stay int8 in memory: the same Trace as causalclip.clip.tower's.
 
-CompiledTower     OpenVINO multiplies in int8 (VNNI); judges alone, without gradients
 QuantisedTower    PyTorch multiplies in int8 (AVX2); judges alone, without gradients
 WeightOnlyTower   matrices are float while they are multiplied with; gradients reach the pixels
 """
@@ -18,107 +17,18 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from causalclip.clip.tower import PatchAttributions, Tower, Trace
-from causalclip.clip.weights import INT8, SCALE, Int8Matrix, QuantisedLinear, Runtime, dequantize
+from causalclip.clip.weights import (
+    INT8,
+    SCALE,
+    QuantisedLinear,
+    Runtime,
+    dequantize,
+    project_as_stored,
+    without_matrices,
+)
 
 if TYPE_CHECKING:
-    from open_clip.transformer import VisionTransformer
-
     from causalclip.clip.backbones import Skeleton
-
-HEAVY = "attn.in_proj_weight", "attn.out_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight"
-
-
-class CompiledTower(Tower):
-    """For judging alone: no gradients, no `walk`.
-
-    What patch attributions need of the weights is here: the last norm in float32, output projections as they are
-    stored. The other matrices are on the meta device.
-
-    Args:
-        visual: open_clip's module or its skeleton, on the meta device.
-        stored: the weights as the shards hold them.
-        mean, std: of the pixels in [0, 1], a channel.
-    """
-
-    def __init__(
-        self,
-        visual: VisionTransformer | Skeleton,
-        stored: Mapping[str, Tensor],
-        *,
-        mean: Sequence[float],
-        std: Sequence[float],
-    ) -> None:
-        visual.load_state_dict(dequantize(without_matrices(stored)), strict=False, assign=True)
-        super().__init__(visual, mean=mean, std=std)
-        project_as_stored(self, stored)
-        self.stored = stored
-        self.graphs: dict[tuple[int, bool, bool], Any] = {}
-
-    @property
-    def runtime(self) -> Runtime:
-        return "int8"
-
-    def forward(
-        self, pixels: Tensor, *, until: int | None = None, attributions: bool = False, patches: bool = True
-    ) -> Trace:
-        """As Tower's. The first call compiles the graph, in about half a second."""
-        until = until or self.layers
-        graph = self._graph(until, patches, attributions)
-        request = graph.create_infer_request()  # one a call: threads may judge side by side
-        request.infer({"pixels": ((pixels - self.mean) / self.std).numpy()})
-
-        def output(name: str) -> Tensor:
-            return torch.from_numpy(request.get_tensor(name).data)
-
-        streams = [output(f"stream:{layer}") for layer in range(until + 1)]
-        trace = Trace(cls=[x[:, 0] for x in streams], patches=[x[:, 1:] for x in streams])
-        for layer in range(1, until + 1) if attributions else ():
-            kept = self._patches(output(f"weight:{layer}"), output(f"value:{layer}"))
-            block = self.blocks[layer - 1]
-            trace.attributions.append(kept)
-            added = trace.cls[layer] - trace.cls[layer - 1]
-            trace.rests.append(added - block.ls_1(self.project_share(block, kept.total())))
-        return trace
-
-    def _graph(self, until: int, patches: bool, attributions: bool) -> Any:
-        """One that gives attributions serves who asks for none: another one would hold the weights once more."""
-        from causalclip.clip.int8_graph import compile_graph
-
-        for key in ((until, patches, True), (until, patches, attributions)):
-            if key in self.graphs:
-                return self.graphs[key]
-        self.graphs[key] = compile_graph(
-            self.visual, self.stored, until=until, patches=patches, attributions=attributions
-        )
-        if attributions:
-            self.graphs.pop((until, patches, False), None)
-        return self.graphs[key]
-
-    @staticmethod
-    def _patches(weight: Tensor, value: Tensor) -> PatchAttributions:
-        """[B, H, 1, T] and [B, T, D] -> what each patch adds; the CLS token's own share is left to the rest."""
-        patches = weight[:, :, 0].clone()
-        patches[:, :, 0] = 0
-        return PatchAttributions(patches, value.unflatten(2, (weight.shape[1], -1)).transpose(1, 2))
-
-
-def without_matrices(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What of a tower's stored weights is no matrix of a layer."""
-    return {name: tensor for name, tensor in stored.items() if not name.rpartition(".")[0].endswith(HEAVY)}
-
-
-def project_as_stored(tower: Tower, stored: Mapping[str, Tensor]) -> None:
-    """Has attributions projected with the int8 matrices: in float32 they take 28 MB in ViT-B/16."""
-    for number, block in enumerate(tower.blocks):
-        name = f"transformer.resblocks.{number}.attn.out_proj.weight"
-        del block.attn.out_proj.weight
-        block.attn.out_proj.weight = Int8Matrix(stored[name + INT8], stored[name + SCALE])
-
-
-def is_int8(stored: Mapping[str, Tensor]) -> bool:
-    """Whether every heavy matrix is stored as int8."""
-    heavy = [name for name in stored if name.endswith(HEAVY)]
-    return not heavy and any(name.endswith(INT8) for name in stored)
 
 
 OUTLIERS = "outliers.json"  # beside the weights: a layer's name -> its channels in float32, by scripts/outliers.py

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from causalclip.clip.backbones import load_judge, load_tower
-from causalclip.clip.int8_towers import OUTLIERS, CompiledTower, QuantisedTower, WeightOnlyTower, read_outliers
+from causalclip.clip.compiled import CompiledTower
+from causalclip.clip.int8_towers import OUTLIERS, QuantisedTower, WeightOnlyTower, read_outliers
 from causalclip.clip.tower import Tower, contributions, embed, needs
 from causalclip.clip.weights import LEVELS, QuantisedLinear, Runtime, quantize
 from causalclip.paths import ASSETS
@@ -74,7 +75,7 @@ def test_weights_that_are_no_int8_are_judged_in_float32(runtime: Runtime, tmp_pa
 def test_nothing_is_reported_to_anyone(tmp_path: Path) -> None:
     """OpenVINO's own telemetry sends an event at its import, and writes an identity to the home folder."""
     telemetry = "[m for m in sys.modules if m.startswith('openvino_telemetry.')]"
-    code = f"import causalclip.clip.int8_graph, sys; print({telemetry})"
+    code = f"import causalclip.clip.compiled, sys; print({telemetry})"
     environment = os.environ | {"HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.strip() == "[]"

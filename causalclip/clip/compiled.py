@@ -1,13 +1,15 @@
-"""The walk of causalclip.clip.tower as an OpenVINO graph over the int8 weights as they are stored.
+"""A tower that OpenVINO judges with (VNNI), and its graph over the int8 weights as they are stored.
 
 Each matrix product is given its int8 matrix with one scale an output channel. OpenVINO quantises what it is multiplied
 with on the way, GROUP values of a token at a time, and multiplies in int8 where the processor has VNNI. Attention, the
 norms and the residual stream stay float32.
 """
 
+from __future__ import annotations
+
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,9 +22,94 @@ import openvino  # noqa: E402
 from openvino import Model, Output  # noqa: E402
 from openvino import opset13 as ops  # noqa: E402
 
-from causalclip.clip.weights import INT8, SCALE  # noqa: E402
+from causalclip.clip.tower import PatchAttributions, Tower, Trace  # noqa: E402
+from causalclip.clip.weights import (  # noqa: E402
+    INT8,
+    SCALE,
+    Runtime,
+    dequantize,
+    project_as_stored,
+    without_matrices,
+)
+
+if TYPE_CHECKING:
+    from open_clip.transformer import VisionTransformer
+
+    from causalclip.clip.backbones import Skeleton
 
 GROUP = 128  # of 32, 64, 128 and 256: 64 is slower, 256 no faster and less exact
+
+
+class CompiledTower(Tower):
+    """For judging alone: no gradients, no `walk`.
+
+    What patch attributions need of the weights is here: the last norm in float32, output projections as they are
+    stored. The other matrices are on the meta device.
+
+    Args:
+        visual: open_clip's module or its skeleton, on the meta device.
+        stored: the weights as the shards hold them.
+        mean, std: of the pixels in [0, 1], a channel.
+    """
+
+    def __init__(
+        self,
+        visual: VisionTransformer | Skeleton,
+        stored: Mapping[str, Tensor],
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+    ) -> None:
+        visual.load_state_dict(dequantize(without_matrices(stored)), strict=False, assign=True)
+        super().__init__(visual, mean=mean, std=std)
+        project_as_stored(self, stored)
+        self.stored = stored
+        self.graphs: dict[tuple[int, bool, bool], Any] = {}
+
+    @property
+    def runtime(self) -> Runtime:
+        return "int8"
+
+    def forward(
+        self, pixels: Tensor, *, until: int | None = None, attributions: bool = False, patches: bool = True
+    ) -> Trace:
+        """As Tower's. The first call compiles the graph, in about half a second."""
+        until = until or self.layers
+        graph = self._graph(until, patches, attributions)
+        request = graph.create_infer_request()  # one a call: threads may judge side by side
+        request.infer({"pixels": ((pixels - self.mean) / self.std).numpy()})
+
+        def output(name: str) -> Tensor:
+            return torch.from_numpy(request.get_tensor(name).data)
+
+        streams = [output(f"stream:{layer}") for layer in range(until + 1)]
+        trace = Trace(cls=[x[:, 0] for x in streams], patches=[x[:, 1:] for x in streams])
+        for layer in range(1, until + 1) if attributions else ():
+            kept = self._patches(output(f"weight:{layer}"), output(f"value:{layer}"))
+            block = self.blocks[layer - 1]
+            trace.attributions.append(kept)
+            added = trace.cls[layer] - trace.cls[layer - 1]
+            trace.rests.append(added - block.ls_1(self.project_share(block, kept.total())))
+        return trace
+
+    def _graph(self, until: int, patches: bool, attributions: bool) -> Any:
+        """One that gives attributions serves who asks for none: another one would hold the weights once more."""
+        for key in ((until, patches, True), (until, patches, attributions)):
+            if key in self.graphs:
+                return self.graphs[key]
+        self.graphs[key] = compile_graph(
+            self.visual, self.stored, until=until, patches=patches, attributions=attributions
+        )
+        if attributions:
+            self.graphs.pop((until, patches, False), None)
+        return self.graphs[key]
+
+    @staticmethod
+    def _patches(weight: Tensor, value: Tensor) -> PatchAttributions:
+        """[B, H, 1, T] and [B, T, D] -> what each patch adds; the CLS token's own share is left to the rest."""
+        patches = weight[:, :, 0].clone()
+        patches[:, :, 0] = 0
+        return PatchAttributions(patches, value.unflatten(2, (weight.shape[1], -1)).transpose(1, 2))
 
 
 def compile_graph(visual: Any, stored: Mapping[str, Tensor], *, until: int, patches: bool, attributions: bool) -> Any:
