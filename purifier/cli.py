@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from causalclip.cli_helpers import REFUSED, STOPPED, TABLE
-from causalclip.images.formats import MAX_BYTES, MIN_SIDE, NAMES
-from causalclip.images.loading import ImageError, load_image
+from causalclip.images.formats import MAX_BYTES, MIN_SIDE, NAMES, ImageError
+from causalclip.images.loading import load_image
 from causalclip.paths import WeightsMissing
 from purifier.models import MODELS, Models
 from purifier.names import ATTACKS, EMBEDDED, MAX_PIXELS, OBJECTIVES, check_name, check_png

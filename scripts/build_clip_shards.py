@@ -22,7 +22,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from causalclip.clip.weights import ASSETS, INT8, SCALE, quantize, save_shards
+from causalclip.clip.weights import INT8, SCALE, quantize, save_shards
+from causalclip.paths import ASSETS
 
 LAYERS = 12
 ONNX_SHA256 = "2d2da5e254d60501f138004788497e280fd80eb9dd877241aec41761be285d8d"

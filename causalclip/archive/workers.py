@@ -33,8 +33,8 @@ from fsspec.implementations.local import LocalFileSystem, make_path_posix
 from causalclip.archive import ArchiveError
 from causalclip.archive.output import Row, failed_row, judged_row, small_row
 from causalclip.evidence.examination import look_closer, read_claims, with_pixel_marks
-from causalclip.images.formats import MAX_BYTES
-from causalclip.images.loading import ImageError, load_image
+from causalclip.images.formats import MAX_BYTES, ImageError
+from causalclip.images.loading import load_image
 from causalclip.profile import Profile
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before Ray is imported: nothing is reported to anyone

@@ -24,16 +24,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from causalclip.clip.tower import Tower
-from causalclip.clip.weights import (
-    ASSETS,
-    Runtime,
-    WeightsMissing,
-    choose_runtime,
-    dequantize,
-    fast_dtype,
-    is_int8,
-    read_shards,
-)
+from causalclip.clip.weights import Runtime, choose_runtime, dequantize, fast_dtype, is_int8, read_shards
+from causalclip.paths import ASSETS, WeightsMissing
 
 if TYPE_CHECKING:  # open_clip is imported where it is needed: that takes 230 MB and two seconds
     from open_clip.transformer import VisionTransformer

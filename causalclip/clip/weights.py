@@ -24,9 +24,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from causalclip.paths import ASSETS, WeightsMissing
+from causalclip.paths import WeightsMissing
 
-__all__ = ["ASSETS", "WeightsMissing", "dequantize", "load_weights", "quantize", "save_shards"]
 SHARD_BYTES = 9_000_000
 INT8, SCALE = ".int8", ".scale"
 HEAVY = "attn.in_proj_weight", "attn.out_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight"  # of each layer

@@ -18,34 +18,16 @@ from PIL import Image
 from causalclip.images.decoding import Hidden, decode_in_sandbox
 from causalclip.images.formats import (
     MAX_BYTES,
-    MAX_PIXELS,
     MIN_SIDE,
     Box,
-    BrokenImage,
     Format,
     ImageError,
-    ImageTooLarge,
     ImageTooSmall,
     UnsupportedImage,
     sniff,
     too_many_bytes,
 )
 from causalclip.languages import ENGLISH, N_, _, number, speaking
-
-__all__ = [
-    "MAX_BYTES",
-    "MAX_PIXELS",
-    "MIN_SIDE",
-    "BrokenImage",
-    "Format",
-    "ImageError",
-    "ImageTooLarge",
-    "ImageTooSmall",
-    "LoadedImage",
-    "UnsupportedImage",
-    "load_image",
-    "read_file",
-]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from causalclip.images.loading import ImageError, load_image
+from causalclip.images.formats import ImageError
+from causalclip.images.loading import load_image
 
 LIKE = "alike", "sites", "edits2"  # sets of training pictures of like content, whose held-out groups are owners
 COLUMNS = ("path", "label", "source", "split")

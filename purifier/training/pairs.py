@@ -22,8 +22,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from causalclip.clip.tower import Tower
-from causalclip.clip.weights import WeightsMissing
 from causalclip.detector import Detector
+from causalclip.paths import WeightsMissing
 from purifier.attacks import Attack, Objective, State, attack_steps
 from purifier.attacks.budget import LEVELS
 from purifier.attacks.objectives import FlipVerdict, MoveFeatures, change_answer, language_tokens, layer_tokens

@@ -17,7 +17,8 @@ from transformers import (
     BlipForQuestionAnswering,
 )
 
-from causalclip.clip.weights import WeightsMissing, fast_dtype
+from causalclip.clip.weights import fast_dtype
+from causalclip.paths import WeightsMissing
 from purifier.names import EMBEDDED
 from purifier.vlm import EmbeddedVLM, VisionLanguageModel
 from purifier.vlm.interface import CAPTION_PROMPT, Answer, Caption

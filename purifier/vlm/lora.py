@@ -22,7 +22,7 @@ from torch import Tensor
 from causalclip.clip.backbones import DEFAULT, shared_tower
 from causalclip.clip.int8_towers import WeightOnlyLinear
 from causalclip.clip.tower import Tower
-from causalclip.clip.weights import ASSETS, WeightsMissing
+from causalclip.paths import ASSETS, WeightsMissing
 from purifier.vlm.model import EmbeddedVLM
 
 FOLDER = ASSETS / "vlm-eye"

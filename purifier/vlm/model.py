@@ -15,7 +15,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from causalclip.clip.backbones import shared_tower
 from causalclip.clip.tower import Tower
-from causalclip.clip.weights import ASSETS, INT8, SCALE, load_weights, quantize, save_shards
+from causalclip.clip.weights import INT8, SCALE, load_weights, quantize, save_shards
+from causalclip.paths import ASSETS
 from purifier.vlm.features import GRID, LAYERS, clip_features
 from purifier.vlm.interface import CAPTION_PROMPT, Answer, Caption, normalise_question
 from purifier.vlm.vocabulary import Vocabulary

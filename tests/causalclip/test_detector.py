@@ -11,9 +11,10 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from causalclip.calibration import is_blank
-from causalclip.clip.weights import Runtime, WeightsMissing
+from causalclip.clip.weights import Runtime
 from causalclip.detector import Detection, Detector
 from causalclip.evidence.stability import REENCODINGS
+from causalclip.paths import WeightsMissing
 from causalclip.training.data import Record
 from causalclip.training.image_types import fit_image_types
 from tests.makers.detectors import refusing_detector, saved_detector, tiny_detector

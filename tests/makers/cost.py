@@ -10,7 +10,8 @@ from pathlib import Path
 MEASURE = """
 import json, pathlib, sys, threading, time
 import psutil
-from causalclip.images.loading import ImageError, load_image
+from causalclip.images.loading import (load_image)
+from causalclip.images.formats import (ImageError)
 from causalclip.provenance.reading import read_provenance
 
 def held():

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from causalclip.clip.weights import WeightsMissing
+from causalclip.paths import WeightsMissing
 from purifier import cli
 from purifier.models import Models
 from tests.makers.models import fixed_attack_detector, tiny_clip, tiny_models, tiny_purifier

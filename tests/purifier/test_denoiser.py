@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from causalclip.clip.weights import WeightsMissing
+from causalclip.paths import WeightsMissing
 from purifier.attacks.budget import to_levels
 from purifier.denoiser.attack_detector import AttackDetector, decided
 from purifier.denoiser.bridge import bridge_point, clean_estimate, guided

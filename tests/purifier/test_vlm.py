@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from causalclip.clip.weights import WeightsMissing
+from causalclip.paths import WeightsMissing
 from purifier.attacks import Attack, run_attack
 from purifier.attacks.objectives import change_answer
 from purifier.prompts import SearchConfig, optimise_prompt

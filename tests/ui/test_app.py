@@ -16,7 +16,7 @@ from gradio_client import Client, handle_file
 
 import app
 from causalclip.clip.weights import UnknownRuntime
-from causalclip.images.loading import BrokenImage
+from causalclip.images.formats import BrokenImage
 from causalclip.languages import RIGHT_TO_LEFT, _, speaking
 from causalclip.report.card import failure
 from tests.conftest import WATCH, Raw, Served

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from causalclip.clip.weights import WeightsMissing
 from causalclip.images.loading import load_image
+from causalclip.paths import WeightsMissing
 from causalclip.profile import BadProfile
 from causalclip.thresholds import JudgedPicture, UnreadFile
 from tests.makers.detectors import tiny_detector

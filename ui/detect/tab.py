@@ -22,7 +22,8 @@ from causalclip.evidence.headline import make_headline, next_steps
 from causalclip.evidence.regions import NOT_LOOKED_FOR, RegionFinding, find_region
 from causalclip.evidence.stability import MILD, STRONG, Stability, checks
 from causalclip.evidence.words import NO_ANSWER
-from causalclip.images.loading import ImageError, load_image, read_file
+from causalclip.images.formats import ImageError
+from causalclip.images.loading import load_image, read_file
 from causalclip.languages import N_, _, any_of, quoted
 from causalclip.maps.overlay import prepare
 from causalclip.provenance.reading import Provenance

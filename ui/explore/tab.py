@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import numpy as np
 
-from causalclip.images.loading import ImageError, load_image
+from causalclip.images.formats import ImageError
+from causalclip.images.loading import load_image
 from causalclip.languages import N_, _, figure
 from causalclip.maps.explorer import CHANNEL_SCALE, arrays, shows_held_back
 from causalclip.maps.heatmap import Which

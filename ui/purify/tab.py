@@ -13,7 +13,8 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from causalclip.images.loading import ImageError, load_image
+from causalclip.images.formats import ImageError
+from causalclip.images.loading import load_image
 from causalclip.languages import _
 from causalclip.report.card import queued
 from purifier.models import Models

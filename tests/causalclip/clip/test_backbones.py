@@ -14,16 +14,15 @@ from safetensors.torch import load_file
 from causalclip.clip.backbones import empty_visual, load_tower
 from causalclip.clip.tower import contributions, embed
 from causalclip.clip.weights import (
-    ASSETS,
     INT8,
     SHARD_BYTES,
     UnknownRuntime,
-    WeightsMissing,
     choose_runtime,
     load_weights,
     quantize,
     save_shards,
 )
+from causalclip.paths import ASSETS, WeightsMissing
 from tests.makers.detectors import tiny_tower, views, write_tower
 
 SHIPPED = ASSETS / "clip-vit-b-16"

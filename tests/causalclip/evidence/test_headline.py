@@ -12,13 +12,13 @@ import skimage.data
 from PIL import Image
 
 from causalclip.calibration import Calibration
-from causalclip.clip.weights import ASSETS
 from causalclip.evidence import words
 from causalclip.evidence.cautions import find_cautions, measure
 from causalclip.evidence.headline import ANSWERS, make_headline
 from causalclip.evidence.stability import encode
 from causalclip.evidence.words import NO_ANSWER, EmpiricalPrecision, empirical_precision
 from causalclip.marks.mark import Mark, Says
+from causalclip.paths import ASSETS
 from causalclip.provenance.credentials import Credentials, SourceType, State, source_type
 from causalclip.provenance.reading import Provenance
 from tests.makers.pictures import cartoon, chart, page

@@ -15,8 +15,8 @@ from PIL import Image
 
 from causalclip.images import decoding as colour
 from causalclip.images.decoding import decode
-from causalclip.images.formats import sniff
-from causalclip.images.loading import MAX_BYTES, ImageError, load_image
+from causalclip.images.formats import MAX_BYTES, ImageError, sniff
+from causalclip.images.loading import load_image
 from tests.makers import pictures
 from tests.makers.cost import cost_of, slowness
 from tests.makers.pictures import (

@@ -20,18 +20,9 @@ from PIL import Image, ImageDraw
 from causalclip.evidence.stability import encode as reencode
 from causalclip.images import decoding, formats
 from causalclip.images import loading as images
+from causalclip.images.formats import BrokenImage, ImageError, ImageTooLarge, ImageTooSmall, UnsupportedImage
 from causalclip.images.inside import find_pictures
-from causalclip.images.loading import (
-    BrokenImage,
-    ImageError,
-    ImageTooLarge,
-    ImageTooSmall,
-    UnsupportedImage,
-    clip_box,
-    cut,
-    load_image,
-    read_box,
-)
+from causalclip.images.loading import clip_box, cut, load_image, read_box
 from causalclip.provenance.reading import read_provenance
 from tests.makers import pictures
 from tests.makers.pictures import PILLOW, encode, exif, off_by, photo, tiff, tiff_tags
