@@ -25,13 +25,12 @@ from causalclip.images.loading import read_file
 from causalclip.languages import _
 from causalclip.paths import shipped_folder
 from ui.detector import NO_HEAD, queue_detector, with_head
-from ui.fields import UNREADABLE, errors_as_sentences, explain, upload_path
+from ui.fields import UNREADABLE, add_endpoint, errors_as_sentences, explain, upload_path
 from ui.pairing import DIGITS, PAIRINGS, Pairings, last_hop
 from ui.server.hosts import is_extension
 from ui.server.middleware import EXAMINE, OPENAPI, PAIR, Places, Refused, client_of
 from ui.server.queue import FILES, PICTURES, Client, Priority, asking
 from ui.server.storage import new_folder
-from ui.settings import add_endpoint
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector

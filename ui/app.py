@@ -26,7 +26,7 @@ from ui.detect.examples import Example, expected, write_examples
 from ui.detect.tab import build_detect_tab
 from ui.detector import ChosenDetector, LazyDetector, link_heads
 from ui.explore.tab import build_explorer_tab
-from ui.fields import explain, sending_cards
+from ui.fields import KEPT, PRIVATE, VLM, Carried, explain, script, sending_cards
 from ui.languages import Page
 from ui.measured import build_measured_tab
 from ui.pairing import build_pairing
@@ -37,7 +37,6 @@ from ui.server.hosts import online
 from ui.server.sessions import Sessions
 from ui.server.storage import repeat, sweep
 from ui.serving import launch, make_sessions
-from ui.settings import KEPT, PRIVATE, VLM, Carried, script
 from ui.sharing import webapp_routes
 from ui.thresholds.tab import build_archive_tab
 

@@ -16,8 +16,8 @@ from causalclip.evidence.words import JUDGED_BY
 from causalclip.languages import N_, _
 from causalclip.paths import DEFAULT_HEAD, HEADS, WeightsMissing, head_folder, heads
 from causalclip.profile import BadProfile, Profile, read_profile
+from ui.fields import PRIVATE
 from ui.server.queue import MODEL, Priority, current_client, current_session
-from ui.settings import PRIVATE
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,5 +1,7 @@
-"""Files between the browser and this code: an upload comes in untouched, a drawing goes out lossless; the browser's
-scripts for many files, and what the page says before they are there.
+"""Files between the browser and this code: an upload comes in untouched, a drawing goes out lossless.
+
+Also what the tabs share around them: how long a drawing is kept, how events are queued, errors as sentences, what the
+browser's scripts do with many files and the page says before these are there.
 
 Each field needs a listener on its uploads that does not queue and takes the field: by that call the server learns at
 once which page an upload belongs to. Listeners need `preprocess=False`, and get a payload for `upload_path`. Gradio's
@@ -9,10 +11,13 @@ causalclip.images.loading may.
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +28,7 @@ from causalclip.images.formats import MAX_BYTES, SMALLER, TOO_LARGE, ImageError,
 from causalclip.images.loading import LoadedImage
 from causalclip.languages import N_, _, number
 from causalclip.maps.overlay import shrink
+from causalclip.paths import shipped_folder
 from causalclip.profile import BadProfile
 from causalclip.report.card import coming, failure, on_its_way
 from ui.server.requests import NOT_UPLOADED
@@ -32,20 +38,32 @@ T = TypeVar("T")
 UNREADABLE = N_("This file could not be read")
 GONE = N_("The picture is no longer kept. Add it again.")
 UNSHOWN = {"HEIC", "TIFF"}
+KEPT = 3000  # seconds that a file or a session's drawing is kept at most: with the sweeper's rounds, less than an hour
+OPACITY = 0.5
+VLM = os.environ.get("CAUSALCLIP_VLM", "").strip()  # a model that describes and answers beside the embedded one
+PROMISE = N_("Kept on this server, deleted within an hour.")
+# Whatever works with a picture waits in ui.server.queue, which is fair; Gradio's queue lets all of them in.
+RUNS: dict[str, Any] = {"concurrency_id": "runs", "concurrency_limit": 64}
+# Of an HTML part: a click on one of its buttons, with the button's number.
+PICK = """element.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (button) trigger("click", { index: Number(button.dataset.index) });
+});"""
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
-def picture_input(**options: Any) -> gr.Image:
-    """An image field for uploads alone, whose files assets/upload.js renames before they leave the browser.
+def picture_field(name: str, label: str, **options: Any) -> gr.Image:
+    """A field for a picture, for uploads alone, whose files assets/upload.js renames before they leave the browser.
 
     A client of the API that sends an address is refused: nothing is fetched.
     """
-    return gr.Image(
-        type="filepath", image_mode=None, sources=["upload", "clipboard"], elem_classes="cc-picture", **options
-    )
+    fixed: dict[str, Any] = {"type": "filepath", "image_mode": None, "sources": ["upload", "clipboard"]}
+    shown = {"elem_classes": "cc-picture", "buttons": ["fullscreen"], "elem_id": name, "label": label}
+    return gr.Image(**fixed, **shown, placeholder=_("Drop, paste or choose a picture"), **options)
 
 
 def files_input(**options: Any) -> gr.File:
-    """A field for several files, for uploads alone as `picture_input` is."""
+    """A field for several files, for uploads alone as `picture_field` is."""
     return gr.File(type="filepath", file_count="multiple", **options)
 
 
@@ -164,45 +182,10 @@ NO_PICTURE = N_(
 )
 UNPACK = N_("Unpack the zip, and choose its folder.")
 
-# For a script that has said what `endings`, `portion` (files), `bytes` and `words` are: which files are pictures, which
-# of them are too large and what is said of these, in what portions the others go to the server, and what lies in a
-# folder that was dropped.
-_FILES = """
-const biggest = BIGGEST, shownNames = 5;
-const fits = (file) => endings.some((ending) => file.name.toLowerCase().endsWith(ending)) && !file.name.startsWith(".");
-const large = (file) => file.size > biggest;
-const naming = (said, some) => {
-  const names = [...some.slice(0, shownNames).map((file) => file.name), ...(some.length > shownNames ? ["..."] : [])];
-  return some.length ? [said.replace("{names}", () => names.join(", "))] : [];
-};
-const leftOut = (files) => {
-  const others = files.filter((file) => !fits(file) && !file.name.startsWith("."));  // not .DS_Store and the like
-  const some = files.filter((file) => fits(file) && large(file));
-  const zip = (file) => file.name.toLowerCase().endsWith(".zip");
-  const advice = [...(some.every(zip) ? [] : [words.smaller]), ...(some.some(zip) ? [words.unpack] : [])];
-  return [...naming(words.unreadable, others), ...naming(words.large, some), ...advice].join(" ");
-};
-const portions = (files) => files.reduce((all, file) => {
-  const last = all[all.length - 1];
-  const full = !last || last.length === portion || last.reduce((sum, f) => sum + f.size, file.size) > bytes;
-  full ? all.push([file]) : last.push(file);
-  return all;
-}, []);
-const walk = async (entry) => {
-  if (entry.isFile) return [await new Promise((take, fail) => entry.file(take, fail))];
-  const reader = entry.createReader(), found = [];
-  for (;;) {
-    const some = await new Promise((take, fail) => reader.readEntries(take, fail));
-    if (!some.length) return found;
-    for (const inner of some) found.push(...(await walk(inner)));
-  }
-};
-"""
-
 
 def sending_script() -> str:
-    """The script."""
-    return _FILES.strip().replace("BIGGEST", str(MAX_BYTES))
+    """What the browser does with many files: assets/files.js."""
+    return (shipped_folder("assets") / "files.js").read_text(encoding="utf-8").replace("BIGGEST", str(MAX_BYTES))
 
 
 def sending_words() -> dict[str, str]:
@@ -224,3 +207,41 @@ def sending_cards() -> str:
     large, none = failure(_(TOO_LARGE), str(too_many_bytes())), failure(_("No picture was pasted"), _(NO_PICTURE))
     shown = {"one": on_its_way(), "many": coming(), "large": large, "none": none}
     return "".join(f"<div data-card='{name}' data-bytes='{MAX_BYTES}'>{card}</div>" for name, card in shown.items())
+
+
+def script(name: str, before: str = "", **settings: Any) -> str:
+    """A script in assets/, for a component's `js_on_load`: after its settings as constants, and after other code."""
+    constants = f"const {{ {', '.join(settings)} }} = {json.dumps(settings)};\n" if settings else ""
+    return constants + before + (shipped_folder("assets") / f"{name}.js").read_text(encoding="utf-8")
+
+
+def map_output(name: str, *, label: str | None = None, **options: Any) -> gr.Image:
+    """A place for a map, which is sent without loss."""
+    fixed: dict[str, Any] = {"format": "png", "type": "filepath", "interactive": False, "elem_classes": "cc-output"}
+    described = {"alt_text": label, **options}
+    return gr.Image(label=label, buttons=["download", "fullscreen"], elem_id=name, **fixed, **described)
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A button that takes a picture over from another tab.
+
+    picture: as it is shown there. source: a gr.State with the path of what was judged, of which `picture` may show a
+    copy. tabs: all of them. name: the id of the one to go to.
+    """
+
+    button: gr.Button
+    picture: gr.Image
+    source: gr.State
+    tabs: gr.Tabs
+    name: str
+
+    @property
+    def shown(self) -> Any:
+        """The update of `tabs` that goes there."""
+        return gr.update(selected=self.name)
+
+
+def add_endpoint(function: Callable[..., Any], inputs: Any, outputs: Any) -> None:
+    """Lets programs and agents call a function by its name. Files come to it as they are sent."""
+    gr.on([], function, inputs, outputs, preprocess=False, api_name=function.__name__, **RUNS)

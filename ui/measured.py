@@ -19,7 +19,7 @@ from causalclip.evidence.words import wilson
 from causalclip.languages import N_, _, current, decimal, in_turn, number, speaking
 from causalclip.paths import detector_folder, shipped_folder
 from ui.charts import Axis, Mark, Series, bar, fall, key, marks, plot, stack, stack_legend, table
-from ui.settings import PRIVATE
+from ui.fields import PRIVATE
 
 log = logging.getLogger(__name__)
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from causalclip.detector import DetectorConfig
 from causalclip.maps.heatmap import SHARED_MASK_MEANING, SHARES_THE_LABEL
 from causalclip.method import CausalHead, MaskStatistics, normalised_hsic
+from causalclip.paths import shipped_folder
 from causalclip.training.data import Record
 from causalclip.training.evaluation import calibration_error
 
@@ -99,6 +100,11 @@ the others: {refused}.
 """
 
 
+def fill_card(name: str, **fields: Any) -> str:
+    """A card's template (assets/training) with its fields filled in."""
+    return (shipped_folder("assets") / "training" / f"{name}.md").read_text(encoding="utf-8").format(**fields)
+
+
 def model_card(report: Mapping[str, Any], records: Sequence[Record], config: DetectorConfig) -> str:
     """The README.md of a trained detector: what it is, what it was trained on, what is known and what is not."""
     masks = "\n".join(
@@ -111,7 +117,6 @@ def model_card(report: Mapping[str, Any], records: Sequence[Record], config: Det
         for name, v in report["validation"].items()
         if isinstance(v, dict) and "auc" in v
     )
-    calibration, bands = config.calibration, report["validation"]["bands"]
     views = "the whole picture, in squares that cover it"
     if config.windows:
         views += f" ({config.share['whole']:.0%} of the verdict), and windows at native scale"
@@ -120,52 +125,19 @@ def model_card(report: Mapping[str, Any], records: Sequence[Record], config: Det
         start = f"\nTraining starts at the verdict of [`{start}`](../{start}), which learned from more pictures.\n"
     shares = max(m["adversary_accuracy"] for m in report["masks"].values()) > SHARES_THE_LABEL
     meaning = SHARED_MASK_MEANING if report["recipe"]["head"]["selection"] else COLLAPSE
-    return f"""---
-license: other
-license_name: weights-of-mixed-data
-library_name: causalclip
-tags: [image-classification, generated-image-detection]
----
-# CausalCLIP detector, revision {config.revision}
-
-A head with a mask over {len(config.parts)} layer features of the frozen tower `{config.backbone}`. It sees {views}.
-It re-implements CausalCLIP (arXiv 2512.13285) on another tower and other data: its numbers are ours. Equations and
-choices: docs/method.md.
-
-## Trained on
-{count_table(records)}
-{start}
-Some sources are for non-commercial use or research only. Pictures were re-encoded lightly and strongly, and retouched,
-at full size before they were cut to views.
-
-## Held-out families of generators, sites and collections
-AUC, the mean over folds: of squares (lightly re-encoded; strongly re-encoded or retouched), and of the verdict.
-
-| set | lightly | strongly | verdict |
-|---|---|---|---|
-{sets}
-
-Expected calibration error: {report["validation"]["ece"]:.3f}. Likely generated: from {calibration.high:.3f} on; likely
-not generated: up to {calibration.low:.3f}; best balanced accuracy: {calibration.threshold:.3f}.
-Of real pictures ({bands["accused_owners"]} owners, each counted once) {bands["accused_share"]:.1%} are called likely
-generated, of generated ones ({bands["missed_owners"]} owners) {bands["missed_share"]:.1%} likely not generated; of new
-owners, with {bands["confidence"]:.0%} confidence, at most {bands["accused_bound"]:.1%} and {bands["missed_bound"]:.1%}.
-
-{_image_types(report["kinds"])}## The mask
-{meaning}
-
-| head | density | entropy, bits | variance over pictures | share above 0.5 | nHSIC(Zc, Znc) | adversary's accuracy |
-|---|---|---|---|---|---|---|
-{masks}
-
-{RESIDUE if shares else "An adversary finds little of the label in what is held back."}
-
-## On `test`, whose generators and sites are not in `train`
-<!-- measured: written by `python -m benchmarks pages` -->
-<!-- end of the measured part -->
-
-## Limits
-A score is one clue, not proof, and new generators may leave traces that it has not seen. It judges small, heavily
-recompressed or retouched pictures and night shots less well, and calls photographs from studios and stock libraries
-likely generated more often than others. Its map is no outline of an edited part. Do not use it on identity documents.
-"""
+    return fill_card(
+        "causalclip",
+        config=config,
+        parts=len(config.parts),
+        views=views,
+        counts=count_table(records),
+        start=start,
+        sets=sets,
+        ece=report["validation"]["ece"],
+        calibration=config.calibration,
+        bands=report["validation"]["bands"],
+        image_types=_image_types(report["kinds"]),
+        meaning=meaning,
+        masks=masks,
+        residue=RESIDUE if shares else "An adversary finds little of the label in what is held back.",
+    )

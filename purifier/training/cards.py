@@ -8,7 +8,7 @@ from typing import Any
 
 from safetensors import safe_open
 
-from causalclip.paths import shipped_folder
+from causalclip.training.model_card import fill_card
 from purifier.denoiser.attack_detector import STATISTICS
 from purifier.denoiser.pipeline import PurifierPipeline
 from purifier.training.attack_detector import AS_JPEG, COLOURLESS, LEAST
@@ -19,19 +19,13 @@ from purifier.vlm.model import EmbeddedVLM
 REFINED, DETECTOR, LIMITS = (f"\n## {title}\n" for title in ("Refined", "The attack detector", "Limits"))
 
 
-def _card(name: str, **fields: Any) -> str:
-    """A card's template (assets/training) with its fields filled in."""
-    template = (shipped_folder("assets") / "training" / f"{name}.md").read_text(encoding="utf-8")
-    return template.format(**fields)
-
-
 def write_card(out: Path, pipeline: PurifierPipeline, pairs: Path, config: Mapping[str, Any]) -> None:
     """Writes out/README.md from the pairs' own records. config: of DenoiserConfig."""
     drawn = _drawn(pairs, skip=config["held"])
     parameters = sum(p.numel() for p in pipeline.unet.parameters()) / 1e6
     planned = "" if config["stop_after"] is None else f" (of {config['steps']} planned)"
     (out / "README.md").write_text(
-        _card(
+        fill_card(
             "purifier",
             parameters=parameters,
             fold=pipeline.config["fold"],
@@ -74,7 +68,7 @@ def write_detector_section(
     by_attack = "\n".join(
         _found_row(attack, shares, unseen) for attack in shares if not attack.endswith((AS_JPEG, COLOURLESS))
     )
-    section = _card(
+    section = fill_card(
         "detector",
         detector=DETECTOR,
         attacked=attacked,
@@ -106,7 +100,7 @@ def write_encoder_card(out: Path, encoder: LoraEncoder) -> None:
         for name, what in (("", "answers that are those of the clean picture"), ("surprise ", "-log p of these"))
     )
     (out / "README.md").write_text(
-        _card(
+        fill_card(
             "encoder",
             rank=config["rank"],
             parameters=parameters,
@@ -165,7 +159,7 @@ def write_vlm_card(
     language = model.config.language
     blind = BLIND if all("blind" in row for row in results["answers"].values()) else NO_BLIND
     tables = f"{_caption_table(results['captions'])}\n{_answer_table(results['answers'])}"
-    card = _card(
+    card = fill_card(
         "vlm",
         kind=language["model_type"].upper() if language["model_type"] == "bert" else language["model_type"].title(),
         layers=language["num_hidden_layers"],

@@ -12,7 +12,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import COLOURS, Open, broken, open_tab, serious, sizes, themes
 from tests.browser.test_detect import give, verdict
-from ui.settings import PROMISE
+from ui.fields import PROMISE
 
 PARTS = {
     "Detect": ("#picture", "#status"),

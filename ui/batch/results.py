@@ -37,7 +37,7 @@ from causalclip.images.formats import shortened
 from causalclip.languages import N_, _, in_turn, number
 from causalclip.report import card
 from causalclip.report.card import data_url, render
-from ui.settings import script
+from ui.fields import script
 
 if TYPE_CHECKING:
     from causalclip.evidence.examination import Examination

@@ -22,11 +22,22 @@ from causalclip.report import card
 from ui.batch.results import DOWNLOADS, Batch, Download, draw_table, gone, table_script
 from ui.cancellation import CancellationToken, Panel
 from ui.detector import queue_detector
-from ui.fields import GONE, explain, files_input, kept_or_gone, sending_script, sending_words
+from ui.fields import (
+    GONE,
+    KEPT,
+    PRIVATE,
+    PROMISE,
+    RUNS,
+    explain,
+    files_input,
+    kept_or_gone,
+    script,
+    sending_script,
+    sending_words,
+)
 from ui.server.queue import PICTURES, Priority
 from ui.server.requests import A_REQUEST, FILES
 from ui.server.storage import new_folder, own_folder
-from ui.settings import KEPT, PRIVATE, PROMISE, RUNS, script
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector

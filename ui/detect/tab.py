@@ -36,10 +36,9 @@ from ui.detect.crop import add_crop
 from ui.detect.examples import Example, shelf
 from ui.detect.words import FirstLook
 from ui.detector import TOGETHER, ChosenDetector, add_head_choice
-from ui.fields import explain, named, picked, shown_copy, upload_path
+from ui.fields import KEPT, PICK, PRIVATE, PROMISE, RUNS, explain, named, picked, picture_field, shown_copy, upload_path
 from ui.server.queue import DECODED, FILES, MODEL, PICTURES, Priority
 from ui.server.storage import is_own, new_folder
-from ui.settings import KEPT, PICK, PRIVATE, PROMISE, RUNS, picture_field
 
 if TYPE_CHECKING:
     from causalclip.images.loading import LoadedImage

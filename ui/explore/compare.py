@@ -17,10 +17,9 @@ from causalclip.images.loading import load_image
 from causalclip.languages import N_, _
 from causalclip.report import card
 from ui.cancellation import CancellationToken, Panel
-from ui.fields import UNREADABLE, errors_as_sentences, explain, save_png, upload_path
+from ui.fields import RUNS, UNREADABLE, add_endpoint, errors_as_sentences, explain, save_png, upload_path
 from ui.server.queue import PICTURES, Priority
 from ui.server.storage import new_folder
-from ui.settings import RUNS, add_endpoint
 
 if TYPE_CHECKING:
     from causalclip.evidence.comparison import Comparison

@@ -30,10 +30,23 @@ from ui.detector import ChosenDetector, add_head_choice
 from ui.explore import words
 from ui.explore.compare import add_compare
 from ui.explore.words import mask_figure
-from ui.fields import explain, named, save_png, shown_copy, upload_path
+from ui.fields import (
+    KEPT,
+    OPACITY,
+    PRIVATE,
+    PROMISE,
+    RUNS,
+    Carried,
+    explain,
+    map_output,
+    named,
+    picture_field,
+    save_png,
+    shown_copy,
+    upload_path,
+)
 from ui.server.queue import DECODED, MODEL, Priority
 from ui.server.storage import new_folder
-from ui.settings import KEPT, OPACITY, PRIVATE, PROMISE, RUNS, Carried, map_output, picture_field
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection

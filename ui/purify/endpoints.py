@@ -14,9 +14,8 @@ from causalclip.images.loading import load_image
 from causalclip.languages import _
 from purifier.models import Models
 from purifier.names import pausing
-from ui.fields import UNREADABLE, errors_as_sentences, explain, save_png, upload_path
+from ui.fields import UNREADABLE, add_endpoint, errors_as_sentences, explain, save_png, upload_path
 from ui.server.queue import MODEL, PICTURES, PURIFY_QUEUE, Priority
-from ui.settings import add_endpoint
 
 if TYPE_CHECKING:
     from torch import Tensor

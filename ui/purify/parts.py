@@ -12,8 +12,8 @@ from causalclip.languages import ENGLISH, N_, _, current, number
 from causalclip.paths import shipped_folder
 from purifier.models import Models
 from purifier.names import ATTACKS, EMBEDDED, OBJECTIVES, OTHER
+from ui.fields import map_output
 from ui.purify.words import PARTS
-from ui.settings import map_output
 
 if TYPE_CHECKING:
     from purifier.demo import Which

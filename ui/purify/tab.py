@@ -20,11 +20,21 @@ from causalclip.report.card import queued
 from purifier.models import Models
 from purifier.names import EMBEDDED, OTHER, check_size, pausing
 from ui.cancellation import CancellationToken, Panel
-from ui.fields import picked, picture_input, save_png, upload_path
+from ui.fields import (
+    KEPT,
+    PICK,
+    PRIVATE,
+    PROMISE,
+    RUNS,
+    Carried,
+    picked,
+    picture_field,
+    save_png,
+    upload_path,
+)
 from ui.purify import examples, parts, words
 from ui.purify.endpoints import add_endpoints, reason
 from ui.server.queue import MODEL, PICTURES, PURIFY_QUEUE, Place, Priority
-from ui.settings import KEPT, PICK, PRIVATE, PROMISE, RUNS, Carried, placeholder
 
 if TYPE_CHECKING:
     from purifier.demo import DemoRequest, DemoRun, Which
@@ -296,14 +306,8 @@ def build_tab(
     files of the examples (see examples.write). opens: the tab itself, which then opens with the first of them."""
     with gr.Row(elem_classes="cc-columns cc-purify"):
         with gr.Column(scale=4, min_width=300):
-            picture = picture_input(
-                buttons=["fullscreen"],
-                label=_("Picture, clean or already attacked"),
-                placeholder=placeholder(),
-                alt_text=_("The picture to be purified"),
-                height=190,
-                elem_id="purify-picture",
-            )
+            label, alt = _("Picture, clean or already attacked"), _("The picture to be purified")
+            picture = picture_field("purify-picture", label, alt_text=alt, height=190)
             gr.HTML(f"<p class='cc-small'>{_(PROMISE)}</p>", elem_id="purify-promise")
             shelf = gr.HTML(
                 examples.shelf(prepared) if prepared else "",

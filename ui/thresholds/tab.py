@@ -19,10 +19,9 @@ from causalclip.profile import BOUNDS, COMMAND, needed
 from causalclip.report.card import render
 from ui.cancellation import CancellationToken, Panel
 from ui.detector import ChosenDetector, queue_detector
-from ui.fields import explain, files_input, sending_script, sending_words, upload_paths
+from ui.fields import KEPT, PRIVATE, explain, files_input, script, sending_script, sending_words, upload_paths
 from ui.server.queue import FILES, PICTURES, Priority, current_session
 from ui.server.storage import STORE, new_folder
-from ui.settings import KEPT, PRIVATE, script
 from ui.thresholds.archive import MOST, Archive, ProfileChoice
 
 if TYPE_CHECKING:
