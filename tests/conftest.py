@@ -1,14 +1,13 @@
 """The apps that tests share, and whether there is a browser to test them with."""
 
 import gc
-import http.client
 import importlib.util
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -27,7 +26,7 @@ for stage in ("connect", "read", "write", "pool"):  # of every call that names n
 
 gc.disable()  # while modules are imported: what they make stays, and to look it through takes a quarter of the time
 
-__all__ = ["HANGS", "ROOT", "WATCH", "Raw", "Served"]
+__all__ = ["HANGS", "ROOT", "WATCH", "Served"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PLAYWRIGHT = importlib.util.find_spec("playwright") and importlib.util.find_spec("axe_playwright_python")
 
@@ -93,31 +92,23 @@ def tiny_app(tiny_page: tuple[Any, str]) -> str:
     return tiny_page[1]
 
 
-class Raw:
-    """Sends a request with its path as it is written, which most clients tidy up; returns status and body."""
+@pytest.fixture(scope="session")
+def whole_page(uploads: Path) -> Iterator[tuple[Any, Any, str]]:
+    """With the Purify tab, too; every model small and random: the page, its models, and its address."""
+    import app
+    from tests.makers.detectors import tiny_detector
+    from tests.makers.models import tiny_models
 
-    def __init__(self, address: str) -> None:
-        self.place = urlsplit(address)
-
-    def __call__(self, method: str, path: str, *, host: str | None = None, body: bytes = b"", **headers: str) -> Any:
-        assert self.place.hostname
-        connection = http.client.HTTPConnection(self.place.hostname, self.place.port, timeout=HANGS)
-        connection.putrequest(method, path, skip_host=True)
-        names = {key.replace("_", "-"): value for key, value in headers.items()}
-        for key, value in {"Host": self.place.netloc if host is None else host, **names}.items():
-            connection.putheader(key, value)
-        connection.putheader("Content-Length", str(len(body)))
-        connection.endheaders(body)
-        answer = connection.getresponse()
-        text = answer.read().decode("utf-8", "replace")
-        connection.close()
-        return answer.status, text
+    detector, models = tiny_detector(), tiny_models()
+    page = app.build(lambda: detector, models=models)
+    yield page, models, app.launch(page)
+    page.close(verbose=False)
 
 
 @pytest.fixture(scope="session")
-def raw(tiny_app: str) -> Raw:
-    """A client of `tiny_app` that behaves badly."""
-    return Raw(tiny_app)
+def whole_app(whole_page: tuple[Any, Any, str]) -> str:
+    """Its address."""
+    return whole_page[2]
 
 
 @pytest.fixture(scope="session")
@@ -125,3 +116,26 @@ def real_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """`python app.py` with the shipped model."""
     with served(tmp_path_factory.mktemp("real")) as app:
         yield app
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a tiny detector, for commands that load one."""
+    from tests.makers.detectors import saved_detector
+
+    folder = tmp_path_factory.mktemp("detector")
+    saved_detector(folder)
+    return str(folder / "model")
+
+
+@pytest.fixture
+def answer() -> Iterator[Any]:
+    """Says whose event is being answered."""
+    from gradio.context import LocalContext
+
+    def start(session: str | None, address: str = "") -> None:
+        request = SimpleNamespace(session_hash=session, client=SimpleNamespace(host=address))
+        LocalContext.request.set(request if session else None)  # type: ignore[arg-type]
+
+    yield start
+    LocalContext.request.set(None)

@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psutil
-
 ROOT = Path(__file__).resolve().parents[1]
 HANGS = 120  # seconds after which what is waited for will not come, on a slow and busy machine either
 READY = re.compile(r"is ready: open (\S+)")
@@ -68,39 +66,42 @@ class Served:
 
     output: what it has printed and logged. traffic: "watching", and a line for every try to reach another machine, for
     every time that it opens the file that hostile calls name, and for every file that it writes out of its own folder.
-    seconds: of processor time until it answered.
     """
 
     address: str
     output: Path
     traffic: Path
-    seconds: float
     pid: int
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[Served]:
-    """`python app.py` with the shipped model, as a user starts it, on the first free port that it finds.
-
-    Python itself reports and refuses what it tries to reach beyond this machine (sys.addaudithook).
-    """
-    (folder / "sitecustomize.py").write_text(WATCH)
-    output, traffic = folder / "output.txt", folder / "traffic.txt"
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    environment |= {"PYTHONPATH": str(folder), "TRAFFIC": str(traffic), "GRADIO_TEMP_DIR": str(folder / "kept")}
-    environment |= {"CAUSALCLIP_PAIRED": str(folder / "kept" / "paired.json")}
-    environment |= {"GRADIO_ANALYTICS_ENABLED": "True", "HF_HUB_DISABLE_TELEMETRY": "0"}  # reports nothing even so
+def started(output: Path, environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """`python app.py` with this environment, too: its process, and where it says that it is."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"} | environment
     environment.pop("OMP_NUM_THREADS", None)  # that is for tests
     with output.open("w") as log:
         command = [sys.executable, "app.py"]
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:
-        address = address_of(process, output)
-        times = psutil.Process(process.pid).cpu_times()
-        yield Served(address, output, traffic, times.user + times.system, process.pid)
+        yield process, address_of(process, output)
     finally:
         process.terminate()
         process.wait(HANGS)
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[Served]:
+    """The app with the shipped model, as a user starts it, on the first free port that it finds.
+
+    Python itself reports and refuses what it tries to reach beyond this machine (sys.addaudithook).
+    """
+    (folder / "sitecustomize.py").write_text(WATCH)
+    output, traffic, kept = folder / "output.txt", folder / "traffic.txt", folder / "kept"
+    environment = {"PYTHONPATH": str(folder), "TRAFFIC": str(traffic), "GRADIO_TEMP_DIR": str(kept)}
+    environment |= {"CAUSALCLIP_PAIRED": str(kept / "paired.json")}
+    environment |= {"GRADIO_ANALYTICS_ENABLED": "True", "HF_HUB_DISABLE_TELEMETRY": "0"}  # reports nothing even so
+    with started(output, environment) as (process, address):
+        yield Served(address, output, traffic, process.pid)
 
 
 def address_of(process: subprocess.Popen[bytes], output: Path) -> str:
@@ -145,35 +146,26 @@ class Keeper:
             time.sleep(0.1)
 
 
-def until(done: Callable[[], bool], *, seconds: float = HANGS) -> bool:
+def until(done: Callable[[], object], *, seconds: float = HANGS) -> bool:
     """Waits; whether it came true."""
     deadline = time.monotonic() + seconds
     while not (come := done()) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    return come
+        time.sleep(0.05)
+    return bool(come)
 
 
 @contextmanager
 def keeper(folder: Path, *, life: float = LIFE) -> Iterator[Keeper]:
-    """Starts `python app.py` with a tiny detector in `folder`."""
+    """The app with a tiny detector in `folder`."""
     from tests.makers.detectors import saved_detector
 
     saved_detector(folder / "detector")
-    base, output = folder / "uploads", folder / "output.txt"
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "GRADIO_TEMP_DIR": str(base)}
-    environment.pop("OMP_NUM_THREADS", None)  # that is for tests
-    environment |= {"CAUSALCLIP_MODEL": str(folder / "detector" / "model"), "CAUSALCLIP_KEPT": str(life)}
-    with output.open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
-        )
-    try:
-        app = Keeper(address_of(process, output), base, process, set())
+    base, model = folder / "uploads", folder / "detector" / "model"
+    environment = {"GRADIO_TEMP_DIR": str(base), "CAUSALCLIP_MODEL": str(model), "CAUSALCLIP_KEPT": str(life)}
+    with started(folder / "output.txt", environment) as (process, address):
+        app = Keeper(address, base, process, set())
         threading.Thread(target=app.watch, daemon=True).start()
         yield app
-    finally:
-        process.kill()
-        process.wait(HANGS)
 
 
 CONFIGURATION = ROOT / "deploy" / "nginx.conf"

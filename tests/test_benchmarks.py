@@ -2,8 +2,6 @@
 
 import csv
 import io
-import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,12 +14,10 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import ablation, robustness
-from benchmarks.common import ROOT
 from benchmarks.detection import family_of
 from benchmarks.edits import KINDS, edited_region, find_edits, run
 from benchmarks.pages import NOT_MEASURED, OTHER_VERSION, sections
 from benchmarks.robustness import TRAVELS
-from benchmarks.tables import markdown
 from causalclip.method import CausalHead
 from causalclip.training.data import Record
 from causalclip.training.evaluation import Scores
@@ -203,27 +199,6 @@ def test_an_answer_that_a_mild_change_turns_becomes_inconclusive() -> None:
 # The long tables of docs/measured.md ----------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def reports(tmp_path: Path) -> Path:
-    """The files as the project has them, to be changed."""
-    kept = shutil.ignore_patterns("*.py", "__pycache__")
-    return Path(shutil.copytree(ROOT / "benchmarks", tmp_path / "benchmarks", ignore=kept))
-
-
 def test_every_section_is_told_from_its_file(tmp_path: Path) -> None:
     assert {NOT_MEASURED, OTHER_VERSION}.isdisjoint(section.told.words for section in sections())
     assert {section.told.words for section in sections(tmp_path)} == {NOT_MEASURED}
-
-
-def test_a_file_of_another_form_costs_its_own_sections_only(reports: Path) -> None:
-    (reports / "splices.json").write_text("{}")
-    (reports / "ablation.json").write_text("not JSON")
-    file = reports / "purification.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"detector": None}))
-    assert [section.told.words for section in sections(reports)].count(OTHER_VERSION) == 2
-
-
-def test_names_from_files_are_no_html(reports: Path) -> None:
-    for path in reports.glob("*.json"):
-        path.write_text(path.read_text().replace("Midjourney", "<script>x"))
-    assert "<script" not in "".join(markdown(table) for one in sections(reports) for table in one.told.tables)

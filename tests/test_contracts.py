@@ -96,147 +96,67 @@ EXAMINATION = (
     *("band", "probability", "low", "high", "sha256", "width", "height", "cautions"),
     *("stability", "parts", "provenance", "archive", "found_at"),
 )
-SCHEMA: dict[str, Any] = {
-    "schema": "number",
-    "language": "str",
-    "answer": "str",
-    "headline": {
-        "title": "str",
-        "source": "str",
-        "tone": "str",
-        "proved": "str",
-        "claimed": "str",
-        "pixels": "str",
-        "agreement": "str",
-        "silent": "bool",
+FIELDS = {  # of each object of an examination: their names, by type; [] is a list that is empty here
+    "": {
+        "number": "schema probability logit low high threshold width height file_size tied_to_no_place map_cannot_know "
+        "seconds",
+        "str": "language answer band band_as_it_is kind next_steps[] quote name sha256 perceptual_hash format "
+        "notes[] map_control head model revision runtime examined",
+        "null": "archive",
+        "[]": "cautions",
     },
-    "band": "str",
-    "band_as_it_is": "str",
-    "kind": "str",
-    "probability": "number",
-    "logit": "number",
-    "low": "number",
-    "high": "number",
-    "threshold": "number",
-    "meant": {
-        "pictures": "number",
-        "generated": "number",
-        "base": "number",
-        "hardest": "number",
-        "interval": ["number"],
-        "sentence": "str",
-    },
-    "error_rates": {
-        "recognised": "number",
-        "accused": "number",
-        "missed": "number",
-        "undecided": ["number"],
-        "generated": "number",
-        "real": "number",
-        "sentence": "str",
-    },
-    "archive": "null",
+    "headline": {"str": "title source tone proved claimed pixels agreement", "bool": "silent"},
+    "meant": {"number": "pictures generated base hardest interval[]", "str": "sentence"},
+    "error_rates": {"number": "recognised accused missed undecided[] generated real", "str": "sentence"},
     "stability": {
-        "answer": "str",
-        "words": "str",
-        "changed": "number",
-        "sentence": "str",
-        "probability": "number",
-        "band": "str",
-        "final_band": "str",
-        "low": "number",
-        "high": "number",
-        "threshold": "number",
-        "rows": [
-            {"name": "str", "probability": "number", "logit": "number", "band": "str", "mild": "bool", "flips": "bool"}
-        ],
-        "part": "bool",
-        "seconds": "number",
-        "skipped": [],
-        "flips": [],
+        "str": "answer words sentence band final_band",
+        "number": "changed probability low high threshold seconds",
+        "bool": "part",
+        "[]": "skipped flips",
     },
-    "cautions": [],
-    "next_steps": ["str"],
-    "quote": "str",
+    "stability.rows[]": {"str": "name band", "number": "probability logit", "bool": "mild flips"},
+    "provenance.credentials": {"str": "state sentence signer generator signed", "[]": "actions source_types problems"},
     "provenance": {
-        "credentials": {
-            "state": "str",
-            "sentence": "str",
-            "signer": "str",
-            "generator": "str",
-            "signed": "str",
-            "actions": [],
-            "source_types": [],
-            "problems": [],
-        },
-        "source_types": [],
-        "marks": [],
-        "fields": [],
-        "place": "null",
-        "jpeg": {"quality": "number", "exact": "bool", "chroma": "str", "progressive": "bool"},
-        "earlier_quality": "null",
-        "notes": [],
-        "seconds": "number",
-        "of_whole": "bool",
-        "summary": "str",
-        "caveat": "str",
-        "has_place": "bool",
+        "[]": "source_types marks fields notes",
+        "null": "place earlier_quality",
+        "number": "seconds",
+        "bool": "of_whole has_place",
+        "str": "summary caveat",
     },
-    "name": "str",
-    "sha256": "str",
-    "perceptual_hash": "str",
-    "format": "str",
-    "width": "number",
-    "height": "number",
-    "file_size": "number",
-    "notes": ["str"],
-    "tied_to_no_place": "number",
-    "map_cannot_know": "number",
-    "map_control": "str",
-    "parts": {
-        "answer": "str",
-        "words": "str",
-        "sentence": "str",
-        "box": "null",
-        "outline": [],
-        "share": "null",
-        "read": "number",
-        "reliability": {
-            "caption": {"n": "number", "flagged": "number"},
-            "edited, not known how": {"n": "number", "flagged": "number"},
-            "made anew": {"n": "number", "flagged": "number"},
-            "pasted back": {"n": "number", "flagged": "number"},
-            "retouched": {"n": "number", "flagged": "number"},
-            "unedited": {"n": "number", "flagged": "number"},
-        },
-        "revision": "str",
-        "seconds": "number",
-    },
-    "views": [{"kind": "str", "box": ["number"]}],
-    "head": "str",
-    "model": "str",
-    "revision": "str",
-    "runtime": "str",
-    "seconds": "number",
-    "examined": "str",
+    "provenance.jpeg": {"number": "quality", "bool": "exact progressive", "str": "chroma"},
+    "parts": {"str": "answer words sentence revision", "null": "box share", "[]": "outline", "number": "read seconds"},
+    "parts.reliability.caption": {"number": "n flagged"},
+    "parts.reliability.edited, not known how": {"number": "n flagged"},
+    "parts.reliability.made anew": {"number": "n flagged"},
+    "parts.reliability.pasted back": {"number": "n flagged"},
+    "parts.reliability.retouched": {"number": "n flagged"},
+    "parts.reliability.unedited": {"number": "n flagged"},
+    "views[]": {"str": "kind", "number": "box[]"},
 }
 
 
-def shape(value: Any) -> Any:
-    """Keys and types of JSON; of a list, those of its first item."""
-    if isinstance(value, dict):
-        return {key: shape(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [shape(value[0])] if value else []
-    if isinstance(value, bool) or value is None:
-        return "null" if value is None else "bool"
-    return "number" if isinstance(value, int | float) else type(value).__name__
+def types(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """The place of every value of JSON, with its type; of a list, those of its first item."""
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from types(item, f"{name}.{key}".removeprefix("."))
+    elif isinstance(value, list) and value:
+        yield from types(value[0], f"{name}[]")
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield name, "number"
+    else:
+        yield name, "null" if value is None else "[]" if value == [] else type(value).__name__
 
 
 def test_the_schema_of_an_examination() -> None:
     found = examine_file(PICTURE, Detector.from_pretrained()).as_dict(place=True)
     assert found["schema"] == 3
-    assert shape(json.loads(json.dumps(found))) == SCHEMA
+    assert dict(types(json.loads(json.dumps(found)))) == {
+        f"{place}.{name}".removeprefix("."): kind
+        for place, kinds in FIELDS.items()
+        for kind, names in kinds.items()
+        for name in names.split()
+    }
 
 
 def leaves(command: Any, name: str = "") -> Iterator[tuple[str, str]]:

@@ -11,10 +11,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, TimeoutError, expect, sync_playwright
 
 import app
-from purifier.models import Models
 from tests.conftest import CHROMIUM
-from tests.makers.detectors import BlockedDetector, SlowDetector, tiny_detector
-from tests.makers.models import tiny_models
+from tests.makers.detectors import BlockedDetector
 from tests.makers.pictures import encode, photo
 from tests.serving import HANGS
 
@@ -47,10 +45,8 @@ def open_tab(page: Page, name: str) -> None:
     The tabs are measured after they are first shown: one may be moved into the menu while it is aimed at.
     """
     tab, menu = page.get_by_role("tab", name=name), page.locator(".overflow-menu > button").first
-    inside, opened = (
-        page.locator(".overflow-dropdown").get_by_text(name),
-        page.get_by_role("tab", name=name, selected=True),
-    )
+    inside = page.locator(".overflow-dropdown").get_by_text(name)
+    opened = page.get_by_role("tab", name=name, selected=True)
     for _ in range(PATIENCE // MOMENT):
         expect(tab.or_(menu).filter(visible=True).first).to_be_visible()
         with contextlib.suppress(TimeoutError):
@@ -187,21 +183,6 @@ def open_page(visitor: BrowserContext, new_context: Callable[..., BrowserContext
 
 
 @pytest.fixture(scope="session")
-def whole_page(uploads: Path) -> Iterator[tuple[Models, str]]:
-    """With the Purify tab, too; every model small and random: its models, and its address."""
-    detector, models = tiny_detector(), tiny_models()
-    page = app.build(lambda: detector, models=models)
-    yield models, app.launch(page)
-    page.close(verbose=False)
-
-
-@pytest.fixture(scope="session")
-def whole_app(whole_page: tuple[Models, str]) -> str:
-    """Its address."""
-    return whole_page[1]
-
-
-@pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Pictures by kind: whole ones of two sizes, and one that is cut short."""
     folder = tmp_path_factory.mktemp("pictures")
@@ -256,7 +237,7 @@ class LateCheck(BlockedDetector):
     """One that answers at once; whether that survives is known only after `let` is set."""
 
     def predict(self, pixels: Any) -> Any:
-        return SlowDetector.predict(self, pixels)
+        return self.judged(pixels)
 
     def judge_all(self, *given: Any, **options: Any) -> Any:
         self.let.wait(300)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, FileChooser, Page, expect
 
-from tests.browser.conftest import COLOURS, MOMENT, PATIENCE, LateCheck, Open, open_tab, serious, sizes, themes, until
+from tests.browser.conftest import MOMENT, PATIENCE, LateCheck, Open, open_tab, sizes, until
 
 Serve = Callable[[Any], str]
 VERDICTS = ("Likely generated", "Inconclusive", "Likely not generated")
@@ -107,8 +107,6 @@ def test_from_a_picture_to_verdict_and_map(judged: Page) -> None:
     expect(page.locator("#layer")).to_contain_text("The map explains")
     expect(page.locator("#layer .cc-layer")).to_have_attribute("aria-label", re.compile("The strongest place is"))
     layer, picture = (page.locator(where).bounding_box() for where in ("#layer .cc-map-layer", "#picture img"))
-    assert layer is not None
-    assert picture is not None
     assert abs(layer["y"] - picture["y"]) < 1
     assert abs(layer["height"] - picture["height"]) < 1
     assert abs(layer["width"] / layer["height"] - 400 / 300) < 0.02  # on the picture, not on its field
@@ -123,7 +121,6 @@ def test_the_map_is_read_in_the_browser(judged: Page) -> None:
     page.on("request", lambda request: asked.append(request.url))
     layer, said = page.locator("#layer .cc-layer"), page.locator("#layer .cc-readout")
     box = layer.bounding_box()
-    assert box is not None
     page.mouse.move(box["x"] + 5, box["y"] + 5)
     expect(said).to_have_text(re.compile("^top left: "))
     page.mouse.move(5, 5)
@@ -221,7 +218,7 @@ def test_the_file_chooser_opens_by_keyboard(open_page: Open, files: dict[str, Pa
     assert verdict(page) in VERDICTS
 
 
-def test_accessible_and_within_the_window(open_page: Open, files: dict[str, Path]) -> None:
+def test_it_stays_within_the_window(open_page: Open, files: dict[str, Path]) -> None:
     page = open_page(width=390)
     for width in sizes(page, (1440, False), (390, False)):
         assert overflow(page) <= 0, width
@@ -231,10 +228,6 @@ def test_accessible_and_within_the_window(open_page: Open, files: dict[str, Path
     page.locator("#stability table").wait_for()
     for width in sizes(page, (390, False), (1440, True)):
         assert overflow(page) <= 0, width
-        for theme, rules in zip(themes(page), ({}, COLOURS), strict=True):
-            background = page.evaluate("getComputedStyle(document.body).backgroundColor")
-            assert (sum(int(c) for c in background[4:-1].split(",")[:3]) < 200) == (theme == "dark")
-            assert serious(page, **rules) == [], (width, theme)
 
 
 def test_on_a_phone_the_verdict_is_on_the_first_screen(judged: Page) -> None:
@@ -264,8 +257,6 @@ def test_nothing_jumps_when_the_copies_are_judged(open_page: Open, serve: Serve,
     page.locator("#report-html").wait_for()
     for place, was in zip(places, before, strict=True):
         now = page.locator(place).bounding_box()
-        assert was is not None
-        assert now is not None
         assert abs(now["y"] - was["y"]) < 2, place
 
 

@@ -121,7 +121,6 @@ def coffee(page: Page, folder: Path) -> None:
 
 def at(crop: Locator, across: float, down: float) -> tuple[float, float]:
     box = crop.bounding_box()
-    assert box
     return box["x"] + across * box["width"], box["y"] + down * box["height"]
 
 

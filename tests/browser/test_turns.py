@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from purifier.models import Models
 from tests.browser.conftest import LateCheck, Open, open_tab, until
 from tests.makers.detectors import BlockedDetector
 from tests.makers.pictures import encode, photo
@@ -37,14 +36,13 @@ def three(tmp_path: Path) -> list[Path]:
 
 def replace(page: Page, file: Path, field: str = "#picture") -> None:
     """Gives a picture in the place of the one that is there."""
-    remove = (
-        page.locator(field).get_by_role("button", name="Remove Image").or_(page.locator(field).get_by_label("Clear"))
-    )
-    if remove.first.is_visible():
-        remove.first.click()
-        expect(remove.first).to_be_hidden()  # a field that goes with the old picture would take the new one along
+    place = page.locator(field)
+    remove = place.get_by_role("button", name="Remove Image").or_(place.get_by_label("Clear")).first
+    if remove.is_visible():
+        remove.click()
+        expect(remove).to_be_hidden()  # a field that goes with the old picture would take the new one along
     page.locator(f"{field} input[type=file]").set_input_files(file)
-    expect(remove.first).to_be_visible()  # while the file is on its way, the field would take no other one's place
+    expect(remove).to_be_visible()  # while the file is on its way, the field would take no other one's place
 
 
 def test_three_pictures_in_a_row_and_only_the_last_is_answered(
@@ -130,13 +128,13 @@ def test_a_removed_picture_stays_removed(open_page: Open, serve: Callable[[Any],
 @pytest.mark.parametrize(("button", "title"), [("Stop", "Stopped"), ("Remove Image", "No picture yet")])
 def test_what_is_stopped_or_removed_in_purify_does_not_come_back(
     open_page: Open,
-    whole_page: tuple[Models, str],
+    whole_page: tuple[Any, Any, str],
     three: list[Path],
     monkeypatch: pytest.MonkeyPatch,
     button: str,
     title: str,
 ) -> None:
-    (models, address), (begun, let, ended) = whole_page, (threading.Event() for _ in range(3))
+    (_, models, address), (begun, let, ended) = whole_page, (threading.Event() for _ in range(3))
     purify = models.purify
 
     def slow(*given: Any, **options: Any) -> Any:

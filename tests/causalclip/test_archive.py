@@ -5,8 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +30,7 @@ from causalclip.evidence.headline import ANSWERS
 from causalclip.marks.pixels import star
 from tests.conftest import ROOT
 from tests.makers.pictures import encode, photo
+from tests.serving import until
 
 RUN = {"source": "s", "model": "m", "revision": "1", "runtime": "int8", "stability": False}
 
@@ -235,14 +234,6 @@ def test_an_archive_becomes_a_dataset(model: str, tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in (out / "pictures").iterdir()} == parts
 
 
-def wait(until: Callable[[], Any], *, seconds: float = 600) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := until()):
-        assert time.monotonic() < end, "It did not happen in time."
-        time.sleep(0.02)
-    return found
-
-
 @pytest.mark.ray
 @pytest.mark.usefixtures("workers_find_the_packages")
 def test_killed_and_resumed_no_picture_is_lost_or_judged_twice(model: str, tmp_path: Path) -> None:
@@ -268,13 +259,13 @@ def test_killed_and_resumed_no_picture_is_lost_or_judged_twice(model: str, tmp_p
 
     first = start()
     try:
-        wait(parts)
+        assert until(parts, seconds=600)
         killed = workers()
         assert killed
         for worker in killed:
             worker.kill()
         before = len(parts())
-        wait(lambda: len(parts()) > before)
+        assert until(lambda: len(parts()) > before, seconds=600)
     finally:
         first.send_signal(signal.SIGKILL)
         first.wait()

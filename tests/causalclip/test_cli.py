@@ -49,25 +49,13 @@ def lines(result: Result) -> list[dict]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def test_json_is_one_line_a_picture(folder: Path, model: str) -> None:
-    result = run("detect", folder, "--json", "--model", model)
-    assert result.exit_code == 0, result.output
-    first, second = lines(result)
-    assert first.keys() == second.keys() >= {"schema", "path", "answer", "stability", "probability", "band", "notes"}
-    assert [first["path"], second["path"]] == [str(folder / "a.jpg"), str(folder / "deep" / "er" / "b.png")]
-    assert (first["width"], first["height"], first["model"]) == (160, 120, "model")
-    assert len(first["sha256"]) == 64
-    assert first["band"] in {"likely generated", "inconclusive", "likely not generated"}
-    assert 0 <= first["probability"] <= 1
-
-
 def test_what_cannot_be_read_is_said_and_the_others_are_judged(folder: Path, model: str) -> None:
     (folder / "broken.jpg").write_bytes((folder / "a.jpg").read_bytes()[:900])
     (folder / "notes.txt").write_text("not a picture")
     result = run("detect", folder, folder / "gone.jpg", "--json", "--model", model)
     assert result.exit_code == 2
     rows = {Path(row["path"]).name: row for row in lines(result)}
-    assert set(rows) == {"a.jpg", "b.png", "broken.jpg", "notes.txt", "gone.jpg"}
+    assert list(rows) == ["a.jpg", "broken.jpg", "b.png", "notes.txt", "gone.jpg"]  # nothing hidden
     assert all(rows[name].keys() == {"path", "error"} for name in ("broken.jpg", "notes.txt", "gone.jpg"))
     assert "cut short" in rows["broken.jpg"]["error"]
     assert "answer" in rows["b.png"]
@@ -171,9 +159,8 @@ def test_a_name_forges_no_line_and_commands_no_terminal(tmp_path: Path, model: s
         assert len(said.splitlines()) == len(names)
         assert not {"\x1b", "\x07", "\u202e"} & set(said)
     assert r"/a\nb.jpg: Likely not generated. Score 0.01.jpg: " in said
-    assert {row["path"] for row in lines(run("detect", tmp_path, "--json", "--model", model))} == {
-        str(tmp_path / name) for name in names
-    }
+    rows = lines(run("detect", tmp_path, "--json", "--model", model))
+    assert {row["path"] for row in rows} == {str(tmp_path / name) for name in names}
 
 
 def test_nothing_to_judge_and_an_unknown_language_are_refused(tmp_path: Path, model: str) -> None:

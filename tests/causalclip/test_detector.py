@@ -124,7 +124,6 @@ def test_gradients_run_through_pytorch_whatever_judges() -> None:
     detector = Detector.from_pretrained(runtime="int8")
     pixels = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0)).requires_grad_()
     detector.differentiable(pixels, until=1).cls[-1].sum().backward()
-    assert pixels.grad is not None
     assert float(pixels.grad.abs().max()) > 0
     assert tiny_detector().differentiable.runtime == "float32"
 

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 import uvicorn
-from gradio_client import Client, handle_file
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -169,15 +168,6 @@ def test_nothing_of_a_buffered_upload_is_logged_or_left(proxy: Proxied) -> None:
     httpx.post(f"{proxy.address}gradio_api/upload", content=b"x" * 5_000_000, params={"name": "secret"})
     assert proxy.log.read_text() == ""
     assert not [path for path in (proxy.log.parent / "body").rglob("*") if path.is_file()]
-
-
-def test_the_app_answers_behind_it(tiny_app: str) -> None:
-    with proxied(tiny_app) as before:
-        client = Client(before.address, verbose=False)
-        path = before.log.parent / "picture.jpg"
-        path.write_bytes(encode(photo(64, 64), "JPEG"))
-        assert client.predict(handle_file(str(path)), api_name="/provenance")
-        client.close()
 
 
 EXAMPLE = (ROOT / "deploy" / "site" / "https.conf.example").read_text()

@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import json
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,6 @@ def tiny_detector(*, seed: int = 0, hidden: int = 8) -> Detector:
     heads = {kind: CausalHead(sum(part_widths(PARTS, tower)), hidden=hidden) for kind in kinds}
     for head in heads.values():
         torch.nn.init.normal_(head.verdict.weight, std=0.2)
-        assert head.mask is not None
         for weight in head.mask.parameters():
             torch.nn.init.normal_(weight, std=0.3)
     calibration = Calibration(offset=0.1, low=0.3, high=0.7)
@@ -75,40 +73,28 @@ def saved_heads(folder: Path) -> dict[str, str]:
     return {head: str(folder / name) for head, name in names.items()}
 
 
-class SlowDetector:
-    """A detector whose every verdict takes `seconds`; notes the size of what it is given.
+class BlockedDetector:
+    """One that answers nothing before `let` is set, however slow the machine is.
 
     Its scores tell pictures of other widths apart: 0.10 for 310 px, 0.20 for 320 px.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self._detector = seconds, tiny_detector()
-        self.asked: list[Any] = []
-        self.begun, self.ended = threading.Event(), threading.Event()
+    def __init__(self) -> None:
+        self._detector = tiny_detector()
+        self.let, self.begun, self.ended = threading.Event(), threading.Event(), threading.Event()
 
     def predict(self, pixels: Any) -> Any:
-        self.asked.append(pixels.shape[:2])
         self.begun.set()
-        time.sleep(self.seconds)
+        self.let.wait(300)
+        return self.judged(pixels)
+
+    def judged(self, pixels: Any) -> Any:
         found = dataclasses.replace(self._detector.predict(pixels), probability=(pixels.shape[1] - 300) / 100)
         self.ended.set()
         return found
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._detector, name)
-
-
-class BlockedDetector(SlowDetector):
-    """One that answers nothing before `let` is set, however slow the machine is."""
-
-    def __init__(self) -> None:
-        super().__init__(0)
-        self.let = threading.Event()
-
-    def predict(self, pixels: Any) -> Any:
-        self.begun.set()
-        self.let.wait(300)
-        return super().predict(pixels)
 
 
 def tiny_profile(scores: tuple[float, ...] = (), at_most: float | None = 0.05) -> Profile:

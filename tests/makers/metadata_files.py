@@ -103,6 +103,14 @@ def jpeg_iptc(datasets: dict[int, bytes]) -> bytes:
     return jpeg_with(segment(0xED, b"Photoshop 3.0\0" + resource))
 
 
+def samsung_trailer(value: bytes, *, name: bytes = b"PEg_Info", back: int | None = None, count: int = 1) -> bytes:
+    """Samsung's trailer with one block, which lies so far `back`. count: of the entries that it claims."""
+    block = b"\0\0\x91\x0d" + struct.pack("<I", len(name)) + name + value
+    entry = struct.pack("<HHII", 0, 0x0D91, len(block) if back is None else back, len(block))
+    directory = b"SEFH" + struct.pack("<II", 107, count) + entry
+    return block + directory + struct.pack("<I", len(directory)) + b"SEFT"
+
+
 def png_texts(*texts: tuple[str, str], kind: bytes = b"tEXt") -> bytes:
     """A PNG with text chunks; compressed ones if `kind` is b"zTXt"."""
     plain = encode(photo(), "PNG")

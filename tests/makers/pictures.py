@@ -33,6 +33,12 @@ def photo(width: int = 128, height: int = 96) -> np.ndarray:
     return np.stack(planes, -1).astype(np.uint8)
 
 
+def coarse_noise(seed: int) -> np.ndarray:
+    """Pictures of 160 x 120 whose perceptual hashes have nothing in common: uint8 [120, 160, 3]."""
+    coarse = np.random.default_rng(seed).integers(0, 255, (12, 16, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((160, 120), Image.Resampling.BICUBIC))
+
+
 def encode(picture: np.ndarray | Image.Image, name: str, **options: Any) -> bytes:
     """The bytes of a file of format `name`, as faithful as the format allows unless options say otherwise."""
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)

@@ -228,16 +228,3 @@ def test_a_target_is_reached_only_by_itself_and_is_not_what_is_said_already(
     assert {verdict.before, verdict.target} == {"generated", "not generated"}
     with pytest.raises(GoalError, match="already says"):
         make_goal(models, two_pictures[:1], "detector", target=verdict.before)
-
-
-@pytest.mark.parametrize(
-    ("objective", "options", "sentence"),
-    [
-        ("answer", {"question": " "}, "needs a question"),
-        ("answer", {"question": QUESTION, "target": "zebra"}, "none of the 6 answers"),
-        ("detector", {"target": "true"}, "can be “generated” or “not generated”"),
-    ],
-)
-def test_what_cannot_be_a_goal_is_said(models: Models, two_pictures: Tensor, objective, options, sentence) -> None:
-    with pytest.raises(GoalError, match=sentence):
-        make_goal(models, two_pictures[:1], objective, **options)

@@ -14,7 +14,6 @@ from purifier.prompts import SearchConfig, optimise_prompt
 from purifier.vlm import CAPTION_PROMPT, Answer, Caption, EmbeddedVLM
 from purifier.vlm.hub import HubVLM, NotThisKind, load_vlm
 from purifier.vlm.lora import DOWN, UP, LoraEncoder
-from purifier.vlm.model import AnswerTrie
 from tests.makers.models import hub_folders, tiny_lora, tiny_vlm, vlm_folder
 
 QUESTION = "what animal is in the picture"
@@ -80,13 +79,6 @@ def test_saving_and_loading_keeps_the_model(model: EmbeddedVLM, pixels: torch.Te
     assert again.log_likelihood(*args).tolist() == pytest.approx(model.log_likelihood(*args).tolist(), abs=0.05)
 
 
-def test_the_trie_allows_known_answers_alone() -> None:
-    trie = AnswerTrie([[5, 6, 1], [5, 7, 1], [8, 1]], stop=1)
-    assert sorted(trie.allowed([])) == [5, 8]
-    assert sorted(trie.allowed([5])) == [6, 7]
-    assert trie.allowed([5, 6]) == [1] == trie.allowed([9])
-
-
 def test_each_matrix_gets_the_product_and_the_model_keeps_its_own_tower(model: EmbeddedVLM) -> None:
     eye, before = tiny_lora(model.tower), {n: p.clone() for n, p in model.tower.named_parameters()}
     after = dict(eye.applied_to(model).tower.named_parameters())
@@ -147,12 +139,9 @@ def test_a_captioner_says_that_it_takes_no_questions(folders: dict[str, str], pi
         load_vlm(folders["caption"]).answer(pixels, "how many dogs are there")
 
 
-def test_out_of_reach_says_what_to_do(tmp_path: Path) -> None:
+def test_what_is_out_of_reach_or_a_language_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsMissing, match="embedded"):
         load_vlm(str(tmp_path / "nothing"))
-
-
-def test_a_language_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
     with pytest.raises(NotThisKind, match="gpt2"):
         load_vlm(str(tmp_path))

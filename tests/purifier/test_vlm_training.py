@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from causalclip.dataset.table import as_csv
 from purifier import cli
-from purifier.training import vlm, vlm_sources
+from purifier.training import vlm_sources
 from purifier.training.cards import write_vlm_card as write_card
 from purifier.training.vlm import UNSEEN, evaluate_vlm, fit_confidence
 from purifier.training.vlm_data import FeatureCache, Picture, load_pictures, train_texts
@@ -147,12 +147,6 @@ def test_confidence_is_fitted_to_how_often_answers_are_right() -> None:
     assert offset == pytest.approx(2.0, abs=0.3)
     with pytest.raises(ValueError, match="right and wrong"):
         fit_confidence([0.0, -1.0], [True, True])
-
-
-def test_the_command_writes_nowhere_that_was_not_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        vlm.main([str(root)])
-    assert "--out" in capsys.readouterr().err
 
 
 PHOTO = encode(photo(448, 300), "JPEG")

@@ -24,7 +24,6 @@ from starlette.testclient import TestClient
 
 from causalclip.images.formats import MAX_BYTES
 from causalclip.paths import DEFAULT_HEAD, HEADS, shipped_folder
-from tests.conftest import Raw
 from tests.makers.detectors import saved_heads, tiny_detector
 from tests.makers.pictures import encode, photo
 from ui import agents
@@ -187,6 +186,10 @@ def test_every_call_is_answered_as_described(schema: Any, mode: GenerationMode) 
     assert ("/api/v1/examine", 200 if mode is GenerationMode.POSITIVE else 400) in answers
 
 
+def to_agents(app: str, body: bytes) -> httpx.Response:
+    return httpx.post(f"{app}gradio_api/mcp/", content=body, headers={"Content-Type": "application/json"}, timeout=60)
+
+
 def tool(app: str, name: str, headers: dict[str, str] | None = None, **arguments: Any) -> dict[str, Any]:
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": arguments}}
     accept = {"Accept": "application/json, text/event-stream"} | (headers or {})
@@ -235,39 +238,39 @@ def test_a_tool_that_cannot_be_called_so_says_why(tiny_app: str) -> None:
 
 
 @pytest.mark.parametrize("value", [b"[],", b'"x",'])
-def test_an_agent_sends_few_values(raw: Raw, monkeypatch: pytest.MonkeyPatch, value: bytes) -> None:
+def test_an_agent_sends_few_values(tiny_app: str, monkeypatch: pytest.MonkeyPatch, value: bytes) -> None:
     """Of 28 MB of small ones, reading alone took twelve seconds of everybody's and 1.6 GB."""
     read: list[bytes] = []
     monkeypatch.setattr(agents, "from_json", lambda body, **_: read.append(body))
     body = b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"x": [%b0]}}' % (value * 400_000)
-    status, text = raw("POST", "/gradio_api/mcp/", body=body, Content_Type="application/json")
-    assert status == 400
-    assert json.loads(text)["error"].endswith(".")
+    answer = to_agents(tiny_app, body)
+    assert answer.status_code == 400
+    assert answer.json()["error"].endswith(".")
     assert not read
 
 
-def test_nothing_is_long_in_a_call_but_its_pictures(tiny_app: str, raw: Raw) -> None:
+def test_nothing_is_long_in_a_call_but_its_pictures(tiny_app: str) -> None:
     """27 MB as a method's name took the server 1.2 s of everybody's; within a list they came back as 27 MB."""
     long, args = "x" * 200_000, {"picture": ["data:," + "x" * 200_000]}
     wide = {"picture": "data:,", "x": f"data:\U0001f600{long}"}  # four bytes of memory for each of its characters
     tools = ({"params": {"name": "detect", "arguments": given}} for given in (args, wide))
     for call in ({"id": long}, {"method": long}, *tools):
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call"} | call, ensure_ascii=False).encode()
-        status, text = raw("POST", "/gradio_api/mcp/", body=body, Content_Type="application/json")
-        assert status == 400
-        assert len(text) < 1000
+        told = to_agents(tiny_app, body)
+        assert told.status_code == 400
+        assert len(told.text) < 1000
     answer = tool(tiny_app, "provenance", picture="data:image/jpeg;base64," + "A" * 400_000)
     assert "not a picture" in answer["content"][0]["text"]
 
 
-def test_agents_have_their_own_limits(raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_agents_have_their_own_limits(tiny_app: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agents.IN_WORK, "each", 0)
-    status, text = raw("POST", "/gradio_api/mcp/", body=b"{}")
-    assert status == 429
-    assert "queue is full" in text
+    answer = to_agents(tiny_app, b"{}")
+    assert answer.status_code == 429
+    assert "queue is full" in answer.text
     monkeypatch.setattr(agents.IN_WORK, "each", 1)
     monkeypatch.setattr(agents.IN_WORK, "all", 0)
-    assert raw("POST", "/gradio_api/mcp/", body=b"{}")[0] == 503
+    assert to_agents(tiny_app, b"{}").status_code == 503
     monkeypatch.setattr(agents.IN_WORK, "all", 1)
     monkeypatch.setattr(agents, "AGENTS", 10)
-    assert raw("POST", "/gradio_api/mcp/", body=b" " * 11)[0] == 413
+    assert to_agents(tiny_app, b" " * 11).status_code == 413

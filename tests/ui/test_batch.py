@@ -139,10 +139,8 @@ def test_a_table_is_escaped_and_says_why_there_is_no_answer() -> None:
     assert "It is damaged." in html
     rows = [BatchRow(n, "a.png", CLAIMED[said], marked=True) for n, said in enumerate(("marked", "edited"))]
     drawn = draw_table(rows)
-    assert [len(re.findall(f"data-chips='[^']*{said}[^']*'", drawn)) for said in ("marked", "file says edited")] == [
-        2,
-        1,
-    ]
+    for said, count in (("marked", 2), ("file says edited", 1)):
+        assert len(re.findall(f"data-chips='[^']*{said}[^']*'", drawn)) == count
 
 
 def test_a_row_opens_with_its_map_while_copies_are_tested(tab: BatchTab) -> None:

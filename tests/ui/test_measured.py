@@ -88,9 +88,8 @@ def test_the_price_of_independence_is_drawn_as_it_was_measured(folder: Path) -> 
 def test_columns_stand_over_their_own_stretch_of_the_axis() -> None:
     """A score of 0.99 lies in the last column, which ends where the axis says 1."""
     drawn = fall("words", {"real": [3, 0, 0, 1], "generated": [0, 1, 1, 8]}, Axis("score"), [0.5])
-    columns = [
-        tuple(map(float, c)) for c in re.findall(r"<rect class='cc-fall-0' x='(.*?)' y='.*?' width='(.*?)'", drawn)
-    ]
+    found = re.findall(r"<rect class='cc-fall-0' x='(.*?)' y='.*?' width='(.*?)'", drawn)
+    columns = [tuple(map(float, column)) for column in found]
     ticks = [float(x) for x in re.findall(r"<text x='([\d.]+)' y='[\d.]+' text-anchor='middle'>(?:0|1)</text>", drawn)]
     assert columns[0][0] == ticks[0]
     assert columns[-1][0] + columns[-1][1] == pytest.approx(ticks[1], abs=0.15)

@@ -9,14 +9,13 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import pytest
-from PIL import Image
 
 from causalclip.images.loading import load_image
 from causalclip.paths import WeightsMissing
 from causalclip.profile import BadProfile
 from causalclip.thresholds import JudgedPicture, UnreadFile
 from tests.makers.detectors import tiny_detector
-from tests.makers.pictures import encode
+from tests.makers.pictures import coarse_noise, encode
 from ui import detector as held_detector
 from ui.cancellation import new_token
 from ui.detector import ChosenDetector
@@ -39,8 +38,7 @@ def nobody_has_chosen() -> Iterator[None]:
 
 
 def noise(seed: int) -> bytes:
-    coarse = np.random.default_rng(seed).integers(0, 255, (12, 16, 3), dtype=np.uint8)
-    return encode(np.asarray(Image.fromarray(coarse).resize((160, 120), Image.Resampling.BICUBIC)), "JPEG")
+    return encode(coarse_noise(seed), "JPEG")
 
 
 def upload(**files: bytes) -> list[dict[str, str]]:

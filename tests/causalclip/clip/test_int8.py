@@ -13,7 +13,7 @@ from torch import Tensor
 from causalclip.clip.backbones import load_judge, load_tower
 from causalclip.clip.compiled import CompiledTower
 from causalclip.clip.int8_towers import OUTLIERS, QuantisedTower, WeightOnlyTower, read_outliers
-from causalclip.clip.tower import Tower, contributions, embed, needs
+from causalclip.clip.tower import Tower
 from causalclip.clip.weights import LEVELS, QuantisedLinear, Runtime, quantize
 from causalclip.paths import ASSETS
 from scripts.outliers import digest
@@ -52,19 +52,6 @@ def test_the_trace_is_the_float_towers(runtime: Runtime, options: dict, tmp_path
     for one, other in zip(b.attributions, a.attributions, strict=True):
         assert distance(one.weight, other.weight) < 0.05
         assert distance(one.value, other.value) < 0.05
-
-
-@judging
-@pytest.mark.parametrize("parts", [PARTS, ("cls:2", "patch:1")])
-@torch.inference_mode()
-def test_patches_and_rest_add_up(parts: tuple[str, ...], runtime: Runtime, tmp_path: Path) -> None:
-    tower = load_tower(write_int8_tower(tmp_path), runtime=runtime)
-    trace = tower(views(3), attributions=True, **needs(parts, tower))
-    E = embed(trace, parts, tower)
-    direction = torch.randn(E.shape, generator=torch.Generator().manual_seed(1))
-    patches, rest = contributions(trace, parts, tower, direction)
-    assert patches.shape == (3, 16)
-    assert torch.allclose(patches.sum(1) + rest, (direction * E).sum(1), atol=1e-4)
 
 
 @judging
@@ -132,7 +119,6 @@ def test_the_shipped_list_is_of_the_shipped_weights_and_has_every_layer_once() -
     folder = ASSETS / "clip-vit-b-16"
     assert json.loads((folder / OUTLIERS).read_text())["weights"] == digest(folder)
     found = read_outliers(folder)
-    assert found
     assert len(found) == 12 * 4
     for name, channels in found.items():
         assert channels == sorted(set(channels))
@@ -180,7 +166,5 @@ def test_weight_only_has_the_float_towers_gradient_at_the_pixels_alone(both: tup
         found.append(pixels.grad)
         assert all(p.grad is None for p in tower.parameters())
     exact, ours = found
-    assert exact is not None
-    assert ours is not None
     assert ours.abs().sum() > 0
     assert torch.allclose(exact, ours, rtol=0.01, atol=1e-3 * float(exact.abs().max()))

@@ -1,7 +1,6 @@
 """Repositories that tests make, hostile ones among them, and hosts on this machine that serve them as one out in the
 world does: over https, by git's own http-backend."""
 
-import datetime
 import gzip
 import hashlib
 import os
@@ -13,15 +12,9 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from causalclip.dataset.table import COLUMNS, Picture
 
@@ -149,20 +142,11 @@ def https(folder: Path, certificate: Path | None) -> Iterator[Line]:
 
 def make_certificate(file: Path) -> Path:
     """A self-signed certificate of 127.0.0.1 with its key, as PEM; git trusts it where GIT_SSL_CAINFO names it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HERE)])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(HERE))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    plain = serialization.NoEncryption()
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    file.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    key = file.with_suffix(".key")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={HERE}"]
+    command += ["-addext", f"subjectAltName=IP:{HERE}", "-keyout", str(key), "-out", str(file)]
+    subprocess.run(command, check=True, capture_output=True)
+    file.write_bytes(key.read_bytes() + file.read_bytes())
     return file
 
 

@@ -82,9 +82,8 @@ def test_cmyk_without_a_profile(name: str, tolerance: int) -> None:
     loaded = load_image(encode(Image.fromarray(INKS.astype(np.uint8), "CMYK"), name))
     expected = (255 - INKS[..., :3]) * (1 - INKS[..., 3:] / 255)
     assert off_by(loaded.pixels, expected) <= tolerance
-    assert loaded.notes == (
-        "It is made of printing inks (CMYK) without a colour profile; its colours are approximate.",
-    )
+    [note] = loaded.notes
+    assert note == "It is made of printing inks (CMYK) without a colour profile; its colours are approximate."
 
 
 def test_cmyk_with_a_profile() -> None:
@@ -105,9 +104,8 @@ def test_lab_tiff() -> None:
     coded = np.round(lab * (2.55, 1, 1)).astype(np.int16).astype(np.uint8)  # a* and b* have a sign in a TIFF
     loaded = load_image(encode(Image.frombytes("LAB", (64, 64), coded.tobytes()), "TIFF"))
     exact = np.round(lab * (2.55, 1, 1)) / (2.55, 1, 1)
-    assert (
-        off_by(loaded.pixels, pictures.srgb_of_xyz(pictures.xyz_of_lab(exact))) <= 5
-    )  # Lab goes through a coarse table
+    expected = pictures.srgb_of_xyz(pictures.xyz_of_lab(exact))
+    assert off_by(loaded.pixels, expected) <= 5  # Lab goes through a coarse table
 
 
 # Depth, grey, palettes, transparency --------------------------------------------------------------

@@ -63,10 +63,8 @@ def originals() -> dict[str, list[bytes]]:
     files["TIFF"] += [encode(image.convert(mode), "TIFF") for mode in ("1", "CMYK", "LAB", "I;16", "F")]
     files["GIF"].append(animation("GIF"))
     files["AVIF"].append(animation("AVIF"))
-    files["HEIC"] += [
-        encode(image.convert("RGBA"), "HEIC"),
-        encode(image, "HEIC", save_all=True, append_images=[image]),
-    ]
+    files["HEIC"].append(encode(image.convert("RGBA"), "HEIC"))
+    files["HEIC"].append(encode(image, "HEIC", save_all=True, append_images=[image]))
     return files
 
 
@@ -148,17 +146,9 @@ def test_half_a_picture_is_never_shown(name: str, data: st.DataObject) -> None:
 @fuzz(60)
 @given(data=st.data())
 def test_damaged_colour_profiles(data: st.DataObject) -> None:
-    profile = bytearray(
-        data.draw(
-            st.sampled_from(
-                [
-                    pictures.rgb_profile(pictures.ADOBE_RGB, 2.2),
-                    pictures.grey_profile(1.8),
-                    pictures.cmyk_profile(np.zeros((2, 2, 2, 2, 3))),
-                ]
-            )
-        )
-    )
+    inks = pictures.cmyk_profile(np.zeros((2, 2, 2, 2, 3)))
+    whole = [pictures.rgb_profile(pictures.ADOBE_RGB, 2.2), pictures.grey_profile(1.8), inks]
+    profile = bytearray(data.draw(st.sampled_from(whole)))
     for _ in range(data.draw(st.integers(1, 8))):
         where = data.draw(st.integers(0, min(len(profile) - 1, 700)))
         new = data.draw(st.one_of(EXTREME, st.binary(min_size=1, max_size=4)))

@@ -6,8 +6,7 @@ import pickle
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import psutil
@@ -21,6 +20,7 @@ from causalclip.provenance.reading import read_stepwise
 from tests.makers.cost import slowness
 from tests.makers.metadata_files import empty_boxes, make_authority, sign, swollen
 from tests.makers.pictures import encode, photo
+from tests.serving import until
 
 PICTURE = photo()
 TIFF = encode(PICTURE, "TIFF")
@@ -35,14 +35,6 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
     yield request.param
     for worker in sandbox._idle:
         worker.kill()
-
-
-def until(found: Callable[[], Any]) -> Any:
-    end = time.monotonic() + 60
-    while not (some := found()):
-        assert time.monotonic() < end, "It did not happen in time."
-        time.sleep(0.01)
-    return some
 
 
 def decoded(data: bytes = TIFF) -> np.ndarray:
@@ -112,14 +104,16 @@ def test_a_child_holds_nothing_but_its_own_connection_and_ends_with_it() -> None
     before = set(children())
     with ask(decoding.decode_in_turn, TIFF, "TIFF", MAX_PIXELS) as first:
         next(first)
-        [child] = until(lambda: set(children()) - before)
+        assert until(lambda: set(children()) - before)
+        [child] = set(children()) - before
         with ask(decoding.decode_in_turn, TIFF, "TIFF", MAX_PIXELS) as second:
             next(second)
-            [other] = until(lambda: set(children()) - before - {child})
+            assert until(lambda: set(children()) - before - {child})
+            [other] = set(children()) - before - {child}
             for process in (child, other):
                 assert sorted(map(int, os.listdir(f"/proc/{process.pid}/fd"))) == [0, 1, 2]
-        until(lambda: not other.is_running() and child.is_running())
-    until(lambda: not child.is_running())
+        assert until(lambda: not other.is_running() and child.is_running())
+    assert until(lambda: not child.is_running())
 
 
 @linux
@@ -127,7 +121,7 @@ def test_another_server_is_started_where_one_was_killed() -> None:
     decoded()
     killed = server()
     killed.kill()
-    until(lambda: not killed.is_running() or killed.status() == psutil.STATUS_ZOMBIE)
+    assert until(lambda: not killed.is_running() or killed.status() == psutil.STATUS_ZOMBIE)
     assert np.array_equal(decoded(), PICTURE)
 
 
@@ -139,4 +133,4 @@ def test_it_ends_with_the_process_that_started_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     left = int(done.stdout)
-    until(lambda: not psutil.pid_exists(left) or psutil.Process(left).status() == psutil.STATUS_ZOMBIE)
+    assert until(lambda: not psutil.pid_exists(left) or psutil.Process(left).status() == psutil.STATUS_ZOMBIE)

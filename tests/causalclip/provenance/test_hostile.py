@@ -25,6 +25,7 @@ from tests.makers.metadata_files import (
     long_namespace,
     make_authority,
     png_texts,
+    samsung_trailer,
     sign,
     swollen,
     xmp,
@@ -130,11 +131,7 @@ def profile(block: bytes, *, said: int | None = None) -> bytes:
 
 
 def samsung(value: bytes, *, count: int = 1) -> bytes:
-    """A JPEG with Samsung's trailer, whose directory claims so many entries."""
-    block = b"\0\0\x91\x0d" + struct.pack("<I", 8) + b"PEg_Info" + value
-    entry = struct.pack("<HHII", 0, 0x0D91, len(block), len(block))
-    directory = b"SEFH" + struct.pack("<II", 107, count) + entry
-    return encode(photo(), "JPEG") + block + directory + struct.pack("<I", len(directory)) + b"SEFT"
+    return encode(photo(), "JPEG") + samsung_trailer(value, count=count)
 
 
 def comment(text: str) -> bytes:
@@ -167,7 +164,10 @@ HOSTILE = {
     "large chunk": ("WebP", lambda: crft(b'{"signed_by": "recraft", "x": [' + b"[" * 3_000_000)),
     "profile in a text": ("PNG", lambda: profile(b"Exif\0\0" + exif_block(CAMERA), said=2**40)),
     "profile bomb": ("PNG", lambda: profile(bytes(600_000))),
-    "deep trailer": ("JPEG", lambda: samsung(b'{"genAIType":' * 5000, count=2**32 - 1)),
+    "deep trailer": (
+        "JPEG",
+        lambda: samsung(b'{"genAIType":' * 5000, count=2**32 - 1),
+    ),
     "deep XML": ("PNG", lambda: png_texts(("XML:com.adobe.xmp", "<a>" * 30_000 + "</a>" * 30_000), kind=b"iTXt")),
     "huge XML": ("PNG", lambda: png_texts(("XML:com.adobe.xmp", xmp(elements="x" * 1_000_000).decode()), kind=b"zTXt")),
     "text bomb": ("PNG", lambda: png_texts(*[("Comment", "a" * 20_000_000)] * 3, kind=b"zTXt")),

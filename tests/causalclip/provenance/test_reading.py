@@ -120,22 +120,6 @@ def test_marks_of_generators_in_png_texts(key: str, value: str, generator: str) 
     assert "mark of an image generator" in p.summary()
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        ("Description", "A story about Midjourney and DALL-E"),
-        ("parameters", "shutter 1/250, aperture f/8"),
-        ("prompt", "Write a caption"),
-        ("Software", "GIMP 3.0"),
-        ("Comment", "Steps: up to the church"),
-        ("Title", "Firefly over a meadow"),
-        ("Source", "OpenAI"),
-    ],
-)
-def test_a_mention_is_no_mark(text: tuple[str, str]) -> None:
-    assert read_provenance(png_texts(text), "PNG").marks == ()
-
-
 def test_bytes_outside_of_the_container_are_not_read() -> None:
     marked = png_texts(("parameters", A1111))
     only_chunk = marked[33 : marked.index(b"IDAT") - 4]
@@ -160,7 +144,6 @@ def test_control_characters_and_turned_text_are_dropped() -> None:
 @pytest.mark.parametrize("quality", [10, 50, 75, 92, 100])
 def test_quality_from_the_tables(quality: int) -> None:
     jpeg = read_provenance(encode(photo(), "JPEG", quality=quality, subsampling=2), "JPEG").jpeg
-    assert jpeg is not None
     assert (jpeg.quality, jpeg.exact, jpeg.chroma) == (quality, True, "4:2:0")
 
 
@@ -210,24 +193,19 @@ def test_a_famous_name_is_not_trusted(picture: bytes) -> None:
     assert "signer unknown" in drawn
 
 
-def test_changed_pixels_and_changed_claims_are_invalid(picture: bytes, authority: Authority) -> None:
+def test_changed_pixels_and_changed_claims_are_invalid_and_not_believed(picture: bytes, authority: Authority) -> None:
     signed = sign(picture, authority, created("digitalCapture"))
     pixels = bytearray(signed)
     pixels[-100] ^= 1
     found = read_credentials(bytes(pixels), "JPEG", anchors=authority.root)
     assert found.state == "invalid"
     assert "assertion.dataHash.mismatch" in found.problems
+    p = read_provenance(bytes(pixels), "JPEG")
+    assert p.all_source_types == ()
+    assert p.summary().startswith("Its Content Credentials do not hold")
     assert signed.count(b"digitalCapture") == 1
     claim = signed.replace(b"digitalCapture", b"negativeFilmXX")
     assert read_credentials(claim, "JPEG", anchors=authority.root).state == "invalid"
-
-
-def test_invalid_credentials_are_not_believed(picture: bytes, authority: Authority) -> None:
-    signed = bytearray(sign(picture, authority, created("digitalCapture")))
-    signed[-100] ^= 1
-    p = read_provenance(bytes(signed), "JPEG")
-    assert p.all_source_types == ()
-    assert p.summary().startswith("Its Content Credentials do not hold")
 
 
 def test_credentials_whose_certificate_expired_are_no_sign_of_a_change(picture: bytes) -> None:

@@ -104,6 +104,7 @@ def test_a_new_picture_blanks_and_a_new_wish_does_not_until_there_is_its_result(
     [
         ({"eps": 99}, "at most 32"),
         ({"target": "zebra"}, "none of the 6 answers"),
+        ({"objective": "detector", "target": "true"}, "can be “generated” or “not generated”"),
         ({"question": "?"}, "The question is empty"),
     ],
 )
@@ -151,10 +152,8 @@ def test_each_part_can_be_switched_off(inside: Path) -> None:
         assert f"Switched off: {PARTS[part]}." in last[tab.headline]
         alone = r" Alone it keeps \d+\s%\." if part == "network" else ""
         assert re.fullmatch(rf"Keeps \d\d\s% of \d+ attacked answers; without it \d\d\s%\.{alone}", worth(part))
-    assert (
-        "Switched off"
-        not in followed(tab.run_given(new_token("purify"), payload(inside), *settings(on=(True,) * 4)))[tab.headline]
-    )
+    last = followed(tab.run_given(new_token("purify"), payload(inside), *settings(on=(True,) * 4)))
+    assert "Switched off" not in last[tab.headline]
 
 
 def test_after_a_stop_the_run_ends_before_its_next_step(tab: PurifyTab, inside: Path) -> None:
@@ -236,33 +235,23 @@ def shown(clean: str | None, moved: str, purified: str, *, answers: tuple[str, s
 
 
 @pytest.mark.parametrize(
-    ("captions", "title"),
+    ("captions", "answers", "title"),
     [
-        (("cat", "dog", "cat"), "The attack changed the caption; purification brought the caption back"),
-        (("cat", "dog", "dog"), "The attack changed the caption; purification did not bring it back"),
-        (("cat", "cat", "dog"), "The attack did not change the caption, but purification did"),
-        ((None, "cat", "dog"), "Purified: the caption is another one now"),
+        ("cdc", None, "The attack changed the caption; purification brought the caption back"),
+        ("cdd", None, "The attack changed the caption; purification did not bring it back"),
+        ("ccd", None, "The attack did not change the caption, but purification did"),
+        ((None, "c", "d"), None, "Purified: the caption is another one now"),
+        ("cdc", "121", "The attack changed the caption and the answer; purification brought both back"),
+        ("cde", "123", "The attack changed the caption and the answer; purification brought neither back"),
+        ("ccc", "111", "The attack changed neither the caption nor the answer"),
+        ("cdc", "112", "The attack changed the caption; purification brought the caption back, but changed the answer"),
     ],
 )
-def test_the_card_says_what_happened_first(captions: tuple[Any, ...], title: str) -> None:
-    made = shown(*captions)
+def test_the_card_says_what_happened_first(captions: Any, answers: str | None, title: str) -> None:
+    made = shown(*captions, answers=answers and tuple(answers))
     assert f"<h2>{title}</h2>" in words.result(made)
     assert "Purified in" in words.notes(made)
     assert "may read as generated" in words.notes(made)
-
-
-@pytest.mark.parametrize(
-    ("captions", "answers", "title"),
-    [
-        ("cdc", "121", "changed the caption and the answer; purification brought both back"),
-        ("cde", "123", "changed the caption and the answer; purification brought neither back"),
-        ("ccc", "111", "changed neither the caption nor the answer"),
-        ("cdc", "112", "changed the caption; purification brought the caption back, but changed the answer"),
-    ],
-)
-def test_an_answer_that_was_sure_is_in_the_title(captions: str, answers: str, title: str) -> None:
-    made = shown(*captions, answers=tuple(answers))
-    assert f"<h2>The attack {title}</h2>" in words.result(made)
 
 
 def test_an_answer_that_is_not_sure_is_not_brought_back() -> None:

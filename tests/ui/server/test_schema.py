@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
@@ -11,28 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import app
 from scripts.redteam.doors import PLACE, VALUES, misread, walk
 from tests.conftest import HANGS, ROOT
-from tests.makers.detectors import tiny_detector
-from tests.makers.models import tiny_models
 from tests.ui.asking import number_of, opened
 from ui.server.hosts import refused
 from ui.server.middleware import Refused
 from ui.server.requests import Schema
 
 
-@pytest.fixture(scope="module")
-def whole_page(uploads: Any) -> Iterator[tuple[gr.Blocks, str]]:
-    """The app with all its tabs, and its address."""
-    detector = tiny_detector()
-    page = app.build(lambda: detector, models=tiny_models())
-    yield page, app.launch(page)
-    page.close(verbose=False)
-
-
 def test_no_value_in_any_field_has_anything_fetched(whole_page: Any) -> None:
-    page, address = whole_page
+    page, _, address = whole_page
     before = refused()
     with httpx.Client(base_url=address) as http:
         found = list(walk([http]))
@@ -44,11 +31,12 @@ def test_no_value_in_any_field_has_anything_fetched(whole_page: Any) -> None:
 
 def test_the_app_is_never_mounted_into_another() -> None:
     """Gradio checks a path only where `launch` has been: mounted, it gives out every file of its host."""
-    rooms = [
-        ROOT / "app.py",
-        *(path for room in ("ui", "scripts", "causalclip") for path in (ROOT / room).rglob("*.py")),
+    files = [path for folder in ("ui", "scripts", "causalclip") for path in (ROOT / folder).rglob("*.py")]
+    assert not [
+        path
+        for path in (ROOT / "app.py", *files)
+        if re.search(r"mount_gradio_app\s*\(", path.read_text(encoding="utf-8"))
     ]
-    assert not [path for path in rooms if re.search(r"mount_gradio_app\s*\(", path.read_text(encoding="utf-8"))]
 
 
 def read(function: str, *values: Any, page: gr.Blocks, **more: Any) -> dict[str, Any]:
@@ -59,13 +47,8 @@ def read(function: str, *values: Any, page: gr.Blocks, **more: Any) -> dict[str,
 @pytest.fixture(scope="module")
 def form() -> gr.Blocks:
     with gr.Blocks() as page:
-        fields = [
-            gr.Textbox(label="note", max_length=5),
-            gr.Number(minimum=0, maximum=9),
-            gr.Checkbox(),
-            gr.Dropdown(["a"]),
-            gr.State(),
-        ]
+        fields = [gr.Textbox(label="note", max_length=5), gr.Number(minimum=0, maximum=9), gr.Checkbox()]
+        fields += [gr.Dropdown(["a"]), gr.State()]
         gr.on([], lambda *x: x, fields, None, api_name="form")
         gr.on([], lambda *x: x, fields, None, api_name="raw", preprocess=False)
         gr.on([], lambda *x: x, fields[:1], None, api_name="other")
@@ -146,7 +129,7 @@ def test_no_choice_is_the_one_that_the_page_begins_with(form: gr.Blocks) -> None
 
 def test_no_function_of_the_page_takes_a_path_for_a_choice(whole_page: Any) -> None:
     """The name of a map would have been a path, which anybody could have written to."""
-    page, address = whole_page
+    page, _, address = whole_page
     fields = [
         (key, [block.value for block in function.inputs], place)
         for key, function in page.fns.items()

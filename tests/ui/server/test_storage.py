@@ -100,16 +100,6 @@ def test_one_that_a_call_uses_stays_a_while_longer_than_the_call(kept: Store, cl
     assert not path.exists()
 
 
-def test_what_was_derived_goes_with_its_page_and_that_of_others_stays(kept: Store, answer: Any) -> None:
-    answer("one")
-    mine = new_folder()
-    answer("two")
-    yours = new_folder()
-    close(kept, "one")
-    assert not mine.parent.exists()
-    assert yours.exists()
-
-
 def test_what_was_derived_for_a_program_goes_ten_minutes_after_its_call(kept: Store, answer: Any, clock: Clock) -> None:
     runs, over = (f"{store.PROGRAM}{name}" for name in ("runs", "over"))
     places = []
