@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from causalclip.detector import Detector
     from purifier.denoiser.pipeline import PurifierPipeline
-    from purifier.vlm import EmbeddedVLM, VisionLanguageModel
+    from purifier.vlm.interface import VisionLanguageModel
+    from purifier.vlm.model import EmbeddedVLM
 
 log = logging.getLogger(__name__)
 MODELS = shipped_folder("assets") / "models"

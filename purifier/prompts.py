@@ -13,9 +13,10 @@ from torch import Tensor
 from purifier.attacks import Attack, run_attack
 from purifier.attacks.objectives import MoveFeatures, change_answer, language_tokens
 from purifier.training.vlm_data import class_frequency, load_pictures, train_texts
-from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM
 from purifier.vlm.features import View, read_pixels, render_view
 from purifier.vlm.hub import HubVLM
+from purifier.vlm.interface import CAPTION_PROMPT
+from purifier.vlm.model import EmbeddedVLM
 
 PHRASES = (
     "The picture may be noisy.",

@@ -58,7 +58,7 @@ def picture_field(name: str, label: str, **options: Any) -> gr.Image:
     A client of the API that sends an address is refused: nothing is fetched.
     """
     fixed: dict[str, Any] = {"type": "filepath", "image_mode": None, "sources": ["upload", "clipboard"]}
-    shown = {"elem_classes": "cc-picture", "buttons": ["fullscreen"], "elem_id": name, "label": label}
+    shown: dict[str, Any] = {"elem_classes": "cc-picture", "buttons": ["fullscreen"], "elem_id": name, "label": label}
     return gr.Image(**fixed, **shown, placeholder=_("Drop, paste or choose a picture"), **options)
 
 

@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from html import escape
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from causalclip.images.formats import ImageError, sniff, too_many_bytes
 from causalclip.languages import N_, _, current, is_rtl
 from causalclip.paths import shipped_folder
-from ui.api import FIELD, read_form
+from ui.api import read_form
 from ui.server.middleware import FULL, SHARE, Refused, client_of
 
 LIFE = 60.0  # seconds
@@ -29,24 +29,6 @@ FREE = 4  # places that are for addresses which have none
 SIZES = (192, 512)
 ONE = N_("Share one picture at a time.")
 GONE = N_("The picture is no longer kept. Add it again.")
-MANIFEST = {
-    "name": "CausalCLIP",
-    "short_name": "CausalCLIP",
-    "description": "Does a picture carry the traces of an image generator?",
-    "id": "./",
-    "start_url": "./",
-    "scope": "./",
-    "display": "standalone",
-    "background_color": "#ffffff",
-    "theme_color": "#0d766e",
-    "icons": [{"src": f"icon-{n}.png", "sizes": f"{n}x{n}", "type": "image/png", "purpose": "any"} for n in SIZES],
-    "share_target": {
-        "action": SHARE.lstrip("/"),
-        "method": "POST",
-        "enctype": "multipart/form-data",
-        "params": {"files": [{"name": FIELD, "accept": ["image/*"]}]},
-    },
-}
 
 
 class Shares:
@@ -106,7 +88,7 @@ def webapp_routes(shares: Shares | None = None) -> list[Route]:
 
 
 async def _manifest(request: Request) -> Response:
-    return JSONResponse(MANIFEST, media_type="application/manifest+json")
+    return FileResponse(shipped_folder("assets") / "manifest.json", media_type="application/manifest+json")
 
 
 async def _icon(request: Request) -> Response:

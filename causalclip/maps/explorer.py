@@ -16,6 +16,7 @@ import numpy as np
 from causalclip.languages import N_, _
 from causalclip.maps.heatmap import Which, picture_map, unplaced
 from causalclip.maps.overlay import SCALE
+from causalclip.paths import shipped_folder
 
 if TYPE_CHECKING:
     from causalclip.detector import Detection
@@ -197,7 +198,7 @@ def arrays(detection: Detection) -> dict[str, np.ndarray]:
     maps = {name: picture_map(detection, name, unit="patch") for name in which}
     views = detection.views
     return {f"map_{name}": levels for name, levels in maps.items()} | {
-        "readme": np.array(README),
+        "readme": np.array((shipped_folder("assets") / "arrays.txt").read_text(encoding="utf-8")),
         "view_kind": np.array([v.kind for v in views]),
         "view_box": np.array([v.box for v in views], np.float64),
         "view_causal": np.array([v.causal for v in views]),
@@ -217,31 +218,6 @@ def arrays(detection: Detection) -> dict[str, np.ndarray]:
         "bands": np.array([detection.low, detection.high]),
         "model": np.array([detection.model, detection.revision]),
     }
-
-
-README = """What CausalCLIP found in one picture. Log-odds above 0 push towards generated.
-
-map_causal, map_non_causal [rows, columns]: log-odds per patch that covers the spot; row 0 is the top of the picture,
-    column 0 its left. Not smoothed.
-view_kind [V], view_box [V, 4]: every view (V of them): the whole picture or a window, and its left, top, right, bottom
-    in pixels of the picture.
-view_causal [V, g, g]: log-odds that each of g x g patches adds, rows from the top, columns from the left.
-view_non_causal [V, g, g]: what the patches would add with 1 - mask in place of the mask; no part of the logit.
-view_rest [V]: log-odds that the view adds without a patch.
-view_mask [V, D]: the share of each of D channels that is let through, 0 (closed) to 1 (open).
-view_channels [V, D], view_bias [V]: log-odds that each channel adds, and that the view adds without a channel.
-view_held [V, D]: log-odds that each channel would add with 1 - mask in place of the mask; no part of the logit.
-part_name [P], part_width [P]: the parts of the embedding in the order of the D channels; the widths add up to D.
-rest: log-odds that the calibration adds, without a view.
-tied_to_no_place: view_rest.sum() + rest. offset: view_bias.sum() + rest. They go by these names on the page, too.
-logit: the score as log-odds. probability: the score, 1 / (1 + exp(-logit)), from 0 to 1, before the stability check.
-bands: the thresholds: likely not generated at or below bands[0], likely generated at or above bands[1].
-model: name and revision.
-
-Two sums are the logit, but for rounding:
-    view_causal.sum() + view_rest.sum() + rest
-    view_channels.sum() + view_bias.sum() + rest
-"""
 
 
 def _probabilities(detection: Detection, added: np.ndarray) -> np.ndarray:

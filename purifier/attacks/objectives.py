@@ -20,8 +20,8 @@ from causalclip.languages import N_, _, number
 from purifier.attacks import Objective
 from purifier.names import EMBEDDED
 from purifier.pixels import to_array
-from purifier.vlm import CAPTION_PROMPT, VisionLanguageModel
 from purifier.vlm.features import LAYERS, at_tower_size, clip_features
+from purifier.vlm.interface import CAPTION_PROMPT, VisionLanguageModel
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector

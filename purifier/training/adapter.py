@@ -32,9 +32,10 @@ from purifier.training.pairs import (
     question_pool,
     training_sources,
 )
-from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM
 from purifier.vlm.features import clip_features
+from purifier.vlm.interface import CAPTION_PROMPT
 from purifier.vlm.lora import DOWN, MATRICES, UP, LoraEncoder
+from purifier.vlm.model import EmbeddedVLM
 
 WEIGHTS = (1.0, 0.3, 0.3)  # in the loss, of visual tokens, patch tokens, embedding
 MOVED = 0.3  # nats, from which on an answer was moved

@@ -148,7 +148,7 @@ def _measure(
         for kind, levels in ends.items():
             for how, pixels in _arrived(levels, quality).items():
                 add(pixels, kind=kind if kind == CLEAN else kind + how, group=group)
-    for source, pixels in _as_they_come(_shuffled(sources, seed)[:FILES], seed):
+    for source, pixels in _as_they_come(random.Random(seed).sample(list(sources), len(sources))[:FILES], seed):
         add(pixels, kind=CLEAN, group=source.path.name)
     return torch.cat(rows).numpy(), np.array(kinds), np.array(groups)
 
@@ -162,10 +162,6 @@ def _arrived(levels: Tensor, quality: int) -> dict[str, Tensor]:
         COLOURLESS: _grey,
     }
     return {how: torch.cat([to_tensor(np.array(way(p))) for p in pictures]) for how, way in ways.items()}
-
-
-def _shuffled(sources: Sequence[Source], seed: int) -> list[Source]:
-    return random.Random(seed).sample(list(sources), len(sources))
 
 
 def _as_they_come(sources: Iterable[Source], seed: int) -> Iterator[tuple[Source, Tensor]]:

@@ -38,8 +38,8 @@ from purifier.training.pairs import (
     make_missing,
     pair_files,
 )
-from purifier.vlm import EmbeddedVLM
 from purifier.vlm.features import LAYERS, clip_features
+from purifier.vlm.model import EmbeddedVLM
 
 CACHE = Path(".cache/purifier")
 Settings = Mapping[str, Any]

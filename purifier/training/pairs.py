@@ -27,9 +27,10 @@ from causalclip.paths import WeightsMissing
 from purifier.attacks import Attack, Objective, State, attack_steps
 from purifier.attacks.budget import LEVELS
 from purifier.attacks.objectives import FlipVerdict, MoveFeatures, change_answer, language_tokens, layer_tokens
-from purifier.training.vlm_data import Picture, class_frequency, load_pictures, train_texts
-from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM
+from purifier.training.vlm_data import class_frequency, load_pictures, train_texts
 from purifier.vlm.features import LAYERS, clip_features, read_pixels
+from purifier.vlm.interface import CAPTION_PROMPT
+from purifier.vlm.model import EmbeddedVLM
 
 L2_SHARE = 0.6  # about what PGD at eps in linf changes a value by, root mean square
 
@@ -285,15 +286,13 @@ def training_sources(vlm_data: Path | None, forensics: Path | None) -> list[Sour
     return sources
 
 
-def _for_training(picture: Picture) -> bool:
-    return picture.split == "train" and all(q.split == "train" for q in picture.questions)
-
-
 def _with_questions(root: Path) -> Iterator[Source]:
     """Each training picture with the questions that the language model learned from, people's and made ones."""
     pictures, rng = load_pictures(root), random.Random(0)
     frequency = class_frequency(pictures)
-    for picture in filter(_for_training, pictures):
+    for picture in pictures:
+        if any(split != "train" for split in (picture.split, *(q.split for q in picture.questions))):
+            continue
         texts = train_texts(picture, 0, frequency, rng)
         yield Source(root / picture.name, tuple(t.prompt for t in texts if t.prompt != CAPTION_PROMPT))
 

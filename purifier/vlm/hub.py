@@ -20,8 +20,8 @@ from transformers import (
 from causalclip.clip.weights import fast_dtype
 from causalclip.paths import WeightsMissing
 from purifier.names import EMBEDDED
-from purifier.vlm import EmbeddedVLM, VisionLanguageModel
-from purifier.vlm.interface import CAPTION_PROMPT, Answer, Caption
+from purifier.vlm.interface import CAPTION_PROMPT, Answer, Caption, VisionLanguageModel
+from purifier.vlm.model import EmbeddedVLM
 
 SURE = 0.5  # of these models' own, uncalibrated probability
 PROBE = 64  # px, of the picture that is looked at to learn whether a gradient comes back

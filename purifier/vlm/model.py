@@ -180,7 +180,9 @@ class EmbeddedVLM(nn.Module):
         embeds, mask = self._inputs(visual, [b + a[:-1] for b, a in zip(before, after, strict=True)])
         longest = max(map(len, after))
         with self._fast():
-            logits = self.language(inputs_embeds=embeds, attention_mask=mask, position_ids=_positions(mask)).logits
+            logits = self.language(
+                inputs_embeds=embeds, attention_mask=mask, position_ids=(mask.cumsum(1) - 1).clamp_min(0)
+            ).logits
         targets = torch.tensor([[-100] * (longest - len(a)) + a for a in after], device=visual.device)
         return logits[:, -longest:].float(), targets
 
@@ -301,10 +303,6 @@ class EmbeddedVLM(nn.Module):
         """Changes how the model is read (beams, slope, offset, threshold), in place."""
         self.config = replace(self.config, **changes)
         return self
-
-
-def _positions(mask: Tensor) -> Tensor:
-    return (mask.cumsum(1) - 1).clamp_min(0)
 
 
 def _match(visual: Tensor, texts: Sequence[str]) -> None:

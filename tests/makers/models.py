@@ -30,8 +30,8 @@ from causalclip.clip.tower import Tower
 from purifier.denoiser.attack_detector import MILD, STATISTICS, AttackDetector
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
 from purifier.models import Models
-from purifier.vlm import EmbeddedVLM, VLMConfig
 from purifier.vlm.lora import DOWN, MATRICES, UP, LoraEncoder
+from purifier.vlm.model import EmbeddedVLM, VLMConfig
 from purifier.vlm.vocabulary import Vocabulary, train_tokenizer
 from tests.makers.detectors import CONFIG, tiny_detector, tiny_tower
 

@@ -22,7 +22,7 @@ from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
 from purifier.models import ModelInfo, Models
 from purifier.names import EMBEDDED, OTHER
 from purifier.pixels import to_array, to_tensor
-from purifier.vlm import EmbeddedVLM
+from purifier.vlm.model import EmbeddedVLM
 from tests.makers.models import hub_folders, tiny_models
 from tests.makers.pictures import photo
 

@@ -27,9 +27,10 @@ from purifier.training.pairs import (
     question_pool,
     training_sources,
 )
-from purifier.vlm import CAPTION_PROMPT, EmbeddedVLM
 from purifier.vlm.features import clip_features
+from purifier.vlm.interface import CAPTION_PROMPT
 from purifier.vlm.lora import UP, LoraEncoder
+from purifier.vlm.model import EmbeddedVLM
 from tests.makers.detectors import tiny_detector, tiny_tower
 from tests.makers.models import tiny_clip, tiny_purifier, tiny_vlm, vlm_folder
 

@@ -11,9 +11,10 @@ from causalclip.paths import WeightsMissing
 from purifier.attacks import Attack, run_attack
 from purifier.attacks.objectives import change_answer
 from purifier.prompts import SearchConfig, optimise_prompt
-from purifier.vlm import CAPTION_PROMPT, Answer, Caption, EmbeddedVLM
 from purifier.vlm.hub import HubVLM, NotThisKind, load_vlm
+from purifier.vlm.interface import CAPTION_PROMPT, Answer, Caption
 from purifier.vlm.lora import DOWN, UP, LoraEncoder
+from purifier.vlm.model import EmbeddedVLM
 from tests.makers.models import hub_folders, tiny_lora, tiny_vlm, vlm_folder
 
 QUESTION = "what animal is in the picture"

@@ -22,7 +22,7 @@ from purifier.training.vlm_data import FeatureCache, Picture, load_pictures, tra
 from purifier.training.vlm_fitting import PACKED, VLMTrainConfig, build_model, fit_vlm, packed_logits, step_loss
 from purifier.training.vlm_questions import KINDS, Box, box_questions
 from purifier.training.vlm_sources import Reference, read_references, shrink
-from purifier.vlm import EmbeddedVLM
+from purifier.vlm.model import EmbeddedVLM
 from tests.causalclip.dataset.hosting import Host, sha
 from tests.makers.detectors import tiny_tower
 from tests.makers.models import tiny_vlm, vlm_folder

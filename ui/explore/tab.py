@@ -223,7 +223,13 @@ def build_explorer_tab(
             answers = [gr.HTML(text, elem_id=f"{name}-answer", elem_classes="cc-flush") for name, text in texts]
     masks = gr.HTML(elem_id="explore-masks", elem_classes="cc-flush")
     with gr.Row(elem_id="explore-settings"):
-        which = gr.Radio(_choices(MAPS), value="causal", label=_("Map"), visible=False, elem_id="explore-which")
+        which = gr.Radio(
+            [(_(name), value) for name, value in MAPS],
+            value="causal",
+            label=_("Map"),
+            visible=False,
+            elem_id="explore-which",
+        )
         opacity = gr.Slider(0, 1, OPACITY, step=0.05, label=_("Opacity"), buttons=[], elem_id="explore-opacity")
         smooth = gr.Checkbox(True, label=_("Smooth, not patch by patch"), elem_id="explore-smooth")
         frame = gr.Checkbox(True, label=_("Frames of the windows"), elem_id="explore-frame")
@@ -261,10 +267,6 @@ def _figure() -> str:
 
 def _picture(name: str, label: str) -> gr.Image:
     return picture_field(name, label, alt_text=_("The picture to be explored"), height=160)
-
-
-def _choices(choices: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(_(name), value) for name, value in choices]
 
 
 def _pane(name: str, waiting: str, picture: gr.Image, answer: gr.HTML) -> Pane:

@@ -123,7 +123,7 @@ class PurifyApi:
 def reason(error: Exception) -> tuple[str, str]:
     """An error as a title and a sentence for the user."""
     from purifier.attacks.objectives import GoalError  # here, because these bring PyTorch, which the page need not
-    from purifier.vlm import EmptyQuestion  # wait for
+    from purifier.vlm.interface import EmptyQuestion  # wait for
 
     return (_("This cannot be done"), str(error)) if isinstance(error, GoalError | EmptyQuestion) else explain(error)
 
