@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, FileChooser, Page, expect
 
-from tests.browser.conftest import MOMENT, PATIENCE, LateCheck, Open, open_tab, sizes, until
+from tests.browser.conftest import MOMENT, PATIENCE, LateCheck, Open, sizes, until
 
 Serve = Callable[[Any], str]
 VERDICTS = ("Likely generated", "Inconclusive", "Likely not generated")
@@ -285,14 +285,10 @@ def test_an_answer_is_spoken_once_and_has_the_focus(open_page: Open, files: dict
 
 
 @pytest.mark.full
-def test_explore_and_purify_have_the_picture(open_page: Open, whole_app: str, files: dict[str, Path]) -> None:
+def test_purify_has_the_picture(open_page: Open, whole_app: str, files: dict[str, Path]) -> None:
     page = open_page(whole_app)
     give(page, files["phone.heic"])
     verdict(page)
-    score = page.locator("#status .cc-above").inner_text().strip()
-    page.locator("#open-explore").click()
-    expect(page.locator("#explore-a-answer")).to_contain_text(score)
-    open_tab(page, "Detect")
     page.locator("#open-purify").click()
     expect(page.get_by_role("tab", name="Purify")).to_have_attribute("aria-selected", "true")
     expect(page.locator("#purify-picture img").first).to_be_visible()

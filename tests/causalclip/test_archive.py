@@ -58,14 +58,6 @@ def test_links_out_of_the_folder_pipes_and_devices_are_no_pictures(folder: Path,
     assert list_pictures(str(folder)) == [str(folder / name) for name in ("b.jpg", "own.jpg", "sub/a.jpg")]
 
 
-def test_what_is_no_regular_file_is_not_read(folder: Path) -> None:
-    """A pipe would be waited for, and a device read to the limit."""
-    os.mkfifo(folder / "pipe.jpg")
-    for path in (folder / "pipe.jpg", "/dev/zero", folder):
-        with pytest.raises(OSError, match=r"."):
-            read_bytes(str(path), limit=10)
-
-
 def test_a_name_is_no_chain_of_addresses(folder: Path) -> None:
     (folder / "simplecache::b.jpg").write_bytes(b"mine")
     assert str(folder / "simplecache::b.jpg") in list_pictures(str(folder))

@@ -28,7 +28,6 @@ from ui.detect.examples import EXPECTED, PICTURES, Example, write_examples
 from ui.detect.tab import relabel
 from ui.detect.words import PLACES, SITES, layer, steps_panel
 from ui.server.storage import new_folder
-from ui.server.storage import uploads as upload_folder
 
 
 def test_links_to_searches_carry_nothing() -> None:
@@ -80,20 +79,6 @@ def test_what_is_typed_is_written_into_the_report_and_said(answer: Any) -> None:
     assert "The report holds “Ada &lt;b&gt;”" in words
     again = relabel(payload(drawn), payload(said), "Ada <b>", "", "Europe/Paris")
     assert all(update == gr.skip() for update in (*again, *relabel(None, None, "Ada", "", "")))
-
-
-def test_an_upload_or_another_file_is_no_report_of_ours(answer: Any, tmp_path: Path) -> None:
-    """It would be copied at each letter that is typed, as large as it is, and might be no report at all."""
-    answer("label")
-    files = [upload_folder() / "from-somebody" / name for name in ("x.html", "x.json")]
-    files[0].parent.mkdir(parents=True, exist_ok=True)
-    for file in files:
-        file.write_text("{")
-    updates = relabel(payload(files[0]), payload(files[1]), "Ada", "", "")
-    assert all(update == gr.skip() for update in updates)
-    (tmp_path / "secret.json").write_text("{}")
-    with pytest.raises(gr.Error):
-        relabel(payload(tmp_path / "secret.json"), payload(tmp_path / "secret.json"), "Ada", "", "")
 
 
 @pytest.fixture(scope="module")

@@ -34,13 +34,6 @@ def drawings(figure: str) -> list[str]:
     return re.findall(r"<svg.*?</svg>", figure)
 
 
-def test_two_pictures_have_the_same_drawing_only_where_their_masks_are_equal() -> None:
-    first, second = detections((160, 120), (90, 100))
-    assert compare_masks(first, second)[0].mean > 0
-    assert set(drawings(mask_figure(first, None))).isdisjoint(drawings(mask_figure(second, None)))
-    assert mask_figure(first, None) == mask_figure(first, None)
-
-
 def test_the_difference_is_drawn_and_said() -> None:
     first, second = detections((160, 120), (90, 100))
     figure = mask_figure(first, second)

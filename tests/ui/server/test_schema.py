@@ -51,17 +51,9 @@ def form() -> gr.Blocks:
         fields += [gr.Dropdown(["a"]), gr.State()]
         gr.on([], lambda *x: x, fields, None, api_name="form")
         gr.on([], lambda *x: x, fields, None, api_name="raw", preprocess=False)
-        gr.on([], lambda *x: x, fields[:1], None, api_name="other")
         shelf = gr.HTML()
         shelf.click(lambda event: None, None, None, api_name="pick")
     return page
-
-
-def test_the_function_that_is_checked_is_the_one_that_runs(form: gr.Blocks) -> None:
-    """Gradio takes it by its name alone, whatever number the body has."""
-    with pytest.raises(Refused, match="takes 1 values"):
-        read("other", "a", 1, True, "a", page=form, fn_index=0)
-    assert read("other", "a", page=form, fn_index=0)["fn_index"] == 2
 
 
 def test_a_program_calls_no_function_of_the_page_by_its_name() -> None:
