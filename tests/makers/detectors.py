@@ -32,6 +32,7 @@ def tiny_detector(*, seed: int = 0, hidden: int = 8) -> Detector:
     heads = {kind: CausalHead(sum(part_widths(PARTS, tower)), hidden=hidden) for kind in kinds}
     for head in heads.values():
         torch.nn.init.normal_(head.verdict.weight, std=0.2)
+        assert head.mask is not None
         for weight in head.mask.parameters():
             torch.nn.init.normal_(weight, std=0.3)
     calibration = Calibration(offset=0.1, low=0.3, high=0.7)

@@ -1,0 +1,46 @@
+"""A second victim: pictures attacked on one embedded model, purified, and read by another that was trained from another
+seed. Give that one as --victim (`python -m purifier.training.vlm DATA/vlm --out RUN/vlm-1 --seed 1`).
+"""
+
+from collections import defaultdict
+from functools import partial
+from statistics import fmean
+from typing import Any
+
+import torch
+
+from benchmarks.common import Options
+from purifier.attacks import Attack, run_attack
+from purifier.attacks.budget import to_levels
+from purifier.attacks.objectives import change_answer
+from purifier.evaluation.outcomes import load_samples
+from purifier.evaluation.table import WHOLE, build_rows
+from purifier.models import Models
+from purifier.vlm import EmbeddedVLM
+
+PICTURES = 100
+ATTACK = Attack("pgd", eps=8, steps=10)
+DEFENCES = ("no defence", "JPEG 10", WHOLE)
+
+
+def measure(options: Options) -> dict[str, Any]:
+    """Answers that stay as they are for the clean picture, by the attacked and the answering model and the defence."""
+    models = {"shipped": Models(), "another seed": Models(vlm=partial(EmbeddedVLM.from_pretrained, options.victim))}
+    rows = {name: {r.name: r for r in build_rows(its, compared=None)} for name, its in models.items()}
+    kept: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
+    for sample in load_samples(options.data / "vlm", count=options.pictures or PICTURES, seed=0):
+        clean = {name: its.vlm.answer(sample.pixels, sample.question)[0].text for name, its in models.items()}
+        for attacked, its in models.items():
+            objective = change_answer(its.vlm, [sample.question], [clean[attacked]])
+            moved = run_attack(ATTACK, sample.pixels, objective)
+            for defence in DEFENCES:
+                with torch.no_grad():
+                    shown = to_levels(rows[attacked][defence].defend(moved))
+                    for reader, its_rows in rows.items():
+                        said = its_rows[defence].speaks_of(shown, moved).answer(shown, sample.question)[0].text
+                        kept[attacked, reader, defence].append(said == clean[reader])
+    cells = [
+        {"attacked": attacked, "read by": reader, "defence": defence, "n": len(each), "agreement": round(fmean(each), 4)}
+        for (attacked, reader, defence), each in kept.items()
+    ]
+    return {"cells": cells}
