@@ -30,6 +30,7 @@ BENCHMARKS = {
 }
 ALONE = {
     "marks": "marks of generators, found on --files, and on real pictures by mistake",
+    "victim": "attacks on one language model, purified, read by --victim, one from another seed",
     "pages": "writes docs/measured.md and the measured parts of other pages",
 }
 

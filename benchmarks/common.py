@@ -33,7 +33,7 @@ SIZE = (1024, 768)  # px, of the picture that is timed
 class Options:
     """data: with the folders forensics and vlm. originals: of `causalclip data collect`. cache: for features and rows.
 
-    files: the marked files of data/marks.csv, as SHA256.EXT.
+    files: the marked files of data/marks.csv, as SHA256.EXT. victim: another embedded vision-language model.
     pictures: how many are judged, where judging is slow; 0 for as many as the published table has.
     """
 
@@ -41,6 +41,7 @@ class Options:
     originals: Path = ROOT.parent / "originals"
     cache: Path = ROOT / ".cache" / "features"
     files: Path = ROOT.parent / "marked"
+    victim: Path = ROOT.parent / "vlm-1"
     recipe: Path = ROOT / "configs" / "shipped.json"
     model: str = HEADS[DEFAULT_HEAD]
     pictures: int = 0

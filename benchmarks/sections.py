@@ -18,7 +18,14 @@ BLOB = "bright in the middle, whatever is there"
 NEAR_SHARE = 0.05  # shares of two neighbouring steps that differ by less are shown as one
 WHOLE = "ours, 1 step, adapted encoder"
 COMPARED = "ours with", "ours without", "the ", "ours, ungated, against"  # how rows of what does not ship begin
-LEFT_OUT = "ours, 1 step", "ours, ungated", "median blur", "low pass, 40 px"  # say no more than their neighbours
+SHOWN = "no defence", "JPEG 10", WHOLE
+LEFT_OUT = (
+    "ours, 1 step",
+    "ours, 4 steps",
+    "ours, ungated",
+    "median blur",
+    "low pass, 40 px",
+)  # say no more than their neighbours
 
 
 SECTIONS: list[tuple[str, str, Callable[[Reports], Told]]] = []
@@ -319,7 +326,8 @@ def purification(read: Reports) -> Told:
     grey: list[str] = []
     knowing: list[str] = []
     for column, about in report["threats"].items():
-        if any(name == column for _, name in cells) and not about["threat"].startswith("budget by budget, adaptive"):
+        weaker = column.startswith("full-gradient") or about["threat"].startswith("budget by budget, adaptive")
+        if (WHOLE, column) in cells and not weaker:
             (grey if about["threat"].startswith(("grey", "no attack")) else knowing).append(column)
     words = (
         "How often a vision-language model answers behind a defence as it does for the clean picture, in percent, with "
@@ -334,14 +342,20 @@ def purification(read: Reports) -> Told:
         for when, found in by_time.items()
         if isinstance(found, dict)
     }
-    said = {cell["row"].replace(WHOLE, "all"): cell for cell in report["cells"] if "said" in cell}
+    said = {c["row"].replace(WHOLE, "all"): c for c in report["cells"] if "said" in c and c["row"] in SHOWN}
     wanted = "an attacker who wants one sentence said as the caption (PGD 8/255)"
     tables = [
         _kept(cells, grey, "answers that stay; the attacker knows the model, not the defence"),
         _kept(cells, knowing, "answers that stay; the attacker knows both, or asks the defended model"),
         _worth(report),
         tabulate("defence", said, {"questions": "{n}", "the sentence is said": "{said:%}"}, wanted),
-        tabulate("pictures", verdicts, {band: f"{{{band}:%}}" for band in BANDS[:3]}, "what the detector says of them"),
+        _transfer(read("victim")),
+        tabulate(
+            "pictures",
+            verdicts,
+            {band: f"{{{band}:%}}" for band in BANDS[:3]},
+            "what the detector says of them; the rest gets no answer",
+        ),
     ]
     return Told(words, [table for table in tables if table.rows])
 
@@ -360,24 +374,40 @@ def _kept(cells: dict[tuple[str, str], Report], columns: list[str], caption: str
     return Table(head, [[row, *(kept.get(name, "") for name in usual)] for row, kept in rows.items()], caption)
 
 
-FEW = 50  # questions, below which the network's row alone is shown
+FEW = 50  # questions, below which two rows are not compared
 
 
 def _worth(report: Report) -> Table:
     """What each part of the purifier is worth: two rows on the same attacked pictures, and an exact test."""
-    head = ["attack", "defence", "against", "questions", "kept", "kept against", "won", "lost", "p (McNemar)"]
+    head = ["attack", "the whole against", "questions", "kept", "kept against", "won", "lost", "p (McNemar)"]
     rows = []
     for p in report.get("paired", []):
-        if p["row"] != WHOLE or p["column"] == "clean" or (p["n"] < FEW and p["against"] != "ours without the network"):
+        if p["row"] != WHOLE or p["column"] == "clean" or p["n"] < FEW:
             continue
         shares = f"{p['agreement']:.0%}", f"{p['agreement against']:.0%}"
-        compared = [p[name].replace(WHOLE, "all") for name in ("row", "against")]
-        rows.append([p["column"], *compared, str(p["n"]), *shares, str(p["won"]), str(p["lost"]), f"{p['p']:.2g}"])
+        against, counts = p["against"].removeprefix("ours "), (str(p["won"]), str(p["lost"]))
+        rows.append([p["column"], against, str(p["n"]), *shares, *counts, f"{p['p']:.2g}"])
     caption = (
-        "answers that stay, with each part of the purifier and without it, on the same attacked pictures; the "
-        "unsupervised denoiser and the regression learned fewer steps than ours"
+        "answers that stay, on the same attacked pictures; the unsupervised denoiser and the regression learned fewer "
+        "steps than ours"
     )
     return Table(head, rows, caption)
+
+
+def _transfer(report: Report) -> Table:
+    """Answers of two models to pictures that were attacked on one of them: a row for each pair, a column a defence."""
+    kept: dict[str, dict[str, str]] = {}
+    for cell in report["cells"]:
+        pair = f"{cell['attacked']}, read by {cell['read by']}"
+        kept.setdefault(pair, {})[cell["defence"].replace(WHOLE, "all")] = f"{cell['agreement']:.0%}"
+    columns = list(next(iter(kept.values())))
+    caption = (
+        f"answers that stay where another model reads (PGD 8/255, {report['cells'][0]['n']} questions); it learned "
+        "from another seed, has another kind of decoder, and sees through the same tower"
+    )
+    return Table(
+        ["attacked", *columns], [[pair, *(of[name] for name in columns)] for pair, of in kept.items()], caption
+    )
 
 
 @_section("Which marks of generators does it find?", "marks")

@@ -16,7 +16,7 @@ from purifier.attacks.objectives import change_answer
 from purifier.evaluation.outcomes import load_samples
 from purifier.evaluation.table import WHOLE, build_rows
 from purifier.models import Models
-from purifier.vlm import EmbeddedVLM
+from purifier.vlm.model import EmbeddedVLM
 
 PICTURES = 100
 ATTACK = Attack("pgd", eps=8, steps=10)
@@ -40,7 +40,13 @@ def measure(options: Options) -> dict[str, Any]:
                         said = its_rows[defence].speaks_of(shown, moved).answer(shown, sample.question)[0].text
                         kept[attacked, reader, defence].append(said == clean[reader])
     cells = [
-        {"attacked": attacked, "read by": reader, "defence": defence, "n": len(each), "agreement": round(fmean(each), 4)}
+        {
+            "attacked": attacked,
+            "read by": reader,
+            "defence": defence,
+            "n": len(each),
+            "agreement": round(fmean(each), 4),
+        }
         for (attacked, reader, defence), each in kept.items()
     ]
     return {"cells": cells}
