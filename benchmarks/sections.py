@@ -9,23 +9,14 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.tables import Report, Table, Told, by_set, named, ordered, percent, tabulate
+from benchmarks.purification import defence_tables
+from benchmarks.tables import Report, Told, by_set, named, ordered, percent, tabulate
 from causalclip.evidence.words import wilson
 
 Reports = Callable[[str], Any]  # a benchmark's name -> its JSON
 BANDS = "likely not generated", "inconclusive", "likely generated", "no answer"
 BLOB = "bright in the middle, whatever is there"
 NEAR_SHARE = 0.05  # shares of two neighbouring steps that differ by less are shown as one
-WHOLE = "ours, 1 step, adapted encoder"
-COMPARED = "ours with", "ours without", "the ", "ours, ungated, against"  # how rows of what does not ship begin
-SHOWN = "no defence", "JPEG 10", WHOLE
-LEFT_OUT = (
-    "ours, 1 step",
-    "ours, 4 steps",
-    "ours, ungated",
-    "median blur",
-    "low pass, 40 px",
-)  # say no more than their neighbours
 
 
 SECTIONS: list[tuple[str, str, Callable[[Reports], Told]]] = []
@@ -322,13 +313,6 @@ def sample(read: Reports) -> Told:
 @_section("What does purification keep under attack?", "purification")
 def purification(read: Reports) -> Told:
     report = read("purification")
-    cells = {(c["row"], c["column"]): c for c in report["cells"]}
-    grey: list[str] = []
-    knowing: list[str] = []
-    for column, about in report["threats"].items():
-        weaker = column.startswith("full-gradient") or about["threat"].startswith("budget by budget, adaptive")
-        if (WHOLE, column) in cells and not weaker:
-            (grey if about["threat"].startswith(("grey", "no attack")) else knowing).append(column)
     words = (
         "How often a vision-language model answers behind a defence as it does for the clean picture, in percent, with "
         "95 % intervals. Against an attacker who knows the purifier nothing holds. JPEG has no gradient, so its "
@@ -336,78 +320,7 @@ def purification(read: Reports) -> Told:
         "“ungated” purifies every picture, by a quantisation that is drawn anew. A purifier leaves traces of its own: "
         f"judge the file that you were given, not the purified one. {report.get('note', '')}"
     ).strip()
-    verdicts = {
-        f"{'generated' if label == 'fake' else label}, {when}": found
-        for label, by_time in (report["detector"] or {}).items()
-        for when, found in by_time.items()
-        if isinstance(found, dict)
-    }
-    said = {c["row"].replace(WHOLE, "all"): c for c in report["cells"] if "said" in c and c["row"] in SHOWN}
-    wanted = "an attacker who wants one sentence said as the caption (PGD 8/255)"
-    tables = [
-        _kept(cells, grey, "answers that stay; the attacker knows the model, not the defence"),
-        _kept(cells, knowing, "answers that stay; the attacker knows both, or asks the defended model"),
-        _worth(report),
-        tabulate("defence", said, {"questions": "{n}", "the sentence is said": "{said:%}"}, wanted),
-        _transfer(read("victim")),
-        tabulate(
-            "pictures",
-            verdicts,
-            {band: f"{{{band}:%}}" for band in BANDS[:3]},
-            "what the detector says of them; the rest gets no answer",
-        ),
-    ]
-    return Told(words, [table for table in tables if table.rows])
-
-
-def _kept(cells: dict[tuple[str, str], Report], columns: list[str], caption: str) -> Table:
-    """One threat model: a row for each defence that was asked; n stands where a cell rests on fewer questions."""
-    usual = {column: max(c["n"] for (_, name), c in cells.items() if name == column) for column in columns}
-    rows: dict[str, dict[str, str]] = {}
-    for (row, column), cell in cells.items():
-        if column in columns and not row.startswith(COMPARED) and row not in LEFT_OUT:
-            low, high = cell["agreement_interval"]
-            fewer = f", n = {cell['n']}" if cell["n"] != usual[column] else ""
-            shares = f"{100 * cell['agreement']:.0f} ({100 * low:.0f} to {100 * high:.0f})"
-            rows.setdefault(row, {})[column] = shares + fewer
-    head = ["defence", *(f"{name.removesuffix(', white-box adaptive')}, n = {n}" for name, n in usual.items())]
-    return Table(head, [[row, *(kept.get(name, "") for name in usual)] for row, kept in rows.items()], caption)
-
-
-FEW = 50  # questions, below which two rows are not compared
-
-
-def _worth(report: Report) -> Table:
-    """What each part of the purifier is worth: two rows on the same attacked pictures, and an exact test."""
-    head = ["attack", "the whole against", "questions", "kept", "kept against", "won", "lost", "p (McNemar)"]
-    rows = []
-    for p in report.get("paired", []):
-        if p["row"] != WHOLE or p["column"] == "clean" or p["n"] < FEW:
-            continue
-        shares = f"{p['agreement']:.0%}", f"{p['agreement against']:.0%}"
-        against, counts = p["against"].removeprefix("ours "), (str(p["won"]), str(p["lost"]))
-        rows.append([p["column"], against, str(p["n"]), *shares, *counts, f"{p['p']:.2g}"])
-    caption = (
-        "answers that stay, on the same attacked pictures; the unsupervised denoiser and the regression learned fewer "
-        "steps than ours"
-    )
-    return Table(head, rows, caption)
-
-
-def _transfer(report: Report) -> Table:
-    """Answers of two models to pictures that were attacked on one of them: a row for each pair, a column a defence."""
-    kept: dict[str, dict[str, str]] = {}
-    for cell in report["cells"]:
-        pair = f"{cell['attacked']}, read by {cell['read by']}"
-        kept.setdefault(pair, {})[cell["defence"].replace(WHOLE, "all")] = f"{cell['agreement']:.0%}"
-    columns = list(next(iter(kept.values())))
-    caption = (
-        f"answers that stay where another model reads (PGD 8/255, {report['cells'][0]['n']} questions); it learned "
-        "from another seed, has another kind of decoder, and sees through the same tower"
-    )
-    return Table(
-        ["attacked", *columns], [[pair, *(of[name] for name in columns)] for pair, of in kept.items()], caption
-    )
+    return Told(words, defence_tables(report, read("victim")))
 
 
 @_section("Which marks of generators does it find?", "marks")
