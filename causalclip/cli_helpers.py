@@ -103,7 +103,7 @@ COLOURS: dict[Tone, str] = {"generated": "yellow", "not-generated": "magenta", "
 NOT_READ, UNTESTED = N_("not read."), N_("copies untested")
 BY_PIXELS, COPIES = N_("{band} pixels"), N_("copies {kept}/{all}")
 SCORE = N_("Score {score}: at or above {high} likely generated, at or below {low} likely not generated.")
-UNCHECKED = N_("An answer that does not survive re-encoding is inconclusive.")
+UNCHECKED = N_("Where mild re-encoding takes the score across the middle, the answer is inconclusive.")
 
 
 class Lines:

@@ -62,7 +62,7 @@ def _table(title: str, counter: Counter[str], *, translated: bool) -> str:
 
 def _checked(stability: bool) -> str:
     if stability:
-        return _("An answer that does not survive re-encoding is inconclusive.")
+        return _("Where mild re-encoding takes the score across the middle, the answer is inconclusive.")
     return _("Whether answers survive re-encoding was not checked ({option}).", option="--stability")
 
 
