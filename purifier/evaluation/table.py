@@ -187,7 +187,7 @@ COLUMNS = (
     Column("patch 2 %", GREY, Attack("patch", steps=20), seen=True),
     Column("full-gradient PGD-40 4/255", THROUGH, Attack("pgd", eps=4, steps=40), adaptive=True),
     Column("full-gradient APGD 4/255", THROUGH, Attack("apgd", eps=4, steps=40), adaptive=True),
-    Column("Square 8/255", ASKS, Attack("square", eps=8, steps=100), adaptive=True),
+    Column("Square 8/255", ASKS, Attack("square", eps=8, steps=100), adaptive=True, seen=True),
     *(Column(f"BPDA + EOT {eps:g}/255", AROUND, Attack("pgd", eps=eps, steps=20), True, "bpda") for eps in BUDGETS),
     *(
         Column(f"APGD {eps:g}/255, white-box adaptive", STRENGTH, Attack("apgd", eps=eps, steps=20), True, "either")

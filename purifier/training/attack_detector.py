@@ -143,7 +143,8 @@ def _measure(
 
     for path in (path for folder in pairs for path in pair_files(folder)):
         batch, group = load_pairs(path), f"{path.parent.name}/{path.name}"
-        ends = {CLEAN: batch.clean} | ({batch.attack: batch.moved[-1]} if batch.eps >= LEAST else {})
+        moved = batch.moved[-1][(batch.moved[-1] != batch.clean).flatten(1).any(1)]  # Square may find nothing
+        ends = {CLEAN: batch.clean} | ({batch.attack: moved} if batch.eps >= LEAST and len(moved) else {})
         quality = int(rng.integers(SAVED[0], SAVED[1] + 1))
         for kind, levels in ends.items():
             for how, pixels in _arrived(levels, quality).items():

@@ -14,7 +14,7 @@ from causalclip.detector import Detector
 from purifier.denoiser.filters import quantise_at
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
 from purifier.training.adapter import train_encoder, trainable_model
-from purifier.training.attack_detector import CLEAN, find_unseen, fit_to
+from purifier.training.attack_detector import CLEAN, LEAST, _measure, find_unseen, fit_to
 from purifier.training.denoiser import DenoiserConfig, RefiningConfig, fit, refine, refine_purifier
 from purifier.training.loop import resume, save_checkpoint
 from purifier.training.pairs import (
@@ -25,6 +25,7 @@ from purifier.training.pairs import (
     make_pairs,
     pair_files,
     question_pool,
+    save_pairs,
     training_sources,
 )
 from purifier.vlm.features import clip_features
@@ -195,6 +196,17 @@ def test_an_attack_is_found_by_others_of_its_family_alone() -> None:
     assert set(unseen) == {"pgd", "pgd, as JPEG", "patch"}
     assert max(unseen.values()) < 0.1
     assert fit_to(evidence, kinds, groups, seed=0)[1]["patch"] > 0.98
+
+
+def test_a_picture_that_an_attack_left_as_it_is_does_not_count_as_attacked(folder: Path, tmp_path: Path) -> None:
+    pairs = load_pairs(pair_files(folder)[0])
+    moved = pairs.moved.clone()
+    moved[:, 0] = pairs.clean[0]
+    kept = replace(pairs, moved=moved, eps=LEAST)
+    save_pairs(kept, {"attack": pairs.attack, "eps": LEAST}, tmp_path / "pairs-0.safetensors")
+    _, kinds, _ = _measure(tiny_purifier(), [tmp_path], [], 0)
+    assert (kinds == CLEAN).sum() == 3 * len(pairs.clean)  # as they are, as a JPEG, without colour
+    assert (kinds == pairs.attack).sum() == len(pairs.clean) - 1
 
 
 def adapted(
