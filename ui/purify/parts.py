@@ -23,9 +23,10 @@ CHANGES = {
     "attack-change": N_("What the attack added, x10"),
     "purifier-change": N_("What purifying changed, x10"),
 }
+COMPARED = "unsupervised"  # the denoiser that stands in the network's place for comparison
 MEASURED = "PGD 8/255"  # the column of benchmarks/purification.json that says what each part is worth
 WORTH = N_("Keeps {whole} % of {n} attacked answers; without it {without} %.")
-ALONE = N_("Alone it keeps {alone} %.")
+ALONE = N_("Alone it keeps {alone} %; another, trained without attacks, keeps {other} % in its place.")
 QUESTION = "how many people are there?"  # in English, which the model understands alone
 ASKING = N_("{ask}: all pictures shown.")
 NO_PROMPT = N_("A learned prompt was tried and gained nothing: {after} % of {n} answers kept, {before} % without it.")
@@ -116,8 +117,10 @@ def worth(part: str) -> str:
         return ""
     whole, without = (number(round(100 * shares[row][key])) for key in ("agreement", "agreement against"))
     said = _(WORTH, n=number(shares[row]["n"]), whole=whole, without=without)
-    if part == "network" and (alone := shares.get("the network alone")):
-        said += " " + _(ALONE, alone=number(round(100 * alone["agreement against"])))
+    others = "the network alone", f"ours with the {COMPARED} denoiser"
+    if part == "network" and all(row in shares for row in others):
+        alone, other = (number(round(100 * shares[row]["agreement against"])) for row in others)
+        said += " " + _(ALONE, alone=alone, other=other)
     return said.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
