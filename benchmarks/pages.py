@@ -14,6 +14,8 @@ from benchmarks.common import ROOT, read
 from benchmarks.sections import SECTIONS, answers, headline
 from benchmarks.tables import Section, Told, markdown, named, ordered, tabulate
 from causalclip.paths import DEFAULT_HEAD, HEADS
+from purifier.attacks import ATTACKS
+from purifier.attacks.goals import OBJECTIVES
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +111,22 @@ def _told(told: Told) -> str:
     return "\n\n".join([told.words, *map(markdown, told.tables)])
 
 
+def attacks() -> str:
+    """The attacks and objectives that a user can name, in docs/using.md."""
+    rows = {}
+    for name, attacker in ATTACKS.items():
+        rows[f"`{name}`"] = {
+            "norms": ", ".join(attacker.norms),
+            "steps": attacker.default_steps,
+            "what": attacker.summary,
+        }
+    columns = {"norms": "{norms}", "steps": "{steps}", "what it does": "{what}"}
+    known = ", ".join(f"`{name}`" for name in OBJECTIVES)
+    return f"{markdown(tabulate('attack', rows, columns))}\n\n`--objective` is one of {known}."
+
+
 PAGES: dict[Path, Callable[[], str]] = {
     ROOT / "README.md": front,
     ROOT / "docs" / "measured.md": measured,
+    ROOT / "docs" / "using.md": attacks,
 } | {ROOT / "assets" / "models" / name / "README.md": partial(card, head) for head, name in HEADS.items()}

@@ -9,14 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import typer
 
 from causalclip.cli_helpers import REFUSED, STOPPED, TABLE
 from causalclip.images.formats import MAX_BYTES, MIN_SIDE, NAMES, ImageError
 from causalclip.images.loading import load_image
 from causalclip.paths import WeightsMissing
+from purifier.attacks import ATTACKS, Attack, linf, run_attack
+from purifier.attacks.goals import OBJECTIVES, make_goal
 from purifier.models import MODELS, Models
-from purifier.names import ATTACKS, EMBEDDED, MAX_PIXELS, OBJECTIVES, check_name, check_png
+from purifier.pixels import MAX_PIXELS, check_png, save_exact, to_tensor
+from purifier.vlm.interface import EMBEDDED
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__, epilog=TABLE
@@ -69,10 +73,6 @@ def purify(
         check_png(out)
         image = load_image(picture)
 
-    import torch  # seconds of imports, which a wrong name need not wait for
-
-    from purifier.pixels import save_exact, to_tensor
-
     with _sentences():
         pixels = to_tensor(image.pixels)
         purifier, started = load_models().purifier, time.perf_counter()
@@ -95,7 +95,9 @@ def attack(
     kind: Annotated[str, typer.Option("--attack", help=f"{', '.join(ATTACKS)}.")] = "pgd",
     eps: Annotated[float, typer.Option(help="The budget: in 1/255 for linf, a length on the [0, 1] scale for l2.")] = 8,
     norm: Annotated[str, typer.Option(help="linf or l2.")] = "linf",
-    steps: Annotated[int, typer.Option(min=1, help="Of the attack; queries of square.")] = 20,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Of the attack; queries of square. Without it, the attack's own number.")
+    ] = None,
     objective: Annotated[
         str | None,
         typer.Option(help=f"{', '.join(OBJECTIVES)}; answer if there is a question, else caption."),
@@ -108,18 +110,11 @@ def attack(
     """Move a picture inside a budget so that a model is misled."""
     chosen = objective or ("answer" if question else "caption")
     with _sentences():
-        check_name(kind, ATTACKS, "attack")
-        check_name(chosen, OBJECTIVES, "objective")
+        if kind not in ATTACKS:
+            raise ValueError(f"There is no attack {kind!r}; use one of {', '.join(ATTACKS)}.")
+        made = Attack(kind, eps, norm, steps or ATTACKS[kind].default_steps, seed=seed)  # type: ignore[arg-type]
         check_png(out)
-        image = load_image(picture)
-
-    from purifier.attacks import Attack, linf, run_attack
-    from purifier.attacks.objectives import make_goal
-    from purifier.pixels import save_exact, to_tensor
-
-    with _sentences():
-        clean = to_tensor(image.pixels)
-        made = Attack(kind, eps=eps, norm=norm, steps=steps, seed=seed)  # type: ignore[arg-type]
+        clean = to_tensor(load_image(picture).pixels)
         goal = make_goal(load_models(), clean, chosen, question=question, target=target)
         started = time.perf_counter()
         moved = run_attack(made, clean, goal.objective)
@@ -167,8 +162,7 @@ def caption(picture: In, vlm: Vlm = EMBEDDED, eye: Eye = False, as_json: AsJson 
 def _speaker_and_pixels(picture: Path, name: str, *, eye: bool) -> tuple[Any, Any]:
     image = load_image(picture)
 
-    from purifier.pixels import to_tensor
-    from purifier.vlm.hub import load_vlm
+    from purifier.vlm.hub import load_vlm  # imports transformers: seconds
 
     if eye and name != EMBEDDED:
         raise ValueError("The adapted encoder is for the embedded model. Leave out --eye, or --vlm.")

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from causalclip.languages import _
 from purifier.attacks import Attack, State, attack_steps
-from purifier.attacks.objectives import GoalError, make_goal
+from purifier.attacks.goals import GoalError, make_goal
 from purifier.models import ModelInfo, Models
-from purifier.names import EMBEDDED, OTHER
 from purifier.pixels import to_array, to_tensor
+from purifier.vlm.interface import EMBEDDED, OTHER
 
 if TYPE_CHECKING:
     from purifier.vlm.model import EmbeddedVLM
@@ -151,7 +151,7 @@ def run_demo(models: Models, pixels: np.ndarray, request: DemoRequest) -> Iterat
 def _attack(models: Models, given: Tensor, attack: Attack, run: DemoRun) -> Iterator[State]:
     model = run.model
     key = run.attacked
-    if key == OTHER and not model.differentiable and attack.name != "square":
+    if key == OTHER and not model.differentiable and attack.attacker.needs_gradient:
         raise GoalError(
             _(
                 "{name} lets no gradient through to the picture. Take the attack Square, which needs none, or attack "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from causalclip.languages import N_, _
 from causalclip.paths import shipped_folder
-from purifier.names import EMBEDDED, OTHER
+from purifier.vlm.interface import EMBEDDED, OTHER
 
 if TYPE_CHECKING:
     from torch import Tensor

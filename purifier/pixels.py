@@ -7,7 +7,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from purifier.names import check_png, check_size
+from causalclip.images.formats import ImageTooLarge
+from causalclip.languages import N_, _, figure
+
+MAX_PIXELS = 12_000_000  # of a picture: what a purification holds in memory grows with it
 
 
 def to_tensor(pixels: np.ndarray) -> Tensor:
@@ -34,3 +37,18 @@ def save_exact(pixels: Tensor, path: Path) -> None:
     """
     check_png(path)
     Image.fromarray(to_array(pixels)).save(path, "PNG", compress_level=1)
+
+
+def check_png(path: Path) -> None:
+    """Raises ValueError if a result would be saved in another format, which would change what was made, or nowhere."""
+    if path.suffix.lower() != ".png":
+        raise ValueError("Name the result .png: other formats change pixels, and with them what an attack has done.")
+    if not path.parent.is_dir():
+        raise ValueError(f"There is no folder '{path.parent}' for the result. Make it, or name another.")
+
+
+def check_size(pixels: np.ndarray) -> None:
+    """Raises ImageTooLarge for a picture [H, W, 3] of more than MAX_PIXELS pixels."""
+    if pixels.shape[0] * pixels.shape[1] > MAX_PIXELS:
+        said = N_("Pictures of at most {millions} million pixels are taken here. Cut out a part of it and try again.")
+        raise ImageTooLarge(_(said, millions=figure(MAX_PIXELS / 1e6)))

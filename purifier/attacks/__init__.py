@@ -3,8 +3,8 @@
     moved = run_attack(Attack("pgd", eps=8), pixels, objective)      float [N, 3, H, W], on 8-bit levels, in budget
 
 An objective is any callable [N, 3, H, W] -> [N] whose rise is the attack's aim (see objectives); an untargeted attack
-raises the loss of what the model says now, a targeted one the likelihood of what it shall say. CONTRIBUTING.md
-says how to add an attack.
+raises the loss of what the model says now, a targeted one the likelihood of what it shall say. ATTACKS holds every
+attack by its name; CONTRIBUTING.md says how to add one.
 """
 
 from collections import deque
@@ -13,10 +13,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from purifier.attacks import algorithms
-from purifier.attacks.algorithms import Attacker, Objective, Plan, State
+from purifier.attacks import algorithms as _algorithms  # noqa: F401, fills ATTACKS
+from purifier.attacks.attacker import ATTACKS, Attacker, Objective, Plan, State
 from purifier.attacks.budget import LEVELS, Budget, Norm
-from purifier.names import ATTACKS, check_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +39,19 @@ class Attack:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_name(self.name, ATTACKS, "attack")
+        if self.name not in ATTACKS:
+            raise ValueError(f"There is no attack {self.name!r}; use one of {', '.join(ATTACKS)}.")
         if self.steps < 1:
             raise ValueError(f"An attack needs at least one step, not {self.steps}.")
-        if self.name == "square" and self.norm != "linf":
-            raise ValueError("The Square attack is here for linf alone.")
+        if self.norm not in self.attacker.norms:
+            raise ValueError(f"The attack {self.name!r} keeps {' or '.join(self.attacker.norms)} alone.")
         if not 0 < self.area <= 0.5:
             raise ValueError(f"A patch covers a share above 0 and at most 0.5 of the picture, not {self.area}.")
+
+    @property
+    def attacker(self) -> type[Attacker]:
+        """The class that makes it."""
+        return ATTACKS[self.name]
 
     @property
     def budget(self) -> Budget:
@@ -68,8 +73,7 @@ def attack_steps(attack: Attack, pixels: Tensor, objective: Objective) -> Iterat
     """
     if pixels.dim() != 4 or pixels.shape[1] != 3 or not pixels.is_floating_point():
         raise ValueError(f"Pixels must be float [N, 3, H, W] in [0, 1], not {pixels.dtype} {tuple(pixels.shape)}.")
-    attacker: type[Attacker] = getattr(algorithms, ATTACKS[attack.name].class_name)
-    return attacker(pixels.detach(), attack.plan()).run(objective)
+    return attack.attacker(pixels.detach(), attack.plan()).run(objective)
 
 
 def run_attack(attack: Attack, pixels: Tensor, objective: Objective) -> Tensor:

@@ -1,124 +1,20 @@
-"""The attacks, a class each, and the loop that those along a gradient share.
+"""The attacks, a class each. CONTRIBUTING.md says how to add one.
 
-To add one: see CONTRIBUTING.md. tests/purifier/test_attacks.py holds every one to its budget.
+tests/purifier/test_attacks.py holds every one to its budget.
 """
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from purifier.attacks.budget import Budget, to_levels
-
-Objective = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> [N], to be raised
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """An attack's settings on the [0, 1] scale (see attacks.Attack)."""
-
-    budget: Budget
-    steps: int
-    step_size: float
-    area: float = 0.02
-    seed: int = 0
-
-    def generator(self) -> torch.Generator:
-        """A fresh one, from the seed."""
-        return torch.Generator().manual_seed(self.seed)
+from causalclip.languages import N_
+from purifier.attacks.attacker import Attacker, GradientAttack, Objective, Plan, State, register
 
 
-@dataclass(slots=True)
-class State:
-    """Where an attack is.
-
-    step, steps: how many are done, and planned. clean, pixels: the pictures, and the best attacked ones so far,
-    [N, 3, H, W]. loss: the objective there, [N]. bounded: whether the budget binds (a patch has none).
-    """
-
-    step: int
-    steps: int
-    clean: Tensor
-    pixels: Tensor
-    loss: Tensor
-    budget: Budget
-    bounded: bool = True
-
-    def rounded(self) -> Tensor:
-        """The best pictures so far, on 8-bit levels and exactly in budget."""
-        return self.budget.round(self.pixels, self.clean) if self.bounded else to_levels(self.pixels)
-
-
-class Attacker(ABC):
-    """An attack on pictures [N, 3, H, W] that keeps the best of each; a subclass says how it searches."""
-
-    bounded = True
-
-    def __init__(self, clean: Tensor, plan: Plan) -> None:
-        self.clean, self.plan, self.budget = clean, plan, plan.budget
-        self.pixels = clean.clone()
-        self.loss = torch.full((len(clean),), -torch.inf, device=clean.device)
-
-    @abstractmethod
-    def run(self, objective: Objective) -> Iterator[State]:
-        """Yields after every step."""
-
-    def offer(self, pixels: Tensor, loss: Tensor) -> Tensor:
-        """Takes what is better; returns where it was, [N]."""
-        better = loss > self.loss
-        self.pixels = torch.where(better.view(-1, 1, 1, 1), pixels.detach(), self.pixels)
-        self.loss = torch.where(better, loss.detach(), self.loss)
-        return better
-
-    def state(self, step: int, steps: int | None = None) -> State:
-        steps = steps or self.plan.steps
-        return State(step, steps, self.clean, self.pixels, self.loss, self.budget, self.bounded)
-
-
-class GradientAttack(Attacker):
-    """Ascent along the gradient, from a random place in the budget or from the clean picture."""
-
-    random_start = True
-
-    @abstractmethod
-    def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
-        """The next pictures. loss: the objective at `moved`, [N]. number: of the step, from 1."""
-
-    def start(self, objective: Objective) -> Tensor:
-        """At a random place of the ball if that is the attack's way, or if the objective is flat at the clean one."""
-        if self.random_start or getattr(objective, "flat", False):
-            return self.budget.random_start(self.clean, self.plan.generator())
-        return self.clean.clone()
-
-    @property
-    def steps(self) -> int:
-        return self.plan.steps
-
-    def run(self, objective: Objective) -> Iterator[State]:
-        moved = self.start(objective)
-        for number in range(1, self.steps + 1):
-            loss, gradient = loss_and_gradient(objective, moved)
-            self.offer(moved, loss)
-            moved = self.step(moved, gradient, loss, number)
-            if number == self.steps:
-                with torch.no_grad():
-                    self.offer(moved, objective(moved).float())
-            yield self.state(number, self.steps)
-
-
-class FGSM(GradientAttack):
-    """One step of the whole budget along the gradient's sign (Goodfellow et al., ICLR 2015, arXiv 1412.6572)."""
-
-    random_start, steps = False, 1
-
-    def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
-        return self.budget.project(moved + self.budget.eps * self.budget.ascent(gradient), self.clean)
-
-
+@register("pgd", "PGD", "Steps along the sign of the gradient, from a random start.")
 class PGD(GradientAttack):
     """Projected gradient ascent from a random start (Madry et al., ICLR 2018, arXiv 1706.06083)."""
 
@@ -126,78 +22,7 @@ class PGD(GradientAttack):
         return self.budget.project(moved + self.plan.step_size * self.budget.ascent(gradient), self.clean)
 
 
-class MIFGSM(GradientAttack):
-    """Steps along an accumulated gradient, g = g + grad / |grad|_1 (Dong et al., CVPR 2018, arXiv 1710.06081)."""
-
-    random_start = False
-    momentum: Tensor | float = 0.0
-
-    def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
-        self.momentum = self.momentum + gradient / gradient.abs().mean((1, 2, 3), keepdim=True).clamp_min(1e-12)
-        return self.budget.project(moved + self.plan.step_size * self.budget.ascent(self.momentum), self.clean)
-
-
-class DIFGSM(MIFGSM):
-    """MI-FGSM on pictures that are shrunk and moved by chance before every step, so that less of it hangs on one grid
-    (input diversity: Xie et al., CVPR 2019, arXiv 1803.06978)."""
-
-    SHARE = 0.5  # of the steps that see such a picture
-    SMALLEST = 0.9  # of its side
-
-    def run(self, objective: Objective) -> Iterator[State]:
-        generator = self.plan.generator()
-
-        def diverse(pixels: Tensor) -> Tensor:
-            return objective(self._varied(pixels, generator))
-
-        diverse.flat = getattr(objective, "flat", False)  # type: ignore[attr-defined]
-        yield from super().run(diverse)
-
-    def offer(self, pixels: Tensor, loss: Tensor) -> Tensor:
-        """Takes the newest: what the objective says of differently shrunk pictures does not compare."""
-        self.loss = torch.full_like(self.loss, -torch.inf)
-        return super().offer(pixels, loss)
-
-    def _varied(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
-        draw, factor, down, right = torch.rand(4, generator=generator).tolist()
-        if draw >= self.SHARE:
-            return pixels
-        height, width = pixels.shape[-2:]
-        factor = self.SMALLEST + (1 - self.SMALLEST) * factor
-        small = F.interpolate(pixels, (round(height * factor), round(width * factor)), mode="nearest")
-        top = int(down * (height - small.shape[-2] + 1))
-        left = int(right * (width - small.shape[-1] + 1))
-        return F.pad(small, (left, width - small.shape[-1] - left, top, height - small.shape[-2] - top))
-
-
-class CarliniWagner(GradientAttack):
-    """Raises the objective less the squared length of the change, by Adam on tanh-coded pictures (Carlini & Wagner,
-    S&P 2017, arXiv 1608.04644). The constant between the two is fixed, and the budget bounds the change."""
-
-    random_start = False
-    WEIGHT = 0.02  # of the squared length on the [0, 1] scale
-    DECAY = (0.9, 0.999)
-    EDGE = 1e-4  # how near to 0 and 1 a coded value comes
-
-    def __init__(self, clean: Tensor, plan: Plan) -> None:
-        super().__init__(clean, plan)
-        self.mean, self.square = torch.zeros_like(clean), torch.zeros_like(clean)
-        # Adam changes every value by about its rate: all together by the step size.
-        length = math.sqrt(clean[0].numel()) if plan.budget.norm == "l2" else 1.0
-        self.rate = 2 * plan.step_size / length
-
-    def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
-        coded = torch.atanh(moved.clamp(self.EDGE, 1 - self.EDGE) * 2 - 1)
-        slope = gradient - 2 * self.WEIGHT * (moved - self.clean)
-        slope = slope * 2 * moved * (1 - moved)  # d x / d code, x = (1 + tanh code) / 2
-        first, second = self.DECAY
-        self.mean = first * self.mean + (1 - first) * slope
-        self.square = second * self.square + (1 - second) * slope.square()
-        mean, square = self.mean / (1 - first**number), self.square / (1 - second**number)
-        coded = coded + self.rate * mean / (square.sqrt() + 1e-12)
-        return self.budget.project((torch.tanh(coded) + 1) / 2, self.clean)
-
-
+@register("apgd", "APGD", "Like PGD, with momentum and a step size that halves by itself.")
 class APGD(GradientAttack):
     """Projected gradient ascent whose step size halves by itself (Croce & Hein, ICML 2020, arXiv 2003.01690): steps of
     2 eps at first, momentum, a return to the best picture at every halving."""
@@ -238,35 +63,113 @@ class APGD(GradientAttack):
         return self.halved
 
 
-class Patch(GradientAttack):
-    """A square of the picture that may become anything (Brown et al., 2017, arXiv 1712.09665, on one picture): sign
-    ascent inside `plan.area`, at a seeded random place; everything else stays as it is."""
+@register("mi-fgsm", "MI-FGSM", "Steps along a gradient that is accumulated over the steps.")
+class MIFGSM(GradientAttack):
+    """Steps along an accumulated gradient, g = g + grad / |grad|_1 (Dong et al., CVPR 2018, arXiv 1710.06081)."""
 
-    bounded = False
-    STEP = 16 / 255  # of the sign of the gradient, at first; falls to a quarter of it
-
-    def start(self, objective: Objective) -> Tensor:
-        generator = self.plan.generator()
-        self.mask = self._squares(generator)
-        return torch.where(self.mask, torch.rand(self.clean.shape, generator=generator).to(self.clean), self.clean)
+    random_start = False
+    momentum: Tensor | float = 0.0
 
     def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
-        size = self.STEP * (1 - 0.75 * number / self.steps)
-        return torch.where(self.mask, (moved + size * gradient.sign()).clamp(0, 1), self.clean)
-
-    def _squares(self, generator: torch.Generator) -> Tensor:
-        """True inside each picture's square, [N, 1, H, W]."""
-        count, _, height, width = self.clean.shape
-        side = max(1, min(height, width, math.floor(math.sqrt(self.plan.area * height * width))))
-        mask = torch.zeros(count, 1, height, width, dtype=torch.bool)
-        for i, top, left in _places(count, height - side, width - side, generator):
-            mask[i, :, top : top + side, left : left + side] = True
-        return mask.to(self.clean.device)
+        self.momentum = self.momentum + gradient / gradient.abs().mean((1, 2, 3), keepdim=True).clamp_min(1e-12)
+        return self.budget.project(moved + self.plan.step_size * self.budget.ascent(self.momentum), self.clean)
 
 
+@register(
+    "di-fgsm",
+    "DI-FGSM",
+    "Like MI-FGSM, on pictures that are shrunk and moved at random: transfers better.",
+)
+class DIFGSM(MIFGSM):
+    """MI-FGSM on pictures that are shrunk and moved by chance before every step, so that less of it hangs on one grid
+    (input diversity: Xie et al., CVPR 2019, arXiv 1803.06978)."""
+
+    SHARE = 0.5  # of the steps that see such a picture
+    SMALLEST = 0.9  # of its side
+
+    def run(self, objective: Objective) -> Iterator[State]:
+        generator = self.plan.generator()
+
+        def diverse(pixels: Tensor) -> Tensor:
+            return objective(self._varied(pixels, generator))
+
+        diverse.flat = getattr(objective, "flat", False)  # type: ignore[attr-defined]
+        yield from super().run(diverse)
+
+    def offer(self, pixels: Tensor, loss: Tensor) -> Tensor:
+        """Takes the newest: what the objective says of differently shrunk pictures does not compare."""
+        self.loss = torch.full_like(self.loss, -torch.inf)
+        return super().offer(pixels, loss)
+
+    def _varied(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
+        draw, factor, down, right = torch.rand(4, generator=generator).tolist()
+        if draw >= self.SHARE:
+            return pixels
+        height, width = pixels.shape[-2:]
+        factor = self.SMALLEST + (1 - self.SMALLEST) * factor
+        small = F.interpolate(pixels, (round(height * factor), round(width * factor)), mode="nearest")
+        top = int(down * (height - small.shape[-2] + 1))
+        left = int(right * (width - small.shape[-1] + 1))
+        return F.pad(small, (left, width - small.shape[-1] - left, top, height - small.shape[-2] - top))
+
+
+@register(
+    "cw",
+    "Carlini-Wagner",
+    "Raises the objective less the squared length of the change, by Adam.",
+)
+class CarliniWagner(GradientAttack):
+    """Raises the objective less the squared length of the change, by Adam on tanh-coded pictures (Carlini & Wagner,
+    S&P 2017, arXiv 1608.04644). The constant between the two is fixed, and the budget bounds the change."""
+
+    random_start = False
+    WEIGHT = 0.02  # of the squared length on the [0, 1] scale
+    DECAY = (0.9, 0.999)
+    EDGE = 1e-4  # how near to 0 and 1 a coded value comes
+
+    def __init__(self, clean: Tensor, plan: Plan) -> None:
+        super().__init__(clean, plan)
+        self.mean, self.square = torch.zeros_like(clean), torch.zeros_like(clean)
+        # Adam changes every value by about its rate: all together by the step size.
+        length = math.sqrt(clean[0].numel()) if plan.budget.norm == "l2" else 1.0
+        self.rate = 2 * plan.step_size / length
+
+    def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
+        coded = torch.atanh(moved.clamp(self.EDGE, 1 - self.EDGE) * 2 - 1)
+        slope = gradient - 2 * self.WEIGHT * (moved - self.clean)
+        slope = slope * 2 * moved * (1 - moved)  # d x / d code, x = (1 + tanh code) / 2
+        first, second = self.DECAY
+        self.mean = first * self.mean + (1 - first) * slope
+        self.square = second * self.square + (1 - second) * slope.square()
+        mean, square = self.mean / (1 - first**number), self.square / (1 - second**number)
+        coded = coded + self.rate * mean / (square.sqrt() + 1e-12)
+        return self.budget.project((torch.tanh(coded) + 1) / 2, self.clean)
+
+
+@register(
+    "fgsm",
+    N_("FGSM, one step"),
+    "One step of the whole budget along the sign of the gradient.",
+)
+class FGSM(GradientAttack):
+    """One step of the whole budget along the gradient's sign (Goodfellow et al., ICLR 2015, arXiv 1412.6572)."""
+
+    random_start = False
+    default_steps = 1
+    steps = 1
+
+    def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
+        return self.budget.project(moved + self.budget.eps * self.budget.ascent(gradient), self.clean)
+
+
+@register("square", N_("Square, black box"), "Random search over squares; needs no gradient.")
 class Square(Attacker):
     """A black box attack by random search over squares (Andriushchenko et al., ECCV 2020, arXiv 1912.00049): starts
     from vertical stripes of +-eps; a square of new signs stays if it raises the loss. Needs no gradient."""
+
+    norms = ("linf",)
+    default_steps = 100
+    needs_gradient = False
 
     FIRST_SHARE = 0.8  # of the picture that the first squares cover (p_init of the paper)
     HALVINGS = (10, 50, 200, 1000, 2000, 4000, 6000, 8000)  # queries of 10,000 at which the share halves
@@ -301,6 +204,37 @@ class Square(Attacker):
         return tried
 
 
+@register(
+    "patch",
+    N_("A patch"),
+    "Changes one square of the picture freely; the budget does not bind it.",
+)
+class Patch(GradientAttack):
+    """A square of the picture that may become anything (Brown et al., 2017, arXiv 1712.09665, on one picture): sign
+    ascent inside `plan.area`, at a seeded random place; everything else stays as it is."""
+
+    bounded = False
+    STEP = 16 / 255  # of the sign of the gradient, at first; falls to a quarter of it
+
+    def start(self, objective: Objective) -> Tensor:
+        generator = self.plan.generator()
+        self.mask = self._squares(generator)
+        return torch.where(self.mask, torch.rand(self.clean.shape, generator=generator).to(self.clean), self.clean)
+
+    def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
+        size = self.STEP * (1 - 0.75 * number / self.steps)
+        return torch.where(self.mask, (moved + size * gradient.sign()).clamp(0, 1), self.clean)
+
+    def _squares(self, generator: torch.Generator) -> Tensor:
+        """True inside each picture's square, [N, 1, H, W]."""
+        count, _, height, width = self.clean.shape
+        side = max(1, min(height, width, math.floor(math.sqrt(self.plan.area * height * width))))
+        mask = torch.zeros(count, 1, height, width, dtype=torch.bool)
+        for i, top, left in _places(count, height - side, width - side, generator):
+            mask[i, :, top : top + side, left : left + side] = True
+        return mask.to(self.clean.device)
+
+
 def apgd_checkpoints(steps: int) -> list[int]:
     """The steps at which APGD looks at its step size: p0 = 0, p1 = 0.22, then gaps that shrink by 0.03 to 0.06."""
     shares, gap = [0.0, 0.22], 0.22
@@ -308,15 +242,6 @@ def apgd_checkpoints(steps: int) -> list[int]:
         gap = max(gap - 0.03, 0.06)
         shares.append(shares[-1] + gap)
     return [min(steps, max(1, round(s * steps))) for s in shares[1:]]
-
-
-def loss_and_gradient(objective: Objective, pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """The objective [N] and its gradient [N, 3, H, W]; the model's own weights get none."""
-    with torch.enable_grad():
-        x = pixels.detach().requires_grad_(True)
-        loss = objective(x)
-        (gradient,) = torch.autograd.grad(loss.sum(), x)
-    return loss.detach().float(), gradient
 
 
 def _places(count: int, down: int, right: int, generator: torch.Generator) -> Iterator[tuple[int, int, int]]:

@@ -1,13 +1,12 @@
 """What attacks raise: another answer, another caption, moved CLIP features, the detector's other verdict.
 
 Each objective is a callable, float [N, 3, H, W] in [0, 1] -> [N]; `flat` says that its gradient vanishes at the clean
-picture. `make_goal` is what the page and the commands use: an objective by its name, and whether it was reached.
-Through a defence, an objective's gradient is replaced (BPDA), or averaged over the defence's randomness (EOT).
+picture. `goals` makes them by name, as the page and the commands ask for them; `adaptive` takes them through a defence.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -16,16 +15,12 @@ from torch import Tensor
 from causalclip.calibration import compression
 from causalclip.clip.backbones import View, plan_views
 from causalclip.clip.tower import Tower, embed, needs
-from causalclip.languages import N_, _, number
-from purifier.attacks import Objective
-from purifier.names import EMBEDDED
 from purifier.pixels import to_array
 from purifier.vlm.features import LAYERS, at_tower_size, clip_features
 from purifier.vlm.interface import CAPTION_PROMPT, VisionLanguageModel
 
 if TYPE_CHECKING:
     from causalclip.detector import Detector
-    from purifier.models import Models
 
 See = Callable[[Tensor], list[Tensor]]  # pixels [N, 3, H, W] -> token sequences, each [N, T, D]
 GENERATED, NOT_GENERATED = "generated", "not generated"
@@ -163,159 +158,3 @@ def _render(pixels: Tensor, view: View, tower: Tower) -> Tensor:
 
 def _shift(detector: "Detector", picture: Tensor) -> Tensor:
     return picture.new_tensor(detector.config.calibration.shift(compression(to_array(picture[None]))))
-
-
-# Goals, as the page and the commands set them ------------------------------------------------------
-
-
-class GoalError(ValueError):
-    """The attack cannot be made as asked; the message says what is missing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """objective: to be raised. say: what the model says of a picture [1, 3, H, W] in this respect. before: what it said
-    of the clean one. target: what it shall say; None is anything else.
-    """
-
-    objective: Objective
-    say: Callable[[Tensor], str]
-    before: str
-    target: str | None = None
-
-    def reached(self, now: str) -> bool:
-        """Whether saying `now` is a success."""
-        return now == self.target if self.target is not None else now != self.before
-
-
-def make_goal(
-    models: "Models",
-    clean: Tensor,
-    objective: str,
-    *,
-    question: str | None = None,
-    target: str | None = None,
-    vlm: str = EMBEDDED,
-) -> Goal:
-    """The goal of an attack on a picture [1, 3, H, W].
-
-    Args:
-        objective: "answer" (needs a question), "caption", "features" (of CLIP, whoever answers) or "detector".
-        target: what shall be said instead; None is anything else.
-        vlm: which model is asked, EMBEDDED or OTHER.
-
-    Raises:
-        GoalError: the question or the target is missing or cannot be.
-    """
-    if objective not in GOALS:
-        said = N_("There is no objective “{objective}”; use one of {known}.")
-        raise GoalError(_(said, objective=objective, known=", ".join(GOALS)))
-    return GOALS[objective](models, clean, question, target, vlm)
-
-
-def _answer_goal(models: "Models", clean: Tensor, question: str | None, target: str | None, name: str) -> Goal:
-    if not question or not question.strip():
-        raise GoalError(_("An attack on an answer needs a question. Type one, such as: how many people are there?"))
-    asked, vlm = question.strip(), models.vlm_of(name)
-
-    def say(pixels: Tensor) -> str:
-        return vlm.answer(pixels, asked)[0].text
-
-    before = say(clean)
-    if target is None:
-        return Goal(change_answer(vlm, [asked], [before]), say, before)
-    wanted = " ".join(target.lower().split())
-    if vlm.answers and wanted not in vlm.answers:
-        said = N_("“{target}” is none of the {count} answers that the model can give. Choose another.")
-        raise GoalError(_(said, target=target, count=number(len(vlm.answers))))
-    if wanted == before:
-        raise GoalError(_("The model already answers “{before}”. Choose another answer to aim at.", before=before))
-    return Goal(force_answer(vlm, [asked], [wanted]), say, before, wanted)
-
-
-def _caption_goal(models: "Models", clean: Tensor, question: str | None, target: str | None, name: str) -> Goal:
-    vlm = models.vlm_of(name)
-
-    def say(pixels: Tensor) -> str:
-        return vlm.caption(pixels)[0].text
-
-    before = say(clean)
-    if target is None:
-        return Goal(change_caption(vlm, [before]), say, before)
-    wanted = " ".join(target.lower().split())
-    return Goal(force_caption(vlm, [wanted]), say, before, wanted)
-
-
-def _features_goal(models: "Models", clean: Tensor, question: str | None, target: str | None, name: str) -> Goal:
-    """CLIP's features have no words: what the model says of the picture tells whether they moved far enough."""
-    if target is not None:
-        said = N_("An attack on the features moves them anywhere: leave the target out, or attack the caption.")
-        raise GoalError(_(said))
-    told = _answer_goal if question else _caption_goal
-    goal = told(models, clean, question, None, name)
-    see = language_tokens(models.vlm.tower, layers=models.vlm.config.layers)
-    return Goal(MoveFeatures(see, clean), goal.say, goal.before)
-
-
-def _detector_goal(models: "Models", clean: Tensor, question: str | None, target: str | None, name: str) -> Goal:
-    detector = models.detector
-    if target not in {None, GENERATED, NOT_GENERATED}:
-        said = N_("The detector's verdict can be “{one}” or “{other}”, not “{target}”.")
-        raise GoalError(_(said, one=GENERATED, other=NOT_GENERATED, target=target))
-
-    def say(pixels: Tensor) -> str:
-        return GENERATED if detector.judge(to_array(pixels)).logit > 0 else NOT_GENERATED
-
-    with torch.no_grad():
-        before = say(clean)
-    other = NOT_GENERATED if before == GENERATED else GENERATED
-    if target == before:
-        raise GoalError(_("The detector already says “{before}”. Aim at “{other}”.", before=before, other=other))
-    return Goal(FlipVerdict(detector, clean, target=other), say, before, other)
-
-
-GOALS: dict[str, Callable[["Models", Tensor, str | None, str | None, str], Goal]] = {
-    "answer": _answer_goal,
-    "caption": _caption_goal,
-    "features": _features_goal,
-    "detector": _detector_goal,
-}
-
-
-Defence = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> the same
-
-
-@dataclass(frozen=True, slots=True)
-class Averaged:
-    """Expectation over transformation: the mean of `draws` values (Athalye et al., ICML 2018, arXiv 1707.07397)."""
-
-    objective: Objective
-    draws: int = 4
-
-    def __call__(self, pixels: Tensor) -> Tensor:
-        return torch.stack([self.objective(pixels) for _ in range(self.draws)]).mean(0)
-
-    @property
-    def flat(self) -> bool:
-        return getattr(self.objective, "flat", False)
-
-
-def bpda(defence: Defence) -> Defence:
-    """The defence forwards, the identity backwards (Athalye et al., ICML 2018, arXiv 1802.00420)."""
-
-    def apply(pixels: Tensor) -> Tensor:
-        passed: Tensor = _Identity.apply(pixels, defence)
-        return passed
-
-    return apply
-
-
-class _Identity(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, pixels: Tensor, defence: Defence) -> Tensor:
-        with torch.no_grad():
-            return defence(pixels.detach()).clone()
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
-        return gradients[0], None

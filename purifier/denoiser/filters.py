@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from purifier.names import pause
+from purifier.pausing import pause
 
 COARSE = 40  # px of the short side
 QUALITY = 10  # of JPEG's tables, for `quantise`

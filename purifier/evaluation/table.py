@@ -13,8 +13,8 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from purifier.attacks import Attack, Objective
+from purifier.attacks.adaptive import Averaged, bpda
 from purifier.attacks.budget import to_levels
-from purifier.attacks.objectives import Averaged, bpda
 from purifier.denoiser.filters import COARSE, QUALITY, low_pass
 from purifier.denoiser.pipeline import ALONE, Denoise, PurifierPipeline, Stages
 from purifier.models import Models
@@ -229,9 +229,9 @@ def attacker_objective(column: Column, row: Row, raises: Raises) -> Objective | 
     if attack is None or not column.adaptive or row.name == "no defence":
         return raises(row.speaker)
     if column.backward == "bpda" or not row.smooth:
-        if attack.name != "square" and not column.backward:
+        if attack.attacker.needs_gradient and not column.backward:
             return None  # a full gradient that is zero everywhere; BPDA is the attack on this row
         defended = DefendedObjective(row, bpda(row.defend), raises)
     else:
         defended = DefendedObjective(row, row.defend, raises)
-    return Averaged(defended, DRAWS) if row.random and attack.name != "square" else defended
+    return Averaged(defended, DRAWS) if row.random and attack.attacker.needs_gradient else defended

@@ -19,8 +19,7 @@ from transformers import (
 
 from causalclip.clip.weights import fast_dtype
 from causalclip.paths import WeightsMissing
-from purifier.names import EMBEDDED
-from purifier.vlm.interface import CAPTION_PROMPT, Answer, Caption, VisionLanguageModel
+from purifier.vlm.interface import CAPTION_PROMPT, EMBEDDED, Answer, Caption, VisionLanguageModel
 from purifier.vlm.model import EmbeddedVLM
 
 SURE = 0.5  # of these models' own, uncalibrated probability

@@ -9,6 +9,7 @@ from torch import Tensor
 from causalclip.languages import _
 
 CAPTION_PROMPT = "describe the picture"
+EMBEDDED, OTHER = "embedded", "other"  # keys of the model that is shipped, and of one that a host has added
 NOT_SURE = "I am not sure"
 
 

@@ -9,14 +9,10 @@ from torch import Tensor, nn
 
 from causalclip.detector import Detector
 from purifier.attacks import ATTACKS, Attack, linf, run_attack
+from purifier.attacks.adaptive import bpda
 from purifier.attacks.algorithms import CarliniWagner
-from purifier.attacks.objectives import (
-    FlipVerdict,
-    GoalError,
-    bpda,
-    detector_logit,
-    make_goal,
-)
+from purifier.attacks.goals import GoalError, make_goal
+from purifier.attacks.objectives import FlipVerdict, detector_logit
 from purifier.models import Models
 from tests.makers.detectors import tiny_detector
 from tests.makers.models import tiny_models
@@ -145,9 +141,18 @@ def test_bpda_passes_the_gradient_by(net, clean, labels) -> None:
     assert (seeing(moved) > seeing(clean)).all()
 
 
+def test_every_attack_has_a_title_a_sentence_and_its_own_number_of_steps() -> None:
+    for name, attacker in ATTACKS.items():
+        assert attacker.name == name
+        assert attacker.title
+        assert attacker.summary.endswith(".")
+        assert attacker.default_steps >= 1
+    assert not ATTACKS["square"].needs_gradient
+
+
 def test_what_cannot_be_is_refused(net, clean, labels) -> None:
     for wrong in ({"name": "magic"}, {"steps": 0}, {"name": "square", "norm": "l2"}, {"area": 0.9}):
-        with pytest.raises(ValueError, match="attack|Square|patch"):
+        with pytest.raises(ValueError, match="attack|patch"):
             Attack(**wrong)
     for eps, words in ((-1, "budget must be above 0"), (900, "budget must be at most 255 .of 255., not 900")):
         with pytest.raises(ValueError, match=words):

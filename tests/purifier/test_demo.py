@@ -20,8 +20,8 @@ from purifier.attacks.objectives import change_answer
 from purifier.demo import DemoRequest, DemoRun, make_attack, run_demo
 from purifier.denoiser.pipeline import PurifierPipeline, new_pipeline
 from purifier.models import ModelInfo, Models
-from purifier.names import EMBEDDED, OTHER
 from purifier.pixels import to_array, to_tensor
+from purifier.vlm.interface import EMBEDDED, OTHER
 from purifier.vlm.model import EmbeddedVLM
 from tests.makers.models import hub_folders, tiny_models
 from tests.makers.pictures import photo

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from purifier.attacks import Objective
-from purifier.attacks.objectives import Averaged
+from purifier.attacks.adaptive import Averaged
 from purifier.evaluation import EvaluationConfig, evaluate_defences, run
 from purifier.evaluation.outcomes import Outcome, OutcomeTable, paired
 from purifier.evaluation.table import COLUMNS, COMPARISONS, WHOLE, DefendedObjective, Row, attacker_objective, jpeg

@@ -12,8 +12,11 @@ from PIL import Image
 
 from causalclip.images.loading import load_image
 from causalclip.languages import _
+from purifier.attacks import ATTACKS, attack_steps, linf
+from purifier.attacks.goals import OBJECTIVES, GoalError, make_goal
 from purifier.models import Models
-from purifier.names import pausing
+from purifier.pausing import pausing
+from purifier.vlm.interface import EmptyQuestion
 from ui.fields import UNREADABLE, add_endpoint, errors_as_sentences, explain, save_png, upload_path
 from ui.server.queue import MODEL, PICTURES, PURIFY_QUEUE, Priority
 
@@ -32,8 +35,8 @@ def add_endpoints(models: Models, picture: gr.Image) -> None:
     always = gr.Checkbox(False, label="always", **hidden)
     question = gr.Textbox("", label="question", max_length=LONGEST, **hidden)
     target = gr.Textbox("", label="target", max_length=LONGEST, **hidden)
-    objective = gr.Textbox("caption", label="objective", max_length=LONGEST, **hidden)
-    attack = gr.Textbox("pgd", label="attack", max_length=LONGEST, **hidden)
+    objective = gr.Dropdown(list(OBJECTIVES), value="caption", label="objective", **hidden)
+    attack = gr.Dropdown(list(ATTACKS), value="pgd", label="attack", **hidden)
     eps = gr.Number(8, label="eps", **hidden)
     attack_steps, eye = gr.Number(20, label="steps", **hidden), gr.Checkbox(False, label="eye", **hidden)
     api = PurifyApi(models)
@@ -78,9 +81,8 @@ class PurifyApi:
     ) -> tuple[str, dict[str, Any]]:
         """Moves a picture inside a budget so that a model is misled.
 
-        attack: pgd, apgd, mi-fgsm, di-fgsm, cw, fgsm, square or patch. eps: the largest change of a value, in 1/255.
-        objective: answer (needs a question), caption, features or detector. target: what shall be said; empty is
-        anything else.
+        attack, objective: their names; an objective "answer" needs a question. eps: the largest change of a value, in
+        1/255. target: what shall be said; empty is anything else.
         The same seed gives the same picture, on the page and by `purifier attack`, too. At most 100 steps are made,
         fewer of a picture of more than a million pixels. Returns the attacked picture as PNG; success, before, after,
         linf, steps done.
@@ -89,8 +91,6 @@ class PurifyApi:
             return self._attack(_pixels(picture), attack, eps, steps, objective, question, target, seed)
 
     def _attack(self, pixels: Tensor, attack: str, eps: float, steps: float, *asked: Any) -> tuple[str, dict[str, Any]]:
-        from purifier.attacks import attack_steps, linf
-        from purifier.attacks.objectives import make_goal
         from purifier.demo import limited, make_attack
 
         objective, question, target, seed = asked
@@ -122,9 +122,6 @@ class PurifyApi:
 
 def reason(error: Exception) -> tuple[str, str]:
     """An error as a title and a sentence for the user."""
-    from purifier.attacks.objectives import GoalError  # here, because these bring PyTorch, which the page need not
-    from purifier.vlm.interface import EmptyQuestion  # wait for
-
     return (_("This cannot be done"), str(error)) if isinstance(error, GoalError | EmptyQuestion) else explain(error)
 
 

@@ -10,8 +10,10 @@ import gradio as gr
 
 from causalclip.languages import ENGLISH, N_, _, current, number
 from causalclip.paths import shipped_folder
+from purifier.attacks import ATTACKS
+from purifier.attacks.goals import OBJECTIVES
 from purifier.models import Models
-from purifier.names import ATTACKS, EMBEDDED, OBJECTIVES, OTHER
+from purifier.vlm.interface import EMBEDDED, OTHER
 from ui.fields import map_output
 from ui.purify.words import PARTS
 
@@ -74,8 +76,8 @@ def settings() -> dict[str, Any]:
     """By name: steps, always, a switch for each of words.PARTS, attack, eps, attack_steps, objective, target."""
     with gr.Column(elem_id="purify-settings"):
         with gr.Accordion(_("The attack"), open=False):
-            aims = [(_(title), name) for name, title in OBJECTIVES.items()]
-            attacks = [(_(listed.title), name) for name, listed in ATTACKS.items()]
+            aims = [(_(listed.title), name) for name, listed in OBJECTIVES.items()]
+            attacks = [(_(attacker.title), name) for name, attacker in ATTACKS.items()]
             objective = gr.Dropdown(aims, value="answer", label=_("What shall change"), elem_id="purify-objective")
             target = gr.Textbox(label=_("To exactly this (optional)"), placeholder="two", max_length=200)
             attack = gr.Dropdown(attacks, value="pgd", label=_("Attack"))

@@ -18,7 +18,9 @@ from causalclip.images.loading import load_image
 from causalclip.languages import _
 from causalclip.report.card import queued
 from purifier.models import Models
-from purifier.names import EMBEDDED, OTHER, check_size, pausing
+from purifier.pausing import pausing
+from purifier.pixels import check_size
+from purifier.vlm.interface import EMBEDDED, OTHER
 from ui.cancellation import CancellationToken, Panel
 from ui.fields import (
     KEPT,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from causalclip.languages import N_, _, any_of, decimal, ended, in_turn, ngettext, number
 from causalclip.paths import shipped_folder
 from causalclip.report.card import elapsed, failure
-from purifier.names import EMBEDDED, OTHER
+from purifier.vlm.interface import EMBEDDED, OTHER
 
 if TYPE_CHECKING:
     from purifier.demo import DemoResponse, DemoRun, Which

@@ -13,7 +13,7 @@ from PIL import Image
 
 from purifier.demo import DemoRequest, DemoResponse, DemoRun, make_attack
 from purifier.models import ModelInfo, Models
-from purifier.names import EMBEDDED, OTHER
+from purifier.vlm.interface import EMBEDDED, OTHER
 from tests.makers.models import fixed_attack_detector, tiny_clip, tiny_models, tiny_purifier
 from tests.makers.pictures import encode, photo
 from ui.cancellation import Superseded, new_token

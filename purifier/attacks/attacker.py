@@ -1,0 +1,143 @@
+"""What every attack is made of: its settings, its state, the loop along a gradient, and the registry."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar
+
+import torch
+from torch import Tensor
+
+from purifier.attacks.budget import Budget, Norm, to_levels
+
+Objective = Callable[[Tensor], Tensor]  # float [N, 3, H, W] in [0, 1] -> [N], to be raised
+ATTACKS: dict[str, type["Attacker"]] = {}  # by name, in the order of the page's list
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An attack's settings on the [0, 1] scale (see attacks.Attack)."""
+
+    budget: Budget
+    steps: int
+    step_size: float
+    area: float = 0.02
+    seed: int = 0
+
+    def generator(self) -> torch.Generator:
+        """A fresh one, from the seed."""
+        return torch.Generator().manual_seed(self.seed)
+
+
+@dataclass(slots=True)
+class State:
+    """Where an attack is.
+
+    step, steps: how many are done, and planned. clean, pixels: the pictures, and the best attacked ones so far,
+    [N, 3, H, W]. loss: the objective there, [N]. bounded: whether the budget binds (a patch has none).
+    """
+
+    step: int
+    steps: int
+    clean: Tensor
+    pixels: Tensor
+    loss: Tensor
+    budget: Budget
+    bounded: bool = True
+
+    def rounded(self) -> Tensor:
+        """The best pictures so far, on 8-bit levels and exactly in budget."""
+        return self.budget.round(self.pixels, self.clean) if self.bounded else to_levels(self.pixels)
+
+
+class Attacker(ABC):
+    """An attack on pictures [N, 3, H, W] that keeps the best of each; a subclass says how it searches.
+
+    Attributes:
+        name, title, summary: of the command line, of the page's list (a message to translate), and one sentence in
+            English. Set by `register`.
+        norms: the norms of a budget that it can keep. default_steps: where no number is given.
+        needs_gradient: whether it follows the objective's gradient. bounded: whether the budget binds.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    summary: ClassVar[str]
+    norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
+    default_steps: ClassVar[int] = 20
+    needs_gradient: ClassVar[bool] = True
+    bounded: ClassVar[bool] = True
+
+    def __init__(self, clean: Tensor, plan: Plan) -> None:
+        self.clean, self.plan, self.budget = clean, plan, plan.budget
+        self.pixels = clean.clone()
+        self.loss = torch.full((len(clean),), -torch.inf, device=clean.device)
+
+    @abstractmethod
+    def run(self, objective: Objective) -> Iterator[State]:
+        """Yields after every step."""
+
+    def offer(self, pixels: Tensor, loss: Tensor) -> Tensor:
+        """Takes what is better; returns where it was, [N]."""
+        better = loss > self.loss
+        self.pixels = torch.where(better.view(-1, 1, 1, 1), pixels.detach(), self.pixels)
+        self.loss = torch.where(better, loss.detach(), self.loss)
+        return better
+
+    def state(self, step: int, steps: int | None = None) -> State:
+        steps = steps or self.plan.steps
+        return State(step, steps, self.clean, self.pixels, self.loss, self.budget, self.bounded)
+
+
+AnyAttacker = TypeVar("AnyAttacker", bound=type[Attacker])
+
+
+def register(name: str, title: str, summary: str) -> Callable[[AnyAttacker], AnyAttacker]:
+    """Add a class to ATTACKS, and with it to the page, the command line and the interface for programs."""
+
+    def add(attacker: AnyAttacker) -> AnyAttacker:
+        attacker.name, attacker.title, attacker.summary = name, title, summary
+        ATTACKS[name] = attacker
+        return attacker
+
+    return add
+
+
+class GradientAttack(Attacker):
+    """Ascent along the gradient, from a random place in the budget or from the clean picture."""
+
+    random_start = True
+
+    @abstractmethod
+    def step(self, moved: Tensor, gradient: Tensor, loss: Tensor, number: int) -> Tensor:
+        """The next pictures. loss: the objective at `moved`, [N]. number: of the step, from 1."""
+
+    def start(self, objective: Objective) -> Tensor:
+        """At a random place of the ball if that is the attack's way, or if the objective is flat at the clean one."""
+        if self.random_start or getattr(objective, "flat", False):
+            return self.budget.random_start(self.clean, self.plan.generator())
+        return self.clean.clone()
+
+    @property
+    def steps(self) -> int:
+        return self.plan.steps
+
+    def run(self, objective: Objective) -> Iterator[State]:
+        moved = self.start(objective)
+        for number in range(1, self.steps + 1):
+            loss, gradient = loss_and_gradient(objective, moved)
+            self.offer(moved, loss)
+            moved = self.step(moved, gradient, loss, number)
+            if number == self.steps:
+                with torch.no_grad():
+                    self.offer(moved, objective(moved).float())
+            yield self.state(number, self.steps)
+
+
+def loss_and_gradient(objective: Objective, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """The objective [N] and its gradient [N, 3, H, W]; the model's own weights get none."""
+    with torch.enable_grad():
+        x = pixels.detach().requires_grad_(True)
+        loss = objective(x)
+        (gradient,) = torch.autograd.grad(loss.sum(), x)
+    return loss.detach().float(), gradient
