@@ -4,9 +4,9 @@ ARG CAUSALCLIP_TORCH_INDEX=""
 WORKDIR /app
 # Freed memory goes back to the system: few arenas, and pixels in blocks of their own.
 ENV PIP_NO_CACHE_DIR=1 MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=8388608
-COPY requirements.txt .
-COPY scripts/torch_build.py scripts/
-RUN python scripts/torch_build.py && pip install --requirement requirements.txt
+COPY requirements.txt requirements.lock ./
+COPY scripts/install.py scripts/
+RUN python scripts/install.py
 COPY . .
 RUN useradd --create-home app
 USER app

@@ -64,8 +64,7 @@ redteam: .venv/.dev
 	$(BIN)/python -m scripts.redteam
 
 lock: .venv/.dev
-	$(BIN)/uv pip compile requirements.txt --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-		--no-emit-index-url --no-emit-find-links --quiet --output-file requirements.lock
+	$(BIN)/python -m scripts.lock
 
 space:
 	$(PYTHON) -m scripts.space $(if $(GPU),--gpu)
@@ -76,12 +75,10 @@ screenshot: .venv/.dev
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/.app: requirements.txt scripts/torch_build.py | .venv/bin/python
-	$(BIN)/python scripts/torch_build.py
-	$(BIN)/pip install --quiet --requirement requirements.txt
+.venv/.app: requirements.lock scripts/install.py | .venv/bin/python
+	$(BIN)/python scripts/install.py
 	touch $@
 
-.venv/.dev: $(wildcard requirements*.txt) scripts/torch_build.py | .venv/bin/python
-	$(BIN)/python scripts/torch_build.py
+.venv/.dev: .venv/.app $(wildcard requirements*.txt)
 	$(BIN)/pip install --quiet --requirement requirements-dev.txt
-	touch $@ .venv/.app
+	touch $@

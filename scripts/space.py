@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from scripts.torch_build import INDEX
+from scripts.install import CARD_ONLY, INDEX, locked_packages
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = re.compile(
@@ -18,7 +18,8 @@ KEPT = re.compile(
     r"|benchmarks/.+\.json"
 )
 LINK = re.compile(r"\]\(([^)\s#]+)")
-CARD_ONLY = re.compile(r"nvidia-|cuda-|triton")  # packages that PyTorch's CPU build does without
+# What Spaces installs together with requirements.txt
+ADDED = ("gradio[oauth,mcp]=={sdk}", "uvicorn>=0.14.0", "websockets>=10.4", "spaces")
 # The Hub refuses binary files over 1 MB outside LFS or Xet; `hf upload` sees to that by itself, `git push` by this.
 ATTRIBUTES = "*.safetensors filter=lfs diff=lfs merge=lfs -text\n"
 
@@ -54,8 +55,7 @@ def linked(page: Path, committed: set[Path]) -> set[Path]:
 
 def requirements(*, gpu: bool) -> str:
     """What pip installs on a Space: every package at the version of requirements.lock."""
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    lines = [line.removesuffix("\\").strip() for line in lock.splitlines() if "==" in line and line[0].isalnum()]
+    lines = [one.split("\n")[0].removesuffix("\\").strip() for one in locked_packages()]
     if not gpu:
         kept = [line for line in lines if not CARD_ONLY.match(line)]
         lines = [re.sub(r"^(torch(?:vision)?==[^ ;]+)", r"\1+cpu", line) for line in kept]

@@ -13,7 +13,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from causalclip.paths import DEFAULT_HEAD, HEADS
-from scripts import space
+from scripts import lock, space
 from tests.conftest import ROOT
 from tests.makers.pictures import encode, photo
 from ui.serving import refuse_exposure
@@ -41,6 +41,42 @@ def test_the_lock_names_no_place_to_fetch_from() -> None:
     text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     assert "://" not in text
     assert not re.search(r"^\s*--(?!hash)", text, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Skips a test where no package index answers."""
+    anything = tmp_path_factory.mktemp("index") / "requirements.txt"
+    anything.write_text("packaging")
+    if error := lock.find_missing_wheels(anything, python="3.12", platform=lock.PLATFORMS[0]):
+        pytest.skip(f"No package index answers: {error}")
+
+
+@pytest.mark.full
+@pytest.mark.usefixtures("index")
+@pytest.mark.parametrize("platform", lock.PLATFORMS)
+@pytest.mark.parametrize("python", [lock.PYTHONS[0], lock.PYTHONS[-1]])
+def test_the_lock_has_a_wheel_of_every_package_for_linux(python: str, platform: str) -> None:
+    assert lock.find_missing_wheels(ROOT / "requirements.lock", python=python, platform=platform) == ""
+
+
+@pytest.mark.full
+@pytest.mark.usefixtures("index")
+def test_a_release_for_macos_alone_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("pyobjc-core")
+    error = lock.find_missing_wheels(tmp_path / "requirements.txt", python="3.12", platform=lock.PLATFORMS[0])
+    assert "pyobjc-core" in error
+
+
+@pytest.mark.full
+@pytest.mark.usefixtures("index")
+def test_a_space_can_be_built_with_what_spaces_adds(tmp_path: Path) -> None:
+    """PyTorch's CPU wheels have the versions of the index's own."""
+    [sdk] = re.findall(r"^sdk_version: (.+)$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    pinned = re.sub(r"^--extra-index-url .*|\+cpu", "", space.requirements(gpu=False), flags=re.MULTILINE)
+    everything = [pinned, *(one.format(sdk=sdk) for one in space.ADDED)]
+    (tmp_path / "requirements.txt").write_text("\n".join(everything))
+    assert lock.find_missing_wheels(tmp_path / "requirements.txt", python="3.12", platform=lock.PLATFORMS[0]) == ""
 
 
 @pytest.fixture(scope="module")
