@@ -13,11 +13,17 @@ from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     BertTokenizerFast,
+    Blip2Config,
+    Blip2ForConditionalGeneration,
+    Blip2Processor,
     BlipConfig,
     BlipForConditionalGeneration,
     BlipForQuestionAnswering,
     BlipImageProcessor,
     BlipProcessor,
+    InstructBlipConfig,
+    InstructBlipForConditionalGeneration,
+    InstructBlipProcessor,
     PreTrainedTokenizerFast,
     SmolVLMConfig,
     SmolVLMForConditionalGeneration,
@@ -82,9 +88,13 @@ def _enlarged(model: torch.nn.Module, scale: float) -> Any:
 
 
 def hub_folders(root: Path) -> dict[str, str]:
-    """Folders that `load_vlm` loads: "vqa" and "caption" are BLIP, "chat" is SmolVLM."""
+    """Folders that `load_vlm` loads: "vqa" and "caption" are BLIP, "chat" is SmolVLM, "blip-2" speaks by OPT,
+    "blip-2-t5" by T5, and "instructblip" by OPT, too."""
     torch.manual_seed(0)
     return {
+        "blip-2": _blip2(root / "tiny-blip-2", OPT),
+        "blip-2-t5": _blip2(root / "tiny-blip-2-t5", T5),
+        "instructblip": _blip2(root / "tiny-instructblip", OPT, instruct=True),
         "vqa": _blip(root / "tiny-vqa", BlipForQuestionAnswering),
         "caption": _blip(root / "tiny-captioner", BlipForConditionalGeneration),
         "chat": _smol(root / "tiny-chat"),
@@ -110,18 +120,52 @@ def _blip(folder: Path, kind: type) -> str:
     return str(folder)
 
 
-def _smol(folder: Path) -> str:
-    special = ["<pad>", "<unk>", "<image>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>"]
-    vocabulary = {t: i for i, t in enumerate([*special, "user", "assistant", *WORDS, "."])}
+OPT = {"model_type": "opt", "ffn_dim": 32, "word_embed_proj_dim": 16, "max_position_embeddings": 64}
+OPT |= {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+T5 = {"model_type": "t5", "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
+
+
+def _blip2(folder: Path, language: dict[str, Any], *, instruct: bool = False) -> str:
+    special = ["<pad>", "<unk>", "<image>", "<end>"]
+    tokenizer = _word_tokenizer(special, [*WORDS, "Question", "Answer", "Short", "photo", "of", ":", "."])
+    config: Any = InstructBlipConfig if instruct else Blip2Config
+    model: Any = InstructBlipForConditionalGeneration if instruct else Blip2ForConditionalGeneration
+    settings = config(
+        vision_config=BLOCKS | {"image_size": 32, "patch_size": 16},
+        qformer_config=BLOCKS
+        | {"vocab_size": len(tokenizer), "encoder_hidden_size": 16, "max_position_embeddings": 64},
+        text_config=language
+        | {"vocab_size": len(tokenizer), "pad_token_id": 0, "bos_token_id": 3, "eos_token_id": 3}
+        | {"decoder_start_token_id": 0},
+        num_query_tokens=4,
+        image_token_index=2,
+    )
+    settings.image_token_id = 2
+    _enlarged(model(settings), 8 if language is T5 else 40).save_pretrained(folder)
+    pictures = BlipImageProcessor(size={"height": 32, "width": 32})
+    more = [tokenizer] if instruct else []  # of its Q-Former
+    (InstructBlipProcessor if instruct else Blip2Processor)(pictures, tokenizer, *more, 4).save_pretrained(folder)
+    return str(folder)
+
+
+def _word_tokenizer(special: list[str], words: Sequence[str]) -> PreTrainedTokenizerFast:
+    """A word a token; the first two special ones pad and stand for the unknown, the last one ends."""
+    vocabulary = {token: i for i, token in enumerate([*special, *words])}
     raw = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     raw.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer = PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(
         tokenizer_object=raw,
         pad_token="<pad>",
         unk_token="<unk>",
-        eos_token="<end_of_utterance>",
+        eos_token=special[-1],
         additional_special_tokens=special[2:],
     )
+
+
+def _smol(folder: Path) -> str:
+    special = ["<pad>", "<unk>", "<image>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>"]
+    tokenizer = _word_tokenizer(special, ["user", "assistant", *WORDS, "."])
+    vocabulary = tokenizer.get_vocab()
     config = SmolVLMConfig(
         image_token_id=2,
         scale_factor=2,

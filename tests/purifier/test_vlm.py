@@ -124,7 +124,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return hub_folders(tmp_path_factory.mktemp("hub"))
 
 
-@pytest.mark.parametrize("name", ["vqa", "chat"])
+@pytest.mark.parametrize("name", ["vqa", "chat", "blip-2", "blip-2-t5", "instructblip"])
 def test_answers_are_deterministic_and_have_a_probability(
     name: str, folders: dict[str, str], pixels: torch.Tensor
 ) -> None:
@@ -133,6 +133,21 @@ def test_answers_are_deterministic_and_have_a_probability(
     assert len(answers) == 2
     assert all(0 < a.confidence <= 1 and a.sure == (a.confidence >= 0.5) for a in answers)
     assert model.answer(pixels[:2], ["how many dogs are there", "what is in the picture"]) == answers
+
+
+@pytest.mark.parametrize("name", ["blip-2", "blip-2-t5", "instructblip"])
+def test_blip_2_captions_and_its_likelihood_is_of_the_text_behind_the_prompt(
+    name: str, folders: dict[str, str], pixels: torch.Tensor
+) -> None:
+    model = load_vlm(folders[name])
+    assert all(0 < caption.confidence <= 1 for caption in model.caption(pixels[:2]))
+    scores = [
+        model.log_likelihood(pixels[:1], [QUESTION], [text]).item() for text in ("dogs", "dogs the", "dogs the a")
+    ]
+    assert all(math.isfinite(score) and score < 0 for score in scores)
+    assert len(set(scores)) == 3
+    led = model.with_prefix("describe the picture").log_likelihood(pixels[:1], [QUESTION], ["dogs"]).item()
+    assert led != scores[0]
 
 
 def test_a_captioner_says_that_it_takes_no_questions(folders: dict[str, str], pixels: torch.Tensor) -> None:
@@ -148,7 +163,7 @@ def test_what_is_out_of_reach_or_a_language_model_is_refused(tmp_path: Path) -> 
         load_vlm(str(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["vqa", "caption", "chat"])
+@pytest.mark.parametrize("name", ["vqa", "caption", "chat", "blip-2", "blip-2-t5", "instructblip"])
 def test_an_attack_follows_the_model_s_own_gradient(name: str, folders: dict[str, str], pixels: torch.Tensor) -> None:
     vlm = load_vlm(folders[name])
     assert vlm.differentiable
