@@ -33,6 +33,9 @@ In = Annotated[Path, typer.Argument(metavar="IN", help=f"A picture: {NAMES}; {SI
 Out = Annotated[Path, typer.Option("-o", "--out", help="Where the result goes, as PNG.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON.")]
 Vlm = Annotated[str, typer.Option(help="embedded, a model of the hub, or a folder.")]
+Prompt = Annotated[
+    Path | None, typer.Option(help="A file of optimise-prompt: words before every prompt of a model of the hub.")
+]
 Eye = Annotated[
     bool, typer.Option(help="By the encoder (CLIP with a LoRA adapter) that is adapted to purified pictures.")
 ]
@@ -139,34 +142,37 @@ def ask(
     picture: In,
     question: Annotated[str, typer.Argument(help="What to ask about it.")],
     vlm: Vlm = EMBEDDED,
+    prompt: Prompt = None,
     eye: Eye = False,
     as_json: AsJson = False,
 ) -> None:
     """Ask a vision-language model about a picture."""
     with _sentences():
-        model, pixels = _speaker_and_pixels(picture, vlm, eye=eye)
+        model, pixels = _speaker_and_pixels(picture, vlm, prompt, eye=eye)
         answer = model.answer(pixels, question)[0]
     row = {"answer": answer.text, "confidence": round(answer.confidence, 4), "sure": answer.sure}
     _print(row, answer.spoken, as_json)
 
 
 @app.command()
-def caption(picture: In, vlm: Vlm = EMBEDDED, eye: Eye = False, as_json: AsJson = False) -> None:
+def caption(picture: In, vlm: Vlm = EMBEDDED, prompt: Prompt = None, eye: Eye = False, as_json: AsJson = False) -> None:
     """Say in one sentence what a picture shows."""
     with _sentences():
-        model, pixels = _speaker_and_pixels(picture, vlm, eye=eye)
+        model, pixels = _speaker_and_pixels(picture, vlm, prompt, eye=eye)
         said = model.caption(pixels)[0]
     _print({"caption": said.text, "confidence": round(said.confidence, 4)}, said.text, as_json)
 
 
-def _speaker_and_pixels(picture: Path, name: str, *, eye: bool) -> tuple[Any, Any]:
+def _speaker_and_pixels(picture: Path, name: str, prompt: Path | None, *, eye: bool) -> tuple[Any, Any]:
     image = load_image(picture)
 
-    from purifier.vlm.hub import load_vlm  # imports transformers: seconds
+    from purifier.vlm.hub import load_vlm, read_prompt  # imports transformers: seconds
 
     if eye and name != EMBEDDED:
         raise ValueError("The adapted encoder is for the embedded model. Leave out --eye, or --vlm.")
-    return load_models().speaker(eye=eye) if name == EMBEDDED else load_vlm(name), to_tensor(image.pixels)
+    if name == EMBEDDED and prompt is None:
+        return load_models().speaker(eye=eye), to_tensor(image.pixels)
+    return load_vlm(name, prefix=read_prompt(prompt) if prompt else ""), to_tensor(image.pixels)
 
 
 # What needs the data ------------------------------------------------------------------------------
@@ -333,7 +339,7 @@ def evaluate(
 
 @app.command("optimise-prompt")
 def optimise(
-    out: Annotated[Path, typer.Option(help="Where the words go.")],
+    out: Annotated[Path, typer.Option(help="A JSON file for the words, which --prompt and CAUSALCLIP_PROMPT take.")],
     vlm: Annotated[str, typer.Option(help="A model of the hub, or a folder.")],
     data: Data = None,
     config: Annotated[Path | None, typer.Option(help="JSON with settings of SearchConfig.")] = None,

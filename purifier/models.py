@@ -47,17 +47,24 @@ class Models:
     Args:
         other: a vision-language model beside the embedded one, see `vlm.hub.load_vlm`; "" for none. Its name for people
             is the last part of this one, which may be a path.
+        prompt: a file with a defence prompt for it, see `vlm.hub.read_prompt`; "" for none.
         wait: returns once other threads have imported what they need: libraries that import lazily fail where two
             threads import them at once.
         loaders: what loads vlm, purifier, adapted or detector, in place of the shipped one.
     """
 
     def __init__(
-        self, *, other: str = "", wait: Callable[[], Any] = lambda: None, **loaders: Callable[[], Any] | None
+        self,
+        *,
+        other: str = "",
+        prompt: str = "",
+        wait: Callable[[], Any] = lambda: None,
+        **loaders: Callable[[], Any] | None,
     ) -> None:
         self.wait = wait
         self.other = "" if other == EMBEDDED else other.rstrip("/").rpartition("/")[2]
-        self._load: dict[str, Any] = {"adapted": self._load_adapted, OTHER: lambda: _load_other(other)} | loaders
+        self._load: dict[str, Any] = {"adapted": self._load_adapted, **loaders}
+        self._load.setdefault(OTHER, lambda: _load_other(other, prompt))
         self._loaded: dict[str, Any] = {}
         self._other_failed = False
         self._lock, self._other_lock = threading.RLock(), threading.Lock()
@@ -189,12 +196,12 @@ def on_lent_card(task: Any) -> Any:
     return spaces.GPU(task)
 
 
-def _load_other(name: str) -> "VisionLanguageModel":
+def _load_other(name: str, prompt: str) -> "VisionLanguageModel":
     import torch
 
-    from purifier.vlm.hub import HubVLM, load_vlm
+    from purifier.vlm.hub import HubVLM, load_vlm, read_prompt
 
-    model = load_vlm(name)
+    model = load_vlm(name, prefix=read_prompt(prompt) if prompt else "")
     return model.see_whole() if isinstance(model, HubVLM) and not torch.cuda.is_available() else model
 
 

@@ -122,7 +122,7 @@ class SearchConfig:
 def optimise_prompt(
     data: Path, out: Path, model: HubVLM, *, config: SearchConfig | None = None, purify: Purify | None = None
 ) -> dict[str, Any]:
-    """Searches a text for a model of the hub, and writes it to `out`.
+    """Searches a text for a model of the hub, and writes it to the file `out`, which `read_prompt` reads.
 
     The attacks are made through the embedded model, and show on the other one as far as they transfer.
 
@@ -137,7 +137,10 @@ def optimise_prompt(
 
     Raises:
         FileNotFoundError: the data is not there.
+        ValueError: `out` is no .json, or fewer than two pictures were purified, so that there is nothing to search on.
     """
+    if out.suffix != ".json":
+        raise ValueError(f"Name the file for the prompt .json, not {out.name!r}.")
     config = config or SearchConfig()
     clean, questions = _pictures(data, config)
     moved = _moved(EmbeddedVLM.from_pretrained(), clean, questions, config)
@@ -146,6 +149,11 @@ def optimise_prompt(
         changed = (purified != moved).flatten(1).any(1)
         clean, moved = clean[changed], purified[changed]
         questions = [asked for asked, kept in zip(questions, changed.tolist(), strict=True) if kept]
+    if len(clean) < 2:
+        raise ValueError(
+            f"Of the attacked pictures, {len(clean)} were purified; at least 2 are needed, to search on and to "
+            "measure on. Take more pictures (`pictures` in --config) or a larger budget (`eps`)."
+        )
     return _search(model, clean, moved, questions, out, config)
 
 
@@ -188,6 +196,6 @@ def _search(
     held = measure_text_prefix(model, clean[split:], moved[split:], questions[split:], found.text)
     facts = {"text": found.text, "tried": found.tried, "held pictures": len(questions) - split}
     facts |= {"before": held.before, "after": held.moved, "clean": held.clean}
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "config.json").write_text(json.dumps(facts, indent=2) + "\n")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(facts, indent=2) + "\n")
     return facts

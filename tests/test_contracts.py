@@ -31,6 +31,7 @@ VARIABLES = {
     "CAUSALCLIP_MODEL",
     "CAUSALCLIP_PAIRED",
     "CAUSALCLIP_PROFILE",
+    "CAUSALCLIP_PROMPT",
     "CAUSALCLIP_RUNTIME",
     "CAUSALCLIP_TOKEN",
     "CAUSALCLIP_VLM",
@@ -66,8 +67,8 @@ COMMANDS = {
         "optimise-prompt": "--out --vlm --data --config",
         "purify": "picture -o --out --steps --noise --seed --always --json",
         "attack": "picture -o --out --attack --eps --norm --steps --objective --question --target --seed --json",
-        "ask": "picture question --vlm --eye --no-eye --json",
-        "caption": "picture --vlm --eye --no-eye --json",
+        "ask": "picture question --vlm --prompt --eye --no-eye --json",
+        "caption": "picture --vlm --prompt --eye --no-eye --json",
     },
 }
 TENSORS = {  # folder: how many, and the first digits of the SHA-256 of their names, types and shapes

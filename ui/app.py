@@ -26,7 +26,7 @@ from ui.detect.examples import Example, expected, write_examples
 from ui.detect.tab import build_detect_tab
 from ui.detector import ChosenDetector, LazyDetector, link_heads
 from ui.explore.tab import build_explorer_tab
-from ui.fields import KEPT, PRIVATE, VLM, Carried, explain, script, sending_cards
+from ui.fields import KEPT, PRIVATE, PROMPT, VLM, Carried, explain, script, sending_cards
 from ui.languages import Page
 from ui.measured import build_measured_tab
 from ui.pairing import build_pairing
@@ -153,7 +153,8 @@ def main(run: RunFolder) -> None:
     logging.basicConfig(level=logging.WARNING)
     monitoring.drop_messages()
     detector = LazyDetector(DETECTOR, profile=PROFILE)
-    models = Models(detector=detector, other=VLM, wait=detector.problem) if shipped() and not lacking() else None
+    able = shipped() and not lacking()
+    models = Models(detector=detector, other=VLM, prompt=PROMPT, wait=detector.problem) if able else None
     page = build(detector, problem=detector.problem, examples_folder=run.examples, models=models)
     sessions = make_sessions(page)
     keep(sessions, run).start()

@@ -41,6 +41,7 @@ UNSHOWN = {"HEIC", "TIFF"}
 KEPT = 3000  # seconds that a file or a session's drawing is kept at most: with the sweeper's rounds, less than an hour
 OPACITY = 0.5
 VLM = os.environ.get("CAUSALCLIP_VLM", "").strip()  # a model that describes and answers beside the embedded one
+PROMPT = os.environ.get("CAUSALCLIP_PROMPT", "").strip()  # a file with a defence prompt for it
 PROMISE = N_("Kept on this server, deleted within an hour.")
 # Whatever works with a picture waits in ui.server.queue, which is fair; Gradio's queue lets all of them in.
 RUNS: dict[str, Any] = {"concurrency_id": "runs", "concurrency_limit": 64}

@@ -1,5 +1,7 @@
 """Loads the vision-language models: the embedded one, and models of the Hugging Face hub by name or folder."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,7 +22,7 @@ from purifier.vlm.hub_model import HubVLM, NotThisKind
 from purifier.vlm.interface import EMBEDDED, VisionLanguageModel
 from purifier.vlm.model import EmbeddedVLM
 
-__all__ = ["EMBEDDED", "HubVLM", "NotThisKind", "load_vlm"]
+__all__ = ["EMBEDDED", "HubVLM", "NotThisKind", "load_vlm", "read_prompt"]
 
 
 def load_vlm(name: str = EMBEDDED, *, prefix: str = "") -> VisionLanguageModel:
@@ -35,6 +37,8 @@ def load_vlm(name: str = EMBEDDED, *, prefix: str = "") -> VisionLanguageModel:
         NotThisKind: it is no model of a kind that sees and speaks.
     """
     if name == EMBEDDED:
+        if prefix:
+            raise NotThisKind("A prompt is for a model of the hub; the embedded model takes none.")
         return EmbeddedVLM.from_pretrained()
     config = _fetch(AutoConfig, name)
     loader, kind = _kind(config)
@@ -44,6 +48,19 @@ def load_vlm(name: str = EMBEDDED, *, prefix: str = "") -> VisionLanguageModel:
         said = f"{name!r} is a {config.model_type!r} model; it must be BLIP or of the image-text-to-text kind."
         raise NotThisKind(said) from error
     return kind(weights, _fetch(AutoProcessor, name), prefix=prefix)
+
+
+def read_prompt(path: str | Path) -> str:
+    """The text of a defence prompt, from the file that `optimise-prompt` wrote.
+
+    Raises:
+        ValueError: it is not there, or is another file.
+    """
+    try:
+        return str(json.loads(Path(path).read_text(encoding="utf-8"))["text"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        said = f"There is no defence prompt in {str(path)!r}. `optimise-prompt` writes such a file."
+        raise ValueError(said) from error
 
 
 def _kind(config: Any) -> tuple[Any, type[HubVLM]]:

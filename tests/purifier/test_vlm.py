@@ -10,9 +10,10 @@ import torch
 from causalclip.paths import WeightsMissing
 from purifier.attacks import Attack, run_attack
 from purifier.attacks.objectives import change_answer
+from purifier.models import Models
 from purifier.prompts import SearchConfig, optimise_prompt
-from purifier.vlm.hub import HubVLM, NotThisKind, load_vlm
-from purifier.vlm.interface import CAPTION_PROMPT, Answer, Caption
+from purifier.vlm.hub import HubVLM, NotThisKind, load_vlm, read_prompt
+from purifier.vlm.interface import CAPTION_PROMPT, OTHER, Answer, Caption
 from purifier.vlm.lora import DOWN, UP, LoraEncoder
 from purifier.vlm.model import EmbeddedVLM
 from tests.makers.models import hub_folders, tiny_lora, tiny_vlm, vlm_folder
@@ -206,8 +207,29 @@ def test_optimising_writes_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         purified.append(len(pixels))
         return pixels if len(purified) == 1 else pixels.flip(-1)
 
-    facts = optimise_prompt(vlm_folder(tmp_path / "data"), tmp_path / "out", Misled(), config=CONFIG, purify=purify)
+    data, out = vlm_folder(tmp_path / "data"), tmp_path / "prompt.json"
+    facts = optimise_prompt(data, out, Misled(), config=CONFIG, purify=purify)
     assert len(purified) == 3
     assert facts["held pictures"] == 1  # of two: one of the three was taken for clean
     assert facts["tried"] >= 2
-    assert f'"text": "{facts["text"]}"' in (tmp_path / "out" / "config.json").read_text()
+    assert read_prompt(tmp_path / "prompt.json") == facts["text"]
+
+
+def test_where_nothing_was_purified_a_sentence_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EmbeddedVLM, "from_pretrained", tiny_vlm)
+    data = vlm_folder(tmp_path / "data")
+    with pytest.raises(ValueError, match="0 were purified"):
+        optimise_prompt(data, tmp_path / "prompt.json", Misled(), config=CONFIG, purify=lambda pixels: pixels)
+    with pytest.raises(ValueError, match=".json"):
+        optimise_prompt(data, tmp_path / "prompt", Misled(), config=CONFIG)
+
+
+def test_a_prompt_reaches_the_hub_s_model_alone(folders: dict[str, str], pixels: torch.Tensor, tmp_path: Path) -> None:
+    (tmp_path / "prompt.json").write_text('{"text": "describe the picture", "tried": 3}')
+    led = Models(other=folders["chat"], prompt=str(tmp_path / "prompt.json")).vlm_of(OTHER)
+    assert isinstance(led, HubVLM)
+    assert led.prefix == "describe the picture"
+    with pytest.raises(NotThisKind, match="embedded model takes none"):
+        load_vlm(prefix="Look twice.")
+    with pytest.raises(ValueError, match="no defence prompt"):
+        read_prompt(tmp_path / "nothing.json")
